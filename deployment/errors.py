@@ -1,0 +1,88 @@
+"""The errors a person is meant to read, and the exit codes they carry."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from invoke.exceptions import Exit
+
+
+class ExitCode(IntEnum):
+    """Say how a command ended, for scripts; documented in deployment/README.md."""
+
+    OK = 0
+    CHECK_FAILED = 1
+    REFUSED = 2
+    ROLLED_BACK = 3
+    NOT_ROLLED_BACK = 4
+    LOCKED = 5
+    UNAVAILABLE = 6
+    NOTHING_TO_DO = 7
+    INTERRUPTED = 130
+
+
+class DeployError(Exit):
+    """Tell a person what failed, why, and what to type next.
+
+    A subclass of Invoke's ``Exit``, so that any task ends with the message and
+    the exit code, and without a traceback.
+
+    Args:
+        what: what failed, a sentence without the final stop.
+        why: the reason, as evidence (a status, a name, a value that is no secret).
+        remedy: the next command to type, or the thing to change.
+    """
+
+    exit_code: ExitCode = ExitCode.REFUSED
+
+    def __init__(self, what: str, why: str = "", remedy: str = "") -> None:
+        self.what, self.why, self.remedy = what, why, remedy
+        super().__init__(self.render(), int(self.exit_code))
+
+    def render(self) -> str:
+        """Give the message as printed: what, why, remedy, a line each."""
+        lines = [f"✗ {self.what}"]
+        if self.why:
+            lines.append(f"  why:  {self.why}")
+        if self.remedy:
+            lines.append(f"  next: {self.remedy}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.what, self.why) if part)
+
+
+class Refused(DeployError):
+    """Bad input or a missing confirmation; nothing was changed."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class CheckFailed(DeployError):
+    """A gate said no: DEPLOYMENT BLOCKED; nothing was changed."""
+
+    exit_code = ExitCode.CHECK_FAILED
+
+
+class Unavailable(DeployError):
+    """Something that is needed did not answer, or a needed part is missing."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class StepFailed(DeployError):
+    """A step of a release failed; the release undoes what it did."""
+
+    exit_code = ExitCode.ROLLED_BACK
+
+
+class NotRolledBack(DeployError):
+    """A release failed and something could not be undone; it is named."""
+
+    exit_code = ExitCode.NOT_ROLLED_BACK
+
+
+class Locked(DeployError):
+    """Another release holds the lock; this one changed nothing."""
+
+    exit_code = ExitCode.LOCKED

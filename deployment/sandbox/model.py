@@ -1,0 +1,86 @@
+"""What the stand-in for Cloudflare keeps, and its edge serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class ScriptInvalid(Exception):
+    """A Worker's script does not start; the API answers this as error 10021."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module of an upload: its name and media type as uploaded, its bytes on disk."""
+
+    name: str
+    media_type: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class AssetFile:
+    """One static file: its URL path, its media type, its bytes on disk."""
+
+    path: str
+    media_type: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class Assets:
+    """The static files of a Worker version, and how they are served.
+
+    ``config`` is the upload's ``assets.config``: html_handling, not_found_handling,
+    run_worker_first, _headers and _redirects as text.
+    """
+
+    files: Mapping[str, AssetFile]
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WorkerVersion:
+    """A version of a Worker: code, bindings and secrets together, as they were uploaded."""
+
+    id: str
+    worker: str
+    number: int
+    created_on: str
+    folder: Path
+    main_module: str | None
+    modules: tuple[Module, ...]
+    bindings: tuple[Mapping[str, Any], ...]
+    compatibility_date: str
+    compatibility_flags: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    assets: Assets | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def is_python(self) -> bool:
+        """Tell whether the version is served by the ASGI host instead of workerd."""
+        return any(
+            module.name == self.main_module and module.media_type == "text/x-python"
+            for module in self.modules
+        )
+
+
+@dataclass(frozen=True)
+class PagesDeployment:
+    """A deployment of a Pages project: its files, and its _headers and _redirects as text."""
+
+    id: str
+    project: str
+    environment: str
+    branch: str
+    created_on: str
+    files: Mapping[str, AssetFile]
+    headers: str = ""
+    redirects: str = ""
+    worker_bundle: Path | None = None

@@ -1,0 +1,61 @@
+"""What every step of a release has in common: the change as data, and four verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from deployment.steps.site import Site
+
+Facts = Mapping[str, Any]
+"""JSON: strings, numbers, booleans, None, lists and mappings of them; no secrets."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Say what a step would do to one resource, before it is done.
+
+    Args:
+        step: the step's name, as in ``inv <step>``.
+        resource: what is changed, in a person's words, e.g. ``worker boss-ai``.
+        action: ``create``, ``update``, ``delete`` or ``apply``.
+        before: the resource as it is (JSON, no secrets); None where there is none.
+        after: the resource as it will be (JSON, no secrets).
+        undo: what undoing needs (JSON); None where it cannot be undone.
+        irreversible: why it cannot be undone, where ``undo`` is None.
+    """
+
+    step: str
+    resource: str
+    action: str
+    before: Any = None
+    after: Any = None
+    undo: Any = None
+    irreversible: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the change as it stands in plan and journal."""
+        return asdict(self)
+
+
+class Step(Protocol):
+    """The four verbs; each module of deployment/steps that changes anything has them."""
+
+    NAME: str
+
+    def plan(self, site: Site) -> Sequence[Change]:
+        """Observe (reads only) and say what would change; empty: nothing to do."""
+        ...
+
+    def apply(self, site: Site, change: Change) -> Facts:
+        """Make one change, idempotently, and give what undo and later steps need."""
+        ...
+
+    def undo(self, site: Site, change: Change, outcome: Facts) -> None:
+        """Bring the resource back to ``change.before``, idempotently, and read it back.
+
+        ``outcome`` is what apply gave, or empty where its reply was lost.
+        """
+        ...
