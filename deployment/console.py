@@ -1,0 +1,216 @@
+"""All that is printed or asked: step lines, progress, tables, questions, JSON.
+
+Whatever leaves through here is redacted. Colour, ticks that move and progress bars are
+for terminals; a pipe gets plain lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, TextIO
+
+from deployment.errors import Refused
+from deployment.secret import redact
+
+COLOURS: Final = {
+    "green": "\x1b[32m",
+    "red": "\x1b[31m",
+    "yellow": "\x1b[33m",
+    "dim": "\x1b[2m",
+    "bold": "\x1b[1m",
+}
+_RESET: Final = "\x1b[0m"
+_BAR: Final = 24
+_PATIENCE: Final = 1.0  # seconds until a progress bar is worth its line
+
+Progress = Callable[[str, int, "int | None", str], None]
+"""Called as (label, done, total or None, unit) while something takes long."""
+
+
+def no_progress(label: str, done: int, total: int | None, unit: str) -> None:
+    """Show nothing."""
+
+
+def coloured(stream: TextIO) -> bool:
+    """Tell whether a stream takes colour: a terminal, and NO_COLOR (no-color.org) is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@dataclass
+class StepLine:
+    """One step while it runs: what it says behind its name when it is done."""
+
+    name: str
+    detail: str = ""
+    mark: str = "✓"
+    colour: str = "green"
+
+
+@dataclass
+class Console:
+    """Print to one stream.
+
+    Args:
+        stream: where lines go; by default standard output.
+        quiet: keep silent, as for ``--json``.
+    """
+
+    stream: TextIO = field(default_factory=lambda: sys.stdout)
+    quiet: bool = False
+    _began: float = 0.0
+    _bar_shown: bool = False
+
+    def line(self, text: str = "", colour: str = "") -> None:
+        """Print one line."""
+        if not self.quiet:
+            self._clear_bar()
+            self.stream.write(self.paint(redact(text), colour) + "\n")
+            self.stream.flush()
+
+    def json(self, data: Any) -> None:
+        """Print data as JSON, also when quiet: it is what was asked for."""
+        self.stream.write(redact(json.dumps(data, indent=2, ensure_ascii=False)) + "\n")
+        self.stream.flush()
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.line(f"⚠ {text}", "yellow")
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Print rows in columns as wide as they need to be."""
+        cells = [[str(cell) for cell in row] for row in (header, *rows)]
+        widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+        for index, row in enumerate(cells):
+            text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            self.line("  " + text.rstrip(), "bold" if index == 0 else "")
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[StepLine]:
+        """Print one line for a step: a tick or a cross, its name, its time, what it says."""
+        entry, began = StepLine(name), time.monotonic()
+        self._began = began
+        try:
+            yield entry
+        except BaseException:
+            self._finish(StepLine(name, "failed", "✗", "red"), began)
+            raise
+        self._finish(entry, began)
+
+    def progress(self, label: str, done: int, total: int | None, unit: str) -> None:
+        """Show how far something is, once it takes longer than a second; a ``Progress``."""
+        waited = time.monotonic() - self._began
+        if self.quiet or not self.stream.isatty() or waited < _PATIENCE:
+            return
+        self.stream.write("\r\x1b[2K" + redact(bar(label, done, total, unit, waited)))
+        self.stream.flush()
+        self._bar_shown = True
+
+    def paint(self, text: str, colour: str) -> str:
+        """Colour a text, where the stream takes colour."""
+        if not colour or not coloured(self.stream):
+            return text
+        return f"{COLOURS[colour]}{text}{_RESET}"
+
+    def _finish(self, entry: StepLine, began: float) -> None:
+        seconds = time.monotonic() - began
+        mark = self.paint(entry.mark, entry.colour)
+        self.line(f"{mark} {entry.name:<9} {seconds:6.2f} s  {entry.detail}".rstrip())
+
+    def _clear_bar(self) -> None:
+        if self._bar_shown:
+            self.stream.write("\r\x1b[2K")
+            self._bar_shown = False
+
+
+def bar(label: str, done: int, total: int | None, unit: str, seconds: float) -> str:
+    """Draw one progress line: bar, share, rate, remaining time.
+
+    Args:
+        label: what is going on.
+        done: units done.
+        total: units in all; None: not known.
+        unit: what is counted; ``bytes`` is shown in MB.
+        seconds: since it began.
+    """
+    scale, name = (1e6, "MB") if unit == "bytes" else (1.0, unit)
+    rate = done / seconds if seconds else 0.0
+    speed = f"{done / scale:,.0f} {name}, {rate / scale:,.1f} {name}/s"
+    if not total:
+        return f"  {label}: {speed}"
+    filled = min(_BAR, _BAR * done // total)
+    left = (total - done) / rate if rate else 0.0
+    drawn = "█" * filled + "░" * (_BAR - filled)
+    return f"  {label} {drawn} {100 * done // total:3d} %  {speed}, {left:.0f} s left"
+
+
+def interactive() -> bool:
+    """Tell whether a person is there to be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def confirm(question: str, *, yes: bool = False, type_name: str | None = None) -> None:
+    """Go on only when a person agrees; without a terminal the answer is NO.
+
+    Args:
+        question: what would happen, and what cannot be taken back.
+        yes: the flag ``--yes``: agreed already.
+        type_name: a name that must be typed, for what destroys in production.
+
+    Raises:
+        Refused: no, Ctrl-C, a wrong name, or nobody to ask.
+    """
+    if yes:
+        return
+    if not interactive():
+        raise Refused(
+            f"not confirmed: {question}",
+            "there is no terminal to ask on",
+            "repeat the command with --yes",
+        )
+    agreed = _typed(question, type_name) if type_name else _agreed(question)
+    if not agreed:
+        raise Refused(f"not confirmed: {question}", "nothing was changed")
+
+
+def select(question: str, choices: Mapping[str, str]) -> str:
+    """Let a person choose, and give the key of the choice.
+
+    Args:
+        question: what is chosen.
+        choices: key to what is shown for it.
+
+    Raises:
+        Refused: Ctrl-C, or nobody to ask.
+    """
+    if not interactive():
+        raise Refused(
+            question,
+            "there is no terminal to choose on",
+            "name it on the command line (see --help)",
+        )
+    import questionary
+
+    options = [questionary.Choice(title=redact(title), value=key) for key, title in choices.items()]
+    chosen = questionary.select(redact(question), choices=options).ask()
+    if chosen is None:
+        raise Refused(question, "nothing was chosen, nothing was changed")
+    return str(chosen)
+
+
+def _agreed(question: str) -> bool:
+    import questionary
+
+    return bool(questionary.confirm(redact(question), default=False).ask())
+
+
+def _typed(question: str, name: str) -> bool:
+    import questionary
+
+    answer = questionary.text(f"{redact(question)} Type {name} to go on:").ask()
+    return bool(answer == name)

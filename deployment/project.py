@@ -1,0 +1,204 @@
+"""What is not secret: the key ``deploy`` of invoke.yaml, typed and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployment.errors import Refused
+
+
+@dataclass(frozen=True)
+class CanaryStep:
+    """One step of a gradual deployment: percent of traffic, then seconds of soaking."""
+
+    percent: float
+    soak: float = 0.0
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The Worker: its name, its wrangler configuration, and how traffic moves to it."""
+
+    name: str = "boss-ai"
+    config: str = "worker/wrangler.jsonc"
+    canary: tuple[CanaryStep, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The static site: its Pages project, its folder, its production branch."""
+
+    project: str = "xswarm-boss"
+    directory: str = "site"
+    branch: str = "main"
+
+
+@dataclass(frozen=True)
+class R2:
+    """The R2 bucket the Worker is bound to."""
+
+    bucket: str = "xswarm-boss"
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """Where the SQL files are."""
+
+    directory: str = "migrations"
+
+
+@dataclass(frozen=True)
+class Backup:
+    """Where backups go, and how many are kept beyond BACKUP_RETENTION_DAYS."""
+
+    directory: str = ".backups"
+    keep_daily: int = 7
+    keep_weekly: int = 4
+    keep_monthly: int = 12
+
+
+@dataclass(frozen=True)
+class Webhooks:
+    """Where providers deliver on the Worker, and which events Stripe sends."""
+
+    stripe_path: str = "/stripe/webhook"
+    stripe_events: tuple[str, ...] = ()
+    voice_path: str = "/voice/boss"
+    sms_path: str = "/sms/boss"
+    email_path: str = "/email/inbound"
+    email_hostname: str = ""
+    email_events: tuple[str, ...] = ("delivered", "bounce", "dropped", "spam_report")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route that verification asks, and what it must answer.
+
+    Args:
+        path: on the Worker, or on the site where ``site`` is true.
+        method: the HTTP method.
+        status: the answers that are right.
+        body: what is sent, JSON or a form's text.
+        text: what the answer must contain.
+        json: keys the answer's JSON must have.
+        budget_ms: the time limit in milliseconds; 0: none.
+        retry: how often a transient error is tried again.
+        quick: whether ``--quick`` asks it too.
+    """
+
+    path: str
+    method: str = "GET"
+    status: tuple[int, ...] = (200,)
+    body: str = ""
+    text: str = ""
+    json: tuple[str, ...] = ()
+    budget_ms: int = 0
+    retry: int = 1
+    quick: bool = False
+    site: bool = False
+
+
+@dataclass(frozen=True)
+class Verify:
+    """What makes a deployed version good."""
+
+    routes: tuple[Route, ...] = ()
+    version_path: str = "/health"
+    performance_path: str = "/health"
+    performance_requests: int = 5
+    good_ms: int = 500
+    warning_ms: int = 2000
+    timeout_seconds: float = 10.0
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The local twin: ports that are pinned, by part; 0 or none: a free one."""
+
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the check asks for, beyond what it finds by itself."""
+
+    required_tables: tuple[str, ...] = ()
+    backup_age_hours: int = 26
+    certificate_days: int = 14
+    branch: str = "main"
+
+
+@dataclass(frozen=True)
+class Project:
+    """The whole key ``deploy`` of invoke.yaml."""
+
+    env: str = ""
+    worker: Worker = Worker()
+    pages: Pages = Pages()
+    r2: R2 = R2()
+    migrations: Migrations = Migrations()
+    backup: Backup = Backup()
+    webhooks: Webhooks = Webhooks()
+    verify: Verify = Verify()
+    check: Check = Check()
+    sandbox: Sandbox = Sandbox()
+
+
+def read(values: Mapping[str, Any]) -> Project:
+    """Make a Project from the plain values of invoke.yaml.
+
+    Args:
+        values: the mapping under the key ``deploy``.
+
+    Raises:
+        Refused: a key nobody knows, or a value of the wrong kind; both are named.
+    """
+    project: Project = _build(Project, values, "deploy")
+    return project
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """Turn plain data into the annotated type; the place is told when it does not fit."""
+    origin = typing.get_origin(kind)
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(kind, value, where)
+    if origin is tuple:
+        return _tuple(typing.get_args(kind)[0], value, where)
+    if origin in (Mapping, dict) or origin is typing.get_origin(Mapping[str, int]):
+        return {str(key): int(item) for key, item in dict(value or {}).items()}
+    return _scalar(kind, value, where)
+
+
+def _dataclass(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise Refused(f"invoke.yaml: {where} is not a mapping", f"it is {value!r}")
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(value) - set(hints))
+    if unknown:
+        raise Refused(
+            f"invoke.yaml: nobody knows {where}.{unknown[0]}",
+            f"{where} has: {', '.join(sorted(hints))}",
+            "correct the name in invoke.yaml (or in the INVOKE_ variable)",
+        )
+    given = {name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()}
+    try:
+        return kind(**given)
+    except TypeError as error:
+        raise Refused(f"invoke.yaml: {where} is incomplete", str(error)) from None
+
+
+def _tuple(item_kind: Any, value: Any, where: str) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise Refused(f"invoke.yaml: {where} is not a list", f"it is {value!r}")
+    return tuple(_build(item_kind, item, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+def _scalar(kind: Any, value: Any, where: str) -> Any:
+    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not fits or (kind is not bool and isinstance(value, bool)):
+        raise Refused(f"invoke.yaml: {where} must be a {kind.__name__}", f"it is {value!r}")
+    return kind(value)

@@ -1,0 +1,579 @@
+"""Every variable of an environment file: its name, group, form and comment, once.
+
+The examples in deployment/config are made from this table (``inv config.examples``),
+and the loader, the check and the secrets step read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+PRODUCTION: Final = "production"
+STAGING: Final = "staging"
+LOCAL: Final = "local"
+ENVIRONMENTS: Final = (PRODUCTION, STAGING, LOCAL)
+
+
+class Sent(Enum):
+    """Say where a variable goes."""
+
+    WORKER_SECRET = "a secret of the Worker"
+    WORKER_VARIABLE = "a plain variable of the Worker"
+    HERE = "read here only"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Describe one variable of the environment file.
+
+    Args:
+        name: as it stands in the file, without ``_LIVE`` or ``_TEST``.
+        group: the heading it stands under.
+        comment: one line for the example file.
+        secret: whether the value must never be shown.
+        required: whether a release is blocked without it.
+        sent: where it goes.
+        split: whether the file has it twice, ``_LIVE`` (production) and ``_TEST``.
+        pattern: the form of the whole value, a regular expression; empty: any.
+        live: prefixes only a live value has; refused outside production.
+        test: prefixes only a test value has; refused in production.
+        shortest: the least length in characters.
+        default: the value where the file has none.
+        example: what the example file shows, by environment.
+    """
+
+    name: str
+    group: str
+    comment: str
+    secret: bool = False
+    required: bool = False
+    sent: Sent = Sent.HERE
+    split: bool = False
+    pattern: str = ""
+    live: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    shortest: int = 0
+    default: str = ""
+    example: dict[str, str] = field(default_factory=dict)
+
+    def file_name(self, environment: str) -> str:
+        """Give the name under which the environment's file holds it."""
+        if not self.split:
+            return self.name
+        return f"{self.name}_{'LIVE' if environment == PRODUCTION else 'TEST'}"
+
+
+_URL = r"(https://[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?[^\s]*)"
+_FLAG = r"true|false"
+_NUMBER = r"\d+"
+_E164 = r"\+[1-9]\d{6,14}"
+_MAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+_CRON = r"(\S+\s+){4}\S+"
+
+
+def _same(value: str) -> dict[str, str]:
+    return dict.fromkeys(ENVIRONMENTS, value)
+
+
+def _service() -> Iterator[Variable]:
+    group = "Service"
+    to_worker = Sent.WORKER_VARIABLE
+    yield Variable(
+        "ENVIRONMENT",
+        group,
+        "Which environment this file is for: production, staging or local.",
+        required=True,
+        sent=to_worker,
+        pattern="production|staging|local",
+        example={name: name for name in ENVIRONMENTS},
+    )
+    yield Variable(
+        "WORKER_URL",
+        group,
+        "Where the Worker answers; verification and webhooks use it.",
+        required=True,
+        sent=to_worker,
+        pattern=_URL,
+        example={PRODUCTION: "https://boss.xswarm.ai", STAGING: "https://staging.boss.xswarm.ai"},
+    )
+    yield Variable(
+        "BASE_URL",
+        group,
+        "Where the static site answers.",
+        required=True,
+        sent=to_worker,
+        pattern=_URL,
+        example={PRODUCTION: "https://xswarm.ai", STAGING: "https://staging.xswarm.ai"},
+    )
+    yield Variable(
+        "API_URL",
+        group,
+        "Where the API answers; usually the Worker.",
+        sent=to_worker,
+        pattern=_URL,
+        example={PRODUCTION: "https://boss.xswarm.ai", STAGING: "https://staging.boss.xswarm.ai"},
+    )
+
+
+def _intelligence() -> Iterator[Variable]:
+    group = "AI"
+    yield Variable(
+        "ANTHROPIC_API_KEY",
+        group,
+        "Anthropic key (console: API keys); begins with sk-ant-.",
+        secret=True,
+        required=True,
+        sent=Sent.WORKER_SECRET,
+        pattern=r"sk-ant-[\w-]{8,}",
+        example=_same("sk-ant-xxxxx"),
+    )
+    yield Variable(
+        "OPENAI_API_KEY",
+        group,
+        "OpenAI key (platform: API keys); begins with sk-.",
+        secret=True,
+        required=True,
+        sent=Sent.WORKER_SECRET,
+        pattern=r"sk-(?!ant-)[\w-]{8,}",
+        example=_same("sk-xxxxx"),
+    )
+
+
+def _twilio() -> Iterator[Variable]:
+    group = "Twilio"
+    yield Variable(
+        "TWILIO_ACCOUNT_SID",
+        group,
+        "Twilio account SID; begins with AC.",
+        required=True,
+        sent=Sent.WORKER_VARIABLE,
+        pattern=r"AC[0-9a-fA-F]{32}",
+        example=_same("ACxxxxx"),
+    )
+    yield Variable(
+        "TWILIO_AUTH_TOKEN",
+        group,
+        "Twilio auth token.",
+        secret=True,
+        required=True,
+        sent=Sent.WORKER_SECRET,
+        split=True,
+        pattern=r"[0-9a-fA-F]{32}",
+        example=_same("xxxxx"),
+    )
+    yield Variable(
+        "TWILIO_PHONE_NUMBER",
+        group,
+        "The number that sends and receives, as +15551234567.",
+        required=True,
+        sent=Sent.WORKER_VARIABLE,
+        pattern=_E164,
+        example=_same("+1xxxxx"),
+    )
+
+
+def _sendgrid() -> Iterator[Variable]:
+    group = "SendGrid"
+    yield Variable(
+        "SENDGRID_API_KEY",
+        group,
+        "SendGrid key; begins with SG. and has three parts.",
+        secret=True,
+        required=True,
+        sent=Sent.WORKER_SECRET,
+        split=True,
+        pattern=r"SG\.[\w-]+\.[\w-]+",
+        example=_same("SG.xxxxx"),
+    )
+    yield Variable(
+        "SENDGRID_FROM_EMAIL",
+        group,
+        "The verified sender of all mail.",
+        required=True,
+        sent=Sent.WORKER_VARIABLE,
+        pattern=_MAIL,
+        example=_same("boss@xswarm.ai"),
+    )
+    yield Variable(
+        "SENDGRID_FROM_NAME",
+        group,
+        "The sender's name people see.",
+        sent=Sent.WORKER_VARIABLE,
+        default="xSwarm Boss",
+        example=_same("xSwarm Boss"),
+    )
+    yield Variable(
+        "SENDGRID_WEBHOOK_PUBLIC_KEY",
+        group,
+        "Public key of SendGrid's signed webhooks. Leave empty: the release fetches it.",
+        sent=Sent.WORKER_SECRET,
+        secret=True,
+        example=_same(""),
+    )
+
+
+def _stripe() -> Iterator[Variable]:
+    group = "Stripe"
+    yield Variable(
+        "STRIPE_SECRET_KEY",
+        group,
+        "Stripe secret (sk_) or restricted (rk_) key.",
+        secret=True,
+        required=True,
+        sent=Sent.WORKER_SECRET,
+        split=True,
+        pattern=r"(sk|rk)_(live|test)_\w{8,}",
+        live=("sk_live_", "rk_live_"),
+        test=("sk_test_", "rk_test_"),
+        example={PRODUCTION: "sk_live_xxxxx", STAGING: "sk_test_xxxxx"},
+    )
+    yield Variable(
+        "STRIPE_PUBLISHABLE_KEY",
+        group,
+        "Stripe publishable key (pk_), not a secret.",
+        sent=Sent.WORKER_VARIABLE,
+        split=True,
+        pattern=r"pk_(live|test)_\w{8,}",
+        live=("pk_live_",),
+        test=("pk_test_",),
+        example={PRODUCTION: "pk_live_xxxxx", STAGING: "pk_test_xxxxx"},
+    )
+    yield Variable(
+        "STRIPE_WEBHOOK_SECRET",
+        group,
+        "Signing secret (whsec_) of an endpoint that exists. Leave empty: the release makes both.",
+        secret=True,
+        sent=Sent.WORKER_SECRET,
+        split=True,
+        pattern=r"whsec_\w{8,}",
+        example=_same(""),
+    )
+
+
+def _database() -> Iterator[Variable]:
+    group = "Database"
+    yield Variable(
+        "TURSO_DATABASE_URL",
+        group,
+        "libsql:// address of the database (turso db show).",
+        required=True,
+        sent=Sent.WORKER_VARIABLE,
+        pattern=r"(libsql|https)://[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?|file:.+",
+        example={
+            PRODUCTION: "libsql://your_database.turso.io",
+            STAGING: "libsql://your_staging_database.turso.io",
+        },
+    )
+    yield Variable(
+        "TURSO_AUTH_TOKEN",
+        group,
+        "Database token (turso db tokens create).",
+        secret=True,
+        required=True,
+        sent=Sent.WORKER_SECRET,
+        example=_same("your_token"),
+    )
+
+
+def _auth() -> Iterator[Variable]:
+    group = "Auth"
+    yield Variable(
+        "JWT_SECRET",
+        group,
+        "Signs sessions; at least 32 random characters (openssl rand -hex 32).",
+        secret=True,
+        required=True,
+        sent=Sent.WORKER_SECRET,
+        shortest=32,
+        example=_same("your_secret"),
+    )
+    yield Variable(
+        "JWT_EXPIRES_IN",
+        group,
+        "How long a session lasts: a number and s, m, h or d.",
+        sent=Sent.WORKER_VARIABLE,
+        pattern=r"\d+[smhd]",
+        default="7d",
+        example=_same("7d"),
+    )
+    yield Variable(
+        "ADMIN_TOKEN",
+        group,
+        "Shows /health/detailed and /api/metrics; 32 characters or more.",
+        secret=True,
+        required=True,
+        sent=Sent.WORKER_SECRET,
+        shortest=32,
+        example=_same("your_admin_token"),
+    )
+
+
+def _cloudflare() -> Iterator[Variable]:
+    group = "Cloudflare"
+    yield Variable(
+        "CLOUDFLARE_API_TOKEN",
+        group,
+        "API token: Workers, Pages and R2 edit, Zone read.",
+        secret=True,
+        required=True,
+        pattern=r"[\w-]{20,}",
+        example=_same("your_token"),
+    )
+    yield Variable(
+        "CLOUDFLARE_ACCOUNT_ID",
+        group,
+        "Account id: 32 hexadecimal digits.",
+        required=True,
+        pattern=r"[0-9a-f]{32}",
+        example=_same("your_account_id"),
+    )
+    yield Variable(
+        "S3_ACCESS_KEY_ID",
+        group,
+        "R2 access key (R2: Manage API tokens).",
+        secret=True,
+        required=True,
+        pattern=r"\w{16,}",
+        example=_same("your_access_key"),
+    )
+    yield Variable(
+        "S3_SECRET_ACCESS_KEY",
+        group,
+        "R2 secret access key.",
+        secret=True,
+        required=True,
+        pattern=r"[\w/+=-]{16,}",
+        example=_same("your_secret_access_key"),
+    )
+
+
+def _alerts() -> Iterator[Variable]:
+    group = "Alerts"
+    yield Variable(
+        "ADMIN_EMAIL",
+        group,
+        "Who gets mail about errors.",
+        sent=Sent.WORKER_VARIABLE,
+        pattern=_MAIL,
+        example=_same("admin@xswarm.ai"),
+    )
+    yield Variable(
+        "ADMIN_PHONE",
+        group,
+        "Who gets a text message about outages, as +15551234567.",
+        sent=Sent.WORKER_VARIABLE,
+        pattern=_E164,
+        example=_same("+1xxxxx"),
+    )
+    yield Variable(
+        "SLACK_WEBHOOK_URL",
+        group,
+        "Incoming webhook for alerts and release messages.",
+        secret=True,
+        sent=Sent.WORKER_SECRET,
+        pattern=_URL,
+        example=_same("https://hooks.slack.com/services/xxxxx"),
+    )
+
+
+def _limits_and_flags() -> Iterator[Variable]:
+    sent = Sent.WORKER_VARIABLE
+    group = "Rate limit"
+    yield Variable(
+        "RATE_LIMIT_ENABLED",
+        group,
+        "Whether requests are limited.",
+        sent=sent,
+        pattern=_FLAG,
+        default="true",
+        example=_same("true"),
+    )
+    yield Variable(
+        "RATE_LIMIT_REQUESTS_PER_MINUTE",
+        group,
+        "Requests a minute and client.",
+        sent=sent,
+        pattern=_NUMBER,
+        default="60",
+        example={PRODUCTION: "60", STAGING: "120"},
+    )
+    yield Variable(
+        "RATE_LIMIT_REQUESTS_PER_HOUR",
+        group,
+        "Requests an hour and client.",
+        sent=sent,
+        pattern=_NUMBER,
+        default="1000",
+        example={PRODUCTION: "1000", STAGING: "5000"},
+    )
+    group = "Flags"
+    for name in ("VOICE", "SMS", "EMAIL", "TEAMS", "MARKETPLACE"):
+        yield Variable(
+            f"{name}_ENABLED",
+            group,
+            f"Whether {name.lower()} is switched on.",
+            sent=sent,
+            pattern=_FLAG,
+            default="true",
+            example=_same("true"),
+        )
+    group = "Logging"
+    yield Variable(
+        "LOG_LEVEL",
+        group,
+        "debug, info, warning or error.",
+        sent=sent,
+        pattern="debug|info|warn|warning|error",
+        default="info",
+        example={PRODUCTION: "info", STAGING: "debug"},
+    )
+    yield Variable(
+        "STRUCTURED_LOGGING",
+        group,
+        "Whether logs are JSON lines.",
+        sent=sent,
+        pattern=_FLAG,
+        default="true",
+        example=_same("true"),
+    )
+
+
+def _security_and_performance() -> Iterator[Variable]:
+    sent = Sent.WORKER_VARIABLE
+    group = "Security"
+    yield Variable(
+        "CORS_ALLOWED_ORIGINS",
+        group,
+        "Origins that may call the API, by comma.",
+        sent=sent,
+        example={PRODUCTION: "https://xswarm.ai", STAGING: "https://staging.xswarm.ai"},
+    )
+    yield Variable(
+        "SESSION_COOKIE_SECURE",
+        group,
+        "Whether cookies need https.",
+        sent=sent,
+        pattern=_FLAG,
+        default="true",
+        example=_same("true"),
+    )
+    yield Variable(
+        "SESSION_COOKIE_SAMESITE",
+        group,
+        "strict, lax or none.",
+        sent=sent,
+        pattern="strict|lax|none",
+        default="strict",
+        example={PRODUCTION: "strict", STAGING: "lax"},
+    )
+    group = "Performance"
+    yield Variable(
+        "DATABASE_CONNECTION_POOL_SIZE",
+        group,
+        "Connections to the database.",
+        sent=sent,
+        pattern=_NUMBER,
+        default="10",
+        example={PRODUCTION: "10", STAGING: "5"},
+    )
+    yield Variable(
+        "API_TIMEOUT_MS",
+        group,
+        "Time limit of calls to providers, milliseconds.",
+        sent=sent,
+        pattern=_NUMBER,
+        default="30000",
+        example=_same("30000"),
+    )
+    yield Variable(
+        "MAX_REQUEST_SIZE_MB",
+        group,
+        "Largest request body, megabytes.",
+        sent=sent,
+        pattern=_NUMBER,
+        default="10",
+        example=_same("10"),
+    )
+
+
+def _backup() -> Iterator[Variable]:
+    group = "Backup"
+    yield Variable(
+        "BACKUP_ENABLED",
+        group,
+        "Whether a release backs the database up first.",
+        pattern=_FLAG,
+        default="true",
+        example=_same("true"),
+    )
+    yield Variable(
+        "BACKUP_SCHEDULE",
+        group,
+        "When cron runs `inv backup` (five fields).",
+        pattern=_CRON,
+        default="0 2 * * *",
+        example={PRODUCTION: "0 2 * * *", STAGING: "0 4 * * *"},
+    )
+    yield Variable(
+        "BACKUP_RETENTION_DAYS",
+        group,
+        "How long every backup is kept, days.",
+        pattern=_NUMBER,
+        default="30",
+        example={PRODUCTION: "30", STAGING: "7"},
+    )
+    yield Variable(
+        "BACKUP_AGE_RECIPIENT",
+        group,
+        "age public key (age1…) that backups are encrypted to; empty: not encrypted.",
+        pattern=r"age1[0-9a-z]{58}",
+        example=_same(""),
+    )
+    yield Variable(
+        "BACKUP_AGE_IDENTITY",
+        group,
+        "age secret key (AGE-SECRET-KEY-1…), to verify and restore encrypted backups.",
+        secret=True,
+        pattern=r"AGE-SECRET-KEY-1[0-9A-Z]{58}",
+        example=_same(""),
+    )
+
+
+def _addresses() -> Iterator[Variable]:
+    group = "Service addresses (leave out: the defaults are the real services)"
+    for name, default, owner in (
+        ("CLOUDFLARE_API_BASE_URL", "https://api.cloudflare.com/client/v4", "Cloudflare"),
+        ("ANTHROPIC_BASE_URL", "https://api.anthropic.com", "Anthropic"),
+        ("OPENAI_BASE_URL", "https://api.openai.com", "OpenAI"),
+        ("STRIPE_API_BASE", "https://api.stripe.com", "Stripe"),
+        ("TWILIO_API_BASE", "https://api.twilio.com", "Twilio"),
+        ("SENDGRID_API_BASE", "https://api.sendgrid.com", "SendGrid"),
+    ):
+        yield Variable(
+            name, group, f"{owner}'s API.", pattern=_URL, default=default, sent=Sent.HERE
+        )
+    yield Variable(
+        "S3_ENDPOINT_URL", group, "R2's S3 API; default: made from the account id.", pattern=_URL
+    )
+
+
+VARIABLES: Final[tuple[Variable, ...]] = (
+    *_service(),
+    *_intelligence(),
+    *_twilio(),
+    *_sendgrid(),
+    *_stripe(),
+    *_database(),
+    *_auth(),
+    *_cloudflare(),
+    *_alerts(),
+    *_limits_and_flags(),
+    *_security_and_performance(),
+    *_backup(),
+    *_addresses(),
+)
+
+BY_NAME: Final = {variable.name: variable for variable in VARIABLES}
