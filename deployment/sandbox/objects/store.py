@@ -9,17 +9,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
+
+from deployment.sandbox.objects.errors import (
+    BucketExists,
+    BucketMissing,
+    BucketNotEmpty,
+    KeyInvalid,
+    PartInvalid,
+    PreconditionFailed,
+    UploadMissing,
+)
+from deployment.sandbox.objects.incoming import Incoming, blob_path
+from deployment.sandbox.objects.records import (
+    UNCONDITIONAL,
+    Bucket,
+    Conditions,
+    Listing,
+    Part,
+    StoredObject,
+    Upload,
+)
+from deployment.sandbox.objects.walk import Walk
 
 MAXIMUM_KEY_BYTES = 1024
 """R2's limit of an object's key, in bytes of UTF-8."""
@@ -48,219 +66,8 @@ CREATE TABLE IF NOT EXISTS parts (
 ) WITHOUT ROWID;
 """
 
-
-class ObjectsError(Exception):
-    """An operation on the store that was refused; ``code`` is S3's name of the reason."""
-
-    code = "InternalError"
-
-
-class BucketMissing(ObjectsError):
-    """There is no bucket of that name."""
-
-    code = "NoSuchBucket"
-
-
-class BucketExists(ObjectsError):
-    """There is a bucket of that name already."""
-
-    code = "BucketAlreadyOwnedByYou"
-
-
-class BucketNotEmpty(ObjectsError):
-    """A bucket that has objects is not deleted."""
-
-    code = "BucketNotEmpty"
-
-
-class KeyInvalid(ObjectsError):
-    """A key is empty, longer than 1024 bytes, or no Unicode text."""
-
-    code = "InvalidObjectName"
-
-
-class PreconditionFailed(ObjectsError):
-    """The object is not in the state that the caller asked for; nothing was changed."""
-
-    code = "PreconditionFailed"
-
-
-class DigestMismatch(ObjectsError):
-    """The bytes that came are not those that the caller announced; nothing was changed."""
-
-    code = "BadDigest"
-
-
-class UploadMissing(ObjectsError):
-    """There is no multipart upload of that id for that key."""
-
-    code = "NoSuchUpload"
-
-
-class PartInvalid(ObjectsError):
-    """A part that is to be completed was not uploaded, or is another one."""
-
-    code = "InvalidPart"
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """A bucket: its name, when it was made (ISO 8601, UTC), where, and its storage class."""
-
-    name: str
-    creation_date: str
-    location: str = "ENAM"
-    storage_class: str = "Standard"
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """What is known of an object without its bytes.
-
-    ``etag`` is the MD5 in hexadecimal without quotes (of a multipart upload: the MD5 of the
-    parts' MD5s, ``-`` and their number). ``http_metadata`` has R2's names: contentType,
-    contentLanguage, contentDisposition, contentEncoding, cacheControl, cacheExpiry.
-    """
-
-    bucket: str
-    key: str
-    size: int
-    etag: str
-    version: str
-    uploaded: datetime
-    http_metadata: Mapping[str, str] = field(default_factory=dict)
-    custom_metadata: Mapping[str, str] = field(default_factory=dict)
-    checksums: Mapping[str, str] = field(default_factory=dict)
-    blob: str = ""
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What must hold of the present object: etags without quotes, ``*`` for any; times in UTC.
-
-    As HTTP has it, ``matches`` wins over ``unmodified_since``, ``differs`` over
-    ``modified_since``.
-    """
-
-    matches: tuple[str, ...] = ()
-    differs: tuple[str, ...] = ()
-    unmodified_since: datetime | None = None
-    modified_since: datetime | None = None
-
-    def unmet(self, present: StoredObject | None) -> str | None:
-        """Name the condition that the present object fails: its header, or None."""
-        if self._match_fails(present):
-            return "If-Match" if self.matches else "If-Unmodified-Since"
-        if self._none_match_fails(present):
-            return "If-None-Match" if self.differs else "If-Modified-Since"
-        return None
-
-    def _match_fails(self, present: StoredObject | None) -> bool:
-        if self.matches:
-            return present is None or not _names(self.matches, present)
-        if self.unmodified_since is None:
-            return False
-        return present is None or present.uploaded > self.unmodified_since
-
-    def _none_match_fails(self, present: StoredObject | None) -> bool:
-        if self.differs:
-            return present is not None and _names(self.differs, present)
-        if self.modified_since is None:
-            return False
-        return present is not None and present.uploaded <= self.modified_since
-
-
-UNCONDITIONAL = Conditions()
-
-
-@dataclass(frozen=True)
-class Listing:
-    """One page of a listing: objects, the common prefixes, and the cursor of the next page."""
-
-    objects: tuple[StoredObject, ...]
-    prefixes: tuple[str, ...]
-    cursor: str | None
-
-    @property
-    def truncated(self) -> bool:
-        """Tell whether there is more."""
-        return self.cursor is not None
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A multipart upload that is under way."""
-
-    id: str
-    bucket: str
-    key: str
-    started: datetime
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of a multipart upload, as stored."""
-
-    number: int
-    size: int
-    etag: str
-    uploaded: datetime
-
-
-class Incoming:
-    """Bytes on their way into the store: write them, then hand this to ``put``.
-
-    A context manager: what was not stored by its end is removed.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.name = secrets.token_hex(16)
-        self.size = 0
-        self._folder = folder
-        self._path = folder / f"{self.name}.part"
-        self._file: BinaryIO = self._path.open("xb")
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
-
-    def write(self, chunk: bytes) -> None:
-        """Add bytes at the end."""
-        self._file.write(chunk)
-        self._md5.update(chunk)
-        self._sha256.update(chunk)
-        self.size += len(chunk)
-
-    @property
-    def md5(self) -> str:
-        """Give the MD5 so far, in hexadecimal."""
-        return self._md5.hexdigest()
-
-    @property
-    def sha256(self) -> str:
-        """Give the SHA-256 so far, in hexadecimal."""
-        return self._sha256.hexdigest()
-
-    def keep(self) -> str:
-        """Make the bytes last and give the name of their file."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        target = blob_path(self._folder, self.name)
-        target.parent.mkdir(exist_ok=True)
-        self._path.replace(target)
-        _sync_folder(target.parent)
-        return self.name
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+_FROM = "SELECT * FROM objects WHERE bucket = ? AND key >= ? AND key >= ? ORDER BY key LIMIT 1"
+_BEHIND = "SELECT * FROM objects WHERE bucket = ? AND key >= ? AND key > ? ORDER BY key LIMIT 1"
 
 
 class Objects:
@@ -449,7 +256,7 @@ class Objects:
             BucketMissing: there is no such bucket.
         """
         self.bucket(bucket)
-        walk = _Walk(prefix, delimiter, max(0, min(limit, MAXIMUM_LISTED)))
+        walk = Walk(prefix, delimiter, max(0, min(limit, MAXIMUM_LISTED)))
         walk.position = max(cursor or "", start_after)
         with self._lock:
             while (row := self._next(bucket, walk)) is not None and walk.take(_object(row)):
@@ -558,7 +365,7 @@ class Objects:
 
     # Inner parts
 
-    def _query(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+    def _query(self, sql: str, *values: Any) -> Sequence[sqlite3.Row]:
         with self._lock:
             return self._index.execute(sql, values).fetchall()
 
@@ -598,7 +405,7 @@ class Objects:
             raise UploadMissing(f"there is no upload {upload} for {key}")
         return rows[0]
 
-    def _part_rows(self, upload: str) -> list[sqlite3.Row]:
+    def _part_rows(self, upload: str) -> Sequence[sqlite3.Row]:
         return self._query("SELECT * FROM parts WHERE upload = ? ORDER BY number", upload)
 
     def _append(self, whole: Incoming, blob: str) -> None:
@@ -611,13 +418,8 @@ class Objects:
         self._query("DELETE FROM uploads WHERE id = ?", upload)
         self._remove_blobs(blobs)
 
-    def _next(self, bucket: str, walk: _Walk) -> sqlite3.Row | None:
-        comparison = ">=" if walk.inclusive else ">"
-        rows = self._query(
-            "SELECT * FROM objects WHERE bucket = ? AND key >= ?"
-            f" AND key {comparison} ? ORDER BY key LIMIT 1",  # noqa: S608 (one of two operators)
-            *(bucket, walk.prefix, walk.position),
-        )
+    def _next(self, bucket: str, walk: Walk) -> sqlite3.Row | None:
+        rows = self._query(_FROM if walk.inclusive else _BEHIND, bucket, walk.prefix, walk.position)
         return rows[0] if rows else None
 
     def _remove_blobs(self, names: Iterable[str]) -> None:
@@ -635,71 +437,9 @@ class Objects:
                 entry.unlink()
 
 
-class _Walk:
-    """The state of one listing: where it is, what it has, whether it is full."""
-
-    def __init__(self, prefix: str, delimiter: str, limit: int) -> None:
-        self.prefix, self.delimiter, self.limit = prefix, delimiter, limit
-        self.position = ""
-        self.inclusive = False
-        self.objects: list[StoredObject] = []
-        self.prefixes: list[str] = []
-        self._last = ""
-        self._more = False
-
-    def take(self, found: StoredObject) -> bool:
-        """Take the next object in; False ends the walk."""
-        if not found.key.startswith(self.prefix):
-            return False
-        common = self._common_prefix(found.key)
-        if common is not None and self.position.startswith(common):
-            self._skip(common)  # the page before ended with this prefix
-            return True
-        if len(self.objects) + len(self.prefixes) >= self.limit:
-            self._more = True
-            return False
-        if common is None:
-            self.objects.append(found)
-            self.position, self.inclusive, self._last = found.key, False, found.key
-        else:
-            self.prefixes.append(common)
-            self._skip(common)
-            self._last = common
-        return True
-
-    def listing(self) -> Listing:
-        """Give the page."""
-        cursor = self._last if self._more else None
-        return Listing(tuple(self.objects), tuple(self.prefixes), cursor)
-
-    def _common_prefix(self, key: str) -> str | None:
-        if not self.delimiter:
-            return None
-        end = key.find(self.delimiter, len(self.prefix))
-        return None if end < 0 else key[: end + len(self.delimiter)]
-
-    def _skip(self, common: str) -> None:
-        """Go behind every key that begins with a common prefix."""
-        self.position, self.inclusive = _behind(common), True
-
-
-def blob_path(folder: Path, name: str) -> Path:
-    """Say where the bytes of a name are."""
-    return folder / name[:2] / name
-
-
-def _behind(prefix: str) -> str:
-    """Give the least text that is greater than all that begin with a prefix."""
-    last = ord(prefix[-1])
-    if last == 0x10FFFF:
-        return prefix + chr(0x10FFFF)
-    after = 0xE000 if last == 0xD7FF else last + 1  # surrogates are no characters
-    return prefix[:-1] + chr(after)
-
-
 def _chosen_parts(
     wanted: Sequence[tuple[int, str]], stored: Sequence[sqlite3.Row]
-) -> list[sqlite3.Row]:
+) -> Sequence[sqlite3.Row]:
     numbers = [number for number, _ in wanted]
     if not wanted or numbers != sorted(set(numbers)):
         raise PartInvalid("the parts are to be named once each, in rising order")
@@ -715,10 +455,6 @@ def _etag_of_parts(etags: Iterable[str]) -> str:
     digests = [bytes.fromhex(etag) for etag in etags]
     whole = hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
     return f"{whole}-{len(digests)}"
-
-
-def _names(etags: Sequence[str], present: StoredObject) -> bool:
-    return "*" in etags or present.etag in etags
 
 
 def _check_key(key: str) -> None:
@@ -761,11 +497,3 @@ def _now() -> datetime:
 
 def _stamp(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

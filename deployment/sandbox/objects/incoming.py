@@ -1,0 +1,79 @@
+"""Bytes on their way to disk: gathered in a file of their own, digested on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+
+class Incoming:
+    """Bytes on their way into the store: write them, then hand this to ``put``.
+
+    A context manager: what was not stored by its end is removed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.name = secrets.token_hex(16)
+        self.size = 0
+        self._folder = folder
+        self._path = folder / f"{self.name}.part"
+        self._file: BinaryIO = self._path.open("xb")
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
+
+    def write(self, chunk: bytes) -> None:
+        """Add bytes at the end."""
+        self._file.write(chunk)
+        self._md5.update(chunk)
+        self._sha256.update(chunk)
+        self.size += len(chunk)
+
+    @property
+    def md5(self) -> str:
+        """Give the MD5 so far, in hexadecimal."""
+        return self._md5.hexdigest()
+
+    @property
+    def sha256(self) -> str:
+        """Give the SHA-256 so far, in hexadecimal."""
+        return self._sha256.hexdigest()
+
+    def keep(self) -> str:
+        """Make the bytes last and give the name of their file."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        target = blob_path(self._folder, self.name)
+        target.parent.mkdir(exist_ok=True)
+        self._path.replace(target)
+        _sync_folder(target.parent)
+        return self.name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def blob_path(folder: Path, name: str) -> Path:
+    """Say where the bytes of a name are."""
+    return folder / name[:2] / name
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
