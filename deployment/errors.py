@@ -86,3 +86,9 @@ class Locked(DeployError):
     """Another release holds the lock; this one changed nothing."""
 
     exit_code = ExitCode.LOCKED
+
+
+class Interrupted(DeployError):
+    """A person or the system stopped the release; what it had done was undone."""
+
+    exit_code = ExitCode.INTERRUPTED
