@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -162,10 +162,7 @@ def records(database: Database, environment: str) -> list[Record]:
         " facts FROM _releases WHERE environment = ? ORDER BY release DESC",
         (environment,),
     )
-    return [
-        Record(*[str(row[index] or "") for index in range(9)], json.loads(str(row[9])))
-        for row in rows
-    ]
+    return [_record(row) for row in rows]
 
 
 def entries(database: Database, release: str) -> list[Entry]:
@@ -184,6 +181,24 @@ def entries(database: Database, release: str) -> list[Entry]:
         )
         for row in rows
     ]
+
+
+def _record(row: Sequence[Any]) -> Record:
+    release, environment, kind, status, created, finished, author, message, version = (
+        str(row[index] or "") for index in range(9)
+    )
+    return Record(
+        release,
+        environment,
+        kind,
+        status,
+        created,
+        finished,
+        author,
+        message,
+        version,
+        json.loads(str(row[9])),
+    )
 
 
 def _json(value: Any) -> str:

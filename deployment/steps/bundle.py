@@ -1,0 +1,213 @@
+"""Bundle the Worker: wrangler turns its folder into the exact body of an upload, offline."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deployment.errors import Refused, Unavailable
+from deployment.secret import redact
+from deployment.settings import Settings
+
+CACHE: Final = ".deployments/cache"
+IGNORED: Final = ("__pycache__", ".wrangler", "node_modules", "python_modules", ".venv")
+_MEANINGLESS: Final = shutil.ignore_patterns(*IGNORED, "*.pyc")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The multipart body of an upload, as wrangler writes it, and what it was made from."""
+
+    body: bytes
+    digest: str
+
+
+def bundle(settings: Settings) -> Bundle:
+    """Bundle the Worker of an environment; makes no call to any service.
+
+    A Python Worker gets what its requirements.txt names, and the monitoring library,
+    vendored beside its wrangler configuration; any other Worker is bundled as it stands.
+
+    Raises:
+        Refused: wrangler does not accept the Worker; its words are given.
+        Unavailable: wrangler is not installed.
+    """
+    config = settings.path(settings.project.worker.config)
+    if not config.is_file():
+        raise Refused(
+            f"there is no wrangler configuration {settings.project.worker.config}",
+            f"looked for {config}",
+            "set deploy.worker.config in invoke.yaml",
+        )
+    work = settings.path(CACHE)
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=work, prefix="bundle-") as folder:
+        prepared = _prepared(config, settings.root, Path(folder))
+        body = _dry_run(prepared, settings, Path(folder))
+    return Bundle(body, digest(body))
+
+
+def digest(body: bytes) -> str:
+    """Give a hash of an upload's content that does not depend on its random boundary."""
+    boundary = body.split(b"\r\n", 1)[0]
+    return hashlib.sha256(body.replace(boundary, b"--")).hexdigest()
+
+
+def requirements(config: Path) -> Path | None:
+    """Give the file that names what a Python Worker vendors, or None for any other Worker."""
+    file = config.with_name("requirements.txt")
+    return file if file.is_file() else None
+
+
+def _prepared(config: Path, root: Path, folder: Path) -> Path:
+    """Give the configuration to bundle from: a Python Worker's stands in a copy with its parts."""
+    named = requirements(config)
+    if named is None:
+        return config
+    copy = folder / "worker"
+    shutil.copytree(config.parent, copy, ignore=_MEANINGLESS)
+    modules = copy / "python_modules"
+    shutil.copytree(_vendored(named, root), modules)
+    library = modules / "deployment"
+    library.mkdir()
+    (library / "__init__.py").touch()
+    shutil.copytree(root / "deployment/monitoring", library / "monitoring", ignore=_MEANINGLESS)
+    return copy / config.name
+
+
+def _vendored(named: Path, root: Path) -> Path:
+    """Install what a Python Worker names, once for each content of the file."""
+    key = hashlib.sha256(named.read_bytes()).hexdigest()[:16]
+    target = root / CACHE / f"python-modules-{key}"
+    if target.is_dir():
+        return target
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="vendor-") as folder:
+        made = Path(folder) / "modules"
+        made.mkdir()
+        if any(_meant(named.read_text(encoding="utf-8").splitlines())):
+            _install(named, made)
+        made.rename(target)
+    return target
+
+
+def _meant(lines: Iterable[str]) -> Iterable[str]:
+    return (line for line in lines if line.strip() and not line.lstrip().startswith("#"))
+
+
+def _install(named: Path, target: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--only-binary",
+        ":all:",
+        "--target",
+        str(target),
+        "-r",
+        str(named),
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise Unavailable(
+            "the Worker's Python packages could not be installed",
+            _last_lines(ended.stderr),
+            f"pip install --target /tmp/try -r {named}",
+        )
+    shutil.rmtree(target / "bin", ignore_errors=True)
+
+
+def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
+    outfile = folder / "upload"
+    command = [
+        str(node(settings.root)),
+        str(wrangler(settings.root)),
+        "versions",
+        "upload",
+        "--dry-run",
+        "--outfile",
+        str(outfile),
+        "--config",
+        str(config),
+        "--name",
+        settings.project.worker.name,
+    ]
+    ended = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=config.parent,
+        env=_environment(folder),
+        stdin=subprocess.DEVNULL,
+    )
+    if ended.returncode or not outfile.is_file():
+        raise Refused(
+            "wrangler does not accept the Worker",
+            _last_lines(ended.stderr or ended.stdout),
+            f"mend it; to see all: npx wrangler versions upload --dry-run --config {config.name}",
+        )
+    return outfile.read_bytes()
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Give wrangler what it needs and nothing that is secret."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {
+        "CI": "1",
+        "NO_COLOR": "1",
+        "WRANGLER_SEND_METRICS": "false",
+        "WRANGLER_LOG_SANITIZE": "true",
+        "WRANGLER_LOG_PATH": str(folder / "logs"),
+        "WRANGLER_HIDE_BANNER": "true",
+    }
+
+
+def wrangler(root: Path) -> Path:
+    """Give wrangler's program.
+
+    Raises:
+        Unavailable: it is not installed.
+    """
+    found = root / "node_modules/wrangler/wrangler-dist/cli.js"
+    if not found.is_file():
+        raise Unavailable("wrangler is not installed", f"looked for {found}", "./inv tools.install")
+    return found
+
+
+def node(root: Path) -> Path:
+    """Give Node: the one of this virtual environment, else the one on PATH.
+
+    Raises:
+        Unavailable: there is none.
+    """
+    beside = Path(sys.executable).with_name("node")
+    found = str(beside) if beside.exists() else shutil.which("node")
+    if not found:
+        raise Unavailable("there is no Node", "wrangler needs it", f"{root}/inv tools.install")
+    return Path(found)
+
+
+def _last_lines(text: str, count: int = 6) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return redact(" | ".join(lines[-count:]))[:800]
+
+
+def metadata(body: bytes) -> dict[str, object]:
+    """Read the metadata part of an upload."""
+    start = body.index(b'name="metadata"')
+    start = body.index(b"\r\n\r\n", start) + 4
+    found: dict[str, object] = json.loads(body[start : body.index(b"\r\n--", start)])
+    return found
