@@ -11,7 +11,7 @@ from deployment.secret import Secret
 from deployment.services.envelope import unwrap
 from deployment.services.errors import ServiceUnavailable
 from deployment.services.files import StaticFile
-from deployment.services.http import Files, Http
+from deployment.services.http import Files, Http, bearer
 from deployment.services.progress import Progress, silent
 
 UPLOADS_AT_ONCE = 3
@@ -79,7 +79,7 @@ class Assets:
             f"{self._account}/workers/assets/upload",
             query={"base64": "true"},
             files=parts,
-            headers={"Authorization": Secret(f"Bearer {session.reveal()}", session.name)},
+            headers={"Authorization": bearer(session)},
             safe=True,  # files are named by their content
             budget=180,
         )

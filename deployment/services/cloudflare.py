@@ -10,21 +10,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import requests
 
 from deployment.secret import Secret
 from deployment.services.assets import Assets
-from deployment.services.clock import SYSTEM_CLOCK, Clock
 from deployment.services.envelope import result, unwrap
 from deployment.services.errors import ServiceError
-from deployment.services.http import Http
+from deployment.services.http import Http, bearer
 from deployment.services.pages import Pages
 from deployment.services.settle import settled, unless_missing
 
-BASE_URL = "https://api.cloudflare.com/client/v4"
+if TYPE_CHECKING:
+    from deployment.settings import Settings
 
 WORKER_MISSING = frozenset({"10007", "10090"})
 NO_VERSIONS = "10222"
@@ -91,29 +89,6 @@ class Subdomain:
     previews_enabled: bool
 
 
-def connect(
-    base_url: str,
-    token: Secret,
-    account_id: str,
-    *,
-    clock: Clock = SYSTEM_CLOCK,
-    session: requests.Session | None = None,
-) -> Cloudflare:
-    """Give a client for one account.
-
-    Args:
-        base_url: the API's address up to ``/client/v4``.
-        token: an API token: Workers, Pages and R2 edit, Zone read.
-        account_id: 32 hexadecimal digits.
-        clock: time and sleep.
-        session: a `requests` session to share.
-    """
-    headers = {"Authorization": Secret(f"Bearer {token.reveal()}", token.name)}
-    return Cloudflare(
-        Http("Cloudflare", base_url, headers, clock=clock, session=session), account_id
-    )
-
-
 class Cloudflare:
     """One Cloudflare account.
 
@@ -121,6 +96,17 @@ class Cloudflare:
         http: the way to the API, with the token.
         account_id: 32 hexadecimal digits.
     """
+
+    @classmethod
+    def of(cls, settings: Settings) -> Cloudflare:
+        """Give the client of an environment."""
+        token = settings.secret("CLOUDFLARE_API_TOKEN")
+        http = Http(
+            "Cloudflare",
+            settings.text("CLOUDFLARE_API_BASE_URL"),
+            {"Authorization": bearer(token)},
+        )
+        return cls(http, settings.text("CLOUDFLARE_ACCOUNT_ID"))
 
     def __init__(self, http: Http, account_id: str) -> None:
         self.http = http

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,10 +121,12 @@ def read_error(content: Any, text: str) -> tuple[tuple[str, ...], str]:
 
     Known shapes: ``{"errors": [{code, message, field}]}`` (Cloudflare, SendGrid),
     ``{"error": {type, code, message}}`` (Stripe, OpenAI, Anthropic),
-    ``{"code", "message"}`` (Twilio); else the text itself (Slack, S3's XML).
+    ``{"code", "message"}`` (Twilio), ``<Code>`` and ``<Message>`` (S3); else the text
+    itself (Slack).
     """
     if not isinstance(content, Mapping):
-        return (), text
+        code, message = (_element(name, text) for name in ("Code", "Message"))
+        return ((code,), message) if code else ((), text)
     found = content.get("errors") or content.get("error") or content
     entries = [entry for entry in _listed(found) if isinstance(entry, Mapping)]
     if not entries:
@@ -131,6 +134,11 @@ def read_error(content: Any, text: str) -> tuple[tuple[str, ...], str]:
     codes = [str(code) for entry in entries for code in _codes(entry)]
     messages = [str(entry["message"]) for entry in entries if entry.get("message")]
     return tuple(dict.fromkeys(codes)), "; ".join(messages)
+
+
+def _element(name: str, text: str) -> str:
+    found = re.search(rf"<{name}>([^<]*)</{name}>", text)
+    return found[1] if found else ""
 
 
 def _listed(value: Any) -> list[Any]:

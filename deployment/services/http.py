@@ -7,6 +7,7 @@ context of another one.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import logging
@@ -303,6 +304,17 @@ def new_session() -> requests.Session:
     session.mount("http://", adapter)
     session.cookies.set_policy(_NO_COOKIES)
     return session
+
+
+def bearer(token: Secret) -> Secret:
+    """Give the value of an ``Authorization`` header for a token."""
+    return Secret(f"Bearer {token.reveal()}", token.name)
+
+
+def basic(user: str, password: Secret) -> Secret:
+    """Give the value of an ``Authorization`` header for a name and a password (RFC 7617)."""
+    pair = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()
+    return Secret(f"Basic {pair}", password.name)
 
 
 def is_loopback(url: str) -> bool:

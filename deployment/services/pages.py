@@ -16,7 +16,7 @@ from deployment.secret import Secret
 from deployment.services.envelope import unwrap
 from deployment.services.errors import ServiceError
 from deployment.services.files import StaticFile, buckets
-from deployment.services.http import Files, Http
+from deployment.services.http import Files, Http, bearer
 from deployment.services.progress import Progress, silent
 from deployment.services.settle import settled, unless_missing
 
@@ -91,7 +91,7 @@ class _UploadToken:
     def header(self, renew: bool = False) -> dict[str, Secret]:
         if renew or not self.value:
             self.value = self.fetch()
-        return {"Authorization": Secret(f"Bearer {self.value.reveal()}", "pages upload token")}
+        return {"Authorization": bearer(self.value)}
 
 
 class Pages:

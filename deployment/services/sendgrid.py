@@ -1,0 +1,202 @@
+"""SendGrid: the key's scopes, the verified senders, the event webhook, the inbound parse.
+
+A PATCH of an event webhook without its id would edit the oldest one, so every call here
+names one. A 403 may be a temporary block of the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from deployment.services.errors import NotFound
+from deployment.services.http import Http, bearer
+from deployment.services.settle import settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from deployment.settings import Settings
+
+EVENTS = "/v3/user/webhooks/event"
+PARSE = "/v3/user/webhooks/parse/settings"
+EVENT_NAMES = (
+    "processed",
+    "deferred",
+    "delivered",
+    "bounce",
+    "dropped",
+    "open",
+    "click",
+    "spam_report",
+    "unsubscribe",
+    "group_unsubscribe",
+    "group_resubscribe",
+)
+
+
+@dataclass(frozen=True)
+class EventWebhook:
+    """Where SendGrid tells of deliveries, and of which events."""
+
+    id: str
+    url: str
+    enabled: bool
+    events: tuple[str, ...]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class ParseSetting:
+    """Where SendGrid posts the mail that arrives for a host."""
+
+    hostname: str
+    url: str
+    spam_check: bool = False
+    send_raw: bool = False
+
+
+class SendGrid:
+    """SendGrid's API, as far as a deployment needs it."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> SendGrid:
+        """Give the client of an environment."""
+        headers = {"Authorization": bearer(settings.secret("SENDGRID_API_KEY"))}
+        return cls(Http("SendGrid", settings.text("SENDGRID_API_BASE"), headers))
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+
+    def scopes(self) -> frozenset[str]:
+        """Give what the key may do."""
+        return frozenset(self.http.get("/v3/scopes").json()["scopes"])
+
+    def sender_is_verified(self, address: str) -> bool:
+        """Tell whether mail may go out from an address: itself, or its whole domain."""
+        senders = self.http.get("/v3/verified_senders").json()["results"]
+        if any(s["from_email"].lower() == address.lower() and s["verified"] for s in senders):
+            return True
+        domains = self.http.get("/v3/whitelabel/domains").json()
+        host = address.rpartition("@")[2].lower()
+        return any(d["valid"] and _covers(d["domain"].lower(), host) for d in domains)
+
+    def event_webhooks(self) -> list[EventWebhook]:
+        """List all event webhooks."""
+        listed = self.http.get(f"{EVENTS}/settings/all").json()["webhooks"]
+        return [_event_webhook(item) for item in listed]
+
+    def create_event_webhook(self, url: str, events: Iterable[str], name: str) -> EventWebhook:
+        """Create an event webhook; a lost reply is settled by looking for its name and URL."""
+        wanted = {**_settings(url, events, True), "friendly_name": name}
+
+        def look() -> EventWebhook | None:
+            found = (hook for hook in self.event_webhooks() if (hook.url, hook.name) == (url, name))
+            return next(found, None)
+
+        return settled(
+            lambda: _event_webhook(self.http.post(f"{EVENTS}/settings", json=wanted).json()), look
+        )
+
+    def update_event_webhook(
+        self, webhook_id: str, url: str, events: Iterable[str], enabled: bool = True
+    ) -> EventWebhook:
+        """Set an event webhook's URL, events and state."""
+        path = f"{EVENTS}/settings/{_named(webhook_id)}"
+        wanted = _settings(url, events, enabled)
+        return _event_webhook(self.http.patch(path, json=wanted, safe=True).json())
+
+    def delete_event_webhook(self, webhook_id: str) -> None:
+        """Delete an event webhook; one that is not there is deleted already."""
+        _unless_gone(self.http, f"{EVENTS}/settings/{_named(webhook_id)}")
+
+    def public_key(self, webhook_id: str) -> str:
+        """Give the key that an event webhook's signatures are checked with; "": not signed."""
+        path = f"{EVENTS}/settings/signed/{_named(webhook_id)}"
+        return str(self.http.get(path).json().get("public_key") or "")
+
+    def sign_event_webhook(self, webhook_id: str, enabled: bool = True) -> str:
+        """Switch an event webhook's signatures on or off; give the public key."""
+        path = f"{EVENTS}/settings/signed/{_named(webhook_id)}"
+        reply = self.http.patch(path, json={"enabled": enabled}, safe=True)
+        return str(reply.json().get("public_key") or "")
+
+    def send_test_event(self, webhook_id: str, url: str) -> None:
+        """Have SendGrid send a fake event, signed as that webhook's are, to a URL."""
+        self.http.post(f"{EVENTS}/test", json={"id": webhook_id, "url": url})
+
+    def parse_settings(self) -> list[ParseSetting]:
+        """List all inbound parse settings."""
+        return [_parse_setting(item) for item in self.http.get(PARSE).json()["result"]]
+
+    def create_parse_setting(self, setting: ParseSetting) -> None:
+        """Create the inbound parse setting of a host; settled by looking when in doubt."""
+
+        def look() -> ParseSetting | None:
+            return next((one for one in self.parse_settings() if one == setting), None)
+
+        def make() -> ParseSetting:
+            return _parse_setting(self.http.post(PARSE, json=_parse_json(setting)).json())
+
+        settled(make, look)
+
+    def update_parse_setting(self, setting: ParseSetting) -> None:
+        """Set where the mail of a host goes."""
+        wanted = {key: value for key, value in _parse_json(setting).items() if key != "hostname"}
+        self.http.patch(f"{PARSE}/{quote(setting.hostname, safe='')}", json=wanted, safe=True)
+
+    def delete_parse_setting(self, hostname: str) -> None:
+        """Delete the inbound parse setting of a host; one that is not there is deleted already."""
+        _unless_gone(self.http, f"{PARSE}/{quote(hostname, safe='')}")
+
+
+def _named(webhook_id: str) -> str:
+    if not webhook_id:
+        raise ValueError("without an id SendGrid edits the oldest event webhook")
+    return quote(webhook_id, safe="")
+
+
+def _unless_gone(http: Http, path: str) -> None:
+    try:
+        http.delete(path)
+    except NotFound:  # SendGrid gives no codes; the path is the API's own
+        return
+
+
+def _settings(url: str, events: Iterable[str], enabled: bool) -> dict[str, Any]:
+    wanted = set(events)
+    return {"url": url, "enabled": enabled, **{name: name in wanted for name in EVENT_NAMES}}
+
+
+def _event_webhook(item: Mapping[str, Any]) -> EventWebhook:
+    return EventWebhook(
+        id=str(item["id"]),
+        url=str(item.get("url") or ""),
+        enabled=bool(item.get("enabled")),
+        events=tuple(sorted(name for name in EVENT_NAMES if item.get(name))),
+        name=str(item.get("friendly_name") or ""),
+    )
+
+
+def _parse_setting(item: Mapping[str, Any]) -> ParseSetting:
+    return ParseSetting(
+        hostname=str(item["hostname"]),
+        url=str(item["url"]),
+        spam_check=bool(item.get("spam_check")),
+        send_raw=bool(item.get("send_raw")),
+    )
+
+
+def _parse_json(setting: ParseSetting) -> dict[str, Any]:
+    return {
+        "hostname": setting.hostname,
+        "url": setting.url,
+        "spam_check": setting.spam_check,
+        "send_raw": setting.send_raw,
+    }
+
+
+def _covers(domain: str, host: str) -> bool:
+    return host == domain or host.endswith(f".{domain}")
