@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Locked
 from deployment.release import lock
 from deployment.secret import redact
+from deployment.steps.record import Record
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
@@ -54,22 +55,6 @@ _FINISH: Final = (
     "UPDATE _releases SET status = ?, facts = ?, version = ?, finished = ?"  # noqa: S608
     f" WHERE release = ? AND {_FENCED}"
 )
-
-
-@dataclass(frozen=True)
-class Record:
-    """One release as the ledger knows it."""
-
-    release: str
-    environment: str
-    kind: str
-    status: str
-    created: str
-    finished: str
-    author: str
-    message: str
-    version: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from deployment.console import Console
 from deployment.errors import DeployError, Interrupted, NotRolledBack, StepFailed
 from deployment.release import ledger, lock
 from deployment.release.journal import Journal
-from deployment.release.ledger import Entry, Ledger, Record
+from deployment.release.ledger import Entry, Ledger
 from deployment.secret import redact
+from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts, Step
 

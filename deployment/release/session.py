@@ -53,6 +53,7 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     Raises:
         Refused: the environment file is missing or not in order.
     """
+    from deployment.release import ledger
     from deployment.steps.site import Site
 
     running = _current.get()
@@ -61,7 +62,9 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     found = settings(c)
     if not quiet:
         announce(found)
-    return Site(found)
+    site = Site(found)
+    site.history = lambda: ledger.records(site.database, found.environment)
+    return site
 
 
 def announce(found: Settings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -203,11 +202,3 @@ def node(root: Path) -> Path:
 def _last_lines(text: str, count: int = 6) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return redact(" | ".join(lines[-count:]))[:800]
-
-
-def metadata(body: bytes) -> dict[str, object]:
-    """Read the metadata part of an upload."""
-    start = body.index(b'name="metadata"')
-    start = body.index(b"\r\n\r\n", start) + 4
-    found: dict[str, object] = json.loads(body[start : body.index(b"\r\n--", start)])
-    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from deployment.services.stripe import Stripe
     from deployment.services.twilio import Twilio
     from deployment.settings import Settings
+    from deployment.steps.bundle import Bundle
+    from deployment.steps.record import Record
 
 
 @dataclass
@@ -31,6 +35,7 @@ class Site:
         facts: JSON gathered from the outcomes of this release, e.g. ``version``.
         progress: told how far a long step is.
         staged: secrets that exist only in memory until the Worker's version carries them.
+        history: gives the earlier releases of the environment, newest first.
         uploads: whether this release uploads a Worker version, which then carries the secrets.
     """
 
@@ -38,12 +43,24 @@ class Site:
     facts: dict[str, Any] = field(default_factory=dict)
     progress: Progress = no_progress
     staged: dict[str, Secret] = field(default_factory=dict, repr=False)
+    history: Callable[[], Sequence[Record]] = tuple
     uploads: bool = False
 
     @property
     def worker(self) -> str:
         """Give the Worker's name."""
         return self.settings.project.worker.name
+
+    @cached_property
+    def bundling(self) -> Future[Bundle]:
+        """Bundle the Worker in the background, once; started by whoever asks first."""
+        from deployment.steps.bundle import bundle
+
+        pool = ThreadPoolExecutor(1, thread_name_prefix="bundle")
+        try:
+            return pool.submit(bundle, self.settings)
+        finally:
+            pool.shutdown(wait=False)
 
     @cached_property
     def database(self) -> Database:

@@ -1,0 +1,228 @@
+"""The Worker: upload a version, verify it in the dark, then move the traffic to it.
+
+No user reaches an unverified version. Code and secrets are one version; the version goes
+live at 0 %, is verified through Cloudflare's version override, and then takes the
+traffic step by step. A first Worker has no older version beside it: it is verified on its
+preview host, before its own address is switched on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Final
+
+from deployment.errors import Refused, StepFailed
+from deployment.secret import Secret
+from deployment.services import multipart
+from deployment.services.multipart import Upload
+from deployment.steps import fingerprints, verify
+from deployment.steps.site import Site
+from deployment.steps.step import Change, Facts
+
+NAME: Final = "worker"
+NEW: Final = "(new version)"
+"""Stands in a plan for the id that the upload will give."""
+
+Split = Mapping[str, float]
+
+
+def plan(site: Site) -> list[Change]:
+    """Say what would change: a new version, and the traffic's way to it."""
+    live = live_split(site)
+    digest = site.bundling.result().digest
+    if not live:
+        return _first(site, digest)
+    return [_upload(site, digest), *roll_out(site, live, NEW)]
+
+
+def roll_out(site: Site, live: Split, version: str, *, gradual: bool = True) -> list[Change]:
+    """Say how the traffic moves to a version: at 0 % first, then step by step to 100 %.
+
+    Args:
+        site: the environment.
+        live: today's split.
+        version: an id, or :data:`NEW`.
+        gradual: whether the canary steps are taken; a rollback takes none.
+
+    Raises:
+        Refused: another gradual deployment is under way.
+    """
+    old = _only(site, live)
+    if version == old:
+        return []
+    steps = [step.percent for step in site.settings.project.worker.canary] if gradual else []
+    percents = [0.0, *(percent for percent in steps if 0 < percent < 100), 100.0]
+    splits = [{old: 100.0}, *({old: 100 - p, version: p} for p in percents)]
+    return [
+        Change(
+            NAME,
+            f"traffic of {site.worker}",
+            "shift",
+            before={"split": before},
+            after={"split": after, "version": version},
+            undo={"split": dict(live)},
+        )
+        for before, after in pairwise(splits)
+    ]
+
+
+def apply(site: Site, change: Change) -> Facts:
+    """Make one change; see the verbs below."""
+    return _VERBS[change.action](site, change)
+
+
+def undo(site: Site, change: Change, _outcome: Facts) -> None:
+    """Bring the traffic back to before; an uploaded version just stays without traffic."""
+    if change.action == "shift":
+        shift(site, change.undo["split"], "brought back", force=True)
+    elif change.action == "open":
+        site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
+    elif change.action == "create":
+        site.cloudflare.delete_worker(site.worker)
+        if site.cloudflare.worker_exists(site.worker):
+            raise StepFailed(f"worker {site.worker} is still there after its deletion")
+
+
+def live_split(site: Site) -> dict[str, float]:
+    """Give today's split of the traffic: version → percent above 0; empty: no Worker."""
+    deployments = site.cloudflare.deployments(site.worker)
+    return {v: p for v, p in deployments[0].split.items() if p > 0} if deployments else {}
+
+
+def shift(site: Site, split: Split, message: str, *, force: bool = False) -> None:
+    """Move the traffic and read back that it moved.
+
+    Raises:
+        StepFailed: the API took the deployment but does not show it.
+    """
+    wanted = {version: float(percent) for version, percent in split.items()}
+    if _newest_split(site) == wanted:
+        return
+    site.cloudflare.deploy(site.worker, wanted, message, force)
+    seen = _newest_split(site)
+    if _used(seen) != _used(wanted):
+        raise StepFailed(f"the traffic of {site.worker} did not move", f"it is {seen}")
+
+
+def prepared(site: Site) -> Upload:
+    """Give the bundle with the environment's variables and secrets, as one version."""
+    upload = multipart.read(site.bundling.result().body)
+    return upload.with_variables(site.settings.worker_variables()).with_secrets(secrets(site))
+
+
+def secrets(site: Site) -> dict[str, Secret]:
+    """Give all secrets of the next version: the environment's, and those just minted."""
+    return {**site.settings.worker_secrets(), **site.staged}
+
+
+def _first(site: Site, digest: str) -> list[Change]:
+    name = site.worker
+    return [
+        Change(NAME, f"worker {name}", "create", after={"digest": digest}, undo={}),
+        Change(
+            NAME,
+            f"address of {name}",
+            "open",
+            before={"open": False},
+            after={"open": True},
+            undo={},
+        ),
+    ]
+
+
+def _upload(site: Site, digest: str) -> Change:
+    return Change(
+        NAME,
+        f"version of {site.worker}",
+        "upload",
+        after={"digest": digest},
+        undo={},
+    )
+
+
+def _do_upload(site: Site, change: Change) -> Facts:
+    tag = str(site.facts["release"])
+    form = prepared(site).with_annotations(_message(site), tag)
+    version = site.cloudflare.upload_version(site.worker, form.body(), form.content_type, tag)
+    return _version_facts(site, version.id, change)
+
+
+def _do_create(site: Site, change: Change) -> Facts:
+    form = prepared(site).with_annotations(_message(site), str(site.facts["release"]))
+    version = site.cloudflare.create_worker(site.worker, form.body(), form.content_type)
+    site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
+    return _version_facts(site, version, change)
+
+
+def _do_open(site: Site, _change: Change) -> Facts:
+    """Switch the first Worker's address on, once its version is verified on its preview host."""
+    verify.gate(site, verify.preview(site, str(site.facts["version"])))
+    site.cloudflare.set_subdomain(site.worker, enabled=True, previews_enabled=True)
+    if not site.cloudflare.worker_subdomain(site.worker).enabled:
+        raise StepFailed(f"the address of {site.worker} was not switched on")
+    return {}
+
+
+def _do_shift(site: Site, change: Change) -> Facts:
+    """Move the traffic one step; before any user meets the version, verify it in the dark."""
+    version = _named(site, str(change.after["version"]))
+    split = {_named(site, name): percent for name, percent in change.after["split"].items()}
+    before = {_named(site, name): percent for name, percent in change.before["split"].items()}
+    if before.get(version) == 0.0:
+        verify.gate(site, verify.dark(site, version))
+    shift(site, split, _message(site))
+    _soak(site, split[version])
+    return {"version": version}
+
+
+def _soak(site: Site, percent: float) -> None:
+    """Let the version take its share for a while, and verify it again, before the next step."""
+    steps = site.settings.project.worker.canary
+    seconds = next((step.soak for step in steps if step.percent == percent), 0.0)
+    ended = time.monotonic() + seconds
+    while (left := ended - time.monotonic()) > 0:
+        site.progress(f"canary at {percent:g} %", int(seconds - left), int(seconds), "s")
+        time.sleep(min(left, 0.5))
+
+
+def _version_facts(site: Site, version: str, change: Change) -> Facts:
+    marks = fingerprints.of(secrets(site), site.settings)
+    return {"version": version, "digest": change.after["digest"], "secrets": marks}
+
+
+def _newest_split(site: Site) -> dict[str, float]:
+    deployments = site.cloudflare.deployments(site.worker)
+    return dict(deployments[0].split) if deployments else {}
+
+
+def _only(site: Site, live: Split) -> str:
+    if len(live) > 1:
+        shares = ", ".join(f"{version[:8]} {percent:g} %" for version, percent in live.items())
+        raise Refused(
+            f"a gradual deployment of {site.worker} is under way",
+            shares,
+            "inv rollback --version <one of them>, then repeat the command",
+        )
+    return next(iter(live))
+
+
+def _used(split: Split) -> dict[str, float]:
+    return {version: percent for version, percent in split.items() if percent > 0}
+
+
+def _named(site: Site, version: str) -> str:
+    return str(site.facts["version"]) if version == NEW else version
+
+
+def _message(site: Site) -> str:
+    return str(site.facts.get("message") or f"release {site.facts['release']}")
+
+
+_VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {
+    "upload": _do_upload,
+    "create": _do_create,
+    "open": _do_open,
+    "shift": _do_shift,
+}
