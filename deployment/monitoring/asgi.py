@@ -11,6 +11,8 @@ from deployment.monitoring import health
 from deployment.monitoring.clock import Clock
 from deployment.monitoring.correlation import correlate, reset_current, set_current
 from deployment.monitoring.health import Probe, Prober
+from deployment.monitoring.masking import mask_path
+from deployment.monitoring.metrics import Metrics
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,6 +24,9 @@ Answer = tuple[int, str, bytes]
 """Status, media type, body."""
 
 JSON = "application/json"
+UNMATCHED = "(unmatched)"
+"""The label of requests that no route took."""
+CLIENT_LEFT = 499
 
 
 class Monitor:
@@ -35,6 +40,7 @@ class Monitor:
         probes: gives the probes of what the service depends on, from ``env``.
         admin_token: gives the token that administrators send as ``Authorization: Bearer``,
             from ``env``; empty or None: nobody is one.
+        metrics: measures; share it with the app, which measures its database and business.
         prober: asks the probes.
         clock: the clock to read.
     """
@@ -47,6 +53,7 @@ class Monitor:
         version: Callable[[Any], str] = lambda _env: "",
         probes: Callable[[Any], Iterable[Probe]] = lambda _env: (),
         admin_token: Callable[[Any], str | None] = lambda _env: None,
+        metrics: Metrics | None = None,
         prober: Prober | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -54,6 +61,8 @@ class Monitor:
         self.version, self.probes, self.admin_token = version, probes, admin_token
         self.clock = clock or Clock()
         self.prober = prober or Prober(clock=self.clock)
+        self.metrics = metrics or Metrics(clock=self.clock)
+        self._timer, self._observe = self.clock.timer, self.metrics.requests.observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request where the path is one of ours, else measure the app's answer."""
@@ -67,19 +76,32 @@ class Monitor:
             await self._answer(endpoint, scope, send)
 
     async def _measure(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = self._timer()
         correlation = correlate(scope["headers"])
         header = (b"x-request-id", correlation.request_id.encode())
+        root, status = scope.get("root_path", ""), 500
 
         async def send_with_id(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), header]}
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
         token = set_current(correlation)
         try:
             await self.app(scope, receive, send_with_id)
+        except Exception:
+            status = 500
+            raise
+        except BaseException:  # cancelled: the client left
+            status = CLIENT_LEFT
+            raise
         finally:
             reset_current(token)
+            ended = self._timer()
+            self._observe(route(scope, root), scope["method"], status, ended - started)
+            self.metrics.tick(ended)
 
     async def _answer(self, endpoint: Endpoint, scope: Scope, send: Send) -> None:
         if scope["method"] in ("GET", "HEAD"):
@@ -126,6 +148,24 @@ class Monitor:
         token = self.admin_token(scope.get("env"))
         sent = dict(scope["headers"]).get(b"authorization", b"")
         return bool(token) and hmac.compare_digest(sent, f"Bearer {token}".encode())
+
+
+def route(scope: Scope, root: str) -> str:
+    """Give the template of the route that answered, as its router left it in the scope.
+
+    Args:
+        scope: the request's; ``route`` is a text or has a ``path``, as Starlette's have.
+        root: the ``root_path`` before the request was routed.
+    """
+    found = scope.get("route")
+    if found is None:
+        return UNMATCHED
+    template: str = found if isinstance(found, str) else getattr(found, "path", UNMATCHED)
+    mounted: str = scope.get("root_path", "")
+    if mounted == root:
+        return template
+    prefix = mask_path(mounted[len(root) :])
+    return prefix if hasattr(found, "routes") else prefix + template
 
 
 _ENDPOINTS: dict[str, Endpoint] = {
