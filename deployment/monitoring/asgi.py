@@ -81,12 +81,12 @@ class Monitor:
         header = (b"x-request-id", correlation.request_id.encode())
         root, status = scope.get("root_path", ""), 500
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), header]
-            await send(message)
+            return send(message)
 
         token = set_current(correlation)
         try:

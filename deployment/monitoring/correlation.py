@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from random import getrandbits
+from typing import NamedTuple
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _VERSION_0 = b"00"
 
 
-@dataclass(frozen=True, slots=True)
-class Correlation:
-    """Name the request being served.
+class Correlation(NamedTuple):
+    """Name the request being served; a tuple, since one is made for every request.
 
     Args:
         request_id: what came in ``X-Request-ID``; else the trace's id.

@@ -18,26 +18,12 @@ SLOW_QUERY = 1.0
 """Seconds above which a query is kept as slow."""
 
 _METHODS = frozenset(
-    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
 _STATUSES = {status: str(status) for status in range(100, 600)}
-_OPERATIONS = frozenset(
-    [
-        "SELECT",
-        "INSERT",
-        "UPDATE",
-        "DELETE",
-        "REPLACE",
-        "WITH",
-        "PRAGMA",
-        "CREATE",
-        "ALTER",
-        "DROP",
-        "BEGIN",
-        "COMMIT",
-        "ROLLBACK",
-    ]
-)
+_READING = frozenset(("SELECT", "WITH", "PRAGMA"))
+_WRITING = frozenset(("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER", "DROP"))
+_OPERATIONS = _READING | _WRITING | {"BEGIN", "COMMIT", "ROLLBACK"}
 _SLOW_QUERIES_A_FRAME = 20
 
 Given = TypeVar("Given")
