@@ -1,0 +1,1 @@
+"""The xSwarm Boss service: an ASGI application that runs inside a Python Worker."""

@@ -1,0 +1,170 @@
+"""The application: routes, what stands around them, and the monitor in front."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from boss import accounts, buzz, mail, payments, phone, status, suggestions
+from boss.browsers import Browsers
+from boss.configuration import Configuration
+from boss.context import Context
+from boss.database import Database, DatabaseError, Fetch
+from boss.limits import Limits
+from boss.log import log_failure, request_id
+from boss.problem import Problem
+from boss.request import Receive, Request
+from boss.response import Response, problem_response
+from boss.router import Match, Route, Router
+from boss.storage import Storage
+from deployment.monitoring.asgi import Monitor
+from deployment.monitoring.health import Probe
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+ROUTES = (
+    Route("GET", "/", status.welcome, limited=False),
+    Route("GET", "/api/health", status.api_health, limited=False),
+    Route("POST", "/api/auth/signup", accounts.sign_up),
+    Route("POST", "/api/auth/login", accounts.log_in),
+    Route("POST", "/api/auth/logout", accounts.log_out),
+    Route("GET", "/api/auth/me", accounts.show),
+    Route("DELETE", "/api/auth/me", accounts.delete),
+    Route("GET", "/api/buzz", buzz.listings),
+    Route("GET", "/api/buzz/categories", buzz.categories),
+    Route("GET", "/api/suggestions", suggestions.listed),
+    Route("POST", "/api/suggestions", suggestions.suggest),
+    Route("PUT", "/api/suggestions/{id}/attachment", suggestions.attach),
+    Route("GET", "/api/suggestions/{id}/attachment", suggestions.attachment),
+    Route("POST", "/stripe/webhook", payments.receive, limited=False),
+    Route("POST", "/voice/{user}", phone.voice, limited=False),
+    Route("POST", "/sms/{user}", phone.sms, limited=False),
+    Route("POST", "/email/inbound", mail.receive, limited=False),
+)
+
+
+class Service:
+    """Answer one ASGI request by its route; every error leaves in the same shape.
+
+    Args:
+        fetch: the host's fetch, by which the database is reached.
+    """
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._router = Router(ROUTES)
+        self._limits = Limits()
+        self._attempts = Limits()
+        self.observe: Callable[[str, float, bool], None] = lambda _name, _seconds, _done: None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; a Worker has neither websockets nor a start-up of its own."""
+        if scope["type"] != "http":
+            return
+        scope["route"] = self._router.template(scope["path"])
+        response = await self._answer(scope, receive)
+        await _send(response, scope["method"], send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        configuration = Configuration(scope["env"])
+        try:
+            request = Request(scope, receive, configuration.largest_body)
+            return await self._dispatch(request, configuration)
+        except Problem as problem:
+            return problem_response(problem, request_id())
+        except DatabaseError as error:
+            log_failure(error)
+            return problem_response(_database_problem(error), request_id())
+        except Exception as error:  # the last line of defence: whatever it is, say 500
+            log_failure(error)
+            problem = Problem(500, "internal", "Something went wrong here; it was logged.")
+            return problem_response(problem, request_id())
+
+    async def _dispatch(self, request: Request, configuration: Configuration) -> Response:
+        match = self._router.match(request.method, request.path)
+        now = time.time()
+        told = self._limit(match, request, configuration, now)
+        context = self._context(match, request, configuration, now)
+        response = await match.route.handler(context)
+        return response.adding(*told)
+
+    def _limit(
+        self, match: Match, request: Request, configuration: Configuration, now: float
+    ) -> tuple[tuple[str, str], ...]:
+        if not match.route.limited or not configuration.flag("RATE_LIMIT_ENABLED", True):
+            return ()
+        per_minute = configuration.number("RATE_LIMIT_REQUESTS_PER_MINUTE", 60)
+        per_hour = configuration.number("RATE_LIMIT_REQUESTS_PER_HOUR", 1000)
+        return self._limits.count(request.client, per_minute, per_hour, now).headers()
+
+    def _context(
+        self, match: Match, request: Request, configuration: Configuration, now: float
+    ) -> Context:
+        database = connect(configuration, self._fetch, self.observe)
+        storage = Storage(configuration.environment)
+        return Context(
+            request, match.parameters, configuration, database, storage, self._attempts, now
+        )
+
+
+def connect(
+    configuration: Configuration, fetch: Fetch, observe: Callable[[str, float, bool], None]
+) -> Database:
+    """Give the database that the Worker's variables name; it is reached when first asked."""
+    return Database(
+        configuration.text("TURSO_DATABASE_URL"),
+        configuration.text("TURSO_AUTH_TOKEN"),
+        fetch,
+        configuration.time_limit,
+        observe,
+    )
+
+
+def probes(environment: Any, fetch: Fetch) -> list[Probe]:
+    """Say what the service needs, for the health routes.
+
+    Args:
+        environment: the Worker's environment.
+        fetch: the host's fetch.
+    """
+    configuration = Configuration(environment)
+    database = connect(configuration, fetch, lambda _name, _seconds, _done: None)
+    storage = Storage(environment)
+    return [
+        Probe("database", database.check, critical=True, timeout=2.0, ready=True, kind="datastore"),
+        Probe("storage", storage.check, critical=False, timeout=2.0, kind="datastore"),
+        Probe("configuration", lambda: status.check(configuration), critical=True, timeout=0.5),
+    ]
+
+
+def create_app(fetch: Fetch) -> Any:
+    """Make the ASGI application.
+
+    Args:
+        fetch: the host's fetch (``workers.fetch``).
+    """
+    service = Service(fetch)
+    monitor = Monitor(
+        service,
+        service="boss-ai",
+        version=status.version,
+        probes=lambda environment: probes(environment, fetch),
+        admin_token=lambda environment: Configuration(environment).text("ADMIN_TOKEN"),
+    )
+    return Browsers(monitor)
+
+
+async def _send(response: Response, method: str, send: Send) -> None:
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in response.headers]
+    body = b"" if method == "HEAD" else response.body
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _database_problem(error: DatabaseError) -> Problem:
+    if error.kind in ("busy", "unavailable"):
+        message = "The database does not answer just now; try again."
+        return Problem(503, "database_unavailable", message, headers={"retry-after": "2"})
+    return Problem(500, "database_error", "The database refused this; it was logged.")

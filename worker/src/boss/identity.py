@@ -1,0 +1,70 @@
+"""Who is calling: the user behind a session token or a session cookie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from boss import queries, tokens
+from boss.problem import Problem, unauthenticated
+
+if TYPE_CHECKING:
+    from boss.configuration import Configuration
+    from boss.context import Context
+    from boss.hrana import Row
+
+COOKIE = "session"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+async def require_user(context: Context) -> Row:
+    """Give the signed-in user.
+
+    Raises:
+        Problem: there is no valid session, or its account is gone (401).
+    """
+    token = _token(context)
+    secret = context.configuration.required("JWT_SECRET")
+    try:
+        claims = tokens.verify(token, secret, context.now)
+    except tokens.InvalidToken as error:
+        raise unauthenticated("Your session is not valid; sign in again.") from error
+    user = await context.database.row(queries.user_by_id(claims.subject))
+    if user is None:
+        raise unauthenticated("This account no longer exists.")
+    return user
+
+
+def session_cookie(configuration: Configuration, token: str, seconds: int) -> tuple[str, str]:
+    """Give the header that keeps a session in the browser.
+
+    Args:
+        configuration: says whether the cookie needs https, and its SameSite.
+        token: the session's token; empty to end the session.
+        seconds: how long the browser keeps it; 0 removes it.
+    """
+    same_site = configuration.text("SESSION_COOKIE_SAMESITE", "strict").capitalize()
+    parts = [f"{COOKIE}={token}", "Path=/", f"Max-Age={seconds}", "HttpOnly"]
+    parts.append(f"SameSite={same_site}")
+    if configuration.flag("SESSION_COOKIE_SECURE", True) or same_site == "None":
+        parts.append("Secure")
+    return "set-cookie", "; ".join(parts)
+
+
+def _token(context: Context) -> str:
+    scheme, _, token = context.request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    cookie = context.request.cookies.get(COOKIE, "")
+    if not cookie:
+        raise unauthenticated()
+    _refuse_foreign_page(context)
+    return cookie
+
+
+def _refuse_foreign_page(context: Context) -> None:
+    """Refuse a change that another site's page asks for with the visitor's cookie."""
+    origin = context.request.headers.get("origin", "")
+    configuration = context.configuration
+    own = (*configuration.allowed_origins, *configuration.public_origins)
+    if context.request.method not in _SAFE and origin not in own:
+        raise Problem(403, "foreign_origin", "This page may not act for you.")
