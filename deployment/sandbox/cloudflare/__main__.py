@@ -1,0 +1,100 @@
+"""Run the Cloudflare stand-in: ``python -m deployment.sandbox.cloudflare``.
+
+The account comes by the environment: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from aiohttp import web
+
+from deployment.sandbox.cloudflare.app import make_app, serve_stored
+from deployment.sandbox.cloudflare.twin import Account, Addresses, open_twin
+from deployment.sandbox.edge.edge import Edge
+from deployment.sandbox.objects.store import Objects
+
+_HOST = "127.0.0.1"
+_log = logging.getLogger("deployment.sandbox.cloudflare")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A name of a Worker or project, and the port whose "/" it is."""
+
+    name: str
+    port: int
+
+
+def main() -> None:
+    """Read the arguments, and serve until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    asyncio.run(_serve(_arguments().parse_args(), _account()))
+
+
+def _account() -> Account:
+    return Account(os.environ["CLOUDFLARE_ACCOUNT_ID"], os.environ["CLOUDFLARE_API_TOKEN"])
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deployment.sandbox.cloudflare")
+    parser.add_argument("--state", type=Path, required=True, help="the twin's folder")
+    parser.add_argument("--api-port", type=int, required=True)
+    parser.add_argument(
+        "--worker", type=_listener, action="append", default=[], metavar="NAME:PORT"
+    )
+    parser.add_argument("--pages", type=_listener, action="append", default=[], metavar="NAME:PORT")
+    return parser
+
+
+def _listener(text: str) -> Listener:
+    name, _, port = text.rpartition(":")
+    if not name or not port.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME:PORT")
+    return Listener(name, int(port))
+
+
+async def _serve(arguments: argparse.Namespace, account: Account) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    state: Path = arguments.state.resolve()
+    state.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        objects = Objects(state / "objects")
+        stack.callback(objects.close)
+        edge = Edge(state, objects)
+        stack.push_async_callback(edge.close)
+        addresses = Addresses(
+            await _listen(edge, "worker", arguments.worker),
+            await _listen(edge, "pages", arguments.pages),
+        )
+        twin = open_twin(account, state, edge, objects, addresses)
+        runner = web.AppRunner(make_app(twin), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await serve_stored(twin)
+        await web.TCPSite(runner, _HOST, arguments.api_port).start()
+        _log.info("the API listens on %s port %s", _HOST, arguments.api_port)
+        await stopped.wait()
+
+
+async def _listen(
+    edge: Edge, kind: Literal["worker", "pages"], listeners: list[Listener]
+) -> dict[str, int]:
+    return {
+        listener.name: await edge.listen(kind, listener.name, listener.port)
+        for listener in listeners
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The envelope that every reply of the API comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+
+class Refusal(Exception):
+    """A call that the API refuses: the HTTP status, Cloudflare's error code, and why.
+
+    Args:
+        status: the HTTP status, 4xx or 5xx.
+        code: the error code of Cloudflare's documents.
+        message: a sentence that names no secret.
+        headers: further headers of the reply.
+    """
+
+    def __init__(
+        self, status: int, code: int, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+        self.headers = dict(headers or {})
+
+
+def success(
+    result: Any = None, information: Mapping[str, Any] | None = None, status: int = 200
+) -> web.Response:
+    """Give a result, with ``result_info`` when it is a page of a list."""
+    body: dict[str, Any] = {"success": True, "errors": [], "messages": [], "result": result}
+    if information is not None:
+        body["result_info"] = dict(information)
+    return web.json_response(body, status=status)
+
+
+def failure(refusal: Refusal) -> web.Response:
+    """Give a refusal."""
+    errors = [{"code": refusal.code, "message": refusal.message}]
+    body = {"success": False, "errors": errors, "messages": [], "result": None}
+    return web.json_response(body, status=refusal.status, headers=refusal.headers)
+
+
+def page_of(page: int, size: int, count: int, total: int) -> dict[str, int]:
+    """Give the ``result_info`` of a page."""
+    pages = -(-total // size)
+    return {
+        "page": page,
+        "per_page": size,
+        "count": count,
+        "total_count": total,
+        "total_pages": pages,
+    }

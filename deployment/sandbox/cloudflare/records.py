@@ -1,0 +1,285 @@
+"""What the stand-in stores, as it is stored.
+
+Every record says under which kind, owner and key it is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Record:
+    """Something stored: JSON values only."""
+
+    kind: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        """Give the name that the record is found by, within its owner."""
+        raise NotImplementedError
+
+    @property
+    def owner(self) -> str:
+        """Give the key of what the record belongs to; empty when to the account."""
+        return ""
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Give the SHA-256 of all the bytes that the record names."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Worker(Record):
+    """A Worker, of which there are versions and deployments."""
+
+    kind: ClassVar[str] = "worker"
+    name: str
+    tag: str
+    created_on: str
+    modified_on: str
+    enabled: bool = False
+    previews_enabled: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Give the Worker's name."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class Version(Record):
+    """A version of a Worker; its bindings hold the secrets' texts.
+
+    ``modules`` have name, media_type and blob; ``assets`` has files (path to hash) and config.
+    """
+
+    kind: ClassVar[str] = "version"
+    id: str
+    worker: str
+    number: int
+    created_on: str
+    source: str
+    main_module: str | None
+    modules: list[dict[str, str]]
+    bindings: list[dict[str, Any]]
+    compatibility_date: str
+    compatibility_flags: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+    assets: dict[str, Any] | None = None
+    startup_time_ms: int = 0
+
+    @property
+    def key(self) -> str:
+        """Give the version's id."""
+        return self.id
+
+    @property
+    def owner(self) -> str:
+        """Give the Worker's name."""
+        return self.worker
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Give the modules' bytes."""
+        return tuple(module["blob"] for module in self.modules)
+
+    @property
+    def secrets(self) -> dict[str, dict[str, Any]]:
+        """Give the secret bindings by their names."""
+        return {
+            binding["name"]: binding
+            for binding in self.bindings
+            if binding["type"].startswith("secret_")
+        }
+
+
+@dataclass(frozen=True)
+class Deployment(Record):
+    """Which versions of a Worker serve, each with its percentage."""
+
+    kind: ClassVar[str] = "deployment"
+    id: str
+    worker: str
+    created_on: str
+    source: str
+    versions: list[dict[str, Any]]
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Give the deployment's id."""
+        return self.id
+
+    @property
+    def owner(self) -> str:
+        """Give the Worker's name."""
+        return self.worker
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Give the percentage of each version id."""
+        return {share["version_id"]: share["percentage"] for share in self.versions}
+
+
+@dataclass(frozen=True)
+class Asset(Record):
+    """A static file of Workers or of Pages (the owner), under the hash of its uploader."""
+
+    kind: ClassVar[str] = "asset"
+    product: str
+    hash: str
+    media_type: str
+    blob: str
+
+    @property
+    def key(self) -> str:
+        """Give the hash."""
+        return self.hash
+
+    @property
+    def owner(self) -> str:
+        """Give the product: ``workers`` or ``pages``."""
+        return self.product
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Give the file's bytes."""
+        return (self.blob,)
+
+
+@dataclass(frozen=True)
+class AssetSession(Record):
+    """An upload of a Worker's static files: which, and until when (seconds of the epoch)."""
+
+    kind: ClassVar[str] = "asset_session"
+    id: str
+    worker: str
+    manifest: dict[str, str]
+    expires: float
+
+    @property
+    def key(self) -> str:
+        """Give the session's id."""
+        return self.id
+
+
+@dataclass(frozen=True)
+class Project(Record):
+    """A Pages project, and which deployment it serves."""
+
+    kind: ClassVar[str] = "project"
+    id: str
+    name: str
+    created_on: str
+    production_branch: str
+    canonical: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Give the project's name."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class Publication(Record):
+    """A deployment of a Pages project; ``files`` are hashes by path, ``worker_bundle`` a blob."""
+
+    kind: ClassVar[str] = "publication"
+    id: str
+    project: str
+    environment: str
+    branch: str
+    created_on: str
+    files: dict[str, str]
+    headers: str = ""
+    redirects: str = ""
+    commit: dict[str, str] = field(default_factory=dict)
+    worker_bundle: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Give the deployment's id."""
+        return self.id
+
+    @property
+    def owner(self) -> str:
+        """Give the project's name."""
+        return self.project
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Give the bundle's bytes."""
+        return () if self.worker_bundle is None else (self.worker_bundle,)
+
+
+@dataclass(frozen=True)
+class Zone(Record):
+    """A domain of the account, and how it speaks TLS to its origin."""
+
+    kind: ClassVar[str] = "zone"
+    id: str
+    name: str
+    created_on: str
+    modified_on: str
+    ssl: str = "full"
+
+    @property
+    def key(self) -> str:
+        """Give the zone's id."""
+        return self.id
+
+
+@dataclass(frozen=True)
+class DnsRecord(Record):
+    """A DNS record of a zone."""
+
+    kind: ClassVar[str] = "dns_record"
+    id: str
+    zone: str
+    type: str
+    name: str
+    content: str
+    ttl: int
+    proxied: bool
+    created_on: str
+
+    @property
+    def key(self) -> str:
+        """Give the record's id."""
+        return self.id
+
+    @property
+    def owner(self) -> str:
+        """Give the zone's id."""
+        return self.zone
+
+
+@dataclass(frozen=True)
+class SigningKey(Record):
+    """The key that the session tokens are signed with, in hexadecimal."""
+
+    kind: ClassVar[str] = "signing_key"
+    secret: str
+
+    @property
+    def key(self) -> str:
+        """Give the one name there is."""
+        return "sessions"
+
+
+KINDS: tuple[type[Record], ...] = (
+    Worker,
+    Version,
+    Deployment,
+    Asset,
+    AssetSession,
+    Project,
+    Publication,
+    Zone,
+    DnsRecord,
+    SigningKey,
+)
