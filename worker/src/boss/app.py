@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from boss import accounts, buzz, mail, payments, phone, status, suggestions
@@ -20,9 +20,10 @@ from boss.router import Match, Route, Router
 from boss.storage import Storage
 from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.health import Probe
+from deployment.monitoring.metrics import Metrics
 
 Scope = MutableMapping[str, Any]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 ROUTES = (
     Route("GET", "/", status.welcome, limited=False),
@@ -50,37 +51,36 @@ class Service:
 
     Args:
         fetch: the host's fetch, by which the database is reached.
+        metrics: what the monitor measures with.
     """
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, metrics: Metrics) -> None:
         self._fetch = fetch
+        self._metrics = metrics
         self._router = Router(ROUTES)
         self._limits = Limits()
         self._attempts = Limits()
-        self.observe: Callable[[str, float, bool], None] = lambda _name, _seconds, _done: None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; a Worker has neither websockets nor a start-up of its own."""
         if scope["type"] != "http":
             return
-        scope["route"] = self._router.template(scope["path"])
+        template = self._router.template(scope["path"])
+        if template:
+            scope["route"] = template  # the monitor labels its measures by it
         response = await self._answer(scope, receive)
         await _send(response, scope["method"], send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         configuration = Configuration(scope["env"])
+        request = Request(scope, receive, configuration.largest_body)
         try:
-            request = Request(scope, receive, configuration.largest_body)
             return await self._dispatch(request, configuration)
         except Problem as problem:
             return problem_response(problem, request_id())
-        except DatabaseError as error:
+        except Exception as error:  # the last line of defence: whatever it is, it is answered
             log_failure(error)
-            return problem_response(_database_problem(error), request_id())
-        except Exception as error:  # the last line of defence: whatever it is, say 500
-            log_failure(error)
-            problem = Problem(500, "internal", "Something went wrong here; it was logged.")
-            return problem_response(problem, request_id())
+            return problem_response(_problem(error), request_id())
 
     async def _dispatch(self, request: Request, configuration: Configuration) -> Response:
         match = self._router.match(request.method, request.path)
@@ -102,56 +102,69 @@ class Service:
     def _context(
         self, match: Match, request: Request, configuration: Configuration, now: float
     ) -> Context:
-        database = connect(configuration, self._fetch, self.observe)
+        database = connect(configuration, self._fetch, self._metrics)
         storage = Storage(configuration.environment)
         return Context(
-            request, match.parameters, configuration, database, storage, self._attempts, now
+            request,
+            match.parameters,
+            configuration,
+            database,
+            storage,
+            self._attempts,
+            self._metrics,
+            now,
         )
 
 
-def connect(
-    configuration: Configuration, fetch: Fetch, observe: Callable[[str, float, bool], None]
-) -> Database:
-    """Give the database that the Worker's variables name; it is reached when first asked."""
+def connect(configuration: Configuration, fetch: Fetch, metrics: Metrics) -> Database:
+    """Give the database that the Worker's variables name; it is reached when first asked.
+
+    Args:
+        configuration: the Worker's variables and secrets.
+        fetch: the host's fetch.
+        metrics: measures each query.
+    """
     return Database(
         configuration.text("TURSO_DATABASE_URL"),
         configuration.text("TURSO_AUTH_TOKEN"),
         fetch,
         configuration.time_limit,
-        observe,
+        metrics.database.observe,
     )
 
 
-def probes(environment: Any, fetch: Fetch) -> list[Probe]:
+def probes(environment: Any, fetch: Fetch, metrics: Metrics) -> list[Probe]:
     """Say what the service needs, for the health routes.
 
     Args:
         environment: the Worker's environment.
         fetch: the host's fetch.
+        metrics: measures each query.
     """
     configuration = Configuration(environment)
-    database = connect(configuration, fetch, lambda _name, _seconds, _done: None)
+    database = connect(configuration, fetch, metrics)
     storage = Storage(environment)
     return [
-        Probe("database", database.check, critical=True, timeout=2.0, ready=True, kind="datastore"),
+        Probe("database", database.check, timeout=2.0, ready=True, kind="datastore"),
         Probe("storage", storage.check, critical=False, timeout=2.0, kind="datastore"),
-        Probe("configuration", lambda: status.check(configuration), critical=True, timeout=0.5),
+        Probe("configuration", lambda: status.check(configuration), ready=True),
     ]
 
 
-def create_app(fetch: Fetch) -> Any:
+def create_app(fetch: Fetch) -> Browsers:
     """Make the ASGI application.
 
     Args:
         fetch: the host's fetch (``workers.fetch``).
     """
-    service = Service(fetch)
+    metrics = Metrics()
     monitor = Monitor(
-        service,
-        service="boss-ai",
+        Service(fetch, metrics),
+        service=status.SERVICE,
         version=status.version,
-        probes=lambda environment: probes(environment, fetch),
+        probes=lambda environment: probes(environment, fetch, metrics),
         admin_token=lambda environment: Configuration(environment).text("ADMIN_TOKEN"),
+        metrics=metrics,
     )
     return Browsers(monitor)
 
@@ -163,7 +176,10 @@ async def _send(response: Response, method: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _database_problem(error: DatabaseError) -> Problem:
+def _problem(error: Exception) -> Problem:
+    """Say what a failure means to the caller, without its details."""
+    if not isinstance(error, DatabaseError):
+        return Problem(500, "internal", "Something went wrong here; it was logged.")
     if error.kind in ("busy", "unavailable"):
         message = "The database does not answer just now; try again."
         return Problem(503, "database_unavailable", message, headers={"retry-after": "2"})

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from boss.limits import Limits
     from boss.request import Request
     from boss.storage import Storage
+    from deployment.monitoring.metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Context:
         database: the database.
         storage: the R2 bucket.
         attempts: counts tries to log in.
+        metrics: counts what the business lives on.
         now: the time the request came, seconds since 1970.
     """
 
@@ -34,4 +36,5 @@ class Context:
     database: Database
     storage: Storage
     attempts: Limits
+    metrics: Metrics
     now: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -26,7 +26,13 @@ class Fetched(Protocol):
 
 
 Fetch = Callable[..., Awaitable[Fetched]]
-Observe = Callable[[str, float, bool], None]
+
+
+class Observe(Protocol):
+    """The monitor's measure of a query."""
+
+    def __call__(self, sql: str, seconds: float, rows: int = 0, *, failed: bool = False) -> None:
+        """Count one query."""
 
 
 class DatabaseError(Exception):
@@ -52,7 +58,7 @@ class Database:
         token: the bearer token; empty for a server that wants none.
         fetch: the host's fetch.
         time_limit: seconds that one call may take.
-        observe: told each statement's name, the seconds its call took, and whether it worked.
+        observe: told of each round trip: its first statement, its seconds, its rows.
     """
 
     def __init__(
@@ -82,14 +88,14 @@ class Database:
             DatabaseError: a statement failed, and nothing was kept; or the server gave no
                 answer, and what was kept is unknown.
         """
-        begin = time.perf_counter()
-        done = False
+        begin, sql = time.perf_counter(), statements[0].sql
         try:
             results = _results(await self._send(batch(statements)), len(statements))
-            done = True
-        finally:
-            name = statements[0].name if len(statements) == 1 else "transaction"
-            self._observe(name, time.perf_counter() - begin, done)
+        except BaseException:
+            self._observe(sql, time.perf_counter() - begin, failed=True)
+            raise
+        rows = sum(len(result.rows) or result.affected for result in results)
+        self._observe(sql, time.perf_counter() - begin, rows)
         return results
 
     async def check(self) -> None:
@@ -98,7 +104,7 @@ class Database:
         Raises:
             DatabaseError: it does not.
         """
-        await self.transaction(Statement("ping", "SELECT 1"))
+        await self.transaction(Statement("SELECT 1"))
 
     async def _send(self, pipeline: Mapping[str, Any]) -> Mapping[str, Any]:
         status, text = await self._post(json.dumps(pipeline))

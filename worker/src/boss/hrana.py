@@ -19,12 +19,10 @@ class Statement:
     """One SQL statement with its parameters.
 
     Args:
-        name: a short fixed name, under which its time is measured.
         sql: the statement, its parameters as ``?``.
         parameters: their values.
     """
 
-    name: str
     sql: str
     parameters: Sequence[Value] = ()
 

@@ -17,29 +17,29 @@ _SUGGESTION = (
 
 def user_by_id(user_id: str) -> Statement:
     """Find a user."""
-    return Statement("user_by_id", f"{_USER} WHERE id = ?", (user_id,))
+    return Statement(f"{_USER} WHERE id = ?", (user_id,))
 
 
 def user_by_handle(handle: str) -> Statement:
     """Find the user that calls and messages are for."""
-    return Statement("user_by_handle", f"{_USER} WHERE handle = ?", (handle,))
+    return Statement(f"{_USER} WHERE handle = ?", (handle,))
 
 
 def credentials(email: str) -> Statement:
     """Find what a password is compared with."""
     sql = "SELECT id, password_hash FROM users WHERE email = ?"
-    return Statement("credentials", sql, (email,))
+    return Statement(sql, (email,))
 
 
 def add_user(user_id: str, email: str, password_hash: str, name: str) -> Statement:
     """Add a user; an address that has an account already breaks a constraint."""
     sql = "INSERT INTO users (id, email, password_hash, name) VALUES (?, ?, ?, ?)"
-    return Statement("add_user", sql, (user_id, email, password_hash, name))
+    return Statement(sql, (user_id, email, password_hash, name))
 
 
 def delete_user(user_id: str) -> Statement:
     """Delete a user; what belongs to it goes by the tables' foreign keys."""
-    return Statement("delete_user", "DELETE FROM users WHERE id = ?", (user_id,))
+    return Statement("DELETE FROM users WHERE id = ?", (user_id,))
 
 
 def buzz_categories() -> Statement:
@@ -48,7 +48,7 @@ def buzz_categories() -> Statement:
         "SELECT category AS name, count(*) AS listings FROM buzz_listings"
         " WHERE status = 'active' GROUP BY category ORDER BY category"
     )
-    return Statement("buzz_categories", sql)
+    return Statement(sql)
 
 
 def buzz_listings(category: str, limit: int, offset: int) -> Statement:
@@ -58,18 +58,18 @@ def buzz_listings(category: str, limit: int, offset: int) -> Statement:
         " WHERE status = 'active' AND (? = '' OR category = ?)"
         " ORDER BY created_at DESC, id LIMIT ? OFFSET ?"
     )
-    return Statement("buzz_listings", sql, (category, category, limit, offset))
+    return Statement(sql, (category, category, limit, offset))
 
 
 def suggestions(limit: int, offset: int) -> Statement:
     """Give suggestions, the most wanted first."""
     sql = f"{_SUGGESTION} ORDER BY upvotes DESC, created_at DESC, id LIMIT ? OFFSET ?"
-    return Statement("suggestions", sql, (limit, offset))
+    return Statement(sql, (limit, offset))
 
 
 def suggestion(key: str) -> Statement:
     """Give one suggestion."""
-    return Statement("suggestion", f"{_SUGGESTION} WHERE id = ?", (key,))
+    return Statement(f"{_SUGGESTION} WHERE id = ?", (key,))
 
 
 def add_suggestion(
@@ -79,16 +79,16 @@ def add_suggestion(
     sql = (
         "INSERT INTO suggestions (id, user_id, title, description, category) VALUES (?, ?, ?, ?, ?)"
     )
-    return Statement("add_suggestion", sql, (key, user_id, title, description, category))
+    return Statement(sql, (key, user_id, title, description, category))
 
 
 def note_event(provider: str, event_id: str, kind: str) -> Statement:
     """Note a webhook's event; one that was noted before breaks the primary key."""
     sql = "INSERT INTO webhook_events (provider, event_id, kind) VALUES (?, ?, ?)"
-    return Statement("note_event", sql, (provider, event_id, kind))
+    return Statement(sql, (provider, event_id, kind))
 
 
 def event(provider: str, event_id: str) -> Statement:
     """Find a webhook's event."""
     sql = "SELECT 1 FROM webhook_events WHERE provider = ? AND event_id = ?"
-    return Statement("event", sql, (provider, event_id))
+    return Statement(sql, (provider, event_id))

@@ -17,7 +17,8 @@ FEATURES = ("VOICE", "SMS", "EMAIL", "TEAMS", "MARKETPLACE")
 
 async def welcome(context: Context) -> Response:
     """Say what this is, to whoever asks for the root."""
-    return json_response({"service": SERVICE, "health": "/health", "api": "/api/health"})
+    site = context.configuration.text("BASE_URL")
+    return json_response({"service": SERVICE, "site": site, "health": "/health"})
 
 
 async def api_health(context: Context) -> Response:
