@@ -1,0 +1,282 @@
+"""The client for Cloudflare: what it asks, what it makes of the answers, what it settles."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import requests
+from responses import matchers
+
+from deployment.secret import Secret
+from deployment.services.cloudflare import Cloudflare, Deployment, Subdomain
+from deployment.services.errors import (
+    Invalid,
+    NotFound,
+    ServiceUnavailable,
+    Unauthorised,
+)
+from deployment.services.http import Http, bearer
+
+BASE = "https://api.cloudflare.test/client/v4"
+A = f"{BASE}/accounts/acc"
+W = f"{A}/workers/scripts/boss-ai"
+ONE, TWO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+
+
+@pytest.fixture
+def cloudflare(fake_time: Any, api: Any) -> Cloudflare:
+    token = Secret("canary-cf-token-001", "CLOUDFLARE_API_TOKEN")
+    headers = {"Authorization": bearer(token)}
+    return Cloudflare(Http("Cloudflare", BASE, headers, clock=fake_time.clock), "acc")
+
+
+def ok(result: Any, **info: Any) -> dict[str, Any]:
+    return {"success": True, "errors": [], "messages": [], "result": result, "result_info": info}
+
+
+def no(code: int, message: str = "no") -> dict[str, Any]:
+    return {"success": False, "errors": [{"code": code, "message": message}], "result": None}
+
+
+def deployment(identifier: str, created: str, **split: float) -> dict[str, Any]:
+    versions = [{"version_id": key, "percentage": value} for key, value in split.items()]
+    return {"id": identifier, "created_on": created, "versions": versions}
+
+
+def lost() -> requests.ConnectionError:
+    return requests.ConnectionError("reset after sending")
+
+
+def test_the_token_is_a_users_or_an_accounts(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(f"{BASE}/user/tokens/verify", status=401, json=no(1000))
+    api.get(f"{A}/tokens/verify", json=ok({"id": "t", "status": "active", "expires_on": None}))
+    assert cloudflare.verify_token().status == "active"
+
+
+def test_a_bad_token_is_unauthorised(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(f"{BASE}/user/tokens/verify", status=401, json=no(1000, "Invalid API Token"))
+    api.get(f"{A}/tokens/verify", status=401, json=no(1000, "Invalid API Token"))
+    with pytest.raises(Unauthorised, match="Invalid API Token"):
+        cloudflare.verify_token()
+
+
+def test_no_answer_about_the_token_is_no_verdict(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(f"{BASE}/user/tokens/verify", status=500)
+    with pytest.raises(ServiceUnavailable):
+        cloudflare.verify_token()
+
+
+@pytest.mark.parametrize("code", [10007, 10090])
+def test_a_missing_worker_is_known_by_its_code(cloudflare: Cloudflare, api: Any, code: int) -> None:
+    api.get(f"{A}/workers/services/boss-ai", status=404, json=no(code))
+    api.get(f"{W}/deployments", status=404, json=no(code))
+    api.get(f"{W}/versions", status=404, json=no(code))
+    api.get(f"{W}/secrets", status=404, json=no(code))
+    assert not cloudflare.worker_exists("boss-ai")
+    assert cloudflare.deployments("boss-ai") == []
+    assert cloudflare.versions("boss-ai") == []
+    assert cloudflare.secrets("boss-ai") == []
+
+
+def test_a_bare_404_is_an_error_not_an_absence(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(f"{W}/deployments", status=404, body="<html>proxy</html>")
+    with pytest.raises(NotFound):
+        cloudflare.deployments("boss-ai")
+
+
+def test_deployments_come_newest_first(cloudflare: Cloudflare, api: Any) -> None:
+    older = deployment("d1", "2026-01-01T00:00:00Z", **{ONE: 100})
+    newer = deployment("d2", "2026-01-02T00:00:00Z", **{ONE: 90, TWO: 10})
+    newer["annotations"] = {"workers/message": "canary"}
+    api.get(f"{W}/deployments", json=ok({"deployments": [older, newer]}))
+    first, second = cloudflare.deployments("boss-ai")
+    assert (first.id, first.split, first.message) == ("d2", {ONE: 90.0, TWO: 10.0}, "canary")
+    assert second == Deployment("d1", "2026-01-01T00:00:00Z", {ONE: 100.0})
+
+
+def test_deploy_states_the_whole_split(cloudflare: Cloudflare, api: Any) -> None:
+    wanted = {
+        "strategy": "percentage",
+        "versions": [
+            {"version_id": ONE, "percentage": 100},
+            {"version_id": TWO, "percentage": 0},
+        ],
+        "annotations": {"workers/message": "m" * 100},
+    }
+    match = [
+        matchers.json_params_matcher(wanted),
+        matchers.query_param_matcher({"force": "true"}),
+    ]
+    api.post(f"{W}/deployments", match=match, json=ok({"id": "d3"}))
+    assert cloudflare.deploy("boss-ai", {ONE: 100, TWO: 0}, "m" * 150, force=True) == "d3"
+
+
+def test_a_lost_deploy_that_was_applied_is_not_repeated(cloudflare: Cloudflare, api: Any) -> None:
+    post = api.post(f"{W}/deployments", body=lost())
+    made = deployment("d9", "2026-01-02T00:00:00Z", **{TWO: 100})
+    api.get(f"{W}/deployments", json=ok({"deployments": [made]}))
+    assert cloudflare.deploy("boss-ai", {TWO: 100, ONE: 0}) == "d9"
+    assert post.call_count == 1
+
+
+def test_a_lost_deploy_that_was_not_applied_is_said_again(cloudflare: Cloudflare, api: Any) -> None:
+    api.post(f"{W}/deployments", body=lost())
+    before = deployment("d1", "2026-01-01T00:00:00Z", **{ONE: 100})
+    api.get(f"{W}/deployments", json=ok({"deployments": [before]}))
+    api.post(f"{W}/deployments", json=ok({"id": "d2"}))
+    assert cloudflare.deploy("boss-ai", {TWO: 100}) == "d2"
+
+
+def test_a_refused_deploy_is_not_repeated(cloudflare: Cloudflare, api: Any) -> None:
+    post = api.post(f"{W}/deployments", status=400, json=no(10220, "secrets changed"))
+    with pytest.raises(Invalid) as caught:
+        cloudflare.deploy("boss-ai", {ONE: 100})
+    assert caught.value.codes == ("10220",)
+    assert post.call_count == 1
+
+
+def test_a_version_is_read_with_its_bindings(cloudflare: Cloudflare, api: Any) -> None:
+    item = {
+        "id": ONE,
+        "number": 3,
+        "metadata": {"created_on": "2026-01-01T00:00:00Z"},
+        "annotations": {"workers/tag": "r7"},
+        "resources": {
+            "bindings": [
+                {"name": "KEY", "type": "secret_text"},
+                {"name": "LEVEL", "type": "plain_text", "text": "1"},
+            ]
+        },
+    }
+    api.get(f"{W}/versions/{ONE}", json=ok(item))
+    version = cloudflare.version("boss-ai", ONE)
+    assert (version.number, version.tag, version.secret_names) == (3, "r7", ("KEY",))
+
+
+def test_upload_sends_the_form_as_it_is(cloudflare: Cloudflare, api: Any) -> None:
+    kind = "multipart/form-data; boundary=b"
+    match = [
+        matchers.query_param_matcher({"bindings_inherit": "strict"}),
+        matchers.header_matcher({"Content-Type": kind}),
+    ]
+    api.post(f"{W}/versions", match=match, json=ok({"id": ONE, "startup_time_ms": 12}))
+    version = cloudflare.upload_version("boss-ai", b"--b\r\n\xff--b--", kind)
+    assert (version.id, version.startup_ms) == (ONE, 12)
+    assert api.calls[0].request.body == b"--b\r\n\xff--b--"
+
+
+def test_a_lost_upload_is_found_by_its_tag(cloudflare: Cloudflare, api: Any) -> None:
+    post = api.post(f"{W}/versions", body=lost())
+    found = {"id": TWO, "metadata": {"created_on": "2"}, "annotations": {"workers/tag": "r8"}}
+    api.get(f"{W}/versions", json=ok({"items": [found]}))
+    api.get(f"{W}/versions/{TWO}", json=ok(found))
+    assert cloudflare.upload_version("boss-ai", b"", "x", tag="r8").id == TWO
+    assert post.call_count == 1
+
+
+def test_a_script_that_does_not_start_says_so(cloudflare: Cloudflare, api: Any) -> None:
+    api.post(f"{W}/versions", status=400, json=no(10021, "Uncaught SyntaxError"))
+    with pytest.raises(Invalid, match="Uncaught SyntaxError") as caught:
+        cloudflare.upload_version("boss-ai", b"", "x")
+    assert caught.value.codes == ("10021",)
+
+
+def test_creating_a_worker_gives_the_versions_id_with_hyphens(
+    cloudflare: Cloudflare, api: Any
+) -> None:
+    query = {"excludeScript": "true", "bindings_inherit": "strict"}
+    api.put(
+        W,
+        match=[matchers.query_param_matcher(query)],
+        json=ok({"deployment_id": ONE.replace("-", "")}),
+    )
+    assert cloudflare.create_worker("boss-ai", b"", "x") == ONE
+
+
+def test_deleting_a_worker_that_is_gone_is_done(cloudflare: Cloudflare, api: Any) -> None:
+    api.delete(W, status=404, json=no(10007))
+    cloudflare.delete_worker("boss-ai")
+
+
+def test_subdomains(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(f"{A}/workers/subdomain", json=ok({"subdomain": "xswarm"}))
+    answer = {"enabled": True, "previews_enabled": False}
+    api.get(f"{A}/workers/workers/boss-ai", json=ok({"subdomain": answer}))
+    api.post(f"{W}/subdomain", match=[matchers.json_params_matcher(answer)], json=ok(answer))
+    assert cloudflare.account_subdomain() == "xswarm"
+    assert cloudflare.worker_subdomain("boss-ai") == Subdomain(True, False)
+    assert cloudflare.set_subdomain("boss-ai", True, False) == Subdomain(True, False)
+
+
+def test_secrets_change_in_one_call_without_deploying(cloudflare: Cloudflare, api: Any) -> None:
+    api.patch(f"{A}/workers/workers/boss-ai/versions/latest", json=ok({"id": TWO}))
+    secrets = {"KEEP": Secret("canary-value-1", "KEEP"), "GONE": None}
+    assert cloudflare.patch_latest_secrets("boss-ai", secrets, "rotate") == TWO
+    request = api.calls[0].request
+    assert request.headers["Content-Type"] == "application/merge-patch+json"
+    assert json.loads(request.body) == {
+        "env": {"KEEP": {"type": "secret_text", "text": "canary-value-1"}, "GONE": None},
+        "annotations": {"workers/message": "rotate"},
+    }
+
+
+def test_buckets_are_listed_over_pages(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(
+        f"{A}/r2/buckets",
+        match=[matchers.query_param_matcher({"per_page": 1000})],
+        json=ok({"buckets": [{"name": "a"}]}, cursor="next"),
+    )
+    api.get(
+        f"{A}/r2/buckets",
+        match=[matchers.query_param_matcher({"per_page": 1000, "cursor": "next"})],
+        json=ok({"buckets": [{"name": "b"}]}),
+    )
+    assert cloudflare.buckets() == ["a", "b"]
+
+
+def test_a_bucket_is_there_or_not(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(f"{A}/r2/buckets/a", json=ok({"name": "a"}))
+    api.get(f"{A}/r2/buckets/b", status=404, json=no(10006))
+    assert cloudflare.bucket("a") == {"name": "a"}
+    assert cloudflare.bucket("b") is None
+
+
+def test_creating_a_bucket_that_exists_is_done(cloudflare: Cloudflare, api: Any) -> None:
+    api.post(f"{A}/r2/buckets", status=409, json=no(10004))
+    api.get(f"{A}/r2/buckets/a", json=ok({"name": "a"}))
+    cloudflare.create_bucket("a")
+
+
+def test_zones_and_records_over_pages(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(f"{BASE}/zones", json=ok([{"id": "z", "name": "xswarm.ai"}], total_pages=1))
+    for page in (1, 2):
+        api.get(
+            f"{BASE}/zones/z/dns_records",
+            match=[matchers.query_param_matcher({"page": page, "per_page": 50})],
+            json=ok([{"id": page}], total_pages=2),
+        )
+    api.get(f"{BASE}/zones/z/settings/ssl", json=ok({"id": "ssl", "value": "strict"}))
+    assert cloudflare.zone("xswarm.ai") == {"id": "z", "name": "xswarm.ai"}
+    assert [record["id"] for record in cloudflare.dns_records("z")] == [1, 2]
+    assert cloudflare.zone_setting("z", "ssl") == "strict"
+
+
+@pytest.mark.parametrize("answer", [b"[]", b'{"result": 1}', b'"x"'])
+def test_what_is_no_envelope_is_no_answer(cloudflare: Cloudflare, api: Any, answer: bytes) -> None:
+    api.post(f"{W}/deployments", body=answer)
+    api.get(f"{W}/deployments", json=ok({"deployments": []}))
+    with pytest.raises(ServiceUnavailable, match="no envelope"):
+        cloudflare.deploy("boss-ai", {ONE: 100})
+
+
+def test_a_success_that_says_failure_is_a_failure(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(f"{A}/workers/subdomain", json=no(10000, "Authentication error"))
+    with pytest.raises(Invalid, match="Authentication error"):
+        cloudflare.account_subdomain()
+
+
+def test_names_cannot_change_the_path(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(f"{A}/workers/services/..%2F..%2Fuser%3Fx", json=ok({}))
+    assert cloudflare.worker_exists("../../user?x")
