@@ -42,6 +42,8 @@ class Release:
         journal: on this machine's disk.
         ledger: in the database.
         console: where its steps are shown.
+        entries: its changes so far.
+        skipped: steps a person asked to leave out.
     """
 
     record: Record
@@ -50,6 +52,7 @@ class Release:
     ledger: Ledger
     console: Console
     entries: list[Entry] = field(default_factory=list)
+    skipped: frozenset[str] = frozenset()
 
     @classmethod
     def begin(cls, site: Site, kind: str, message: str, console: Console) -> Release:

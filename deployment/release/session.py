@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -19,10 +19,12 @@ from deployment.settings import Settings, load
 from deployment.variables import LOCAL
 
 if TYPE_CHECKING:
+    from deployment.errors import DeployError
     from deployment.release.release import Release
     from deployment.steps.site import Site
     from deployment.steps.step import Change
 
+DEPLOY_STEPS: Final = ("backup", "migrate", "secrets", "worker", "pages", "webhooks")
 ROOT: Final = Path(__file__).resolve().parents[2]
 _current: ContextVar[Release | None] = ContextVar("release", default=None)
 _announced: set[str] = set()
@@ -85,37 +87,61 @@ def current() -> Release | None:
     return _current.get()
 
 
-def perform(c: Context, name: str) -> list[Change]:
+def perform(c: Context, name: str) -> None:
     """Run one step: in the release under way, or in one of its own; dry: print its plan.
 
     Args:
         c: the task's context.
         name: the step, e.g. ``migrate``.
     """
+    from deployment.release import preview
     from deployment.release.release import step_named
 
     if dry(c):
-        return preview(c, name)
-    with release(c, name) as running, running.console.step(name) as line:
-        changes = running.perform(step_named(name))
-        line.detail = summary(changes)
-    return changes
+        preview.show(preview.planned(open_site(c), (name,)))
+        return
+    with release(c, name) as running:
+        if skipped(name):
+            return
+        with running.console.step(name) as line:
+            line.detail = summary(running.perform(step_named(name)))
 
 
-def preview(c: Context, name: str) -> list[Change]:
-    """Print what a step would change."""
-    from deployment.release.release import step_named
+def skipped(name: str) -> bool:
+    """Tell whether a person asked to leave a step out of the release under way, and say so."""
+    running = _current.get()
+    if running is None or name not in running.skipped:
+        return False
+    running.console.line(f"· {name:<9} left out (--skip-{name})", "yellow")
+    return True
 
-    site = open_site(c)
-    changes = list(step_named(name).plan(site))
-    console = Console()
-    for change in changes:
-        console.line(f"  {change.step:<9} {change.action:<7} {change.resource}")
-        if change.irreversible:
-            console.warn(f"          cannot be undone: {change.irreversible}")
-    if not changes:
-        console.line(f"  {name:<9} nothing to do")
-    return changes
+
+def remember(running: Release) -> None:
+    """Keep with the release what going back to it will need."""
+    from deployment.steps import migrate, pages
+
+    facts = running.site.facts
+    live = pages.current(running.site)
+    facts["pages"] = live.id if live else ""
+    facts["migrations"] = migrate.applied(running.site)
+
+
+def tell(running: Release) -> None:
+    """Say how a release ended: here, and where people are notified."""
+    from deployment.steps import notify
+
+    site, record = running.site, running.record
+    headline = f"{record.kind} {record.release} succeeded"
+    version = str(site.facts.get("version", ""))
+    with running.console.step("notify") as line:
+        found = notify.announce(site, headline, f"version {version} {record.message}".strip())
+        line.detail = found.evidence
+        if found.status == "warn":
+            line.mark, line.colour = "⚠", "yellow"
+    running.console.line()
+    running.console.line(f"release {record.release}  version {version}", "bold")
+    running.console.line(f"  worker {site.settings.text('WORKER_URL')}")
+    running.console.line(f"  site   {site.settings.text('BASE_URL')}")
 
 
 @contextmanager
@@ -155,9 +181,18 @@ def _transaction(site: Site, kind: str, message: str) -> Iterator[Release]:
         except BaseException as cause:
             with _unstoppable(console):
                 ended = begun.roll_back(cause)
+                _tell_failure(begun, ended)
             raise ended from None
         finally:
             _current.reset(token)
+
+
+def _tell_failure(begun: Release, ended: DeployError) -> None:
+    from deployment.steps import notify
+
+    found = notify.announce(begun.site, f"{begun.record.kind} failed: {ended.what}", ended.why)
+    if found.status == "warn":
+        begun.console.warn(f"nobody was notified: {found.evidence}")
 
 
 @contextmanager
@@ -190,7 +225,7 @@ def _unstoppable(console: Console) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def summary(changes: list[Change]) -> str:
+def summary(changes: Sequence[Change]) -> str:
     """Say in a few words what a step changed."""
     if not changes:
         return "nothing to do"

@@ -54,13 +54,18 @@ def preview(site: Site, version: str) -> Target:
     return Target(f"https://{host}.{site.cloudflare.account_subdomain()}.workers.dev", {}, version)
 
 
-def gate(site: Site, target: Target) -> Report:
+def gate(site: Site, target: Target, *, quick: bool = False) -> Report:
     """Verify, and refuse to go on when a critical finding failed.
+
+    Args:
+        site: the environment.
+        target: where to ask.
+        quick: only the quick routes.
 
     Raises:
         CheckFailed: the failures are named.
     """
-    report = run(site, target)
+    report = run(site, target, quick=quick)
     if not report.ok:
         why = "; ".join(f"{f.name}: {f.evidence}" for f in report.failures)
         raise CheckFailed(

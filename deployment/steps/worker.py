@@ -37,14 +37,15 @@ def plan(site: Site) -> list[Change]:
     return [_upload(site, digest), *roll_out(site, live, NEW)]
 
 
-def roll_out(site: Site, live: Split, version: str, *, gradual: bool = True) -> list[Change]:
+def roll_out(site: Site, live: Split, version: str, *, back: bool = False) -> list[Change]:
     """Say how the traffic moves to a version: at 0 % first, then step by step to 100 %.
 
     Args:
         site: the environment.
         live: today's split.
         version: an id, or :data:`NEW`.
-        gradual: whether the canary steps are taken; a rollback takes none.
+        back: whether it was live before: no canary steps, and only the quick routes verified,
+            since it need not have those that came later.
 
     Raises:
         Refused: another gradual deployment is under way.
@@ -52,7 +53,7 @@ def roll_out(site: Site, live: Split, version: str, *, gradual: bool = True) -> 
     old = _only(site, live)
     if version == old:
         return []
-    steps = [step.percent for step in site.settings.project.worker.canary] if gradual else []
+    steps = [step.percent for step in site.settings.project.worker.canary] if not back else []
     percents = [0.0, *(percent for percent in steps if 0 < percent < 100), 100.0]
     splits = [{old: 100.0}, *({old: 100 - p, version: p} for p in percents)]
     return [
@@ -61,7 +62,7 @@ def roll_out(site: Site, live: Split, version: str, *, gradual: bool = True) -> 
             f"traffic of {site.worker}",
             "shift",
             before={"split": before},
-            after={"split": after, "version": version},
+            after={"split": after, "version": version, "quick": back},
             undo={"split": dict(live)},
         )
         for before, after in pairwise(splits)
@@ -171,7 +172,7 @@ def _do_shift(site: Site, change: Change) -> Facts:
     split = {_named(site, name): percent for name, percent in change.after["split"].items()}
     before = {_named(site, name): percent for name, percent in change.before["split"].items()}
     if before.get(version) == 0.0:
-        verify.gate(site, verify.dark(site, version))
+        verify.gate(site, verify.dark(site, version), quick=bool(change.after.get("quick")))
     shift(site, split, _message(site))
     _soak(site, split[version])
     return {"version": version}

@@ -1,0 +1,79 @@
+"""What was released, what is live, who holds the lock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deployment.errors import Refused
+from deployment.release import ledger, lock
+from deployment.steps import worker
+from deployment.steps.record import Record
+from deployment.steps.site import Site
+
+
+def listed(site: Site) -> list[dict[str, Any]]:
+    """Give the releases that put a version live or tried to, newest first; at most one is live."""
+    releases = [r for r in site.history() if r.version or r.kind in ("deploy", "rollback")]
+    live = live_record(site, releases)
+    return [
+        {
+            "release": record.release,
+            "version": record.version,
+            "created": record.created,
+            "status": record.status,
+            "message": record.message,
+            "live": record is live,
+        }
+        for record in releases
+    ]
+
+
+def live_record(site: Site, releases: list[Record]) -> Record | None:
+    """Give the release whose version has most of the traffic now."""
+    split = worker.live_split(site)
+    version = max(split, key=lambda name: split[name], default="")
+    good = (r for r in releases if r.version == version and r.status == ledger.SUCCEEDED)
+    return next(good, None) if version else None
+
+
+def status(site: Site) -> dict[str, Any]:
+    """Give what is live, and who holds the lock."""
+    releases = site.history()
+    live = live_record(site, list(releases))
+    held = lock.holder(site.database) if ledger.exists(site.database) else None
+    return {
+        "environment": site.settings.environment,
+        "worker": site.worker,
+        "url": site.settings.text("WORKER_URL"),
+        "live_release": live.release if live else "",
+        "traffic": worker.live_split(site),
+        "last_release": releases[0].release if releases else "",
+        "last_status": releases[0].status if releases else "",
+        "lock": str(held) if held else "free",
+    }
+
+
+def shown(site: Site, release: str) -> dict[str, Any]:
+    """Give one release with its changes.
+
+    Raises:
+        Refused: there is none of that id.
+    """
+    found = [r for r in site.history() if release and r.release.startswith(release)]
+    if len(found) != 1:
+        raise Refused(
+            f"there is no release {release}" if not found else f"{release} names several releases",
+            f"{site.settings.environment} has {len(site.history())}",
+            "inv deploy.list",
+        )
+    record = found[0]
+    changes = [
+        {
+            "number": entry.number,
+            "state": entry.state,
+            "change": entry.change.as_json(),
+            "outcome": dict(entry.outcome),
+        }
+        for entry in ledger.entries(site.database, record.release)
+    ]
+    return {**vars(record), "facts": dict(record.facts), "changes": changes}

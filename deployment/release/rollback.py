@@ -1,0 +1,123 @@
+"""Go back to an earlier release: what that takes, and whether it is safe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deployment import console
+from deployment.errors import Refused
+from deployment.release import history, ledger
+from deployment.release.release import step_named
+from deployment.services.errors import ServiceError
+from deployment.steps import pages, worker
+from deployment.steps.record import Record
+from deployment.steps.site import Site
+from deployment.steps.step import Change
+from deployment.variables import PRODUCTION
+
+if TYPE_CHECKING:
+    from deployment.release.release import Release
+
+_SHORTEST = 6  # characters of an id that are taken for one
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asked for.
+
+    Args:
+        version: a version's or release's id, or its beginning.
+        restore_db: a backup file or ``latest``; empty: the database stays as it is.
+        migrations: whether newer migrations are taken back by their down parts.
+    """
+
+    version: str
+    restore_db: str = ""
+    migrations: bool = False
+
+
+def choose(site: Site) -> str:
+    """Let a person choose a release from the list."""
+    rows = [r for r in _good(site) if r.version]
+    live = history.live_record(site, rows)
+    choices = {
+        r.release: f"{r.created[:19]}  {r.version[:8]}  {r.author}  {r.message}"
+        for r in rows
+        if r is not live
+    }
+    if not choices:
+        raise Refused("there is no earlier release to go back to", "", "inv deploy.list")
+    return console.select("Which release should be live again?", choices)
+
+
+def find(site: Site, wish: Wish) -> Record:
+    """Give the release that is meant.
+
+    Raises:
+        Refused: nothing, or more than one release, is meant.
+    """
+    name = wish.version
+    if len(name) < _SHORTEST or name.startswith("-"):
+        raise Refused(
+            f"{name!r} is no version",
+            f"at least {_SHORTEST} characters are needed",
+            "inv deploy.list",
+        )
+    meant = [r for r in _good(site) if r.version.startswith(name) or r.release.startswith(name)]
+    versions = {record.version for record in meant}
+    if len(versions) > 1:
+        raise Refused(
+            f"{name} names several versions", ", ".join(sorted(versions)), "inv deploy.list"
+        )
+    return meant[0] if meant else _unrecorded(site, name)
+
+
+def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
+    """Say what going back would change.
+
+    Raises:
+        Refused: the older code cannot run on today's schema.
+    """
+    _require_compatible(site, target, wish)
+    changes = worker.roll_out(site, worker.live_split(site), target.version, back=True)
+    deployment = str(target.facts.get("pages", ""))
+    if deployment:
+        changes += pages.go_back(site, deployment)
+    return changes
+
+
+def confirm(site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
+    """Ask a person; in production the Worker's name must be typed."""
+    what = f"{site.worker} in {site.settings.environment} to version {target.version[:8]}"
+    lost = f" and restore the database from {wish.restore_db}" if wish.restore_db else ""
+    name = site.worker if site.settings.environment == PRODUCTION else None
+    console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
+
+
+def run(release: Release, target: Record, wish: Wish) -> None:
+    """Make the older release live again, inside a release of its own."""
+    site = release.site
+    site.facts["version"] = target.version
+    site.facts["secrets"] = target.facts.get("secrets", {})
+    with release.console.step("rollback") as line:
+        changes = plan(site, target, wish)
+        release.make(changes)
+        line.detail = f"version {target.version[:8]} is live" if changes else "nothing to do"
+    _database(release, target, wish)
+    with release.console.step("webhooks") as line:
+        made = release.perform(step_named("webhooks"))
+        line.detail = "nothing to do" if not made else f"{len(made)} changes"
+
+
+def _good(site: Site) -> list[Record]:
+    return [r for r in site.history() if r.status == ledger.SUCCEEDED and r.version]
+
+
+def _unrecorded(site: Site, version: str) -> Record:
+    """Give a version that no release recorded, such as one that wrangler uploaded."""
+    try:
+        found = site.cloudflare.version(site.worker, version)
+    except ServiceError as error:
+        raise Refused(f"there is no version {version}", str(error), "inv deploy.list") from None
+    return Record("", site.settings.environment, "", "", found.created_on, "", "", "", found.id)

@@ -1,0 +1,53 @@
+"""Look before you leap: ``inv check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from deployment.release import session
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "only": "check these alone: groups or names, by comma",
+        "skip": "leave these out: groups or names, by comma",
+        "json": "print the report as JSON",
+        "junit": "write the report as JUnit XML to this file",
+    },
+)
+def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit: str = "") -> None:
+    """Check everything a deployment needs, all at once; exit 1 when it is blocked."""
+    from deployment.console import Console
+    from deployment.errors import CheckFailed
+    from deployment.steps import check as step
+
+    if session.skipped("check"):
+        return
+    site = session.open_site(c, quiet=json)
+    console = Console(quiet=json)
+    with console.step("check") as line:
+        report = step.run(site, only=_names(only), skip=_names(skip))
+        counts = report.counts
+        line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(**counts)
+        line.mark, line.colour = ("✓", "green") if report.ok else ("✗", "red")
+    if junit:
+        Path(junit).write_text(report.junit(), encoding="utf-8")
+    if json:
+        console.json(report.as_json())
+    elif session.current() is None or not report.ok:
+        for text, colour in report.lines(verbose=session.current() is None):
+            console.line(text, colour)
+    if not report.ok:
+        raise CheckFailed(
+            "DEPLOYMENT BLOCKED",
+            f"{len(report.failures)} critical failure(s)",
+            f"fix them, then: inv {site.settings.environment} check",
+        )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

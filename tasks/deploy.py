@@ -1,0 +1,216 @@
+"""Take an environment from one good state to the next, wholly or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.executor import Executor
+from invoke.tasks import task
+
+from deployment.release import session
+from tasks import backup, check, migrate, pages, rollback, secrets, verify, webhooks, worker
+
+if TYPE_CHECKING:
+    from deployment.steps.step import Change
+
+_FLAGS = {
+    "message": "what this release is for; shown in deploy.list",
+    "yes": "do not ask (without a terminal the answer is NO)",
+    "skip_checks": "leave the check out",
+    "skip_backup": "leave the backup out",
+}
+
+
+@task(
+    pre=[
+        check.check,
+        backup.backup,
+        migrate.migrate,
+        secrets.secrets,
+        worker.worker,
+        pages.pages,
+        webhooks.webhooks,
+        verify.verify,
+    ]
+)
+def steps(_c: Context) -> None:
+    """Run all steps in their order; deploy.* runs them as one release."""
+
+
+@task(auto_shortflags=False, help=_FLAGS)
+def local(
+    c: Context,
+    message: str = "",
+    yes: bool = True,
+    skip_checks: bool = False,
+    skip_backup: bool = False,
+) -> None:
+    """Deploy to the local twin of production; it is started when it is not up."""
+    from tasks import sandbox
+
+    sandbox.up(c)
+    _deploy(c, "local", message, yes=yes, skip=_skipped(skip_checks, skip_backup))
+
+
+@task(auto_shortflags=False, help=_FLAGS)
+def staging(
+    c: Context,
+    message: str = "",
+    yes: bool = False,
+    skip_checks: bool = False,
+    skip_backup: bool = False,
+) -> None:
+    """Deploy to staging."""
+    _deploy(c, "staging", message, yes=yes, skip=_skipped(skip_checks, skip_backup))
+
+
+@task(auto_shortflags=False, help=_FLAGS)
+def prod(
+    c: Context,
+    message: str = "",
+    yes: bool = False,
+    skip_checks: bool = False,
+    skip_backup: bool = False,
+) -> None:
+    """Deploy to production; its name must be typed."""
+    _deploy(c, "production", message, yes=yes, skip=_skipped(skip_checks, skip_backup))
+
+
+@task(auto_shortflags=False, help={"json": "print as JSON"})
+def plan(c: Context, json: bool = False) -> None:
+    """Show what a release would change; nothing is changed."""
+    from deployment.console import Console
+    from deployment.release import preview
+
+    changes = _planned(c, quiet=json)
+    if json:
+        Console().json([change.as_json() for change in changes])
+        return
+    preview.show(changes)
+
+
+@task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
+def list_(c: Context, json: bool = False) -> None:
+    """List the releases of the environment, newest first."""
+    from deployment.console import Console
+    from deployment.release import history
+
+    rows = history.listed(session.open_site(c, quiet=json))
+    console = Console()
+    if json:
+        console.json(rows)
+        return
+    header = ("release", "version", "created", "status", "live", "message")
+    console.table(
+        header,
+        [
+            (
+                r["release"],
+                str(r["version"])[:8],
+                str(r["created"])[:19],
+                r["status"],
+                "live" if r["live"] else "",
+                r["message"],
+            )
+            for r in rows
+        ],
+    )
+
+
+@task(auto_shortflags=False, help={"json": "print as JSON"})
+def status(c: Context, json: bool = False) -> None:
+    """Show what is live, and who holds the lock."""
+    from deployment.console import Console
+    from deployment.release import history
+
+    found = history.status(session.open_site(c, quiet=json))
+    console = Console()
+    if json:
+        console.json(found)
+        return
+    console.table(("", ""), list(found.items()))
+
+
+@task(auto_shortflags=False, help={"json": "print as JSON"})
+def show(c: Context, release: str, json: bool = False) -> None:
+    """Show one release: its changes, and what came of each."""
+    from deployment.console import Console
+    from deployment.release import history
+
+    found = history.shown(session.open_site(c, quiet=json), release)
+    console = Console()
+    if json:
+        console.json(found)
+        return
+    console.line(f"{found['release']}  {found['kind']}  {found['status']}  {found['message']}")
+    console.table(
+        ("#", "step", "action", "resource", "state"),
+        [
+            (
+                e["number"],
+                e["change"]["step"],
+                e["change"]["action"],
+                e["change"]["resource"],
+                e["state"],
+            )
+            for e in found["changes"]
+        ],
+    )
+
+
+def _deploy(c: Context, environment: str, message: str, *, yes: bool, skip: frozenset[str]) -> None:
+    """Confirm, then run the graph of steps inside one release."""
+    c.config.deploy.env = environment
+    if session.dry(c):
+        _preview(c)
+        return
+    _confirm(c, environment, yes)
+    with session.release(c, "deploy", message) as release:
+        release.skipped = skip
+        release.site.uploads = True
+        release.site.facts["message"] = message
+        _ = release.site.bundling  # wrangler bundles while check, backup and migrations run
+        Executor(Collection(steps), config=c.config).execute("steps")
+        session.remember(release)
+    session.tell(release)
+
+
+def _confirm(c: Context, environment: str, yes: bool) -> None:
+    from deployment.console import confirm, interactive
+
+    site = session.open_site(c)
+    site.settings.require_sound()
+    if interactive() and not yes:
+        _preview(c)
+    name = site.worker if environment == "production" else None
+    confirm(f"Deploy {site.worker} to {environment}?", yes=yes, type_name=name)
+
+
+def _preview(c: Context) -> None:
+    from deployment.release import preview
+
+    preview.show(_planned(c))
+
+
+def _planned(c: Context, *, quiet: bool = False) -> list[Change]:
+    from deployment.release import preview
+
+    site = session.open_site(c, quiet=quiet)
+    site.settings.require_sound()
+    site.uploads = True
+    return preview.planned(site, session.DEPLOY_STEPS)
+
+
+def _skipped(checks: bool, backups: bool) -> frozenset[str]:
+    return frozenset(n for n, given in (("check", checks), ("backup", backups)) if given)
+
+
+ns = Collection("deploy")
+for _task in (local, staging, prod, plan, list_, status, show):
+    ns.add_task(_task)
+ns.add_task(check.check, name="check")
+ns.add_task(migrate.migrate, name="migrate")
+ns.add_task(verify.verify, name="verify")
+ns.add_task(rollback.rollback, name="rollback")

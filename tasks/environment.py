@@ -1,0 +1,24 @@
+"""Name the environment first on the line: ``inv production check backup``."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+from invoke.tasks import task
+
+
+@task
+def production(c: Context) -> None:
+    """Act on production in what follows on the line."""
+    c.config.deploy.env = "production"
+
+
+@task
+def staging(c: Context) -> None:
+    """Act on staging in what follows on the line."""
+    c.config.deploy.env = "staging"
+
+
+@task
+def local(c: Context) -> None:
+    """Act on the local twin in what follows on the line."""
+    c.config.deploy.env = "local"

@@ -1,0 +1,47 @@
+"""Bring an earlier release back: ``inv rollback --version <id>``."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from deployment.release import session
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "version": "the version or release to go back to; without it, you choose from a list",
+        "restore_db": "also restore the database: a backup file, or 'latest'",
+        "env": "production, staging or local",
+        "migrations": "also run the down parts of newer migrations",
+        "dry": "print the plan and change nothing",
+        "yes": "do not ask (without a terminal the answer is NO)",
+    },
+)
+def rollback(
+    c: Context,
+    version: str = "",
+    restore_db: str = "",
+    env: str = "",
+    migrations: bool = False,
+    dry: bool = False,
+    yes: bool = False,
+) -> None:
+    """Go back to an earlier release: Worker, secrets and Pages; the database when asked."""
+    from deployment.release import preview
+    from deployment.release import rollback as going_back
+
+    if env:
+        c.config.deploy.env = env
+    site = session.open_site(c)
+    wish = going_back.Wish(version or going_back.choose(site), restore_db, migrations)
+    target = going_back.find(site, wish)
+    if dry or session.dry(c):
+        preview.show(going_back.plan(site, target, wish))
+        return
+    going_back.confirm(site, target, wish, yes=yes)
+    with session.release(c, "rollback", f"back to {target.release or target.version}") as release:
+        going_back.run(release, target, wish)
+        session.remember(release)
+    session.tell(release)

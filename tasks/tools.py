@@ -1,0 +1,48 @@
+"""Keep the tools: ``inv tools.install``, ``inv tools.lock``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from deployment.release import session
+
+_LOCKED = ("requirements", "requirements-sandbox", "requirements-test")
+
+
+@task
+def install(_c: Context) -> None:
+    """Install wrangler anew, exactly as package-lock.json says."""
+    npm = Path(sys.executable).with_name("npm")
+    subprocess.run([str(npm), "ci", "--no-audit", "--no-fund"], cwd=session.ROOT, check=True)
+
+
+@task(help={"upgrade": "take the newest versions that fit"})
+def lock(_c: Context, upgrade: bool = False) -> None:
+    """Write requirements*.txt anew from requirements*.in: pinned, with hashes."""
+    for name in _LOCKED:
+        command = [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "compile",
+            "--quiet",
+            "--universal",
+            "--python-version",
+            "3.11",
+            "--generate-hashes",
+            "--no-emit-index-url",
+            "--no-annotate",
+            "--custom-compile-command",
+            "./inv tools.lock",
+            "--output-file",
+            f"{name}.txt",
+            f"{name}.in",
+        ]
+        command += ["--upgrade"] if upgrade else []
+        subprocess.run(command, cwd=session.ROOT, check=True)

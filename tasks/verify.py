@@ -1,0 +1,45 @@
+"""Ask what is deployed whether it is good: ``inv verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from deployment.release import session
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "quick": "only the routes marked quick in invoke.yaml, no measuring",
+        "json": "print the report as JSON",
+        "report": "write the report as JSON to this file",
+    },
+)
+def verify(c: Context, quick: bool = False, json: bool = False, report: str = "") -> None:
+    """Verify every route of invoke.yaml, the version that answers, and its speed."""
+    from deployment.console import Console
+    from deployment.errors import CheckFailed
+    from deployment.steps import verify as step
+
+    site = session.open_site(c, quiet=json)
+    console = Console(quiet=json)
+    with console.step("verify") as line:
+        target = step.live(site, str(site.facts.get("version", "")))
+        found = step.run(site, target, quick=quick)
+        line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(**found.counts)
+        line.mark, line.colour = ("✓", "green") if found.ok else ("✗", "red")
+    if report:
+        import json as encoder
+
+        Path(report).write_text(encoder.dumps(found.as_json(), indent=2), encoding="utf-8")
+    if json:
+        console.json(found.as_json())
+    else:
+        for text, colour in found.lines(verbose=session.current() is None):
+            console.line(text, colour)
+    if not found.ok:
+        why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.failures)
+        raise CheckFailed("the deployment is not good", why, "inv rollback")
