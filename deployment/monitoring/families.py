@@ -14,6 +14,11 @@ OVERFLOW = "(other)"
 """The label of all that came after a family's label sets were full."""
 
 
+SECONDS = tuple(2.0**power for power in range(-10, 7))
+"""Boundaries for durations, from a millisecond to a minute, 2 s among them."""
+AMOUNTS = tuple(2.0**power for power in range(15))
+
+
 class Kind(Enum):
     """What a family counts."""
 
@@ -33,6 +38,7 @@ class Family:
         closed: how many of the last labels have few values by nature, and keep them in
             the overflow set.
         limit: how many label sets there may be before further ones overflow.
+        boundaries: of its histogram, ascending; powers of two are counted exactly.
     """
 
     name: str
@@ -41,6 +47,7 @@ class Family:
     labels: tuple[str, ...] = ()
     closed: int = 0
     limit: int = 500
+    boundaries: tuple[float, ...] = SECONDS
 
 
 REQUESTS = Family(
@@ -71,6 +78,7 @@ PAYMENTS = Family(
     "Amounts of payments, in the currency's main unit",
     ("currency", "outcome"),
     closed=1,
+    boundaries=AMOUNTS,
 )
 FEATURES = Family("business_features", Kind.COUNTER, "Uses of features", ("feature",))
 API_CALLS = Family("business_api_calls", Kind.COUNTER, "API calls by customer", ("customer",))
