@@ -1,0 +1,1 @@
+"""The database: one client for its two homes, migrations, backups."""

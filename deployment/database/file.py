@@ -1,0 +1,167 @@
+"""The database as a file, through sqlite3."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deployment.database.errors import DatabaseError, kind_of
+from deployment.database.rows import Result, Row, Statement, Value, check
+
+_BUSY_SECONDS = 5.0  # as long as sqld waits
+
+
+class FileDatabase:
+    """SQLite in this process; each thread has a connection of its own.
+
+    Args:
+        path: the file; made when it is first written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.url = f"file:{path}"
+        self.round_trips = 0
+        self._of_thread = threading.local()
+        self._all: list[sqlite3.Connection] = []
+
+    def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+        """Run one statement and give its rows."""
+        return self.execute(sql, parameters).rows
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Result:
+        """Run one statement, which is a transaction of its own."""
+        connection = self._connection()
+        result = _run(connection, Statement(sql, parameters))
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+            raise DatabaseError("syntax", "a transaction is opened by transaction() only")
+        return result
+
+    def transaction(
+        self,
+        statements: Sequence[Statement],
+        *,
+        foreign_keys: bool = True,
+        keep: bool = True,
+    ) -> list[Result]:
+        """Run all statements or none; see :class:`deployment.database.client.Database`."""
+        connection = self._connection()
+        with _foreign_keys(connection, foreign_keys):
+            return _within(connection, "BEGIN IMMEDIATE", statements, keep=keep)
+
+    def snapshot(self, statements: Sequence[Statement]) -> list[Result]:
+        """Read several things as of one moment."""
+        return _within(self._connection(), "BEGIN", statements, keep=True)
+
+    def close(self) -> None:
+        """Close the connections of every thread."""
+        while self._all:
+            self._all.pop().close()
+        self._of_thread = threading.local()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = self._of_thread.connection = _open(self.path)
+            self._all.append(connection)
+        return connection
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    with _translated():
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    # Both are sqld's defaults: the two homes must behave alike.
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA recursive_triggers = ON")
+    return connection
+
+
+def _within(
+    connection: sqlite3.Connection, begin: str, statements: Sequence[Statement], *, keep: bool
+) -> list[Result]:
+    with _translated():
+        connection.execute(begin)
+    try:
+        results = [_run(connection, statement, place) for place, statement in enumerate(statements)]
+        with _translated():
+            connection.execute("COMMIT" if keep else "ROLLBACK")
+    except BaseException:
+        # Some errors (INSERT OR ROLLBACK) have ended the transaction already.
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    return results
+
+
+def _run(connection: sqlite3.Connection, statement: Statement, place: int | None = None) -> Result:
+    started = time.perf_counter()
+    with _translated(place):
+        check(statement)
+        cursor = connection.execute(statement.sql, statement.parameters)
+        rows = cursor.fetchall()
+    columns = tuple(column[0] for column in cursor.description or ())
+    affected = max(cursor.rowcount, 0)
+    return Result(
+        affected,
+        cursor.lastrowid if affected and _inserts(statement.sql) else None,
+        [Row(columns, row) for row in rows],
+        time.perf_counter() - started,
+    )
+
+
+def _inserts(sql: str) -> bool:
+    return sql.lstrip().upper().startswith(("INSERT", "REPLACE"))
+
+
+@contextmanager
+def _foreign_keys(connection: sqlite3.Connection, enforced: bool) -> Iterator[None]:
+    if enforced:
+        yield
+        return
+    connection.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+@contextmanager
+def _translated(place: int | None = None) -> Iterator[None]:
+    """Turn what sqlite3 raises into the errors both homes share."""
+    try:
+        yield
+    except DatabaseError as error:
+        error.statement = place
+        raise
+    except sqlite3.ProgrammingError as error:
+        wrong_count = "bindings" in str(error)
+        raise DatabaseError(
+            "value" if wrong_count else "syntax", str(error), statement=place
+        ) from None
+    except sqlite3.Warning as error:  # more than one statement, before Python 3.12
+        raise DatabaseError("syntax", str(error), statement=place) from None
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorname", "")
+        undecodable = "decode to UTF-8" in str(error)
+        kind = "value" if undecodable else kind_of(code)
+        raise DatabaseError(kind, str(error), statement=place) from None
