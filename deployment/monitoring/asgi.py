@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import hmac
-import json
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
-from deployment.monitoring import health
 from deployment.monitoring.clock import Clock
 from deployment.monitoring.correlation import correlate, reset_current, set_current
+from deployment.monitoring.endpoints import Answer, Endpoint, Endpoints, Request
 from deployment.monitoring.health import Probe, Prober
+from deployment.monitoring.keeper import Keeper
+from deployment.monitoring.logs import Log
 from deployment.monitoring.masking import mask_path
 from deployment.monitoring.metrics import Metrics
+from deployment.monitoring.storage import Execute
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Endpoint = Callable[["Monitor", Scope], Awaitable["Answer"]]
-Answer = tuple[int, str, bytes]
-"""Status, media type, body."""
+Defer = Callable[[Coroutine[Any, Any, None]], None]
+"""Lets a coroutine run on after the answer: a Worker's ``wait_until``."""
 
-JSON = "application/json"
 UNMATCHED = "(unmatched)"
 """The label of requests that no route took."""
 CLIENT_LEFT = 499
+
+_NOT_ALLOWED = Answer(
+    405, "application/json", b'{"error":"method not allowed"}', ((b"allow", b"GET, HEAD"),)
+)
 
 
 class Monitor:
@@ -40,7 +43,12 @@ class Monitor:
         probes: gives the probes of what the service depends on, from ``env``.
         admin_token: gives the token that administrators send as ``Authorization: Bearer``,
             from ``env``; empty or None: nobody is one.
+        execute: gives what runs a statement in the database where the metrics of all
+            isolates meet, from ``env``; None: this process is all there is.
+        defer: lets a flush run on after the answer; a task of the event loop by default.
         metrics: measures; share it with the app, which measures its database and business.
+        log: writes a line for each request; None: none is written.
+        flush_every: seconds between two flushes; what an evicted isolate can lose.
         prober: asks the probes.
         clock: the clock to read.
     """
@@ -53,27 +61,46 @@ class Monitor:
         version: Callable[[Any], str] = lambda _env: "",
         probes: Callable[[Any], Iterable[Probe]] = lambda _env: (),
         admin_token: Callable[[Any], str | None] = lambda _env: None,
+        execute: Callable[[Any], Execute | None] | None = None,
+        defer: Defer | None = None,
         metrics: Metrics | None = None,
+        log: Log | None = None,
+        flush_every: float = 30.0,
         prober: Prober | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.app, self.service = app, service
-        self.version, self.probes, self.admin_token = version, probes, admin_token
-        self.clock = clock or Clock()
-        self.prober = prober or Prober(clock=self.clock)
-        self.metrics = metrics or Metrics(clock=self.clock)
-        self._timer, self._observe = self.clock.timer, self.metrics.requests.observe
+        clock = clock or Clock()
+        self.app, self.log = app, log
+        self.metrics = metrics or Metrics(clock=clock)
+        self.keeper = Keeper(self.metrics, execute or (lambda _env: None), every=flush_every)
+        self.endpoints = Endpoints(
+            service=service,
+            version=version,
+            probes=probes,
+            admin_token=admin_token,
+            metrics=self.metrics,
+            keeper=self.keeper,
+            prober=prober or Prober(clock=clock),
+            clock=clock,
+        )
+        self._keeps = execute is not None
+        self._defer = defer or _Tasks()
+        self._timer, self._observe = clock.timer, self.metrics.requests.observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request where the path is one of ours, else measure the app's answer."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        endpoint = _ENDPOINTS.get(scope["path"])
+        endpoint = self.endpoints.paths.get(scope["path"])
         if endpoint is None:
             await self._measure(scope, receive, send)
         else:
             await self._answer(endpoint, scope, send)
+
+    async def maintain(self, env: Any = None) -> None:
+        """Flush, and merge old rows: call it from a cron trigger, every minute or so."""
+        await self.keeper.maintain(env, self.endpoints.version_of(env))
 
     async def _measure(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = self._timer()
@@ -91,63 +118,49 @@ class Monitor:
         token = set_current(correlation)
         try:
             await self.app(scope, receive, send_with_id)
-        except Exception:
+        except Exception as error:
             status = 500
+            self._log_raised(error)
             raise
         except BaseException:  # cancelled: the client left
             status = CLIENT_LEFT
             raise
         finally:
-            reset_current(token)
             ended = self._timer()
             self._observe(route(scope, root), scope["method"], status, ended - started)
+            if self.log is not None:
+                self._log_answered(scope, status, ended - started)
+            reset_current(token)
             self.metrics.tick(ended)
+            if self._keeps and self.keeper.claim(ended):
+                self._defer(self._flush(scope.get("env")))
+
+    async def _flush(self, env: Any) -> None:
+        try:
+            await self.keeper.flush(env, self.endpoints.version_of(env))
+        except Exception as error:  # the database's fault must not become the request's
+            self._log_raised(error, "metrics were not flushed; the next flush repeats it")
+
+    def _log_raised(self, error: Exception, message: str = "request failed") -> None:
+        if self.log is not None:
+            self.log.error(message, error)
+
+    def _log_answered(self, scope: Scope, status: int, seconds: float) -> None:
+        if self.log is not None:
+            self.log.info(
+                "request",
+                method=scope["method"],
+                path=mask_path(scope["path"]),
+                status=status,
+                milliseconds=round(seconds * 1000, 3),
+            )
 
     async def _answer(self, endpoint: Endpoint, scope: Scope, send: Send) -> None:
+        answer = _NOT_ALLOWED
         if scope["method"] in ("GET", "HEAD"):
-            status, media_type, body = await endpoint(self, scope)
-        else:
-            status, media_type, body = 405, JSON, b'{"error":"method not allowed"}'
-        await _send(send, status, media_type, body, head=scope["method"] == "HEAD")
-
-    async def _health(self, scope: Scope) -> Answer:
-        return self._report(scope, None)
-
-    async def _live(self, scope: Scope) -> Answer:
-        alive = health.alive()
-        status = health.PASS if alive["alive"] else health.FAIL
-        body = health.report(self.service, self._version(scope), self.clock.wall()) | alive
-        return health.http_status(status), health.MEDIA_TYPE, _dump(body | {"status": status})
-
-    async def _ready(self, scope: Scope) -> Answer:
-        probes = [probe for probe in self.probes(scope.get("env")) if probe.ready]
-        return self._report(scope, await self.prober.ask(probes))
-
-    async def _detailed(self, scope: Scope) -> Answer:
-        return self._report(scope, await self.prober.ask(self.probes(scope.get("env"))))
-
-    def _report(self, scope: Scope, checks: list[health.Check] | None) -> Answer:
-        body = health.report(
-            self.service,
-            self._version(scope),
-            self.clock.wall(),
-            checks,
-            details=self._is_administrator(scope),
-        )
-        return health.http_status(body["status"]), health.MEDIA_TYPE, _dump(body)
-
-    async def _metrics(self, scope: Scope) -> Answer:
-        if not self._is_administrator(scope):
-            return 401, JSON, b'{"error":"the admin token is needed"}'
-        return 200, JSON, _dump({"service": self.service, "version": self._version(scope)})
-
-    def _version(self, scope: Scope) -> str:
-        return self.version(scope.get("env")) or "unknown"
-
-    def _is_administrator(self, scope: Scope) -> bool:
-        token = self.admin_token(scope.get("env"))
-        sent = dict(scope["headers"]).get(b"authorization", b"")
-        return bool(token) and hmac.compare_digest(sent, f"Bearer {token}".encode())
+            headers, query = dict(scope["headers"]), scope.get("query_string", b"")
+            answer = await endpoint(Request(scope.get("env"), headers, query))
+        await _send(send, answer, head=scope["method"] == "HEAD")
 
 
 def route(scope: Scope, root: str) -> str:
@@ -168,28 +181,26 @@ def route(scope: Scope, root: str) -> str:
     return prefix if hasattr(found, "routes") else prefix + template
 
 
-_ENDPOINTS: dict[str, Endpoint] = {
-    "/health": Monitor._health,
-    "/health/ready": Monitor._ready,
-    "/health/live": Monitor._live,
-    "/health/detailed": Monitor._detailed,
-    "/api/metrics": Monitor._metrics,
-}
+class _Tasks:
+    """Run coroutines as tasks of the event loop, and hold them until they are done."""
+
+    def __init__(self) -> None:
+        self._tasks: set[Any] = set()
+
+    def __call__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        from asyncio import ensure_future
+
+        task = ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-def _dump(body: Any) -> bytes:
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-async def _send(send: Send, status: int, media_type: str, body: bytes, *, head: bool) -> None:
+async def _send(send: Send, answer: Answer, *, head: bool) -> None:
     headers = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", b"%d" % len(body)),
+        (b"content-type", answer.media_type.encode()),
+        (b"content-length", b"%d" % len(answer.body)),
         (b"cache-control", b"no-store"),
+        *answer.headers,
     ]
-    if status == 401:
-        headers.append((b"www-authenticate", b'Bearer realm="monitoring"'))
-    if status == 405:
-        headers.append((b"allow", b"GET, HEAD"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else answer.body})

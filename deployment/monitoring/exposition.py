@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployment.monitoring.families import Family, Kind
@@ -23,12 +23,12 @@ class Gauge:
     Args:
         name: as in Prometheus, with its unit.
         words: what it means, one sentence without the final stop.
-        values: for each set of labels, as (name, value) pairs, the value.
+        values: labels and value, for each set of labels.
     """
 
     name: str
     words: str
-    values: Mapping[tuple[tuple[str, str], ...], float]
+    values: Sequence[tuple[Mapping[str, str], float]]
 
 
 def write(
@@ -49,7 +49,7 @@ def write(
     lines: list[str] = []
     for gauge in gauges:
         lines += _head(gauge.name, "gauge", gauge.words, openmetrics=openmetrics)
-        lines += [f"{gauge.name}{_braces(pairs)} {_number(v)}" for pairs, v in gauge.values.items()]
+        lines += [f"{gauge.name}{_braces(of.items())} {value!r}" for of, value in gauge.values]
     for name, counts in measured.counts.items():
         if name in families:
             lines += _counter(families[name], counts, openmetrics=openmetrics)
@@ -71,7 +71,7 @@ def _counter(family: Family, counts: Mapping[Labels, float], *, openmetrics: boo
     named = family.name if openmetrics else sample
     yield from _head(named, Kind.COUNTER.value, family.words, openmetrics=openmetrics)
     for labels, count in counts.items():
-        yield f"{sample}{_braces(zip(family.labels, labels, strict=True))} {_number(count)}"
+        yield f"{sample}{_braces(zip(family.labels, labels, strict=True))} {count!r}"
 
 
 def _histogram(
@@ -86,7 +86,7 @@ def _histogram(
             yield f"{bucket}{limit} {count}"
         braces = f"{{{pairs}}}" if pairs else ""
         yield f'{bucket}le="+Inf"}} {sketch.count}'
-        yield f"{family.name}_sum{braces} {_number(sketch.total)}"
+        yield f"{family.name}_sum{braces} {sketch.total!r}"
         yield f"{family.name}_count{braces} {sketch.count}"
 
 
@@ -97,12 +97,3 @@ def _braces(pairs: Iterable[tuple[str, str]]) -> str:
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
     return ",".join([f'{name}="{value.translate(_ESCAPES)}"' for name, value in pairs])
-
-
-def _number(value: float) -> str:
-    return repr(value)
-
-
-def wants_openmetrics(accept: str) -> bool:
-    """Tell whether an ``Accept`` header asks for OpenMetrics, as Prometheus' does."""
-    return "application/openmetrics-text" in accept

@@ -122,6 +122,10 @@ class Prober:
             await self._follow(flight, probe)
             abandoned = flight
 
+    def last(self) -> list[Check]:
+        """Give the last check of each probe that was ever asked."""
+        return list(self._checks.values())
+
     def _remembered(self, probe: Probe) -> Check | None:
         if self._expires.get(probe.name, 0.0) <= self.clock.timer():
             return None
@@ -222,32 +226,21 @@ def http_status(status: str) -> int:
     return 503 if status == FAIL else 200
 
 
-def report(
-    service: str,
-    version: str,
-    now: float,
-    checks: Sequence[Check] | None = None,
-    *,
-    details: bool = False,
-) -> dict[str, Any]:
-    """Give a health+json report.
+def head(status: str, service: str, version: str, now: float) -> dict[str, Any]:
+    """Give the fields that every health+json report of ours has.
 
     Args:
+        status: the verdict.
         service: the service's name.
         version: its version.
         now: seconds since 1970.
-        checks: what the probes found; None where none was asked.
-        details: whether to show each check; for administrators only.
     """
-    body: dict[str, Any] = {
-        "status": verdict(checks or ()),
-        "timestamp": iso(now),
-        "service": service,
-        "version": version,
-    }
-    if checks is not None and details:
-        body["checks"] = {f"{check.name}:responseTime": [check.as_json()] for check in checks}
-    return body
+    return {"status": status, "timestamp": iso(now), "service": service, "version": version}
+
+
+def checks_as_json(checks: Iterable[Check]) -> dict[str, Any]:
+    """Give the checks as they stand in a health+json report, under ``checks``."""
+    return {f"{check.name}:responseTime": [check.as_json()] for check in checks}
 
 
 def alive() -> dict[str, Any]:

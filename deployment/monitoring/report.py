@@ -11,6 +11,7 @@ from deployment.monitoring.clock import iso
 from deployment.monitoring.families import Family
 from deployment.monitoring.frame import Frame, Labels, SlowQuery, merge
 from deployment.monitoring.sketch import Sketch
+from deployment.monitoring.storage import Release
 
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -209,3 +210,8 @@ def _grouped(series: _Series, *kept: int) -> dict[Labels, _Series]:
 
 def _largest(groups: Mapping[Labels, _Series]) -> list[tuple[Labels, _Series]]:
     return sorted(groups.items(), key=lambda group: (-_count(group[1]), group[0]))[:_LISTED]
+
+
+def release(first_seen: Release) -> dict[str, Any]:
+    """Give a release's marker for a chart."""
+    return {"version": first_seen.version, "time": iso(first_seen.time)}
