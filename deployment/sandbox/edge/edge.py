@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import random
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
-from deployment.sandbox.model import PagesDeployment, WorkerVersion
+from aiohttp import web
+
+from deployment.sandbox.edge.assets import for_routing, goes_to_worker
+from deployment.sandbox.edge.children import Children
+from deployment.sandbox.edge.files import find_answer, send, send_answer
+from deployment.sandbox.edge.pages import Pages
+from deployment.sandbox.edge.proxy import Proxy, leave_untyped, mark, new_ray
+from deployment.sandbox.edge.routing import Kind, Route, Target, choose_version, target_of
+from deployment.sandbox.edge.services import Services
+from deployment.sandbox.edge.versions import Versions
+from deployment.sandbox.model import PagesDeployment, ScriptInvalid, WorkerVersion
 from deployment.sandbox.objects.store import Objects
+
+_SHUTDOWN = 1.0
 
 
 class Edge:
@@ -18,8 +33,10 @@ class Edge:
     Args:
         state: the twin's folder (``.sandbox``); logs go to ``logs/``, prepared code to ``edge/``.
         objects: the store behind R2 bindings.
-        workerd: the workerd binary; by default the one of the project's ``node_modules``.
+        workerd: the workerd binary; by default the one of the ``node_modules`` beside ``state``.
         drain: seconds that requests in flight are given when their version is replaced.
+        idle: seconds after which the process of a version that is not deployed, and that nobody
+            asks, is stopped.
     """
 
     def __init__(
@@ -29,10 +46,19 @@ class Edge:
         *,
         workerd: Path | None = None,
         drain: float = 5.0,
+        idle: float = 60.0,
     ) -> None:
-        raise NotImplementedError
+        self._services = Services(objects)
+        self._versions = Versions(state, Children(), self._services, workerd, drain, idle)
+        self._proxy = Proxy()
+        self._routes: dict[str, Route] = {}
+        self._pages = Pages()
+        self._listening: dict[tuple[str, str], web.AppRunner] = {}
+        self._deploying: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._opened = False
+        self._opening = asyncio.Lock()
 
-    async def listen(self, kind: Literal["worker", "pages"], name: str, port: int) -> int:
+    async def listen(self, kind: Kind, name: str, port: int) -> int:
         """Open a port of 127.0.0.1 whose "/" is a Worker or a Pages project.
 
         Args:
@@ -46,14 +72,26 @@ class Edge:
         Raises:
             OSError: the port is taken.
         """
-        raise NotImplementedError
+        await self._open()
+        runner = _runner(self._handler(Target(kind, name)))
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._listening[kind, name] = runner
+        return int(runner.addresses[0][1])
 
     async def validate(self, version: WorkerVersion) -> int:
         """Start a version's runtime and give its start-up time in milliseconds.
 
         The process is kept for serving. Raises ScriptInvalid when it does not start.
         """
-        raise NotImplementedError
+        await self._open()
+        begun = time.perf_counter()
+        await self._versions.start(version)
+        return round((time.perf_counter() - begun) * 1000)
 
     async def deploy(
         self,
@@ -77,24 +115,116 @@ class Edge:
         Raises:
             ScriptInvalid: a version does not start; the routes are as before.
         """
-        raise NotImplementedError
+        await self._open()
+        async with self._deploying[worker]:
+            self._versions.hold(split)
+            try:
+                await asyncio.gather(*(self._versions.start(version) for version in split))
+            except ScriptInvalid:
+                self._release(worker, split)
+                raise
+            before = self._routes.get(worker)
+            self._routes[worker] = Route(dict(split), enabled, previews)
+            if before is not None:
+                self._release(worker, before.split)
 
     async def remove(self, worker: str) -> None:
         """Serve a Worker no longer; all its versions are forgotten."""
-        raise NotImplementedError
+        async with self._deploying[worker]:
+            self._routes.pop(worker, None)
+            await self._versions.forget(worker)
 
     async def preview(self, version: WorkerVersion) -> None:
         """Make a version known to its preview host; it is started on the first request."""
-        raise NotImplementedError
+        await self._open()
+        self._versions.know(version)
 
     async def publish(self, deployment: PagesDeployment, *, production: bool) -> None:
         """Serve a Pages deployment at its own host; in production at the project's too."""
-        raise NotImplementedError
+        await self._open()
+        self._pages.publish(deployment, production=production)
 
     async def unpublish(self, project: str) -> None:
         """Serve a Pages project no longer."""
-        raise NotImplementedError
+        self._pages.unpublish(project)
 
     async def close(self) -> None:
         """Stop listening, and end every process."""
-        raise NotImplementedError
+        for runner in self._listening.values():
+            await runner.cleanup()
+        self._listening.clear()
+        await self._proxy.close()
+        await self._versions.close()
+        await self._services.close()
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if not self._opened:
+                await self._services.open()
+                await self._proxy.open()
+                self._opened = True
+
+    def _release(self, worker: str, split: Mapping[WorkerVersion, float]) -> None:
+        """Let the versions go that are no longer deployed."""
+        current = self._routes.get(worker)
+        kept = {version.id for version in current.split} if current else set()
+        self._versions.release([version for version in split if version.id not in kept])
+
+    def _handler(self, own: Target) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            request["ray"] = new_ray()
+            workers = self._versions.workers() | self._routes.keys()
+            target = target_of(request.host, own, workers, self._pages.projects())
+            response = await self._answer(request, target)
+            if not response.prepared:
+                mark(response, request["ray"])
+            return response
+
+        return handle
+
+    async def _answer(self, request: web.Request, target: Target | None) -> web.StreamResponse:
+        if target is None:
+            return _nothing("nothing has this host")
+        if target.kind == "pages":
+            site = self._pages.find(target.name, target.part)
+            return (
+                _nothing("no such deployment") if site is None else await send_answer(request, site)
+            )
+        version = self._version(request, target)
+        if version is None:
+            return _nothing(f"there is nothing deployed at {target.name}")
+        return await self._answer_by(request, version)
+
+    def _version(self, request: web.Request, target: Target) -> WorkerVersion | None:
+        """Choose the version that answers, by the route as it is at this moment."""
+        route = self._routes.get(target.name)
+        if target.part is not None:
+            shown = route is None or route.previews
+            return self._versions.find(target.name, target.part) if shown else None
+        if route is None or not route.enabled:
+            return None
+        return choose_version(route, target.name, request.headers, random.random())  # noqa: S311
+
+    async def _answer_by(self, request: web.Request, version: WorkerVersion) -> web.StreamResponse:
+        """Let a version answer: its static files, its script, or the one after the other."""
+        site = self._versions.site(version)
+        if site is not None and version.main_module is None:
+            return await send_answer(request, site)
+        if site is not None and not goes_to_worker(site, request.path):
+            found = find_answer(request, for_routing(site, request.headers))
+            if found is not None:
+                return await send(request, found)
+        return await self._proxy.forward(request, self._versions.runtime(version), request["ray"])
+
+
+def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handler)
+    application.on_response_prepare.append(leave_untyped)
+    return web.AppRunner(
+        application, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN
+    )
+
+
+def _nothing(reason: str) -> web.Response:
+    return web.Response(status=404, text=f"404: {reason}\n")

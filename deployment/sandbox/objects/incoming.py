@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -23,13 +24,11 @@ class Incoming:
         self._path = folder / f"{self.name}.part"
         self._file: BinaryIO = self._path.open("xb")
         self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
 
     def write(self, chunk: bytes) -> None:
         """Add bytes at the end."""
         self._file.write(chunk)
         self._md5.update(chunk)
-        self._sha256.update(chunk)
         self.size += len(chunk)
 
     @property
@@ -37,10 +36,16 @@ class Incoming:
         """Give the MD5 so far, in hexadecimal."""
         return self._md5.hexdigest()
 
-    @property
-    def sha256(self) -> str:
-        """Give the SHA-256 so far, in hexadecimal."""
-        return self._sha256.hexdigest()
+    def digest(self, name: str) -> str:
+        """Give a digest so far in hexadecimal, by reading again: a name of hashlib, or crc32."""
+        self._file.flush()
+        with self._path.open("rb") as file:
+            if name != "crc32":
+                return hashlib.file_digest(file, name).hexdigest()
+            checksum = 0
+            while chunk := file.read(1 << 20):
+                checksum = zlib.crc32(chunk, checksum)
+            return f"{checksum:08x}"
 
     def keep(self) -> str:
         """Make the bytes last and give the name of their file."""

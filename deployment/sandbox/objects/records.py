@@ -64,14 +64,14 @@ class Conditions:
             return present is None or not _names(self.matches, present)
         if self.unmodified_since is None:
             return False
-        return present is None or present.uploaded > self.unmodified_since
+        return present is not None and present.uploaded > self.unmodified_since
 
     def _none_match_fails(self, present: StoredObject | None) -> bool:
         if self.differs:
             return present is not None and _names(self.differs, present)
         if self.modified_since is None:
             return False
-        return present is not None and present.uploaded <= self.modified_since
+        return present is None or present.uploaded <= self.modified_since
 
 
 UNCONDITIONAL = Conditions()

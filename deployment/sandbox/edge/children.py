@@ -1,0 +1,202 @@
+"""Processes of the edge: started, listened to until they are ready, and surely ended.
+
+All children are in one process group, led by a guard that reads a pipe whose other end only we
+hold. When we end, however we end, the guard reads the end of file and kills its whole group.
+That needs nothing of one operating system only, and leaves no gap: a child joins the group
+before its program starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_GUARD = ("/bin/sh", "-c", "read -r _; kill -KILL 0")
+_REMEMBERED_LINES = 60
+_LONGEST_LINE = 1 << 20
+_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class StartFailed(Exception):
+    """A process ended, or said nothing, before it was ready; the text is its last output."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program to run, which says ``{"event": "listen", "port": N}`` on a file descriptor.
+
+    Args:
+        line: gives program and arguments for the number of that descriptor.
+        folder: the working directory.
+        input: what the program reads on its standard input (secrets go here, never in ``line``).
+    """
+
+    line: Callable[[int], Sequence[str]]
+    folder: Path
+    input: bytes = b""
+
+
+@dataclass
+class Child:
+    """A running process and the port it listens on."""
+
+    process: asyncio.subprocess.Process
+    port: int = 0
+    output: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_LINES))
+    reading: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the process has not ended, as far as is known."""
+        return self.process.returncode is None
+
+    async def ended(self, within: float) -> bool:
+        """Wait for the process's end, at most some seconds, and tell whether it came."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), within)
+        return not self.running
+
+    async def stop(self, grace: float = 2.0) -> None:
+        """End the process: asked first, killed after some seconds."""
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.terminate()
+        if not await self.ended(grace):
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.wait()
+        if self.reading is not None:
+            await self.reading
+
+
+class Children:
+    """Start processes that never outlive this one."""
+
+    def __init__(self) -> None:
+        self._guard: asyncio.subprocess.Process | None = None
+        self._starting = asyncio.Lock()
+
+    async def start(
+        self, command: Command, log: Callable[[str], None], patience: float = 30.0
+    ) -> Child:
+        """Start a process and wait until it listens.
+
+        Args:
+            command: what to run.
+            log: takes each line that the process prints.
+            patience: seconds until a silent start counts as failed.
+
+        Raises:
+            StartFailed: it ended or stayed silent; nothing of it is left.
+        """
+        reader, writer = os.pipe()
+        try:
+            child = await self._spawn(command, writer, log)
+        except BaseException:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        try:
+            async with asyncio.timeout(patience):
+                child.port = await _port(reader)
+        except (StartFailed, TimeoutError):
+            await child.stop(grace=0.2)
+            raise StartFailed("\n".join(child.output)) from None
+        except BaseException:
+            await child.stop(grace=0.2)
+            raise
+        return child
+
+    async def close(self) -> None:
+        """End the guard, and with it whatever is still in its group."""
+        guard, self._guard = self._guard, None
+        if guard is not None and guard.stdin is not None:
+            guard.stdin.close()
+            await guard.wait()
+
+    async def _spawn(self, command: Command, control: int, log: Callable[[str], None]) -> Child:
+        process = await asyncio.create_subprocess_exec(
+            *command.line(control),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=command.folder,
+            env=environment(os.environ),
+            pass_fds=(control,),
+            process_group=await self._group(),
+            limit=_LONGEST_LINE,
+        )
+        child = Child(process)
+        child.reading = asyncio.create_task(_read(process, child.output, log))
+        await _write(process, command.input)
+        return child
+
+    async def _group(self) -> int:
+        """Give the id of the guarded process group."""
+        async with self._starting:
+            if self._guard is None or self._guard.returncode is not None:
+                self._guard = await asyncio.create_subprocess_exec(
+                    *_GUARD, stdin=asyncio.subprocess.PIPE, env={}, process_group=0
+                )
+            return self._guard.pid
+
+
+def environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """Give a child's environment: nothing of ours but what names places and languages."""
+    return {name: ours[name] for name in _KEPT_VARIABLES if name in ours}
+
+
+async def _port(descriptor: int) -> int:
+    """Read the port from the control pipe; its end without one is a failed start."""
+    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+    try:
+        while line := await reader.readline():
+            event = json.loads(line)
+            if event.get("event") == "listen":
+                return int(event["port"])
+    finally:
+        transport.close()
+    raise StartFailed
+
+
+async def _write(process: asyncio.subprocess.Process, data: bytes) -> None:
+    """Give a process its input; one that ended before it read is judged by its output."""
+    if process.stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(data)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _read(
+    process: asyncio.subprocess.Process, remembered: deque[str], log: Callable[[str], None]
+) -> None:
+    """Pass each line of a process's output on, until its end."""
+    if process.stdout is None:
+        return
+    while line := await _line(process.stdout):
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        remembered.append(text)
+        log(text)
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """Read a line; of one that is too long, the part that fits."""
+    try:
+        return await stream.readuntil(b"\n")
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    except asyncio.LimitOverrunError as long:
+        return await stream.readexactly(max(long.consumed, 1))

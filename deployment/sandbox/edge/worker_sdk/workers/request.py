@@ -1,0 +1,96 @@
+"""A request, to a Worker or from it."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from http import HTTPMethod
+from typing import Any, Unpack
+
+from .headers import HTTPMessageMapping, message, pairs
+from .types import FetchKwargs
+
+
+class Request:
+    """An HTTP request, as the SDK shows it.
+
+    Args:
+        input: a URL, or a request to take over.
+        other_options: method, headers, body, redirect.
+    """
+
+    def __init__(self, input: Request | str, **other_options: Unpack[FetchKwargs]) -> None:
+        given = input if isinstance(input, Request) else None
+        method = other_options.get("method") or (given.method if given else HTTPMethod.GET)
+        headers = other_options.get("headers")
+        body = other_options.get("body")
+        self._url = given.url if given else str(input)
+        self._method = HTTPMethod[str(getattr(method, "value", method)).upper()]
+        self._pairs: list[tuple[str, str]] = (
+            given._pairs if given and headers is None else pairs(headers)
+        )
+        self._body: builtins.bytes = (
+            _bytes(body) if body is not None else (given._body if given else b"")
+        )
+        self._redirect = other_options.get("redirect") or (given.redirect if given else "follow")
+        self._used = False
+
+    def __repr__(self) -> str:
+        return f"Request(method={self._method.value!r}, url={self._url!r})"
+
+    @property
+    def url(self) -> str:
+        """Give the whole URL."""
+        return self._url
+
+    @property
+    def method(self) -> HTTPMethod:
+        """Give the method."""
+        return self._method
+
+    @property
+    def headers(self) -> HTTPMessageMapping:
+        """Give the headers."""
+        return message(self._pairs)
+
+    @property
+    def redirect(self) -> str:
+        """Say what is done about redirects: follow, error or manual."""
+        return self._redirect
+
+    @property
+    def body_used(self) -> bool:
+        """Tell whether the body was read."""
+        return self._used
+
+    @property
+    def cf(self) -> None:
+        """Give what the edge knows of the caller: nothing here."""
+        return
+
+    async def bytes(self) -> bytes:
+        """Read the body, once."""
+        self._raise_if_failed()
+        self._used = True
+        return self._body
+
+    async def text(self) -> str:
+        """Read the body as text, once."""
+        return (await self.bytes()).decode("utf-8", "replace")
+
+    async def json(self, **kwargs: Any) -> Any:
+        """Read the body as JSON, once."""
+        return json.loads(await self.text(), **kwargs)
+
+    def clone(self) -> Request:
+        """Give a second request of the same content."""
+        self._raise_if_failed()
+        return Request(self)
+
+    def _raise_if_failed(self) -> None:
+        if self._used:
+            raise OSError("Body already used")
+
+
+def _bytes(body: str | bytes) -> bytes:
+    return body.encode() if isinstance(body, str) else bytes(body)
