@@ -1,0 +1,67 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployment.settings import CONFIG, Settings, load
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+LOCAL_VALUES = {
+    "ENVIRONMENT": "local",
+    "WORKER_URL": "http://127.0.0.1:1",
+    "BASE_URL": "http://127.0.0.1:2",
+    "ANTHROPIC_API_KEY": "sk-ant-canary-0123456789",
+    "OPENAI_API_KEY": "sk-canary-9876543210",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN_TEST": "0123456789abcdef" * 2,
+    "TWILIO_PHONE_NUMBER": "+15005550006",
+    "SENDGRID_API_KEY_TEST": "SG.canary.0123456789",
+    "SENDGRID_FROM_EMAIL": "boss@xswarm.test",
+    "STRIPE_SECRET_KEY_TEST": "sk_test_canary0123456789",
+    "TURSO_AUTH_TOKEN": "canary-database-token",
+    "JWT_SECRET": "canary-signing-key-0123456789-abcdef",
+    "ADMIN_TOKEN": "canary-admin-token-0123456789-abcdef",
+    "CLOUDFLARE_API_TOKEN": "canary-cloudflare-token-0123",
+    "CLOUDFLARE_ACCOUNT_ID": "0123456789abcdef" * 2,
+    "S3_ACCESS_KEY_ID": "CANARYACCESSKEY0123",
+    "S3_SECRET_ACCESS_KEY": "canarysecretaccesskey0123456789",
+}
+
+
+@pytest.fixture
+def environment_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write an environment file of a scratch project: good local values, then those given."""
+
+    def write(environment: str = "local", **values: str) -> Path:
+        file = tmp_path / CONFIG / f"{environment}.env"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        database = f"file:{tmp_path / 'app.db'}"
+        merged = {**LOCAL_VALUES, "TURSO_DATABASE_URL": database, **values}
+        file.write_text("".join(f'{name}="{value}"\n' for name, value in merged.items()))
+        return file
+
+    return write
+
+
+@pytest.fixture
+def settings(tmp_path: Path, environment_file: Callable[..., Path]) -> Callable[..., Settings]:
+    """Give settings of a scratch project in good order, with plain values given."""
+
+    def make(project: dict[str, Any] | None = None, **values: str) -> Settings:
+        environment_file("local", **values)
+        return load("local", project or {}, tmp_path, {})
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a developer's own settings out of the tests."""
+    for name in ("INVOKE_DEPLOY_ENV", "DEPLOY_ENV_FILE", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)

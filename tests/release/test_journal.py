@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from deployment.release.journal import Journal
+from deployment.secret import Secret
+
+
+def test_events_come_back_in_order(tmp_path: Path) -> None:
+    journal = Journal.begin(tmp_path / "release")
+    journal.append({"number": 1})
+    journal.append({"number": 2})
+    assert journal.read() == [{"number": 1}, {"number": 2}]
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    journal = Journal.begin(tmp_path)
+    journal.append({"number": 1})
+    with journal.path.open("a") as stream:
+        stream.write('{"number": 2, "cha')
+    assert journal.read() == [{"number": 1}]
+
+
+def test_it_is_for_its_owner_alone(tmp_path: Path) -> None:
+    journal = Journal.begin(tmp_path / "release")
+    journal.append({})
+    assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(journal.path.parent.stat().st_mode) == 0o700
+
+
+def test_no_secret_gets_into_it(tmp_path: Path) -> None:
+    Secret("canary-in-journal", "CANARY")
+    journal = Journal.begin(tmp_path)
+    journal.append({"value": "canary-in-journal"})
+    assert "canary-in-journal" not in journal.path.read_text()
+
+
+def test_an_event_is_on_disk_before_append_returns(tmp_path: Path, monkeypatch: object) -> None:
+    synced: list[int] = []
+    real = os.fsync
+    journal = Journal.begin(tmp_path)
+    try:
+        os.fsync = lambda handle: (synced.append(handle), real(handle))[1]
+        journal.append({"number": 1})
+    finally:
+        os.fsync = real
+    assert synced
+
+
+def test_no_journal_has_no_events(tmp_path: Path) -> None:
+    assert Journal(tmp_path / "none").read() == []

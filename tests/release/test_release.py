@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from deployment.errors import DeployError, ExitCode, Interrupted, Locked, NotRolledBack, StepFailed
+from deployment.release import ledger, lock
+from deployment.release.release import Release
+from deployment.steps.site import Site
+
+from .conftest import FakeStep, failing
+
+Begin = Callable[..., Release]
+OLD = {"a": "old", "b": "old", "c": "old"}
+NEW = {"a": "new", "b": "new", "c": "new"}
+
+
+def test_a_release_that_succeeds_is_wholly_new(begin: Begin, step: FakeStep, site: Site) -> None:
+    release = begin()
+    release.perform(step)
+    release.succeed()
+    assert step.world == NEW
+    assert site.facts["a"] == "new"
+    record = ledger.records(site.database, "local")[0]
+    assert (record.status, record.kind, record.message) == ("succeeded", "test", "a message")
+    states = [entry.state for entry in ledger.entries(site.database, record.release)]
+    assert states == ["done"] * 3
+    assert lock.holder(site.database) is None
+
+
+@pytest.mark.parametrize("broken", ["a", "b", "c"])
+@pytest.mark.parametrize("lost_reply", [False, True])
+def test_a_failure_anywhere_leaves_it_wholly_old(
+    begin: Begin, step: FakeStep, site: Site, broken: str, lost_reply: bool
+) -> None:
+    step.fail_apply[broken] = failing()
+    step.apply_then_fail = lost_reply
+    release = begin()
+    with pytest.raises(DeployError) as caught:
+        release.perform(step)
+    ended = release.roll_back(caught.value)
+    assert step.world == OLD
+    assert isinstance(ended, StepFailed)
+    assert ended.code == ExitCode.ROLLED_BACK
+    assert "it failed" in ended.what
+    assert ended.remedy == "inv again"
+    assert ledger.records(site.database, "local")[0].status == "rolled back"
+    undone = [call for call in step.calls if call.startswith("undo")]
+    assert undone == [f"undo {name}" for name in "cba"["cba".index(broken) :]]
+
+
+def test_the_intent_is_written_before_the_change(begin: Begin, step: FakeStep, site: Site) -> None:
+    release = begin()
+    seen = []
+    real = step.apply
+
+    def apply(at: Site, change: object) -> dict[str, object]:
+        entries = ledger.entries(site.database, release.record.release)
+        seen.append((entries[-1].state, release.journal.read()[-1]["event"]))
+        return dict(real(at, change))  # type: ignore[arg-type]
+
+    step.apply = apply  # type: ignore[method-assign, assignment]
+    release.perform(step)
+    assert seen == [("intended", "intend")] * 3
+    release.succeed()
+
+
+def test_what_cannot_be_undone_is_named_and_the_rest_is_undone(
+    begin: Begin, step: FakeStep, site: Site
+) -> None:
+    step.fail_apply["c"] = failing()
+    step.fail_undo["b"] = RuntimeError("unforeseen")
+    release = begin()
+    with pytest.raises(DeployError) as caught:
+        release.perform(step)
+    ended = release.roll_back(caught.value)
+    assert isinstance(ended, NotRolledBack)
+    assert "fake: b" in ended.why
+    assert step.world == {"a": "old", "b": "new", "c": "old"}
+    assert ledger.records(site.database, "local")[0].status == "not rolled back"
+
+
+def test_ctrl_c_undoes_and_says_so(begin: Begin, step: FakeStep) -> None:
+    step.fail_apply["b"] = KeyboardInterrupt()
+    release = begin()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        release.perform(step)
+    ended = release.roll_back(caught.value)
+    assert isinstance(ended, Interrupted)
+    assert ended.code == ExitCode.INTERRUPTED
+    assert step.world == OLD
+
+
+def test_an_unforeseen_error_is_undone_and_its_traceback_kept(begin: Begin, step: FakeStep) -> None:
+    step.fail_apply["b"] = ZeroDivisionError("by zero")
+    release = begin()
+    with pytest.raises(ZeroDivisionError) as caught:
+        release.perform(step)
+    ended = release.roll_back(caught.value)
+    assert "ZeroDivisionError" in ended.what
+    assert "by zero" in release.journal.path.with_name("traceback.txt").read_text()
+    assert step.world == OLD
+
+
+def test_a_release_that_died_is_undone_by_the_next(
+    begin: Begin, step: FakeStep, site: Site
+) -> None:
+    dead = begin()
+    dead.make(step.plans[:2])
+    kill(dead, site)
+    step.plans = []
+    begin().succeed()
+    assert step.world == OLD
+    records = ledger.records(site.database, "local")
+    assert [record.status for record in records] == ["succeeded", "rolled back"]
+
+
+def test_the_next_does_not_begin_when_the_dead_one_cannot_be_undone(
+    begin: Begin, step: FakeStep, site: Site
+) -> None:
+    dead = begin()
+    dead.make(step.plans[:2])
+    kill(dead, site)
+    step.fail_undo["a"] = failing("no way back")
+    with pytest.raises(NotRolledBack):
+        begin()
+    assert lock.holder(site.database) is None
+
+
+def test_a_deployer_that_lost_its_lease_changes_nothing(
+    begin: Begin, step: FakeStep, site: Site
+) -> None:
+    slept = begin()
+    kill(slept, site)
+    other = lock.acquire(site.database, site.connect, "other")
+    with pytest.raises(Locked):
+        slept.perform(step)
+    assert step.world == OLD
+    assert step.calls == []
+    other.release()
+
+
+def test_the_second_deployer_changes_nothing(begin: Begin, step: FakeStep) -> None:
+    first = begin()
+    with pytest.raises(Locked):
+        begin()
+    first.succeed()
+    assert step.calls == []
+
+
+def kill(release: Release, site: Site) -> None:
+    """Let a release die: its heart stops, and its lease runs out."""
+    release.ledger.lease._ended.set()
+    site.database.execute("UPDATE _release_lock SET expires_at = 0")

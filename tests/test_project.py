@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.config import Config
+
+from deployment import project
+from deployment.errors import Refused
+from deployment.release.session import values
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def test_the_projects_own_invoke_yaml_is_read_whole() -> None:
+    from invoke.context import Context
+
+    config = Config(project_location=str(PROJECT))
+    config.load_project()
+    found = project.read(values(Context(config)))
+    assert found.worker.name == "boss-ai"
+    assert found.r2.bucket == "xswarm-boss"
+    assert len(found.verify.routes) >= 12
+    assert found.verify.routes[-1].status == (400, 401, 403)
+    assert len(found.check.required_tables) == 10
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"wroker": {}}, "deploy.wroker"),
+        ({"worker": {"nmae": "x"}}, "deploy.worker.nmae"),
+        ({"worker": "boss-ai"}, "deploy.worker"),
+        ({"worker": {"name": 3}}, "deploy.worker.name"),
+        ({"verify": {"routes": [{"method": "GET"}]}}, "deploy.verify.routes[0]"),
+        ({"verify": {"routes": "none"}}, "deploy.verify.routes"),
+        ({"verify": {"good_ms": True}}, "deploy.verify.good_ms"),
+    ],
+)
+def test_a_wrong_key_or_kind_is_named(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(Refused) as caught:
+        project.read(given)
+    assert named in str(caught.value)
+
+
+def test_a_whole_number_is_taken_where_a_fraction_may_stand() -> None:
+    found = project.read({"worker": {"canary": [{"percent": 10, "soak": 5}]}})
+    assert found.worker.canary == (project.CanaryStep(10.0, 5.0),)
