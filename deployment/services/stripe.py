@@ -9,7 +9,6 @@ nowhere else, so a lost reply is a lost secret.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -74,27 +73,35 @@ class Stripe:
                 return listed
             query["starting_after"] = listed[-1].id
 
-    def create_endpoint(self, url: str, events: Iterable[str], description: str = "") -> Endpoint:
+    def create_endpoint(
+        self, url: str, events: Iterable[str], attempt: str, description: str = ""
+    ) -> Endpoint:
         """Create an endpoint and give it with its signing secret.
 
-        Where the reply was lost, what the lost call made is deleted (its secret is gone
-        for good) and the endpoint is created once more.
+        What an earlier call of the same attempt has made is deleted first, and so is what
+        this one makes when its reply gets lost: a secret that nobody got is gone for good.
+
+        Args:
+            url: where Stripe delivers.
+            events: which ones.
+            attempt: kept in the endpoint's metadata; unique for each endpoint wanted.
+            description: shown in Stripe's dashboard.
         """
-        attempt = uuid.uuid4().hex
-        form = {
-            **_form(url, events),
-            "description": description,
-            f"metadata[{ATTEMPT}]": attempt,
-        }
+        form = {**_form(url, events), "description": description, f"metadata[{ATTEMPT}]": attempt}
+        self.delete_attempt(attempt)
         try:
             return _endpoint(self.http.post(ENDPOINTS, form=form).json())
         except ServiceError as error:
             if not error.in_doubt:
                 raise
+        self.delete_attempt(attempt)
+        return _endpoint(self.http.post(ENDPOINTS, form=form).json())
+
+    def delete_attempt(self, attempt: str) -> None:
+        """Delete every endpoint that calls with this attempt have made."""
         for endpoint in self.endpoints():
             if endpoint.metadata.get(ATTEMPT) == attempt:
                 self.delete_endpoint(endpoint.id)
-        return _endpoint(self.http.post(ENDPOINTS, form=form).json())
 
     def update_endpoint(
         self, endpoint_id: str, url: str, events: Iterable[str], enabled: bool = True

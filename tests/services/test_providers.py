@@ -111,8 +111,9 @@ def test_stripe_tells_livemode_and_lack_of_permission(http: Http, api: Any) -> N
 
 
 def test_stripe_gives_the_signing_secret_once(http: Http, api: Any) -> None:
+    api.get(STRIPE, json={"data": [], "has_more": False})
     post = api.post(STRIPE, json=endpoint("we_1", secret="whsec_canary001"))
-    made = Stripe(http).create_endpoint("https://w.test/x", ["b", "a"], "why")
+    made = Stripe(http).create_endpoint("https://w.test/x", ["b", "a"], "attempt-1", "why")
     assert made.secret is not None
     assert made.secret.reveal() == "whsec_canary001"
     assert "whsec_canary001" not in repr(made)
@@ -122,29 +123,17 @@ def test_stripe_gives_the_signing_secret_once(http: Http, api: Any) -> None:
 
 
 def test_stripe_a_lost_creation_is_deleted_and_made_again(http: Http, api: Any) -> None:
-    attempts: list[str] = []
-
-    def create(request: Any) -> Any:
-        attempts.append(sent(request)["metadata[deployment_attempt]"][0])
-        if len(attempts) == 1:
-            raise requests.ConnectionError
-        return (200, {}, '{"id": "we_2", "url": "u", "secret": "whsec_second01"}')
-
-    def listed(request: Any) -> Any:
-        ours = endpoint("we_1", metadata={"deployment_attempt": attempts[0]})
-        theirs = endpoint("we_0", metadata={"deployment_attempt": "another"})
-        import json
-
-        return (200, {}, json.dumps({"data": [theirs, ours], "has_more": False}))
-
-    api.add_callback("POST", STRIPE, create)
-    api.add_callback("GET", STRIPE, listed)
+    ours = endpoint("we_1", metadata={"deployment_attempt": "attempt-1"})
+    theirs = endpoint("we_0", metadata={"deployment_attempt": "another"})
+    api.get(STRIPE, json={"data": [theirs], "has_more": False})
+    lost = api.post(STRIPE, body=requests.ConnectionError())
+    api.get(STRIPE, json={"data": [theirs, ours], "has_more": False})
     gone = api.delete(f"{STRIPE}/we_1", json={"deleted": True})
-    made = Stripe(http).create_endpoint("u", ["a"])
+    api.post(STRIPE, json=endpoint("we_2", secret="whsec_second01"))
+    made = Stripe(http).create_endpoint("u", ["a"], "attempt-1")
     assert made.secret is not None
     assert made.secret.reveal() == "whsec_second01"
-    assert gone.call_count == 1
-    assert len(attempts) == 2
+    assert (lost.call_count, gone.call_count) == (1, 1)
 
 
 def test_stripe_updates_and_deletes(http: Http, api: Any) -> None:
