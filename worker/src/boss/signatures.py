@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Iterable, Sequence
@@ -81,7 +80,7 @@ def check_sendgrid(body: bytes, header: str, stamp: str, public_key: str, now: f
     try:
         signature = base64.b64decode(header, validate=True)
         key.verify(signature, stamp.encode() + body, hashlib.sha256, sigdecode_der)
-    except (BadSignatureError, UnexpectedDER, binascii.Error) as error:
+    except (BadSignatureError, UnexpectedDER, ValueError) as error:
         raise InvalidSignature("the signature does not fit") from error
 
 
