@@ -15,7 +15,7 @@ from deployment.sandbox.edge.assets import for_routing, goes_to_worker
 from deployment.sandbox.edge.children import Children
 from deployment.sandbox.edge.files import find_answer, send, send_answer
 from deployment.sandbox.edge.pages import Pages
-from deployment.sandbox.edge.proxy import Proxy, leave_untyped, mark, new_ray
+from deployment.sandbox.edge.proxy import RAY, Proxy, leave_untyped, mark, new_ray
 from deployment.sandbox.edge.routing import Kind, Route, Target, choose_version, target_of
 from deployment.sandbox.edge.services import Services
 from deployment.sandbox.edge.versions import Versions
@@ -172,12 +172,12 @@ class Edge:
 
     def _handler(self, own: Target) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
-            request["ray"] = new_ray()
+            request[RAY] = new_ray()
             workers = self._versions.workers() | self._routes.keys()
             target = target_of(request.host, own, workers, self._pages.projects())
             response = await self._answer(request, target)
             if not response.prepared:
-                mark(response, request["ray"])
+                mark(response, request[RAY])
             return response
 
         return handle
@@ -214,7 +214,7 @@ class Edge:
             found = find_answer(request, for_routing(site, request.headers))
             if found is not None:
                 return await send(request, found)
-        return await self._proxy.forward(request, self._versions.runtime(version), request["ray"])
+        return await self._proxy.forward(request, self._versions.runtime(version), request[RAY])
 
 
 def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:

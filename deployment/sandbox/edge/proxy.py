@@ -35,7 +35,9 @@ _HOP_BY_HOP = frozenset(
 _OURS = frozenset({"cf-ray", "cf-connecting-ip", "cf-visitor", "x-real-ip", CF_HEADER.lower()})
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _COLO = "LCL"
-_UNTYPED = "untyped"
+_UNTYPED = web.ResponseKey("untyped", bool)
+RAY = web.RequestKey("ray", str)
+"""Where a request keeps its identifier."""
 
 
 class Proxy:
@@ -160,7 +162,7 @@ async def _send_back(request: web.Request, upstream: aiohttp.ClientResponse) -> 
         status=upstream.status, reason=upstream.reason, headers=CIMultiDict(passed)
     )
     response[_UNTYPED] = "Content-Type" not in upstream.headers
-    mark(response, str(request.get("ray", "")))
+    mark(response, request[RAY])
     await response.prepare(request)
     async for chunk in upstream.content.iter_any():
         await response.write(chunk)
