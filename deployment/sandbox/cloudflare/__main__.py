@@ -48,6 +48,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deployment.sandbox.cloudflare")
     parser.add_argument("--state", type=Path, required=True, help="the twin's folder")
     parser.add_argument("--api-port", type=int, required=True)
+    parser.add_argument("--workerd", type=Path, help="default: of the node_modules beside --state")
     parser.add_argument(
         "--worker", type=_listener, action="append", default=[], metavar="NAME:PORT"
     )
@@ -71,7 +72,7 @@ async def _serve(arguments: argparse.Namespace, account: Account) -> None:
     async with AsyncExitStack() as stack:
         objects = Objects(state / "objects")
         stack.callback(objects.close)
-        edge = Edge(state, objects)
+        edge = Edge(state, objects, workerd=arguments.workerd)
         stack.push_async_callback(edge.close)
         addresses = Addresses(
             await _listen(edge, "worker", arguments.worker),

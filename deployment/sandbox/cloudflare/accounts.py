@@ -54,8 +54,12 @@ async def memberships(request: web.Request) -> web.Response:
 
 
 @routes.get("/accounts/{account}/storage/kv/namespaces")
-async def key_value_namespaces(_: web.Request) -> web.Response:
-    """List the key-value namespaces: there are none here (wrangler asks when it deletes)."""
+@routes.get("/accounts/{account}/workers/durable_objects/namespaces")
+async def namespaces(_: web.Request) -> web.Response:
+    """List the key-value or Durable Object namespaces: none are served here.
+
+    wrangler asks for both when it deletes a Worker.
+    """
     return _list([])
 
 

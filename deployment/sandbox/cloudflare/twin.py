@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from deployment.sandbox.cloudflare.blobs import Blobs
 from deployment.sandbox.cloudflare.clock import Clock
+from deployment.sandbox.cloudflare.records import Version
 from deployment.sandbox.cloudflare.store import Store
 from deployment.sandbox.cloudflare.tokens import Tokens
 from deployment.sandbox.model import PagesDeployment, WorkerVersion
@@ -120,6 +122,7 @@ def open_twin(
     store = Store(folder)
     blobs = Blobs(folder / "blobs")
     blobs.sweep(store.blobs())
+    _sweep_versions(folder / "versions", {version.id for version in store.all(Version)})
     clock = Clock(store.latest_time())
     return Twin(account, folder, store, blobs, edge, objects, addresses, Tokens(store), clock)
 
@@ -138,6 +141,14 @@ def source_of(request: web.Request) -> str:
     """Say which client sent a request: wrangler, or a program."""
     agent = request.headers.get("User-Agent", "")
     return "wrangler" if agent.startswith("wrangler/") else "api"
+
+
+def _sweep_versions(folder: Path, known: set[str]) -> None:
+    """Remove the laid out modules of versions that are deleted or were refused."""
+    folder.mkdir(exist_ok=True)
+    for version in folder.iterdir():
+        if version.name not in known:
+            shutil.rmtree(version)
 
 
 def _host(name: str, ports: Mapping[str, int]) -> str:
