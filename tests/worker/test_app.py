@@ -191,17 +191,18 @@ LIMITED = {
 
 def test_a_caller_over_the_limit_is_told_when_to_come_again(start: Start) -> None:
     isolate = start(**LIMITED)
-    told = [isolate.ask("POST", "/api/auth/logout") for _ in range(4)]
-    assert [answer.status for answer in told] == [204, 204, 204, 429]
-    assert [answer.header("ratelimit-remaining") for answer in told] == ["2", "1", "0", "0"]
+    told = [isolate.ask("GET", "/api/auth/me") for _ in range(4)]
+    assert [answer.status for answer in told] == [401, 401, 401, 429]
+    assert told[-1].error() == "rate_limited"
     assert 1 <= int(told[-1].header("retry-after")) <= 60
+    assert told[-1].header("ratelimit-remaining") == "0"
 
 
 def test_each_caller_has_its_own_limit(start: Start) -> None:
     isolate = start(**LIMITED)
     for number in range(8):
         caller = {"cf-connecting-ip": f"192.0.2.{number % 4}"}
-        assert isolate.ask("POST", "/api/auth/logout", headers=caller).status == 204
+        assert isolate.ask("GET", "/api/auth/me", headers=caller).status == 401
 
 
 @pytest.mark.parametrize(

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-import uuid
-from typing import TYPE_CHECKING, Any
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boss import passwords, queries, tokens
 from boss.database import DatabaseError
-from boss.identity import require_user, session_cookie
+from boss.identifiers import new_id
+from boss.identity import require_session, session_cookie
 from boss.inputs import Inputs
 from boss.problem import Problem
 from boss.response import Response, empty_response, json_response
 
 if TYPE_CHECKING:
     from boss.context import Context
-    from boss.hrana import Row
+    from boss.hrana import Row, Statement
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 256
 ATTEMPTS_PER_MINUTE, ATTEMPTS_PER_HOUR = 10, 50
+HANDLE = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 
 
 async def sign_up(context: Context) -> Response:
     """Make an account, and sign it in.
 
     Raises:
-        Problem: a field does not fit (400), or the address has an account already (409).
+        Problem: a field does not fit (400), or the address or handle is taken (409).
     """
     inputs = Inputs(await context.request.json_object())
     email = inputs.email("email")
     password = inputs.text("password", SHORTEST_PASSWORD, LONGEST_PASSWORD, strip=False)
     name = inputs.text("name", 0, 100)
+    handle = inputs.word("handle", HANDLE)
     inputs.finish()
-    user_id = str(uuid.uuid4())
-    hashed = await passwords.make_hash(password)
-    await _add(context, user_id, email, hashed, name)
-    return await _signed_in(context, user_id, 201)
+    user_id, hashed = new_id(), await passwords.make_hash(password)
+    session = _session(context, user_id)
+    user = await _add(
+        context, queries.add_user(user_id, email, hashed, name, handle or None), session.statement
+    )
+    context.metrics.business.signup()
+    return _signed_in(context, user, session.token, 201)
 
 
 async def log_in(context: Context) -> Response:
@@ -48,57 +54,74 @@ async def log_in(context: Context) -> Response:
     password = inputs.text("password", 1, LONGEST_PASSWORD, strip=False)
     inputs.finish()
     context.attempts.count(email, ATTEMPTS_PER_MINUTE, ATTEMPTS_PER_HOUR, context.now)
-    user_id = await _user_with(context, email, password)
-    return await _signed_in(context, user_id, 200)
+    user = await _user_with(context, email, password)
+    session = _session(context, user["id"])
+    await context.database.transaction(queries.forget_sessions(user["id"]), session.statement)
+    context.metrics.business.activity("login")
+    return _signed_in(context, user, session.token, 200)
 
 
 async def show(context: Context) -> Response:
     """Give the signed-in user's account."""
-    return json_response({"user": _public(await require_user(context))})
+    session = await require_session(context)
+    return json_response({"user": _public(session.user)})
 
 
 async def log_out(context: Context) -> Response:
-    """Take the session out of the browser; its token stays valid until it expires."""
-    cookie = session_cookie(context.configuration, "", 0)
-    return empty_response().adding(cookie)
-
-
-async def delete(context: Context) -> Response:
-    """Delete the signed-in user's account with all that belongs to it."""
-    user = await require_user(context)
-    await context.database.transaction(queries.delete_user(user["id"]))
+    """End the session, here and in the browser."""
+    session = await require_session(context)
+    await context.database.transaction(queries.revoke_session(session.id))
     return empty_response().adding(session_cookie(context.configuration, "", 0))
 
 
-async def _add(context: Context, user_id: str, email: str, hashed: str, name: str) -> None:
+async def delete(context: Context) -> Response:
+    """Delete the signed-in user's account; its suggestions stay, without its name."""
+    session = await require_session(context)
+    await context.database.transaction(queries.delete_user(session.user["id"]))
+    return empty_response().adding(session_cookie(context.configuration, "", 0))
+
+
+async def _add(context: Context, add_user: Statement, add_session: Statement) -> Row:
     try:
-        await context.database.transaction(queries.add_user(user_id, email, hashed, name))
+        added, _ = await context.database.transaction(add_user, add_session)
     except DatabaseError as error:
         if error.kind != "constraint":
             raise
-        raise Problem(409, "already_registered", "This address has an account.") from error
+        message = "This address or handle is taken."
+        raise Problem(409, "already_registered", message) from error
+    return added.rows[0]
 
 
-async def _user_with(context: Context, email: str, password: str) -> str:
-    user = await context.database.row(queries.credentials(email))
+async def _user_with(context: Context, email: str, password: str) -> Row:
+    user = await context.database.row(queries.user_with_password(email))
     if user is None or not user["password_hash"]:
         await passwords.waste_time(password)
     elif await passwords.matches(password, user["password_hash"]):
-        return str(user["id"])
+        return user
     raise Problem(401, "wrong_credentials", "The e-mail address or the password is wrong.")
 
 
-async def _signed_in(context: Context, user_id: str, status: int) -> Response:
-    configuration = context.configuration
-    seconds = configuration.session_seconds
-    secret = configuration.required("JWT_SECRET")
-    token = tokens.issue(user_id, secret, seconds, context.now)
-    user = await context.database.row(queries.user_by_id(user_id))
+class _NewSession(NamedTuple):
+    token: str
+    statement: Statement
+
+
+def _session(context: Context, user_id: str) -> _NewSession:
+    """Make a session: its token, and the statement that keeps it (only the token's hash)."""
+    configuration, session_id = context.configuration, new_id()
+    seconds, secret = configuration.session_seconds, configuration.required("JWT_SECRET")
+    token = tokens.issue(user_id, session_id, secret, seconds, context.now)
+    token_hash = hashlib.sha256(token.encode()).hexdigest()
+    return _NewSession(token, queries.add_session(session_id, user_id, token_hash, seconds))
+
+
+def _signed_in(context: Context, user: Row, token: str, status: int) -> Response:
+    seconds = context.configuration.session_seconds
     answer = {"user": _public(user), "token": token, "token_type": "Bearer", "expires_in": seconds}
-    cookie = session_cookie(configuration, token, seconds)
+    cookie = session_cookie(context.configuration, token, seconds)
     return json_response(answer, status).adding(cookie)
 
 
-def _public(user: Row | None) -> dict[str, Any]:
+def _public(user: Row) -> dict[str, Any]:
     """Give what of an account its owner may see: never the password's hash."""
-    return {name: user[name] for name in queries.PUBLIC_USER} if user else {}
+    return {name: value for name, value in user.items() if name != "password_hash"}

@@ -37,6 +37,7 @@ ROUTES = (
     Route("GET", "/api/buzz/categories", buzz.categories),
     Route("GET", "/api/suggestions", suggestions.listed),
     Route("POST", "/api/suggestions", suggestions.suggest),
+    Route("DELETE", "/api/suggestions/{id}", suggestions.withdraw),
     Route("PUT", "/api/suggestions/{id}/attachment", suggestions.attach),
     Route("GET", "/api/suggestions/{id}/attachment", suggestions.attachment),
     Route("POST", "/stripe/webhook", payments.receive, limited=False),

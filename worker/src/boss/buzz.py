@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def categories(context: Context) -> Response:
-    """Give every category with the number of its listings."""
+    """Give every category that has listings, with their number."""
     rows = await context.database.rows(queries.buzz_categories())
     return json_response({"categories": [dict(row) for row in rows]})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from boss import queries, tokens
@@ -16,11 +17,19 @@ COOKIE = "session"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-async def require_user(context: Context) -> Row:
-    """Give the signed-in user.
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that is valid now, and the user who opened it."""
+
+    id: str
+    user: Row
+
+
+async def require_session(context: Context) -> Session:
+    """Give the caller's session.
 
     Raises:
-        Problem: there is no valid session, or its account is gone (401).
+        Problem: there is none, it ended or was revoked, or its account is gone (401).
     """
     token = _token(context)
     secret = context.configuration.required("JWT_SECRET")
@@ -28,10 +37,11 @@ async def require_user(context: Context) -> Row:
         claims = tokens.verify(token, secret, context.now)
     except tokens.InvalidToken as error:
         raise unauthenticated("Your session is not valid; sign in again.") from error
-    user = await context.database.row(queries.user_by_id(claims.subject))
+    asked = queries.user_of_session(claims.session, claims.subject)
+    user = await context.database.row(asked)
     if user is None:
-        raise unauthenticated("This account no longer exists.")
-    return user
+        raise unauthenticated("Your session has ended; sign in again.")
+    return Session(claims.session, user)
 
 
 def session_cookie(configuration: Configuration, token: str, seconds: int) -> tuple[str, str]:

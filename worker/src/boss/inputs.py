@@ -48,6 +48,18 @@ class Inputs:
             return self._complain(name, "is not an e-mail address")
         return text
 
+    def word(self, name: str, pattern: str) -> str:
+        """Read a word of a form, in lower case; it may be left out.
+
+        Args:
+            name: the field.
+            pattern: the whole word's form, a regular expression.
+        """
+        text = self.text(name, 0, 100).lower()
+        if text and not re.fullmatch(pattern, text):
+            return self._complain(name, "has characters or a length that do not fit")
+        return text
+
     def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
         """Read one of a few words."""
         value = self._values.get(name, default)

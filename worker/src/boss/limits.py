@@ -2,8 +2,8 @@
 
 A Worker runs in many isolates, each with its own memory, and Cloudflare may end any of them
 at any time. So these counts are a floor, not a total: a caller spread over n isolates may get
-n times the limit. They cost nothing and stop a loop; what must hold exactly (guessing
-passwords) is counted in the database instead, in ``attempts.py``.
+n times the limit. They cost nothing and stop a loop; a limit that holds exactly for all
+isolates belongs before the Worker, in a rate limiting rule of the zone.
 """
 
 from __future__ import annotations

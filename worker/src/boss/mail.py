@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from boss import queries
+from boss.deliveries import effects
 from boss.events import keep_once
+from boss.identifiers import new_id
 from boss.inputs import Inputs
 from boss.problem import Problem
 from boss.response import Response, json_response
@@ -16,9 +19,11 @@ from boss.signatures import InvalidSignature, check_sendgrid
 
 if TYPE_CHECKING:
     from boss.context import Context
+    from boss.hrana import Statement
 
 _SIGNATURE = "x-twilio-email-event-webhook-signature"
 _TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
+_LONGEST_TEXT = 100_000
 
 
 async def receive(context: Context) -> Response:
@@ -53,9 +58,7 @@ async def _take_events(context: Context, body: bytes) -> Response:
     new = 0
     for event in _events(body):
         event_id, kind = event["sg_event_id"], event["event"]
-        address = str(event.get("email", "")).lower()
-        effects = [queries.note_delivery(address, kind)]
-        new += await keep_once(context, "sendgrid", event_id, kind, effects)
+        new += await keep_once(context, "sendgrid", event_id, kind, effects(event))
     return json_response({"received": True, "new": new})
 
 
@@ -75,17 +78,58 @@ def _is_event(event: Any) -> bool:
 
 
 async def _take_letter(context: Context, body: bytes) -> Response:
-    fields = _form(body, context.request.headers["content-type"])
+    if not context.configuration.flag("EMAIL_ENABLED", True):
+        return json_response({"received": True, "new": 0})
+    content_type = context.request.headers["content-type"]
+    letter = _letter(_form(body, content_type))
+    user = await context.database.row(queries.user_by_handle(letter.handle))
+    changes = []
+    if user is not None:
+        await context.storage.put(f"letters/{letter.id}", body, content_type)
+        changes.append(letter.statement(user["id"]))
+    new = await keep_once(context, "sendgrid", letter.id, "inbound", changes)
+    return json_response({"received": True, "new": int(new and user is not None)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """A letter somebody wrote, and the handle of whom it is for."""
+
+    id: str
+    handle: str
+    sender: str
+    recipient: str
+    subject: str
+    text: str
+
+    def statement(self, user_id: str) -> Statement:
+        """Write the letter as a message of its user; the whole of it is in the bucket."""
+        return queries.add_message(
+            new_id(),
+            user_id,
+            "email",
+            self.id,
+            self.sender,
+            self.recipient,
+            self.subject,
+            self.text,
+        )
+
+
+def _letter(fields: dict[str, str]) -> _Letter:
     inputs = Inputs(fields)
     sender = inputs.text("from", 1, 1000)
     recipient = inputs.text("to", 1, 10_000)
     subject = inputs.text("subject", 0, 1000)
     inputs.finish()
-    letter = _identity(fields)
-    await context.storage.put(f"letters/{letter}", body, context.request.headers["content-type"])
-    message = queries.add_letter(str(uuid.uuid4()), sender, recipient, subject, letter)
-    new = await keep_once(context, "sendgrid", letter, "inbound", [message])
-    return json_response({"received": True, "new": int(new)})
+    text = fields.get("text", "").replace("\0", "")[:_LONGEST_TEXT]
+    return _Letter(_identity(fields), _handle(recipient), sender, recipient, subject, text)
+
+
+def _handle(recipient: str) -> str:
+    """Give whom a letter is for: what stands before the @ of its first address."""
+    found = re.search(r"([^\s<>,;:\"@]+)@", recipient)
+    return found[1].lower() if found else ""
 
 
 def _form(body: bytes, content_type: str) -> dict[str, str]:

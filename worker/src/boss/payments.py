@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from boss import queries
 from boss.events import keep_once
 from boss.problem import Problem
 from boss.response import Response, json_response
 from boss.signatures import InvalidSignature, check_stripe
+from boss.subscriptions import effects, measure
 
 if TYPE_CHECKING:
     from boss.context import Context
-    from boss.hrana import Statement
-
-FREE = "free"
-ACTIVE = ("active", "trialing", "past_due")
 
 
 async def receive(context: Context) -> Response:
@@ -26,8 +22,10 @@ async def receive(context: Context) -> Response:
         Problem: the signature is missing or wrong (401), or the body is no event (400).
     """
     event = _event(await _signed_body(context))
-    new = await keep_once(context, "stripe", event["id"], event["type"], _effects(event))
-    return json_response({"received": True, "repeated": not new})
+    new = await keep_once(context, "stripe", event["id"], event["type"], effects(event))
+    if new:
+        measure(event, context.metrics.business)
+    return json_response({"received": True, "new": new})
 
 
 async def _signed_body(context: Context) -> bytes:
@@ -46,39 +44,12 @@ async def _signed_body(context: Context) -> bytes:
 def _event(body: bytes) -> dict[str, Any]:
     try:
         event = json.loads(body)
-        known = isinstance(event["id"], str) and isinstance(event["type"], str)
-        known = known and isinstance(event["data"]["object"], dict)
-    except (ValueError, KeyError, TypeError):
+        subject = event["data"]["object"]
+        known = isinstance(subject, dict) and isinstance(event["created"], int)
+        known = known and isinstance(event["id"], str) and isinstance(event["type"], str)
+    except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise Problem(400, "invalid_event", "The body is not a Stripe event.")
     found: dict[str, Any] = event
     return found
-
-
-def _effects(event: dict[str, Any]) -> list[Statement]:
-    """Say what an event changes; one that changes nothing here is kept all the same."""
-    subject = event["data"]["object"]
-    customer = subject.get("customer")
-    if not isinstance(customer, str):
-        return []
-    match event["type"]:
-        case "checkout.session.completed":
-            user_id = subject.get("client_reference_id")
-            return [queries.link_customer(user_id, customer)] if isinstance(user_id, str) else []
-        case "customer.subscription.created" | "customer.subscription.updated":
-            return [queries.set_tier(customer, _tier(subject))]
-        case "customer.subscription.deleted":
-            return [queries.set_tier(customer, FREE)]
-        case _:
-            return []
-
-
-def _tier(subscription: dict[str, Any]) -> str:
-    """Read which tier a subscription buys: its price's metadata says so."""
-    if subscription.get("status") not in ACTIVE:
-        return FREE
-    items = subscription.get("items", {}).get("data", [])
-    metadata = items[0].get("price", {}).get("metadata", {}) if items else {}
-    tier = metadata.get("tier", FREE)
-    return tier if tier in queries.TIERS else FREE

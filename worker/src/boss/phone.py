@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from boss import queries
 from boss.events import keep_once
+from boss.identifiers import new_id
 from boss.inputs import Inputs
 from boss.problem import Problem, not_found
 from boss.response import Response, xml_response
@@ -94,5 +94,7 @@ async def _called(context: Context) -> Row:
 async def _keep(
     context: Context, user: Row, event_id: str, channel: str, sender: str, body: str
 ) -> None:
-    message = queries.add_message(str(uuid.uuid4()), user["id"], channel, sender, body)
-    await keep_once(context, "twilio", event_id, channel, [message])
+    to = context.parameters["user"]
+    message = queries.add_message(new_id(), user["id"], channel, event_id, sender, to, "", body)
+    if await keep_once(context, "twilio", event_id, channel, [message]):
+        context.metrics.business.feature(channel)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from boss import queries
-from boss.identity import require_user
+from boss.identifiers import new_id
+from boss.identity import require_session
 from boss.inputs import Inputs
 from boss.problem import Problem, invalid, not_found
 from boss.response import Response, bytes_response, empty_response, json_response
@@ -32,25 +32,28 @@ async def listed(context: Context) -> Response:
 
 async def suggest(context: Context) -> Response:
     """Keep a suggestion of the signed-in user."""
-    user = await require_user(context)
+    session = await require_session(context)
     inputs = Inputs(await context.request.json_object())
     title = inputs.text("title", 3, 200)
     description = inputs.text("description", 3, 5000)
     category = inputs.choice("category", queries.SUGGESTION_CATEGORIES, "feature")
     inputs.finish()
-    key = str(uuid.uuid4())
-    add = queries.add_suggestion(key, user["id"], title, description, category)
-    await context.database.transaction(add)
-    row = await context.database.row(queries.suggestion(key))
-    return json_response({"suggestion": dict(row or {})}, 201)
+    add = queries.add_suggestion(new_id(), session.user["id"], title, description, category)
+    context.metrics.business.feature("suggestions")
+    return json_response({"suggestion": await context.database.row(add)}, 201)
+
+
+async def withdraw(context: Context) -> Response:
+    """Delete a suggestion with its file; only its author may."""
+    found = await _own(context)
+    await context.storage.delete(_key(found))
+    await context.database.transaction(queries.delete_suggestion(found["id"]))
+    return empty_response()
 
 
 async def attach(context: Context) -> Response:
     """Keep a file with a suggestion; only its author may, and a new file replaces the old."""
-    user = await require_user(context)
-    found = await _find(context)
-    if found["user_id"] != user["id"]:
-        raise Problem(403, "not_yours", "Only its author may attach to a suggestion.")
+    found = await _own(context)
     media_type = context.request.media_type
     if media_type not in ATTACHABLE:
         raise Problem(415, "unsupported_media_type", f"Attach one of {', '.join(ATTACHABLE)}.")
@@ -67,6 +70,14 @@ async def attachment(context: Context) -> Response:
     if stored is None:
         raise not_found("This suggestion has no attachment.")
     return bytes_response(stored.body, stored.media_type)
+
+
+async def _own(context: Context) -> Row:
+    session = await require_session(context)
+    found = await _find(context)
+    if found["user_id"] != session.user["id"]:
+        raise Problem(403, "not_yours", "Only its author may change a suggestion.")
+    return found
 
 
 async def _find(context: Context) -> Row:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,17 +20,19 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid token says: whose it is, and until when (seconds since 1970)."""
+    """What a valid token says: whose it is, of which session, until when (since 1970)."""
 
     subject: str
+    session: str
     expires: int
 
 
-def issue(subject: str, secret: str, lifetime: int, now: float) -> str:
+def issue(subject: str, session: str, secret: str, lifetime: int, now: float) -> str:
     """Make a token.
 
     Args:
         subject: the user's id.
+        session: the session's id.
         secret: JWT_SECRET.
         lifetime: seconds until it expires.
         now: seconds since 1970.
@@ -42,7 +43,7 @@ def issue(subject: str, secret: str, lifetime: int, now: float) -> str:
         "sub": subject,
         "iat": issued,
         "exp": issued + lifetime,
-        "jti": secrets.token_urlsafe(12),
+        "jti": session,
     }
     signed = f"{_part(_HEADER)}.{_part(claims)}"
     return f"{signed}.{_encode(_signature(signed, secret))}"
@@ -71,14 +72,17 @@ def verify(token: str, secret: str, now: float) -> Claims:
 
 
 def _claims(claims: dict[str, Any], now: float) -> Claims:
-    subject, expires, issued = claims.get("sub"), claims.get("exp"), claims.get("iat")
-    if claims.get("iss") != ISSUER or not isinstance(subject, str):
+    subject, session = claims.get("sub"), claims.get("jti")
+    expires, issued = claims.get("exp"), claims.get("iat")
+    if claims.get("iss") != ISSUER:
         raise InvalidToken("another issuer")
+    if not isinstance(subject, str) or not isinstance(session, str):
+        raise InvalidToken("nobody's")
     if not isinstance(expires, int) or not isinstance(issued, int):
         raise InvalidToken("no time")
     if now >= expires or issued > now + _LEEWAY:
         raise InvalidToken("not valid now")
-    return Claims(subject, expires)
+    return Claims(subject, session, expires)
 
 
 def _signature(signed: str, secret: str) -> bytes:
