@@ -1,0 +1,71 @@
+"""Look before you leap: everything a deployment needs, asked at once; a gate.
+
+What the release itself will make (the first Worker, tables, a Pages project, webhooks) is
+no failure when it is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from deployment.errors import Refused
+from deployment.steps.checks import (
+    cloudflare,
+    configuration,
+    database,
+    domains,
+    machine,
+    providers,
+    variables,
+    webhooks,
+)
+from deployment.steps.report import Probe, Report, run_probes
+from deployment.steps.site import Site
+
+NAME: Final = "check"
+GROUPS: Final = (
+    variables,
+    configuration,
+    cloudflare,
+    database,
+    providers,
+    webhooks,
+    domains,
+    machine,
+)
+
+
+def run(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Report:
+    """Look at everything at once; it takes about as long as the slowest look.
+
+    Args:
+        site: the environment.
+        only: groups or names to look at alone; none: all.
+        skip: groups or names to leave out.
+
+    Raises:
+        Refused: nobody knows one of these groups or names.
+    """
+    probes = [probe for group in GROUPS for probe in group.probes(site)]
+    chosen = _chosen(probes, _known(probes, only), _known(probes, skip))
+    return run_probes(NAME, chosen, threads=max(1, len(chosen)))
+
+
+def _chosen(probes: list[Probe], only: set[str], skip: set[str]) -> list[Probe]:
+    wanted = [probe for probe in probes if not only or only & _labels(probe)]
+    return [probe for probe in wanted if not skip & _labels(probe)]
+
+
+def _known(probes: list[Probe], labels: Iterable[str]) -> set[str]:
+    """Give the labels in small letters; a misspelt one would silently check nothing."""
+    asked = {label.lower() for label in labels}
+    unknown = sorted(asked - {label for probe in probes for label in _labels(probe)})
+    if unknown:
+        groups = ", ".join(dict.fromkeys(probe.group for probe in probes))
+        raise Refused(f"nobody knows the check {unknown[0]!r}", f"groups: {groups}", "inv check")
+    return asked
+
+
+def _labels(probe: Probe) -> set[str]:
+    return {probe.name.lower(), probe.group.lower()}

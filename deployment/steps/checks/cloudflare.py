@@ -1,0 +1,82 @@
+"""Cloudflare: the token, and what it may do; asked of every resource a release touches."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from deployment.steps.checks.looking import Seen, probe, when_sound
+
+if TYPE_CHECKING:
+    from deployment.steps.report import Probe
+    from deployment.steps.site import Site
+
+GROUP: Final = "cloudflare"
+ACCOUNT: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
+KEYS: Final = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "CLOUDFLARE_ACCOUNT_ID")
+SOON: Final = 14 * 86400.0  # seconds before a token's end that are worth a warning
+REMEDY: Final = (
+    "give the token Workers Scripts, Pages and R2: Edit (Cloudflare: My Profile, API Tokens)"
+)
+
+
+def probes(site: Site) -> list[Probe]:
+    """Look at the token and each resource: an active token alone proves nothing."""
+    looks = {
+        "API token": lambda: _token(site),
+        "Workers permission": lambda: _workers(site),
+        "Pages permission": lambda: _pages(site),
+        "R2 permission": lambda: _bucket(site),
+    }
+    made = [
+        when_sound(site.settings, ACCOUNT, probe(name, GROUP, look, needed=True, remedy=REMEDY))
+        for name, look in looks.items()
+    ]
+    objects = probe("R2 objects", GROUP, lambda: _objects(site), remedy="see S3_ACCESS_KEY_ID")
+    return [*made, when_sound(site.settings, KEYS, objects)]
+
+
+def _token(site: Site) -> Seen | str:
+    token = site.cloudflare.verify_token()
+    if token.status != "active":
+        return Seen("fail", f"the token is {token.status}", REMEDY)
+    if not token.expires_on:
+        return "active, without an end"
+    left = datetime.fromisoformat(token.expires_on).timestamp() - _now(site)
+    evidence = f"active, ends in {left / 86400:.0f} days"
+    return Seen("warn", evidence, "make a new token in time") if left < SOON else evidence
+
+
+def _workers(site: Site) -> str:
+    """Read deployments and secrets: what every release begins with."""
+    deployments = site.cloudflare.deployments(site.worker)
+    site.cloudflare.secrets(site.worker)
+    if not deployments:
+        return f"worker {site.worker} is made by the release"
+    return f"worker {site.worker}, deployed {deployments[0].created_on}"
+
+
+def _pages(site: Site) -> str:
+    name = site.settings.project.pages.project
+    found = site.cloudflare.pages.project(name)
+    return f"project {name}" if found else f"project {name} is made by the release"
+
+
+def _bucket(site: Site) -> Seen | str:
+    name = site.settings.project.r2.bucket
+    if site.cloudflare.bucket(name) is not None:
+        return f"bucket {name}"
+    return Seen("fail", f"no R2 bucket {name}", f"npx wrangler r2 bucket create {name}")
+
+
+def _objects(site: Site) -> Seen | str:
+    """Write, read and delete an object under our own prefix."""
+    name = site.settings.project.r2.bucket
+    if site.cloudflare.bucket(name) is None:
+        return Seen("skip", "not looked at: the bucket is missing")
+    site.objects.probe()
+    return f"bucket {name}: written, read back, deleted"
+
+
+def _now(site: Site) -> float:
+    return site.cloudflare.http.clock.now()
