@@ -119,15 +119,19 @@ def _deploy(site: Site, wanted: str) -> Facts:
 
 
 def _make_live(site: Site, deployment: str) -> Facts:
+    """Go back to a deployment; one of the same content that is live already will do."""
     name = site.settings.project.pages.project
-    now = current(site)
-    if now is None or now.id != deployment:
-        wanted = _content_of(site.cloudflare.pages.deployment(name, deployment))
+    wanted = _content_of(site.cloudflare.pages.deployment(name, deployment))
+    if not _shows(current(site), deployment, wanted):
         site.cloudflare.pages.rollback_deployment(name, deployment)
-        now = current(site)
-        if now is None or (now.id != deployment and _content_of(now) != wanted):
-            raise StepFailed(f"pages {name} did not go back to {deployment[:8]}")
+    now = current(site)
+    if now is None or not _shows(now, deployment, wanted):
+        raise StepFailed(f"pages {name} did not go back to {deployment[:8]}")
     return {"pages": now.id, "pages_url": now.url}
+
+
+def _shows(now: PagesDeployment | None, deployment: str, wanted: str) -> bool:
+    return now is not None and (now.id == deployment or _content_of(now) == wanted)
 
 
 def _content_of(deployment: PagesDeployment) -> str:

@@ -22,6 +22,7 @@ OVERRIDE: Final = "Cloudflare-Workers-Version-Overrides"
 _PAUSE: Final = 0.2  # seconds before a transient error is asked again
 _TRANSIENT: Final = frozenset({500, 502, 503, 504, 520, 521, 522, 523, 524, 530})
 _SETTLE_SECONDS: Final = 30.0  # a deployment reaches all of Cloudflare within seconds
+_SETTLE_SECONDS_HERE: Final = 3.0  # and a loopback edge at once
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _wait_for_version(session: requests.Session, site: Site, target: Target) -> 
     if not target.version:
         return
     path = site.settings.project.verify.version_path
-    seconds = 3.0 if is_loopback(target.url) else _SETTLE_SECONDS
+    seconds = _SETTLE_SECONDS_HERE if is_loopback(target.url) else _SETTLE_SECONDS
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = _ask(session, site, target, Route(path))

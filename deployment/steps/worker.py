@@ -33,8 +33,8 @@ def plan(site: Site) -> list[Change]:
     live = live_split(site)
     digest = site.bundling.result().digest
     if not live:
-        return _first(site, digest)
-    return [_upload(site, digest), *roll_out(site, live, NEW)]
+        return [*_buckets(site), *_first(site, digest)]
+    return [*_buckets(site), _upload(site, digest), *roll_out(site, live, NEW)]
 
 
 def roll_out(site: Site, live: Split, version: str, *, back: bool = False) -> list[Change]:
@@ -80,6 +80,8 @@ def undo(site: Site, change: Change, _outcome: Facts) -> None:
         shift(site, change.undo["split"], "brought back", force=True)
     elif change.action == "open":
         site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
+    elif change.action == "bucket":
+        site.cloudflare.delete_bucket(str(change.undo["name"]))
     elif change.action == "create":
         site.cloudflare.delete_worker(site.worker)
         if site.cloudflare.worker_exists(site.worker):
@@ -116,6 +118,22 @@ def prepared(site: Site) -> Upload:
 def secrets(site: Site) -> dict[str, Secret]:
     """Give all secrets of the next version: the environment's, and those just minted."""
     return {**site.settings.worker_secrets(), **site.staged}
+
+
+def _buckets(site: Site) -> list[Change]:
+    """Say which R2 buckets the Worker is bound to but the account does not have yet."""
+    bindings = multipart.read(site.bundling.result().body).bindings
+    names = [str(b["bucket_name"]) for b in bindings if b.get("type") == "r2_bucket"]
+    missing = [name for name in dict.fromkeys(names) if site.cloudflare.bucket(name) is None]
+    return [
+        Change(NAME, f"r2 bucket {name}", "bucket", after={"name": name}, undo={"name": name})
+        for name in missing
+    ]
+
+
+def _do_bucket(site: Site, change: Change) -> Facts:
+    site.cloudflare.create_bucket(str(change.after["name"]))
+    return {}
 
 
 def _first(site: Site, digest: str) -> list[Change]:
@@ -222,6 +240,7 @@ def _message(site: Site) -> str:
 
 
 _VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {
+    "bucket": _do_bucket,
     "upload": _do_upload,
     "create": _do_create,
     "open": _do_open,

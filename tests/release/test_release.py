@@ -8,8 +8,7 @@ from deployment.errors import DeployError, ExitCode, Interrupted, Locked, NotRol
 from deployment.release import ledger, lock
 from deployment.release.release import Release
 from deployment.steps.site import Site
-
-from .conftest import FakeStep, failing
+from tests.release.conftest import FakeStep, failing
 
 Begin = Callable[..., Release]
 OLD = {"a": "old", "b": "old", "c": "old"}

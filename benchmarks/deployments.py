@@ -1,0 +1,164 @@
+"""Measure ours against wrangler and a bare Invoke, in one run: python benchmarks/deployments.py
+
+(a) CPU time of `inv --list` against a bare Invoke collection: at most 1.25 times.
+(b) Wall time of a second `inv deploy.local` (nine steps) against `wrangler deploy` alone, on the
+    same twin and the same Worker: at most 1.5 times.
+(c) Wall time of `inv rollback` against `wrangler rollback`: at least 3 times faster.
+
+Everything runs in a copy of the project with a twin of its own, which is ended at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from tests.deploy.conftest import House, build  # noqa: E402 - the path first
+
+LIST_RUNS, DEPLOY_RUNS = 15, 5
+BARE = """
+from invoke import task
+
+@task
+def hello(c):
+    '''Say hello.'''
+"""
+
+
+def main() -> None:
+    """Print each figure beside its peer's, and their ratio."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        list_cpu(Path(folder) / "bare")
+        house = build(Path(folder) / "house")
+        try:
+            deployments(house, Path(folder))
+        finally:
+            house.inv("sandbox.down")
+
+
+def list_cpu(bare: Path) -> None:
+    """Compare what `inv --list` costs with a collection of one task."""
+    bare.mkdir()
+    (bare / "tasks.py").write_text(BARE)
+    command = [sys.executable, "-m", "invoke", "--list"]
+    ours, theirs = [], []
+    for _ in range(LIST_RUNS):
+        ours.append(cpu(command, PROJECT))
+        theirs.append(cpu(command, bare))
+    row("inv --list, CPU ms", median(ours) * 1e3, "bare invoke", median(theirs) * 1e3, "≤ 1.25 ×")
+
+
+def deployments(house: House, scratch: Path) -> None:
+    """Compare deploying and going back."""
+    house.inv("deploy.local", "--message", "warm up")
+    wrangler = Wrangler(house, scratch)
+    wrangler.run("deploy", "--config", str(wrangler.config))
+    ours, theirs, back, their_back = [], [], [], []
+    for _ in range(DEPLOY_RUNS):
+        ours.append(wall(lambda: house.inv("deploy.local")))
+        versions = [r["version"] for r in house.releases() if r["status"] == "succeeded"]
+        back.append(wall(lambda: house.inv("rollback", "--version", versions[1], "--yes")))  # noqa: B023
+        theirs.append(wall(lambda: wrangler.run("deploy", "--config", str(wrangler.config))))
+        their_back.append(
+            wall(
+                lambda: wrangler.run(
+                    "rollback",
+                    versions[0],
+                    "--name",
+                    "boss-ai",
+                    "-y",
+                    "--message",
+                    "bench",
+                )
+            )
+        )
+        house.inv("rollback", "--version", versions[0], "--yes")
+    row("deploy.local, s", median(ours), "wrangler deploy", median(theirs), "≤ 1.5 ×")
+    row("rollback, s", median(back), "wrangler rollback", median(their_back), "≤ 0.33 ×")
+
+
+class Wrangler:
+    """Run real wrangler against the house's twin, on the folder that ours uploads."""
+
+    def __init__(self, house: House, scratch: Path) -> None:
+        self.house = house
+        self.folder = scratch / "worker"
+        shutil.copytree(house.root / "worker", self.folder)
+        modules = next((house.root / ".deployments/cache").glob("python-modules-*"))
+        shutil.copytree(modules, self.folder / "python_modules")
+        library = self.folder / "python_modules/deployment"
+        library.mkdir()
+        (library / "__init__.py").touch()
+        shutil.copytree(
+            house.root / "deployment/monitoring",
+            library / "monitoring",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        self.config = self.folder / "wrangler.jsonc"
+        status = house.status
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(scratch),
+            "CI": "1",
+            "WRANGLER_SEND_METRICS": "false",
+            "WRANGLER_LOG_SANITIZE": "true",
+            "CLOUDFLARE_API_BASE_URL": str(status["CLOUDFLARE_API_BASE_URL"]),
+            "CLOUDFLARE_API_TOKEN": str(status["api_token"]),
+            "CLOUDFLARE_ACCOUNT_ID": str(status["account_id"]),
+        }
+
+    def run(self, *words: str) -> None:
+        program = PROJECT / "node_modules/wrangler/bin/wrangler.js"
+        node = Path(sys.executable).with_name("node")
+        done = subprocess.run(
+            [str(node), str(program), *words],
+            cwd=self.folder,
+            text=True,
+            env=self.environment,
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode:
+            raise SystemExit(f"wrangler {words[0]} failed:\n{done.stdout}{done.stderr}")
+
+
+def cpu(command: Sequence[str], folder: Path) -> float:
+    """Give the CPU seconds a command and its children take."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, cwd=folder, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def wall(act: Callable[[], object]) -> float:
+    """Give the seconds something takes."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def median(values: Sequence[float]) -> float:
+    """Give the middle one."""
+    return statistics.median(values)
+
+
+def row(ours: str, figure: float, peer: str, theirs: float, aim: str) -> None:
+    """Print one comparison."""
+    ratio = figure / theirs
+    print(f"{ours:<22} {figure:8.2f}   {peer:<18} {theirs:8.2f}   {ratio:5.2f} ×   aim {aim}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Users while something is deployed: requests without a pause, and what came of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import requests
+
+
+@dataclass
+class Load:
+    """Count answers by status and version."""
+
+    seen: Counter[tuple[int, str]] = field(default_factory=Counter)
+
+    @property
+    def failed(self) -> dict[tuple[int, str], int]:
+        return {key: count for key, count in self.seen.items() if key[0] != 200}
+
+    @property
+    def versions(self) -> set[str]:
+        return {version for _, version in self.seen}
+
+    @property
+    def total(self) -> int:
+        return sum(self.seen.values())
+
+
+@contextmanager
+def load(url: str, users: int = 4) -> Iterator[Load]:
+    """Let users ask ``url`` until the block ends.
+
+    Args:
+        url: what is asked; its JSON names the version.
+        users: how many ask at the same time.
+    """
+    found, ended = Load(), threading.Event()
+    threads = [threading.Thread(target=_user, args=(url, found, ended)) for _ in range(users)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def _user(url: str, found: Load, ended: threading.Event) -> None:
+    with requests.Session() as session:
+        while not ended.is_set():
+            try:
+                reply = session.get(url, timeout=15)
+                version = str(reply.json().get("version", "")) if reply.ok else reply.text[:80]
+                found.seen[reply.status_code, version] += 1
+            except requests.RequestException as error:
+                found.seen[0, repr(error)[:120]] += 1

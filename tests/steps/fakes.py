@@ -1,0 +1,147 @@
+"""Stand-ins for the services a step calls, small enough to read; the twin tests the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from deployment.secret import Secret
+from deployment.services.cloudflare import Deployment, Subdomain, Version
+from deployment.services.pages import Commit, PagesDeployment, Project, Rules
+from deployment.steps.bundle import Bundle
+
+BODY = (
+    b'------b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n'
+    b'{"main_module":"i.js","bindings":[],"keep_bindings":["secret_text"]}\r\n'
+    b'------b\r\nContent-Disposition: form-data; name="i.js"; filename="i.js"\r\n'
+    b"Content-Type: application/javascript+module\r\n\r\nexport default {}\r\n------b--\r\n"
+)
+
+
+def bundling() -> Future[Bundle]:
+    """Give a bundle that is ready."""
+    future: Future[Bundle] = Future()
+    future.set_result(Bundle(BODY, "digest"))
+    return future
+
+
+@dataclass
+class FakePages:
+    projects: dict[str, list[PagesDeployment]] = field(default_factory=dict)
+    canonical: dict[str, str] = field(default_factory=dict)
+    uploaded: list[str] = field(default_factory=list)
+
+    def project(self, name: str) -> Project | None:
+        if name not in self.projects:
+            return None
+        return Project(name, "main", canonical_deployment=self.canonical.get(name, ""))
+
+    def create_project(self, name: str, production_branch: str) -> None:
+        self.projects.setdefault(name, [])
+
+    def delete_project(self, name: str) -> None:
+        self.projects.pop(name, None)
+
+    def deployments(self, name: str) -> list[PagesDeployment]:
+        return list(reversed(self.projects[name]))
+
+    def deployment(self, name: str, deployment_id: str) -> PagesDeployment:
+        return next(one for one in self.projects[name] if one.id == deployment_id)
+
+    def upload(self, name: str, files: Any, progress: Any) -> int:
+        self.uploaded += [file.path for file in files]
+        return len(files)
+
+    def create_deployment(
+        self, name: str, manifest: Mapping[str, str], commit: Commit, rules: Rules
+    ) -> PagesDeployment:
+        made = PagesDeployment(
+            f"deployment-{len(self.projects[name]) + 1}",
+            "production",
+            "https://p.test",
+            message=commit.message,
+            stage="deploy",
+            status="success",
+        )
+        self.projects[name].append(made)
+        self.canonical[name] = made.id
+        return made
+
+    def wait_for_deployment(self, name: str, deployment_id: str) -> PagesDeployment:
+        return self.deployment(name, deployment_id)
+
+    def rollback_deployment(self, name: str, deployment_id: str) -> None:
+        old = self.deployment(name, deployment_id)
+        made = replace(old, id=f"deployment-{len(self.projects[name]) + 1}")
+        self.projects[name].append(made)
+        self.canonical[name] = made.id
+
+
+@dataclass
+class FakeCloudflare:
+    splits: list[dict[str, float]] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    enabled: bool = True
+    deaf: bool = False
+    pages: FakePages = field(default_factory=FakePages)
+    bucket_names: list[str] = field(default_factory=lambda: ["xswarm-boss"])
+
+    def deployments(self, name: str) -> list[Deployment]:
+        listed = [Deployment(str(i), f"{i:04}", split) for i, split in enumerate(self.splits)]
+        return list(reversed(listed))
+
+    def deploy(
+        self, name: str, split: Mapping[str, float], message: str = "", force: bool = False
+    ) -> str:
+        if not self.deaf:
+            self.splits.append(dict(split))
+        return "id"
+
+    def versions(self, name: str) -> list[Version]:
+        return [Version(version) for version in reversed(self.made)]
+
+    def upload_version(self, name: str, body: bytes, content_type: str, tag: str = "") -> Version:
+        self.bodies.append(body)
+        self.made.append(f"version-{len(self.made) + 1}")
+        return Version(self.made[-1])
+
+    def create_worker(self, name: str, body: bytes, content_type: str) -> str:
+        version = self.upload_version(name, body, content_type).id
+        self.splits.append({version: 100.0})
+        return version
+
+    def delete_worker(self, name: str) -> None:
+        self.splits.clear()
+
+    def worker_exists(self, name: str) -> bool:
+        return bool(self.splits)
+
+    def set_subdomain(self, name: str, enabled: bool, previews_enabled: bool) -> Subdomain:
+        self.enabled = enabled
+        return Subdomain(enabled, previews_enabled)
+
+    def worker_subdomain(self, name: str) -> Subdomain:
+        return Subdomain(self.enabled, True)
+
+    def secrets(self, name: str) -> list[str]:
+        return self.names
+
+    def patch_latest_secrets(
+        self, name: str, secrets: Mapping[str, Secret | None], message: str, tag: str
+    ) -> str:
+        self.names = sorted(secrets)
+        self.made.append(f"version-{len(self.made) + 1}")
+        return self.made[-1]
+
+    def bucket(self, name: str) -> dict[str, Any] | None:
+        return {"name": name} if name in self.bucket_names else None
+
+    def create_bucket(self, name: str) -> None:
+        self.bucket_names.append(name)
+
+    def delete_bucket(self, name: str) -> None:
+        self.bucket_names.remove(name)

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from deployment.errors import CheckFailed, Refused, StepFailed
+from deployment.project import CanaryStep
+from deployment.services import multipart
+from deployment.steps import verify, worker
+from deployment.steps.report import Report
+from deployment.steps.site import Site
+from deployment.steps.step import Change
+from tests.steps.fakes import BODY, FakeCloudflare
+
+
+@pytest.fixture
+def gates(monkeypatch: pytest.MonkeyPatch) -> list[verify.Target]:
+    """Record what was verified, and say yes."""
+    seen: list[verify.Target] = []
+
+    def gate(site: Site, target: verify.Target, *, quick: bool = False) -> Report:
+        seen.append(target)
+        return Report("verify", ())
+
+    monkeypatch.setattr(verify, "gate", gate)
+    return seen
+
+
+def with_canary(site: Site, *percents: float) -> None:
+    project = site.settings.project
+    steps = tuple(CanaryStep(percent) for percent in percents)
+    changed = dataclasses.replace(project, worker=dataclasses.replace(project.worker, canary=steps))
+    site.settings = dataclasses.replace(site.settings, project=changed)
+
+
+def splits(changes: list[Change]) -> list[dict[str, float]]:
+    return [dict(change.after["split"]) for change in changes if change.action == "shift"]
+
+
+def run(site: Site, changes: list[Change]) -> None:
+    for change in changes:
+        site.facts.update(worker.apply(site, change))
+
+
+def test_a_version_goes_dark_first_then_takes_all(site: Site) -> None:
+    new = worker.NEW
+    assert splits(worker.plan(site)) == [{"old": 100, new: 0}, {"old": 0, new: 100}]
+
+
+def test_canary_steps_stand_between(site: Site) -> None:
+    with_canary(site, 10, 50)
+    percents = [split[worker.NEW] for split in splits(worker.plan(site))]
+    assert percents == [0, 10, 50, 100]
+
+
+def test_a_plan_changes_nothing(site: Site, cloudflare: FakeCloudflare) -> None:
+    worker.plan(site)
+    assert cloudflare.splits == [{"old": 100.0}]
+    assert cloudflare.bodies == []
+
+
+def test_no_user_meets_a_version_before_it_was_verified(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    run(site, worker.plan(site))
+    assert cloudflare.splits[1:] == [{"old": 100, "version-2": 0}, {"old": 0, "version-2": 100}]
+    assert [target.headers for target in gates] == [{verify.OVERRIDE: 'boss-ai="version-2"'}]
+    assert site.facts["version"] == "version-2"
+
+
+def test_a_version_that_is_not_good_gets_no_traffic(
+    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no(*_: Any, **__: Any) -> Report:
+        raise CheckFailed("not good")
+
+    monkeypatch.setattr(verify, "gate", no)
+    changes = worker.plan(site)
+    with pytest.raises(CheckFailed):
+        run(site, changes)
+    assert cloudflare.splits[-1] == {"old": 100, "version-2": 0}
+    for change in reversed(changes):
+        worker.undo(site, change, {})
+    assert cloudflare.splits[-1] == {"old": 100}
+
+
+def test_undo_twice_is_undo_once(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    changes = worker.plan(site)
+    run(site, changes)
+    for change in [*reversed(changes), *reversed(changes)]:
+        worker.undo(site, change, {})
+    assert cloudflare.splits[-1] == {"old": 100}
+    assert len(cloudflare.splits) == 4
+
+
+def test_a_move_that_is_not_seen_is_a_failure(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    cloudflare.deaf = True
+    with pytest.raises(StepFailed, match="did not move"):
+        run(site, worker.plan(site))
+
+
+def test_code_and_secrets_are_one_version(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    run(site, worker.plan(site))
+    sent = multipart.read(cloudflare.bodies[0])
+    bindings = {binding["name"]: binding for binding in sent.bindings}
+    assert bindings["JWT_SECRET"]["type"] == "secret_text"
+    assert bindings["ENVIRONMENT"] == {"name": "ENVIRONMENT", "type": "plain_text", "text": "local"}
+    assert set(site.facts["secrets"]) == set(site.settings.worker_secrets())
+    revealed = site.settings.secret("JWT_SECRET").reveal()
+    assert revealed not in repr([site.facts, worker.plan(site)])
+
+
+def test_a_first_worker_is_opened_after_it_was_verified(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    cloudflare.splits.clear()
+    create, open_ = worker.plan(site)
+    site.facts.update(worker.apply(site, create))
+    assert not cloudflare.enabled
+    assert gates == []
+    worker.apply(site, open_)
+    assert cloudflare.enabled
+    assert gates[0].headers == {"Host": f"{site.facts['version'][:8]}-boss-ai.localhost:1"}
+    worker.undo(site, open_, {})
+    worker.undo(site, create, {})
+    assert not cloudflare.worker_exists("boss-ai")
+
+
+def test_another_gradual_deployment_is_not_overrun(site: Site, cloudflare: FakeCloudflare) -> None:
+    cloudflare.splits.append({"one": 10, "two": 90})
+    with pytest.raises(Refused, match="gradual deployment"):
+        worker.plan(site)
+
+
+def test_a_bucket_that_is_missing_is_made_and_taken_back(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    body = BODY.replace(
+        b'"bindings":[]',
+        b'"bindings":[{"name":"B","type":"r2_bucket","bucket_name":"new-bucket"}]',
+    )
+    site.bundling.result().__dict__["body"] = body
+    bucket = worker.plan(site)[0]
+    assert bucket.resource == "r2 bucket new-bucket"
+    worker.apply(site, bucket)
+    assert "new-bucket" in cloudflare.bucket_names
+    worker.undo(site, bucket, {})
+    assert "new-bucket" not in cloudflare.bucket_names
+
+
+def test_going_back_takes_no_canary_steps(site: Site) -> None:
+    with_canary(site, 10, 50)
+    changes = worker.roll_out(site, {"old": 100.0}, "older", back=True)
+    assert splits(changes) == [{"old": 100, "older": 0}, {"old": 0, "older": 100}]
+    assert all(change.after["quick"] for change in changes)
+
+
+def test_going_to_where_one_is_changes_nothing(site: Site) -> None:
+    assert worker.roll_out(site, {"old": 100.0}, "old", back=True) == []
