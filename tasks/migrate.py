@@ -1,0 +1,201 @@
+"""Bring the database's schema forward and back: ``inv migrate``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+from deployment.release import session
+
+if TYPE_CHECKING:
+    from deployment.console import Console
+    from deployment.release.release import Release
+    from deployment.steps.step import Change
+
+
+@task
+def migrate(c: Context) -> None:
+    """Apply all pending migrations: one transaction, wholly or not at all."""
+    if session.dry(c):
+        session.perform(c, "migrate")
+        return
+    with session.release(c, "migrate") as running:
+        session.perform(c, "migrate")
+        _tell_what_was_made(running)
+
+
+@task(auto_shortflags=False, help={"json": "print the table as JSON"})
+def status(c: Context, json: bool = False) -> None:
+    """Show which migrations are applied, pending, edited or gone."""
+    from deployment.console import Console
+    from deployment.steps import migrate as step
+
+    rows = step.overview(session.open_site(c, quiet=json))
+    console = Console()
+    if json:
+        console.json(rows)
+        return
+    columns = ("filename", "status", "applied_at", "milliseconds", "name")
+    console.table(columns, [[row[column] or "" for column in columns] for row in rows])
+
+
+@task(auto_shortflags=False, help={"sql": "show the statements, each with the time it took"})
+def plan(c: Context, sql: bool = True) -> None:
+    """Rehearse pending migrations on the real data, and roll them back."""
+    from deployment.console import Console
+    from deployment.database import migrate as runner
+    from deployment.steps import migrate as step
+
+    site, console = session.open_site(c), Console()
+    groups = step.pending_groups(site)
+    if not groups:
+        console.line("nothing to do")
+    for group in groups:
+        for note in runner.notes(group):
+            console.warn(note)
+        if not group.transactional:
+            continue  # what runs outside a transaction cannot be rolled back
+        rehearsed = runner.rehearse(site.database, group)
+        for origin, text, seconds in rehearsed if sql else ():
+            console.line(f"-- {origin}  {seconds * 1000:.1f} ms", "dim")
+            console.line(f"{text};")
+        total = sum(seconds for _, _, seconds in rehearsed)
+        console.line(f"✓ rehearsed and rolled back: {len(rehearsed)} statements, {total:.3f} s")
+        if runner.slow(total):
+            console.warn(runner.slow(total))
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "steps": "how many, the last applied first",
+        "to": "the migration that becomes the last one",
+        "yes": "do not ask (without a terminal the answer is NO)",
+    },
+)
+def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
+    """Take applied migrations back by their down parts, after a fresh backup."""
+    from deployment import console
+    from deployment.steps import migrate as step
+
+    site = session.open_site(c)
+    changes = step.plan_down(site, steps=steps, to=to)
+    if _shown(c, changes):
+        return
+    lost = ", ".join(name for name in changes[0].before if name not in changes[0].after)
+    console.confirm(
+        f"Take {lost} back in {site.settings.environment}? What only they hold is lost.",
+        yes=yes,
+        type_name=_name_to_type(c),
+    )
+    with session.release(c, "migrate.down") as running:
+        session.perform(c, "backup")
+        _make(running, changes)
+
+
+@task(auto_shortflags=False, help={"depends": "what must come before; by default the last file"})
+def new(c: Context, name: str, depends: str = "") -> None:
+    """Write an empty migration file."""
+    from deployment.console import Console
+    from deployment.steps import migrate as step
+
+    Console().line(f"wrote {step.write_new(session.settings(c), name, depends)}")
+
+
+@task
+def verify(c: Context) -> None:
+    """Compare the schema with what the files give; check integrity and foreign keys."""
+    from deployment.console import Console
+    from deployment.steps import migrate as step
+
+    site = session.open_site(c)
+    step.require_sound(site)
+    console = Console()
+    console.line("✓ the schema is what the applied files give; integrity and foreign keys hold")
+    _tell_rows(console, step.rows_by_table(site))
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "to": "the last file whose schema is there already; by default all",
+        "yes": "do not ask (without a terminal the answer is NO)",
+    },
+)
+def baseline(c: Context, to: str = "", yes: bool = False) -> None:
+    """Enter files as applied without running them, for a database that is there already."""
+    from deployment import console
+    from deployment.steps import migrate as step
+
+    site = session.open_site(c)
+    changes = step.plan_baseline(site, to)
+    if _shown(c, changes):
+        return
+    console.confirm(f"Enter {changes[0].resource} as applied without running them?", yes=yes)
+    with session.release(c, "migrate.baseline") as running:
+        _make(running, changes)
+    for line in step.drift(site):
+        console.Console().line(line)
+
+
+@task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
+def restamp(c: Context, name: str, yes: bool = False) -> None:
+    """Accept an edited file as what was applied; nothing is run."""
+    from deployment import console
+    from deployment.steps import migrate as step
+
+    changes = step.plan_restamp(session.open_site(c), name)
+    if _shown(c, changes):
+        return
+    console.confirm(f"Accept the edit of {name} without running it?", yes=yes)
+    with session.release(c, "migrate.restamp") as running:
+        _make(running, changes)
+
+
+def _shown(c: Context, changes: list[Change]) -> bool:
+    """Print the plan where that is all to do: nothing to change, or ``--dry``."""
+    from deployment.release import preview
+
+    if changes and not session.dry(c):
+        return False
+    preview.show(changes)
+    return True
+
+
+def _make(running: Release, changes: list[Change]) -> None:
+    with running.console.step("migrate") as line:
+        running.make(changes)
+        line.detail = session.summary(changes)
+
+
+def _name_to_type(c: Context) -> str | None:
+    from deployment.variables import PRODUCTION
+
+    return PRODUCTION if session.environment(c) == PRODUCTION else None
+
+
+def _tell_what_was_made(running: Release) -> None:
+    from deployment.steps import migrate as step
+
+    facts, console = running.site.facts, running.console
+    for label in ("made", "gone"):
+        for line in step.by_kind(facts.get(label, ())):
+            console.line(f"  {label} {line}", "dim")
+    for filename, milliseconds in facts.get("milliseconds", {}).items():
+        console.line(f"  {milliseconds:8.1f} ms  {filename}", "dim")
+    if facts.get("made"):
+        _tell_rows(console, step.rows_by_table(running.site))
+
+
+def _tell_rows(console: Console, counts: dict[str, int]) -> None:
+    for table, count in counts.items():
+        console.line(f"  {count:>8} rows  {table}", "dim")
+
+
+ns = Collection("migrate")
+ns.add_task(migrate, default=True)
+for each in (status, plan, down, new, verify, baseline, restamp):
+    ns.add_task(each)
