@@ -46,14 +46,18 @@ def _account() -> Account:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deployment.sandbox.cloudflare")
-    parser.add_argument("--state", type=Path, required=True, help="the twin's folder")
+    parser.add_argument("--state", type=_path, required=True, help="the twin's folder")
     parser.add_argument("--api-port", type=int, required=True)
-    parser.add_argument("--workerd", type=Path, help="default: of the node_modules beside --state")
+    parser.add_argument("--workerd", type=_path, help="default: of the node_modules beside --state")
     parser.add_argument(
         "--worker", type=_listener, action="append", default=[], metavar="NAME:PORT"
     )
     parser.add_argument("--pages", type=_listener, action="append", default=[], metavar="NAME:PORT")
     return parser
+
+
+def _path(text: str) -> Path:
+    return Path(text).resolve()
 
 
 def _listener(text: str) -> Listener:
@@ -67,7 +71,7 @@ async def _serve(arguments: argparse.Namespace, account: Account) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    state: Path = arguments.state.resolve()
+    state: Path = arguments.state
     state.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         objects = Objects(state / "objects")

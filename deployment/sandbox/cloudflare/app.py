@@ -11,6 +11,7 @@ from aiohttp import ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from deployment.errors import DeployError
 from deployment.sandbox.cloudflare import (
     accounts,
     assets,
@@ -71,8 +72,8 @@ async def serve_stored(twin: Twin) -> None:
     for worker in twin.store.all(Worker):
         try:
             await workers.serve_all(twin, worker)
-        except Refusal as refusal:
-            _log.error("Worker %s is not served: %s", worker.name, refusal.message)
+        except (Refusal, DeployError) as error:
+            _log.error("Worker %s is not served: %s", worker.name, error)
     for project in twin.store.all(Project):
         await pages.serve_all(twin, project)
 
@@ -121,6 +122,8 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
         return failure(_refusal_of(error, request))
     except (ClientPayloadError, HttpProcessingError):
         return failure(refusals.body_invalid("it ended early, or is badly encoded"))
+    except DeployError as error:  # a part of the twin is missing, and its remedy is known
+        return failure(refusals.internal(str(error)))
     except ConnectionError:
         raise  # the client is gone: there is no one to answer
     except Exception:

@@ -37,9 +37,9 @@ def body_too_large(what: str, limit: int) -> Refusal:
     return Refusal(413, 10027, f"{what} is larger than {limit} bytes")
 
 
-def internal() -> Refusal:
+def internal(why: str = "An unknown error has occurred.") -> Refusal:
     """Own up to a fault of the API itself."""
-    return Refusal(500, 10013, "An unknown error has occurred.")
+    return Refusal(500, 10013, why)
 
 
 def worker_not_found(code: int = 10007) -> Refusal:

@@ -26,6 +26,13 @@ def test_a_split_is_served_and_told(api: Api) -> None:
     assert api.refused("GET", f"{DEPLOYMENTS}/none") == (404, 10007)
 
 
+def test_the_last_ten_are_listed(api: Api) -> None:
+    first = api.worker()
+    made = [api.deploy("shop", (first, 100)).json()["result"]["id"] for _ in range(11)]
+    listed = api.result("GET", DEPLOYMENTS)["deployments"]
+    assert [deployment["id"] for deployment in listed] == made[:0:-1]
+
+
 def test_a_message_is_kept(api: Api) -> None:
     body = {
         "strategy": "percentage",
