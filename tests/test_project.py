@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 def test_the_projects_own_invoke_yaml_is_read_whole() -> None:
     from invoke.context import Context
 
-    config = Config(project_location=str(PROJECT))
+    config = Config(project_location=PROJECT)
     config.load_project()
     found = project.read(values(Context(config)))
     assert found.worker.name == "boss-ai"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,7 @@ from deployment.steps.record import Record
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
-    from deployment.database.client import Database
+    from deployment.database.client import Database, Row
     from deployment.release.lock import Lease
 
 RUNNING: Final = "running"
@@ -168,7 +167,7 @@ def entries(database: Database, release: str) -> list[Entry]:
     ]
 
 
-def _record(row: Sequence[Any]) -> Record:
+def _record(row: Row) -> Record:
     release, environment, kind, status, created, finished, author, message, version = (
         str(row[index] or "") for index in range(9)
     )

@@ -10,7 +10,7 @@ from deployment.errors import Refused
 from deployment.release import history, ledger
 from deployment.release.release import step_named
 from deployment.services.errors import ServiceError
-from deployment.steps import pages, worker
+from deployment.steps import migrate, pages, restore, worker
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -74,17 +74,27 @@ def find(site: Site, wish: Wish) -> Record:
 
 
 def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
-    """Say what going back would change.
+    """Say what going back would change, in the order it is safe to.
+
+    Schema and code go back together: code first where it runs on today's schema, and the
+    schema first where it does not.
 
     Raises:
-        Refused: the older code cannot run on today's schema.
+        Refused: the older code does not run on today's schema, and the schema is to stay.
     """
-    _require_compatible(site, target, wish)
-    changes = worker.roll_out(site, worker.live_split(site), target.version, back=True)
+    code = worker.roll_out(site, worker.live_split(site), target.version, back=True)
     deployment = str(target.facts.get("pages", ""))
     if deployment:
-        changes += pages.go_back(site, deployment)
-    return changes
+        code += pages.go_back(site, deployment)
+    clashing = _clashing(site, target)
+    if clashing and not (wish.migrations or wish.restore_db):
+        raise Refused(
+            f"version {target.version[:8]} does not run on today's schema",
+            f"{', '.join(clashing)} came later and is marked `-- compatible: no`",
+            f"inv rollback --version {wish.version} --migrations (takes them back, too)",
+        )
+    schema = _schema(site, target, wish)
+    return [*schema, *code] if clashing else [*code, *schema]
 
 
 def confirm(site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
@@ -104,10 +114,26 @@ def run(release: Release, target: Record, wish: Wish) -> None:
         changes = plan(site, target, wish)
         release.make(changes)
         line.detail = f"version {target.version[:8]} is live" if changes else "nothing to do"
-    _database(release, target, wish)
     with release.console.step("webhooks") as line:
         made = release.perform(step_named("webhooks"))
-        line.detail = "nothing to do" if not made else f"{len(made)} changes"
+        line.detail = f"{len(made)} changes" if made else "nothing to do"
+
+
+def _clashing(site: Site, target: Record) -> list[str]:
+    """Give the later migrations that the target's code does not run with."""
+    if "migrations" not in target.facts:
+        return []
+    return migrate.incompatible(site, target.facts["migrations"])
+
+
+def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
+    if wish.restore_db:
+        return restore.plan_from(site, wish.restore_db)
+    if not wish.migrations:
+        return []
+    then = [str(name) for name in target.facts.get("migrations", ())]
+    newer = [name for name in migrate.applied(site) if name not in then]
+    return migrate.plan_down(site, steps=len(newer)) if newer else []
 
 
 def _good(site: Site) -> list[Record]:

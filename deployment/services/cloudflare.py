@@ -298,6 +298,11 @@ class Cloudflare:
             if self.bucket(name) is None:
                 raise
 
+    def delete_bucket(self, name: str) -> None:
+        """Delete an R2 bucket, which must be empty; one that is not there is deleted already."""
+        path = f"{self._account}/r2/buckets/{_quoted(name)}"
+        unless_missing(lambda: self.http.delete(path), {BUCKET_MISSING})
+
     # Zones
 
     def zone(self, name: str) -> dict[str, Any] | None:

@@ -4,6 +4,8 @@ import os
 import stat
 from pathlib import Path
 
+import pytest
+
 from deployment.release.journal import Journal
 from deployment.secret import Secret
 
@@ -37,16 +39,14 @@ def test_no_secret_gets_into_it(tmp_path: Path) -> None:
     assert "canary-in-journal" not in journal.path.read_text()
 
 
-def test_an_event_is_on_disk_before_append_returns(tmp_path: Path, monkeypatch: object) -> None:
-    synced: list[int] = []
-    real = os.fsync
+def test_an_event_is_on_disk_before_append_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
     journal = Journal.begin(tmp_path)
-    try:
-        os.fsync = lambda handle: (synced.append(handle), real(handle))[1]
-        journal.append({"number": 1})
-    finally:
-        os.fsync = real
-    assert synced
+    monkeypatch.setattr(os, "fsync", lambda _handle: synced.append(journal.path.read_text()))
+    journal.append({"number": 1})
+    assert synced == ['{"number": 1}\n']
 
 
 def test_no_journal_has_no_events(tmp_path: Path) -> None:
