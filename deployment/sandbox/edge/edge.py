@@ -222,7 +222,11 @@ def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> 
     application.router.add_route("*", "/{path:.*}", handler)
     application.on_response_prepare.append(leave_untyped)
     return web.AppRunner(
-        application, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN
+        application,
+        access_log=None,
+        auto_decompress=False,
+        handler_cancellation=True,
+        shutdown_timeout=_SHUTDOWN,
     )
 
 

@@ -47,6 +47,11 @@ class Incoming:
                 checksum = zlib.crc32(chunk, checksum)
             return f"{checksum:08x}"
 
+    def read(self) -> bytes:
+        """Give the bytes so far."""
+        self._file.flush()
+        return self._path.read_bytes()
+
     def keep(self) -> str:
         """Make the bytes last and give the name of their file."""
         self._file.flush()
