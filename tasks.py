@@ -18,7 +18,6 @@ from tasks import (
     deploy,
     environment,
     migrate,
-    monitor,
     pages,
     rollback,
     sandbox,
@@ -46,7 +45,6 @@ ns = Collection(
     webhooks.ns,
     deploy.ns,
     sandbox=sandbox,
-    monitor=monitor,
     config=config,
     tools=tools,
 )
