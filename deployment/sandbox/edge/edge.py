@@ -53,7 +53,7 @@ class Edge:
         self._proxy = Proxy()
         self._routes: dict[str, Route] = {}
         self._pages = Pages()
-        self._listening: dict[tuple[str, str], web.AppRunner] = {}
+        self._listening: list[web.AppRunner] = []
         self._deploying: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._opened = False
         self._opening = asyncio.Lock()
@@ -80,7 +80,7 @@ class Edge:
         except OSError:
             await runner.cleanup()
             raise
-        self._listening[kind, name] = runner
+        self._listening.append(runner)
         return int(runner.addresses[0][1])
 
     async def validate(self, version: WorkerVersion) -> int:
@@ -150,7 +150,7 @@ class Edge:
 
     async def close(self) -> None:
         """Stop listening, and end every process."""
-        for runner in self._listening.values():
+        for runner in self._listening:
             await runner.cleanup()
         self._listening.clear()
         await self._proxy.close()
