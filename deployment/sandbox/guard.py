@@ -1,0 +1,29 @@
+"""The guard: ends what a supervisor started, when the supervisor is gone.
+
+It reads from a pipe that only its supervisor holds open. The system closes the pipe however
+the supervisor ends, also by a signal that nobody can catch.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from deployment.sandbox import processes
+from deployment.sandbox.folder import Folder
+
+_PATIENCE: Final = 5.0  # seconds that processes have to end by themselves
+
+
+def watch(folder: Folder, instance: str) -> None:
+    """Wait for the pipe's end, then end every process of that start of the twin."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it goes last, after the pipe has closed
+    sys.stdin.buffer.read()
+    processes.end(processes.marked(folder, instance), _PATIENCE)
+
+
+if __name__ == "__main__":
+    watch(Folder(Path(sys.argv[1])), sys.argv[2])

@@ -1,0 +1,308 @@
+"""The local twin as commands see it: up, status, logs, down, reset."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from deployment.errors import Refused, Unavailable
+from deployment.sandbox import credentials, endpoints, files, folder, install, parts, ports, state
+from deployment.sandbox import processes as system
+from deployment.sandbox.folder import Folder
+from deployment.sandbox.state import Process, State
+from deployment.sandbox.watch import START_LIMIT
+
+Progress = Callable[[str, int, "int | None", str], None]
+"""Called as (label, done, total or None, unit)."""
+
+_PAUSE: Final = 0.02  # seconds between two looks at the state
+_PATIENCE: Final = 15.0  # seconds the supervisor has to end everything by itself
+_TAIL: Final = 6  # lines of a log shown when its process failed
+_QUIET: Final = ("sqld",)  # its log holds SQL with data
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a twin is wanted for.
+
+    Args:
+        workers: names of Workers; the first is WORKER_URL.
+        pages: names of Pages projects; the first is PAGES_URL.
+        ports: pinned ports by name (see ``ports.SERVICES``, ``worker``, ``pages``); 0 is any.
+        parts: which parts run; all but in tests.
+    """
+
+    workers: tuple[str, ...]
+    pages: tuple[str, ...]
+    ports: Mapping[str, int]
+    parts: tuple[str, ...] = parts.NAMES
+
+
+def silent(label: str, done: int, total: int | None, unit: str) -> None:
+    """Show nothing."""
+
+
+def up(
+    root: Path,
+    workers: Sequence[str],
+    pages: Sequence[str],
+    *,
+    pinned: Mapping[str, int] | None = None,
+    only: Sequence[str] = parts.NAMES,
+    progress: Progress = silent,
+) -> State:
+    """Start the twin, or find it running; return when every part has answered.
+
+    Args:
+        root: the project's folder.
+        workers: names of the Workers it serves.
+        pages: names of the Pages projects it serves.
+        pinned: ports that must be these, by name.
+        only: the parts to run.
+        progress: told of each part that is ready.
+
+    Raises:
+        Refused: a pinned port is taken, or the folder is not a twin's.
+        Unavailable: a part did not start; its name, why and its log are told. Nothing is
+            left running then, and neither after Ctrl-C.
+    """
+    install.ensure(progress)
+    home, wish = folder.of(root), Wish(tuple(workers), tuple(pages), pinned or {}, tuple(only))
+    folder.make(home)
+    with folder.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
+        now = status(root)
+        if _serves(now, wish):
+            return now
+        _end(home, now)
+        try:
+            return _start(home, now, wish, progress)
+        except BaseException:
+            _end(home, state.read(home))
+            raise
+
+
+def status(root: Path) -> State:
+    """Tell what runs, looked up now and not only read."""
+    home = folder.of(root)
+    recorded = state.read(home)
+    alive = recorded.pid and system.identify(recorded.pid, recorded.started)
+    if not alive:
+        return replace(recorded, pid=0, processes=())
+    return replace(recorded, processes=tuple(_seen(process) for process in recorded.processes))
+
+
+def down(root: Path, *, progress: Progress = silent) -> int:
+    """End everything that belongs to the twin; give how many processes there were.
+
+    Raises:
+        Unavailable: a process does not end, even when killed.
+    """
+    home = folder.of(root)
+    if not home.path.is_dir():
+        return 0
+    with folder.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
+        return _end(home, state.read(home))
+
+
+def reset(root: Path, *, progress: Progress = silent) -> bool:
+    """End the twin and delete all its state; tell whether there was any.
+
+    Raises:
+        Refused: the folder is not a twin's.
+    """
+    home = folder.of(root)
+    if not home.path.is_symlink() and not home.path.exists():
+        return False
+    folder.make(home)  # refuses what is not ours, before anything is touched
+    with folder.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
+        _end(home, state.read(home))
+        return folder.delete(home)
+
+
+def logs(root: Path, name: str, *, lines: int = 40, follow: bool = False) -> Iterator[str]:
+    """Give the last lines of one process's log, and with ``follow`` those to come.
+
+    Raises:
+        Refused: there is no such log.
+    """
+    home = folder.of(root)
+    path = home.log(name)
+    known = log_names(root)
+    if name not in known:
+        raise Refused(
+            f"there is no log {name!r}",
+            f"there are {', '.join(known)}" if known else "the sandbox has not run yet",
+            "./inv sandbox.logs NAME" if known else "./inv sandbox.up",
+        )
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        yield from (line.rstrip("\n") for line in stream.readlines()[-lines:])
+        while follow:
+            line = stream.readline()
+            if line:
+                yield line.rstrip("\n")
+            else:
+                time.sleep(0.1)
+
+
+def log_names(root: Path) -> list[str]:
+    """Name the logs there are."""
+    return sorted(path.stem for path in folder.of(root).logs.glob("*.log"))
+
+
+def summary(root: Path) -> dict[str, object]:
+    """Give what scripts ask for: whether it is up, addresses, account, token, processes."""
+    now, home = status(root), folder.of(root)
+    keys = files.read_object(home.credentials)
+    known = now.endpoints
+    return {
+        "up": now.up,
+        "worker_url": known.get("WORKER_URL", ""),
+        "pages_url": known.get("PAGES_URL", ""),
+        "api_url": known.get("CLOUDFLARE_API_BASE_URL", ""),
+        "account_id": known.get("CLOUDFLARE_ACCOUNT_ID", ""),
+        "api_token": keys.get("CLOUDFLARE_API_TOKEN", ""),
+        "database_url": known.get("TURSO_DATABASE_URL", ""),
+        "processes": [
+            {
+                "name": process.name,
+                "pid": process.pid,
+                "port": process.port,
+                "url": process.url,
+                "log": process.log,
+                "status": process.status,
+            }
+            for process in now.processes
+        ],
+    }
+
+
+def _serves(now: State, wish: Wish) -> bool:
+    """Tell whether what runs is what is wanted."""
+    if not now.up or not set(wish.parts) <= set(now.parts):
+        return False
+    if now.workers[:1] != wish.workers[:1] or now.pages[:1] != wish.pages[:1]:
+        return False
+    served = set(wish.workers) <= set(now.workers) and set(wish.pages) <= set(now.pages)
+    pinned = ports.pin(wish.ports, ports.names(now.workers, now.pages))
+    return served and all(now.ports.get(name) == port for name, port in pinned.items())
+
+
+def _start(home: Folder, before: State, wish: Wish, progress: Progress) -> State:
+    """Plan, write down, start the supervisor, wait for every part."""
+    plan = _plan(home, before, wish, progress)
+    files.write(home.endpoints, _variables(home, plan))
+    state.write(home, plan)
+    _spawn(home, plan.instance)
+    return _wait(home, plan, progress)
+
+
+def _plan(home: Folder, before: State, wish: Wish, progress: Progress) -> State:
+    wanted = ports.names(wish.workers, wish.pages)
+    pinned = ports.pin(wish.ports, wanted)
+    chosen = ports.choose(wanted, before.ports, pinned, str(home.path))
+    for name, port in chosen.items():
+        if name not in pinned and before.ports.get(name, port) != port:
+            progress(f"port {before.ports[name]} ({name}) is taken, now {port}", 0, None, "")
+    keys = credentials.load(home)
+    return State(
+        instance=secrets.token_hex(4),
+        workers=wish.workers,
+        pages=wish.pages,
+        parts=wish.parts,
+        ports={**before.ports, **chosen},
+        endpoints=endpoints.public(chosen, keys, wish.workers, wish.pages),
+    )
+
+
+def _variables(home: Folder, plan: State) -> str:
+    keys = credentials.load(home)
+    return endpoints.render(plan.endpoints | endpoints.secret(plan.ports, keys))
+
+
+def _spawn(home: Folder, instance: str) -> None:
+    """Start the supervisor; it leaves this process and its terminal at once."""
+    with home.log("supervisor").open("ab") as log:
+        subprocess.run(
+            [sys.executable, "-m", "deployment.sandbox", str(home.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=system.environment(home, instance, "supervisor"),
+            cwd=parts.CODE,
+            check=True,
+        )
+
+
+def _wait(home: Folder, plan: State, progress: Progress) -> State:
+    """Wait until every part is ready, telling of each; end when one failed."""
+    told: set[str] = set()
+    limit = time.monotonic() + START_LIMIT + 10
+    while time.monotonic() < limit:
+        now = state.read(home)
+        for process in now.processes:
+            if process.status == "ready" and process.name not in told:
+                told.add(process.name)
+                progress(f"{process.name} is ready", len(told), len(plan.parts), "parts")
+            if process.status == "failed":
+                raise _failed(home, process)
+        if now.up:
+            return now
+        if not system.marked(home, plan.instance):
+            raise _supervisor_died(home)
+        time.sleep(_PAUSE)
+    raise Unavailable("the sandbox did not start in time", "", "./inv sandbox.logs supervisor")
+
+
+def _failed(home: Folder, process: Process) -> Unavailable:
+    last = "" if process.name in _QUIET else _last_lines(home, process.name)
+    return Unavailable(
+        f"{process.name} did not start",
+        f"{process.why}{last}",
+        f"./inv sandbox.logs {process.name}",
+    )
+
+
+def _supervisor_died(home: Folder) -> Unavailable:
+    last = _last_lines(home, "supervisor")
+    return Unavailable(
+        "the sandbox's supervisor did not start", last.strip(), "./inv sandbox.logs supervisor"
+    )
+
+
+def _last_lines(home: Folder, name: str) -> str:
+    text = home.log(name).read_text(encoding="utf-8", errors="replace").splitlines()
+    return "".join(f"\n        {line}" for line in text[-_TAIL:])
+
+
+def _end(home: Folder, recorded: State) -> int:
+    """End the supervisor, let it end its parts, then look for what is left."""
+    found = {process.pid: process for process in system.marked(home)}
+    found |= {process.pid: process for process in system.recorded(recorded)}
+    supervisor = found.get(recorded.pid)
+    if supervisor:
+        system.end([supervisor], _PATIENCE)
+        system.wait_for_none(home, _PATIENCE)
+    system.end(found.values(), _PATIENCE)
+    left = [*system.marked(home), *system.recorded(recorded)]
+    if left:
+        raise Unavailable(
+            "processes of the sandbox do not end",
+            ", ".join(f"pid {process.pid}" for process in left),
+            "./inv sandbox.down",
+        )
+    if found:
+        state.write(home, replace(recorded, pid=0, started=0.0, processes=()))
+    return len(found)
+
+
+def _seen(process: Process) -> Process:
+    """Say of a process what is so now."""
+    if process.pid and not system.identify(process.pid, process.started):
+        return replace(process, pid=0, status="ended")
+    return process
