@@ -66,28 +66,87 @@ def test_a_second_run_makes_a_second_version_and_rollback_brings_the_first_back(
     assert [release["version"] for release in live] == [first]
 
 
+MAIN = "worker/src/main.py"
+FAILING_HEALTH = """
+good = app
+async def app(scope, receive, send):
+    if scope["path"] != "/health":
+        return await good(scope, receive, send)
+    await send({"type": "http.response.start", "status": 500, "headers": []})
+    await send({"type": "http.response.body", "body": b"broken health"})
+Default = asgi.entrypoint(app)
+"""
+
+
 @pytest.mark.parametrize(
     ("file", "change", "said"),
     [
+        (MAIN, lambda text: text + "raise RuntimeError('broken at import')\n", "broken at import"),
+        (MAIN, lambda text: text + "import no_such_module\n", "no_such_module"),
+        (MAIN, lambda text: text + FAILING_HEALTH, "broken health"),
         (
-            "worker/src/main.py",
-            lambda text: text + "\nraise RuntimeError('broken at import')\n",
-            "broken at import",
+            "worker/src/boss/app.py",
+            lambda text: text.replace('"/api/suggestions"', '"/api/gone"'),
+            "GET /api/suggestions: 404",
         ),
-        ("worker/src/main.py", lambda text: text + "\nimport no_such_module\n", "no_such_module"),
     ],
+    ids=["exception at import", "module missing", "500 on /health", "route gone"],
 )
-def test_a_worker_that_does_not_start_never_serves(
+def test_a_broken_worker_never_serves(
     deployed: House, file: str, change: Callable[[str], str], said: str
 ) -> None:
     before = deployed.version()
     with edited(deployed.root / file, change), load(f"{deployed.url}/health") as users:
         ended = deployed.inv("deploy.local", check=False)
-    assert ended.returncode == 3
+    assert ended.returncode == 3, ended.stdout + ended.stderr
     assert said in ended.stdout + ended.stderr
     assert users.failed == {}
     assert users.versions == {before}
     assert deployed.releases()[0]["status"] == "rolled back"
+    assert deployed.json("worker.status")["split"] == {before: 100.0}
+
+
+def test_a_broken_migration_leaves_nothing(deployed: House) -> None:
+    before = deployed.version()
+    texts = {
+        "zz_one": "CREATE TABLE zz_one (id INTEGER PRIMARY KEY);",
+        "zz_two": "CREATE TABLE zz_two (id INTEGER PRIMARY KEY); INSERT INTO no_such VALUES (1);",
+        "zz_three": "CREATE TABLE zz_three (id INTEGER PRIMARY KEY);",
+    }
+    files = [deployed.root / f"migrations/{name}.sql" for name in texts]
+    for file, (name, sql) in zip(files, texts.items(), strict=True):
+        depends = {"zz_two": "-- depends: zz_one\n", "zz_three": "-- depends: zz_two\n"}
+        file.write_text(
+            f"{depends.get(name, '')}-- migrate:up\n{sql}\n-- migrate:down\nDROP TABLE {name};\n"
+        )
+    try:
+        ended = deployed.inv("deploy.local", check=False)
+    finally:
+        for file in files:
+            file.unlink()
+    assert ended.returncode == 3
+    assert "no_such" in ended.stderr
+    assert deployed.version() == before
+    shown = deployed.json("migrate.status")
+    assert "zz_one" not in json.dumps(shown)
+    deployed.inv("migrate.verify")
+
+
+def test_a_javascript_worker_deploys_by_the_same_tool(deployed: House) -> None:
+    python = deployed.version()
+    chosen = {
+        "INVOKE_DEPLOY_WORKER_NAME": "hello-javascript",
+        "INVOKE_DEPLOY_WORKER_CONFIG": "tests/fixtures/javascript/wrangler.jsonc",
+    }
+    deployed.inv("deploy.local", **chosen)
+    deployed.inv("deploy.local", **chosen)
+    status = json.loads(deployed.inv("sandbox.status", "--json", **chosen).stdout)
+    reply = requests.get(f"{status['worker_url']}/health", timeout=10)
+    releases = json.loads(deployed.inv("deploy.list", "--json", **chosen).stdout)
+    assert reply.json()["version"] == next(r["version"] for r in releases if r["live"])
+    assert reply.json()["version"] != python
+    deployed.inv("sandbox.up")
+    assert deployed.version() == python
 
 
 def test_ctrl_c_leaves_it_as_it_was(deployed: House) -> None:
@@ -146,3 +205,39 @@ def test_no_secret_is_anywhere(deployed: House) -> None:
     for file in written:
         content = file.read_bytes()
         assert not [secret for secret in secrets if secret.encode() in content], file
+
+
+@pytest.mark.parametrize(
+    ("environment", "edit", "said"),
+    [
+        ("staging", lambda text: None, "no environment file"),
+        ("staging", lambda text: text, "placeholder"),
+        (
+            "staging",
+            lambda text: text.replace("sk_test_xxxxx", "sk_live_0123456789"),
+            "a live key in staging",
+        ),
+        (
+            "production",
+            lambda text: text.replace("sk_live_xxxxx", "sk_test_0123456789"),
+            "a test key in production",
+        ),
+    ],
+    ids=["no file", "placeholders", "live key in staging", "test key in production"],
+)
+def test_a_wrong_environment_file_is_refused_by_name(
+    deployed: House, environment: str, edit: Callable[[str], str | None], said: str
+) -> None:
+    config = deployed.root / "deployment/config"
+    text = edit((config / f"{environment}.env.example").read_text())
+    file = config / f"{environment}.env"
+    if text is not None:
+        file.write_text(text)
+    try:
+        task = {"staging": "deploy.staging", "production": "deploy.prod"}[environment]
+        ended = deployed.inv(task, "--yes", check=False)
+    finally:
+        file.unlink(missing_ok=True)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
