@@ -299,7 +299,11 @@ class Cloudflare:
                 raise
 
     def delete_bucket(self, name: str) -> None:
-        """Delete an R2 bucket, which must be empty; one that is not there is deleted already."""
+        """Delete an R2 bucket, which must be empty; one that is not there is deleted already.
+
+        Raises:
+            Conflict: it holds objects.
+        """
         path = f"{self._account}/r2/buckets/{_quoted(name)}"
         unless_missing(lambda: self.http.delete(path), {BUCKET_MISSING})
 

@@ -12,6 +12,7 @@ from responses import matchers
 from deployment.secret import Secret
 from deployment.services.cloudflare import Cloudflare, Deployment, Subdomain
 from deployment.services.errors import (
+    Conflict,
     Invalid,
     NotFound,
     ServiceUnavailable,
@@ -247,6 +248,14 @@ def test_creating_a_bucket_that_exists_is_done(cloudflare: Cloudflare, api: Any)
     api.post(f"{A}/r2/buckets", status=409, json=no(10004))
     api.get(f"{A}/r2/buckets/a", json=ok({"name": "a"}))
     cloudflare.create_bucket("a")
+
+
+def test_deleting_a_bucket(cloudflare: Cloudflare, api: Any) -> None:
+    api.delete(f"{A}/r2/buckets/gone", status=404, json=no(10006))
+    api.delete(f"{A}/r2/buckets/full", status=409, json=no(10008, "not empty"))
+    cloudflare.delete_bucket("gone")
+    with pytest.raises(Conflict, match="not empty"):
+        cloudflare.delete_bucket("full")
 
 
 def test_zones_and_records_over_pages(cloudflare: Cloudflare, api: Any) -> None:

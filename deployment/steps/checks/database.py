@@ -55,7 +55,8 @@ def _size(site: Site) -> str:
 
 
 def _pending(site: Site) -> int:
-    """Count the changes that migrating would make; a ledger that does not fit is refused."""
+    """Count the migrations to apply; a ledger that does not fit the files is refused."""
     from deployment.steps import migrate
 
-    return len(migrate.plan(site))
+    migrate.plan(site)
+    return len(migrate.state(site).pending)

@@ -6,6 +6,7 @@ A probe carries the same id each time, so that it leaves one row at most.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -52,11 +53,16 @@ def probes(site: Site) -> list[Probe]:
 
 def _stripe(site: Site, http: Http) -> list[Probe]:
     path = site.settings.project.webhooks.stripe_path
-    event = {"id": "evt_deployment_probe", "type": "deployment.probe", "data": {"object": {}}}
+    event = {
+        "id": "evt_deployment_probe",
+        "object": "event",
+        "type": "deployment.probe",
+        "data": {"object": {}},
+    }
     body = json.dumps(event).encode()
     now = http.clock.now()
     secret = site.staged.get(stripe.SECRET) or site.settings.secret(stripe.SECRET)
-    wrong = Secret("whsec_of_nobody_at_all", "a wrong secret")
+    wrong = Secret(f"whsec_{secrets.token_hex(16)}", "a wrong secret")
     made = [
         _probe(http, Delivery("stripe unsigned", path, {}, body, False)),
         _probe(http, _stripe_delivery("stripe wrongly signed", path, body, wrong, now, False)),
@@ -80,7 +86,7 @@ def _stripe_delivery(
 
 def _twilio(site: Site, http: Http) -> list[Probe]:
     webhooks, token = site.settings.project.webhooks, site.settings.secret("TWILIO_AUTH_TOKEN")
-    wrong = Secret("0123456789abcdef" * 2, "a wrong token")
+    wrong = Secret(secrets.token_hex(16), "a wrong token")
     caller = {"From": site.settings.text("TWILIO_PHONE_NUMBER")}
     kinds = {
         webhooks.sms_path: {"MessageSid": "SMdeploymentprobe", "Body": "deployment probe"},

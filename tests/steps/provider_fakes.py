@@ -1,0 +1,124 @@
+"""Stripe, Twilio and SendGrid in memory, for the decisions of the webhooks step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from deployment.secret import Secret
+from deployment.services.sendgrid import EventWebhook, ParseSetting
+from deployment.services.stripe import ATTEMPT, Endpoint
+from deployment.services.twilio import Number
+
+URLS = {
+    "sms_url": "https://old.test/sms",
+    "sms_method": "GET",
+    "voice_url": "https://old.test/voice",
+    "voice_method": "POST",
+    "status_callback": "https://old.test/status",
+    "status_callback_method": "POST",
+}
+
+
+@dataclass
+class FakeStripe:
+    kept: dict[str, Endpoint] = field(default_factory=dict)
+    made: int = 0
+
+    def add(self, url: str, events: Iterable[str], enabled: bool = True) -> Endpoint:
+        self.made += 1
+        endpoint = Endpoint(f"we_{self.made}", url, tuple(sorted(events)), enabled)
+        self.kept[endpoint.id] = endpoint
+        return endpoint
+
+    def endpoints(self) -> list[Endpoint]:
+        return list(self.kept.values())
+
+    def create_endpoint(
+        self, url: str, events: Iterable[str], attempt: str, description: str = ""
+    ) -> Endpoint:
+        self.delete_attempt(attempt)
+        endpoint = replace(self.add(url, events), metadata={ATTEMPT: attempt})
+        self.kept[endpoint.id] = endpoint
+        return replace(endpoint, secret=Secret(f"whsec_canary_{endpoint.id}_0", "W"))
+
+    def update_endpoint(
+        self, endpoint_id: str, url: str, events: Iterable[str], enabled: bool = True
+    ) -> Endpoint:
+        before = self.kept[endpoint_id]
+        after = replace(before, url=url, events=tuple(sorted(events)), enabled=enabled)
+        self.kept[endpoint_id] = after
+        return after
+
+    def delete_attempt(self, attempt: str) -> None:
+        for endpoint in self.endpoints():
+            if endpoint.metadata.get(ATTEMPT) == attempt:
+                del self.kept[endpoint.id]
+
+
+@dataclass
+class FakeTwilio:
+    owned: Number | None = field(
+        default_factory=lambda: Number(
+            "PN1", "+15005550006", dict(URLS), capabilities={"sms": True, "voice": True}
+        )
+    )
+    deaf: bool = False
+
+    def number(self, phone_number: str) -> Number | None:
+        return self.owned
+
+    def update_number(self, sid: str, urls: Mapping[str, str]) -> Number:
+        assert self.owned is not None
+        if not self.deaf:
+            self.owned = replace(self.owned, urls={**self.owned.urls, **urls})
+        return self.owned
+
+
+@dataclass
+class FakeSendGrid:
+    hooks: dict[str, EventWebhook] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    parses: dict[str, ParseSetting] = field(default_factory=dict)
+
+    def event_webhooks(self) -> list[EventWebhook]:
+        return list(self.hooks.values())
+
+    def create_event_webhook(self, url: str, events: Iterable[str], name: str) -> EventWebhook:
+        hook = EventWebhook(f"h{len(self.hooks) + 1}", url, True, tuple(sorted(events)), name)
+        self.hooks[hook.id] = hook
+        return hook
+
+    def update_event_webhook(
+        self, webhook_id: str, url: str, events: Iterable[str], enabled: bool = True
+    ) -> EventWebhook:
+        before = self.hooks[webhook_id]
+        after = replace(before, url=url, events=tuple(sorted(events)), enabled=enabled)
+        self.hooks[webhook_id] = after
+        return after
+
+    def delete_event_webhook(self, webhook_id: str) -> None:
+        self.hooks.pop(webhook_id, None)
+        self.keys.pop(webhook_id, None)
+
+    def public_key(self, webhook_id: str) -> str:
+        return self.keys.get(webhook_id, "")
+
+    def sign_event_webhook(self, webhook_id: str, enabled: bool = True) -> str:
+        if enabled:
+            self.keys.setdefault(webhook_id, f"canary-public-key-{webhook_id}")
+        else:
+            self.keys.pop(webhook_id, None)
+        return self.public_key(webhook_id)
+
+    def parse_settings(self) -> list[ParseSetting]:
+        return list(self.parses.values())
+
+    def create_parse_setting(self, setting: ParseSetting) -> None:
+        self.parses[setting.hostname] = setting
+
+    def update_parse_setting(self, setting: ParseSetting) -> None:
+        self.parses[setting.hostname] = setting
+
+    def delete_parse_setting(self, hostname: str) -> None:
+        self.parses.pop(hostname, None)
