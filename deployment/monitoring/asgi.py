@@ -127,11 +127,11 @@ class Monitor:
             raise
         finally:
             ended = self._timer()
+            self.metrics.tick(ended)
             self._observe(route(scope, root), scope["method"], status, ended - started)
             if self.log is not None:
                 self._log_answered(scope, status, ended - started)
             reset_current(token)
-            self.metrics.tick(ended)
             if self._keeps and self.keeper.claim(ended):
                 self._defer(self._flush(scope.get("env")))
 

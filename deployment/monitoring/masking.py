@@ -58,7 +58,7 @@ def mask_query(query: str) -> str:
     Args:
         query: with its leading ``?``.
     """
-    return mask_text(_PARAMETERS.sub(r"\1:masked", query).replace("%40", "@"))
+    return _PARAMETERS.sub(r"\1:masked", mask_text(query.replace("%40", "@")))
 
 
 def _mask_segment(segment: str) -> str:
@@ -80,7 +80,7 @@ _SQL = re.compile(
     | [xX]?'(?:[^']|'')*(?:'|\Z)            # a string or blob, also one cut off
     | (?P<name>"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|[A-Za-z_][\w$]*)
     | (?P<parameter>[?:@$]\w+)
-    | 0[xX][0-9a-fA-F]+ | \d+(?:\.\d*)?(?:[eE][+-]?\d+)? | \.\d+(?:[eE][+-]?\d+)?
+    | \.?\d(?:[eE][+-]?\d|[\w.])*         # a number, decimal or hexadecimal
     """
 )
 _LISTS = re.compile(r"\(\s*\?(?:\s*,\s*\?)+\s*\)(?:\s*,\s*\(\s*\?(?:\s*,\s*\?)*\s*\))*")

@@ -108,15 +108,16 @@ class Metrics:
     def _begin(self) -> None:
         """Begin a slot; slots of all processes begin at the same times of day."""
         self._start = self.clock.wall()
-        self._ends = self.clock.timer() + self.slot - self._start % self.slot
+        left = self.slot - self._start % self.slot
+        self._end, self._over = self._start + left, self.clock.timer() + left
 
     def tick(self, now: float) -> None:
-        """Close the frame where its slot is over.
+        """Close the frame where its slot is over; to be called before something is observed.
 
         Args:
             now: the clock's timer.
         """
-        if now >= self._ends:
+        if now >= self._over:
             self.seal()
 
     def seal(self) -> None:
@@ -135,7 +136,7 @@ class Metrics:
         slow, self._slow = self._slow, []
         return Frame(
             start=self._start,
-            end=max(self.clock.wall(), self._start),
+            end=max(min(self.clock.wall(), self._end), self._start),
             sketches=_taken(self._distributions),
             counts=_taken(self._counters),
             slow=slow,
@@ -214,6 +215,7 @@ class Database:
             rows: how many rows it gave or changed.
             failed: whether the database refused it or did not answer.
         """
+        self._metrics.tick(self._metrics.clock.timer())
         operation = _operation(sql)
         self._durations.observe(seconds, operation, "error" if failed else "ok")
         self._rows.add(rows, operation)
@@ -251,24 +253,20 @@ class Business:
     """Count what the business lives on."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._signups = metrics.counter(families.SIGNUPS)
-        self._activities = metrics.counter(families.ACTIVITIES)
-        self._subscriptions = metrics.counter(families.SUBSCRIPTIONS)
+        self._metrics = metrics
         self._payments = metrics.distribution(families.PAYMENTS)
-        self._features = metrics.counter(families.FEATURES)
-        self._api_calls = metrics.counter(families.API_CALLS)
 
     def signup(self, source: str = "direct") -> None:
         """Count a user who signed up, by where they came from."""
-        self._signups.add(1, source)
+        self._count(families.SIGNUPS, source)
 
     def activity(self, activity: str) -> None:
         """Count something a user did, e.g. ``login``."""
-        self._activities.add(1, activity)
+        self._count(families.ACTIVITIES, activity)
 
     def subscription(self, event: str, plan: str) -> None:
         """Count a subscription's event, e.g. ``created``, ``upgraded``, ``canceled``."""
-        self._subscriptions.add(1, event, plan)
+        self._count(families.SUBSCRIPTIONS, event, plan)
 
     def payment(self, amount: float, currency: str, *, succeeded: bool) -> None:
         """Count a payment.
@@ -278,16 +276,21 @@ class Business:
             currency: its ISO 4217 code.
             succeeded: whether the money came.
         """
+        self._metrics.tick(self._metrics.clock.timer())
         outcome = "succeeded" if succeeded else "failed"
         self._payments.observe(amount, currency.upper(), outcome)
 
     def feature(self, feature: str) -> None:
         """Count a use of a feature."""
-        self._features.add(1, feature)
+        self._count(families.FEATURES, feature)
 
     def api_call(self, customer: str) -> None:
         """Count an API call by a customer's id; an address or token in it is masked."""
-        self._api_calls.add(1, mask_text(customer))
+        self._count(families.API_CALLS, mask_text(customer))
+
+    def _count(self, family: Family, *labels: str) -> None:
+        self._metrics.tick(self._metrics.clock.timer())
+        self._metrics.counter(family).add(1, *labels)
 
 
 def _operation(sql: str) -> str:

@@ -1,0 +1,54 @@
+"""What the monitoring's tests share: clocks that are turned by hand, and a real database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from deployment.monitoring.clock import Clock
+from deployment.monitoring.storage import Execute
+
+
+class Hands:
+    """A clock whose hands the test turns."""
+
+    def __init__(self, now: float = 1_760_000_000.0) -> None:
+        self.now = now
+
+    def turn(self, seconds: float) -> None:
+        self.now += seconds
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(wall=lambda: self.now, timer=lambda: self.now)
+
+
+class SQLite:
+    """SQLite behind the asynchronous face that the storage is given."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.statements: list[str] = []
+
+    async def execute(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        self.statements.append(sql)
+        return self.connection.execute(sql, parameters).fetchall()
+
+    @property
+    def runs(self) -> Execute:
+        return self.execute
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def sqlite() -> Iterator[SQLite]:
+    database = SQLite()
+    yield database
+    database.connection.close()

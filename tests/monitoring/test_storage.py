@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from deployment.monitoring import families, frame
+from deployment.monitoring.frame import Frame
+from deployment.monitoring.metrics import Metrics
+from deployment.monitoring.storage import EVER, Execute, Storage
+from tests.monitoring.conftest import Hands, SQLite
+
+
+class Lost(Exception):
+    """A reply that did not come."""
+
+
+def unreliable(execute: Execute, chance: random.Random, share: float) -> Execute:
+    """Lose some statements before they are run, and as many replies after."""
+
+    async def run(sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        if chance.random() < share:
+            raise Lost
+        answer = await execute(sql, parameters)
+        if chance.random() < share:
+            raise Lost
+        return answer
+
+    return run
+
+
+def storage(sqlite: SQLite, instance: str = "a") -> Storage:
+    made = Storage(sqlite.execute, instance=instance)
+    asyncio.run(made.prepare())
+    return made
+
+
+def durations(total: Frame) -> dict[tuple[str, ...], int]:
+    series = total.sketches.get(families.REQUESTS.name, {})
+    return {labels: sketch.count for labels, sketch in series.items()}
+
+
+def observe(measured: Metrics, times: int = 1, route: str = "/", seconds: float = 0.1) -> None:
+    measured.tick(measured.clock.timer())
+    for _ in range(times):
+        measured.requests.observe(route, "GET", 200, seconds)
+
+
+def test_what_was_flushed_is_read_back(hands: Hands, sqlite: SQLite) -> None:
+    kept, measured = storage(sqlite), Metrics(clock=hands.clock)
+    observe(measured, 3)
+    hands.turn(5)
+    assert asyncio.run(kept.flush(measured, "v1")) == 1
+    assert asyncio.run(kept.flush(measured, "v1")) == 0
+    (read,) = asyncio.run(kept.read(hands.now - 60, hands.now))
+    assert durations(read) == {("/", "GET", "200"): 3}
+    assert asyncio.run(kept.read(hands.now + 1, hands.now + 60)) == []
+
+
+def test_a_flush_whose_reply_was_lost_is_repeated_and_counts_once(
+    hands: Hands, sqlite: SQLite
+) -> None:
+    storage(sqlite)
+    chance = random.Random(3)
+    kept = Storage(unreliable(sqlite.execute, chance, 0.3), instance="a")
+    measured = Metrics(clock=hands.clock)
+    observed = lost = 0
+    for _ in range(200):
+        observe(measured, 5)
+        observed += 5
+        hands.turn(10)
+        try:
+            asyncio.run(kept.flush(measured, "v1"))
+        except Lost:
+            lost += 1
+    asyncio.run(Storage(sqlite.execute, instance="a").flush(measured, "v1"))
+    assert lost > 50
+    total = asyncio.run(storage(sqlite).total())
+    assert durations(total) == {("/", "GET", "200"): observed}
+
+
+def test_a_late_repetition_after_compaction_counts_once(hands: Hands, sqlite: SQLite) -> None:
+    kept, measured = storage(sqlite), Metrics(clock=hands.clock)
+    observe(measured, 7)
+    repeated = measured.unflushed()
+    asyncio.run(kept.flush(measured, "v1"))
+    asyncio.run(kept.compact(hands.now + 10_000))
+    measured._unflushed.extend(repeated)
+    asyncio.run(kept.flush(measured, "v1"))
+    assert durations(asyncio.run(kept.total())) == {("/", "GET", "200"): 7}
+
+
+def test_two_flushes_at_once_count_once(hands: Hands, sqlite: SQLite) -> None:
+    kept, measured = storage(sqlite), Metrics(clock=hands.clock)
+    observe(measured, 7)
+
+    async def both() -> None:
+        await asyncio.gather(kept.flush(measured, "v1"), kept.flush(measured, "v1"))
+
+    asyncio.run(both())
+    assert durations(asyncio.run(kept.total())) == {("/", "GET", "200"): 7}
+
+
+def test_compaction_makes_few_rows_of_many_and_keeps_every_count(
+    hands: Hands, sqlite: SQLite
+) -> None:
+    isolates = [(storage(sqlite, str(n)), Metrics(clock=hands.clock)) for n in range(4)]
+    observed = 0
+    for minute in range(3 * 60):
+        for kept, measured in isolates:
+            observe(measured, 2, f"/{minute % 3}")
+            observed += 2
+            asyncio.run(kept.flush(measured, "v1"))
+        hands.turn(60)
+        asyncio.run(isolates[0][0].compact(hands.now))
+    rows = sqlite.connection.execute("SELECT width, COUNT(*) FROM monitoring_frames GROUP BY 1")
+    counts = dict(rows.fetchall())
+    assert counts[0] <= 4 * 4
+    assert counts[60] <= 3 * 60
+    total = asyncio.run(isolates[0][0].total())
+    assert sum(durations(total).values()) == observed
+    hands.turn(40 * 86400)
+    asyncio.run(isolates[0][0].compact(hands.now))
+    asyncio.run(isolates[0][0].compact(hands.now))
+    ((width, number),) = sqlite.connection.execute("SELECT width, COUNT(*) FROM monitoring_frames")
+    assert (width, number) == (EVER, 1)
+    assert durations(asyncio.run(isolates[0][0].total())) == durations(total)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_compactions_at_once_that_fail_anywhere_neither_lose_nor_double(
+    hands: Hands, sqlite: SQLite, seed: int
+) -> None:
+    chance = random.Random(seed)
+    storage(sqlite)
+
+    async def pausing(sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        for _ in range(chance.randrange(4)):
+            await asyncio.sleep(0)
+        return await unreliable(sqlite.execute, chance, 0.1)(sql, parameters)
+
+    isolates = [(Storage(pausing, instance=str(n)), Metrics(clock=hands.clock)) for n in range(3)]
+
+    async def attempt(kept: Storage, measured: Metrics) -> None:
+        for action in (kept.flush(measured, "v"), kept.compact(hands.now)):
+            try:
+                await action
+            except Lost:
+                continue
+
+    async def story() -> int:
+        observed = 0
+        for _ in range(40):
+            for _, measured in isolates:
+                observe(measured, 3)
+                observed += 3
+            await asyncio.gather(*(attempt(kept, measured) for kept, measured in isolates))
+            hands.turn(chance.choice([5, 40, 200]))
+        for kept, measured in isolates:
+            await Storage(sqlite.execute, instance=kept.instance).flush(measured, "v")
+        return observed
+
+    observed = asyncio.run(story())
+    total = asyncio.run(Storage(sqlite.execute, instance="reader").total())
+    assert durations(total) == {("/", "GET", "200"): observed}
+
+
+def test_forty_isolates_of_which_some_are_evicted_agree_with_the_raw_data(
+    hands: Hands, sqlite: SQLite
+) -> None:
+    chance = random.Random(11)
+    storage(sqlite)
+    flushed: list[float] = []
+    waiting: dict[str, list[float]] = {}
+    isolates: dict[str, Metrics] = {}
+    evicted_before_flush = born = 0
+    for _ in range(60):
+        while len(isolates) < 40:
+            born += 1
+            isolates[f"i{born}"], waiting[f"i{born}"] = Metrics(clock=hands.clock), []
+        for name, measured in list(isolates.items()):
+            for _ in range(chance.randrange(6)):
+                seconds = chance.lognormvariate(-3, 1)
+                measured.tick(hands.now)
+                measured.requests.observe("/", "GET", 200, seconds)
+                waiting[name].append(seconds)
+            if chance.random() < 0.05:  # evicted with all that it had not flushed
+                evicted_before_flush += len(waiting.pop(name))
+                del isolates[name]
+            elif chance.random() < 0.5:
+                asyncio.run(Storage(sqlite.execute, instance=name).flush(measured, "v"))
+                flushed += waiting[name]
+                waiting[name] = []
+        hands.turn(15)
+        asyncio.run(Storage(sqlite.execute, instance="cron").compact(hands.now))
+    merged = asyncio.run(Storage(sqlite.execute, instance="reader").total())
+    sketch = merged.sketches[families.REQUESTS.name]["/", "GET", "200"]
+    assert evicted_before_flush > 0
+    assert sketch.count == len(flushed)
+    assert sketch.maximum == max(flushed)
+    for q in (0.5, 0.95, 0.99):
+        truth = sorted(flushed)[int(q * (len(flushed) - 1))]
+        assert sketch.quantile(q) == pytest.approx(truth, rel=0.01)
+
+
+def test_versions_are_told_apart_and_their_first_sight_marks_a_release(
+    hands: Hands, sqlite: SQLite
+) -> None:
+    kept, measured = storage(sqlite), Metrics(clock=hands.clock)
+    before = hands.now - 1
+    for version in ("v1", "v2"):
+        observe(measured, 2 if version == "v1" else 5)
+        asyncio.run(kept.flush(measured, version))
+        hands.turn(100)
+    found = asyncio.run(kept.read(before, hands.now, "v2"))
+    assert durations(frame.merge(found, 0, 0)) == {("/", "GET", "200"): 5}
+    assert [each.version for each in asyncio.run(kept.releases(before))] == ["v1", "v2"]
+    assert [each.version for each in asyncio.run(kept.releases(before + 50))] == ["v2"]
+
+
+def test_instances_that_are_long_gone_are_forgotten(hands: Hands, sqlite: SQLite) -> None:
+    kept, measured = storage(sqlite), Metrics(clock=hands.clock)
+    observe(measured)
+    asyncio.run(kept.flush(measured, "v1"))
+    asyncio.run(kept.compact(hands.now + 2 * 86400))
+    assert sqlite.connection.execute("SELECT * FROM monitoring_flushed").fetchall() == []
