@@ -56,7 +56,7 @@ def make_app(twin: Twin) -> web.Application:
     )
     app[TWIN], app[FAULTS] = twin, Faults()
     app[CALLS] = Calls(twin.state.parent / "calls.jsonl")
-    for route in _routes():
+    for route in api_routes():
         app.router.add_route(route.method, BASE + route.path, route.handler)
     for route in _definitions(faults.routes):
         app.router.add_route(route.method, route.path, route.handler)
@@ -78,7 +78,8 @@ async def serve_stored(twin: Twin) -> None:
         await pages.serve_all(twin, project)
 
 
-def _routes() -> Iterator[web.RouteDef]:
+def api_routes() -> Iterator[web.RouteDef]:
+    """Give the routes of the API, by their paths behind the base."""
     for module in (
         accounts,
         workers,

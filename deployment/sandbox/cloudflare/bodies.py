@@ -37,11 +37,14 @@ async def json_list(request: web.Request) -> list[Any]:
 
 
 def parsed(raw: bytes) -> Any:
-    """Parse JSON."""
+    """Parse JSON as RFC 8259 has it: no NaN, and no half of a surrogate pair."""
     try:
-        return json.loads(raw)
+        value = json.loads(raw, parse_constant=_refuse)
+        if b"\\u" in raw:
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):  # the error would quote the body: it may hold secrets
         raise refusals.body_invalid("it is not JSON") from None
+    return value
 
 
 def checked(value: Any, kind: type[Wanted], what: str) -> Wanted:
@@ -83,3 +86,7 @@ def number(request: web.Request, name: str, default: int, largest: int) -> int:
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= largest:
         raise refusals.body_invalid(f"{name} is not a number from 1 to {largest}")
     return int(text)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)

@@ -20,6 +20,14 @@ _ALL = "/accounts/{account}/workers/scripts"
 _ONE = _ALL + "/{worker}"
 _SERVICE = "/accounts/{account}/workers/services/{worker}"
 
+_SETTINGS: dict[str, type] = {
+    "logpush": bool,
+    "observability": dict,
+    "tags": list,
+    "tail_consumers": list,
+}
+"""The settings that belong to no version, with their types."""
+
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}")
 
 
@@ -111,11 +119,17 @@ async def script_settings(request: web.Request) -> web.Response:
 async def change_script_settings(request: web.Request) -> web.Response:
     """Change the settings that belong to no version."""
     twin, worker = twin_of(request), versions.find_worker(request)
-    changes = await bodies.json_object(request)
+    body = await bodies.json_object(request)
+    changes: dict[str, Any] = {
+        name: bodies.checked(body[name], kind, name)
+        for name, kind in _SETTINGS.items()
+        if body.get(name) is not None
+    }
     async with twin.lock(worker.name):
         worker = versions.find_worker(request)
-        twin.store.save(replace(worker, settings=worker.settings | changes))
-    return success(worker.settings | changes)
+        worker = replace(worker, settings=worker.settings | changes)
+        twin.store.save(worker)
+    return success(worker.settings)
 
 
 @routes.get(_ONE + "/subdomain")

@@ -8,10 +8,10 @@ from tests.sandbox.cloudflare.stand_in import ACCOUNT, Api
 
 
 @pytest.mark.parametrize("token", ["", "Bearer", "Bearer wrong", f"Basic {ACCOUNT.token}"])
-def test_a_wrong_token_is_refused_as_10000(api: Api, token: str) -> None:
-    api.session.headers["Authorization"] = token
-    assert api.refused("GET", "/user") == (401, 10000)
-    assert api.refused("PUT", "A/workers/scripts/shop") == (401, 10000)
+def test_a_wrong_token_is_refused_as_10000(settled: Api, token: str) -> None:
+    headers = {"Authorization": token}
+    assert settled.refused("GET", "/user", headers=headers) == (401, 10000)
+    assert settled.refused("DELETE", "A/workers/scripts/shop", headers=headers) == (401, 10000)
 
 
 def test_another_account_is_refused(api: Api) -> None:

@@ -59,12 +59,12 @@ def test_a_message_is_kept(api: Api) -> None:
         [60, 60],
     ],
 )
-def test_an_impossible_split_is_refused_and_nothing_changes(api: Api, shares: list[Any]) -> None:
-    ids = [api.worker(), api.version(), api.version()]
-    pairs = list(zip(ids, shares, strict=False))
-    assert api.deploy("shop", *pairs).json()["errors"][0]["code"] == 10026
-    assert api.edge.deployed["shop"] == {ids[0]: 100}
-    assert len(api.result("GET", DEPLOYMENTS)["deployments"]) == 1
+def test_an_impossible_split_is_refused(settled: Api, shares: list[Any]) -> None:
+    before = dict(settled.edge.deployed["shop"])
+    pairs = zip([*before, "other", "third"], shares, strict=False)
+    assert settled.deploy("shop", *pairs).json()["errors"][0]["code"] == 10026
+    assert settled.edge.deployed["shop"] == before
+    assert len(settled.result("GET", DEPLOYMENTS)["deployments"]) == 1
 
 
 def test_one_version_twice_is_refused(api: Api) -> None:
@@ -86,9 +86,8 @@ def test_one_version_twice_is_refused(api: Api) -> None:
         '{"strategy": "percentage", "versions": [{"version_id": "x", "percentage": NaN}]}',
     ],
 )
-def test_a_wrong_body_is_refused(api: Api, body: str) -> None:
-    api.worker()
-    assert api.refused("POST", DEPLOYMENTS, data=body) == (400, 10026)
+def test_a_wrong_body_is_refused(settled: Api, body: str) -> None:
+    assert settled.refused("POST", DEPLOYMENTS, data=body) == (400, 10026)
 
 
 def test_an_unknown_version_or_worker_is_refused(api: Api) -> None:

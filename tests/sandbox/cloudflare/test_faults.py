@@ -98,6 +98,6 @@ def test_faults_are_listed_and_removed(api: Api) -> None:
         {"method": "GET", "path": "x", "kind": "bad_json", "times": "1"},
     ],
 )
-def test_a_wrong_fault_is_refused(api: Api, fault: Any) -> None:
-    url = api.origin + "/__sandbox/faults"
-    assert api.session.put(url, json=fault, timeout=10).status_code == 400
+def test_a_wrong_fault_is_refused(settled: Api, fault: Any) -> None:
+    url = settled.origin + "/__sandbox/faults"
+    assert settled.session.put(url, json=fault, timeout=10).status_code == 400

@@ -137,10 +137,9 @@ def test_a_wrong_or_expired_token_is_8000013(api: Api) -> None:
         ({"manifest": (None, b"\xff")}, 10026),
     ],
 )
-def test_a_wrong_deployment_is_refused(api: Api, parts: Any, code: int) -> None:
-    make(api)
-    assert api.refused("POST", f"{SITE}/deployments", files=parts) == (400, code)
-    assert api.result("GET", f"{SITE}/deployments") == []
+def test_a_wrong_deployment_is_refused(settled: Api, parts: Any, code: int) -> None:
+    assert settled.refused("POST", f"{SITE}/deployments", files=parts) == (400, code)
+    assert settled.result("GET", f"{SITE}/deployments") == []
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,7 @@ def test_a_wrong_deployment_is_refused(api: Api, parts: Any, code: int) -> None:
         [{"key": "x", "value": "eA==", "base64": True, "metadata": []}],
     ],
 )
-def test_wrong_files_are_refused(api: Api, body: Any) -> None:
-    make(api)
-    call = api.refused("POST", "/pages/assets/upload", json=body, headers=token(api))
+def test_wrong_files_are_refused(settled: Api, body: Any) -> None:
+    headers = token(settled)
+    call = settled.refused("POST", "/pages/assets/upload", json=body, headers=headers)
     assert call == (400, 10026)

@@ -112,17 +112,15 @@ def test_a_secret_that_keeps_the_worker_from_starting_changes_nothing(api: Api) 
         ([], 10026),
     ],
 )
-def test_a_wrong_secret_is_refused(api: Api, body: Any, code: int) -> None:
-    api.worker(bindings=[{"name": "WORD", "type": "plain_text", "text": "x"}])
-    assert api.refused("PUT", f"{SCRIPT}/secrets", json=body) == (400, code)
-    assert names(api) == set()
+def test_a_wrong_secret_is_refused(settled: Api, body: Any, code: int) -> None:
+    assert settled.refused("PUT", f"{SCRIPT}/secrets", json=body) == (400, code)
+    assert names(settled) == set()
 
 
 @pytest.mark.parametrize("env", [[], {"KEY": "x"}, {"KEY": {"type": "assets"}}, {"KEY": {}}])
-def test_a_wrong_edit_of_the_latest_version_is_refused(api: Api, env: Any) -> None:
-    api.worker()
-    assert api.refused("PATCH", LATEST, json={"env": env})[0] == 400
-    assert len(api.result("GET", f"{SCRIPT}/versions")["items"]) == 1
+def test_a_wrong_edit_of_the_latest_version_is_refused(settled: Api, env: Any) -> None:
+    assert settled.refused("PATCH", LATEST, json={"env": env})[0] == 400
+    assert len(settled.result("GET", f"{SCRIPT}/versions")["items"]) == 1
 
 
 def test_secrets_of_an_unknown_worker(api: Api) -> None:

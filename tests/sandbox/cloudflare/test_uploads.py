@@ -8,6 +8,8 @@ import pytest
 from deployment.sandbox.cloudflare import uploads
 from tests.sandbox.cloudflare.stand_in import BROKEN, Api, form
 
+VERSIONS = "A/workers/scripts/shop/versions"
+
 
 def test_the_first_upload_makes_the_worker_and_serves_it(api: Api) -> None:
     assert api.refused("GET", "A/workers/services/shop") == (404, 10090)
@@ -32,7 +34,7 @@ def test_modules_reach_the_runtime_under_their_names(api: Api) -> None:
         ("./0a1b-words.txt", ("./0a1b-words.txt", b"words", "text/plain")),
         ("data.bin", ("data.bin", bytes(range(256)), "application/octet-stream")),
     ]
-    api.result("POST", "A/workers/scripts/shop/versions", files=parts)
+    api.result("POST", VERSIONS, files=parts)
     version = api.edge.validated[-1]
     read = {module.name: module.path.read_bytes() for module in version.modules}
     assert read["0a1b-words.txt"] == b"words"
@@ -50,7 +52,7 @@ def test_a_script_that_does_not_start_is_10021_and_nothing_is_stored(api: Api) -
     ]
     direct = api.upload("other", BROKEN, method="PUT")
     assert direct.json()["errors"][0]["code"] == 10021
-    listed = api.result("GET", "A/workers/scripts/shop/versions")["items"]
+    listed = api.result("GET", VERSIONS)["items"]
     assert [version["id"] for version in listed] == [first]
     assert api.refused("GET", "A/workers/services/other") == (404, 10090)
     assert api.edge.deployed == {"shop": {first: 100}}
@@ -87,12 +89,12 @@ def test_a_script_that_does_not_start_is_10021_and_nothing_is_stored(api: Api) -
         ({"assets": {}}, 10026),
     ],
 )
-def test_wrong_metadata_is_refused(api: Api, metadata: dict[str, Any], code: int) -> None:
-    first = api.worker()
-    response = api.upload("shop", **metadata)
+def test_wrong_metadata_is_refused(settled: Api, metadata: dict[str, Any], code: int) -> None:
+    before = dict(settled.edge.deployed["shop"])
+    response = settled.upload("shop", **metadata)
     assert (response.status_code, response.json()["errors"][0]["code"]) == (400, code)
-    assert len(api.result("GET", "A/workers/scripts/shop/versions")["items"]) == 1
-    assert api.edge.deployed["shop"] == {first: 100}
+    assert len(settled.result("GET", VERSIONS)["items"]) == 1
+    assert settled.edge.deployed["shop"] == before
 
 
 @pytest.mark.parametrize(
@@ -108,11 +110,10 @@ def test_wrong_metadata_is_refused(api: Api, metadata: dict[str, Any], code: int
         [*form(b""), ("page.html", ("page.html", b"", "text/html"))],
     ],
 )
-def test_a_wrong_form_is_refused(api: Api, parts: list[Any]) -> None:
-    api.worker()
-    assert api.refused("POST", "A/workers/scripts/shop/versions", files=parts)[0] == 400
-    left = list((api.state / "cloudflare/blobs/incoming").iterdir())
-    assert left == []
+def test_a_wrong_form_is_refused(settled: Api, parts: list[Any]) -> None:
+    assert settled.refused("POST", VERSIONS, files=parts)[0] == 400
+    assert list((settled.state / "cloudflare/blobs/incoming").iterdir()) == []
+    assert len(settled.result("GET", VERSIONS)["items"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -126,10 +127,8 @@ def test_a_wrong_form_is_refused(api: Api, parts: list[Any]) -> None:
         (b"x", "multipart/mixed; boundary="),
     ],
 )
-def test_what_is_no_form_is_refused(api: Api, body: bytes, kind: str) -> None:
-    api.worker()
-    path = "A/workers/scripts/shop/versions"
-    status, _ = api.refused("POST", path, data=body, headers={"Content-Type": kind})
+def test_what_is_no_form_is_refused(settled: Api, body: bytes, kind: str) -> None:
+    status, _ = settled.refused("POST", VERSIONS, data=body, headers={"Content-Type": kind})
     assert status == 400
 
 
@@ -138,7 +137,7 @@ def test_an_upload_over_the_limit_is_413(api: Api, monkeypatch: pytest.MonkeyPat
     api.worker()
     half = (None, os.urandom(600_000), "application/octet-stream")
     parts = [*form(b""), ("a.bin", ("a.bin", *half[1:])), ("b.bin", ("b.bin", *half[1:]))]
-    assert api.refused("POST", "A/workers/scripts/shop/versions", files=parts) == (413, 10027)
+    assert api.refused("POST", VERSIONS, files=parts) == (413, 10027)
     assert list((api.state / "cloudflare/blobs/incoming").iterdir()) == []
 
 

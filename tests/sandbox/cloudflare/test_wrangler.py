@@ -10,15 +10,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import requests
 
 from deployment.sandbox.edge.workerd import find_workerd
-from tests.sandbox.cloudflare.stand_in import ACCOUNT
+from tests.sandbox.cloudflare.stand_in import ACCOUNT, form
 
 pytestmark = pytest.mark.slow
 
@@ -42,25 +43,12 @@ class Twin:
         (self.project / "public/page.html").write_text("<h1>hello</h1>")
         (self.project / "index.js").write_text(SCRIPT)
         self.configure("one")
-        self.ports = {name: _free_port() for name in ("api", "worker", "pages")}
+        self.ports = {name: _free_port() for name in ("api", "objects", "worker", "pages")}
         self.start()
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
-        command = [
-            *(sys.executable, "-m", "deployment.sandbox.cloudflare"),
-            *("--state", str(self.folder / "sandbox")),
-            *("--workerd", str(find_workerd(ROOT))),
-            *("--api-port", str(self.ports["api"])),
-            *("--worker", f"shop:{self.ports['worker']}"),
-            *("--pages", f"site:{self.ports['pages']}"),
-        ]
-        environment = os.environ | {
-            "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
-            "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
-        }
-        with (self.folder / "twin.log").open("a") as log:
-            self.process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=log)
+        self.process = _spawn(self.folder, self.ports)
         _wait_for(self.ports["api"])
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -114,6 +102,16 @@ class Twin:
             capture_output=True,
             text=True,
             timeout=60,
+        )
+
+    def s3(self) -> Any:
+        """Give a client of the buckets' S3 face."""
+        return boto3.client(
+            "s3",
+            endpoint_url=f"http://127.0.0.1:{self.ports['objects']}",
+            aws_access_key_id="key-of-tests",
+            aws_secret_access_key="hidden-text-of-tests",
+            region_name="auto",
         )
 
     def answer(self, **headers: str) -> Any:
@@ -247,6 +245,9 @@ def test_buckets_and_objects(twin: Twin) -> None:
     copy = twin.folder / "copy.bin"
     twin.wrangler("r2", "object", "get", at, "--file", str(copy), "--remote")
     assert copy.read_bytes() == content.read_bytes()
+    s3 = twin.s3()
+    assert s3.head_object(Bucket="other-files", Key="some/key.bin")["ContentLength"] == 300_000
+    s3.close()
     twin.wrangler("r2", "object", "delete", at, "--remote")
     gone = twin.attempt("r2", "object", "get", at, "--file", str(copy), "--remote")
     assert "does not exist" in gone.stderr
@@ -278,11 +279,43 @@ def test_a_pages_project(twin: Twin) -> None:
 
 
 def test_a_stop_by_sigterm_leaves_no_process(twin: Twin) -> None:
+    url = f"http://127.0.0.1:{twin.ports['api']}/client/v4/accounts/{ACCOUNT.id}"
+    headers = {"Authorization": f"Bearer {ACCOUNT.token}"}
+    script = f"{url}/workers/scripts/running"
+    made = requests.put(script, files=form(SCRIPT.encode()), headers=headers, timeout=20)
+    assert made.status_code == 200, made.text
     children = _descendants(twin.process.pid)
+    assert children
     assert twin.stop() == 0
-    left = [pid for pid in children if Path(f"/proc/{pid}").exists()]
-    assert left == []
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
     twin.start()
+
+
+def test_a_taken_port_is_said(twin: Twin) -> None:
+    second = twin.folder / "second"
+    second.mkdir()
+    assert _spawn(second, twin.ports).wait(20) == 1
+    assert "cannot serve" in (second / "twin.log").read_text()
+
+
+def _spawn(folder: Path, ports: Mapping[str, int]) -> subprocess.Popen[bytes]:
+    command = [
+        *(sys.executable, "-m", "deployment.sandbox.cloudflare"),
+        *("--state", str(folder / "sandbox")),
+        *("--workerd", str(find_workerd(ROOT))),
+        *("--api-port", str(ports["api"])),
+        *("--objects-port", str(ports["objects"])),
+        *("--worker", f"shop:{ports['worker']}"),
+        *("--pages", f"site:{ports['pages']}"),
+    ]
+    environment = os.environ | {
+        "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
+        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
+        "S3_ACCESS_KEY_ID": "key-of-tests",
+        "S3_SECRET_ACCESS_KEY": "hidden-text-of-tests",
+    }
+    with (folder / "twin.log").open("a") as log:
+        return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=log)
 
 
 def _current(printed: str) -> str:
