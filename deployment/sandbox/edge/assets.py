@@ -134,8 +134,15 @@ def answer(
     """
     path, _, query = target.partition("?")
     found = _found(site, method, host, path, query, headers, etag)
-    if found is None:
-        return None
+    return None if found is None else _with_rules(site, host, path, found)
+
+
+def nothing(site: Site, host: str, target: str) -> Answer:
+    """Give the answer where nothing else is: the rules of ``_headers`` are for it too."""
+    return _with_rules(site, host, target.partition("?")[0], Answer(404, []))
+
+
+def _with_rules(site: Site, host: str, path: str, found: Answer) -> Answer:
     told = apply_headers(site.header_rules, _hostname(host), path, found.headers)
     return replace(found, headers=told)
 
@@ -158,7 +165,7 @@ def _found(
     if found is None:
         return None if rule is None else Answer(404, [])
     if method not in ("GET", "HEAD"):
-        return Answer(405, [("Allow", "GET, HEAD")])
+        return Answer(405, [])
     proper = _encode(found.redirect or _decode(path))
     if found.redirect is not None or proper != path:
         return Answer(site.clean_status, [("Location", proper + (query and f"?{query}"))])
@@ -179,45 +186,53 @@ def _resolve(site: Site, path: str) -> _Found | None:
     exact = site.files.get(path)
     if site.html_handling == "none" or (exact is not None and not path.endswith(".html")):
         return _Found(exact) if exact is not None else _missing(site, path)
-    for name in _loosely_named(path):
+    for name, proper in _spellings(site.html_handling, path):
         if name not in site.files:
             continue
-        proper = _proper(site.html_handling, name)
-        if proper == path:
-            return _Found(site.files[name])
-        if proper not in site.files and _served_at(site, proper) == name:
+        if proper != path and proper not in site.files and _served_at(site, proper) == name:
             return _Found(redirect=proper)
-    return _Found(exact) if exact is not None else _missing(site, path)
+        if name == path or (proper == path and _served_at(site, path) == name):
+            return _Found(site.files[name])
+    served = _served_at(site, path)
+    return _missing(site, path) if served is None else _Found(site.files[served])
 
 
-def _loosely_named(path: str) -> tuple[str, ...]:
-    """Give the pages that a path may mean, the likeliest first."""
-    if path.endswith("/index"):
-        return f"{path}.html", f"{path.removesuffix('/index')}.html"
-    if path.endswith("/index.html"):
-        return path, f"{path.removesuffix('/index.html')}.html"
+def _spellings(handling: Handling, path: str) -> tuple[tuple[str, str], ...]:
+    """Give the pages that a path may mean, the likeliest first, with their proper paths."""
     if path.endswith("/"):
-        return f"{path}index.html", f"{path[:-1]}.html"
-    if path.endswith(".html"):
-        return path, f"{path.removesuffix('.html')}/index.html"
-    return f"{path}.html", f"{path}/index.html"
+        page = f"{path[:-1]}.html"
+        proper = path if handling == "force-trailing-slash" else path[:-1]
+        return (f"{path}index.html", _proper(handling, f"{path}index.html")), (page, proper)
+    names = [f"{path}.html", f"{path}/index.html"]
+    if path.endswith("/index"):
+        names.insert(1, f"{path.removesuffix('/index')}.html")
+    elif path.endswith("/index.html"):
+        names = [path, f"{path.removesuffix('/index.html')}.html", *names]
+    elif path.endswith(".html"):
+        names = [path, f"{path.removesuffix('.html')}/index.html", *names]
+    return tuple((name, _proper(handling, name)) for name in names)
 
 
 def _proper(handling: Handling, name: str) -> str:
     """Spell the path of a page, given by its file's name."""
-    folder = name.removesuffix("index.html") if name.endswith("/index.html") else None
-    stem = name.removesuffix(".html") if folder is None else folder.rstrip("/")
+    folder = name.endswith("/index.html")
+    stem = name.removesuffix("/index.html" if folder else ".html")
     if handling == "drop-trailing-slash":
         return stem or "/"
-    if handling == "force-trailing-slash" or folder is not None:
-        return f"{stem}/"
-    return stem
+    return f"{stem}/" if folder or handling == "force-trailing-slash" else stem
 
 
 def _served_at(site: Site, path: str) -> str | None:
     """Give the name of the page that is served, without a redirect, at a path."""
-    pages = (name for name in _loosely_named(path) if name in site.files)
-    return next((name for name in pages if _proper(site.html_handling, name) == path), None)
+    if path.endswith("/"):
+        names = [f"{path}index.html"]
+        if site.html_handling == "force-trailing-slash":
+            names.append(f"{path[:-1]}.html")
+    else:
+        names = [f"{path}.html"]
+        if site.html_handling == "drop-trailing-slash":
+            names.append(f"{path}/index.html")
+    return next((name for name in names if name in site.files), None)
 
 
 def _missing(site: Site, path: str) -> _Found | None:

@@ -15,7 +15,7 @@ from deployment.sandbox.edge.assets import for_routing, goes_to_worker
 from deployment.sandbox.edge.children import Children
 from deployment.sandbox.edge.files import find_answer, send, send_answer
 from deployment.sandbox.edge.pages import Pages
-from deployment.sandbox.edge.proxy import RAY, Proxy, leave_untyped, mark, new_ray
+from deployment.sandbox.edge.proxy import RAY, Proxy, new_ray, sign
 from deployment.sandbox.edge.routing import Kind, Route, Target, choose_version, target_of
 from deployment.sandbox.edge.services import Services
 from deployment.sandbox.edge.versions import Versions
@@ -175,10 +175,7 @@ class Edge:
             request[RAY] = new_ray()
             workers = self._versions.workers() | self._routes.keys()
             target = target_of(request.host, own, workers, self._pages.projects())
-            response = await self._answer(request, target)
-            if not response.prepared:
-                mark(response, request[RAY])
-            return response
+            return await self._answer(request, target)
 
         return handle
 
@@ -220,7 +217,7 @@ class Edge:
 def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", handler)
-    application.on_response_prepare.append(leave_untyped)
+    application.on_response_prepare.append(sign)
     return web.AppRunner(
         application,
         access_log=None,

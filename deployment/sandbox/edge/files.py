@@ -10,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 from multidict import CIMultiDict
 
-from deployment.sandbox.edge.assets import Answer, Site, answer
+from deployment.sandbox.edge.assets import Answer, Site, answer, nothing
 from deployment.sandbox.model import AssetFile
 from deployment.sandbox.objects.ranges import RangeInvalid, parse_range
 
@@ -21,7 +21,7 @@ _ETAG_LENGTH = 32
 async def send_answer(request: web.Request, site: Site) -> web.StreamResponse:
     """Answer a request by a site, with 404 where it has nothing."""
     found = find_answer(request, site)
-    return web.Response(status=404) if found is None else await send(request, found)
+    return await send(request, found or nothing(site, request.host, request.raw_path))
 
 
 def find_answer(request: web.Request, site: Site) -> Answer | None:

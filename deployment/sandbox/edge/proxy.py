@@ -150,8 +150,13 @@ def end_to_end(headers: Iterable[tuple[str, str]], connection: str) -> list[tupl
     return [pair for pair in headers if pair[0].lower() not in _HOP_BY_HOP | named]
 
 
-async def leave_untyped(_: web.Request, response: web.StreamResponse) -> None:
-    """Take away the Content-Type that aiohttp adds where a Worker gave none."""
+async def sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Make a response the edge's own, just before it is sent.
+
+    Where a Worker gave no Content-Type, the one that aiohttp adds is taken away.
+    """
+    response.headers["Server"] = "cloudflare"
+    response.headers["CF-Ray"] = request.get(RAY, "")
     if response.get(_UNTYPED):
         response.headers.pop("Content-Type", None)
 
@@ -162,18 +167,11 @@ async def _send_back(request: web.Request, upstream: aiohttp.ClientResponse) -> 
         status=upstream.status, reason=upstream.reason, headers=CIMultiDict(passed)
     )
     response[_UNTYPED] = "Content-Type" not in upstream.headers
-    mark(response, request[RAY])
     await response.prepare(request)
     async for chunk in upstream.content.iter_any():
         await response.write(chunk)
     await response.write_eof()
     return response
-
-
-def mark(response: web.StreamResponse, ray: str) -> None:
-    """Sign a response as the edge's."""
-    response.headers["Server"] = "cloudflare"
-    response.headers["CF-Ray"] = ray
 
 
 async def _bridge(ours: web.WebSocketResponse, theirs: aiohttp.ClientWebSocketResponse) -> None:

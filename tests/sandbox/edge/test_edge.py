@@ -225,7 +225,7 @@ class Default(WorkerEntrypoint):
         assert time.monotonic() - begun < 8
 
     play(scene)
-    log = (workshop.folder.parent / ".sandbox" / "logs" / "worker-shop.log")
+    log = workshop.folder.parent / ".sandbox" / "logs" / "worker-shop.log"
     assert not log.exists() or log.read_text().count("Traceback") == 0
 
 
@@ -279,9 +279,7 @@ def test_children_end_with_a_killed_parent(workshop: Any, tmp_path: Path) -> Non
     import pickle
 
     versions = tmp_path / "versions"
-    versions.write_bytes(
-        pickle.dumps([javascript(workshop, "js"), python(workshop, "python")])
-    )
+    versions.write_bytes(pickle.dumps([javascript(workshop, "js"), python(workshop, "python")]))
     parent = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path / "state"), str(versions)],
         cwd=ROOT,

@@ -93,7 +93,7 @@ def test_what_does_not_start_is_invalid(
     version = workshop.version({"index.js": source}, **given)
 
     async def scene(stage: Any) -> None:
-        with pytest.raises(ScriptInvalid, match="(?s).+") as refusal:
+        with pytest.raises(ScriptInvalid, match=r"(?s).+") as refusal:
             await stage.edge.validate(version)
         assert said in str(refusal.value)
         assert str(stage.state) not in str(refusal.value)
@@ -103,7 +103,10 @@ def test_what_does_not_start_is_invalid(
 
 def test_output_goes_to_the_log_and_secrets_leave_no_file(play: Any, workshop: Any) -> None:
     version = workshop.version(
-        {"index.js": "export default { fetch() { console.log('seen'); return new Response('ok') } }"},
+        {
+            "index.js": """export default { fetch() {
+              console.log("seen"); return new Response("ok") } }"""
+        },
         bindings=({"type": "secret_text", "name": "SECRET", "text": "s3cret-value"},),
     )
 
