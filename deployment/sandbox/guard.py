@@ -14,15 +14,16 @@ from typing import Final
 from deployment.sandbox import processes
 from deployment.sandbox.folder import Folder
 
+DONE: Final = b"done"  # what a supervisor says that has ended everything itself
 _PATIENCE: Final = 5.0  # seconds that processes have to end by themselves
 
 
 def watch(folder: Folder, instance: str) -> None:
-    """Wait for the pipe's end, then end every process of that start of the twin."""
+    """Wait for the pipe's end; unless all was done, end all of that start of the twin."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it goes last, after the pipe has closed
-    sys.stdin.buffer.read()
-    processes.end(processes.marked(folder, instance), _PATIENCE)
+    if sys.stdin.buffer.read() != DONE:
+        processes.end(processes.marked(folder, instance), _PATIENCE)
 
 
 if __name__ == "__main__":

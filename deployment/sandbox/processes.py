@@ -12,7 +12,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from deployment.sandbox.folder import Folder
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 VARIABLE: Final = "DEPLOYMENT_SANDBOX"
 _PASSED: Final = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
 _INSISTENCE: Final = 5.0  # seconds until a killed process must be gone
+_PAUSE: Final = 0.01  # seconds between two looks
 _SAME: Final = 2.0  # seconds; a process's start is a calculation with the system's clock
 
 
@@ -96,22 +97,26 @@ def end(found: Iterable[psutil.Process], patience: float) -> int:
     import psutil
 
     processes = list({process.pid: process for process in found}.values())
-    for number, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, _INSISTENCE)):
-        alive = [process for process in processes if _alive(process)]
-        for process in alive:
+    for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, _INSISTENCE)):
+        for process in filter(_alive, processes):
             # psutil refuses a pid that was given to another process meanwhile.
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-        psutil.wait_procs(alive, timeout=wait if alive else 0)
+        _wait(lambda: not any(map(_alive, processes)), seconds)
     return len(processes)
 
 
 def wait_for_none(folder: Folder, seconds: float) -> Sequence[psutil.Process]:
     """Wait until a twin has no process left; give those that are there in the end."""
+    _wait(lambda: not marked(folder), seconds)
+    return marked(folder)
+
+
+def _wait(done: Callable[[], bool], seconds: float) -> None:
+    """Wait until something is so; a zombie that nobody reaps yet counts as ended."""
     limit = time.monotonic() + seconds
-    while (left := marked(folder)) and time.monotonic() < limit:
-        time.sleep(0.03)
-    return left
+    while not done() and time.monotonic() < limit:
+        time.sleep(_PAUSE)
 
 
 def _mark(folder: Folder, *of: str) -> str:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Final
 from deployment.sandbox import processes, readiness, state
 from deployment.sandbox.endpoints import address
 from deployment.sandbox.folder import Folder
+from deployment.sandbox.guard import DONE
 from deployment.sandbox.parts import CODE, Part
 from deployment.sandbox.state import Process, State
 
@@ -53,8 +54,7 @@ class Watch:
         watches = [asyncio.create_task(self._keep(part)) for part in self._parts]
         await self._ending.wait()
         await self._end(watches)
-        _close(guard)
-        await guard.wait()
+        await guard.communicate(DONE)
 
     async def _start_guard(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -186,11 +186,6 @@ def _open_log(folder: Folder, name: str) -> IO[bytes]:
     if path.exists() and path.stat().st_size > _LOG_LIMIT:
         path.replace(path.with_suffix(".old.log"))
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
-
-
-def _close(guard: asyncio.subprocess.Process) -> None:
-    if guard.stdin:
-        guard.stdin.close()
 
 
 def _say(text: str) -> None:

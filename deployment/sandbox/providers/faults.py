@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 _KINDS: Final = (
     "status:NNN (that answer)",
     "reset (the connection breaks before anything is done)",
-    "lost (done, but the reply never arrives)",
+    "reset_after (done, but the reply never arrives)",
     "slow:SECONDS (done late)",
     "revoked (the key is no longer good)",
     "bad_json (an answer that is cut off)",
@@ -38,7 +38,7 @@ class Fault:
     """One fault.
 
     Args:
-        kind: status, reset, lost, slow, revoked or bad_json.
+        kind: status, reset, reset_after, slow, revoked or bad_json.
         amount: the status, or seconds.
         left: how many requests it still meets.
     """
@@ -66,7 +66,7 @@ def parse(kind: str, times: int) -> Fault:
     name, _, amount = kind.partition(":")
     if times < 1:
         raise ValueError("times must be at least 1")
-    if name in ("reset", "lost", "revoked", "bad_json") and not amount:
+    if name in ("reset", "reset_after", "revoked", "bad_json") and not amount:
         return Fault(name, 0, times)
     if name == "status" and amount.isdigit() and 400 <= int(amount) <= 599:
         return Fault(name, int(amount), times)
@@ -110,7 +110,7 @@ async def meet(
     if fault.kind == "slow":
         await asyncio.sleep(fault.amount)
         return await handler(request)
-    if fault.kind == "lost":
+    if fault.kind == "reset_after":
         response = await handler(request)
         _break(request)
         return response

@@ -1,0 +1,93 @@
+"""Faults in the running twin, switched on by people: a game day."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from deployment.errors import Refused, Unavailable
+from deployment.sandbox import files, folder, parts, supervisor
+from deployment.sandbox.ports import HOST
+
+CLOUDFLARE: Final = "cloudflare"
+_PORTS: Final = {CLOUDFLARE: "api"} | {name: name for name in (*parts.OWN, *parts.FRONTED)}
+_PATH: Final = "/__sandbox/faults"
+_LIMIT: Final = 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A fault as people ask for it.
+
+    Args:
+        kind: as ``status:429``; the stand-in says what it knows.
+        times: how many requests meet it.
+        method: of the requests, at Cloudflare's stand-in.
+        path: a regular expression for their paths, at Cloudflare's stand-in.
+    """
+
+    kind: str
+    times: int = 1
+    method: str = "GET"
+    path: str = ""
+
+
+def put(root: Path, provider: str, wanted: Wanted) -> None:
+    """Let the next requests to a provider fail.
+
+    Args:
+        root: the project's folder.
+        provider: whose stand-in.
+        wanted: how, and how often.
+
+    Raises:
+        Refused: nobody knows that provider or that fault.
+        Unavailable: the twin is down.
+    """
+    if provider == CLOUDFLARE:
+        kind = "reset_before" if wanted.kind == "reset" else wanted.kind
+        body = {**asdict(wanted), "kind": kind}
+    else:
+        body = {"kind": wanted.kind, "times": wanted.times}
+    _ask(root, provider, "PUT", body)
+
+
+def clear(root: Path, provider: str) -> None:
+    """Switch a provider's faults off; it raises as :func:`put` does."""
+    _ask(root, provider, "DELETE", {})
+
+
+def _ask(root: Path, provider: str, method: str, body: Mapping[str, Any]) -> None:
+    port = _port(root, provider)
+    keys = files.read_object(folder.of(root).credentials)
+    headers = {"Content-Type": "application/json"}
+    if provider == CLOUDFLARE:
+        headers["Authorization"] = f"Bearer {keys.get('CLOUDFLARE_API_TOKEN', '')}"
+    connection = http.client.HTTPConnection(HOST, port, timeout=_LIMIT)
+    try:
+        connection.request(method, _PATH, json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(
+            f"{provider}'s stand-in does not answer", str(error), "./inv sandbox.up"
+        ) from error
+    finally:
+        connection.close()
+    if answer.status >= 400:
+        raise Refused(f"{provider}'s stand-in does not know that fault", text, "see --help")
+
+
+def _port(root: Path, provider: str) -> int:
+    if provider not in _PORTS:
+        raise Refused(
+            f"nobody knows the provider {provider!r}", f"there are {', '.join(sorted(_PORTS))}"
+        )
+    now = supervisor.status(root)
+    if not now.processes:
+        raise Unavailable("the sandbox is down", "nothing runs", "./inv sandbox.up")
+    return now.ports[_PORTS[provider]]

@@ -1,0 +1,155 @@
+"""The local twin of production: ``inv sandbox.up``, ``status``, ``logs``, ``down``, ``reset``."""
+
+from __future__ import annotations
+
+import json as encoder
+import sys
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from deployment.release import session
+
+if TYPE_CHECKING:
+    from deployment.console import Console, Progress
+    from deployment.sandbox.state import State
+
+
+@task
+def up(c: Context) -> None:
+    """Start the twin, or find it running; installs what it needs the first time."""
+    from deployment import project
+    from deployment.console import Console
+    from deployment.sandbox import supervisor
+
+    wanted, console = project.read(session.values(c)), Console()
+    with console.step("sandbox") as line:
+        state = supervisor.up(
+            session.ROOT,
+            [wanted.worker.name],
+            [wanted.pages.project],
+            pinned=wanted.sandbox.ports,
+            progress=_said(console),
+        )
+        line.detail = f"up: {state.endpoints.get('WORKER_URL', '')}"
+
+
+@task(auto_shortflags=False, help={"json": "print as JSON"})
+def status(_c: Context, json: bool = False) -> None:
+    """Show what of the twin runs, and where it answers."""
+    from deployment.console import Console
+    from deployment.sandbox import supervisor
+
+    if json:
+        # Written as it is: scripts need the twin's own token, which redaction would take out.
+        sys.stdout.write(encoder.dumps(supervisor.summary(session.ROOT), indent=2) + "\n")
+        return
+    _show(Console(), supervisor.status(session.ROOT))
+
+
+@task(
+    positional=["name"],
+    auto_shortflags=False,
+    help={
+        "name": "whose log; without one the logs are named",
+        "follow": "go on with what is written from now on",
+        "lines": "how many lines to begin with",
+    },
+)
+def logs(_c: Context, name: str = "", follow: bool = False, lines: int = 40) -> None:
+    """Show the log of one process of the twin."""
+    from deployment.console import Console
+    from deployment.sandbox import supervisor
+
+    console = Console()
+    if not name:
+        for known in supervisor.log_names(session.ROOT):
+            console.line(known)
+        return
+    for text in supervisor.logs(session.ROOT, name, lines=lines, follow=follow):
+        console.line(text)
+
+
+@task
+def down(_c: Context) -> None:
+    """End every process of the twin; its data and its addresses stay."""
+    from deployment.console import Console
+    from deployment.sandbox import supervisor
+
+    console = Console()
+    with console.step("sandbox") as line:
+        ended = supervisor.down(session.ROOT, progress=_said(console))
+        line.detail = f"down: {ended} process(es) ended" if ended else "was not up"
+
+
+@task(auto_shortflags=False, help={"yes": "delete without asking"})
+def reset(_c: Context, yes: bool = False) -> None:
+    """End the twin and delete all it holds: database, deployments, objects, keys."""
+    from deployment.console import Console, confirm
+    from deployment.sandbox import supervisor
+
+    confirm("Delete the local twin with its database, deployments and objects?", yes=yes)
+    console = Console()
+    with console.step("sandbox") as line:
+        deleted = supervisor.reset(session.ROOT, progress=_said(console))
+        line.detail = "deleted" if deleted else "there was none"
+
+
+@task(
+    positional=["provider", "kind"],
+    auto_shortflags=False,
+    help={
+        "provider": "stripe, sendgrid, anthropic, openai, twilio, slack or cloudflare",
+        "kind": "status:429, status:500, reset, reset_after, slow:SECONDS, revoked or bad_json",
+        "times": "how many requests meet it",
+        "method": "cloudflare only: the HTTP method that meets it",
+        "path": "cloudflare only: a regular expression for the paths that meet it",
+        "off": "switch the faults off instead",
+    },
+)
+def fault(
+    _c: Context,
+    provider: str,
+    kind: str = "",
+    times: int = 1,
+    method: str = "GET",
+    path: str = "",
+    off: bool = False,
+) -> None:
+    """Let the next requests to a provider fail, to see what a release makes of it."""
+    from deployment.console import Console
+    from deployment.sandbox import gameday
+
+    console = Console()
+    if off:
+        gameday.clear(session.ROOT, provider)
+        console.line(f"✓ {provider}: no fault", "green")
+        return
+    gameday.put(session.ROOT, provider, gameday.Wanted(kind, times, method, path))
+    console.line(f"✓ {provider}: {kind}, {times} time(s)", "green")
+
+
+def _said(console: Console) -> Progress:
+    """Print what takes its time before it begins; parts that become ready are a bar."""
+
+    def progress(label: str, done: int, total: int | None, unit: str) -> None:
+        if total is None:
+            console.line(f"· {label}", "dim")
+        else:
+            console.progress(label, done, total, unit)
+
+    return progress
+
+
+def _show(console: Console, state: State) -> None:
+    if not state.processes:
+        console.line("the sandbox is down; ./inv sandbox.up starts it")
+        return
+    console.table(
+        ("process", "status", "pid", "url"),
+        [(item.name, item.status, item.pid or "", item.url) for item in state.processes],
+    )
+    console.line()
+    addresses = [(name, url) for name, url in state.endpoints.items() if url.startswith("http")]
+    console.table(("address", ""), sorted(addresses))
