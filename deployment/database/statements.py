@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _SPACE = r"(?:[ \t-\r\ufeff]|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))"
-_WORD_END = r"(?![A-Za-z0-9_$\x80-\U0010ffff])"
+_WORD_END = r"(?![A-Za-z0-9_$]|[^\x00-\x7f])"
 
 # Whatever may hide a semicolon, and the semicolon. An unended string, name or
 # comment reaches to the end of the text, and SQLite then says what is wrong.
