@@ -151,10 +151,12 @@ async def delete_deployment(request: web.Request) -> web.Response:
     """Delete a deployment that is not the one in production."""
     twin, project = twin_of(request), find_project(request)
     async with twin.lock(_lock_of(project)):
-        publication = _find(request)
-        if publication.id == find_project(request).canonical:
+        project, publication = find_project(request), _find(request)
+        if publication.id == project.canonical:
             raise refusals.pages_deployment_active()
         twin.store.remove(publication)
+        await twin.edge.unpublish(project.name)
+        await serve_all(twin, project)
     return success(None)
 
 

@@ -68,6 +68,7 @@ class RememberedEdge:
 
     async def unpublish(self, project: str) -> None:
         self.pages.pop(project, None)
+        self.published.clear()
 
 
 class Api:

@@ -111,6 +111,8 @@ def test_what_serves_is_not_deleted(api: Api) -> None:
     first, second = (publish(api, "a").json()["result"]["id"] for _ in range(2))
     assert api.refused("DELETE", f"{SITE}/deployments/{second}") == (400, 8000034)
     assert api.result("DELETE", f"{SITE}/deployments/{first}") is None
+    assert api.edge.published == [second]
+    assert api.edge.pages["site"].id == second
     assert api.refused("GET", f"{SITE}/deployments/{first}") == (404, 8000009)
     assert api.result("DELETE", SITE) is None
     assert api.edge.pages == {}
