@@ -140,8 +140,13 @@ class Edge:
         self._versions.know(version)
 
     async def publish(self, deployment: PagesDeployment, *, production: bool) -> None:
-        """Serve a Pages deployment at its own host; in production at the project's too."""
+        """Serve a Pages deployment at its own host; in production at the project's too.
+
+        Raises ScriptInvalid for one with Functions, which the twin does not serve.
+        """
         await self._open()
+        if deployment.worker_bundle is not None:
+            raise ScriptInvalid("the local twin serves no Pages Functions; use a Worker instead")
         self._pages.publish(deployment, production=production)
 
     async def unpublish(self, project: str) -> None:
@@ -211,7 +216,7 @@ class Edge:
             found = find_answer(request, for_routing(site, request.headers))
             if found is not None:
                 return await send(request, found)
-        return await self._proxy.forward(request, self._versions.runtime(version), request[RAY])
+        return await self._proxy.forward(request, self._versions.runtime(version))
 
 
 def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:

@@ -40,6 +40,10 @@ RAY = web.RequestKey("ray", str)
 """Where a request keeps its identifier."""
 
 
+class _Again(Exception):
+    """A request got no answer, and may be sent once more."""
+
+
 class Proxy:
     """Send requests on to processes of versions."""
 
@@ -61,58 +65,62 @@ class Proxy:
         if self._session is not None:
             await self._session.close()
 
-    async def forward(self, request: web.Request, runtime: Runtime, ray: str) -> web.StreamResponse:
+    async def forward(self, request: web.Request, runtime: Runtime) -> web.StreamResponse:
         """Let a version answer; 502 when its process does not run and cannot be started.
 
         A request that reached nobody is sent once more to the process started anew; so is one
         that a process left without an answer, where sending it twice changes nothing.
         """
         async with runtime.borrowed():
-            for last in (False, True):
-                try:
-                    port = await runtime.ready()
-                except (ScriptInvalid, Resting) as failure:
-                    return _unavailable(str(failure))
-                try:
-                    return await self._exchange(request, port, ray)
-                except aiohttp.ClientConnectorError as error:
-                    await runtime.suspect(port)
-                    reason = str(error)
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                    if not _repeatable(request):
-                        return _unavailable(str(error))
-                    await asyncio.sleep(0 if last else 0.01)
-                    reason = str(error)
-            return _unavailable(reason)
+            try:
+                return await self._attempt(request, runtime)
+            except _Again:
+                pass
+            except (ScriptInvalid, Resting, aiohttp.ClientConnectionError) as failure:
+                return _unavailable(failure)
+            try:
+                return await self._attempt(request, runtime)
+            except (ScriptInvalid, Resting, aiohttp.ClientConnectionError, _Again) as failure:
+                return _unavailable(failure)
 
-    async def _exchange(self, request: web.Request, port: int, ray: str) -> web.StreamResponse:
-        if self._session is None:
-            raise RuntimeError("the proxy is not open")
-        headers = request_headers(request, ray)
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._websocket(self._session, request, port, headers)
-        async with self._session.request(
-            request.method,
-            _url("http", port, request),
-            headers=headers,
-            data=request.content if request.body_exists else None,
-            allow_redirects=False,
-        ) as upstream:
+    async def _attempt(self, request: web.Request, runtime: Runtime) -> web.StreamResponse:
+        """Send a request on, once; raises _Again where it may be sent once more."""
+        port = await runtime.ready()
+        headers = request_headers(request)
+        try:
+            if request.headers.get("Upgrade", "").lower() == "websocket":
+                return await self._websocket(request, port, headers)
+            upstream = await self._sender().request(
+                request.method,
+                _url("http", port, request),
+                headers=headers,
+                data=request.content if request.body_exists else None,
+                allow_redirects=False,
+            )
+        except aiohttp.ClientConnectorError as error:
+            await runtime.suspect(port)
+            raise _Again(str(error)) from None
+        except aiohttp.ClientConnectionError as error:
+            if _repeatable(request):
+                raise _Again(str(error)) from None
+            raise
+        async with upstream:
             return await _send_back(request, upstream)
 
+    def _sender(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("the proxy is not open")
+        return self._session
+
     async def _websocket(
-        self,
-        session: aiohttp.ClientSession,
-        request: web.Request,
-        port: int,
-        headers: CIMultiDict[str],
+        self, request: web.Request, port: int, headers: CIMultiDict[str]
     ) -> web.StreamResponse:
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         protocols = [name.strip() for name in offered.split(",") if name.strip()]
         for name in [name for name in headers if name.lower().startswith("sec-websocket-")]:
             headers.popall(name, None)
         try:
-            upstream = await session.ws_connect(
+            upstream = await self._sender().ws_connect(
                 _url("ws", port, request), headers=headers, protocols=protocols, autoping=False
             )
         except aiohttp.WSServerHandshakeError as refusal:
@@ -129,7 +137,7 @@ def new_ray() -> str:
     return f"{secrets.token_hex(8)}-{_COLO}"
 
 
-def request_headers(request: web.Request, ray: str) -> CIMultiDict[str]:
+def request_headers(request: web.Request) -> CIMultiDict[str]:
     """Give a request's headers as the real edge passes them on."""
     caller = request.remote or "127.0.0.1"
     passed = end_to_end(request.headers.items(), request.headers.get("Connection", ""))
@@ -139,7 +147,7 @@ def request_headers(request: web.Request, ray: str) -> CIMultiDict[str]:
     headers["X-Forwarded-Proto"] = request.scheme
     headers["X-Real-IP"] = headers["CF-Connecting-IP"] = caller
     headers["CF-Visitor"] = json.dumps({"scheme": request.scheme}, separators=(",", ":"))
-    headers["CF-Ray"] = ray
+    headers["CF-Ray"] = request[RAY]
     headers[CF_HEADER] = json.dumps({"colo": _COLO, "httpProtocol": "HTTP/1.1"})
     return headers
 
@@ -168,10 +176,19 @@ async def _send_back(request: web.Request, upstream: aiohttp.ClientResponse) -> 
     )
     response[_UNTYPED] = "Content-Type" not in upstream.headers
     await response.prepare(request)
-    async for chunk in upstream.content.iter_any():
-        await response.write(chunk)
-    await response.write_eof()
+    try:
+        async for chunk in upstream.content.iter_any():
+            await response.write(chunk)
+        await response.write_eof()
+    except (aiohttp.ClientPayloadError, ConnectionResetError):
+        _cut(request)
     return response
+
+
+def _cut(request: web.Request) -> None:
+    """End the caller's connection at once, so that half a response is not taken for a whole."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 async def _bridge(ours: web.WebSocketResponse, theirs: aiohttp.ClientWebSocketResponse) -> None:
@@ -213,5 +230,5 @@ def _repeatable(request: web.Request) -> bool:
     return request.method in _REPEATABLE and not request.body_exists
 
 
-def _unavailable(reason: str) -> web.Response:
+def _unavailable(reason: Exception) -> web.Response:
     return web.Response(status=502, text=f"error code: 502\n{reason}\n")

@@ -60,11 +60,11 @@ class Redirects:
         """Give the status and the target of a request, or None."""
         rule = self.exact.get(path)
         if rule is not None:
-            return rule.status, _tidy(rule.target)
+            return rule.status, _target(rule.target, {})
         for rule in self.patterns:
             values = rule.pattern.match(host, path)
             if values is not None:
-                return rule.status, _tidy(_filled(rule.target, values))
+                return rule.status, _target(rule.target, values)
         return None
 
 
@@ -197,10 +197,13 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-def _tidy(target: str) -> str:
-    """Make one slash of several, so that no path of ours becomes another's host."""
-    target = target.strip()
-    if _ABSOLUTE.match(target):
+def _target(rule: str, values: Mapping[str, str]) -> str:
+    """Fill a rule's target; of a path, make one slash of several.
+
+    So no path that a caller made up becomes another's host.
+    """
+    target = _filled(rule, values).strip()
+    if _ABSOLUTE.match(rule.strip()):
         return target
-    path, mark, rest = re.match(r"([^?#]*)([?#]?)(.*)", target, re.DOTALL).groups()  # type: ignore[union-attr]
-    return re.sub(r"[/\\]+", "/", path) + mark + rest
+    end = min((target.index(mark) for mark in "?#" if mark in target), default=len(target))
+    return re.sub(r"[/\\]+", "/", target[:end]) + target[end:]
