@@ -218,14 +218,14 @@ class Publication(Record):
 
 @dataclass(frozen=True)
 class Zone(Record):
-    """A domain of the account, and how it speaks TLS to its origin."""
+    """A domain of the account, and its settings by their names."""
 
     kind: ClassVar[str] = "zone"
     id: str
     name: str
     created_on: str
     modified_on: str
-    ssl: str = "full"
+    settings: dict[str, str]
 
     @property
     def key(self) -> str:

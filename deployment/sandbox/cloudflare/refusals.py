@@ -210,6 +210,11 @@ def zone_exists(name: str) -> Refusal:
     return Refusal(400, 1061, f"{name} already exists")
 
 
+def zone_setting_unknown(name: str) -> Refusal:
+    """Refuse a setting that zones do not have here."""
+    return Refusal(400, 1006, f"Unrecognized zone setting name: {name}")
+
+
 def record_not_found() -> Refusal:
     """Refuse an unknown DNS record."""
     return Refusal(404, 81044, "Record does not exist.")

@@ -1,4 +1,4 @@
-"""Zones: the account's domains, their TLS mode and their DNS records."""
+"""Zones: the account's domains, their TLS settings and their DNS records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from deployment.sandbox.cloudflare.envelope import page_of, success
 from deployment.sandbox.cloudflare.records import DnsRecord, Zone
 from deployment.sandbox.cloudflare.twin import Twin, twin_of
 
-_SSL_MODES = ("off", "flexible", "full", "strict", "origin_pull")
+_SETTINGS = {
+    "ssl": ("full", "off", "flexible", "strict", "origin_pull"),
+    "min_tls_version": ("1.0", "1.1", "1.2", "1.3"),
+    "always_use_https": ("off", "on"),
+}
+"""The settings and their values, a new zone's first."""
+
 _AUTOMATIC_TTL = 1
 
 routes = web.RouteTableDef()
@@ -36,7 +42,8 @@ async def create(request: web.Request) -> web.Response:
     if any(zone.name == name for zone in twin.store.all(Zone)):
         raise refusals.zone_exists(name)
     now = twin.clock.now()
-    zone = Zone(uuid.uuid4().hex, name, now, now)
+    settings = {setting: values[0] for setting, values in _SETTINGS.items()}
+    zone = Zone(uuid.uuid4().hex, name, now, now, settings)
     twin.store.save(zone)
     return success(_told(twin, zone))
 
@@ -55,22 +62,25 @@ async def delete(request: web.Request) -> web.Response:
     return success({"id": zone.id})
 
 
-@routes.get(_ONE + "/settings/ssl")
-async def ssl(request: web.Request) -> web.Response:
-    """Give the TLS mode."""
-    return success(_ssl(_find(request)))
+@routes.get(_ONE + "/settings/{setting}")
+async def setting(request: web.Request) -> web.Response:
+    """Give a setting."""
+    return success(_setting(_find(request), request.match_info["setting"]))
 
 
-@routes.patch(_ONE + "/settings/ssl")
-async def change_ssl(request: web.Request) -> web.Response:
-    """Set the TLS mode."""
-    twin, zone = twin_of(request), _find(request)
-    mode = bodies.required(await bodies.json_object(request), "value", str)
-    if mode not in _SSL_MODES:
-        raise refusals.body_invalid(f"value is none of {', '.join(_SSL_MODES)}")
-    changed = replace(zone, ssl=mode, modified_on=twin.clock.now())
+@routes.patch(_ONE + "/settings/{setting}")
+async def change_setting(request: web.Request) -> web.Response:
+    """Set a setting."""
+    twin, name = twin_of(request), request.match_info["setting"]
+    _setting(_find(request), name)
+    value = bodies.required(await bodies.json_object(request), "value", str)
+    if value not in _SETTINGS[name]:
+        raise refusals.body_invalid(f"value is none of {', '.join(_SETTINGS[name])}")
+    zone = _find(request)
+    settings = zone.settings | {name: value}
+    changed = replace(zone, settings=settings, modified_on=twin.clock.now())
     twin.store.save(changed)
-    return success(_ssl(changed))
+    return success(_setting(changed, name))
 
 
 @routes.get(_ONE + "/dns_records")
@@ -137,8 +147,11 @@ def _told(twin: Twin, zone: Zone) -> dict[str, Any]:
     }
 
 
-def _ssl(zone: Zone) -> dict[str, Any]:
-    return {"id": "ssl", "value": zone.ssl, "editable": True, "modified_on": zone.modified_on}
+def _setting(zone: Zone, name: str) -> dict[str, Any]:
+    if name not in zone.settings:
+        raise refusals.zone_setting_unknown(name)
+    value, modified = zone.settings[name], zone.modified_on
+    return {"id": name, "value": value, "editable": True, "modified_on": modified}
 
 
 def _record(zone: Zone, record: DnsRecord) -> dict[str, Any]:

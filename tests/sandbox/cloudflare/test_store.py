@@ -22,7 +22,7 @@ from deployment.sandbox.cloudflare.records import Zone
 from deployment.sandbox.cloudflare.store import Store
 store = Store(Path(sys.argv[1]))
 for number in range(10_000):
-    pair = [Zone(f"{number}-{half}", "example.com", "", "") for half in "ab"]
+    pair = [Zone(f"{number}-{half}", "example.com", "", "", {}) for half in "ab"]
     store.save(*pair)
     print(number, flush=True)
 """
@@ -49,7 +49,7 @@ def test_records_come_back_as_they_went_in(store: Store) -> None:
 
 
 def test_what_a_removed_record_owns_goes_with_it(store: Store) -> None:
-    zone = Zone("z", "example.com", "", "")
+    zone = Zone("z", "example.com", "", "", {})
     record = DnsRecord("r", "z", "A", "example.com", "192.0.2.1", 1, False, "")
     other = DnsRecord("s", "y", "A", "example.org", "192.0.2.1", 1, False, "")
     store.save(zone, record, other)

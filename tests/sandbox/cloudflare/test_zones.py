@@ -14,6 +14,10 @@ def test_a_zone_with_its_tls_mode_and_records(api: Api) -> None:
     api.result("PATCH", f"/zones/{zone}/settings/ssl", json={"value": "strict"})
     assert api.result("GET", f"/zones/{zone}/settings/ssl")["value"] == "strict"
     assert api.refused("PATCH", f"/zones/{zone}/settings/ssl", json={"value": "x"})[0] == 400
+    assert api.refused("GET", f"/zones/{zone}/settings/none") == (400, 1006)
+    assert api.refused("PATCH", f"/zones/{zone}/settings/none", json={})[0] == 400
+    api.result("PATCH", f"/zones/{zone}/settings/always_use_https", json={"value": "on"})
+    assert api.result("GET", f"/zones/{zone}/settings/always_use_https")["value"] == "on"
     record = {"type": "CNAME", "name": "www.example.com", "content": "a.b", "proxied": True}
     made = api.result("POST", f"/zones/{zone}/dns_records", json=record)
     listed = api.result("GET", f"/zones/{zone}/dns_records?type=CNAME&name=www.example.com")
