@@ -241,6 +241,8 @@ class Http:
             return _Lost(str(cut), sent=True)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return _Lost(_reason(error), _was_sent(error))
+        if response.ok and _is_broken_json(response.headers, body):
+            return _Lost("the reply is cut short", sent=True)
         return Reply(self.service, call.name, response.status_code, response.headers, body)
 
     def _send(self, call: _Call) -> requests.Response:
@@ -428,6 +430,11 @@ def _was_sent(error: Exception) -> bool:
         return False
     cause = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) else None
     return not isinstance(cause, ssl.SSLCertVerificationError)
+
+
+def _is_broken_json(headers: Mapping[str, str], body: bytes) -> bool:
+    said = headers.get("Content-Type", "").partition(";")[0].strip()
+    return said == "application/json" and _json(body) is None and body.strip() not in (b"", b"null")
 
 
 def _json(body: bytes) -> Any:

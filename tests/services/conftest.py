@@ -6,11 +6,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from deployment.services.clock import Clock
+
+if TYPE_CHECKING:
+    from tests.services.twin import Twin
 
 
 @dataclass
@@ -97,3 +100,20 @@ def api(fake_time: FakeTime) -> Iterator[Any]:
 
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         yield mock
+
+
+@pytest.fixture(scope="session")
+def running_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
+    """Give the local twin, started once for all tests that ask for it."""
+    from tests.services.twin import Twin
+
+    twin = Twin(tmp_path_factory.mktemp("twin"))
+    yield twin
+    twin.down()
+
+
+@pytest.fixture
+def twin(running_twin: Twin) -> Iterator[Twin]:
+    """Give the twin without faults, and leave it so."""
+    yield running_twin
+    running_twin.clear()

@@ -195,6 +195,20 @@ def test_a_broken_reply_to_a_change_is_in_doubt(
     assert caught.value.in_doubt
 
 
+@responses.activate
+def test_json_that_is_cut_short_is_read_again(fake_time: Any) -> None:
+    responses.get(BASE, body='{"a": ', content_type="application/json; charset=utf-8")
+    responses.get(BASE, json={"a": 1})
+    assert http(fake_time).get("").json() == {"a": 1}
+
+
+@responses.activate
+@pytest.mark.parametrize("body", ["", "null", "0", "[]"])
+def test_short_json_is_not_taken_for_cut(fake_time: Any, body: str) -> None:
+    responses.post(BASE, body=body, content_type="application/json")
+    assert http(fake_time).post("").text == body
+
+
 def test_a_success_that_is_no_json_is_in_doubt(
     fake_time: Any, raw_server: Callable[..., Any]
 ) -> None:

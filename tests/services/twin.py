@@ -1,0 +1,85 @@
+"""The whole local twin, in a scratch project, for tests of the clients against it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml  # type: ignore[import-untyped]
+
+from deployment.sandbox import supervisor
+from deployment.secret import Secret
+from deployment.settings import Settings, load
+from deployment.steps.site import Site
+from deployment.variables import VARIABLES
+
+PROJECT = Path(__file__).resolve().parents[2]
+SHARED = ("deployment/config", "deployment/monitoring", "worker", "site", "migrations")
+PROVIDERS = ("stripe", "sendgrid", "anthropic", "openai", "twilio", "slack")
+
+
+class Twin:
+    """A running twin, and the settings of the project it belongs to."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in (*SHARED, "node_modules"):
+            link = root / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(PROJECT / name)
+        self.state = supervisor.up(root, ["boss-ai"], ["xswarm-boss"])
+
+    def down(self) -> None:
+        supervisor.down(self.root)
+
+    def settings(self, **values: str) -> Settings:
+        """Read the settings as ``deploy.local`` does, with values in place of the twin's."""
+        project = yaml.safe_load((PROJECT / "invoke.yaml").read_text())["deploy"]
+        read = load("local", project, self.root, {})
+        plain, secret = dict(read._values), dict(read._secrets)
+        for variable in VARIABLES:
+            value = values.pop(variable.file_name("local"), None)
+            if value is not None and variable.secret:
+                secret[variable.name] = Secret(value, variable.name)
+            elif value is not None:
+                plain[variable.name] = value
+        assert not values, f"nobody knows {values}"
+        return replace(read, _values=plain, _secrets=secret)
+
+    def site(self, **values: str) -> Site:
+        return Site(self.settings(**values), facts={"release": "release-1"}, uploads=True)
+
+    def fault(self, service: str, kind: str, times: int = 1) -> None:
+        """Switch a fault on at a provider's stand-in."""
+        _settle("PUT", self._control(service), json={"kind": kind, "times": times})
+
+    def cloudflare_fault(self, method: str, path: str, kind: str, times: int = 1) -> None:
+        """Switch a fault on at the Cloudflare stand-in."""
+        wanted = {"method": method, "path": path, "kind": kind, "times": times}
+        _settle("PUT", self._cloudflare(), json=wanted, headers=self._token())
+
+    def clear(self) -> None:
+        """Switch all faults off."""
+        for service in PROVIDERS:
+            _settle("DELETE", self._control(service))
+        _settle("DELETE", self._cloudflare(), headers=self._token())
+
+    def _control(self, service: str) -> str:
+        port = self.state.ports[service]
+        return f"http://127.0.0.1:{port}/__sandbox/faults"
+
+    def _cloudflare(self) -> str:
+        return f"http://127.0.0.1:{self.state.ports['api']}/__sandbox/faults"
+
+    def _token(self) -> dict[str, str]:
+        token = self.settings().secret("CLOUDFLARE_API_TOKEN").reveal()
+        return {"Authorization": f"Bearer {token}"}
+
+
+def _settle(method: str, url: str, **options: Any) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        reply = session.request(method, url, timeout=10, **options)
+        assert reply.status_code == 200, reply.text
