@@ -37,7 +37,7 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         Path(report).write_text(encoder.dumps(found.as_json(), indent=2), encoding="utf-8")
     if json:
         console.json(found.as_json())
-    else:
+    elif session.current() is None or not found.ok:
         for text, colour in found.lines(verbose=session.current() is None):
             console.line(text, colour)
     if not found.ok:
