@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from deployment.monitoring import exposition, health, report, system
 from deployment.monitoring.clock import Clock
-from deployment.monitoring.exposition import Gauge
+from deployment.monitoring.exposition import Gauge, Values
 from deployment.monitoring.health import Check, Probe, Prober
 from deployment.monitoring.keeper import Keeper
 from deployment.monitoring.masking import mask_text
@@ -173,13 +173,19 @@ class Endpoints:
 
     def _gauges(self, request: Request) -> list[Gauge]:
         version = self.version_of(request.env)
-        info = [({"service": self.service, "version": version}, 1.0)]
-        up = [({"component": c.name}, float(c.status != health.FAIL)) for c in self.prober.last()]
-        beyond = [({"family": name}, float(n)) for name, n in self.metrics.overflowed().items()]
+        info: Values = [({"service": self.service, "version": version}, 1.0)]
+        up: Values = [
+            ({"component": c.name}, float(c.status != health.FAIL)) for c in self.prober.last()
+        ]
+        beyond: Values = [
+            ({"family": name}, float(n)) for name, n in self.metrics.overflowed().items()
+        ]
+        failed: Values = [({}, float(self.keeper.failed))] if self.keeper.failed else []
         given = (
             Gauge("service_info", "The service and the version that answered", info),
             Gauge("health_check_up", "Whether a component passed its last check", up),
             Gauge("metrics_overflow", "Observations beyond a family's label sets", beyond),
+            Gauge("metrics_flush_failures", "Flushes that failed here, to be repeated", failed),
         )
         return [gauge for gauge in given if gauge.values]
 

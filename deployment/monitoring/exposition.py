@@ -16,6 +16,10 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
+Values = Sequence[tuple[Mapping[str, str], float]]
+"""Labels and value, for each set of labels."""
+
+
 @dataclass(frozen=True)
 class Gauge:
     """Give a value that goes up and down, with its labels, as it is now.
@@ -28,7 +32,7 @@ class Gauge:
 
     name: str
     words: str
-    values: Sequence[tuple[Mapping[str, str], float]]
+    values: Values
 
 
 def write(

@@ -48,6 +48,7 @@ class Keeper:
         self._execute = execute
         self._instance = new_instance()
         self._prepared = False
+        self.failed = 0
         self._due = metrics.clock.timer() + every
         self._busy_until = 0.0
 
@@ -71,6 +72,9 @@ class Keeper:
         try:
             storage = await self._storage(env)
             return await storage.flush(self.metrics, version) if storage else 0
+        except Exception:
+            self.failed += 1
+            raise
         finally:
             self._busy_until = 0.0
 

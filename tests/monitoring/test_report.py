@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from deployment.monitoring import report
+from deployment.monitoring.metrics import Metrics
+from tests.monitoring.conftest import Hands
+
+
+def test_rates_routes_and_statuses_add_up(hands: Hands) -> None:
+    measured = Metrics(clock=hands.clock)
+    for number in range(90):
+        measured.requests.observe("/a", "GET", 200, number / 1000)
+    for _ in range(6):
+        measured.requests.observe("/a", "POST", 503, 1.0)
+    for _ in range(4):
+        measured.requests.observe("/b", "GET", 404, 0.01)
+    told = report.report(measured.frames(100), 100, hands.now)["requests"]
+    assert (told["total"], told["errors"], told["client_errors"]) == (100, 6, 4)
+    assert (told["error_rate"], told["success_rate"], told["per_second"]) == (0.06, 0.94, 1.0)
+    assert [(each["route"], each["method"], each["total"]) for each in told["routes"]] == [
+        ("/a", "GET", 90),
+        ("/a", "POST", 6),
+        ("/b", "GET", 4),
+    ]
+    assert told["methods"] == {"GET": 94, "POST": 6}
+    assert told["statuses"] == {"200": 90, "404": 4, "503": 6}
+    assert told["duration_ms"]["max"] == 1000
+    assert told["duration_ms"]["p50"] == pytest.approx(44, rel=0.06)
+
+
+def test_the_database_and_its_slow_queries_are_told(hands: Hands) -> None:
+    measured = Metrics(clock=hands.clock)
+    measured.database.observe("SELECT * FROM t WHERE a = 'x'", 1.2, 10)
+    measured.database.observe("SELECT * FROM u WHERE a = 'x'", 3.4, 10)
+    measured.database.observe("INSERT INTO t VALUES (1)", 0.01, 1, failed=True)
+    told = report.report(measured.frames(60), 60, hands.now)["database"]
+    assert (told["queries"], told["errors"], told["rows"], told["slow"]) == (3, 1, 21, 2)
+    assert [each["seconds"] for each in told["slow_queries"]] == [3.4, 1.2]
+    assert told["operations"][0]["operation"] == "SELECT"
+
+
+def test_the_business_is_told(hands: Hands) -> None:
+    measured = Metrics(clock=hands.clock)
+    for number in range(200):
+        measured.business.api_call(f"customer {number % 80}")
+    measured.business.payment(10, "usd", succeeded=True)
+    measured.business.payment(19.5, "usd", succeeded=True)
+    told = report.report(measured.frames(60), 60, hands.now)["business"]
+    assert told["payments"] == [
+        {"currency": "USD", "outcome": "succeeded", "count": 2, "amount": 29.5}
+    ]
+    assert told["api_calls"]["total"] == 200
+    assert len(told["api_calls"]["listed"]) == 50
+    assert told["api_calls"]["listed"][0] == {"customer": "customer 0", "count": 3}
+    assert told["signups"] == {"total": 0, "listed": []}
+
+
+def test_nothing_measured_makes_no_rate_up(hands: Hands) -> None:
+    told = report.report([], 60, hands.now)["requests"]
+    assert (told["total"], told["error_rate"], told["success_rate"]) == (0, 0.0, None)
+
+
+def test_a_timeline_puts_each_frame_where_it_ended(hands: Hands) -> None:
+    start = hands.now
+    measured = Metrics(clock=hands.clock, slot=10)
+    for minute in range(6):
+        measured.tick(hands.now)
+        for _ in range(minute):
+            measured.requests.observe("/", "GET", 500 if minute == 5 else 200, 0.1)
+        hands.turn(60)
+    points = report.timeline(measured.frames(360), start, hands.now, 6)
+    assert [point["requests"] for point in points] == [0, 1, 2, 3, 4, 5]
+    assert [point["errors"] for point in points] == [0, 0, 0, 0, 0, 5]
+    assert points[5]["per_second"] == pytest.approx(5 / 60, abs=1e-4)
+    assert points[5]["duration_ms"]["p95"] == 100
