@@ -12,7 +12,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from deployment.sandbox.folder import Folder
@@ -104,12 +104,6 @@ def end(found: Iterable[psutil.Process], patience: float) -> int:
                 process.send_signal(number)
         _wait(lambda: not any(map(_alive, processes)), seconds)
     return len(processes)
-
-
-def wait_for_none(folder: Folder, seconds: float) -> Sequence[psutil.Process]:
-    """Wait until a twin has no process left; give those that are there in the end."""
-    _wait(lambda: not marked(folder), seconds)
-    return marked(folder)
 
 
 def _wait(done: Callable[[], bool], seconds: float) -> None:

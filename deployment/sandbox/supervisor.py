@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deployment.errors import Refused, Unavailable
 from deployment.sandbox import credentials, endpoints, files, folder, install, parts, ports, state
@@ -18,11 +21,15 @@ from deployment.sandbox.folder import Folder
 from deployment.sandbox.state import Process, State
 from deployment.sandbox.watch import START_LIMIT
 
+if TYPE_CHECKING:
+    import psutil
+
 Progress = Callable[[str, int, "int | None", str], None]
 """Called as (label, done, total or None, unit)."""
 
 _PAUSE: Final = 0.02  # seconds between two looks at the state
 _PATIENCE: Final = 15.0  # seconds the supervisor has to end everything by itself
+_ROUNDS: Final = 3  # what was about to start when it was looked for is found by the next
 _TAIL: Final = 6  # lines of a log shown when its process failed
 _QUIET: Final = ("sqld",)  # its log holds SQL with data
 
@@ -79,9 +86,10 @@ def up(
         now = status(root)
         if _serves(now, wish):
             return now
-        _end(home, now)
+        before = state.read(home)
+        _end(home, before)
         try:
-            return _start(home, now, wish, progress)
+            return _start(home, before, wish, progress)
         except BaseException:
             _end(home, state.read(home))
             raise
@@ -281,24 +289,46 @@ def _last_lines(home: Folder, name: str) -> str:
 
 
 def _end(home: Folder, recorded: State) -> int:
-    """End the supervisor, let it end its parts, then look for what is left."""
-    found = {process.pid: process for process in system.marked(home)}
-    found |= {process.pid: process for process in system.recorded(recorded)}
-    supervisor = found.get(recorded.pid)
-    if supervisor:
-        system.end([supervisor], _PATIENCE)
-        system.wait_for_none(home, _PATIENCE)
-    system.end(found.values(), _PATIENCE)
-    left = [*system.marked(home), *system.recorded(recorded)]
-    if left:
-        raise Unavailable(
-            "processes of the sandbox do not end",
-            ", ".join(f"pid {process.pid}" for process in left),
-            "./inv sandbox.down",
-        )
-    if found:
-        state.write(home, replace(recorded, pid=0, started=0.0, processes=()))
-    return len(found)
+    """End the supervisor, which ends its parts; then whatever is left, until nothing is.
+
+    Raises:
+        Unavailable: a process does not end, even when killed.
+    """
+    with _undisturbed():
+        count = len(_all(home, recorded))
+        system.end(system.marked(home, recorded.instance, "supervisor"), _PATIENCE)
+        for _ in range(_ROUNDS):
+            system.end(_all(home, recorded), _PATIENCE)
+        left = _all(home, recorded)
+        if left:
+            raise Unavailable(
+                "processes of the sandbox do not end",
+                ", ".join(f"pid {process.pid}" for process in left),
+                "./inv sandbox.down",
+            )
+        if count:
+            state.write(home, replace(recorded, pid=0, started=0.0, processes=()))
+    return count
+
+
+def _all(home: Folder, recorded: State) -> list[psutil.Process]:
+    """Find what bears the twin's mark, and what its record names."""
+    found = {process.pid: process for process in system.recorded(recorded)}
+    found |= {process.pid: process for process in system.marked(home)}
+    return list(found.values())
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put a second Ctrl-C off until everything has ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _seen(process: Process) -> Process:

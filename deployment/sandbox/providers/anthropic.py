@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from deployment.sandbox.providers import keys
 
-_VERSIONS: Final = ("2023-01-01", "2023-06-01")
+_VERSIONS: Final = ("2023-01-01", "2023-06-01", "2026-10-21")
 _MODELS: Final = (
     ("claude-haiku-4-5-20251001", "Claude Haiku 4.5", "2025-10-15T00:00:00Z"),
     ("claude-sonnet-4-5-20250929", "Claude Sonnet 4.5", "2025-09-29T00:00:00Z"),
@@ -128,7 +128,13 @@ async def _get(request: web.Request) -> web.Response:
 
 
 def _model(identity: str, title: str, created: str) -> dict[str, Any]:
-    return {"type": "model", "id": identity, "display_name": title, "created_at": created}
+    return {
+        "type": "model",
+        "id": identity,
+        "display_name": title,
+        "created_at": created,
+        "lifecycle": "active",
+    }
 
 
 def _error(status: int, message: str) -> web.Response:

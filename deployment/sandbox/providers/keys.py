@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hmac
+from typing import Final
 
 from aiohttp import web
+
+_SHOWN: Final = 4  # characters at each end
 
 
 def bearer(request: web.Request) -> str:
@@ -18,8 +21,8 @@ def same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode(), wanted.encode())
 
 
-def masked(key: str, shown: int = 4) -> str:
+def masked(key: str) -> str:
     """Give a key as services quote it in their errors: its ends only."""
-    if len(key) <= 2 * shown:
+    if len(key) <= 2 * _SHOWN:
         return "*" * len(key)
-    return f"{key[:shown]}{'*' * (len(key) - 2 * shown)}{key[-shown:]}"
+    return f"{key[:_SHOWN]}{'*' * (len(key) - 2 * _SHOWN)}{key[-_SHOWN:]}"

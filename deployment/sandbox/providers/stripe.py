@@ -204,7 +204,7 @@ def _dump(store: Any, path: Path) -> None:
 
 def _masked(key: str) -> str:
     kind = "_".join(key.split("_")[:2]) + "_" if key.count("_") >= 2 else ""
-    return kind + keys.masked(key.removeprefix(kind), shown=4 if kind else 0)
+    return kind + keys.masked(key.removeprefix(kind))
 
 
 def _answer(body: dict[str, Any]) -> web.Response:
