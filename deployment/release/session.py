@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from invoke.context import Context
 
-from deployment.console import Console
-from deployment.settings import Settings, load
-from deployment.variables import LOCAL
-
 if TYPE_CHECKING:
+    from deployment.console import Console
     from deployment.errors import DeployError
     from deployment.release.release import Release
+    from deployment.settings import Settings
     from deployment.steps.site import Site
     from deployment.steps.step import Change
 
+# What is heavy is imported where it is used: every `inv --list` loads this module.
 DEPLOY_STEPS: Final = ("backup", "migrate", "secrets", "worker", "pages", "webhooks")
 ROOT: Final = Path(__file__).resolve().parents[2]
 _current: ContextVar[Release | None] = ContextVar("release", default=None)
@@ -32,7 +31,7 @@ _announced: set[str] = set()
 
 def environment(c: Context) -> str:
     """Give the environment tasks act on: named on the line, INVOKE_DEPLOY_ENV, or local."""
-    return str(c.config.deploy.get("env") or LOCAL)
+    return str(c.config.deploy.get("env") or "local")
 
 
 def values(c: Context) -> dict[str, Any]:
@@ -42,6 +41,8 @@ def values(c: Context) -> dict[str, Any]:
 
 def settings(c: Context) -> Settings:
     """Read the environment's settings."""
+    from deployment.settings import load
+
     return load(environment(c), values(c), ROOT, os.environ)
 
 
@@ -71,6 +72,8 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
 
 def announce(found: Settings) -> None:
     """Print which environment is acted on; once for each."""
+    from deployment.console import Console
+
     if found.environment not in _announced:
         _announced.add(found.environment)
         target = f"worker {found.project.worker.name} at {found.text('WORKER_URL')}"
@@ -168,6 +171,7 @@ def release(c: Context, kind: str, message: str = "") -> Iterator[Release]:
 
 @contextmanager
 def _transaction(site: Site, kind: str, message: str) -> Iterator[Release]:
+    from deployment.console import Console
     from deployment.release.release import Release
 
     console = Console()

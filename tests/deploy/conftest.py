@@ -75,7 +75,8 @@ class House:
         return [sys.executable, "-m", "invoke", *words]
 
     def environment(self, **more: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("INVOKE_")}
+        foreign = ("INVOKE_", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}", **more}
 
     def json(self, *words: str) -> Any:
