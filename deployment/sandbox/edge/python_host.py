@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import shutil
@@ -49,14 +50,14 @@ async def start(
     """
     if PYTHON_FLAG not in version.compatibility_flags:
         raise ScriptInvalid(f"a Python Worker needs the compatibility flag {PYTHON_FLAG}")
-    write_modules(version.modules, folder, bytecode)
+    await asyncio.to_thread(write_modules, version.modules, folder, bytecode)
     told = json.dumps(_told(version, read_bindings(version), access, folder))
     command = Command(_line, folder, told.encode())
     try:
         child = await children.start(command, log.line)
     except StartFailed as failure:
         raise ScriptInvalid(str(failure) or "the Worker ended without a word") from None
-    bytecode.gather(folder)
+    await asyncio.to_thread(bytecode.gather, folder)
     return child
 
 

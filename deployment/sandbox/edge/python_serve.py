@@ -89,7 +89,10 @@ def _hide(names: Iterable[str], paths: Sequence[str]) -> None:
 
 async def _serve(server: Any, runtime: Any, control: int) -> None:
     """Serve on a free port, and tell it on the control descriptor."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+    # asyncio turns Nagle's algorithm off only where the protocol is said to be TCP
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(_BACKLOG)
     event = {"event": "listen", "socket": "http", "port": listener.getsockname()[1]}
     os.write(control, json.dumps(event).encode() + b"\n")
     os.close(control)
