@@ -150,7 +150,7 @@ async def fetch(url: str, *, method: str, headers: Mapping[str, str], body: str)
                 status, text = error.code, error.read().decode()
 
         async def read() -> str:
-            return text
+            return str(text)
 
         return SimpleNamespace(status=status, text=read)
 

@@ -315,7 +315,7 @@ def test_news_of_a_letter_only_lead_forward(
     database.execute(
         "INSERT INTO email_sends (campaign_id, user_id, provider_id) VALUES ('c', 'u', 'mid')"
     )
-    found = []
+    found: list[object] = []
     for kind in ("open", "delivered", "click", "open"):
         deliver(
             mailed, sendgrid, json.dumps([news(kind, sg_event_id=f"{kind}{len(found)}")]).encode()
@@ -334,7 +334,7 @@ def test_a_letter_is_kept_once_as_a_message_and_whole(
     assert len(rows) == 1
     assert (rows[0]["subject"], rows[0]["channel"]) == ("Grüße", "email")
     assert str(rows[0]["body"]).splitlines() == ["Hallo", "--x"]
-    assert list(mailed.bucket.objects) == [f"letters/{rows[0]['provider_id']}"]
+    assert list(mailed.bucket.objects) == ["letters/" + rows[0].text("provider_id")]
 
 
 def test_a_letter_to_nobody_is_received_but_not_kept(

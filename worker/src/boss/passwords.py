@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import json
 import secrets
 import sys
 from typing import Any
@@ -53,21 +54,27 @@ async def waste_time(password: str) -> None:
 
 
 async def _derive(password: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
+    secret = password.encode()
     if sys.platform == "emscripten":
-        return _derive_in_node(password.encode(), salt, cost, block, parallel)
-    return await asyncio.to_thread(_derive_here, password.encode(), salt, cost, block, parallel)
+        return _derive_in_node(secret, salt, cost, block, parallel)
+    return await asyncio.to_thread(_derive_here, secret, salt, cost, block, parallel)
 
 
 def _derive_in_node(secret: bytes, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
-    """Derive by node:crypto, which nodejs_compat gives: Pyodide's hashlib has no scrypt."""
+    """Derive by node:crypto, which nodejs_compat gives: Pyodide's hashlib has no scrypt.
+
+    Pyodide cannot hold node's Buffer, not even for a moment; so JavaScript itself puts it into
+    an array, and the array comes over as JSON: ``[{"type": "Buffer", "data": [bytes]}]``.
+    """
     import js
     from pyodide.ffi import to_js
 
-    crypto: Any = js.process.getBuiltinModule("node:crypto")
-    key = crypto.scryptSync(
-        to_js(secret), to_js(salt), _LENGTH, N=cost, r=block, p=parallel, maxmem=_MEMORY
+    scrypt: Any = js.process.getBuiltinModule("node:crypto").scryptSync
+    options = js.Object.fromEntries(
+        to_js([["N", cost], ["r", block], ["p", parallel], ["maxmem", _MEMORY]])
     )
-    return bytes.fromhex(key.toString("hex"))
+    derive = scrypt.bind(None, to_js(secret), to_js(salt), _LENGTH, options)
+    return bytes(json.loads(js.JSON.stringify(js.Array.from_(to_js([0]), derive)))[0]["data"])
 
 
 def _derive_here(secret: bytes, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
