@@ -39,11 +39,6 @@ class Runtime:
         self._begun = 0.0
         self._rests_until = 0.0
 
-    @property
-    def running(self) -> bool:
-        """Tell whether the process runs."""
-        return self._child is not None and self._child.running
-
     async def ready(self) -> int:
         """Give the port of the running process, starting it where needed.
 
