@@ -18,7 +18,8 @@ _LOCKED = ("requirements", "requirements-sandbox", "requirements-test")
 def install(_c: Context) -> None:
     """Install wrangler anew, exactly as package-lock.json says."""
     npm = Path(sys.executable).with_name("npm")
-    subprocess.run([str(npm), "ci", "--no-audit", "--no-fund"], cwd=session.ROOT, check=True)
+    command = [str(npm), "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
+    subprocess.run(command, cwd=session.ROOT, check=True)
 
 
 @task(help={"upgrade": "take the newest versions that fit"})
