@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from deployment.sandbox.address import address
 from deployment.sandbox.credentials import TWILIO_ACCOUNT, TWILIO_NUMBER, Credentials
-from deployment.sandbox.ports import HOST
 
 SLACK_TEAM, SLACK_BOT = "T000000001", "B000000001"  # emulate's own
 _KEYS: Final = (
@@ -23,11 +23,6 @@ _KEYS: Final = (
     "JWT_SECRET",
     "ADMIN_TOKEN",
 )
-
-
-def address(port: int) -> str:
-    """Give the URL of a port of this machine."""
-    return f"http://{HOST}:{port}"
 
 
 def public(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from deployment.errors import Refused, Unavailable
 from deployment.sandbox import files, folder, parts, supervisor
-from deployment.sandbox.ports import HOST
+from deployment.sandbox.address import HOST
 
 CLOUDFLARE: Final = "cloudflare"
 _PORTS: Final = {CLOUDFLARE: "api"} | {name: name for name in (*parts.OWN, *parts.FRONTED)}

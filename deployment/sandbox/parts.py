@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from deployment.sandbox import files, install
+from deployment.sandbox import files, programs
+from deployment.sandbox.address import HOST, address
 from deployment.sandbox.credentials import TWILIO_ACCOUNT, Credentials
-from deployment.sandbox.endpoints import address
 from deployment.sandbox.folder import Folder
-from deployment.sandbox.ports import HOST
+from deployment.sandbox.providers import numbers
 
 CODE: Final = Path(__file__).resolve().parents[2]  # the folder that holds `deployment`
 NAMES: Final = ("cloudflare", "sqld", "emulate", "providers")
@@ -125,7 +125,7 @@ def _sqld(plan: Plan) -> Part:
     return Part(
         name="sqld",
         argv=(
-            *(str(install.sqld()), "--no-welcome"),
+            *(str(programs.sqld()), "--no-welcome"),
             *("--db-path", str(plan.folder.database)),
             *("--http-listen-addr", f"{HOST}:{port}"),
             *("--auth-jwt-key-file", str(key)),
@@ -138,8 +138,6 @@ def _sqld(plan: Plan) -> Part:
 
 def _emulate(plan: Plan) -> Part:
     """Describe Twilio's and Slack's stand-in; what they knew last is given to them again."""
-    from deployment.sandbox.providers import twilio
-
     twilio_port, slack_port = plan.ports["twilio-inner"], plan.ports["slack-inner"]
     token = plan.credentials["TWILIO_AUTH_TOKEN_TEST"]
     configuration = plan.folder.providers / "emulate.json"
@@ -148,7 +146,7 @@ def _emulate(plan: Plan) -> Part:
             "emulator": "twilio",
             "port": twilio_port,
             "baseUrl": address(plan.ports["twilio"]),
-            "seed": twilio.seed(plan.folder.providers, token),
+            "seed": numbers.seed(plan.folder.providers, token),
         },
         "slack": {"emulator": "slack", "port": slack_port},
     }
@@ -158,7 +156,7 @@ def _emulate(plan: Plan) -> Part:
     return Part(
         name="emulate",
         argv=(
-            *(str(install.node()), str(install.emulate()), "start"),
+            *(str(programs.node()), str(programs.emulate()), "start"),
             *("--config", str(configuration)),
         ),
         environment={},

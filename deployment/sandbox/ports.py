@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from deployment.errors import Refused
+from deployment.sandbox.address import HOST
 
-HOST: Final = "127.0.0.1"
 SERVICES: Final = (
     "api",
     "objects",

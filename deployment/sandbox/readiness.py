@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from deployment.sandbox.address import HOST
 from deployment.sandbox.parts import Part, Probe
-from deployment.sandbox.ports import HOST
 
 _PAUSE: Final = 0.02  # seconds between two attempts
 _PATIENCE: Final = 5.0  # seconds for one answer

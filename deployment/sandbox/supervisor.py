@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deployment.errors import Refused, Unavailable
-from deployment.sandbox import credentials, endpoints, files, folder, install, parts, ports, state
+from deployment.sandbox import (
+    credentials,
+    custody,
+    endpoints,
+    files,
+    folder,
+    install,
+    parts,
+    ports,
+    state,
+)
 from deployment.sandbox import processes as system
 from deployment.sandbox.folder import Folder
 from deployment.sandbox.state import Process, State
@@ -81,8 +91,8 @@ def up(
     """
     install.ensure(progress)
     home, wish = folder.of(root), Wish(tuple(workers), tuple(pages), pinned or {}, tuple(only))
-    folder.make(home)
-    with folder.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
+    custody.make(home)
+    with custody.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
         now = status(root)
         if _serves(now, wish):
             return now
@@ -114,7 +124,7 @@ def down(root: Path, *, progress: Progress = silent) -> int:
     home = folder.of(root)
     if not home.path.is_dir():
         return 0
-    with folder.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
+    with custody.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
         return _end(home, state.read(home))
 
 
@@ -127,10 +137,10 @@ def reset(root: Path, *, progress: Progress = silent) -> bool:
     home = folder.of(root)
     if not home.path.is_symlink() and not home.path.exists():
         return False
-    folder.make(home)  # refuses what is not ours, before anything is touched
-    with folder.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
+    custody.make(home)  # refuses what is not ours, before anything is touched
+    with custody.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
         _end(home, state.read(home))
-        return folder.delete(home)
+        return custody.delete(home)
 
 
 def logs(root: Path, name: str, *, lines: int = 40, follow: bool = False) -> Iterator[str]:

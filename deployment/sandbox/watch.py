@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Final
 
 from deployment.sandbox import processes, readiness, state
-from deployment.sandbox.endpoints import address
+from deployment.sandbox.address import address
 from deployment.sandbox.folder import Folder
 from deployment.sandbox.guard import DONE
 from deployment.sandbox.parts import CODE, Part

@@ -11,8 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from deployment.sandbox.endpoints import address
-from deployment.sandbox.ports import HOST
+from deployment.sandbox.address import HOST, address
 from deployment.sandbox.providers import host
 from deployment.sandbox.providers.anthropic import Anthropic
 from deployment.sandbox.providers.faults import Faults

