@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from deployment.database import floats
@@ -122,50 +122,54 @@ def result(answer: Json) -> Result:
 
 
 def atomic(
-    statements: Sequence[Statement], *, begin: str, foreign_keys: bool, keep: bool
-) -> tuple[Json, int]:
-    """Give a batch that runs all statements or none, and the place of the first.
+    statements: Iterable[Statement], *, begin: str, foreign_keys: bool, keep: bool
+) -> Iterator[Json]:
+    """Give the steps of a batch that runs all statements or none.
 
     Each statement runs only if the one before succeeded, COMMIT only if the last
     did, and ROLLBACK if COMMIT did not happen: so nothing remains of a failure,
     whether or not the client still lives.
     """
-    steps: list[Json] = []
-    if not foreign_keys:
-        steps.append({"stmt": {"sql": "PRAGMA foreign_keys = OFF"}})
-    opened = len(steps)
-    steps.append({"stmt": {"sql": begin}, **after(opened - 1)})
+    opened = _opened(foreign_keys)
+    if opened:
+        yield {"stmt": {"sql": "PRAGMA foreign_keys = OFF"}}
+    yield {"stmt": {"sql": begin}, **after(opened - 1)}
+    last = opened
     for place, source in enumerate(statements):
-        steps.append({"stmt": _at(place, source), **after(len(steps) - 1)})
-    closed = len(steps)
-    steps.append({"stmt": {"sql": "COMMIT" if keep else "ROLLBACK"}, **after(closed - 1)})
-    undone = {
-        "type": "and",
-        "conds": [_ok(opened), {"type": "not", "cond": _ok(closed)}],
+        yield {"stmt": _at(place, source), **after(last)}
+        last += 1
+    yield {"stmt": {"sql": "COMMIT" if keep else "ROLLBACK"}, **after(last)}
+    not_closed = {"type": "not", "cond": _ok(last + 1)}
+    yield {
+        "stmt": {"sql": "ROLLBACK"},
+        "condition": {"type": "and", "conds": [_ok(opened), not_closed]},
     }
-    steps.append({"stmt": {"sql": "ROLLBACK"}, "condition": undone})
-    return {"type": "batch", "batch": {"steps": steps}}, opened + 1
 
 
-def atomic_results(answer: Json, first: int, count: int) -> list[Result]:
+def atomic_results(answer: Json, *, foreign_keys: bool) -> list[Result]:
     """Give what the statements of an atomic batch did.
 
     Args:
         answer: the batch's answer.
-        first: the place of the first statement among its steps.
-        count: how many statements it has.
+        foreign_keys: as they were given to :func:`atomic`.
 
     Raises:
         DatabaseError: with the place of the one that failed; nothing remains.
     """
-    errors = answer["step_errors"]
+    first = _opened(foreign_keys) + 1
+    errors, results = answer["step_errors"], answer["step_results"]
+    closed = len(results) - 2
     for step, error in enumerate(errors):
         if error and _NOT_IN_TRANSACTION not in error["message"]:
-            place = step - first
-            raise failure(error, place if 0 <= place < count else None)
-    if answer["step_results"][first + count] is None:
+            raise failure(error, step - first if first <= step < closed else None)
+    if results[closed] is None:
         raise DatabaseError("failed", "the transaction did not end, and nothing says why")
-    return [result(found) for found in answer["step_results"][first : first + count]]
+    return [result(found) for found in results[first:closed]]
+
+
+def _opened(foreign_keys: bool) -> int:
+    """Give the place of BEGIN."""
+    return 0 if foreign_keys else 1
 
 
 def failure(error: Mapping[str, Any], place: int | None = None) -> DatabaseError:

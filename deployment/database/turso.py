@@ -12,7 +12,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from types import TracebackType
@@ -94,9 +94,32 @@ class TursoDatabase:
         connection = self._connection()
         with _translated():
             self.round_trips += 1
-            reply = _post(connection, "/v3/cursor", {"batch": {"steps": steps}})
+            reply = _post(connection, "/v3/cursor", json.dumps({"batch": {"steps": steps}}))
         with reply:
             yield _entries(reply)
+
+    def load(self, statements: Iterable[str]) -> None:
+        """Run all statements or none, however many: the request is streamed.
+
+        Foreign keys are lifted meanwhile; the statements have to check them.
+
+        Args:
+            statements: SQL without parameters.
+
+        Raises:
+            DatabaseError: nothing remains.
+        """
+        steps = hrana.atomic(
+            map(Statement, statements), begin="BEGIN IMMEDIATE", foreign_keys=False, keep=True
+        )
+        connection = self._connection()
+        with _translated():
+            self.round_trips += 1
+            with _post(connection, "/v2/pipeline", _batch(steps)) as reply:
+                answer = reply.json()["results"][0]
+        if answer["type"] == "error":
+            raise hrana.failure(answer["error"])
+        hrana.atomic_results(answer["response"]["result"], foreign_keys=False)
 
     def close(self) -> None:
         """Close the connections of every thread."""
@@ -118,11 +141,11 @@ class TursoDatabase:
     def _atomic(
         self, statements: Sequence[Statement], begin: str, *, foreign_keys: bool, keep: bool
     ) -> list[Result]:
-        batch, first = hrana.atomic(statements, begin=begin, foreign_keys=foreign_keys, keep=keep)
-        answer = self._pipeline([batch])[0]
+        steps = hrana.atomic(statements, begin=begin, foreign_keys=foreign_keys, keep=keep)
+        answer = self._pipeline([{"type": "batch", "batch": {"steps": list(steps)}}])[0]
         if answer["type"] == "error":  # refused as a whole, before any statement ran
             raise hrana.failure(answer["error"], self._first_unreadable(statements))
-        return hrana.atomic_results(answer["response"]["result"], first, len(statements))
+        return hrana.atomic_results(answer["response"]["result"], foreign_keys=foreign_keys)
 
     def _first_unreadable(self, statements: Sequence[Statement]) -> int | None:
         """Find the statement a whole batch was refused for, without running any."""
@@ -222,10 +245,18 @@ def _root_logging_kept() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _post(connection: TursoConnection, path: str, body: hrana.Json) -> Response:
+def _batch(steps: Iterable[hrana.Json]) -> Iterator[bytes]:
+    """Write a request of one batch, piece by piece."""
+    yield b'{"requests": [{"type": "batch", "batch": {"steps": ['
+    for number, step in enumerate(steps):
+        yield (b"," if number else b"") + json.dumps(step).encode()
+    yield b']}}, {"type": "close"}]}'
+
+
+def _post(connection: TursoConnection, path: str, body: str | Iterator[bytes]) -> Response:
     reply: Response = connection.session.post(
         f"{connection.database_url}{path}",
-        json=body,
+        data=body,
         headers={**connection.headers, "Accept-Encoding": _encoding(connection.database_url)},
         timeout=connection.timeout,
         stream=True,

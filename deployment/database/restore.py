@@ -1,0 +1,243 @@
+"""Put a backup back: the whole database or one table of it, wholly or not at all."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from deployment.console import Progress, no_progress
+from deployment.database import dump, manifest, schema, snapshot, tables
+from deployment.database.client import Database, Statement
+from deployment.database.file import FileDatabase
+from deployment.database.manifest import Content
+from deployment.database.schema import quoted
+from deployment.database.turso import TursoDatabase
+from deployment.errors import DeployError, Refused
+
+KEPT = "_release"
+"""How the names begin of the tables a restore leaves as they are: the releases' own."""
+
+_REFUSE = "abs(-9223372036854775807 - 1)"  # an integer overflow: SQL has no RAISE out here
+
+
+def whole(
+    database: Database,
+    source: Path,
+    work: Path,
+    *,
+    beside: Sequence[str] = (),
+    journal_mode: str = "delete",
+    progress: Progress = no_progress,
+) -> Content:
+    """Replace all a database holds by what a file holds, and read it back.
+
+    Args:
+        database: either home.
+        source: a database file, proven; it is changed.
+        work: a folder for what is read back.
+        beside: SQL that only libSQL's server can run.
+        journal_mode: that a file had when it was backed up.
+        progress: told rows and pages.
+
+    Raises:
+        DeployError: nothing was replaced; or it reads back as something else.
+    """
+    if isinstance(database, FileDatabase):
+        _into_file(database, source, journal_mode, progress)
+    elif isinstance(database, TursoDatabase):
+        _into_server(database, source, beside)
+    else:
+        raise TypeError(f"no restore into a {type(database).__name__}")
+    expected = _without_kept(manifest.of_file(source))
+    found = _read_back(database, work, progress)
+    _require_equal(expected, found)
+    return found
+
+
+def one_table(database: Database, source: Path, name: str) -> int:
+    """Replace the rows of one table by what a file holds; give how many there are.
+
+    Its triggers do not fire; a full-text index over it is made anew.
+
+    Args:
+        database: either home.
+        source: a database file, proven.
+        name: the table.
+
+    Raises:
+        Refused: it is not in both, or its columns are others.
+        DeployError: nothing was replaced.
+    """
+    with closing(manifest.open_readonly(source)) as connection:
+        table = next((found for found in tables.read(connection) if found.name == name), None)
+        if table is None or table.kind != "table":
+            raise Refused(f"The backup has no table {name}", "", "inv backup.verify")
+        _require_same_columns(database, table)
+        statements = list(_replacing(database, connection, table))
+        (count,) = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()  # noqa: S608
+    database.transaction([Statement(sql) for sql in statements], foreign_keys=False)
+    now = database.query(f"SELECT count(*) FROM {quoted(name)}")[0].integer(0)  # noqa: S608
+    if now != count:
+        raise DeployError(f"The table {name} has {now} rows and not {count}")
+    return now
+
+
+def _into_file(database: FileDatabase, source: Path, journal_mode: str, progress: Progress) -> None:
+    """Copy pages over a file in one transaction of SQLite's own."""
+    database.close()  # opens again by itself
+    with (
+        closing(sqlite3.connect(source, isolation_level=None)) as restored,
+        closing(sqlite3.connect(database.path, isolation_level=None)) as live,
+    ):
+        _carry_kept(live, restored)
+        try:
+            if _page_size(live) != _page_size(restored):
+                live.execute("PRAGMA journal_mode = DELETE")  # in WAL mode it cannot change
+            restored.backup(
+                live,
+                progress=lambda _, left, total: progress("write", total - left, total, "pages"),
+            )
+        except sqlite3.Error as error:
+            raise DeployError("The file was not replaced", str(error), "end what uses it") from None
+        if journal_mode == "wal":
+            live.execute("PRAGMA journal_mode = WAL")
+
+
+def _into_server(database: TursoDatabase, source: Path, beside: Sequence[str]) -> None:
+    drops = _drops(database)
+    with closing(manifest.open_readonly(source)) as connection:
+        names = [table.name for table in tables.read(connection)]
+        kept = {name for name in names if name.startswith(KEPT)}
+        (allowed,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
+        filling = dump.statements(connection, without=kept)
+        database.load(_all(drops, filling, beside, allowed))
+
+
+def _all(
+    drops: Sequence[str], filling: Iterator[str], beside: Sequence[str], allowed: int
+) -> Iterator[str]:
+    yield from drops
+    yield from filling
+    yield from beside
+    count = "(SELECT count(*) FROM pragma_foreign_key_check)"
+    yield f"SELECT CASE WHEN {count} > {allowed} THEN {_REFUSE} END"
+
+
+def _drops(database: Database) -> list[str]:
+    """Give what empties a database, the kept tables left; indexes and triggers go along."""
+    found, schema_rows = database.snapshot(
+        [
+            tables.SELECT,
+            Statement("SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'index')"),
+        ]
+    )
+    views = [row.text("name") for row in schema_rows.rows if row["type"] == "view"]
+    indexes = [row.text("name") for row in schema_rows.rows if row["type"] == "index"]
+    names = [row.text("name") for row in found.rows]
+    of_vectors = tables.vector_shadows(names, indexes)
+    kinds = {"virtual": 0, "table": 1}
+    dropped = sorted(
+        (
+            row
+            for row in found.rows
+            if row["type"] in kinds
+            and not row.text("name").startswith((KEPT, "sqlite_"))
+            and row["name"] not in of_vectors
+        ),
+        key=lambda row: kinds[row.text("type")],
+    )
+    return [
+        *(f"DROP VIEW {quoted(name)}" for name in views),
+        *(f"DROP TABLE {quoted(row.text('name'))}" for row in dropped),
+        *(["DELETE FROM sqlite_sequence"] if "sqlite_sequence" in names else []),
+    ]
+
+
+def _carry_kept(live: sqlite3.Connection, restored: sqlite3.Connection) -> None:
+    """Take the kept tables from the live file into the one that replaces it."""
+    restored.execute("PRAGMA foreign_keys = OFF")
+    restored.execute("BEGIN")
+    for table in tables.read(restored):
+        if table.name.startswith(KEPT):
+            restored.execute(f"DROP TABLE {quoted(table.name)}")
+    names = [table.name for table in tables.read(live)]
+    others = {name for name in names if not name.startswith(KEPT)}
+    version = "PRAGMA user_version"
+    for sql in dump.statements(live, without=others) if len(others) < len(names) else ():
+        if not sql.startswith((version, "CREATE VIEW")):
+            restored.execute(sql)
+    restored.execute("COMMIT")
+
+
+def _read_back(database: Database, work: Path, progress: Progress) -> Content:
+    copy = work / "read-back.db"
+    copy.unlink(missing_ok=True)
+    snapshot.take(database, copy, progress)
+    return _without_kept(manifest.of_file(copy, progress))
+
+
+def _without_kept(content: Content) -> Content:
+    held = {name: rows for name, rows in content.tables.items() if not name.startswith(KEPT)}
+    return replace(content, tables=held, schema="")
+
+
+def _require_equal(expected: Content, found: Content) -> None:
+    lines = manifest.differences(expected, found)
+    if lines:
+        raise DeployError(
+            "The restored database reads back as something else",
+            "; ".join(lines),
+            "restore again while nothing writes to it",
+        )
+
+
+def _page_size(connection: sqlite3.Connection) -> int:
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    return int(size)
+
+
+def _require_same_columns(database: Database, table: tables.Table) -> None:
+    found, columns = database.snapshot([tables.SELECT, tables.SELECT_COLUMNS])
+    live = {item.name: item for item in tables.tables(found.rows, columns.rows)}
+    if table.name not in live:
+        raise Refused(f"The database has no table {table.name}", "", "inv backup.restore FILE")
+    if live[table.name].columns != table.columns:
+        raise Refused(
+            f"The table {table.name} has other columns than in the backup",
+            f"{', '.join(live[table.name].columns)} and not {', '.join(table.columns)}",
+            "restore the whole database, or bring its schema back first",
+        )
+
+
+def _replacing(
+    database: Database, connection: sqlite3.Connection, table: tables.Table
+) -> Iterator[str]:
+    made = schema.read(database)
+    rows = database.query(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = lower(?)",
+        [table.name],
+    )
+    count = "(SELECT count(*) FROM pragma_foreign_key_check)"
+    allowed = database.query(f"SELECT {count}")[0].integer(0)
+    for row in rows:
+        yield f"DROP TRIGGER {quoted(row.text('name'))}"
+    yield f"DELETE FROM {quoted(table.name)}"  # noqa: S608
+    yield from dump.inserts(connection, table)
+    for row in rows:
+        yield row.text("sql")
+    for (_, name), sql in made.items():
+        if _is_index_over(sql, table.name):
+            yield f"INSERT INTO {quoted(name)} ({quoted(name)}) VALUES ('rebuild')"  # noqa: S608
+    yield f"SELECT CASE WHEN {count} > {allowed} THEN {_REFUSE} END"
+
+
+def _is_index_over(sql: str, table: str) -> bool:
+    """Tell whether SQL makes a full-text index over a table's content."""
+    if not re.match(r"\s*CREATE\s+VIRTUAL\s+TABLE", sql, re.IGNORECASE):
+        return False
+    found = re.search(r"\bcontent\s*=\s*['\"]?([^'\",)]+)", sql, re.IGNORECASE)
+    return found is not None and found[1].strip().lower() == table.lower()

@@ -1,0 +1,56 @@
+"""A folder of its own for half-made files, which vanishes with whoever made it."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PREFIX = ".work-"
+_LOCK = "lock"
+_A_MOMENT = 5.0  # seconds
+
+
+@contextmanager
+def workspace(folder: Path) -> Iterator[Path]:
+    """Give an empty folder inside another one, mode 0700, and remove it at the end.
+
+    Whoever was killed before it could remove its own leaves it unlocked; such
+    folders are removed first.
+
+    Args:
+        folder: on the file system where the results go; made if need be.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sweep(folder)
+    own = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+    with (own / _LOCK).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield own
+        finally:
+            shutil.rmtree(own)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed runs left in a folder."""
+    for left in folder.glob(f"{_PREFIX}*"):
+        with suppress(FileNotFoundError):  # another run removes it at the same time
+            if _is_dead(left):
+                shutil.rmtree(left)
+
+
+def _is_dead(own: Path) -> bool:
+    lock = own / _LOCK
+    if not lock.exists():  # killed between two calls, or made this very moment
+        return time.time() - own.stat().st_mtime > _A_MOMENT
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

@@ -1,0 +1,447 @@
+"""Backups of both homes, restored into both, compared by other means than their own."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from deployment.database import backup, manifest, restore
+from deployment.database.backup import Backup, Wanted
+from deployment.database.client import Database, DatabaseError, Statement, connect
+from deployment.errors import DeployError, Refused
+
+ODD = """
+CREATE TABLE plain (id INTEGER PRIMARY KEY, v);
+INSERT INTO plain VALUES (1, NULL), (2, 9223372036854775807), (3, -9223372036854775807 - 1),
+  (4, 0.1), (5, 9e999), (6, -9e999), (7, 5e-324), (8, 1.7976931348623157e308), (9, ''),
+  (10, 'it''s "odd"'), (11, char(0)), (12, 'a' || char(0) || 'b'), (13, x''), (14, x'00ff'),
+  (15, 'é漢🐝'), (16, char(10, 13, 9, 8232, 92)), (17, '{"b":"00"}'), (18, '["x"]'),
+  (19, 1e15), (20, 123456789012345680.0), (21, 0.30000000000000004), (22, -0.0), (23, 2e-7);
+CREATE TABLE "select ""it's"" 🐝" ("a b" TEXT, [c d;] INT, "quo""te" REAL, "new
+line" BLOB, "" TEXT);
+INSERT INTO "select ""it's"" 🐝" VALUES ('x', 1, 2.5, x'01', ''), (NULL, NULL, NULL, NULL, NULL);
+CREATE TABLE empty (a, b);
+CREATE TABLE rowids (v TEXT);
+INSERT INTO rowids (rowid, v) VALUES (-5, 'a'), (3, 'b'), (900000000000, 'c');
+CREATE TABLE shadowed (rowid TEXT, _rowid_ TEXT, v);
+INSERT INTO shadowed (oid, rowid, _rowid_, v) VALUES (7, 'r', 's', 't');
+CREATE TABLE keyed (a TEXT, b INTEGER, v, PRIMARY KEY (b DESC, a)) WITHOUT ROWID;
+INSERT INTO keyed VALUES ('x', 1, 'p'), ('y', 1, 'q'), ('x', 2, NULL);
+CREATE TABLE descending (id INTEGER PRIMARY KEY DESC, v);
+INSERT INTO descending (rowid, id, v) VALUES (5, 1, 'a');
+CREATE TABLE computed (a INTEGER, twice INTEGER AS (a * 2) STORED, thrice AS (a * 3), b TEXT);
+INSERT INTO computed (a, b) VALUES (1, 'x'), (2, 'y');
+CREATE TABLE strict (i INTEGER, r REAL, t TEXT, b BLOB, a ANY) STRICT;
+INSERT INTO strict VALUES (1, 2.0, '3', x'04', 5), (NULL, NULL, NULL, NULL, 0.5);
+CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, v);
+INSERT INTO counted VALUES (41, 'gone'), (7, 'stays');
+DELETE FROM counted WHERE id = 41;
+CREATE TABLE hen (id INTEGER PRIMARY KEY, egg REFERENCES egg (id) DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE egg (id INTEGER PRIMARY KEY, hen REFERENCES hen (id) ON DELETE CASCADE);
+INSERT INTO hen VALUES (1, NULL);
+INSERT INTO egg VALUES (1, 1);
+UPDATE hen SET egg = 1;
+CREATE TABLE checked (v CHECK (v > 0) DEFAULT (1 + 1), w COLLATE NOCASE UNIQUE);
+INSERT INTO checked VALUES (3, 'a');
+CREATE INDEX plain_v ON plain (v) WHERE v IS NOT NULL;
+CREATE UNIQUE INDEX "odd index;" ON checked (v DESC, lower(w));
+CREATE VIEW seen AS SELECT id, v FROM plain WHERE id > 2;
+CREATE TRIGGER noted AFTER INSERT ON plain BEGIN INSERT INTO empty VALUES (NEW.id, ';'); END;
+CREATE TRIGGER into_view INSTEAD OF INSERT ON seen BEGIN INSERT INTO plain VALUES (NEW.id, 1); END;
+CREATE VIRTUAL TABLE found USING fts5 (title, body);
+INSERT INTO found VALUES ('one', 'the quick fox'), ('two', 'lazy dogs');
+CREATE VIRTUAL TABLE boxes USING rtree (id, x0, x1, y0, y1);
+INSERT INTO boxes VALUES (1, 0, 1, 0, 1), (2, 5, 6.5, 5, 6);
+PRAGMA user_version = 42;
+"""
+
+
+def fill(database: Database, text: str = ODD) -> None:
+    """Run SQL, a statement at a time, the way any client would."""
+    from deployment.database.statements import split
+
+    found = [Statement(fragment.sql) for fragment in split(text)]
+    database.transaction([statement for statement in found if "PRAGMA" not in statement.sql])
+    for statement in found:
+        if "PRAGMA" in statement.sql:
+            database.execute(statement.sql)
+
+
+def seen(database: Database) -> dict[str, list[tuple[object, ...]]]:
+    """Read all a database holds by plain queries: hexadecimal and types, nothing of ours."""
+    found: dict[str, list[tuple[object, ...]]] = {}
+    schema = database.query(
+        "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        " AND name NOT LIKE '\\_release%' ESCAPE '\\' ORDER BY type, name"
+    )
+    found["schema"] = [row.values_in_order for row in schema]
+    found["version"] = [database.query("PRAGMA user_version")[0].values_in_order]
+    names = [row.text("name") for row in schema if row["type"] == "table"]
+    if any("AUTOINCREMENT" in str(row["sql"]) for row in schema):
+        names.append("sqlite_sequence")
+    for name in names:
+        quoted = '"' + name.replace('"', '""') + '"'
+        columns = [
+            '"' + row.text("name").replace('"', '""') + '"'
+            for row in database.query(
+                "SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1", [name]
+            )
+        ]
+        shown = ", ".join(
+            f"typeof({c}), hex(CAST({c} AS BLOB)), CASE typeof({c}) WHEN 'real'"
+            f" THEN printf('%.17g %.3f', {c}, atan2(0.0, {c})) END"
+            if database.url.startswith("http")
+            else f"typeof({c}), hex(CAST({c} AS BLOB)), CASE typeof({c}) WHEN 'real'"
+            f" THEN printf('%.17g', {c}) END"
+            for c in columns
+        )
+        rows = database.query(f"SELECT {shown} FROM {quoted}")
+        found[name] = sorted((row.values_in_order for row in rows), key=repr)
+    return found
+
+
+def comparable(found: dict[str, list[tuple[object, ...]]]) -> dict[str, object]:
+    """Leave out how reals are printed, which differs by version; doubles() compares those."""
+    return {
+        name: [tuple(v for i, v in enumerate(row) if i % 3 == 0) for row in rows]
+        if name not in ("schema", "version")
+        else rows
+        for name, rows in found.items()
+    }
+
+
+def doubles(database: Database, name: str = "plain") -> list[tuple[object, ...]]:
+    """Read the finite values as the protocol carries them."""
+    sql = f"SELECT * FROM {name} WHERE typeof(v) <> 'real' OR abs(v) < 9e999 ORDER BY id"
+    return [(row["id"], repr(row["v"])) for row in database.query(sql)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "backups"
+
+
+@pytest.fixture
+def other_file(tmp_path: Path) -> Database:
+    return connect(f"file:{tmp_path / 'other.db'}")
+
+
+def put_back(made: Backup, target: Database, work: Path, *identities: object) -> None:
+    work.mkdir(exist_ok=True)
+    source = backup.unpack(made, work, identities)  # type: ignore[arg-type]
+    assert made.manifest is not None
+    restore.whole(target, source, work, beside=made.manifest.beside)
+
+
+@pytest.mark.parametrize("format", ["db", "sql"])
+def test_a_backup_restores_into_the_same_home(
+    database: Database, folder: Path, tmp_path: Path, format: str
+) -> None:
+    fill(database)
+    before, numbers = seen(database), doubles(database)
+    made = backup.make(database, folder, Wanted("test", format))  # type: ignore[arg-type]
+    database.execute("DROP TABLE plain")
+    database.execute("CREATE TABLE later (v)")
+    put_back(made, database, tmp_path / "work")
+    assert seen(database) == before
+    assert doubles(database) == numbers
+    assert database.query("SELECT title FROM found WHERE found MATCH 'fox'")[0][0] == "one"
+
+
+def test_a_backup_restores_into_the_other_home(
+    local: Database, remote: Database, folder: Path, tmp_path: Path
+) -> None:
+    fill(local)
+    put_back(backup.make(local, folder, Wanted("test")), remote, tmp_path / "there")
+    assert comparable(seen(remote)) == comparable(seen(local))
+    assert doubles(remote) == doubles(local)
+    remote.execute("UPDATE plain SET v = 'changed' WHERE id = 1")
+    put_back(backup.make(remote, folder, Wanted("test")), local, tmp_path / "back")
+    assert comparable(seen(remote)) == comparable(seen(local))
+    assert doubles(remote) == doubles(local)
+
+
+def test_infinity_and_the_sign_of_zero_come_back(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    fill(database)
+    made = backup.make(database, folder, Wanted("test"))
+    with connect(f"file:{backup.unpack(made, tmp_path)}") as copy:
+        values = {row["id"]: repr(row["v"]) for row in copy.query("SELECT id, v FROM plain")}
+    assert (values[5], values[6], values[22]) == ("inf", "-inf", "-0.0")
+
+
+def test_text_that_is_no_utf8_comes_back(database: Database, folder: Path, tmp_path: Path) -> None:
+    database.execute("CREATE TABLE t (v)")
+    database.execute("INSERT INTO t VALUES (CAST(x'61ff62' AS TEXT)), ('fine'), (x'ff'), (0.5)")
+    made = backup.make(database, folder, Wanted("test"))
+    database.execute("DELETE FROM t")
+    put_back(made, database, tmp_path / "work")
+    shown = database.query("SELECT typeof(v), hex(v) FROM t ORDER BY rowid")
+    assert shown[0].values_in_order == ("text", "61FF62")
+    assert len(shown) == 4
+
+
+def test_what_only_libsql_knows_is_kept_beside_and_put_back(
+    remote: Database, folder: Path, tmp_path: Path
+) -> None:
+    fill(
+        remote,
+        "CREATE TABLE film (id INTEGER PRIMARY KEY, place F32_BLOB(3));"
+        "INSERT INTO film VALUES (1, vector('[1,2,3]')), (2, vector('[9,9,9]'));"
+        "CREATE INDEX film_place ON film (libsql_vector_idx(place))",
+    )
+    made = backup.make(remote, folder, Wanted("test"))
+    assert made.manifest is not None
+    assert [*made.manifest.beside] == ["CREATE INDEX film_place ON film (libsql_vector_idx(place))"]
+    remote.execute("DELETE FROM film")
+    put_back(made, remote, tmp_path / "work")
+    near = remote.query("SELECT id FROM vector_top_k('film_place', '[1,2,2]', 1)")
+    assert near[0]["id"] == 1
+
+
+def test_an_encrypted_backup_opens_with_public_tools(
+    local: Database, folder: Path, tmp_path: Path
+) -> None:
+    key = pyrage.x25519.Identity.generate()
+    fill(local)
+    made = backup.make(local, folder, Wanted("test", recipients=[key.to_public()]))
+    assert made.path.name.endswith(".db.zst.age")
+    (tmp_path / "key.txt").write_text(f"{key}\n")
+    with (tmp_path / "new.db").open("wb") as target:
+        age = subprocess.Popen(
+            ["age", "-d", "-i", tmp_path / "key.txt", made.path], stdout=subprocess.PIPE
+        )
+        subprocess.run(["zstd", "-dc"], stdin=age.stdout, stdout=target, check=True)
+        assert age.stdout is not None
+        age.stdout.close()
+        assert age.wait() == 0
+    with connect(f"file:{tmp_path / 'new.db'}") as new:
+        assert seen(new) == seen(local)
+
+
+def test_a_plain_backup_opens_with_public_tools(
+    local: Database, folder: Path, tmp_path: Path
+) -> None:
+    fill(local)
+    made = backup.make(local, folder, Wanted("test"))
+    subprocess.run(["zstd", "-q", "-d", made.path, "-o", tmp_path / "new.db"], check=True)
+    with connect(f"file:{tmp_path / 'new.db'}") as new:
+        assert seen(new) == seen(local)
+
+
+def test_a_sql_backup_opens_with_public_tools(
+    local: Database, folder: Path, tmp_path: Path
+) -> None:
+    fill(local)
+    made = backup.make(local, folder, Wanted("test", "sql"))
+    text = subprocess.run(["zstd", "-dc", made.path], check=True, capture_output=True).stdout
+    subprocess.run(["sqlite3", "-bail", tmp_path / "new.db"], input=text, check=True)
+    with connect(f"file:{tmp_path / 'new.db'}") as new:
+        assert seen(new) == seen(local)
+
+
+def test_an_encrypted_backup_needs_its_own_key(
+    local: Database, folder: Path, tmp_path: Path
+) -> None:
+    key, other = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
+    local.execute("CREATE TABLE t (v)")
+    made = backup.make(local, folder, Wanted("test", recipients=[key.to_public()]))
+    backup.unpack(made, tmp_path, [key])
+    for number, identities in enumerate(([], [other])):
+        (tmp_path / str(number)).mkdir()
+        with pytest.raises(Refused, match="cannot be read"):
+            backup.unpack(made, tmp_path / str(number), identities)
+        assert not list((tmp_path / str(number)).iterdir())
+
+
+def test_the_manifest_says_what_is_in_it(database: Database, folder: Path) -> None:
+    fill(database)
+    made = backup.make(database, folder, Wanted("test", worker_version="v1"))
+    found = made.manifest
+    assert found is not None
+    assert found.content.tables["plain"][0] == 23
+    assert found.content.tables["empty"][0] == 0
+    assert found.content.user_version == 42
+    assert (found.environment, found.worker_version, found.encrypted) == ("test", "v1", False)
+    assert backup.read_folder(folder)[0].manifest == found
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert len(modes) == 2
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("where", ["start", "middle", "end", "cut"])
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_damaged_backup_is_refused(
+    local: Database, folder: Path, tmp_path: Path, where: str, encrypted: bool
+) -> None:
+    key = pyrage.x25519.Identity.generate()
+    fill(local)
+    recipients = [key.to_public()] if encrypted else []
+    made = backup.make(local, folder, Wanted("test", recipients=recipients))
+    raw = bytearray(made.path.read_bytes())
+    places = {"start": 3, "middle": len(raw) // 2, "end": len(raw) - 3}
+    if where == "cut":
+        del raw[len(raw) // 2 :]
+    else:
+        raw[places[where]] ^= 0x55
+    made.path.write_bytes(raw)
+    for found in (made, Backup(made.path, None)):
+        work = tmp_path / f"work-{found.manifest is None}"
+        work.mkdir()
+        with pytest.raises(DeployError):
+            backup.verify(found, work, [key] if encrypted else [])
+
+
+def test_a_backup_with_other_rows_than_its_manifest_is_refused(
+    local: Database, folder: Path, tmp_path: Path
+) -> None:
+    local.execute("CREATE TABLE t (v)")
+    made = backup.make(local, folder, Wanted("test"))
+    local.execute("INSERT INTO t VALUES (1)")
+    other = backup.make(local, folder, Wanted("test"))
+    other.path.rename(made.path)
+    with pytest.raises(Refused, match="SHA-256 is another"):
+        backup.verify(backup.of_path(made.path), tmp_path)
+
+
+def test_a_backup_that_cannot_be_made_leaves_nothing(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "bad.db").write_bytes(b"no database " * 1000)
+    with connect(f"file:{tmp_path / 'bad.db'}") as database, pytest.raises(Exception):  # noqa: B017
+        backup.make(database, folder, Wanted("test"))
+    assert not list(folder.iterdir())
+
+
+def test_the_former_systems_sql_backup_can_be_restored(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    folder.mkdir()
+    (folder / "backup-1761700000000.sql").write_text(
+        "-- xSwarm Boss Database Backup\n-- Date: 2025-10-29T00:00:00.000Z\n\n"
+        "CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT);\n\n-- Data for users\n"
+        "INSERT INTO users VALUES ('u1', 'semi;colon''s');\nINSERT INTO users VALUES ('u2', NULL);\n"
+    )
+    (found,) = backup.read_folder(folder)
+    assert found.manifest is None
+    restore.whole(database, backup.unpack(found, tmp_path), tmp_path)
+    rows = database.query("SELECT name FROM users ORDER BY id")
+    assert [row["name"] for row in rows] == ["semi;colon's", None]
+
+
+def test_a_broken_sql_backup_is_refused_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "backup-1.sql").write_text("CREATE TABLE t (v);\n\nINSERT INTO nowhere VALUES (1);")
+    with pytest.raises(Refused, match=r"backup-1.sql:3 fails"):
+        backup.unpack(backup.of_path(tmp_path / "backup-1.sql"), tmp_path)
+
+
+def test_the_releases_own_tables_stay_as_they_are(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    fill(
+        database,
+        "CREATE TABLE _releases (id); CREATE TABLE t (v); INSERT INTO _releases VALUES (1)",
+    )
+    made = backup.make(database, folder, Wanted("test"))
+    fill(database, "INSERT INTO _releases VALUES (2); INSERT INTO t VALUES (1)")
+    put_back(made, database, tmp_path / "work")
+    assert [row[0] for row in database.query("SELECT id FROM _releases")] == [1, 2]
+    assert database.query("SELECT count(*) FROM t")[0][0] == 0
+
+
+def test_a_restore_that_fails_changes_nothing(remote: Database, tmp_path: Path) -> None:
+    fill(remote)
+    before = seen(remote)
+    with closing(sqlite3.connect(tmp_path / "odd.db", isolation_level=None)) as odd:
+        odd.execute("CREATE TABLE fine (v)")
+        odd.execute("CREATE TABLE bad (v)")
+        odd.create_function("only_here", 1, lambda v: v, deterministic=True)
+        odd.execute("INSERT INTO bad VALUES (1)")
+        odd.execute("CREATE INDEX bad_v ON bad (only_here(v))")
+    with pytest.raises(DatabaseError):
+        restore.whole(remote, tmp_path / "odd.db", tmp_path)
+    assert seen(remote) == before
+
+
+def test_one_table_is_restored_without_its_triggers(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    fill(database)
+    made = backup.make(database, folder, Wanted("test"))
+    database.execute("UPDATE plain SET v = 0 WHERE id < 20")
+    database.execute("INSERT INTO rowids VALUES ('kept')")
+    assert restore.one_table(database, backup.unpack(made, tmp_path), "plain") == 23
+    assert database.query("SELECT v FROM plain WHERE id = 2")[0][0] == 2**63 - 1
+    assert database.query("SELECT count(*) FROM empty")[0][0] == 0
+    assert database.query("SELECT count(*) FROM rowids")[0][0] == 4
+    names = [
+        row[0] for row in database.query("SELECT name FROM sqlite_schema WHERE type='trigger'")
+    ]
+    assert sorted(map(str, names)) == ["into_view", "noted"]
+
+
+def test_one_table_needs_the_same_columns(local: Database, folder: Path, tmp_path: Path) -> None:
+    local.execute("CREATE TABLE t (v)")
+    source = backup.unpack(backup.make(local, folder, Wanted("test")), tmp_path)
+    local.execute("ALTER TABLE t ADD COLUMN w")
+    with pytest.raises(Refused, match="other columns"):
+        restore.one_table(local, source, "t")
+    with pytest.raises(Refused, match="no table nowhere"):
+        restore.one_table(local, source, "nowhere")
+
+
+def test_a_file_in_wal_mode_comes_back_in_wal_mode(
+    local: Database, folder: Path, tmp_path: Path
+) -> None:
+    local.execute("PRAGMA journal_mode = WAL")
+    local.execute("CREATE TABLE t (v)")
+    made = backup.make(local, folder, Wanted("test"))
+    assert made.manifest is not None
+    source = backup.unpack(made, tmp_path)
+    restore.whole(local, source, tmp_path, journal_mode=made.manifest.journal_mode)
+    assert local.query("PRAGMA journal_mode")[0][0] == "wal"
+
+
+def test_a_larger_page_size_can_be_replaced(local: Database, tmp_path: Path) -> None:
+    local.execute("PRAGMA journal_mode = WAL")
+    local.execute("CREATE TABLE t (v)")
+    with closing(sqlite3.connect(tmp_path / "large.db", isolation_level=None)) as large:
+        large.execute("PRAGMA page_size = 16384")
+        large.execute("CREATE TABLE u (v)")
+    restore.whole(local, tmp_path / "large.db", tmp_path)
+    assert [row[0] for row in local.query("SELECT name FROM sqlite_schema")] == ["u"]
+
+
+def test_differences_are_named() -> None:
+    one = manifest.Content({"a": (1, "x"), "b": (2, "y"), "c": (1, "z")}, "s", 0, 0)
+    two = manifest.Content({"a": (2, "q"), "b": (2, "w"), "d": (1, "z")}, "t", 1, 0)
+    assert manifest.differences(one, two) == [
+        "table a has 2 rows and not 1",
+        "table b has other rows",
+        "table c is missing",
+        "table d is too much",
+        "the schema is another",
+        "user_version is 1 and not 0",
+    ]
+    assert manifest.differences(one, one) == []
+
+
+Progressed = Callable[[str, int, int | None, str], None]
+
+
+def test_progress_is_told(database: Database, folder: Path) -> None:
+    told: list[tuple[str, int, int | None, str]] = []
+
+    def progress(label: str, done: int, total: int | None, unit: str) -> None:
+        told.append((label, done, total, unit))
+
+    fill(database)
+    backup.make(database, folder, Wanted("test"), progress)
+    assert {unit for _, _, _, unit in told} >= {"bytes"}
+    assert {label for label, _, _, _ in told} >= {"compress", "read"}
