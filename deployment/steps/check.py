@@ -20,6 +20,7 @@ from deployment.steps.checks import (
     variables,
     webhooks,
 )
+from deployment.steps.checks.looking import only_sound
 from deployment.steps.report import Probe, Report, run_probes
 from deployment.steps.site import Site
 
@@ -48,7 +49,7 @@ def run(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Repor
         Refused: nobody knows one of these groups or names.
     """
     probes = [probe for group in GROUPS for probe in group.probes(site)]
-    chosen = _chosen(probes, _known(probes, only), _known(probes, skip))
+    chosen = only_sound(site.settings, _chosen(probes, _known(probes, only), _known(probes, skip)))
     return run_probes(NAME, chosen, threads=max(1, len(chosen)))
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 
 from deployment.secret import Secret
+from deployment.services.clock import SYSTEM_CLOCK, Clock
+from deployment.services.cloudflare import Token
+from deployment.services.http import Reply
 from deployment.services.sendgrid import EventWebhook, ParseSetting
 from deployment.services.stripe import ATTEMPT, Endpoint
 from deployment.services.twilio import Number
+from tests.steps.fakes import FakeCloudflare
 
 URLS = {
     "sms_url": "https://old.test/sms",
@@ -122,3 +127,78 @@ class FakeSendGrid:
 
     def delete_parse_setting(self, hostname: str) -> None:
         self.parses.pop(hostname, None)
+
+
+class SoundStripe(FakeStripe):
+    live = False
+    charges = True
+
+    def livemode(self) -> bool:
+        return self.live
+
+    def account(self) -> dict[str, object]:
+        return {"id": "acct_1", "charges_enabled": self.charges}
+
+
+class SoundTwilio(FakeTwilio):
+    status = "active"
+
+    def account_status(self) -> str:
+        return self.status
+
+
+class SoundSendGrid(FakeSendGrid):
+    granted = frozenset(
+        {
+            "mail.send",
+            "user.webhooks.event.settings.read",
+            "user.webhooks.event.settings.update",
+        }
+    )
+    verified = True
+
+    def scopes(self) -> frozenset[str]:
+        return self.granted
+
+    def sender_is_verified(self, address: str) -> bool:
+        return self.verified
+
+
+class SoundModels:
+    """Anthropic or OpenAI with a key that is accepted."""
+
+    def model(self) -> str:
+        return "model-x"
+
+
+class SoundSlack:
+    def verify(self) -> None:
+        return
+
+
+class SoundObjects:
+    bucket = "xswarm-boss"
+
+    def probe(self) -> None:
+        return
+
+
+@dataclass
+class FakeClockedHttp:
+    """A service's HTTP that tells the time, so many seconds wrong."""
+
+    wrong: float = 0.0
+    clock: Clock = SYSTEM_CLOCK
+
+    def get(self, path: str, expect: object = ()) -> Reply:
+        dated = formatdate(self.clock.now() + self.wrong, usegmt=True)
+        return Reply("Cloudflare", f"GET {path}", 200, {"Date": dated}, b"{}")
+
+
+@dataclass
+class SoundCloudflare(FakeCloudflare):
+    token: Token = field(default_factory=lambda: Token("t", "active"))
+    http: FakeClockedHttp = field(default_factory=FakeClockedHttp)
+
+    def verify_token(self) -> Token:
+        return self.token

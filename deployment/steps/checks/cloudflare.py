@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from deployment.steps.checks.looking import Seen, probe, when_sound
+from deployment.steps.checks.looking import Seen, probe
 
 if TYPE_CHECKING:
     from deployment.steps.report import Probe
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 GROUP: Final = "cloudflare"
 ACCOUNT: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
-KEYS: Final = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "CLOUDFLARE_ACCOUNT_ID")
+KEYS: Final = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", *ACCOUNT)
 SOON: Final = 14 * 86400.0  # seconds before a token's end that are worth a warning
 REMEDY: Final = (
     "give the token Workers Scripts, Pages and R2: Edit (Cloudflare: My Profile, API Tokens)"
@@ -29,11 +29,12 @@ def probes(site: Site) -> list[Probe]:
         "R2 permission": lambda: _bucket(site),
     }
     made = [
-        when_sound(site.settings, ACCOUNT, probe(name, GROUP, look, needed=True, remedy=REMEDY))
+        probe(name, GROUP, look, needs=ACCOUNT, needed=True, remedy=REMEDY)
         for name, look in looks.items()
     ]
-    objects = probe("R2 objects", GROUP, lambda: _objects(site), remedy="see S3_ACCESS_KEY_ID")
-    return [*made, when_sound(site.settings, KEYS, objects)]
+    remedy = "make new keys (R2, Manage API Tokens): Object Read and Write on the bucket"
+    objects = probe("R2 objects", GROUP, lambda: _objects(site), needs=KEYS, remedy=remedy)
+    return [*made, objects]
 
 
 def _token(site: Site) -> Seen | str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused
 from deployment.steps.checks import jsonc
-from deployment.steps.checks.looking import Seen, probe, when_sound
+from deployment.steps.checks.looking import Seen, probe
 from deployment.variables import VARIABLES, Sent
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def probes(site: Site) -> list[Probe]:
     }
     made = [probe(name, GROUP, _of(site, look)) for name, look in looks.items()]
     made.append(probe("environments", GROUP, _of(site, _environments), critical=False))
-    bindings = probe("bindings", GROUP, _of(site, _bindings), needed=True)
-    return [*made, when_sound(site.settings, ACCOUNT, bindings)]
+    bindings = _of(site, _bindings)
+    return [*made, probe("bindings", GROUP, bindings, needs=ACCOUNT, needed=True)]
 
 
 def read(file: Path) -> Mapping[str, Any]:

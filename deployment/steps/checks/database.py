@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from deployment.steps.checks.looking import Seen, probe, when_sound
+from deployment.steps.checks.looking import Seen, probe
 
 if TYPE_CHECKING:
     from deployment.steps.report import Probe
     from deployment.steps.site import Site
 
 GROUP: Final = "database"
-VARIABLES: Final = ("TURSO_DATABASE_URL", "TURSO_AUTH_TOKEN")
+NEEDS: Final = ("TURSO_DATABASE_URL", "TURSO_AUTH_TOKEN")
 
 
 def probes(site: Site) -> list[Probe]:
@@ -21,9 +21,11 @@ def probes(site: Site) -> list[Probe]:
         "migrations": lambda: _migrations(site),
         "tables": lambda: _tables(site),
     }
-    made = [probe(name, GROUP, look, needed=True) for name, look in looks.items()]
-    made.append(probe("size", GROUP, lambda: _size(site), critical=False))
-    return [when_sound(site.settings, VARIABLES, one) for one in made]
+    size = probe("size", GROUP, lambda: _size(site), needs=NEEDS, critical=False)
+    return [
+        *(probe(name, GROUP, look, needs=NEEDS, needed=True) for name, look in looks.items()),
+        size,
+    ]
 
 
 def _reachable(site: Site) -> str:

@@ -9,12 +9,13 @@ import socket
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from deployment.services.errors import Forbidden, ServiceError, Unauthorised
 from deployment.services.http import Http, is_loopback
-from deployment.steps.checks.looking import Seen, probe, when_sound
+from deployment.steps.checks.looking import Seen, probe
 
 if TYPE_CHECKING:
     from deployment.steps.report import Probe, Status
@@ -31,7 +32,7 @@ def probes(site: Site) -> list[Probe]:
     """Look at every host once, under the variable that names it first."""
     hosts = _hosts(site)
     local = [name for name, url in hosts.items() if is_loopback(url)]
-    made = [_not_applicable(name) for name in local]
+    made: list[Probe] = [_not_applicable(name) for name in local]
     for name, url in hosts.items():
         if name not in local:
             made += _of_host(site, name, urlsplit(url))
@@ -60,14 +61,15 @@ def _of_host(site: Site, name: str, url: Any) -> list[Probe]:
         "HSTS": (lambda: _hsts(host, port), False),
         "redirect": (lambda: _redirect(host), False),
     }
-    made = [
-        probe(f"{host} {kind}", GROUP, look, critical=critical)
+    made: list[Probe] = [
+        probe(f"{host} {kind}", GROUP, look, needs=(name,), critical=critical)
         for kind, (look, critical) in looks.items()
     ]
     if not host.endswith(OURS):
-        zone = probe(f"{host} zone", GROUP, lambda: _zone(site, host), critical=False)
-        made.append(when_sound(site.settings, ACCOUNT, zone))
-    return [when_sound(site.settings, (name,), one) for one in made]
+        needs = (name, *ACCOUNT)
+        look = partial(_zone, site, host)
+        made.append(probe(f"{host} zone", GROUP, look, needs=needs, critical=False))
+    return made
 
 
 def _resolves(site: Site, host: str) -> Seen | str:

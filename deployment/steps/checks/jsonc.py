@@ -27,4 +27,12 @@ def loads(text: str) -> Any:
 def _blanked(match: re.Match[str]) -> str:
     """Keep strings; put blanks in place of the rest, so that lines and columns stay."""
     token = match[0]
-    return token if token.startswith('"') else re.sub(r"[^\n]", " ", token)
+    if token.startswith('"') or _follows_nothing(match):
+        return token
+    return re.sub(r"[^\n]", " ", token)
+
+
+def _follows_nothing(match: re.Match[str]) -> bool:
+    """Tell whether a comma has no value before it: that is wrong in JSONC, too."""
+    before = match.string[: match.start()].rstrip()[-1:]
+    return match[0] == "," and before in ("", "{", "[", ",")

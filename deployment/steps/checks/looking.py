@@ -7,14 +7,14 @@ without an answer (Cloudflare, the database), silence is a failure.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deployment.errors import DeployError
 from deployment.services.errors import RateLimited, ServiceUnavailable
 from deployment.steps.report import Finding, Probe, Status
-from deployment.variables import BY_NAME
+from deployment.variables import BY_NAME, VARIABLES, Variable
 
 if TYPE_CHECKING:
     from deployment.settings import Settings
@@ -33,21 +33,30 @@ Look = Callable[[], "Seen | str"]
 """Gives what was seen; a text alone is the evidence of a pass. It may raise."""
 
 
+@dataclass(frozen=True)
+class Asking(Probe):
+    """A probe that makes sense only while the variables it needs are in order."""
+
+    needs: tuple[str, ...] = ()
+
+
 def probe(
     name: str,
     group: str,
     look: Look,
     *,
+    needs: tuple[str, ...] = (),
     critical: bool = True,
     needed: bool = False,
     remedy: str = "",
-) -> Probe:
+) -> Asking:
     """Make a probe of a look.
 
     Args:
         name: what is looked at.
         group: the heading it stands under.
         look: does it.
+        needs: variables without which there is nothing to look at.
         critical: whether a failure blocks a release.
         needed: whether a release cannot do without an answer: then silence is a failure.
         remedy: what to do where the error itself does not say.
@@ -58,28 +67,35 @@ def probe(
         told = seen.remedy or ("" if seen.status in ("pass", "skip") else remedy)
         return Finding(name, group, seen.status, critical, seen.evidence, told)
 
-    return Probe(name, group, looked)
+    return Asking(name, group, looked, needs)
 
 
-def when_sound(settings: Settings, variables: tuple[str, ...], made: Probe) -> Probe:
-    """Leave a probe out while a variable that it needs is missing or wrong itself.
+def only_sound(settings: Settings, probes: Iterable[Probe]) -> list[Probe]:
+    """Leave out what needs a variable that is missing or wrong, and say so.
 
     So that one cause is one failure: the variable's own.
     """
-    unsound = {problem.name for problem in settings.problems()}
-    names = [BY_NAME[name].file_name(settings.environment) for name in variables]
-    bad = [name for name in names if name in unsound]
-    absent = [name for name in variables if _absent(settings, name)]
-    if not bad and not absent:
-        return made
-    why = f"not looked at: {', '.join(bad or absent)} is not in order"
-    return replace(made, look=lambda: Finding(made.name, made.group, "skip", evidence=why))
+    wrong = {problem.name for problem in settings.problems()}
+    unsound = {v.name for v in VARIABLES if v.file_name(settings.environment) in wrong}
+    unsound |= {v.name for v in VARIABLES if _absent(settings, v)}
+    return [_left_out(one, unsound, settings) for one in probes]
 
 
-def _absent(settings: Settings, name: str) -> bool:
-    if BY_NAME[name].secret:
-        return not settings.secret(name)
-    return not settings.text(name)
+def _left_out(one: Probe, unsound: set[str], settings: Settings) -> Probe:
+    missing = [name for name in getattr(one, "needs", ()) if name in unsound]
+    if not missing:
+        return one
+    named = ", ".join(BY_NAME[name].file_name(settings.environment) for name in missing)
+    finding = Finding(
+        one.name, one.group, "skip", evidence=f"not looked at: {named} is not in order"
+    )
+    return Probe(one.name, one.group, lambda: finding)
+
+
+def _absent(settings: Settings, variable: Variable) -> bool:
+    if variable.secret:
+        return not settings.secret(variable.name)
+    return not settings.text(variable.name)
 
 
 def _judged(look: Look, needed: bool, name: str) -> Seen:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deployment.steps import bundle
-from deployment.steps.checks.looking import Seen, probe, when_sound
+from deployment.steps.checks.looking import Seen, probe
 from deployment.variables import LOCAL
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ SKEW_REFUSED: Final = 240.0  # signatures are taken for 5 minutes
 
 def probes(site: Site) -> list[Probe]:
     """Look at what a deployment is made with."""
-    made = [
+    made: list[Probe] = [
         probe("Python", GROUP, lambda: platform.python_version()),
         probe("Node", GROUP, lambda: _node(site)),
         probe("wrangler", GROUP, lambda: _wrangler(site)),
         probe("git", GROUP, lambda: _git(site), critical=False),
         probe("backup", GROUP, lambda: _backup(site), critical=False),
     ]
-    clock = probe("clock", GROUP, lambda: _clock(site))
-    return [*made, when_sound(site.settings, ("CLOUDFLARE_API_BASE_URL",), clock)]
+    needs = ("CLOUDFLARE_API_BASE_URL", "CLOUDFLARE_API_TOKEN")
+    return [*made, probe("clock", GROUP, lambda: _clock(site), needs=needs)]
 
 
 def _node(site: Site) -> Seen | str:

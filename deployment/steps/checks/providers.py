@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from deployment.steps.checks.looking import Look, Seen, probe, when_sound
+from deployment.steps.checks.looking import Look, Seen, probe
 from deployment.steps.hooks import sendgrid, stripe, twilio
 from deployment.variables import PRODUCTION
 
@@ -38,8 +38,8 @@ def probes(site: Site) -> list[Probe]:
         ("Slack", ("SLACK_WEBHOOK_URL",), lambda: _slack(site), False),
     ]
     return [
-        when_sound(site.settings, names, probe(name, GROUP, look, critical=critical))
-        for name, names, look, critical in looks
+        probe(name, GROUP, look, needs=needs, critical=critical)
+        for name, needs, look, critical in looks
     ]
 
 

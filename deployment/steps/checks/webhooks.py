@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from deployment.steps.checks.looking import Seen, probe, when_sound
+from deployment.steps.checks.looking import Seen, probe
 from deployment.steps.checks.providers import SENDGRID, STRIPE, TWILIO
 from deployment.steps.hooks import sendgrid, stripe, twilio
 
@@ -29,8 +29,7 @@ def probes(site: Site) -> list[Probe]:
 
 
 def _probe(site: Site, name: str, provider: ModuleType, variables: tuple[str, ...]) -> Probe:
-    made = probe(name, GROUP, lambda: _compared(site, provider))
-    return when_sound(site.settings, variables, made)
+    return probe(name, GROUP, lambda: _compared(site, provider), needs=variables)
 
 
 def _compared(site: Site, provider: ModuleType) -> Seen | str:
