@@ -128,7 +128,7 @@ def _clashing(site: Site, target: Record) -> list[str]:
 
 def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
     if wish.restore_db:
-        return restore.plan_from(site, wish.restore_db)
+        return restore.plan_of(site, wish.restore_db)
     if not wish.migrations:
         return []
     then = [str(name) for name in target.facts.get("migrations", ())]
