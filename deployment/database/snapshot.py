@@ -261,9 +261,8 @@ class _Loading:
         rows = [
             row
             for row in self._schema
-            if row["sql"]
-            and (row["type"] == "index" and row["tbl_name"] in held)
-            or row["type"] in kinds[1:]
+            if row["sql"] and row["type"] in kinds
+            if row["type"] != "index" or row["tbl_name"] in held
         ]
         for row in sorted(rows, key=lambda row: kinds.index(row.text("type"))):
             if not self._try(row):

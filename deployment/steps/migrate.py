@@ -209,7 +209,7 @@ def integrity(site: Site) -> list[str]:
     """Say what SQLite finds wrong with the database itself; empty: nothing."""
     found = [str(row[0]) for row in site.database.query("PRAGMA integrity_check")]
     broken = site.database.query("SELECT * FROM pragma_foreign_key_check LIMIT 20")
-    rows = [f"row {row[1]} of {row[0]} points at no row of {row[2]}" for row in broken]
+    rows = [f"row {row[1]!r} of {row[0]!r} points at no row of {row[2]!r}" for row in broken]
     return [line for line in found if line != "ok"] + rows
 
 

@@ -326,7 +326,8 @@ def test_the_former_systems_sql_backup_can_be_restored(
     (folder / "backup-1761700000000.sql").write_text(
         "-- xSwarm Boss Database Backup\n-- Date: 2025-10-29T00:00:00.000Z\n\n"
         "CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT);\n\n-- Data for users\n"
-        "INSERT INTO users VALUES ('u1', 'semi;colon''s');\nINSERT INTO users VALUES ('u2', NULL);\n"
+        "INSERT INTO users VALUES ('u1', 'semi;colon''s');\n"
+        "INSERT INTO users VALUES ('u2', NULL);\n"
     )
     (found,) = backup.read_folder(folder)
     assert found.manifest is None

@@ -1,0 +1,158 @@
+"""Back the database up, prove it, and put it back: ``inv backup``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+from deployment.release import session
+
+if TYPE_CHECKING:
+    from deployment.database.backup import Backup
+    from deployment.database.manifest import Content
+
+
+@task
+def backup(c: Context) -> None:
+    """Make a backup of one moment, restore it into a scratch file, compare, and keep it."""
+    session.perform(c, "backup")
+
+
+@task
+def sql(c: Context) -> None:
+    """Make a backup as SQL text, which any SQLite reads."""
+    from deployment.release import preview
+    from deployment.steps import backup as step
+
+    site = session.open_site(c)
+    if session.dry(c):
+        preview.show(step.always(site, "sql"))
+        return
+    with session.release(c, "backup") as running, running.console.step("backup") as line:
+        running.make(step.always(site, "sql"))
+        line.detail = str(running.site.facts["backup"])
+
+
+@task(auto_shortflags=False, name="list", help={"json": "print the list as JSON"})
+def list_(c: Context, json: bool = False) -> None:
+    """List the backups, the newest first."""
+    from deployment.console import Console
+    from deployment.steps import backup as step
+
+    rows = [_row(found) for found in step.listed(session.open_site(c, quiet=json))]
+    console = Console()
+    if json:
+        console.json(rows)
+        return
+    columns = ("file", "created", "bytes", "rows", "tables", "encrypted")
+    console.table(columns, [["" if row[k] is None else row[k] for k in columns] for row in rows])
+
+
+@task(auto_shortflags=False, help={"file": "a file, its name in the folder, or 'latest'"})
+def verify(c: Context, file: str = "latest") -> None:
+    """Restore a backup into a scratch file, and compare it row by row with its manifest."""
+    from deployment.console import Console
+    from deployment.steps import backup as step
+
+    site, console = session.open_site(c), Console()
+    with console.step("verify") as line:
+        site.progress = console.progress
+        line.detail = _summary(step.verify(site, file))
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "file": "a file, its name in the folder, or 'latest'",
+        "table": "restore only this table",
+        "to": "restore into another database: its URL",
+        "yes": "do not ask (without a terminal the answer is NO)",
+    },
+)
+def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = False) -> None:
+    """Replace the database, or one table, by a backup; a fresh backup is made first."""
+    from deployment import console
+    from deployment.release import preview
+    from deployment.steps import restore as step
+    from deployment.variables import PRODUCTION
+
+    site = session.open_site(c)
+    changes = step.plan_of(site, file, table=table, to=to)
+    if session.dry(c):
+        preview.show(changes)
+        return
+    what = f"Replace the {changes[-1].resource} of {site.settings.environment} by {file}?"
+    production = site.settings.environment == PRODUCTION
+    console.confirm(
+        f"{what} What was written since is lost.",
+        yes=yes,
+        type_name=PRODUCTION if production else None,
+    )
+    with session.release(c, "restore") as running, running.console.step("restore") as line:
+        running.make(changes)
+        line.detail = f"{running.site.facts['rows']} rows"
+
+
+@task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
+def prune(c: Context, yes: bool = False) -> None:
+    """Remove backups that are no longer to be kept; never the last good one."""
+    from datetime import UTC, datetime
+
+    from deployment import console
+    from deployment.steps import backup as step
+
+    found = step.expired(session.open_site(c), datetime.now(UTC))
+    out = console.Console()
+    for item in found:
+        out.line(f"  {item.path.name}")
+    if not found or session.dry(c):
+        out.line("nothing to do" if not found else f"{len(found)} backups would be removed")
+        return
+    console.confirm(f"Remove these {len(found)} backups?", yes=yes)
+    step.remove(found)
+    out.line(f"✓ removed {len(found)} backups")
+
+
+@task
+def drill(c: Context) -> None:
+    """Practise: restore the latest backup into a scratch file; say how long, and how old."""
+    from datetime import UTC, datetime
+
+    from deployment.console import Console
+    from deployment.steps import backup as step
+
+    site, console = session.open_site(c), Console()
+    age = datetime.now(UTC) - step.chosen(site, "latest").created
+    with console.step("drill") as line:
+        site.progress = console.progress
+        line.detail = _summary(step.verify(site, "latest"))
+    console.line(f"  the backup is {age.total_seconds() / 3600:.1f} h old: so much would be lost")
+
+
+def _row(found: Backup) -> dict[str, object]:
+    held = found.manifest
+    return {
+        "file": found.path.name,
+        "created": found.created.isoformat(timespec="seconds"),
+        "bytes": found.path.stat().st_size,
+        "rows": held.rows if held else None,
+        "tables": len(held.content.tables) if held else None,
+        "encrypted": held.encrypted if held else None,
+        "sha256": held.sha256 if held else None,
+        "migrations": list(held.ledger) if held else None,
+        "worker_version": held.worker_version if held else None,
+    }
+
+
+def _summary(content: Content) -> str:
+    rows = sum(count for count, _ in content.tables.values())
+    return f"{rows} rows in {len(content.tables)} tables, as the manifest says"
+
+
+ns = Collection("backup")
+ns.add_task(backup, default=True)
+for each in (sql, list_, verify, restore, prune, drill):
+    ns.add_task(each)
