@@ -47,21 +47,23 @@ def marked(folder: Folder, *of: str) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter()
-        if process.pid != os.getpid() and _mark_of(process).startswith(wanted)
+        if process.pid != os.getpid() and (_mark_of(process) or "").startswith(wanted)
     ]
 
 
-def recorded(state: State) -> list[psutil.Process]:
+def recorded(folder: Folder, state: State) -> list[psutil.Process]:
     """Find what a state names and what still is the same process."""
     entries = [(process.pid, process.started) for process in state.processes]
-    found = (identify(pid, started) for pid, started in (*entries, (state.pid, state.started)))
+    entries.append((state.pid, state.started))
+    found = (identify(folder, pid, started) for pid, started in entries)
     return [process for process in found if process]
 
 
-def identify(pid: int, started: float) -> psutil.Process | None:
-    """Give a process that lives and began at that time; None when the pid is another's.
+def identify(folder: Folder, pid: int, started: float) -> psutil.Process | None:
+    """Give a twin's process that lives and began at that time; None: the pid is another's.
 
     Args:
+        folder: the twin's; a mark that can be read must be its.
         pid: its number; 0 is nobody's.
         started: seconds since 1970, as :func:`began` gave it.
     """
@@ -72,7 +74,8 @@ def identify(pid: int, started: float) -> psutil.Process | None:
     try:
         process = psutil.Process(pid)
         same = abs(process.create_time() - started) < _SAME
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        lives = process.status() != psutil.STATUS_ZOMBIE
+        return process if same and lives and _may_be_ours(folder, process) else None
     except psutil.Error:
         return None
 
@@ -117,15 +120,23 @@ def _mark(folder: Folder, *of: str) -> str:
     return "".join(f"{item}#" for item in (str(folder.path), *of))
 
 
-def _mark_of(process: psutil.Process) -> str:
+def _may_be_ours(folder: Folder, process: psutil.Process) -> bool:
+    mark = _mark_of(process)
+    return mark is None or mark.startswith(_mark(folder))
+
+
+def _mark_of(process: psutil.Process) -> str | None:
+    """Read a process's mark; empty when it has none or is gone, None when it may not be read."""
     import psutil
 
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return ""
         return str(process.environ().get(VARIABLE, ""))
+    except psutil.AccessDenied:
+        return None
     except (psutil.Error, OSError):
-        return ""  # another user's, or gone
+        return ""
 
 
 def _alive(process: psutil.Process) -> bool:

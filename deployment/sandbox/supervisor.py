@@ -25,11 +25,11 @@ from deployment.sandbox import (
     parts,
     ports,
     state,
+    watch,
 )
 from deployment.sandbox import processes as system
 from deployment.sandbox.folder import Folder
 from deployment.sandbox.state import Process, State
-from deployment.sandbox.watch import START_LIMIT
 
 if TYPE_CHECKING:
     import psutil
@@ -109,10 +109,12 @@ def status(root: Path) -> State:
     """Tell what runs, looked up now and not only read."""
     home = folder.of(root)
     recorded = state.read(home)
-    alive = recorded.pid and system.identify(recorded.pid, recorded.started)
+    alive = recorded.pid and system.identify(home, recorded.pid, recorded.started)
     if not alive:
         return replace(recorded, pid=0, processes=())
-    return replace(recorded, processes=tuple(_seen(process) for process in recorded.processes))
+    return replace(
+        recorded, processes=tuple(_seen(home, process) for process in recorded.processes)
+    )
 
 
 def down(root: Path, *, progress: Progress = silent) -> int:
@@ -159,7 +161,8 @@ def logs(root: Path, name: str, *, lines: int = 40, follow: bool = False) -> Ite
             "./inv sandbox.logs NAME" if known else "./inv sandbox.up",
         )
     with path.open(encoding="utf-8", errors="replace") as stream:
-        yield from (line.rstrip("\n") for line in stream.readlines()[-lines:])
+        before = stream.readlines()
+        yield from (line.rstrip("\n") for line in before[len(before) - lines :])
         while follow:
             line = stream.readline()
             if line:
@@ -245,7 +248,7 @@ def _variables(home: Folder, plan: State) -> str:
 
 def _spawn(home: Folder, instance: str) -> None:
     """Start the supervisor; it leaves this process and its terminal at once."""
-    with home.log("supervisor").open("ab") as log:
+    with watch.open_log(home, "supervisor") as log:
         subprocess.run(
             [sys.executable, "-m", "deployment.sandbox", str(home.path)],
             stdin=subprocess.DEVNULL,
@@ -260,7 +263,7 @@ def _spawn(home: Folder, instance: str) -> None:
 def _wait(home: Folder, plan: State, progress: Progress) -> State:
     """Wait until every part is ready, telling of each; end when one failed."""
     told: set[str] = set()
-    limit = time.monotonic() + START_LIMIT + 10
+    limit = time.monotonic() + watch.START_LIMIT + 10
     while time.monotonic() < limit:
         now = state.read(home)
         for process in now.processes:
@@ -323,26 +326,29 @@ def _end(home: Folder, recorded: State) -> int:
 
 def _all(home: Folder, recorded: State) -> list[psutil.Process]:
     """Find what bears the twin's mark, and what its record names."""
-    found = {process.pid: process for process in system.recorded(recorded)}
+    found = {process.pid: process for process in system.recorded(home, recorded)}
     found |= {process.pid: process for process in system.marked(home)}
     return list(found.values())
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Put a second Ctrl-C off until everything has ended."""
+    """Put Ctrl-C off until everything has ended; it counts then."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
 
 
-def _seen(process: Process) -> Process:
+def _seen(home: Folder, process: Process) -> Process:
     """Say of a process what is so now."""
-    if process.pid and not system.identify(process.pid, process.started):
+    if process.pid and not system.identify(home, process.pid, process.started):
         return replace(process, pid=0, status="ended")
     return process

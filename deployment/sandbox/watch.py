@@ -115,7 +115,7 @@ class Watch:
             exited.cancel()
 
     async def _start(self, part: Part) -> asyncio.subprocess.Process:
-        with _open_log(self._folder, part.name) as log:
+        with open_log(self._folder, part.name) as log:
             process = await asyncio.create_subprocess_exec(
                 *part.argv,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -181,7 +181,8 @@ def _planned(folder: Folder, part: Part) -> Process:
     )
 
 
-def _open_log(folder: Folder, name: str) -> IO[bytes]:
+def open_log(folder: Folder, name: str) -> IO[bytes]:
+    """Open a process's log to append, for its owner only; one that is too long is set aside."""
     path = folder.log(name)
     if path.exists() and path.stat().st_size > _LOG_LIMIT:
         path.replace(path.with_suffix(".old.log"))
