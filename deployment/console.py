@@ -18,16 +18,8 @@ from typing import Any, Final, TextIO
 from deployment.errors import Refused
 from deployment.secret import redact
 
-COLOURS: Final = {
-    "green": "\x1b[32m",
-    "red": "\x1b[31m",
-    "yellow": "\x1b[33m",
-    "dim": "\x1b[2m",
-    "bold": "\x1b[1m",
-}
-_RESET: Final = "\x1b[0m"
-_BAR: Final = 24
 _PATIENCE: Final = 1.0  # seconds until a progress bar is worth its line
+_BAR: Final = 24
 
 Progress = Callable[[str, int, "int | None", str], None]
 """Called as (label, done, total or None, unit) while something takes long."""
@@ -115,7 +107,17 @@ class Console:
         """Colour a text, where the stream takes colour."""
         if not colour or not coloured(self.stream):
             return text
-        return f"{COLOURS[colour]}{text}{_RESET}"
+        from colorama import Fore, Style, just_fix_windows_console
+
+        just_fix_windows_console()
+        colours = {
+            "green": Fore.GREEN,
+            "red": Fore.RED,
+            "yellow": Fore.YELLOW,
+            "dim": Style.DIM,
+            "bold": Style.BRIGHT,
+        }
+        return f"{colours[colour]}{text}{Style.RESET_ALL}"
 
     def _finish(self, entry: StepLine, began: float) -> None:
         seconds = time.monotonic() - began
