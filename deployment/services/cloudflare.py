@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 WORKER_MISSING = frozenset({"10007", "10090"})
 NO_VERSIONS = "10222"
-SECRETS_CHANGED = "10220"
 BUCKET_MISSING = "10006"
-NOT_AUTHENTICATED = "10000"
 
 MESSAGE_LENGTH = 100  # characters the API keeps of an annotation's message
 PAGE = 50

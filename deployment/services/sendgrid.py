@@ -123,10 +123,6 @@ class SendGrid:
         reply = self.http.patch(path, json={"enabled": enabled}, safe=True)
         return str(reply.json().get("public_key") or "")
 
-    def send_test_event(self, webhook_id: str, url: str) -> None:
-        """Have SendGrid send a fake event, signed as that webhook's are, to a URL."""
-        self.http.post(f"{EVENTS}/test", json={"id": webhook_id, "url": url})
-
     def parse_settings(self) -> list[ParseSetting]:
         """List all inbound parse settings."""
         return [_parse_setting(item) for item in self.http.get(PARSE).json()["result"]]

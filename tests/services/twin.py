@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from deployment.sandbox import supervisor
 from deployment.secret import Secret
