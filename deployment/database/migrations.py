@@ -138,7 +138,7 @@ def parse(filename: str, text: str) -> Migration:
     marks, options = _comments(filename, text)
     parts: dict[str, tuple[str, int]] = {}
     ends = [start for _, start, _ in marks[1:]] + [len(text)]
-    for (part, _, begin), end in zip(marks, ends, strict=True):
+    for (part, _, begin), end in zip(marks, ends, strict=False):  # without marks: no part
         if part in parts:
             raise Refused(f"{filename} has two parts migrate:{part}", "", "join them")
         parts[part] = (text[begin:end], text.count("\n", 0, begin) + 1)

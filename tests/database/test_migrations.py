@@ -1,0 +1,194 @@
+"""Migration files: parts, options, order, and what they must not say."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployment.database import migrations
+from deployment.database.migrations import Migration, parse
+from deployment.errors import Refused
+
+ORIGINAL_ORDER = [
+    "schema",
+    "auth",
+    "teams",
+    "projects",
+    "messages",
+    "buzz",
+    "suggestions",
+    "email-marketing",
+    "scheduler",
+    "claude_code_sessions",
+    "add-subscription-tier",
+]
+
+
+def make(name: str, depends: str = "", up: str = "SELECT 1", down: str = "SELECT 2") -> Migration:
+    header = f"-- depends: {depends}\n" if depends else ""
+    return parse(f"{name}.sql", f"{header}-- migrate:up\n{up};\n-- migrate:down\n{down};\n")
+
+
+def test_the_services_files_run_in_the_order_it_always_had() -> None:
+    found = migrations.read(Path("migrations"))
+    assert [item.name for item in found] == ORIGINAL_ORDER
+    assert [fault for item in found for fault in migrations.faults(item)] == []
+    assert [item.name for item in found if item.critical] == [
+        "schema",
+        "auth",
+        "messages",
+        "scheduler",
+    ]
+
+
+def test_parts_and_options() -> None:
+    found = parse(
+        "a.sql",
+        "-- name: Some Words\n-- depends: b, c.sql\n-- compatible: no\n-- critical: no\n"
+        "-- transaction: none\n\n-- migrate:up\n-- about t\nCREATE TABLE t (v);\n\n"
+        "INSERT INTO t VALUES ('-- migrate:down');\n-- migrate:down\nDROP TABLE t;\n",
+    )
+    assert (found.name, found.title, found.depends) == ("a", "Some Words", ("b", "c"))
+    assert (found.compatible, found.critical, found.transactional) == (False, False, False)
+    assert [(item.sql, item.line) for item in found.up] == [
+        ("CREATE TABLE t (v)", 9),
+        ("INSERT INTO t VALUES ('-- migrate:down')", 11),
+    ]
+    assert [(item.sql, item.line) for item in found.down] == [("DROP TABLE t", 13)]
+
+
+def test_a_file_without_marks_is_one_up_part() -> None:
+    found = parse("a.sql", "CREATE TABLE t (v);\nCREATE TABLE u (v);")
+    assert [item.line for item in found.up] == [1, 2]
+    assert found.down == ()
+    assert found.compatible
+    assert found.critical
+
+
+def test_dbmates_way_to_say_no_transaction() -> None:
+    assert not parse("a.sql", "-- migrate:up transaction:false\nSELECT 1;").transactional
+
+
+def test_line_ends_and_byte_order_mark_do_not_change_the_checksum() -> None:
+    unix = parse("a.sql", "-- migrate:up\nSELECT 1;\n")
+    windows = parse("a.sql", "\ufeff-- migrate:up\r\nSELECT 1;\r\n")
+    assert unix.checksum == windows.checksum
+    assert len(unix.checksum) == 64
+
+
+@given(st.permutations(range(6)), st.integers(0, 2**15))
+def test_order_is_by_dependency_then_name(shuffled: list[int], seed: int) -> None:
+    source = random.Random(seed)
+    names = [f"m{i}" for i in range(6)]
+    needs = {
+        name: [other for other in names[:place] if source.random() < 0.4]
+        for place, name in enumerate(names)
+    }
+    files = [make(names[i], ",".join(needs[names[i]])) for i in shuffled]
+    ordered = [item.name for item in migrations.order(files)]
+    for place, name in enumerate(ordered):
+        assert set(needs[name]) <= set(ordered[:place])
+        free = [
+            n for n in names if n not in ordered[:place] and set(needs[n]) <= set(ordered[:place])
+        ]
+        assert name == min(free)
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ([("a", "b"), ("b", "a")], "in a circle: a, b"),
+        ([("a", "a")], "in a circle: a"),
+        ([("a", "nowhere")], "depends on nowhere, which is not there"),
+    ],
+)
+def test_impossible_dependencies_are_refused(files: list[tuple[str, str]], why: str) -> None:
+    with pytest.raises(Refused, match=why):
+        migrations.order([make(name, depends) for name, depends in files])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- compatible: maybe\n-- migrate:up\nSELECT 1;",
+        "-- transaction: two\nSELECT 1;",
+        "-- migrate:up\nSELECT 1;\n-- migrate:up\nSELECT 2;",
+    ],
+)
+def test_files_that_contradict_themselves_are_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        parse("a.sql", text)
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("BEGIN", "break the transaction"),
+        ("begin immediate", "break the transaction"),
+        ("COMMIT", "break the transaction"),
+        ("END TRANSACTION", "break the transaction"),
+        ("/* x */ ROLLBACK", "break the transaction"),
+        ("SAVEPOINT s", "break the transaction"),
+        ("RELEASE s", "break the transaction"),
+        ("VACUUM", "refused by libSQL"),
+        ("ANALYZE", "refused by libSQL"),
+        ("ATTACH 'x' AS y", "refused by libSQL"),
+        ("CREATE TEMP TABLE t (v)", "temporary"),
+        ("PRAGMA foreign_keys = OFF", "lifted by themselves"),
+        ("PRAGMA journal_mode = WAL", "PRAGMA journal_mode is refused"),
+    ],
+)
+def test_statements_that_must_not_stand_in_a_file(sql: str, why: str) -> None:
+    (fault,) = migrations.faults(make("a", up=f"SELECT 1;\n{sql}"))
+    assert fault.startswith("a.sql:3: ")
+    assert why in fault
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END",
+        "SELECT 'BEGIN; COMMIT;'",
+        "PRAGMA defer_foreign_keys = ON",
+        "PRAGMA user_version = 3",
+        "CREATE TABLE begin_t (v)",
+    ],
+)
+def test_statements_that_may(sql: str) -> None:
+    assert migrations.faults(make("a", up=sql)) == []
+
+
+def test_a_missing_or_empty_part_is_a_fault() -> None:
+    assert "down part is missing" in migrations.faults(parse("a.sql", "SELECT 1;"))[0]
+    empty = parse("a.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n-- later\n")
+    assert "down part is missing" in migrations.faults(empty)[0]
+    assert "up part is empty" in migrations.faults(make("a", up="-- nothing"))[0]
+    reasoned = parse("a.sql", "-- irreversible: rows are merged\n-- migrate:up\nSELECT 1;\n")
+    assert migrations.faults(reasoned) == []
+    assert reasoned.irreversible == "rows are merged"
+
+
+@pytest.mark.parametrize(
+    ("sql", "tables"),
+    [
+        ("CREATE TABLE new_t (v); DROP TABLE t; ALTER TABLE new_t RENAME TO t", ["t"]),
+        ('create table x (v); drop table if exists "T"; alter table x rename to [t]', ["t"]),
+        ("DROP TABLE t; CREATE TABLE t (v)", []),
+        ("ALTER TABLE t RENAME TO u", []),
+        ("ALTER TABLE t RENAME COLUMN a TO b", []),
+    ],
+)
+def test_rebuilt_tables_are_seen(sql: str, tables: list[str]) -> None:
+    assert migrations.rebuilt(make("a", up=sql).up) == tables
+
+
+def test_a_file_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_bytes(b"SELECT '\xff';")
+    with pytest.raises(Refused, match=r"a\.sql cannot be read"):
+        migrations.read(tmp_path)
+    with pytest.raises(Refused, match="no folder"):
+        migrations.read(tmp_path / "nowhere")

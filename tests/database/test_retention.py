@@ -1,0 +1,57 @@
+"""Which backups may go, and which never."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployment.database.backup import Backup
+from deployment.database.manifest import Content, Manifest
+from deployment.database.retention import Keep, expired
+
+NOW = datetime(2025, 10, 29, 12, 0, tzinfo=UTC)
+
+
+def made(days: float) -> Backup:
+    """A backup of so many days ago."""
+    created = NOW - timedelta(days=days)
+    name = f"test-{created:%Y%m%dT%H%M%S}.db.zst"
+    content = Content({}, "", 0, 0)
+    return Backup(
+        Path(name), Manifest(name, "test", "", created.isoformat(), 1, "", 1, "", content)
+    )
+
+
+def ages(found: list[Backup]) -> list[float]:
+    return [round((NOW - backup.created) / timedelta(days=1), 2) for backup in found]
+
+
+def test_young_ones_stay() -> None:
+    assert ages(expired([made(1), made(29), made(31), made(40)], Keep(30), NOW)) == [40, 31]
+
+
+def test_the_last_good_one_always_stays() -> None:
+    assert expired([made(400)], Keep(30), NOW) == []
+    assert ages(expired([made(400), made(500)], Keep(0), NOW)) == [500]
+
+
+def test_the_last_of_each_day_week_and_month_stays() -> None:
+    every = [made(days / 2) for days in range(400)]
+    gone = expired(every, Keep(1, daily=3, weekly=2, monthly=2), NOW)
+    kept = [f"{backup.created:%m-%d %H}" for backup in every if backup not in gone]
+    # young: 29th 12:00, 29th 00:00, 28th 12:00; days 29, 28, 27; weeks of the 29th and the
+    # 26th (a Sunday); months October and September
+    assert kept == ["10-29 12", "10-29 00", "10-28 12", "10-27 12", "10-26 12", "09-30 12"]
+
+
+@given(st.lists(st.integers(0, 2000), unique=True, min_size=1), st.integers(0, 60))
+def test_never_all_and_never_a_young_one(days: list[int], keep: int) -> None:
+    every = [made(day) for day in days]
+    gone = expired(every, Keep(keep, 7, 4, 12), NOW)
+    left = [backup for backup in every if backup not in gone]
+    assert min(days) in [round(age) for age in ages(left)]
+    assert all(age > keep for age in ages(gone))
+    assert ages(gone) == sorted(ages(gone), reverse=True)
