@@ -83,35 +83,32 @@ class Monitor:
             prober=prober or Prober(clock=clock),
             clock=clock,
         )
+        self._paths = self.endpoints.paths
         self._keeps = execute is not None
         self._defer = defer or _Tasks()
         self._timer, self._observe = clock.timer, self.metrics.requests.observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request where the path is one of ours, else measure the app's answer."""
+        """Answer the request where the path is one of ours, else measure the app's answer.
+
+        It is one function, since each further one costs every request a coroutine.
+        """
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        endpoint = self.endpoints.paths.get(scope["path"])
-        if endpoint is None:
-            await self._measure(scope, receive, send)
-        else:
+        endpoint = self._paths.get(scope["path"])
+        if endpoint is not None:
             await self._answer(endpoint, scope, send)
-
-    async def maintain(self, env: Any = None) -> None:
-        """Flush, and merge old rows: call it from a cron trigger, every minute or so."""
-        await self.keeper.maintain(env, self.endpoints.version_of(env))
-
-    async def _measure(self, scope: Scope, receive: Receive, send: Send) -> None:
+            return
         started = self._timer()
         correlation = correlate(scope["headers"])
-        header = (b"x-request-id", correlation.request_id.encode())
         root, status = scope.get("root_path", ""), 500
 
         def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                header = (b"x-request-id", correlation.request_id.encode())
                 message["headers"] = [*message.get("headers", ()), header]
             return send(message)
 
@@ -126,14 +123,21 @@ class Monitor:
             status = CLIENT_LEFT
             raise
         finally:
-            ended = self._timer()
-            self.metrics.tick(ended)
-            self._observe(route(scope, root), scope["method"], status, ended - started)
-            if self.log is not None:
-                self._log_answered(scope, status, ended - started)
+            self._measure(scope, root, status, started)
             reset_current(token)
-            if self._keeps and self.keeper.claim(ended):
-                self._defer(self._flush(scope.get("env")))
+
+    def _measure(self, scope: Scope, root: str, status: int, started: float) -> None:
+        ended = self._timer()
+        self.metrics.tick(ended)
+        self._observe(route(scope, root), scope["method"], status, ended - started)
+        if self.log is not None:
+            self._log_answered(scope, status, ended - started)
+        if self._keeps and self.keeper.claim(ended):
+            self._defer(self._flush(scope.get("env")))
+
+    async def maintain(self, env: Any = None) -> None:
+        """Flush, and merge old rows: call it from a cron trigger, every minute or so."""
+        await self.keeper.maintain(env, self.endpoints.version_of(env))
 
     async def _flush(self, env: Any) -> None:
         try:

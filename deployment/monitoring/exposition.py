@@ -86,8 +86,8 @@ def _histogram(
     for labels, sketch in sketches.items():
         pairs = _pairs(zip(family.labels, labels, strict=True))
         bucket = f"{family.name}_bucket{{{pairs}," if pairs else f"{family.name}_bucket{{"
-        for limit, count in zip(limits, sketch.at_most(family.boundaries), strict=True):
-            yield f"{bucket}{limit} {count}"
+        counts = sketch.at_most(family.boundaries)
+        yield from [f"{bucket}{limit} {n}" for limit, n in zip(limits, counts, strict=True)]
         braces = f"{{{pairs}}}" if pairs else ""
         yield f'{bucket}le="+Inf"}} {sketch.count}'
         yield f"{family.name}_sum{braces} {sketch.total!r}"

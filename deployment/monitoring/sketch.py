@@ -9,8 +9,10 @@ See Masson, Rim and Lee, "DDSketch", VLDB 2019, for the error bound.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate, chain
 from math import ceil, floor, isfinite, log2
 from typing import Any
@@ -28,6 +30,11 @@ LARGEST = 2.0**60
 _MIDDLE = 2 / (1 + BASE)  # of a bucket, as a part of its upper bound
 _TOP = 60 * PER_OCTAVE
 _PENDING = 128  # observations kept as they are, then counted at once, in C
+
+
+@lru_cache(maxsize=16)
+def _limits(boundaries: tuple[float, ...]) -> list[int]:
+    return [ceil(log2(boundary) * PER_OCTAVE) for boundary in boundaries]
 
 
 class Sketch:
@@ -160,20 +167,15 @@ class Sketch:
             return self._maximum
         return min(max(_MIDDLE * BASE**index, self._minimum), self._maximum)
 
-    def at_most(self, boundaries: Sequence[float]) -> list[int]:
+    def at_most(self, boundaries: tuple[float, ...]) -> list[int]:
         """Count the values up to each of ascending boundaries; exact for powers of two.
 
         Other boundaries are rounded up to their bucket's, by at most 1.1 %.
         """
-        limits = [ceil(log2(boundary) * PER_OCTAVE) for boundary in boundaries]
-        walk, below, counts = iter(self.buckets()), self.zeros, []
-        index, count = next(walk, (_TOP + 1, 0))
-        for limit in limits:
-            while index <= limit:
-                below += count
-                index, count = next(walk, (_TOP + 1, 0))
-            counts.append(below)
-        return counts
+        buckets = self._settled()._buckets
+        indexes = sorted(buckets)
+        below = [0, *accumulate(map(buckets.__getitem__, indexes))]
+        return [self._zeros + below[bisect_right(indexes, limit)] for limit in _limits(boundaries)]
 
     def merge(self, other: Sketch) -> None:
         """Add another sketch's observations to this one; counts stay exact."""
