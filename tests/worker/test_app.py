@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -85,7 +86,7 @@ def test_an_insecure_database_address_is_not_used(start: Start) -> None:
 
 
 def test_a_failure_is_a_500_without_its_details(
-    isolate: Isolate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    isolate: Isolate, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from boss import router
 
@@ -96,8 +97,28 @@ def test_a_failure_is_a_500_without_its_details(
     answer = isolate.ask("GET", "/api/health")
     assert (answer.status, answer.error()) == (500, "internal")
     assert "secret word" not in answer.body.decode()
-    assert "RuntimeError" in caplog.text
-    assert "secret word" not in caplog.text
+    logged = capsys.readouterr().out
+    assert "RuntimeError" in logged
+    assert "secret word" not in logged
+
+
+@pytest.mark.parametrize(
+    ("level", "lines"), [("info", 1), ("debug", 1), ("warn", 0), ("error", 0), ("loud", 1), ("", 1)]
+)
+def test_the_log_heeds_its_level(
+    start: Start, capsys: pytest.CaptureFixture[str], level: str, lines: int
+) -> None:
+    start(LOG_LEVEL=level).ask("GET", "/api/health")
+    logged = capsys.readouterr().out.splitlines()
+    assert len(logged) == lines
+    assert all(json.loads(line)["path"] == "/api/health" for line in logged)
+
+
+def test_the_log_is_for_people_where_that_is_asked(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(STRUCTURED_LOGGING="false").ask("GET", "/api/health")
+    assert not capsys.readouterr().out.startswith("{")
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/health", "/nowhere", "/api/metrics"])
@@ -177,9 +198,15 @@ def test_a_body_that_is_no_json_object_is_refused(isolate: Isolate, body: bytes)
     assert (answer.status, answer.error()) == (400, "invalid_json")
 
 
-def test_another_media_type_is_refused(isolate: Isolate) -> None:
-    answer = isolate.ask("POST", "/api/auth/login", b"a=b", {"content-type": "text/plain"})
-    assert (answer.status, answer.error()) == (415, "unsupported_media_type")
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded"])
+def test_json_that_a_foreign_form_could_send_is_refused(isolate: Isolate, media_type: str) -> None:
+    answer = isolate.ask(
+        "POST",
+        "/api/auth/login",
+        {"email": "a@b.cd", "password": "x"},
+        {"content-type": media_type},
+    )
+    assert (answer.status, answer.error()) == (400, "invalid_json")
 
 
 LIMITED = {

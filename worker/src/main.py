@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from boss.app import create_app
-from workers import asgi, fetch
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
-app = create_app(fetch)
+import workers
+from boss.app import create_app
+from workers import asgi
+
+
+def defer(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Let a coroutine run on after the answer.
+
+    ``wait_until`` is looked up here, not above: it belongs to the runtime, and what a Worker
+    imports at its start must hold nothing of the runtime's, or no snapshot of it can be made.
+    """
+    workers.wait_until(asyncio.ensure_future(coroutine))
+
+
+app = create_app(workers.fetch, defer)
 Default = asgi.entrypoint(app)

@@ -12,14 +12,15 @@ from boss.configuration import Configuration
 from boss.context import Context
 from boss.database import Database, DatabaseError, Fetch
 from boss.limits import Limits
-from boss.log import log_failure, request_id
+from boss.log import Logged, log_failure, request_id
 from boss.problem import Problem
 from boss.request import Receive, Request
 from boss.response import Response, problem_response
 from boss.router import Match, Route, Router
 from boss.storage import Storage
-from deployment.monitoring.asgi import Monitor
+from deployment.monitoring.asgi import Defer, Monitor
 from deployment.monitoring.health import Probe
+from deployment.monitoring.logs import Log
 from deployment.monitoring.metrics import Metrics
 
 Scope = MutableMapping[str, Any]
@@ -61,6 +62,7 @@ class Service:
         self._router = Router(ROUTES)
         self._limits = Limits()
         self._attempts = Limits()
+        self.log = Log(status.SERVICE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; a Worker has neither websockets nor a start-up of its own."""
@@ -80,7 +82,7 @@ class Service:
         except Problem as problem:
             return problem_response(problem, request_id())
         except Exception as error:  # the last line of defence: whatever it is, it is answered
-            log_failure(error)
+            log_failure(self.log, error)
             return problem_response(_problem(error), request_id())
 
     async def _dispatch(self, request: Request, configuration: Configuration) -> Response:
@@ -152,22 +154,26 @@ def probes(environment: Any, fetch: Fetch, metrics: Metrics) -> list[Probe]:
     ]
 
 
-def create_app(fetch: Fetch) -> Browsers:
+def create_app(fetch: Fetch, defer: Defer | None = None) -> Browsers:
     """Make the ASGI application.
 
     Args:
         fetch: the host's fetch (``workers.fetch``).
+        defer: lets a coroutine run on after the answer; a task of the event loop by default.
     """
     metrics = Metrics()
+    service = Service(fetch, metrics)
     monitor = Monitor(
-        Service(fetch, metrics),
+        service,
         service=status.SERVICE,
         version=status.version,
         probes=lambda environment: probes(environment, fetch, metrics),
         admin_token=lambda environment: Configuration(environment).text("ADMIN_TOKEN"),
+        execute=lambda environment: connect(Configuration(environment), fetch, metrics).execute,
+        defer=defer,
         metrics=metrics,
     )
-    return Browsers(monitor)
+    return Browsers(Logged(monitor, service))
 
 
 async def _send(response: Response, method: str, send: Send) -> None:

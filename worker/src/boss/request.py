@@ -95,10 +95,10 @@ class Request:
         """Give the body as a JSON object.
 
         Raises:
-            Problem: it is no JSON object (400) or says it is something else (415).
+            Problem: it is no JSON object, or says it is something else (400).
         """
         if self.media_type not in ("application/json", ""):
-            raise Problem(415, "unsupported_media_type", "Send JSON (application/json).")
+            raise Problem(400, "invalid_json", "Send JSON, as Content-Type: application/json.")
         try:
             value = json.loads(await self.body())
         except (ValueError, RecursionError):
