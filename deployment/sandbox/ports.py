@@ -95,6 +95,14 @@ def free(port: int) -> bool:
     return True
 
 
+def any_free() -> int:
+    """Give a port that is free now, for something short."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 def _require_free(name: str, port: int) -> None:
     if not free(port):
         raise Refused(
