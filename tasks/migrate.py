@@ -22,9 +22,11 @@ def migrate(c: Context) -> None:
     if session.dry(c):
         session.perform(c, "migrate")
         return
+    alone = session.current() is None
     with session.release(c, "migrate") as running:
         session.perform(c, "migrate")
-        _tell_what_was_made(running)
+        if alone:
+            _tell_what_was_made(running)
 
 
 @task(auto_shortflags=False, help={"json": "print the table as JSON"})
@@ -191,8 +193,12 @@ def _tell_what_was_made(running: Release) -> None:
 
 
 def _tell_rows(console: Console, counts: dict[str, int]) -> None:
+    empty = [table for table, count in counts.items() if not count]
     for table, count in counts.items():
-        console.line(f"  {count:>8} rows  {table}", "dim")
+        if count:
+            console.line(f"  {count:>8} rows  {table}", "dim")
+    if empty:
+        console.line(f"  {len(empty):>8} tables without rows", "dim")
 
 
 ns = Collection("migrate")
