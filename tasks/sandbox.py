@@ -49,26 +49,21 @@ def status(_c: Context, json: bool = False) -> None:
 
 
 @task(
-    positional=["name"],
     auto_shortflags=False,
     help={
-        "name": "whose log; without one the logs are named",
+        "name": "whose log; without it every process's",
         "follow": "go on with what is written from now on",
-        "lines": "how many lines to begin with",
+        "lines": "how many lines of each log to begin with",
     },
 )
 def logs(_c: Context, name: str = "", follow: bool = False, lines: int = 40) -> None:
-    """Show the log of one process of the twin."""
+    """Show what the twin's processes logged."""
     from deployment.console import Console
     from deployment.sandbox import supervisor
 
     console = Console()
-    if not name:
-        for known in supervisor.log_names(session.ROOT):
-            console.line(known)
-        return
-    for text in supervisor.logs(session.ROOT, name, lines=lines, follow=follow):
-        console.line(text)
+    for process, text in supervisor.logs(session.ROOT, name, lines=lines, follow=follow):
+        console.line(text if name else f"{process:<10} {text}")
 
 
 @task
@@ -101,28 +96,26 @@ def reset(_c: Context, yes: bool = False) -> None:
     auto_shortflags=False,
     help={
         "provider": "stripe, sendgrid, anthropic, openai, twilio, slack or cloudflare",
-        "kind": "status:429, status:500, reset, reset_after, slow:SECONDS, revoked or bad_json",
+        "kind": "status:429, status:500, reset, reset_after, slow:SECONDS, revoked, bad_json; off",
         "times": "how many requests meet it",
         "method": "cloudflare only: the HTTP method that meets it",
         "path": "cloudflare only: a regular expression for the paths that meet it",
-        "off": "switch the faults off instead",
     },
 )
 def fault(
     _c: Context,
     provider: str,
-    kind: str = "",
+    kind: str,
     times: int = 1,
     method: str = "GET",
     path: str = "",
-    off: bool = False,
 ) -> None:
     """Let the next requests to a provider fail, to see what a release makes of it."""
     from deployment.console import Console
     from deployment.sandbox import gameday
 
     console = Console()
-    if off:
+    if kind == "off":
         gameday.clear(session.ROOT, provider)
         console.line(f"✓ {provider}: no fault", "green")
         return

@@ -9,10 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from deployment.errors import Refused, Unavailable
 from deployment.sandbox import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, "int | None", str], None]
 """Called as (label, done, total or None, unit)."""
 
+_LOG_PAUSE: Final = 0.1  # seconds between two looks at the logs
 _PAUSE: Final = 0.02  # seconds between two looks at the state
 _PATIENCE: Final = 15.0  # seconds the supervisor has to end everything by itself
 _ROUNDS: Final = 3  # what was about to start when it was looked for is found by the next
@@ -145,30 +146,46 @@ def reset(root: Path, *, progress: Progress = silent) -> bool:
         return custody.delete(home)
 
 
-def logs(root: Path, name: str, *, lines: int = 40, follow: bool = False) -> Iterator[str]:
-    """Give the last lines of one process's log, and with ``follow`` those to come.
+def logs(
+    root: Path, name: str = "", *, lines: int = 40, follow: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Give the last lines of the logs, and with ``follow`` those to come.
+
+    Args:
+        root: the project's folder.
+        name: one process's; without one, every log's.
+        lines: how many of each log.
+        follow: go on until interrupted.
+
+    Yields:
+        the process's name, and a line.
 
     Raises:
         Refused: there is no such log.
     """
-    home = folder.of(root)
-    path = home.log(name)
     known = log_names(root)
-    if name not in known:
+    if name and name not in known:
         raise Refused(
             f"there is no log {name!r}",
             f"there are {', '.join(known)}" if known else "the sandbox has not run yet",
-            "./inv sandbox.logs NAME" if known else "./inv sandbox.up",
+            "./inv sandbox.logs" if known else "./inv sandbox.up",
         )
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        before = stream.readlines()
-        yield from (line.rstrip("\n") for line in before[len(before) - lines :])
+    with ExitStack() as open_logs:
+        streams = {
+            entry: open_logs.enter_context(_open(folder.of(root).log(entry)))
+            for entry in ([name] if name else known)
+        }
+        for entry, stream in streams.items():
+            before = stream.readlines()
+            yield from ((entry, line.rstrip("\n")) for line in before[len(before) - lines :])
         while follow:
-            line = stream.readline()
-            if line:
-                yield line.rstrip("\n")
-            else:
-                time.sleep(0.1)
+            new = [(entry, line) for entry, stream in streams.items() for line in stream]
+            yield from ((entry, line.rstrip("\n")) for entry, line in new)
+            time.sleep(0 if new else _LOG_PAUSE)
+
+
+def _open(log: Path) -> TextIO:
+    return log.open(encoding="utf-8", errors="replace")
 
 
 def log_names(root: Path) -> list[str]:
@@ -277,7 +294,9 @@ def _wait(home: Folder, plan: State, progress: Progress) -> State:
         if not system.marked(home, plan.instance):
             raise _supervisor_died(home)
         time.sleep(_PAUSE)
-    raise Unavailable("the sandbox did not start in time", "", "./inv sandbox.logs supervisor")
+    raise Unavailable(
+        "the sandbox did not start in time", "", "./inv sandbox.logs --name supervisor"
+    )
 
 
 def _failed(home: Folder, process: Process) -> Unavailable:
@@ -285,14 +304,16 @@ def _failed(home: Folder, process: Process) -> Unavailable:
     return Unavailable(
         f"{process.name} did not start",
         f"{process.why}{last}",
-        f"./inv sandbox.logs {process.name}",
+        f"./inv sandbox.logs --name {process.name}",
     )
 
 
 def _supervisor_died(home: Folder) -> Unavailable:
     last = _last_lines(home, "supervisor")
     return Unavailable(
-        "the sandbox's supervisor did not start", last.strip(), "./inv sandbox.logs supervisor"
+        "the sandbox's supervisor did not start",
+        last.strip(),
+        "./inv sandbox.logs --name supervisor",
     )
 
 

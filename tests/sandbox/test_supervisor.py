@@ -321,7 +321,7 @@ def test_a_part_that_does_not_start_is_told_and_nothing_is_left(root: Path) -> N
     with pytest.raises(Unavailable, match="sqld did not start") as caught:
         up(root)
     assert "exit code" in caught.value.why
-    assert caught.value.remedy == "./inv sandbox.logs sqld"
+    assert caught.value.remedy == "./inv sandbox.logs --name sqld"
     assert not left(root)
 
 
@@ -389,15 +389,19 @@ def test_reset_refuses_what_is_not_ours(root: Path) -> None:
 
 
 def test_logs_are_shown_and_unknown_ones_are_refused(root: Path) -> None:
+    with pytest.raises(Refused, match="there is no log 'sqld'"):
+        list(supervisor.logs(root, "sqld"))
     up(root, ("sqld",))
-    assert any("listening" in line for line in supervisor.logs(root, "sqld"))
+    assert any("listening" in line for _, line in supervisor.logs(root, "sqld"))
+    assert {name for name, _ in supervisor.logs(root)} == {"sqld"}
     assert len(list(supervisor.logs(root, "sqld", lines=1))) == 1
     assert list(supervisor.logs(root, "sqld", lines=0)) == []
-    follower = supervisor.logs(root, "sqld", lines=1, follow=True)
+    follower = supervisor.logs(root, lines=1, follow=True)
     next(follower)
     found = variables(root)
     pipeline(found["TURSO_DATABASE_URL"], "wrong", "SELECT 1")
-    assert "401" in next(follower)
+    name, line = next(follower)
+    assert (name, "401" in line) == ("sqld", True)
     with pytest.raises(Refused, match="there is no log 'nobody'"):
         list(supervisor.logs(root, "nobody"))
     with pytest.raises(Refused, match="there is no log"):
