@@ -1,0 +1,38 @@
+"""The commands that README and docs name, so that tests can hold them to it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+_INLINE = re.compile(r"`\./inv ([^`]+)`")
+_LINE = re.compile(r"^\s*\./inv ([^\n#]+)", re.MULTILINE)
+_PLACES = {
+    "VERSION": "1a2b3c4d",
+    "RELEASE": "20260101-000000-000-abcd",
+    "FILE": "latest",
+    "NAME": "JWT_SECRET",
+}
+
+
+def files() -> list[Path]:
+    """Give README and all documents of deployment/."""
+    return [
+        PROJECT / "README.md",
+        *sorted((PROJECT / "deployment").glob("*.md")),
+        *sorted((PROJECT / "deployment/docs").glob("*.md")),
+    ]
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Give every ``./inv`` command they name, as words, each once."""
+    found: dict[tuple[str, ...], None] = {}
+    for file in files():
+        text = file.read_text(encoding="utf-8")
+        for line in [*_LINE.findall(text), *_INLINE.findall(text)]:
+            command = tuple(_PLACES.get(word, word) for word in shlex.split(line.strip()))
+            if not {"--list", "--help", "<task>"} & set(command):
+                found[command] = None
+    return list(found)
