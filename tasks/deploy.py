@@ -160,20 +160,55 @@ def show(c: Context, release: str, json: bool = False) -> None:
     )
 
 
+@task(auto_shortflags=False, help={"release": "which one; by default the one that was interrupted"})
+def resume(c: Context, release: str = "") -> None:
+    """Finish a release whose deployer died; from any machine with the same files."""
+    session.resume(c, release)
+
+
+@task(auto_shortflags=False, help={"release": "which one; by default the one that was interrupted"})
+def abort(c: Context, release: str = "") -> None:
+    """Undo a release whose deployer died, or which could not be undone; from any machine."""
+    session.abort(c, release)
+
+
+@task(auto_shortflags=False, help={"message": "why; shown to whoever is kept waiting"})
+def lock(c: Context, message: str) -> None:
+    """Keep everybody from releasing, until deploy.unlock."""
+    from deployment.console import Console
+    from deployment.release import locking
+
+    locking.put_on(session.open_site(c), message)
+    Console().line("✓ locked; inv deploy.unlock takes the lock off")
+
+
+@task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
+def unlock(c: Context, yes: bool = False) -> None:
+    """Take the lock off, whoever holds it; a release under way stops at its next change."""
+    from deployment.console import Console
+    from deployment.release import locking
+
+    held = locking.take_off(session.open_site(c), yes=yes)
+    Console().line(f"✓ taken off: {held}" if held else "nothing to do: the lock is free")
+
+
 def _deploy(c: Context, environment: str, message: str, *, yes: bool, skip: frozenset[str]) -> None:
     """Confirm, then run the graph of steps inside one release."""
+    from deployment.release.facts import remember
+
     c.config.deploy.env = environment
     if session.dry(c):
         _preview(c)
         return
     _confirm(c, environment, yes)
-    with session.release(c, "deploy", message) as release:
+    phases = [name for name in session.DEPLOY_STEPS if name not in skip]
+    with session.release(c, "deploy", message, phases) as release:
         release.skipped = skip
         release.site.uploads = True
         release.site.facts["message"] = message
         _ = release.site.bundling  # wrangler bundles while check, backup and migrations run
         Executor(Collection(steps), config=c.config).execute("steps")
-        session.remember(release)
+        remember(release.site)
     session.tell(release)
 
 
@@ -208,7 +243,7 @@ def _skipped(checks: bool, backups: bool) -> frozenset[str]:
 
 
 ns = Collection("deploy")
-for _task in (local, staging, prod, plan, list_, status, show):
+for _task in (local, staging, prod, plan, list_, status, show, resume, abort, lock, unlock):
     ns.add_task(_task)
 ns.add_task(check.check, name="check")
 ns.add_task(migrate.migrate, name="migrate")

@@ -31,6 +31,7 @@ def rollback(
     """Go back to an earlier release: Worker, secrets and Pages; the database when asked."""
     from deployment.release import preview
     from deployment.release import rollback as going_back
+    from deployment.release.facts import remember
 
     if env:
         c.config.deploy.env = env
@@ -41,7 +42,8 @@ def rollback(
         preview.show(going_back.plan(site, target, wish))
         return
     going_back.confirm(site, target, wish, yes=yes)
-    with session.release(c, "rollback", f"back to {target.release or target.version}") as release:
+    message = f"back to {target.release or target.version}"
+    with session.release(c, "rollback", message, going_back.PHASES) as release:
         going_back.run(release, target, wish)
-        session.remember(release)
+        remember(release.site)
     session.tell(release)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from deployment.errors import Refused
-from deployment.release import ledger, lock
+from deployment.release import audit, ledger, lock
+from deployment.release.release import FOLDER
 from deployment.steps import worker
 from deployment.steps.record import Record
 from deployment.steps.site import Site
@@ -50,7 +52,47 @@ def status(site: Site) -> dict[str, Any]:
         "last_release": releases[0].release if releases else "",
         "last_status": releases[0].status if releases else "",
         "lock": str(held) if held else "free",
+        "locked_by": f"{held.holder}@{held.host}" if held else "",
+        "locked_since": held.since if held else "",
+        "locked_for": held.reason if held else "",
+        "doing": held.doing if held else "",
+        "lock_is_stale": held.dead if held else False,
+        "interrupted": [r.release for r in releases if _interrupted(r, held)],
     }
+
+
+def _interrupted(record: Record, held: lock.Holder | None) -> bool:
+    """Tell whether a release has not ended, and nobody is at it any more."""
+    alive = held is not None and not held.dead and record.release in held.reason
+    return record.status in ledger.UNENDED and not alive
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What verifying the audit trail found."""
+
+    events: int
+    head: str
+    faults: tuple[str, ...]
+
+
+def audited(site: Site, head: str = "") -> Audited:
+    """Verify the audit trail: by itself, by what this machine added, and by a noted hash.
+
+    Args:
+        site: the environment; the trail is the whole database's.
+        head: a hash that somebody noted; empty: none.
+    """
+    events = audit.read(site.database) if audit.exists(site.database) else []
+    kept = [
+        event
+        for event in audit.kept(site.settings.path(FOLDER))
+        if event.environment == site.settings.environment
+    ]
+    found = [*audit.faults(events), *audit.missing(events, kept)]
+    if head and head not in {event.hash for event in events}:
+        found.append(f"no event has the hash {head}")
+    return Audited(len(events), events[-1].hash if events else "", tuple(dict.fromkeys(found)))
 
 
 def shown(site: Site, release: str) -> dict[str, Any]:

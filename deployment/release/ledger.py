@@ -1,26 +1,33 @@
-"""The releases in the database, so that any machine can list, show and settle them."""
+"""The releases in the database, so that any machine can list, show, resume and undo them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from deployment.database.errors import DatabaseError
 from deployment.errors import Locked
-from deployment.release import lock
+from deployment.release import audit, lock
 from deployment.secret import redact
 from deployment.steps.record import Record
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
-    from deployment.database.client import Database, Row
+    from deployment.database.client import Database, Row, Statement
+    from deployment.release.audit import Trail
     from deployment.release.lock import Lease
 
 RUNNING: Final = "running"
+UNDOING: Final = "undoing"
 SUCCEEDED: Final = "succeeded"
 ROLLED_BACK: Final = "rolled back"
 FAILED: Final = "not rolled back"
+UNENDED: Final = (RUNNING, UNDOING)
 
+PLANNED: Final = "planned"
 INTENDED: Final = "intended"
 DONE: Final = "done"
 UNDONE: Final = "undone"
@@ -28,42 +35,73 @@ NOT_UNDONE: Final = "not undone"
 
 _CREATE: Final = (
     lock.CREATE,
+    audit.CREATE,
     """CREATE TABLE IF NOT EXISTS _releases (
   release TEXT PRIMARY KEY, environment TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
   created TEXT NOT NULL, finished TEXT, author TEXT NOT NULL, message TEXT NOT NULL,
-  version TEXT, facts TEXT NOT NULL)""",
+  version TEXT, facts TEXT NOT NULL, phases TEXT NOT NULL, phase TEXT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS _release_changes (
-  release TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL, change TEXT NOT NULL,
-  outcome TEXT NOT NULL, PRIMARY KEY (release, number))""",
+  release TEXT NOT NULL, number INTEGER NOT NULL, phase TEXT NOT NULL, state TEXT NOT NULL,
+  change TEXT NOT NULL, outcome TEXT NOT NULL, began TEXT, ended TEXT,
+  PRIMARY KEY (release, number))""",
 )
-TABLES: Final = ("_release_lock", "_releases", "_release_changes")
-_FENCED: Final = "EXISTS (SELECT 1 FROM _release_lock WHERE owner = ? AND fence = ?)"
+TABLES: Final = ("_release_lock", "_releases", "_release_changes", "_audit")
+"""What a restored backup must not bring back to an earlier state."""
+
 _BEGIN: Final = (
-    "INSERT INTO _releases (release, environment, kind, status, created, author, message, facts)"
-    f" SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE {_FENCED}"
+    "INSERT INTO _releases (release, environment, kind, status, created, author, message, facts,"
+    f" phases, phase) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, '' WHERE {lock.HELD}"
+)
+_ENTER: Final = (
+    "UPDATE _releases SET phase = ?"  # noqa: S608 - constants only
+    f" WHERE release = ? AND {lock.HELD}"
+)
+_PLAN: Final = (
+    "INSERT INTO _release_changes (release, number, phase, state, change, outcome)"
+    f" SELECT ?, ?, ?, '{PLANNED}', ?, '{{}}' WHERE {lock.HELD}"
 )
 _INTEND: Final = (
-    "INSERT INTO _release_changes (release, number, state, change, outcome)"
-    f" SELECT ?, ?, ?, ?, '{{}}' WHERE {_FENCED}"
+    f"UPDATE _release_changes SET state = '{INTENDED}', began = ?"  # noqa: S608 - constants only
+    f" WHERE release = ? AND number = ? AND {lock.HELD}"
 )
 _MARK: Final = (
-    "UPDATE _release_changes SET state = ?, outcome = ?"  # noqa: S608 - constants only
-    f" WHERE release = ? AND number = ? AND {_FENCED}"
+    "UPDATE _release_changes SET state = ?, outcome = ?, ended = ?"  # noqa: S608
+    f" WHERE release = ? AND number = ? AND {lock.HELD}"
+)
+_STATUS: Final = (
+    "UPDATE _releases SET status = ?"  # noqa: S608 - constants only
+    f" WHERE release = ? AND {lock.HELD}"
 )
 _FINISH: Final = (
     "UPDATE _releases SET status = ?, facts = ?, version = ?, finished = ?"  # noqa: S608
-    f" WHERE release = ? AND {_FENCED}"
+    f" WHERE release = ? AND {lock.HELD}"
+)
+_DOING: Final = "UPDATE _release_lock SET doing = ? WHERE owner = ? AND fence = ?"
+_RECORD: Final = (
+    "release, environment, kind, status, created, finished, author, message, version, facts,"
+    " phases, phase"
 )
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One change of a release: its number, its state, the change, what came of it."""
+    """One change of a release.
+
+    Args:
+        number: its place, from 1.
+        phase: the part of the release it belongs to, mostly a step's name.
+        state: planned, intended, done, undone, not undone.
+        change: what.
+        outcome: what came of it.
+        seconds: how long it took, where it was done.
+    """
 
     number: int
+    phase: str
     state: str
     change: Change
     outcome: Facts
+    seconds: float = 0.0
 
 
 def prepare(database: Database) -> None:
@@ -78,58 +116,110 @@ class Ledger:
     """Write one release's story, only while its lease holds.
 
     Every write carries the fencing number, so that a deployer that slept through the end of
-    its lease cannot write, and therefore does not change, anything any more.
+    its lease cannot write, and therefore does not change, anything any more. What it says is
+    added to the audit trail in the same transaction.
+
+    Args:
+        database: where it is.
+        lease: the lock, held.
+        release: the id.
+        trail: the audit trail.
     """
 
     database: Database
     lease: Lease
     release: str
+    trail: Trail
 
     def begin(self, record: Record) -> None:
         """Write down that the release begins."""
-        self._write(
-            _BEGIN,
-            (
-                record.release,
-                record.environment,
-                record.kind,
-                record.status,
-                record.created,
-                record.author,
-                record.message,
-                _json(record.facts),
-            ),
+        values = (
+            record.release,
+            record.environment,
+            record.kind,
+            record.status,
+            record.created,
+            record.author,
+            record.message,
+            _json(record.facts),
+            _json(list(record.phases)),
         )
+        said = {"kind": record.kind, "message": record.message, "phases": list(record.phases)}
+        self._write([self._fenced(_BEGIN, *values)], "begin", said)
+
+    def plan(self, phase: str, first: int, changes: Sequence[Change]) -> None:
+        """Write down what a phase will change, numbered from ``first``."""
+        rows = [
+            self._fenced(_PLAN, self.release, number, phase, _json(change.as_json()))
+            for number, change in enumerate(changes, start=first)
+        ]
+        said = {"phase": phase, "changes": [change.as_json() for change in changes]}
+        self._write([self._fenced(_ENTER, phase, self.release), *rows], "plan", said)
 
     def intend(self, number: int, change: Change) -> None:
-        """Write down what is about to be changed."""
+        """Write down what is about to be changed, for whoever is kept waiting, too."""
+        from deployment.database.client import Statement
+
+        doing = redact(f"{change.step}: {change.action} {change.resource}")
         self._write(
-            _INTEND,
-            (self.release, number, INTENDED, _json(change.as_json())),
+            [
+                self._fenced(_INTEND, now(), self.release, number),
+                Statement(_DOING, (doing, self.lease.owner, self.lease.fence)),
+            ]
         )
 
-    def mark(self, number: int, state: str, outcome: Facts) -> None:
+    def mark(self, number: int, state: str, change: Change, outcome: Facts) -> None:
         """Write down what came of a change."""
-        self._write(
-            _MARK,
-            (state, _json(outcome), self.release, number),
-        )
+        said = {
+            "number": number,
+            "step": change.step,
+            "action": change.action,
+            "resource": change.resource,
+            "outcome": dict(outcome),
+        }
+        row = (state, _json(outcome), now(), self.release, number)
+        self._write([self._fenced(_MARK, *row)], state, said)
+
+    def undoing(self) -> None:
+        """Write down that the release failed and is being undone."""
+        self._write([self._fenced(_STATUS, UNDOING, self.release)], UNDOING, {})
 
     def finish(self, status: str, facts: Facts, finished: str) -> None:
-        """Write down how the release ended."""
-        self._write(
-            _FINISH,
-            (status, _json(facts), str(facts.get("version") or ""), finished, self.release),
-        )
+        """Write down how the release ended; a lost reply is settled by reading."""
+        version = str(facts.get("version") or "")
+        row = (status, _json(facts), version, finished, self.release)
+        try:
+            self._write(
+                [self._fenced(_FINISH, *row)], "end", {"status": status, "version": version}
+            )
+        except DatabaseError as error:
+            if not error.in_doubt or status_of(self.database, self.release) != status:
+                raise
+            self.trail.forget()
 
-    def _write(self, sql: str, parameters: tuple[Any, ...]) -> None:
-        fenced = (*parameters, self.lease.owner, self.lease.fence)
-        if self.database.execute(sql, fenced).rows_affected == 0:
+    def _fenced(self, sql: str, *parameters: Any) -> Statement:
+        from deployment.database.client import Statement
+
+        return Statement(sql, (*parameters, self.lease.owner, self.lease.fence))
+
+    def _write(
+        self, statements: list[Statement], event: str = "", details: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write all or nothing; with it an event of the audit trail, if there is one to tell."""
+        said = self.trail.next(self.release, event, now(), details or {}) if event else None
+        sealed = [*statements, self.trail.statement(said, self.lease)] if said else statements
+        results = self.database.transaction(sealed)
+        if results[0].rows_affected == 0:
             raise Locked(
                 "this release lost its lock, and stopped",
-                "its lease ran out, and another deployer may have taken over",
+                "its lease ran out or was taken off, and another deployer may have taken over",
                 "inv deploy.list",
             )
+        if said and results[-1].rows_affected:
+            self.trail.added(said)
+        elif said:  # somebody else, say who took a lock off, has added an event meanwhile
+            self.trail.forget()
+            self.trail.add(self.release, event, now(), details or {})
 
 
 def exists(database: Database) -> bool:
@@ -142,8 +232,7 @@ def records(database: Database, environment: str) -> list[Record]:
     if not exists(database):
         return []
     rows = database.query(
-        "SELECT release, environment, kind, status, created, finished, author, message, version,"
-        " facts FROM _releases WHERE environment = ? ORDER BY release DESC",
+        f"SELECT {_RECORD} FROM _releases WHERE environment = ? ORDER BY release DESC",  # noqa: S608
         (environment,),
     )
     return [_record(row) for row in rows]
@@ -152,36 +241,48 @@ def records(database: Database, environment: str) -> list[Record]:
 def entries(database: Database, release: str) -> list[Entry]:
     """Give a release's changes in their order."""
     rows = database.query(
-        "SELECT number, state, change, outcome FROM _release_changes WHERE release = ?"
-        " ORDER BY number",
+        "SELECT number, phase, state, change, outcome, began, ended FROM _release_changes"
+        " WHERE release = ? ORDER BY number",
         (release,),
     )
     return [
         Entry(
-            int(str(row[0])),
-            str(row[1]),
-            Change(**json.loads(str(row[2]))),
-            json.loads(str(row[3])),
+            row.integer("number"),
+            row.text("phase"),
+            row.text("state"),
+            Change(**json.loads(row.text("change"))),
+            json.loads(row.text("outcome")),
+            seconds_between(str(row["began"] or ""), str(row["ended"] or "")),
         )
         for row in rows
     ]
 
 
+def status_of(database: Database, release: str) -> str:
+    """Give a release's status; empty where there is none of that id."""
+    rows = database.query("SELECT status FROM _releases WHERE release = ?", (release,))
+    return rows[0].text(0) if rows else ""
+
+
+def now() -> str:
+    """Give the time in UTC, to the millisecond (RFC 3339)."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_between(began: str, ended: str) -> float:
+    """Give the seconds between two times of :func:`now`; 0 where one is missing."""
+    if not began or not ended:
+        return 0.0
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
+
+
 def _record(row: Row) -> Record:
-    release, environment, kind, status, created, finished, author, message, version = (
-        str(row[index] or "") for index in range(9)
-    )
+    texts = {name: str(row[name] or "") for name in _RECORD.replace(",", "").split()}
+    texts.pop("facts"), texts.pop("phases")
     return Record(
-        release,
-        environment,
-        kind,
-        status,
-        created,
-        finished,
-        author,
-        message,
-        version,
-        json.loads(str(row[9])),
+        **texts,
+        facts=json.loads(row.text("facts")),
+        phases=tuple(json.loads(row.text("phases"))),
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import secrets
+import socket
 import subprocess
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,17 +14,20 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from deployment.console import Console
-from deployment.errors import DeployError, Interrupted, NotRolledBack, StepFailed
+from deployment.errors import DeployError, Interrupted, Locked, NotRolledBack, StepFailed
 from deployment.release import ledger, lock
+from deployment.release.audit import Origin, Trail
 from deployment.release.journal import Journal
-from deployment.release.ledger import Entry, Ledger
+from deployment.release.ledger import Entry, Ledger, now
 from deployment.secret import redact
+from deployment.steps import verify, worker
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts, Step
 
 STEPS: Final = ("backup", "migrate", "secrets", "worker", "pages", "webhooks", "restore")
 FOLDER: Final = ".deployments"
+_PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that all is done
 
 
 def step_named(name: str) -> Step:
@@ -44,6 +49,7 @@ class Release:
         console: where its steps are shown.
         entries: its changes so far.
         skipped: steps a person asked to leave out.
+        seconds: how long each phase took.
     """
 
     record: Record
@@ -53,49 +59,103 @@ class Release:
     console: Console
     entries: list[Entry] = field(default_factory=list)
     skipped: frozenset[str] = frozenset()
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, site: Site, kind: str, message: str, console: Console) -> Release:
-        """Take the lock, settle an interrupted release first, and open the journal.
+    def begin(cls, site: Site, record: Record, lease: lock.Lease, console: Console) -> Release:
+        """Open the journal of a new release, here and in the database.
 
-        Raises:
-            Locked: another release is under way.
-            NotRolledBack: an interrupted release was found and could not be undone.
+        Args:
+            site: what it acts upon; its facts are this release's from now on.
+            record: made by :func:`new_record`.
+            lease: the lock, held.
+            console: where its steps are shown.
         """
-        ledger.prepare(site.database)
-        record = _record(site, kind, message)
-        lease = lock.acquire(site.database, site.connect, f"{kind} {record.release}")
-        try:
-            _settle_interrupted(site, lease, console)
-            release = cls._open(record, site, lease, console)
-            release.ledger.begin(record)
-        except BaseException:
-            lease.release()
-            raise
-        site.facts["release"] = record.release
-        release.journal.append({"event": "begin", "time": now(), "kind": kind, "message": message})
+        release = cls.adopt(record, site, lease, console)
+        release.ledger.begin(record)
+        site.facts |= {"release": record.release, **record.facts}
+        release._note_here("begin", kind=record.kind, message=record.message)
         return release
 
     @classmethod
-    def _open(cls, record: Record, site: Site, lease: lock.Lease, console: Console) -> Release:
-        journal = Journal.begin(site.settings.path(FOLDER) / record.release)
-        return cls(record, site, journal, Ledger(site.database, lease, record.release), console)
+    def adopt(cls, record: Record, site: Site, lease: lock.Lease, console: Console) -> Release:
+        """Take a release over, new or interrupted, under a lease."""
+        folder = site.settings.path(FOLDER)
+        trail = trail_of(site)
+        journal = Journal.begin(folder / record.release)
+        kept = Ledger(site.database, lease, record.release, trail)
+        return cls(record, site, journal, kept, console)
+
+    @property
+    def known_head(self) -> str:
+        """Give the hash that the audit trail ended with, as far as this release knows."""
+        latest = self.ledger.trail.latest
+        return latest.hash if latest else ""
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every change of every phase was made."""
+        last = self.record.phases[-1] if self.record.phases else self.record.kind
+        return self.record.phase == last and all(e.state == ledger.DONE for e in self.entries)
 
     def perform(self, step: Step) -> list[Change]:
         """Plan a step and make its changes; give what was changed."""
+        began = time.monotonic()
         changes = list(step.plan(self.site))
-        self.make(changes)
+        self.make(changes, step.NAME)
+        self.seconds[step.NAME] = round(time.monotonic() - began, 3)
         return changes
 
-    def make(self, changes: Sequence[Change]) -> None:
-        """Make changes in their order."""
-        for change in changes:
-            self._make(change)
+    def make(self, changes: Sequence[Change], phase: str = "") -> None:
+        """Make changes in their order.
+
+        Args:
+            changes: all of a phase.
+            phase: its name; by default the kind of the release.
+        """
+        named = phase or self.record.kind
+        first = len(self.entries) + 1
+        listed = [change.as_json() for change in changes]
+        self._note_here("plan", phase=named, first=first, changes=listed)
+        self.ledger.plan(named, first, changes)
+        self.record = replace(self.record, phase=named)
+        self.entries += [
+            Entry(number, named, ledger.PLANNED, change, {})
+            for number, change in enumerate(changes, start=first)
+        ]
+        for number in range(first, first + len(changes)):
+            self.carry_out(number)
+
+    def carry_out(self, number: int) -> None:
+        """Make one planned change: intent, change, outcome."""
+        change = self.entries[number - 1].change
+        self._note_here("intend", number=number, change=change.as_json())
+        self.ledger.intend(number, change)
+        self._set(number, ledger.INTENDED, {})
+        outcome = step_named(change.step).apply(self.site, change)
+        self.mark_done(number, outcome)
+
+    def mark_done(self, number: int, outcome: Facts) -> None:
+        """Write down that a change was made, and what came of it."""
+        self._mark(number, ledger.DONE, outcome)
+        self.site.facts.update(outcome)
 
     def succeed(self) -> None:
-        """End it: everything is new."""
-        self._write_end(ledger.SUCCEEDED)
-        self.ledger.lease.release()
+        """End it: everything is new.
+
+        A database that does not answer at this very moment changes nothing about that: what
+        is live stays live, the journal here says so, and a later run writes it down.
+        """
+        self.site.facts["seconds"] = self.seconds
+        self._note_here("end", status=ledger.SUCCEEDED, facts=_kept(self.site.facts))
+        try:
+            self._write_success()
+            self.ledger.lease.release()
+        except Locked:
+            raise
+        except DeployError as error:
+            self.console.warn(f"all is new and live, but the database does not know yet: {error}")
+            self.console.warn(f"when it answers again: inv deploy.resume ({self.record.release})")
 
     def roll_back(self, cause: BaseException) -> DeployError:
         """Undo everything in reverse order, and give the error that says how it ended.
@@ -103,8 +163,12 @@ class Release:
         Args:
             cause: what made the release fail.
         """
-        self.journal.append({"event": "failed", "time": now(), "cause": _describe(cause)})
+        self._note_here("failed", cause=_describe(cause))
         self._keep_traceback(cause)
+        try:
+            self._begin_undoing()
+        except Locked as lost:
+            return self._overtaken(lost)
         left = self._undo_all()
         self._end(ledger.FAILED if left else ledger.ROLLED_BACK)
         return _verdict(self.record, cause, self.entries, left)
@@ -113,28 +177,37 @@ class Release:
         """Undo what a dead release left, under the lease of whoever found it.
 
         Raises:
-            NotRolledBack: something could not be undone; the finder's release must not begin.
+            NotRolledBack: something could not be undone.
         """
+        self._begin_undoing()
         left = self._undo_all()
-        self._write_end(ledger.FAILED if left else ledger.ROLLED_BACK)
+        self.finish(ledger.FAILED if left else ledger.ROLLED_BACK)
         if left:
             raise _verdict(self.record, Interrupted("it was interrupted"), self.entries, left)
 
-    def _make(self, change: Change) -> None:
-        number = len(self.entries) + 1
-        self.journal.append(
-            {"event": "intend", "time": now(), "number": number, "change": change.as_json()}
-        )
-        self.ledger.intend(number, change)
-        self.entries.append(Entry(number, ledger.INTENDED, change, {}))
-        outcome = step_named(change.step).apply(self.site, change)
-        self._mark(number, ledger.DONE, outcome)
-        self.site.facts.update(outcome)
+    def finish(self, status: str) -> None:
+        """Write down how it ended, here and in the database."""
+        self._note_here("end", status=status)
+        self.ledger.finish(status, _kept(self.site.facts), now())
+
+    def _begin_undoing(self) -> None:
+        """Say that it is being undone, so that nobody resumes it.
+
+        Raises:
+            Locked: the lock is another's now: so is what this release has changed.
+        """
+        self._note_here("undoing")
+        try:
+            self.ledger.undoing()
+        except Locked:
+            raise
+        except DeployError as error:
+            self.console.warn(f"undoing without the database, which does not answer: {error}")
 
     def _undo_all(self) -> list[tuple[Change, DeployError]]:
         left = []
         for entry in reversed(self.entries):
-            if entry.state == ledger.UNDONE:
+            if entry.state in (ledger.UNDONE, ledger.PLANNED):
                 continue
             try:
                 self._undo(entry)
@@ -144,6 +217,8 @@ class Release:
                 self._note(entry.number, ledger.NOT_UNDONE, entry.outcome)
                 self._keep_traceback(error)
                 left.append((entry.change, failed))
+        if any(entry.state == ledger.UNDONE for entry in self.entries):
+            self._verify_old()
         return left
 
     def _undo(self, entry: Entry) -> None:
@@ -154,6 +229,23 @@ class Release:
                 step_named(change.step).undo(self.site, change, entry.outcome)
             self._note(entry.number, ledger.UNDONE, entry.outcome)
 
+    def _verify_old(self) -> None:
+        """Look whether what is live again is good; it says so, and changes nothing."""
+        try:
+            split = worker.live_split(self.site)
+            if not split:
+                return
+            version = next(iter(split)) if len(split) == 1 else ""
+            report = verify.run(self.site, verify.live(self.site, version), quick=True)
+        except Exception as error:  # the undoing is what counts, and it is over
+            self.console.warn(f"what is live could not be verified: {_foreseen(error)}")
+            return
+        self._note_here("verified", ok=report.ok, counts=report.counts)
+        if report.ok:
+            self.console.line(f"✓ verify    {report.counts['passed']} passed: the old is live")
+        for finding in report.failures:
+            self.console.warn(f"what is live is not good: {finding.name}: {finding.evidence}")
+
     def _note(self, number: int, state: str, outcome: Facts) -> None:
         """Mark while undoing: a database that does not answer must not stop the undoing."""
         try:
@@ -162,25 +254,48 @@ class Release:
             self.console.warn(f"the ledger was not written: {error}")
 
     def _mark(self, number: int, state: str, outcome: Facts) -> None:
-        self.entries[number - 1] = replace(
-            self.entries[number - 1], state=state, outcome=dict(outcome)
-        )
-        self.journal.append(
-            {"event": state, "time": now(), "number": number, "outcome": dict(outcome)}
-        )
-        self.ledger.mark(number, state, outcome)
+        self._set(number, state, outcome)
+        self._note_here(state, number=number, outcome=dict(outcome))
+        self.ledger.mark(number, state, self.entries[number - 1].change, outcome)
+
+    def _set(self, number: int, state: str, outcome: Facts) -> None:
+        entry = self.entries[number - 1]
+        self.entries[number - 1] = replace(entry, state=state, outcome=dict(outcome))
 
     def _end(self, status: str) -> None:
         """End a failed release; what is not written now, the next release settles."""
         try:
-            self._write_end(status)
+            self.finish(status)
             self.ledger.lease.release()
         except DeployError as error:
             self.console.warn(f"the ledger was not written: {error}")
 
-    def _write_end(self, status: str) -> None:
-        self.journal.append({"event": "end", "time": now(), "status": status})
-        self.ledger.finish(status, _kept(self.site.facts), now())
+    def _write_success(self) -> None:
+        for place, pause in enumerate(_PAUSES, start=1):
+            time.sleep(pause)
+            try:
+                self.ledger.finish(ledger.SUCCEEDED, _kept(self.site.facts), now())
+            except Locked:
+                raise
+            except DeployError:
+                if place == len(_PAUSES):
+                    raise
+            else:
+                return
+
+    def _overtaken(self, lost: Locked) -> DeployError:
+        """Say that another deployer has the lock: undoing now would undo his work."""
+        self.console.warn(str(lost))
+        if not any(entry.state != ledger.PLANNED for entry in self.entries):
+            return lost
+        return NotRolledBack(
+            "this release lost its lock; whoever has it settles what it had changed",
+            lost.why,
+            f"inv deploy.status; inv deploy.show {self.record.release}",
+        )
+
+    def _note_here(self, event: str, **more: Any) -> None:
+        self.journal.append({"event": event, "time": now(), **more})
 
     def _keep_traceback(self, cause: BaseException) -> None:
         """Keep what a person needs to mend an unforeseen error; a foreseen one says it all."""
@@ -191,12 +306,16 @@ class Release:
         file.write_text(redact("".join(traceback.format_exception(cause))), encoding="utf-8")
 
 
-def now() -> str:
-    """Give the time in UTC, to the millisecond (RFC 3339)."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts: Facts) -> Record:
+    """Make the record of a release that is about to begin.
 
-
-def _record(site: Site, kind: str, message: str) -> Record:
+    Args:
+        site: the environment.
+        kind: ``deploy``, ``rollback``, or a step's name.
+        message: a person's words for it.
+        phases: its parts that change anything, in their order.
+        facts: what resuming it will need.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     return Record(
         release=f"{stamp}-{secrets.token_hex(2)}",
@@ -208,7 +327,15 @@ def _record(site: Site, kind: str, message: str) -> Record:
         author=author(),
         message=message,
         version="",
+        facts=facts,
+        phases=tuple(phases),
     )
+
+
+def trail_of(site: Site) -> Trail:
+    """Give the audit trail of an environment's database, with who adds to it from here."""
+    origin = Origin(site.settings.environment, author(), socket.gethostname())
+    return Trail(site.database, origin, site.settings.path(FOLDER))
 
 
 def author() -> str:
@@ -217,17 +344,6 @@ def author() -> str:
         ["git", "config", "user.name"], capture_output=True, text=True, check=False
     )
     return asked.stdout.strip() or lock.person()
-
-
-def _settle_interrupted(site: Site, lease: lock.Lease, console: Console) -> None:
-    """Undo what a release left that died: its lease ran out, and now the lock is ours."""
-    for record in ledger.records(site.database, site.settings.environment):
-        if record.status != ledger.RUNNING:
-            continue
-        console.warn(f"release {record.release} was interrupted; it is undone first")
-        dead = Release._open(record, site, lease, console)
-        dead.entries = ledger.entries(site.database, record.release)
-        dead.abandon()
 
 
 def _kept(facts: Facts) -> dict[str, Any]:
@@ -255,11 +371,12 @@ def _verdict(
             f"{why} | still changed: {names}",
             f"inv deploy.abort --release {record.release}",
         )
-    ended = "everything was brought back to before" if entries else "nothing was changed"
+    touched = any(entry.state != ledger.PLANNED for entry in entries)
+    ended = "everything was brought back to before" if touched else "nothing was changed"
     remedy = cause.remedy if isinstance(cause, DeployError) else ""
     if isinstance(cause, KeyboardInterrupt):
         return Interrupted(f"{what}; {ended}")
-    if not entries and isinstance(cause, DeployError):
+    if not touched and isinstance(cause, DeployError):
         return cause
     return StepFailed(f"{what}; {ended}", why, remedy)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from deployment import console
 from deployment.errors import Refused
@@ -19,7 +19,8 @@ from deployment.variables import PRODUCTION
 if TYPE_CHECKING:
     from deployment.release.release import Release
 
-_SHORTEST = 6  # characters of an id that are taken for one
+PHASES: Final = ("rollback", "webhooks")
+_SHORTEST: Final = 6  # characters of an id that are taken for one
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def run(release: Release, target: Record, wish: Wish) -> None:
     site.facts["secrets"] = target.facts.get("secrets", {})
     with release.console.step("rollback") as line:
         changes = plan(site, target, wish)
-        release.make(changes)
+        release.make(changes, "rollback")
         line.detail = f"version {target.version[:8]} is live" if changes else "nothing to do"
     with release.console.step("webhooks") as line:
         made = release.perform(step_named("webhooks"))

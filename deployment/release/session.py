@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -16,14 +16,16 @@ from invoke.context import Context
 
 if TYPE_CHECKING:
     from deployment.console import Console
-    from deployment.errors import DeployError
     from deployment.release.release import Release
     from deployment.settings import Settings
+    from deployment.steps.record import Record
     from deployment.steps.site import Site
     from deployment.steps.step import Change
 
 # What is heavy is imported where it is used: every `inv --list` loads this module.
 DEPLOY_STEPS: Final = ("backup", "migrate", "secrets", "worker", "pages", "webhooks")
+ANNOUNCED: Final = ("deploy", "rollback")
+"""Kinds of releases whose beginning people are told of; of an end they are always told."""
 ROOT: Final = Path(__file__).resolve().parents[2]
 _current: ContextVar[Release | None] = ContextVar("release", default=None)
 _announced: set[str] = set()
@@ -103,7 +105,7 @@ def perform(c: Context, name: str) -> None:
     if dry(c):
         preview.show(preview.planned(open_site(c), (name,)))
         return
-    with release(c, name) as running:
+    with release(c, name, phases=(name,)) as running:
         if skipped(name):
             return
         with running.console.step(name) as line:
@@ -119,16 +121,6 @@ def skipped(name: str) -> bool:
     return True
 
 
-def remember(running: Release) -> None:
-    """Keep with the release what going back to it will need."""
-    from deployment.steps import migrate, pages
-
-    facts = running.site.facts
-    live = pages.current(running.site)
-    facts["pages"] = live.id if live else ""
-    facts["migrations"] = migrate.applied(running.site)
-
-
 def tell(running: Release) -> None:
     """Say how a release ended: here, and where people are notified."""
     from deployment.steps import notify
@@ -136,8 +128,9 @@ def tell(running: Release) -> None:
     site, record = running.site, running.record
     headline = f"{record.kind} {record.release} succeeded"
     version = str(site.facts.get("version", ""))
+    details = f"version {version} {record.message}".strip()
     with running.console.step("notify") as line:
-        found = notify.announce(site, headline, f"version {version} {record.message}".strip())
+        found = notify.announce(site, headline, details, running.known_head)
         line.detail = found.evidence
         if found.status == "warn":
             line.mark, line.colour = "⚠", "yellow"
@@ -148,53 +141,167 @@ def tell(running: Release) -> None:
 
 
 @contextmanager
-def release(c: Context, kind: str, message: str = "") -> Iterator[Release]:
+def release(
+    c: Context, kind: str, message: str = "", phases: Sequence[str] = ()
+) -> Iterator[Release]:
     """Join the release under way, or make one: all of the block's changes, or none.
 
     Args:
         c: the task's context.
         kind: what it is: ``deploy``, ``rollback``, or a step's name.
         message: a person's words for it.
+        phases: its parts that change anything, in their order; a release that died is
+            finished only where they are known.
 
     Raises:
         DeployError: why it failed, after everything was undone.
     """
+    from deployment.console import Console
+
     running = _current.get()
     if running:
         yield running
         return
     site = open_site(c)
     site.settings.require_sound()
-    with _transaction(site, kind, message) as begun:
+    console = Console()
+    with _stoppable(), _guarded(begin(site, kind, message, phases, console)) as begun:
+        if kind in ANNOUNCED:
+            _announce_start(begun)
         yield begun
 
 
-@contextmanager
-def _transaction(site: Site, kind: str, message: str) -> Iterator[Release]:
-    from deployment.console import Console
-    from deployment.release.release import Release
+def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: Console) -> Release:
+    """Take the lock, settle a release that died, and begin a new one.
 
-    console = Console()
+    Raises:
+        Locked: another release is under way; nothing was changed.
+        NotRolledBack: an interrupted release was found and could not be undone.
+    """
+    from deployment.release import inputs, ledger, lock, recovery
+    from deployment.release.release import Release, new_record
+
+    ledger.prepare(site.database)
+    facts = {"inputs": inputs.digests(site.settings)}
+    record = new_record(site, kind, message, phases, facts)
+    lease = lock.acquire(site.database, site.connect, f"{kind} {record.release}")
     site.progress = console.progress
+    try:
+        recovery.settle(site, lease, console)
+        return Release.begin(site, record, lease, console)
+    except BaseException:
+        lease.release()
+        raise
+
+
+def resume(c: Context, name: str = "") -> None:
+    """Finish a release whose deployer died; undo it when it turns out not to be good.
+
+    Args:
+        c: the task's context.
+        name: the beginning of its id; empty: the one that died.
+    """
+    from deployment.release import ledger, recovery
+
     with _stoppable():
-        begun = Release.begin(site, kind, message, console)
-        token = _current.set(begun)
+        dead = _taken_over(c, name, recovery.require_resumable, ledger.SUCCEEDED)
+        if dead is None:
+            return
+        if recovery.write_success_if_known(dead):
+            dead.ledger.lease.release()
+            dead.console.line(f"✓ release {dead.record.release} had succeeded; now it is written")
+            return
+        with _guarded(dead):
+            recovery.carry_on(dead)
+        tell(dead)
+
+
+def abort(c: Context, name: str = "") -> None:
+    """Undo a release whose deployer died, or which could not be undone before.
+
+    Args:
+        c: the task's context.
+        name: the beginning of its id; empty: the one that died.
+
+    Raises:
+        NotRolledBack: something is still changed; it is named.
+    """
+    from deployment.release import ledger, recovery
+
+    with _stoppable():
+        dead = _taken_over(c, name, recovery.require_abortable, ledger.ROLLED_BACK)
+        if dead is None:
+            return
         try:
-            yield begun
-            begun.succeed()
-        except BaseException as cause:
-            with _unstoppable(console):
-                ended = begun.roll_back(cause)
-                _tell_failure(begun, ended)
-            raise ended from None
+            with _unstoppable(dead.console):
+                dead.abandon()
         finally:
-            _current.reset(token)
+            dead.ledger.lease.release()
+        _announce(dead, f"{dead.record.kind} {dead.record.release} was aborted: all is as before")
+        dead.console.line(f"✓ release {dead.record.release} is undone", "bold")
 
 
-def _tell_failure(begun: Release, ended: DeployError) -> None:
+def _taken_over(
+    c: Context, name: str, require: Callable[[Site, Record], None], wanted: str
+) -> Release | None:
+    """Take an interrupted release over with its lock; None: it is as wanted, which is told."""
+    from deployment.console import Console
+    from deployment.release import ledger, lock, recovery
+
+    site, console = open_site(c), Console()
+    site.settings.require_sound()
+    ledger.prepare(site.database)
+    record = recovery.find(site, name)
+    if record is None or record.status == wanted:
+        state = f"{record.release} is {wanted}" if record else "no release is interrupted"
+        console.line(f"nothing to do: {state}")
+        return None
+    require(site, record)
+    lease = lock.acquire_patiently(
+        site.database,
+        site.connect,
+        f"settling {record.release}",
+        lambda by: console.line(f"· waiting for the lease of {by}: {by.left:.0f} s left"),
+    )
+    site.progress = console.progress
+    try:
+        record = recovery.find(site, record.release) or record  # settled by another meanwhile?
+        require(site, record)
+        return recovery.reopened(site, record, lease, console)
+    except BaseException:
+        lease.release()
+        raise
+
+
+@contextmanager
+def _guarded(begun: Release) -> Iterator[Release]:
+    """End a release well, or undo it; whatever happens, nobody is left in the dark."""
+    token = _current.set(begun)
+    try:
+        yield begun
+        with _unstoppable(begun.console):
+            begun.succeed()
+    except BaseException as cause:
+        with _unstoppable(begun.console):
+            ended = begun.roll_back(cause)
+            _announce(
+                begun, f"{begun.record.kind} {begun.record.release} failed: {ended.what}", ended.why
+            )
+        raise ended from None
+    finally:
+        _current.reset(token)
+
+
+def _announce_start(begun: Release) -> None:
+    record = begun.record
+    _announce(begun, f"{record.kind} {record.release} begins", f"{record.author} {record.message}")
+
+
+def _announce(begun: Release, headline: str, details: str = "") -> None:
+    """Tell people, with the audit trail's head; that nobody could be told is shown here."""
     from deployment.steps import notify
 
-    found = notify.announce(begun.site, f"{begun.record.kind} failed: {ended.what}", ended.why)
+    found = notify.announce(begun.site, headline, details, begun.known_head)
     if found.status == "warn":
         begun.console.warn(f"nobody was notified: {found.evidence}")
 

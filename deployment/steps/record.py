@@ -9,7 +9,22 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Record:
-    """One release as the ledger knows it."""
+    """One release as the ledger knows it.
+
+    Args:
+        release: its id; later ones sort behind.
+        environment: which one.
+        kind: ``deploy``, ``rollback``, or a step's name.
+        status: running, undoing, succeeded, rolled back, not rolled back.
+        created: UTC.
+        finished: UTC; empty while it runs.
+        author: who.
+        message: a person's words for it.
+        version: the Worker's version that it put live, if any.
+        facts: what going back to it needs.
+        phases: its parts that change anything, in their order.
+        phase: the last of them that was planned.
+    """
 
     release: str
     environment: str
@@ -21,3 +36,5 @@ class Record:
     message: str
     version: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    phases: tuple[str, ...] = ()
+    phase: str = ""

@@ -8,6 +8,8 @@ preview host, before its own address is switched on.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -94,6 +96,19 @@ def live_split(site: Site) -> dict[str, float]:
     return {v: p for v, p in deployments[0].split.items() if p > 0} if deployments else {}
 
 
+def tagged(site: Site, release: str) -> str:
+    """Give the version that a release has made, asked for by its tag; empty: it made none."""
+    found = (
+        version.id for version in site.cloudflare.versions(site.worker) if version.tag == release
+    )
+    return next(found, "")
+
+
+def named(site: Site, split: Split) -> dict[str, float]:
+    """Put the id of this release's version in the place of :data:`NEW`."""
+    return {_named(site, version): float(percent) for version, percent in split.items()}
+
+
 def shift(site: Site, split: Split, message: str, *, force: bool = False) -> None:
     """Move the traffic and read back that it moved.
 
@@ -162,15 +177,25 @@ def _upload(site: Site, digest: str) -> Change:
 
 
 def _do_upload(site: Site, change: Change) -> Facts:
+    """Upload the version, unless this release did already and only the reply was lost."""
     tag = str(site.facts["release"])
+    made = tagged(site, tag)
+    if made:
+        return _version_facts(site, made, change)
+    _require_planned(site, change)
     form = prepared(site).with_annotations(_message(site), tag)
     version = site.cloudflare.upload_version(site.worker, form.body(), form.content_type, tag)
     return _version_facts(site, version.id, change)
 
 
 def _do_create(site: Site, change: Change) -> Facts:
-    form = prepared(site).with_annotations(_message(site), str(site.facts["release"]))
-    version = site.cloudflare.create_worker(site.worker, form.body(), form.content_type)
+    """Create the Worker behind a closed address, unless this release did already."""
+    tag = str(site.facts["release"])
+    version = tagged(site, tag)
+    if not version:
+        _require_planned(site, change)
+        form = prepared(site).with_annotations(_message(site), tag)
+        version = site.cloudflare.create_worker(site.worker, form.body(), form.content_type)
     site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
     return _version_facts(site, version, change)
 
@@ -187,8 +212,7 @@ def _do_open(site: Site, _change: Change) -> Facts:
 def _do_shift(site: Site, change: Change) -> Facts:
     """Move the traffic one step; before any user meets the version, verify it in the dark."""
     version = _named(site, str(change.after["version"]))
-    split = {_named(site, name): percent for name, percent in change.after["split"].items()}
-    before = {_named(site, name): percent for name, percent in change.before["split"].items()}
+    split, before = named(site, change.after["split"]), named(site, change.before["split"])
     if before.get(version) == 0.0:
         verify.gate(site, verify.dark(site, version), quick=bool(change.after.get("quick")))
     shift(site, split, _message(site))
@@ -206,9 +230,34 @@ def _soak(site: Site, percent: float) -> None:
         time.sleep(min(left, 0.5))
 
 
+def _require_planned(site: Site, change: Change) -> None:
+    """Upload what the plan says, or nothing: another checkout may hold other code.
+
+    Raises:
+        Refused: the bundle is not the planned one.
+    """
+    digest = site.bundling.result().digest
+    if digest != change.after["digest"]:
+        raise Refused(
+            f"the code of {site.worker} is not what was planned",
+            f"digest {digest[:12]} instead of {change.after['digest'][:12]}",
+            "check out what the release was made from, or: inv deploy.abort",
+        )
+
+
 def _version_facts(site: Site, version: str, change: Change) -> Facts:
-    marks = fingerprints.of(secrets(site), site.settings)
-    return {"version": version, "digest": change.after["digest"], "secrets": marks}
+    return {
+        "version": version,
+        "digest": change.after["digest"],
+        "variables": variables_digest(site),
+        "secrets": fingerprints.of(secrets(site), site.settings),
+    }
+
+
+def variables_digest(site: Site) -> str:
+    """Give a digest of the Worker's plain variables."""
+    text = json.dumps(site.settings.worker_variables(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _newest_split(site: Site) -> dict[str, float]:

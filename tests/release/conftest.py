@@ -11,9 +11,11 @@ import pytest
 
 from deployment.console import Console
 from deployment.errors import DeployError
+from deployment.release import recovery, session
 from deployment.release import release as releases
 from deployment.release.release import Release
 from deployment.settings import Settings
+from deployment.steps import pages, worker
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
@@ -59,20 +61,25 @@ def step(monkeypatch: pytest.MonkeyPatch) -> FakeStep:
     fake = FakeStep(world={"a": "old", "b": "old", "c": "old"})
     fake.plans = [change("a"), change("b"), change("c")]
     monkeypatch.setattr(releases, "step_named", lambda _name: fake)
+    monkeypatch.setattr(recovery, "step_named", lambda _name: fake)
+    monkeypatch.setattr(recovery, "STEPS", ("fake",))
     return fake
 
 
 @pytest.fixture
-def site(settings: Callable[..., Settings]) -> Iterator[Site]:
+def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Give an environment without a Worker: nothing is live that could be verified."""
     made = Site(settings())
+    monkeypatch.setattr(worker, "live_split", lambda _site: {})
+    monkeypatch.setattr(pages, "current", lambda _site: None)
     yield made
     made.database.close()
 
 
 @pytest.fixture
 def begin(site: Site) -> Callable[[], Release]:
-    def make(kind: str = "test") -> Release:
-        return Release.begin(site, kind, "a message", Console(io.StringIO()))
+    def make(kind: str = "test", phases: tuple[str, ...] = ("fake",)) -> Release:
+        return session.begin(site, kind, "a message", phases, Console(io.StringIO()))
 
     return make
 

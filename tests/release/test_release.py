@@ -56,12 +56,13 @@ def test_the_intent_is_written_before_the_change(begin: Begin, step: FakeStep, s
 
     def apply(at: Site, change: object) -> dict[str, object]:
         entries = ledger.entries(site.database, release.record.release)
-        seen.append((entries[-1].state, release.journal.read()[-1]["event"]))
+        states = [entry.state for entry in entries]
+        seen.append((states.index("intended"), release.journal.read()[-1]["event"]))
         return dict(real(at, change))  # type: ignore[arg-type]
 
     step.apply = apply  # type: ignore[method-assign, assignment]
     release.perform(step)
-    assert seen == [("intended", "intend")] * 3
+    assert seen == [(0, "intend"), (1, "intend"), (2, "intend")]
     release.succeed()
 
 

@@ -1,0 +1,253 @@
+"""The audit trail: who changed what, when, from where; each event sealed by the one before.
+
+An event's hash is taken over its content and the hash of the event before it. So an edited,
+inserted or removed event breaks the chain where it was touched, and whoever has noted a
+later hash (it stands in every notification, and in .deployments/audit.jsonl of the machine
+that released) can tell when the end was cut off or the whole was written anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from deployment.errors import Unavailable
+from deployment.release import lock
+from deployment.secret import redact
+
+if TYPE_CHECKING:
+    from deployment.database.client import Database, Row, Statement
+    from deployment.release.lock import Lease
+
+CREATE: Final = """
+CREATE TABLE IF NOT EXISTS _audit (
+  number INTEGER PRIMARY KEY, time TEXT NOT NULL, environment TEXT NOT NULL,
+  release TEXT NOT NULL, who TEXT NOT NULL, host TEXT NOT NULL, event TEXT NOT NULL,
+  details TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL)"""
+FILE: Final = "audit.jsonl"
+_COLUMNS: Final = "number, time, environment, release, who, host, event, details, previous, hash"
+_LATEST: Final = "COALESCE((SELECT hash FROM _audit ORDER BY number DESC LIMIT 1), '')"
+_ADD: Final = (
+    f"INSERT INTO _audit ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {_LATEST} = ?"
+)
+_TRIES: Final = 5  # of adding an event while others add theirs
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of the trail.
+
+    Args:
+        number: from 1.
+        time: UTC (RFC 3339).
+        environment: which one.
+        release: its id; empty for what no release did.
+        who: the person.
+        host: the machine.
+        event: ``begin``, ``plan``, ``done``, ``undone``, ``end``, ``lock`` and the like.
+        details: JSON of what happened, no secrets.
+        previous: the hash of the event before; empty for the first.
+        hash: SHA-256 of all the others, in hexadecimal.
+    """
+
+    number: int
+    time: str
+    environment: str
+    release: str
+    who: str
+    host: str
+    event: str
+    details: str
+    previous: str
+    hash: str = ""
+
+    def sealed(self) -> str:
+        """Give the hash that this content has."""
+        content = [getattr(self, each.name) for each in fields(self) if each.name != "hash"]
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who acts, and from where."""
+
+    environment: str
+    who: str
+    host: str
+
+
+@dataclass
+class Trail:
+    """Add events to the end of the trail.
+
+    Args:
+        database: where the trail is.
+        origin: who adds.
+        folder: where this machine keeps its own copy of what it added.
+        latest: the trail's last event as far as known; read when it is needed.
+    """
+
+    database: Database
+    origin: Origin
+    folder: Path
+    latest: Event | None = None
+    _read: bool = field(default=False, repr=False)
+
+    @property
+    def head(self) -> str:
+        """Give the hash of the last event; empty where there is none."""
+        self._look()
+        return self.latest.hash if self.latest else ""
+
+    def next(self, release: str, event: str, time: str, details: Mapping[str, Any]) -> Event:
+        """Make the event that follows the last one; nothing is written."""
+        self._look()
+        text = redact(json.dumps(details, ensure_ascii=False, sort_keys=True))
+        made = Event(
+            number=self.latest.number + 1 if self.latest else 1,
+            time=time,
+            release=release,
+            event=event,
+            details=text,
+            previous=self.head,
+            **asdict(self.origin),
+        )
+        return Event(**{**asdict(made), "hash": made.sealed()})
+
+    def statement(self, event: Event, lease: Lease | None = None) -> Statement:
+        """Give the statement that adds an event, if the trail still ends where it did.
+
+        Args:
+            event: made by :meth:`next`.
+            lease: the lock that must still be held for it.
+        """
+        from deployment.database.client import Statement
+
+        values = (*asdict(event).values(), event.previous)
+        if lease is None:
+            return Statement(_ADD, values)
+        return Statement(f"{_ADD} AND {lock.HELD}", (*values, lease.owner, lease.fence))
+
+    def add(self, release: str, event: str, time: str, details: Mapping[str, Any]) -> None:
+        """Add an event by itself; where another one came first, behind that.
+
+        Raises:
+            Unavailable: others add events without a pause.
+        """
+        for _ in range(_TRIES):
+            made = self.next(release, event, time, details)
+            if self.database.transaction([self.statement(made)])[0].rows_affected:
+                self.added(made)
+                return
+            self.forget()
+        raise Unavailable("the audit trail could not be written", "others write it all the time")
+
+    def added(self, event: Event) -> None:
+        """Note that an event was written, here too."""
+        self.latest = event
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        line = json.dumps(asdict(event), ensure_ascii=False) + "\n"
+        handle = os.open(self.folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(handle, line.encode())
+        finally:
+            os.close(handle)
+
+    def forget(self) -> None:
+        """Read the trail's end again when it is needed next."""
+        self._read = False
+
+    def _look(self) -> None:
+        if not self._read:
+            self.latest = last(self.database)
+            self._read = True
+
+
+def last(database: Database) -> Event | None:
+    """Give the last event, or None."""
+    rows = database.query(f"SELECT {_COLUMNS} FROM _audit ORDER BY number DESC LIMIT 1")  # noqa: S608
+    return _event(rows[0]) if rows else None
+
+
+def read(database: Database, environment: str = "", limit: int = -1) -> list[Event]:
+    """Give the events in their order.
+
+    Args:
+        database: where the trail is.
+        environment: only this one's; empty: all.
+        limit: only the last so many; -1: all.
+    """
+    rows = database.query(
+        f"SELECT {_COLUMNS} FROM _audit WHERE ? IN ('', environment)"  # noqa: S608 - constants
+        " ORDER BY number DESC LIMIT ?",
+        (environment, limit),
+    )
+    return [_event(row) for row in reversed(rows)]
+
+
+def exists(database: Database) -> bool:
+    """Tell whether there is a trail in this database."""
+    return bool(database.query("SELECT 1 FROM sqlite_master WHERE name = '_audit'"))
+
+
+def faults(events: Sequence[Event]) -> list[str]:
+    """Say where a trail was touched; empty: nowhere.
+
+    Args:
+        events: all of them, in their order.
+    """
+    found, number, previous = [], 1, ""
+    for event in events:
+        if event.number != number:
+            found.append(f"event {number} is missing")
+        elif event.previous != previous:
+            found.append(f"event {event.number} does not follow the one before it")
+        if event.sealed() != event.hash:
+            found.append(f"event {event.number} was edited")
+        number, previous = event.number + 1, event.hash
+    return found
+
+
+def missing(events: Sequence[Event], kept: Sequence[Event]) -> list[str]:
+    """Say which events that this machine added are not in the trail as they were."""
+    hashes = {event.number: event.hash for event in events}
+    return [
+        f"event {event.number} ({event.event}, {event.time}) is gone"
+        if event.number not in hashes
+        else f"event {event.number} is not the one that was written from here"
+        for event in kept
+        if hashes.get(event.number) != event.hash
+    ]
+
+
+def kept(folder: Path) -> list[Event]:
+    """Give what this machine added; a last line that was torn by a crash is left out."""
+    file = folder / FILE
+    if not file.exists():
+        return []
+    events = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            events.append(Event(**json.loads(line)))
+        except (ValueError, TypeError):
+            continue  # torn: what follows it was written whole
+    return events
+
+
+def summary(event: Event) -> str:
+    """Say in a few words what an event was about."""
+    details = json.loads(event.details)
+    if event.event == "plan":
+        return f"{details['phase']}: {len(details['changes'])} changes"
+    names = ("kind", "step", "action", "resource", "status", "version", "message", "holder")
+    return " ".join(str(details[name]) for name in names if details.get(name))
+
+
+def _event(row: Row) -> Event:
+    return Event(**{each.name: row[each.name] for each in fields(Event)})  # type: ignore[arg-type]

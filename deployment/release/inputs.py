@@ -1,0 +1,80 @@
+"""What a release is made from, as digests: another checkout resumes it only with the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from deployment.settings import Settings
+from deployment.steps import bundle, fingerprints
+
+LIBRARY: Final = "deployment/monitoring"
+"""Vendored into a Python Worker; see deployment/steps/bundle.py."""
+
+
+def digests(settings: Settings) -> dict[str, str]:
+    """Give name → digest: worker, migrations, site, settings, secrets."""
+    return {name: take(settings) for name, take in _TAKEN.items()}
+
+
+def different(
+    recorded: Mapping[str, str], now: Mapping[str, str], needed: Iterable[str]
+) -> list[str]:
+    """Name what is not as it was when the release began, of what is still needed."""
+    return [name for name in needed if recorded.get(name, now[name]) != now[name]]
+
+
+def _worker(settings: Settings) -> str:
+    config = settings.path(settings.project.worker.config)
+    parts = {"worker": config.parent}
+    if bundle.requirements(config):
+        parts["library"] = settings.path(LIBRARY)
+    return _hash([_folder(name, folder) for name, folder in parts.items()])
+
+
+def _migrations(settings: Settings) -> str:
+    return _hash([_folder("migrations", settings.path(settings.project.migrations.directory))])
+
+
+def _site(settings: Settings) -> str:
+    return _hash([_folder("site", settings.path(settings.project.pages.directory))])
+
+
+def _settings(settings: Settings) -> str:
+    """Digest what is not secret: invoke.yaml and the Worker's variables."""
+    return _hash([asdict(settings.project), settings.worker_variables()])
+
+
+def _secrets(settings: Settings) -> str:
+    return _hash([fingerprints.of(settings.worker_secrets(), settings)])
+
+
+def _folder(name: str, folder: Path) -> list[list[str]]:
+    """Give each file's path and hash; what no Worker is made from is left out."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and _counts(path))
+    return [
+        [f"{name}/{path.relative_to(folder)}", hashlib.sha256(path.read_bytes()).hexdigest()]
+        for path in files
+    ]
+
+
+def _counts(path: Path) -> bool:
+    return path.suffix != ".pyc" and not set(path.parts) & set(bundle.IGNORED)
+
+
+def _hash(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+_TAKEN: Final[Mapping[str, Callable[[Settings], str]]] = {
+    "worker": _worker,
+    "migrations": _migrations,
+    "site": _site,
+    "settings": _settings,
+    "secrets": _secrets,
+}

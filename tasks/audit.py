@@ -1,0 +1,60 @@
+"""Read the audit trail: who changed what, when, from where: ``inv audit``."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+from deployment.release import session
+
+
+@task(
+    auto_shortflags=False,
+    help={"last": "how many events, the newest last", "json": "print the events as JSON"},
+)
+def audit(c: Context, last: int = 30, json: bool = False) -> None:
+    """Show who changed what, when, and from where."""
+    from dataclasses import asdict
+
+    from deployment.console import Console
+    from deployment.release import audit as trail
+
+    site = session.open_site(c, quiet=json)
+    there = trail.exists(site.database)
+    events = trail.read(site.database, site.settings.environment, last) if there else []
+    console = Console()
+    if json:
+        console.json([asdict(event) for event in events])
+        return
+    header = ("#", "time", "who", "event", "release", "what")
+    rows = [
+        (e.number, e.time[:19], f"{e.who}@{e.host}", e.event, e.release, trail.summary(e))
+        for e in events
+    ]
+    console.table(header, rows)
+
+
+@task(
+    auto_shortflags=False,
+    help={"head": "a hash noted earlier, e.g. from a notification: it must be in the trail"},
+)
+def verify(c: Context, head: str = "") -> None:
+    """Prove that no event was edited, inserted or removed since it was written."""
+    from deployment.console import Console
+    from deployment.errors import CheckFailed
+    from deployment.release import history
+
+    found = history.audited(session.open_site(c), head)
+    if found.faults:
+        raise CheckFailed(
+            "the audit trail was touched",
+            "; ".join(found.faults),
+            "compare with the hashes in the notifications, and with .deployments/audit.jsonl",
+        )
+    Console().line(f"✓ {found.events} events, unbroken; head {found.head or '(none)'}")
+
+
+ns = Collection("audit")
+ns.add_task(audit, default=True)
+ns.add_task(verify)
