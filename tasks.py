@@ -12,6 +12,7 @@ from invoke.collection import Collection
 __path__ = [str(Path(__file__).with_suffix(""))]  # the folder tasks/ holds our submodules
 
 from tasks import (
+    audit,
     backup,
     check,
     config,
@@ -41,6 +42,7 @@ ns = Collection(
     Collection.from_module(migrate),
     secrets.ns,
     worker.ns,
+    audit.ns,
     pages.pages,
     webhooks.ns,
     deploy.ns,
