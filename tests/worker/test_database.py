@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
 import pytest
 from boss.database import Database, DatabaseError
-from boss.hrana import Result, Statement
+from boss.hrana import Result, Statement, batch
 
 from deployment.database.client import Database as Home
 from tests.worker.isolate import fetch
@@ -99,6 +100,23 @@ def test_all_statements_are_done_or_none(
         do(client, *statements)
     assert raised.value.kind == kind
     assert [row["name"] for row in do(client, SELECT)[0].rows] == ["a"]
+
+
+def test_a_failed_transaction_is_over_before_its_stream_is(
+    client: Database, database: Home
+) -> None:
+    pipeline = batch([insert("a"), insert("a"), insert("b")])
+    pipeline["requests"][1] = {"type": "get_autocommit"}
+    sent = fetch(
+        f"{database.url}/v3/pipeline", method="POST", headers={}, body=json.dumps(pipeline)
+    )
+    answer = json.loads(asyncio.run(_text(sent)))
+    assert answer["results"][1]["response"]["is_autocommit"] is True
+    assert do(client, SELECT)[0].rows == ()
+
+
+async def _text(sent: Awaitable[Any]) -> str:
+    return str(await (await sent).text())
 
 
 def test_an_error_quotes_no_data(client: Database) -> None:

@@ -34,6 +34,12 @@ def test_one_fitting_signature_among_several_is_enough() -> None:
     check_stripe(BODY, header, SECRET, NOW)
 
 
+def test_a_signature_of_another_scheme_is_refused() -> None:
+    header = stripe_header(BODY, SECRET, NOW).replace("v1=", "v0=")
+    with pytest.raises(InvalidSignature):
+        check_stripe(BODY, header, SECRET, NOW)
+
+
 @pytest.mark.parametrize("moved", [-301, 301])
 def test_stripes_signature_is_refused_before_and_after_its_time(moved: int) -> None:
     with pytest.raises(InvalidSignature, match="not made now"):
