@@ -23,9 +23,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from deployment.sandbox.providers import keys
-from deployment.sandbox.providers.endpoints import Endpoints, Invalid
 from deployment.sandbox.providers.idempotency import Idempotency
 from deployment.sandbox.providers.records import Records
+from deployment.sandbox.providers.webhook_endpoints import Endpoints, Invalid
 
 _VERSION: Final = "2025-09-30.clover"
 _RESTRICTED: Final = (("GET", "/v1/balance"), ("GET", "/v1/account"))  # all an rk_ key may
