@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import subprocess
 import time
 import urllib.error
@@ -96,6 +98,7 @@ def worker(uploaded: Path, home: Database, sendgrid: SendGrid) -> Iterator[Worke
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -106,7 +109,8 @@ def worker(uploaded: Path, home: Database, sendgrid: SendGrid) -> Iterator[Worke
         assert line, "Pyodide ended before it listened"
         yield Worker(**json.loads(line))
     finally:
-        process.terminate()
+        # The whole group: node may be a launcher with the real node as its child.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(10)
         process.stdout.close()
 
