@@ -269,7 +269,6 @@ SHAPES: Mapping[str, Callable[[random.Random], float]] = {
 
 def errors() -> list[Figure]:
     """Measure how far p50, p95 and p99 are off at worst."""
-
     from deployment.monitoring.sketch import Sketch
 
     figures = []
@@ -320,7 +319,6 @@ def bucketed(values: list[float]) -> Callable[[float], float]:
 
 def memory() -> list[Figure]:
     """Measure the memory that a million observations leave."""
-
     from deployment.monitoring.sketch import Sketch
 
     def ours(values: Iterable[float]) -> Any:
@@ -357,7 +355,6 @@ def held(keep: Callable[[Iterable[float]], Any]) -> float:
 
 def merging() -> list[Figure]:
     """Measure merging the sketches of many isolates, from objects and from text."""
-
     from deployment.monitoring.sketch import Sketch
 
     chance = random.Random(9)

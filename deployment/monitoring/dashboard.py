@@ -1,6 +1,429 @@
-"""The dashboard's page: one file, without a build step or anything from elsewhere."""
+"""The dashboard's page: one file, without a build step or anything from elsewhere.
+
+It stands in Python, since a Worker's bundle holds Python modules. It holds no data: it
+asks ``/api/metrics`` and ``/health/detailed`` for them, with the token that is typed in.
+"""
 
 from __future__ import annotations
 
-HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
-PAGE = "<!doctype html><html lang=en><title>Status</title>"
+import base64
+import hashlib
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --paper: #ffffff;
+  --card: #f6f8fa; --line: #d0d7de; --accent: #0969da; --good: #1a7f37; --warn: #7d4e00;
+  --bad: #cf222e; --second: #8250df; --third: #bc4c00; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9da7b1; --paper: #0d1117;
+  --card: #161b22; --line: #30363d; --accent: #58a6ff; --good: #3fb950; --warn: #d29922;
+  --bad: #ff7b72; --second: #bc8cff; --third: #f0883e; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--paper);
+  color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
+header, form { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; }
+h1 { font-size: 1.4rem; margin: 0; }
+h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 0; }
+.controls { margin-left: auto; display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
+button, select, input { font: inherit; color: inherit; background: var(--card);
+  border: 1px solid var(--line); border-radius: 6px; padding: .3rem .6rem; min-height: 2.5rem; }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.skip { position: absolute; left: -99rem; } .skip:focus { position: static; }
+.soft { color: var(--soft); } .pass { color: var(--good); } .warn { color: var(--warn); }
+.fail { color: var(--bad); }
+.state { font-weight: 600; }
+.grid { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr));
+  list-style: none; margin: 0; padding: 0; }
+.charts { grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
+  padding: .75rem; margin: 0; min-width: 0; overflow-wrap: anywhere; }
+.value { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
+#message:not(:empty) { border-left: 4px solid var(--warn); padding: .5rem .75rem;
+  background: var(--card); margin: 1rem 0; }
+svg { display: block; width: 100%; height: auto; }
+svg text { fill: var(--soft); font-size: 12px; }
+.axis { stroke: var(--line); } .release { stroke: var(--ink); stroke-dasharray: 2 3; }
+.threshold { stroke: var(--bad); stroke-dasharray: 6 4; }
+.cursor { stroke: var(--accent); }
+.line { fill: none; stroke-width: 2; stroke-linejoin: round; }
+.s0 { stroke: var(--accent); } .s1 { stroke: var(--second); stroke-dasharray: 7 3; }
+.s2 { stroke: var(--third); stroke-dasharray: 2 2; } .only-bad .s0 { stroke: var(--bad); }
+.legend { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; }
+.legend svg { display: inline-block; width: 28px; height: 8px; vertical-align: middle; }
+.readout { min-height: 1.5em; margin-top: .4rem; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line);
+  vertical-align: top; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+code { font-size: .9em; overflow-wrap: anywhere; }
+[hidden] { display: none !important; }
+"""
+
+_BODY = """
+<a class="skip" href="#main">Skip to the figures</a>
+<header>
+  <h1 id="service">Status</h1>
+  <span id="verdict" class="state" role="status">…</span>
+  <span id="version" class="soft"></span>
+  <div class="controls">
+    <label for="window">Window</label>
+    <select id="window">
+      <option value="15m">15 minutes</option><option value="1h" selected>1 hour</option>
+      <option value="6h">6 hours</option><option value="1d">1 day</option>
+      <option value="7d">7 days</option>
+    </select>
+    <button id="refresh" type="button">Refresh</button>
+    <button id="pause" type="button" aria-pressed="false">Pause</button>
+  </div>
+</header>
+<p id="message" role="alert"></p>
+<form id="login" hidden>
+  <label for="token">Admin token</label>
+  <input id="token" type="password" autocomplete="current-password" required>
+  <button>Show</button>
+</form>
+<main id="main" tabindex="-1">
+  <p class="soft">Updated <time id="updated">never</time><span id="scope"></span></p>
+  <section aria-labelledby="h-health"><h2 id="h-health">Health</h2>
+    <ul id="health" class="grid"></ul></section>
+  <section aria-labelledby="h-now"><h2 id="h-now">Key figures</h2>
+    <ul id="figures" class="grid"></ul></section>
+  <section aria-labelledby="h-charts"><h2 id="h-charts">Over time</h2>
+    <p class="soft">A vertical dotted line is a release. In a chart, the arrow keys, Home and
+      End move from point to point.</p>
+    <div id="charts" class="grid charts"></div>
+    <p id="releases" class="soft"></p></section>
+  <section aria-labelledby="h-routes"><h2 id="h-routes">Requests by route</h2>
+    <div id="routes" class="scroll" tabindex="0" role="region" aria-labelledby="h-routes"></div>
+  </section>
+  <section aria-labelledby="h-slow"><h2 id="h-slow">Slow queries</h2>
+    <div id="slow" class="scroll" tabindex="0" role="region" aria-labelledby="h-slow"></div>
+  </section>
+  <section aria-labelledby="h-business"><h2 id="h-business">Business</h2>
+    <div id="business" class="grid charts"></div></section>
+</main>
+"""
+
+_SCRIPT = r"""
+"use strict";
+const $ = (id) => document.getElementById(id);
+const SVG = "http://www.w3.org/2000/svg";
+const REFRESH = 15000, HEIGHT = 200, LEFT = 66, BOTTOM = 22, TOP = 16, RIGHT = 8;
+const SIGNS = { pass: "✓", warn: "!", fail: "✗" };
+const WORDS = { pass: "works", warn: "limping", fail: "down" };
+let paused = false, cursors = {}, asked = 0, width = 480;
+
+function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+function draw(name, attributes = {}, text = "") {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.textContent = text;
+  return element;
+}
+
+function number(value, digits = 1) {
+  return value.toLocaleString(undefined, { maximumFractionDigits: digits });
+}
+const ms = (value) => value >= 1000 ? number(value / 1000, 2) + " s" : number(value) + " ms";
+const percent = (part) => number(part * 100, 2) + " %";
+const HOURS = { hour: "2-digit", minute: "2-digit" };
+const clock = (time) => new Date(time).toLocaleTimeString([], HOURS);
+
+async function ask(path) {
+  const token = sessionStorage.getItem("token");
+  const headers = token ? { Authorization: "Bearer " + token } : {};
+  const reply = await fetch(path, { headers, cache: "no-store" });
+  if (reply.status === 401) throw new Error("locked");
+  return reply.json();
+}
+
+async function refresh() {
+  const turn = ++asked;
+  try {
+    const [health, metrics] = await Promise.all([
+      ask("/health/detailed"), ask(`/api/metrics?points=60&window=${$("window").value}`)]);
+    if (turn !== asked) return;
+    if (metrics.error) throw new Error(metrics.error);
+    show(health, metrics);
+    say(metrics.incomplete ? "Only this process' figures: " + metrics.incomplete : "");
+  } catch (error) {
+    if (turn !== asked) return;
+    if (error.message === "locked") return lock();
+    say("The figures could not be read (" + error.message + "); this is the last state known.");
+  }
+}
+
+function lock() {
+  const refused = sessionStorage.getItem("token") !== null;
+  sessionStorage.removeItem("token");
+  $("login").hidden = false;
+  say(refused ? "That token was refused." : "The figures need the admin token.");
+}
+
+function say(text) { if ($("message").textContent !== text) $("message").textContent = text; }
+
+function show(health, metrics) {
+  $("login").hidden = true;
+  document.title = `${SIGNS[health.status]} ${health.service}`;
+  $("service").textContent = health.service;
+  $("version").textContent = "version " + health.version;
+  $("verdict").textContent = `${SIGNS[health.status]} ${WORDS[health.status]}`;
+  $("verdict").className = "state " + health.status;
+  const updated = $("updated");
+  updated.dateTime = metrics.timestamp;
+  updated.textContent = new Date(metrics.timestamp).toLocaleTimeString();
+  $("scope").textContent = metrics.scope === "all" ? "" : ", this process alone";
+  showHealth(health.checks || {});
+  showFigures(metrics);
+  showCharts(metrics);
+  showRoutes(metrics.requests.routes);
+  showSlow(metrics.database.slow_queries);
+  showBusiness(metrics.business);
+}
+
+function showHealth(checks) {
+  const cards = Object.entries(checks).map(([key, [check]]) => {
+    const state = `${SIGNS[check.status]} ${WORDS[check.status]}`;
+    const note = ` ${ms(check.observedValue)}${check.critical ? ", critical" : ""}`;
+    return make("li", { class: "card" }, make("h3", {}, key.split(":")[0]),
+      make("span", { class: "state " + check.status }, state),
+      make("span", { class: "soft" }, note), make("div", {}, check.output || ""));
+  });
+  $("health").replaceChildren(...cards);
+}
+
+function showFigures({ requests, database }) {
+  const d = requests.duration_ms, rate = requests.error_rate;
+  const figures = [
+    ["Requests", number(requests.total, 0), `${number(requests.per_second, 2)} a second`],
+    ["Errors", percent(rate), `${number(requests.errors, 0)} in all`, rate > 0.05 ? "fail" : ""],
+    ["p50", ms(d.p50), `average ${ms(d.avg)}`],
+    ["p95", ms(d.p95), "threshold 2 s", d.p95 > 2000 ? "fail" : ""],
+    ["p99", ms(d.p99), `longest ${ms(d.max)}`],
+    ["Queries", number(database.queries, 0), `${number(database.errors, 0)} failed`],
+    ["Query p95", ms(database.duration_ms.p95), "threshold 5 s",
+      database.duration_ms.p95 > 5000 ? "fail" : ""],
+    ["Slow queries", number(database.slow, 0), "above 1 s", database.slow ? "warn" : ""],
+  ];
+  $("figures").replaceChildren(...figures.map(([name, value, note, state]) => make("li",
+    { class: "card" }, make("h3", {}, name),
+    make("span", { class: "value " + (state || "") }, value),
+    make("span", { class: "soft" }, (state ? SIGNS[state] + " " : "") + note))));
+}
+
+function showCharts({ timeline, releases }) {
+  if (!timeline) return;
+  const charts = [
+    { id: "rate", title: "Requests a second", unit: (v) => number(v, 2),
+      lines: { "a second": timeline.map((p) => p.per_second) } },
+    { id: "durations", title: "Duration of requests", unit: ms, threshold: 2000, lines: {
+      p50: timeline.map((p) => p.duration_ms.p50), p95: timeline.map((p) => p.duration_ms.p95),
+      p99: timeline.map((p) => p.duration_ms.p99) } },
+    { id: "errors", title: "Errors", unit: (v) => number(v, 0), bad: true,
+      lines: { errors: timeline.map((p) => p.errors) } },
+    { id: "database", title: "Duration of queries", unit: ms, lines: {
+      p50: timeline.map((p) => p.query_duration_ms.p50),
+      p95: timeline.map((p) => p.query_duration_ms.p95) } },
+  ];
+  for (const chart of charts) place(chart, timeline, releases || []);
+  $("releases").textContent = (releases || []).length
+    ? "Releases: " + releases.map((r) => `${r.version} at ${clock(r.time)}`).join(", ") : "";
+}
+
+function place(chart, timeline, releases) {
+  let figure = $("chart-" + chart.id);
+  if (!figure) {
+    figure = make("figure", { id: "chart-" + chart.id, class: "card" },
+      make("figcaption", {}, make("h3", {}, chart.title), make("div", { class: "legend" })),
+      make("div", { class: "plot", tabindex: "0", role: "img" }),
+      make("div", { class: "readout soft", "aria-live": "polite" }),
+      make("details", {}, make("summary", {}, "As a table"), make("div", { class: "scroll" })));
+    if (chart.bad) figure.classList.add("only-bad");
+    figure.querySelector(".plot").addEventListener("keydown", (event) => move(event, figure));
+    figure.querySelector(".plot").addEventListener("pointermove", (event) => point(event, figure));
+    figure.querySelector("details").addEventListener("toggle", () => tabulate(figure));
+    $("charts").append(figure);
+  }
+  figure.chart = { ...chart, timeline, releases };
+  const plot = figure.querySelector(".plot"), names = Object.keys(chart.lines);
+  width = plot.clientWidth || width;
+  plot.setAttribute("aria-label", describe(figure.chart));
+  plot.replaceChildren(plotted(figure.chart));
+  figure.querySelector(".legend").replaceChildren(...(names.length > 1 ? names.map(legend) : []));
+  if (cursors[chart.id] !== undefined) mark(figure);
+  tabulate(figure);
+}
+
+function legend(name, n) {
+  const key = draw("svg", { viewBox: "0 0 28 8", "aria-hidden": "true" });
+  key.append(draw("path", { class: "line s" + n, d: "M0 4H28" }));
+  return make("span", {}, key, " " + name);
+}
+
+function describe({ title, lines, unit, releases }) {
+  const parts = Object.entries(lines).map(([name, values]) =>
+    `${name} now ${unit(values.at(-1))}, at most ${unit(Math.max(...values))}`);
+  return `${title}: ${parts.join("; ")}. Releases: ${releases.length}.`;
+}
+
+const x = (n, count) => LEFT + n / Math.max(count - 1, 1) * (width - LEFT - RIGHT);
+
+function plotted({ lines, unit, timeline, releases, threshold }) {
+  const all = Object.values(lines).flat(), top = Math.max(...all, 0) * 1.1 || 1;
+  const y = (value) => HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - TOP);
+  const svg = draw("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" });
+  const across = (value) => `M${LEFT} ${y(value)}H${width - RIGHT}`;
+  for (const part of [0, .5, 1]) {
+    const value = top / 1.1 * part;
+    svg.append(draw("path", { class: "axis", d: across(value) }),
+      draw("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, unit(value)));
+  }
+  const last = timeline.length - 1;
+  for (const [n, anchor] of [[0, "start"], [last >> 1, "middle"], [last, "end"]])
+    svg.append(draw("text", { x: x(n, last + 1), y: HEIGHT - 6, "text-anchor": anchor },
+      clock(timeline[n].time)));
+  if (threshold && threshold < top)
+    svg.append(draw("path", { class: "threshold", d: across(threshold) }));
+  const from = Date.parse(timeline[0].time), to = Date.parse(timeline[last].time);
+  for (const release of releases) {
+    const part = Math.min(Math.max((Date.parse(release.time) - from) / (to - from || 1), 0), 1);
+    const place = LEFT + part * (width - LEFT - RIGHT), flip = part > .8;
+    svg.append(draw("path", { class: "release", d: `M${place} ${TOP}V${HEIGHT - BOTTOM}` }),
+      draw("text", { x: place + (flip ? -4 : 4), y: TOP - 4,
+        "text-anchor": flip ? "end" : "start" }, release.version.slice(0, 12)));
+  }
+  const at = (value, i) => `${x(i, timeline.length).toFixed(1)} ${y(value).toFixed(1)}`;
+  Object.values(lines).forEach((values, n) => svg.append(
+    draw("path", { class: "line s" + n, d: "M" + values.map(at).join("L") })));
+  svg.append(draw("path", { class: "cursor", d: "" }));
+  return svg;
+}
+
+function move(event, figure) {
+  const count = figure.chart.timeline.length, now = cursors[figure.chart.id] ?? count;
+  const to = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: count - 1 }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  cursors[figure.chart.id] = Math.min(Math.max(to, 0), count - 1);
+  mark(figure);
+}
+
+function point(event, figure) {
+  const box = event.currentTarget.getBoundingClientRect(), count = figure.chart.timeline.length;
+  const at = (event.clientX - box.left) / box.width * width;
+  const n = Math.round((at - LEFT) / (width - LEFT - RIGHT) * (count - 1));
+  cursors[figure.chart.id] = Math.min(Math.max(n, 0), count - 1);
+  mark(figure);
+}
+
+function mark(figure) {
+  const { id, lines, unit, timeline } = figure.chart;
+  const n = Math.min(cursors[id], timeline.length - 1);
+  figure.querySelector(".cursor").setAttribute("d",
+    `M${x(n, timeline.length)} ${TOP}V${HEIGHT - BOTTOM}`);
+  const values = Object.entries(lines).map(([name, line]) => `${name} ${unit(line[n])}`);
+  const text = `${clock(timeline[n].time)}: ${values.join(", ")}`;
+  const readout = figure.querySelector(".readout");
+  if (readout.textContent !== text) readout.textContent = text;
+}
+
+function tabulate(figure) {
+  const details = figure.querySelector("details");
+  if (!details.open) return;
+  const { lines, unit, timeline, title } = figure.chart;
+  const row = (n) => Object.values(lines).map((line) => unit(line[n]));
+  const rows = timeline.map((point, n) => [clock(point.time), ...row(n)]);
+  details.querySelector(".scroll").replaceChildren(
+    table(title, ["Time", ...Object.keys(lines)], rows, 1));
+}
+
+function table(caption, heads, rows, numbersFrom) {
+  const cell = (name, n, text) => make(name, { ...(n >= numbersFrom && { class: "number" }),
+    ...(name === "th" && { scope: "col" }) }, text);
+  const line = (name, row) => make("tr", {}, ...row.map((text, n) => cell(name, n, text)));
+  return make("table", { "aria-label": caption }, make("thead", {}, line("th", heads)),
+    make("tbody", {}, ...rows.map((row) => line("td", row))));
+}
+
+const nothing = () => make("p", { class: "soft" }, "Nothing in this window.");
+
+function showRoutes(routes) {
+  const rows = routes.map((r) => [r.route, r.method, number(r.total, 0), percent(r.error_rate),
+    ms(r.duration_ms.p50), ms(r.duration_ms.p95), ms(r.duration_ms.p99)]);
+  const heads = ["Route", "Method", "Requests", "Errors", "p50", "p95", "p99"];
+  $("routes").replaceChildren(rows.length ? table("Requests by route", heads, rows, 2) : nothing());
+}
+
+function showSlow(queries) {
+  const rows = queries.map((q) => [make("code", {}, q.sql), number(q.seconds, 2) + " s",
+    number(q.rows, 0), new Date(q.time).toLocaleString()]);
+  $("slow").replaceChildren(rows.length
+    ? table("Slow queries", ["Statement", "Took", "Rows", "When"], rows, 1) : nothing());
+}
+
+function showBusiness(business) {
+  const counted = { Signups: "signups", Activity: "activities", Subscriptions: "subscriptions",
+    Features: "features", "API calls by customer": "api_calls" };
+  const cards = Object.entries(counted).map(([title, key]) => card(title,
+    number(business[key].total, 0), business[key].listed.slice(0, 10).map(({ count, ...labels }) =>
+      [Object.values(labels).join(", "), number(count, 0)])));
+  const money = business.payments.map((p) => [`${p.currency}, ${p.outcome}`,
+    `${number(p.count, 0)} (${number(p.amount, 2)})`]);
+  const payments = business.payments.reduce((sum, p) => sum + p.count, 0);
+  cards.push(card("Payments", number(payments, 0), money));
+  $("business").replaceChildren(...cards);
+}
+
+function card(title, value, rows) {
+  const listed = rows.length ? table(title, ["What", "How many"], rows, 1) : "";
+  return make("div", { class: "card" }, make("h3", {}, title),
+    make("span", { class: "value" }, value), listed);
+}
+
+$("login").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("token", $("token").value);
+  $("token").value = "";
+  refresh();
+});
+$("refresh").addEventListener("click", refresh);
+$("window").addEventListener("change", () => { cursors = {}; refresh(); });
+addEventListener("resize", () => {
+  for (const { chart } of document.querySelectorAll("figure"))
+    if (chart) place(chart, chart.timeline, chart.releases);
+});
+$("pause").addEventListener("click", () => {
+  paused = !paused;
+  $("pause").setAttribute("aria-pressed", String(paused));
+});
+setInterval(() => { if (!paused && !document.hidden && $("login").hidden) refresh(); }, REFRESH);
+refresh();
+"""
+
+
+def _source(text: str) -> str:
+    """Give the source by which a content security policy allows an inline text."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+PAGE = (
+    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Status</title>'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head>'
+    f"<body>{_BODY}<script>{_SCRIPT}</script></body></html>\n"
+)
+_POLICY = (
+    f"default-src 'none'; style-src {_source(_STYLE)}; script-src {_source(_SCRIPT)}; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = (
+    (b"content-security-policy", _POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)

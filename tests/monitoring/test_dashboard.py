@@ -1,0 +1,194 @@
+"""The dashboard's page, in a real Chromium, before a real server."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from deployment.monitoring import dashboard
+from deployment.monitoring.asgi import Monitor
+from deployment.monitoring.health import Probe
+
+CHROMIUM = Path("/usr/bin/chromium")
+STRANGE = "/<img src=x onerror=document.title='taken'>"
+
+
+def test_the_page_takes_nothing_from_elsewhere() -> None:
+    found = set(re.findall(r"https?://[^\"'\s)]+", dashboard.PAGE))
+    assert found == {"http://www.w3.org/2000/svg"}
+    assert b"default-src 'none'" in dict(dashboard.HEADERS)[b"content-security-policy"]
+
+
+async def working() -> None:
+    return None
+
+
+async def broken() -> None:
+    raise ConnectionError("<b>HTTP 500</b>")
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 404, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def watched() -> Monitor:
+    probes = [Probe("database", working), Probe("stripe", broken, critical=False)]
+    monitor = Monitor(
+        app,
+        service="boss-ai",
+        version=lambda env: "v1.5.0",
+        probes=lambda env: probes,
+        admin_token=lambda env: "let-me-in",
+    )
+    for number in range(100):
+        monitor.metrics.requests.observe(STRANGE, "GET", 500 if number < 10 else 200, number / 20)
+    monitor.metrics.database.observe("SELECT * FROM t WHERE a = 'x'", 2.5, 7)
+    monitor.metrics.business.feature("voice")
+    return monitor
+
+
+@pytest.fixture
+def server() -> Iterator[uvicorn.Server]:
+    config = uvicorn.Config(watched(), host="127.0.0.1", port=0, log_level="warning", ws="none")
+    served = uvicorn.Server(config)
+    thread = threading.Thread(target=served.run, daemon=True)
+    thread.start()
+    while not served.started:
+        time.sleep(0.01)
+    yield served
+    served.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+def url(server: uvicorn.Server) -> str:
+    port = server.servers[0].sockets[0].getsockname()[1]
+    return f"http://127.0.0.1:{port}/status"
+
+
+def log_in(page: Page, server: uvicorn.Server, token: str = "let-me-in") -> None:
+    page.goto(url(server))
+    page.get_by_label("Admin token").fill(token)
+    page.keyboard.press("Enter")
+
+
+def opened(browser: Browser, server: uvicorn.Server, **options: Any) -> Page:
+    page = browser.new_page(**options)
+    page.set_default_timeout(10_000)
+    log_in(page, server)
+    page.locator("#chart-rate .line").first.wait_for()
+    return page
+
+
+@pytest.mark.slow
+def test_a_person_sees_what_is_going_on(browser: Browser, server: uvicorn.Server) -> None:
+    errors: list[str] = []
+    page = browser.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    log_in(page, server)
+    page.get_by_role("heading", name="boss-ai").wait_for()
+    assert page.locator("#verdict").inner_text() == "! limping"
+    assert page.get_by_role("heading", name="stripe").locator("..").inner_text().split("\n")[
+        1:
+    ] == [
+        "✗ down " + page.locator("#health .soft").nth(1).inner_text().strip(),
+        "ConnectionError: <b>HTTP 500</b>",
+    ]
+    assert "10 %" in page.locator("#figures").inner_text()
+    route = page.get_by_role("table", name="Requests by route").get_by_role("cell").first
+    assert route.inner_text() == STRANGE
+    assert "WHERE a = ?" in page.get_by_role("table", name="Slow queries").inner_text()
+    assert "voice" in page.locator("#business").inner_text()
+    assert page.title() == "! boss-ai"
+    assert errors == []
+
+
+@pytest.mark.slow
+def test_a_keyboard_reaches_every_point_of_a_chart(
+    browser: Browser, server: uvicorn.Server
+) -> None:
+    page = opened(browser, server)
+    chart = page.get_by_role("img", name=re.compile("^Duration of requests: p50 now"))
+    chart.focus()
+    page.keyboard.press("End")
+    readout = page.locator("#chart-durations .readout")
+    last = readout.inner_text()
+    assert re.search(r"p50 2\.\d+ s, p95 4\.\d+ s, p99 4\.\d+ s", last)
+    page.keyboard.press("ArrowLeft")
+    assert readout.inner_text() != last
+    page.locator("#chart-durations summary").press("Enter")
+    assert page.get_by_role("table", name="Duration of requests").get_by_role("row").count() == 61
+
+
+@pytest.mark.slow
+def test_a_wrong_token_is_refused_in_words(browser: Browser, server: uvicorn.Server) -> None:
+    page = browser.new_page()
+    log_in(page, server, "wrong")
+    page.get_by_text("That token was refused.").wait_for()
+    assert page.get_by_label("Admin token").is_visible()
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+@pytest.mark.slow
+def test_when_the_service_is_gone_the_last_state_stays(
+    browser: Browser, server: uvicorn.Server
+) -> None:
+    page = opened(browser, server)
+    page.route("**/api/metrics*", lambda route: route.abort())
+    page.get_by_role("button", name="Refresh").click()
+    page.get_by_role("alert").get_by_text("this is the last state known").wait_for()
+    assert page.locator("#chart-rate .line").count() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [320, 390, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_each_screen_and_follows_the_scheme(
+    browser: Browser, server: uvicorn.Server, width: int, scheme: str
+) -> None:
+    page = opened(browser, server, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(13, 17, 23)")
+    for name in ("soft", "pass", "warn", "fail"):
+        assert contrast(page, f".{name}") >= 4.5
+
+
+def contrast(page: Page, selector: str) -> float:
+    """Give the contrast of a colour on a card, as WCAG 2.2 measures it."""
+    colours = page.evaluate(
+        """(selector) => {
+            const probe = document.createElement("span");
+            probe.className = "card " + selector.slice(1);
+            document.body.append(probe);
+            const style = getComputedStyle(probe);
+            const found = [style.color, style.backgroundColor];
+            probe.remove();
+            return found;
+        }""",
+        selector,
+    )
+    light, dark = sorted((luminance(colour) for colour in colours), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
