@@ -86,7 +86,7 @@ class FileDatabase:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    with _translated():
+    with translated():
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -99,11 +99,11 @@ def _open(path: Path) -> sqlite3.Connection:
 def _within(
     connection: sqlite3.Connection, begin: str, statements: Sequence[Statement], *, keep: bool
 ) -> list[Result]:
-    with _translated():
+    with translated():
         connection.execute(begin)
     try:
         results = [_run(connection, statement, place) for place, statement in enumerate(statements)]
-        with _translated():
+        with translated():
             connection.execute("COMMIT" if keep else "ROLLBACK")
     except BaseException:
         # Some errors (INSERT OR ROLLBACK) have ended the transaction already.
@@ -115,7 +115,7 @@ def _within(
 
 def _run(connection: sqlite3.Connection, statement: Statement, place: int | None = None) -> Result:
     started = time.perf_counter()
-    with _translated(place):
+    with translated(place):
         check(statement)
         cursor = connection.execute(statement.sql, statement.parameters)
         rows = cursor.fetchall()
@@ -146,7 +146,7 @@ def _foreign_keys(connection: sqlite3.Connection, enforced: bool) -> Iterator[No
 
 
 @contextmanager
-def _translated(place: int | None = None) -> Iterator[None]:
+def translated(place: int | None = None) -> Iterator[None]:
     """Turn what sqlite3 raises into the errors both homes share."""
     try:
         yield

@@ -21,6 +21,7 @@ from deployment.errors import DeployError, Refused
 KEPT = "_release"
 """How the names begin of the tables a restore leaves as they are: the releases' own."""
 
+_PATIENCE = 60.0  # seconds to wait for other writers
 _REFUSE = "abs(-9223372036854775807 - 1)"  # an integer overflow: SQL has no RAISE out here
 
 
@@ -91,7 +92,7 @@ def _into_file(database: FileDatabase, source: Path, journal_mode: str, progress
     database.close()  # opens again by itself
     with (
         closing(sqlite3.connect(source, isolation_level=None)) as restored,
-        closing(sqlite3.connect(database.path, isolation_level=None)) as live,
+        closing(sqlite3.connect(database.path, timeout=_PATIENCE, isolation_level=None)) as live,
     ):
         _carry_kept(live, restored)
         try:

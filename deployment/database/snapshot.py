@@ -18,7 +18,7 @@ from typing import Any
 from deployment.console import Progress, no_progress
 from deployment.database import hrana, tables
 from deployment.database.client import Database, DatabaseError, Row, Statement
-from deployment.database.file import FileDatabase
+from deployment.database.file import FileDatabase, translated
 from deployment.database.schema import quoted
 from deployment.database.tables import Table
 from deployment.database.turso import TursoDatabase
@@ -27,6 +27,7 @@ from deployment.errors import Refused
 _MOST_ROWS = 500
 _LARGEST = 4_000_000  # bytes that one JSON text may come to, unless a single row is larger
 _TRIES = 3
+_PATIENCE = 60.0  # seconds to wait for writers, who come first while no one reads
 _BEFORE_ROWS = 3  # BEGIN, the schema, user_version
 _SCHEMA = "SELECT type, name, sql, tbl_name FROM sqlite_schema ORDER BY rowid"
 
@@ -74,7 +75,8 @@ def take(database: Database, target: Path, progress: Progress = no_progress) -> 
 
 def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
     with (
-        closing(sqlite3.connect(path, isolation_level=None)) as source,
+        translated(),
+        closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as source,
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
     ):
         (mode,) = source.execute("PRAGMA journal_mode").fetchone()

@@ -1,0 +1,181 @@
+"""The step migrate: plan, apply, undo; down, baseline, restamp, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deployment.database import ledger
+from deployment.errors import DeployError, Refused
+from deployment.settings import Settings
+from deployment.steps import migrate
+from deployment.steps.site import Site
+
+FILES = {
+    "users": "CREATE TABLE users (id INTEGER PRIMARY KEY);\n-- migrate:down\nDROP TABLE users;",
+    "posts": "CREATE TABLE posts (u REFERENCES users);\n-- migrate:down\nDROP TABLE posts;",
+}
+
+
+@pytest.fixture
+def site(settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Site]:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "users.sql").write_text(f"-- migrate:up\n{FILES['users']}")
+    (folder / "posts.sql").write_text(f"-- depends: users\n-- migrate:up\n{FILES['posts']}")
+    made = Site(settings())
+    yield made
+    made.database.close()
+
+
+def do(site: Site) -> list[dict[str, object]]:
+    return [dict(migrate.apply(site, change)) for change in migrate.plan(site)]
+
+
+def tables(site: Site) -> set[str]:
+    return set(migrate.rows_by_table(site))
+
+
+def test_plan_names_what_would_be_applied_and_changes_nothing(site: Site) -> None:
+    (change,) = migrate.plan(site)
+    assert (change.step, change.action, change.resource) == (
+        "migrate",
+        "apply",
+        "database, 2 migrations",
+    )
+    assert (change.before, change.after) == ([], ["users", "posts"])
+    assert change.undo == {"take back": ["posts", "users"]}
+    assert site.database.query("SELECT * FROM sqlite_schema") == []
+
+
+def test_apply_then_plan_is_empty(site: Site) -> None:
+    (facts,) = do(site)
+    assert facts["migrations_applied"] == ["users", "posts"]
+    assert facts["made"] == ["table posts", "table users"]
+    assert migrate.plan(site) == []
+    assert migrate.applied(site) == ["users", "posts"]
+
+
+def test_undo_brings_back_to_before_and_is_idempotent(site: Site) -> None:
+    (change,) = migrate.plan(site)
+    outcome = migrate.apply(site, change)
+    migrate.undo(site, change, outcome)
+    assert migrate.applied(site) == []
+    assert tables(site) == set()
+    migrate.undo(site, change, {})
+
+
+def test_what_another_run_applied_is_not_undone(site: Site) -> None:
+    (change,) = migrate.plan(site)
+    migrate.apply(site, change)
+    outcome = migrate.apply(site, change)
+    assert outcome["by_other"] is True
+    migrate.undo(site, change, outcome)
+    assert migrate.applied(site) == ["users", "posts"]
+
+
+def test_one_that_cannot_be_taken_back_says_so_in_the_plan(site: Site, tmp_path: Path) -> None:
+    text = "-- irreversible: rows are merged\n-- migrate:up\nCREATE TABLE t (v);"
+    (tmp_path / "migrations" / "t.sql").write_text(text)
+    (change,) = migrate.plan(site)
+    assert change.undo is None
+    assert change.irreversible == "t.sql: rows are merged"
+
+
+def test_down_and_its_undo(site: Site) -> None:
+    do(site)
+    (change,) = migrate.plan_down(site, steps=1)
+    assert (change.action, change.after) == ("take back", ["users"])
+    outcome = migrate.apply(site, change)
+    assert tables(site) == {"users"}
+    migrate.undo(site, change, outcome)
+    assert migrate.applied(site) == ["users", "posts"]
+    assert migrate.plan_down(site, to="posts") == []
+
+
+def test_baseline_enters_without_running_and_can_be_undone(site: Site) -> None:
+    site.database.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)")
+    (change,) = migrate.plan_baseline(site, to="users")
+    outcome = migrate.apply(site, change)
+    assert migrate.applied(site) == ["users"]
+    assert migrate.drift(site) == []
+    assert migrate.plan_baseline(site, to="users") == []
+    migrate.undo(site, change, outcome)
+    assert migrate.applied(site) == []
+    with pytest.raises(Refused, match="no migration nowhere"):
+        migrate.plan_baseline(site, to="nowhere")
+
+
+def test_restamp_accepts_an_edit_deliberately(site: Site, tmp_path: Path) -> None:
+    do(site)
+    file = tmp_path / "migrations" / "users.sql"
+    file.write_text(f"-- name: Users\n-- migrate:up\n{FILES['users']}")
+    with pytest.raises(Refused, match="edited"):
+        migrate.plan(site)
+    (change,) = migrate.plan_restamp(site, "users")
+    outcome = migrate.apply(site, change)
+    assert migrate.plan(site) == []
+    migrate.undo(site, change, outcome)
+    with pytest.raises(Refused, match="edited"):
+        migrate.plan(site)
+    with pytest.raises(Refused, match="nowhere is not applied"):
+        migrate.plan_restamp(site, "nowhere")
+
+
+def test_overview_says_what_each_is(site: Site, tmp_path: Path) -> None:
+    do(site)
+    folder = tmp_path / "migrations"
+    (folder / "later.sql").write_text("-- migrate:up\nSELECT 1;")
+    (folder / "posts.sql").write_text(f"-- depends: users\n-- migrate:up\n{FILES['posts']} ")
+    (folder / "users.sql").rename(folder / "people.sql")
+    (folder / "posts.sql").write_text("-- migrate:up\nSELECT 1;")
+    status = {row["filename"]: row["status"] for row in migrate.overview(site)}
+    assert status == {
+        "later.sql": "pending",
+        "people.sql": "pending",
+        "posts.sql": "edited",
+        "users.sql": "file is gone",
+    }
+
+
+def test_drift_and_broken_keys_are_named(site: Site) -> None:
+    do(site)
+    migrate.require_sound(site)
+    site.database.execute("CREATE INDEX by_hand ON posts (u)")
+    site.database.execute("PRAGMA foreign_keys = OFF")
+    site.database.execute("INSERT INTO posts VALUES (9)")
+    with pytest.raises(DeployError) as caught:
+        migrate.require_sound(site)
+    assert "+CREATE INDEX by_hand ON posts (u)" in caught.value.why
+    assert "row 1 of 'posts' points at no row of 'users'" in caught.value.why
+
+
+def test_incompatible_names_what_older_code_cannot_live_with(site: Site, tmp_path: Path) -> None:
+    text = (
+        "-- compatible: no\n-- depends: posts\n-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 1;"
+    )
+    (tmp_path / "migrations" / "z.sql").write_text(text)
+    do(site)
+    assert migrate.incompatible(site, ["users"]) == ["z"]
+    assert migrate.incompatible(site, ["users", "posts", "z"]) == []
+
+
+def test_a_new_file_depends_on_the_last(site: Site) -> None:
+    path = migrate.write_new(site.settings, "Add Invoices!")
+    assert path.name == "add-invoices.sql"
+    assert "-- depends: posts\n" in path.read_text()
+    with pytest.raises(Refused, match="is there already"):
+        migrate.write_new(site.settings, "add invoices", "users")
+    with pytest.raises(Refused, match="which is not there"):
+        migrate.write_new(site.settings, "other", "nowhere")
+
+
+def test_by_kind_gathers() -> None:
+    assert migrate.by_kind(["table a", "index i", "table b"]) == ["table: a, b", "index: i"]
+
+
+def test_the_ledger_is_this_sites(site: Site) -> None:
+    do(site)
+    assert [row.title for row in ledger.read(site.database)] == ["users", "posts"]
