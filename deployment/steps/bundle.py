@@ -19,6 +19,7 @@ from deployment.settings import Settings
 
 CACHE: Final = ".deployments/cache"
 IGNORED: Final = ("__pycache__", ".wrangler", "node_modules", "python_modules", ".venv")
+_KEPT: Final = 5  # bundles in the cache
 _MEANINGLESS: Final = shutil.ignore_patterns(*IGNORED, "*.pyc")
 
 
@@ -49,9 +50,12 @@ def bundle(settings: Settings) -> Bundle:
         )
     work = settings.path(CACHE)
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=work, prefix="bundle-") as folder:
+    with tempfile.TemporaryDirectory(dir=work, prefix="bundling-") as folder:
         prepared = _prepared(config, settings.root, Path(folder))
-        body = _dry_run(prepared, settings, Path(folder))
+        if prepared == config:  # it may import from anywhere: nothing tells that it is unchanged
+            body = _dry_run(prepared, settings, Path(folder))
+        else:
+            body = _cached(prepared, settings, Path(folder))
     return Bundle(body, digest(body))
 
 
@@ -81,6 +85,37 @@ def _prepared(config: Path, root: Path, folder: Path) -> Path:
     (library / "__init__.py").touch()
     shutil.copytree(root / "deployment/monitoring", library / "monitoring", ignore=_MEANINGLESS)
     return copy / config.name
+
+
+def _cached(config: Path, settings: Settings, folder: Path) -> bytes:
+    """Bundle a Worker that is wholly in one folder; the same content is bundled once."""
+    kept = settings.path(CACHE) / f"bundle-{_key(config.parent, settings)}"
+    if kept.is_file():
+        kept.touch()
+        return kept.read_bytes()
+    body = _dry_run(config, settings, folder)
+    fresh = folder / "bundle"
+    fresh.write_bytes(body)
+    fresh.rename(kept)
+    _forget_old(kept.parent)
+    return body
+
+
+def _key(folder: Path, settings: Settings) -> str:
+    """Give a hash of all that wrangler's answer depends on: each file, its own version, a name."""
+    found = hashlib.sha256(settings.project.worker.name.encode())
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    for path in [*files, wrangler(settings.root).parents[1] / "package.json"]:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        name = path.relative_to(folder) if path.is_relative_to(folder) else path.name
+        found.update(f"{name} {content}\n".encode())
+    return found.hexdigest()[:32]
+
+
+def _forget_old(folder: Path) -> None:
+    bundles = sorted(folder.glob("bundle-*"), key=lambda path: path.stat().st_mtime)
+    for path in bundles[:-_KEPT]:
+        path.unlink(missing_ok=True)
 
 
 def _vendored(named: Path, root: Path) -> Path:
