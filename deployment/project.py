@@ -88,6 +88,10 @@ class Route:
         budget_ms: the time limit in milliseconds; 0: none.
         retry: how often a transient error is tried again.
         quick: whether ``--quick`` asks it too.
+        site: whether the static site is asked, not the Worker.
+        schema: a file with the JSON schema its JSON must fit, from the project's folder.
+        token: the secret that is sent with it, as ``Authorization: Bearer``.
+        group: the heading its finding stands under.
     """
 
     path: str
@@ -100,18 +104,78 @@ class Route:
     retry: int = 1
     quick: bool = False
     site: bool = False
+    schema: str = ""
+    token: str = ""
+    group: str = "routes"
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """How a throw-away account signs up, logs in and leaves.
+
+    Args:
+        signup_path: takes the two fields by POST; empty: the Worker has no accounts.
+        login_path: takes them, too.
+        account_path: gives the account (GET) and deletes it (DELETE), by the token.
+        email: the account's address; ``{random}`` is replaced.
+        email_field: the address's name in the JSON that is sent.
+        password_field: the password's name there.
+        token_field: the token's name in the JSON of the answers.
+        remove: SQL that removes the account where the Worker does not; ``?`` is the address.
+    """
+
+    signup_path: str = ""
+    login_path: str = ""
+    account_path: str = ""
+    email: str = "deployment-probe-{random}@verification.invalid"
+    email_field: str = "email"
+    password_field: str = "password"  # noqa: S105 - a field's name
+    token_field: str = "token"  # noqa: S105 - a field's name
+    remove: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Verify:
-    """What makes a deployed version good."""
+    """What makes a deployed version good; what is empty is not asked.
+
+    Args:
+        routes: what is asked, and what must be answered.
+        skip: groups that are left out, by comma, e.g. ``authentication,webhooks``.
+        version_path: answers with JSON that names the version.
+        authentication: the account flow.
+        headers: header → value that ``headers_path`` must answer with; ``*``: any value.
+        headers_path: a path of the Worker.
+        site_headers: the same for the static site's root.
+        cors_path: a path that other origins may ask, as CORS_ALLOWED_ORIGINS says.
+        limit_path: a path that is limited, as RATE_LIMIT_ENABLED says.
+        performance_path: what is measured.
+        performance_status: the answers that count as good there.
+        performance_requests: how many requests; 0: nothing is measured.
+        performance_concurrency: how many at the same time.
+        good_ms: p95 below it is good, milliseconds.
+        warning_ms: p95 from it on fails, milliseconds.
+        slower_warn: warn when p95 is so many times the previous version's; 0: never.
+        slower_fail: fail when p50 is so many times the previous version's; 0: never.
+        timeout_seconds: how long one answer may take.
+    """
 
     routes: tuple[Route, ...] = ()
+    skip: str = ""
     version_path: str = "/health"
+    authentication: Authentication = Authentication()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    headers_path: str = "/"
+    site_headers: Mapping[str, str] = field(default_factory=dict)
+    cors_path: str = ""
+    limit_path: str = ""
     performance_path: str = "/health"
-    performance_requests: int = 5
+    performance_status: tuple[int, ...] = (200,)
+    performance_requests: int = 20
+    performance_concurrency: int = 4
     good_ms: int = 500
     warning_ms: int = 2000
+    slower_warn: float = 1.5
+    slower_fail: float = 3.0
     timeout_seconds: float = 10.0
 
 
@@ -169,7 +233,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         return _tuple(typing.get_args(kind)[0], value, where)
     if origin in (Mapping, dict) or origin is typing.get_origin(Mapping[str, int]):
-        return {str(key): int(item) for key, item in dict(value or {}).items()}
+        item_kind = typing.get_args(kind)[1]
+        return {str(key): item_kind(item) for key, item in dict(value or {}).items()}
     return _scalar(kind, value, where)
 
 

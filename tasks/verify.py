@@ -19,7 +19,7 @@ from deployment.release import session
     },
 )
 def verify(c: Context, quick: bool = False, json: bool = False, report: str = "") -> None:
-    """Verify every route of invoke.yaml, the version that answers, and its speed."""
+    """Verify what is deployed by all that invoke.yaml expects of it, and its speed."""
     from deployment.console import Console
     from deployment.errors import CheckFailed
     from deployment.steps import verify as step
@@ -32,9 +32,8 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(**found.counts)
         line.mark, line.colour = ("✓", "green") if found.ok else ("✗", "red")
     if report:
-        import json as encoder
-
-        Path(report).write_text(encoder.dumps(found.as_json(), indent=2), encoding="utf-8")
+        with Path(report).open("w", encoding="utf-8") as file:
+            Console(file).json(found.as_json())
     if json:
         console.json(found.as_json())
     elif session.current() is None or not found.ok:

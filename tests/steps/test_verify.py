@@ -1,74 +1,171 @@
+"""Verification: each thing it looks at, in each way it can be bad, and the answer given."""
+
 from __future__ import annotations
 
 import json
-import threading
+import sqlite3
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deployment.errors import CheckFailed
+from deployment.errors import CheckFailed, Refused
+from deployment.project import Verify
+from deployment.secret import Secret
 from deployment.settings import Settings
 from deployment.steps import verify
+from deployment.steps.record import Record
+from deployment.steps.report import Report
 from deployment.steps.site import Site
+from deployment.steps.verification import authentication, performance, routes, version
+from deployment.steps.verification.asker import Answer
+from deployment.steps.verification.performance import Speed
+from tests.steps.fakes import FakeCloudflare
+from tests.steps.sound_worker import ALLOWED, HEADERS, SoundWorker, serving
 
-Answers = dict[str, list[tuple[int, Any]]]
-
-
-@pytest.fixture
-def answers() -> Answers:
-    """What the server answers by path: one after the other, the last one for ever."""
-    return {"/health": [(200, {"status": "ok", "version": "v1"})]}
-
-
-@pytest.fixture
-def server(answers: Answers) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            left = answers.get(self.path, [(404, "none")])
-            status, body = left.pop(0) if len(left) > 1 else left[0]
-            if status == 0:
-                self.connection.close()
-                return
-            sent = body if isinstance(body, str) else json.dumps(body)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(sent)))
-            self.end_headers()
-            self.wfile.write(sent.encode())
-
-        do_GET = do_POST = answer  # noqa: N815
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{listening.server_port}"
-    listening.shutdown()
-    thread.join()
-    listening.server_close()
+ACCOUNTS = {"signup_path": "/signup", "login_path": "/login", "account_path": "/account"}
+EVERYTHING: dict[str, Any] = {
+    "authentication": ACCOUNTS,
+    "headers": HEADERS,
+    "headers_path": "/health",
+    "site_headers": {"X-Content-Type-Options": "*", "Strict-Transport-Security": "*"},
+    "cors_path": "/health",
+    "limit_path": "/limited",
+    "performance_requests": 4,
+}
+GOOD = {
+    "sign up": "pass",
+    "session cookie": "pass",
+    "log in": "pass",
+    "wrong password refused": "pass",
+    "token accepted": "pass",
+    "no token refused": "pass",
+    "tampered token refused": "pass",
+    "account deleted": "pass",
+    "version": "pass",
+    "headers": "pass",
+    "site headers": "pass",
+    "CORS for https://somebody-else.invalid": "pass",
+    f"CORS for {ALLOWED}": "pass",
+    "rate limit": "pass",
+    "static site": "pass",
+    "performance": "pass",
+}
 
 
 @pytest.fixture
-def at(settings: Callable[..., Settings], server: str) -> Callable[..., Site]:
-    def make(*routes: dict[str, Any]) -> Site:
-        project = {"verify": {"routes": list(routes), "performance_requests": 2}}
-        return Site(settings(project, WORKER_URL=server))
+def worker() -> Iterator[SoundWorker]:
+    with serving(SoundWorker()) as made:
+        yield made
+
+
+@pytest.fixture
+def at(settings: Callable[..., Settings], worker: SoundWorker) -> Callable[..., Site]:
+    """Give a site whose Worker and pages are the small server's."""
+
+    def make(
+        *asked: dict[str, Any], values: dict[str, str] | None = None, **verifying: Any
+    ) -> Site:
+        project = {
+            "verify": {"routes": list(asked), "performance_requests": 2, **verifying},
+            "webhooks": {"sms_path": "", "voice_path": "", "email_path": ""},
+        }
+        urls = {"WORKER_URL": worker.url, "BASE_URL": worker.url.replace("127.0.0.1", "localhost")}
+        limits = {"RATE_LIMIT_ENABLED": "true", "SESSION_COOKIE_SECURE": "false"}
+        origins = {"CORS_ALLOWED_ORIGINS": ALLOWED, "SESSION_COOKIE_SAMESITE": "lax"}
+        site = Site(settings(project, **urls, **limits, **origins))
+        site.__dict__["cloudflare"] = FakeCloudflare(splits=[{"v1": 100.0}], made=["v1"])
+        return site
 
     return make
 
 
+def looked(site: Site, version: str = "v1", **options: Any) -> Report:
+    return verify.run(site, verify.live(site, version), **options)
+
+
 def statuses(site: Site, version: str = "v1", **options: Any) -> dict[str, str]:
-    report = verify.run(site, verify.live(site, version), **options)
-    return {finding.name: finding.status for finding in report.findings}
+    return {finding.name: finding.status for finding in looked(site, version, **options).findings}
 
 
-def test_a_good_version_passes(at: Callable[..., Site]) -> None:
-    site = at({"path": "/health", "json": ["status"]})
-    assert statuses(site) == {"GET /health": "pass", "version": "pass", "performance": "pass"}
+# Everything, good and bad
+
+
+def test_a_sound_service_passes_everything(at: Callable[..., Site], worker: SoundWorker) -> None:
+    assert statuses(at(**EVERYTHING)) == GOOD
+    assert worker.accounts == {}
+
+
+WAYS = [
+    ("sign up fails", "sign up", "500 instead of 200 or 201"),
+    ("gives no token", "sign up", "without token"),
+    ("cookie for scripts", "session cookie", "without httponly"),
+    ("login fails", "log in", "500"),
+    ("takes any password", "wrong password refused", "200 instead of 400"),
+    ("another account", "token accepted", "another account"),
+    ("needs no token", "no token refused", "200 instead of 401"),
+    ("takes any token", "tampered token refused", "200 instead of 401"),
+    ("takes unsigned tokens", "tampered token refused", "200 instead of 401"),
+    ("keeps accounts", "account deleted", "still accepted"),
+    ("no headers", "headers", "X-Content-Type-Options is missing"),
+    ("another header", "headers", "'sniff' instead of 'nosniff'"),
+    ("refuses its origin", f"CORS for {ALLOWED}", "'missing' instead of"),
+    ("allows every origin", "CORS for https://somebody-else.invalid", "instead of 'missing'"),
+    ("no limit told", "rate limit", "RateLimit-Limit is missing"),
+    ("another limit", "rate limit", "RateLimit-Limit is 7 instead of 60 or 1000"),
+    ("does not count", "rate limit", "not counted"),
+    ("/logo.svg", "site /logo.svg", "404"),
+    ("/code.js", "site /code.js", "404"),
+]
+BESIDES = {
+    "gives no token": {"account deleted"},
+    "needs no token": {"tampered token refused"},
+    "another account": {"account deleted"},
+    "no headers": {"site headers"},
+}
+"""What else a defect shows in."""
+
+
+@pytest.mark.parametrize(("defect", "name", "said"), WAYS, ids=[way[0] for way in WAYS])
+def test_each_way_of_being_bad_is_a_critical_failure(
+    at: Callable[..., Site], worker: SoundWorker, defect: str, name: str, said: str
+) -> None:
+    worker.bad = {defect}
+    report = looked(at(**{**EVERYTHING, "performance_requests": 0}))
+    failed = {finding.name: finding for finding in report.failures}
+    assert said in failed[name].evidence
+    assert failed[name].remedy
+    assert set(failed) - {name} == BESIDES.get(defect, set())
+
+
+def test_a_missing_file_is_told_with_the_page_that_names_it(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    worker.bad = {"/code.js"}
+    (failure,) = looked(at()).failures
+    assert failure.name == "site /code.js"
+    assert "/pricing?a=1" in failure.remedy
+
+
+def test_what_is_not_configured_is_not_asked(at: Callable[..., Site], worker: SoundWorker) -> None:
+    site = at(version_path="", performance_path="")
+    target = verify.Target(site.settings.text("WORKER_URL"))
+    assert verify.run(site, target).findings == ()
+    assert worker.asked == []
+
+
+def test_groups_can_be_left_out(at: Callable[..., Site], worker: SoundWorker) -> None:
+    site = at(**EVERYTHING, skip="authentication, cors,site,performance,limits,headers")
+    assert statuses(site) == {"version": "pass"}
+
+
+def test_quick_asks_only_what_is_marked(at: Callable[..., Site]) -> None:
+    site = at({"path": "/health", "quick": True}, {"path": "/gone"}, **EVERYTHING)
+    assert statuses(site, quick=True) == {"GET /health": "pass", "version": "pass"}
+
+
+# Routes
 
 
 @pytest.mark.parametrize(
@@ -79,50 +176,129 @@ def test_a_good_version_passes(at: Callable[..., Site]) -> None:
         ((200, "hello"), {"text": "goodbye"}, "without 'goodbye'"),
         ((200, {"a": 1}), {"json": ["a", "b"]}, "has no b"),
         ((200, "no json"), {"json": ["a"]}, "has no a"),
+        ((200, {"a": "x"}), {"schema": "schema.json"}, "data.a must be integer"),
+        ((200, "no json"), {"schema": "schema.json"}, "must be object"),
         ((0, ""), {}, "no answer"),
     ],
 )
 def test_each_wrong_answer_is_a_critical_failure(
     at: Callable[..., Site],
-    answers: Answers,
+    worker: SoundWorker,
+    tmp_path: Path,
     answer: tuple[int, Any],
     route: dict[str, Any],
     said: str,
 ) -> None:
-    answers["/x"] = [answer]
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    worker.answers["/x"] = [answer]
     site = at({"path": "/x", **route})
-    report = verify.run(site, verify.live(site))
-    (failure,) = report.failures
+    (failure,) = looked(site).failures
     assert said in failure.evidence
+    worker.answers["/x"] = [(200, {"a": 1, "b": "goodbye"})]
+    assert looked(site).ok
 
 
-def test_one_transient_error_is_forgiven_two_are_not(
-    at: Callable[..., Site], answers: Answers
+@pytest.mark.parametrize("text", ["", "{", '{"type": 5}', '{"$ref": "https://elsewhere.test/s"}'])
+def test_a_schema_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bad.json"
+    if text:
+        file.write_text(text)
+    with pytest.raises(Refused, match=r"bad\.json is no JSON schema"):
+        routes.schema(file)
+
+
+def test_a_broken_schema_fails_its_route_and_nothing_passes(at: Callable[..., Site]) -> None:
+    (failure,) = looked(at({"path": "/health", "schema": "none.json"})).failures
+    assert "no JSON schema" in failure.evidence
+
+
+def test_the_schema_of_the_projects_own_report_wants_a_database_that_works() -> None:
+    check = routes.schema(
+        Path(__file__).resolve().parents[2] / "deployment/config/schemas/health.json"
+    )
+    entry = {"status": "pass", "observedValue": 1.5, "observedUnit": "ms"}
+    head = {"status": "pass", "timestamp": "2026-01-01T00:00:00Z", "service": "s", "version": "v"}
+    assert check({**head, "checks": {"database:responseTime": [entry]}}) == ""
+    assert "checks" in check(head)
+    bad = {**head, "checks": {"database:responseTime": [{**entry, "status": "fail"}]}}
+    assert "pass" in check(bad)
+
+
+def test_a_token_is_sent_where_it_is_asked_for(
+    at: Callable[..., Site], worker: SoundWorker
 ) -> None:
-    answers["/x"] = [(503, "moment"), (200, "ok")]
+    worker.accounts["admin"] = "x"
+    token = worker.token("admin")
+    site = at({"path": "/account", "token": "ADMIN_TOKEN"})
+    site.staged["ADMIN_TOKEN"] = Secret(token, "ADMIN_TOKEN")
+    assert statuses(site)["GET /account"] == "pass"
+    assert statuses(at({"path": "/account"}))["GET /account"] == "fail"
+
+
+@pytest.mark.parametrize("first", [(503, "moment"), (429, "slow down"), (0, "")])
+def test_one_transient_error_is_forgiven_two_are_not(
+    at: Callable[..., Site], worker: SoundWorker, first: tuple[int, Any]
+) -> None:
+    worker.answers["/x"] = [first, (200, "ok")]
     assert statuses(at({"path": "/x"}))["GET /x"] == "pass"
-    answers["/x"] = [(503, "moment"), (503, "moment"), (200, "ok")]
+    worker.answers["/x"] = [first, first, (200, "ok")]
     assert statuses(at({"path": "/x"}))["GET /x"] == "fail"
 
 
-def test_a_refusal_that_is_wanted_passes(at: Callable[..., Site], answers: Answers) -> None:
-    answers["/stripe/webhook"] = [(400, "no signature")]
+def test_a_wrong_answer_that_is_no_accident_is_asked_once(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    worker.answers["/x"] = [(404, "gone"), (200, "ok")]
+    assert statuses(at({"path": "/x"}))["GET /x"] == "fail"
+
+
+def test_a_refusal_that_is_wanted_passes(at: Callable[..., Site], worker: SoundWorker) -> None:
+    worker.answers["/stripe/webhook"] = [(400, "no signature")]
     site = at({"path": "/stripe/webhook", "method": "POST", "body": "{}", "status": [400, 401]})
     assert statuses(site)["POST /stripe/webhook"] == "pass"
+
+
+def test_a_budget_is_measured_again_alone_and_then_warned_of(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    worker.delay["v1"] = 0.03
+    site = at({"path": "/health", "budget_ms": 5}, performance_path="")
+    before = len(worker.asked)
+    report = looked(site)
+    assert {f.name: f.status for f in report.findings}["GET /health"] == "warn"
+    assert report.ok
+    assert worker.asked[before:].count("GET /health") >= 4  # settling, route, version, again
+
+
+# The version
 
 
 def test_another_version_answering_fails(
     at: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "_SETTLE_SECONDS_HERE", 0.1)
-    assert statuses(at(), version="v2")["version"] == "fail"
+    monkeypatch.setattr(version, "SETTLE_SECONDS_HERE", 0.1)
+    found = statuses(at(), version="v2")
+    assert found["version"] == found["performance"] == "fail"
+
+
+@pytest.mark.parametrize(("split", "status"), [({"v1": 100.0}, "pass"), ({"v9": 100.0}, "fail")])
+def test_without_a_release_the_deployed_version_must_answer(
+    at: Callable[..., Site], split: dict[str, float], status: str
+) -> None:
+    site = at()
+    site.cloudflare.splits[:] = [split]  # type: ignore[attr-defined]
+    assert statuses(site, version="")["version"] == status
 
 
 def test_a_worker_that_names_no_version_is_not_passed_blindly(
-    at: Callable[..., Site], answers: Answers
+    at: Callable[..., Site], worker: SoundWorker
 ) -> None:
-    answers["/health"] = [(200, {"status": "ok"})]
+    worker.answers["/health"] = [(200, {"status": "ok"})]
     assert statuses(at())["version"] == "unknown"
+
+
+# The gate
 
 
 def test_the_gate_names_what_failed(at: Callable[..., Site]) -> None:
@@ -130,8 +306,138 @@ def test_the_gate_names_what_failed(at: Callable[..., Site]) -> None:
     with pytest.raises(CheckFailed) as caught:
         verify.gate(site, verify.dark(site, "v1"))
     assert "GET /gone: 404" in caught.value.why
+    assert "no user met it" in caught.value.remedy
 
 
-def test_quick_asks_only_what_is_marked(at: Callable[..., Site]) -> None:
-    site = at({"path": "/health", "quick": True}, {"path": "/gone"})
-    assert statuses(site, quick=True) == {"GET /health": "pass", "version": "pass"}
+def test_a_version_is_visited_once_in_a_release(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    site = at(authentication=ACCOUNTS)
+    verify.gate(site, verify.dark(site, "v1"))
+    assert statuses(site)["authentication"] == "skip"
+    assert worker.asked.count("POST /signup") == 1
+    assert statuses(site, version="")["sign up"] == "pass"
+
+
+# The throw-away account
+
+
+def test_a_lost_reply_leaves_no_account(at: Callable[..., Site], worker: SoundWorker) -> None:
+    worker.bad = {"loses the reply"}
+    found = statuses(at(authentication=ACCOUNTS))
+    assert (found["sign up"], found["account deleted"]) == ("fail", "pass")
+    assert worker.accounts == {}
+
+
+def test_what_the_worker_does_not_delete_is_removed_from_the_database(
+    at: Callable[..., Site], worker: SoundWorker, tmp_path: Path
+) -> None:
+    worker.bad = {"delete fails", "keeps accounts"}
+    with sqlite3.connect(tmp_path / "app.db") as database:
+        database.execute("CREATE TABLE users (email TEXT)")
+        database.execute("INSERT INTO users VALUES ('somebody@else.test')")
+    database.close()
+    remove = {"remove": ["DELETE FROM users WHERE email = ?"]}
+    report = looked(at(authentication={**ACCOUNTS, **remove}))
+    (failure,) = report.failures
+    assert failure.name == "account deleted"
+    assert "removed from the database instead" in failure.evidence
+    with sqlite3.connect(tmp_path / "app.db") as database:
+        assert database.execute("SELECT count(*) FROM users").fetchone() == (1,)
+    database.close()
+
+
+def test_what_cannot_be_removed_is_named(at: Callable[..., Site], worker: SoundWorker) -> None:
+    worker.bad = {"delete fails", "keeps accounts"}
+    (failure,) = looked(at(authentication=ACCOUNTS)).failures
+    assert next(iter(worker.accounts)) in failure.evidence
+
+
+def test_forgeries_differ_from_the_token_and_from_each_other() -> None:
+    token = Secret(SoundWorker().token("a@b.test"))
+    forged = authentication.tampered(token)
+    assert len({token, *forged}) == 4
+    assert [secret.reveal() for secret in authentication.tampered(Secret("opaque"))] == ["opaAue"]
+
+
+# The speed
+
+
+def speed(p50: float, p95: float) -> Speed:
+    return Speed(p50, p95, p95, 20)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "status", "said"),
+    [
+        (speed(10, 20), None, "pass", "good"),
+        (speed(10, 20), speed(9, 19), "pass", "the previous version p50 9 ms"),
+        (speed(300, 600), None, "warn", "good is under 500 ms"),
+        (speed(300, 2000), None, "fail", "too slow"),
+        (speed(60, 200), speed(60, 100), "warn", "slower than before"),
+        (speed(10, 60), speed(10, 20), "pass", "good"),
+        (speed(400, 450), speed(100, 120), "fail", "too slow"),
+        (speed(90, 95), speed(10, 20), "warn", "slower than before"),
+    ],
+)
+def test_the_verdict_on_a_speed(now: Speed, before: Speed | None, status: str, said: str) -> None:
+    finding = performance.verdict(now, before, "the previous version", Verify())
+    assert (finding.status, finding.critical) == (status, status == "fail")
+    assert said in finding.evidence
+
+
+def test_percentiles_are_of_the_nearest_rank() -> None:
+    assert Speed.of([float(n) for n in range(100, 0, -1)]) == Speed(50, 95, 99, 100)
+    assert Speed.of([7.0]) == Speed(7, 7, 7, 1)
+
+
+def test_a_slower_version_is_caught_beside_the_one_that_serves(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    site = at(performance_requests=2)
+    site.cloudflare.splits.append({"v1": 100.0, "v2": 0.0})  # type: ignore[attr-defined]
+    worker.delay["v2"] = 0.15
+    with pytest.raises(CheckFailed, match="too slow"):
+        verify.gate(site, verify.dark(site, "v2"))
+    worker.delay["v1"] = 0.15
+    verify.gate(site, verify.dark(site, "v2"))
+    assert site.facts["performance"]["p50"] >= 150
+
+
+def test_the_last_releases_figures_stand_in(at: Callable[..., Site], worker: SoundWorker) -> None:
+    site = at(performance_requests=4)
+    kept = {"performance": speed(1, 1).as_json()}
+    site.history = lambda: [record("r2", "v1", {}), record("r1", "v0", kept)]
+    worker.delay["v1"] = 0.15
+    (failure,) = looked(site).failures
+    assert "release r1 p50 1 ms" in failure.evidence
+
+
+def test_a_request_that_fails_twice_fails_the_measuring(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    worker.answers["/measured"] = [(200, ""), (200, ""), (503, ""), (503, "")]
+    site = at(performance_path="/measured", performance_concurrency=1)
+    (failure,) = looked(site).failures
+    assert failure.evidence == "1 of 2 requests failed"
+
+
+def record(release: str, version: str, facts: dict[str, Any]) -> Record:
+    return Record(
+        release=release,
+        environment="local",
+        kind="deploy",
+        status="succeeded",
+        created="",
+        finished="",
+        author="",
+        message="",
+        version=version,
+        facts=facts,
+    )
+
+
+def test_what_an_answer_says() -> None:
+    assert Answer(200, "[1]", 1.0).fields == {}
+    assert Answer(200, '{"a": 1}', 1.0).fields == {"a": 1}
+    assert Answer(200, "x " * 200, 1.0).excerpt == ("x " * 200)[:120]

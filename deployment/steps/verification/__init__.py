@@ -1,0 +1,1 @@
+"""What a verification looks at: one noun a file, each giving its probes."""

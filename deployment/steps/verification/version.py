@@ -1,0 +1,59 @@
+"""The version that answers is the one deployed."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from deployment.services.http import is_loopback
+from deployment.steps.report import Finding, Probe
+from deployment.steps.verification.asker import PAUSE, Answer, Ask, Asker
+
+GROUP: Final = "version"
+SETTLE_SECONDS: Final = 30.0  # a deployment reaches all of Cloudflare within seconds
+SETTLE_SECONDS_HERE: Final = 3.0  # and a loopback edge at once
+
+
+def wait(asker: Asker) -> None:
+    """Wait until the expected version answers: a deployment takes moments to get everywhere."""
+    path = asker.site.settings.project.verify.version_path
+    if not asker.target.version or not path:
+        return
+    seconds = SETTLE_SECONDS_HERE if is_loopback(asker.target.url) else SETTLE_SECONDS
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = asker.once(Ask(path))
+        if answer.status and seen(answer) in ("", asker.target.version):
+            return
+        time.sleep(PAUSE)
+
+
+def seen(answer: Answer) -> str:
+    """Give the version that an answer names, or the empty string."""
+    return str(answer.fields.get("version", ""))
+
+
+def probes(asker: Asker) -> list[Probe]:
+    """Give the probe, where invoke.yaml names a route that tells the version."""
+    path = asker.site.settings.project.verify.version_path
+    return [Probe("version", GROUP, lambda: _looked(asker, path))] if path else []
+
+
+def _looked(asker: Asker, path: str) -> Finding:
+    found = seen(asker.judged(Ask(path), lambda answer: "" if answer.status else "no answer")[0])
+    expected = _expected(asker)
+    if not found:
+        remedy = "let the Worker answer with env.CF_VERSION_METADATA.id as version"
+        return Finding("version", GROUP, "unknown", False, f"{path} names no version", remedy)
+    if expected and found not in expected:
+        evidence = f"{found} answers instead of {' or '.join(expected)}"
+        return Finding("version", GROUP, "fail", True, evidence, "inv deploy.list")
+    return Finding("version", GROUP, "pass", True, found)
+
+
+def _expected(asker: Asker) -> tuple[str, ...]:
+    """Give the versions that may answer: the one asked for, else those that have traffic."""
+    if asker.target.version:
+        return (asker.target.version,)
+    deployments = asker.site.cloudflare.deployments(asker.site.worker)
+    return tuple(v for v, percent in deployments[0].split.items() if percent) if deployments else ()
