@@ -6,8 +6,7 @@ A channel makes requests; it sends nothing itself.
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from urllib.parse import quote, urlencode
 from deployment.monitoring.alert import Severity
 from deployment.monitoring.book import Notice, What
 from deployment.monitoring.clock import iso
+from deployment.monitoring.outgoing import Outgoing, json_request
 
 SLACK_SECTION = 3000
 """Characters that a section of Slack's may have."""
@@ -39,23 +39,6 @@ _COLOURS = {
 }
 _SLACK_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _SLACK_LISTED = 40  # notices; each is a section, and two blocks more stand around them
-
-
-@dataclass(frozen=True)
-class Outgoing:
-    """Hold a request for whoever sends it.
-
-    Args:
-        method: the HTTP method.
-        url: where to; may hold a secret, so it is not shown.
-        headers: may hold secrets, so they are not shown.
-        body: as it is sent.
-    """
-
-    method: str
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
 
 
 class Channel(Protocol):
@@ -88,7 +71,7 @@ class Slack:
         """Make a message of blocks, with its text for notifications."""
         title = headline(notices, self.service)
         body = {"text": title.translate(_SLACK_ESCAPES), "blocks": self._blocks(notices, title)}
-        return _json_request(self.url, body, {})
+        return json_request(self.url, body, {})
 
     def _blocks(self, notices: Sequence[Notice], title: str) -> list[dict[str, Any]]:
         header = {"type": "plain_text", "text": cut(title, SLACK_HEADER), "emoji": True}
@@ -150,7 +133,7 @@ class Email:
             ],
         }
         headers = {"Authorization": f"Bearer {self.key}"}
-        return _json_request(f"{self.base}/v3/mail/send", body, headers)
+        return json_request(f"{self.base}/v3/mail/send", body, headers)
 
     def _text(self, notices: Sequence[Notice]) -> str:
         parts = [
@@ -255,8 +238,3 @@ def facts(notice: Notice) -> list[str]:
 def cut(text: str, limit: int) -> str:
     """Cut a text to a number of characters, and show that it was."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _json_request(url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Outgoing:
-    given = {"Content-Type": "application/json; charset=utf-8", **headers}
-    return Outgoing("POST", url, given, json.dumps(body, ensure_ascii=False).encode())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from deployment.monitoring.alert import Alert, Severity
 from deployment.monitoring.book import Book, Notice
-from deployment.monitoring.channels import Channel, Outgoing
+from deployment.monitoring.channels import Channel
 from deployment.monitoring.masking import mask_text
+from deployment.monitoring.outgoing import Outgoing, Send
 
 DELIVERED = "delivered"
 
@@ -20,20 +21,6 @@ _ORDER = ("slack", "email", "sms")
 _REPEATABLE = frozenset((408, 425, 429))
 
 
-@dataclass(frozen=True)
-class Response:
-    """Hold what a service answered.
-
-    Args:
-        status: the HTTP status.
-        headers: by their names in small letters.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-Send = Callable[[Outgoing], Awaitable[Response]]
 Sleep = Callable[[float], Awaitable[None]]
 
 

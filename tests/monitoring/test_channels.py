@@ -14,7 +14,8 @@ from slack_sdk.models.blocks.basic_components import MarkdownTextObject, PlainTe
 from deployment.monitoring import alert, channels
 from deployment.monitoring.alert import Alert, Severity
 from deployment.monitoring.book import Notice, What
-from deployment.monitoring.channels import Email, Outgoing, Slack, Sms
+from deployment.monitoring.channels import Email, Slack, Sms
+from deployment.monitoring.outgoing import Outgoing
 
 SLACK = Slack("https://hooks.slack.example/services/secret-hook", "boss-ai (production)")
 EMAIL = Email("SG.secret-key", "boss@example.com", ("ada@example.com", "b@example.com"), "boss-ai")

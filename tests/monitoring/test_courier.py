@@ -9,8 +9,9 @@ import pytest
 from deployment.monitoring import alert
 from deployment.monitoring.alert import Alert, Severity
 from deployment.monitoring.book import Book, Notice, What
-from deployment.monitoring.channels import Email, Outgoing, Slack, Sms
-from deployment.monitoring.courier import Courier, Response, retry_after
+from deployment.monitoring.channels import Email, Slack, Sms
+from deployment.monitoring.courier import Courier, retry_after
+from deployment.monitoring.outgoing import Outgoing, Response
 
 CHANNELS = (
     Slack("https://slack.test/hook", "boss-ai"),

@@ -1,0 +1,212 @@
+"""The exporters, judged by the official parsers and by a real Prometheus."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import pytest
+import snappy  # type: ignore[import-untyped]
+import uvicorn
+from datadog_api_client.configuration import Configuration
+from datadog_api_client.model_utils import validate_and_convert_types
+from datadog_api_client.v2.model.metric_payload import MetricPayload
+from google.protobuf import json_format
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+
+from deployment.monitoring import datadog, families, otlp, remote_write
+from deployment.monitoring.asgi import Monitor
+from deployment.monitoring.metrics import Metrics
+from deployment.monitoring.outgoing import Outgoing
+from deployment.monitoring.sketch import BASE
+from tests.monitoring.conftest import Hands
+
+WAIT = 20  # seconds
+
+
+def busy(hands: Hands) -> tuple[Metrics, list[float]]:
+    measured = Metrics(clock=hands.clock)
+    chance = random.Random(2)
+    values = [chance.lognormvariate(-4, 1) for _ in range(500)] + [0.0, 2.0]
+    for value in values:
+        measured.requests.observe("/ü/{id}", "GET", 200, value)
+    for _ in range(7):
+        measured.business.feature("voice")
+    hands.turn(10)
+    return measured, values
+
+
+def test_otlp_arrives_without_loss(hands: Hands) -> None:
+    measured, values = busy(hands)
+    request = otlp.export(
+        measured.total(),
+        measured.families,
+        url="https://collector.test/v1/metrics",
+        headers={"api-key": "secret"},
+        service="boss-ai",
+        version="v1",
+    )
+    message = json_format.Parse(request.body, ExportMetricsServiceRequest())
+    (resource,) = message.resource_metrics
+    named = {metric.name: metric for metric in resource.scope_metrics[0].metrics}
+    assert {a.key: a.value.string_value for a in resource.resource.attributes} == {
+        "service.name": "boss-ai",
+        "service.version": "v1",
+    }
+    feature = named["business_features"].sum.data_points[0]
+    assert (feature.as_double, named["business_features"].sum.is_monotonic) == (7.0, True)
+    (point,) = named["http_request_duration_seconds"].exponential_histogram.data_points
+    assert (point.count, point.zero_count, point.scale) == (len(values), 1, 6)
+    assert point.count == sum(point.positive.bucket_counts) + point.zero_count
+    assert point.time_unix_nano - point.start_time_unix_nano == 10 * 10**9
+    for n, count in enumerate(point.positive.bucket_counts):
+        low, high = BASE ** (point.positive.offset + n), BASE ** (point.positive.offset + n + 1)
+        slack = 1 + 1e-12
+        assert sum(low * slack < value <= high / slack for value in values) <= count
+        assert count <= sum(low / slack < value <= high * slack for value in values)
+
+
+def test_datadog_takes_what_is_sent(hands: Hands) -> None:
+    measured, values = busy(hands)
+    (frame,) = measured.frames(60)
+    request = datadog.export(
+        frame, measured.families, key="secret", service="boss-ai", version="v1"
+    )
+    understand: Callable[..., MetricPayload] = validate_and_convert_types
+    settings: Callable[[], Any] = Configuration
+    payload = understand(
+        json.loads(request.body), (MetricPayload,), ["body"], True, True, settings()
+    )
+    series = {each.metric: each for each in payload.series}
+    assert series["business_features"].points[0].value == 7
+    assert series["http_request_duration_seconds.count"].points[0].value == len(values)
+    assert series["http_request_duration_seconds.p95"].points[0].value == pytest.approx(
+        sorted(values)[int(0.95 * (len(values) - 1))], rel=0.01
+    )
+    assert set(series["business_features"].tags) == {
+        "service:boss-ai",
+        "version:v1",
+        "feature:voice",
+    }
+    assert request.headers["DD-API-KEY"] == "secret"
+    assert "secret" not in repr(request)
+
+
+@given(st.binary(max_size=200), st.integers(min_value=0, max_value=1500))
+def test_snappy_reads_what_was_written(content: bytes, times: int) -> None:
+    assert snappy.decompress(remote_write.snappy(content * times)) == content * times
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[Monitor, int]]:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    monitor = Monitor(app, service="boss-ai", admin_token=lambda env: "let-me-in")
+    config = uvicorn.Config(monitor, host="127.0.0.1", port=0, log_level="warning", ws="none")
+    served = uvicorn.Server(config)
+    thread = threading.Thread(target=served.run, daemon=True)
+    thread.start()
+    while not served.started:
+        time.sleep(0.01)
+    yield monitor, served.servers[0].sockets[0].getsockname()[1]
+    served.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, server: tuple[Monitor, int]) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    scrape = {
+        "job_name": "worker",
+        "metrics_path": "/api/metrics",
+        "scrape_interval": "1s",
+        "authorization": {"credentials": "let-me-in"},
+        "static_configs": [{"targets": [f"127.0.0.1:{server[1]}"]}],
+    }
+    config = tmp_path / "prometheus.yml"
+    config.write_text(json.dumps({"scrape_configs": [scrape]}))
+    process = subprocess.Popen(
+        [
+            "prometheus",
+            f"--config.file={config}",
+            f"--storage.tsdb.path={tmp_path / 'data'}",
+            f"--web.listen-address={address}",
+            "--web.enable-remote-write-receiver",
+            "--log.level=warn",
+        ]
+    )
+    try:
+        base = f"http://{address}"
+        eventually(lambda: urlopen(f"{base}/-/ready").status == 200)
+        yield base
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; what raises does not hold yet."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            if holds():
+                return
+        except OSError:
+            pass
+        assert time.monotonic() < deadline, "it did not come to hold in time"
+        time.sleep(0.1)
+
+
+def query(base: str, expression: str) -> dict[str | None, float]:
+    with urlopen(f"{base}/api/v1/query?{urlencode({'query': expression})}") as reply:
+        found = json.load(reply)["data"]["result"]
+    return {each["metric"].get("le"): float(each["value"][1]) for each in found}
+
+
+def send(request: Outgoing) -> int:
+    asked = Request(
+        request.url, data=request.body, headers=dict(request.headers), method=request.method
+    )
+    with urlopen(asked) as reply:
+        return int(reply.status)
+
+
+@pytest.mark.slow
+def test_a_real_prometheus_scrapes_and_takes_remote_writes(
+    prometheus: str, server: tuple[Monitor, int]
+) -> None:
+    monitor, _ = server
+    for seconds in (0.5, 1.5, 2.0, 3.0):
+        monitor.metrics.requests.observe("/a", "GET", 200, seconds)
+    name = families.REQUESTS.name
+    eventually(lambda: query(prometheus, f'{name}_count{{route="/a"}}') == {None: 4.0})
+    assert query(prometheus, f'{name}_bucket{{le="2.0"}}') == {"2.0": 3.0}
+    assert query(prometheus, "up") == {None: 1.0}
+
+    written = Metrics()
+    for seconds in (0.5, 2.0, 3.0):
+        written.requests.observe("/ü", "POST", 503, seconds)
+    written.business.feature("voice")
+    url = f"{prometheus}/api/v1/write"
+    request = remote_write.export(written.total(), written.families, url=url, headers={})
+    assert send(request) == 204
+    eventually(lambda: query(prometheus, f'{name}_bucket{{route="/ü",le="2.0"}}') == {"2.0": 2.0})
+    assert query(prometheus, f'{name}_sum{{route="/ü"}}') == {None: 5.5}
+    assert query(prometheus, "business_features_total") == {None: 1.0}
