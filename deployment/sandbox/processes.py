@@ -80,6 +80,17 @@ def identify(folder: Folder, pid: int, started: float) -> psutil.Process | None:
         return None
 
 
+def below(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Find what processes started in turn; it may run without the mark."""
+    import psutil
+
+    found: list[psutil.Process] = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += process.children(recursive=True)
+    return found
+
+
 def began(pid: int) -> float:
     """Give when the system started a process, seconds since 1970; 0 when it is gone."""
     import psutil

@@ -329,10 +329,10 @@ def _end(home: Folder, recorded: State) -> int:
         Unavailable: a process does not end, even when killed.
     """
     with _undisturbed():
-        count = len(_all(home, recorded))
+        found = _all(home, recorded)
         system.end(system.marked(home, recorded.instance, "supervisor"), _PATIENCE)
         for _ in range(_ROUNDS):
-            system.end(_all(home, recorded), _PATIENCE)
+            system.end([*found, *_all(home, recorded)], _PATIENCE)
         left = _all(home, recorded)
         if left:
             raise Unavailable(
@@ -340,15 +340,15 @@ def _end(home: Folder, recorded: State) -> int:
                 ", ".join(f"pid {process.pid}" for process in left),
                 "./inv sandbox.down",
             )
-        if count:
+        if found:
             state.write(home, replace(recorded, pid=0, started=0.0, processes=()))
-    return count
+    return len(found)
 
 
 def _all(home: Folder, recorded: State) -> list[psutil.Process]:
-    """Find what bears the twin's mark, and what its record names."""
-    found = {process.pid: process for process in system.recorded(home, recorded)}
-    found |= {process.pid: process for process in system.marked(home)}
+    """Find what bears the twin's mark, what its record names, and what these started."""
+    known = [*system.recorded(home, recorded), *system.marked(home)]
+    found = {process.pid: process for process in (*known, *system.below(known))}
     return list(found.values())
 
 

@@ -26,6 +26,7 @@ _RESTARTS: Final = 5  # in
 _WINDOW: Final = 60.0  # seconds; more than that, and the part is given up
 _FIRST_PAUSE: Final = 0.1  # seconds before a restart; doubled each time
 _PATIENCE: Final = 10.0  # seconds a part has to end by itself
+_EARLY_PATIENCE: Final = 1.0  # the same, before it was ready: sqld hangs when asked then
 _LOG_LIMIT: Final = 20_000_000  # bytes; a longer log is set aside once at a start
 
 
@@ -105,7 +106,7 @@ class Watch:
                 {exited, ready}, timeout=START_LIMIT, return_when=asyncio.FIRST_COMPLETED
             )
             if not exited.done() and not ready.done():
-                await self._stop(process)
+                await self._stop(part.name)
                 return f"did not answer within {START_LIMIT:.0f} s"
             if not exited.done():
                 self._note(part.name, status="ready")
@@ -137,18 +138,21 @@ class Watch:
         for task in watches:
             task.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
-        await asyncio.gather(*(self._stop(process) for process in self._running.values()))
+        await asyncio.gather(*(self._stop(name) for name in self._running))
         processes.end(self._children(), 0.0)
         self._state = replace(self._state, pid=0, started=0.0, processes=())
         state.write(self._folder, self._state)
 
-    async def _stop(self, process: asyncio.subprocess.Process) -> None:
+    async def _stop(self, name: str) -> None:
         """End one part: ask it, wait, then insist."""
+        process = self._running[name]
+        patience = _PATIENCE if self._record(name).status == "ready" else _EARLY_PATIENCE
         if process.returncode is None:
             process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), _PATIENCE)
+                await asyncio.wait_for(process.wait(), patience)
         if process.returncode is None:
+            _say(f"{name}: did not end within {patience:.0f} s; it is killed")
             process.kill()
         await process.wait()
 

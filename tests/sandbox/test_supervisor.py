@@ -250,6 +250,26 @@ def test_a_recycled_pid_is_never_killed(root: Path) -> None:
         bystander.communicate(b"\n")
 
 
+def test_down_ends_also_what_a_part_started_without_the_mark(root: Path) -> None:
+    home = folder.of(root)
+    custody.make(home)
+    script = (
+        "import subprocess, sys;"
+        "child = subprocess.Popen(['sleep', '600'], env={}, start_new_session=True);"
+        "print(child.pid, flush=True); child.wait()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=processes.environment(home, "0000", "part"),
+        stdout=subprocess.PIPE,
+    ) as part:
+        assert part.stdout
+        grandchild = int(part.stdout.readline())
+        assert supervisor.down(root) == 2
+        assert not _alive(grandchild)
+        assert part.wait(5) == -signal.SIGTERM
+
+
 @pytest.mark.parametrize("text", ["", '{"pid": 12, "endp', "[]"])
 def test_a_torn_record_is_no_hindrance(root: Path, text: str) -> None:
     up(root, ("sqld",))
