@@ -48,7 +48,7 @@ VALUES: list[Value] = [
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_value_comes_back_as_it_went_in(database: Database, value: Value) -> None:
-    row = database.query("SELECT ? AS v, typeof(?1) AS t", [value])[0]
+    row = database.query("SELECT ? AS v, typeof(?) AS t", [value, value])[0]
     assert row["v"] == value
     assert type(row["v"]) is type(value)
     assert repr(row["v"]) == repr(value)  # tells -0.0 from 0.0
