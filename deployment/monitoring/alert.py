@@ -158,3 +158,13 @@ def api_rate_limit(api: str, used: int, limit: int) -> Alert:
         f"{used} of {limit} calls to {api} are used up",
         {"api": api},
     )
+
+
+def test_alert(severity: Severity) -> Alert:
+    """Nothing is wrong: somebody wants to see whether alerts arrive."""
+    return Alert(
+        "test-alert",
+        severity,
+        f"This is a test of the {severity.name} alerts; nothing is wrong",
+        remedy="inv monitor.test-alert",
+    )

@@ -169,6 +169,7 @@ class Book:
         self.silences: list[Silence] = []
         self.history: list[dict[str, Any]] = []
         self.undelivered: list[Notice] = []
+        self.telling_until = 0.0
 
     def advance(self, due: Iterable[Alert], now: float) -> list[Notice]:
         """Note what is due now, and give what people are to be told.
@@ -313,6 +314,7 @@ class Book:
             "silences": [[each.pattern, each.until, each.why] for each in self.silences],
             "history": self.history,
             "undelivered": [notice.as_json() for notice in self.undelivered],
+            "telling_until": self.telling_until,
         }
         return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 
@@ -330,6 +332,7 @@ def load(text: str, policy: Policy | None = None) -> Book:
         book.silences = [Silence(*silence) for silence in body["silences"]]
         book.history = list(body["history"])
         book.undelivered = [_notice_from_json(data) for data in body["undelivered"]]
+        book.telling_until = float(body["telling_until"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a book of alerts: {text[:80]}") from error
     book.entries = {entry.alert.key: entry for entry in entries}
