@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from invoke.collection import Collection
 from invoke.exceptions import ParseError
-from invoke.parser import Parser, ParserContext
+from invoke.parser import Parser
+from invoke.parser.context import ParserContext
 
 import tasks
 from tests import words

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -134,7 +135,7 @@ def test_a_broken_migration_leaves_nothing(deployed: House) -> None:
 
 def test_a_javascript_worker_deploys_by_the_same_tool(deployed: House) -> None:
     python = deployed.version()
-    chosen = {
+    chosen: dict[str, Any] = {
         "INVOKE_DEPLOY_WORKER_NAME": "hello-javascript",
         "INVOKE_DEPLOY_WORKER_CONFIG": "tests/fixtures/javascript/wrangler.jsonc",
         "INVOKE_DEPLOY_VERIFY_SKIP": "authentication,database,webhooks,headers,cors",
