@@ -157,6 +157,17 @@ def restamp(c: Context, name: str, yes: bool = False) -> None:
         _make(running, changes)
 
 
+def _nothing_is_pending(c: Context) -> bool:
+    """Say so where there is nothing to do: that takes no lock and no release."""
+    from deployment.console import Console
+    from deployment.steps import migrate as step
+
+    if step.plan(session.open_site(c)):
+        return False
+    Console().line("✓ migrate: nothing to do")
+    return True
+
+
 def _shown(c: Context, changes: list[Change]) -> bool:
     """Print the plan where that is all to do: nothing to change, or ``--dry``."""
     from deployment.release import preview

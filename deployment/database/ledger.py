@@ -7,11 +7,12 @@ is shown as a difference, and taking back does not need the file.
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deployment.database.client import Database, DatabaseError, Row, Statement
+from deployment.database.client import Database, DatabaseError, Row, Statement, Value
 from deployment.database.migrations import Migration
 from deployment.errors import Refused
 
@@ -93,36 +94,41 @@ def rows(found: Sequence[Row]) -> list[Applied]:
     ]
 
 
-def recording(migration: Migration, status: str = SUCCESS) -> list[Statement]:
-    """Give the statements that enter a migration, to run before its own.
+def recording(migration: Migration, status: str = SUCCESS) -> Statement:
+    """Give the statement that enters a migration, to run before its own.
 
     The name is unique: of several runners at once, this lets exactly one go on.
     """
-    return [
-        Statement(
-            "INSERT INTO _migrations (filename, name, checksum, applied_at, execution_time_ms,"
-            " status) VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0, ?)",
-            (migration.filename, migration.title, migration.checksum, status),
-        ),
-        keeping(migration),
-    ]
-
-
-def keeping(migration: Migration) -> Statement:
-    """Give the statement that keeps what a file says."""
-    text = migration.text
-    packed = zlib.compress(text.encode(), 9) if len(text) > _LONG else text
     return Statement(
-        "INSERT OR IGNORE INTO _migration_texts VALUES (?, ?)", (migration.checksum, packed)
+        "INSERT INTO _migrations (filename, name, checksum, applied_at, execution_time_ms,"
+        " status) VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0, ?)",
+        (migration.filename, migration.title, migration.checksum, status),
     )
 
 
-def timing(migration: Migration) -> Statement:
-    """Give the statement that enters how long a migration took, to run after its own."""
+def keeping(migrations: Sequence[Migration]) -> Statement:
+    """Give the statement that keeps what files say."""
+    values: list[Value] = []
+    for migration in migrations:
+        text = migration.text
+        packed = zlib.compress(text.encode(), 9) if len(text) > _LONG else text
+        values += [migration.checksum, packed]
+    rows = ", ".join(["(?, ?)"] * len(migrations))
+    return Statement(f"INSERT OR IGNORE INTO _migration_texts VALUES {rows}", values)  # noqa: S608
+
+
+def timing(migrations: Sequence[Migration]) -> Statement:
+    """Give the statement that enters how long each took, to run after the last one.
+
+    A migration ends when the one after it begins.
+    """
     return Statement(
-        "UPDATE _migrations SET status = 'success', execution_time_ms ="
-        " round((julianday('now') - julianday(applied_at)) * 86400000) WHERE filename = ?",
-        (migration.filename,),
+        "UPDATE _migrations SET status = 'success', execution_time_ms = round(("
+        "julianday(ifnull((SELECT later.applied_at FROM _migrations AS later"
+        " WHERE later.id > _migrations.id ORDER BY later.id LIMIT 1), 'now'))"
+        " - julianday(applied_at)) * 86400000)"
+        " WHERE filename IN (SELECT value FROM json_each(?))",
+        (json.dumps([migration.filename for migration in migrations]),),
     )
 
 
@@ -134,7 +140,7 @@ def removing(filename: str) -> Statement:
 def stamping(migration: Migration) -> list[Statement]:
     """Give the statements that enter a migration as applied, whatever was entered before."""
     return [
-        keeping(migration),
+        keeping([migration]),
         Statement(
             "INSERT INTO _migrations (filename, name, checksum, applied_at, execution_time_ms,"
             " status) VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0, 'success')"

