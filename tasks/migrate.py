@@ -23,6 +23,8 @@ def migrate(c: Context) -> None:
         session.perform(c, "migrate")
         return
     alone = session.current() is None
+    if alone and _nothing_is_pending(c):
+        return
     with session.release(c, "migrate") as running:
         session.perform(c, "migrate")
         if alone:
