@@ -91,6 +91,7 @@ _MAKERS: Final[dict[str, Callable[[], str]]] = {
     "S3_SECRET_ACCESS_KEY": _hexadecimal(32),
     "STRIPE_ACCOUNT_ID": _hexadecimal(8, "acct_"),
     "STRIPE_SECRET_KEY_TEST": _hexadecimal(24, "sk_test_"),
+    "STRIPE_SECRET_KEY_LIVE": _hexadecimal(24, "sk_live_"),
     "STRIPE_RESTRICTED_KEY_TEST": _hexadecimal(24, "rk_test_"),
     "STRIPE_PUBLISHABLE_KEY_TEST": _hexadecimal(24, "pk_test_"),
     "TWILIO_AUTH_TOKEN_TEST": _hexadecimal(16),

@@ -180,6 +180,7 @@ def _providers(plan: Plan) -> Part:
     names = (
         "STRIPE_ACCOUNT_ID",
         "STRIPE_SECRET_KEY_TEST",
+        "STRIPE_SECRET_KEY_LIVE",
         "STRIPE_RESTRICTED_KEY_TEST",
         "SENDGRID_API_KEY_TEST",
         "ANTHROPIC_API_KEY",

@@ -21,7 +21,7 @@ from deployment.sandbox.providers.received import Received
 from deployment.sandbox.providers.records import Records
 from deployment.sandbox.providers.sendgrid import SendGrid
 from deployment.sandbox.providers.slack import Slack
-from deployment.sandbox.providers.stripe import Stripe
+from deployment.sandbox.providers.stripe import Keys, Stripe
 from deployment.sandbox.providers.twilio import Twilio
 
 _SHUTDOWN: Final = 1.0  # seconds that requests under way have
@@ -56,8 +56,11 @@ def _providers(options: argparse.Namespace, received: Received) -> list[tuple[Pr
     twilio, twilio_inner = map(int, options.twilio.split(":"))
     slack, slack_inner = map(int, options.slack.split(":"))
     stripe = Stripe(
-        keys["STRIPE_SECRET_KEY_TEST"],
-        keys["STRIPE_RESTRICTED_KEY_TEST"],
+        Keys(
+            keys["STRIPE_SECRET_KEY_TEST"],
+            keys["STRIPE_SECRET_KEY_LIVE"],
+            keys["STRIPE_RESTRICTED_KEY_TEST"],
+        ),
         keys["STRIPE_ACCOUNT_ID"],
         folder,
     )

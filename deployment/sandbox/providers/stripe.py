@@ -15,6 +15,7 @@ import pickle
 import secrets
 from base64 import b64decode
 from binascii import Error as NotBase64
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -38,20 +39,36 @@ _NO_KEY: Final = (
 )
 
 
-class Stripe:
-    """Answer as Stripe does, in test mode.
+@dataclass(frozen=True)
+class Keys:
+    """The keys that are good.
 
     Args:
-        key: the secret key that is good.
-        restricted: a restricted key that may read the balance and the account only.
+        test: the secret key of test mode.
+        live: the secret key of live mode, so that production can be rehearsed; its answers
+            say ``livemode``, and it reaches the same objects.
+        restricted: a restricted test key that may read the balance and the account only.
+    """
+
+    test: str
+    live: str
+    restricted: str
+
+
+class Stripe:
+    """Answer as Stripe does.
+
+    Args:
+        given: the keys that are good.
         account: the account's id.
         folder: where the state is kept.
     """
 
     name = "stripe"
 
-    def __init__(self, key: str, restricted: str, account: str, folder: Path) -> None:
-        self._key, self._restricted, self._account = key, restricted, account
+    def __init__(self, given: Keys, account: str, folder: Path) -> None:
+        self._key, self._live, self._restricted = given.test, given.live, given.restricted
+        self._account = account
         self._store = folder / "localstripe.pickle"
         records = Records(folder / "stripe.json")
         self._endpoints = Endpoints(records)
@@ -102,6 +119,8 @@ class Stripe:
                 return _error(401, _NO_KEY)
             if keys.same(given, self._restricted):
                 return await self._permitted(request, handler)
+            if keys.same(given, self._live):
+                return _in_live_mode(await handler(self._as_secret(request)))
             if not keys.same(given, self._key):
                 return _error(401, f"Invalid API Key provided: {_masked(given)}")
             return await handler(request)
@@ -117,9 +136,13 @@ class Stripe:
                 f"permissions for this endpoint on account '{self._account}'.",
                 code="more_permissions_required_for_application",
             )
+        return await handler(self._as_secret(request))
+
+    def _as_secret(self, request: web.Request) -> web.Request:
+        """Give the request as if it had the secret test key, the one that localstripe takes."""
         headers = request.headers.copy()
         headers["Authorization"] = f"Bearer {self._key}"
-        return await handler(request.clone(headers=headers))
+        return request.clone(headers=headers)
 
     async def _get_account(self, _request: web.Request) -> web.Response:
         return _answer(
@@ -205,6 +228,24 @@ def _dump(store: Any, path: Path) -> None:
 def _masked(key: str) -> str:
     kind = "_".join(key.split("_")[:2]) + "_" if key.count("_") >= 2 else ""
     return kind + keys.masked(key.removeprefix(kind))
+
+
+def _in_live_mode(response: web.StreamResponse) -> web.StreamResponse:
+    """Give an answer as live mode gives it."""
+    if not isinstance(response, web.Response) or not response.text:
+        return response
+    try:
+        body = json.loads(response.text)
+    except ValueError:
+        return response
+    response.text = json.dumps(_live(body), indent=2)
+    return response
+
+
+def _live(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: True if k == "livemode" else _live(item) for k, item in value.items()}
+    return [_live(item) for item in value] if isinstance(value, list) else value
 
 
 def _answer(body: dict[str, Any]) -> web.Response:

@@ -219,3 +219,12 @@ def test_an_event_is_delivered_signed(twin: Twin, receiver: Receiver) -> None:
     assert json.loads(payload)["data"]["object"]["email"] == "somebody@boss.test"
     with pytest.raises(stripe.SignatureVerificationError):
         stripe.Webhook.construct_event(payload, signature, "whsec_wrong")
+
+
+def test_the_live_key_is_in_live_mode_and_reaches_the_same_objects(
+    twin: Twin, endpoint: Any
+) -> None:
+    live = client(twin, twin.keys["STRIPE_SECRET_KEY_LIVE"])
+    assert live.v1.balance.retrieve().livemode is True
+    (found,) = live.v1.webhook_endpoints.list().data
+    assert (found.id, found.livemode) == (endpoint.id, True)
