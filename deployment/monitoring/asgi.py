@@ -27,10 +27,6 @@ UNMATCHED = "(unmatched)"
 """The label of requests that no route took."""
 CLIENT_LEFT = 499
 
-_NOT_ALLOWED = Answer(
-    405, "application/json", b'{"error":"method not allowed"}', ((b"allow", b"GET, HEAD"),)
-)
-
 
 class Monitor:
     """Serve an app's health and metrics, and measure every other request it answers.
@@ -83,7 +79,7 @@ class Monitor:
             prober=prober or Prober(clock=clock),
             clock=clock,
         )
-        self._paths = self.endpoints.paths
+        self._paths = {**self.endpoints.paths, **self.endpoints.posts}
         self._keeps = execute is not None
         self._defer = defer or _Tasks()
         self._timer, self._observe = clock.timer, self.metrics.requests.observe
@@ -98,7 +94,7 @@ class Monitor:
             return
         endpoint = self._paths.get(scope["path"])
         if endpoint is not None:
-            await self._answer(endpoint, scope, send)
+            await self._answer(endpoint, scope, receive, send)
             return
         started = self._timer()
         correlation = correlate(scope["headers"])
@@ -159,12 +155,37 @@ class Monitor:
                 milliseconds=round(seconds * 1000, 3),
             )
 
-    async def _answer(self, endpoint: Endpoint, scope: Scope, send: Send) -> None:
-        answer = _NOT_ALLOWED
-        if scope["method"] in ("GET", "HEAD"):
+    async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        answer, verb = _not_allowed(self._verbs(scope["path"])), scope["method"]
+        if verb in self._verbs(scope["path"]):
             headers, query = dict(scope["headers"]), scope.get("query_string", b"")
-            answer = await endpoint(Request(scope.get("env"), headers, query))
-        await _send(send, answer, head=scope["method"] == "HEAD")
+            body = _Body(receive).read
+            answer = await endpoint(Request(scope.get("env"), headers, query, body))
+        await _send(send, answer, head=verb == "HEAD")
+
+    def _verbs(self, path: str) -> tuple[str, ...]:
+        return ("POST",) if path in self.endpoints.posts else ("GET", "HEAD")
+
+
+class _Body:
+    """Read a request's body, as it comes in pieces."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    async def read(self, limit: int) -> bytes | None:
+        """Give the body; None where it has more bytes than a limit."""
+        body, more = bytearray(), True
+        while more and len(body) <= limit:
+            message = await self._receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        return bytes(body) if len(body) <= limit else None
+
+
+def _not_allowed(verbs: tuple[str, ...]) -> Answer:
+    allow = (b"allow", ", ".join(verbs).encode())
+    return Answer(405, "application/json", b'{"error":"method not allowed"}', (allow,))
 
 
 def route(scope: Scope, root: str) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from deployment.monitoring import exposition, health, report, system
+from deployment.monitoring import exposition, health, report, system, tail
 from deployment.monitoring.clock import Clock
 from deployment.monitoring.exposition import Gauge, Values
 from deployment.monitoring.health import Check, Probe, Prober
@@ -35,11 +35,13 @@ class Request:
         env: the Worker's; None outside of one.
         headers: by their names in small letters.
         query: without the question mark.
+        body: gives the body, up to a number of bytes; None where it is larger.
     """
 
     env: Any = None
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
     query: bytes = b""
+    body: Callable[[int], Awaitable[bytes | None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ class Endpoints:
             "/api/metrics": self.measured,
             "/status": self.page,
         }
+
+    @cached_property
+    def posts(self) -> Mapping[str, Endpoint]:
+        """What takes a POST at each path of ours."""
+        return {"/api/metrics/tail": self.tail}
 
     async def healthy(self, request: Request) -> Answer:
         """Answer that the Worker runs."""
@@ -170,6 +177,19 @@ class Endpoints:
             body["timeline"] = report.timeline(gathered.frames, start, now, asked.points)
             body["releases"] = [report.release(each) for each in gathered.releases]
         return _json(200, body)
+
+    async def tail(self, request: Request) -> Answer:
+        """Measure another Worker by its tail events, sent by whoever has the admin token."""
+        if not self.is_administrator(request):
+            return _refused()
+        body = await request.body(tail.LARGEST) if request.body else b""
+        if body is None:
+            return _json(413, {"error": f"send up to {tail.LARGEST} bytes at once"})
+        try:
+            counted, passed_over = tail.measure(body, self.metrics)
+        except ValueError as error:
+            return _json(400, {"error": f"not tail events: {error}"[:200]})
+        return _json(200, {"counted": counted, "passed_over": passed_over})
 
     def _gauges(self, request: Request) -> list[Gauge]:
         version = self.version_of(request.env)

@@ -40,6 +40,7 @@ async def call(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     env: Any = None,
+    body: bytes = b"",
 ) -> Reply:
     path, _, query = path.partition("?")
     scope = {
@@ -54,7 +55,7 @@ async def call(
     }
     reply = Reply()
 
-    bodies = [b""]
+    bodies = [body]
 
     async def receive() -> MutableMapping[str, Any]:
         if not bodies:
@@ -392,3 +393,52 @@ def test_without_its_database_an_isolate_tells_its_own_and_says_so(hands: Hands)
     assert text.status == 503
     assert any("not flushed" in line for line in lines)
     assert watched.keeper.failed >= 1
+
+
+def tail_event(path: str, *, outcome: str = "ok", status: int | None = 200) -> dict[str, Any]:
+    event: dict[str, Any] = {"request": {"url": f"https://x.test{path}", "method": "GET"}}
+    if status is not None:
+        event["response"] = {"status": status}
+    return {"event": event, "outcome": outcome, "wallTime": 250, "cpuTime": 2, "scriptName": "js"}
+
+
+def test_another_worker_is_measured_by_its_tail() -> None:
+    watched = monitor()
+    events = [
+        tail_event("/users/12345?token=abc"),
+        tail_event("/users/67890", status=503),
+        tail_event("/users/1", outcome="exception", status=None),
+        tail_event("/users/1", outcome="exceededCpu", status=200),
+        tail_event("/users/1", outcome="canceled", status=None),
+        {"event": {"cron": "* * * * *"}, "outcome": "ok", "wallTime": 1},
+        {"event": None, "outcome": "ok"},
+    ]
+    body = json.dumps(events).encode()
+    reply = get(watched, "/api/metrics/tail", method="POST", headers=ADMIN, body=body)
+    assert (reply.status, reply.json) == (200, {"counted": 5, "passed_over": 2})
+    assert counted(watched) == {
+        ("/users/:num", "GET", "200"): 1,
+        ("/users/:num", "GET", "503"): 1,
+        ("/users/:num", "GET", "500"): 2,
+        ("/users/:num", "GET", "499"): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({}, b"[]", 401),
+        (ADMIN, b"", 400),
+        (ADMIN, b"[1]", 400),
+        (ADMIN, b"{", 400),
+        (ADMIN, b" " * ((1 << 20) + 1), 413),
+    ],
+)
+def test_a_tail_that_is_none_is_refused(headers: dict[str, str], body: bytes, status: int) -> None:
+    reply = get(monitor(), "/api/metrics/tail", method="POST", headers=headers, body=body)
+    assert reply.status == status
+
+
+def test_a_tail_is_not_read() -> None:
+    reply = get(monitor(), "/api/metrics/tail", headers=ADMIN)
+    assert (reply.status, reply.headers["allow"]) == (405, "POST")

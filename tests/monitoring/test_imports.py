@@ -1,0 +1,46 @@
+"""What makes the room fit to be vendored into a Worker."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import deployment.monitoring
+
+ROOM = Path(str(deployment.monitoring.__file__)).parent
+
+
+def imported(module: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            found.add(str(node.module))
+    return found
+
+
+def test_it_imports_nothing_but_itself_and_the_standard_library() -> None:
+    modules = sorted(ROOM.glob("*.py"))
+    assert len(modules) > 20
+    strangers = {
+        name
+        for module in modules
+        for name in imported(module)
+        if not name.startswith("deployment.monitoring")
+        and name.split(".")[0] not in sys.stdlib_module_names
+    }
+    assert strangers == set()
+
+
+def test_mounting_it_loads_no_event_loop_and_no_page() -> None:
+    code = (
+        "import sys, deployment.monitoring.asgi;"
+        "print(*sorted({'asyncio', 'socket', 'logging', 'ssl', 'http.client',"
+        " 'deployment.monitoring.dashboard'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
