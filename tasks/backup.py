@@ -88,7 +88,7 @@ def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = Fa
     production = site.settings.environment == PRODUCTION
     console.confirm(
         f"{what} What was written since is lost.",
-        yes=yes,
+        yes=session.agreed(c, yes),
         type_name=PRODUCTION if production else None,
     )
     with session.release(c, "restore") as running, running.console.step("restore") as line:
@@ -111,7 +111,7 @@ def prune(c: Context, yes: bool = False) -> None:
     if not found or session.dry(c):
         out.line("nothing to do" if not found else f"{len(found)} backups would be removed")
         return
-    console.confirm(f"Remove these {len(found)} backups?", yes=yes)
+    console.confirm(f"Remove these {len(found)} backups?", yes=session.agreed(c, yes))
     step.remove(found)
     out.line(f"✓ removed {len(found)} backups")
 

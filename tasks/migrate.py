@@ -92,7 +92,7 @@ def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
     lost = ", ".join(name for name in changes[0].before if name not in changes[0].after)
     console.confirm(
         f"Take {lost} back in {site.settings.environment}? What only they hold is lost.",
-        yes=yes,
+        yes=session.agreed(c, yes),
         type_name=_name_to_type(c),
     )
     with session.release(c, "migrate.down") as running:
@@ -138,7 +138,9 @@ def baseline(c: Context, to: str = "", yes: bool = False) -> None:
     changes = step.plan_baseline(site, to)
     if _shown(c, changes):
         return
-    console.confirm(f"Enter {changes[0].resource} as applied without running them?", yes=yes)
+    console.confirm(
+        f"Enter {changes[0].resource} as applied without running them?", yes=session.agreed(c, yes)
+    )
     with session.release(c, "migrate.baseline") as running:
         _make(running, changes)
     for line in step.drift(site):
@@ -154,7 +156,7 @@ def restamp(c: Context, name: str, yes: bool = False) -> None:
     changes = step.plan_restamp(session.open_site(c), name)
     if _shown(c, changes):
         return
-    console.confirm(f"Accept the edit of {name} without running it?", yes=yes)
+    console.confirm(f"Accept the edit of {name} without running it?", yes=session.agreed(c, yes))
     with session.release(c, "migrate.restamp") as running:
         _make(running, changes)
 

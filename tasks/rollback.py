@@ -41,7 +41,7 @@ def rollback(
     if dry or session.dry(c):
         preview.show(going_back.plan(site, target, wish))
         return
-    going_back.confirm(site, target, wish, yes=yes)
+    going_back.confirm(site, target, wish, yes=session.agreed(c, yes))
     message = f"back to {target.release or target.version}"
     with session.release(c, "rollback", message, going_back.PHASES) as release:
         going_back.run(release, target, wish)

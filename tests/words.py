@@ -9,9 +9,10 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 _INLINE = re.compile(r"`\./inv ([^`]+)`")
 _LINE = re.compile(r"^\s*\./inv ([^\n#]+)", re.MULTILINE)
+A_VERSION, A_RELEASE = "1a2b3c4d", "20260101-000000-000-abcd"
 _PLACES = {
-    "VERSION": "1a2b3c4d",
-    "RELEASE": "20260101-000000-000-abcd",
+    "VERSION": A_VERSION,
+    "RELEASE": A_RELEASE,
     "FILE": "latest",
     "NAME": "JWT_SECRET",
 }

@@ -36,6 +36,11 @@ def environment(c: Context) -> str:
     return str(c.config.deploy.get("env") or "local")
 
 
+def agreed(c: Context, yes: bool) -> bool:
+    """Tell whether nobody has to be asked: ``--yes`` was given, or it is the local twin."""
+    return yes or environment(c) == "local"
+
+
 def values(c: Context) -> dict[str, Any]:
     """Give the key ``deploy`` of invoke.yaml as plain data."""
     return dict(_plain(c.config.deploy))

@@ -183,15 +183,6 @@ def test_an_unknown_version_changes_nothing(deployed: House) -> None:
     assert deployed.version() == before
 
 
-def test_without_a_terminal_and_yes_nothing_happens(deployed: House) -> None:
-    first = deployed.releases()[-1]["version"]
-    before = deployed.version()
-    ended = deployed.inv("rollback", "--version", first, check=False)
-    assert ended.returncode == 2
-    assert "--yes" in ended.stderr
-    assert deployed.version() == before
-
-
 def test_no_secret_is_anywhere(deployed: House) -> None:
     text = (deployed.root / ".sandbox/endpoints.env").read_text()
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)

@@ -1,0 +1,141 @@
+"""Every command that README and docs name is run, against the twin, also for production."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pexpect
+import pytest
+import requests
+
+from tests import words
+from tests.deploy.conftest import House
+
+pytestmark = pytest.mark.slow
+
+# What a document's command needs before it can be run here, and what is not run twice.
+NOT_RUN = {
+    ("test",): "these are the tests",
+    ("tools.install",): "tests/test_wrapper.py installs",
+    ("sandbox.reset", "--yes"): "run last, below",
+    ("sandbox.down",): "run last, below",
+}
+ASKING = {("deploy.prod",), ("deploy.staging",), ("rollback",)}  # a person is asked: below
+
+
+@pytest.fixture(scope="module")
+def environments(deployed: House) -> House:
+    """Give staging and production environments whose services are the twin's."""
+    config = deployed.root / "deployment/config"
+    local = read(config / "local.env") | read(deployed.root / ".sandbox/endpoints.env")
+    for environment, suffix in (("staging", "TEST"), ("production", "LIVE")):
+        values = {**local, "ENVIRONMENT": environment}
+        for name in ("TWILIO_AUTH_TOKEN", "SENDGRID_API_KEY"):
+            values[f"{name}_{suffix}"] = local[f"{name}_TEST"]
+        lines = [f'{name}="{value}"' for name, value in values.items() if value]
+        (config / f"{environment}.env").write_text("\n".join(lines) + "\n")
+    return deployed
+
+
+def read(file: Path) -> dict[str, str]:
+    lines = [line for line in file.read_text().splitlines() if "=" in line and line[0] != "#"]
+    return {name: value.strip('"') for name, value in (line.split("=", 1) for line in lines)}
+
+
+@pytest.fixture(scope="module")
+def filled(environments: House) -> House:
+    """Give a house with a second release, to roll back from."""
+    environments.inv("deploy.local", "--message", "second")
+    return environments
+
+
+def documented() -> list[tuple[str, ...]]:
+    return [one for one in words.commands() if one not in NOT_RUN and one not in ASKING]
+
+
+@pytest.mark.parametrize("command", documented(), ids=" ".join)
+def test_a_documented_command_does_what_it_says(filled: House, command: tuple[str, ...]) -> None:
+    release = filled.releases()[0]
+    places = {words.A_VERSION: release["version"], words.A_RELEASE: release["release"]}
+    ended = filled.inv(*(places.get(word, word) for word in command), check=False)
+    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
+    assert "Traceback" not in ended.stderr
+
+
+def test_production_wants_the_workers_name_typed(environments: House) -> None:
+    refused = environments.inv("deploy.prod", check=False)
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    person = terminal(environments, "deploy.prod")
+    person.expect("Type boss-ai", timeout=60)
+    person.sendline("boss-ai")
+    person.expect("release .*version", timeout=90)
+    person.expect(pexpect.EOF, timeout=30)
+    person.close()
+    assert person.exitstatus == 0
+    listed = json.loads(environments.inv("production", "deploy.list", "--json").stdout)
+    assert [entry["live"] for entry in listed[:1]] == [True]
+
+
+@pytest.mark.parametrize("words_", [("deploy.staging",), ("staging", "rollback")], ids=" ".join)
+def test_without_a_terminal_and_yes_nothing_happens(
+    environments: House, words_: tuple[str, ...]
+) -> None:
+    environments.inv("deploy.staging", "--yes")
+    before = environments.version()
+    version = ("--version", before) if "rollback" in words_ else ()
+    ended = environments.inv(*words_, *version, check=False)
+    assert ended.returncode == 2
+    assert "--yes" in ended.stderr
+    assert environments.version() == before
+
+
+def test_a_wrong_name_changes_nothing(environments: House) -> None:
+    before = environments.version()
+    person = terminal(environments, "deploy.prod")
+    person.expect("Type boss-ai", timeout=60)
+    person.sendline("yes")
+    person.expect("not confirmed", timeout=30)
+    person.expect(pexpect.EOF, timeout=30)
+    person.close()
+    assert person.exitstatus == 2
+    assert environments.version() == before
+
+
+def test_a_person_chooses_what_to_go_back_to(filled: House) -> None:
+    filled.inv("deploy.staging", "--yes")
+    filled.inv("deploy.staging", "--yes")
+    before = filled.version()
+    person = terminal(filled, "staging", "rollback")
+    person.expect("Which release", timeout=60)
+    person.send("\r")
+    person.expect("Roll boss-ai", timeout=30)
+    person.send("y")
+    person.expect(pexpect.EOF, timeout=60)
+    person.close()
+    assert person.exitstatus == 0
+    assert filled.version() != before
+
+
+def terminal(house: House, *words_: str) -> pexpect.spawn[str]:
+    program, *arguments = house.command(*words_)
+    return pexpect.spawn(
+        program,
+        arguments,
+        cwd=str(house.root),
+        env=house.environment(TERM="xterm"),
+        encoding="utf-8",
+        dimensions=(40, 120),
+        timeout=30,
+    )
+
+
+def test_the_twin_ends_wholly(filled: House) -> None:
+    url = filled.url
+    filled.inv("sandbox.down")
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=2)
+    assert filled.json("sandbox.status")["up"] is False
+    filled.inv("sandbox.reset", "--yes")
+    assert not (filled.root / ".sandbox").exists()
