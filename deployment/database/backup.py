@@ -88,10 +88,8 @@ def make(
         plain = _text_of(scratch, work) if wanted.format == "sql" else scratch
         source, target = archive.pack(plain, packed, recipients, progress)
         ending = f"{wanted.format}.zst{'.age' if recipients else ''}"
-        content = reading.result()
-        _prove(
-            packed.rename(work / f"packed.{ending}"), work, identities, source, content, progress
-        )
+        proven = packed.rename(work / f"packed.{ending}")
+        _prove(proven, work, identities, source, reading.result, progress)
         found = Manifest(
             file=f"{wanted.environment}-{created:%Y%m%dT%H%M%S}{created:%f}"[:-3] + f"Z.{ending}",
             environment=wanted.environment,
@@ -101,14 +99,14 @@ def make(
             sha256=target.sha256,
             database_size=source.size,
             database_sha256=source.sha256,
-            content=content,
+            content=reading.result(),
             encrypted=bool(recipients),
             beside=list(taken.beside),
             ledger=applied,
             worker_version=wanted.worker_version,
             journal_mode=taken.journal_mode,
         )
-        return _keep(work / f"packed.{ending}", found, folder)
+        return _keep(proven, found, folder)
 
 
 def read_folder(folder: Path) -> list[Backup]:
@@ -266,7 +264,7 @@ def _prove(
     work: Path,
     identities: Sequence[Identity],
     source: archive.Digest,
-    content: Content,
+    content: Callable[[], Content],
     progress: Progress,
 ) -> None:
     """Restore what was packed, and compare."""
@@ -276,7 +274,7 @@ def _prove(
         raise DeployError("The backup did not restore", "it holds other bytes than were packed")
     if ".sql" in packed.suffixes:
         load_text(restored, work / "restored.db")
-        _require_equal(content, manifest.of_file(work / "restored.db"), packed.name)
+        _require_equal(content(), manifest.of_file(work / "restored.db"), packed.name)
     else:
         _require_sound(restored, "the backup")
 

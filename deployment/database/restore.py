@@ -13,7 +13,7 @@ from deployment.console import Progress, no_progress
 from deployment.database import dump, manifest, schema, snapshot, tables
 from deployment.database.client import Database, Statement
 from deployment.database.file import FileDatabase
-from deployment.database.manifest import Content
+from deployment.database.manifest import Content, Manifest
 from deployment.database.schema import quoted
 from deployment.database.turso import TursoDatabase
 from deployment.errors import DeployError, Refused
@@ -30,8 +30,7 @@ def whole(
     source: Path,
     work: Path,
     *,
-    beside: Sequence[str] = (),
-    journal_mode: str = "delete",
+    proven: Manifest | None = None,
     progress: Progress = no_progress,
 ) -> Content:
     """Replace all a database holds by what a file holds, and read it back.
@@ -40,17 +39,18 @@ def whole(
         database: either home.
         source: a database file, proven; it is changed.
         work: a folder for what is read back.
-        beside: SQL that only libSQL's server can run.
-        journal_mode: that a file had when it was backed up.
+        proven: the backup's manifest, which the file was compared with.
         progress: told rows and pages.
 
     Raises:
         DeployError: nothing was replaced; or it reads back as something else.
     """
     if isinstance(database, FileDatabase):
-        _into_file(database, source, journal_mode, progress)
+        _into_file(database, source, proven.journal_mode if proven else "delete", progress)
+        if proven and _same_pages(source, database.path):
+            return _without_kept(proven.content)
     elif isinstance(database, TursoDatabase):
-        _into_server(database, source, beside)
+        _into_server(database, source, proven.beside if proven else ())
     else:
         raise TypeError(f"no restore into a {type(database).__name__}")
     expected = _without_kept(manifest.of_file(source))
@@ -156,6 +156,23 @@ def _drops(database: Database) -> list[str]:
         *(f"DROP TABLE {quoted(row.text('name'))}" for row in dropped),
         *(["DELETE FROM sqlite_sequence"] if "sqlite_sequence" in names else []),
     ]
+
+
+def _same_pages(one: Path, other: Path) -> bool:
+    """Tell whether two database files hold the same pages.
+
+    Only the counters in the header, which every write moves, may differ; while the
+    log of a file in WAL mode is not yet in it, the answer is no.
+    """
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as first, other.open("rb") as second:
+        headers = [file.read(100) for file in (first, second)]
+        if len({header[:18] + header[28:92] for header in headers}) > 1:
+            return False
+        return all(
+            piece == second.read(len(piece)) for piece in iter(lambda: first.read(1 << 20), b"")
+        )
 
 
 def _carry_kept(live: sqlite3.Connection, restored: sqlite3.Connection) -> None:

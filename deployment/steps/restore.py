@@ -80,12 +80,5 @@ def _into(
 ) -> int:
     if table:
         return restore.one_table(database, source, table)
-    held = restore.whole(
-        database,
-        source,
-        work,
-        beside=found.manifest.beside if found.manifest else (),
-        journal_mode=found.manifest.journal_mode if found.manifest else "delete",
-        progress=site.progress,
-    )
+    held = restore.whole(database, source, work, proven=found.manifest, progress=site.progress)
     return sum(rows for rows, _ in held.tables.values())

@@ -135,8 +135,7 @@ def other_file(tmp_path: Path) -> Database:
 def put_back(made: Backup, target: Database, work: Path, *identities: object) -> None:
     work.mkdir(exist_ok=True)
     source = backup.unpack(made, work, identities)  # type: ignore[arg-type]
-    assert made.manifest is not None
-    restore.whole(target, source, work, beside=made.manifest.beside)
+    restore.whole(target, source, work, proven=made.manifest)
 
 
 @pytest.mark.parametrize("format", ["db", "sql"])
@@ -403,9 +402,8 @@ def test_a_file_in_wal_mode_comes_back_in_wal_mode(
     local.execute("PRAGMA journal_mode = WAL")
     local.execute("CREATE TABLE t (v)")
     made = backup.make(local, folder, Wanted("test"))
-    assert made.manifest is not None
     source = backup.unpack(made, tmp_path)
-    restore.whole(local, source, tmp_path, journal_mode=made.manifest.journal_mode)
+    restore.whole(local, source, tmp_path, proven=made.manifest)
     assert local.query("PRAGMA journal_mode")[0][0] == "wal"
 
 
