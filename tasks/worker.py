@@ -1,12 +1,17 @@
-"""Deploy the Worker alone: ``inv worker``."""
+"""Deploy the Worker alone, at once or as a canary: ``inv worker``."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
 from deployment.release import session
+
+if TYPE_CHECKING:
+    from deployment.steps.step import Change
 
 
 @task
@@ -30,6 +35,56 @@ def status(c: Context, json: bool = False) -> None:
     console.table(("version", "traffic"), [(v, f"{p:g} %") for v, p in split.items()])
 
 
+@task(
+    auto_shortflags=False,
+    help={
+        "percent": "the share of the traffic it gets",
+        "soak": "seconds to watch it, at least",
+        "message": "what it is for; shown in deploy.list",
+    },
+)
+def canary(c: Context, percent: float = 10.0, soak: float = 60.0, message: str = "") -> None:
+    """Upload a version, give it a share of the traffic, judge it beside the old one; it stays."""
+    from deployment.steps import worker as step
+
+    site = session.open_site(c)
+    if not session.dry(c):
+        site.settings.require_sound()
+    _make(c, "worker.canary", step.plan_canary(site, percent, soak), message)
+
+
+@task
+def promote(c: Context) -> None:
+    """Give the canary all of the traffic, once it is verified again."""
+    from deployment.steps import worker as step
+
+    _make(c, "worker.promote", step.plan_promotion(session.open_site(c)))
+
+
+@task
+def abort(c: Context) -> None:
+    """Take the canary's share of the traffic away."""
+    from deployment.steps import worker as step
+
+    _make(c, "worker.abort", step.plan_abortion(session.open_site(c)))
+
+
+def _make(c: Context, kind: str, changes: list[Change], message: str = "") -> None:
+    """Make planned changes inside a release, or print them when ``--dry`` was given."""
+    from deployment.release import facts, preview
+
+    if session.dry(c):
+        preview.show(changes)
+        return
+    with session.release(c, kind, message, (kind,)) as running:
+        with running.console.step("worker") as line:
+            running.make(changes)
+            line.detail = session.summary(changes)
+        facts.remember(running.site)
+    session.tell(running)
+
+
 ns = Collection("worker")
 ns.add_task(worker, default=True)
-ns.add_task(status)
+for _task in (status, canary, promote, abort):
+    ns.add_task(_task)

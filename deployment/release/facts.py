@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from deployment.steps import migrate, pages
 from deployment.steps.site import Site
 
+OF_VERSION: Final = ("digest", "variables", "secrets")
+"""What is true of a version, whichever release puts it live."""
+
 
 def remember(site: Site) -> None:
-    """Note the static site's live deployment and the applied migrations."""
+    """Note the static site's live deployment, the applied migrations, what the version is."""
     live = pages.current(site)
     site.facts["pages"] = live.id if live else ""
     site.facts["migrations"] = migrate.applied(site)
+    for name, value in of_version(site, str(site.facts.get("version", ""))).items():
+        site.facts.setdefault(name, value)
+
+
+def of_version(site: Site, version: str) -> dict[str, object]:
+    """Give what the release that made a version noted of it; empty where none did."""
+    for record in site.history():
+        if version and record.version == version and "digest" in record.facts:
+            return {name: record.facts[name] for name in OF_VERSION if name in record.facts}
+    return {}

@@ -18,7 +18,7 @@ would let chance speak more often; so the allowed risk is divided by looks and r
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final, Literal
@@ -47,6 +47,10 @@ class Limits:
     fewest: int = 50
 
 
+STRICT: Final = Limits()
+"""What is asked where nobody asks for anything else."""
+
+
 @dataclass(frozen=True)
 class Figures:
     """What one version did on one route.
@@ -54,12 +58,12 @@ class Figures:
     Args:
         answers: how many it gave, good and bad.
         errors: how many of them were its own fault (5xx), or no answer at all.
-        seconds: how long the good ones took, where that was measured.
+        seconds: how long the good ones took; None: nobody measured, errors alone decide.
     """
 
     answers: int
     errors: int
-    seconds: Sequence[float] = ()
+    seconds: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ Seen = Mapping[str, tuple[Figures, Figures]]
 """Route → what the old and the new version did there."""
 
 
-def judge(seen: Seen, limits: Limits = Limits(), looks: int = 1) -> Verdict:
+def judge(seen: Seen, limits: Limits = STRICT, looks: int = 1) -> Verdict:
     """Decide over all routes: one that fails fails all, and all must pass.
 
     Args:
@@ -89,13 +93,21 @@ def judge(seen: Seen, limits: Limits = Limits(), looks: int = 1) -> Verdict:
     found = [
         (outcome, f"{route}: {why}")
         for route, (old, new) in seen.items()
-        for outcome, why in (_errors(old, new, limits, risk), _speed(old, new, limits, risk))
+        for outcome, why in _judged(old, new, limits, risk)
     ]
     for outcome in ("fail", "inconclusive", "pass"):
         reasons = tuple(why for each, why in found if each == outcome)
         if reasons:
             return Verdict(outcome, reasons)
     return Verdict("inconclusive", ("nothing was seen",))
+
+
+def _judged(
+    old: Figures, new: Figures, limits: Limits, risk: float
+) -> Iterator[tuple[Outcome, str]]:
+    yield _errors(old, new, limits, risk)
+    if old.seconds is not None and new.seconds is not None:
+        yield _speed(old.seconds, new.seconds, limits, risk)
 
 
 def _errors(old: Figures, new: Figures, limits: Limits, risk: float) -> tuple[Outcome, str]:
@@ -109,15 +121,16 @@ def _errors(old: Figures, new: Figures, limits: Limits, risk: float) -> tuple[Ou
     return outcome, f"{told} (at most {bound:.1%} more)"
 
 
-def _speed(old: Figures, new: Figures, limits: Limits, risk: float) -> tuple[Outcome, str]:
-    if min(len(old.seconds), len(new.seconds)) < limits.fewest:
+def _speed(
+    old: Sequence[float], new: Sequence[float], limits: Limits, risk: float
+) -> tuple[Outcome, str]:
+    if min(len(old), len(new)) < limits.fewest:
         return "inconclusive", "its speed was not measured often enough"
-    before, now = middle(old.seconds), middle(new.seconds)
-    told = f"median {now * 1000:.1f} ms, before {before * 1000:.1f} ms"
-    if slower([second * limits.tolerated for second in old.seconds], new.seconds) < risk:
+    told = f"median {middle(new) * 1000:.1f} ms, before {middle(old) * 1000:.1f} ms"
+    if slower([second * limits.tolerated for second in old], new) < risk:
         return "fail", f"{told}: slower"
-    harmful = [second * limits.harmful for second in old.seconds]
-    return ("pass" if slower(new.seconds, harmful) < risk else "inconclusive"), told
+    harmful = [second * limits.harmful for second in old]
+    return ("pass" if slower(new, harmful) < risk else "inconclusive"), told
 
 
 def more_errors(old: Figures, new: Figures) -> float:

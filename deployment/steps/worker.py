@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final
@@ -19,7 +18,7 @@ from deployment.errors import Refused, StepFailed
 from deployment.secret import Secret
 from deployment.services import multipart
 from deployment.services.multipart import Upload
-from deployment.steps import fingerprints, verify
+from deployment.steps import canary, fingerprints, notify, verify
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
@@ -55,20 +54,121 @@ def roll_out(site: Site, live: Split, version: str, *, back: bool = False) -> li
     old = _only(site, live)
     if version == old:
         return []
-    steps = [step.percent for step in site.settings.project.worker.canary] if not back else []
-    percents = [0.0, *(percent for percent in steps if 0 < percent < 100), 100.0]
-    splits = [{old: 100.0}, *({old: 100 - p, version: p} for p in percents)]
-    return [
-        Change(
-            NAME,
-            f"traffic of {site.worker}",
-            "shift",
-            before={"split": before},
-            after={"split": after, "version": version, "quick": back},
-            undo={"split": dict(live)},
-        )
-        for before, after in pairwise(splits)
+    canary = site.settings.project.worker.canary if not back else ()
+    steps = [step for step in canary if 0 < step.percent < 100]
+    splits = [
+        {old: 100.0},
+        *({old: 100 - p, version: p} for p in (0.0, *(step.percent for step in steps), 100.0)),
     ]
+    soaks = [None, *(step.soak for step in steps), None]
+    return [
+        _shift(site, before, after, version, dict(live), quick=back, soak=soak)
+        for (before, after), soak in zip(pairwise(splits), soaks, strict=True)
+    ]
+
+
+def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
+    """Say what a canary by hand would change: a version, and a share of the traffic for it.
+
+    Args:
+        site: the environment.
+        percent: the share.
+        soak: seconds to watch it.
+
+    Raises:
+        Refused: there is nothing to compare with, or another one is under way.
+    """
+    live = live_split(site)
+    if not 0 < percent < 100:
+        raise Refused(f"{percent:g} % is no share", "", "choose one between 0 and 100")
+    if not live:
+        raise Refused(
+            f"there is no worker {site.worker} yet",
+            "a canary is judged beside an older version",
+            f"inv deploy.{site.settings.environment}",
+        )
+    old = _only(site, live)
+    dark, share = {old: 100.0, NEW: 0.0}, {old: 100 - percent, NEW: percent}
+    return [
+        *_buckets(site),
+        _upload(site, site.bundling.result().digest),
+        _shift(site, {old: 100.0}, dark, NEW, dict(live)),
+        _shift(site, dark, share, NEW, dict(live), soak=soak),
+    ]
+
+
+def plan_promotion(site: Site) -> list[Change]:
+    """Say what giving the canary all of the traffic would change.
+
+    Raises:
+        Refused: no canary is under way.
+    """
+    pair, live = canary_pair(site), live_split(site)
+    after = {pair.old: 0.0, pair.new: 100.0}
+    return [_shift(site, live, after, pair.new, live, verified=True)]
+
+
+def plan_abortion(site: Site) -> list[Change]:
+    """Say what taking the canary's share away would change.
+
+    Raises:
+        Refused: no canary is under way.
+    """
+    pair, live = canary_pair(site), live_split(site)
+    return [_shift(site, live, {pair.old: 100.0}, pair.old, live)]
+
+
+def canary_pair(site: Site) -> canary.Pair:
+    """Give the two versions that share the traffic, by age.
+
+    Raises:
+        Refused: there are not two.
+    """
+    live = live_split(site)
+    if len(live) != 2:
+        raise Refused(f"no canary of {site.worker} is under way", f"traffic: {live}", "inv worker")
+    ages = {version: site.cloudflare.version(site.worker, version).created_on for version in live}
+    old, new = sorted(ages, key=lambda version: ages[version])
+    return canary.Pair(old, new)
+
+
+def _shift(
+    site: Site,
+    before: Split,
+    after: Split,
+    version: str,
+    live: Split,
+    *,
+    quick: bool = False,
+    verified: bool = False,
+    soak: float | None = None,
+) -> Change:
+    """Say how traffic moves.
+
+    Args:
+        site: the environment.
+        before: the split it moves from.
+        after: the split it moves to.
+        version: the one this is about.
+        live: the split that undoing brings back.
+        quick: verify the quick routes alone.
+        verified: verify the version although it has traffic already.
+        soak: seconds to watch it as a canary; None: not at all.
+    """
+    return Change(
+        NAME,
+        f"traffic of {site.worker}",
+        "shift",
+        before={"split": dict(before)},
+        after={
+            "split": dict(after),
+            "version": version,
+            "quick": quick,
+            "verified": verified,
+            "soak": soak,
+        },
+        undo={"split": dict(live)},
+    )
 
 
 def apply(site: Site, change: Change) -> Facts:
@@ -213,21 +313,33 @@ def _do_shift(site: Site, change: Change) -> Facts:
     """Move the traffic one step; before any user meets the version, verify it in the dark."""
     version = _named(site, str(change.after["version"]))
     split, before = named(site, change.after["split"]), named(site, change.before["split"])
-    if before.get(version) == 0.0:
-        verify.gate(site, verify.dark(site, version), quick=bool(change.after.get("quick")))
+    if before.get(version) == 0.0 or change.after["verified"]:
+        verify.gate(site, verify.dark(site, version), quick=bool(change.after["quick"]))
     shift(site, split, _message(site))
-    _soak(site, split[version])
-    return {"version": version}
+    if change.after["soak"] is None:
+        return {"version": version}
+    old = next(name for name in split if name != version)
+    pair, soak = canary.Pair(old, version), float(change.after["soak"])
+    return {"version": version, **_judged(site, pair, split[version], soak)}
 
 
-def _soak(site: Site, percent: float) -> None:
-    """Let the version take its share for a while, and verify it again, before the next step."""
-    steps = site.settings.project.worker.canary
-    seconds = next((step.soak for step in steps if step.percent == percent), 0.0)
-    ended = time.monotonic() + seconds
-    while (left := ended - time.monotonic()) > 0:
-        site.progress(f"canary at {percent:g} %", int(seconds - left), int(seconds), "s")
-        time.sleep(min(left, 0.5))
+def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts:
+    """Watch the version while it has its share; go on only when it is as good as the old one.
+
+    Raises:
+        StepFailed: it is not, or nobody can tell.
+    """
+    verdict = canary.watch(site, pair, soak)
+    name = f"canary at {percent:g} %"
+    notify.announce(site, f"{name} of version {pair.new[:8]}: {verdict.outcome}", str(verdict))
+    if verdict.outcome == "pass":
+        return {name: str(verdict)}
+    word = "is not as good as the old one" if verdict.outcome == "fail" else "is inconclusive"
+    raise StepFailed(
+        f"{name}: version {pair.new[:8]} {word}",
+        "; ".join(verdict.reasons),
+        "mend it, or, if nobody can tell: inv worker.canary --soak 600, then inv worker.promote",
+    )
 
 
 def _require_planned(site: Site, change: Change) -> None:
@@ -271,7 +383,7 @@ def _only(site: Site, live: Split) -> str:
         raise Refused(
             f"a gradual deployment of {site.worker} is under way",
             shares,
-            "inv rollback --version <one of them>, then repeat the command",
+            "inv worker.promote, or inv worker.abort; then repeat the command",
         )
     return next(iter(live))
 

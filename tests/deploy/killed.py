@@ -17,11 +17,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path.cwd()))
 
-from invoke.main import program  # noqa: E402 - the house's own modules come first
+from invoke.main import program
 
-from deployment.release import release as releases  # noqa: E402
-from deployment.release.journal import Journal  # noqa: E402
-from deployment.release.ledger import Ledger  # noqa: E402
+from deployment.release import release as releases
+from deployment.release.journal import Journal
+from deployment.release.ledger import Ledger
 
 wanted, file, words = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
 seen: list[str] = []
@@ -65,7 +65,7 @@ class Followed:
 Journal.append = surrounded("journal", Journal.append)  # type: ignore[method-assign]
 Ledger._write = surrounded("ledger", Ledger._write)  # type: ignore[method-assign]
 named = releases.step_named
-releases.step_named = lambda name: Followed(named(name))  # type: ignore[assignment, return-value]
+releases.step_named = lambda name: Followed(named(name))
 try:
     program.run(["inv", *words])
 finally:

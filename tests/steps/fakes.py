@@ -83,6 +83,7 @@ class FakePages:
 class FakeCloudflare:
     splits: list[dict[str, float]] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     enabled: bool = True
@@ -102,11 +103,17 @@ class FakeCloudflare:
         return "id"
 
     def versions(self, name: str) -> list[Version]:
-        return [Version(version) for version in reversed(self.made)]
+        return [self.version(name, version) for version in reversed(self.made)]
+
+    def version(self, name: str, version_id: str) -> Version:
+        annotations = {"workers/tag": self.tags.get(version_id, "")}
+        place = self.made.index(version_id)
+        return Version(version_id, created_on=f"{place:04}", annotations=annotations)
 
     def upload_version(self, name: str, body: bytes, content_type: str, tag: str = "") -> Version:
         self.bodies.append(body)
         self.made.append(f"version-{len(self.made) + 1}")
+        self.tags[self.made[-1]] = tag
         return Version(self.made[-1])
 
     def create_worker(self, name: str, body: bytes, content_type: str) -> str:

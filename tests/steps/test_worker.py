@@ -8,7 +8,8 @@ import pytest
 from deployment.errors import CheckFailed, Refused, StepFailed
 from deployment.project import CanaryStep
 from deployment.services import multipart
-from deployment.steps import verify, worker
+from deployment.steps import canary, verify, worker
+from deployment.steps.judge import Verdict
 from deployment.steps.report import Report
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -154,6 +155,94 @@ def test_a_bucket_that_is_missing_is_made_and_taken_back(
     assert "new-bucket" in cloudflare.bucket_names
     worker.undo(site, bucket, {})
     assert "new-bucket" not in cloudflare.bucket_names
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[canary.Pair, float]]:
+    """Record what was watched as a canary; the verdict is the last one in ``outcomes``."""
+    seen: list[tuple[canary.Pair, float]] = []
+
+    def watch(site: Site, pair: canary.Pair, soak: float) -> Verdict:
+        seen.append((pair, soak))
+        return Verdict(site.facts.get("verdict", "pass"), ("because",))
+
+    monkeypatch.setattr(canary, "watch", watch)
+    return seen
+
+
+def test_each_canary_step_is_judged(
+    site: Site,
+    cloudflare: FakeCloudflare,
+    gates: list[verify.Target],
+    watched: list[tuple[canary.Pair, float]],
+) -> None:
+    with_canary(site, 10, 50)
+    run(site, worker.plan(site))
+    assert watched == [(canary.Pair("old", "version-2"), 0.0)] * 2
+    assert site.facts["canary at 10 %"] == "pass: because"
+    assert cloudflare.splits[-1] == {"old": 0, "version-2": 100}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"), [("fail", "not as good"), ("inconclusive", "inconclusive")]
+)
+def test_a_canary_that_does_not_pass_gets_no_more(
+    site: Site,
+    cloudflare: FakeCloudflare,
+    gates: list[verify.Target],
+    watched: list[tuple[canary.Pair, float]],
+    outcome: str,
+    said: str,
+) -> None:
+    with_canary(site, 10)
+    site.facts["verdict"] = outcome
+    with pytest.raises(StepFailed, match=said):
+        run(site, worker.plan(site))
+    assert cloudflare.splits[-1] == {"old": 90, "version-2": 10}
+
+
+def test_a_canary_by_hand_stays_until_it_is_promoted_or_aborted(
+    site: Site,
+    cloudflare: FakeCloudflare,
+    gates: list[verify.Target],
+    watched: list[tuple[canary.Pair, float]],
+) -> None:
+    run(site, worker.plan_canary(site, 20, 5.0))
+    assert cloudflare.splits[-1] == {"old": 80, "version-2": 20}
+    assert watched == [(canary.Pair("old", "version-2"), 5.0)]
+    with pytest.raises(Refused, match=r"under way"):
+        worker.plan(site)
+    promote, abort = worker.plan_promotion(site), worker.plan_abortion(site)
+    run(site, promote)
+    assert cloudflare.splits[-1] == {"old": 0, "version-2": 100}
+    worker.undo(site, promote[0], {})
+    assert cloudflare.splits[-1] == {"old": 80, "version-2": 20}
+    run(site, abort)
+    assert cloudflare.splits[-1] == {"old": 100}
+    with pytest.raises(Refused, match="no canary"):
+        worker.plan_promotion(site)
+
+
+@pytest.mark.parametrize("percent", [0, 100, -1])
+def test_a_share_is_a_share(site: Site, percent: float) -> None:
+    with pytest.raises(Refused, match="share"):
+        worker.plan_canary(site, percent, 0)
+
+
+def test_an_upload_whose_reply_was_lost_is_found_by_its_tag(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    upload = worker.plan(site)[0]
+    first = worker.apply(site, upload)
+    assert worker.apply(site, upload) == first
+    assert len(cloudflare.bodies) == 1
+
+
+def test_other_code_than_planned_is_not_uploaded(site: Site, cloudflare: FakeCloudflare) -> None:
+    upload = dataclasses.replace(worker.plan(site)[0], after={"digest": "of other code"})
+    with pytest.raises(Refused, match="not what was planned"):
+        worker.apply(site, upload)
+    assert cloudflare.bodies == []
 
 
 def test_going_back_takes_no_canary_steps(site: Site) -> None:

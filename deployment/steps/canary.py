@@ -1,0 +1,191 @@
+"""Watch a new version beside the old one: own questions to both, and what users met.
+
+Users alone may be too few to tell anything. So both versions are asked the same questions at
+the same time, by the version override, in turns and in random order: whatever burdens the
+machine or the network burdens both alike. What users met is read from the Worker's own
+metrics, where it mounts deployment/monitoring.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from deployment.project import Route
+from deployment.secret import Secret
+from deployment.services.http import new_session
+from deployment.steps.judge import STRICT, Figures, Limits, Seen, Verdict, judge
+from deployment.steps.site import Site
+from deployment.steps.verification.asker import Answer, Ask, Asker
+from deployment.steps.verification.target import dark, live
+
+LOOKS: Final = 4
+"""At most so many looks at the answers to own questions, in one step of the canary."""
+PAIRS: Final = 150
+"""Questions a route and version get before each look: 600 in all, at most."""
+_ASKERS: Final = 4
+_WARM_UP: Final = 5  # first questions to each version that do not count
+_USERS_EVERY: Final = 30.0  # seconds between two looks at what users met
+_USERS: Final = "users"
+_LIMITED: Final = 429
+_METRICS: Final = "/api/metrics"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two versions that share the traffic now."""
+
+    old: str
+    new: str
+
+
+@dataclass
+class _Told:
+    """The answers of one version on one route."""
+
+    answers: int = 0
+    errors: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+    def add(self, answer: Answer) -> None:
+        """Count an answer; who is sent away for asking too often has learned nothing."""
+        if answer.status == _LIMITED:
+            return
+        self.answers += 1
+        if answer.status == 0 or answer.status >= 500:
+            self.errors += 1
+        else:
+            self.seconds.append(answer.milliseconds / 1000)
+
+    def figures(self) -> Figures:
+        return Figures(self.answers, self.errors, tuple(self.seconds))
+
+
+def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdict:
+    """Watch for a while, and decide; a version that fails is not watched to the end.
+
+    Args:
+        site: the environment.
+        pair: both must be in the current deployment.
+        soak: seconds to watch, at least as long as own questions take.
+        limits: what is asked of the new version.
+    """
+    began = time.monotonic()
+    looks = _looks(site, soak)
+    verdict = _questioned(site, pair, limits, looks)
+    while verdict.outcome == "pass" and (left := began + soak - time.monotonic()) > 0:
+        _wait(site, began, soak, min(left, _USERS_EVERY))
+        verdict = _with_users(site, pair, verdict, time.monotonic() - began, limits, looks)
+    return verdict
+
+
+def routes(site: Site) -> list[Route]:
+    """Give what is asked: what reads and must succeed; health only where there is nothing else."""
+    listed = site.settings.project.verify.routes
+    good = [r for r in listed if r.method == "GET" and r.status == (200,) and not r.site]
+    return [route for route in good if not route.quick] or good
+
+
+def _looks(site: Site, soak: float) -> int:
+    """Give how often the whole canary may look, for the division of the risk."""
+    steps = max(1, len(site.settings.project.worker.canary))
+    return steps * (LOOKS + math.ceil(soak / _USERS_EVERY))
+
+
+def _questioned(site: Site, pair: Pair, limits: Limits, looks: int) -> Verdict:
+    asked = routes(site)
+    told = {route.path: (_Told(), _Told()) for route in asked}
+    _ask_all(site, pair, asked, {route.path: (_Told(), _Told()) for route in asked}, _WARM_UP)
+    verdict = Verdict("inconclusive", ("there is no route to ask",))
+    for look in range(1, LOOKS + 1):
+        site.progress("canary: questions", (look - 1) * PAIRS, LOOKS * PAIRS, "pairs a route")
+        _ask_all(site, pair, asked, told, PAIRS)
+        verdict = judge(_seen(told), limits, looks)
+        if verdict.outcome != "inconclusive":
+            break
+    return verdict
+
+
+def _ask_all(
+    site: Site,
+    pair: Pair,
+    asked: Sequence[Route],
+    told: Mapping[str, tuple[_Told, _Told]],
+    count: int,
+) -> None:
+    """Ask both versions, in turns; each asker has a connection of its own."""
+    shares = [len(range(place, count, _ASKERS)) for place in range(_ASKERS)]
+
+    def ask(share: int) -> list[tuple[str, int, Answer]]:
+        with new_session() as session:
+            askers = [Asker(site, dark(site, each), session) for each in (pair.old, pair.new)]
+            return [
+                answer
+                for _ in range(share)
+                for route in asked
+                for answer in _ask_both(askers, route.path)
+            ]
+
+    with ThreadPoolExecutor(_ASKERS, thread_name_prefix="canary") as pool:
+        for answers in pool.map(ask, shares):
+            for path, place, answer in answers:
+                told[path][place].add(answer)
+
+
+def _ask_both(askers: Sequence[Asker], path: str) -> list[tuple[str, int, Answer]]:
+    turns = list(enumerate(askers))
+    random.shuffle(turns)
+    return [(path, place, asker.once(Ask(path))) for place, asker in turns]
+
+
+def _seen(told: Mapping[str, tuple[_Told, _Told]]) -> dict[str, tuple[Figures, Figures]]:
+    return {path: (old.figures(), new.figures()) for path, (old, new) in told.items()}
+
+
+def _wait(site: Site, began: float, soak: float, seconds: float) -> None:
+    ended = time.monotonic() + seconds
+    while (left := ended - time.monotonic()) > 0:
+        site.progress("canary: soaking", int(time.monotonic() - began), int(soak), "s")
+        time.sleep(min(left, 0.5))
+
+
+def _with_users(
+    site: Site, pair: Pair, verdict: Verdict, seconds: float, limits: Limits, looks: int
+) -> Verdict:
+    """Look at what users met; too few of them change nothing."""
+    window = max(1, math.ceil(seconds))
+    met = [metrics(site, version, window) for version in (pair.old, pair.new)]
+    old, new = met
+    if old is None or new is None or min(old.answers, new.answers) < limits.fewest:
+        return verdict
+    seen: Seen = {_USERS: (old, new)}
+    found = judge(seen, limits, looks)
+    if found.outcome == "fail":
+        return found
+    return Verdict(verdict.outcome, (*verdict.reasons, *found.reasons[-1:]))
+
+
+def metrics(site: Site, version: str, window: int) -> Figures | None:
+    """Read what the Worker measured of a version; None where it measures nothing.
+
+    Args:
+        site: the environment.
+        version: whose requests.
+        window: seconds back from now.
+    """
+    token = site.settings.secret("ADMIN_TOKEN")
+    path = f"{_METRICS}?format=json&window={window}s&version={version}"
+    headers = {"Authorization": Secret(f"Bearer {token.reveal()}", token.name)}
+    with new_session() as session:
+        answer = Asker(site, live(site), session).once(Ask(path, headers=headers))
+    if answer.status != 200:
+        return None
+    counted = answer.fields.get("requests")
+    if not isinstance(counted, Mapping) or not {"total", "errors"} <= set(counted):
+        return None  # another Worker's /api/metrics, of another form
+    return Figures(int(counted["total"]), int(counted["errors"]))
