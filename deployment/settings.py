@@ -11,6 +11,7 @@ from typing import Any, Final
 from deployment import project as projects
 from deployment.errors import Refused
 from deployment.project import Project
+from deployment.references import resolved
 from deployment.secret import Secret
 from deployment.variables import BY_NAME, ENVIRONMENTS, LOCAL, PRODUCTION, VARIABLES, Sent, Variable
 
@@ -168,7 +169,8 @@ def load(
         process_environment: usually ``os.environ``.
 
     Raises:
-        Refused: an unknown environment, no file, or a line that cannot be read.
+        Refused: an unknown environment, no file, a line that cannot be read, or a value
+            by reference (:mod:`deployment.references`) that cannot be had.
     """
     if environment not in ENVIRONMENTS:
         raise Refused(
@@ -179,7 +181,8 @@ def load(
     file = env_file(environment, root, process_environment)
     merged = _read_file(file, environment)
     merged |= _overlay(environment, root, process_environment)
-    plain, secrets = _sort(merged, environment)
+    known = {name: merged[name] for name in _here(environment) if name in merged}
+    plain, secrets = _sort(resolved(known, root), environment)
     return Settings(
         environment=environment,
         root=root,
@@ -238,6 +241,11 @@ def _sort(merged: Mapping[str, str], environment: str) -> tuple[dict[str, str], 
         elif value:
             plain[variable.name] = value
     return plain, secrets
+
+
+def _here(environment: str) -> list[str]:
+    """Give the names under which the environment's file holds what is used here."""
+    return [variable.file_name(environment) for variable in VARIABLES]
 
 
 def _names(variable: Variable) -> Iterable[str]:
