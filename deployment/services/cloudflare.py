@@ -257,7 +257,7 @@ class Cloudflare:
             The new version's id.
         """
         env = {
-            key: {"type": "secret_text", "text": secret.reveal()} if secret else None
+            key: None if secret is None else {"type": "secret_text", "text": secret.reveal()}
             for key, secret in secrets.items()
         }
         reply = self.http.patch(
