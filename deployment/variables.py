@@ -291,6 +291,15 @@ def _auth() -> Iterator[Variable]:
         example=_same("your_secret"),
     )
     yield Variable(
+        "JWT_SECRET_PREVIOUS",
+        group,
+        "The signing secret before a rotation; accepted until it is finished. Leave empty.",
+        secret=True,
+        sent=Sent.WORKER_SECRET,
+        shortest=32,
+        example=_same(""),
+    )
+    yield Variable(
         "JWT_EXPIRES_IN",
         group,
         "How long a session lasts: a number and s, m, h or d.",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
 from deployment.release import session
+
+if TYPE_CHECKING:
+    from deployment.steps.step import Change
 
 
 @task
@@ -44,7 +50,61 @@ def list_(c: Context, json: bool = False) -> None:
         console.line(f"  {name}")
 
 
+@task(auto_shortflags=False, help={"yes": "remove them without asking"})
+def prune(c: Context, yes: bool = False) -> None:
+    """Remove the Worker's secrets that the environment does not have, as a verified version."""
+    from deployment.steps import secrets as step
+
+    _confirmed(c, step.plan_prune(session.open_site(c)), "Remove", yes)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "name": "JWT_SECRET, ADMIN_TOKEN or STRIPE_WEBHOOK_SECRET",
+        "finish": "no longer accept the old value of the last rotation",
+        "yes": "do it without asking",
+    },
+)
+def rotate(c: Context, name: str, finish: bool = False, yes: bool = False) -> None:
+    """Give a secret a new value, as a verified version; the old one is accepted meanwhile."""
+    from deployment.steps import secrets as step
+
+    site = session.open_site(c)
+    plan = step.plan_finish(site, name) if finish else step.plan_rotation(site, name)
+    _confirmed(c, plan, "Finish rotating" if finish else "Rotate", yes)
+    if not finish and not session.dry(c):
+        _tell(c, name)
+
+
+def _confirmed(c: Context, changes: Sequence[Change], verb: str, yes: bool) -> None:
+    """Show what would change, ask, then change it in a release of its own."""
+    from deployment.console import confirm
+    from deployment.release import preview
+
+    if session.dry(c) or not changes:
+        preview.show(changes)
+        return
+    named = next(change for change in changes if change.step == "secrets")
+    confirm(f"{verb}: {named.resource}?", yes=yes)
+    with session.release(c, "secrets") as running, running.console.step("secrets") as line:
+        running.make(changes)
+        line.detail = session.summary(changes)
+
+
+def _tell(c: Context, name: str) -> None:
+    """Say what is left to do after a rotation."""
+    from deployment.console import Console
+    from deployment.steps import rotation
+
+    if name in rotation.OWN:
+        Console().line(f"to forget the old value: inv secrets.rotate {name} --finish")
+        return
+    removed = rotation.remove_replaced(session.open_site(c, quiet=True))
+    Console().line(f"{removed} replaced endpoint(s) deleted")
+
+
 ns = Collection("secrets")
+for _task in (diff, list_, prune, rotate):
+    ns.add_task(_task)
 ns.add_task(secrets, default=True)
-ns.add_task(diff)
-ns.add_task(list_)

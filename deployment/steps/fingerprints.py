@@ -10,17 +10,17 @@ from deployment.secret import Secret
 from deployment.settings import Settings
 
 
-def key(settings: Settings) -> bytes:
-    """Give the environment's own key for fingerprints, derived from its JWT_SECRET.
+def key(jwt_secret: Secret) -> bytes:
+    """Give an environment's own key for fingerprints, derived from its JWT_SECRET.
 
     Who has the ledger but not the environment file can guess nothing from them. When
     JWT_SECRET is rotated all fingerprints change: every secret is then sent again.
     """
-    secret = settings.secret("JWT_SECRET").reveal().encode()
-    return hmac.new(secret, b"xswarm deployment: fingerprints of secrets", hashlib.sha256).digest()
+    purpose = b"xswarm deployment: fingerprints of secrets"
+    return hmac.new(jwt_secret.reveal().encode(), purpose, hashlib.sha256).digest()
 
 
 def of(secrets: Mapping[str, Secret], settings: Settings) -> dict[str, str]:
     """Give name → fingerprint."""
-    own = key(settings)
+    own = key(secrets.get("JWT_SECRET") or settings.secret("JWT_SECRET"))
     return {name: secret.fingerprint(own) for name, secret in sorted(secrets.items())}

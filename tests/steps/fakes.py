@@ -86,6 +86,7 @@ class FakeCloudflare:
     tags: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    patched: list[dict[str, Secret | None]] = field(default_factory=list)
     enabled: bool = True
     deaf: bool = False
     pages: FakePages = field(default_factory=FakePages)
@@ -140,7 +141,8 @@ class FakeCloudflare:
     def patch_latest_secrets(
         self, name: str, secrets: Mapping[str, Secret | None], message: str, tag: str
     ) -> str:
-        self.names = sorted(secrets)
+        self.patched.append(dict(secrets))
+        self.names = sorted(key for key, secret in secrets.items() if secret)
         self.made.append(f"version-{len(self.made) + 1}")
         return self.made[-1]
 

@@ -55,6 +55,9 @@ class FakeStripe:
         self.kept[endpoint_id] = after
         return after
 
+    def delete_endpoint(self, endpoint_id: str) -> None:
+        self.kept.pop(endpoint_id, None)
+
     def delete_attempt(self, attempt: str) -> None:
         for endpoint in self.endpoints():
             if endpoint.metadata.get(ATTEMPT) == attempt:
