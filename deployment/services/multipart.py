@@ -73,6 +73,21 @@ class Upload:
         metadata = {**self.metadata, "keep_bindings": kept + list(SECRET_TYPES if keep else ())}
         return dataclasses.replace(self, metadata=metadata, secrets={**self.secrets, **secrets})
 
+    def with_inherited(self, names: Iterable[str], version: str) -> Upload:
+        """Take bindings over from one version; ``keep_bindings`` takes them from the latest.
+
+        Args:
+            names: of its bindings; those that this upload has itself are left out.
+            version: the version's id.
+        """
+        taken = {str(binding["name"]) for binding in self.bindings} | set(self.secrets)
+        inherited = [
+            {"name": name, "type": "inherit", "version_id": version}
+            for name in names
+            if name not in taken
+        ]
+        return self._with(bindings=[*self.bindings, *inherited])
+
     def with_variables(self, variables: Mapping[str, str]) -> Upload:
         """Set plain variables, in place of the configuration's own of the same name."""
         others = [binding for binding in self.bindings if binding["name"] not in variables]

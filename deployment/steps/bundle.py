@@ -16,6 +16,8 @@ from typing import Final
 from deployment.errors import Refused, Unavailable
 from deployment.secret import redact
 from deployment.settings import Settings
+from deployment.steps import static
+from deployment.steps.static import Static
 
 CACHE: Final = ".deployments/cache"
 IGNORED: Final = ("__pycache__", ".wrangler", "node_modules", "python_modules", ".venv")
@@ -25,10 +27,17 @@ _MEANINGLESS: Final = shutil.ignore_patterns(*IGNORED, "*.pyc")
 
 @dataclass(frozen=True)
 class Bundle:
-    """The multipart body of an upload, as wrangler writes it, and what it was made from."""
+    """The multipart body of an upload, as wrangler writes it, and what goes with it.
+
+    Args:
+        body: the form; without secrets and static files.
+        digest: tells one content from another.
+        files: the static files the Worker serves, if any.
+    """
 
     body: bytes
     digest: str
+    files: Static | None = None
 
 
 def bundle(settings: Settings) -> Bundle:
@@ -38,7 +47,8 @@ def bundle(settings: Settings) -> Bundle:
     vendored beside its wrangler configuration; any other Worker is bundled as it stands.
 
     Raises:
-        Refused: wrangler does not accept the Worker; its words are given.
+        Refused: wrangler does not accept the Worker (its words are given), or its static
+            files break a limit.
         Unavailable: wrangler is not installed.
     """
     config = settings.path(settings.project.worker.config)
@@ -56,7 +66,8 @@ def bundle(settings: Settings) -> Bundle:
             body = _dry_run(prepared, settings, Path(folder))
         else:
             body = _cached(prepared, settings, Path(folder))
-    return Bundle(body, digest(body))
+    files = static.described(settings)
+    return Bundle(body, digest(body) + (files.digest[:16] if files else ""), files)
 
 
 def digest(body: bytes) -> str:

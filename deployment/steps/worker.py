@@ -18,7 +18,7 @@ from deployment.errors import Refused, StepFailed
 from deployment.secret import Secret
 from deployment.services import multipart
 from deployment.services.multipart import Upload
-from deployment.steps import canary, fingerprints, notify, verify
+from deployment.steps import canary, fingerprints, notify, static, verify
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
@@ -225,9 +225,22 @@ def shift(site: Site, split: Split, message: str, *, force: bool = False) -> Non
 
 
 def prepared(site: Site) -> Upload:
-    """Give the bundle with the environment's variables and secrets, as one version."""
-    upload = multipart.read(site.bundling.result().body)
-    return upload.with_variables(site.settings.worker_variables()).with_secrets(secrets(site))
+    """Give the bundle with the environment's variables and secrets, as one version.
+
+    Secrets that only the Worker has are taken over from the live version: the latest may be
+    one that was undone, and what its webhooks' secrets belonged to is gone.
+    """
+    bundle = site.bundling.result()
+    upload = static.attached(site, multipart.read(bundle.body), bundle.files)
+    if "main_module" not in upload.metadata:
+        return upload  # static files alone: nothing that could read a variable
+    upload = upload.with_variables(site.settings.worker_variables())
+    upload = upload.with_secrets(secrets(site), keep=False)
+    for live in live_split(site):
+        upload = upload.with_inherited(
+            site.cloudflare.version(site.worker, live).secret_names, live
+        )
+    return upload
 
 
 def secrets(site: Site) -> dict[str, Secret]:
@@ -315,7 +328,8 @@ def _do_shift(site: Site, change: Change) -> Facts:
     split, before = named(site, change.after["split"]), named(site, change.before["split"])
     if before.get(version) == 0.0 or change.after["verified"]:
         verify.gate(site, verify.dark(site, version), quick=bool(change.after["quick"]))
-    shift(site, split, _message(site))
+    # An older version brings its secrets back, which is meant (error 10220).
+    shift(site, split, _message(site), force=bool(change.after["quick"]))
     if change.after["soak"] is None:
         return {"version": version}
     old = next(name for name in split if name != version)

@@ -109,7 +109,10 @@ class FakeCloudflare:
     def version(self, name: str, version_id: str) -> Version:
         annotations = {"workers/tag": self.tags.get(version_id, "")}
         place = self.made.index(version_id)
-        return Version(version_id, created_on=f"{place:04}", annotations=annotations)
+        bindings = tuple({"name": one, "type": "secret_text"} for one in self.names)
+        return Version(
+            version_id, created_on=f"{place:04}", annotations=annotations, bindings=bindings
+        )
 
     def upload_version(self, name: str, body: bytes, content_type: str, tag: str = "") -> Version:
         self.bodies.append(body)

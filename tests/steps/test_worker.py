@@ -254,3 +254,15 @@ def test_going_back_takes_no_canary_steps(site: Site) -> None:
 
 def test_going_to_where_one_is_changes_nothing(site: Site) -> None:
     assert worker.roll_out(site, {"old": 100.0}, "old", back=True) == []
+
+
+def test_secrets_only_the_worker_has_are_those_of_the_live_version(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    cloudflare.names = ["JWT_SECRET", "STRIPE_WEBHOOK_SECRET"]
+    cloudflare.made.append("undone")
+    metadata = worker.prepared(site).metadata
+    inherited = [one for one in metadata["bindings"] if one["type"] == "inherit"]
+    wanted = {"name": "STRIPE_WEBHOOK_SECRET", "type": "inherit", "version_id": "old"}
+    assert inherited == [wanted]
+    assert "secret_text" not in metadata["keep_bindings"]
