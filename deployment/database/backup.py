@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from deployment.console import Progress, no_progress
 from deployment.database import archive, dump, ledger, manifest, snapshot
 from deployment.database.client import Database
+from deployment.database.file import FileDatabase
 from deployment.database.manifest import Content, Manifest
 from deployment.database.workspace import workspace
 from deployment.errors import DeployError, Refused
@@ -82,7 +83,8 @@ def make(
         scratch, packed = work / "database.db", work / "packed"
         created = datetime.now(UTC)
         taken = snapshot.take(database, scratch, progress)
-        applied = [row.name for row in ledger.read(database)]
+        with FileDatabase(scratch) as copy:
+            applied = [row.name for row in ledger.read(copy)]
         recipients, identities = _with_own_key(wanted.recipients)
         reading = _Running(lambda: manifest.of_file(scratch))
         plain = _text_of(scratch, work) if wanted.format == "sql" else scratch

@@ -27,6 +27,7 @@ from deployment.errors import Refused
 _MOST_ROWS = 500
 _LARGEST = 4_000_000  # bytes that one JSON text may come to, unless a single row is larger
 _TRIES = 3
+_A_MOMENT = 0.005  # seconds between tries while a writer commits
 _PATIENCE = 60.0  # seconds to wait for writers, who come first while no one reads
 _BEFORE_ROWS = 3  # BEGIN, the schema, user_version
 _SCHEMA = "SELECT type, name, sql, tbl_name FROM sqlite_schema ORDER BY rowid"
@@ -81,7 +82,9 @@ def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
     ):
         (mode,) = source.execute("PRAGMA journal_mode").fetchone()
         source.backup(
-            copy, progress=lambda _, left, total: progress("copy", total - left, total, "pages")
+            copy,
+            sleep=_A_MOMENT,
+            progress=lambda _, left, total: progress("copy", total - left, total, "pages"),
         )
         copy.execute("PRAGMA journal_mode = DELETE")
     return Taken(journal_mode=mode)

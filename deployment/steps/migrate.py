@@ -72,11 +72,11 @@ def rows_by_table(site: Site) -> dict[str, int]:
 
 def by_kind(labels: Sequence[str]) -> list[str]:
     """Gather labels such as ``table users`` into a line for each kind."""
-    kinds = dict.fromkeys(label.partition(" ")[0] for label in labels)
-    return [
-        f"{kind}: {', '.join(label.partition(' ')[2] for label in labels if label.startswith(kind))}"
-        for kind in kinds
-    ]
+    kinds: dict[str, list[str]] = {}
+    for label in labels:
+        kind, _, name = label.partition(" ")
+        kinds.setdefault(kind, []).append(name)
+    return [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
 
 
 def write_new(settings: Settings, name: str, depends: str = "") -> Path:

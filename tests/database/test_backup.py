@@ -134,7 +134,7 @@ def other_file(tmp_path: Path) -> Database:
 
 def put_back(made: Backup, target: Database, work: Path, *identities: object) -> None:
     work.mkdir(exist_ok=True)
-    source = backup.unpack(made, work, identities)  # type: ignore[arg-type]
+    source = backup.unpack(made, work, identities)
     restore.whole(target, source, work, proven=made.manifest)
 
 

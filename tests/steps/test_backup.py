@@ -9,7 +9,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from deployment.database import backup as backups
+from deployment.database import archive
 from deployment.errors import DeployError, Refused
 from deployment.settings import Settings
 from deployment.steps import backup, restore
@@ -155,7 +155,7 @@ def test_a_backup_that_fails_stops_everything(site: Site, monkeypatch: pytest.Mo
     def broken(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(backups.archive, "pack", broken)
+    monkeypatch.setattr(archive, "pack", broken)
     with pytest.raises(OSError, match="No space"):
         do(site, backup.plan(site))
     assert list(backup.folder(site).iterdir()) == []
