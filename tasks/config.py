@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
@@ -37,3 +38,6 @@ def examples(_c: Context) -> None:
 
     for file in writer.write(session.ROOT):
         Console().line(f"written: {file.relative_to(session.ROOT)}")
+
+
+ns = Collection("config", show, examples)

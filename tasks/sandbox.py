@@ -6,6 +6,7 @@ import json as encoder
 import sys
 from typing import TYPE_CHECKING
 
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
@@ -146,3 +147,6 @@ def _show(console: Console, state: State) -> None:
     console.line()
     addresses = [(name, url) for name, url in state.endpoints.items() if url.startswith("http")]
     console.table(("address", ""), sorted(addresses))
+
+
+ns = Collection("sandbox", up, status, logs, down, reset, fault)

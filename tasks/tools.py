@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
@@ -47,3 +48,6 @@ def lock(_c: Context, upgrade: bool = False) -> None:
         ]
         command += ["--upgrade"] if upgrade else []
         subprocess.run(command, cwd=session.ROOT, check=True)
+
+
+ns = Collection("tools", install, lock)
