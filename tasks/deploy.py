@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.tasks import task
 
@@ -13,13 +14,16 @@ from deployment.release import session
 from tasks import backup, check, migrate, pages, rollback, secrets, verify, webhooks, worker
 
 if TYPE_CHECKING:
-    from deployment.steps.step import Change
+    from collections.abc import Sequence
+
+    from deployment.release.preview import Plan
 
 _FLAGS = {
     "message": "what this release is for; shown in deploy.list",
     "yes": "do not ask (without a terminal the answer is NO)",
     "skip_checks": "leave the check out",
     "skip_backup": "leave the backup out",
+    "if_changed": "when all is live already, make no second version of it, and exit with 7",
 }
 
 
@@ -46,12 +50,15 @@ def local(
     yes: bool = True,
     skip_checks: bool = False,
     skip_backup: bool = False,
+    if_changed: bool = False,
 ) -> None:
     """Deploy to the local twin of production; it is started when it is not up."""
     from tasks import sandbox
 
     sandbox.up(c)
-    _deploy(c, "local", message, yes=yes, skip=_skipped(skip_checks, skip_backup))
+    _deploy(
+        c, "local", message, yes=yes, skip=_skipped(skip_checks, skip_backup), if_changed=if_changed
+    )
 
 
 @task(auto_shortflags=False, help=_FLAGS)
@@ -61,9 +68,17 @@ def staging(
     yes: bool = False,
     skip_checks: bool = False,
     skip_backup: bool = False,
+    if_changed: bool = False,
 ) -> None:
     """Deploy to staging."""
-    _deploy(c, "staging", message, yes=yes, skip=_skipped(skip_checks, skip_backup))
+    _deploy(
+        c,
+        "staging",
+        message,
+        yes=yes,
+        skip=_skipped(skip_checks, skip_backup),
+        if_changed=if_changed,
+    )
 
 
 @task(auto_shortflags=False, help=_FLAGS)
@@ -73,22 +88,30 @@ def prod(
     yes: bool = False,
     skip_checks: bool = False,
     skip_backup: bool = False,
+    if_changed: bool = False,
 ) -> None:
     """Deploy to production; its name must be typed."""
-    _deploy(c, "production", message, yes=yes, skip=_skipped(skip_checks, skip_backup))
+    _deploy(
+        c,
+        "production",
+        message,
+        yes=yes,
+        skip=_skipped(skip_checks, skip_backup),
+        if_changed=if_changed,
+    )
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def plan(c: Context, json: bool = False) -> None:
-    """Show what a release would change; nothing is changed."""
+    """Show the whole release before it starts: what changes, what is so, what is for good."""
     from deployment.console import Console
     from deployment.release import preview
 
-    changes = _planned(c, quiet=json)
+    found = _planned(c, session.DEPLOY_STEPS, quiet=json)
     if json:
-        Console().json([change.as_json() for change in changes])
+        Console().json(found.as_json())
         return
-    preview.show(changes)
+    preview.show_plan(found)
 
 
 @task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
@@ -192,16 +215,26 @@ def unlock(c: Context, yes: bool = False) -> None:
     Console().line(f"✓ taken off: {held}" if held else "nothing to do: the lock is free")
 
 
-def _deploy(c: Context, environment: str, message: str, *, yes: bool, skip: frozenset[str]) -> None:
+def _deploy(
+    c: Context,
+    environment: str,
+    message: str,
+    *,
+    yes: bool,
+    skip: frozenset[str],
+    if_changed: bool = False,
+) -> None:
     """Confirm, then run the graph of steps inside one release."""
     from deployment.release.facts import remember
 
     c.config.deploy.env = environment
-    if session.dry(c):
-        _preview(c)
-        return
-    _confirm(c, environment, yes)
     phases = [name for name in session.DEPLOY_STEPS if name not in skip]
+    if session.dry(c):
+        _preview(c, phases)
+        return
+    if if_changed:
+        _require_news(c, phases)
+    _confirm(c, environment, phases, yes=yes)
     with session.release(c, "deploy", message, phases) as release:
         release.skipped = skip
         release.site.uploads = True
@@ -212,30 +245,41 @@ def _deploy(c: Context, environment: str, message: str, *, yes: bool, skip: froz
     session.tell(release)
 
 
-def _confirm(c: Context, environment: str, yes: bool) -> None:
+def _confirm(c: Context, environment: str, phases: Sequence[str], *, yes: bool) -> None:
     from deployment.console import confirm, interactive
 
     site = session.open_site(c)
     site.settings.require_sound()
     if interactive() and not yes:
-        _preview(c)
+        _preview(c, phases)
     name = site.worker if environment == "production" else None
     confirm(f"Deploy {site.worker} to {environment}?", yes=yes, type_name=name)
 
 
-def _preview(c: Context) -> None:
+def _preview(c: Context, phases: Sequence[str]) -> None:
     from deployment.release import preview
 
-    preview.show(_planned(c))
+    preview.show_plan(_planned(c, phases))
 
 
-def _planned(c: Context, *, quiet: bool = False) -> list[Change]:
+def _planned(c: Context, phases: Sequence[str], *, quiet: bool = False) -> Plan:
     from deployment.release import preview
 
     site = session.open_site(c, quiet=quiet)
     site.settings.require_sound()
     site.uploads = True
-    return preview.planned(site, session.DEPLOY_STEPS)
+    return preview.of_release(site, phases)
+
+
+def _require_news(c: Context, phases: Sequence[str]) -> None:
+    """End here, with an exit code of its own, when all is live already."""
+    from deployment.errors import ExitCode
+    from deployment.release import preview
+
+    site = session.open_site(c)
+    site.uploads = True
+    if preview.nothing_new(site, preview.of_release(site, phases)):
+        raise Exit("nothing to do: all of it is live already", int(ExitCode.NOTHING_TO_DO))
 
 
 def _skipped(checks: bool, backups: bool) -> frozenset[str]:

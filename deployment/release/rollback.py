@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from deployment import console
 from deployment.errors import Refused
 from deployment.release import history, ledger
+from deployment.release.facts import OF_VERSION
 from deployment.release.release import step_named
 from deployment.services.errors import ServiceError
-from deployment.steps import migrate, pages, restore, worker
+from deployment.steps import fingerprints, migrate, pages, restore, worker
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -39,17 +40,54 @@ class Wish:
 
 
 def choose(site: Site) -> str:
-    """Let a person choose a release from the list."""
+    """Let a person choose a release from the list, with what going there would bring about."""
     rows = [r for r in _good(site) if r.version]
     live = history.live_record(site, rows)
-    choices = {
-        r.release: f"{r.created[:19]}  {r.version[:8]}  {r.author}  {r.message}"
-        for r in rows
-        if r is not live
-    }
-    if not choices:
+    earlier = _latest_of_each([r for r in rows if not live or r.version != live.version])
+    if not earlier:
         raise Refused("there is no earlier release to go back to", "", "inv deploy.list")
-    return console.select("Which release should be live again?", choices)
+    return console.select(
+        "Which release should be live again?", {r.release: described(site, r) for r in earlier}
+    )
+
+
+def described(site: Site, record: Record) -> str:
+    """Give a release's line of the list: when, what, who, its migrations, and what is unsafe."""
+    count = len(record.facts.get("migrations", ()))
+    found = risks(site, record)
+    safe = "⚠ " + "; ".join(found) if found else "safe"
+    return (
+        f"{record.created[:19]}  {record.version[:8]}  {record.author}  {record.message}"
+        f"  ({count} migrations, {safe})"
+    )
+
+
+def risks(site: Site, target: Record) -> list[str]:
+    """Say what a person should know before going back to a release; empty: nothing.
+
+    Args:
+        site: the environment.
+        target: the release.
+    """
+    found = [f"{name} is marked `-- compatible: no`" for name in _clashing(site, target)]
+    rotated = rotated_since(site, target)
+    if rotated:
+        found.append(f"brings back the keys of then: {', '.join(rotated)} changed since")
+    if target.facts.get("pages") == "" and pages.current(site):
+        found.append("there was no static site then: today's stays")
+    return found
+
+
+def rotated_since(site: Site, target: Record) -> list[str]:
+    """Name the secrets whose value of then is not today's; they come with the version."""
+    then = target.facts.get("secrets", {})
+    today = fingerprints.of(site.settings.worker_secrets(), site.settings)
+    return sorted(name for name in today if name in then and then[name] != today[name])
+
+
+def _latest_of_each(records: list[Record]) -> list[Record]:
+    """Keep one release of each version, the newest."""
+    return list({record.version: record for record in reversed(records)}.values())[::-1]
 
 
 def find(site: Site, wish: Wish) -> Record:
@@ -103,6 +141,8 @@ def confirm(site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
     what = f"{site.worker} in {site.settings.environment} to version {target.version[:8]}"
     lost = f" and restore the database from {wish.restore_db}" if wish.restore_db else ""
     name = site.worker if site.settings.environment == PRODUCTION else None
+    for risk in risks(site, target):
+        console.Console().warn(risk)
     console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
 
 
@@ -110,7 +150,7 @@ def run(release: Release, target: Record, wish: Wish) -> None:
     """Make the older release live again, inside a release of its own."""
     site = release.site
     site.facts["version"] = target.version
-    site.facts["secrets"] = target.facts.get("secrets", {})
+    site.facts |= {n: target.facts[n] for n in OF_VERSION if n in target.facts}
     with release.console.step("rollback") as line:
         changes = plan(site, target, wish)
         release.make(changes, "rollback")

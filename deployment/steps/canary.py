@@ -12,7 +12,6 @@ import math
 import random
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,7 +27,6 @@ LOOKS: Final = 4
 """At most so many looks at the answers to own questions, in one step of the canary."""
 PAIRS: Final = 150
 """Questions a route and version get before each look: 600 in all, at most."""
-_ASKERS: Final = 4
 _WARM_UP: Final = 5  # first questions to each version that do not count
 _USERS_EVERY: Final = 30.0  # seconds between two looks at what users met
 _USERS: Final = "users"
@@ -87,8 +85,13 @@ def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdi
 def routes(site: Site) -> list[Route]:
     """Give what is asked: what reads and must succeed; health only where there is nothing else."""
     listed = site.settings.project.verify.routes
-    good = [r for r in listed if r.method == "GET" and r.status == (200,) and not r.site]
+    good = [route for route in listed if _is_askable(route)]
     return [route for route in good if not route.quick] or good
+
+
+def _is_askable(route: Route) -> bool:
+    """Tell whether users ask it, too; what needs a token may burden others with each answer."""
+    return (route.method, route.status) == ("GET", (200,)) and not (route.site or route.token)
 
 
 def _looks(site: Site, soak: float) -> int:
@@ -118,29 +121,19 @@ def _ask_all(
     told: Mapping[str, tuple[_Told, _Told]],
     count: int,
 ) -> None:
-    """Ask both versions, in turns; each asker has a connection of its own."""
-    shares = [len(range(place, count, _ASKERS)) for place in range(_ASKERS)]
-
-    def ask(share: int) -> list[tuple[str, int, Answer]]:
-        with new_session() as session:
-            askers = [Asker(site, dark(site, each), session) for each in (pair.old, pair.new)]
-            return [
-                answer
-                for _ in range(share)
-                for route in asked
-                for answer in _ask_both(askers, route.path)
-            ]
-
-    with ThreadPoolExecutor(_ASKERS, thread_name_prefix="canary") as pool:
-        for answers in pool.map(ask, shares):
-            for path, place, answer in answers:
-                told[path][place].add(answer)
+    """Ask both versions, one question at a time: their speed is wanted, not that of a queue."""
+    with new_session() as session:
+        askers = [Asker(site, dark(site, version), session) for version in (pair.old, pair.new)]
+        for _ in range(count):
+            for route in asked:
+                for place, answer in _ask_both(askers, route.path):
+                    told[route.path][place].add(answer)
 
 
-def _ask_both(askers: Sequence[Asker], path: str) -> list[tuple[str, int, Answer]]:
+def _ask_both(askers: Sequence[Asker], path: str) -> list[tuple[int, Answer]]:
     turns = list(enumerate(askers))
     random.shuffle(turns)
-    return [(path, place, asker.once(Ask(path))) for place, asker in turns]
+    return [(place, asker.once(Ask(path))) for place, asker in turns]
 
 
 def _seen(told: Mapping[str, tuple[_Told, _Told]]) -> dict[str, tuple[Figures, Figures]]:

@@ -1,0 +1,162 @@
+"""Measure what a release costs beside its providers' calls.
+
+python benchmarks/releases.py
+
+A release waits for others: Cloudflare, the database, Stripe, Twilio, SendGrid, Slack, the Worker
+that is verified, and wrangler that bundles. All the rest is ours: lock, journal, ledger, audit
+trail, plans, comparing, printing. The share of that must stay under 10 % of the whole.
+
+It runs in a copy of the project with a twin of its own, on loopback, where providers answer in a
+millisecond or two: with real ones our share is smaller. Writes of lock, ledger and audit trail
+go to the database, and still count as ours.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[1]
+RUNS = 7
+AIM = 0.10
+Interval = tuple[float, float]
+
+
+def main() -> None:
+    """Deploy several times, and print our share of each and of the middle one."""
+    sys.path.insert(0, str(PROJECT))
+    from tests.deploy.conftest import build
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        house = build(Path(folder) / "house")
+        try:
+            house.inv("deploy.local", "--message", "warm up")
+            found = [measured(house.root, Path(folder) / "figures.json") for _ in range(RUNS)]
+        finally:
+            house.inv("sandbox.down")
+    print("release, s   others, s   ours, s    ours    of it lock, ledger, audit, s")
+    for whole, ours, written in found:
+        print(row(whole, ours, written))
+    middle = sorted(found, key=lambda figures: figures[1] / figures[0])[RUNS // 2]
+    print(f"\n{row(*middle)}   the middle one, aim < {AIM:.0%}")
+    journal = statistics.median(figures[2] for figures in found)
+    print(f"lock, ledger and audit trail: {journal * 1000:.0f} ms")
+
+
+def row(whole: float, ours: float, written: float) -> str:
+    """Print one release's figures."""
+    return (
+        f"{whole:10.2f}   {whole - ours:9.2f}   {ours:7.3f}   {ours / whole:5.1%}   {written:10.3f}"
+    )
+
+
+def measured(root: Path, figures: Path) -> tuple[float, float, float]:
+    """Deploy once; give the seconds of the release, of what is ours, of what was written."""
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("INVOKE_")}
+    subprocess.run(
+        [sys.executable, __file__, "--inside", str(figures)],
+        cwd=root,
+        env=environment,
+        check=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
+    whole, ours, written = json.loads(figures.read_text())
+    return whole, ours, written
+
+
+def inside(figures: Path) -> None:
+    """Deploy in this process, with every call to others timed."""
+    sys.path.insert(0, str(Path.cwd()))
+    import requests
+    from invoke.main import program
+
+    from deployment.release import audit, ledger, lock, session
+
+    others: list[Interval] = []
+    written: list[Interval] = []
+    whole: list[Interval] = []
+    watch(requests.Session, "send", others)
+    watch(subprocess, "run", others)
+    for owner, name in (
+        (ledger.Ledger, "_write"),
+        (ledger, "prepare"),
+        (ledger, "records"),
+        (ledger, "entries"),
+        (lock, "acquire"),
+        (lock.Lease, "release"),
+        (audit.Trail, "add"),
+        (audit, "last"),
+    ):
+        watch(owner, name, written, as_ours=True)
+    release = session.release
+
+    @contextmanager
+    def timed_release(*given: Any, **named: Any) -> Iterator[Any]:
+        outermost, began = session.current() is None, time.perf_counter()
+        with release(*given, **named) as running:
+            yield running
+        if outermost:
+            whole.append((began, time.perf_counter()))
+
+    session.release = timed_release
+    watch(session, "tell", whole)
+    try:
+        program.run(["inv", "deploy.local"], exit=False)
+    finally:
+        seconds = length(whole)
+        ours = seconds - length(within(others, whole))
+        figures.write_text(json.dumps([seconds, ours, length(written)]))
+
+
+_ours: ContextVar[bool] = ContextVar("ours", default=False)
+
+
+def watch(owner: Any, name: str, into: list[Interval], *, as_ours: bool = False) -> None:
+    """Time every call of a function; what is sent for the ledger is nobody else's time."""
+    call: Callable[..., Any] = getattr(owner, name)
+
+    @functools.wraps(call)
+    def timed(*given: Any, **named: Any) -> Any:
+        if _ours.get() or threading.current_thread().name == "lease":
+            return call(*given, **named)
+        token = _ours.set(as_ours)
+        began = time.perf_counter()
+        try:
+            return call(*given, **named)
+        finally:
+            into.append((began, time.perf_counter()))
+            _ours.reset(token)
+
+    setattr(owner, name, timed)
+
+
+def within(intervals: Sequence[Interval], spans: Sequence[Interval]) -> list[Interval]:
+    """Give the parts of intervals that lie in spans."""
+    cut = [(max(start, span[0]), min(end, span[1])) for start, end in intervals for span in spans]
+    return [(start, end) for start, end in cut if start < end]
+
+
+def length(intervals: Sequence[Interval]) -> float:
+    """Give the seconds that intervals cover together, however they overlap."""
+    covered, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        covered += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return covered
+
+
+if __name__ == "__main__":
+    inside(Path(sys.argv[2])) if sys.argv[1:2] == ["--inside"] else main()
