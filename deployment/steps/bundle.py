@@ -168,7 +168,7 @@ def _install(named: Path, target: Path) -> None:
     if ended.returncode:
         raise Unavailable(
             "the Worker's Python packages could not be installed",
-            _last_lines(ended.stderr),
+            last_lines(ended.stderr),
             f"pip install --target /tmp/try -r {named}",
         )
     shutil.rmtree(target / "bin", ignore_errors=True)
@@ -195,20 +195,24 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
         text=True,
         check=False,
         cwd=config.parent,
-        env=_environment(folder),
+        env=environment(folder),
         stdin=subprocess.DEVNULL,
     )
     if ended.returncode or not outfile.is_file():
         raise Refused(
             "wrangler does not accept the Worker",
-            _last_lines(ended.stderr or ended.stdout),
+            last_lines(ended.stderr or ended.stdout),
             f"mend it; to see all: npx wrangler versions upload --dry-run --config {config.name}",
         )
     return outfile.read_bytes()
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """Give wrangler what it needs and nothing that is secret."""
+def environment(folder: Path) -> dict[str, str]:
+    """Give wrangler what it needs and nothing that is secret.
+
+    Args:
+        folder: a private one, for its log.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return kept | {
         "CI": "1",
@@ -245,6 +249,7 @@ def node(root: Path) -> Path:
     return Path(found)
 
 
-def _last_lines(text: str, count: int = 6) -> str:
+def last_lines(text: str, count: int = 6) -> str:
+    """Give the last lines of a program's output as evidence, redacted."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return redact(" | ".join(lines[-count:]))[:800]

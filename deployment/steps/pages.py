@@ -6,12 +6,14 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from deployment.errors import StepFailed
 from deployment.services.files import StaticFile, manifest, pages_files
 from deployment.services.pages import Commit, PagesDeployment, Rules
+from deployment.steps import functions
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
@@ -20,27 +22,42 @@ _CONTENT: Final = "content "  # marks the digest in a deployment's commit messag
 
 
 def plan(site: Site) -> list[Change]:
-    """Say what would change: the project where it is missing, a deployment where it differs."""
+    """Say what would change: the project where it is missing, a deployment where it differs.
+
+    Raises:
+        Refused: no such folder, a file above 25 MiB, more than 20,000 files.
+    """
     name = site.settings.project.pages.project
-    wanted = content(_files(site), _rules(site))
+    if not used(site):
+        return []
+    wanted = _wanted(site)
     now = current(site)
     if now and _content_of(now) == wanted:
         return []
-    changes = []
-    if site.cloudflare.pages.project(name) is None:
-        changes.append(Change(NAME, f"pages project {name}", "create", undo={}))
+    missing = site.cloudflare.pages.project(name) is None
+    made = [Change(NAME, f"pages project {name}", "create", undo={})] if missing else []
+    return [*made, _deployment(site, now, wanted, new=missing)]
+
+
+def used(site: Site) -> bool:
+    """Tell whether the project has a static site."""
+    wanted = site.settings.project.pages
+    return bool(wanted.project and wanted.directory)
+
+
+def _deployment(site: Site, now: PagesDeployment | None, wanted: str, *, new: bool) -> Change:
+    """Say that the site is deployed; without an earlier one the project itself is the undo."""
     before = {"deployment": now.id, "content": _content_of(now)} if now else None
-    changes.append(
-        Change(
-            NAME,
-            f"pages {name}",
-            "deploy",
-            before=before,
-            after={"content": wanted},
-            undo=before or {},
-        )
+    final = not now and not new
+    return Change(
+        NAME,
+        f"pages {site.settings.project.pages.project}",
+        "deploy",
+        before=before,
+        after={"content": wanted},
+        undo=None if final else before or {},
+        irreversible="the project had no deployment to go back to" if final else "",
     )
-    return changes
 
 
 def go_back(site: Site, deployment: str) -> list[Change]:
@@ -86,6 +103,8 @@ def undo(site: Site, change: Change, _outcome: Facts) -> None:
 
 def current(site: Site) -> PagesDeployment | None:
     """Give the deployment that is live, or None."""
+    if not used(site):
+        return None
     pages, name = site.cloudflare.pages, site.settings.project.pages.project
     project = pages.project(name)
     if project is None:
@@ -96,26 +115,55 @@ def current(site: Site) -> PagesDeployment | None:
     return made[0] if made else None
 
 
-def content(files: tuple[StaticFile, ...], rules: Rules) -> str:
-    """Give a digest of all that a deployment holds."""
-    held = json.dumps([manifest(files), rules.headers, rules.redirects], sort_keys=True)
+def content(files: tuple[StaticFile, ...], rules: Rules, code: str = "") -> str:
+    """Give a digest of all that a deployment holds.
+
+    Args:
+        files: the static files.
+        rules: what ``_headers`` and ``_redirects`` say.
+        code: a digest of its Functions, if any.
+    """
+    parts = [manifest(files), rules.headers, rules.redirects, *([code] if code else [])]
+    held = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(held.encode()).hexdigest()[:32]
 
 
+def _wanted(site: Site) -> str:
+    return content(_files(site), _rules(site), functions.digest(functions.found(_folder(site))))
+
+
 def _deploy(site: Site, wanted: str) -> Facts:
+    """Deploy, wait until it is live, and read back that it is the one users get."""
     project, pages = site.settings.project.pages, site.cloudflare.pages
-    files = _files(site)
-    sent = pages.upload(
-        project.project, files, lambda done, all_: site.progress("pages", done, all_, "files")
-    )
     commit = Commit(
         project.branch,
         commit_hash(site.settings.root),
         f"release {site.facts['release']} {_CONTENT}{wanted}",
     )
-    made = pages.create_deployment(project.project, manifest(files), commit, _rules(site))
+    files = _files(site)
+    if functions.found(_folder(site)):
+        made, sent = _deploy_by_wrangler(site, commit), len(files)
+    else:
+        sent = pages.upload(project.project, files, partial(_progress, site))
+        made = pages.create_deployment(project.project, manifest(files), commit, _rules(site))
     live = pages.wait_for_deployment(project.project, made.id)
+    if not _shows(current(site), live.id, wanted):
+        raise StepFailed(f"pages {project.project} does not serve its deployment", live.id)
     return {"pages": live.id, "pages_url": live.url, "pages_files": sent}
+
+
+def _deploy_by_wrangler(site: Site, commit: Commit) -> PagesDeployment:
+    """Deploy a site with Functions, and find what wrangler made by its commit message."""
+    functions.deploy(site, _folder(site), commit)
+    name = site.settings.project.pages.project
+    made = [one for one in site.cloudflare.pages.deployments(name) if one.message == commit.message]
+    if not made:
+        raise StepFailed(f"pages {name} has no deployment although wrangler made one")
+    return made[0]
+
+
+def _progress(site: Site, done: int, total: int) -> None:
+    site.progress("pages", done, total, "files")
 
 
 def _make_live(site: Site, deployment: str) -> Facts:

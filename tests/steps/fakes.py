@@ -52,6 +52,7 @@ class FakePages:
 
     def upload(self, name: str, files: Any, progress: Any) -> int:
         self.uploaded += [file.path for file in files]
+        progress(len(files), len(files))
         return len(files)
 
     def create_deployment(

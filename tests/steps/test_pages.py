@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from deployment.errors import Refused, StepFailed
+from deployment.services import files
+from deployment.services.pages import Commit, Rules
+from deployment.settings import Settings
 from deployment.steps import pages
 from deployment.steps.site import Site
 from tests.steps.fakes import FakeCloudflare
@@ -69,3 +75,118 @@ def test_undoing_a_first_deployment_leaves_no_project(
     for change in reversed(changes):
         pages.undo(site, change, {})
     assert cloudflare.pages.projects == {}
+
+
+def test_without_a_folder_there_is_no_site(settings: Callable[..., Settings]) -> None:
+    nothing = Site(settings({"pages": {"directory": ""}}))
+    assert pages.plan(nothing) == []
+    assert pages.current(nothing) is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"), [("LARGEST_FILE", "is .* large"), ("MOST_FILES", "has 3 files")]
+)
+def test_what_is_beyond_the_limits_is_refused_before_anything_is_sent(
+    site: Site,
+    folder: Path,
+    cloudflare: FakeCloudflare,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr(files, limit, 2)
+    for name in ("a", "b"):
+        (folder / name).write_text("abc")
+    with pytest.raises(Refused, match=said):
+        pages.plan(site)
+    assert cloudflare.pages.projects == {}
+
+
+def test_a_first_deployment_of_an_existing_project_says_that_it_stays(
+    site: Site, folder: Path, cloudflare: FakeCloudflare
+) -> None:
+    cloudflare.pages.create_project("xswarm-boss", "main")
+    (change,) = pages.plan(site)
+    assert change.undo is None
+    assert "no deployment to go back to" in change.irreversible
+
+
+def test_a_deployment_that_is_not_served_is_a_failure(
+    site: Site, folder: Path, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(site)
+    (folder / "index.html").write_text("two")
+    (change,) = pages.plan(site)
+    old = pages.current(site)
+    monkeypatch.setattr(pages, "current", lambda site: old)
+    with pytest.raises(StepFailed, match="does not serve its deployment"):
+        pages.apply(site, change)
+
+
+def test_progress_is_told(site: Site, folder: Path, cloudflare: FakeCloudflare) -> None:
+    told: list[tuple[object, ...]] = []
+    site.progress = lambda *given: told.append(given)
+    deploy(site)
+    assert told == [("pages", 1, 1, "files")]
+
+
+# Functions
+
+WRANGLER = """
+const fs = require("node:fs");
+fs.writeFileSync(process.env.HOME + "/called.json", JSON.stringify({
+  argv: process.argv.slice(2), cwd: process.cwd(), token: process.env.CLOUDFLARE_API_TOKEN,
+}));
+if (fs.existsSync(process.env.HOME + "/fail")) {
+  console.error("the local twin serves no Pages Functions"); process.exit(1);
+}
+"""
+
+
+@pytest.fixture
+def wrangler(site: Site, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a wrangler into the project that only says how it was called."""
+    root = site.settings.root
+    program = root / "node_modules/wrangler/wrangler-dist/cli.js"
+    program.parent.mkdir(parents=True)
+    program.write_text(WRANGLER)
+    monkeypatch.setenv("HOME", str(root))
+    return root
+
+
+@pytest.mark.parametrize("place", ["functions/hello.js", "site/_worker.js"])
+def test_a_site_with_functions_goes_through_wrangler(
+    site: Site, folder: Path, cloudflare: FakeCloudflare, wrangler: Path, place: str
+) -> None:
+    file = wrangler / place
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("export const onRequest = () => new Response('1');")
+    changes = pages.plan(site)
+    pages.apply(site, changes[0])
+    made = cloudflare.pages.create_deployment
+    commit = Commit("main", "", f"release release-1 content {changes[1].after['content']}")
+    made("xswarm-boss", {}, commit, Rules())  # as the real one would
+    facts = pages.apply(site, changes[1])
+    called = json.loads((wrangler / "called.json").read_text())
+    assert called["argv"][:3] == ["pages", "deploy", "site"]
+    assert called["argv"][called["argv"].index("--commit-message") + 1] == commit.message
+    assert called["cwd"] == str(wrangler)
+    assert called["token"] == site.settings.secret("CLOUDFLARE_API_TOKEN").reveal()
+    assert called["token"] not in called["argv"]
+    assert facts["pages"] == "deployment-1"
+    assert pages.plan(site) == []
+    file.write_text("export const onRequest = () => new Response('2');")
+    assert [change.action for change in pages.plan(site)] == ["deploy"]
+
+
+def test_wranglers_own_words_are_given(
+    site: Site, folder: Path, cloudflare: FakeCloudflare, wrangler: Path
+) -> None:
+    (wrangler / "functions").mkdir()
+    (wrangler / "functions/a.js").write_text("1")
+    (wrangler / "fail").touch()
+    changes = pages.plan(site)
+    pages.apply(site, changes[0])
+    with pytest.raises(StepFailed) as caught:
+        pages.apply(site, changes[1])
+    assert caught.value.why == "the local twin serves no Pages Functions"
