@@ -12,6 +12,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 _EPOCH = 1_000_000_000
@@ -46,9 +47,14 @@ class Bytecode:
             compiled = _compiled(source)
             kept = self._folder / hashlib.sha256(source.read_bytes()).hexdigest()
             if compiled.is_file() and not kept.is_file():
-                temporary = kept.with_suffix(".part")
-                shutil.copyfile(compiled, temporary)
-                temporary.replace(kept)
+                self._keep(compiled, kept)
+
+    def _keep(self, compiled: Path, kept: Path) -> None:
+        """Copy under a name of its own first: versions that start at once compile the same."""
+        handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
+        os.close(handle)
+        shutil.copyfile(compiled, name)
+        Path(name).replace(kept)
 
 
 def _compiled(source: Path) -> Path:
