@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -125,11 +124,6 @@ def doubles(database: Database, name: str = "plain") -> list[tuple[object, ...]]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "backups"
-
-
-@pytest.fixture
-def other_file(tmp_path: Path) -> Database:
-    return connect(f"file:{tmp_path / 'other.db'}")
 
 
 def put_back(made: Backup, target: Database, work: Path, *identities: object) -> None:
@@ -429,9 +423,6 @@ def test_differences_are_named() -> None:
         "user_version is 1 and not 0",
     ]
     assert manifest.differences(one, one) == []
-
-
-Progressed = Callable[[str, int, int | None, str], None]
 
 
 def test_progress_is_told(database: Database, folder: Path) -> None:
