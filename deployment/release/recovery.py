@@ -58,7 +58,11 @@ def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) ->
     release = Release.adopt(record, own, lease, console)
     if _last_word(release.journal).get("event") in ("failed", "undoing"):
         release.record = replace(record, status=ledger.UNDOING)
-    release.entries = _known(ledger.entries(site.database, record.release), release.journal.read())
+    recorded = ledger.entries(site.database, record.release)
+    release.entries = _known(recorded, release.journal.read())
+    for before, entry in zip(recorded, release.entries, strict=True):
+        if entry.state != before.state:
+            release.ledger.mark(entry.number, entry.state, entry.change, entry.outcome)
     for entry in release.entries:
         if entry.state == ledger.DONE:
             own.facts.update(entry.outcome)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deployment.errors import DeployError
+from deployment.release import audit, history, ledger
+from deployment.release.release import FOLDER, Release, trail_of
+from deployment.secret import Secret
+from deployment.steps.site import Site
+from tests.release.conftest import FakeStep, failing
+
+Begin = Callable[..., Release]
+
+
+@pytest.fixture
+def told(begin: Begin, step: FakeStep, site: Site) -> list[audit.Event]:
+    """Give the trail of a release that succeeded and of one that was undone."""
+    good = begin()
+    good.perform(step)
+    good.succeed()
+    step.fail_apply["b"] = failing()
+    bad = begin()
+    with pytest.raises(DeployError) as caught:
+        bad.perform(step)
+    bad.roll_back(caught.value)
+    return audit.read(site.database)
+
+
+def test_every_change_is_told_with_who_when_and_from_where(told: list[audit.Event]) -> None:
+    events = [event.event for event in told]
+    good = ["begin", "plan", "done", "done", "done", "end"]
+    bad = ["begin", "plan", "done", "undoing", "undone", "undone", "end"]
+    assert events == good + bad
+    assert audit.faults(told) == []
+    assert all(event.who and event.host and event.time.endswith("Z") for event in told)
+    assert '"resource": "a"' in told[2].details
+    assert '"status": "rolled back"' in told[-1].details
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("who", "somebody else"),
+        ("time", "2020-01-01T00:00:00.000Z"),
+        ("details", "{}"),
+        ("event", "undone"),
+        ("host", "elsewhere"),
+        ("release", "another"),
+    ],
+)
+def test_an_edited_event_is_named(
+    told: list[audit.Event], site: Site, column: str, value: str
+) -> None:
+    site.database.execute(f"UPDATE _audit SET {column} = ? WHERE number = 4", (value,))
+    assert "event 4 was edited" in history.audited(site).faults
+
+
+def test_one_edited_and_sealed_again_breaks_the_chain_behind_it(
+    told: list[audit.Event], site: Site
+) -> None:
+    forged = replace(told[3], details="{}")
+    site.database.execute(
+        "UPDATE _audit SET details = ?, hash = ? WHERE number = 4", ("{}", forged.sealed())
+    )
+    found = history.audited(site).faults
+    assert "event 5 does not follow the one before it" in found
+    assert "event 4 is not the one that was written from here" in found
+
+
+def test_a_removed_event_is_named(told: list[audit.Event], site: Site) -> None:
+    site.database.execute("DELETE FROM _audit WHERE number = 4")
+    assert "event 4 is missing" in history.audited(site).faults
+
+
+def test_a_trail_cut_off_is_found_by_what_is_kept_here_and_by_a_noted_head(
+    told: list[audit.Event], site: Site
+) -> None:
+    site.database.execute("DELETE FROM _audit WHERE number > 10")
+    assert any("event 13" in fault for fault in history.audited(site).faults)
+    (site.settings.path(FOLDER) / audit.FILE).unlink()
+    assert history.audited(site).faults == ()
+    assert history.audited(site, told[-1].hash).faults == (
+        f"no event has the hash {told[-1].hash}",
+    )
+
+
+def test_a_torn_line_here_is_tolerated(told: list[audit.Event], site: Site) -> None:
+    file = site.settings.path(FOLDER) / audit.FILE
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:-1], lines[-1][:40]]))
+    assert len(audit.kept(site.settings.path(FOLDER))) == len(lines) - 1
+    assert history.audited(site).faults == ()
+
+
+def test_the_head_is_the_last_hash(told: list[audit.Event], site: Site) -> None:
+    assert history.audited(site).head == told[-1].hash
+    assert history.audited(site, told[2].hash).faults == ()
+
+
+def test_two_writers_keep_one_chain(begin: Begin, site: Site) -> None:
+    release = begin()
+    trail_of(site).add("", "lock", ledger.now(), {"message": "meanwhile"})
+    release.succeed()
+    events = audit.read(site.database)
+    assert [event.event for event in events] == ["begin", "lock", "end"]
+    assert audit.faults(events) == []
+
+
+def test_no_secret_gets_into_it(begin: Begin, site: Site, tmp_path: Path) -> None:
+    Secret("canary-in-the-trail", "CANARY")
+    trail_of(site)
+    release = begin()
+    release.ledger.trail.add("", "note", ledger.now(), {"value": "canary-in-the-trail"})
+    release.succeed()
+    events = audit.read(site.database)
+    assert "canary-in-the-trail" not in repr(events)
+    assert audit.faults(events) == []
+
+
+def test_an_empty_trail_is_in_order(site: Site) -> None:
+    assert history.audited(site) == history.Audited(0, "", ())
