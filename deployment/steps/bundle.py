@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from deployment.errors import Refused, Unavailable
 from deployment.secret import redact
@@ -21,7 +22,9 @@ from deployment.steps.static import Static
 
 CACHE: Final = ".deployments/cache"
 IGNORED: Final = ("__pycache__", ".wrangler", "node_modules", "python_modules", ".venv")
+SECONDS: Final = 300.0  # for installing packages, and for bundling
 _KEPT: Final = 5  # bundles in the cache
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # wrangler colours errors also for pipes
 _MEANINGLESS: Final = shutil.ignore_patterns(*IGNORED, "*.pyc")
 
 
@@ -164,7 +167,7 @@ def _install(named: Path, target: Path) -> None:
         "-r",
         str(named),
     ]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = _run(command)
     if ended.returncode:
         raise Unavailable(
             "the Worker's Python packages could not be installed",
@@ -189,15 +192,7 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
         "--name",
         settings.project.worker.name,
     ]
-    ended = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=config.parent,
-        env=environment(folder),
-        stdin=subprocess.DEVNULL,
-    )
+    ended = _run(command, cwd=config.parent, env=environment(folder))
     if ended.returncode or not outfile.is_file():
         raise Refused(
             "wrangler does not accept the Worker",
@@ -205,6 +200,27 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
             f"mend it; to see all: npx wrangler versions upload --dry-run --config {config.name}",
         )
     return outfile.read_bytes()
+
+
+def _run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program that asks nothing and ends in time.
+
+    Raises:
+        Unavailable: it did not end.
+    """
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=SECONDS,
+            **options,
+        )
+    except subprocess.TimeoutExpired:
+        name = Path(command[0]).name
+        raise Unavailable(f"{name} did not end", f"after {SECONDS:.0f} s", "try again") from None
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -217,6 +233,7 @@ def environment(folder: Path) -> dict[str, str]:
     return kept | {
         "CI": "1",
         "NO_COLOR": "1",
+        "FORCE_COLOR": "0",
         "WRANGLER_SEND_METRICS": "false",
         "WRANGLER_LOG_SANITIZE": "true",
         "WRANGLER_LOG_PATH": str(folder / "logs"),
@@ -251,5 +268,6 @@ def node(root: Path) -> Path:
 
 def last_lines(text: str, count: int = 6) -> str:
     """Give the last lines of a program's output as evidence, redacted."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    plain = _COLOURS.sub("", text)
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
     return redact(" | ".join(lines[-count:]))[:800]

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from deployment.errors import StepFailed
+from deployment.errors import Refused, StepFailed
+from deployment.services.http import is_loopback
 from deployment.services.pages import Commit
 from deployment.steps import bundle
 from deployment.steps.site import Site
@@ -39,6 +40,20 @@ def digest(places: Iterable[Path]) -> str:
     for file in files:
         whole.update(f"{file.name}\0{file.stat().st_size}\0".encode() + file.read_bytes())
     return whole.hexdigest()
+
+
+def require_served(site: Site, folder: Path) -> None:
+    """Refuse a site with Functions on the local twin, before anything is changed.
+
+    Raises:
+        Refused: the twin serves static files alone.
+    """
+    if found(folder) and is_loopback(site.settings.text("CLOUDFLARE_API_BASE_URL")):
+        raise Refused(
+            "the local twin serves no Pages Functions",
+            ", ".join(str(place.relative_to(folder.parent)) for place in found(folder)),
+            "leave the site out here: INVOKE_DEPLOY_PAGES_DIRECTORY= inv deploy.local",
+        )
 
 
 def deploy(site: Site, folder: Path, commit: Commit) -> None:

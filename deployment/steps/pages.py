@@ -25,11 +25,13 @@ def plan(site: Site) -> list[Change]:
     """Say what would change: the project where it is missing, a deployment where it differs.
 
     Raises:
-        Refused: no such folder, a file above 25 MiB, more than 20,000 files.
+        Refused: no such folder, a file above 25 MiB, more than 20,000 files, or Functions
+            on the local twin.
     """
     name = site.settings.project.pages.project
     if not used(site):
         return []
+    functions.require_served(site, _folder(site))
     wanted = _wanted(site)
     now = current(site)
     if now and _content_of(now) == wanted:

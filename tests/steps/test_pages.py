@@ -190,3 +190,15 @@ def test_wranglers_own_words_are_given(
     with pytest.raises(StepFailed) as caught:
         pages.apply(site, changes[1])
     assert caught.value.why == "the local twin serves no Pages Functions"
+
+
+def test_the_twin_serves_no_functions_and_says_so_before_anything(
+    settings: Callable[..., Settings], tmp_path: Path, cloudflare: FakeCloudflare
+) -> None:
+    site = Site(settings(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"))
+    site.__dict__["cloudflare"] = cloudflare
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/_worker.js").write_text("export default {}")
+    with pytest.raises(Refused, match="serves no Pages Functions") as caught:
+        pages.plan(site)
+    assert caught.value.why == "site/_worker.js"
