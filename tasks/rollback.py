@@ -40,6 +40,7 @@ def rollback(
     target = going_back.find(site, wish)
     if dry or session.dry(c):
         preview.show(going_back.plan(site, target, wish))
+        going_back.warn(site, target)
         return
     going_back.confirm(site, target, wish, yes=session.agreed(c, yes))
     message = f"back to {target.release or target.version}"

@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from deployment.release.lock import Lease
 
 CREATE: Final = """
-CREATE TABLE IF NOT EXISTS _audit (
+CREATE TABLE IF NOT EXISTS _release_audit (
   number INTEGER PRIMARY KEY, time TEXT NOT NULL, environment TEXT NOT NULL,
   release TEXT NOT NULL, who TEXT NOT NULL, host TEXT NOT NULL, event TEXT NOT NULL,
   details TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL)"""
 FILE: Final = "audit.jsonl"
 _COLUMNS: Final = "number, time, environment, release, who, host, event, details, previous, hash"
-_LATEST: Final = "COALESCE((SELECT hash FROM _audit ORDER BY number DESC LIMIT 1), '')"
+_LATEST: Final = "COALESCE((SELECT hash FROM _release_audit ORDER BY number DESC LIMIT 1), '')"
 _ADD: Final = (
-    f"INSERT INTO _audit ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {_LATEST} = ?"
+    f"INSERT INTO _release_audit ({_COLUMNS})"
+    f" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {_LATEST} = ?"
 )
 _TRIES: Final = 5  # of adding an event while others add theirs
 
@@ -171,7 +172,7 @@ class Trail:
 
 def last(database: Database) -> Event | None:
     """Give the last event, or None."""
-    rows = database.query(f"SELECT {_COLUMNS} FROM _audit ORDER BY number DESC LIMIT 1")  # noqa: S608
+    rows = database.query(f"SELECT {_COLUMNS} FROM _release_audit ORDER BY number DESC LIMIT 1")  # noqa: S608
     return _event(rows[0]) if rows else None
 
 
@@ -184,7 +185,7 @@ def read(database: Database, environment: str = "", limit: int = -1) -> list[Eve
         limit: only the last so many; -1: all.
     """
     rows = database.query(
-        f"SELECT {_COLUMNS} FROM _audit WHERE ? IN ('', environment)"  # noqa: S608 - constants
+        f"SELECT {_COLUMNS} FROM _release_audit WHERE ? IN ('', environment)"  # noqa: S608 - constants
         " ORDER BY number DESC LIMIT ?",
         (environment, limit),
     )
@@ -193,7 +194,7 @@ def read(database: Database, environment: str = "", limit: int = -1) -> list[Eve
 
 def exists(database: Database) -> bool:
     """Tell whether there is a trail in this database."""
-    return bool(database.query("SELECT 1 FROM sqlite_master WHERE name = '_audit'"))
+    return bool(database.query("SELECT 1 FROM sqlite_master WHERE name = '_release_audit'"))
 
 
 def faults(events: Sequence[Event]) -> list[str]:

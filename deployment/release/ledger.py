@@ -45,7 +45,7 @@ _CREATE: Final = (
   change TEXT NOT NULL, outcome TEXT NOT NULL, began TEXT, ended TEXT,
   PRIMARY KEY (release, number))""",
 )
-TABLES: Final = ("_release_lock", "_releases", "_release_changes", "_audit")
+TABLES: Final = ("_release_lock", "_releases", "_release_changes", "_release_audit")
 """What a restored backup must not bring back to an earlier state."""
 
 _BEGIN: Final = (

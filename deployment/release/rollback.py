@@ -78,6 +78,12 @@ def risks(site: Site, target: Record) -> list[str]:
     return found
 
 
+def warn(site: Site, target: Record) -> None:
+    """Print what a person should know before going back to a release."""
+    for risk in risks(site, target):
+        console.Console().warn(risk)
+
+
 def rotated_since(site: Site, target: Record) -> list[str]:
     """Name the secrets whose value of then is not today's; they come with the version."""
     then = target.facts.get("secrets", {})
@@ -141,8 +147,7 @@ def confirm(site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
     what = f"{site.worker} in {site.settings.environment} to version {target.version[:8]}"
     lost = f" and restore the database from {wish.restore_db}" if wish.restore_db else ""
     name = site.worker if site.settings.environment == PRODUCTION else None
-    for risk in risks(site, target):
-        console.Console().warn(risk)
+    warn(site, target)
     console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
 
 

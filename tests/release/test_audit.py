@@ -55,7 +55,7 @@ def test_every_change_is_told_with_who_when_and_from_where(told: list[audit.Even
 def test_an_edited_event_is_named(
     told: list[audit.Event], site: Site, column: str, value: str
 ) -> None:
-    site.database.execute(f"UPDATE _audit SET {column} = ? WHERE number = 4", (value,))
+    site.database.execute(f"UPDATE _release_audit SET {column} = ? WHERE number = 4", (value,))
     assert "event 4 was edited" in history.audited(site).faults
 
 
@@ -64,7 +64,7 @@ def test_one_edited_and_sealed_again_breaks_the_chain_behind_it(
 ) -> None:
     forged = replace(told[3], details="{}")
     site.database.execute(
-        "UPDATE _audit SET details = ?, hash = ? WHERE number = 4", ("{}", forged.sealed())
+        "UPDATE _release_audit SET details = ?, hash = ? WHERE number = 4", ("{}", forged.sealed())
     )
     found = history.audited(site).faults
     assert "event 5 does not follow the one before it" in found
@@ -72,14 +72,14 @@ def test_one_edited_and_sealed_again_breaks_the_chain_behind_it(
 
 
 def test_a_removed_event_is_named(told: list[audit.Event], site: Site) -> None:
-    site.database.execute("DELETE FROM _audit WHERE number = 4")
+    site.database.execute("DELETE FROM _release_audit WHERE number = 4")
     assert "event 4 is missing" in history.audited(site).faults
 
 
 def test_a_trail_cut_off_is_found_by_what_is_kept_here_and_by_a_noted_head(
     told: list[audit.Event], site: Site
 ) -> None:
-    site.database.execute("DELETE FROM _audit WHERE number > 10")
+    site.database.execute("DELETE FROM _release_audit WHERE number > 10")
     assert any("event 13" in fault for fault in history.audited(site).faults)
     (site.settings.path(FOLDER) / audit.FILE).unlink()
     assert history.audited(site).faults == ()

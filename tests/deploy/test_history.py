@@ -1,0 +1,116 @@
+"""What stands in the books: the audit trail, notifications, going back, restored backups."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.deploy.conftest import House
+from tests.deploy.world import observe, site_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def trail(house: House) -> list[dict[str, Any]]:
+    return list(house.json("local", "audit", "--last", "1000"))
+
+
+def test_the_trail_tells_who_did_what_and_is_unbroken(deployed: House) -> None:
+    events = trail(deployed)
+    assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"]
+    assert all(event["who"] and event["host"] for event in events)
+    assert "unbroken" in deployed.inv("local", "audit.verify").stdout
+    found = deployed.inv("local", "audit.verify", "--head", events[-1]["hash"])
+    assert events[-1]["hash"] in found.stdout
+    missing = deployed.inv("local", "audit.verify", "--head", "0" * 64, check=False)
+    assert missing.returncode == 1
+    assert "no event has the hash" in missing.stderr
+
+
+def test_an_edited_event_is_found_and_named(deployed: House) -> None:
+    with site_of(deployed.root).database as database:
+        row = database.query("SELECT who FROM _release_audit WHERE number = 3")[0]
+        try:
+            database.execute("UPDATE _release_audit SET who = 'nobody' WHERE number = 3")
+            ended = deployed.inv("local", "audit.verify", check=False)
+        finally:
+            database.execute("UPDATE _release_audit SET who = ? WHERE number = 3", (row["who"],))
+    assert ended.returncode == 1
+    assert "event 3 was edited" in ended.stderr
+    deployed.inv("local", "audit.verify")
+
+
+def test_a_restored_backup_keeps_the_books_as_they_are(deployed: House) -> None:
+    deployed.inv("local", "backup")
+    deployed.inv("deploy.local", "--skip-backup", "--message", "after the backup")
+    releases, events, version = deployed.releases(), trail(deployed), deployed.version()
+    deployed.inv("local", "backup.restore", "latest", "--yes")
+    assert [r["release"] for r in deployed.releases()][-len(releases) :] == [
+        r["release"] for r in releases
+    ]
+    assert trail(deployed)[: len(events)] == events
+    deployed.inv("local", "audit.verify")
+    assert deployed.json("local", "deploy.status")["lock"] == "free"
+    assert deployed.version() == version
+    deployed.inv("deploy.local", "--skip-backup")
+
+
+def test_going_back_is_a_release_that_can_be_undone(deployed: House) -> None:
+    first = deployed.version()
+    page = deployed.root / "site/index.html"
+    text = page.read_text()
+    page.write_text(text.replace("</body>", "<p>second</p></body>"))
+    try:
+        deployed.inv("deploy.local", "--message", "second")
+    finally:
+        page.write_text(text)
+    second, after = deployed.version(), observe(deployed.root)
+    deployed.inv("rollback", "--version", first, "--yes")
+    assert deployed.version() == first
+    back = observe(deployed.root)
+    assert back["pages"] != after["pages"]
+    deployed.inv("rollback", "--version", second, "--yes")
+    assert deployed.version() == second
+    assert observe(deployed.root) == after
+
+
+def test_rotated_keys_are_warned_of(deployed: House) -> None:
+    first = deployed.version()
+    deployed.inv("deploy.local", "--skip-backup")
+    overlay = deployed.root / ".sandbox/endpoints.env"
+    text = overlay.read_text()
+    rotated = re.sub(r"^ADMIN_TOKEN=.*$", f"ADMIN_TOKEN={'0123456789abcdef' * 3}", text, flags=re.M)
+    assert rotated != text
+    overlay.write_text(rotated)
+    try:
+        shown = deployed.inv("local", "rollback", "--version", first, "--dry").stdout
+    finally:
+        overlay.write_text(text)
+    assert "ADMIN_TOKEN changed since" in shown
+    assert (
+        "changed since" not in deployed.inv("local", "rollback", "--version", first, "--dry").stdout
+    )
+
+
+def test_people_are_told_and_a_deaf_channel_stops_nobody(deployed: House) -> None:
+    deployed.inv("sandbox.fault", "slack", "status:500", "--times", "50")
+    try:
+        ended = deployed.inv("deploy.local", "--skip-backup")
+    finally:
+        deployed.inv("sandbox.fault", "slack", "--off")
+    assert "nobody was notified" in ended.stdout
+    assert "⚠ notify" in ended.stdout
+    assert deployed.releases()[0]["status"] == "succeeded"
+
+
+def test_a_release_is_shown_with_its_changes(deployed: House) -> None:
+    newest = deployed.releases()[0]["release"]
+    shown = deployed.json("local", "deploy.show", newest)
+    text = deployed.inv("local", "deploy.show", newest).stdout
+    assert shown["status"] == "succeeded"
+    assert {change["state"] for change in shown["changes"]} == {"done"}
+    assert "upload" in json.dumps(shown)
+    assert "version of boss-ai" in text

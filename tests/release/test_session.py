@@ -1,0 +1,117 @@
+"""What people are told of a release, at its start and its end, and of a channel that is deaf."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from invoke.config import Config
+from invoke.context import Context
+
+from deployment.errors import DeployError, ExitCode
+from deployment.release import ledger, session
+from deployment.settings import Settings
+from deployment.steps import pages, worker
+from deployment.steps.site import Site
+from tests.release.conftest import FakeStep, failing
+
+HOOK = "https://hooks.slack.com/services/T00/B00/canary"
+
+
+@dataclass
+class FakeSlack:
+    deaf: bool = False
+    texts: list[str] = field(default_factory=list)
+
+    def send(self, text: str) -> None:
+        if self.deaf:
+            raise DeployError("Slack did not answer")
+        self.texts.append(text)
+
+
+@pytest.fixture
+def slack() -> FakeSlack:
+    return FakeSlack()
+
+
+@pytest.fixture
+def told(
+    settings: Callable[..., Settings], slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
+    made = Site(settings(SLACK_WEBHOOK_URL=HOOK))
+    made.__dict__["slack"] = slack
+    monkeypatch.setattr(worker, "live_split", lambda _site: {})
+    monkeypatch.setattr(pages, "current", lambda _site: None)
+    monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
+    monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())
+    yield made
+    made.database.close()
+
+
+def context() -> Context:
+    return Context(Config(overrides={"deploy": {"env": "local"}}))
+
+
+def release(kind: str, step: FakeStep, then: Callable[[], Any] = lambda: None) -> None:
+    with session.release(context(), kind, "a message", ("fake",)) as running:
+        running.perform(step)
+        then()
+    session.tell(running)
+
+
+def test_of_a_deployment_people_hear_at_start_and_end_with_the_trails_head(
+    told: Site, step: FakeStep, slack: FakeSlack
+) -> None:
+    release("deploy", step)
+    began, ended = slack.texts
+    assert "deploy 2" in began
+    assert "begins" in began
+    assert "a message" in began
+    assert "succeeded" in ended
+    head = told.database.query("SELECT hash FROM _release_audit ORDER BY number DESC LIMIT 1")
+    assert head[0].text(0) in ended
+
+
+def test_of_a_failure_they_hear_why(told: Site, step: FakeStep, slack: FakeSlack) -> None:
+    step.fail_apply["b"] = failing("the provider said no")
+    with pytest.raises(DeployError):
+        release("rollback", step)
+    assert len(slack.texts) == 2
+    assert "rollback" in slack.texts[1]
+    assert "the provider said no" in slack.texts[1]
+    assert "brought back" in slack.texts[1]
+
+
+def test_a_deaf_channel_is_said_and_stops_nobody(
+    told: Site, step: FakeStep, slack: FakeSlack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slack.deaf = True
+    release("deploy", step)
+    assert ledger.records(told.database, "local")[0].status == "succeeded"
+    said = capsys.readouterr().out
+    assert "nobody was notified: Slack did not answer" in said
+    assert "⚠ notify" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_undoes_and_has_an_exit_code_of_its_own(
+    told: Site, step: FakeStep, number: signal.Signals
+) -> None:
+    with pytest.raises(DeployError) as caught:
+        release("deploy", step, lambda: os.kill(os.getpid(), number))
+    assert caught.value.code == ExitCode.INTERRUPTED
+    assert step.world == {"a": "old", "b": "old", "c": "old"}
+    assert ledger.records(told.database, "local")[0].status == "rolled back"
+
+
+def test_tasks_inside_a_release_join_it(told: Site, step: FakeStep, slack: FakeSlack) -> None:
+    with session.release(context(), "deploy", "", ("fake",)) as outer:
+        with session.release(context(), "worker") as inner:
+            inner.perform(step)
+        assert inner is outer
+    assert len(ledger.records(told.database, "local")) == 1
