@@ -1,0 +1,237 @@
+"""What watches a service from outside: Prometheus, Alertmanager and Grafana, and where they live.
+
+Everything the other modules of this room write is derived from a :class:`Stack`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from deployment.errors import Refused
+from deployment.monitoring.rules import Thresholds
+from deployment.secret import Secret
+
+if TYPE_CHECKING:
+    from deployment.settings import Settings
+
+ADMIN_TOKEN: Final = "admin-token"  # noqa: S105 - a file's name
+SLACK_URL: Final = "slack-url"
+SMTP_PASSWORD: Final = "smtp-password"  # noqa: S105 - a file's name
+SMS_TOKEN: Final = "sms-token"  # noqa: S105 - a file's name
+
+_UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Say how often is looked, over how long, and when people are told; all in seconds.
+
+    Args:
+        scrape: between two readings of the service, and between two judgements.
+        window: over which rates and quantiles are taken; at least four scrapes.
+        payments: the same for payments and customers' calls, of which there are fewer.
+        pending: how long a condition must hold before it is an alert.
+        outage: the same for what is down.
+        group_wait: how long alerts of one group are collected before people are told.
+        group_interval: between two messages about a group that changed.
+        repeat: between two messages about a group that did not.
+    """
+
+    scrape: float = 15.0
+    window: float = 300.0
+    payments: float = 3600.0
+    pending: float = 120.0
+    outage: float = 60.0
+    group_wait: float = 30.0
+    group_interval: float = 300.0
+    repeat: float = 4 * 3600.0
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Say whom Alertmanager tells; what is empty is not used.
+
+    Args:
+        slack: whether there is a Slack webhook; its URL is a secret of its own.
+        mail_to: the address mails go to.
+        mail_from: the address they come from.
+        smtp: host and port of the mail server.
+        smtp_user: the name to log in with.
+        smtp_tls: whether the server must speak TLS.
+        sms_url: takes Alertmanager's webhook and sends it on as an SMS.
+    """
+
+    slack: bool = False
+    mail_to: str = ""
+    mail_from: str = ""
+    smtp: str = "smtp.sendgrid.net:587"
+    smtp_user: str = "apikey"
+    smtp_tls: bool = True
+    sms_url: str = ""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Say where things are on the host.
+
+    Args:
+        name: of the folders and the units, e.g. ``boss-ai-monitoring``.
+        prefix: a folder that stands for the root; empty: the host itself.
+        prometheus: the address Prometheus listens on.
+        alertmanager: the address Alertmanager listens on.
+        user: who runs both, and may read their secrets.
+    """
+
+    name: str
+    prefix: str = ""
+    prometheus: str = "127.0.0.1:9090"
+    alertmanager: str = "127.0.0.1:9093"
+    user: str = "prometheus"
+
+    @property
+    def configuration(self) -> PurePosixPath:
+        """The folder of the configuration."""
+        return self._under("/etc") / self.name
+
+    @property
+    def data(self) -> PurePosixPath:
+        """The folder of what is measured."""
+        return self._under("/var/lib") / self.name
+
+    @property
+    def units(self) -> PurePosixPath:
+        """The folder of systemd's units."""
+        return self._under("/etc/systemd/system")
+
+    def secret(self, name: str) -> PurePosixPath:
+        """Give the file of a secret."""
+        return self.configuration / "secrets" / name
+
+    def _under(self, folder: str) -> PurePosixPath:
+        return PurePosixPath(f"{self.prefix.rstrip('/')}{folder}")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Say what is watched, by which measure, and who is told.
+
+    Args:
+        service: the service's name.
+        environment: production, staging or local.
+        url: the Worker's, https, or http on loopback.
+        contacts: who is told.
+        places: where things are on the host.
+        thresholds: where wrong begins; the same as of ``inv monitor.watch``.
+        timing: how often, and how long.
+        calls_per_minute: what a customer may call the API; 0: there is no limit.
+        critical: the components that the service cannot do without.
+        secrets: by the names of their files.
+    """
+
+    service: str
+    environment: str
+    url: str
+    contacts: Contacts
+    places: Places
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    timing: Timing = Timing()
+    calls_per_minute: int = 0
+    critical: tuple[str, ...] = ("database", "configuration")
+    secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
+
+    @property
+    def window(self) -> str:
+        """The window of rates, as Prometheus writes it."""
+        return duration(self.timing.window)
+
+    @property
+    def payments_window(self) -> str:
+        """The window of payments, as Prometheus writes it."""
+        return duration(self.timing.payments)
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time as Prometheus does: ``5m``, ``15s``, ``500ms``."""
+    for unit, size in _UNITS:
+        if seconds >= size and seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{round(seconds * 1000)}ms"
+
+
+def of(
+    settings: Settings,
+    thresholds: Thresholds | None = None,
+    *,
+    prefix: str = "",
+    sms_url: str = "",
+    sms_token: Secret | None = None,
+) -> Stack:
+    """Give the stack that watches an environment's Worker.
+
+    Args:
+        settings: the environment.
+        thresholds: where wrong begins.
+        prefix: a folder of the host that stands for its root; empty: the host itself.
+        sms_url: takes Alertmanager's webhook and sends it on as an SMS.
+        sms_token: what it is told as ``Authorization: Bearer``.
+
+    Raises:
+        Refused: the Worker's URL or its admin token is missing, or nobody would be told.
+    """
+    service = settings.project.worker.name
+    secrets = {
+        ADMIN_TOKEN: settings.secret("ADMIN_TOKEN"),
+        SLACK_URL: settings.secret("SLACK_WEBHOOK_URL"),
+        SMTP_PASSWORD: settings.secret("SENDGRID_API_KEY"),
+        SMS_TOKEN: sms_token or Secret("", SMS_TOKEN),
+    }
+    stack = Stack(
+        service=service,
+        environment=settings.environment,
+        url=settings.text("WORKER_URL"),
+        contacts=_contacts(settings, secrets, sms_url),
+        places=Places(f"{service}-monitoring", prefix),
+        thresholds=thresholds or Thresholds(),
+        calls_per_minute=_calls_per_minute(settings),
+        secrets={name: secret for name, secret in secrets.items() if secret},
+    )
+    require_sound(stack)
+    return stack
+
+
+def _contacts(settings: Settings, secrets: dict[str, Secret], sms_url: str) -> Contacts:
+    mail = bool(secrets[SMTP_PASSWORD] and settings.text("SENDGRID_FROM_EMAIL"))
+    return Contacts(
+        slack=bool(secrets[SLACK_URL]),
+        mail_to=settings.text("ADMIN_EMAIL") if mail else "",
+        mail_from=settings.text("SENDGRID_FROM_EMAIL"),
+        sms_url=sms_url,
+    )
+
+
+def _calls_per_minute(settings: Settings) -> int:
+    if not settings.flag("RATE_LIMIT_ENABLED"):
+        return 0
+    return settings.number("RATE_LIMIT_REQUESTS_PER_MINUTE")
+
+
+def require_sound(stack: Stack) -> None:
+    """Refuse a stack that could not watch, or would tell nobody.
+
+    Raises:
+        Refused: what is missing is named.
+    """
+    if not urlsplit(stack.url).hostname:
+        raise Refused("nobody knows what to watch", f"WORKER_URL is {stack.url!r}")
+    if ADMIN_TOKEN not in stack.secrets:
+        raise Refused("the metrics cannot be read", "ADMIN_TOKEN is missing")
+    told = stack.contacts
+    if not (told.slack or told.mail_to or told.sms_url):
+        raise Refused(
+            "nobody would be told of an alert",
+            "there is no Slack webhook, no mail address and no SMS webhook",
+            "set SLACK_WEBHOOK_URL, or ADMIN_EMAIL with SENDGRID_FROM_EMAIL and its key",
+        )
