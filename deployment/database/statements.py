@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 _SPACE = r"(?:[ \t-\r\ufeff]|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))"
 _WORD_END = r"(?![A-Za-z0-9_$]|[^\x00-\x7f])"
@@ -25,15 +26,27 @@ _TOKEN = re.compile(
 )
 _LEADING = re.compile(rf"(?:{_SPACE}|;)*+")
 _BLANK = re.compile(rf"(?:{_SPACE}|;)*+\Z")
-_TRIGGER = re.compile(
-    rf"""
-    (?:EXPLAIN{_WORD_END}{_SPACE}*+ (?:QUERY{_WORD_END}{_SPACE}*+ PLAN{_WORD_END}{_SPACE}*+)?)?
-    CREATE{_WORD_END}{_SPACE}*+ (?:TEMP(?:ORARY)?{_WORD_END}{_SPACE}*+)*+ TRIGGER{_WORD_END}
-    """,
-    re.IGNORECASE | re.VERBOSE,
+_QUOTED = r"""(?:'[^']*+(?:'|\Z)|"[^"]*+(?:"|\Z)|`[^`]*+(?:`|\Z)|\[[^\]]*+(?:\]|\Z))"""
+_TOLD = rf"(?:EXPLAIN|CREATE|TEMP|TEMPORARY|TRIGGER|END){_WORD_END}"
+# What sqlite3_complete() takes for any other token: SQLite lets all of them follow EXPLAIN.
+_OTHER = (
+    rf"(?:{_QUOTED}|(?!{_TOLD})(?:[A-Za-z0-9_$]|[^\x00-\x7f])++"
+    r"""|(?![\s;A-Za-z0-9_$'"`\[])[\x00-\x7f])"""
 )
 _TRIGGER_END = re.compile(rf"(?:{_SPACE}|;)*+END{_WORD_END}{_SPACE}*+(?:;|\Z)", re.IGNORECASE)
 _WORD = re.compile(rf"{_SPACE}*+([A-Za-z_]+)")
+
+
+@cache
+def _trigger() -> re.Pattern[str]:
+    """Give the pattern of CREATE TRIGGER; compiled when the first text is split."""
+    return re.compile(
+        rf"""
+        (?:EXPLAIN{_WORD_END}(?:{_SPACE}|{_OTHER})*+)?
+        CREATE{_WORD_END}{_SPACE}*+ (?:TEMP(?:ORARY)?{_WORD_END}{_SPACE}*+)*+ TRIGGER{_WORD_END}
+        """,
+        re.IGNORECASE | re.VERBOSE,
+    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,7 @@ def first_words(sql: str, count: int) -> tuple[str, ...]:
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     """Give where each statement begins, and where its last semicolon stands."""
     start = _skip(text, 0)
-    in_trigger = _TRIGGER.match(text, start) is not None
+    in_trigger = _trigger().match(text, start) is not None
     for token in _TOKEN.finditer(text):
         end = token.start()
         if token.lastgroup != "semicolon" or end < start:
@@ -107,7 +120,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
             end = following - 1 if text[following - 1] == ";" else following
         yield start, end
         start = _skip(text, following)
-        in_trigger = _TRIGGER.match(text, start) is not None
+        in_trigger = _trigger().match(text, start) is not None
     if start < len(text):
         yield start, len(text)
 
