@@ -1,0 +1,116 @@
+"""Tell people: the channels of an environment, and what their messages are sent by."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from deployment.errors import Refused
+from deployment.monitoring import alert
+from deployment.monitoring.alert import Severity
+from deployment.monitoring.book import Book
+from deployment.monitoring.channels import Channel, Email, Slack, Sms
+from deployment.monitoring.courier import Courier
+from deployment.monitoring.outgoing import Outgoing, Response
+from deployment.secret import Secret
+from deployment.services.http import Http
+
+if TYPE_CHECKING:
+    from deployment.settings import Settings
+
+NEEDED: Final = {
+    "slack": "SLACK_WEBHOOK_URL",
+    "email": "SENDGRID_API_KEY, SENDGRID_FROM_EMAIL and ADMIN_EMAIL",
+    "sms": "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER and ADMIN_PHONE",
+}
+"""The variables that set each channel up."""
+MISSING: Final = "not set up"
+"""How the courier says that there is no such channel."""
+
+
+def courier(settings: Settings) -> Courier:
+    """Give what brings notices to people, by the channels that are set up."""
+    return Courier(channels(settings), send, sleep=asyncio.sleep)
+
+
+def channels(settings: Settings) -> list[Channel]:
+    """Give the channels whose variables the environment has."""
+    service = f"{settings.project.worker.name} ({settings.environment})"
+    made = (_slack(settings, service), _email(settings, service), _sms(settings, service))
+    return [channel for channel in made if channel]
+
+
+async def send(request: Outgoing) -> Response:
+    """Send one request, once; the courier knows when to send it again.
+
+    Raises:
+        ServiceUnavailable: there was no answer; nothing secret is in it.
+    """
+    parts = urlsplit(request.url)
+    Secret(parts.path, "the channel's address")  # an error names the path; Slack's is secret
+    http = Http(
+        parts.hostname or "", f"{parts.scheme}://{parts.netloc}", retries=0, timeout=(5.0, 10.0)
+    )
+    reply = http.call(
+        request.method,
+        parts.path,
+        headers=request.headers,
+        body=request.body,
+        safe=False,
+        budget=15.0,
+        expect=range(300, 600),
+    )
+    return Response(reply.status, {name.lower(): text for name, text in reply.headers.items()})
+
+
+def severity(name: str) -> Severity:
+    """Read a severity.
+
+    Raises:
+        Refused: there is no such one.
+    """
+    if name.upper() not in Severity.__members__:
+        known = ", ".join(each.name.lower() for each in Severity)
+        raise Refused(f"nobody knows the severity {name!r}", f"there are {known}")
+    return Severity[name.upper()]
+
+
+def test(settings: Settings, level: Severity, now: float) -> dict[str, str]:
+    """Send a test alert by every channel its severity is for; gives how each went.
+
+    It has a book of its own, so that a second test within minutes is not taken for the
+    first one again.
+
+    Args:
+        settings: the environment's.
+        level: the severity.
+        now: seconds since 1970.
+    """
+    book = Book()
+    notices = book.happened(alert.test_alert(level), now)
+    asyncio.run(courier(settings).deliver(book, notices))
+    went: dict[str, str] = book.history[-1]["channels"]
+    return went
+
+
+def _slack(settings: Settings, service: str) -> Channel | None:
+    url = settings.secret("SLACK_WEBHOOK_URL")
+    return Slack(url.reveal(), service) if url else None
+
+
+def _email(settings: Settings, service: str) -> Channel | None:
+    key, to = settings.secret("SENDGRID_API_KEY"), settings.text("ADMIN_EMAIL")
+    sender = settings.text("SENDGRID_FROM_EMAIL")
+    if not (key and to and sender):
+        return None
+    return Email(key.reveal(), sender, (to,), service, settings.text("SENDGRID_API_BASE"))
+
+
+def _sms(settings: Settings, service: str) -> Channel | None:
+    account, token = settings.text("TWILIO_ACCOUNT_SID"), settings.secret("TWILIO_AUTH_TOKEN")
+    sender, to = settings.text("TWILIO_PHONE_NUMBER"), settings.text("ADMIN_PHONE")
+    if not (account and token and sender and to):
+        return None
+    base = settings.text("TWILIO_API_BASE")
+    return Sms(account, token.reveal(), sender, to, service, base)

@@ -1,0 +1,195 @@
+"""Watch: look, judge, remember, tell; one round of it is what a cron runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from deployment.database.errors import DatabaseError
+from deployment.errors import Refused
+from deployment.monitoring import alert, report
+from deployment.monitoring.alert import Alert
+from deployment.monitoring.book import Book, Policy
+from deployment.monitoring.courier import Courier
+from deployment.monitoring.endpoints import BadRequest, seconds
+from deployment.monitoring.patrol import DatabaseShelf, Round, Shelf, patrol
+from deployment.monitoring.rules import Thresholds
+from deployment.steps.monitor import observe, tell
+from deployment.steps.monitor.observe import Seen
+from deployment.steps.monitor.shelf import FileShelf, execute
+
+if TYPE_CHECKING:
+    from deployment.steps.site import Site
+
+FOLDER: Final = ".deployments"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Say what counts as wrong and when people are told: the key ``monitor`` of invoke.yaml.
+
+    Args:
+        window: seconds that are judged.
+        thresholds: where wrong begins.
+        policy: when people are told.
+    """
+
+    window: float = 300.0
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    policy: Policy = field(default_factory=Policy)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Rules:
+        """Make them of plain values.
+
+        Raises:
+            Refused: a key nobody knows, or a value that is no number.
+        """
+        limits = dict(values.get("thresholds", {}))
+        _require_known("monitor", values, {"window", "hold", "clear", "thresholds"})
+        _require_known("monitor.thresholds", limits, {each.name for each in fields(Thresholds)})
+        usual = Policy()
+        return cls(
+            _window(values.get("window", "5m")),
+            Thresholds(**{name: _number(name, limit) for name, limit in limits.items()}),
+            Policy(
+                hold=_number("hold", values.get("hold", usual.hold)),
+                clear=_number("clear", values.get("clear", usual.clear)),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Told:
+    """Say what people were told of, and how each channel took it."""
+
+    alert: Alert
+    what: str
+    channels: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return {"what": self.what, "alert": self.alert.as_json(), "channels": dict(self.channels)}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Say what one round saw, judged and told.
+
+    Args:
+        seen: what was seen.
+        window: seconds that were judged.
+        due: what is wrong now.
+        told: what people were told.
+        delivered: whether each of that reached somebody.
+        ours: whether this round was the one that told; another was under way if not.
+    """
+
+    seen: Seen
+    window: float
+    due: Sequence[Alert]
+    told: Sequence[Told]
+    delivered: bool
+    ours: bool
+
+    def figures(self) -> dict[str, Any]:
+        """Give the figures of the requests in the window."""
+        return report.requests(self.seen.measured, self.window)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return {
+            "mounted": self.seen.mounted,
+            "checks": {each.name: each.as_json() for each in self.seen.checks},
+            "requests": self.figures(),
+            "due": [each.as_json() for each in self.due],
+            "told": [each.as_json() for each in self.told],
+            "delivered": self.delivered,
+            "ours": self.ours,
+        }
+
+
+def go(site: Site, rules: Rules, now: float) -> Watched:
+    """Go one round.
+
+    Args:
+        site: the environment.
+        rules: what counts as wrong, and when people are told.
+        now: seconds since 1970.
+    """
+    seen = observe.look(site, rules.window, now)
+    due = seen.judged(rules.thresholds)
+    told = asyncio.run(_tell(site, due, rules.policy, now))
+    return Watched(seen, rules.window, due, told.list, told.delivered, told.ours)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    list: Sequence[Told]
+    delivered: bool
+    ours: bool
+
+
+async def _tell(site: Site, due: Sequence[Alert], policy: Policy, now: float) -> _Outcome:
+    """Keep the book in the database; while that is away, in a file, until all in it is over."""
+    courier = tell.courier(site.settings)
+    file = FileShelf(_file(site))
+    try:
+        first = await _round(due, DatabaseShelf(execute(site.database)), courier, policy, now)
+    except DatabaseError as error:
+        outage = alert.service_outage(observe.DATABASE, str(error))
+        return await _round([*due, outage], file, courier, policy, now)
+    if not file.path.exists():
+        return first
+    second = await _round((), file, courier, policy, now)
+    await file.forget()
+    return _Outcome([*first.list, *second.list], first.delivered and second.delivered, first.ours)
+
+
+async def _round(
+    due: Sequence[Alert], shelf: Shelf, courier: Courier, policy: Policy, now: float
+) -> _Outcome:
+    opened: list[Book] = []
+    went = await patrol(due, shelf, courier, now, policy=policy, prepare=opened.append)
+    return _Outcome(_told(went, opened), went.delivered or not went.ours, went.ours)
+
+
+def _told(went: Round, opened: Sequence[Book]) -> list[Told]:
+    """Give what was told; the book's last entries say how each channel took it."""
+    if not went.notices:
+        return []
+    entries = opened[-1].history[-len(went.notices) :]
+    return [
+        Told(notice.alert, notice.what.value, entry["channels"])
+        for notice, entry in zip(went.notices, entries, strict=True)
+    ]
+
+
+def _file(site: Site) -> Path:
+    return site.settings.path(FOLDER) / f"alerts-{site.settings.environment}.json"
+
+
+def _window(text: str) -> float:
+    try:
+        return seconds(str(text))
+    except BadRequest as error:
+        raise Refused("invoke.yaml: monitor.window cannot be understood", str(error)) from None
+
+
+def _number(name: str, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(f"invoke.yaml: monitor: {name} is no number", f"it is {value!r}")
+    return value
+
+
+def _require_known(where: str, values: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise Refused(
+            f"invoke.yaml: nobody knows {where}.{unknown[0]}",
+            f"{where} has: {', '.join(sorted(known))}",
+            "correct the name in invoke.yaml (or in the INVOKE_ variable)",
+        )

@@ -1,0 +1,164 @@
+"""Look after what runs: ``inv monitor.status``, ``metrics``, ``watch``, ``dashboard``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+from deployment.release import session
+
+if TYPE_CHECKING:
+    from deployment.steps.monitor.watch import Rules, Watched
+    from deployment.steps.site import Site
+
+
+@task(auto_shortflags=False, help={"json": "print the reports as JSON"})
+def status(c: Context, json: bool = False) -> None:
+    """Ask every health endpoint and show what it says and how long it took; exit 1: one failed."""
+    from deployment.console import Console
+    from deployment.errors import CheckFailed
+    from deployment.services.monitor import Monitor
+    from deployment.steps.monitor import tables
+
+    site, console = session.open_site(c, quiet=json), Console()
+    answers = Monitor.of(site.settings).everything()
+    if json:
+        console.json([each.as_json() for each in answers])
+    else:
+        console.table(tables.ENDPOINTS, tables.endpoints(answers))
+        _table(console, tables.CHECKS, tables.checks(answers[-1].body))
+    failed = [each for each in answers if each.verdict == "fail"]
+    if failed:
+        why = "; ".join(f"{each.path}: {each.error or f'HTTP {each.status}'}" for each in failed)
+        raise CheckFailed("the service is not well", why, "inv monitor.watch --once")
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "window": "how far back: 5m, 1h, 7d; up to 90d",
+        "json": "print all that was measured as JSON",
+    },
+)
+def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
+    """Show what all isolates measured: requests, queries, business."""
+    from deployment.console import Console
+    from deployment.services.monitor import Monitor
+    from deployment.steps.monitor import tables
+
+    site, console = session.open_site(c, quiet=json), Console()
+    found = Monitor.of(site.settings).metrics(window)
+    if json:
+        console.json(found)
+        return
+    if found["scope"] != "all":
+        console.warn(f"one isolate's figures only: {found['incomplete'] or 'it has no database'}")
+    console.line(tables.figures(found["requests"]), "bold")
+    for header, rows in (
+        (tables.ROUTES, tables.routes(found["requests"])),
+        (tables.QUERIES, tables.queries(found["database"])),
+        (tables.SLOW, tables.slow(found["database"])),
+        (tables.BUSINESS, tables.business(found["business"])),
+    ):
+        _table(console, header, rows)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "once": "one round, for a cron; exit 1: something is wrong, 6: people could not be told",
+        "interval": "seconds between two rounds",
+        "json": "print each round as JSON",
+    },
+)
+def watch(c: Context, once: bool = False, interval: float = 30.0, json: bool = False) -> None:
+    """Judge what is measured, round after round, and tell people of what is wrong."""
+    site, rules = session.open_site(c, quiet=json), _rules(c)
+    if once:
+        _require_well(_round(site, rules, json=json))
+        return
+    while True:
+        began = time.monotonic()
+        _round(site, rules, json=json)
+        time.sleep(max(interval - (time.monotonic() - began), 1.0))
+
+
+@task(
+    name="test-alert",
+    auto_shortflags=False,
+    help={"severity": "info, warning, error or critical: it decides who is told, and how"},
+)
+def alert(c: Context, severity: str = "warning") -> None:
+    """Send a test alert for real, by every channel its severity is for; exit 1: one failed."""
+    from deployment.console import Console
+    from deployment.errors import CheckFailed
+    from deployment.monitoring.courier import DELIVERED
+    from deployment.steps.monitor import tables, tell
+
+    level, site = tell.severity(severity), session.open_site(c)
+    went = tell.test(site.settings, level, time.time())
+    missing = {name: tell.NEEDED[name] for name, outcome in went.items() if outcome == tell.MISSING}
+    Console().table(("channel", "outcome"), list(went.items()))
+    for name, variables in missing.items():
+        Console().warn(f"{name} needs {variables}")
+    if DELIVERED not in went.values() or set(went.values()) - {DELIVERED, tell.MISSING}:
+        raise CheckFailed("the alert did not arrive everywhere", tables.went(went), "inv check")
+
+
+@task(auto_shortflags=False, help={"port": "where it listens on this machine; 0: a free one"})
+def dashboard(c: Context, port: int = 8787) -> None:
+    """Serve the dashboard on this machine until Ctrl-C; the admin token stays in this process."""
+    from deployment.console import Console
+    from deployment.steps.monitor import dashboard as page
+
+    with page.server(session.open_site(c), port) as server:
+        Console().line(f"http://{page.HOST}:{server.server_address[1]}/  (Ctrl-C ends it)")
+        server.serve_forever()
+
+
+def _round(site: Site, rules: Rules, *, json: bool) -> Watched:
+    from deployment.console import Console
+    from deployment.steps.monitor import tables
+    from deployment.steps.monitor import watch as step
+
+    now, console = time.time(), Console()
+    watched = step.go(site, rules, now)
+    if json:
+        console.json(watched.as_json())
+    else:
+        for text, colour in tables.round_(watched, now):
+            console.line(text, colour)
+    return watched
+
+
+def _require_well(watched: Watched) -> None:
+    """End with the exit code that a cron can act upon."""
+    from deployment.errors import CheckFailed, Unavailable
+
+    if not watched.delivered:
+        why = "; ".join(each.alert.summary for each in watched.told)
+        raise Unavailable("nobody could be told", why, "inv monitor.test-alert")
+    if watched.due:
+        why = "; ".join(each.summary for each in watched.due)
+        raise CheckFailed("the service is not well", why, watched.due[0].remedy)
+
+
+def _rules(c: Context) -> Rules:
+    from deployment.steps.monitor.watch import Rules
+
+    return Rules.read(c.config.get("monitor", {}))
+
+
+def _table(console: Any, header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    if rows:
+        console.line()
+        console.table(header, rows)
+
+
+ns = Collection("monitor")
+for _task in (status, metrics, watch, alert, dashboard):
+    ns.add_task(_task)
