@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from mimetypes import MimeTypes
 from pathlib import Path
 
@@ -18,18 +17,11 @@ MOST_FILES = 20_000
 LARGEST_BUCKET = 40 * 1024 * 1024  # bytes of one upload call
 FULLEST_BUCKET = 2_000  # files of one upload call
 HASH_THREADS = 4  # blake3 and reading release the interpreter lock
+HASHED_AT_ONCE = 64  # files of one task: handing over each alone would cost more than it gains
 
 RULES = ("_headers", "_redirects")
-IGNORED_BY_PAGES = (
-    *RULES,
-    "_worker.js",
-    "_routes.json",
-    "functions",
-    "**/.DS_Store",
-    "**/node_modules",
-    "**/.git",
-    ".wrangler",
-)
+IGNORED_BY_PAGES = frozenset({*RULES, "_worker.js", "_routes.json", "functions", ".wrangler"})
+IGNORED_ANYWHERE = frozenset({".DS_Store", "node_modules", ".git"})
 
 _TYPES = MimeTypes()  # the interpreter's own table: the machine's files would make it vary
 for _suffix, _type in {
@@ -64,7 +56,7 @@ def pages_files(directory: Path) -> tuple[StaticFile, ...]:
     Raises:
         Refused: no such folder, a file above 25 MiB, more than 20,000 files.
     """
-    return _listed(directory, lambda path: _matches(path, IGNORED_BY_PAGES))
+    return _listed(directory, _ignored_by_pages)
 
 
 def asset_files(directory: Path) -> tuple[StaticFile, ...]:
@@ -119,17 +111,20 @@ def _listed(directory: Path, ignored: Callable[[str], bool]) -> tuple[StaticFile
     found = sorted(_walk(directory, ignored))
     if len(found) > MOST_FILES:
         raise Refused(f"{directory.name} has {len(found)} files", f"at most {MOST_FILES} are taken")
+    parts = [found[at : at + HASHED_AT_ONCE] for at in range(0, len(found), HASHED_AT_ONCE)]
     with ThreadPoolExecutor(HASH_THREADS) as pool:
-        return tuple(pool.map(lambda path: _described(directory, path), found))
+        described = pool.map(lambda part: [_described(directory, path) for path in part], parts)
+        return tuple(file for part in described for file in part)
 
 
 def _walk(directory: Path, ignored: Callable[[str], bool]) -> Iterable[str]:
     """Give the files' relative paths; links are left out, as wrangler does."""
     for folder, folders, names in os.walk(directory):
-        base = Path(folder).relative_to(directory)
-        folders[:] = [name for name in folders if not ignored((base / name).as_posix())]
+        base = Path(folder).relative_to(directory).as_posix()
+        prefix = "" if base == "." else f"{base}/"
+        folders[:] = [name for name in folders if not ignored(prefix + name)]
         for name in names:
-            path = (base / name).as_posix()
+            path = prefix + name
             if not ignored(path) and not (directory / path).is_symlink():
                 yield path
 
@@ -146,12 +141,8 @@ def _described(directory: Path, path: str) -> StaticFile:
     )
 
 
-def _matches(path: str, patterns: Sequence[str]) -> bool:
-    name = path.rsplit("/", 1)[-1]
-    return any(
-        fnmatch(name, pattern[3:]) if pattern.startswith("**/") else path == pattern
-        for pattern in patterns
-    )
+def _ignored_by_pages(path: str) -> bool:
+    return path in IGNORED_BY_PAGES or path.rsplit("/", 1)[-1] in IGNORED_ANYWHERE
 
 
 def _assets_ignored(directory: Path) -> Callable[[str], bool]:
