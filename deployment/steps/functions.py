@@ -15,7 +15,6 @@ from typing import Final
 from deployment.errors import Refused, StepFailed
 from deployment.services.http import is_loopback
 from deployment.services.pages import Commit
-from deployment.steps import bundle
 from deployment.steps.site import Site
 
 SECONDS: Final = 600.0
@@ -67,6 +66,8 @@ def deploy(site: Site, folder: Path, commit: Commit) -> None:
     Raises:
         StepFailed: wrangler's last words say why.
     """
+    from deployment.steps import bundle  # most sites have no Functions
+
     root = site.settings.root
     command = [
         *(str(bundle.node(root)), str(bundle.wrangler(root)), "pages", "deploy", folder.name),
