@@ -192,7 +192,7 @@ def select(question: str, choices: Mapping[str, str]) -> str:
     """
     if not interactive():
         raise Refused(
-            question,
+            f"not chosen: {question}",
             "there is no terminal to choose on",
             "name it on the command line (see --help)",
         )
@@ -201,7 +201,7 @@ def select(question: str, choices: Mapping[str, str]) -> str:
     options = [questionary.Choice(title=redact(title), value=key) for key, title in choices.items()]
     chosen = questionary.select(redact(question), choices=options).ask()
     if chosen is None:
-        raise Refused(question, "nothing was chosen, nothing was changed")
+        raise Refused(f"not chosen: {question}", "nothing was changed")
     return str(chosen)
 
 
