@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
 from deployment.release import session
+
+if TYPE_CHECKING:
+    from deployment.steps.hooks.hook import Hook
 
 
 @task
@@ -25,17 +30,20 @@ def list_(c: Context, json: bool = False) -> None:
     from deployment.console import Console
     from deployment.steps import webhooks as step
 
-    hooks = [hook.as_json() for hook in step.listed(session.open_site(c, quiet=json))]
+    hooks = step.listed(session.open_site(c, quiet=json))
     console = Console()
     if json:
-        console.json(hooks)
+        console.json([hook.as_json() for hook in hooks])
         return
-    columns = list(hooks[0]) if hooks else []
-    console.table(columns, [[hook[column] for column in columns] for hook in hooks])
+    rows = [(hook.provider, hook.name, hook.state, hook.found.get("url", "")) for hook in hooks]
+    console.table(("provider", "webhook", "state", "url"), rows)
+    for hook in hooks:
+        for text in _remarks(hook):
+            console.line(f"  {hook.provider} {hook.name}: {text}", "yellow")
 
 
 @task(auto_shortflags=False, help={"json": "print the report as JSON"})
-def test(c: Context, json: bool = False) -> None:
+def test(c: Context, json: bool = False) -> None:  # noqa: PT028 - a task, not a test
     """Send probes to the Worker: signed ones must get in, all others must be refused."""
     from deployment.console import Console
     from deployment.errors import CheckFailed
@@ -50,6 +58,18 @@ def test(c: Context, json: bool = False) -> None:
     if not report.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in report.failures)
         raise CheckFailed("the webhooks are not good", why, "inv webhooks.list")
+
+
+def _remarks(hook: Hook) -> list[str]:
+    """Say what is not as wanted, setting by setting, and what a person must know."""
+    wanted = hook.wanted if hook.found else {"url": hook.wanted.get("url", "")}
+    differing = {key: value for key, value in wanted.items() if hook.found.get(key) != value}
+    remarks = [f"{key} should be {_words(value)}" for key, value in differing.items()]
+    return [*remarks, hook.note] if hook.note else remarks
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 ns = Collection("webhooks")
