@@ -35,7 +35,7 @@ def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit:
         line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(**counts)
         line.mark, line.colour = ("✓", "green") if report.ok else ("✗", "red")
     if junit:
-        Path(junit).write_text(report.junit(), encoding="utf-8")
+        _write(Path(junit), report.junit())
     if json:
         console.json(report.as_json())
     elif session.current() is None or not report.ok:
@@ -47,6 +47,17 @@ def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit:
             f"{len(report.failures)} critical failure(s)",
             f"fix them, then: inv {site.settings.environment} check",
         )
+
+
+def _write(file: Path, text: str) -> None:
+    from deployment.errors import Refused
+
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refused(
+            f"{file} cannot be written", error.strerror or "", "name another file"
+        ) from None
 
 
 def _names(text: str) -> tuple[str, ...]:
