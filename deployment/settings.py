@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -210,8 +211,14 @@ def _read_file(file: Path, environment: str) -> dict[str, str]:
             f"looked for {file}",
             f"cp {example} {CONFIG / f'{environment}.env'}, then fill it in",
         )
-    with file.open(encoding="utf-8") as stream:
-        bindings = list(parse_stream(stream))
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8 text" if isinstance(error, ValueError) else error.strerror or ""
+        raise Refused(
+            f"{file.name} cannot be read", why, "save it as UTF-8 text, and let it be yours to read"
+        ) from None
+    bindings = list(parse_stream(io.StringIO(text)))
     bad = [binding.original.line for binding in bindings if binding.error]
     if bad:
         raise Refused(
