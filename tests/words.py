@@ -23,7 +23,7 @@ def files() -> list[Path]:
     return [
         PROJECT / "README.md",
         *sorted((PROJECT / "deployment").glob("*.md")),
-        *sorted((PROJECT / "deployment/docs").glob("*.md")),
+        *sorted((PROJECT / "deployment/docs").glob("**/*.md")),
     ]
 
 

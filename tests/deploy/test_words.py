@@ -20,6 +20,9 @@ NOT_RUN = {
     ("tools.install",): "tests/test_wrapper.py installs",
     ("sandbox.reset", "--yes"): "run last, below",
     ("sandbox.down",): "run last, below",
+    ("migrate.new", "user-locale"): "test_migrations_chapter.py fills its file in",
+    ("migrate.down",): "test_migrations_chapter.py takes that file's back",
+    ("migrate.restamp", "user-locale"): "test_migrations_chapter.py edits that file first",
 }
 ASKING = {("deploy.prod",), ("deploy.staging",), ("rollback",)}  # a person is asked: below
 
