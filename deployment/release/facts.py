@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from deployment.steps import migrate, pages
 from deployment.steps.site import Site
 
 OF_VERSION: Final = ("digest", "variables", "secrets")
@@ -13,6 +12,8 @@ OF_VERSION: Final = ("digest", "variables", "secrets")
 
 def remember(site: Site) -> None:
     """Note the static site's live deployment, the applied migrations, what the version is."""
+    from deployment.steps import migrate, pages
+
     live = pages.current(site)
     site.facts["pages"] = live.id if live else ""
     site.facts["migrations"] = migrate.applied(site)

@@ -11,7 +11,7 @@ from deployment.release import history, ledger
 from deployment.release.facts import OF_VERSION
 from deployment.release.release import step_named
 from deployment.services.errors import ServiceError
-from deployment.steps import fingerprints, migrate, pages, restore, worker
+from deployment.steps import fingerprints, migrate, pages, worker
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -174,6 +174,8 @@ def _clashing(site: Site, target: Record) -> list[str]:
 
 def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
     if wish.restore_db:
+        from deployment.steps import restore
+
         return restore.plan_of(site, wish.restore_db)
     if not wish.migrations:
         return []

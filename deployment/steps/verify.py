@@ -7,24 +7,15 @@ is not asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from deployment.errors import CheckFailed
 from deployment.services.http import new_session
-from deployment.steps.hooks import probes as webhooks
-from deployment.steps.report import Probe, Report, run_probes
+from deployment.steps.report import Finding, Probe, Report, run_probes
 from deployment.steps.site import Site
-from deployment.steps.verification import (
-    assets,
-    authentication,
-    browsers,
-    limits,
-    performance,
-    routes,
-    version,
-)
+from deployment.steps.verification import routes, version
 from deployment.steps.verification.asker import Asker
 from deployment.steps.verification.target import OVERRIDE, Target, dark, live, preview
 
@@ -68,9 +59,16 @@ def run(site: Site, target: Target, *, quick: bool = False) -> Report:
         version.wait(asker)
         report = run_probes(NAME, _chosen(site, _probes(asker, quick=quick)))
         findings = routes.timed_alone(asker, report.findings)
-        if not quick and performance.NAME not in _left_out(site):
-            findings += performance.measured(asker)
+        if not quick:
+            findings += _measured(asker)
         return replace(report, findings=tuple(findings))
+
+
+def _measured(asker: Asker) -> Sequence[Finding]:
+    from deployment.steps.verification import performance
+
+    left_out = performance.NAME in _left_out(asker.site)
+    return () if left_out else performance.measured(asker)
 
 
 def _probes(asker: Asker, *, quick: bool) -> list[Probe]:
@@ -78,6 +76,9 @@ def _probes(asker: Asker, *, quick: bool) -> list[Probe]:
     asked = [*routes.probes(asker, quick=quick), *version.probes(asker)]
     if quick:
         return asked
+    from deployment.steps.hooks import probes as webhooks
+    from deployment.steps.verification import assets, authentication, browsers, limits
+
     target = asker.target
     return [
         *authentication.probes(asker),

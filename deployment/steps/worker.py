@@ -12,15 +12,18 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deployment.errors import Refused, StepFailed
 from deployment.secret import Secret
 from deployment.services import multipart
 from deployment.services.multipart import Upload
-from deployment.steps import canary, fingerprints, notify, static, verify
+from deployment.steps import fingerprints, verify
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
+
+if TYPE_CHECKING:
+    from deployment.steps import canary
 
 NAME: Final = "worker"
 NEW: Final = "(new version)"
@@ -124,6 +127,8 @@ def canary_pair(site: Site) -> canary.Pair:
     Raises:
         Refused: there are not two.
     """
+    from deployment.steps import canary
+
     live = live_split(site)
     if len(live) != 2:
         raise Refused(f"no canary of {site.worker} is under way", f"traffic: {live}", "inv worker")
@@ -230,6 +235,8 @@ def prepared(site: Site) -> Upload:
     Secrets that only the Worker has are taken over from the live version: the latest may be
     one that was undone, and what its webhooks' secrets belonged to is gone.
     """
+    from deployment.steps import static
+
     bundle = site.bundling.result()
     upload = static.attached(site, multipart.read(bundle.body), bundle.files)
     if "main_module" not in upload.metadata:
@@ -332,6 +339,8 @@ def _do_shift(site: Site, change: Change) -> Facts:
     shift(site, split, _message(site), force=bool(change.after["quick"]))
     if change.after["soak"] is None:
         return {"version": version}
+    from deployment.steps import canary
+
     old = next(name for name in split if name != version)
     pair, soak = canary.Pair(old, version), float(change.after["soak"])
     return {"version": version, **_judged(site, pair, split[version], soak)}
@@ -343,6 +352,8 @@ def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts
     Raises:
         StepFailed: it is not, or nobody can tell.
     """
+    from deployment.steps import canary, notify
+
     verdict = canary.watch(site, pair, soak)
     name = f"canary at {percent:g} %"
     notify.announce(site, f"{name} of version {pair.new[:8]}: {verdict.outcome}", str(verdict))
