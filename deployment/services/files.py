@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from mimetypes import MimeTypes
 from pathlib import Path
 
@@ -130,6 +131,14 @@ def _walk(directory: Path, ignored: Callable[[str], bool]) -> Iterable[str]:
 
 
 def _described(directory: Path, path: str) -> StaticFile:
+    file = directory / path
+    seen = file.stat()
+    return _hashed(directory, path, (seen.st_ino, seen.st_size, seen.st_mtime_ns))
+
+
+@cache
+def _hashed(directory: Path, path: str, _stamp: tuple[int, int, int]) -> StaticFile:
+    """Read and hash a file; again only where its inode, size or time is another one."""
     file = directory / path
     content = file.read_bytes()
     if len(content) > LARGEST_FILE:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 from deployment.services.files import RULES, StaticFile, asset_files, manifest
 from deployment.services.multipart import Upload
 from deployment.settings import Settings
-from deployment.steps.checks import configuration
 
 if TYPE_CHECKING:
     from deployment.steps.site import Site
@@ -44,6 +43,8 @@ def described(settings: Settings) -> Static | None:
     Raises:
         Refused: no such folder, a file above 25 MiB, more than 20,000 files.
     """
+    from deployment.steps.checks import configuration  # only who bundles reads it
+
     file = settings.path(settings.project.worker.config)
     assets = configuration.read(file).get("assets") or {}
     if not assets.get("directory"):

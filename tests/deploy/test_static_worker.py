@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import requests
@@ -11,7 +12,7 @@ from tests.deploy.conftest import House
 
 pytestmark = pytest.mark.slow
 
-CHOSEN = {
+CHOSEN: dict[str, Any] = {
     "INVOKE_DEPLOY_WORKER_NAME": "typescript",
     "INVOKE_DEPLOY_WORKER_CONFIG": "tests/fixtures/typescript/wrangler.toml",
     "INVOKE_DEPLOY_VERIFY_SKIP": "routes,database,authentication,webhooks,headers,cors,limits",
