@@ -148,25 +148,30 @@ class Ledger:
         self._write([self._fenced(_BEGIN, *values)], "begin", said)
 
     def plan(self, phase: str, first: int, changes: Sequence[Change]) -> None:
-        """Write down what a phase will change, numbered from ``first``."""
+        """Write down what a phase will change, numbered from ``first``, which is intended at once.
+
+        One write for both: each costs the database a sync, and a release its time.
+        """
         rows = [
             self._fenced(_PLAN, self.release, number, phase, _json(change.as_json()))
             for number, change in enumerate(changes, start=first)
         ]
+        intent = self._intent(first, changes[0]) if changes else []
         said = {"phase": phase, "changes": [change.as_json() for change in changes]}
-        self._write([self._fenced(_ENTER, phase, self.release), *rows], "plan", said)
+        self._write([self._fenced(_ENTER, phase, self.release), *rows, *intent], "plan", said)
 
     def intend(self, number: int, change: Change) -> None:
         """Write down what is about to be changed, for whoever is kept waiting, too."""
+        self._write(self._intent(number, change))
+
+    def _intent(self, number: int, change: Change) -> list[Statement]:
         from deployment.database.client import Statement
 
         doing = redact(f"{change.step}: {change.action} {change.resource}")
-        self._write(
-            [
-                self._fenced(_INTEND, now(), self.release, number),
-                Statement(_DOING, (doing, self.lease.owner, self.lease.fence)),
-            ]
-        )
+        return [
+            self._fenced(_INTEND, now(), self.release, number),
+            Statement(_DOING, (doing, self.lease.owner, self.lease.fence)),
+        ]
 
     def mark(self, number: int, state: str, change: Change, outcome: Facts) -> None:
         """Write down what came of a change."""

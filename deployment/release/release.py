@@ -114,6 +114,8 @@ class Release:
             phase: its name; by default the kind of the release.
         """
         named = phase or self.record.kind
+        if not changes and (named,) != self.record.phases[-1:]:
+            return  # only that the last phase was reached is worth a write
         first = len(self.entries) + 1
         listed = [change.as_json() for change in changes]
         self._note_here("plan", phase=named, first=first, changes=listed)
@@ -124,13 +126,22 @@ class Release:
             for number, change in enumerate(changes, start=first)
         ]
         for number in range(first, first + len(changes)):
-            self.carry_out(number)
+            if number > first:
+                self._intend(number)
+            self._apply(number)
 
     def carry_out(self, number: int) -> None:
         """Make one planned change: intent, change, outcome."""
+        self._intend(number)
+        self._apply(number)
+
+    def _intend(self, number: int) -> None:
         change = self.entries[number - 1].change
         self._note_here("intend", number=number, change=change.as_json())
         self.ledger.intend(number, change)
+
+    def _apply(self, number: int) -> None:
+        change = self.entries[number - 1].change
         self._set(number, ledger.INTENDED, {})
         outcome = step_named(change.step).apply(self.site, change)
         self.mark_done(number, outcome)

@@ -34,14 +34,14 @@ class Limits:
     Args:
         risk: of stopping a version that is as good as the old one, for each of errors and
             speed, over all looks and routes; and of passing one that is as bad as forbidden.
-        errors: by how much the error rate may be greater, at most (0.02: two of a hundred).
+        errors: by how much the error rate may be greater, at most (0.03: three of a hundred).
         tolerated: a factor of the old times; nobody is stopped for less.
         harmful: a factor of the old times; nobody passes with more.
         fewest: answers of each version, below which nothing is decided.
     """
 
     risk: float = 0.02
-    errors: float = 0.02
+    errors: float = 0.03
     tolerated: float = 1.10
     harmful: float = 1.25
     fewest: int = 50

@@ -100,7 +100,7 @@ def test_people_are_told_and_a_deaf_channel_stops_nobody(deployed: House) -> Non
     try:
         ended = deployed.inv("deploy.local", "--skip-backup")
     finally:
-        deployed.inv("sandbox.fault", "slack", "--off")
+        deployed.inv("sandbox.fault", "slack", "off")
     assert "nobody was notified" in ended.stdout
     assert "⚠ notify" in ended.stdout
     assert deployed.releases()[0]["status"] == "succeeded"

@@ -20,7 +20,7 @@ from deployment.steps.site import Site
 from tests.release.conftest import FakeStep, failing
 from tests.release.test_release import NEW, OLD, Begin, kill
 
-BOUNDARIES = range(1, 43)
+BOUNDARIES = range(1, 39)
 
 
 class Killed(BaseException):

@@ -62,7 +62,7 @@ def test_the_intent_is_written_before_the_change(begin: Begin, step: FakeStep, s
 
     step.apply = apply  # type: ignore[method-assign, assignment]
     release.perform(step)
-    assert seen == [(0, "intend"), (1, "intend"), (2, "intend")]
+    assert seen == [(0, "plan"), (1, "intend"), (2, "intend")]
     release.succeed()
 
 
