@@ -441,3 +441,9 @@ def test_what_an_answer_says() -> None:
     assert Answer(200, "[1]", 1.0).fields == {}
     assert Answer(200, '{"a": 1}', 1.0).fields == {"a": 1}
     assert Answer(200, "x " * 200, 1.0).excerpt == ("x " * 200)[:120]
+
+
+def test_the_guides_table_is_what_is_tested() -> None:
+    guide = Path(__file__).resolve().parents[2] / "deployment/docs/VERIFICATION.md"
+    rows = [f"| {defect} | {name} | {said} |" for defect, name, said in WAYS]
+    assert guide.read_text().split("|---|---|---|\n")[-1].splitlines() == rows
