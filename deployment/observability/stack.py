@@ -83,6 +83,7 @@ class Places:
         prometheus: the address Prometheus listens on.
         alertmanager: the address Alertmanager listens on.
         user: who runs both, and may read their secrets.
+        managed: whether the host's systemd runs the units; else there are files only.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Places:
     prometheus: str = "127.0.0.1:9090"
     alertmanager: str = "127.0.0.1:9093"
     user: str = "prometheus"
+    managed: bool = True
 
     @property
     def configuration(self) -> PurePosixPath:
@@ -193,7 +195,7 @@ def of(
         environment=settings.environment,
         url=settings.text("WORKER_URL"),
         contacts=_contacts(settings, secrets, sms_url),
-        places=Places(f"{service}-monitoring", prefix),
+        places=Places(f"{service}-monitoring", prefix, managed=not prefix),
         thresholds=thresholds or Thresholds(),
         calls_per_minute=_calls_per_minute(settings),
         secrets={name: secret for name, secret in secrets.items() if secret},

@@ -1,0 +1,163 @@
+"""A stack to look at, and a real sshd of this user's on a free port of loopback."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deployment.observability.stack import (
+    ADMIN_TOKEN,
+    SLACK_URL,
+    SMS_TOKEN,
+    SMTP_PASSWORD,
+    Contacts,
+    Places,
+    Stack,
+)
+from deployment.secret import Secret
+
+SECRETS = {
+    ADMIN_TOKEN: "canary-admin-token-7f3a",
+    SLACK_URL: "http://127.0.0.1:1/canary-slack-hook-91bc",
+    SMTP_PASSWORD: "SG.canary-mail-key-55aa",
+    SMS_TOKEN: "canary-sms-token-c0de",
+}
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    """Give a stack that is put under a scratch folder, and run by nobody."""
+    return Stack(
+        service="boss-ai",
+        environment="staging",
+        url="https://boss.example",
+        contacts=Contacts(
+            slack=True,
+            mail_to="admin@xswarm.test",
+            mail_from="boss@xswarm.test",
+            sms_url="http://127.0.0.1:1/sms",
+        ),
+        places=Places("boss-ai-monitoring", str(tmp_path / "host"), managed=False),
+        calls_per_minute=60,
+        secrets={name: Secret(value, name) for name, value in SECRETS.items()},
+    )
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running sshd: where it is, what opens it, and what it has run."""
+
+    host: str
+    port: int
+    key: Path
+    known_hosts: Path
+    programs: Path
+    log: Path
+
+    @property
+    def arguments(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def make_key(path: Path) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+@contextmanager
+def ended_at_last(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def wait_for(ready: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    until = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < until, f"{what}: not within {seconds} s"
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    with closing(socket.socket()) as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+# Notes what systemd would be told. FAILS names a command that it refuses.
+SYSTEMCTL = """#!/bin/sh
+echo "$@" >> {log}
+if [ -e {fails} ] && grep -qx -- "$1" {fails}; then echo "$1 was refused" >&2; exit 1; fi
+"""
+
+
+@pytest.fixture(scope="session")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("sshd")
+    if os.getuid() == 0:  # sshd separates its privileges there
+        Path("/run/sshd").mkdir(exist_ok=True)
+    host_key, key, port = make_key(folder / "host"), make_key(folder / "user"), free_port()
+    programs = folder / "programs"
+    programs.mkdir()
+    server = Server(
+        f"{getpass.getuser()}@127.0.0.1:{port}",
+        port,
+        key,
+        folder / "known_hosts",
+        programs,
+        folder / "systemctl.log",
+    )
+    systemctl = programs / "systemctl"
+    systemctl.write_text(SYSTEMCTL.format(log=server.log, fails=folder / "fails"))
+    systemctl.chmod(0o755)
+    public = " ".join(host_key.with_suffix(".pub").read_text().split()[:2])
+    server.known_hosts.write_text(f"[127.0.0.1]:{port} {public}\n")
+    configuration = folder / "sshd_config"
+    configuration.write_text(
+        f"""ListenAddress 127.0.0.1:{port}
+HostKey {host_key}
+AuthorizedKeysFile {key}.pub
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+SetEnv PATH={programs}:/usr/local/bin:/usr/bin:/bin
+Subsystem sftp internal-sftp
+"""
+    )
+    with (folder / "sshd.log").open("wb") as log:
+        command = ["/usr/sbin/sshd", "-D", "-e", "-f", str(configuration)]
+        with ended_at_last(subprocess.Popen(command, stdout=log, stderr=log)):
+            wait_for(lambda: listens(port), "sshd")
+            yield server
+
+
+@pytest.fixture
+def server(_server: Server) -> Iterator[Server]:
+    """Give the sshd, with nothing noted and nothing refused."""
+    fails = _server.log.with_name("fails")
+    for each in (fails, _server.log):
+        each.unlink(missing_ok=True)
+    yield _server
+    fails.unlink(missing_ok=True)
