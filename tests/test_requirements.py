@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+OURS = {"deployment", "tasks", "tests", "boss", "benchmarks"}
+CALLED = {  # what is imported under another name than it is installed by
+    "blake3": "blake3",
+    "dotenv": "python-dotenv",
+    "turso_python": "turso-python",
+    "google": "protobuf",
+    "jwt": "pyjwt",
+    "yaml": "pyyaml",
+    "snappy": "python-snappy",
+    "opentelemetry": "opentelemetry-proto",
+    "python_http_client": "python-http-client",
+}
+
+
+def locked(name: str) -> set[str]:
+    text = (PROJECT / f"{name}.txt").read_text()
+    return {found.lower().replace("_", "-") for found in re.findall(r"^([\w.-]+)==", text, re.M)}
+
+
+def imported(folder: str, *, but: str = "") -> set[str]:
+    files = [PROJECT / folder] if folder.endswith(".py") else (PROJECT / folder).rglob("*.py")
+    found: set[str] = set()
+    for file in files:
+        relative = file.relative_to(PROJECT).as_posix()
+        if (
+            "node_modules" in relative
+            or "worker_sdk" in relative
+            or (but and relative.startswith(but))
+        ):
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    tops = {name.split(".")[0] for name in found}
+    return {
+        CALLED.get(top, top).lower().replace("_", "-")
+        for top in tops - OURS - set(sys.stdlib_module_names)
+    }
+
+
+@pytest.mark.parametrize(
+    ("folder", "but", "files"),
+    [
+        ("deployment", "deployment/sandbox", ("requirements",)),
+        ("tasks", "", ("requirements",)),
+        ("tasks.py", "", ("requirements",)),
+        ("deployment/sandbox", "", ("requirements", "requirements-sandbox")),
+        ("tests", "tests/fixtures", ("requirements", "requirements-sandbox", "requirements-test")),
+    ],
+)
+def test_what_is_imported_is_pinned(folder: str, but: str, files: tuple[str, ...]) -> None:
+    pinned = set().union(*(locked(name) for name in files))
+    assert imported(folder, but=but) - pinned == set()
