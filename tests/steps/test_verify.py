@@ -391,6 +391,7 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
     assert Speed.of([7.0]) == Speed(7, 7, 7, 1)
 
 
+@pytest.mark.slow
 def test_a_slower_version_is_caught_beside_the_one_that_serves(
     at: Callable[..., Site], worker: SoundWorker
 ) -> None:
