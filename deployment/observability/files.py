@@ -54,12 +54,11 @@ def secrets(stack: Stack) -> list[File]:
 
 
 def configuration(stack: Stack) -> list[File]:
-    """Give what holds no secret: configuration, rules, their tests, and the dashboard."""
+    """Give what holds no secret: configuration, rules, and the dashboard."""
     folder = stack.places.configuration
     made = {
         prometheus.CONFIGURATION: prometheus.file(stack),
         prometheus.RULES: rules.file(stack),
-        rule_tests.FILE: rule_tests.file(stack, prometheus.RULES),
         alertmanager.CONFIGURATION: alertmanager.file(stack),
     }
     written = [File(folder / name, _yaml(data)) for name, data in made.items()]
@@ -73,6 +72,11 @@ def _units(stack: Stack) -> list[File]:
     ]
 
 
+def _rule_tests(stack: Stack) -> File:
+    content = _yaml(rule_tests.file(stack, prometheus.RULES))
+    return File(stack.places.configuration / rule_tests.FILE, content)
+
+
 def _yaml(data: Mapping[str, Any]) -> str:
     import yaml
 
@@ -80,10 +84,10 @@ def _yaml(data: Mapping[str, Any]) -> str:
 
 
 def write(stack: Stack, folder: Path) -> list[Path]:
-    """Write what holds no secret into a folder of this machine, and give the paths."""
+    """Write what holds no secret, and the rules' tests, into a folder; give the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for file in [*configuration(stack), *_units(stack)]:
+    for file in [*configuration(stack), _rule_tests(stack), *_units(stack)]:
         path = folder / file.path.name
         path.write_text(file.content, encoding="utf-8")
         written.append(path)

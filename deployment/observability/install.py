@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from deployment.errors import CheckFailed, DeployError, NotRolledBack, Refused
-from deployment.observability import alertmanager, prometheus, rule_tests, units
+from deployment.observability import alertmanager, prometheus, units
 from deployment.observability.files import File, all_files
 from deployment.observability.host import Found, Host
 from deployment.observability.stack import Places, Stack
@@ -149,7 +149,6 @@ def _check(host: Host, stack: Stack) -> tuple[str, ...]:
     ]
     commands = [
         ["promtool", "check", "config", str(aside / prometheus.CONFIGURATION)],
-        ["promtool", "test", "rules", str(aside / rule_tests.FILE)],
         ["amtool", "check-config", str(aside / alertmanager.CONFIGURATION)],
     ]
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from deployment.monitoring.families import API_CALLS, PAYMENTS, QUERIES, REQUESTS, Family
@@ -22,6 +23,7 @@ Values = Mapping[str, str]
 
 _STEPS = 4  # a window is so many readings long
 _BUSY = 1000  # requests in a step
+_LENGTH = 400  # steps that series have; what is asked is asked long before
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,14 @@ class Case:
         alert: its name.
         series: their values.
         due: what is expected; None: no alert.
+        window: seconds that the alert looks back; zero: as the stack says.
     """
 
     words: str
     alert: str
     series: Values
     due: Due | None = None
+    window: float = 0.0
 
 
 def cases(stack: Stack) -> list[Case]:
@@ -119,9 +123,10 @@ class _Share:
         due = Due(f"{100 * above:.4g}% of {self.what} fail (threshold {self.threshold:.0%})")
         few = (stack.thresholds.least - 1) * _step(stack) / self.window
         badly = _series(count(self.family), stack, **self.bad)
-        yield Case("just above the threshold", self.alert, self._failing(above, stack), due)
-        yield Case("just below the threshold", self.alert, self._failing(below, stack))
-        yield Case("too few to make a rate", self.alert, {badly: _rising(few)})
+        much, little = self._failing(above, stack), self._failing(below, stack)
+        yield Case("just above the threshold", self.alert, much, due, self.window)
+        yield Case("just below the threshold", self.alert, little, None, self.window)
+        yield Case("too few to make a rate", self.alert, {badly: _rising(few)}, None, self.window)
 
     def _failing(self, part: float, stack: Stack) -> Values:
         counted, failed = count(self.family), round(_BUSY * part)
@@ -198,9 +203,6 @@ def _rising(step: float) -> str:
     return f"0+{step:g}x{_LENGTH}"
 
 
-_LENGTH = 400  # steps; the longest window is less
-
-
 def _step(stack: Stack) -> float:
     return stack.timing.window / _STEPS
 
@@ -227,7 +229,7 @@ def _test(case: Case, named: list[Rule], stack: Stack) -> dict[str, Any]:
     series = [{"series": name, "values": values} for name, values in case.series.items()]
     check = {
         "alertname": case.alert,
-        "eval_time": duration((_LENGTH - 1) * step),
+        "eval_time": duration(_settled(case, stack)),
         "exp_alerts": [_expected(case.due, named[0], stack)] if case.due else [],
     }
     return {
@@ -236,6 +238,20 @@ def _test(case: Case, named: list[Rule], stack: Stack) -> dict[str, Any]:
         "input_series": series,
         "alert_rule_test": [check],
     }
+
+
+def _settled(case: Case, stack: Stack) -> float:
+    """Give the seconds after which all of the alert's window is filled, and it is pending no more.
+
+    Raises:
+        ValueError: the series would have to be longer.
+    """
+    timing, step = stack.timing, _step(stack)
+    needed = max(case.window, timing.window) + max(timing.pending, timing.outage)
+    steps = ceil(needed / step) + 1
+    if steps >= _LENGTH:
+        raise ValueError(f"a window of {case.window:g} s is too long beside {timing.window:g} s")
+    return steps * step
 
 
 def _expected(due: Due, rule: Rule, stack: Stack) -> dict[str, Any]:

@@ -41,13 +41,12 @@ def tree(stack: Stack) -> dict[str, tuple[int, bytes]]:
 
 def test_all_is_put_checked_and_read_back(host: Host, stack: Stack) -> None:
     done = install(host, stack)
-    assert done.checked == ("promtool check config", "promtool test rules", "amtool check-config")
+    assert done.checked == ("promtool check config", "amtool check-config")
     there = tree(stack)
     assert set(there) == {
         *(f"etc/boss-ai-monitoring/secrets/{name}" for name in SECRETS),
         "etc/boss-ai-monitoring/prometheus.yml",
         "etc/boss-ai-monitoring/rules.yml",
-        "etc/boss-ai-monitoring/rules.test.yml",
         "etc/boss-ai-monitoring/alertmanager.yml",
         "etc/boss-ai-monitoring/grafana.json",
         "etc/boss-ai-monitoring/installed.json",
@@ -82,7 +81,7 @@ def test_only_what_differs_is_written(host: Host, stack: Stack) -> None:
     stricter = dataclasses.replace(stack, thresholds=Thresholds(error_rate=0.01))
     done = install(host, stricter)
     names = {path.name for path in done.changed}
-    assert names == {"rules.yml", "rules.test.yml", "grafana.json", "installed.json"}
+    assert names == {"rules.yml", "grafana.json", "installed.json"}
 
 
 def test_a_secret_that_became_readable_is_closed_again(host: Host, stack: Stack) -> None:
@@ -114,7 +113,7 @@ def test_a_fault_at_first_leaves_no_trace(host: Host, stack: Stack) -> None:
 def test_it_is_removed_wholly_and_twice(host: Host, stack: Stack) -> None:
     install(host, stack)
     gone = uninstall(host, stack.places)
-    assert len(gone.changed) == 11
+    assert len(gone.changed) == 10
     assert tree(stack) == {}
     assert not Path(stack.places.configuration).exists()
     assert uninstall(host, stack.places).changed == ()
@@ -138,13 +137,13 @@ def test_units_are_started_reloaded_and_stopped(host: Host, stack: Stack, server
     told, telling = units.names(stack.places)
     done = install(host, stack)
     assert done.running == (told, telling)
-    started = [f"{verb} {unit}" for unit in (told, telling) for verb in VERBS("restart")]
+    started = [f"{verb} {unit}" for unit in (told, telling) for verb in _verbs("restart")]
     active = [f"is-active {unit}" for unit in (told, telling)]
     assert server.arguments.splitlines() == ["daemon-reload", *started, *active]
 
     server.log.unlink()
     install(host, dataclasses.replace(stack, thresholds=Thresholds(error_rate=0.01)))
-    read = [f"{verb} {unit}" for unit in (told, telling) for verb in VERBS("reload-or-restart")]
+    read = [f"{verb} {unit}" for unit in (told, telling) for verb in _verbs("reload-or-restart")]
     assert server.arguments.splitlines() == ["daemon-reload", *read, *active]
 
     server.log.unlink()
@@ -153,7 +152,7 @@ def test_units_are_started_reloaded_and_stopped(host: Host, stack: Stack, server
     assert server.arguments.splitlines() == [*stopped, "daemon-reload"]
 
 
-def VERBS(again: str) -> tuple[str, str, str]:
+def _verbs(again: str) -> tuple[str, str, str]:
     return "enable", again, "is-active"
 
 
