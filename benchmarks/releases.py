@@ -94,12 +94,14 @@ def inside(figures: Path) -> None:
     load_all()
     loading = time.perf_counter() - began
     watch(requests.Session, "send", others)
+    watch(requests.Session, "request", others)
     watch(backup, "apply", others)
     watch(subprocess, "run", others)
     for owner, name in (
         (ledger.Ledger, "_write"),
         (ledger, "prepare"),
         (ledger, "records"),
+        (ledger, "unended"),
         (ledger, "entries"),
         (lock, "acquire"),
         (lock.Lease, "release"),

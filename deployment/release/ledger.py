@@ -105,10 +105,12 @@ class Entry:
 
 
 def prepare(database: Database) -> None:
-    """Make the ledger's tables where they are missing."""
+    """Make the ledger's tables where they are missing; looking first spares a write."""
     from deployment.database.client import Statement
 
-    database.transaction([Statement(sql) for sql in _CREATE])
+    there = database.query("SELECT count(*) FROM sqlite_master WHERE name IN (?, ?, ?, ?)", TABLES)
+    if there[0].integer(0) < len(TABLES):
+        database.transaction([Statement(sql) for sql in _CREATE])
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,16 @@ def records(database: Database, environment: str) -> list[Record]:
     rows = database.query(
         f"SELECT {_RECORD} FROM _releases WHERE environment = ? ORDER BY release DESC",  # noqa: S608
         (environment,),
+    )
+    return [_record(row) for row in rows]
+
+
+def unended(database: Database, environment: str) -> list[Record]:
+    """Give the releases that have not ended, newest first."""
+    rows = database.query(
+        f"SELECT {_RECORD} FROM _releases WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
+        " ORDER BY release DESC",
+        (environment, *UNENDED),
     )
     return [_record(row) for row in rows]
 

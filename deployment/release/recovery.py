@@ -39,9 +39,8 @@ def settle(site: Site, lease: lock.Lease, console: Console) -> None:
     Raises:
         NotRolledBack: one could not be undone; nothing else must begin.
     """
-    for record in ledger.records(site.database, site.settings.environment):
-        if record.status in ledger.UNENDED:
-            _settle(reopened(site, record, lease, console))
+    for record in ledger.unended(site.database, site.settings.environment):
+        _settle(reopened(site, record, lease, console))
 
 
 def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) -> Release:
