@@ -6,9 +6,11 @@ import dataclasses
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, cast
 
 from deployment.errors import Refused
+
+ENVIRONMENTS: Final = ("production", "staging", "local")
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,15 @@ class Pages:
 
 @dataclass(frozen=True)
 class R2:
-    """The R2 bucket the Worker is bound to."""
+    """The R2 bucket the Worker is bound to.
+
+    Args:
+        bucket: its name in this environment.
+        replaces: its name in the wrangler configuration, where that is another.
+    """
 
     bucket: str = "xswarm-boss"
+    replaces: str = ""
 
 
 @dataclass(frozen=True)
@@ -212,17 +220,44 @@ class Project:
     sandbox: Sandbox = Sandbox()
 
 
-def read(values: Mapping[str, Any]) -> Project:
+def read(values: Mapping[str, Any], environment: str = "") -> Project:
     """Make a Project from the plain values of invoke.yaml.
 
     Args:
-        values: the mapping under the key ``deploy``.
+        values: the mapping under the key ``deploy``; what stands under ``environments`` for
+            this environment is laid over the rest.
+        environment: production, staging or local.
 
     Raises:
         Refused: a key nobody knows, or a value of the wrong kind; both are named.
     """
-    project: Project = _build(Project, values, "deploy")
+    if not isinstance(values, Mapping):
+        raise Refused("invoke.yaml has no mapping under deploy", f"it is {values!r}")
+    common = {name: value for name, value in values.items() if name != "environments"}
+    own = _environments(values).get(environment) or {}
+    project: Project = _build(Project, _laid_over(common, own), "deploy")
     return project
+
+
+def _environments(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = values.get("environments") or {}
+    unknown = sorted(set(found) - set(ENVIRONMENTS)) if isinstance(found, Mapping) else [found]
+    if unknown:
+        raise Refused(
+            f"invoke.yaml: nobody knows deploy.environments.{unknown[0]}",
+            f"there are {', '.join(ENVIRONMENTS)}",
+            "correct the name in invoke.yaml",
+        )
+    return cast("Mapping[str, Any]", found)
+
+
+def _laid_over(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(common)
+    for name, value in own.items():
+        below = merged.get(name)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[name] = _laid_over(below, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
@@ -234,7 +269,10 @@ def _build(kind: Any, value: Any, where: str) -> Any:
         return _tuple(typing.get_args(kind)[0], value, where)
     if origin in (Mapping, dict) or origin is typing.get_origin(Mapping[str, int]):
         item_kind = typing.get_args(kind)[1]
-        return {str(key): item_kind(item) for key, item in dict(value or {}).items()}
+        return {
+            str(key): _scalar(item_kind, item, f"{where}.{key}")
+            for key, item in dict(value or {}).items()
+        }
     return _scalar(kind, value, where)
 
 

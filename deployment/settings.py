@@ -187,7 +187,7 @@ def load(
     return Settings(
         environment=environment,
         root=root,
-        project=projects.read({**values, "env": environment}),
+        project=projects.read({**values, "env": environment}, environment),
         source=str(file.relative_to(root)) if file.is_relative_to(root) else str(file),
         _values=plain,
         _secrets=secrets,

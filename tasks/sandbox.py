@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as encoder
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
@@ -24,12 +25,14 @@ def up(c: Context) -> None:
     from deployment.console import Console
     from deployment.sandbox import supervisor
 
-    wanted, console = project.read(session.values(c)), Console()
+    console, values = Console(), session.values(c)
+    wanted = project.read(values, "local")
+    others = [project.read(values, environment) for environment in project.ENVIRONMENTS]
     with console.step("sandbox") as line:
         state = supervisor.up(
             session.ROOT,
-            [wanted.worker.name],
-            [wanted.pages.project],
+            _names(each.worker.name for each in (wanted, *others)),
+            _names(each.pages.project for each in (wanted, *others)),
             pinned=wanted.sandbox.ports,
             progress=_said(console),
         )
@@ -122,6 +125,11 @@ def fault(
         return
     gameday.put(session.ROOT, provider, gameday.Wanted(kind, times, method, path))
     console.line(f"✓ {provider}: {kind}, {times} time(s)", "green")
+
+
+def _names(names: Iterable[str]) -> list[str]:
+    """Give each name once; the first is the local environment's own."""
+    return list(dict.fromkeys(names))
 
 
 def _said(console: Console) -> Progress:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from invoke.config import Config
+from invoke.context import Context
 
 from deployment import project
 from deployment.errors import Refused
@@ -14,8 +15,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 def test_the_projects_own_invoke_yaml_is_read_whole() -> None:
-    from invoke.context import Context
-
     config = Config(project_location=PROJECT)
     config.load_project()
     found = project.read(values(Context(config)))
@@ -47,3 +46,28 @@ def test_a_wrong_key_or_kind_is_named(given: dict[str, Any], named: str) -> None
 def test_a_whole_number_is_taken_where_a_fraction_may_stand() -> None:
     found = project.read({"worker": {"canary": [{"percent": 10, "soak": 5}]}})
     assert found.worker.canary == (project.CanaryStep(10.0, 5.0),)
+
+
+def test_an_environment_has_values_of_its_own() -> None:
+    given = {
+        "worker": {"name": "base", "config": "w.jsonc"},
+        "environments": {"staging": {"worker": {"name": "other"}}},
+    }
+    staging, production = project.read(given, "staging"), project.read(given, "production")
+    assert (staging.worker.name, staging.worker.config) == ("other", "w.jsonc")
+    assert production.worker.name == "base"
+
+
+def test_an_environment_nobody_knows_is_named() -> None:
+    with pytest.raises(Refused, match="nobody knows deploy"):
+        project.read({"environments": {"stagng": {}}}, "staging")
+
+
+def test_staging_and_production_share_no_name() -> None:
+    config = Config(project_location=PROJECT)
+    config.load_project()
+    given = values(Context(config))
+    one, other = project.read(given, "staging"), project.read(given, "production")
+    assert one.worker.name != other.worker.name
+    assert one.pages.project != other.pages.project
+    assert one.r2.bucket != other.r2.bucket

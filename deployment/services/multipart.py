@@ -97,6 +97,14 @@ class Upload:
         _refuse_collisions(self.secrets, added)
         return self._with(bindings=[*others, *added])
 
+    def with_bucket(self, old: str, new: str) -> Upload:
+        """Bind to another R2 bucket wherever the configuration names the old one."""
+        bindings = [
+            {**binding, "bucket_name": new} if binding.get("bucket_name") == old else binding
+            for binding in self.bindings
+        ]
+        return self._with(bindings=bindings)
+
     def with_annotations(self, message: str = "", tag: str = "") -> Upload:
         """Name the version: what it is for, and the release it belongs to."""
         given = {"workers/message": message, "workers/tag": tag}

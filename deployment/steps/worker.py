@@ -38,6 +38,7 @@ def plan(site: Site) -> list[Change]:
     digest = site.bundling.result().digest
     if not live:
         return [*_buckets(site), *_first(site, digest)]
+    _require_own(site, _only(site, live))
     return [*_buckets(site), _upload(site, digest), *roll_out(site, live, NEW)]
 
 
@@ -241,7 +242,7 @@ def prepared(site: Site) -> Upload:
     upload = static.attached(site, multipart.read(bundle.body), bundle.files)
     if "main_module" not in upload.metadata:
         return upload  # static files alone: nothing that could read a variable
-    upload = upload.with_variables(site.settings.worker_variables())
+    upload = _bound(site, upload).with_variables(site.settings.worker_variables())
     upload = upload.with_secrets(secrets(site), keep=False)
     for live in live_split(site):
         upload = upload.with_inherited(
@@ -250,14 +251,37 @@ def prepared(site: Site) -> Upload:
     return upload
 
 
+def _bound(site: Site, upload: Upload) -> Upload:
+    """Bind the Worker to the environment's own bucket."""
+    r2 = site.settings.project.r2
+    return upload.with_bucket(r2.replaces, r2.bucket) if r2.replaces else upload
+
+
 def secrets(site: Site) -> dict[str, Secret]:
     """Give all secrets of the next version: the environment's, and those just minted."""
     return {**site.settings.worker_secrets(), **site.staged}
 
 
+def _require_own(site: Site, version: str) -> None:
+    """Refuse to replace another environment's Worker, such as production's by staging's.
+
+    Raises:
+        Refused: the live version says that it is another environment's.
+    """
+    bindings = site.cloudflare.version(site.worker, version).bindings
+    texts = {str(b.get("name")): str(b.get("text", "")) for b in bindings}
+    ours, theirs = site.settings.environment, texts.get("ENVIRONMENT", "")
+    if theirs not in ("", ours):
+        raise Refused(
+            f"worker {site.worker} is the one of {theirs}",
+            f"{ours} would replace it",
+            f"name another in invoke.yaml: deploy.environments.{ours}.worker.name",
+        )
+
+
 def _buckets(site: Site) -> list[Change]:
     """Say which R2 buckets the Worker is bound to but the account does not have yet."""
-    bindings = multipart.read(site.bundling.result().body).bindings
+    bindings = _bound(site, multipart.read(site.bundling.result().body)).bindings
     names = [str(b["bucket_name"]) for b in bindings if b.get("type") == "r2_bucket"]
     missing = [name for name in dict.fromkeys(names) if site.cloudflare.bucket(name) is None]
     return [

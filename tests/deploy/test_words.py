@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
@@ -10,7 +11,7 @@ import pytest
 import requests
 
 from tests import words
-from tests.deploy.conftest import House
+from tests.deploy.conftest import House, build
 
 pytestmark = pytest.mark.slow
 
@@ -27,13 +28,35 @@ NOT_RUN = {
 ASKING = {("deploy.prod",), ("deploy.staging",), ("rollback",)}  # a person is asked: below
 
 
+OWN_NAMES = """
+    production:
+      worker: {name: boss-ai-production}
+      pages: {project: xswarm-boss-production}
+    staging:
+"""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Give a house where production has names of its own too: the twin has but one account."""
+    made = build(tmp_path_factory.mktemp("words") / "project")
+    project = made.root / "invoke.yaml"
+    project.write_text(project.read_text().replace("\n    staging:\n", OWN_NAMES, 1))
+    yield made
+    made.inv("sandbox.down")
+
+
 @pytest.fixture(scope="module")
 def environments(deployed: House) -> House:
     """Give staging and production environments whose services are the twin's."""
     config = deployed.root / "deployment/config"
     local = read(config / "local.env") | read(deployed.root / ".sandbox/endpoints.env")
+    ports = json.loads((deployed.root / ".sandbox/state.json").read_text())["ports"]
     for environment, suffix in (("staging", "TEST"), ("production", "LIVE")):
-        values = {**local, "ENVIRONMENT": environment}
+        worker = f"http://127.0.0.1:{ports[f'worker:boss-ai-{environment}']}"
+        pages = f"http://127.0.0.1:{ports[f'pages:xswarm-boss-{environment}']}"
+        values = {**local, "ENVIRONMENT": environment, "WORKER_URL": worker, "API_URL": worker}
+        values |= {"BASE_URL": pages, "CORS_ALLOWED_ORIGINS": pages}
         for name in ("TWILIO_AUTH_TOKEN", "SENDGRID_API_KEY"):
             values[f"{name}_{suffix}"] = local[f"{name}_TEST"]
         lines = [f'{name}="{value}"' for name, value in values.items() if value]
@@ -71,8 +94,8 @@ def test_production_wants_the_workers_name_typed(environments: House) -> None:
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
     person = terminal(environments, "deploy.prod")
-    person.expect("Type boss-ai", timeout=60)
-    person.sendline("boss-ai")
+    person.expect("Type boss-ai-production", timeout=60)
+    person.sendline("boss-ai-production")
     person.expect("release .*version", timeout=90)
     person.expect(pexpect.EOF, timeout=30)
     person.close()
@@ -86,39 +109,60 @@ def test_without_a_terminal_and_yes_nothing_happens(
     environments: House, words_: tuple[str, ...]
 ) -> None:
     environments.inv("deploy.staging", "--yes")
-    before = environments.version()
+    before = live(environments, "staging")
     version = ("--version", before) if "rollback" in words_ else ()
     ended = environments.inv(*words_, *version, check=False)
     assert ended.returncode == 2
     assert "--yes" in ended.stderr
-    assert environments.version() == before
+    assert live(environments, "staging") == before
 
 
 def test_a_wrong_name_changes_nothing(environments: House) -> None:
-    before = environments.version()
+    before = live(environments, "production")
     person = terminal(environments, "deploy.prod")
-    person.expect("Type boss-ai", timeout=60)
+    person.expect("Type boss-ai-production", timeout=60)
     person.sendline("yes")
     person.expect("not confirmed", timeout=30)
     person.expect(pexpect.EOF, timeout=30)
     person.close()
     assert person.exitstatus == 2
-    assert environments.version() == before
+    assert live(environments, "production") == before
 
 
 def test_a_person_chooses_what_to_go_back_to(filled: House) -> None:
     filled.inv("deploy.staging", "--yes")
     filled.inv("deploy.staging", "--yes")
-    before = filled.version()
+    before = live(filled, "staging")
     person = terminal(filled, "staging", "rollback")
     person.expect("Which release", timeout=60)
     person.send("\r")
-    person.expect("Roll boss-ai", timeout=30)
+    person.expect("Roll boss-ai-staging", timeout=30)
     person.send("y")
     person.expect(pexpect.EOF, timeout=60)
     person.close()
     assert person.exitstatus == 0
-    assert filled.version() != before
+    assert live(filled, "staging") != before
+
+
+def live(house: House, environment: str) -> str:
+    """Give the version that an environment's Worker serves."""
+    status = json.loads(house.inv(environment, "worker.status", "--json").stdout)
+    (version,) = status["split"]
+    return str(version)
+
+
+def test_staging_never_replaces_another_environments_worker(environments: House) -> None:
+    before = live(environments, "production")
+    ended = environments.inv(
+        "deploy.staging",
+        "--yes",
+        check=False,
+        DEPLOY_ENV_FILE=str(environments.root / "deployment/config/staging.env"),
+        INVOKE_DEPLOY_ENVIRONMENTS_STAGING_WORKER_NAME="boss-ai-production",
+    )
+    assert ended.returncode == 2
+    assert "is the one of production" in ended.stderr
+    assert live(environments, "production") == before
 
 
 def terminal(house: House, *words_: str) -> pexpect.spawn[str]:

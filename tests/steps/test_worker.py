@@ -8,6 +8,7 @@ import pytest
 from deployment.errors import CheckFailed, Refused, StepFailed
 from deployment.project import CanaryStep
 from deployment.services import multipart
+from deployment.services.cloudflare import Version
 from deployment.steps import canary, verify, worker
 from deployment.steps.judge import Verdict
 from deployment.steps.report import Report
@@ -266,3 +267,13 @@ def test_secrets_only_the_worker_has_are_those_of_the_live_version(
     wanted = {"name": "STRIPE_WEBHOOK_SECRET", "type": "inherit", "version_id": "old"}
     assert inherited == [wanted]
     assert "secret_text" not in metadata["keep_bindings"]
+
+
+def test_another_environments_worker_is_not_replaced(
+    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = ({"name": "ENVIRONMENT", "type": "plain_text", "text": "production"},)
+    found = Version("old", bindings=theirs)
+    monkeypatch.setattr(cloudflare, "version", lambda _name, _id: found)
+    with pytest.raises(Refused, match="is the one of production"):
+        worker.plan(site)
