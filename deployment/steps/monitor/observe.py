@@ -39,12 +39,14 @@ class Seen:
         checks: each component, and whether it works.
         measured: the requests and queries of the window; from outside: the probes alone.
         memory: bytes the Worker holds; None where it does not tell.
+        remembering: whether the database answered, so that it can keep the book.
     """
 
     mounted: bool
     checks: Sequence[Check]
     measured: Frame
     memory: int | None = None
+    remembering: bool = True
 
     def judged(self, thresholds: Thresholds) -> list[Alert]:
         """Give the alerts that are due; a handful of probes counts as much as it is."""
@@ -69,12 +71,14 @@ def look(site: Site, window: float, now: float) -> Seen:
         return Seen(True, [_down(WORKER, health.error, now)], Frame(now - window, now))
     if not health.reported:
         return _from_outside(site, [each for each in _asked(site) if not each.site], now)
-    _flush(monitor)
+    if health.verdict != FAIL:
+        _flush(monitor)
     measured, faults = _measured(site, window, now)
     pages = _from_outside(site, [each for each in _asked(site) if each.site], now)
-    checks = [*(_checks(health) or [_whole(health, now)]), *pages.checks, *faults]
+    told = _checks(health) or [_whole(health, now)]
+    fresh = [each for each in faults if each.name not in {one.name for one in told}]
     memory = health.body.get("system", {}).get("memory_bytes")
-    return Seen(True, checks, measured, memory)
+    return Seen(True, [*told, *pages.checks, *fresh], measured, memory, not faults)
 
 
 def _flush(monitor: Monitor) -> None:

@@ -4,25 +4,56 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from deployment.database.errors import DatabaseError
 from deployment.monitoring import book as books
+from deployment.monitoring.book import Book
 from deployment.monitoring.storage import Execute
 
 if TYPE_CHECKING:
-    from deployment.database.client import Database
+    from deployment.database.client import Database, Row
+
+
+PATIENCE: Final = 8.0  # seconds; a migration may take minutes, a monitor's statement may not
 
 
 def execute(database: Database) -> Execute:
     """Give what the monitoring runs its statements by."""
 
     async def run(sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        return [row.values_in_order for row in database.execute(sql, parameters).rows]
+        rows = _in_time(lambda: database.execute(sql, parameters).rows)
+        return [row.values_in_order for row in rows]
 
     return run
+
+
+def _in_time(read: Callable[[], list[Row]]) -> list[Row]:
+    """Wait for the database for a while only: one that hangs must not keep a watch from telling.
+
+    Raises:
+        DatabaseError: what it raised, or that it gave no answer in time.
+    """
+    answer: Future[list[Row]] = Future()
+    # A daemon, since nobody waits for it when the process ends.
+    threading.Thread(target=_settle, args=(answer, read), daemon=True).start()
+    try:
+        return answer.result(PATIENCE)
+    except TimeoutError:
+        why = f"no answer within {PATIENCE:.0f} s"
+        raise DatabaseError("unavailable", why, in_doubt=True) from None
+
+
+def _settle(answer: Future[list[Row]], read: Callable[[], list[Row]]) -> None:
+    try:
+        answer.set_result(read())
+    except Exception as error:  # raised again where the answer is awaited
+        answer.set_exception(error)
 
 
 @dataclass(frozen=True)
@@ -53,9 +84,13 @@ class FileShelf:
         written.replace(self.path)
         return True
 
+    async def book(self) -> Book:
+        """Give the book; an empty one where there is no file."""
+        _, text = await self.load()
+        return books.load(text) if text else Book()
+
     async def forget(self) -> None:
         """Delete the file once nothing in it is still to be told."""
-        _, text = await self.load()
-        book = books.load(text) if text else books.Book()
+        book = await self.book()
         if not (book.entries or book.events or book.undelivered):
             self.path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -122,7 +122,7 @@ def go(site: Site, rules: Rules, now: float) -> Watched:
     """
     seen = observe.look(site, rules.window, now)
     due = seen.judged(rules.thresholds)
-    told = asyncio.run(_tell(site, due, rules.policy, now))
+    told = asyncio.run(_tell(site, seen, due, rules.policy, now))
     return Watched(seen, rules.window, due, told.list, told.delivered, told.ours)
 
 
@@ -133,20 +133,35 @@ class _Outcome:
     ours: bool
 
 
-async def _tell(site: Site, due: Sequence[Alert], policy: Policy, now: float) -> _Outcome:
-    """Keep the book in the database; while that is away, in a file, until all in it is over."""
+async def _tell(
+    site: Site, seen: Seen, due: Sequence[Alert], policy: Policy, now: float
+) -> _Outcome:
+    """Keep the book in the database; while that is away, in a file.
+
+    What began in the file ends there, so that each alert is told by one book.
+    """
     courier = tell.courier(site.settings)
     file = FileShelf(_file(site))
+    if not seen.remembering:
+        return await _round(due, file, courier, policy, now)
+    begun = (await file.book()).entries
+    there, here = _split(due, begun)
     try:
-        first = await _round(due, DatabaseShelf(execute(site.database)), courier, policy, now)
+        first = await _round(there, DatabaseShelf(execute(site.database)), courier, policy, now)
     except DatabaseError as error:
         outage = alert.service_outage(observe.DATABASE, str(error))
         return await _round([*due, outage], file, courier, policy, now)
     if not file.path.exists():
         return first
-    second = await _round((), file, courier, policy, now)
+    second = await _round(here, file, courier, policy, now)
     await file.forget()
     return _Outcome([*first.list, *second.list], first.delivered and second.delivered, first.ours)
+
+
+def _split(due: Sequence[Alert], begun: Container[str]) -> tuple[list[Alert], list[Alert]]:
+    """Part what is due into what a book has not begun, and what it has."""
+    other = [each for each in due if each.key not in begun]
+    return other, [each for each in due if each.key in begun]
 
 
 async def _round(
