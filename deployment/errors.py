@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 from invoke.exceptions import Exit
@@ -19,6 +20,14 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 6
     NOTHING_TO_DO = 7
     INTERRUPTED = 130
+
+
+_TASK = re.compile(r"(?<![\w./-])inv (?=[a-z])")
+
+
+def typed(remedy: str) -> str:
+    """Give a remedy with its commands as they are typed: by the wrapper beside tasks.py."""
+    return _TASK.sub("./inv ", remedy)
 
 
 class DeployError(Exit):
@@ -45,7 +54,7 @@ class DeployError(Exit):
         if self.why:
             lines.append(f"  why:  {self.why}")
         if self.remedy:
-            lines.append(f"  next: {self.remedy}")
+            lines.append(f"  next: {typed(self.remedy)}")
         return "\n".join(lines)
 
     def __str__(self) -> str:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
+from deployment.release import session
+
 
 @task
 def production(c: Context) -> None:
     """Act on production in what follows on the line."""
-    c.config.deploy.env = "production"
+    session.act_on(c, "production")
 
 
 @task
 def staging(c: Context) -> None:
     """Act on staging in what follows on the line."""
-    c.config.deploy.env = "staging"
+    session.act_on(c, "staging")
 
 
 @task
 def local(c: Context) -> None:
     """Act on the local twin in what follows on the line."""
-    c.config.deploy.env = "local"
+    session.act_on(c, "local")

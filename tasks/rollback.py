@@ -34,10 +34,11 @@ def rollback(
     from deployment.release.facts import remember
 
     if env:
-        c.config.deploy.env = env
+        session.act_on(c, env)
     site = session.open_site(c)
     wish = going_back.Wish(version or going_back.choose(site), restore_db, migrations)
     target = going_back.find(site, wish)
+    wish = going_back.proven(site, wish)
     if dry or session.dry(c):
         preview.show(going_back.plan(site, target, wish))
         going_back.warn(site, target)

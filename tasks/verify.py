@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.tasks import task
 
 from deployment.release import session
+
+if TYPE_CHECKING:
+    from deployment.steps.report import Report
 
 
 @task(
@@ -32,8 +36,7 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(**found.counts)
         line.mark, line.colour = ("✓", "green") if found.ok else ("✗", "red")
     if report:
-        with Path(report).open("w", encoding="utf-8") as file:
-            Console(file).json(found.as_json())
+        _write(Path(report), found)
     if json:
         console.json(found.as_json())
     elif session.current() is None or not found.ok:
@@ -42,3 +45,14 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
     if not found.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.failures)
         raise CheckFailed("the deployment is not good", why, "inv rollback")
+
+
+def _write(path: Path, found: Report) -> None:
+    from deployment.console import Console
+    from deployment.errors import Refused
+
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            Console(file).json(found.as_json())
+    except OSError as error:
+        raise Refused(f"the report cannot be written to {path}", str(error.strerror)) from None

@@ -33,7 +33,14 @@ _announced: set[str] = set()
 
 def environment(c: Context) -> str:
     """Give the environment tasks act on: named on the line, INVOKE_DEPLOY_ENV, or local."""
-    return str(c.config.deploy.get("env") or "local")
+    return str((c.config.get("deploy") or {}).get("env") or "local")
+
+
+def act_on(c: Context, name: str) -> None:
+    """Let everything that follows on the line act on an environment."""
+    if "deploy" not in c.config:
+        c.config["deploy"] = {}
+    c.config["deploy"]["env"] = name
 
 
 def agreed(c: Context, yes: bool) -> bool:
@@ -42,8 +49,8 @@ def agreed(c: Context, yes: bool) -> bool:
 
 
 def values(c: Context) -> dict[str, Any]:
-    """Give the key ``deploy`` of invoke.yaml as plain data."""
-    return dict(_plain(c.config.deploy))
+    """Give the key ``deploy`` of invoke.yaml as plain data; empty where there is none."""
+    return dict(_plain(c.config.get("deploy") or {}))
 
 
 def settings(c: Context) -> Settings:

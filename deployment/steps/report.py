@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any, Final, Literal
 from xml.etree import ElementTree
 
+from deployment.errors import typed
 from deployment.secret import redact
 
 Status = Literal["pass", "warn", "fail", "unknown", "skip"]
@@ -157,7 +158,7 @@ def _finding_lines(finding: Finding) -> list[tuple[str, str]]:
     mark, colour = MARKS[finding.status], COLOURS[finding.status]
     lines = [(f"{mark} {finding.name}: {finding.evidence}".rstrip(": "), colour)]
     if finding.remedy and finding.status != "pass":
-        lines.append((f"     → {finding.remedy}", "dim"))
+        lines.append((f"     → {typed(finding.remedy)}", "dim"))
     return lines
 
 
