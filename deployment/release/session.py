@@ -39,7 +39,7 @@ def environment(c: Context) -> str:
 def act_on(c: Context, name: str) -> None:
     """Let everything that follows on the line act on an environment."""
     if "deploy" not in c.config:
-        c.config["deploy"] = {}
+        c.config["deploy"] = {}  # type: ignore[assignment]
     c.config["deploy"]["env"] = name
 
 
