@@ -12,6 +12,7 @@ from invoke.tasks import task
 from deployment.release import session
 
 if TYPE_CHECKING:
+    from deployment.observability.stack import Stack
     from deployment.steps.monitor.watch import Rules, Watched
     from deployment.steps.site import Site
 
@@ -120,6 +121,109 @@ def dashboard(c: Context, port: int = 8787) -> None:
         server.serve_forever()
 
 
+@task(
+    auto_shortflags=False,
+    help={"to": "the folder", "sms_url": "takes Alertmanager's webhook and sends it on as an SMS"},
+)
+def files(c: Context, to: str = "monitoring", sms_url: str = "") -> None:
+    """Write Prometheus' rules, Alertmanager's routes and Grafana's dashboard; no secret."""
+    from pathlib import Path
+
+    from deployment.console import Console
+    from deployment.observability import files as stack_files
+
+    for path in stack_files.write(_stack(c, sms_url=sms_url), Path(to)):
+        Console().line(f"✓ {path}")
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "host": "as for ssh: user@host:port; its key must be known",
+        "prefix": "a folder of the host that stands for its root: files only, nothing runs",
+        "sms_url": "takes Alertmanager's webhook and sends it on as an SMS",
+        "sms_token_file": "a file with the token it is told",
+        "yes": "do not ask (without a terminal the answer is NO)",
+    },
+)
+def install(
+    c: Context,
+    host: str,
+    prefix: str = "",
+    sms_url: str = "",
+    sms_token_file: str = "",
+    yes: bool = False,
+) -> None:
+    """Put Prometheus and Alertmanager on a host over SSH, checked there; again: only changes."""
+    from deployment import console
+    from deployment.observability import install as step
+    from deployment.observability.host import connected
+
+    stack, out = _stack(c, prefix, sms_url, sms_token_file), console.Console()
+    with connected(host) as there:
+        planned = step.plan(there, stack)
+        for file in planned:
+            out.line(f"  {file.path}")
+        if session.dry(c):
+            out.line(f"{len(planned)} files would be written")
+            return
+        if planned:
+            question = f"Write these {len(planned)} files on {host}?"
+            console.confirm(question, yes=yes)
+        for line in step.install(there, stack).lines():
+            out.line(line)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "host": "as for ssh: user@host:port; its key must be known",
+        "prefix": "as it was installed with",
+        "yes": "do not ask (without a terminal the answer is NO)",
+    },
+)
+def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> None:
+    """Stop what was installed on a host and remove its files; what was measured stays there."""
+    from deployment import console
+    from deployment.observability import install as step
+    from deployment.observability.host import connected
+    from deployment.observability.stack import places
+
+    found, out = places(session.settings(c).project.worker.name, prefix), console.Console()
+    with connected(host) as there:
+        installed = step.installed(there, found)
+        for path in installed:
+            out.line(f"  {path}")
+        if not installed or session.dry(c):
+            out.line(f"{len(installed)} files would be removed" if installed else "nothing to do")
+            return
+        question = f"Remove these {len(installed)} files from {host}?"
+        console.confirm(question, yes=yes)
+        done = step.uninstall(there, found)
+        for path in done.kept:
+            out.warn(f"kept, since somebody changed it: {path}")
+        out.line(f"✓ removed {len(done.changed)} files; what was measured is in {found.data}")
+
+
+def _stack(c: Context, prefix: str = "", sms_url: str = "", sms_token_file: str = "") -> Stack:
+    """Give the stack that judges as ``watch`` does."""
+    from pathlib import Path
+
+    from deployment.observability import stack
+    from deployment.secret import Secret
+
+    rules = _rules(c)
+    token = Path(sms_token_file).read_text().strip() if sms_token_file else ""
+    return stack.of(
+        session.settings(c),
+        rules.thresholds,
+        stack.watching(rules.window, rules.policy.hold),
+        prefix=prefix,
+        sms_url=sms_url,
+        sms_token=Secret(token, "SMS token"),
+    )
+
+
 def _round(site: Site, rules: Rules, *, json: bool) -> Watched:
     from deployment.console import Console
     from deployment.steps.monitor import tables
@@ -160,5 +264,5 @@ def _table(console: Any, header: tuple[str, ...], rows: list[tuple[object, ...]]
 
 
 ns = Collection("monitor")
-for _task in (status, metrics, watch, alert, dashboard):
+for _task in (status, metrics, watch, alert, dashboard, files, install, uninstall):
     ns.add_task(_task)

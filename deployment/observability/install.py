@@ -85,12 +85,12 @@ def uninstall(host: Host, places: Places) -> Outcome:
     Raises:
         CheckFailed: a unit could not be stopped.
     """
-    installed = _manifest(host, places)
-    if not installed:
+    listed = installed(host, places)
+    if not listed:
         return Outcome((), ())
     _stop(host, places)
-    ours = {path: host.read(path) for path in installed}
-    gone = tuple(path for path, file in ours.items() if file and _hash(file) == installed[path])
+    ours = {path: host.read(path) for path in listed}
+    gone = tuple(path for path, file in ours.items() if file and _hash(file) == listed[path])
     kept = tuple(path for path, file in ours.items() if file and path not in gone)
     for path in (*gone, places.configuration / MANIFEST):
         host.remove(path)
@@ -107,7 +107,8 @@ def _wanted(stack: Stack) -> list[File]:
     return [*files, File(manifest, json.dumps(listed, indent=2, sort_keys=True) + "\n")]
 
 
-def _manifest(host: Host, places: Places) -> Mapping[PurePosixPath, str]:
+def installed(host: Host, places: Places) -> Mapping[PurePosixPath, str]:
+    """Give the files that were installed on a host, with their hashes; none: nothing was."""
     found = host.read(places.configuration / MANIFEST)
     listed: dict[str, str] = json.loads(found.content) if found else {}
     return {PurePosixPath(path): sha256 for path, sha256 in listed.items()}

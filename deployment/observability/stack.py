@@ -155,6 +155,16 @@ class Stack:
         return duration(self.timing.payments)
 
 
+def watching(window: float, hold: float) -> Timing:
+    """Give the timing that judges as ``inv monitor.watch`` does.
+
+    Args:
+        window: seconds that are judged.
+        hold: seconds for which a condition must hold before people are told.
+    """
+    return Timing(scrape=min(15.0, window / 4), window=window, pending=hold)
+
+
 def duration(seconds: float) -> str:
     """Write a length of time as Prometheus does: ``5m``, ``15s``, ``500ms``."""
     for unit, size in _UNITS:
@@ -166,6 +176,7 @@ def duration(seconds: float) -> str:
 def of(
     settings: Settings,
     thresholds: Thresholds | None = None,
+    timing: Timing | None = None,
     *,
     prefix: str = "",
     sms_url: str = "",
@@ -176,6 +187,7 @@ def of(
     Args:
         settings: the environment.
         thresholds: where wrong begins.
+        timing: how often is looked, and over how long.
         prefix: a folder of the host that stands for its root; empty: the host itself.
         sms_url: takes Alertmanager's webhook and sends it on as an SMS.
         sms_token: what it is told as ``Authorization: Bearer``.
@@ -190,18 +202,36 @@ def of(
         SMTP_PASSWORD: settings.secret("SENDGRID_API_KEY"),
         SMS_TOKEN: sms_token or Secret("", SMS_TOKEN),
     }
+    contacts = _contacts(settings, secrets, sms_url)
+    used = {
+        ADMIN_TOKEN: True,
+        SLACK_URL: contacts.slack,
+        SMTP_PASSWORD: bool(contacts.mail_to),
+        SMS_TOKEN: bool(contacts.sms_url),
+    }
     stack = Stack(
         service=service,
         environment=settings.environment,
         url=settings.text("WORKER_URL"),
-        contacts=_contacts(settings, secrets, sms_url),
-        places=Places(f"{service}-monitoring", prefix, managed=not prefix),
+        contacts=contacts,
+        places=places(service, prefix),
         thresholds=thresholds or Thresholds(),
+        timing=timing or Timing(),
         calls_per_minute=_calls_per_minute(settings),
-        secrets={name: secret for name, secret in secrets.items() if secret},
+        secrets={name: secret for name, secret in secrets.items() if secret and used[name]},
     )
     require_sound(stack)
     return stack
+
+
+def places(service: str, prefix: str = "") -> Places:
+    """Give the places of a service's stack.
+
+    Args:
+        service: its name.
+        prefix: a folder that stands for the host's root; then nothing runs there.
+    """
+    return Places(f"{service}-monitoring", prefix, managed=not prefix)
 
 
 def _contacts(settings: Settings, secrets: dict[str, Secret], sms_url: str) -> Contacts:

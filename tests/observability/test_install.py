@@ -57,6 +57,7 @@ def test_all_is_put_checked_and_read_back(host: Host, stack: Stack) -> None:
         assert there[f"etc/boss-ai-monitoring/secrets/{name}"] == (0o640, value.encode())
 
 
+@pytest.mark.slow
 def test_secrets_are_in_their_files_and_nowhere_else(host: Host, stack: Stack) -> None:
     done = install(host, stack)
     for path, (_, content) in tree(stack).items():
@@ -65,6 +66,7 @@ def test_secrets_are_in_their_files_and_nowhere_else(host: Host, stack: Stack) -
     assert not [value for value in SECRETS.values() if value in repr(done) + repr(stack)]
 
 
+@pytest.mark.slow
 def test_the_second_time_changes_nothing_and_says_so(host: Host, stack: Stack) -> None:
     install(host, stack)
     before = {path: path.stat().st_mtime_ns for path in Path(stack.places.prefix).rglob("*")}
@@ -76,6 +78,7 @@ def test_the_second_time_changes_nothing_and_says_so(host: Host, stack: Stack) -
     assert after == before
 
 
+@pytest.mark.slow
 def test_only_what_differs_is_written(host: Host, stack: Stack) -> None:
     install(host, stack)
     stricter = dataclasses.replace(stack, thresholds=Thresholds(error_rate=0.01))
@@ -84,6 +87,7 @@ def test_only_what_differs_is_written(host: Host, stack: Stack) -> None:
     assert names == {"rules.yml", "grafana.json", "installed.json"}
 
 
+@pytest.mark.slow
 def test_a_secret_that_became_readable_is_closed_again(host: Host, stack: Stack) -> None:
     install(host, stack)
     secret = Path(stack.places.secret(ADMIN_TOKEN))
@@ -92,6 +96,7 @@ def test_a_secret_that_became_readable_is_closed_again(host: Host, stack: Stack)
     assert stat.S_IMODE(secret.stat().st_mode) == 0o640
 
 
+@pytest.mark.slow
 def test_a_fault_that_the_host_finds_changes_nothing(host: Host, stack: Stack) -> None:
     install(host, stack)
     before = tree(stack)
@@ -102,6 +107,7 @@ def test_a_fault_that_the_host_finds_changes_nothing(host: Host, stack: Stack) -
     assert tree(stack) == before
 
 
+@pytest.mark.slow
 def test_a_fault_at_first_leaves_no_trace(host: Host, stack: Stack) -> None:
     contacts = dataclasses.replace(stack.contacts, sms_url="no url at all")
     with pytest.raises(CheckFailed):
@@ -110,6 +116,7 @@ def test_a_fault_at_first_leaves_no_trace(host: Host, stack: Stack) -> None:
     assert not Path(stack.places.configuration).exists()
 
 
+@pytest.mark.slow
 def test_it_is_removed_wholly_and_twice(host: Host, stack: Stack) -> None:
     install(host, stack)
     gone = uninstall(host, stack.places)
@@ -119,6 +126,7 @@ def test_it_is_removed_wholly_and_twice(host: Host, stack: Stack) -> None:
     assert uninstall(host, stack.places).changed == ()
 
 
+@pytest.mark.slow
 def test_what_somebody_changed_is_kept(host: Host, stack: Stack) -> None:
     install(host, stack)
     theirs = Path(stack.places.configuration / "rules.yml")
@@ -132,6 +140,7 @@ def test_what_somebody_changed_is_kept(host: Host, stack: Stack) -> None:
     }
 
 
+@pytest.mark.slow
 def test_units_are_started_reloaded_and_stopped(host: Host, stack: Stack, server: Server) -> None:
     stack = managed(stack)
     told, telling = units.names(stack.places)
@@ -156,6 +165,7 @@ def _verbs(again: str) -> tuple[str, str, str]:
     return "enable", again, "is-active"
 
 
+@pytest.mark.slow
 def test_secrets_are_of_the_group_that_runs_it(host: Host, stack: Stack) -> None:
     stack = managed(stack)
     install(host, stack)
@@ -165,6 +175,7 @@ def test_secrets_are_of_the_group_that_runs_it(host: Host, stack: Stack) -> None
     assert group not in (None, os.getgid())
 
 
+@pytest.mark.slow
 def test_a_unit_that_does_not_start_undoes_it_all(host: Host, stack: Stack, server: Server) -> None:
     server.log.with_name("fails").write_text("restart\n")
     with pytest.raises(CheckFailed, match="restart was refused"):
@@ -172,6 +183,7 @@ def test_a_unit_that_does_not_start_undoes_it_all(host: Host, stack: Stack, serv
     assert tree(stack) == {}
 
 
+@pytest.mark.slow
 def test_a_reload_that_fails_puts_the_old_files_back(
     host: Host, stack: Stack, server: Server
 ) -> None:
@@ -185,6 +197,7 @@ def test_a_reload_that_fails_puts_the_old_files_back(
     assert tree(stack) == before
 
 
+@pytest.mark.slow
 def test_a_host_without_prometheus_is_refused(host: Host, stack: Stack, server: Server) -> None:
     missing = dataclasses.replace(stack.places, managed=True)
     lacking = _Lacking(host)
@@ -224,12 +237,11 @@ def test_a_changed_host_key_is_refused(server: Server, tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_key_that_the_host_does_not_know_is_refused(server: Server, tmp_path: Path) -> None:
     with (
         pytest.raises(Refused, match="lets us not in"),
-        connected(
-            server.host, known_hosts=server.known_hosts, key=make_key(tmp_path / "stranger")
-        ),
+        connected(server.host, known_hosts=server.known_hosts, key=make_key(tmp_path / "stranger")),
     ):
         pass
 
@@ -237,8 +249,6 @@ def test_a_key_that_the_host_does_not_know_is_refused(server: Server, tmp_path: 
 def test_a_host_that_is_not_there_is_said(server: Server) -> None:
     with (
         pytest.raises(Unavailable, match="does not answer"),
-        connected(
-            f"me@127.0.0.1:{free_port()}", known_hosts=server.known_hosts, key=server.key
-        ),
+        connected(f"me@127.0.0.1:{free_port()}", known_hosts=server.known_hosts, key=server.key),
     ):
         pass

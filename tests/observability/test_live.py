@@ -1,0 +1,340 @@
+"""The real thing: Prometheus reads a service, Alertmanager tells people, and all is well again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socketserver
+import subprocess
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from deployment.monitoring.asgi import Message, Monitor, Receive, Scope, Send
+from deployment.monitoring.health import Probe
+from deployment.monitoring.metrics import Metrics
+from deployment.monitoring.rules import Thresholds
+from deployment.observability import alertmanager, grafana, prometheus
+from deployment.observability.files import all_files
+from deployment.observability.stack import (
+    ADMIN_TOKEN,
+    SLACK_URL,
+    Contacts,
+    Places,
+    Stack,
+    Timing,
+)
+from deployment.secret import Secret
+from tests.observability.conftest import SECRETS, ended_at_last, free_port, wait_for
+
+pytestmark = pytest.mark.slow
+
+WINDOW = 8.0
+
+
+class Service:
+    """A Worker-like app: it works, until it is told to fail or that its database is down."""
+
+    def __init__(self) -> None:
+        self.failing, self.down = False, False
+        self.metrics = Metrics()
+        self.app = Monitor(
+            self._answer,
+            service="boss-ai",
+            version=lambda _env: "v1",
+            probes=lambda _env: [Probe("database", self._probe)],
+            admin_token=lambda _env: SECRETS[ADMIN_TOKEN],
+            metrics=self.metrics,
+        )
+
+    async def _probe(self) -> None:
+        if self.down:
+            raise ConnectionError("refused")
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = "/work/{id}"
+        self.metrics.database.observe("SELECT 1", 0.01, 1)
+        self.metrics.database.observe("SELECT 2", 1.5, 1)
+        self.metrics.business.signup("web")
+        self.metrics.business.activity("login")
+        self.metrics.business.subscription("created", "pro")
+        self.metrics.business.feature("voice")
+        self.metrics.business.api_call("c1")
+        self.metrics.business.payment(29.0, "eur", succeeded=True)
+        # One in five fails, and both kinds are there from the start: a rate needs two readings.
+        status = 500 if self.failing and scope["query_string"] == b"unlucky" else 200
+        status = 500 if scope["query_string"] == b"broken" else status
+        start: Message = {"type": "http.response.start", "status": status, "headers": []}
+        await send(start)
+        await send({"type": "http.response.body", "body": b""})
+
+
+@contextmanager
+def served(service: Service, port: int) -> Iterator[None]:
+    settings = uvicorn.Config(
+        service.app, "127.0.0.1", port, lifespan="off", ws="none", log_level="error"
+    )
+    server = uvicorn.Server(settings)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for(lambda: server.started, "the service")
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+@contextmanager
+def traffic(url: str) -> Iterator[None]:
+    """Send 25 requests a second, and ask for the health as UptimeRobot would."""
+    over = threading.Event()
+
+    def send() -> None:
+        number = 0
+        while not over.wait(0.04):
+            number += 1
+            with suppress(urllib.error.HTTPError):
+                get(f"{url}/work/{number}?{'unlucky' if number % 5 == 0 else 'lucky'}")
+                if number % 10 == 0:
+                    get(f"{url}/health/detailed")
+
+    with suppress(urllib.error.HTTPError):
+        get(f"{url}/work/0?broken")
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(20)
+
+
+def get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return bytes(answer.read())
+
+
+class People:
+    """Whoever is told: by Slack and SMS over HTTP, by mail over SMTP."""
+
+    def __init__(self) -> None:
+        self.slack: list[dict[str, Any]] = []
+        self.sms: list[dict[str, Any]] = []
+        self.mail: list[str] = []
+        self.tokens: set[str] = set()
+
+    def told(self, way: str, *words: str) -> bool:
+        return any(all(word in told for word in words) for told in self.heard(way))
+
+    def heard(self, way: str) -> list[str]:
+        return [each if isinstance(each, str) else json.dumps(each) for each in getattr(self, way)]
+
+    @contextmanager
+    def listening(self, http_port: int, smtp_port: int) -> Iterator[None]:
+        people = self
+
+        class Hooks(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                people.tokens.add(f"{self.path} {self.headers.get('Authorization')}")
+                getattr(people, self.path[1:].split("-")[0]).append(body)
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        class Mails(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(b"220 mail\r\n")
+                for line in self.rfile:
+                    self._answer(line.strip().upper())
+
+            def _answer(self, command: bytes) -> None:
+                if command == b"DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    people.mail.append("".join(line.decode() for line in self._lines()))
+                self.wfile.write(b"221 bye\r\n" if command == b"QUIT" else b"250 ok\r\n")
+
+            def _lines(self) -> Iterator[bytes]:
+                for line in self.rfile:
+                    if line == b".\r\n":
+                        return
+                    yield line
+
+        with ExitStack() as ends:
+            hooks = ThreadingHTTPServer(("127.0.0.1", http_port), Hooks)
+            mails = socketserver.ThreadingTCPServer(("127.0.0.1", smtp_port), Mails)
+            for server in (hooks, mails):
+                server.daemon_threads = True
+                thread = threading.Thread(
+                    target=server.serve_forever, kwargs={"poll_interval": 0.1}
+                )
+                thread.start()
+                ends.callback(server.server_close)
+                ends.callback(thread.join, 10)
+                ends.callback(server.shutdown)
+            yield
+
+
+@dataclasses.dataclass
+class Live:
+    """All of it, running."""
+
+    service: Service
+    people: People
+    stack: Stack
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Ask Prometheus.
+
+        Raises:
+            HTTPError: it cannot parse the expression.
+        """
+        asked = urllib.parse.urlencode({"query": expression})
+        url = f"http://{self.stack.places.prometheus}/api/v1/query?{asked}"
+        answer = json.loads(get(url))
+        assert answer["status"] == "success"
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("live")
+    ports = [free_port() for _ in range(5)]
+    service, people = Service(), People()
+    stack = short_stack(folder, *ports)
+    for file in all_files(stack):
+        path = Path(file.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.content)
+    with ExitStack() as ends:
+        ends.enter_context(people.listening(ports[3], ports[4]))
+        ends.enter_context(served(service, ports[0]))
+        for name, command, port in (
+            ("alertmanager", alertmanager.command(stack.places), ports[2]),
+            ("prometheus", prometheus.command(stack.places), ports[1]),
+        ):
+            log = ends.enter_context((folder / f"{name}.log").open("wb"))
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+            ends.enter_context(ended_at_last(process))
+            wait_for(lambda port=port: ready(port), name)  # type: ignore[misc]
+        ends.enter_context(traffic(stack.url))
+        yield Live(service, people, stack)
+
+
+def ready(port: int) -> bool:
+    try:
+        return bool(get(f"http://127.0.0.1:{port}/-/ready"))
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def short_stack(
+    folder: Path, service: int, prometheus_port: int, alertmanager_port: int, http: int, smtp: int
+) -> Stack:
+    secrets = {**SECRETS, SLACK_URL: f"http://127.0.0.1:{http}/slack-hook"}
+    return Stack(
+        service="boss-ai",
+        environment="staging",
+        url=f"http://127.0.0.1:{service}",
+        contacts=Contacts(
+            slack=True,
+            mail_to="admin@xswarm.test",
+            mail_from="boss@xswarm.test",
+            smtp=f"127.0.0.1:{smtp}",
+            smtp_tls=False,
+            sms_url=f"http://127.0.0.1:{http}/sms",
+        ),
+        places=Places(
+            "boss-ai-monitoring",
+            str(folder),
+            f"127.0.0.1:{prometheus_port}",
+            f"127.0.0.1:{alertmanager_port}",
+            managed=False,
+        ),
+        thresholds=Thresholds(),
+        timing=Timing(0.5, WINDOW, WINDOW, 1.0, 1.0, 0.2, 1.0, 3600.0),
+        calls_per_minute=100_000,
+        critical=("database",),
+        secrets={name: Secret(value, name) for name, value in secrets.items()},
+    )
+
+
+def firing(live: Live, name: str) -> Callable[[], bool]:
+    return lambda: bool(live.query(f'ALERTS{{alertname="{name}",alertstate="firing"}}'))
+
+
+def test_every_panel_of_the_dashboard_shows_something(live: Live) -> None:
+    wait_for(lambda: live.query("service:http_requests:rate8s > 15"), "the traffic", 30)
+    wait_for(lambda: live.query("health_check_up"), "the health", 30)
+    empty = [each for each in shown(live) if not live.query(each)]
+    # No alert is firing, and no release was made: nothing is the truth there.
+    assert all("ALERTS" in each or "unless" in each for each in empty), empty
+    assert len(shown(live)) > 25
+
+
+def shown(live: Live) -> list[str]:
+    given = {
+        grafana.INTERVAL: f"{WINDOW:g}s",
+        "$environment": "staging",
+        "$service": "boss-ai",
+    }
+    asked = grafana.expressions(live.stack)
+    for variable, value in given.items():
+        asked = [each.replace(variable, value) for each in asked]
+    return asked
+
+
+def test_errors_fire_and_resolve(live: Live) -> None:
+    wait_for(lambda: live.query("service:http_requests:rate8s > 15"), "the traffic", 30)
+    assert not firing(live, "high-error-rate")()
+    live.service.failing = True
+    wait_for(firing(live, "high-error-rate"), "the alert", 30)
+    for way in ("slack", "mail"):
+        wait_for(lambda way=way: live.people.told(way, "FIRING", "high-error-rate"), way, 15)  # type: ignore[misc]
+    wait_for(lambda: live.people.told("slack", "of requests fail (threshold 5%)"), "words", 1)
+    assert not live.people.told("sms", "high-error-rate")
+
+    live.service.failing = False
+    wait_for(lambda: not firing(live, "high-error-rate")(), "the end", 30)
+    for way in ("slack", "mail"):
+        wait_for(lambda way=way: live.people.told(way, "RESOLVED", "high-error-rate"), way, 15)  # type: ignore[misc]
+
+
+def test_an_outage_reaches_all_three_and_silences_the_rest(live: Live) -> None:
+    wait_for(lambda: live.query("service:http_requests:rate8s > 15"), "the traffic", 30)
+    before = len(live.people.heard("slack"))
+    live.service.down = True
+    wait_for(firing(live, "service-outage"), "the alert", 40)
+    for way in ("slack", "mail", "sms"):
+        wait_for(lambda way=way: live.people.told(way, "database is down"), way, 15)  # type: ignore[misc]
+    assert f"/sms Bearer {SECRETS['sms-token']}" in live.people.tokens
+    assert "/slack-hook None" in live.people.tokens
+
+    live.service.failing = True
+    wait_for(firing(live, "high-error-rate"), "the inhibited alert", 30)
+    wait_for(lambda: inhibited(live, "high-error-rate"), "the inhibition", 15)
+    live.service.failing = live.service.down = False
+    wait_for(lambda: not firing(live, "service-outage")(), "the end", 40)
+    since = live.people.heard("slack")[before:]
+    assert not [told for told in since if "FIRING" in told and "high-error-rate" in told]
+
+
+def inhibited(live: Live, name: str) -> bool:
+    alerts = json.loads(get(f"http://{live.stack.places.alertmanager}/api/v2/alerts"))
+    return any(
+        each["labels"]["alertname"] == name and each["status"]["inhibitedBy"] for each in alerts
+    )
