@@ -60,7 +60,8 @@ def verify(c: Context, file: str = "latest") -> None:
     site, console = session.open_site(c), Console()
     with console.step("verify") as line:
         site.progress = console.progress
-        line.detail = _summary(step.verify(site, file))
+        found = step.chosen(site, file)
+        line.detail = _summary(found, step.verify(site, found))
 
 
 @task(
@@ -75,12 +76,11 @@ def verify(c: Context, file: str = "latest") -> None:
 def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = False) -> None:
     """Replace the database, or one table, by a backup; a fresh backup is made first."""
     from deployment import console
-    from deployment.release import preview
-    from deployment.steps import restore as step
+    from deployment.release import preview, restoring
     from deployment.variables import PRODUCTION
 
     site = session.open_site(c)
-    changes = step.plan_of(site, file, table=table, to=to)
+    changes = restoring.planned(site, file, table=table, to=to)
     if session.dry(c):
         preview.show(changes)
         return
@@ -125,10 +125,11 @@ def drill(c: Context) -> None:
     from deployment.steps import backup as step
 
     site, console = session.open_site(c), Console()
-    age = datetime.now(UTC) - step.chosen(site, "latest").created
+    latest = step.chosen(site, "latest")
+    age = datetime.now(UTC) - latest.created
     with console.step("drill") as line:
         site.progress = console.progress
-        line.detail = _summary(step.verify(site, "latest"))
+        line.detail = _summary(latest, step.verify(site, latest))
     console.line(f"  the backup is {age.total_seconds() / 3600:.1f} h old: so much would be lost")
 
 
@@ -147,9 +148,10 @@ def _row(found: Backup) -> dict[str, object]:
     }
 
 
-def _summary(content: Content) -> str:
+def _summary(found: Backup, content: Content) -> str:
     rows = sum(count for count, _ in content.tables.values())
-    return f"{rows} rows in {len(content.tables)} tables, as the manifest says"
+    proof = "as the manifest says" if found.manifest else "sound, but without a manifest"
+    return f"{rows} rows in {len(content.tables)} tables, {proof}"
 
 
 ns = Collection("backup")

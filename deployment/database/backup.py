@@ -126,11 +126,12 @@ def of_path(path: Path) -> Backup:
         Refused: there is no such file, or what stands beside it is no manifest.
     """
     if not path.is_file():
-        raise Refused(f"There is no backup {path}", "", "inv backup.list")
+        raise Refused(f"There is no backup {path}", "no such file", "inv backup.list")
     beside = manifest_path(path)
     if not beside.exists():
         return Backup(path, None)
-    return Backup(path, manifest.parse(beside.read_text(encoding="utf-8"), beside.name))
+    text = beside.read_bytes().decode("utf-8", "replace")
+    return Backup(path, manifest.parse(text, beside.name))
 
 
 def manifest_path(path: Path) -> Path:
@@ -173,13 +174,20 @@ def verify(
     """Restore a backup into a scratch file, and compare row by row with its manifest.
 
     Raises:
-        Refused: it is damaged, or is not what its manifest says.
+        Refused: it cannot be read, is damaged, or is not what its manifest says; without
+            one: it holds no table.
     """
-    restored = unpack(backup, work, identities, progress)
-    _require_sound(restored, backup.path.name, thorough=True)
+    name = backup.path.name
+    try:
+        restored = unpack(backup, work, identities, progress)
+    except OSError as error:
+        raise Refused(f"{name} cannot be unpacked", str(error), "inv backup.list") from None
+    _require_sound(restored, name, thorough=True)
     found = manifest.of_file(restored, progress)
     if backup.manifest:
-        _require_equal(backup.manifest.content, found, backup.path.name)
+        _require_equal(backup.manifest.content, found, name)
+    elif not found.tables:
+        raise Refused(f"{name} holds no table", "it makes an empty database", "inv backup.list")
     return found
 
 
@@ -206,7 +214,9 @@ def load_text(path: Path, target: Path) -> None:
             try:
                 connection.execute(fragment.sql)
             except (sqlite3.Error, UnicodeEncodeError) as error:
-                raise Refused(f"{path.name}:{fragment.line} fails", str(error)) from None
+                raise Refused(
+                    f"{path.name}:{fragment.line} fails", str(error), "inv backup.list"
+                ) from None
         connection.execute("COMMIT")
     target.chmod(0o600)
 
@@ -331,7 +341,7 @@ def _require_digests(expected: Manifest, packed: archive.Digest, plain: archive.
 def _require_equal(expected: Content, found: Content, name: str) -> None:
     lines = manifest.differences(expected, found)
     if lines:
-        raise Refused(f"{name} is not what its manifest says", "; ".join(lines))
+        raise Refused(f"{name} is not what its manifest says", "; ".join(lines), "inv backup.list")
 
 
 def _require_sound(path: Path, name: str, *, thorough: bool = False) -> None:

@@ -18,6 +18,7 @@ from deployment.database.tables import Table
 from deployment.errors import Refused
 
 FORMAT = 1
+_ANOTHER = "inv backup.list, and name another"
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,13 @@ def parse(text: str, name: str) -> Manifest:
         }
         manifest = Manifest(content=Content(tables=held, **content), **found)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refused(f"{name} is no manifest of a backup", type(error).__name__) from None
+        raise Refused(
+            f"{name} is no manifest of a backup", type(error).__name__, _ANOTHER
+        ) from None
     if manifest.format != FORMAT:
-        raise Refused(f"{name} is of format {manifest.format}", f"this tool reads {FORMAT}")
+        raise Refused(
+            f"{name} is of format {manifest.format}", f"this tool reads {FORMAT}", _ANOTHER
+        )
     return manifest
 
 

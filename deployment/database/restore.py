@@ -12,7 +12,7 @@ from pathlib import Path
 from deployment.console import Progress, no_progress
 from deployment.database import dump, manifest, schema, snapshot, tables
 from deployment.database.client import Database, Statement
-from deployment.database.file import FileDatabase
+from deployment.database.file import FileDatabase, translated
 from deployment.database.manifest import Content, Manifest
 from deployment.database.schema import quoted
 from deployment.database.turso import TursoDatabase
@@ -31,6 +31,7 @@ def whole(
     work: Path,
     *,
     proven: Manifest | None = None,
+    along: Sequence[str] = (),
     progress: Progress = no_progress,
 ) -> Content:
     """Replace all a database holds by what a file holds, and read it back.
@@ -40,17 +41,20 @@ def whole(
         source: a database file, proven; it is changed.
         work: a folder for what is read back.
         proven: the backup's manifest, which the file was compared with.
+        along: SQL about kept tables, run in the same transaction.
         progress: told rows and pages.
 
     Raises:
         DeployError: nothing was replaced; or it reads back as something else.
     """
     if isinstance(database, FileDatabase):
-        _into_file(database, source, proven.journal_mode if proven else "delete", progress)
+        journal_mode = proven.journal_mode if proven else "delete"
+        _into_file(database, source, journal_mode, along, progress)
         if proven and _same_pages(source, database.path):
             return _without_kept(proven.content)
     elif isinstance(database, TursoDatabase):
-        _into_server(database, source, proven.beside if proven else ())
+        beside = proven.beside if proven else ()
+        _into_server(database, source, [*beside, *along])
     else:
         raise TypeError(f"no restore into a {type(database).__name__}")
     expected = _without_kept(manifest.of_file(source))
@@ -59,7 +63,7 @@ def whole(
     return found
 
 
-def one_table(database: Database, source: Path, name: str) -> int:
+def one_table(database: Database, source: Path, name: str, along: Sequence[str] = ()) -> int:
     """Replace the rows of one table by what a file holds; give how many there are.
 
     Its triggers do not fire; a full-text index over it is made anew.
@@ -68,6 +72,7 @@ def one_table(database: Database, source: Path, name: str) -> int:
         database: either home.
         source: a database file, proven.
         name: the table.
+        along: SQL about kept tables, run in the same transaction.
 
     Raises:
         Refused: it is not in both, or its columns are others.
@@ -78,7 +83,7 @@ def one_table(database: Database, source: Path, name: str) -> int:
         if table is None or table.kind != "table":
             raise Refused(f"The backup has no table {name}", "", "inv backup.verify")
         _require_same_columns(database, table)
-        statements = list(_replacing(database, connection, table))
+        statements = [*_replacing(database, connection, table), *along]
         (count,) = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()  # noqa: S608
     database.transaction([Statement(sql) for sql in statements], foreign_keys=False)
     now = database.query(f"SELECT count(*) FROM {quoted(name)}")[0].integer(0)  # noqa: S608
@@ -87,7 +92,13 @@ def one_table(database: Database, source: Path, name: str) -> int:
     return now
 
 
-def _into_file(database: FileDatabase, source: Path, journal_mode: str, progress: Progress) -> None:
+def _into_file(
+    database: FileDatabase,
+    source: Path,
+    journal_mode: str,
+    along: Sequence[str],
+    progress: Progress,
+) -> None:
     """Copy pages over a file in one transaction of SQLite's own."""
     database.close()  # opens again by itself
     with (
@@ -95,6 +106,9 @@ def _into_file(database: FileDatabase, source: Path, journal_mode: str, progress
         closing(sqlite3.connect(database.path, timeout=_PATIENCE, isolation_level=None)) as live,
     ):
         _carry_kept(live, restored)
+        with translated():
+            for sql in along:
+                restored.execute(sql)
         try:
             if _page_size(live) != _page_size(restored):
                 live.execute("PRAGMA journal_mode = DELETE")  # in WAL mode it cannot change

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from deployment import console
@@ -32,11 +33,13 @@ class Wish:
         version: a version's or release's id, or its beginning.
         restore_db: a backup file or ``latest``; empty: the database stays as it is.
         migrations: whether newer migrations are taken back by their down parts.
+        restoring: the changes that restore the backup, once it is proven.
     """
 
     version: str
     restore_db: str = ""
     migrations: bool = False
+    restoring: Sequence[Change] = ()
 
 
 def choose(site: Site) -> str:
@@ -76,6 +79,19 @@ def risks(site: Site, target: Record) -> list[str]:
     if target.facts.get("pages") == "" and pages.current(site):
         found.append("there was no static site then: today's stays")
     return found
+
+
+def proven(site: Site, wish: Wish) -> Wish:
+    """Unpack and compare the backup that is to be restored, before anyone is asked.
+
+    Raises:
+        Refused: there is none, it is damaged, or is not what its manifest says.
+    """
+    if not wish.restore_db:
+        return wish
+    from deployment.release import restoring
+
+    return replace(wish, restoring=restoring.planned(site, wish.restore_db))
 
 
 def warn(site: Site, target: Record) -> None:
@@ -132,7 +148,7 @@ def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
     if deployment:
         code += pages.go_back(site, deployment)
     clashing = _clashing(site, target)
-    if clashing and not (wish.migrations or wish.restore_db):
+    if clashing and not (wish.migrations or wish.restoring):
         raise Refused(
             f"version {target.version[:8]} does not run on today's schema",
             f"{', '.join(clashing)} came later and is marked `-- compatible: no`",
@@ -173,10 +189,8 @@ def _clashing(site: Site, target: Record) -> list[str]:
 
 
 def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
-    if wish.restore_db:
-        from deployment.steps import restore
-
-        return restore.plan_of(site, wish.restore_db)
+    if wish.restoring:
+        return list(wish.restoring)
     if not wish.migrations:
         return []
     then = [str(name) for name in target.facts.get("migrations", ())]

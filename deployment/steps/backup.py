@@ -69,16 +69,23 @@ def listed(site: Site) -> list[Backup]:
     ]
 
 
+def proven(site: Site) -> list[Backup]:
+    """Give those of the environment's backups that a manifest vouches for, the newest first."""
+    return [item for item in listed(site) if item.manifest]
+
+
 def chosen(site: Site, name: str) -> Backup:
     """Give the backup a person names: a file, its name in the folder, or ``latest``.
+
+    ``latest`` is never one without a manifest: such a one must be named.
 
     Raises:
         Refused: there is none.
     """
     if name == "latest":
-        good = [item for item in listed(site) if item.manifest]
+        good = proven(site)
         if not good:
-            raise Refused("There is no backup yet", "", "inv backup")
+            raise Refused("There is no backup yet", _without_manifest(site), "inv backup")
         return good[0]
     inside = folder(site) / name
     return backup.of_path(inside if inside.is_file() else Path(name))
@@ -89,13 +96,12 @@ def identities(site: Site) -> Sequence[Identity]:
     return archive.identity(site.settings.secret("BACKUP_AGE_IDENTITY"))
 
 
-def verify(site: Site, name: str) -> Content:
+def verify(site: Site, found: Backup) -> Content:
     """Restore a backup into a scratch file, and compare it with its manifest.
 
     Raises:
         Refused: it is damaged, or is not what its manifest says.
     """
-    found = chosen(site, name)
     with workspace(folder(site)) as work:
         return backup.verify(found, work, identities(site), site.progress)
 
@@ -117,3 +123,8 @@ def remove(found: Sequence[Backup]) -> None:
     for item in found:
         item.path.unlink()
         backup.manifest_path(item.path).unlink(missing_ok=True)
+
+
+def _without_manifest(site: Site) -> str:
+    names = ", ".join(item.path.name for item in listed(site))
+    return f"what has no manifest must be named: {names}" if names else "none was made here"

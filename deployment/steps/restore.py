@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deployment.database import backup as backups
-from deployment.database import restore
+from deployment.database import mark, restore
 from deployment.database.workspace import workspace
 from deployment.errors import DeployError
 from deployment.steps import backup
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from deployment.database.backup import Backup
     from deployment.database.client import Database
+    from deployment.database.manifest import Content
     from deployment.steps.site import Site
 
 NAME = "restore"
@@ -30,6 +30,9 @@ def plan(site: Site) -> list[Change]:
 def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Change]:
     """Say what a restore would change: a fresh backup first, then the restore.
 
+    The backup is unpacked into a scratch database and compared with its manifest now, so
+    that nothing begins with one that cannot be restored.
+
     Args:
         site: the environment.
         name: a file, its name in the folder, or ``latest``.
@@ -37,11 +40,16 @@ def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
         to: the URL of another database to restore into; empty: the environment's.
 
     Raises:
-        Refused: there is no such backup.
+        Refused: there is no such backup, it is damaged, or is not what its manifest says.
     """
     found = backup.chosen(site, name)
     what = f"table {table}" if table else "database"
-    after = {"backup": str(found.path.absolute()), "table": table, "to": to}
+    after = {
+        "backup": str(found.path.absolute()),
+        "table": table,
+        "to": to,
+        "doubts": _doubts(site, found, backup.verify(site, found)),
+    }
     if to:
         reason = f"what {to} holds is not backed up first"
         return [Change(NAME, f"{what} at {to}", "restore", after=after, irreversible=reason)]
@@ -49,36 +57,63 @@ def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
     return [*backup.always(site), Change(NAME, what, "restore", after=after, undo=undo)]
 
 
+def doubts(changes: Sequence[Change]) -> list[str]:
+    """Say what a person should know of the backup that a plan restores; empty: nothing."""
+    return [doubt for change in changes if change.step == NAME for doubt in change.after["doubts"]]
+
+
 def apply(site: Site, change: Change) -> Facts:
-    """Replace what the database holds, and compare what it holds then."""
-    rows = _put_back(site, change.after["backup"], change.after["table"], change.after["to"])
-    return {"restored": change.after["backup"], "rows": rows, "before": site.facts.get("backup")}
-
-
-def undo(site: Site, change: Change, outcome: Facts) -> None:
-    """Put the fresh backup back that was made just before."""
-    fresh = outcome.get("before") or site.facts.get("backup")
-    if not fresh:
-        raise DeployError("The database is as the restore left it", "no backup was made before it")
-    _put_back(site, str(fresh), change.undo["table"], "")
-
-
-def _put_back(site: Site, name: str, table: str, to: str) -> int:
-    found = backup.chosen(site, name)
-    with workspace(backup.folder(site)) as work:
-        source = backups.unpack(found, work, backup.identities(site), site.progress)
-        if not to:
-            return _into(site, site.database, found, source, work, table)
+    """Replace what the database holds, once a release, and compare what it holds then."""
+    name, table, to = (change.after[key] for key in ("backup", "table", "to"))
+    outcome = {"restored": name, "before": site.facts.get("backup")}
+    if to:
         from deployment.database.client import connect
 
         with connect(to, site.settings.secret("TURSO_AUTH_TOKEN")) as other:
-            return _into(site, other, found, source, work, table)
+            return {**outcome, "rows": _put_back(site, other, name, table)}
+    release = str(site.facts["release"])
+    if mark.is_made(site.database, release):  # only its reply was lost
+        return outcome
+    rows = _put_back(site, site.database, name, table, mark.making(release))
+    return {**outcome, "rows": rows}
 
 
-def _into(
-    site: Site, database: Database, found: Backup, source: Path, work: Path, table: str
+def undo(site: Site, change: Change, outcome: Facts) -> None:
+    """Put the fresh backup back that was made just before; nothing where nothing was restored."""
+    release = str(site.facts["release"])
+    if not mark.is_to_undo(site.database, release):
+        return
+    fresh = outcome.get("before") or site.facts.get("backup")
+    if not fresh:
+        raise DeployError("The database is as the restore left it", "no backup was made before it")
+    _put_back(site, site.database, str(fresh), change.undo["table"], mark.undoing(release))
+
+
+def _put_back(
+    site: Site, database: Database, name: str, table: str, along: Sequence[str] = ()
 ) -> int:
-    if table:
-        return restore.one_table(database, source, table)
-    held = restore.whole(database, source, work, proven=found.manifest, progress=site.progress)
+    found = backup.chosen(site, name)
+    with workspace(backup.folder(site)) as work:
+        source = backups.unpack(found, work, backup.identities(site), site.progress)
+        if table:
+            return restore.one_table(database, source, table, along)
+        held = restore.whole(
+            database, source, work, proven=found.manifest, along=along, progress=site.progress
+        )
     return sum(rows for rows, _ in held.tables.values())
+
+
+def _doubts(site: Site, found: Backup, content: Content) -> list[str]:
+    """Say what nothing vouches for, although the backup can be restored."""
+    name, environment = found.path.name, site.settings.environment
+    if found.manifest:
+        of = found.manifest.environment
+        return [] if of == environment else [f"{name} is a backup of {of}, not of {environment}"]
+    rows = sum(count for count, _ in content.tables.values())
+    said = [
+        f"{name} has no manifest: SQLite finds it sound ({rows} rows in"
+        f" {len(content.tables)} tables), but nothing tells whether it is whole, or whose it is"
+    ]
+    if content.violations:
+        said.append(f"{name}: {content.violations} foreign keys in it point nowhere")
+    return said

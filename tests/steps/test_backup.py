@@ -10,6 +10,7 @@ import pyrage
 import pytest
 
 from deployment.database import archive
+from deployment.database.backup import Format, manifest_path
 from deployment.errors import DeployError, Refused
 from deployment.settings import Settings
 from deployment.steps import backup, restore
@@ -33,6 +34,7 @@ def make_site(settings: Callable[..., Settings]) -> Iterator[Callable[..., Site]
 @pytest.fixture
 def site(make_site: Callable[..., Site]) -> Site:
     made = make_site()
+    made.facts["release"] = "release-1"
     made.database.execute("CREATE TABLE t (v)")
     made.database.execute("INSERT INTO t VALUES (1), (2)")
     return made
@@ -54,7 +56,7 @@ def test_a_backup_is_made_and_listed(site: Site) -> None:
     (found,) = backup.listed(site)
     assert found.path.name == site.facts["backup"]
     assert site.facts["backup_rows"] == 2
-    assert backup.verify(site, "latest").tables["t"][0] == 2
+    assert backup.verify(site, backup.chosen(site, "latest")).tables["t"][0] == 2
 
 
 def test_it_can_be_switched_off_but_not_for_a_restore(make_site: Callable[..., Site]) -> None:
@@ -72,10 +74,10 @@ def test_an_encrypted_one_is_verified_with_the_identity(make_site: Callable[...,
     site.database.execute("CREATE TABLE t (v)")
     do(site, backup.plan(site))
     assert site.facts["backup"].endswith(".age")
-    assert backup.verify(site, site.facts["backup"]).tables["t"][0] == 0
+    assert backup.verify(site, backup.chosen(site, site.facts["backup"])).tables["t"][0] == 0
     without = make_site(BACKUP_AGE_RECIPIENT=str(key.to_public()))
     with pytest.raises(Refused, match="cannot be read") as caught:
-        backup.verify(without, "latest")
+        backup.verify(without, backup.chosen(without, "latest"))
     assert "BACKUP_AGE_IDENTITY is not set" in caught.value.why
 
 
@@ -107,6 +109,12 @@ def test_an_undo_without_a_reply_still_knows_the_fresh_backup(site: Site) -> Non
     do(site, changes)
     restore.undo(site, changes[1], {})
     assert values(site) == [1, 2, 3]
+
+
+def test_an_undo_without_a_fresh_backup_says_so(site: Site) -> None:
+    do(site, backup.plan(site))
+    changes = restore.plan_of(site, "latest")
+    do(site, changes)
     del site.facts["backup"]
     with pytest.raises(DeployError, match="as the restore left it"):
         restore.undo(site, changes[1], {})
@@ -135,8 +143,131 @@ def test_a_restore_is_planned_from_a_fact(site: Site) -> None:
 
 @pytest.mark.parametrize("name", ["latest", "nowhere.db.zst", "/nowhere/x.db.zst"])
 def test_a_backup_that_is_not_there_is_refused(site: Site, name: str) -> None:
-    with pytest.raises(Refused, match="There is no backup"):
+    with pytest.raises(Refused, match="There is no backup") as caught:
         restore.plan_of(site, name)
+    assert (caught.value.why, caught.value.remedy) > ("", "")
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def flipped(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 0x55
+    path.write_bytes(raw)
+
+
+def foreign(path: Path) -> None:
+    path.write_text("root:x:0:0:root:/root:/bin/bash\n")
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def with_another_manifest(path: Path) -> None:
+    beside = manifest_path(path)
+    beside.write_text(beside.read_text().replace('"t": [\n    2,', '"t": [\n    3,'))
+
+
+def with_a_torn_manifest(path: Path) -> None:
+    manifest_path(path).write_bytes(b"\xff{")
+
+
+def without_manifest_and_truncated(path: Path) -> None:
+    manifest_path(path).unlink()
+    truncated(path)
+
+
+@pytest.mark.parametrize("format", ["db", "sql"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        truncated,
+        flipped,
+        foreign,
+        emptied,
+        with_another_manifest,
+        with_a_torn_manifest,
+        without_manifest_and_truncated,
+    ],
+)
+def test_a_backup_that_cannot_be_restored_is_refused_while_planning(
+    site: Site, spoil: Callable[[Path], None], format: Format
+) -> None:
+    do(site, backup.always(site, format))
+    (found,) = backup.listed(site)
+    before = {path.name: path.read_bytes() for path in found.path.parent.iterdir()}
+    spoil(found.path)
+    assert before != {path.name: path.read_bytes() for path in found.path.parent.iterdir()}
+    site.database.execute("INSERT INTO t VALUES (3)")
+    with pytest.raises(Refused) as caught:
+        restore.plan_of(site, found.path.name)
+    assert all((caught.value.what, caught.value.why, caught.value.remedy))
+    assert values(site) == [1, 2, 3]
+    assert {path.name for path in found.path.parent.iterdir()} <= set(before)
+
+
+def test_some_other_file_is_no_backup(site: Site, tmp_path: Path) -> None:
+    for name in ("passwd", "other.sql", "other.db"):
+        foreign(tmp_path / name)
+        with pytest.raises(Refused):
+            restore.plan_of(site, str(tmp_path / name))
+    emptied(tmp_path / "empty.sql")
+    with pytest.raises(Refused, match="holds no table"):
+        restore.plan_of(site, str(tmp_path / "empty.sql"))
+
+
+def test_no_room_to_unpack_is_refused_while_planning(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do(site, backup.plan(site))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive, "unpack", full)
+    with pytest.raises(Refused, match="cannot be unpacked") as caught:
+        restore.plan_of(site, "latest")
+    assert "No space left" in caught.value.why
+
+
+def test_a_good_backup_raises_no_doubts(site: Site) -> None:
+    do(site, backup.plan(site))
+    assert restore.doubts(restore.plan_of(site, "latest")) == []
+
+
+def test_one_without_a_manifest_must_be_named_and_is_doubted(site: Site) -> None:
+    do(site, backup.plan(site))
+    (made,) = backup.listed(site)
+    manifest_path(made.path).unlink()
+    with pytest.raises(Refused, match="There is no backup yet") as caught:
+        restore.plan_of(site, "latest")
+    assert f"must be named: {made.path.name}" in caught.value.why
+    (doubt,) = restore.doubts(restore.plan_of(site, made.path.name))
+    assert f"{made.path.name} has no manifest" in doubt
+    assert "2 rows in 1 tables" in doubt
+    do(site, backup.plan(site))
+    assert backup.chosen(site, "latest").path != made.path
+
+
+def test_foreign_keys_that_point_nowhere_are_said(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "old.sql").write_text(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a (id));"
+        "INSERT INTO b VALUES (7);"
+    )
+    doubts = restore.doubts(restore.plan_of(site, str(tmp_path / "old.sql")))
+    assert "old.sql: 1 foreign keys in it point nowhere" in doubts
+
+
+def test_another_environments_backup_is_said(site: Site) -> None:
+    do(site, backup.plan(site))
+    (made,) = backup.listed(site)
+    beside = manifest_path(made.path)
+    beside.write_text(beside.read_text().replace('"environment": "local"', '"environment": "x"'))
+    (doubt,) = restore.doubts(restore.plan_of(site, made.path.name))
+    assert doubt == f"{made.path.name} is a backup of x, not of local"
 
 
 def test_old_ones_are_pruned_with_their_manifests(site: Site) -> None:
