@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import subprocess
 import threading
@@ -19,6 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from deployment.database import backup as backups
+from deployment.database.client import connect
 from deployment.errors import Refused
 from deployment.services.cloudflare import Token
 from deployment.services.errors import (
@@ -30,7 +31,7 @@ from deployment.services.errors import (
     Unauthorised,
 )
 from deployment.settings import Settings
-from deployment.steps import bundle, check
+from deployment.steps import backup, bundle, check
 from deployment.steps.checks import domains, jsonc
 from deployment.steps.report import Finding
 from deployment.steps.site import Site
@@ -672,13 +673,35 @@ def test_the_clock(place: Place, wrong: float, status: str) -> None:
     assert place.look("clock").status == status
 
 
-@pytest.mark.parametrize(("hours", "status"), [(None, "skip"), (1, "pass"), (30, "warn")])
-def test_the_age_of_the_last_backup(place: Place, hours: float | None, status: str) -> None:
-    if hours is not None:
-        file = place.write(".backups/local-20260101.sql.zst", "x")
-        then = time.time() - hours * 3600
-        os.utime(file, (then, then))
-    assert place.look("backup").status == status
+def backed_up(site: Site, hours: float, environment: str = "local") -> None:
+    """Make a backup, and let its manifest say that it is so old."""
+    wanted = backups.Wanted(environment)
+    with connect(f"file:{site.settings.root / 'small.db'}") as database:
+        found = backups.make(database, backup.folder(site), wanted).manifest
+    assert found is not None
+    then = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+    beside = backups.manifest_path(backup.folder(site) / found.file)
+    beside.write_text(replace(found, created=then).as_json())
+
+
+@pytest.mark.parametrize(
+    ("ages", "status"), [([], "skip"), ([1], "pass"), ([30], "warn"), ([30, 1], "pass")]
+)
+def test_the_age_of_the_newest_backup(place: Place, ages: list[float], status: str) -> None:
+    for hours in ages:
+        backed_up(place.site(), hours)
+    seen = place.look("backup")
+    assert seen.status == status
+    if ages:
+        assert f"the newest is {min(ages)} hours old" in seen.evidence
+
+
+def test_only_the_environments_own_proven_backups_count(place: Place) -> None:
+    backed_up(place.site(), 1, "staging")
+    place.write(".backups/former.sql", "CREATE TABLE t (v);")
+    assert place.look("backup").status == "skip"
+    backed_up(place.site(), 30)
+    assert place.look("backup").status == "warn"
 
 
 def git(root: Path, *arguments: str) -> None:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deployment.steps import bundle
+from deployment.steps import backup, bundle
 from deployment.steps.checks.looking import Seen, probe
 from deployment.variables import LOCAL
 
@@ -71,12 +71,11 @@ def _git(site: Site) -> Seen | str:
 
 
 def _backup(site: Site) -> Seen | str:
-    """Tell how old the newest backup is; before the first release there is none."""
-    folder = site.settings.path(site.settings.project.backup.directory)
-    files = [file for file in folder.glob("*") if file.is_file() and ".sql" in file.name]
-    if not files:
+    """Tell how old the newest proven backup is; before the first release there is none."""
+    found = backup.proven(site)
+    if not found:
         return Seen("skip", "no backup yet: the release makes one first")
-    hours = (time.time() - max(file.stat().st_mtime for file in files)) / 3600
+    hours = (time.time() - found[0].created.timestamp()) / 3600
     evidence = f"the newest is {hours:.0f} hours old"
     if hours > site.settings.project.check.backup_age_hours:
         return Seen("warn", evidence, "inv backup; see BACKUP_SCHEDULE")
