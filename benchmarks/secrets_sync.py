@@ -54,7 +54,6 @@ print(time.perf_counter() - began)
 CHOSEN: dict[str, Any] = {
     "INVOKE_DEPLOY_WORKER_NAME": NAME,
     "INVOKE_DEPLOY_WORKER_CONFIG": "tests/fixtures/javascript/wrangler.jsonc",
-    "INVOKE_DEPLOY_VERIFY_SKIP": "authentication,database,webhooks,headers,cors",
 }
 
 

@@ -138,7 +138,6 @@ def test_a_javascript_worker_deploys_by_the_same_tool(deployed: House) -> None:
     chosen: dict[str, Any] = {
         "INVOKE_DEPLOY_WORKER_NAME": "hello-javascript",
         "INVOKE_DEPLOY_WORKER_CONFIG": "tests/fixtures/javascript/wrangler.jsonc",
-        "INVOKE_DEPLOY_VERIFY_SKIP": "authentication,database,webhooks,headers,cors",
     }
     deployed.inv("deploy.local", **chosen)
     deployed.inv("deploy.local", **chosen)
