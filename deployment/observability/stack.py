@@ -195,20 +195,13 @@ def of(
     Raises:
         Refused: the Worker's URL or its admin token is missing, or nobody would be told.
     """
-    service = settings.project.worker.name
     secrets = {
         ADMIN_TOKEN: settings.secret("ADMIN_TOKEN"),
         SLACK_URL: settings.secret("SLACK_WEBHOOK_URL"),
         SMTP_PASSWORD: settings.secret("SENDGRID_API_KEY"),
         SMS_TOKEN: sms_token or Secret("", SMS_TOKEN),
     }
-    contacts = _contacts(settings, secrets, sms_url)
-    used = {
-        ADMIN_TOKEN: True,
-        SLACK_URL: contacts.slack,
-        SMTP_PASSWORD: bool(contacts.mail_to),
-        SMS_TOKEN: bool(contacts.sms_url),
-    }
+    service, contacts = settings.project.worker.name, _contacts(settings, secrets, sms_url)
     stack = Stack(
         service=service,
         environment=settings.environment,
@@ -218,7 +211,7 @@ def of(
         thresholds=thresholds or Thresholds(),
         timing=timing or Timing(),
         calls_per_minute=_calls_per_minute(settings),
-        secrets={name: secret for name, secret in secrets.items() if secret and used[name]},
+        secrets={name: secrets[name] for name in _used(contacts) if secrets[name]},
     )
     require_sound(stack)
     return stack
@@ -242,6 +235,17 @@ def _contacts(settings: Settings, secrets: dict[str, Secret], sms_url: str) -> C
         mail_from=settings.text("SENDGRID_FROM_EMAIL"),
         sms_url=sms_url,
     )
+
+
+def _used(contacts: Contacts) -> list[str]:
+    """Name the secrets that are used; others have no business on the host."""
+    used = {
+        ADMIN_TOKEN: True,
+        SLACK_URL: contacts.slack,
+        SMTP_PASSWORD: bool(contacts.mail_to),
+        SMS_TOKEN: bool(contacts.sms_url),
+    }
+    return [name for name, is_used in used.items() if is_used]
 
 
 def _calls_per_minute(settings: Settings) -> int:
