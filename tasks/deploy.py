@@ -169,7 +169,7 @@ def show(c: Context, release: str, json: bool = False) -> None:
         return
     console.line(f"{found['release']}  {found['kind']}  {found['status']}  {found['message']}")
     console.table(
-        ("#", "step", "action", "resource", "state"),
+        ("#", "step", "action", "resource", "state", "seconds"),
         [
             (
                 e["number"],
@@ -177,6 +177,7 @@ def show(c: Context, release: str, json: bool = False) -> None:
                 e["change"]["action"],
                 e["change"]["resource"],
                 e["state"],
+                f"{e['seconds']:.2f}",
             )
             for e in found["changes"]
         ],

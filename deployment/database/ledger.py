@@ -78,6 +78,12 @@ def read(database: Database) -> list[Applied]:
         return _read_partly(database)
 
 
+def texts(database: Database) -> dict[str, str]:
+    """Give what files said when they were applied, by checksum; also of those taken back."""
+    found = database.query("SELECT checksum, text FROM _migration_texts")
+    return {row.text("checksum"): _unpack(row) or "" for row in found}
+
+
 def rows(found: Sequence[Row]) -> list[Applied]:
     """Read the rows that :data:`SELECT` gives."""
     return [

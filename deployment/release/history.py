@@ -112,7 +112,9 @@ def shown(site: Site, release: str) -> dict[str, Any]:
     changes = [
         {
             "number": entry.number,
+            "phase": entry.phase,
             "state": entry.state,
+            "seconds": entry.seconds,
             "change": entry.change.as_json(),
             "outcome": dict(entry.outcome),
         }

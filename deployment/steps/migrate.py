@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +138,10 @@ def plan_down(site: Site, *, steps: int = 1, to: str = "") -> list[Change]:
             "take back",
             before=[row.name for row in rows],
             after=[row.name for row in rows if row.name not in names],
-            undo={"apply": list(reversed(names))},
+            undo={
+                "apply": list(reversed(names)),
+                "checksums": {row.name: row.checksum for row in chosen},
+            },
         )
     ]
 
@@ -192,7 +195,7 @@ def undo(site: Site, change: Change, outcome: Facts) -> None:
     if "take back" in change.undo:
         _take_back(site, change.undo["take back"])
     elif "apply" in change.undo:
-        _apply(site, change.undo["apply"])
+        _apply_again(site, change.undo["apply"], change.undo["checksums"])
     else:
         _restore_entries(site, change.undo["entries"])
 
@@ -240,6 +243,23 @@ def _apply(site: Site, names: Sequence[str]) -> Outcome:
             return outcome
     site.progress("migrations", len(pending), len(pending), "files")
     return Outcome([item.name for item in pending], made, milliseconds=times)
+
+
+def _apply_again(site: Site, names: Sequence[str], checksums: Mapping[str, str]) -> None:
+    """Apply what was taken back as it was applied before: this checkout need not have its files.
+
+    Raises:
+        DeployError: what a file said was not kept.
+    """
+    there = applied(site)
+    texts = ledger.texts(site.database)
+    missing = [name for name in names if name not in there]
+    for name in missing:
+        if checksums[name] not in texts:
+            raise DeployError(f"What {name} said is not kept", "", f"inv migrate, with {name}.sql")
+    parsed = [migrations.parse(f"{name}.sql", texts[checksums[name]]) for name in missing]
+    for group in migrate.groups(parsed):
+        migrate.apply(site.database, group)
 
 
 def _take_back(site: Site, names: Sequence[str]) -> Outcome:

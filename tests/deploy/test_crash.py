@@ -69,10 +69,11 @@ class Scene:
         self.is_old()
 
 
-def run_killed(house: House, place: int) -> subprocess.CompletedProcess[str]:
-    """Deploy, and die at a boundary; 0: at none."""
+def run_killed(house: House, place: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Deploy, or run other tasks, and die at a boundary; 0: at none."""
+    file = str(house.root / "boundaries")
     return subprocess.run(
-        [sys.executable, str(KILLED), str(place), str(house.root / "boundaries"), "deploy.local"],
+        [sys.executable, str(KILLED), str(place), file, *(words or ("deploy.local",))],
         cwd=house.root,
         env=house.environment(),
         text=True,
@@ -220,3 +221,23 @@ def test_dying_while_undoing_is_undone_by_abort(scene: Scene) -> None:
     finally:
         main.write_text(text)
         app.write_text(good)
+
+
+def test_going_back_that_died_is_finished_or_undone(scene: Scene) -> None:
+    words = ("local", "rollback", "--version", scene.first, "--migrations", "--yes")
+    scene.home.inv("deploy.local", "--skip-backup")
+    counted = run_killed(scene.before, 0, *words)
+    assert counted.returncode == 0, counted.stdout + counted.stderr
+    scene.is_old()
+    names = (scene.before.root / "boundaries").read_text().splitlines()
+    made = [i + 1 for i, name in enumerate(names) if name.startswith("after making")]
+    assert len(made) >= 4
+    for command in ("deploy.abort", "deploy.resume"):
+        for place in made if EVERY else (made[1], made[-2]):
+            scene.home.inv("deploy.local", "--skip-backup")
+            scene.is_new()
+            assert run_killed(scene.before, place, *words).returncode == -9
+            shutil.rmtree(scene.before.root / ".deployments")
+            told = scene.before.inv("local", command).stdout
+            state = scene.new if command == "deploy.abort" else scene.old
+            assert differences(observe(scene.home.root), state) == [], told

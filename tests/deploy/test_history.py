@@ -58,6 +58,35 @@ def test_a_restored_backup_keeps_the_books_as_they_are(deployed: House) -> None:
     deployed.inv("deploy.local", "--skip-backup")
 
 
+def test_what_cannot_be_restored_moves_nothing(deployed: House) -> None:
+    deployed.inv("local", "backup")
+    (newest, *_) = deployed.json("local", "backup.list")
+    damaged = deployed.root / ".backups" / f"local-damaged-{newest['file']}"
+    damaged.write_bytes((deployed.root / ".backups" / newest["file"]).read_bytes()[:-20])
+    releases, state = deployed.releases(), observe(deployed.root)
+    back = ("rollback", "--version", deployed.version(), "--yes", "--restore-db")
+    try:
+        for name in ("nope", str(deployed.root / "README.md"), damaged.name):
+            for command in (back, ("local", "backup.restore", "--yes", "--file")):
+                ended = deployed.inv(*command, name, check=False)
+                assert ended.returncode == 2, ended.stdout + ended.stderr
+                assert "inv backup.list" in ended.stderr
+    finally:
+        damaged.unlink()
+    assert deployed.releases() == releases
+    assert observe(deployed.root) == state
+
+
+def test_going_back_takes_the_database_along_when_asked(deployed: House) -> None:
+    deployed.inv("local", "backup")
+    with site_of(deployed.root).database as database:
+        database.execute("CREATE TABLE later (v)")
+    deployed.inv("rollback", "--version", deployed.version(), "--restore-db", "latest", "--yes")
+    with site_of(deployed.root).database as database:
+        assert not database.query("SELECT 1 FROM sqlite_schema WHERE name = 'later'")
+    assert deployed.releases()[0]["message"].startswith("back to")
+
+
 def test_going_back_is_a_release_that_can_be_undone(deployed: House) -> None:
     first = deployed.version()
     page = deployed.root / "site/index.html"

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -48,10 +49,10 @@ def test_the_loser_is_told_what_the_winner_is_doing(deployed: House) -> None:
     assert winner.returncode == 0, output
 
 
-def _wait_until_doing(house: House) -> dict[str, str]:
+def _wait_until_doing(house: House) -> dict[str, Any]:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        told: dict[str, str] = house.json("local", "deploy.status")
+        told: dict[str, Any] = house.json("local", "deploy.status")
         if told["doing"]:
             return told
         time.sleep(0.05)
