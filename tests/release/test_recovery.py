@@ -267,6 +267,25 @@ def test_what_is_half_undone_is_not_resumed(begin: Begin, step: FakeStep, site: 
     assert step.calls.count("undo b") == 1, "what was undone is not undone again"
 
 
+def test_what_it_did_before_it_died_is_its_own_to_undo(
+    begin: Begin, step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = begin()
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Release, "mark_done", _die)
+        dead.perform(step)
+    kill(dead, site)
+    monkeypatch.setattr(step, "apply", lambda _site, change: {"by_other": change.resource == "a"})
+    resumed = reopen(site)
+    recovery._carry_on(resumed, resumed.entries[0], made=False)
+    assert resumed.entries[0].outcome == {"by_other": False}
+    resumed.ledger.lease.release()
+
+
+def _die(*_: Any) -> None:
+    raise Killed
+
+
 def test_what_stands_is_not_aborted(begin: Begin, step: FakeStep, site: Site) -> None:
     deploy(begin, step)
     record = ledger.records(site.database, "local")[0]
