@@ -225,10 +225,10 @@ def _carry_on(release: Release, entry: Entry, *, made: bool) -> None:
         line.detail = f"{entry.change.step}: {entry.change.action} {entry.change.resource}"
         _require_undisturbed(release.site, entry.change)
         release.carry_out(entry.number)
-    made = release.entries[entry.number - 1].outcome
-    if entry.state == ledger.INTENDED and made.get("by_other"):
+    outcome = release.entries[entry.number - 1].outcome
+    if entry.state == ledger.INTENDED and outcome.get("by_other"):
         # The other run was this very release, before it died: it is ours to undo.
-        release.mark_done(entry.number, {**made, "by_other": False})
+        release.mark_done(entry.number, {**outcome, "by_other": False})
 
 
 def _is_minting(entry: Entry) -> bool:
