@@ -86,7 +86,7 @@ def _confirmed(c: Context, changes: Sequence[Change], verb: str, yes: bool) -> N
         preview.show(changes)
         return
     named = next(change for change in changes if change.step == "secrets")
-    confirm(f"{verb}: {named.resource}?", yes=yes)
+    confirm(f"{verb}: {named.resource}?", yes=session.agreed(c, yes))
     with session.release(c, "secrets") as running, running.console.step("secrets") as line:
         running.make(changes)
         line.detail = session.summary(changes)

@@ -344,13 +344,19 @@ def _require_equal(expected: Content, found: Content, name: str) -> None:
         raise Refused(f"{name} is not what its manifest says", "; ".join(lines), "inv backup.list")
 
 
-def _require_sound(path: Path, name: str, *, thorough: bool = False) -> None:
-    """Let SQLite check a database file."""
-    check = "integrity_check" if thorough else "quick_check"
+def _checked(path: Path, check: str) -> list[str]:
     try:
         with closing(manifest.open_readonly(path)) as connection:
-            found = [row[0] for row in connection.execute(f"PRAGMA {check}")]
+            return [str(row[0]) for row in connection.execute(f"PRAGMA {check}")]
     except sqlite3.DatabaseError as error:
-        found = [str(error)]
+        return [str(error)]
+
+
+def _require_sound(path: Path, name: str, *, thorough: bool = False) -> None:
+    """Let SQLite check a database file."""
+    found = _checked(path, "integrity_check" if thorough else "quick_check")
+    if found != ["ok"] and not thorough:
+        # SQLite 3.40's quick_check finds a NULL that is not there in some WITHOUT ROWID tables.
+        found = _checked(path, "integrity_check")
     if found != ["ok"]:
         raise Refused(f"{name} is damaged", "; ".join(found[:5]), "inv backup.list")

@@ -251,7 +251,7 @@ def _require_finished(row: Applied) -> None:
         raise Refused(
             f"{row.filename} was left unfinished (status {row.status!r})",
             "an earlier run outside a transaction stopped in the middle",
-            f"bring the schema to what the file says, then: inv migrate.baseline {row.name}",
+            f"bring the schema to what the file says, then: inv migrate.baseline --to {row.name}",
         )
 
 
@@ -437,7 +437,7 @@ def _apply_alone(database: Database, migration: Migration) -> Outcome:
                 f"{migration.filename}:{fragment.line} failed outside a transaction;"
                 " what came before it remains",
                 error.why,
-                f"mend it by hand, then: inv migrate.baseline {migration.name}",
+                f"mend it by hand, then: inv migrate.baseline --to {migration.name}",
             ) from None
     database.transaction([ledger.timing([migration])])
     return _outcome(database, [migration], before, {migration.filename: seconds * 1000})

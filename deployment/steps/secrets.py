@@ -17,7 +17,6 @@ from deployment.steps import fingerprints, rotation, webhooks, worker
 from deployment.steps.hooks import sendgrid, stripe
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
-from deployment.variables import PRODUCTION
 
 NAME: Final = "secrets"
 LATEST_NOT_LIVE: Final = frozenset({"10214", "10215"})
@@ -164,7 +163,7 @@ def _alone(site: Site, change: Change, before: Sequence[Change] = ()) -> list[Ch
         raise Refused(
             f"there is no worker {site.worker} to hold secrets",
             "it was never deployed",
-            _deploy(site),
+            site.deploy_command,
         )
     _require_latest_live(site, live)
     placed = replace(change, after={**change.after, "over": next(iter(live))})
@@ -217,11 +216,5 @@ def _latest_not_live(site: Site, why: str) -> Refused:
     return Refused(
         f"the latest version of {site.worker} is not the live one",
         why,
-        f"{_deploy(site)} (code and secrets together)",
+        f"{site.deploy_command} (code and secrets together)",
     )
-
-
-def _deploy(site: Site) -> str:
-    """Give the command that deploys the environment."""
-    environment = site.settings.environment
-    return f"inv deploy.{'prod' if environment == PRODUCTION else environment}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deployment.console import Progress, no_progress
 from deployment.secret import Secret
+from deployment.variables import PRODUCTION
 
 if TYPE_CHECKING:
     from deployment.database.client import Database
@@ -50,6 +51,12 @@ class Site:
     def worker(self) -> str:
         """Give the Worker's name."""
         return self.settings.project.worker.name
+
+    @property
+    def deploy_command(self) -> str:
+        """Give the command that deploys the environment."""
+        environment = self.settings.environment
+        return f"inv deploy.{'prod' if environment == PRODUCTION else environment}"
 
     @cached_property
     def bundling(self) -> Future[Bundle]:

@@ -89,7 +89,7 @@ def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
         raise Refused(
             f"there is no worker {site.worker} yet",
             "a canary is judged beside an older version",
-            f"inv deploy.{site.settings.environment}",
+            site.deploy_command,
         )
     old = _only(site, live)
     dark, share = {old: 100.0, NEW: 0.0}, {old: 100 - percent, NEW: percent}

@@ -435,3 +435,17 @@ def test_progress_is_told(database: Database, folder: Path) -> None:
     backup.make(database, folder, Wanted("test"), progress)
     assert {unit for _, _, _, unit in told} >= {"bytes"}
     assert {label for label, _, _, _ in told} >= {"compress", "read"}
+
+
+def test_a_table_that_quick_check_wrongly_doubts_is_backed_up(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    database.execute(
+        "CREATE TABLE member (user_id TEXT, team_id INTEGER, PRIMARY KEY (team_id, user_id))"
+        " WITHOUT ROWID"
+    )
+    database.execute("INSERT INTO member VALUES ('ann', 1)")
+    before = seen(database)
+    made = backup.make(database, folder, Wanted("test"))
+    put_back(made, database, tmp_path / "work")
+    assert seen(database) == before
