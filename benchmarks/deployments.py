@@ -1,4 +1,4 @@
-"""Measure ours against wrangler and a bare Invoke, in one run: python benchmarks/deployments.py
+"""Measure ours against wrangler and a bare Invoke: python benchmarks/deployments.py.
 
 (a) CPU time of `inv --list` against a bare Invoke collection: at most 1.25 times.
 (b) Wall time of a second `inv deploy.local` (nine steps) against `wrangler deploy` alone, on the
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -70,21 +71,10 @@ def deployments(house: House, scratch: Path) -> None:
     for _ in range(DEPLOY_RUNS):
         ours.append(wall(lambda: house.inv("deploy.local")))
         versions = [r["version"] for r in house.releases() if r["status"] == "succeeded"]
-        back.append(wall(lambda: house.inv("rollback", "--version", versions[1], "--yes")))  # noqa: B023
+        back.append(wall(partial(house.inv, "rollback", "--version", versions[1], "--yes")))
         theirs.append(wall(lambda: wrangler.run("deploy", "--config", str(wrangler.config))))
-        their_back.append(
-            wall(
-                lambda: wrangler.run(
-                    "rollback",
-                    versions[0],
-                    "--name",
-                    "boss-ai",
-                    "-y",
-                    "--message",
-                    "bench",
-                )
-            )
-        )
+        words = ("rollback", versions[0], "--name", "boss-ai", "-y", "--message", "bench")
+        their_back.append(wall(partial(wrangler.run, *words)))
         house.inv("rollback", "--version", versions[0], "--yes")
     row("deploy.local, s", median(ours), "wrangler deploy", median(theirs), "≤ 1.5 ×")
     row("rollback, s", median(back), "wrangler rollback", median(their_back), "≤ 0.33 ×")
@@ -121,6 +111,7 @@ class Wrangler:
         }
 
     def run(self, *words: str) -> None:
+        """Run one command of wrangler's."""
         program = PROJECT / "node_modules/wrangler/bin/wrangler.js"
         node = Path(sys.executable).with_name("node")
         done = subprocess.run(

@@ -51,7 +51,7 @@ class DatabaseError(DeployError):
 _REMEDIES: dict[str, str] = {
     "busy": "wait for the other writer, then run it again",
     "unauthorised": "check TURSO_AUTH_TOKEN, then: inv check",
-    "unavailable": "check TURSO_DATABASE_URL and the network; the local twin is started by: inv sandbox.up",
+    "unavailable": "check TURSO_DATABASE_URL and the network (the local twin: inv sandbox.up)",
 }
 
 # SQLite's own result codes, and the codes sqld adds; the longest match wins.
