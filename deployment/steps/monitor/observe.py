@@ -76,9 +76,11 @@ def look(site: Site, window: float, now: float) -> Seen:
     measured, faults = _measured(site, window, now)
     pages = _from_outside(site, [each for each in _asked(site) if each.site], now)
     told = _checks(health) or [_whole(health, now)]
-    fresh = [each for each in faults if each.name not in {one.name for one in told}]
+    # The Worker remembers a check for a while, so what was found here is the newer truth.
+    here = [*pages.checks, *faults]
+    checks = [each for each in told if each.name not in {one.name for one in here}] + here
     memory = health.body.get("system", {}).get("memory_bytes")
-    return Seen(True, [*told, *pages.checks, *fresh], measured, memory, not faults)
+    return Seen(True, checks, measured, memory, not faults)
 
 
 def _flush(monitor: Monitor) -> None:

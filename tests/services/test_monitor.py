@@ -1,0 +1,83 @@
+"""A Worker's monitor, asked as it answers: reports, refusals, silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from responses import matchers
+
+from deployment.secret import Secret
+from deployment.services.errors import Invalid, NotFound, Unauthorised
+from deployment.services.http import Http, bearer
+from deployment.services.monitor import BUDGETS, Health, Monitor
+
+HOST = "https://worker.test"
+TOKEN = "an-admin-token-of-32-characters!"
+REPORT = {"status": "pass", "service": "boss-ai", "version": "1"}
+
+
+@pytest.fixture
+def monitor(fake_time: Any) -> Monitor:
+    headers = {"Authorization": bearer(Secret(TOKEN, "ADMIN_TOKEN"))}
+    return Monitor(Http("The Worker", HOST, headers, retries=0, clock=fake_time.clock))
+
+
+def test_a_report_is_read_with_the_token(monitor: Monitor, api: Any) -> None:
+    sent = matchers.header_matcher({"Authorization": f"Bearer {TOKEN}"})
+    api.get(f"{HOST}/health", json=REPORT, match=[sent])
+    found = monitor.health("/health")
+    assert (found.reported, found.verdict, found.status, found.budget) == (True, "pass", 200, 50)
+
+
+def test_a_503_is_an_answer_and_is_asked_once(monitor: Monitor, api: Any) -> None:
+    api.get(f"{HOST}/health/ready", json=REPORT | {"status": "fail"}, status=503)
+    found = monitor.health("/health/ready")
+    assert (found.reported, found.verdict, found.status) == (True, "fail", 503)
+    assert len(api.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, "not here"), (200, "<html>"), (200, "[]"), (200, '{"status": "ok"}'), (200, "")],
+)
+def test_what_is_no_report_failed(monitor: Monitor, api: Any, status: int, body: str) -> None:
+    api.get(f"{HOST}/health", body=body, status=status)
+    found = monitor.health("/health")
+    assert (found.reported, found.verdict, found.status) == (False, "fail", status)
+
+
+def test_silence_is_told_without_anything_secret(monitor: Monitor, api: Any) -> None:
+    api.get(f"{HOST}/health", body=requests.ConnectionError(f"to {HOST} with {TOKEN}"))
+    found = monitor.health("/health")
+    assert (found.status, found.verdict, found.reported) == (0, "fail", False)
+    assert found.error
+    assert TOKEN not in str(found.as_json())
+
+
+def test_all_endpoints_are_asked_on_an_open_connection(monitor: Monitor, api: Any) -> None:
+    for path in BUDGETS:
+        api.get(f"{HOST}{path}", json=REPORT)
+    assert [each.path for each in monitor.everything()] == list(BUDGETS)
+    assert [call.request.path_url for call in api.calls] == ["/health", *BUDGETS]
+
+
+def test_a_budget_is_kept_or_not() -> None:
+    assert Health("/health", 200, 50.0, REPORT).in_time
+    assert not Health("/health", 200, 50.1, REPORT).in_time
+
+
+def test_metrics_are_asked_for_a_window(monitor: Monitor, api: Any) -> None:
+    asked = {"window": "5m", "points": "60", "format": "json"}
+    api.get(f"{HOST}/api/metrics", match=[matchers.query_param_matcher(asked)], json={"a": 1})
+    assert monitor.metrics("5m", 60) == {"a": 1}
+
+
+@pytest.mark.parametrize(("status", "kind"), [(400, Invalid), (401, Unauthorised), (404, NotFound)])
+def test_refused_metrics_are_errors(
+    monitor: Monitor, api: Any, status: int, kind: type[Exception]
+) -> None:
+    api.get(f"{HOST}/api/metrics", status=status, json={"error": "window is a number"})
+    with pytest.raises(kind, match="window is a number"):
+        monitor.metrics("5x")
