@@ -40,6 +40,7 @@ def test(_c: Context, quick: bool = False, only: str = "", expression: str = "")
         if only
         else [sys.executable, "-m", "pytest"]
     )
+    command += ["-n", "2", "--dist", "loadfile"]  # a file's tests share what they start
     command += ["-m", "not slow"] if quick else []
     command += ["-k", expression] if expression else []
     ended = subprocess.run(command, cwd=session.ROOT, check=False)

@@ -14,7 +14,7 @@ from deployment.errors import Refused
 Objects = Mapping[tuple[str, str], str]
 """(type, name) → the SQL that makes it."""
 
-HOUSE = ("_migration", "_release", "monitoring_", "_audit")
+HOUSE = ("_migration", "_release", "monitoring_")
 """How the names begin of the tables that this house keeps for itself."""
 
 SELECT = Statement(

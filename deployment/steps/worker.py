@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from deployment.errors import Refused, StepFailed
 from deployment.secret import Secret
 from deployment.services import multipart
+from deployment.services.errors import Invalid
 from deployment.services.multipart import Upload
 from deployment.steps import fingerprints, verify
 from deployment.steps.site import Site
@@ -320,6 +322,18 @@ def _upload(site: Site, digest: str) -> Change:
     )
 
 
+@contextmanager
+def _startable(site: Site) -> Iterator[None]:
+    """Say of a refused upload that the Worker does not start, where that is why (10021)."""
+    try:
+        yield
+    except Invalid as error:
+        if "10021" not in error.codes:
+            raise
+        remedy = f"mend it, then: {site.deploy_command}"
+        raise StepFailed("the Worker does not start", error.said, remedy) from None
+
+
 def _do_upload(site: Site, change: Change) -> Facts:
     """Upload the version, unless this release did already and only the reply was lost."""
     tag = str(site.facts["release"])
@@ -328,7 +342,8 @@ def _do_upload(site: Site, change: Change) -> Facts:
         return _version_facts(site, made, change)
     _require_planned(site, change)
     form = prepared(site).with_annotations(_message(site), tag)
-    version = site.cloudflare.upload_version(site.worker, form.body(), form.content_type, tag)
+    with _startable(site):
+        version = site.cloudflare.upload_version(site.worker, form.body(), form.content_type, tag)
     return _version_facts(site, version.id, change)
 
 
@@ -339,7 +354,8 @@ def _do_create(site: Site, change: Change) -> Facts:
     if not version:
         _require_planned(site, change)
         form = prepared(site).with_annotations(_message(site), tag)
-        version = site.cloudflare.create_worker(site.worker, form.body(), form.content_type)
+        with _startable(site):
+            version = site.cloudflare.create_worker(site.worker, form.body(), form.content_type)
     site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
     return _version_facts(site, version, change)
 
