@@ -110,6 +110,43 @@ def alert(c: Context, severity: str = "warning") -> None:
         raise CheckFailed("the alert did not arrive everywhere", tables.went(went), "inv check")
 
 
+@task(auto_shortflags=False, help={"json": "print as JSON"})
+def alerts(c: Context, json: bool = False) -> None:
+    """Show the alerts that are on, what is kept quiet, and what people were told."""
+    from deployment.console import Console
+    from deployment.steps.monitor import remembered, tables
+
+    found, console = remembered.summary(session.open_site(c, quiet=json)), Console()
+    if json:
+        console.json(found)
+        return
+    console.line(f"{len(found['on'])} on, {len(found['silences'])} kept quiet", "bold")
+    _table(console, tables.ON, tables.on(found["on"]))
+    _table(console, tables.SILENCES, tables.silences(found["silences"]))
+    _table(console, tables.HISTORY, tables.history(found["history"]))
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "pattern": "which alerts, by their keys, with * and ?, e.g. 'slow-*'",
+        "window": "for how long: 30m, 2h, 1d",
+        "why": "the reason, for those who wonder",
+    },
+)
+def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
+    """Keep alerts from people for a while; the history still has them."""
+    from deployment.console import Console
+    from deployment.monitoring.book import Silence
+    from deployment.monitoring.clock import iso
+    from deployment.steps.monitor import remembered
+    from deployment.steps.monitor.watch import window_seconds
+
+    until = time.time() + window_seconds(window)
+    remembered.silence(session.open_site(c), Silence(pattern, until, why))
+    Console().line(f"✓ {pattern} is kept quiet until {iso(until)}")
+
+
 @task(auto_shortflags=False, help={"port": "where it listens on this machine; 0: a free one"})
 def dashboard(c: Context, port: int = 8787) -> None:
     """Serve the dashboard on this machine until Ctrl-C; the admin token stays in this process."""
@@ -264,5 +301,5 @@ def _table(console: Any, header: tuple[str, ...], rows: list[tuple[object, ...]]
 
 
 ns = Collection("monitor")
-for _task in (status, metrics, watch, alert, dashboard, files, install, uninstall):
+for _task in (status, metrics, watch, alert, alerts, silence, dashboard, files, install, uninstall):
     ns.add_task(_task)

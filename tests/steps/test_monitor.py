@@ -19,12 +19,13 @@ from deployment.database.client import Database
 from deployment.database.errors import DatabaseError
 from deployment.errors import Refused, Unavailable
 from deployment.monitoring.alert import Severity
+from deployment.monitoring.book import Silence
 from deployment.monitoring.clock import iso
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.storage import SCHEMA
 from deployment.secret import redact
 from deployment.settings import Settings
-from deployment.steps.monitor import dashboard, shelf, tables, tell, watch
+from deployment.steps.monitor import dashboard, remembered, shelf, tables, tell, watch
 from deployment.steps.monitor.watch import Rules, Watched
 from deployment.steps.record import Record
 from deployment.steps.site import Site
@@ -279,6 +280,20 @@ def test_what_no_channel_took_is_told_by_the_next_round(world: World, site: Site
     assert (told(second), second.delivered) == ([("firing", DATABASE_DOWN)], True)
 
 
+def test_a_silence_keeps_an_alert_from_people_and_in_the_history(world: World, site: Site) -> None:
+    world.health("fail", database="fail")
+    world.answers["/page"] = (200, {})
+    remembered.silence(site, Silence("service-*", NOW + 600, "moving house"))
+    assert told(go(site)) == []
+    assert world.told() == []
+    found = remembered.summary(site)
+    assert [each["name"] for each in found["on"]] == ["service-outage"]
+    assert [each["why"] for each in found["silences"]] == ["moving house"]
+    assert [each["channels"] for each in found["history"]] == [{"silence": "silenced"}]
+    assert told(go(site, 700)) == [("still firing", DATABASE_DOWN)]
+    assert remembered.summary(site)["history"][-1]["channels"]["sms"] == "delivered"
+
+
 @pytest.mark.parametrize(
     ("severity", "expected"),
     [
@@ -336,7 +351,7 @@ def test_nobody_knows_the_severity() -> None:
     ],
 )
 def test_rules_that_cannot_be_understood_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match=r"invoke\.yaml"):
+    with pytest.raises(Refused, match=r"invoke\.yaml|no length of time"):
         Rules.read(values)
 
 

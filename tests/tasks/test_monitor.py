@@ -116,6 +116,20 @@ def test_a_watch_from_a_cron_remembers_what_it_told(house: House) -> None:
     assert counts(house) == again
 
 
+def test_a_person_keeps_alerts_quiet_and_reads_what_was_told(house: House) -> None:
+    words = ("--pattern", "slow-*", "--window", "2h", "--why", "a load test")
+    assert "slow-* is kept quiet until" in house.inv("monitor.silence", *words).stdout
+    found = house.json("monitor.alerts")
+    assert [(each["pattern"], each["why"]) for each in found["silences"]] == [
+        ("slow-*", "a load test")
+    ]
+    assert "a load test" in house.inv("monitor.alerts").stdout
+    refused = house.inv(
+        "monitor.silence", "--pattern", "*", "--why", "x", "--window", "soon", check=False
+    )
+    assert refused.returncode == 2
+
+
 def wait_until_ready(house: House) -> None:
     """Wait until the Worker sees its database again; it remembers a failed check for 2 s."""
     until = time.monotonic() + 20

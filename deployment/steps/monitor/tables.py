@@ -17,6 +17,9 @@ ROUTES: Final = ("route", "method", "requests", "errors", "p50", "p95", "p99")
 QUERIES: Final = ("operation", "queries", "rows", "p50", "p95", "p99")
 SLOW: Final = ("took", "rows", "when", "statement")
 BUSINESS: Final = ("business", "number", "most of it")
+ON: Final = ("alert", "severity", "state", "since", "what")
+SILENCES: Final = ("kept quiet", "until", "why")
+HISTORY: Final = ("time", "what", "alert", "channels")
 MARKS: Final = {"pass": "✓", "warn": "⚠", "fail": "✗"}
 COLOURS: Final = {"pass": "green", "warn": "yellow", "fail": "red"}
 
@@ -103,6 +106,27 @@ def business(measured: Mapping[str, Any]) -> Rows:
         for each in measured["payments"]
     ]
     return [*counted, *paid]
+
+
+def on(alerts: Sequence[Mapping[str, Any]]) -> Rows:
+    """Give a row for each alert that is on."""
+    return [
+        (each["name"], each["severity"], each["state"], each["since"], each["summary"])
+        for each in alerts
+    ]
+
+
+def silences(kept: Sequence[Mapping[str, Any]]) -> Rows:
+    """Give a row for each silence."""
+    return [(each["pattern"], each["until"], each["why"]) for each in kept]
+
+
+def history(entries: Sequence[Mapping[str, Any]]) -> Rows:
+    """Give a row for each of the latest notices, the oldest first."""
+    return [
+        (each["time"], each["what"], each["alert"]["summary"], went(each["channels"]))
+        for each in entries[-20:]
+    ]
 
 
 def round_(watched: Watched, now: float) -> list[tuple[str, str]]:

@@ -53,7 +53,7 @@ class Rules:
         _require_known("monitor.thresholds", limits, {each.name for each in fields(Thresholds)})
         usual = Policy()
         return cls(
-            _window(values.get("window", "5m")),
+            window_seconds(values.get("window", "5m")),
             Thresholds(**{name: _number(name, limit) for name, limit in limits.items()}),
             Policy(
                 hold=_number("hold", values.get("hold", usual.hold)),
@@ -187,11 +187,16 @@ def _file(site: Site) -> Path:
     return site.settings.path(FOLDER) / f"alerts-{site.settings.environment}.json"
 
 
-def _window(text: str) -> float:
+def window_seconds(text: str) -> float:
+    """Read a length of time, such as ``5m`` or ``2h``, in seconds.
+
+    Raises:
+        Refused: it is none.
+    """
     try:
         return seconds(str(text))
     except BadRequest as error:
-        raise Refused("invoke.yaml: monitor.window cannot be understood", str(error)) from None
+        raise Refused("this is no length of time", str(error), "write 30m, 2h or 1d") from None
 
 
 def _number(name: str, value: Any) -> Any:
