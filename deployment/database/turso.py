@@ -191,6 +191,7 @@ def _open(url: str, token: Secret | None) -> TursoConnection:
     )
     if url.startswith("http://"):  # refused by turso-python; connect() took it for loopback only
         connection.database_url = url
+        connection.session.trust_env = False  # no proxy reaches this machine's own ports
     if not token:
         del connection.headers["Authorization"]
     # Only what was never sent is sent again: a lost reply may have been carried out.

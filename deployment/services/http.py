@@ -247,9 +247,7 @@ class Http:
 
     def _send(self, call: _Call) -> requests.Response:
         left = max(call.deadline - self.clock.monotonic(), 0.001)
-        options = self._session.merge_environment_settings(self.base_url, {}, True, None, None)
-        if is_loopback(self.base_url):
-            options["proxies"] = {}  # a proxy cannot reach this machine's own ports
+        options = self._surroundings()
         # Redirects are answers: following one would carry tokens to another place.
         return self._session.send(
             call.request,
@@ -257,6 +255,13 @@ class Http:
             allow_redirects=False,
             **options,
         )
+
+    def _surroundings(self) -> dict[str, Any]:
+        """Give proxies and certificates as the environment says; this machine needs none."""
+        if is_loopback(self.base_url):
+            return {"proxies": {}, "stream": True, "verify": True, "cert": None}
+        settings = self._session.merge_environment_settings
+        return dict(settings(self.base_url, {}, True, None, None))
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         """Read the whole body as it comes, so that a trickle cannot outlast the budget."""
