@@ -7,13 +7,14 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import requests
+import yaml
 
 from deployment.database.client import Database
 from deployment.database.errors import DatabaseError
@@ -21,9 +22,12 @@ from deployment.errors import Refused, Unavailable
 from deployment.monitoring.alert import Severity
 from deployment.monitoring.book import Silence
 from deployment.monitoring.clock import iso
+from deployment.monitoring.courier import ROUTES
 from deployment.monitoring.metrics import Metrics
+from deployment.monitoring.rules import Thresholds
 from deployment.monitoring.storage import SCHEMA
 from deployment.secret import redact
+from deployment.services.monitor import BUDGETS
 from deployment.settings import Settings
 from deployment.steps.monitor import dashboard, remembered, shelf, tables, tell, watch
 from deployment.steps.monitor.watch import Rules, Watched
@@ -423,3 +427,35 @@ def test_without_a_ledger_the_workers_own_releases_are_shown(page: str, site: Si
 def test_a_port_that_is_taken_is_said(world: World, site: Site) -> None:
     with pytest.raises(Unavailable, match="cannot listen"):
         dashboard.server(site, world.server.server_address[1])
+
+
+# The words
+
+
+WORDS = (Path(__file__).parents[2] / "deployment/docs/MONITORING_SETUP.md").read_text()
+
+
+def test_the_thresholds_in_the_words_are_the_usual_ones() -> None:
+    block = next(
+        each for each in re.findall(r"```yaml\n(.*?)```", WORDS, re.S) if "monitor:" in each
+    )
+    assert Rules.read(yaml.safe_load(block)["monitor"]) == Rules()
+    assert set(yaml.safe_load(block)["monitor"]["thresholds"]) | {"memory_limit"} == {
+        each.name for each in fields(Thresholds)
+    }
+
+
+def test_the_budgets_and_channels_in_the_words_are_those_kept() -> None:
+    for path, budget in BUDGETS.items():
+        assert re.search(rf"\| `{path}` \|.*\| {budget} ms \|", WORDS), path
+    for variables in tell.NEEDED.values():
+        for name in re.findall(r"[A-Z_]{5,}", variables):
+            assert name in WORDS, name
+
+
+@pytest.mark.parametrize("severity", list(Severity), ids=lambda each: each.name)
+def test_the_routes_in_the_words_are_the_couriers(severity: Severity) -> None:
+    row = re.search(rf"^\| {severity.name} \| (.*?) \|(.*?)\|(.*?)\|", WORDS, re.M)
+    assert row
+    told_by = {name for name, cell in zip(tell.NEEDED, row.groups(), strict=True) if "yes" in cell}
+    assert told_by == set(ROUTES[severity].channels)
