@@ -92,7 +92,7 @@ def test_what_is_too_noisy_to_tell_is_inconclusive(
     site: Site, behave: Callable[..., list[Ask]]
 ) -> None:
     def noisy(chance: random.Random) -> tuple[int, float]:
-        return 200, chance.lognormvariate(-5, 2.5)
+        return 200, chance.lognormvariate(-5, 8)
 
     asked = behave(noisy, noisy)
     assert canary.watch(site, PAIR, 0.0).outcome == "inconclusive"
