@@ -61,7 +61,7 @@ class Service:
             raise ConnectionError("refused")
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["route"] = "/work/{id}"
+        scope["route"] = "/jobs/{id}"
         self.metrics.database.observe("SELECT 1", 0.01, 1)
         self.metrics.database.observe("SELECT 2", 1.5, 1)
         self.metrics.business.signup("web")
@@ -104,12 +104,12 @@ def traffic(url: str) -> Iterator[None]:
         while not over.wait(0.04):
             number += 1
             with suppress(urllib.error.HTTPError):
-                get(f"{url}/work/{number}?{'unlucky' if number % 5 == 0 else 'lucky'}")
+                get(f"{url}/jobs/{number}?{'unlucky' if number % 5 == 0 else 'lucky'}")
                 if number % 10 == 0:
                     get(f"{url}/health/detailed")
 
     with suppress(urllib.error.HTTPError):
-        get(f"{url}/work/0?broken")
+        get(f"{url}/jobs/0?broken")
     thread = threading.Thread(target=send)
     thread.start()
     try:
