@@ -72,7 +72,7 @@ class House:
         )
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "invoke", *words]
+        return [sys.executable, "-c", "from deployment.program import main; main()", *words]
 
     def environment(self, **more: str) -> dict[str, str]:
         foreign = ("INVOKE_", "PYTHONDONTWRITEBYTECODE")
