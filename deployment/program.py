@@ -6,6 +6,7 @@ where this ends with 2 or 130.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -67,6 +68,7 @@ class Program(program.Program):
 
 def main() -> None:
     """Run what the command line says, and end with an exit code that means something."""
+    gc.set_threshold(50_000)  # a command makes little garbage, and looking for it costs a tenth
     named = Program(name="Invoke", binary="./inv", version=__version__, config_class=Config)
     try:
         named.run(["inv", *sys.argv[1:]])

@@ -29,7 +29,6 @@ def rollback(
     yes: bool = False,
 ) -> None:
     """Go back to an earlier release: Worker, secrets and Pages; the database when asked."""
-    from deployment.release import preview
     from deployment.release import rollback as going_back
     from deployment.release.facts import remember
 
@@ -40,12 +39,14 @@ def rollback(
     target = going_back.find(site, wish)
     wish = going_back.proven(site, wish)
     if dry or session.dry(c):
+        from deployment.release import preview
+
         preview.show(going_back.plan(site, target, wish))
         going_back.warn(site, target)
         return
     going_back.confirm(site, target, wish, yes=session.agreed(c, yes))
     message = f"back to {target.release or target.version}"
-    with session.release(c, "rollback", message, going_back.PHASES) as release:
+    with session.release(c, "rollback", message, going_back.PHASES, site) as release:
         going_back.run(release, target, wish)
         remember(release.site)
     session.tell(release)

@@ -8,14 +8,17 @@ its raw ``execute_pipeline`` is used, with Hrana built and read in ``hrana``.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import logging
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from http import HTTPStatus
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -26,7 +29,7 @@ from deployment.secret import Secret, redact
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, RequestException, Response
-    from turso_python import TursoConnection
+    from turso_python.connection import TursoConnection
 
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 300
 _TRIES_TO_CONNECT = 3
@@ -179,12 +182,10 @@ class TursoDatabase:
 
 
 def _open(url: str, token: Secret | None) -> TursoConnection:
-    with _importing, _root_logging_kept(), _without_aiohttp():
-        from requests.adapters import HTTPAdapter
-        from turso_python import TursoConnection
-        from urllib3.util import Retry
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
 
-    connection = TursoConnection(
+    connection: TursoConnection = _library().TursoConnection(
         f"https://{urlsplit(url).netloc}",
         _checked(token) or "none",
         timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
@@ -218,20 +219,31 @@ def _checked(token: Secret | None) -> str:
     return text
 
 
-@contextmanager
-def _without_aiohttp() -> Iterator[None]:
-    """Import turso-python as if aiohttp were missing, which it allows.
+@cache
+def _library() -> ModuleType:
+    """Import ``turso_python.connection`` without the rest of its package.
 
-    Half of its import time is aiohttp's, for an asynchronous client that is not used here.
+    The package's ``__init__`` imports all of it, aiohttp and msgspec included: four times as long
+    as the one module that is used here.
     """
-    if "aiohttp" in sys.modules or "turso_python" in sys.modules:
-        yield
-        return
-    sys.modules["aiohttp"] = None  # type: ignore[assignment]
+    with _importing, _root_logging_kept(), _package_not_run("turso_python"):
+        return importlib.import_module("turso_python.connection")
+
+
+@contextmanager
+def _package_not_run(name: str) -> Iterator[None]:
+    """Let modules of a package be imported as if its ``__init__`` were empty."""
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        raise ModuleNotFoundError(f"{name} is not installed", name=name)
+    found = sys.modules.get(name)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         yield
     finally:
-        del sys.modules["aiohttp"]
+        del sys.modules[name]
+        if found:
+            sys.modules[name] = found
 
 
 @contextmanager
@@ -298,11 +310,10 @@ def _entries(reply: Response) -> Iterator[hrana.Json]:
 def _translated() -> Iterator[None]:
     """Turn what turso-python and requests raise into the errors both homes share."""
     from requests.exceptions import RequestException
-    from turso_python import TursoHTTPError
 
     try:
         yield
-    except TursoHTTPError as error:
+    except _library().TursoHTTPError as error:
         raise _of_status(error.status, str(error.message)) from None
     except RequestException as error:
         # The text of such an error may quote a header; its type says enough.

@@ -17,8 +17,9 @@ def remember(site: Site) -> None:
     live = pages.current(site)
     site.facts["pages"] = live.id if live else ""
     site.facts["migrations"] = migrate.applied(site)
-    for name, value in of_version(site, str(site.facts.get("version", ""))).items():
-        site.facts.setdefault(name, value)
+    if not site.facts.keys() >= set(OF_VERSION):
+        noted = of_version(site, str(site.facts.get("version", "")))
+        site.facts.update({name: noted[name] for name in noted if name not in site.facts})
 
 
 def of_version(site: Site, version: str) -> dict[str, object]:

@@ -235,13 +235,14 @@ def exists(database: Database) -> bool:
 
 
 def records(database: Database, environment: str) -> list[Record]:
-    """Give all releases of an environment, newest first."""
-    if not exists(database):
+    """Give all releases of an environment, newest first; none where there never was one."""
+    select = f"SELECT {_RECORD} FROM _releases WHERE environment = ? ORDER BY release DESC"  # noqa: S608
+    try:
+        rows = database.query(select, (environment,))
+    except DatabaseError:
+        if exists(database):
+            raise
         return []
-    rows = database.query(
-        f"SELECT {_RECORD} FROM _releases WHERE environment = ? ORDER BY release DESC",  # noqa: S608
-        (environment,),
-    )
     return [_record(row) for row in rows]
 
 

@@ -154,7 +154,11 @@ def tell(running: Release) -> None:
 
 @contextmanager
 def release(
-    c: Context, kind: str, message: str = "", phases: Sequence[str] = ()
+    c: Context,
+    kind: str,
+    message: str = "",
+    phases: Sequence[str] = (),
+    opened: Site | None = None,
 ) -> Iterator[Release]:
     """Join the release under way, or make one: all of the block's changes, or none.
 
@@ -164,6 +168,7 @@ def release(
         message: a person's words for it.
         phases: its parts that change anything, in their order; a release that died is
             finished only where they are known.
+        opened: the environment, where the task has opened it already.
 
     Raises:
         DeployError: why it failed, after everything was undone.
@@ -174,7 +179,7 @@ def release(
     if running:
         yield running
         return
-    site = open_site(c)
+    site = opened or open_site(c)
     site.settings.require_sound()
     console = Console()
     with _stoppable(), _guarded(begin(site, kind, message, phases, console)) as begun:

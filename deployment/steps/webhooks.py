@@ -7,6 +7,7 @@ that version is live.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Final
 
@@ -51,7 +52,9 @@ def require_minted(site: Site) -> None:
 
 def plan(site: Site) -> list[Change]:
     """Say how the providers' webhooks differ from what invoke.yaml wants."""
-    return [change for provider in _used(site) for change in provider.plan(site)]
+    with ThreadPoolExecutor(len(_PROVIDERS), thread_name_prefix="webhooks") as pool:
+        planned = pool.map(lambda provider: provider.plan(site), _used(site))
+        return [change for changes in planned for change in changes]
 
 
 def apply(site: Site, change: Change) -> Facts:
