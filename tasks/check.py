@@ -35,7 +35,9 @@ def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit:
         line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(**counts)
         line.mark, line.colour = ("✓", "green") if report.ok else ("✗", "red")
     if junit:
-        _write(Path(junit), report.junit())
+        from deployment.steps import junit as suite
+
+        _write(Path(junit), suite.render(report))
     if json:
         console.json(report.as_json())
     elif session.current() is None or not report.ok:

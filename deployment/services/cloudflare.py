@@ -7,7 +7,6 @@ make a new thing are settled by looking when their reply was lost.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -403,7 +402,9 @@ def _same_split(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
 
 def _hyphened(identifier: str) -> str:
     """Write a version id as everywhere else: PUT script gives it without hyphens."""
-    return str(uuid.UUID(identifier))
+    from uuid import UUID
+
+    return str(UUID(identifier))
 
 
 def _quoted(segment: str) -> str:

@@ -24,8 +24,7 @@ RULES = ("_headers", "_redirects")
 IGNORED_BY_PAGES = frozenset({*RULES, "_worker.js", "_routes.json", "functions", ".wrangler"})
 IGNORED_ANYWHERE = frozenset({".DS_Store", "node_modules", ".git"})
 
-_TYPES = MimeTypes()  # the interpreter's own table: the machine's files would make it vary
-for _suffix, _type in {
+_TYPES = {
     ".js": "application/javascript",
     ".mjs": "application/javascript",
     ".md": "text/markdown",
@@ -36,8 +35,7 @@ for _suffix, _type in {
     ".webp": "image/webp",
     ".avif": "image/avif",
     ".ico": "image/vnd.microsoft.icon",
-}.items():
-    _TYPES.add_type(_type, _suffix)
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,16 @@ def content_hash(content: bytes, suffix: str) -> str:
 
 def media_type(name: str) -> str:
     """Give the media type a file is served with."""
-    return _TYPES.guess_type(name)[0] or "application/octet-stream"
+    return _media_types().guess_type(name)[0] or "application/octet-stream"
+
+
+@cache
+def _media_types() -> MimeTypes:
+    """Give the interpreter's own table with ours: the machine's files would make it vary."""
+    types = MimeTypes()
+    for suffix, name in _TYPES.items():
+        types.add_type(name, suffix)
+    return types
 
 
 def buckets(files: Iterable[StaticFile]) -> list[list[StaticFile]]:

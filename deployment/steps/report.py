@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from time import monotonic
 from typing import Any, Final, Literal
-from xml.etree import ElementTree
 
 from deployment.errors import typed
 from deployment.secret import redact
@@ -109,20 +108,6 @@ class Report:
         listed = [(f"   • {f.name}: {f.evidence}", "red") for f in self.failures]
         return [("", ""), (f"🚨 CRITICAL FAILURES ({len(listed)}):", "red"), *listed]
 
-    def junit(self) -> str:
-        """Give the report as JUnit XML, for a CI's test page."""
-        counts = self.counts
-        suite = ElementTree.Element(
-            "testsuite",
-            name=self.title,
-            tests=str(len(self.findings)),
-            failures=str(counts["failed"]),
-            errors="0",
-        )
-        for finding in self.findings:
-            suite.append(_junit_case(finding))
-        return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
-
 
 _TOLD: Final = ("fail", "warn", "unknown")
 
@@ -160,20 +145,3 @@ def _finding_lines(finding: Finding) -> list[tuple[str, str]]:
     if finding.remedy and finding.status != "pass":
         lines.append((f"     → {typed(finding.remedy)}", "dim"))
     return lines
-
-
-def _junit_case(finding: Finding) -> ElementTree.Element:
-    case = ElementTree.Element(
-        "testcase",
-        classname=finding.group,
-        name=finding.name,
-        time=f"{finding.milliseconds / 1000:.3f}",
-    )
-    text = f"{finding.evidence}\n{finding.remedy}".strip()
-    if finding.status == "fail":
-        ElementTree.SubElement(case, "failure", message=finding.evidence).text = text
-    elif finding.status in ("unknown", "skip"):
-        ElementTree.SubElement(case, "skipped", message=finding.evidence)
-    elif finding.status == "warn":
-        ElementTree.SubElement(case, "system-out").text = f"warning: {text}"
-    return case

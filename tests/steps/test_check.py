@@ -31,7 +31,7 @@ from deployment.services.errors import (
     Unauthorised,
 )
 from deployment.settings import Settings
-from deployment.steps import backup, bundle, check
+from deployment.steps import backup, bundle, check, junit
 from deployment.steps.checks import domains, jsonc
 from deployment.steps.report import Finding
 from deployment.steps.site import Site
@@ -193,7 +193,7 @@ def test_the_report_as_json_and_junit(place: Place) -> None:
     report = check.run(place.site(ANTHROPIC_API_KEY=""))
     data = json.loads(json.dumps(report.as_json()))
     assert (data["ok"], data["failed"]) == (False, 1)
-    suite = ElementTree.fromstring(report.junit())
+    suite = ElementTree.fromstring(junit.render(report))
     assert suite.get("failures") == "1"
     failed = [case.get("name") for case in suite if case.find("failure") is not None]
     assert failed == ["ANTHROPIC_API_KEY"]
