@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from deployment.steps.site import Site
@@ -14,9 +15,11 @@ def remember(site: Site) -> None:
     """Note the static site's live deployment, the applied migrations, what the version is."""
     from deployment.steps import migrate, pages
 
-    live = pages.current(site)
+    with ThreadPoolExecutor(1, thread_name_prefix="facts") as pool:
+        applied = pool.submit(migrate.applied, site)
+        live = pages.current(site)
     site.facts["pages"] = live.id if live else ""
-    site.facts["migrations"] = migrate.applied(site)
+    site.facts["migrations"] = applied.result()
     if not site.facts.keys() >= set(OF_VERSION):
         noted = of_version(site, str(site.facts.get("version", "")))
         site.facts.update({name: noted[name] for name in noted if name not in site.facts})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -143,11 +144,11 @@ def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
     Raises:
         Refused: the older code does not run on today's schema, and the schema is to stay.
     """
-    code = worker.roll_out(site, worker.live_split(site), target.version, back=True)
-    deployment = str(target.facts.get("pages", ""))
-    if deployment:
-        code += pages.go_back(site, deployment)
-    clashing = _clashing(site, target)
+    with ThreadPoolExecutor(3, thread_name_prefix="rollback") as pool:
+        split = pool.submit(worker.live_split, site)
+        static = pool.submit(_static_site, site, target)
+        clashing = _clashing(site, target)
+    code = worker.roll_out(site, split.result(), target.version, back=True) + static.result()
     if clashing and not (wish.migrations or wish.restoring):
         raise Refused(
             f"version {target.version[:8]} does not run on today's schema",
@@ -179,6 +180,11 @@ def run(release: Release, target: Record, wish: Wish) -> None:
     with release.console.step("webhooks") as line:
         made = release.perform(step_named("webhooks"))
         line.detail = f"{len(made)} changes" if made else "nothing to do"
+
+
+def _static_site(site: Site, target: Record) -> list[Change]:
+    deployment = str(target.facts.get("pages", ""))
+    return pages.go_back(site, deployment) if deployment else []
 
 
 def _clashing(site: Site, target: Record) -> list[str]:
