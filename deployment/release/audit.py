@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS _release_audit (
   details TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL)"""
 FILE: Final = "audit.jsonl"
 _COLUMNS: Final = "number, time, environment, release, who, host, event, details, previous, hash"
+LAST: Final = f"SELECT {_COLUMNS} FROM _release_audit ORDER BY number DESC LIMIT 1"  # noqa: S608
 _LATEST: Final = "COALESCE((SELECT hash FROM _release_audit ORDER BY number DESC LIMIT 1), '')"
 _ADD: Final = (
     f"INSERT INTO _release_audit ({_COLUMNS})"
@@ -160,19 +161,26 @@ class Trail:
         finally:
             os.close(handle)
 
+    def follow(self, event: Event | None) -> None:
+        """Go on behind an event that was just read as the last one."""
+        self.latest, self._read = event, True
+
     def forget(self) -> None:
         """Read the trail's end again when it is needed next."""
         self._read = False
 
     def _look(self) -> None:
         if not self._read:
-            self.latest = last(self.database)
-            self._read = True
+            self.follow(last(self.database))
 
 
 def last(database: Database) -> Event | None:
     """Give the last event, or None."""
-    rows = database.query(f"SELECT {_COLUMNS} FROM _release_audit ORDER BY number DESC LIMIT 1")  # noqa: S608
+    return latest(database.query(LAST))
+
+
+def latest(rows: Sequence[Row]) -> Event | None:
+    """Give the event that :data:`LAST` found, or None."""
     return _event(rows[0]) if rows else None
 
 

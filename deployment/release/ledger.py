@@ -17,7 +17,7 @@ from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
     from deployment.database.client import Database, Row, Statement
-    from deployment.release.audit import Trail
+    from deployment.release.audit import Event, Trail
     from deployment.release.lock import Lease
 
 RUNNING: Final = "running"
@@ -175,8 +175,15 @@ class Ledger:
             Statement(_DOING, (doing, self.lease.owner, self.lease.fence)),
         ]
 
-    def mark(self, number: int, state: str, change: Change, outcome: Facts) -> None:
-        """Write down what came of a change."""
+    def mark(
+        self,
+        number: int,
+        state: str,
+        change: Change,
+        outcome: Facts,
+        following: Change | None = None,
+    ) -> None:
+        """Write down what came of a change, and which one is made next, if any is."""
         said = {
             "number": number,
             "step": change.step,
@@ -185,20 +192,27 @@ class Ledger:
             "outcome": dict(outcome),
         }
         row = (state, _json(outcome), now(), self.release, number)
-        self._write([self._fenced(_MARK, *row)], state, said)
+        intent = self._intent(number + 1, following) if following else []
+        self._write([self._fenced(_MARK, *row), *intent], state, said)
 
     def undoing(self) -> None:
         """Write down that the release failed and is being undone."""
         self._write([self._fenced(_STATUS, UNDOING, self.release)], UNDOING, {})
 
-    def finish(self, status: str, facts: Facts, finished: str) -> None:
-        """Write down how the release ended; a lost reply is settled by reading."""
+    def finish(self, status: str, facts: Facts, finished: str, *, free: bool = False) -> None:
+        """Write down how the release ended; a lost reply is settled by reading.
+
+        Args:
+            status: how.
+            facts: what going back to it will need.
+            finished: when.
+            free: give the lock back in the same write.
+        """
         version = str(facts.get("version") or "")
-        row = (status, _json(facts), version, finished, self.release)
+        row = self._fenced(_FINISH, status, _json(facts), version, finished, self.release)
+        said = {"status": status, "version": version}
         try:
-            self._write(
-                [self._fenced(_FINISH, *row)], "end", {"status": status, "version": version}
-            )
+            self._write([row, self.lease.freeing()] if free else [row], "end", said)
         except DatabaseError as error:
             if not error.in_doubt or status_of(self.database, self.release) != status:
                 raise
@@ -236,23 +250,30 @@ def exists(database: Database) -> bool:
 
 def records(database: Database, environment: str) -> list[Record]:
     """Give all releases of an environment, newest first."""
-    if not exists(database):
+    try:
+        rows = database.query(
+            f"SELECT {_RECORD} FROM _releases WHERE environment = ? ORDER BY release DESC",  # noqa: S608
+            (environment,),
+        )
+    except DatabaseError:
+        if exists(database):
+            raise
         return []
-    rows = database.query(
-        f"SELECT {_RECORD} FROM _releases WHERE environment = ? ORDER BY release DESC",  # noqa: S608
-        (environment,),
-    )
     return [_record(row) for row in rows]
 
 
-def unended(database: Database, environment: str) -> list[Record]:
-    """Give the releases that have not ended, newest first."""
-    rows = database.query(
+def unended(database: Database, environment: str) -> tuple[list[Record], Event | None]:
+    """Give the releases that have not ended, newest first, and the audit trail's last event."""
+    from deployment.database.client import Statement
+
+    sql = (
         f"SELECT {_RECORD} FROM _releases WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
-        " ORDER BY release DESC",
-        (environment, *UNENDED),
+        " ORDER BY release DESC"
     )
-    return [_record(row) for row in rows]
+    found, last = database.snapshot(
+        [Statement(sql, (environment, *UNENDED)), Statement(audit.LAST)]
+    )
+    return [_record(row) for row in found.rows], audit.latest(last.rows)
 
 
 def entries(database: Database, release: str) -> list[Entry]:

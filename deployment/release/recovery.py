@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from deployment.console import Console
 from deployment.errors import CheckFailed, Refused
-from deployment.release import inputs, ledger, lock
+from deployment.release import audit, inputs, ledger, lock
+from deployment.release.audit import Event
 from deployment.release.facts import remember
 from deployment.release.journal import Journal
 from deployment.release.ledger import Entry
@@ -30,8 +31,8 @@ _SHORTEST: Final = 6  # characters of an id that are taken for one
 _STATES: Final = (ledger.DONE, ledger.UNDONE, ledger.NOT_UNDONE)
 
 
-def settle(site: Site, lease: lock.Lease, console: Console) -> None:
-    """Settle every release that died, before another one begins.
+def settle(site: Site, lease: lock.Lease, console: Console) -> Event | None:
+    """Settle every release that died, before another one begins; give the trail's last event.
 
     One that had made all its changes is verified, and only its end is written down when what
     is live is good. Any other is undone.
@@ -39,8 +40,10 @@ def settle(site: Site, lease: lock.Lease, console: Console) -> None:
     Raises:
         NotRolledBack: one could not be undone; nothing else must begin.
     """
-    for record in ledger.unended(site.database, site.settings.environment):
+    dead, last = ledger.unended(site.database, site.settings.environment)
+    for record in dead:
         _settle(reopened(site, record, lease, console))
+    return audit.last(site.database) if dead else last
 
 
 def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) -> Release:

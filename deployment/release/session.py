@@ -199,8 +199,8 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     lease = lock.acquire(site.database, site.connect, f"{kind} {record.release}")
     site.progress = console.progress
     try:
-        recovery.settle(site, lease, console)
-        return Release.begin(site, record, lease, console)
+        last = recovery.settle(site, lease, console)
+        return Release.begin(site, record, lease, console, last)
     except BaseException:
         lease.release()
         raise
