@@ -15,7 +15,14 @@ from functools import cache
 from typing import Any, Final, cast
 
 from deployment.console import Console
-from deployment.errors import DeployError, Interrupted, Locked, NotRolledBack, StepFailed
+from deployment.errors import (
+    DeployError,
+    Interrupted,
+    Locked,
+    NotRolledBack,
+    StepFailed,
+    typed,
+)
 from deployment.release import ledger, lock
 from deployment.release.audit import Event, Origin, Trail
 from deployment.release.journal import Journal
@@ -248,11 +255,16 @@ class Release:
 
     def _undo(self, entry: Entry) -> None:
         change = entry.change
-        if change.undo is not None:
-            with self.console.step("undo") as line:
-                line.detail = f"{change.step}: {change.resource}"
-                step_named(change.step).undo(self.site, change, entry.outcome)
-            self._note(entry.number, ledger.UNDONE, entry.outcome)
+        if change.undo is None:
+            if change.irreversible:
+                raise DeployError("it cannot be undone", change.irreversible)
+            return
+        with self.console.step("undo") as line:
+            line.detail = f"{change.step}: {change.resource}"
+            step_named(change.step).undo(self.site, change, entry.outcome)
+            put_back = self.site.facts.pop("_put_back", "")
+            line.detail += f": {put_back} was put back" if put_back else ""
+        self._note(entry.number, ledger.UNDONE, entry.outcome)
 
     def _verify_old(self) -> None:
         """Look whether what is live again is good; it says so, and changes nothing."""
@@ -403,7 +415,7 @@ def _verdict(
     what = cause.what if isinstance(cause, DeployError) else _describe(cause)
     why = cause.why if isinstance(cause, DeployError) else ""
     if left:
-        names = "; ".join(f"{change.step}: {change.resource} ({error})" for change, error in left)
+        names = "; ".join(_still_changed(change, error) for change, error in left)
         return NotRolledBack(
             f"{what}; and not everything could be undone",
             f"{why} | still changed: {names}",
@@ -417,6 +429,11 @@ def _verdict(
     if not touched and isinstance(cause, DeployError):
         return cause
     return StepFailed(f"{what}; {ended}", why, remedy)
+
+
+def _still_changed(change: Change, error: DeployError) -> str:
+    remedy = f"; next: {typed(error.remedy)}" if error.remedy else ""
+    return f"{change.step}: {change.resource} ({error}{remedy})"
 
 
 def _foreseen(error: Exception) -> DeployError:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deployment.database import backup as backups
-from deployment.database import mark, restore
+from deployment.database import mark, restore, untouched
 from deployment.database.workspace import workspace
-from deployment.errors import DeployError
-from deployment.steps import backup
+from deployment.errors import DeployError, Refused
+from deployment.steps import backup, migrate
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
@@ -87,6 +87,28 @@ def undo(site: Site, change: Change, outcome: Facts) -> None:
     if not fresh:
         raise DeployError("The database is as the restore left it", "no backup was made before it")
     _put_back(site, site.database, str(fresh), change.undo["table"], mark.undoing(release))
+
+
+def undo_release(site: Site) -> str:
+    """Put the release's own backup back, if nobody but the release has written since.
+
+    Returns:
+        The backup's name.
+
+    Raises:
+        DeployError: it made none, or somebody wrote: nothing was changed.
+    """
+    name = str(site.facts.get("backup") or "")
+    if not name:
+        raise Refused("the release made no backup")
+    found = backup.chosen(site, name)
+    if found.manifest is None:
+        raise Refused(f"{name} has no manifest")
+    since = migrate.applied_since(site, found.manifest.ledger)
+    with workspace(backup.folder(site)) as work:
+        source = backups.unpack(found, work, backup.identities(site), site.progress)
+        untouched.put_back(site.database, source, since, work, found.manifest.beside)
+    return name
 
 
 def _put_back(
