@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from deployment.database import backup as backups
-from deployment.database import mark, restore, untouched
+from deployment.database import mark, restore, snapshot, untouched
+from deployment.database.loss import Loss, losses
 from deployment.database.workspace import workspace
 from deployment.errors import DeployError, Refused
 from deployment.steps import backup, migrate
@@ -49,6 +51,7 @@ def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
         "table": table,
         "to": to,
         "doubts": _doubts(site, found, backup.verify(site, found)),
+        "lost": [] if to else [asdict(each) for each in _losses(site, found, table)],
     }
     if to:
         reason = f"what {to} holds is not backed up first"
@@ -60,6 +63,13 @@ def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
 def doubts(changes: Sequence[Change]) -> list[str]:
     """Say what a person should know of the backup that a plan restores; empty: nothing."""
     return [doubt for change in changes if change.step == NAME for doubt in change.after["doubts"]]
+
+
+def lost(changes: Sequence[Change]) -> list[Loss]:
+    """Give what the tables would lose by a plan that restores."""
+    return [
+        Loss(**each) for change in changes if change.step == NAME for each in change.after["lost"]
+    ]
 
 
 def apply(site: Site, change: Change) -> Facts:
@@ -109,6 +119,14 @@ def undo_release(site: Site) -> str:
         source = backups.unpack(found, work, backup.identities(site), site.progress)
         untouched.put_back(site.database, source, since, work, found.manifest.beside)
     return name
+
+
+def _losses(site: Site, found: Backup, table: str) -> list[Loss]:
+    with workspace(backup.folder(site)) as work:
+        then = backups.unpack(found, work, backup.identities(site), site.progress)
+        now = work / "now.db"
+        snapshot.take(site.database, now, site.progress)
+        return losses(now, then, table)
 
 
 def _put_back(
