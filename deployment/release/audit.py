@@ -154,10 +154,9 @@ class Trail:
         """Note that an event was written, here too."""
         self.latest = event
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        line = json.dumps(asdict(event), ensure_ascii=False) + "\n"
         handle = os.open(self.folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, line.encode())
+            os.write(handle, _line(event).encode())
         finally:
             os.close(handle)
 
@@ -249,12 +248,31 @@ def kept(folder: Path) -> list[Event]:
     return events
 
 
+def forget_kept(folder: Path, environment: str) -> None:
+    """Forget what this machine added for an environment whose database was deleted on purpose."""
+    file = folder / FILE
+    others = [event for event in kept(folder) if event.environment != environment]
+    if not others:
+        file.unlink(missing_ok=True)
+        return
+    fresh = file.with_suffix(".new")
+    fresh.touch(0o600)
+    fresh.write_text("".join(map(_line, others)), encoding="utf-8")
+    fresh.replace(file)
+
+
+def _line(event: Event) -> str:
+    return json.dumps(asdict(event), ensure_ascii=False) + "\n"
+
+
 def summary(event: Event) -> str:
     """Say in a few words what an event was about."""
     details = json.loads(event.details)
     if event.event == "plan":
         return f"{details['phase']}: {len(details['changes'])} changes"
     names = ("kind", "step", "action", "resource", "status", "version", "message", "holder")
+    if event.event == "begin":
+        return " ".join((str(details["kind"]), event.release, str(details["message"]))).strip()
     return " ".join(str(details[name]) for name in names if details.get(name))
 
 

@@ -39,9 +39,11 @@ def settle(site: Site, lease: lock.Lease, console: Console) -> Event | None:
 
     Raises:
         NotRolledBack: one could not be undone; nothing else must begin.
+        Refused: one is another Worker's, whose configuration is needed to settle it.
     """
     dead, last = ledger.unended(site.database, site.settings.environment)
     for record in dead:
+        _require_own(site, record)
         _settle(reopened(site, record, lease, console))
     return audit.last(site.database) if dead else last
 
@@ -80,7 +82,7 @@ def find(site: Site, name: str = "") -> Record | None:
     Raises:
         Refused: the name is no release's.
     """
-    records = ledger.records(site.database, site.settings.environment)
+    records = ledger.records(site.database, site.settings.environment, site.worker)
     if not name:
         open_ = (r for r in records if r.status in (*ledger.UNENDED, ledger.FAILED))
         return next(open_, None)
@@ -110,7 +112,7 @@ def require_abortable(site: Site, record: Record) -> None:
     Raises:
         Refused: with the command that goes back instead.
     """
-    records = ledger.records(site.database, site.settings.environment)
+    records = ledger.records(site.database, site.settings.environment, site.worker)
     good = [r for r in records if r.status == ledger.SUCCEEDED and r.release >= record.release]
     if good:
         why = "it succeeded" if record in good else f"{good[0].release} was made since"
@@ -150,6 +152,15 @@ def verified(release: Release) -> None:
         report = verify.gate(site, verify.live(site, _expected(release)))
         line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(
             **report.counts
+        )
+
+
+def _require_own(site: Site, record: Record) -> None:
+    if record.worker not in ("", site.worker):
+        raise Refused(
+            f"release {record.release} was interrupted, and is one of worker {record.worker}",
+            f"{site.worker} is deployed into the same database; nothing was changed",
+            f"settle it first: INVOKE_DEPLOY_WORKER_NAME={record.worker} inv deploy.abort",
         )
 
 

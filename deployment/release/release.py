@@ -370,6 +370,7 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts
         version="",
         facts=facts,
         phases=tuple(phases),
+        worker=site.worker,
     )
 
 

@@ -80,7 +80,7 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     if not quiet:
         announce(found)
     site = Site(found)
-    site.history = lambda: ledger.records(site.database, found.environment)
+    site.history = lambda: ledger.records(site.database, found.environment, site.worker)
     return site
 
 
