@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from deployment.secret import redact
 
 _PATIENCE: Final = 1.0  # seconds until a progress bar is worth its line
 _BAR: Final = 24
+_NARROWEST: Final = 20  # characters of a column that is still worth folding
 
 Progress = Callable[[str, int, "int | None", str], None]
 """Called as (label, done, total or None, unit) while something takes long."""
@@ -75,12 +77,14 @@ class Console:
         self.line(f"⚠ {text}", "yellow")
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Print rows in columns as wide as they need to be."""
+        """Print rows in columns as wide as need be; on a terminal the last one is folded."""
         cells = [[str(cell) for cell in row] for row in (header, *rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+        indent = sum(widths[:-1]) + 2 * len(widths)
         for index, row in enumerate(cells):
             text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            self.line("  " + text.rstrip(), "bold" if index == 0 else "")
+            for line in self._folded(redact("  " + text.rstrip()), indent):
+                self.line(line, "bold" if index == 0 else "")
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepLine]:
@@ -118,6 +122,19 @@ class Console:
             "bold": Style.BRIGHT,
         }
         return f"{colours[colour]}{text}{Style.RESET_ALL}"
+
+    def _folded(self, text: str, indent: int) -> list[str]:
+        """Break a line that is too wide for the terminal, behind an indent; pipes get it whole."""
+        columns = shutil.get_terminal_size().columns
+        if not self.stream.isatty() or len(text) <= columns or columns - indent < _NARROWEST:
+            return [text]
+        import textwrap
+
+        first, last = text[:indent], text[indent:]
+        return [
+            (" " * indent if place else first) + part
+            for place, part in enumerate(textwrap.wrap(last, columns - indent) or [""])
+        ]
 
     def _finish(self, entry: StepLine, began: float) -> None:
         seconds = time.monotonic() - began

@@ -27,11 +27,8 @@ def audit(c: Context, last: int = 30, json: bool = False) -> None:
     if json:
         console.json([asdict(event) for event in events])
         return
-    header = ("#", "time", "who", "event", "release", "what")
-    rows = [
-        (e.number, e.time[:19], f"{e.who}@{e.host}", e.event, e.release, trail.summary(e))
-        for e in events
-    ]
+    header = ("#", "time", "who", "event", "what")
+    rows = [(e.number, e.time[:19], f"{e.who}@{e.host}", e.event, trail.summary(e)) for e in events]
     console.table(header, rows)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.executor import Executor
-from invoke.tasks import task
+from invoke.tasks import Task, task
 
 from deployment.release import session
 from tasks import backup, check, migrate, pages, rollback, secrets, verify, webhooks, worker
@@ -43,62 +43,30 @@ def steps(_c: Context) -> None:
     """Run all steps in their order; deploy.* runs them as one release."""
 
 
-@task(auto_shortflags=False, help=_FLAGS)
-def local(
-    c: Context,
-    message: str = "",
-    yes: bool = True,
-    skip_checks: bool = False,
-    skip_backup: bool = False,
-    if_changed: bool = False,
-) -> None:
-    """Deploy to the local twin of production; it is started when it is not up."""
-    from tasks import sandbox
+def _deploying(name: str, environment: str, words: str) -> Task[Any]:
+    """Make the task that deploys to an environment; all have the same flags."""
 
-    sandbox.up(c)
-    _deploy(
-        c, "local", message, yes=yes, skip=_skipped(skip_checks, skip_backup), if_changed=if_changed
-    )
+    def deploy(
+        c: Context,
+        message: str = "",
+        yes: bool = False,
+        skip_checks: bool = False,
+        skip_backup: bool = False,
+        if_changed: bool = False,
+    ) -> None:
+        skip = _skipped(skip_checks, skip_backup)
+        _deploy(c, environment, message, yes=yes, skip=skip, if_changed=if_changed)
 
-
-@task(auto_shortflags=False, help=_FLAGS)
-def staging(
-    c: Context,
-    message: str = "",
-    yes: bool = False,
-    skip_checks: bool = False,
-    skip_backup: bool = False,
-    if_changed: bool = False,
-) -> None:
-    """Deploy to staging."""
-    _deploy(
-        c,
-        "staging",
-        message,
-        yes=yes,
-        skip=_skipped(skip_checks, skip_backup),
-        if_changed=if_changed,
-    )
+    deploy.__doc__ = words
+    made: Task[Any] = task(name=name, auto_shortflags=False, help=_FLAGS)(deploy)
+    return made
 
 
-@task(auto_shortflags=False, help=_FLAGS)
-def prod(
-    c: Context,
-    message: str = "",
-    yes: bool = False,
-    skip_checks: bool = False,
-    skip_backup: bool = False,
-    if_changed: bool = False,
-) -> None:
-    """Deploy to production; its name must be typed."""
-    _deploy(
-        c,
-        "production",
-        message,
-        yes=yes,
-        skip=_skipped(skip_checks, skip_backup),
-        if_changed=if_changed,
-    )
+local = _deploying(
+    "local", "local", "Deploy to the local twin of production; it is started when it is not up."
+)
+staging = _deploying("staging", "staging", "Deploy to staging.")
+prod = _deploying("prod", "production", "Deploy to production; its name must be typed.")
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
@@ -125,14 +93,13 @@ def list_(c: Context, json: bool = False) -> None:
     if json:
         console.json(rows)
         return
-    header = ("release", "version", "created", "status", "live", "message")
+    header = ("release", "version", "status", "live", "message")
     console.table(
         header,
         [
             (
                 r["release"],
                 str(r["version"])[:8],
-                str(r["created"])[:19],
                 r["status"],
                 "live" if r["live"] else "",
                 r["message"],
@@ -153,7 +120,7 @@ def status(c: Context, json: bool = False) -> None:
     if json:
         console.json(found)
         return
-    console.table(("", ""), list(found.items()))
+    console.table(("", ""), [(name, _told(value)) for name, value in found.items()])
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
@@ -228,6 +195,8 @@ def _deploy(
     """Confirm, then run the graph of steps inside one release."""
     from deployment.release.facts import remember
 
+    if environment == "local":
+        _bring_twin_up(c)
     c.config.deploy.env = environment
     phases = [name for name in session.DEPLOY_STEPS if name not in skip]
     if session.dry(c):
@@ -246,15 +215,22 @@ def _deploy(
     session.tell(release)
 
 
+def _bring_twin_up(c: Context) -> None:
+    from tasks import sandbox
+
+    sandbox.up(c)
+
+
 def _confirm(c: Context, environment: str, phases: Sequence[str], *, yes: bool) -> None:
     from deployment.console import confirm, interactive
 
     site = session.open_site(c)
     site.settings.require_sound()
-    if interactive() and not yes:
+    if interactive() and not session.agreed(c, yes):
         _preview(c, phases)
     name = site.worker if environment == "production" else None
-    confirm(f"Deploy {site.worker} to {environment}?", yes=yes, type_name=name)
+    agreed = session.agreed(c, yes)
+    confirm(f"Deploy {site.worker} to {environment}?", yes=agreed, type_name=name)
 
 
 def _preview(c: Context, phases: Sequence[str]) -> None:
@@ -281,6 +257,13 @@ def _require_news(c: Context, phases: Sequence[str]) -> None:
     site.uploads = True
     if preview.nothing_new(site, preview.of_release(site, phases)):
         raise Exit("nothing to do: all of it is live already", int(ExitCode.NOTHING_TO_DO))
+
+
+def _told(value: object) -> str:
+    """Write a value of the status for a person."""
+    if isinstance(value, dict):
+        return ", ".join(f"{version} {percent:g} %" for version, percent in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _skipped(checks: bool, backups: bool) -> frozenset[str]:

@@ -86,12 +86,15 @@ def down(_c: Context) -> None:
 def reset(_c: Context, yes: bool = False) -> None:
     """End the twin and delete all it holds: database, deployments, objects, keys."""
     from deployment.console import Console, confirm
+    from deployment.release import audit
+    from deployment.release.release import FOLDER
     from deployment.sandbox import supervisor
 
     confirm("Delete the local twin with its database, deployments and objects?", yes=yes)
     console = Console()
     with console.step("sandbox") as line:
         deleted = supervisor.reset(session.ROOT, progress=_said(console))
+        audit.forget_kept(session.ROOT / FOLDER, "local")
         line.detail = "deleted" if deleted else "there was none"
 
 

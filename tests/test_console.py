@@ -40,6 +40,29 @@ def test_what_is_printed_is_redacted(stream: io.StringIO) -> None:
     assert stream.getvalue().count("[CANARY]") == 4
 
 
+def test_a_table_too_wide_for_the_terminal_folds_its_last_column(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Secret("canary folded where a line ends", "CANARY")
+    words = "one release of many words canary folded where a line ends and some more of them"
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    Console(stream).table(("id", "what"), [("20261125-0101", words)])
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 50
+    assert lines[0] == "  id             what"
+    assert lines[1].startswith("  20261125-0101  one release")
+    assert all(line.startswith(" " * 17) and line.strip() for line in lines[2:])
+    assert "[CANARY]" in stream.getvalue()
+
+
+def test_a_pipe_gets_tables_whole(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    Console(stream).table(("id", "what"), [("1", "word " * 30)])
+    assert len(stream.getvalue().splitlines()) == 2
+
+
 def test_a_pipe_gets_no_colour_and_no_bars(stream: io.StringIO) -> None:
     shown = Console(stream)
     shown.line("red", "red")

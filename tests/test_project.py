@@ -63,6 +63,19 @@ def test_an_environment_nobody_knows_is_named() -> None:
         project.read({"environments": {"stagng": {}}}, "staging")
 
 
+@pytest.mark.parametrize(
+    ("environment", "shares"), [("production", [10, 50]), ("staging", [10, 50]), ("local", [])]
+)
+def test_new_versions_get_the_traffic_by_and_by_but_on_a_laptop(
+    environment: str, shares: list[float]
+) -> None:
+    config = Config(project_location=PROJECT)
+    config.load_project()
+    found = project.read(values(Context(config)), environment).worker.canary
+    assert [step.percent for step in found] == shares
+    assert all(step.soak >= 60 for step in found)
+
+
 def test_staging_and_production_share_no_name() -> None:
     config = Config(project_location=PROJECT)
     config.load_project()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -58,6 +58,25 @@ class Database(Protocol):
 
     def snapshot(self, statements: Sequence[Statement]) -> list[Result]:
         """Read several things as of one moment, in one round trip."""
+        ...
+
+    def position(self) -> str:
+        """Give how far its log is: another text after every write, whoever wrote."""
+        ...
+
+    def replace(self, statements: Iterable[str], position: str) -> bool:
+        """Run all statements or none, if nobody has written since a position; foreign keys lifted.
+
+        Args:
+            statements: SQL without parameters; they have to check foreign keys themselves.
+            position: where the database stood when it was looked at.
+
+        Returns:
+            Whether they were run; False: somebody wrote meanwhile, nothing was changed.
+
+        Raises:
+            DatabaseError: nothing remains.
+        """
         ...
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,26 @@ class FileDatabase:
         """Read several things as of one moment."""
         return _within(self._connection(), "BEGIN", statements, keep=True)
 
+    def position(self) -> str:
+        """Give how far it is; see :class:`deployment.database.client.Database`."""
+        connection = self._connection()
+        with translated():
+            (others,) = connection.execute("PRAGMA data_version").fetchone()
+            (schema,) = connection.execute("PRAGMA schema_version").fetchone()
+        return f"{others} {schema} {connection.total_changes}"
+
+    def replace(self, statements: Iterable[str], position: str) -> bool:
+        """Run all or none, if nobody has written since; see the same."""
+        connection = self._connection()
+        with _foreign_keys(connection, False):
+            with translated():
+                connection.execute("BEGIN IMMEDIATE")
+            if self.position() != position:
+                connection.execute("ROLLBACK")
+                return False
+            _run_all(connection, map(Statement, statements), keep=True)
+        return True
+
     def close(self) -> None:
         """Close the connections of every thread."""
         while self._all:
@@ -101,6 +121,13 @@ def _within(
 ) -> list[Result]:
     with translated():
         connection.execute(begin)
+    return _run_all(connection, statements, keep=keep)
+
+
+def _run_all(
+    connection: sqlite3.Connection, statements: Iterable[Statement], *, keep: bool
+) -> list[Result]:
+    """Run statements in the transaction that was begun, and end it."""
     try:
         results = [_run(connection, statement, place) for place, statement in enumerate(statements)]
         with translated():

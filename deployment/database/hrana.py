@@ -105,6 +105,23 @@ def statement(source: Statement) -> Json:
     return encoded
 
 
+def execute(sql: str) -> Json:
+    """Give the request that runs one statement without parameters."""
+    return {"type": "execute", "stmt": {"sql": sql}}
+
+
+def position(answer: Json) -> str:
+    """Give how far the server's log was when it ran a statement.
+
+    Raises:
+        DatabaseError: the server does not say.
+    """
+    found = answer.get("replication_index")
+    if found is None:
+        raise DatabaseError("failed", "the server does not say how far its log is")
+    return str(found)
+
+
 def result(answer: Json) -> Result:
     """Give what one statement did, from the answer to it."""
     columns = tuple(column["name"] or "" for column in answer["cols"])

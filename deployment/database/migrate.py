@@ -186,8 +186,11 @@ def take_back(database: Database, chosen: Sequence[Applied]) -> Outcome:
     What is run is what the file said when it was applied.
 
     Raises:
-        DeployError: with the file and line that failed; nothing was taken back.
+        DeployError: with the file and line that failed, or the one without a down part; nothing
+            was taken back.
     """
+    for row in chosen:
+        _require_down(row)
     before, violations = _before(database)
     script = _down_script(chosen, violations)
     fragments = [fragment for row in chosen for fragment in _parsed(row).down]

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from deployment.console import Progress, no_progress
@@ -21,6 +22,7 @@ from deployment.errors import DeployError, Refused
 KEPT = "_release"
 """How the names begin of the tables a restore leaves as they are: the releases' own."""
 
+_SEQUENCES = "sqlite_sequence"
 _PATIENCE = 60.0  # seconds to wait for other writers
 _REFUSE = "abs(-9223372036854775807 - 1)"  # an integer overflow: SQL has no RAISE out here
 
@@ -123,26 +125,53 @@ def _into_file(
 
 
 def _into_server(database: TursoDatabase, source: Path, beside: Sequence[str]) -> None:
-    drops = _drops(database)
     with closing(manifest.open_readonly(source)) as connection:
-        names = [table.name for table in tables.read(connection)]
-        kept = {name for name in names if name.startswith(KEPT)}
-        (allowed,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
-        filling = dump.statements(connection, without=kept)
-        database.load(_all(drops, filling, beside, allowed))
+        database.load(replacing(database, connection, beside))
 
 
-def _all(
-    drops: Sequence[str], filling: Iterator[str], beside: Sequence[str], allowed: int
+def replacing(
+    database: Database,
+    connection: sqlite3.Connection,
+    beside: Sequence[str] = (),
+    stays: tuple[str, ...] = (KEPT,),
 ) -> Iterator[str]:
-    yield from drops
-    yield from filling
-    yield from beside
+    """Give the SQL that replaces all a database holds by what a file holds.
+
+    Args:
+        database: either home.
+        connection: the file, open.
+        beside: SQL that plain SQLite cannot run.
+        stays: how the names begin of the tables that are left as they are.
+    """
+    kept = {table.name for table in tables.read(connection) if table.name.startswith(stays)}
+    (allowed,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
     count = "(SELECT count(*) FROM pragma_foreign_key_check)"
-    yield f"SELECT CASE WHEN {count} > {allowed} THEN {_REFUSE} END"
+    return chain(
+        _drops(database, stays),
+        dump.statements(connection, without={*kept, _SEQUENCES}),
+        _counters(connection, stays),
+        beside,
+        [f"SELECT CASE WHEN {count} > {allowed} THEN {_REFUSE} END"],
+    )
 
 
-def _drops(database: Database) -> list[str]:
+def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tuple[str, int]]:
+    """Give how far each table has counted that counts (AUTOINCREMENT), the kept ones left out."""
+    there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (_SEQUENCES,))
+    if not there.fetchone():
+        return []
+    rows = connection.execute(f"SELECT name, seq FROM {_SEQUENCES} ORDER BY name")  # noqa: S608
+    return [(name, seq) for name, seq in rows if not name.startswith(stays)]
+
+
+def _counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> Iterator[str]:
+    """Give the SQL that sets the counters, which filling the tables has set to their last row."""
+    for name, seq in counters(connection, stays):
+        yield f"DELETE FROM {_SEQUENCES} WHERE name = {dump.literal(name)}"  # noqa: S608
+        yield f"INSERT INTO {_SEQUENCES} VALUES ({dump.literal(name)}, {dump.literal(seq)})"  # noqa: S608
+
+
+def _drops(database: Database, stays: tuple[str, ...]) -> list[str]:
     """Give what empties a database, the kept tables left; indexes and triggers go along."""
     found, schema_rows = database.snapshot(
         [
@@ -160,7 +189,7 @@ def _drops(database: Database) -> list[str]:
             row
             for row in found.rows
             if row["type"] in kinds
-            and not row.text("name").startswith((KEPT, "sqlite_"))
+            and not row.text("name").startswith((*stays, "sqlite_"))
             and row["name"] not in of_vectors
         ),
         key=lambda row: kinds[row.text("type")],
@@ -168,7 +197,6 @@ def _drops(database: Database) -> list[str]:
     return [
         *(f"DROP VIEW {quoted(name)}" for name in views),
         *(f"DROP TABLE {quoted(row.text('name'))}" for row in dropped),
-        *(["DELETE FROM sqlite_sequence"] if "sqlite_sequence" in names else []),
     ]
 
 

@@ -115,14 +115,39 @@ class TursoDatabase:
         steps = hrana.atomic(
             map(Statement, statements), begin="BEGIN IMMEDIATE", foreign_keys=False, keep=True
         )
-        connection = self._connection()
-        with _translated():
-            self.round_trips += 1
-            with _post(connection, "/v2/pipeline", _batch(steps)) as reply:
-                answer = reply.json()["results"][0]
+        answer = self._streamed(_batch(steps))["results"][0]
         if answer["type"] == "error":
             raise hrana.failure(answer["error"])
         hrana.atomic_results(answer["response"]["result"], foreign_keys=False)
+
+    def position(self) -> str:
+        """Give how far its log is; see :class:`deployment.database.client.Database`."""
+        return hrana.position(self._answer(hrana.execute("SELECT 1")))
+
+    def replace(self, statements: Iterable[str], position: str) -> bool:
+        """Run all or none, if nobody has written since; see the same.
+
+        Two requests on one stream, whose connection holds the write lock meanwhile. When this
+        process dies between them, the server ends the stream, and with it the transaction.
+        """
+        opening = ("PRAGMA foreign_keys = OFF", "BEGIN IMMEDIATE", "SELECT 1")
+        body = json.dumps({"requests": [hrana.execute(sql) for sql in opening]})
+        opened = self._streamed(body)
+        for answer in opened["results"]:
+            if answer["type"] == "error":
+                raise hrana.failure(answer["error"])
+        if hrana.position(opened["results"][-1]["response"]["result"]) != position:
+            self._streamed(_batch([], opened["baton"]), opened["base_url"])  # ends it all
+            return False
+        # The transaction is open: what stands in BEGIN's place only has to succeed.
+        steps = hrana.atomic(
+            map(Statement, statements), begin="SELECT 1", foreign_keys=True, keep=True
+        )
+        answer = self._streamed(_batch(steps, opened["baton"]), opened["base_url"])["results"][0]
+        if answer["type"] == "error":
+            raise hrana.failure(answer["error"])
+        hrana.atomic_results(answer["response"]["result"], foreign_keys=True)
+        return True
 
     def close(self) -> None:
         """Close the connections of every thread."""
@@ -149,6 +174,14 @@ class TursoDatabase:
         if answer["type"] == "error":  # refused as a whole, before any statement ran
             raise hrana.failure(answer["error"], self._first_unreadable(statements))
         return hrana.atomic_results(answer["response"]["result"], foreign_keys=foreign_keys)
+
+    def _streamed(self, body: str | Iterator[bytes], url: str | None = None) -> hrana.Json:
+        """Send a pipeline as it is made, to where its stream lives."""
+        with _translated():
+            self.round_trips += 1
+            with _post(self._connection(), "/v2/pipeline", body, url) as reply:
+                answer: hrana.Json = reply.json()
+        return answer
 
     def _first_unreadable(self, statements: Sequence[Statement]) -> int | None:
         """Find the statement a whole batch was refused for, without running any."""
@@ -258,17 +291,20 @@ def _root_logging_kept() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _batch(steps: Iterable[hrana.Json]) -> Iterator[bytes]:
-    """Write a request of one batch, piece by piece."""
-    yield b'{"requests": [{"type": "batch", "batch": {"steps": ['
+def _batch(steps: Iterable[hrana.Json], baton: str | None = None) -> Iterator[bytes]:
+    """Write a request of one batch, piece by piece, which ends its stream."""
+    yield f'{{"baton": {json.dumps(baton)}, "requests": ['.encode()
+    yield b'{"type": "batch", "batch": {"steps": ['
     for number, step in enumerate(steps):
         yield (b"," if number else b"") + json.dumps(step).encode()
     yield b']}}, {"type": "close"}]}'
 
 
-def _post(connection: TursoConnection, path: str, body: str | Iterator[bytes]) -> Response:
+def _post(
+    connection: TursoConnection, path: str, body: str | Iterator[bytes], url: str | None = None
+) -> Response:
     reply: Response = connection.session.post(
-        f"{connection.database_url}{path}",
+        f"{url or connection.database_url}{path}",
         data=body,
         headers={**connection.headers, "Accept-Encoding": _encoding(connection.database_url)},
         timeout=connection.timeout,

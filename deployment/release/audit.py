@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS _release_audit (
   details TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL)"""
 FILE: Final = "audit.jsonl"
 _COLUMNS: Final = "number, time, environment, release, who, host, event, details, previous, hash"
+LAST: Final = f"SELECT {_COLUMNS} FROM _release_audit ORDER BY number DESC LIMIT 1"  # noqa: S608
 _LATEST: Final = "COALESCE((SELECT hash FROM _release_audit ORDER BY number DESC LIMIT 1), '')"
 _ADD: Final = (
     f"INSERT INTO _release_audit ({_COLUMNS})"
@@ -153,12 +154,15 @@ class Trail:
         """Note that an event was written, here too."""
         self.latest = event
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        line = json.dumps(asdict(event), ensure_ascii=False) + "\n"
         handle = os.open(self.folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, line.encode())
+            os.write(handle, _line(event).encode())
         finally:
             os.close(handle)
+
+    def follow(self, event: Event | None) -> None:
+        """Go on behind an event that was just read as the last one."""
+        self.latest, self._read = event, True
 
     def forget(self) -> None:
         """Read the trail's end again when it is needed next."""
@@ -166,13 +170,16 @@ class Trail:
 
     def _look(self) -> None:
         if not self._read:
-            self.latest = last(self.database)
-            self._read = True
+            self.follow(last(self.database))
 
 
 def last(database: Database) -> Event | None:
     """Give the last event, or None."""
-    rows = database.query(f"SELECT {_COLUMNS} FROM _release_audit ORDER BY number DESC LIMIT 1")  # noqa: S608
+    return latest(database.query(LAST))
+
+
+def latest(rows: Sequence[Row]) -> Event | None:
+    """Give the event that :data:`LAST` found, or None."""
     return _event(rows[0]) if rows else None
 
 
@@ -241,12 +248,31 @@ def kept(folder: Path) -> list[Event]:
     return events
 
 
+def forget_kept(folder: Path, environment: str) -> None:
+    """Forget what this machine added for an environment whose database was deleted on purpose."""
+    file = folder / FILE
+    others = [event for event in kept(folder) if event.environment != environment]
+    if not others:
+        file.unlink(missing_ok=True)
+        return
+    fresh = file.with_suffix(".new")
+    fresh.touch(0o600)
+    fresh.write_text("".join(map(_line, others)), encoding="utf-8")
+    fresh.replace(file)
+
+
+def _line(event: Event) -> str:
+    return json.dumps(asdict(event), ensure_ascii=False) + "\n"
+
+
 def summary(event: Event) -> str:
     """Say in a few words what an event was about."""
     details = json.loads(event.details)
     if event.event == "plan":
         return f"{details['phase']}: {len(details['changes'])} changes"
     names = ("kind", "step", "action", "resource", "status", "version", "message", "holder")
+    if event.event == "begin":
+        return " ".join((str(details["kind"]), event.release, str(details["message"]))).strip()
     return " ".join(str(details[name]) for name in names if details.get(name))
 
 

@@ -24,16 +24,16 @@ class Journal:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(folder / "journal.jsonl")
 
-    def append(self, event: Mapping[str, Any]) -> None:
-        """Write one event and wait until the disk has it.
+    def append(self, *events: Mapping[str, Any]) -> None:
+        """Write events, at one stroke, and wait until the disk has them.
 
         Args:
-            event: JSON; secrets in it are redacted.
+            events: JSON; secrets in it are redacted.
         """
-        line = redact(json.dumps(event, ensure_ascii=False, sort_keys=True)) + "\n"
+        lines = [json.dumps(event, ensure_ascii=False, sort_keys=True) + "\n" for event in events]
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, line.encode())
+            os.write(handle, redact("".join(lines)).encode())
             os.fsync(handle)
         finally:
             os.close(handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
     from deployment.database.client import Database, Row, Statement
-    from deployment.release.audit import Trail
+    from deployment.release.audit import Event, Trail
     from deployment.release.lock import Lease
 
 RUNNING: Final = "running"
@@ -39,7 +40,8 @@ _CREATE: Final = (
     """CREATE TABLE IF NOT EXISTS _releases (
   release TEXT PRIMARY KEY, environment TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
   created TEXT NOT NULL, finished TEXT, author TEXT NOT NULL, message TEXT NOT NULL,
-  version TEXT, facts TEXT NOT NULL, phases TEXT NOT NULL, phase TEXT NOT NULL)""",
+  version TEXT, facts TEXT NOT NULL, phases TEXT NOT NULL, phase TEXT NOT NULL,
+  worker TEXT NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS _release_changes (
   release TEXT NOT NULL, number INTEGER NOT NULL, phase TEXT NOT NULL, state TEXT NOT NULL,
   change TEXT NOT NULL, outcome TEXT NOT NULL, began TEXT, ended TEXT,
@@ -50,7 +52,7 @@ TABLES: Final = ("_release_lock", "_releases", "_release_changes", "_release_aud
 
 _BEGIN: Final = (
     "INSERT INTO _releases (release, environment, kind, status, created, author, message, facts,"
-    f" phases, phase) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, '' WHERE {lock.HELD}"
+    f" phases, worker, phase) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '' WHERE {lock.HELD}"
 )
 _ENTER: Final = (
     "UPDATE _releases SET phase = ?"  # noqa: S608 - constants only
@@ -79,7 +81,12 @@ _FINISH: Final = (
 _DOING: Final = "UPDATE _release_lock SET doing = ? WHERE owner = ? AND fence = ?"
 _RECORD: Final = (
     "release, environment, kind, status, created, finished, author, message, version, facts,"
-    " phases, phase"
+    " phases, phase, worker"
+)
+_NAMES: Final = _RECORD.replace(",", "").split()
+_THERE: Final = (
+    'SELECT list.name AS "table", info.name AS "column" FROM sqlite_master AS list'
+    " JOIN pragma_table_info(list.name) AS info WHERE list.name IN (?, ?, ?, ?)"
 )
 
 
@@ -105,12 +112,54 @@ class Entry:
 
 
 def prepare(database: Database) -> None:
-    """Make the ledger's tables where they are missing; looking first spares a write."""
+    """Make the ledger's tables, and columns they came to have; looking first spares a write."""
     from deployment.database.client import Statement
 
-    there = database.query("SELECT count(*) FROM sqlite_master WHERE name IN (?, ?, ?, ?)", TABLES)
-    if there[0].integer(0) < len(TABLES):
-        database.transaction([Statement(sql) for sql in _CREATE])
+    missing = _missing(database)
+    if not missing:
+        return
+    try:
+        database.transaction([Statement(sql) for sql in missing])
+    except DatabaseError:
+        if _missing(database):  # else another deployer made them at the same moment
+            raise
+
+
+def _missing(database: Database) -> list[str]:
+    """Give the SQL for what an earlier version of this tool, or none, has left to be made."""
+    there = _there(database)
+    made: list[str] = []
+    for sql in _CREATE:
+        table, columns = _columns(sql)
+        if table not in there:
+            made.append(sql)
+            continue
+        made += [
+            f"ALTER TABLE {table} ADD COLUMN {definition} DEFAULT {_default(definition)}"
+            for name, definition in columns.items()
+            if name not in there[table]
+        ]
+    return made
+
+
+def _there(database: Database) -> dict[str, set[str]]:
+    """Give the columns of each of the ledger's tables that there is."""
+    there: dict[str, set[str]] = {}
+    for row in database.query(_THERE, TABLES):
+        there.setdefault(row.text("table"), set()).add(row.text("column"))
+    return there
+
+
+def _columns(sql: str) -> tuple[str, dict[str, str]]:
+    """Give a table's name, and its columns' definitions, as CREATE TABLE says them."""
+    head, _, body = sql.rpartition(")")[0].partition("(")
+    parts = [part.strip() for part in re.split(r",(?![^(]*\))", body)]
+    columns = {part.split()[0]: part for part in parts if not part.startswith("PRIMARY KEY")}
+    return head.split()[-1], columns
+
+
+def _default(definition: str) -> str:
+    return "''" if " TEXT" in definition else "0"
 
 
 @dataclass(frozen=True)
@@ -145,6 +194,7 @@ class Ledger:
             record.message,
             _json(record.facts),
             _json(list(record.phases)),
+            record.worker,
         )
         said = {"kind": record.kind, "message": record.message, "phases": list(record.phases)}
         self._write([self._fenced(_BEGIN, *values)], "begin", said)
@@ -175,8 +225,15 @@ class Ledger:
             Statement(_DOING, (doing, self.lease.owner, self.lease.fence)),
         ]
 
-    def mark(self, number: int, state: str, change: Change, outcome: Facts) -> None:
-        """Write down what came of a change."""
+    def mark(
+        self,
+        number: int,
+        state: str,
+        change: Change,
+        outcome: Facts,
+        following: Change | None = None,
+    ) -> None:
+        """Write down what came of a change, and which one is made next, if any is."""
         said = {
             "number": number,
             "step": change.step,
@@ -185,20 +242,27 @@ class Ledger:
             "outcome": dict(outcome),
         }
         row = (state, _json(outcome), now(), self.release, number)
-        self._write([self._fenced(_MARK, *row)], state, said)
+        intent = self._intent(number + 1, following) if following else []
+        self._write([self._fenced(_MARK, *row), *intent], state, said)
 
     def undoing(self) -> None:
         """Write down that the release failed and is being undone."""
         self._write([self._fenced(_STATUS, UNDOING, self.release)], UNDOING, {})
 
-    def finish(self, status: str, facts: Facts, finished: str) -> None:
-        """Write down how the release ended; a lost reply is settled by reading."""
+    def finish(self, status: str, facts: Facts, finished: str, *, free: bool = False) -> None:
+        """Write down how the release ended; a lost reply is settled by reading.
+
+        Args:
+            status: how.
+            facts: what going back to it will need.
+            finished: when.
+            free: give the lock back in the same write.
+        """
         version = str(facts.get("version") or "")
-        row = (status, _json(facts), version, finished, self.release)
+        row = self._fenced(_FINISH, status, _json(facts), version, finished, self.release)
+        said = {"status": status, "version": version}
         try:
-            self._write(
-                [self._fenced(_FINISH, *row)], "end", {"status": status, "version": version}
-            )
+            self._write([row, self.lease.freeing()] if free else [row], "end", said)
         except DatabaseError as error:
             if not error.in_doubt or status_of(self.database, self.release) != status:
                 raise
@@ -234,26 +298,48 @@ def exists(database: Database) -> bool:
     return bool(database.query("SELECT 1 FROM sqlite_master WHERE name = '_releases'"))
 
 
-def records(database: Database, environment: str) -> list[Record]:
-    """Give all releases of an environment, newest first; none where there never was one."""
-    select = f"SELECT {_RECORD} FROM _releases WHERE environment = ? ORDER BY release DESC"  # noqa: S608
+def records(database: Database, environment: str, worker: str = "") -> list[Record]:
+    """Give the releases of an environment, newest first.
+
+    Args:
+        database: where the ledger is.
+        environment: which one.
+        worker: only this Worker's, and those that do not tell whose they are; empty: all.
+    """
+    asked = (environment, worker, worker)
     try:
-        rows = database.query(select, (environment,))
+        rows = database.query(_selecting("_releases"), asked)
     except DatabaseError:
-        if exists(database):
+        there = _there(database).get("_releases")
+        if there is None:
+            return []
+        if set(_NAMES) <= there:
             raise
-        return []
+        # Written by an earlier version of this tool; the next release adds what is missing.
+        columns = ", ".join(name if name in there else f"'' AS {name}" for name in _NAMES)
+        rows = database.query(_selecting(f"(SELECT {columns} FROM _releases)"), asked)  # noqa: S608
     return [_record(row) for row in rows]
 
 
-def unended(database: Database, environment: str) -> list[Record]:
-    """Give the releases that have not ended, newest first."""
-    rows = database.query(
-        f"SELECT {_RECORD} FROM _releases WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
-        " ORDER BY release DESC",
-        (environment, *UNENDED),
+def _selecting(source: str) -> str:
+    return (
+        f"SELECT {_RECORD} FROM {source} WHERE environment = ?"  # noqa: S608 - constants only
+        " AND (worker IN ('', ?) OR ? = '') ORDER BY release DESC"
     )
-    return [_record(row) for row in rows]
+
+
+def unended(database: Database, environment: str) -> tuple[list[Record], Event | None]:
+    """Give the releases that have not ended, newest first, and the audit trail's last event."""
+    from deployment.database.client import Statement
+
+    sql = (
+        f"SELECT {_RECORD} FROM _releases WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
+        " ORDER BY release DESC"
+    )
+    found, last = database.snapshot(
+        [Statement(sql, (environment, *UNENDED)), Statement(audit.LAST)]
+    )
+    return [_record(row) for row in found.rows], audit.latest(last.rows)
 
 
 def entries(database: Database, release: str) -> list[Entry]:
@@ -295,12 +381,12 @@ def seconds_between(began: str, ended: str) -> float:
 
 
 def _record(row: Row) -> Record:
-    texts = {name: str(row[name] or "") for name in _RECORD.replace(",", "").split()}
+    texts = {name: str(row[name] or "") for name in _NAMES}
     texts.pop("facts"), texts.pop("phases")
     return Record(
         **texts,
         facts=json.loads(row.text("facts")),
-        phases=tuple(json.loads(row.text("phases"))),
+        phases=tuple(json.loads(row.text("phases") or "[]")),
     )
 
 

@@ -17,7 +17,7 @@ from deployment.errors import DeployError, Locked
 from deployment.release import process
 
 if TYPE_CHECKING:
-    from deployment.database.client import Database, Row
+    from deployment.database.client import Database, Row, Statement
 
 LEASE_SECONDS: Final = 60.0
 BY_HAND_SECONDS: Final = 10 * 365 * 86400.0
@@ -136,10 +136,17 @@ class Lease:
 
     def release(self) -> None:
         """Give the lock back."""
+        freeing = self.freeing()
+        self.database.execute(freeing.sql, freeing.parameters)
+
+    def freeing(self) -> Statement:
+        """End the heartbeat, which would take the lock anew, and give what gives it back."""
+        from deployment.database.client import Statement
+
         self._ended.set()
         if self._thread:
             self._thread.join()
-        self.database.execute(_FREE, (self.owner, self.fence))
+        return Statement(_FREE, (self.owner, self.fence))
 
     def _beat(self) -> None:
         with self.connect() as database:

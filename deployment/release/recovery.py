@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from deployment.console import Console
 from deployment.errors import CheckFailed, Refused
-from deployment.release import inputs, ledger, lock
+from deployment.release import audit, inputs, ledger, lock
+from deployment.release.audit import Event
 from deployment.release.facts import remember
 from deployment.release.journal import Journal
 from deployment.release.ledger import Entry
@@ -30,17 +31,21 @@ _SHORTEST: Final = 6  # characters of an id that are taken for one
 _STATES: Final = (ledger.DONE, ledger.UNDONE, ledger.NOT_UNDONE)
 
 
-def settle(site: Site, lease: lock.Lease, console: Console) -> None:
-    """Settle every release that died, before another one begins.
+def settle(site: Site, lease: lock.Lease, console: Console) -> Event | None:
+    """Settle every release that died, before another one begins; give the trail's last event.
 
     One that had made all its changes is verified, and only its end is written down when what
     is live is good. Any other is undone.
 
     Raises:
         NotRolledBack: one could not be undone; nothing else must begin.
+        Refused: one is another Worker's, whose configuration is needed to settle it.
     """
-    for record in ledger.unended(site.database, site.settings.environment):
+    dead, last = ledger.unended(site.database, site.settings.environment)
+    for record in dead:
+        _require_own(site, record)
         _settle(reopened(site, record, lease, console))
+    return audit.last(site.database) if dead else last
 
 
 def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) -> Release:
@@ -77,7 +82,7 @@ def find(site: Site, name: str = "") -> Record | None:
     Raises:
         Refused: the name is no release's.
     """
-    records = ledger.records(site.database, site.settings.environment)
+    records = ledger.records(site.database, site.settings.environment, site.worker)
     if not name:
         open_ = (r for r in records if r.status in (*ledger.UNENDED, ledger.FAILED))
         return next(open_, None)
@@ -107,7 +112,7 @@ def require_abortable(site: Site, record: Record) -> None:
     Raises:
         Refused: with the command that goes back instead.
     """
-    records = ledger.records(site.database, site.settings.environment)
+    records = ledger.records(site.database, site.settings.environment, site.worker)
     good = [r for r in records if r.status == ledger.SUCCEEDED and r.release >= record.release]
     if good:
         why = "it succeeded" if record in good else f"{good[0].release} was made since"
@@ -147,6 +152,15 @@ def verified(release: Release) -> None:
         report = verify.gate(site, verify.live(site, _expected(release)))
         line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(
             **report.counts
+        )
+
+
+def _require_own(site: Site, record: Record) -> None:
+    if record.worker not in ("", site.worker):
+        raise Refused(
+            f"release {record.release} was interrupted, and is one of worker {record.worker}",
+            f"{site.worker} is deployed into the same database; nothing was changed",
+            f"settle it first: INVOKE_DEPLOY_WORKER_NAME={record.worker} inv deploy.abort",
         )
 
 

@@ -11,12 +11,20 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final, cast
 
 from deployment.console import Console
-from deployment.errors import DeployError, Interrupted, Locked, NotRolledBack, StepFailed
+from deployment.errors import (
+    DeployError,
+    Interrupted,
+    Locked,
+    NotRolledBack,
+    StepFailed,
+    typed,
+)
 from deployment.release import ledger, lock
-from deployment.release.audit import Origin, Trail
+from deployment.release.audit import Event, Origin, Trail
 from deployment.release.journal import Journal
 from deployment.release.ledger import Entry, Ledger, now
 from deployment.secret import redact
@@ -62,7 +70,14 @@ class Release:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, site: Site, record: Record, lease: lock.Lease, console: Console) -> Release:
+    def begin(
+        cls,
+        site: Site,
+        record: Record,
+        lease: lock.Lease,
+        console: Console,
+        last: Event | None = None,
+    ) -> Release:
         """Open the journal of a new release, here and in the database.
 
         Args:
@@ -70,10 +85,13 @@ class Release:
             record: made by :func:`new_record`.
             lease: the lock, held.
             console: where its steps are shown.
+            last: the audit trail's last event; None: there is none yet.
         """
         release = cls.adopt(record, site, lease, console)
+        release.ledger.trail.follow(last)
         release.ledger.begin(record)
         site.facts |= {"release": record.release, **record.facts}
+        site.history = cache(site.history)  # nobody else adds to it meanwhile
         release._note_here("begin", kind=record.kind, message=record.message)
         return release
 
@@ -125,30 +143,29 @@ class Release:
             Entry(number, named, ledger.PLANNED, change, {})
             for number, change in enumerate(changes, start=first)
         ]
-        for number in range(first, first + len(changes)):
-            if number > first:
-                self._intend(number)
-            self._apply(number)
+        last = len(self.entries)
+        for number in range(first, last + 1):
+            self._apply(number, self.entries[number].change if number < last else None)
 
     def carry_out(self, number: int) -> None:
         """Make one planned change: intent, change, outcome."""
-        self._intend(number)
+        change = self.entries[number - 1].change
+        self.journal.append(_intent(number, change))
+        self.ledger.intend(number, change)
         self._apply(number)
 
-    def _intend(self, number: int) -> None:
-        change = self.entries[number - 1].change
-        self._note_here("intend", number=number, change=change.as_json())
-        self.ledger.intend(number, change)
-
-    def _apply(self, number: int) -> None:
+    def _apply(self, number: int, following: Change | None = None) -> None:
         change = self.entries[number - 1].change
         self._set(number, ledger.INTENDED, {})
         outcome = step_named(change.step).apply(self.site, change)
-        self.mark_done(number, outcome)
+        self.mark_done(number, outcome, following)
 
-    def mark_done(self, number: int, outcome: Facts) -> None:
-        """Write down that a change was made, and what came of it."""
-        self._mark(number, ledger.DONE, outcome)
+    def mark_done(self, number: int, outcome: Facts, following: Change | None = None) -> None:
+        """Write down that a change was made, and what came of it.
+
+        What follows at once is intended by the same write: a sync less, and a round trip.
+        """
+        self._mark(number, ledger.DONE, outcome, following)
         self.site.facts.update(outcome)
 
     def succeed(self) -> None:
@@ -161,7 +178,6 @@ class Release:
         self._note_here("end", status=ledger.SUCCEEDED, facts=_kept(self.site.facts))
         try:
             self._write_success()
-            self.ledger.lease.release()
         except Locked:
             raise
         except DeployError as error:
@@ -196,10 +212,15 @@ class Release:
         if left:
             raise _verdict(self.record, Interrupted("it was interrupted"), self.entries, left)
 
-    def finish(self, status: str) -> None:
-        """Write down how it ended, here and in the database."""
+    def finish(self, status: str, *, free: bool = False) -> None:
+        """Write down how it ended, here and in the database.
+
+        Args:
+            status: how.
+            free: give the lock back, too.
+        """
         self._note_here("end", status=status)
-        self.ledger.finish(status, _kept(self.site.facts), now())
+        self.ledger.finish(status, _kept(self.site.facts), now(), free=free)
 
     def _begin_undoing(self) -> None:
         """Say that it is being undone, so that nobody resumes it.
@@ -234,11 +255,16 @@ class Release:
 
     def _undo(self, entry: Entry) -> None:
         change = entry.change
-        if change.undo is not None:
-            with self.console.step("undo") as line:
-                line.detail = f"{change.step}: {change.resource}"
-                step_named(change.step).undo(self.site, change, entry.outcome)
-            self._note(entry.number, ledger.UNDONE, entry.outcome)
+        if change.undo is None:
+            if change.irreversible:
+                raise DeployError("it cannot be undone", change.irreversible)
+            return
+        with self.console.step("undo") as line:
+            line.detail = f"{change.step}: {change.resource}"
+            step_named(change.step).undo(self.site, change, entry.outcome)
+            put_back = self.site.facts.pop("_put_back", "")
+            line.detail += f": {put_back} was put back" if put_back else ""
+        self._note(entry.number, ledger.UNDONE, entry.outcome)
 
     def _verify_old(self) -> None:
         """Look whether what is live again is good; it says so, and changes nothing."""
@@ -264,10 +290,15 @@ class Release:
         except DeployError as error:
             self.console.warn(f"the ledger was not written: {error}")
 
-    def _mark(self, number: int, state: str, outcome: Facts) -> None:
+    def _mark(
+        self, number: int, state: str, outcome: Facts, following: Change | None = None
+    ) -> None:
         self._set(number, state, outcome)
-        self._note_here(state, number=number, outcome=dict(outcome))
-        self.ledger.mark(number, state, self.entries[number - 1].change, outcome)
+        said = [_event(state, number=number, outcome=dict(outcome))]
+        said += [_intent(number + 1, following)] if following else []
+        self.journal.append(*said)
+        change = self.entries[number - 1].change
+        self.ledger.mark(number, state, change, outcome, following)
 
     def _set(self, number: int, state: str, outcome: Facts) -> None:
         entry = self.entries[number - 1]
@@ -276,8 +307,7 @@ class Release:
     def _end(self, status: str) -> None:
         """End a failed release; what is not written now, the next release settles."""
         try:
-            self.finish(status)
-            self.ledger.lease.release()
+            self.finish(status, free=True)
         except DeployError as error:
             self.console.warn(f"the ledger was not written: {error}")
 
@@ -285,7 +315,7 @@ class Release:
         for place, pause in enumerate(_PAUSES, start=1):
             time.sleep(pause)
             try:
-                self.ledger.finish(ledger.SUCCEEDED, _kept(self.site.facts), now())
+                self.ledger.finish(ledger.SUCCEEDED, _kept(self.site.facts), now(), free=True)
             except Locked:
                 raise
             except DeployError:
@@ -306,7 +336,7 @@ class Release:
         )
 
     def _note_here(self, event: str, **more: Any) -> None:
-        self.journal.append({"event": event, "time": now(), **more})
+        self.journal.append(_event(event, **more))
 
     def _keep_traceback(self, cause: BaseException) -> None:
         """Keep what a person needs to mend an unforeseen error; a foreseen one says it all."""
@@ -340,7 +370,16 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts
         version="",
         facts=facts,
         phases=tuple(phases),
+        worker=site.worker,
     )
+
+
+def _event(event: str, **more: Any) -> dict[str, Any]:
+    return {"event": event, "time": now(), **more}
+
+
+def _intent(number: int, change: Change) -> dict[str, Any]:
+    return _event("intend", number=number, change=change.as_json())
 
 
 def trail_of(site: Site) -> Trail:
@@ -349,6 +388,7 @@ def trail_of(site: Site) -> Trail:
     return Trail(site.database, origin, site.settings.path(FOLDER))
 
 
+@cache
 def author() -> str:
     """Give who releases: git's user name, else the login name."""
     asked = subprocess.run(
@@ -376,7 +416,7 @@ def _verdict(
     what = cause.what if isinstance(cause, DeployError) else _describe(cause)
     why = cause.why if isinstance(cause, DeployError) else ""
     if left:
-        names = "; ".join(f"{change.step}: {change.resource} ({error})" for change, error in left)
+        names = "; ".join(_still_changed(change, error) for change, error in left)
         return NotRolledBack(
             f"{what}; and not everything could be undone",
             f"{why} | still changed: {names}",
@@ -390,6 +430,11 @@ def _verdict(
     if not touched and isinstance(cause, DeployError):
         return cause
     return StepFailed(f"{what}; {ended}", why, remedy)
+
+
+def _still_changed(change: Change, error: DeployError) -> str:
+    remedy = f"; next: {typed(error.remedy)}" if error.remedy else ""
+    return f"{change.step}: {change.resource} ({error}{remedy})"
 
 
 def _foreseen(error: Exception) -> DeployError:

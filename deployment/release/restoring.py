@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from deployment.console import Console
+from deployment.database.loss import Loss
 from deployment.steps import restore
 from deployment.steps.site import Site
 from deployment.steps.step import Change
 
 
 def planned(site: Site, name: str, *, table: str = "", to: str = "") -> list[Change]:
-    """Prove a backup, say what nothing vouches for, and give the changes that restore it.
+    """Prove a backup, say what is in doubt and would be lost, and give the changes.
 
     Args:
         site: the environment.
@@ -27,4 +30,16 @@ def planned(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
         line.detail = "the backup can be restored"
     for doubt in restore.doubts(changes):
         console.warn(doubt)
+    _tell(console, restore.lost(changes))
     return changes
+
+
+def _tell(console: Console, lost: Sequence[Loss]) -> None:
+    """Print how many rows of each table are not in the backup."""
+    if not lost:
+        console.line("· no row is lost: the backup has all that is there now", "dim")
+        return
+    console.warn(f"{sum(each.lost for each in lost)} rows of now are not in the backup:")
+    console.table(
+        ("table", "rows", "would be lost"), [(each.table, each.rows, each.lost) for each in lost]
+    )

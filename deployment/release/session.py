@@ -80,7 +80,7 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     if not quiet:
         announce(found)
     site = Site(found)
-    site.history = lambda: ledger.records(site.database, found.environment)
+    site.history = lambda: ledger.records(site.database, found.environment, site.worker)
     return site
 
 
@@ -204,8 +204,8 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     lease = lock.acquire(site.database, site.connect, f"{kind} {record.release}")
     site.progress = console.progress
     try:
-        recovery.settle(site, lease, console)
-        return Release.begin(site, record, lease, console)
+        last = recovery.settle(site, lease, console)
+        return Release.begin(site, record, lease, console, last)
     except BaseException:
         lease.release()
         raise

@@ -18,17 +18,23 @@ from typing import Final
 from deployment.project import Route
 from deployment.secret import Secret
 from deployment.services.http import new_session
-from deployment.steps.judge import STRICT, Figures, Limits, Seen, Verdict, judge
+from deployment.steps.judge import STRICT, Figures, Limits, Looks, Seen, Verdict, judge
 from deployment.steps.site import Site
 from deployment.steps.verification.asker import Answer, Ask, Asker
 from deployment.steps.verification.target import dark, live
 
-LOOKS: Final = 4
-"""At most so many looks at the answers to own questions, in one step of the canary."""
-PAIRS: Final = 150
-"""Questions a route and version get before each look: 600 in all, at most."""
+PAIRS: Final = (150, 150, 300, 600, 1200)
+"""Questions a route and version get before each look: twice as many as before, each time.
+
+Most versions are told apart at the second look. One that cannot be told yet is asked more; what
+2,400 questions do not tell is inconclusive.
+"""
+STRATUM: Final = 50
+"""Questions in a row whose times are compared with each other: what burdens a machine comes and
+goes."""
 _WARM_UP: Final = 5  # first questions to each version that do not count
-_USERS_EVERY: Final = 30.0  # seconds between two looks at what users met
+USERS_EVERY: Final = 30.0
+"""Seconds between two looks at what users met."""
 _USERS: Final = "users"
 _LIMITED: Final = 429
 _METRICS: Final = "/api/metrics"
@@ -48,7 +54,7 @@ class _Told:
 
     answers: int = 0
     errors: int = 0
-    seconds: list[float] = field(default_factory=list)
+    strata: list[list[float]] = field(default_factory=list)
 
     def add(self, answer: Answer) -> None:
         """Count an answer; who is sent away for asking too often has learned nothing."""
@@ -58,10 +64,10 @@ class _Told:
         if answer.status == 0 or answer.status >= 500:
             self.errors += 1
         else:
-            self.seconds.append(answer.milliseconds / 1000)
+            self.strata[-1].append(answer.milliseconds / 1000)
 
     def figures(self) -> Figures:
-        return Figures(self.answers, self.errors, tuple(self.seconds))
+        return Figures(self.answers, self.errors, tuple(map(tuple, self.strata)))
 
 
 def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdict:
@@ -74,11 +80,11 @@ def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdi
         limits: what is asked of the new version.
     """
     began = time.monotonic()
-    looks = _looks(site, soak)
-    verdict = _questioned(site, pair, limits, looks)
+    allowed = looks(max(1, len(site.settings.project.worker.canary)), soak)
+    verdict = _questioned(site, pair, limits, allowed)
     while verdict.outcome == "pass" and (left := began + soak - time.monotonic()) > 0:
-        _wait(site, began, soak, min(left, _USERS_EVERY))
-        verdict = _with_users(site, pair, verdict, time.monotonic() - began, limits, looks)
+        _wait(site, began, soak, min(left, USERS_EVERY))
+        verdict = _with_users(site, pair, verdict, time.monotonic() - began, limits, allowed)
     return verdict
 
 
@@ -94,21 +100,25 @@ def _is_askable(route: Route) -> bool:
     return (route.method, route.status) == ("GET", (200,)) and not (route.site or route.token)
 
 
-def _looks(site: Site, soak: float) -> int:
-    """Give how often the whole canary may look, for the division of the risk."""
-    steps = max(1, len(site.settings.project.worker.canary))
-    return steps * (LOOKS + math.ceil(soak / _USERS_EVERY))
+def looks(steps: int, soak: float) -> Looks:
+    """Give how often a canary may look, so that the risk can be divided.
+
+    Args:
+        steps: how many shares of the traffic it goes through.
+        soak: seconds each is watched.
+    """
+    return Looks(len(PAIRS), steps * (len(PAIRS) + math.ceil(soak / USERS_EVERY)))
 
 
-def _questioned(site: Site, pair: Pair, limits: Limits, looks: int) -> Verdict:
+def _questioned(site: Site, pair: Pair, limits: Limits, allowed: Looks) -> Verdict:
     asked = routes(site)
     told = {route.path: (_Told(), _Told()) for route in asked}
     _ask_all(site, pair, asked, {route.path: (_Told(), _Told()) for route in asked}, _WARM_UP)
     verdict = Verdict("inconclusive", ("there is no route to ask",))
-    for look in range(1, LOOKS + 1):
-        site.progress("canary: questions", (look - 1) * PAIRS, LOOKS * PAIRS, "pairs a route")
-        _ask_all(site, pair, asked, told, PAIRS)
-        verdict = judge(_seen(told), limits, looks)
+    for look, count in enumerate(PAIRS if asked else ()):
+        site.progress("canary: questions", sum(PAIRS[:look]), sum(PAIRS), "pairs a route")
+        _ask_all(site, pair, asked, told, count)
+        verdict = judge(_seen(told), limits, allowed)
         if verdict.outcome != "inconclusive":
             break
     return verdict
@@ -124,10 +134,14 @@ def _ask_all(
     """Ask both versions, one question at a time: their speed is wanted, not that of a queue."""
     with new_session() as session:
         askers = [Asker(site, dark(site, version), session) for version in (pair.old, pair.new)]
-        for _ in range(count):
+        for number in range(count):
             for route in asked:
+                both = told[route.path]
+                if number % STRATUM == 0:
+                    for one in both:
+                        one.strata.append([])
                 for place, answer in _ask_both(askers, route.path):
-                    told[route.path][place].add(answer)
+                    both[place].add(answer)
 
 
 def _ask_both(askers: Sequence[Asker], path: str) -> list[tuple[int, Answer]]:
@@ -148,7 +162,7 @@ def _wait(site: Site, began: float, soak: float, seconds: float) -> None:
 
 
 def _with_users(
-    site: Site, pair: Pair, verdict: Verdict, seconds: float, limits: Limits, looks: int
+    site: Site, pair: Pair, verdict: Verdict, seconds: float, limits: Limits, allowed: Looks
 ) -> Verdict:
     """Look at what users met; too few of them change nothing."""
     window = max(1, math.ceil(seconds))
@@ -157,7 +171,7 @@ def _with_users(
     if old is None or new is None or min(old.answers, new.answers) < limits.fewest:
         return verdict
     seen: Seen = {_USERS: (old, new)}
-    found = judge(seen, limits, looks)
+    found = judge(seen, limits, allowed)
     if found.outcome == "fail":
         return found
     return Verdict(verdict.outcome, (*verdict.reasons, *found.reasons[-1:]))

@@ -5,14 +5,23 @@ exact test, one-sided. It *passes* when the upper bound of the difference (Newco
 method 10: Wilson intervals combined) is below ``Limits.errors``: a test of non-inferiority.
 
 Speed: the old version's times are multiplied by a factor, and both samples are ranked together
-(Mann and Whitney 1947, one-sided, normal approximation with correction for ties). A new
-version *fails* when it is slower than the old one made slower by ``Limits.tolerated``, and
-*passes* when it is faster than the old one made slower by ``Limits.harmful``. Ranks, not means:
-one answer that took seconds decides nothing.
+(Mann and Whitney 1947, one-sided, normal approximation with correction for ties), stratum by
+stratum: only what was asked at about the same time is compared (van Elteren 1960), so that a
+machine that is busy now and idle then hides nothing. A new version *fails* when it is slower
+than the old one made slower by ``Limits.tolerated``, and *passes* when it is faster than the
+old one made slower by ``Limits.harmful``. Ranks, not means: one answer that took seconds
+decides nothing.
 
-What neither fails nor passes is *inconclusive*. Looking several times, at several routes,
-would let chance speak more often; so the allowed risk is divided by looks and routes
-(Bonferroni), and stays what ``Limits.risk`` says for the whole canary.
+What neither fails nor passes is *inconclusive*; who judges asks more, up to an end that was
+set before. Looking again would let chance speak more often, so each look may spend only its
+part of the risk (alpha spending, the same at each look; the sum bounds it, however the looks
+depend on each other):
+
+- one test of many that says "worse" stops the whole canary, so the risk of stopping a good
+  version is divided by all tests there may be: of all steps, looks and routes;
+- a pass needs every route, in errors and in speed, at one look. A bad version is bad somewhere,
+  and there it has to get through (the intersection-union test, Berger 1982): the risk of
+  passing it is divided by the looks of one step alone.
 """
 
 from __future__ import annotations
@@ -33,7 +42,7 @@ class Limits:
 
     Args:
         risk: of stopping a version that is as good as the old one, for each of errors and
-            speed, over all looks and routes; and of passing one that is as bad as forbidden.
+            speed, over the whole canary; and of passing one that is as bad as forbidden.
         errors: by how much the error rate may be greater, at most (0.03: three of a hundred).
         tolerated: a factor of the old times; nobody is stopped for less.
         harmful: a factor of the old times; nobody passes with more.
@@ -52,18 +61,38 @@ STRICT: Final = Limits()
 
 
 @dataclass(frozen=True)
+class Looks:
+    """How often the judge may be asked: what each time may cost of the risk.
+
+    Args:
+        step: at the answers of one step; each could pass it.
+        canary: in the whole canary; each could stop it.
+    """
+
+    step: int = 1
+    canary: int = 1
+
+
+ONCE: Final = Looks()
+"""Where it is asked but once."""
+Strata = Sequence[Sequence[float]]
+"""Seconds, together what was asked at about the same time."""
+
+
+@dataclass(frozen=True)
 class Figures:
     """What one version did on one route.
 
     Args:
         answers: how many it gave, good and bad.
         errors: how many of them were its own fault (5xx), or no answer at all.
-        seconds: how long the good ones took; None: nobody measured, errors alone decide.
+        seconds: how long the good ones took, in strata that both versions share; None:
+            nobody measured, errors alone decide.
     """
 
     answers: int
     errors: int
-    seconds: Sequence[float] | None = None
+    seconds: Strata | None = None
 
 
 @dataclass(frozen=True)
@@ -81,15 +110,29 @@ Seen = Mapping[str, tuple[Figures, Figures]]
 """Route → what the old and the new version did there."""
 
 
-def judge(seen: Seen, limits: Limits = STRICT, looks: int = 1) -> Verdict:
+@dataclass(frozen=True)
+class _Risk:
+    """What one test may cost.
+
+    Args:
+        stopping: that it stops a version as good as the old one.
+        passing: that it lets one through that is as bad as forbidden.
+    """
+
+    stopping: float
+    passing: float
+
+
+def judge(seen: Seen, limits: Limits = STRICT, looks: Looks = ONCE) -> Verdict:
     """Decide over all routes: one that fails fails all, and all must pass.
 
     Args:
         seen: what both versions did.
         limits: what is asked.
-        looks: how many times this will be asked in all, at most.
+        looks: how many times this will be asked, at most.
     """
-    risk = limits.risk / (looks * max(1, len(seen)))
+    tests = looks.canary * max(1, len(seen))
+    risk = _Risk(limits.risk / tests, limits.risk / looks.step)
     found = [
         (outcome, f"{route}: {why}")
         for route, (old, new) in seen.items()
@@ -103,34 +146,38 @@ def judge(seen: Seen, limits: Limits = STRICT, looks: int = 1) -> Verdict:
 
 
 def _judged(
-    old: Figures, new: Figures, limits: Limits, risk: float
+    old: Figures, new: Figures, limits: Limits, risk: _Risk
 ) -> Iterator[tuple[Outcome, str]]:
     yield _errors(old, new, limits, risk)
     if old.seconds is not None and new.seconds is not None:
         yield _speed(old.seconds, new.seconds, limits, risk)
 
 
-def _errors(old: Figures, new: Figures, limits: Limits, risk: float) -> tuple[Outcome, str]:
+def _errors(old: Figures, new: Figures, limits: Limits, risk: _Risk) -> tuple[Outcome, str]:
     told = f"{new.errors} of {new.answers} failed, before {old.errors} of {old.answers}"
     if min(old.answers, new.answers) < limits.fewest:
         return "inconclusive", f"{told}: too few"
-    if more_errors(old, new) < risk:
+    if more_errors(old, new) < risk.stopping:
         return "fail", told
-    bound = greatest_difference(old, new, risk)
+    bound = greatest_difference(old, new, risk.passing)
     outcome: Outcome = "pass" if bound < limits.errors else "inconclusive"
     return outcome, f"{told} (at most {bound:.1%} more)"
 
 
-def _speed(
-    old: Sequence[float], new: Sequence[float], limits: Limits, risk: float
-) -> tuple[Outcome, str]:
-    if min(len(old), len(new)) < limits.fewest:
+def _speed(old: Strata, new: Strata, limits: Limits, risk: _Risk) -> tuple[Outcome, str]:
+    flat = [[second for stratum in strata for second in stratum] for strata in (old, new)]
+    if min(map(len, flat)) < limits.fewest:
         return "inconclusive", "its speed was not measured often enough"
-    told = f"median {middle(new) * 1000:.1f} ms, before {middle(old) * 1000:.1f} ms"
-    if slower([second * limits.tolerated for second in old], new) < risk:
+    before, now = (middle(times) * 1000 for times in flat)
+    told = f"median {now:.1f} ms, before {before:.1f} ms"
+    if slower(_times(old, limits.tolerated), new) < risk.stopping:
         return "fail", f"{told}: slower"
-    harmful = [second * limits.harmful for second in old]
-    return ("pass" if slower(new, harmful) < risk else "inconclusive"), told
+    passes = slower(new, _times(old, limits.harmful)) < risk.passing
+    return ("pass" if passes else "inconclusive"), told
+
+
+def _times(strata: Strata, factor: float) -> Strata:
+    return [[second * factor for second in stratum] for stratum in strata]
 
 
 def more_errors(old: Figures, new: Figures) -> float:
@@ -163,19 +210,30 @@ def wilson(figures: Figures, risk: float) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def slower(first: Sequence[float], second: Sequence[float]) -> float:
+def slower(first: Strata, second: Strata) -> float:
     """Give the chance of the second sample's ranks being so high, were both alike.
 
-    Mann and Whitney's U, one-sided; the normal approximation with ties corrected.
+    Mann and Whitney's U of each stratum, summed up, one-sided; the normal approximation with
+    ties corrected.
     """
-    ranks, ties = _ranks([*first, *second])
-    m, n = len(first), len(second)
-    u = sum(ranks[m:]) - n * (n + 1) / 2
-    whole = m + n
-    variance = m * n / 12 * (whole + 1 - ties / (whole * (whole - 1)))
+    above = variance = 0.0
+    for one, other in zip(first, second, strict=True):
+        more, spread = _surplus(one, other)
+        above, variance = above + more, variance + spread
     if variance <= 0:
         return 1.0
-    return 1 - _NORMAL.cdf((u - m * n / 2 - 0.5) / math.sqrt(variance))
+    return 1 - _NORMAL.cdf((above - 0.5) / math.sqrt(variance))
+
+
+def _surplus(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Give by how much U is above its mean in one stratum, and its variance."""
+    m, n = len(first), len(second)
+    whole = m + n
+    if not m or not n:
+        return 0.0, 0.0
+    ranks, ties = _ranks([*first, *second])
+    u = sum(ranks[m:]) - n * (n + 1) / 2
+    return u - m * n / 2, m * n / 12 * (whole + 1 - ties / (whole * (whole - 1)))
 
 
 def middle(values: Sequence[float]) -> float:

@@ -37,6 +37,11 @@ def applied(site: Site) -> list[str]:
     return [row.name for row in ledger.read(site.database)]
 
 
+def applied_since(site: Site, ledger_then: Sequence[str]) -> list[Migration]:
+    """Give what was applied since a ledger was read, as it was applied."""
+    return [_parsed(row) for row in ledger.read(site.database) if row.name not in ledger_then]
+
+
 def incompatible(site: Site, since: Sequence[str]) -> list[str]:
     """Give the applied migrations that code of an earlier schema does not work with.
 
@@ -192,8 +197,8 @@ def undo(site: Site, change: Change, outcome: Facts) -> None:
     """Bring the schema back to before: nothing, where another run did the change."""
     if outcome.get("by_other"):
         return
-    if "take back" in change.undo:
-        _take_back(site, change.undo["take back"])
+    if change.action == "apply":
+        _undo_applied(site, change)
     elif "apply" in change.undo:
         _apply_again(site, change.undo["apply"], change.undo["checksums"])
     else:
@@ -243,6 +248,35 @@ def _apply(site: Site, names: Sequence[str]) -> Outcome:
             return outcome
     site.progress("migrations", len(pending), len(pending), "files")
     return Outcome([item.name for item in pending], made, milliseconds=times)
+
+
+def _undo_applied(site: Site, change: Change) -> None:
+    """Take migrations back: by their down parts, else by the backup where nothing is lost.
+
+    Raises:
+        DeployError: neither can be; it says what a person can do.
+    """
+    names = [name for name in change.after if name not in change.before]
+    if not set(names) & set(applied(site)):
+        return
+    try:
+        _take_back(site, names)
+    except DeployError as error:
+        _put_backup_back(site, error)
+
+
+def _put_backup_back(site: Site, cause: DeployError) -> None:
+    from deployment.steps import restore
+
+    try:
+        site.facts["_put_back"] = restore.undo_release(site)
+    except DeployError as error:
+        name = site.facts.get("backup") or "FILE"
+        raise DeployError(
+            "the schema is as the release made it",
+            f"{cause}; and the backup was not put back: {error}",
+            f"inv backup.restore {name} (it says first what would be lost)",
+        ) from None
 
 
 def _apply_again(site: Site, names: Sequence[str], checksums: Mapping[str, str]) -> None:
@@ -295,7 +329,7 @@ def _up(group: Group, before: Sequence[str]) -> Change:
         "apply",
         before=list(before),
         after=[*before, *names],
-        undo=None if one_way else {"take back": list(reversed(names))},
+        undo={"take back": list(reversed(names))},
         irreversible=reasons,
     )
 

@@ -24,6 +24,7 @@ class Record:
         facts: what going back to it needs.
         phases: its parts that change anything, in their order.
         phase: the last of them that was planned.
+        worker: the Worker's name; empty where it was not yet noted.
     """
 
     release: str
@@ -38,3 +39,4 @@ class Record:
     facts: Mapping[str, Any] = field(default_factory=dict)
     phases: tuple[str, ...] = ()
     phase: str = ""
+    worker: str = ""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from deployment.database import backup as backups
-from deployment.database import mark, restore
+from deployment.database import mark, restore, snapshot, untouched
+from deployment.database.loss import Loss, losses
 from deployment.database.workspace import workspace
-from deployment.errors import DeployError
-from deployment.steps import backup
+from deployment.errors import DeployError, Refused
+from deployment.steps import backup, migrate
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
         "table": table,
         "to": to,
         "doubts": _doubts(site, found, backup.verify(site, found)),
+        "lost": [] if to else [asdict(each) for each in _losses(site, found, table)],
     }
     if to:
         reason = f"what {to} holds is not backed up first"
@@ -60,6 +63,13 @@ def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
 def doubts(changes: Sequence[Change]) -> list[str]:
     """Say what a person should know of the backup that a plan restores; empty: nothing."""
     return [doubt for change in changes if change.step == NAME for doubt in change.after["doubts"]]
+
+
+def lost(changes: Sequence[Change]) -> list[Loss]:
+    """Give what the tables would lose by a plan that restores."""
+    return [
+        Loss(**each) for change in changes if change.step == NAME for each in change.after["lost"]
+    ]
 
 
 def apply(site: Site, change: Change) -> Facts:
@@ -87,6 +97,36 @@ def undo(site: Site, change: Change, outcome: Facts) -> None:
     if not fresh:
         raise DeployError("The database is as the restore left it", "no backup was made before it")
     _put_back(site, site.database, str(fresh), change.undo["table"], mark.undoing(release))
+
+
+def undo_release(site: Site) -> str:
+    """Put the release's own backup back, if nobody but the release has written since.
+
+    Returns:
+        The backup's name.
+
+    Raises:
+        DeployError: it made none, or somebody wrote: nothing was changed.
+    """
+    name = str(site.facts.get("backup") or "")
+    if not name:
+        raise Refused("the release made no backup")
+    found = backup.chosen(site, name)
+    if found.manifest is None:
+        raise Refused(f"{name} has no manifest")
+    since = migrate.applied_since(site, found.manifest.ledger)
+    with workspace(backup.folder(site)) as work:
+        source = backups.unpack(found, work, backup.identities(site), site.progress)
+        untouched.put_back(site.database, source, since, work, found.manifest.beside)
+    return name
+
+
+def _losses(site: Site, found: Backup, table: str) -> list[Loss]:
+    with workspace(backup.folder(site)) as work:
+        then = backups.unpack(found, work, backup.identities(site), site.progress)
+        now = work / "now.db"
+        snapshot.take(site.database, now, site.progress)
+        return losses(now, then, table)
 
 
 def _put_back(

@@ -24,7 +24,7 @@ class Change:
         before: the resource as it is (JSON, no secrets); None where there is none.
         after: the resource as it will be (JSON, no secrets).
         undo: what undoing needs (JSON); None where it cannot be undone.
-        irreversible: why it cannot be undone, where ``undo`` is None.
+        irreversible: why it cannot be undone, or only by restoring a backup.
     """
 
     step: str

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -48,6 +51,38 @@ def load(url: str, users: int = 4) -> Iterator[Load]:
         ended.set()
         for thread in threads:
             thread.join()
+
+
+@dataclass
+class Wrk:
+    """What wrk says that it met."""
+
+    said: str = ""
+
+    @property
+    def requests(self) -> int:
+        found = re.search(r"(\d+) requests in", self.said)
+        assert found, self.said
+        return int(found[1])
+
+    @property
+    def failed(self) -> str:
+        """Give its lines of failures: it prints them only where there are any."""
+        lines = [line.strip() for line in self.said.splitlines()]
+        return "; ".join(line for line in lines if line.startswith(("Non-2xx", "Socket errors")))
+
+
+@contextmanager
+def wrk(url: str) -> Iterator[Wrk]:
+    """Let wrk keep 16 connections busy until the block ends."""
+    command = ["wrk", "-t", "1", "-c", "16", "-d", "1h", "--timeout", "15s", url]
+    running = subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
+    found = Wrk()
+    try:
+        yield found
+    finally:
+        running.send_signal(signal.SIGINT)  # it prints its summary then
+        found.said, _ = running.communicate(timeout=30)
 
 
 def _user(url: str, found: Load, ended: threading.Event) -> None:

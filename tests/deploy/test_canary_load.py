@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 import requests
 
 from tests.deploy.conftest import House
-from tests.deploy.load import load
+from tests.deploy.load import load, wrk
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -55,11 +54,6 @@ def edited(house: House, inserted: str) -> Iterator[None]:
         file.write_text(before)
 
 
-def canary_told(house: House) -> str:
-    """Give what the last release's audit events say of canaries."""
-    return json.dumps(house.json("deploy.show", house.releases()[0]["release"]))
-
-
 def middle(url: str) -> float:
     """Measure the median of a route, in seconds."""
     times = []
@@ -71,24 +65,6 @@ def middle(url: str) -> float:
     return statistics.median(times)
 
 
-def test_an_equal_version_passes_all_steps_and_nobody_notices(gradual: House) -> None:
-    first = gradual.version()
-    with load(f"{gradual.url}/health", users=2) as users:
-        gradual.inv("deploy.local", "--message", "equal")
-        second = gradual.version()
-        with edited(gradual, FAILING):
-            failed = gradual.inv("deploy.local", check=False)
-        gradual.inv("rollback", "--version", first, "--yes")
-    assert failed.returncode == 3, failed.stdout + failed.stderr
-    assert "canary at 10 %" in failed.stderr
-    assert "/api/suggestions" in failed.stderr
-    assert users.failed == {}
-    assert users.total > 100
-    assert {first, second} <= users.versions
-    assert gradual.version() == first
-    assert gradual.json("worker.status")["split"] == {first: 100.0}
-
-
 def test_one_that_is_30_percent_slower_is_stopped(gradual: House) -> None:
     before = gradual.version()
     seconds = 0.3 * middle(f"{gradual.url}/api/suggestions")
@@ -97,6 +73,34 @@ def test_one_that_is_30_percent_slower_is_stopped(gradual: House) -> None:
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert "canary at 10 %" in ended.stderr
     assert gradual.version() == before
+
+
+def test_wrk_meets_no_failure_whatever_happens(gradual: House) -> None:
+    """An equal version that passes all steps, one that fails at the first, one that never
+    starts, and a rollback.
+    """
+    first = gradual.version()
+    main = gradual.root / "worker/src/main.py"
+    text = main.read_text()
+    with wrk(f"{gradual.url}/health/live") as users:
+        gradual.inv("deploy.local", "--message", "under load")
+        second = gradual.version()
+        with edited(gradual, FAILING):
+            canary = gradual.inv("deploy.local", check=False)
+        main.write_text(f"{text}raise RuntimeError('broken at import')\n")
+        try:
+            broken = gradual.inv("deploy.local", check=False)
+        finally:
+            main.write_text(text)
+        gradual.inv("rollback", "--version", first, "--yes")
+    assert (canary.returncode, broken.returncode) == (3, 3), canary.stderr + broken.stderr
+    assert "canary at 10 %" in canary.stderr
+    assert "/api/suggestions" in canary.stderr
+    assert "broken at import" in broken.stderr
+    assert (second != first, gradual.version()) == (True, first)
+    assert gradual.json("worker.status")["split"] == {first: 100.0}
+    assert users.failed == "", users.said
+    assert users.requests > 1000
 
 
 def test_a_canary_by_hand_is_promoted_or_aborted(deployed: House) -> None:

@@ -14,6 +14,7 @@ import requests
 
 from tests.deploy.conftest import House
 from tests.deploy.load import load
+from tests.deploy.world import differences, observe, site_of
 
 pytestmark = pytest.mark.slow
 
@@ -130,6 +131,32 @@ def test_a_broken_migration_leaves_nothing(deployed: House) -> None:
     shown = deployed.json("migrate.status")
     assert "zz_one" not in json.dumps(shown)
     deployed.inv("migrate.verify")
+
+
+def test_a_migration_without_a_way_down_is_undone_by_the_backup(deployed: House) -> None:
+    """Where nobody but the release wrote: the Worker's own measurements do not count."""
+    with site_of(deployed.root).database as database:
+        database.execute("INSERT INTO users (id, email) VALUES ('u1', 'a@b.test')")
+        database.execute("INSERT INTO teams (id, name, owner_id) VALUES ('t1', 'bees', 'u1')")
+    before = observe(deployed.root)
+    file = deployed.root / "migrations/zz_merged.sql"
+    file.write_text(
+        "-- depends: teams\n-- irreversible: names are merged\n-- migrate:up\n"
+        "UPDATE teams SET name = upper(name);\nCREATE TABLE zz_merged (v);\n"
+    )
+    broken = edited(
+        deployed.root / "worker/src/boss/app.py",
+        lambda text: text.replace('"/api/suggestions"', '"/api/gone"'),
+    )
+    try:
+        with broken, load(f"{deployed.url}/health") as users:
+            ended = deployed.inv("deploy.local", check=False)
+    finally:
+        file.unlink()
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "was put back" in ended.stdout
+    assert users.failed == {}
+    assert differences(observe(deployed.root), before) == []
 
 
 def test_a_javascript_worker_deploys_by_the_same_tool(deployed: House) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from deployment.database.client import Database
 from deployment.release import lock
+from deployment.release.lock import Holder
 from tests.deploy.conftest import House
 from tests.deploy.world import observe, site_of
 
@@ -37,10 +41,11 @@ def test_of_two_at_the_same_moment_one_wins_and_the_other_changes_nothing(deploy
 def test_the_loser_is_told_what_the_winner_is_doing(deployed: House) -> None:
     winner = deployed.start("deploy.local")
     try:
-        told = _wait_until_doing(deployed)
-        ended = deployed.inv("local", "webhooks", check=False)
+        with caught_in_the_act(deployed, winner):
+            told = deployed.json("local", "deploy.status")
+            ended = deployed.inv("local", "webhooks", check=False)
         assert ended.returncode == LOCKED
-        assert "now: " in ended.stderr, ended.stderr
+        assert f"now: {told['doing']}" in ended.stderr, ended.stderr
         assert told["locked_by"] in ended.stderr
         assert told["locked_since"] in ended.stderr
         assert told["interrupted"] == []
@@ -49,14 +54,25 @@ def test_the_loser_is_told_what_the_winner_is_doing(deployed: House) -> None:
     assert winner.returncode == 0, output
 
 
-def _wait_until_doing(house: House) -> dict[str, Any]:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        told: dict[str, Any] = house.json("local", "deploy.status")
-        if told["doing"]:
-            return told
-        time.sleep(0.05)
-    raise AssertionError("the winner does nothing")
+@contextmanager
+def caught_in_the_act(house: House, running: subprocess.Popen[str]) -> Iterator[Holder]:
+    """Stop a release while it changes something, and let it go on after the block."""
+    with site_of(house.root).database as database:
+        held = _doing(database, running)
+    os.killpg(running.pid, signal.SIGSTOP)
+    try:
+        yield held
+    finally:
+        os.killpg(running.pid, signal.SIGCONT)
+
+
+def _doing(database: Database, running: subprocess.Popen[str]) -> Holder:
+    while running.poll() is None:
+        held = lock.holder(database)
+        if held and held.doing:
+            return held
+        time.sleep(0.002)
+    raise AssertionError("it ended before it did anything")
 
 
 def test_a_lock_by_hand_keeps_everybody_out(deployed: House) -> None:
@@ -88,14 +104,12 @@ def test_who_lost_the_lock_stops_and_leaves_the_rest_to_the_next(deployed: House
     before = observe(deployed.root)
     running = deployed.start("deploy.local")
     try:
-        _wait_until_doing(deployed)
-        os.killpg(running.pid, signal.SIGSTOP)
-        with site_of(deployed.root).database as database:
-            held = lock.holder(database)
-            assert held is not None
+        with (
+            caught_in_the_act(deployed, running) as held,
+            site_of(deployed.root).database as database,
+        ):
             assert lock.take_off(database, held)
     finally:
-        os.killpg(running.pid, signal.SIGCONT)
         output, _ = running.communicate(timeout=240)
     assert running.returncode in (4, LOCKED), output
     assert "lost its lock" in output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,20 +29,21 @@ NOT_RUN = {
 ASKING = {("deploy.prod",), ("deploy.staging",), ("rollback",)}  # a person is asked: below
 
 
-OWN_NAMES = """
-    production:
-      worker: {name: boss-ai-production}
-      pages: {project: xswarm-boss-production}
-    staging:
-"""
+OWN_NAMES = "name: boss-ai-production, canary"
+OWN_PAGES = "      pages: {project: xswarm-boss-production}\n    staging:\n"
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Give a house where production has names of its own too: the twin has but one account."""
+    """Give a house where production has names of its own too: the twin has but one account.
+
+    Its canaries have the shares of invoke.yaml, and soak for a second.
+    """
     made = build(tmp_path_factory.mktemp("words") / "project")
     project = made.root / "invoke.yaml"
-    project.write_text(project.read_text().replace("\n    staging:\n", OWN_NAMES, 1))
+    text = re.sub(r"soak: \d+", "soak: 1", project.read_text())
+    text = text.replace("{canary", f"{{{OWN_NAMES}", 1).replace("    staging:\n", OWN_PAGES, 1)
+    project.write_text(text)
     yield made
     made.inv("sandbox.down")
 
@@ -98,12 +100,21 @@ def test_production_wants_the_workers_name_typed(environments: House) -> None:
     person = terminal(environments, "deploy.prod")
     person.expect("Type boss-ai-production", timeout=60)
     person.sendline("boss-ai-production")
-    person.expect("release .*version", timeout=90)
+    person.expect("release .*version", timeout=180)
     person.expect(pexpect.EOF, timeout=30)
     person.close()
     assert person.exitstatus == 0
     listed = json.loads(environments.inv("production", "deploy.list", "--json").stdout)
     assert [entry["live"] for entry in listed[:1]] == [True]
+
+
+def test_production_and_staging_are_canaries_by_default(filled: House) -> None:
+    for environment, task in (("production", "deploy.prod"), ("staging", "deploy.staging")):
+        filled.inv(task, "--yes", "--skip-backup")
+        newest = json.loads(filled.inv(environment, "deploy.list", "--json").stdout)[0]["release"]
+        shown = filled.inv(environment, "deploy.show", newest, "--json").stdout
+        assert "canary at 10 %" in shown
+        assert "canary at 50 %" in shown
 
 
 @pytest.mark.parametrize("words_", [("deploy.staging",), ("staging", "rollback")], ids=" ".join)

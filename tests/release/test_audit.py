@@ -123,3 +123,21 @@ def test_no_secret_gets_into_it(begin: Begin, site: Site, tmp_path: Path) -> Non
 
 def test_an_empty_trail_is_in_order(site: Site) -> None:
     assert history.audited(site) == history.Audited(0, "", ())
+
+
+def test_what_was_kept_of_a_deleted_database_is_forgotten(
+    told: list[audit.Event], site: Site
+) -> None:
+    """As sandbox.reset does: a twin made anew begins a trail of its own."""
+    folder = site.settings.path(FOLDER)
+    elsewhere = replace(told[0], environment="staging", number=1)
+    with (folder / audit.FILE).open("a") as file:
+        file.write(audit._line(elsewhere))
+    site.database.execute("DELETE FROM _release_audit")
+    assert history.audited(site).faults
+    audit.forget_kept(folder, site.settings.environment)
+    assert history.audited(site).faults == ()
+    assert audit.kept(folder) == [elsewhere]
+    audit.forget_kept(folder, "staging")
+    assert not (folder / audit.FILE).exists()
+    audit.forget_kept(folder, "staging")

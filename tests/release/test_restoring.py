@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -115,6 +116,26 @@ def test_a_good_one_is_restored_by_a_release(place: Site) -> None:
     assert values(place) == [1]
     (record,) = ledger.records(place.database, "local")
     assert (record.kind, record.status) == ("restore", ledger.SUCCEEDED)
+
+
+def test_what_would_be_lost_is_counted_before_anyone_is_asked(
+    place: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.database.execute("INSERT INTO t VALUES (3)")
+    place.database.execute("CREATE TABLE later AS SELECT 1 AS v")
+
+    def no(*_: object, **__: object) -> None:
+        said = capsys.readouterr().out
+        assert "⚠ 3 rows of now are not in the backup" in said
+        assert re.search(r"later +1 +1\n", said)
+        assert re.search(r"t +2 +2\n", said)
+        raise Refused("no")
+
+    monkeypatch.setattr(console, "confirm", no)
+    for command in (going_back, putting_back):
+        with pytest.raises(Refused, match="no"):
+            command("latest")
+    assert values(place) == [2, 3]
 
 
 def test_a_restore_that_fails_before_it_writes_loses_nothing_users_write_meanwhile(

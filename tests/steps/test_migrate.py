@@ -10,8 +10,9 @@ import pytest
 from deployment.database import ledger
 from deployment.errors import DeployError, Refused
 from deployment.settings import Settings
-from deployment.steps import migrate
+from deployment.steps import backup, migrate
 from deployment.steps.site import Site
+from deployment.steps.step import Change
 
 FILES = {
     "users": "CREATE TABLE users (id INTEGER PRIMARY KEY);\n-- migrate:down\nDROP TABLE users;",
@@ -80,8 +81,62 @@ def test_one_that_cannot_be_taken_back_says_so_in_the_plan(site: Site, tmp_path:
     text = "-- irreversible: rows are merged\n-- migrate:up\nCREATE TABLE t (v);"
     (tmp_path / "migrations" / "t.sql").write_text(text)
     (change,) = migrate.plan(site)
-    assert change.undo is None
     assert change.irreversible == "t.sql: rows are merged"
+
+
+ONE_WAY = {
+    "no down part": "-- depends: users\n-- irreversible: ids are gone\n-- migrate:up\n"
+    "DELETE FROM users;\n",
+    "a down part that fails": "-- depends: users\n-- migrate:up\nDELETE FROM users;\n"
+    "-- migrate:down\nINSERT INTO nowhere VALUES (1);\n",
+}
+
+
+@pytest.fixture(params=ONE_WAY)
+def one_way(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Change:
+    """Give the change of a migration without a way down, before which a release backs up."""
+    do(site)
+    site.database.execute("INSERT INTO users VALUES (1), (2)")
+    (tmp_path / "migrations" / "one_way.sql").write_text(ONE_WAY[request.param])
+    (made,) = backup.always(site)
+    site.facts |= backup.apply(site, made)
+    (change,) = migrate.plan(site)
+    return change
+
+
+def test_where_there_is_no_way_down_the_backup_is_put_back(site: Site, one_way: Change) -> None:
+    outcome = migrate.apply(site, one_way)
+    assert migrate.rows_by_table(site)["users"] == 0
+    migrate.undo(site, one_way, outcome)
+    assert migrate.rows_by_table(site)["users"] == 2
+    assert migrate.applied(site) == ["users", "posts"]
+    migrate.undo(site, one_way, outcome)
+
+
+def test_the_backup_is_not_put_back_over_what_users_wrote(site: Site, one_way: Change) -> None:
+    outcome = migrate.apply(site, one_way)
+    site.database.execute("INSERT INTO users VALUES (7)")
+    with pytest.raises(DeployError, match="as the release made it") as caught:
+        migrate.undo(site, one_way, outcome)
+    assert "table users has 1 rows and not 0" in caught.value.why
+    assert f"inv backup.restore {site.facts['backup']}" in caught.value.remedy
+    assert migrate.rows_by_table(site)["users"] == 1
+
+
+def test_without_a_backup_of_its_own_a_release_puts_nothing_back(
+    site: Site, one_way: Change
+) -> None:
+    outcome = migrate.apply(site, one_way)
+    del site.facts["backup"]
+    with pytest.raises(DeployError, match="as the release made it") as caught:
+        migrate.undo(site, one_way, outcome)
+    assert "the release made no backup" in caught.value.why
+
+
+def test_what_was_never_applied_needs_no_way_down(site: Site, one_way: Change) -> None:
+    position = site.database.position()
+    migrate.undo(site, one_way, {})
+    assert site.database.position() == position
 
 
 def test_down_and_its_undo(site: Site) -> None:

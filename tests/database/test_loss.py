@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deployment.database.loss import Loss, losses
+
+THEN = (
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)",
+    "CREATE TABLE twins (v)",
+    "CREATE TABLE _release_audit (v)",
+    "INSERT INTO users VALUES (1, 'ann'), (2, NULL), (3, 'carl')",
+    "INSERT INTO twins VALUES (1), (NULL)",
+)
+
+
+@pytest.mark.parametrize(
+    ("since", "lost"),
+    [
+        ("SELECT 1", []),
+        ("INSERT INTO users VALUES (4, 'dora')", [Loss("users", 4, 1)]),
+        ("UPDATE users SET name = 'Ann' WHERE id = 1", [Loss("users", 3, 1)]),
+        ("DELETE FROM users WHERE id = 1", []),
+        ("INSERT INTO twins VALUES (1), (1), (NULL)", [Loss("twins", 5, 3)]),
+        ("ALTER TABLE users ADD COLUMN motto DEFAULT 'x'", []),
+        ("ALTER TABLE twins RENAME COLUMN v TO w", [Loss("twins", 2, 2)]),
+        ("CREATE TABLE more AS SELECT * FROM users", [Loss("more", 3, 3)]),
+        ("INSERT INTO _release_audit VALUES (1)", []),
+        ("DROP TABLE twins", []),
+    ],
+)
+def test_rows_that_the_backup_does_not_have_are_counted(
+    tmp_path: Path, since: str, lost: list[Loss]
+) -> None:
+    for name, sql in (("then", THEN), ("now", (*THEN, since))):
+        with closing(sqlite3.connect(tmp_path / name, isolation_level=None)) as connection:
+            for each in sql:
+                connection.execute(each)
+    assert losses(tmp_path / "now", tmp_path / "then") == lost
+
+
+def test_of_one_table_alone(tmp_path: Path) -> None:
+    for name, sql in (("then", THEN), ("now", (*THEN, "INSERT INTO users VALUES (9, 'x')"))):
+        with closing(sqlite3.connect(tmp_path / name, isolation_level=None)) as connection:
+            for each in sql:
+                connection.execute(each)
+    assert losses(tmp_path / "now", tmp_path / "then", "twins") == []

@@ -1,0 +1,134 @@
+"""The ledger's tables: made, brought up to date where they are, shared by several Workers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deployment.console import Console
+from deployment.database.client import Database, connect
+from deployment.errors import Refused
+from deployment.release import ledger, lock, recovery, session
+from deployment.release.release import Release
+from deployment.steps.site import Site
+from tests.release.conftest import FakeStep
+
+OLD = (
+    "CREATE TABLE _release_lock (name TEXT PRIMARY KEY, owner TEXT NOT NULL, host TEXT NOT NULL,"
+    " fence INTEGER NOT NULL, acquired_at REAL NOT NULL, expires_at REAL NOT NULL)",
+    "CREATE TABLE _releases (release TEXT PRIMARY KEY, environment TEXT NOT NULL,"
+    " kind TEXT NOT NULL, status TEXT NOT NULL, created TEXT NOT NULL, finished TEXT,"
+    " author TEXT NOT NULL, message TEXT NOT NULL, version TEXT, facts TEXT NOT NULL)",
+    "INSERT INTO _releases VALUES"
+    " ('r1', 'local', 'deploy', 'succeeded', 'now', 'now', 'ann', 'first', 'v1', '{}')",
+)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with connect(f"file:{tmp_path / 'ledger.db'}") as made:
+        yield made
+
+
+def columns(database: Database) -> dict[str, set[str]]:
+    return ledger._there(database)
+
+
+def test_an_older_ledger_is_brought_up_to_date_where_it_is(
+    database: Database, tmp_path: Path
+) -> None:
+    for sql in OLD:
+        database.execute(sql)
+    ledger.prepare(database)
+    with connect(f"file:{tmp_path / 'fresh.db'}") as fresh:
+        ledger.prepare(fresh)
+        assert columns(database) == columns(fresh)
+    (record,) = ledger.records(database, "local")
+    assert (record.message, record.phases, record.worker) == ("first", (), "")
+    lock.acquire(database, lambda: database, "a release").release()
+
+
+def test_reading_an_older_ledger_changes_nothing(database: Database) -> None:
+    for sql in OLD:
+        database.execute(sql)
+    before = columns(database)
+    (record,) = ledger.records(database, "local", "boss-ai")
+    assert record.version == "v1"
+    assert columns(database) == before
+
+
+def test_what_is_there_is_left_alone(database: Database) -> None:
+    ledger.prepare(database)
+    position = database.position()
+    ledger.prepare(database)
+    assert database.position() == position
+
+
+def named(site: Site, worker: str) -> Site:
+    project = site.settings.project
+    project = replace(project, worker=replace(project.worker, name=worker))
+    return Site(replace(site.settings, project=project))
+
+
+Begin = Callable[[], Release]
+
+
+def test_each_worker_has_a_list_of_its_own(begin: Begin, site: Site, step: FakeStep) -> None:
+    release = begin()
+    release.site.facts["version"] = "0123456789abcdef"
+    release.succeed()
+    environment = site.settings.environment
+    assert len(ledger.records(site.database, environment, site.worker)) == 1
+    assert ledger.records(site.database, environment, "another") == []
+    assert recovery.find(named(site, "another")) is None
+
+
+def test_what_died_of_another_worker_is_not_settled_by_this_one(
+    begin: Begin, site: Site, step: FakeStep
+) -> None:
+    dead = begin()
+    dead.perform(step)
+    dead.ledger.lease.release()
+    other = named(site, "another")
+    with pytest.raises(Refused, match="was interrupted") as caught:
+        session.begin(other, "test", "", ("fake",), Console(io.StringIO()))
+    assert f"INVOKE_DEPLOY_WORKER_NAME={site.worker}" in caught.value.remedy
+    assert "undo a" not in step.calls
+    assert lock.holder(site.database) is None
+    other.database.close()
+
+
+def test_the_end_gives_the_lock_back_in_the_same_write(
+    begin: Begin, site: Site, step: FakeStep
+) -> None:
+    release = begin()
+    release.perform(step)
+    release.succeed()
+    assert lock.holder(site.database) is None
+
+
+def test_what_was_made_and_what_is_next_stand_in_one_write(
+    begin: Begin, site: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync of the disk, and a round trip to the database, for each change and one more."""
+    release = begin()
+    writes: list[int] = []
+    real = ledger.Ledger._write
+
+    def counted(self: ledger.Ledger, *given: object) -> None:
+        writes.append(len(release.journal.read()))
+        real(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ledger.Ledger, "_write", counted)
+    release.perform(step)
+    assert len(writes) == 1 + len(step.plans)
+    states = [entry.state for entry in ledger.entries(site.database, release.record.release)]
+    assert states == [ledger.DONE] * 3
+    events = [event["event"] for event in release.journal.read()]
+    assert events == ["begin", "plan", "done", "intend", "done", "intend", "done"]
+    assert writes == [2, 4, 6, 7], "what is written there stood here before"
+    release.succeed()
