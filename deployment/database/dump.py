@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from deployment.database import tables
+from deployment.database import digest, tables
 from deployment.database.schema import quoted
 from deployment.database.statements import first_words
 from deployment.database.tables import Table
@@ -45,7 +45,7 @@ def inserts(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
     head = f"INSERT INTO {quoted(table.name)} ({table.list}) VALUES\n"
     rows: list[str] = []
     length = 0
-    for chunk in tables.chunks(connection, table):
+    for chunk in digest.chunks(connection, table.in_order):
         for row in chunk:
             text = f"({', '.join(map(literal, row))})"
             if rows and (len(rows) == _MOST_ROWS or length + len(text) > _LONGEST):

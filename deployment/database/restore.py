@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deployment.console import Progress, no_progress
-from deployment.database import dump, manifest, schema, snapshot, tables
+from deployment.database import digest, dump, manifest, schema, snapshot, tables
 from deployment.database.client import Database, Statement
 from deployment.database.file import FileDatabase, translated
 from deployment.database.manifest import Content, Manifest
@@ -78,7 +78,7 @@ def one_table(database: Database, source: Path, name: str, along: Sequence[str] 
         Refused: it is not in both, or its columns are others.
         DeployError: nothing was replaced.
     """
-    with closing(manifest.open_readonly(source)) as connection:
+    with closing(digest.open_readonly(source)) as connection:
         table = next((found for found in tables.read(connection) if found.name == name), None)
         if table is None or table.kind != "table":
             raise Refused(f"The backup has no table {name}", "", "inv backup.verify")
@@ -124,7 +124,7 @@ def _into_file(
 
 def _into_server(database: TursoDatabase, source: Path, beside: Sequence[str]) -> None:
     drops = _drops(database)
-    with closing(manifest.open_readonly(source)) as connection:
+    with closing(digest.open_readonly(source)) as connection:
         names = [table.name for table in tables.read(connection)]
         kept = {name for name in names if name.startswith(KEPT)}
         (allowed,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()

@@ -28,6 +28,7 @@ _MOST_ROWS = 500
 _LARGEST = 4_000_000  # bytes that one JSON text may come to, unless a single row is larger
 _TRIES = 3
 _A_MOMENT = 0.005  # seconds between tries while a writer commits
+_PAGES = 2000  # copied at a time, between which progress is told
 _PATIENCE = 60.0  # seconds to wait for writers, who come first while no one reads
 _BEFORE_ROWS = 3  # BEGIN, the schema, user_version
 _SCHEMA = "SELECT type, name, sql, tbl_name FROM sqlite_schema ORDER BY rowid"
@@ -81,10 +82,16 @@ def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
     ):
         (mode,) = source.execute("PRAGMA journal_mode").fetchone()
+        (page,) = source.execute("PRAGMA page_size").fetchone()
+        source.execute("BEGIN")
+        source.execute("SELECT 1 FROM sqlite_schema").fetchone()  # from here on: one moment
         source.backup(
             copy,
+            pages=_PAGES,
             sleep=_A_MOMENT,
-            progress=lambda _, left, total: progress("copy", total - left, total, "pages"),
+            progress=lambda _, left, total: progress(
+                "copy", (total - left) * page, total * page, "bytes"
+            ),
         )
         copy.execute("PRAGMA journal_mode = DELETE")
     return Taken(journal_mode=mode)
@@ -151,22 +158,24 @@ def _measuring(table: Table) -> str:
 def _reading(table: Table, largest: int, *, plain: bool) -> str:
     """Give the SQL that reads a table as JSON texts of many rows each.
 
-    The server walks the key, so that it neither sorts nor holds the table.
+    Where the rowid can be named, the server walks it, so that it neither sorts nor holds the
+    table. Every name is told by its table: any column may be called like one of these.
     """
     if table.kind == "virtual":
         return "SELECT NULL WHERE 0"
-    name, row = quoted(table.name), _row(table, plain=plain)
+    held, row = f"main.{quoted(table.name)} AS held", _row(table, plain=plain)
     rows = max(1, min(_MOST_ROWS, _LARGEST // max(1, largest)))
-    if table.rowless:
-        numbered = f"SELECT {row} AS r, (row_number() OVER () - 1) / {rows} AS g FROM {name}"  # noqa: S608
+    if not table.number:
+        numbered = f"SELECT {row} AS r, (row_number() OVER () - 1) / {rows} AS g FROM {held}"  # noqa: S608
         return f"SELECT '[' || group_concat(r) || ']' FROM ({numbered}) GROUP BY g"  # noqa: S608
-    key = quoted(table.rowid or table.keys[0] if table.rowid or table.keys else "rowid")
+    number = f"held.{quoted(table.number)}"
     return (
-        f"WITH RECURSIVE start (k) AS (SELECT min({key}) FROM {name} UNION ALL"  # noqa: S608
-        f" SELECT (SELECT {key} FROM {name} WHERE {key} >= k ORDER BY {key} LIMIT 1 OFFSET {rows})"
-        " FROM start WHERE k IS NOT NULL)"
-        f" SELECT (SELECT '[' || group_concat(r) || ']' FROM (SELECT {row} AS r FROM {name}"
-        f" WHERE {key} >= k ORDER BY {key} LIMIT {rows})) FROM start WHERE k IS NOT NULL"
+        f"WITH RECURSIVE start (k) AS (SELECT min({number}) FROM {held} UNION ALL"  # noqa: S608
+        f" SELECT (SELECT {number} FROM {held} WHERE {number} >= start.k"
+        f" ORDER BY {number} LIMIT 1 OFFSET {rows}) FROM start WHERE start.k IS NOT NULL)"
+        f" SELECT (SELECT '[' || group_concat(r) || ']' FROM (SELECT {row} AS r FROM {held}"
+        f" WHERE {number} >= start.k ORDER BY {number} LIMIT {rows}))"
+        " FROM start WHERE start.k IS NOT NULL"
     )
 
 

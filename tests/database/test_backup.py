@@ -449,3 +449,31 @@ def test_a_table_that_quick_check_wrongly_doubts_is_backed_up(
     made = backup.make(database, folder, Wanted("test"))
     put_back(made, database, tmp_path / "work")
     assert seen(database) == before
+
+
+CLASHING = """
+CREATE TABLE start (k TEXT, K2 TEXT, start TEXT, held TEXT, r TEXT, g TEXT);
+INSERT INTO start VALUES ('9', 'a', 'b', 'c', 'd', 'e'), ('0', NULL, NULL, NULL, NULL, NULL);
+CREATE TABLE held (r INTEGER PRIMARY KEY, k, g);
+INSERT INTO held WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 1200)
+  SELECT i, 5, 1300 - i FROM c;
+CREATE TABLE taken (rowid TEXT, _rowid_ TEXT, oid TEXT, k, PRIMARY KEY (k, oid));
+INSERT INTO taken WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 1200)
+  SELECT 'same', 'same', i % 3, NULL FROM c;
+CREATE TABLE g (r TEXT PRIMARY KEY, g INTEGER) WITHOUT ROWID;
+INSERT INTO g VALUES ('x', 1), ('y', 2);
+"""
+
+
+def test_columns_named_like_those_of_our_own_queries_come_back(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    fill(database, CLASHING)
+    before = seen(database)
+    made = backup.make(database, folder, Wanted("test"))
+    database.execute("DELETE FROM taken")
+    put_back(made, database, tmp_path / "work")
+    assert seen(database) == before
+    assert made.manifest is not None
+    rows = {name: count for name, (count, _) in made.manifest.content.tables.items()}
+    assert rows == {"start": 2, "held": 1200, "taken": 1200, "g": 2}
