@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deployment.console import Progress, no_progress
-from deployment.database import digest, dump, manifest, schema, snapshot, tables
+from deployment.database import digest, dump, manifest, schema, snapshot, staging, tables
 from deployment.database.client import Database, Statement
 from deployment.database.file import FileDatabase, translated
 from deployment.database.manifest import Content, Manifest
@@ -22,6 +22,7 @@ KEPT = "_release"
 """How the names begin of the tables a restore leaves as they are: the releases' own."""
 
 _PATIENCE = 60.0  # seconds to wait for other writers
+_VIOLATIONS = "(SELECT count(*) FROM pragma_foreign_key_check)"
 _REFUSE = "abs(-9223372036854775807 - 1)"  # an integer overflow: SQL has no RAISE out here
 
 
@@ -54,7 +55,7 @@ def whole(
             return _without_kept(proven.content)
     elif isinstance(database, TursoDatabase):
         beside = proven.beside if proven else ()
-        _into_server(database, source, [*beside, *along])
+        _into_server(database, source, [*beside, *along], progress)
     else:
         raise TypeError(f"no restore into a {type(database).__name__}")
     expected = _without_kept(manifest.of_file(source))
@@ -63,7 +64,13 @@ def whole(
     return found
 
 
-def one_table(database: Database, source: Path, name: str, along: Sequence[str] = ()) -> int:
+def one_table(
+    database: Database,
+    source: Path,
+    name: str,
+    along: Sequence[str] = (),
+    progress: Progress = no_progress,
+) -> int:
     """Replace the rows of one table by what a file holds; give how many there are.
 
     Its triggers do not fire; a full-text index over it is made anew.
@@ -73,6 +80,7 @@ def one_table(database: Database, source: Path, name: str, along: Sequence[str] 
         source: a database file, proven.
         name: the table.
         along: SQL about kept tables, run in the same transaction.
+        progress: told rows.
 
     Raises:
         Refused: it is not in both, or its columns are others.
@@ -83,9 +91,11 @@ def one_table(database: Database, source: Path, name: str, along: Sequence[str] 
         if table is None or table.kind != "table":
             raise Refused(f"The backup has no table {name}", "", "inv backup.verify")
         _require_same_columns(database, table)
-        statements = [*_replacing(database, connection, table), *along]
-        (count,) = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()  # noqa: S608
-    database.transaction([Statement(sql) for sql in statements], foreign_keys=False)
+        count = _count(connection, table)
+        with staging.stage(database, count, progress) as stage:
+            stage.fill(connection, table)
+            swap = [*_replacing(database, table, stage.moving(connection, table)), *along]
+            database.transaction([Statement(sql) for sql in swap], foreign_keys=False)
     now = database.query(f"SELECT count(*) FROM {quoted(name)}")[0].integer(0)  # noqa: S608
     if now != count:
         raise DeployError(f"The table {name} has {now} rows and not {count}")
@@ -122,24 +132,32 @@ def _into_file(
             live.execute("PRAGMA journal_mode = WAL")
 
 
-def _into_server(database: TursoDatabase, source: Path, beside: Sequence[str]) -> None:
-    drops = _drops(database)
+def _into_server(
+    database: TursoDatabase, source: Path, beside: Sequence[str], progress: Progress
+) -> None:
+    """Stage all rows; then, in one short transaction, let them take the place of what is there."""
     with closing(digest.open_readonly(source)) as connection:
-        names = [table.name for table in tables.read(connection)]
-        kept = {name for name in names if name.startswith(KEPT)}
+        present = tables.read(connection)
+        kept = {table.name for table in present if table.name.startswith(KEPT)}
+        filled = [t for t in present if t.name not in kept and t.kind != "virtual"]
         (allowed,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
-        filling = dump.statements(connection, without=kept)
-        database.load(_all(drops, filling, beside, allowed))
+        total = sum(_count(connection, table) for table in filled)
+        with staging.stage(database, total, progress) as stage:
+            for table in filled:
+                stage.fill(connection, table)
+            made = dump.statements(connection, without=kept, filling=stage.moving)
+            swap = [*_drops(database), *made, *beside, _guard(allowed)]
+            database.transaction([Statement(sql) for sql in swap], foreign_keys=False)
 
 
-def _all(
-    drops: Sequence[str], filling: Iterator[str], beside: Sequence[str], allowed: int
-) -> Iterator[str]:
-    yield from drops
-    yield from filling
-    yield from beside
-    count = "(SELECT count(*) FROM pragma_foreign_key_check)"
-    yield f"SELECT CASE WHEN {count} > {allowed} THEN {_REFUSE} END"
+def _count(connection: sqlite3.Connection, table: tables.Table) -> int:
+    (count,) = connection.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()  # noqa: S608
+    return int(count)
+
+
+def _guard(allowed: int) -> str:
+    """Give the SQL that fails where more foreign keys point nowhere than may."""
+    return f"SELECT CASE WHEN {_VIOLATIONS} > {allowed} THEN {_REFUSE} END"
 
 
 def _drops(database: Database) -> list[str]:
@@ -245,26 +263,23 @@ def _require_same_columns(database: Database, table: tables.Table) -> None:
         )
 
 
-def _replacing(
-    database: Database, connection: sqlite3.Connection, table: tables.Table
-) -> Iterator[str]:
+def _replacing(database: Database, table: tables.Table, moving: Iterator[str]) -> Iterator[str]:
     made = schema.read(database)
     rows = database.query(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = lower(?)",
         [table.name],
     )
-    count = "(SELECT count(*) FROM pragma_foreign_key_check)"
-    allowed = database.query(f"SELECT {count}")[0].integer(0)
+    allowed = database.query(f"SELECT {_VIOLATIONS}")[0].integer(0)
     for row in rows:
         yield f"DROP TRIGGER {quoted(row.text('name'))}"
     yield f"DELETE FROM {quoted(table.name)}"  # noqa: S608
-    yield from dump.inserts(connection, table)
+    yield from moving
     for row in rows:
         yield row.text("sql")
     for (_, name), sql in made.items():
         if _is_index_over(sql, table.name):
             yield f"INSERT INTO {quoted(name)} ({quoted(name)}) VALUES ('rebuild')"  # noqa: S608
-    yield f"SELECT CASE WHEN {count} > {allowed} THEN {_REFUSE} END"
+    yield _guard(allowed)
 
 
 def _is_index_over(sql: str, table: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from deployment.console import Progress, no_progress
-from deployment.database import hrana, tables
+from deployment.database import hrana, staging, tables
 from deployment.database.client import Database, DatabaseError, Row, Statement
 from deployment.database.file import FileDatabase, translated
 from deployment.database.schema import quoted
@@ -135,7 +135,11 @@ def _look(database: TursoDatabase) -> tuple[list[Row], list[tuple[Table, int, in
     indexes = [row.text("name") for row in schema.rows if row["type"] == "index"]
     every = tables.tables(found.rows, columns.rows)
     of_vectors = tables.vector_shadows([table.name for table in every], indexes)
-    held = [table for table in every if table.name not in of_vectors]
+    held = [
+        table
+        for table in every
+        if table.name not in of_vectors and not table.name.startswith(staging.PREFIX)
+    ]
     sizes = database.snapshot(
         [Statement(_measuring(table)) for table in held if table.kind != "virtual"]
     )
@@ -197,10 +201,11 @@ def _value(column: str, *, plain: bool) -> str:
     return (
         f"CASE typeof({column}) WHEN 'integer' THEN {column} WHEN 'null' THEN 'null'"
         f" WHEN 'text' THEN {text} WHEN 'blob' THEN '{{\"b\":\"' || hex({column}) || '\"}}'"
-        # quote() knows neither the sign of zero nor JSON's way to infinity.
+        # Not quote(): it knows neither the sign of zero nor JSON's way to infinity, and of one
+        # number in 60,000 it gives a neighbour, which SQLite itself reads as the same.
         f" ELSE CASE WHEN {column} = 0 THEN iif(atan2(0.0, {column}) > 1, '-0.0', '0.0')"
         f" WHEN abs({column}) > 1.7976931348623157e308 THEN iif({column} > 0, '1e999', '-1e999')"
-        f" ELSE quote({column}) END END"
+        f" ELSE printf('%!.17g', {column}) END END"
     )
 
 

@@ -12,7 +12,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from types import TracebackType
@@ -97,29 +97,6 @@ class TursoDatabase:
             reply = _post(connection, "/v3/cursor", json.dumps({"batch": {"steps": steps}}))
         with reply:
             yield _entries(reply)
-
-    def load(self, statements: Iterable[str]) -> None:
-        """Run all statements or none, however many: the request is streamed.
-
-        Foreign keys are lifted meanwhile; the statements have to check them.
-
-        Args:
-            statements: SQL without parameters.
-
-        Raises:
-            DatabaseError: nothing remains.
-        """
-        steps = hrana.atomic(
-            map(Statement, statements), begin="BEGIN IMMEDIATE", foreign_keys=False, keep=True
-        )
-        connection = self._connection()
-        with _translated():
-            self.round_trips += 1
-            with _post(connection, "/v2/pipeline", _batch(steps)) as reply:
-                answer = reply.json()["results"][0]
-        if answer["type"] == "error":
-            raise hrana.failure(answer["error"])
-        hrana.atomic_results(answer["response"]["result"], foreign_keys=False)
 
     def close(self) -> None:
         """Close the connections of every thread."""
@@ -246,15 +223,7 @@ def _root_logging_kept() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _batch(steps: Iterable[hrana.Json]) -> Iterator[bytes]:
-    """Write a request of one batch, piece by piece."""
-    yield b'{"requests": [{"type": "batch", "batch": {"steps": ['
-    for number, step in enumerate(steps):
-        yield (b"," if number else b"") + json.dumps(step).encode()
-    yield b']}}, {"type": "close"}]}'
-
-
-def _post(connection: TursoConnection, path: str, body: str | Iterator[bytes]) -> Response:
+def _post(connection: TursoConnection, path: str, body: str) -> Response:
     reply: Response = connection.session.post(
         f"{connection.database_url}{path}",
         data=body,
