@@ -81,6 +81,8 @@ def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
         closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as source,
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
     ):
+        copy.execute("PRAGMA journal_mode = OFF")  # what is cut off is thrown away
+        copy.execute("PRAGMA synchronous = OFF")
         (mode,) = source.execute("PRAGMA journal_mode").fetchone()
         (page,) = source.execute("PRAGMA page_size").fetchone()
         source.execute("BEGIN")
