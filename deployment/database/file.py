@@ -119,7 +119,7 @@ def _run(connection: sqlite3.Connection, statement: Statement, place: int | None
         check(statement)
         cursor = connection.execute(statement.sql, statement.parameters)
         rows = cursor.fetchall()
-    columns = tuple(column[0] for column in cursor.description or ())
+    columns = tuple([column[0] for column in cursor.description]) if rows else ()
     affected = max(cursor.rowcount, 0)
     return Result(
         affected,

@@ -52,11 +52,8 @@ def read(database: Database) -> Objects:
 
 def objects(found: Sequence[Row]) -> Objects:
     """Read the rows that :data:`SELECT` gives."""
-    return {
-        (row.text("type"), row.text("name")): row.text("sql")
-        for row in found
-        if not row.text("tbl_name").startswith(HOUSE)
-    }
+    texts = [map(str, row.values_in_order) for row in found]
+    return {(kind, name): sql for kind, name, table, sql in texts if not table.startswith(HOUSE)}
 
 
 def of_migrations(migrations: Sequence[Migration]) -> Objects:

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final, cast
 
 from deployment.console import Console
@@ -350,6 +351,7 @@ def trail_of(site: Site) -> Trail:
     return Trail(site.database, origin, site.settings.path(FOLDER))
 
 
+@cache
 def author() -> str:
     """Give who releases: git's user name, else the login name."""
     asked = subprocess.run(
