@@ -144,7 +144,7 @@ def unpack(
 
     try:
         with source.open("rb") as file, _created(target) as plain:
-            reading = Measured(file, "read", source.stat().st_size, progress)
+            reading = Measured(file, "unpack", source.stat().st_size, progress)
             writing = Measured(plain)
             expected = _Header(
                 zstandard.ZstdDecompressor().stream_writer(cast("BinaryIO", writing), closefd=False)

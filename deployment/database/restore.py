@@ -58,8 +58,8 @@ def whole(
         _into_server(database, source, [*beside, *along], progress)
     else:
         raise TypeError(f"no restore into a {type(database).__name__}")
-    expected = _without_kept(manifest.of_file(source))
-    found = _read_back(database, work, progress)
+    expected = _without_kept(proven.content if proven else manifest.of_file(source))
+    found = _read_back(database, work, sum(n for n, _ in expected.tables.values()), progress)
     _require_equal(expected, found)
     return found
 
@@ -122,10 +122,7 @@ def _into_file(
         try:
             if _page_size(live) != _page_size(restored):
                 live.execute("PRAGMA journal_mode = DELETE")  # in WAL mode it cannot change
-            restored.backup(
-                live,
-                progress=lambda _, left, total: progress("write", total - left, total, "pages"),
-            )
+            snapshot.copy_pages(restored, live, "write", progress)
         except sqlite3.Error as error:
             raise DeployError("The file was not replaced", str(error), "end what uses it") from None
         if journal_mode == "wal":
@@ -223,11 +220,11 @@ def _carry_kept(live: sqlite3.Connection, restored: sqlite3.Connection) -> None:
     restored.execute("COMMIT")
 
 
-def _read_back(database: Database, work: Path, progress: Progress) -> Content:
+def _read_back(database: Database, work: Path, total: int, progress: Progress) -> Content:
     copy = work / "read-back.db"
     copy.unlink(missing_ok=True)
     snapshot.take(database, copy, progress)
-    return _without_kept(manifest.of_file(copy, progress))
+    return _without_kept(manifest.of_file(copy, progress, total))
 
 
 def _without_kept(content: Content) -> Content:

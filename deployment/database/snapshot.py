@@ -27,7 +27,6 @@ from deployment.errors import Refused
 _MOST_ROWS = 500
 _LARGEST = 4_000_000  # bytes that one JSON text may come to, unless a single row is larger
 _TRIES = 3
-_A_MOMENT = 0.005  # seconds between tries while a writer commits
 _PAGES = 2000  # copied at a time, between which progress is told
 _PATIENCE = 60.0  # seconds to wait for writers, who come first while no one reads
 _BEFORE_ROWS = 3  # BEGIN, the schema, user_version
@@ -84,19 +83,30 @@ def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
         copy.execute("PRAGMA journal_mode = OFF")  # what is cut off is thrown away
         copy.execute("PRAGMA synchronous = OFF")
         (mode,) = source.execute("PRAGMA journal_mode").fetchone()
-        (page,) = source.execute("PRAGMA page_size").fetchone()
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_schema").fetchone()  # from here on: one moment
-        source.backup(
-            copy,
-            pages=_PAGES,
-            sleep=_A_MOMENT,
-            progress=lambda _, left, total: progress(
-                "copy", (total - left) * page, total * page, "bytes"
-            ),
-        )
+        copy_pages(source, copy, "copy", progress)
         copy.execute("PRAGMA journal_mode = DELETE")
     return Taken(journal_mode=mode)
+
+
+def copy_pages(
+    source: sqlite3.Connection, target: sqlite3.Connection, label: str, progress: Progress
+) -> None:
+    """Copy all pages in one transaction of the target, and tell how far it is.
+
+    Raises:
+        sqlite3.OperationalError: another connection kept its lock for longer than the
+            target's timeout.
+    """
+    (page,) = source.execute("PRAGMA page_size").fetchone()
+
+    def told(status: int, left: int, total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):  # Python would try for ever
+            raise sqlite3.OperationalError("database is locked")
+        progress(label, (total - left) * page, total * page, "bytes")
+
+    source.backup(target, pages=_PAGES, progress=told)
 
 
 def _of_server(database: TursoDatabase, target: Path, progress: Progress) -> Taken:
@@ -334,7 +344,7 @@ class _Loading:
             places = ["?"] * len(table.copied)
             self._copy.executemany(f"{head} ({', '.join(places)})", rows)
         self._done += len(rows)
-        self._progress("read", self._done, self._total, "rows")
+        self._progress("read rows", self._done, self._total, "rows")
 
 
 def _bytes(found: dict[str, str]) -> bytes:

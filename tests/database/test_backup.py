@@ -471,16 +471,56 @@ def test_differences_are_named() -> None:
     assert manifest.differences(one, one) == []
 
 
-def test_progress_is_told(database: Database, folder: Path) -> None:
+def test_progress_is_told(database: Database, folder: Path, tmp_path: Path) -> None:
+    """Every long part says how far it is, and of how much, so that what remains is known."""
     told: list[tuple[str, int, int | None, str]] = []
 
     def progress(label: str, done: int, total: int | None, unit: str) -> None:
         told.append((label, done, total, unit))
 
+    def last() -> dict[str, tuple[int, int | None, str]]:
+        found = {label: (done, total, unit) for label, done, total, unit in told}
+        told.clear()
+        return found
+
     fill(database)
-    backup.make(database, folder, Wanted("test"), progress)
-    assert {unit for _, _, _, unit in told} >= {"bytes"}
-    assert {label for label, _, _, _ in told} >= {"compress", "read"}
+    made = backup.make(database, folder, Wanted("test"), progress)
+    assert made.manifest is not None
+    rows, size = made.manifest.rows, made.manifest.database_size
+    far = database.url.startswith("http")
+    dumped = last()
+    assert dumped["read rows" if far else "copy"] == (
+        (rows, rows, "rows") if far else (size, size, "bytes")
+    )
+    assert dumped["compress"] == (size, size, "bytes")
+    assert dumped["unpack"] == (made.manifest.size, made.manifest.size, "bytes")
+    backup.verify(made, tmp_path, progress=progress)
+    verified = last()
+    assert verified["unpack"] == (made.manifest.size, made.manifest.size, "bytes")
+    assert verified["compare"] == (rows, rows, "rows")
+    source = tmp_path / "unpacked.db"
+    restore.whole(database, source, tmp_path, proven=made.manifest, progress=progress)
+    restored = last()
+    if far:
+        assert restored["send"] == (rows, rows, "rows")
+        assert restored["compare"] == (rows, rows, "rows")
+    else:
+        assert restored["write"] == (source.stat().st_size, source.stat().st_size, "bytes")
+
+
+def test_a_restore_does_not_wait_for_ever_for_another_writer(
+    local: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore, "_PATIENCE", 0.1)
+    local.execute("CREATE TABLE t (v)")
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as new:
+        new.execute("CREATE TABLE u (v)")
+    path = local.url.removeprefix("file:")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DeployError, match="was not replaced"):
+            restore.whole(local, tmp_path / "new.db", tmp_path)
+    assert [row[0] for row in local.query("SELECT name FROM sqlite_schema")] == ["t"]
 
 
 def test_a_table_that_quick_check_wrongly_doubts_is_backed_up(
