@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pyrage.x25519 import Identity, Recipient
 
 _PIECE = 1 << 20
+_LARGE = 1 << 16  # bytes that are worth another thread
+_AHEAD = 4  # pieces that may wait for it
 _LEVEL = 1  # level 3 takes four times as long for a tenth less
 
 
@@ -49,7 +53,7 @@ class Measured:
         progress: Progress = no_progress,
     ) -> None:
         self._stream, self._label, self._total, self._progress = stream, label, total, progress
-        self._hash = hashlib.sha256()
+        self._hash = _Hash()
         self._size = 0
 
     def read(self, size: int = -1) -> bytes:
@@ -70,7 +74,7 @@ class Measured:
     @property
     def digest(self) -> Digest:
         """Give what passed so far."""
-        return Digest(self._size, self._hash.hexdigest())
+        return Digest(self._size, self._hash.result())
 
     def _pass(self, piece: bytes) -> None:
         self._hash.update(piece)
@@ -140,7 +144,7 @@ def unpack(
 
     try:
         with source.open("rb") as file, _created(target) as plain:
-            reading = Measured(file, "read", source.stat().st_size, progress)
+            reading = Measured(file, "unpack", source.stat().st_size, progress)
             writing = Measured(plain)
             expected = _Header(
                 zstandard.ZstdDecompressor().stream_writer(cast("BinaryIO", writing), closefd=False)
@@ -192,6 +196,35 @@ def recipient(text: str) -> list[Recipient]:
         raise Refused(
             "BACKUP_AGE_RECIPIENT is no age public key", "", "age-keygen -y key.txt"
         ) from None
+
+
+class _Hash:
+    """SHA-256, computed in a thread of its own where there is much of it."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._waiting: deque[Future[None]] = deque()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def update(self, piece: bytes) -> None:
+        if len(piece) < _LARGE:  # sooner hashed than handed over
+            self._drain(0)
+            self._hash.update(piece)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="hash")
+        self._waiting.append(self._pool.submit(self._hash.update, piece))
+        self._drain(_AHEAD)
+
+    def result(self) -> str:
+        self._drain(0)
+        if self._pool is not None:
+            self._pool.shutdown()
+        return self._hash.hexdigest()
+
+    def _drain(self, left: int) -> None:
+        while len(self._waiting) > left:
+            self._waiting.popleft().result()
 
 
 class _Header:

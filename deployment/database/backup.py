@@ -10,10 +10,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from deployment.console import Progress, no_progress
-from deployment.database import archive, dump, ledger, manifest, snapshot
+from deployment.database import archive, digest, dump, ledger, manifest, snapshot
 from deployment.database.client import Database
 from deployment.database.file import FileDatabase
 from deployment.database.manifest import Content, Manifest
@@ -23,6 +23,7 @@ from deployment.errors import DeployError, Refused
 if TYPE_CHECKING:
     from pyrage.x25519 import Identity, Recipient
 
+T = TypeVar("T")
 Format = Literal["db", "sql"]
 _ENDINGS = (".db.zst", ".db.zst.age", ".sql.zst", ".sql.zst.age")
 _OF_OTHERS = ".sql"
@@ -86,12 +87,14 @@ def make(
         with FileDatabase(scratch) as copy:
             applied = [row.name for row in ledger.read(copy)]
         recipients, identities = _with_own_key(wanted.recipients)
-        reading = _Running(lambda: manifest.of_file(scratch))
+        content = _Running(lambda: manifest.of_file(scratch))
+        soundness = _Running(lambda: _require_sound(scratch, "the backup"))
         plain = _text_of(scratch, work) if wanted.format == "sql" else scratch
         source, target = archive.pack(plain, packed, recipients, progress)
         ending = f"{wanted.format}.zst{'.age' if recipients else ''}"
         proven = packed.rename(work / f"packed.{ending}")
-        _prove(proven, work, identities, source, reading.result, progress)
+        _prove(proven, work, identities, (target, source), content.result, progress)
+        soundness.result()
         found = Manifest(
             file=f"{wanted.environment}-{created:%Y%m%dT%H%M%S}{created:%f}"[:-3] + f"Z.{ending}",
             environment=wanted.environment,
@@ -101,7 +104,7 @@ def make(
             sha256=target.sha256,
             database_size=source.size,
             database_sha256=source.sha256,
-            content=reading.result(),
+            content=content.result(),
             encrypted=bool(recipients),
             beside=list(taken.beside),
             ledger=applied,
@@ -178,12 +181,14 @@ def verify(
             one: it holds no table.
     """
     name = backup.path.name
+    expected = backup.manifest.rows if backup.manifest else None
     try:
         restored = unpack(backup, work, identities, progress)
     except OSError as error:
         raise Refused(f"{name} cannot be unpacked", str(error), "inv backup.list") from None
+    content = _Running(lambda: manifest.of_file(restored, progress, expected))
     _require_sound(restored, name, thorough=True)
-    found = manifest.of_file(restored, progress)
+    found = content.result()
     if backup.manifest:
         _require_equal(backup.manifest.content, found, name)
     elif not found.tables:
@@ -221,28 +226,26 @@ def load_text(path: Path, target: Path) -> None:
     target.chmod(0o600)
 
 
-class _Running:
-    """Something that is read in a thread, beside what the main one does."""
+class _Running(Generic[T]):
+    """Something that is done in a thread, beside what the main one does."""
 
-    def __init__(self, read: Callable[[], Content]) -> None:
-        self._read = read
-        self._found: Content | None = None
+    def __init__(self, do: Callable[[], T]) -> None:
+        self._do = do
+        self._ended: list[T] = []
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def result(self) -> Content:
-        """Wait, and give what was read or raise what was raised."""
+    def result(self) -> T:
+        """Wait, and give what came of it or raise what was raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error
-        if self._found is None:
-            raise RuntimeError("nothing was read")
-        return self._found
+        return self._ended[0]
 
     def _run(self) -> None:
         try:
-            self._found = self._read()
+            self._ended.append(self._do())
         except BaseException as error:  # raised again where it is waited for
             self._error = error
 
@@ -262,7 +265,7 @@ def _with_own_key(
 def _text_of(scratch: Path, work: Path) -> Path:
     """Write a database as SQL text."""
     path = work / "database.sql"
-    with closing(manifest.open_readonly(scratch)) as connection, path.open("wb") as file:
+    with closing(digest.open_readonly(scratch)) as connection, path.open("wb") as file:
         path.chmod(0o600)
         file.write(b"PRAGMA foreign_keys = OFF;\nBEGIN;\n")
         for sql in dump.statements(connection):
@@ -275,20 +278,17 @@ def _prove(
     packed: Path,
     work: Path,
     identities: Sequence[Identity],
-    source: archive.Digest,
+    written: tuple[archive.Digest, archive.Digest],
     content: Callable[[], Content],
     progress: Progress,
 ) -> None:
-    """Restore what was packed, and compare."""
+    """Restore what was packed, and compare: byte by byte, and SQL text row by row, too."""
     restored = work / "restored"
-    _, plain = archive.unpack(packed, restored, identities, progress)
-    if plain != source:
+    if archive.unpack(packed, restored, identities, progress) != written:
         raise DeployError("The backup did not restore", "it holds other bytes than were packed")
     if ".sql" in packed.suffixes:
         load_text(restored, work / "restored.db")
         _require_equal(content(), manifest.of_file(work / "restored.db"), packed.name)
-    else:
-        _require_sound(restored, "the backup")
 
 
 def _keep(packed: Path, found: Manifest, folder: Path) -> Backup:
@@ -346,7 +346,7 @@ def _require_equal(expected: Content, found: Content, name: str) -> None:
 
 def _checked(path: Path, check: str) -> list[str]:
     try:
-        with closing(manifest.open_readonly(path)) as connection:
+        with closing(digest.open_readonly(path)) as connection:
             return [str(row[0]) for row in connection.execute(f"PRAGMA {check}")]
     except sqlite3.DatabaseError as error:
         return [str(error)]

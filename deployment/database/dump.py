@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from deployment.database import tables
+from deployment.database import digest, tables
 from deployment.database.schema import quoted
 from deployment.database.statements import first_words
 from deployment.database.tables import Table
 
 _MOST_ROWS = 500
 _LONGEST = 250_000  # characters of one INSERT, unless a single row is longer
-_SAFE_DIGITS = 15  # so many are read exactly by every version of SQLite
+_SAFE_DIGITS = 15  # so many are a whole number below 2⁵³
 _GREATEST_POWER = 62  # of two, that is an integer of SQLite's
 
 
-def statements(connection: sqlite3.Connection, *, without: Collection[str] = ()) -> Iterator[str]:
+Filling = Callable[[sqlite3.Connection, Table], Iterator[str]]
+"""Give the SQL that brings a table's rows."""
+
+
+def statements(
+    connection: sqlite3.Connection,
+    *,
+    without: Collection[str] = (),
+    filling: Filling | None = None,
+) -> Iterator[str]:
     """Give the statements that make a database and fill it, without transaction.
 
     Args:
         connection: the database.
         without: names of tables to leave out.
+        filling: what fills a table; by default INSERTs with the values themselves.
     """
+    fill = filling or inserts
     present = [table for table in tables.read(connection) if table.name not in without]
     for table in present:
         if not table.made_along:
@@ -33,7 +44,7 @@ def statements(connection: sqlite3.Connection, *, without: Collection[str] = ())
         if table.made_along:
             yield f"DELETE FROM {quoted(table.name)}"  # noqa: S608
         if table.kind != "virtual":
-            yield from inserts(connection, table)
+            yield from fill(connection, table)
     virtual = {table.name for table in present if table.kind == "virtual"}
     yield from _others(connection, {*without, *virtual})
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -43,18 +54,29 @@ def statements(connection: sqlite3.Connection, *, without: Collection[str] = ())
 def inserts(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
     """Give the statements that fill a table, many rows each."""
     head = f"INSERT INTO {quoted(table.name)} ({table.list}) VALUES\n"
+    return (sql for sql, _ in batches(connection, table, head))
+
+
+def batches(connection: sqlite3.Connection, table: Table, head: str) -> Iterator[tuple[str, int]]:
+    """Give statements that insert a table's rows, and how many rows are in each.
+
+    Args:
+        connection: the database.
+        table: one of its tables.
+        head: what comes before the values.
+    """
     rows: list[str] = []
     length = 0
-    for chunk in tables.chunks(connection, table):
+    for chunk in digest.chunks(connection, table.in_order):
         for row in chunk:
             text = f"({', '.join(map(literal, row))})"
             if rows and (len(rows) == _MOST_ROWS or length + len(text) > _LONGEST):
-                yield head + ",\n".join(rows)
+                yield head + ",\n".join(rows), len(rows)
                 rows, length = [], 0
             rows.append(text)
             length += len(text)
     if rows:
-        yield head + ",\n".join(rows)
+        yield head + ",\n".join(rows), len(rows)
 
 
 def literal(value: Any) -> str:
@@ -82,16 +104,18 @@ def _text(text: str) -> str:
 
 
 def _real(number: float) -> str:
-    """Write a real number: short where that is safe, else by a power of two.
+    """Write a real number: as a fraction of powers of ten where that is exact, else of two.
 
-    SQLite's reading of long decimals differs by version and processor in the last
-    place; a whole number below 2⁵³, and a power of two, it always reads exactly.
+    SQLite's reading of decimals differs by version and processor in the last place, even of
+    9384.821911; a whole number below 2⁵³ it always reads exactly, and what it computes of two
+    such numbers is rounded as IEEE 754 says.
     """
     if math.isinf(number):
         return "9e999" if number > 0 else "-9e999"
     short = repr(number)
-    if sum(map(str.isdigit, short.partition("e")[0])) <= _SAFE_DIGITS and "e" not in short:
-        return short
+    whole, _, decimals = short.partition(".")
+    if "e" not in short and sum(map(str.isdigit, short)) <= _SAFE_DIGITS:
+        return short if decimals == "0" else f"{whole}{decimals}.0/1{'0' * len(decimals)}.0"
     fraction, exponent = math.frexp(number)
     parts = [f"{int(fraction * 2**53)}.0"]
     power = exponent - 53

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deployment.database.errors import DatabaseError, kind_of
+from deployment.database.errors import DatabaseError, Kind, kind_of
 from deployment.database.rows import Result, Row, Statement, Value, check
 
 _BUSY_SECONDS = 5.0  # as long as sqld waits
@@ -146,7 +146,7 @@ def _run(connection: sqlite3.Connection, statement: Statement, place: int | None
         check(statement)
         cursor = connection.execute(statement.sql, statement.parameters)
         rows = cursor.fetchall()
-    columns = tuple(column[0] for column in cursor.description or ())
+    columns = tuple([column[0] for column in cursor.description]) if rows else ()
     affected = max(cursor.rowcount, 0)
     return Result(
         affected,
@@ -172,23 +172,39 @@ def _foreign_keys(connection: sqlite3.Connection, enforced: bool) -> Iterator[No
         connection.execute("PRAGMA foreign_keys = ON")
 
 
-@contextmanager
-def translated(place: int | None = None) -> Iterator[None]:
-    """Turn what sqlite3 raises into the errors both homes share."""
-    try:
-        yield
-    except DatabaseError as error:
-        error.statement = place
-        raise
-    except sqlite3.ProgrammingError as error:
-        wrong_count = "bindings" in str(error)
-        raise DatabaseError(
-            "value" if wrong_count else "syntax", str(error), statement=place
-        ) from None
-    except sqlite3.Warning as error:  # more than one statement, before Python 3.12
-        raise DatabaseError("syntax", str(error), statement=place) from None
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorname", "")
-        undecodable = "decode to UTF-8" in str(error)
-        kind = "value" if undecodable else kind_of(code)
-        raise DatabaseError(kind, str(error), statement=place) from None
+class translated:  # noqa: N801 - used as a function is; a generator would cost ten times as much
+    """Turn what sqlite3 raises into the errors both homes share.
+
+    Args:
+        place: of the statement in its transaction.
+    """
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: int | None = None) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raise the error both homes share, where sqlite3 raised one."""
+        if isinstance(error, DatabaseError):
+            error.statement = self._place
+        elif isinstance(error, sqlite3.Error | sqlite3.Warning):
+            raise DatabaseError(_kind(error), str(error), statement=self._place) from None
+
+
+def _kind(error: Exception) -> Kind:
+    if isinstance(error, sqlite3.ProgrammingError):
+        return "value" if "bindings" in str(error) else "syntax"
+    if isinstance(error, sqlite3.Warning):  # more than one statement, before Python 3.12
+        return "syntax"
+    if "decode to UTF-8" in str(error):
+        return "value"
+    return kind_of(getattr(error, "sqlite_errorname", ""))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from deployment.database import manifest, restore, tables
+from deployment.database import digest, restore, tables
 from deployment.database.schema import quoted
 from deployment.database.tables import Table
 
@@ -41,7 +41,7 @@ def losses(now: Path, then: Path, table: str = "") -> list[Loss]:
         then: the backup, as a file.
         table: only this one; empty: all.
     """
-    with closing(manifest.open_readonly(now)) as connection:
+    with closing(digest.open_readonly(now)) as connection:
         connection.execute("ATTACH ? AS backup", (f"{then.absolute().as_uri()}?mode=ro",))
         found = [
             _loss(connection, each)

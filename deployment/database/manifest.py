@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import marshal
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from deployment.console import Progress, no_progress
-from deployment.database import tables
-from deployment.database.tables import Table
+from deployment.database import digest, tables
+from deployment.database.file import translated
 from deployment.errors import Refused
 
 FORMAT = 1
@@ -117,30 +116,28 @@ def parse(text: str, name: str) -> Manifest:
     return manifest
 
 
-def of_file(path: Path, progress: Progress = no_progress) -> Content:
+def of_file(path: Path, progress: Progress = no_progress, total: int | None = None) -> Content:
     """Read what a database file holds.
 
     Args:
         path: the file, which nobody writes to meanwhile.
         progress: told how many rows were read.
+        total: how many there should be.
+
+    Raises:
+        DatabaseError: the file cannot be read.
     """
-    with closing(open_readonly(path)) as connection:
-        return of_connection(connection, progress)
-
-
-def of_connection(connection: sqlite3.Connection, progress: Progress = no_progress) -> Content:
-    """Read what an open database holds."""
-    held: dict[str, tuple[int, str]] = {}
-    done = 0
-    for table in tables.read(connection):
-        if table.kind == "virtual":  # what it holds is in its shadow tables
-            continue
-        held[table.name] = _digest(connection, table)
-        done += held[table.name][0]
-        progress("content", done, None, "rows")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (violations,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
-    return Content(held, _schema(connection), version, violations)
+    with translated(), closing(digest.open_readonly(path)) as connection:
+        # What a virtual table holds is in its shadow tables.
+        present = [table for table in tables.read(connection) if table.kind != "virtual"]
+        held = digest.of_file(
+            path,
+            {table.name: table.in_order for table in present},
+            lambda done: progress("compare", done, total, "rows"),
+        )
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (broken,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
+        return Content(held, _schema(connection), version, broken)
 
 
 def differences(expected: Content, found: Content) -> list[str]:
@@ -159,24 +156,6 @@ def differences(expected: Content, found: Content) -> list[str]:
     if expected.user_version != found.user_version:
         lines.append(f"user_version is {found.user_version} and not {expected.user_version}")
     return lines
-
-
-def open_readonly(path: Path) -> sqlite3.Connection:
-    """Open a database file that must not be changed; end it with ``closing``."""
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-
-
-def _digest(connection: sqlite3.Connection, table: Table) -> tuple[int, str]:
-    digest, count = hashlib.sha256(), 0
-    for chunk in tables.chunks(connection, table):
-        digest.update(marshal.dumps(chunk, 2))
-        count += len(chunk)
-    return count, digest.hexdigest()
 
 
 def _schema(connection: sqlite3.Connection) -> str:

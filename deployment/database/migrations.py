@@ -18,7 +18,7 @@ import heapq
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -108,9 +108,7 @@ class Migration:
         return self._fragments("down")
 
     def _fragments(self, part: Part) -> tuple[Fragment, ...]:
-        text, first_line = self.parts.get(part, ("", 1))
-        found = statements.split(text)
-        return tuple(Fragment(item.sql, item.line + first_line - 1) for item in found)
+        return tuple(statements.split(*self.parts.get(part, ("", 1))))
 
 
 def read(folder: Path) -> list[Migration]:
@@ -128,6 +126,7 @@ def read(folder: Path) -> list[Migration]:
     return order([_read_file(path) for path in sorted(folder.glob("*.sql"))])
 
 
+@cache  # a run reads the same files when it looks, when it plans, and when it applies
 def parse(filename: str, text: str) -> Migration:
     """Read one file's text.
 
@@ -193,19 +192,20 @@ def faults(migration: Migration) -> list[str]:
 
 def statement_fault(sql: str) -> str:
     """Say why a statement may not stand in a migration; empty: it may."""
-    words = (*statements.first_words(sql, 3), "", "", "")
-    verb = words[0]
+    verb = "".join(statements.first_words(sql, 1))
     if verb in ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"):
         return f"{verb} would break the transaction that the migration runs in; leave it out"
     if verb in ("ATTACH", "DETACH", "VACUUM", "ANALYZE"):
         return f"{verb} is refused by libSQL's server"
-    if verb == "CREATE" and words[1] in ("TEMP", "TEMPORARY"):
-        return "temporary objects are refused by libSQL's server"
-    if verb == "PRAGMA" and words[1] == "FOREIGN_KEYS":
+    if verb not in ("CREATE", "PRAGMA"):
+        return ""
+    second = "".join(statements.first_words(sql, 2)[1:])
+    if verb == "CREATE":
+        temporary = second in ("TEMP", "TEMPORARY")
+        return "temporary objects are refused by libSQL's server" if temporary else ""
+    if second == "FOREIGN_KEYS":
         return "foreign keys are lifted by themselves where a table is rebuilt; leave it out"
-    if verb == "PRAGMA" and words[1] not in _PRAGMAS:
-        return f"PRAGMA {words[1].lower()} is refused by libSQL's server"
-    return ""
+    return "" if second in _PRAGMAS else f"PRAGMA {second.lower()} is refused by libSQL's server"
 
 
 _PRAGMAS = frozenset({"DEFER_FOREIGN_KEYS", "USER_VERSION", "FOREIGN_KEY_CHECK", "TABLE_INFO"})

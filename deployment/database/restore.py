@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from deployment.console import Progress, no_progress
-from deployment.database import dump, manifest, schema, snapshot, tables
+from deployment.database import digest, dump, manifest, schema, snapshot, staging, tables
 from deployment.database.client import Database, Statement
 from deployment.database.file import FileDatabase, translated
 from deployment.database.manifest import Content, Manifest
@@ -24,6 +24,7 @@ KEPT = "_release"
 
 _SEQUENCES = "sqlite_sequence"
 _PATIENCE = 60.0  # seconds to wait for other writers
+_VIOLATIONS = "(SELECT count(*) FROM pragma_foreign_key_check)"
 _REFUSE = "abs(-9223372036854775807 - 1)"  # an integer overflow: SQL has no RAISE out here
 
 
@@ -56,16 +57,22 @@ def whole(
             return _without_kept(proven.content)
     elif isinstance(database, TursoDatabase):
         beside = proven.beside if proven else ()
-        _into_server(database, source, [*beside, *along])
+        _into_server(database, source, [*beside, *along], progress)
     else:
         raise TypeError(f"no restore into a {type(database).__name__}")
-    expected = _without_kept(manifest.of_file(source))
-    found = _read_back(database, work, progress)
+    expected = _without_kept(proven.content if proven else manifest.of_file(source))
+    found = _read_back(database, work, sum(n for n, _ in expected.tables.values()), progress)
     _require_equal(expected, found)
     return found
 
 
-def one_table(database: Database, source: Path, name: str, along: Sequence[str] = ()) -> int:
+def one_table(
+    database: Database,
+    source: Path,
+    name: str,
+    along: Sequence[str] = (),
+    progress: Progress = no_progress,
+) -> int:
     """Replace the rows of one table by what a file holds; give how many there are.
 
     Its triggers do not fire; a full-text index over it is made anew.
@@ -75,19 +82,22 @@ def one_table(database: Database, source: Path, name: str, along: Sequence[str] 
         source: a database file, proven.
         name: the table.
         along: SQL about kept tables, run in the same transaction.
+        progress: told rows.
 
     Raises:
         Refused: it is not in both, or its columns are others.
         DeployError: nothing was replaced.
     """
-    with closing(manifest.open_readonly(source)) as connection:
+    with closing(digest.open_readonly(source)) as connection:
         table = next((found for found in tables.read(connection) if found.name == name), None)
         if table is None or table.kind != "table":
             raise Refused(f"The backup has no table {name}", "", "inv backup.verify")
         _require_same_columns(database, table)
-        statements = [*_replacing(database, connection, table), *along]
-        (count,) = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()  # noqa: S608
-    database.transaction([Statement(sql) for sql in statements], foreign_keys=False)
+        count = _count(connection, table)
+        with staging.stage(database, count, progress) as stage:
+            stage.fill(connection, table)
+            swap = [*_replacing(database, table, stage.moving(connection, table)), *along]
+            database.transaction([Statement(sql) for sql in swap], foreign_keys=False)
     now = database.query(f"SELECT count(*) FROM {quoted(name)}")[0].integer(0)  # noqa: S608
     if now != count:
         raise DeployError(f"The table {name} has {now} rows and not {count}")
@@ -114,19 +124,27 @@ def _into_file(
         try:
             if _page_size(live) != _page_size(restored):
                 live.execute("PRAGMA journal_mode = DELETE")  # in WAL mode it cannot change
-            restored.backup(
-                live,
-                progress=lambda _, left, total: progress("write", total - left, total, "pages"),
-            )
+            snapshot.copy_pages(restored, live, "write", progress)
         except sqlite3.Error as error:
             raise DeployError("The file was not replaced", str(error), "end what uses it") from None
         if journal_mode == "wal":
             live.execute("PRAGMA journal_mode = WAL")
 
 
-def _into_server(database: TursoDatabase, source: Path, beside: Sequence[str]) -> None:
-    with closing(manifest.open_readonly(source)) as connection:
-        database.load(replacing(database, connection, beside))
+def _into_server(
+    database: TursoDatabase, source: Path, beside: Sequence[str], progress: Progress
+) -> None:
+    """Stage all rows; then, in one short transaction, let them take the place of what is there."""
+    with closing(digest.open_readonly(source)) as connection:
+        left = {_SEQUENCES, *_kept(connection, (KEPT,))}
+        present = tables.read(connection)
+        filled = [t for t in present if t.name not in left and t.kind != "virtual"]
+        total = sum(_count(connection, table) for table in filled)
+        with staging.stage(database, total, progress) as stage:
+            for table in filled:
+                stage.fill(connection, table)
+            swap = replacing(database, connection, beside, filling=stage.moving)
+            database.transaction([Statement(sql) for sql in swap], foreign_keys=False)
 
 
 def replacing(
@@ -134,6 +152,7 @@ def replacing(
     connection: sqlite3.Connection,
     beside: Sequence[str] = (),
     stays: tuple[str, ...] = (KEPT,),
+    filling: dump.Filling | None = None,
 ) -> Iterator[str]:
     """Give the SQL that replaces all a database holds by what a file holds.
 
@@ -142,17 +161,32 @@ def replacing(
         connection: the file, open.
         beside: SQL that plain SQLite cannot run.
         stays: how the names begin of the tables that are left as they are.
+        filling: what fills a table; by default INSERTs with the values themselves.
     """
-    kept = {table.name for table in tables.read(connection) if table.name.startswith(stays)}
     (allowed,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
-    count = "(SELECT count(*) FROM pragma_foreign_key_check)"
     return chain(
         _drops(database, stays),
-        dump.statements(connection, without={*kept, _SEQUENCES}),
+        dump.statements(
+            connection, without={_SEQUENCES, *_kept(connection, stays)}, filling=filling
+        ),
         _counters(connection, stays),
         beside,
-        [f"SELECT CASE WHEN {count} > {allowed} THEN {_REFUSE} END"],
+        [_guard(allowed)],
     )
+
+
+def _kept(connection: sqlite3.Connection, stays: tuple[str, ...]) -> set[str]:
+    return {table.name for table in tables.read(connection) if table.name.startswith(stays)}
+
+
+def _count(connection: sqlite3.Connection, table: tables.Table) -> int:
+    (count,) = connection.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()  # noqa: S608
+    return int(count)
+
+
+def _guard(allowed: int) -> str:
+    """Give the SQL that fails where more foreign keys point nowhere than may."""
+    return f"SELECT CASE WHEN {_VIOLATIONS} > {allowed} THEN {_REFUSE} END"
 
 
 def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tuple[str, int]]:
@@ -233,11 +267,11 @@ def _carry_kept(live: sqlite3.Connection, restored: sqlite3.Connection) -> None:
     restored.execute("COMMIT")
 
 
-def _read_back(database: Database, work: Path, progress: Progress) -> Content:
+def _read_back(database: Database, work: Path, total: int, progress: Progress) -> Content:
     copy = work / "read-back.db"
     copy.unlink(missing_ok=True)
     snapshot.take(database, copy, progress)
-    return _without_kept(manifest.of_file(copy, progress))
+    return _without_kept(manifest.of_file(copy, progress, total))
 
 
 def _without_kept(content: Content) -> Content:
@@ -273,26 +307,23 @@ def _require_same_columns(database: Database, table: tables.Table) -> None:
         )
 
 
-def _replacing(
-    database: Database, connection: sqlite3.Connection, table: tables.Table
-) -> Iterator[str]:
+def _replacing(database: Database, table: tables.Table, moving: Iterator[str]) -> Iterator[str]:
     made = schema.read(database)
     rows = database.query(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = lower(?)",
         [table.name],
     )
-    count = "(SELECT count(*) FROM pragma_foreign_key_check)"
-    allowed = database.query(f"SELECT {count}")[0].integer(0)
+    allowed = database.query(f"SELECT {_VIOLATIONS}")[0].integer(0)
     for row in rows:
         yield f"DROP TRIGGER {quoted(row.text('name'))}"
     yield f"DELETE FROM {quoted(table.name)}"  # noqa: S608
-    yield from dump.inserts(connection, table)
+    yield from moving
     for row in rows:
         yield row.text("sql")
     for (_, name), sql in made.items():
         if _is_index_over(sql, table.name):
             yield f"INSERT INTO {quoted(name)} ({quoted(name)}) VALUES ('rebuild')"  # noqa: S608
-    yield f"SELECT CASE WHEN {count} > {allowed} THEN {_REFUSE} END"
+    yield _guard(allowed)
 
 
 def _is_index_over(sql: str, table: str) -> bool:

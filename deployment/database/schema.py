@@ -6,6 +6,7 @@ import difflib
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from deployment.database.client import Database, Row, Statement
 from deployment.database.migrations import Migration
@@ -22,16 +23,21 @@ SELECT = Statement(
     " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND tbl_name NOT IN"
     " (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY type, name"
 )
-_TOKEN = re.compile(
-    r"""
-    (?P<skip>[ \t-\r]+|--[^\n]*|/\*(?s:.*?)\*/)
-    | (?P<text>'(?:[^']|'')*')
-    | "(?P<double>(?:[^"]|"")*)" | `(?P<back>(?:[^`]|``)*)` | \[(?P<square>[^\]]*)\]
-    | (?P<word>[A-Za-z0-9_$\x80-\U0010ffff]+)
-    | (?P<sign>.)
-    """,
-    re.VERBOSE,
-)
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    """Give the pattern of one token; compiled when schemas are compared."""
+    return re.compile(
+        r"""
+        (?P<skip>[ \t-\r]+|--[^\n]*|/\*(?s:.*?)\*/)
+        | (?P<text>'(?:[^']|'')*')
+        | "(?P<double>(?:[^"]|"")*)" | `(?P<back>(?:[^`]|``)*)` | \[(?P<square>[^\]]*)\]
+        | (?P<word>[A-Za-z0-9_$\x80-\U0010ffff]+)
+        | (?P<sign>.)
+        """,
+        re.VERBOSE,
+    )
 
 
 def quoted(name: str) -> str:
@@ -46,11 +52,8 @@ def read(database: Database) -> Objects:
 
 def objects(found: Sequence[Row]) -> Objects:
     """Read the rows that :data:`SELECT` gives."""
-    return {
-        (row.text("type"), row.text("name")): row.text("sql")
-        for row in found
-        if not row.text("tbl_name").startswith(HOUSE)
-    }
+    texts = [map(str, row.values_in_order) for row in found]
+    return {(kind, name): sql for kind, name, table, sql in texts if not table.startswith(HOUSE)}
 
 
 def of_migrations(migrations: Sequence[Migration]) -> Objects:
@@ -94,7 +97,7 @@ def difference(expected: Objects, found: Objects) -> list[str]:
 def tokens(sql: str) -> list[str]:
     """Give the words and signs of a statement, as far as they matter."""
     found = []
-    for token in _TOKEN.finditer(sql):
+    for token in _token().finditer(sql):
         kind = token.lastgroup
         if kind == "skip" or kind is None:
             continue

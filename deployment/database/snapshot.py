@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from deployment.console import Progress, no_progress
-from deployment.database import hrana, tables
+from deployment.database import hrana, staging, tables
 from deployment.database.client import Database, DatabaseError, Row, Statement
 from deployment.database.file import FileDatabase, translated
 from deployment.database.schema import quoted
@@ -27,7 +27,7 @@ from deployment.errors import Refused
 _MOST_ROWS = 500
 _LARGEST = 4_000_000  # bytes that one JSON text may come to, unless a single row is larger
 _TRIES = 3
-_A_MOMENT = 0.005  # seconds between tries while a writer commits
+_PAGES = 2000  # copied at a time, between which progress is told
 _PATIENCE = 60.0  # seconds to wait for writers, who come first while no one reads
 _BEFORE_ROWS = 3  # BEGIN, the schema, user_version
 _SCHEMA = "SELECT type, name, sql, tbl_name FROM sqlite_schema ORDER BY rowid"
@@ -80,14 +80,33 @@ def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
         closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as source,
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
     ):
+        copy.execute("PRAGMA journal_mode = OFF")  # what is cut off is thrown away
+        copy.execute("PRAGMA synchronous = OFF")
         (mode,) = source.execute("PRAGMA journal_mode").fetchone()
-        source.backup(
-            copy,
-            sleep=_A_MOMENT,
-            progress=lambda _, left, total: progress("copy", total - left, total, "pages"),
-        )
+        source.execute("BEGIN")
+        source.execute("SELECT 1 FROM sqlite_schema").fetchone()  # from here on: one moment
+        copy_pages(source, copy, "copy", progress)
         copy.execute("PRAGMA journal_mode = DELETE")
     return Taken(journal_mode=mode)
+
+
+def copy_pages(
+    source: sqlite3.Connection, target: sqlite3.Connection, label: str, progress: Progress
+) -> None:
+    """Copy all pages in one transaction of the target, and tell how far it is.
+
+    Raises:
+        sqlite3.OperationalError: another connection kept its lock for longer than the
+            target's timeout.
+    """
+    (page,) = source.execute("PRAGMA page_size").fetchone()
+
+    def told(status: int, left: int, total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):  # Python would try for ever
+            raise sqlite3.OperationalError("database is locked")
+        progress(label, (total - left) * page, total * page, "bytes")
+
+    source.backup(target, pages=_PAGES, progress=told)
 
 
 def _of_server(database: TursoDatabase, target: Path, progress: Progress) -> Taken:
@@ -128,7 +147,11 @@ def _look(database: TursoDatabase) -> tuple[list[Row], list[tuple[Table, int, in
     indexes = [row.text("name") for row in schema.rows if row["type"] == "index"]
     every = tables.tables(found.rows, columns.rows)
     of_vectors = tables.vector_shadows([table.name for table in every], indexes)
-    held = [table for table in every if table.name not in of_vectors]
+    held = [
+        table
+        for table in every
+        if table.name not in of_vectors and not table.name.startswith(staging.PREFIX)
+    ]
     sizes = database.snapshot(
         [Statement(_measuring(table)) for table in held if table.kind != "virtual"]
     )
@@ -151,22 +174,24 @@ def _measuring(table: Table) -> str:
 def _reading(table: Table, largest: int, *, plain: bool) -> str:
     """Give the SQL that reads a table as JSON texts of many rows each.
 
-    The server walks the key, so that it neither sorts nor holds the table.
+    Where the rowid can be named, the server walks it, so that it neither sorts nor holds the
+    table. Every name is told by its table: any column may be called like one of these.
     """
     if table.kind == "virtual":
         return "SELECT NULL WHERE 0"
-    name, row = quoted(table.name), _row(table, plain=plain)
+    held, row = f"main.{quoted(table.name)} AS held", _row(table, plain=plain)
     rows = max(1, min(_MOST_ROWS, _LARGEST // max(1, largest)))
-    if table.rowless:
-        numbered = f"SELECT {row} AS r, (row_number() OVER () - 1) / {rows} AS g FROM {name}"  # noqa: S608
+    if not table.number:
+        numbered = f"SELECT {row} AS r, (row_number() OVER () - 1) / {rows} AS g FROM {held}"  # noqa: S608
         return f"SELECT '[' || group_concat(r) || ']' FROM ({numbered}) GROUP BY g"  # noqa: S608
-    key = quoted(table.rowid or table.keys[0] if table.rowid or table.keys else "rowid")
+    number = f"held.{quoted(table.number)}"
     return (
-        f"WITH RECURSIVE start (k) AS (SELECT min({key}) FROM {name} UNION ALL"  # noqa: S608
-        f" SELECT (SELECT {key} FROM {name} WHERE {key} >= k ORDER BY {key} LIMIT 1 OFFSET {rows})"
-        " FROM start WHERE k IS NOT NULL)"
-        f" SELECT (SELECT '[' || group_concat(r) || ']' FROM (SELECT {row} AS r FROM {name}"
-        f" WHERE {key} >= k ORDER BY {key} LIMIT {rows})) FROM start WHERE k IS NOT NULL"
+        f"WITH RECURSIVE start (k) AS (SELECT min({number}) FROM {held} UNION ALL"  # noqa: S608
+        f" SELECT (SELECT {number} FROM {held} WHERE {number} >= start.k"
+        f" ORDER BY {number} LIMIT 1 OFFSET {rows}) FROM start WHERE start.k IS NOT NULL)"
+        f" SELECT (SELECT '[' || group_concat(r) || ']' FROM (SELECT {row} AS r FROM {held}"
+        f" WHERE {number} >= start.k ORDER BY {number} LIMIT {rows}))"
+        " FROM start WHERE start.k IS NOT NULL"
     )
 
 
@@ -188,10 +213,11 @@ def _value(column: str, *, plain: bool) -> str:
     return (
         f"CASE typeof({column}) WHEN 'integer' THEN {column} WHEN 'null' THEN 'null'"
         f" WHEN 'text' THEN {text} WHEN 'blob' THEN '{{\"b\":\"' || hex({column}) || '\"}}'"
-        # quote() knows neither the sign of zero nor JSON's way to infinity.
+        # Not quote(): it knows neither the sign of zero nor JSON's way to infinity, and of one
+        # number in 60,000 it gives a neighbour, which SQLite itself reads as the same.
         f" ELSE CASE WHEN {column} = 0 THEN iif(atan2(0.0, {column}) > 1, '-0.0', '0.0')"
         f" WHEN abs({column}) > 1.7976931348623157e308 THEN iif({column} > 0, '1e999', '-1e999')"
-        f" ELSE quote({column}) END END"
+        f" ELSE printf('%!.17g', {column}) END END"
     )
 
 
@@ -318,7 +344,7 @@ class _Loading:
             places = ["?"] * len(table.copied)
             self._copy.executemany(f"{head} ({', '.join(places)})", rows)
         self._done += len(rows)
-        self._progress("read", self._done, self._total, "rows")
+        self._progress("read rows", self._done, self._total, "rows")
 
 
 def _bytes(found: dict[str, str]) -> bytes:

@@ -37,16 +37,17 @@ _TRIGGER_END = re.compile(rf"(?:{_SPACE}|;)*+END{_WORD_END}{_SPACE}*+(?:;|\Z)", 
 _WORD = re.compile(rf"{_SPACE}*+([A-Za-z_]+)")
 
 
+_EXPLAIN = "EXPLAIN"
+_CREATE_TRIGGER = (
+    rf"CREATE{_WORD_END}{_SPACE}*+(?:TEMP(?:ORARY)?{_WORD_END}{_SPACE}*+)*+TRIGGER{_WORD_END}"
+)
+
+
 @cache
-def _trigger() -> re.Pattern[str]:
+def _trigger(explained: bool) -> re.Pattern[str]:
     """Give the pattern of CREATE TRIGGER; compiled when the first text is split."""
-    return re.compile(
-        rf"""
-        (?:EXPLAIN{_WORD_END}(?:{_SPACE}|{_OTHER})*+)?
-        CREATE{_WORD_END}{_SPACE}*+ (?:TEMP(?:ORARY)?{_WORD_END}{_SPACE}*+)*+ TRIGGER{_WORD_END}
-        """,
-        re.IGNORECASE | re.VERBOSE,
-    )
+    before = rf"EXPLAIN{_WORD_END}(?:{_SPACE}|{_OTHER})*+" if explained else ""
+    return re.compile(before + _CREATE_TRIGGER, re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,14 @@ class Fragment:
     line: int
 
 
-def split(text: str) -> list[Fragment]:
+def split(text: str, line: int = 1) -> list[Fragment]:
     """Split a text into its statements; comments alone are none.
 
     Args:
         text: SQL, any number of statements.
+        line: the one that the text begins on.
     """
-    fragments, line, counted = [], 1, 0
+    fragments, counted = [], 0
     for start, end in _spans(text):
         line += text.count("\n", counted, start)
         counted = start
@@ -106,7 +108,7 @@ def first_words(sql: str, count: int) -> tuple[str, ...]:
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     """Give where each statement begins, and where its last semicolon stands."""
     start = _skip(text, 0)
-    in_trigger = _trigger().match(text, start) is not None
+    in_trigger = _makes_trigger(text, start)
     for token in _TOKEN.finditer(text):
         end = token.start()
         if token.lastgroup != "semicolon" or end < start:
@@ -120,9 +122,14 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
             end = following - 1 if text[following - 1] == ";" else following
         yield start, end
         start = _skip(text, following)
-        in_trigger = _trigger().match(text, start) is not None
+        in_trigger = _makes_trigger(text, start)
     if start < len(text):
         yield start, len(text)
+
+
+def _makes_trigger(text: str, start: int) -> bool:
+    explained = text[start : start + len(_EXPLAIN)].upper() == _EXPLAIN
+    return _trigger(explained).match(text, start) is not None
 
 
 def _skip(text: str, position: int) -> int:

@@ -1,11 +1,10 @@
-"""The tables of a database, as a copy needs to know them, and their rows."""
+"""The tables of a database, as a copy needs to know them."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from deployment.database.client import Row, Statement
 from deployment.database.schema import quoted, tokens
@@ -22,9 +21,6 @@ SELECT_COLUMNS = Statement(
     " WHERE list.schema = 'main' AND list.type IN ('table', 'shadow')"
     " ORDER BY list.name, info.cid"
 )
-CHUNK = 1000
-"""How many rows are read at a time; the content hash of a table depends on it."""
-
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 _SEQUENCES = "sqlite_sequence"
 _OF_VECTORS = "libsql_vector_meta_shadow"
@@ -39,9 +35,9 @@ class Table:
         kind: ``table``, ``shadow`` (of a virtual table) or ``virtual``.
         sql: what makes it.
         columns: the columns that are stored; generated ones are not.
-        keys: the columns of its primary key, in the key's order.
+        keys: the columns that tell its rows apart: of its primary key, if that can.
         rowid: how its rowid is called, where rows have one besides their columns.
-        rowless: whether it is WITHOUT ROWID.
+        number: the column or other name that is the rowid; empty where none is, or none tells.
     """
 
     name: str
@@ -50,7 +46,7 @@ class Table:
     columns: tuple[str, ...]
     keys: tuple[str, ...]
     rowid: str
-    rowless: bool
+    number: str
 
     @property
     def made_along(self) -> bool:
@@ -70,7 +66,7 @@ class Table:
     @property
     def in_order(self) -> str:
         """Give the SQL that reads its rows in the order of their key."""
-        keys = (self.rowid,) if self.rowid else self.keys or self.columns
+        keys = (self.rowid,) if self.rowid else self.keys
         ordered = ", ".join(map(quoted, keys))
         return f"SELECT {self.list} FROM {quoted(self.name)} ORDER BY {ordered}"  # noqa: S608
 
@@ -108,38 +104,6 @@ def vector_shadows(names: Sequence[str], indexes: Sequence[str]) -> set[str]:
     return {_OF_VECTORS, *(name for name in names if name.removesuffix("_shadow") in indexes)}
 
 
-def chunks(connection: sqlite3.Connection, table: Table) -> Iterator[list[tuple[Any, ...]]]:
-    """Read a table's rows in the order of their key, some at a time.
-
-    Text that is no UTF-8 is kept by Python's surrogate escapes.
-    """
-    given = 0
-    try:
-        for chunk in _fetched(connection, table):
-            yield chunk
-            given += 1
-    except sqlite3.OperationalError as error:
-        if "decode to UTF-8" not in str(error):
-            raise
-        connection.text_factory = _lenient
-        try:
-            for number, chunk in enumerate(_fetched(connection, table)):
-                if number >= given:
-                    yield chunk
-        finally:
-            connection.text_factory = str
-
-
-def _fetched(connection: sqlite3.Connection, table: Table) -> Iterator[list[tuple[Any, ...]]]:
-    cursor = connection.execute(table.in_order)
-    while rows := cursor.fetchmany(CHUNK):
-        yield rows
-
-
-def _lenient(text: bytes) -> str:
-    return text.decode("utf-8", "surrogateescape")
-
-
 def _rows(connection: sqlite3.Connection, sql: str) -> list[Row]:
     cursor = connection.execute(sql)
     names = tuple(column[0] for column in cursor.description)
@@ -151,17 +115,13 @@ def _table(row: Row, columns: Sequence[Row]) -> Table:
     keyed = sorted(
         (column for column in columns if column["pk"]), key=lambda column: column.integer("pk")
     )
-    rowless = bool(row["wr"])
     sql = str(row["sql"] or "")
-    alias = _is_rowid(keyed, sql)
+    free = "" if row["wr"] else _rowid_name(columns)
+    alias = keyed[0].text("name") if _is_rowid(keyed, sql) and not row["wr"] else ""
+    unique = tuple(column.text("name") for column in keyed) if row["wr"] or alias else stored
+    rowid = "" if alias or row["name"] == _SEQUENCES else free
     return Table(
-        row.text("name"),
-        row.text("type"),
-        sql,
-        stored,
-        tuple(column.text("name") for column in keyed),
-        "" if rowless or alias or row["name"] == _SEQUENCES else _rowid_name(columns),
-        rowless,
+        row.text("name"), row.text("type"), sql, stored, unique, rowid, number=alias or free
     )
 
 

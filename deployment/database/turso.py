@@ -101,25 +101,6 @@ class TursoDatabase:
         with reply:
             yield _entries(reply)
 
-    def load(self, statements: Iterable[str]) -> None:
-        """Run all statements or none, however many: the request is streamed.
-
-        Foreign keys are lifted meanwhile; the statements have to check them.
-
-        Args:
-            statements: SQL without parameters.
-
-        Raises:
-            DatabaseError: nothing remains.
-        """
-        steps = hrana.atomic(
-            map(Statement, statements), begin="BEGIN IMMEDIATE", foreign_keys=False, keep=True
-        )
-        answer = self._streamed(_batch(steps))["results"][0]
-        if answer["type"] == "error":
-            raise hrana.failure(answer["error"])
-        hrana.atomic_results(answer["response"]["result"], foreign_keys=False)
-
     def position(self) -> str:
         """Give how far its log is; see :class:`deployment.database.client.Database`."""
         return hrana.position(self._answer(hrana.execute("SELECT 1")))
@@ -291,7 +272,7 @@ def _root_logging_kept() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _batch(steps: Iterable[hrana.Json], baton: str | None = None) -> Iterator[bytes]:
+def _batch(steps: Iterable[hrana.Json], baton: str) -> Iterator[bytes]:
     """Write a request of one batch, piece by piece, which ends its stream."""
     yield f'{{"baton": {json.dumps(baton)}, "requests": ['.encode()
     yield b'{"type": "batch", "batch": {"steps": ['

@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from deployment.database import manifest, migrate, restore, schema, snapshot
+from deployment.database import digest, manifest, migrate, restore, schema, snapshot
 from deployment.database.client import Database
 from deployment.database.file import FileDatabase
 from deployment.database.manifest import Content
@@ -56,7 +56,7 @@ def put_back(
     for _ in range(_TRIES):
         position = database.position()
         _require_same(expected, _copied(database, work / "found.db"))
-        with closing(manifest.open_readonly(source)) as connection:
+        with closing(digest.open_readonly(source)) as connection:
             statements = restore.replacing(database, connection, beside, STAYS)
             if database.replace(statements, position):
                 _require_schema(source, database)
@@ -97,7 +97,7 @@ def _content(file: Path) -> Content:
 
 
 def _counters(file: Path) -> list[tuple[str, int]]:
-    with closing(manifest.open_readonly(file)) as connection:
+    with closing(digest.open_readonly(file)) as connection:
         return restore.counters(connection, STAYS)
 
 

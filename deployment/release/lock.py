@@ -7,7 +7,6 @@ import os
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -179,7 +178,7 @@ def acquire(
     Raises:
         Locked: somebody else holds it; nothing was changed.
     """
-    owner = uuid.uuid4().hex
+    owner = os.urandom(16).hex()
     fence = _take(database, owner, reason, seconds)
     if fence is None:
         by = holder(database)
@@ -229,7 +228,7 @@ def lock_by_hand(database: Database, message: str) -> None:
     Raises:
         Locked: somebody holds the lock already.
     """
-    if _take(database, uuid.uuid4().hex, message, BY_HAND_SECONDS, by_hand=True) is None:
+    if _take(database, os.urandom(16).hex(), message, BY_HAND_SECONDS, by_hand=True) is None:
         raise _locked(holder(database))
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 from deployment.console import Console
 from deployment.release import facts, ledger
 from deployment.release.release import step_named
-from deployment.steps import worker
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -81,6 +80,8 @@ def nothing_new(site: Site, plan: Plan) -> bool:
     So it is where nothing but a backup and the Worker would be made, and code, variables and
     secrets are those of the version that has all of the traffic.
     """
+    from deployment.steps import worker
+
     others = [c for c in plan.changes if c.step not in _WITHOUT_EFFECT or c.action == "bucket"]
     live = worker.live_split(site)
     if others or len(live) != 1:
@@ -137,6 +138,8 @@ def _told(change: Change) -> str:
     split = after.get("split")
     if not split:
         return change.resource
+    from deployment.steps import worker
+
     shares = ", ".join(f"{v if v == worker.NEW else v[:8]} {p:g} %" for v, p in split.items())
     soak = f", watched for {after['soak']:g} s" if after.get("soak") is not None else ""
     return f"{change.resource}: {shares}{soak}"

@@ -20,7 +20,6 @@ from deployment.release.facts import remember
 from deployment.release.journal import Journal
 from deployment.release.ledger import Entry
 from deployment.release.release import STEPS, Release, step_named
-from deployment.steps import verify, worker
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
@@ -145,6 +144,8 @@ def verified(release: Release) -> None:
     Raises:
         CheckFailed: it is not good.
     """
+    from deployment.steps import verify, worker  # heavy, and rarely needed: most find nothing dead
+
     site = release.site
     if not worker.live_split(site):
         return
@@ -270,6 +271,8 @@ def _require_undisturbed(site: Site, change: Change) -> None:
     """
     if (change.step, change.action) != ("worker", "shift"):
         return
+    from deployment.steps import worker
+
     live = worker.live_split(site)
     allowed = [
         worker.named(site, change.before["split"]),
@@ -292,6 +295,8 @@ def _version_made(release: Release) -> str:
     known = str(release.site.facts.get("version") or "")
     if known or not any(e.change.step in ("worker", "secrets") for e in release.entries):
         return known
+    from deployment.steps import worker
+
     return worker.tagged(release.site, release.record.release)
 
 

@@ -28,7 +28,6 @@ from deployment.release.audit import Event, Origin, Trail
 from deployment.release.journal import Journal
 from deployment.release.ledger import Entry, Ledger, now
 from deployment.secret import redact
-from deployment.steps import verify, worker
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts, Step
@@ -268,6 +267,8 @@ class Release:
 
     def _verify_old(self) -> None:
         """Look whether what is live again is good; it says so, and changes nothing."""
+        from deployment.steps import verify, worker
+
         try:
             split = worker.live_split(self.site)
             if not split:

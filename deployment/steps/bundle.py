@@ -12,13 +12,14 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused, Unavailable
 from deployment.secret import redact
 from deployment.settings import Settings
-from deployment.steps import static
-from deployment.steps.static import Static
+
+if TYPE_CHECKING:
+    from deployment.steps.static import Static
 
 CACHE: Final = ".deployments/cache"
 IGNORED: Final = ("__pycache__", ".wrangler", "node_modules", "python_modules", ".venv")
@@ -69,6 +70,8 @@ def bundle(settings: Settings) -> Bundle:
             body = _dry_run(prepared, settings, Path(folder))
         else:
             body = _cached(prepared, settings, Path(folder))
+    from deployment.steps import static
+
     files = static.described(settings)
     return Bundle(body, digest(body) + (files.digest[:16] if files else ""), files)
 

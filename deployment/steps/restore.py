@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from deployment.database import backup as backups
-from deployment.database import mark, restore, snapshot, untouched
+from deployment.database import mark, restore, snapshot, staging, untouched
 from deployment.database.loss import Loss, losses
 from deployment.database.workspace import workspace
 from deployment.errors import DeployError, Refused
@@ -92,6 +92,7 @@ def undo(site: Site, change: Change, outcome: Facts) -> None:
     """Put the fresh backup back that was made just before; nothing where nothing was restored."""
     release = str(site.facts["release"])
     if not mark.is_to_undo(site.database, release):
+        staging.sweep(site.database)  # what it had sent, before it was killed
         return
     fresh = outcome.get("before") or site.facts.get("backup")
     if not fresh:
@@ -136,7 +137,7 @@ def _put_back(
     with workspace(backup.folder(site)) as work:
         source = backups.unpack(found, work, backup.identities(site), site.progress)
         if table:
-            return restore.one_table(database, source, table, along)
+            return restore.one_table(database, source, table, along, site.progress)
         held = restore.whole(
             database, source, work, proven=found.manifest, along=along, progress=site.progress
         )

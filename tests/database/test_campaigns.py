@@ -345,6 +345,10 @@ def test_kill_9_leaves_a_restore_wholly_before_or_after(database: Database, tmp_
             database.transaction(
                 [Statement("DELETE FROM t"), Statement("INSERT INTO t VALUES (randomblob(5))")]
             )
+    made = backup.make(database, tmp_path / "fresh", Wanted("test"))
+    restore.whole(database, backup.unpack(made, tmp_path), tmp_path)
+    staged = "SELECT name FROM sqlite_schema WHERE name LIKE '\\_release%' ESCAPE '\\'"
+    assert not database.query(staged), "nothing is left over"
 
 
 def test_five_processes_at_once_apply_once(database: Database, tmp_path: Path) -> None:

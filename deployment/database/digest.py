@@ -1,0 +1,156 @@
+"""Count and hash the rows of a database file; of a large one, in a process of its own.
+
+Python's interpreter lock lets such work and the packing of a backup hinder each other,
+although both cores are there. This file imports nothing of the house, so that it runs as a
+program, too, which starts in a moment: it reads a request (the file, and the SQL that reads
+each table), says how many rows it has read, and in the end what it found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import marshal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import IO, Any
+
+CHUNK = 1000
+"""How many rows are read at a time; the hash of a table depends on it."""
+
+Digests = dict[str, tuple[int, str]]
+"""Name of a table → how many rows it has, and their hash."""
+
+_LARGE = 8_000_000  # bytes of a file whose rows are worth a process
+
+
+def of_file(path: Path, selects: Mapping[str, str], told: Callable[[int], None]) -> Digests:
+    """Count and hash the rows of tables.
+
+    Args:
+        path: the file, which nobody writes to meanwhile.
+        selects: the name of each table, and the SQL that reads it in the order of its key.
+        told: how many rows were read so far.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if path.stat().st_size < _LARGE:
+        with closing(open_readonly(path)) as connection:
+            return _of_connection(connection, selects, told)
+    return _apart(path, selects, told)
+
+
+def open_readonly(path: Path) -> sqlite3.Connection:
+    """Open a database file that must not be changed; end it with ``closing``."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def chunks(connection: sqlite3.Connection, select: str) -> Iterator[list[tuple[Any, ...]]]:
+    """Read rows, some at a time.
+
+    Text that is no UTF-8 is kept by Python's surrogate escapes.
+    """
+    given = 0
+    try:
+        for chunk in _fetched(connection, select):
+            yield chunk
+            given += 1
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" not in str(error):
+            raise
+        connection.text_factory = _lenient
+        try:
+            for number, chunk in enumerate(_fetched(connection, select)):
+                if number >= given:
+                    yield chunk
+        finally:
+            connection.text_factory = str
+
+
+def main() -> None:
+    """Answer one request: lines of JSON, a number of rows while it reads, then the digests."""
+    request = json.load(sys.stdin)
+    try:
+        with closing(open_readonly(Path(request["path"]))) as connection:
+            found = _of_connection(connection, request["selects"], lambda done: _say(done))
+    except sqlite3.Error as error:
+        _say([getattr(error, "sqlite_errorname", ""), str(error)])
+    else:
+        _say(found)
+
+
+def _apart(path: Path, selects: Mapping[str, str], told: Callable[[int], None]) -> Digests:
+    """Let a process of its own do it; it ends by itself where nobody listens any more."""
+    command = [sys.executable, "-I", "-S", __file__]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as child:
+        asked, answered = _pipes(child)
+        asked.write(json.dumps({"path": str(path.absolute()), "selects": dict(selects)}).encode())
+        asked.close()
+        for line in answered:
+            said = json.loads(line)
+            if isinstance(said, dict):
+                return {name: (int(rows), str(digest)) for name, (rows, digest) in said.items()}
+            if isinstance(said, list):
+                raise _error(*said)
+            told(said)
+    raise sqlite3.OperationalError(f"reading rows ended with code {child.returncode}")
+
+
+def _pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    if child.stdin is None or child.stdout is None:
+        raise RuntimeError("a process without pipes")
+    return child.stdin, child.stdout
+
+
+def _error(name: str, message: str) -> sqlite3.Error:
+    error = sqlite3.DatabaseError(message)
+    error.sqlite_errorname = name
+    return error
+
+
+def _say(what: object) -> None:
+    print(json.dumps(what), flush=True)  # noqa: T201 - the answer of a program
+
+
+def _of_connection(
+    connection: sqlite3.Connection, selects: Mapping[str, str], told: Callable[[int], None]
+) -> Digests:
+    found: Digests = {}
+    done = 0
+    for name, select in selects.items():
+        digest, count = hashlib.sha256(), 0
+        for number, chunk in enumerate(chunks(connection, select), start=1):
+            digest.update(marshal.dumps(chunk, 2))
+            count += len(chunk)
+            if number % 20 == 0:
+                told(done + count)
+        found[name] = count, digest.hexdigest()
+        done += count
+        told(done)
+    return found
+
+
+def _fetched(connection: sqlite3.Connection, select: str) -> Iterator[list[tuple[Any, ...]]]:
+    cursor = connection.execute(select)
+    while rows := cursor.fetchmany(CHUNK):
+        yield rows
+
+
+def _lenient(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
+
+
+if __name__ == "__main__":
+    main()
