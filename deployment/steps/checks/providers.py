@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from deployment.steps.checks.looking import Look, Seen, probe
 from deployment.steps.hooks import sendgrid, stripe, twilio
-from deployment.variables import PRODUCTION
+from deployment.variables import BY_NAME, PRODUCTION
 
 if TYPE_CHECKING:
     from deployment.steps.report import Probe
@@ -24,7 +24,7 @@ SET_WEBHOOKS: Final = (
 
 
 def probes(site: Site) -> list[Probe]:
-    """Look at every provider that has a credential."""
+    """Look at every provider the project uses."""
     looks: list[tuple[str, tuple[str, ...], Look, bool]] = [
         ("Anthropic", ("ANTHROPIC_API_KEY",), lambda: _model(site.anthropic.model()), True),
         ("OpenAI", ("OPENAI_API_KEY",), lambda: _model(site.openai.model()), True),
@@ -40,6 +40,7 @@ def probes(site: Site) -> list[Probe]:
     return [
         probe(name, GROUP, look, needs=needs, critical=critical)
         for name, needs, look, critical in looks
+        if BY_NAME[needs[0]] in site.settings.variables
     ]
 
 

@@ -25,7 +25,8 @@ KEY: Final = "SENDGRID_WEBHOOK_PUBLIC_KEY"
 def used(site: Site) -> bool:
     """Tell whether the project has SendGrid deliver anything."""
     webhooks = site.settings.project.webhooks
-    return bool(webhooks.email_path and webhooks.email_events)
+    used = PROVIDER in site.settings.project.parts
+    return used and bool(webhooks.email_path and webhooks.email_events)
 
 
 def plan_minting(site: Site) -> list[Change]:

@@ -21,7 +21,7 @@ PROVIDER: Final = "twilio"
 
 def used(site: Site) -> bool:
     """Tell whether the project has Twilio deliver anything."""
-    return bool(_kinds(site))
+    return PROVIDER in site.settings.project.parts and bool(_kinds(site))
 
 
 def plan(site: Site) -> list[Change]:
