@@ -38,10 +38,16 @@ def probes(site: Site) -> list[Probe]:
         ("Slack", ("SLACK_WEBHOOK_URL",), lambda: _slack(site), False),
     ]
     return [
-        probe(name, GROUP, look, needs=needs, critical=critical)
+        probe(name, GROUP, look, needs=needs, critical=critical, remedy=_remedy(site, needs[0]))
         for name, needs, look, critical in looks
         if BY_NAME[needs[0]] in site.settings.variables
     ]
+
+
+def _remedy(site: Site, name: str) -> str:
+    """Say what to look at where the provider's own answer says nothing of it."""
+    variable = BY_NAME[name].file_name(site.settings.environment)
+    return f"correct {variable} in {site.settings.source}, or the service's address there"
 
 
 def _model(name: str) -> str:
