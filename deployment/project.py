@@ -88,6 +88,7 @@ class Webhooks:
     stripe_events: tuple[str, ...] = ()
     voice_path: str = ""
     sms_path: str = ""
+    status_path: str = ""
     email_path: str = ""
     email_hostname: str = ""
     email_events: tuple[str, ...] = ("delivered", "bounce", "dropped", "spam_report")

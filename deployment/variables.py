@@ -225,6 +225,15 @@ def _sendgrid() -> Iterator[Variable]:
         example=_same(""),
         part="sendgrid",
     )
+    yield Variable(
+        "SENDGRID_PARSE_PUBLIC_KEY",
+        group,
+        "Public key by which SendGrid signs inbound mail. Leave empty: the release fetches it.",
+        sent=Sent.WORKER_SECRET,
+        secret=True,
+        example=_same(""),
+        part="sendgrid",
+    )
 
 
 def _stripe() -> Iterator[Variable]:

@@ -41,6 +41,7 @@ USING_EVERYTHING: dict[str, Any] = {
         "stripe_path": "/stripe/webhook",
         "voice_path": "/voice/boss",
         "sms_path": "/sms/boss",
+        "status_path": "/voice/boss/status",
         "email_path": "/email/inbound",
     },
     "verify": {"version_path": "/health", "performance_path": "/health"},

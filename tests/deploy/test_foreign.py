@@ -28,7 +28,7 @@ deploy:
 WORKERS = {
     "hello-js": ("hello-world/js", "/", "Hello World!"),
     "assets-ts": ("hello-world-with-assets/ts", "/message", "Hello, World!"),
-    "openapi-ts": ("openapi/ts", "/api/tasks", "clean my room"),
+    "openapi-ts": ("openapi/ts", "/api/tasks", "Clean my room"),
 }
 """Worker → its template, a path, and what is answered there."""
 
@@ -64,7 +64,7 @@ def _place(template: Path, folder: Path) -> None:
     file.write_text(text.replace("<COMPATIBILITY_DATE>", "2026-11-01"))
     named = json.loads((folder / "package.json").read_text())
     if named.get("dependencies"):
-        npm("install", "--omit=dev", folder=folder)
+        npm("install", "--omit=dev", "--legacy-peer-deps", folder=folder)
 
 
 @pytest.mark.parametrize("name", WORKERS)
