@@ -70,7 +70,7 @@ def at(settings: Callable[..., Settings], worker: SoundWorker) -> Callable[..., 
     ) -> Site:
         project = {
             "verify": {"routes": list(asked), "performance_requests": 2, **verifying},
-            "webhooks": {"sms_path": "", "voice_path": "", "email_path": ""},
+            "uses": "monitoring",
         }
         urls = {"WORKER_URL": worker.url, "BASE_URL": worker.url.replace("127.0.0.1", "localhost")}
         limits = {"RATE_LIMIT_ENABLED": "true", "SESSION_COOKIE_SECURE": "false"}
