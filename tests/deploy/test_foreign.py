@@ -68,9 +68,7 @@ def _place(template: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WORKERS)
-def test_a_foreign_worker_is_checked_deployed_verified_and_rolled_back(
-    house: House, name: str
-) -> None:
+def test_a_foreign_worker_is_checked_deployed_and_verified(house: House, name: str) -> None:
     (house.root / "invoke.yaml").write_text(MINIMAL.format(name=name))
     house.inv("sandbox.up")
     checked = json.loads(house.inv("check", "--json").stdout)
@@ -85,6 +83,11 @@ def test_a_foreign_worker_is_checked_deployed_verified_and_rolled_back(
         "version": "pass",
         "performance": "pass",
     }
+
+
+def test_a_foreign_worker_is_rolled_back(house: House) -> None:
+    (house.root / "invoke.yaml").write_text(MINIMAL.format(name="hello-js"))
+    house.inv("deploy.local")
     first = next(release["version"] for release in house.releases() if release["live"])
     house.inv("deploy.local")
     house.inv("rollback", "--version", first, "--yes")
