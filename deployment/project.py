@@ -6,11 +6,14 @@ import dataclasses
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, cast
 
 from deployment.errors import Refused
 
 ENVIRONMENTS: Final = ("production", "staging", "local")
+PARTS: Final = ("anthropic", "openai", "stripe", "twilio", "sendgrid", "r2", "monitoring")
+SITE: Final = "site"
 
 
 @dataclass(frozen=True)
@@ -23,19 +26,27 @@ class CanaryStep:
 
 @dataclass(frozen=True)
 class Worker:
-    """The Worker: its name, its wrangler configuration, and how traffic moves to it."""
+    """The Worker: its name, its wrangler configuration, and how traffic moves to it.
+
+    Args:
+        name: under which it is deployed, whatever the configuration says.
+        config: the wrangler configuration.
+        environment: the part under ``env`` in that file which is deployed; empty: its top level.
+        canary: the steps by which a version gets the traffic.
+    """
 
     name: str = "boss-ai"
     config: str = "worker/wrangler.jsonc"
+    environment: str = ""
     canary: tuple[CanaryStep, ...] = ()
 
 
 @dataclass(frozen=True)
 class Pages:
-    """The static site: its Pages project, its folder, its production branch."""
+    """The static site: its Pages project, its folder (empty: there is none), its branch."""
 
     project: str = "xswarm-boss"
-    directory: str = "site"
+    directory: str = ""
     branch: str = "main"
 
 
@@ -71,13 +82,14 @@ class Backup:
 
 @dataclass(frozen=True)
 class Webhooks:
-    """Where providers deliver on the Worker, and which events Stripe sends."""
+    """Where providers deliver on the Worker, and which events Stripe sends; empty: nothing."""
 
-    stripe_path: str = "/stripe/webhook"
+    stripe_path: str = ""
     stripe_events: tuple[str, ...] = ()
-    voice_path: str = "/voice/boss"
-    sms_path: str = "/sms/boss"
-    email_path: str = "/email/inbound"
+    voice_path: str = ""
+    sms_path: str = ""
+    status_path: str = ""
+    email_path: str = ""
     email_hostname: str = ""
     email_events: tuple[str, ...] = ("delivered", "bounce", "dropped", "spam_report")
 
@@ -146,17 +158,19 @@ class Authentication:
 class Verify:
     """What makes a deployed version good; what is empty is not asked.
 
+    With no routes at all the root is asked: it must answer, and not by a server's error.
+
     Args:
         routes: what is asked, and what must be answered.
         skip: groups that are left out, by comma, e.g. ``authentication,webhooks``.
-        version_path: answers with JSON that names the version.
+        version_path: answers with JSON that names the version; empty: no route tells it.
         authentication: the account flow.
         headers: header → value that ``headers_path`` must answer with; ``*``: any value.
         headers_path: a path of the Worker.
         site_headers: the same for the static site's root.
         cors_path: a path that other origins may ask, as CORS_ALLOWED_ORIGINS says.
         limit_path: a path that is limited, as RATE_LIMIT_ENABLED says.
-        performance_path: what is measured.
+        performance_path: what is measured; empty: the first of ``routes`` that just reads.
         performance_status: the answers that count as good there.
         performance_requests: how many requests; 0: nothing is measured.
         performance_concurrency: how many at the same time.
@@ -169,14 +183,14 @@ class Verify:
 
     routes: tuple[Route, ...] = ()
     skip: str = ""
-    version_path: str = "/health"
+    version_path: str = ""
     authentication: Authentication = Authentication()
     headers: Mapping[str, str] = field(default_factory=dict)
     headers_path: str = "/"
     site_headers: Mapping[str, str] = field(default_factory=dict)
     cors_path: str = ""
     limit_path: str = ""
-    performance_path: str = "/health"
+    performance_path: str = ""
     performance_status: tuple[int, ...] = (200,)
     performance_requests: int = 20
     performance_concurrency: int = 4
@@ -206,9 +220,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Project:
-    """The whole key ``deploy`` of invoke.yaml."""
+    """The whole key ``deploy`` of invoke.yaml.
+
+    Args:
+        uses: what the Worker uses beside Cloudflare and the database, by comma, of
+            :data:`PARTS`; what it does not use is neither asked for nor looked at.
+    """
 
     env: str = ""
+    uses: str = ""
     worker: Worker = Worker()
     pages: Pages = Pages()
     r2: R2 = R2()
@@ -218,6 +238,23 @@ class Project:
     verify: Verify = Verify()
     check: Check = Check()
     sandbox: Sandbox = Sandbox()
+
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """Give what the project uses; the static site is one where it has a folder.
+
+        Raises:
+            Refused: nobody knows one of the names.
+        """
+        named = {name.strip() for name in self.uses.split(",") if name.strip()}
+        unknown = sorted(named - set(PARTS))
+        if unknown:
+            raise Refused(
+                f"invoke.yaml: nobody can use {unknown[0]!r}",
+                f"deploy.uses takes {', '.join(PARTS)}",
+                "correct the name in invoke.yaml (or in INVOKE_DEPLOY_USES)",
+            )
+        return frozenset(named | ({SITE} if self.pages.directory else set()))
 
 
 def read(values: Mapping[str, Any], environment: str = "") -> Project:

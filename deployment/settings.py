@@ -47,6 +47,11 @@ class Settings:
     _values: Mapping[str, str] = field(repr=False, default_factory=dict)
     _secrets: Mapping[str, Secret] = field(repr=False, default_factory=dict)
 
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Give the variables the project has: those of what it does not use are not read."""
+        return used(self.project)
+
     def text(self, name: str) -> str:
         """Give a plain variable's value, or its default, or the empty string."""
         if BY_NAME[name].secret:
@@ -67,17 +72,17 @@ class Settings:
 
     def worker_secrets(self) -> dict[str, Secret]:
         """Give what the Worker gets as secrets, by the Worker's names; blanks left out."""
-        names = [v.name for v in VARIABLES if v.sent is Sent.WORKER_SECRET]
+        names = [v.name for v in self.variables if v.sent is Sent.WORKER_SECRET]
         return {name: self._secrets[name] for name in names if self._secrets.get(name)}
 
     def worker_variables(self) -> dict[str, str]:
         """Give what the Worker gets as plain variables, defaults included."""
-        names = [v.name for v in VARIABLES if v.sent is Sent.WORKER_VARIABLE]
+        names = [v.name for v in self.variables if v.sent is Sent.WORKER_VARIABLE]
         return {name: self.text(name) for name in names if self.text(name)}
 
     def problems(self) -> tuple[Problem, ...]:
         """Judge every variable; empty when all are in order."""
-        found = (self._problem(variable) for variable in VARIABLES)
+        found = (self._problem(variable) for variable in self.variables)
         return tuple(problem for problem in found if problem)
 
     def require_sound(self) -> None:
@@ -110,6 +115,11 @@ class Settings:
         if variable.secret:
             return self.secret(variable.name).reveal()
         return self._values.get(variable.name, "")
+
+
+def used(project: Project) -> tuple[Variable, ...]:
+    """Give the variables of what a project uses."""
+    return tuple(v for v in VARIABLES if not v.part or v.part in project.parts)
 
 
 def judge(variable: Variable, value: str, environment: str) -> tuple[str, str, str]:
@@ -182,12 +192,15 @@ def load(
     file = env_file(environment, root, process_environment)
     merged = _read_file(file, environment)
     merged |= _overlay(environment, root, process_environment)
-    known = {name: merged[name] for name in _here(environment) if name in merged}
-    plain, secrets = _sort(resolved(known, root), environment)
+    project = projects.read({**values, "env": environment}, environment)
+    mine = used(project)
+    here = [variable.file_name(environment) for variable in mine]
+    known = {name: merged[name] for name in here if name in merged}
+    plain, secrets = _sort(resolved(known, root), environment, mine)
     return Settings(
         environment=environment,
         root=root,
-        project=projects.read({**values, "env": environment}, environment),
+        project=project,
         source=str(file.relative_to(root)) if file.is_relative_to(root) else str(file),
         _values=plain,
         _secrets=secrets,
@@ -238,21 +251,18 @@ def _overlay(
     return {name: process_environment[name] for name in known if process_environment.get(name)}
 
 
-def _sort(merged: Mapping[str, str], environment: str) -> tuple[dict[str, str], dict[str, Secret]]:
+def _sort(
+    merged: Mapping[str, str], environment: str, mine: Iterable[Variable]
+) -> tuple[dict[str, str], dict[str, Secret]]:
     plain: dict[str, str] = {}
     secrets: dict[str, Secret] = {}
-    for variable in VARIABLES:
+    for variable in mine:
         value = merged.get(variable.file_name(environment), "").strip()
         if variable.secret:
             secrets[variable.name] = Secret(value, variable.name)
         elif value:
             plain[variable.name] = value
     return plain, secrets
-
-
-def _here(environment: str) -> list[str]:
-    """Give the names under which the environment's file holds what is used here."""
-    return [variable.file_name(environment) for variable in VARIABLES]
 
 
 def _names(variable: Variable) -> Iterable[str]:

@@ -43,6 +43,7 @@ class Variable:
         shortest: the least length in characters.
         default: the value where the file has none.
         example: what the example file shows, by environment.
+        part: what a project must use to have it (``uses`` in invoke.yaml); empty: all have it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Variable:
     shortest: int = 0
     default: str = ""
     example: dict[str, str] = field(default_factory=dict)
+    part: str = ""
 
     def file_name(self, environment: str) -> str:
         """Give the name under which the environment's file holds it."""
@@ -107,6 +109,7 @@ def _service() -> Iterator[Variable]:
         sent=to_worker,
         pattern=_URL,
         example={PRODUCTION: "https://xswarm.ai", STAGING: "https://staging.xswarm.ai"},
+        part="site",
     )
     yield Variable(
         "API_URL",
@@ -129,6 +132,7 @@ def _intelligence() -> Iterator[Variable]:
         sent=Sent.WORKER_SECRET,
         pattern=r"sk-ant-[\w-]{8,}",
         example=_same("sk-ant-xxxxx"),
+        part="anthropic",
     )
     yield Variable(
         "OPENAI_API_KEY",
@@ -139,6 +143,7 @@ def _intelligence() -> Iterator[Variable]:
         sent=Sent.WORKER_SECRET,
         pattern=r"sk-(?!ant-)[\w-]{8,}",
         example=_same("sk-xxxxx"),
+        part="openai",
     )
 
 
@@ -152,6 +157,7 @@ def _twilio() -> Iterator[Variable]:
         sent=Sent.WORKER_VARIABLE,
         pattern=r"AC[0-9a-fA-F]{32}",
         example=_same("ACxxxxx"),
+        part="twilio",
     )
     yield Variable(
         "TWILIO_AUTH_TOKEN",
@@ -163,6 +169,7 @@ def _twilio() -> Iterator[Variable]:
         split=True,
         pattern=r"[0-9a-fA-F]{32}",
         example=_same("xxxxx"),
+        part="twilio",
     )
     yield Variable(
         "TWILIO_PHONE_NUMBER",
@@ -172,6 +179,7 @@ def _twilio() -> Iterator[Variable]:
         sent=Sent.WORKER_VARIABLE,
         pattern=_E164,
         example=_same("+1xxxxx"),
+        part="twilio",
     )
 
 
@@ -187,6 +195,7 @@ def _sendgrid() -> Iterator[Variable]:
         split=True,
         pattern=r"SG\.[\w-]+\.[\w-]+",
         example=_same("SG.xxxxx"),
+        part="sendgrid",
     )
     yield Variable(
         "SENDGRID_FROM_EMAIL",
@@ -196,6 +205,7 @@ def _sendgrid() -> Iterator[Variable]:
         sent=Sent.WORKER_VARIABLE,
         pattern=_MAIL,
         example=_same("boss@xswarm.ai"),
+        part="sendgrid",
     )
     yield Variable(
         "SENDGRID_FROM_NAME",
@@ -204,6 +214,7 @@ def _sendgrid() -> Iterator[Variable]:
         sent=Sent.WORKER_VARIABLE,
         default="xSwarm Boss",
         example=_same("xSwarm Boss"),
+        part="sendgrid",
     )
     yield Variable(
         "SENDGRID_WEBHOOK_PUBLIC_KEY",
@@ -212,6 +223,16 @@ def _sendgrid() -> Iterator[Variable]:
         sent=Sent.WORKER_SECRET,
         secret=True,
         example=_same(""),
+        part="sendgrid",
+    )
+    yield Variable(
+        "SENDGRID_PARSE_PUBLIC_KEY",
+        group,
+        "Public key by which SendGrid signs inbound mail. Leave empty: the release fetches it.",
+        sent=Sent.WORKER_SECRET,
+        secret=True,
+        example=_same(""),
+        part="sendgrid",
     )
 
 
@@ -229,6 +250,7 @@ def _stripe() -> Iterator[Variable]:
         live=("sk_live_", "rk_live_"),
         test=("sk_test_", "rk_test_"),
         example={PRODUCTION: "sk_live_xxxxx", STAGING: "sk_test_xxxxx"},
+        part="stripe",
     )
     yield Variable(
         "STRIPE_PUBLISHABLE_KEY",
@@ -240,6 +262,7 @@ def _stripe() -> Iterator[Variable]:
         live=("pk_live_",),
         test=("pk_test_",),
         example={PRODUCTION: "pk_live_xxxxx", STAGING: "pk_test_xxxxx"},
+        part="stripe",
     )
     yield Variable(
         "STRIPE_WEBHOOK_SECRET",
@@ -250,6 +273,7 @@ def _stripe() -> Iterator[Variable]:
         split=True,
         pattern=r"whsec_\w{8,}",
         example=_same(""),
+        part="stripe",
     )
 
 
@@ -317,6 +341,7 @@ def _auth() -> Iterator[Variable]:
         sent=Sent.WORKER_SECRET,
         shortest=32,
         example=_same("your_admin_token"),
+        part="monitoring",
     )
 
 
@@ -347,6 +372,7 @@ def _cloudflare() -> Iterator[Variable]:
         required=True,
         pattern=r"\w{16,}",
         example=_same("your_access_key"),
+        part="r2",
     )
     yield Variable(
         "S3_SECRET_ACCESS_KEY",
@@ -356,6 +382,7 @@ def _cloudflare() -> Iterator[Variable]:
         required=True,
         pattern=r"[\w/+=-]{16,}",
         example=_same("your_secret_access_key"),
+        part="r2",
     )
 
 

@@ -13,12 +13,11 @@ from deployment.release import session
 def show(c: Context, json: bool = False) -> None:
     """Show the environment's variables, secrets by name only, and what is wrong with them."""
     from deployment.console import Console
-    from deployment.variables import VARIABLES
 
     found = session.settings(c)
     problems = {problem.name: problem.why for problem in found.problems()}
     rows = []
-    for variable in VARIABLES:
+    for variable in found.variables:
         name = variable.file_name(found.environment)
         shown = "(set)" if variable.secret and found.secret(variable.name) else ""
         shown = shown if variable.secret else found.text(variable.name)

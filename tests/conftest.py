@@ -34,6 +34,30 @@ LOCAL_VALUES = {
 }
 
 
+USING_EVERYTHING: dict[str, Any] = {
+    "uses": "anthropic,openai,stripe,twilio,sendgrid,r2,monitoring",
+    "pages": {"directory": "site"},
+    "webhooks": {
+        "stripe_path": "/stripe/webhook",
+        "voice_path": "/voice/boss",
+        "sms_path": "/sms/boss",
+        "status_path": "/voice/boss/status",
+        "email_path": "/email/inbound",
+    },
+    "verify": {"version_path": "/health", "performance_path": "/health"},
+}
+"""A project that has all parts, as this one; what a test gives is laid over it."""
+
+
+def using_everything(project: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Lay a project over one that uses everything."""
+    merged = dict(USING_EVERYTHING)
+    for name, value in (project or {}).items():
+        below = merged.get(name)
+        merged[name] = {**below, **value} if isinstance(below, dict) else value
+    return merged
+
+
 @pytest.fixture
 def environment_file(tmp_path: Path) -> Callable[..., Path]:
     """Write an environment file of a scratch project: good local values, then those given."""
@@ -55,7 +79,7 @@ def settings(tmp_path: Path, environment_file: Callable[..., Path]) -> Callable[
 
     def make(project: dict[str, Any] | None = None, **values: str) -> Settings:
         environment_file("local", **values)
-        return load("local", project or {}, tmp_path, {})
+        return load("local", using_everything(project), tmp_path, {})
 
     return make
 

@@ -9,6 +9,7 @@ from deployment import examples
 from deployment.errors import Refused
 from deployment.settings import CONFIG, ENDPOINTS, Settings, judge, load
 from deployment.variables import BY_NAME
+from tests.conftest import using_everything
 
 PROJECT = Path(__file__).resolve().parents[1]
 Write = Callable[..., Path]
@@ -27,39 +28,44 @@ def test_secrets_are_read_by_the_workers_names(tmp_path: Path, environment_file:
     environment_file(
         "production", ENVIRONMENT="production", STRIPE_SECRET_KEY_LIVE="sk_live_12345678"
     )
-    found = load("production", {}, tmp_path, {})
+    found = load("production", using_everything(), tmp_path, {})
     assert found.secret("STRIPE_SECRET_KEY").reveal() == "sk_live_12345678"
     assert found.worker_secrets()["STRIPE_SECRET_KEY"].reveal() == "sk_live_12345678"
 
 
 def test_a_missing_file_names_the_example_to_copy(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no environment file") as caught:
-        load("staging", {}, tmp_path, {})
+        load("staging", using_everything(), tmp_path, {})
     assert "staging.env.example" in caught.value.remedy
 
 
 def test_an_unknown_environment_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="nobody knows"):
-        load("prodution", {}, tmp_path, {})
+        load("prodution", using_everything(), tmp_path, {})
 
 
 def test_a_line_that_cannot_be_read_is_an_error(tmp_path: Path, environment_file: Write) -> None:
     file = environment_file()
     file.write_text(file.read_text() + 'BROKEN="no end\n')
     with pytest.raises(Refused, match="cannot be read"):
-        load("local", {}, tmp_path, {})
+        load("local", using_everything(), tmp_path, {})
 
 
 def test_values_are_taken_literally(tmp_path: Path, environment_file: Write) -> None:
     environment_file(SENDGRID_FROM_NAME="${HOME} and $PATH")
-    assert load("local", {}, tmp_path, {}).text("SENDGRID_FROM_NAME") == "${HOME} and $PATH"
+    assert (
+        load("local", using_everything(), tmp_path, {}).text("SENDGRID_FROM_NAME")
+        == "${HOME} and $PATH"
+    )
 
 
 def test_the_process_environment_wins_over_the_file(
     tmp_path: Path, environment_file: Write
 ) -> None:
     environment_file("staging", ENVIRONMENT="staging")
-    found = load("staging", {}, tmp_path, {"WORKER_URL": "https://from.process.test"})
+    found = load(
+        "staging", using_everything(), tmp_path, {"WORKER_URL": "https://from.process.test"}
+    )
     assert found.text("WORKER_URL") == "https://from.process.test"
 
 
@@ -69,7 +75,7 @@ def test_the_local_environment_takes_nothing_from_the_process(
     environment_file()
     (tmp_path / ENDPOINTS).parent.mkdir()
     (tmp_path / ENDPOINTS).write_text("WORKER_URL=http://127.0.0.1:4711\n")
-    found = load("local", {}, tmp_path, {"WORKER_URL": "https://production.test"})
+    found = load("local", using_everything(), tmp_path, {"WORKER_URL": "https://production.test"})
     assert found.text("WORKER_URL") == "http://127.0.0.1:4711"
 
 
@@ -116,7 +122,7 @@ def test_each_wrong_value_is_named_and_never_shown(
     state: str,
 ) -> None:
     environment_file(environment, **{"ENVIRONMENT": environment, **values})
-    found = load(environment, {}, tmp_path, {})
+    found = load(environment, using_everything(), tmp_path, {})
     problems = {problem.name: problem for problem in found.problems()}
     assert problems[name].state == state
     value = next(iter(values.values()))
@@ -163,10 +169,24 @@ def test_an_example_that_was_only_copied_blocks_a_release(tmp_path: Path, enviro
     file = tmp_path / CONFIG / f"{environment}.env"
     file.parent.mkdir(parents=True)
     file.write_text(examples.render(environment))
-    states = problem_names(load(environment, {}, tmp_path, {}))
+    states = problem_names(load(environment, using_everything(), tmp_path, {}))
     assert set(states.values()) == {"placeholder"}
     assert len(states) >= 12
 
 
 def test_a_required_variable_that_is_missing_is_critical() -> None:
     assert judge(BY_NAME["JWT_SECRET"], "", "local")[0] == "missing"
+
+
+def test_what_the_project_does_not_use_is_not_read(settings: Make) -> None:
+    without = {"uses": "openai, r2", "pages": {"directory": ""}}
+    found = settings(without, STRIPE_SECRET_KEY_TEST="sk_live_wrong_place", BASE_URL="xxxxx")
+    assert problem_names(found) == {}
+    assert not {"STRIPE_SECRET_KEY", "ANTHROPIC_API_KEY"} & set(found.worker_secrets())
+    assert "OPENAI_API_KEY" in found.worker_secrets()
+    assert not {"BASE_URL", "SENDGRID_FROM_NAME"} & set(found.worker_variables())
+
+
+def test_a_part_nobody_knows_is_refused(settings: Make) -> None:
+    with pytest.raises(Refused, match="'strip'"):
+        settings({"uses": "strip"})

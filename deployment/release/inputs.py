@@ -41,7 +41,11 @@ def _migrations(settings: Settings) -> str:
 
 
 def _site(settings: Settings) -> str:
-    return _hash([_folder("site", settings.path(settings.project.pages.directory))])
+    """Digest what a deployment would hold; the pages step reads the same files once."""
+    from deployment.steps import pages
+
+    folder = settings.project.pages.directory
+    return pages.digest(settings) if folder and settings.path(folder).is_dir() else _hash([])
 
 
 def _settings(settings: Settings) -> str:

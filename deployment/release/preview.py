@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any, Final
 
 from deployment.console import Console
@@ -107,6 +106,8 @@ def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:
         name: [r.facts["seconds"][name] for r in earlier if name in r.facts.get("seconds", {})]
         for name in steps
     }
+    from statistics import median  # it brings decimal and fractions along
+
     middles = {name: round(median(found), 2) for name, found in times.items()}
     return {**middles, "release": round(median(wholes), 2)}
 

@@ -149,7 +149,8 @@ def tell(running: Release) -> None:
     running.console.line()
     running.console.line(f"release {record.release}  version {version}", "bold")
     running.console.line(f"  worker {site.settings.text('WORKER_URL')}")
-    running.console.line(f"  site   {site.settings.text('BASE_URL')}")
+    if site.settings.text("BASE_URL"):
+        running.console.line(f"  site   {site.settings.text('BASE_URL')}")
 
 
 @contextmanager

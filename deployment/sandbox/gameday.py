@@ -24,7 +24,7 @@ class Wanted:
     """A fault as people ask for it.
 
     Args:
-        kind: as ``status:429``; the stand-in says what it knows.
+        kind: as ``429``, a status, or ``slow:2.5``; the stand-in says what it knows.
         times: how many requests meet it.
         method: of the requests, at Cloudflare's stand-in.
         path: a regular expression for their paths, at Cloudflare's stand-in.
@@ -48,11 +48,12 @@ def put(root: Path, provider: str, wanted: Wanted) -> None:
         Refused: nobody knows that provider or that fault.
         Unavailable: the twin is down.
     """
+    kind = f"status:{wanted.kind}" if wanted.kind.isdigit() else wanted.kind
     if provider == CLOUDFLARE:
-        kind = "reset_before" if wanted.kind == "reset" else wanted.kind
+        kind = "reset_before" if kind == "reset" else kind
         body = {**asdict(wanted), "kind": kind}
     else:
-        body = {"kind": wanted.kind, "times": wanted.times}
+        body = {"kind": kind, "times": wanted.times}
     _ask(root, provider, "PUT", body)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from deployment.secret import Secret
 from deployment.services.assets import Assets
 from deployment.services.envelope import result, unwrap
-from deployment.services.errors import ServiceError
+from deployment.services.errors import NotFound, ServiceError
 from deployment.services.http import Http, bearer
 from deployment.services.pages import Pages
 from deployment.services.settle import settled, unless_missing
@@ -303,6 +303,17 @@ class Cloudflare:
         """
         path = f"{self._account}/r2/buckets/{_quoted(name)}"
         unless_missing(lambda: self.http.delete(path), {BUCKET_MISSING})
+
+    # What a Worker may be bound to besides
+
+    def has(self, path: str) -> bool:
+        """Tell whether the account has a resource, e.g. ``d1/database/ID``."""
+        quoted = "/".join(map(_quoted, path.split("/")))
+        try:
+            self._get(f"{self._account}/{quoted}")
+        except NotFound:
+            return False
+        return True
 
     # Zones
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -116,38 +116,41 @@ def _listed(directory: Path, ignored: Callable[[str], bool]) -> tuple[StaticFile
             f"looked for {directory}",
             "correct the folder in invoke.yaml (or build the site first)",
         )
-    found = sorted(_walk(directory, ignored))
+    found = sorted(_walk(str(directory), "", ignored))
     if len(found) > MOST_FILES:
         raise Refused(f"{directory.name} has {len(found)} files", f"at most {MOST_FILES} are taken")
     parts = [found[at : at + HASHED_AT_ONCE] for at in range(0, len(found), HASHED_AT_ONCE)]
     with ThreadPoolExecutor(HASH_THREADS) as pool:
-        described = pool.map(lambda part: [_described(directory, path) for path in part], parts)
+        described = pool.map(lambda part: [_hashed(directory, *one) for one in part], parts)
         return tuple(file for part in described for file in part)
 
 
-def _walk(directory: Path, ignored: Callable[[str], bool]) -> Iterable[str]:
-    """Give the files' relative paths; links are left out, as wrangler does."""
-    for folder, folders, names in os.walk(directory):
-        base = Path(folder).relative_to(directory).as_posix()
-        prefix = "" if base == "." else f"{base}/"
-        folders[:] = [name for name in folders if not ignored(prefix + name)]
-        for name in names:
-            path = prefix + name
-            if not ignored(path) and not (directory / path).is_symlink():
-                yield path
+Stamp = tuple[int, int, int]
+"""What tells that a file was changed: its inode, size and time."""
 
 
-def _described(directory: Path, path: str) -> StaticFile:
-    file = directory / path
-    seen = file.stat()
-    return _hashed(directory, path, (seen.st_ino, seen.st_size, seen.st_mtime_ns))
+def _walk(
+    directory: str, prefix: str, ignored: Callable[[str], bool]
+) -> Iterator[tuple[str, Stamp]]:
+    """Give the files' relative paths and stamps; links are left out, as wrangler does."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            path = prefix + entry.name
+            if entry.is_symlink() or ignored(path):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{path}/", ignored)
+                continue
+            seen = entry.stat(follow_symlinks=False)
+            yield path, (seen.st_ino, seen.st_size, seen.st_mtime_ns)
 
 
 @cache
-def _hashed(directory: Path, path: str, _stamp: tuple[int, int, int]) -> StaticFile:
-    """Read and hash a file; again only where its inode, size or time is another one."""
+def _hashed(directory: Path, path: str, _stamp: Stamp) -> StaticFile:
+    """Read and hash a file; again only where its stamp is another one."""
     file = directory / path
-    content = file.read_bytes()
+    with file.open("rb") as opened:
+        content = opened.read()
     if len(content) > LARGEST_FILE:
         size = f"{len(content) / 1024**2:.1f} MiB"
         raise Refused(f"{path} is {size} large", "at most 25 MiB are taken", "put it into R2")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EVENTS = "/v3/user/webhooks/event"
 PARSE = "/v3/user/webhooks/parse/settings"
+POLICIES = "/v3/user/webhooks/security/policies"
 EVENT_NAMES = (
     "processed",
     "deferred",
@@ -50,12 +51,30 @@ class EventWebhook:
 
 @dataclass(frozen=True)
 class ParseSetting:
-    """Where SendGrid posts the mail that arrives for a host."""
+    """Where SendGrid posts the mail that arrives for a host.
+
+    Args:
+        hostname: the mail's.
+        url: where it is posted.
+        spam_check: whether it is looked at for spam first.
+        send_raw: whether the raw message is posted.
+        policy: the id of the security policy by which it is signed; empty: not at all.
+    """
 
     hostname: str
     url: str
     spam_check: bool = False
     send_raw: bool = False
+    policy: str = ""
+
+
+@dataclass(frozen=True)
+class SecurityPolicy:
+    """How SendGrid signs the mail it hands in: by a key of its own, whose public half is here."""
+
+    id: str
+    name: str
+    public_key: str = ""
 
 
 class SendGrid:
@@ -147,6 +166,25 @@ class SendGrid:
         """Delete the inbound parse setting of a host; one that is not there is deleted already."""
         _unless_gone(self.http, f"{PARSE}/{quote(hostname, safe='')}")
 
+    def security_policies(self) -> list[SecurityPolicy]:
+        """List the security policies of inbound mail."""
+        return [_policy(item) for item in self.http.get(POLICIES).json()["policies"] or ()]
+
+    def create_security_policy(self, name: str) -> SecurityPolicy:
+        """Create a policy that signs; settled by looking for its name when in doubt."""
+        wanted = {"name": name, "signature": {"enabled": True}}
+
+        def look() -> SecurityPolicy | None:
+            return next((one for one in self.security_policies() if one.name == name), None)
+
+        return settled(
+            lambda: _policy(self.http.post(POLICIES, json=wanted).json()["policy"]), look
+        )
+
+    def delete_security_policy(self, policy_id: str) -> None:
+        """Delete a security policy; one that is not there is deleted already."""
+        _unless_gone(self.http, f"{POLICIES}/{_named(policy_id)}")
+
 
 def _named(webhook_id: str) -> str:
     if not webhook_id:
@@ -182,6 +220,14 @@ def _parse_setting(item: Mapping[str, Any]) -> ParseSetting:
         url=str(item["url"]),
         spam_check=bool(item.get("spam_check")),
         send_raw=bool(item.get("send_raw")),
+        policy=str(item.get("security_policy") or ""),
+    )
+
+
+def _policy(item: Mapping[str, Any]) -> SecurityPolicy:
+    signature = item.get("signature") or {}
+    return SecurityPolicy(
+        str(item["id"]), str(item.get("name") or ""), str(signature.get("public_key") or "")
     )
 
 
@@ -191,6 +237,7 @@ def _parse_json(setting: ParseSetting) -> dict[str, Any]:
         "url": setting.url,
         "spam_check": setting.spam_check,
         "send_raw": setting.send_raw,
+        "security_policy": setting.policy,
     }
 
 

@@ -36,7 +36,7 @@ class Number:
         sid: its id (PN…).
         number: as ``+15551234567``.
         urls: URLs and methods, by the names in :data:`URLS`.
-        overridden_by: what makes Twilio ignore those URLs: by kind, ``sms`` or ``voice``.
+        overridden_by: what makes Twilio ignore those URLs: by kind, ``sms``, ``voice``, ``status``.
         capabilities: ``sms``, ``voice``, ``mms``, … and whether the number has them.
     """
 
@@ -91,8 +91,6 @@ def _number(item: Mapping[str, Any]) -> Number:
 
 def _overrides(item: Mapping[str, Any]) -> dict[str, str]:
     """Say what Twilio obeys in place of the URLs: an application, or for calls a trunk."""
-    found = {
-        "sms": item.get("sms_application_sid"),
-        "voice": item.get("trunk_sid") or item.get("voice_application_sid"),
-    }
+    calls = item.get("trunk_sid") or item.get("voice_application_sid")
+    found = {"sms": item.get("sms_application_sid"), "voice": calls, "status": calls}
     return {kind: str(sid) for kind, sid in found.items() if sid}

@@ -26,6 +26,7 @@ IGNORED: Final = ("__pycache__", ".wrangler", "node_modules", "python_modules", 
 SECONDS: Final = 300.0  # for installing packages, and for bundling
 _KEPT: Final = 5  # bundles in the cache
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # wrangler colours errors also for pipes
+_NOISE: Final = "🪵"  # where wrangler's log is: in a folder that is gone by then
 _MEANINGLESS: Final = shutil.ignore_patterns(*IGNORED, "*.pyc")
 
 
@@ -120,7 +121,8 @@ def _cached(config: Path, settings: Settings, folder: Path) -> bytes:
 
 def _key(folder: Path, settings: Settings) -> str:
     """Give a hash of all that wrangler's answer depends on: each file, its own version, a name."""
-    found = hashlib.sha256(settings.project.worker.name.encode())
+    worker = settings.project.worker
+    found = hashlib.sha256(f"{worker.name} {worker.environment}".encode())
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     for path in [*files, wrangler(settings.root).parents[1] / "package.json"]:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -192,6 +194,8 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
         str(outfile),
         "--config",
         str(config),
+        "--env",
+        settings.project.worker.environment,  # empty: the file's top level
         "--name",
         settings.project.worker.name,
     ]
@@ -272,5 +276,6 @@ def node(root: Path) -> Path:
 def last_lines(text: str, count: int = 6) -> str:
     """Give the last lines of a program's output as evidence, redacted."""
     plain = _COLOURS.sub("", text)
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    told = (line.strip() for line in plain.splitlines())
+    lines = [line for line in told if line and not line.startswith(_NOISE)]
     return redact(" | ".join(lines[-count:]))[:800]

@@ -23,6 +23,7 @@ from deployment.steps.checks import (
 from deployment.steps.checks.looking import only_sound
 from deployment.steps.report import Probe, Report, run_probes
 from deployment.steps.site import Site
+from deployment.variables import LOCAL
 
 NAME: Final = "check"
 GROUPS: Final = (
@@ -46,11 +47,20 @@ def run(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Repor
         skip: groups or names to leave out.
 
     Raises:
-        Refused: nobody knows one of these groups or names.
+        Refused: nobody knows one of these groups or names, or the twin is not up.
     """
+    _require_twin(site)
     probes = [probe for group in GROUPS for probe in group.probes(site)]
     chosen = only_sound(site.settings, _chosen(probes, _known(probes, only), _known(probes, skip)))
     return run_probes(NAME, chosen, threads=max(1, len(chosen)))
+
+
+def _require_twin(site: Site) -> None:
+    """Say in one line that the twin was never started, not that each of its keys is missing."""
+    local = site.settings.environment == LOCAL
+    if local and not site.settings.secret("CLOUDFLARE_API_TOKEN"):
+        why = "its keys and addresses are not there"
+        raise Refused("the local twin is not up", why, "inv sandbox.up")
 
 
 def _chosen(probes: list[Probe], only: set[str], skip: set[str]) -> list[Probe]:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deployment.errors import StepFailed
 from deployment.services.files import StaticFile, manifest, pages_files
@@ -16,6 +16,9 @@ from deployment.services.pages import Commit, PagesDeployment, Rules
 from deployment.steps import functions
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
+
+if TYPE_CHECKING:
+    from deployment.settings import Settings
 
 NAME: Final = "pages"
 _CONTENT: Final = "content "  # marks the digest in a deployment's commit message
@@ -31,8 +34,8 @@ def plan(site: Site) -> list[Change]:
     name = site.settings.project.pages.project
     if not used(site):
         return []
-    functions.require_served(site, _folder(site))
-    wanted = _wanted(site)
+    functions.require_served(site, _folder(site.settings))
+    wanted = digest(site.settings)
     now = current(site)
     if now and _content_of(now) == wanted:
         return []
@@ -130,8 +133,15 @@ def content(files: tuple[StaticFile, ...], rules: Rules, code: str = "") -> str:
     return hashlib.sha256(held.encode()).hexdigest()[:32]
 
 
-def _wanted(site: Site) -> str:
-    return content(_files(site), _rules(site), functions.digest(functions.found(_folder(site))))
+def digest(settings: Settings) -> str:
+    """Give a digest of all that a deployment of the project's folder would hold.
+
+    Raises:
+        Refused: no such folder, a file above 25 MiB, more than 20,000 files.
+    """
+    folder = _folder(settings)
+    code = functions.digest(functions.found(folder))
+    return content(pages_files(folder), _rules(folder), code)
 
 
 def _deploy(site: Site, wanted: str) -> Facts:
@@ -142,12 +152,13 @@ def _deploy(site: Site, wanted: str) -> Facts:
         commit_hash(site.settings.root),
         f"release {site.facts['release']} {_CONTENT}{wanted}",
     )
-    files = _files(site)
-    if functions.found(_folder(site)):
+    folder = _folder(site.settings)
+    files = pages_files(folder)
+    if functions.found(folder):
         made, sent = _deploy_by_wrangler(site, commit), len(files)
     else:
         sent = pages.upload(project.project, files, partial(_progress, site))
-        made = pages.create_deployment(project.project, manifest(files), commit, _rules(site))
+        made = pages.create_deployment(project.project, manifest(files), commit, _rules(folder))
     live = pages.wait_for_deployment(project.project, made.id)
     if not _shows(current(site), live.id, wanted):
         raise StepFailed(f"pages {project.project} does not serve its deployment", live.id)
@@ -156,7 +167,7 @@ def _deploy(site: Site, wanted: str) -> Facts:
 
 def _deploy_by_wrangler(site: Site, commit: Commit) -> PagesDeployment:
     """Deploy a site with Functions, and find what wrangler made by its commit message."""
-    functions.deploy(site, _folder(site), commit)
+    functions.deploy(site, _folder(site.settings), commit)
     name = site.settings.project.pages.project
     made = [one for one in site.cloudflare.pages.deployments(name) if one.message == commit.message]
     if not made:
@@ -189,12 +200,7 @@ def _content_of(deployment: PagesDeployment) -> str:
     return digest.strip() if mark else f"deployment {deployment.id}"
 
 
-def _files(site: Site) -> tuple[StaticFile, ...]:
-    return pages_files(_folder(site))
-
-
-def _rules(site: Site) -> Rules:
-    folder = _folder(site)
+def _rules(folder: Path) -> Rules:
     texts: Mapping[str, str] = {
         name: (folder / name).read_text(encoding="utf-8")
         for name in ("_headers", "_redirects")
@@ -203,8 +209,8 @@ def _rules(site: Site) -> Rules:
     return Rules(texts.get("_headers", ""), texts.get("_redirects", ""))
 
 
-def _folder(site: Site) -> Path:
-    return site.settings.path(site.settings.project.pages.directory)
+def _folder(settings: Settings) -> Path:
+    return settings.path(settings.project.pages.directory)
 
 
 def commit_hash(root: Path) -> str:

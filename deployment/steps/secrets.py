@@ -14,7 +14,7 @@ from deployment.errors import Refused
 from deployment.secret import Secret
 from deployment.services.errors import ServiceError
 from deployment.steps import fingerprints, rotation, webhooks, worker
-from deployment.steps.hooks import sendgrid, stripe
+from deployment.steps.hooks import inbound, sendgrid, stripe
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
@@ -142,7 +142,7 @@ def difference(site: Site) -> Difference:
 
 def _mintable(site: Site) -> set[str]:
     """Give the secrets that come from a webhook of the project."""
-    made = ((stripe, stripe.SECRET), (sendgrid, sendgrid.KEY))
+    made = ((stripe, stripe.SECRET), (sendgrid, sendgrid.KEY), (inbound, inbound.KEY))
     return {name for provider, name in made if provider.used(site)}
 
 

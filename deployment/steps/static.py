@@ -43,10 +43,10 @@ def described(settings: Settings) -> Static | None:
     Raises:
         Refused: no such folder, a file above 25 MiB, more than 20,000 files.
     """
-    from deployment.steps.checks import configuration  # only who bundles reads it
+    from deployment.steps.checks import wrangler  # only who bundles reads it
 
     file = settings.path(settings.project.worker.config)
-    assets = configuration.read(file).get("assets") or {}
+    assets = wrangler.read(settings).get("assets") or {}
     if not assets.get("directory"):
         return None
     folder = file.parent / str(assets["directory"])

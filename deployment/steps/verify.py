@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deployment.errors import CheckFailed
-from deployment.services.http import new_session
 from deployment.steps.report import Finding, Probe, Report, run_probes
 from deployment.steps.site import Site
-from deployment.steps.verification import routes, version
-from deployment.steps.verification.asker import Asker
 from deployment.steps.verification.target import OVERRIDE, Target, dark, live, preview
+
+if TYPE_CHECKING:
+    from deployment.steps.verification.asker import Asker
 
 __all__ = ["NAME", "OVERRIDE", "Target", "dark", "gate", "live", "preview", "run"]
 
@@ -54,6 +54,10 @@ def run(site: Site, target: Target, *, quick: bool = False) -> Report:
         target: where to ask.
         quick: only what invoke.yaml marks as quick, and no measuring.
     """
+    from deployment.services.http import new_session
+    from deployment.steps.verification import routes, version
+    from deployment.steps.verification.asker import Asker
+
     with new_session() as session:
         asker = Asker(site, target, session)
         version.wait(asker)
@@ -73,6 +77,8 @@ def _measured(asker: Asker) -> Sequence[Finding]:
 
 def _probes(asker: Asker, *, quick: bool) -> list[Probe]:
     """Give what is looked at; what takes longest is first to begin."""
+    from deployment.steps.verification import routes, version
+
     asked = [*routes.probes(asker, quick=quick), *version.probes(asker)]
     if quick:
         return asked

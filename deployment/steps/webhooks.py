@@ -41,7 +41,7 @@ def require_minted(site: Site) -> None:
     Raises:
         Refused: it names them, and what makes both webhook and secret.
     """
-    missing = [change.resource for change in plan_minting(site) if change.action == "create"]
+    missing = [change.resource for change in plan_minting(site) if change.before is None]
     if missing:
         raise Refused(
             f"{', '.join(missing)} is missing",

@@ -27,6 +27,19 @@ def answers_to(house: House, token: str) -> bool:
     return requests.get(f"{house.url}/api/metrics", headers=headers, timeout=10).ok
 
 
+def signed_up(house: House) -> str:
+    """Make an account, and give its session's token."""
+    account = {"email": "rotated@verification.invalid", "password": "Before-the-rotation-1"}
+    reply = requests.post(f"{house.url}/api/auth/signup", json=account, timeout=10)
+    return str(reply.json()["token"])
+
+
+def whose(house: House, session: str) -> int:
+    """Ask whose session it is; give the answer's status."""
+    headers = {"Authorization": f"Bearer {session}"}
+    return requests.get(f"{house.url}/api/auth/me", headers=headers, timeout=10).status_code
+
+
 def changed(house: House) -> list[str]:
     return list(house.json("secrets.diff")["changed"])
 
@@ -85,14 +98,16 @@ def test_a_secret_that_was_left_behind_is_pruned(deployed: House) -> None:
 
 def test_a_rotation_goes_live_and_is_finished(deployed: House) -> None:
     file = deployed.root / ".sandbox/endpoints.env"
-    old = value(file, "JWT_SECRET")
+    old, session = value(file, "JWT_SECRET"), signed_up(deployed)
     ended = deployed.inv("secrets.rotate", "JWT_SECRET", "--yes")
     new = value(file, "JWT_SECRET")
     assert new != old
     assert value(file, "JWT_SECRET_PREVIOUS") == old
     assert new not in ended.stdout + ended.stderr
     deployed.inv("verify")
+    assert whose(deployed, session) == 200  # nobody is signed out by a rotation
     deployed.inv("secrets.rotate", "JWT_SECRET", "--finish", "--yes")
+    assert whose(deployed, session) == 401
     assert "JWT_SECRET_PREVIOUS" not in deployed.json("secrets.list")
     deployed.inv("verify")
 

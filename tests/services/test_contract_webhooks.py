@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,9 @@ pytestmark = pytest.mark.slow
 def site(twin: Twin) -> Iterator[Site]:
     """Give a site, and leave its providers as they were."""
     site = twin.site()
+    webhooks_wanted = replace(site.settings.project.webhooks, email_hostname="in.xswarm.test")
+    project = replace(site.settings.project, webhooks=webhooks_wanted)
+    site.settings = replace(site.settings, project=project)
     before = state(site)
     yield site
     twin.clear()
@@ -27,6 +31,9 @@ def site(twin: Twin) -> Iterator[Site]:
         site.stripe.delete_endpoint(endpoint.id)
     for hook in site.sendgrid.event_webhooks():
         site.sendgrid.delete_event_webhook(hook.id)
+    site.sendgrid.delete_parse_setting("in.xswarm.test")
+    for policy in site.sendgrid.security_policies():
+        site.sendgrid.delete_security_policy(policy.id)
     site.twilio.update_number(before["number"].sid, before["number"].urls)
     assert state(site) == before
 
@@ -38,6 +45,7 @@ def state(site: Site) -> dict[str, Any]:
         "number": site.twilio.number(site.settings.text("TWILIO_PHONE_NUMBER")),
         "hooks": site.sendgrid.event_webhooks(),
         "parses": site.sendgrid.parse_settings(),
+        "policies": site.sendgrid.security_policies(),
     }
 
 
@@ -64,7 +72,11 @@ def test_there_and_back(site: Site) -> None:
     before = state(site)
     changes = all_changes(site)
     assert {hook.state for hook in webhooks.listed(site)} == {"as wanted"}
-    assert set(site.staged) == {"STRIPE_WEBHOOK_SECRET", "SENDGRID_WEBHOOK_PUBLIC_KEY"}
+    assert set(site.staged) == {
+        "STRIPE_WEBHOOK_SECRET",
+        "SENDGRID_WEBHOOK_PUBLIC_KEY",
+        "SENDGRID_PARSE_PUBLIC_KEY",
+    }
     assert webhooks.plan(site) == []
     undone(site, changes)
     assert state(site) == before
@@ -73,7 +85,7 @@ def test_there_and_back(site: Site) -> None:
 
 
 FAULTS = ("reset", "reset_after", "status:500", "bad_json")
-CALLS = {"stripe": 4, "twilio": 3, "sendgrid": 6}
+CALLS = {"stripe": 4, "twilio": 3, "sendgrid": 15}
 """How many calls a clean run makes at each; the tests see that none is left out."""
 
 

@@ -23,7 +23,7 @@ from deployment.services.errors import (
 )
 from deployment.services.http import Http, basic, bearer
 from deployment.services.openai import OpenAI
-from deployment.services.sendgrid import ParseSetting, SendGrid
+from deployment.services.sendgrid import ParseSetting, SecurityPolicy, SendGrid
 from deployment.services.slack import Slack
 from deployment.services.stripe import Stripe
 from deployment.services.twilio import Twilio
@@ -32,6 +32,7 @@ HOST = "https://provider.test"
 NUMBERS = f"{HOST}/2010-04-01/Accounts/AC1/IncomingPhoneNumbers"
 STRIPE = f"{HOST}/v1/webhook_endpoints"
 EVENTS = f"{HOST}/v3/user/webhooks/event"
+POLICIES = f"{HOST}/v3/user/webhooks/security/policies"
 PARSE = f"{HOST}/v3/user/webhooks/parse/settings"
 
 
@@ -197,8 +198,8 @@ def test_twilio_owns_no_such_number(http: Http, api: Any) -> None:
     [
         ({}, {}),
         ({"sms_application_sid": "AP1"}, {"sms": "AP1"}),
-        ({"voice_application_sid": "AP2"}, {"voice": "AP2"}),
-        ({"trunk_sid": "TK1", "voice_application_sid": "AP2"}, {"voice": "TK1"}),
+        ({"voice_application_sid": "AP2"}, {"voice": "AP2", "status": "AP2"}),
+        ({"trunk_sid": "TK1", "voice_application_sid": "AP2"}, {"voice": "TK1", "status": "TK1"}),
     ],
 )
 def test_twilio_says_what_overrides_the_urls(
@@ -273,8 +274,9 @@ def test_sendgrid_a_lost_creation_is_found(http: Http, api: Any) -> None:
 
 
 def test_sendgrid_parse_settings(http: Http, api: Any) -> None:
-    setting = ParseSetting("mail.test", "https://w.test/email/inbound")
+    setting = ParseSetting("mail.test", "https://w.test/email/inbound", policy="p1")
     json = {"hostname": "mail.test", "url": setting.url, "spam_check": False, "send_raw": False}
+    json |= {"security_policy": "p1"}
     api.post(PARSE, match=[matchers.json_params_matcher(json)], json=json)
     api.get(PARSE, json={"result": [json]})
     rest = {key: value for key, value in json.items() if key != "hostname"}
@@ -285,6 +287,26 @@ def test_sendgrid_parse_settings(http: Http, api: Any) -> None:
     assert client.parse_settings() == [setting]
     client.update_parse_setting(setting)
     client.delete_parse_setting("mail.test")
+
+
+def test_sendgrid_security_policies(http: Http, api: Any) -> None:
+    policy = {"id": "p1", "name": "boss", "signature": {"public_key": "key"}}
+    asked = {"name": "boss", "signature": {"enabled": True}}
+    api.post(POLICIES, match=[matchers.json_params_matcher(asked)], json={"policy": policy})
+    api.get(POLICIES, json={"policies": [policy, {"id": "p2", "name": "oauth alone"}]})
+    api.delete(f"{POLICIES}/p1", status=204)
+    client = SendGrid(http)
+    assert client.create_security_policy("boss") == SecurityPolicy("p1", "boss", "key")
+    assert client.security_policies()[1] == SecurityPolicy("p2", "oauth alone")
+    client.delete_security_policy("p1")
+
+
+def test_a_security_policy_whose_reply_was_lost_is_made_once(http: Http, api: Any) -> None:
+    policy = {"id": "p1", "name": "boss", "signature": {"public_key": "key"}}
+    post = api.post(POLICIES, status=500)
+    api.get(POLICIES, json={"policies": [policy]})
+    assert SendGrid(http).create_security_policy("boss").id == "p1"
+    assert post.call_count == 1
 
 
 # Slack

@@ -10,7 +10,7 @@ from deployment.secret import Secret
 from deployment.services.clock import SYSTEM_CLOCK, Clock
 from deployment.services.cloudflare import Token
 from deployment.services.http import Reply
-from deployment.services.sendgrid import EventWebhook, ParseSetting
+from deployment.services.sendgrid import EventWebhook, ParseSetting, SecurityPolicy
 from deployment.services.stripe import ATTEMPT, Endpoint
 from deployment.services.twilio import Number
 from tests.steps.fakes import FakeCloudflare
@@ -88,6 +88,7 @@ class FakeSendGrid:
     hooks: dict[str, EventWebhook] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     parses: dict[str, ParseSetting] = field(default_factory=dict)
+    policies: dict[str, SecurityPolicy] = field(default_factory=dict)
 
     def event_webhooks(self) -> list[EventWebhook]:
         return list(self.hooks.values())
@@ -118,6 +119,17 @@ class FakeSendGrid:
         else:
             self.keys.pop(webhook_id, None)
         return self.public_key(webhook_id)
+
+    def security_policies(self) -> list[SecurityPolicy]:
+        return list(self.policies.values())
+
+    def create_security_policy(self, name: str) -> SecurityPolicy:
+        made = SecurityPolicy(f"p{len(self.policies) + 1}", name, "canary-policy-key")
+        self.policies[made.id] = made
+        return made
+
+    def delete_security_policy(self, policy_id: str) -> None:
+        self.policies.pop(policy_id, None)
 
     def parse_settings(self) -> list[ParseSetting]:
         return list(self.parses.values())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deployment.errors import CheckFailed, Refused
-from deployment.project import Verify
+from deployment.project import Route, Verify
 from deployment.secret import Secret
 from deployment.settings import Settings
 from deployment.steps import verify
@@ -35,6 +35,7 @@ EVERYTHING: dict[str, Any] = {
     "performance_requests": 4,
 }
 GOOD = {
+    "GET /": "pass",
     "sign up": "pass",
     "session cookie": "pass",
     "log in": "pass",
@@ -69,7 +70,7 @@ def at(settings: Callable[..., Settings], worker: SoundWorker) -> Callable[..., 
     ) -> Site:
         project = {
             "verify": {"routes": list(asked), "performance_requests": 2, **verifying},
-            "webhooks": {"sms_path": "", "voice_path": "", "email_path": ""},
+            "uses": "monitoring",
         }
         urls = {"WORKER_URL": worker.url, "BASE_URL": worker.url.replace("127.0.0.1", "localhost")}
         limits = {"RATE_LIMIT_ENABLED": "true", "SESSION_COOKIE_SECURE": "false"}
@@ -148,15 +149,41 @@ def test_a_missing_file_is_told_with_the_page_that_names_it(
     assert "/pricing?a=1" in failure.remedy
 
 
-def test_what_is_not_configured_is_not_asked(at: Callable[..., Site], worker: SoundWorker) -> None:
-    site = at(version_path="", performance_path="")
-    target = verify.Target(site.settings.text("WORKER_URL"))
-    assert verify.run(site, target).findings == ()
-    assert worker.asked == []
+NOTHING = {"version_path": "", "performance_path": "", "performance_requests": 0}
+
+
+@pytest.mark.parametrize("status", [200, 404, 503, 0])
+def test_where_nothing_is_configured_the_root_must_not_break(
+    at: Callable[..., Site], worker: SoundWorker, status: int
+) -> None:
+    worker.answers["/"] = [(status, "Hello")]
+    site = at(**NOTHING)
+    report = verify.run(site, verify.Target(site.settings.text("WORKER_URL")), quick=True)
+    found = {finding.name: finding.status for finding in report.findings}
+    assert found == {"GET /": "pass" if 200 <= status < 500 else "fail", "version": "pass"}
+    assert set(worker.asked) == {"GET /"}
+
+
+def test_an_answer_is_not_enough_where_nothing_is_deployed(at: Callable[..., Site]) -> None:
+    site = at(**NOTHING)
+    site.cloudflare.splits.clear()  # type: ignore[attr-defined]
+    (failure,) = looked(site, "").failures
+    assert (failure.name, failure.evidence) == ("version", "boss-ai was never deployed")
+    site.cloudflare.splits.append({"v1": 100.0})  # type: ignore[attr-defined]
+    (failure,) = looked(site, "v2").failures
+    assert failure.evidence == "boss-ai has no version v2 deployed"
+
+
+def test_the_first_route_that_just_reads_is_measured_where_none_is_named() -> None:
+    asked = (Route("/hook", "POST"), Route("/page", site=True), Route("/a", token="T"))
+    found = performance.route_of(Verify(routes=(*asked, Route("/b", status=(204,)))))
+    assert found == Route("/b", status=(204,))
+    assert performance.route_of(Verify(routes=asked)) is None
+    assert performance.route_of(Verify()) == routes.ANYTHING
 
 
 def test_groups_can_be_left_out(at: Callable[..., Site], worker: SoundWorker) -> None:
-    site = at(**EVERYTHING, skip="authentication, cors,site,performance,limits,headers")
+    site = at(**EVERYTHING, skip="authentication, routes,cors,site,performance,limits,headers")
     assert statuses(site) == {"version": "pass"}
 
 
@@ -407,8 +434,12 @@ def test_a_slower_version_is_caught_beside_the_one_that_serves(
 
 def test_the_last_releases_figures_stand_in(at: Callable[..., Site], worker: SoundWorker) -> None:
     site = at(performance_requests=4)
-    kept = {"performance": speed(1, 1).as_json()}
-    site.history = lambda: [record("r2", "v1", {}), record("r1", "v0", kept)]
+    kept, other = ({**speed(1, 1).as_json(), "worker": name} for name in ("boss-ai", "another"))
+    site.history = lambda: [
+        record("r3", "v9", {"performance": other}),
+        record("r2", "v1", {}),
+        record("r1", "v0", {"performance": kept}),
+    ]
     worker.delay["v1"] = 0.15
     (failure,) = looked(site).failures
     assert "release r1 p50 1 ms" in failure.evidence

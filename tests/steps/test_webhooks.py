@@ -24,6 +24,7 @@ HOOK = f"{WORKER}/stripe/webhook"
 MAIL = f"{WORKER}/email/inbound"
 EVENTS = ["invoice.payment_failed", "checkout.session.completed"]
 PROJECT = {"webhooks": {"stripe_events": EVENTS}}
+INBOUND = {"email_hostname": "in.test", "sms_path": "", "voice_path": "", "status_path": ""}
 MAIL_EVENTS = ("bounce", "delivered", "dropped", "spam_report")
 
 
@@ -221,7 +222,8 @@ def test_the_numbers_earlier_urls_come_back(world: Callable[..., World]) -> None
     assert here.twilio.owned is not None
     assert here.twilio.owned.urls["sms_url"] == f"{WORKER}/sms/boss"
     assert here.twilio.owned.urls["sms_method"] == "POST"
-    assert here.twilio.owned.urls["status_callback"] == "https://old.test/status"
+    assert here.twilio.owned.urls["status_callback"] == f"{WORKER}/voice/boss/status"
+    assert here.twilio.owned.urls["status_callback_method"] == "POST"
     here.unmake([change])
     assert here.state() == before
 
@@ -229,7 +231,7 @@ def test_the_numbers_earlier_urls_come_back(world: Callable[..., World]) -> None
 def test_urls_that_twilio_ignores_are_left_and_said(world: Callable[..., World]) -> None:
     here = world()
     assert here.twilio.owned is not None
-    here.twilio.owned = replace(here.twilio.owned, overridden_by={"voice": "TK1"})
+    here.twilio.owned = replace(here.twilio.owned, overridden_by={"voice": "TK1", "status": "TK1"})
     (change,) = webhooks.plan(here.site)
     assert set(change.after["urls"]) == {"sms_url", "sms_method"}
     states = {hook.name: hook for hook in webhooks.listed(here.site) if hook.provider == "twilio"}
@@ -255,21 +257,56 @@ def test_what_does_not_read_back_is_no_success(world: Callable[..., World]) -> N
 def test_inbound_parse_is_set_and_brought_back(world: Callable[..., World], there: bool) -> None:
     from deployment.services.sendgrid import ParseSetting
 
-    here = world({"webhooks": {"email_hostname": "in.test", "sms_path": "", "voice_path": ""}})
+    here = world({"webhooks": INBOUND})
     if there:
         here.sendgrid.parses["in.test"] = ParseSetting("in.test", "https://old.test", True, True)
     before = here.state()
+    minted = [one for one in webhooks.plan_minting(here.site) if one.action == "policy"]
+    planned = webhooks.plan(here.site)  # as deploy.plan does, before the policy is there
+    here.make(minted)
+    assert here.site.staged["SENDGRID_PARSE_PUBLIC_KEY"].reveal() == "canary-policy-key"
     changes = webhooks.plan(here.site)
+    assert changes == planned
     assert actions(changes) == [("sendgrid", "parse")]
     here.make(changes)
-    assert here.sendgrid.parses["in.test"] == ParseSetting("in.test", MAIL, there, there)
+    assert here.sendgrid.parses["in.test"] == ParseSetting("in.test", MAIL, there, there, "p1")
     assert webhooks.plan(here.site) == []
-    here.unmake(changes)
+    hooks = {hook.name: hook.state for hook in webhooks.listed(here.site)}
+    assert hooks["inbound parse"] == "as wanted"
+    here.unmake([*minted, *changes])
     assert here.state() == before
 
 
+def test_the_policys_key_is_minted_once_and_staged_again(world: Callable[..., World]) -> None:
+    here = world({"webhooks": INBOUND})
+    (change,) = (one for one in webhooks.plan_minting(here.site) if one.action == "policy")
+    here.make([change])
+    here.site.staged.clear()
+    (again,) = (one for one in webhooks.plan_minting(here.site) if one.action == "policy")
+    here.make([again])
+    assert len(here.sendgrid.policies) == 1
+    assert "SENDGRID_PARSE_PUBLIC_KEY" in here.site.staged
+    here.unmake([again])  # it did not make the policy
+    assert len(here.sendgrid.policies) == 1
+    here.cloudflare.names = ["SENDGRID_PARSE_PUBLIC_KEY"]
+    assert not [one for one in webhooks.plan_minting(here.site) if one.action == "policy"]
+
+
+def test_a_named_key_must_be_the_policys(world: Callable[..., World]) -> None:
+    here = world({"webhooks": INBOUND}, SENDGRID_PARSE_PUBLIC_KEY="another-key")
+    with pytest.raises(Refused, match="SENDGRID_PARSE_PUBLIC_KEY is not the key"):
+        webhooks.plan_minting(here.site)
+
+
+def test_mail_is_not_attached_to_a_policy_that_is_gone(world: Callable[..., World]) -> None:
+    here = world({"webhooks": INBOUND})
+    with pytest.raises(StepFailed, match="security policy boss-ai local is not there"):
+        here.make(webhooks.plan(here.site))
+
+
 def test_a_project_without_webhooks_asks_no_provider(world: Callable[..., World]) -> None:
-    nothing = {"stripe_path": "", "sms_path": "", "voice_path": "", "email_path": ""}
+    names = ("stripe_path", "sms_path", "voice_path", "status_path", "email_path")
+    nothing = dict.fromkeys(names, "")
     here = world({"webhooks": nothing})
     here.site.__dict__.update(stripe=None, twilio=None, sendgrid=None)
     assert webhooks.plan(here.site) == webhooks.plan_minting(here.site) == []
@@ -332,6 +369,9 @@ def test_a_sound_worker_passes_every_probe(world: Callable[..., World]) -> None:
         "twilio /voice/boss signed": "pass",
         "twilio /voice/boss wrongly signed": "pass",
         "twilio /voice/boss unsigned": "pass",
+        "twilio /voice/boss/status signed": "pass",
+        "twilio /voice/boss/status wrongly signed": "pass",
+        "twilio /voice/boss/status unsigned": "pass",
         "sendgrid unsigned": "pass",
         "sendgrid wrongly signed": "pass",
         "sendgrid signed": "skip",
@@ -351,6 +391,8 @@ def test_a_worker_that_believes_everything_fails(world: Callable[..., World]) ->
         "twilio /sms/boss unsigned",
         "twilio /voice/boss wrongly signed",
         "twilio /voice/boss unsigned",
+        "twilio /voice/boss/status wrongly signed",
+        "twilio /voice/boss/status unsigned",
         "sendgrid unsigned",
         "sendgrid wrongly signed",
     }

@@ -105,3 +105,19 @@ def test_another_algorithm_is_refused(algorithm: str) -> None:
 def test_what_is_no_token_is_refused(text: str) -> None:
     with pytest.raises(InvalidToken):
         verify(text, SECRET, NOW)
+
+
+def test_the_previous_secret_is_accepted_while_a_rotation_is_under_way() -> None:
+    fresh = SECRET[::-1]
+    assert verify(token(), fresh, NOW, SECRET).subject == "u1"
+    assert verify(issue("u2", "s2", fresh, 60, NOW), fresh, NOW, SECRET).subject == "u2"
+    for previous in ("", fresh):
+        with pytest.raises(InvalidToken, match="signature"):
+            verify(token(), fresh, NOW, previous)
+
+
+def test_an_empty_secret_signs_nothing() -> None:
+    forged = jwt.encode({"sub": "u1"}, "x" * 32, "HS256").rpartition(".")[0]
+    signature = base64.urlsafe_b64encode(hmac.digest(b"", forged.encode(), "sha256")).decode()
+    with pytest.raises(InvalidToken, match="signature"):
+        verify(f"{forged}.{signature.rstrip('=')}", SECRET, NOW, "")

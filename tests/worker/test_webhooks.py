@@ -63,6 +63,14 @@ def tier(database: Database) -> object:
     return database.query("SELECT subscription_tier FROM users")[0]["subscription_tier"]
 
 
+def test_the_end_of_a_call_is_taken_once(service: Isolate, database: Database) -> None:
+    fields = {"CallSid": "CA1", "CallStatus": "completed", "From": "+15005550006"}
+    answers = [twilio(service, "/voice/zoe/status", fields).status for _ in range(2)]
+    assert answers == [200, 200]
+    assert count(database, "webhook_events") == 1
+    assert service.ask("POST", "/voice/zoe/status", b"CallSid=CA1").status == 401
+
+
 def test_an_event_is_taken_once(service: Isolate, database: Database, user: str) -> None:
     answers = [stripe(service, CHECKOUT).json() for _ in range(3)]
     assert answers == [{"received": True, "new": new} for new in (True, False, False)]
@@ -234,9 +242,18 @@ def sendgrid() -> SendGrid:
 
 
 @pytest.fixture
-def mailed(start: Start, database: Database, sendgrid: SendGrid) -> Isolate:
-    key = sendgrid.public_key
-    return start(TURSO_DATABASE_URL=database.url, SENDGRID_WEBHOOK_PUBLIC_KEY=key)
+def postman() -> SendGrid:
+    """Give who signs inbound mail: by another key than the events."""
+    return SendGrid()
+
+
+@pytest.fixture
+def mailed(start: Start, database: Database, sendgrid: SendGrid, postman: SendGrid) -> Isolate:
+    return start(
+        TURSO_DATABASE_URL=database.url,
+        SENDGRID_WEBHOOK_PUBLIC_KEY=sendgrid.public_key,
+        SENDGRID_PARSE_PUBLIC_KEY=postman.public_key,
+    )
 
 
 def deliver(
@@ -325,11 +342,11 @@ def test_news_of_a_letter_only_lead_forward(
 
 
 def test_a_letter_is_kept_once_as_a_message_and_whole(
-    mailed: Isolate, database: Database, sendgrid: SendGrid, user: str
+    mailed: Isolate, database: Database, postman: SendGrid, user: str
 ) -> None:
     first, again = letter("one"), letter("two")
-    assert deliver(mailed, sendgrid, *first).json() == {"received": True, "new": 1}
-    assert deliver(mailed, sendgrid, *again).json() == {"received": True, "new": 0}
+    assert deliver(mailed, postman, *first).json() == {"received": True, "new": 1}
+    assert deliver(mailed, postman, *again).json() == {"received": True, "new": 0}
     rows = database.query("SELECT * FROM messages")
     assert len(rows) == 1
     assert (rows[0]["subject"], rows[0]["channel"]) == ("Grüße", "email")
@@ -338,9 +355,9 @@ def test_a_letter_is_kept_once_as_a_message_and_whole(
 
 
 def test_a_letter_to_nobody_is_received_but_not_kept(
-    mailed: Isolate, database: Database, sendgrid: SendGrid
+    mailed: Isolate, database: Database, postman: SendGrid
 ) -> None:
-    told = deliver(mailed, sendgrid, *letter("b", "stranger@in.example"))
+    told = deliver(mailed, postman, *letter("b", "stranger@in.example"))
     assert (told.status, told.json()["new"]) == (200, 0)
     assert count(database, "messages") == 0
     assert not mailed.bucket.objects
@@ -358,9 +375,22 @@ def test_a_letter_to_nobody_is_received_but_not_kept(
     ],
 )
 def test_a_signed_body_that_is_neither_is_refused(
-    mailed: Isolate, sendgrid: SendGrid, body: bytes, content_type: str, status: int
+    mailed: Isolate,
+    sendgrid: SendGrid,
+    postman: SendGrid,
+    body: bytes,
+    content_type: str,
+    status: int,
 ) -> None:
-    assert deliver(mailed, sendgrid, body, content_type).status == status
+    signer = postman if content_type.startswith("multipart/") else sendgrid
+    assert deliver(mailed, signer, body, content_type).status == status
+
+
+def test_a_letter_needs_the_key_of_letters(
+    mailed: Isolate, sendgrid: SendGrid, postman: SendGrid
+) -> None:
+    assert deliver(mailed, sendgrid, *letter("b")).status == 401
+    assert deliver(mailed, postman, json.dumps([news("open")]).encode()).status == 401
 
 
 def test_an_old_delivery_cannot_be_played_again(mailed: Isolate, sendgrid: SendGrid) -> None:

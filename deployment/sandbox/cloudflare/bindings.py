@@ -142,6 +142,7 @@ def _kept(types: Iterable[str], previous: Version | None) -> list[Binding]:
 
 def _invalid(binding: Binding) -> Exception:
     """Name the binding as Cloudflare does, and never what it holds."""
-    return refusals.script_invalid(
-        f"binding {binding['name']} of type {binding.get('type')} is invalid"
-    )
+    kind = binding.get("type")
+    if kind in _FIELDS:
+        return refusals.script_invalid(f"binding {binding['name']} of type {kind} is invalid")
+    return refusals.script_invalid(f"the local twin offers no {kind}: {binding['name']}")

@@ -25,6 +25,7 @@ class ParseSettings:
     def __init__(self, records: Records) -> None:
         self._records = records
         self._parse = records.table("parse_settings")
+        self._policies = records.table("security_policies")
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
@@ -41,7 +42,7 @@ class ParseSettings:
 
     async def _create(self, request: web.Request) -> web.Response:
         wanted = await answers.body(request)
-        problem = _parse_problem(wanted, required=("url", "hostname"))
+        problem = self._problem(wanted, required=("url", "hostname"))
         if problem:
             return problem
         hostname = wanted["hostname"]
@@ -60,7 +61,7 @@ class ParseSettings:
         entry, wanted = self._parse.get(request.match_info["hostname"]), await answers.body(request)
         if not entry:
             return answers.error(404, "not found")
-        problem = _parse_problem(wanted, required=())
+        problem = self._problem(wanted, required=())
         if problem:
             return problem
         entry.update({name: value for name, value in wanted.items() if name != "hostname"})
@@ -72,6 +73,12 @@ class ParseSettings:
             return answers.error(404, "not found")
         self._records.save()
         return web.Response(status=204)
+
+    def _problem(self, wanted: dict[str, Any], required: tuple[str, ...]) -> web.Response | None:
+        policy = wanted.get("security_policy")
+        if policy and policy not in self._policies:
+            return answers.error(400, "security policy not found", "security_policy")
+        return _parse_problem(wanted, required)
 
 
 def _parse_problem(wanted: dict[str, Any], required: tuple[str, ...]) -> web.Response | None:

@@ -18,6 +18,7 @@ from deployment.sandbox.providers.event_webhooks import EventWebhooks
 from deployment.sandbox.providers.parse_settings import ParseSettings
 from deployment.sandbox.providers.received import Received
 from deployment.sandbox.providers.records import Records
+from deployment.sandbox.providers.security_policies import SecurityPolicies
 from deployment.sandbox.providers.senders import Senders
 
 SCOPES: Final = (
@@ -52,13 +53,14 @@ class SendGrid:
         self._senders = Senders(records)
         self._webhooks = EventWebhooks(records, received)
         self._parse = ParseSettings(records)
+        self._policies = SecurityPolicies(records)
 
     def application(self, faulty: Middleware) -> web.Application:
         """Make the application; faults come before all else."""
         application = web.Application(
             middlewares=[faulty, self._guarded()], client_max_size=_LARGEST
         )
-        for part in (self._webhooks, self._parse, self._senders):
+        for part in (self._webhooks, self._parse, self._policies, self._senders):
             application.add_routes(part.routes())
         application.router.add_get("/v3/scopes", _scopes)
         application.router.add_post("/v3/mail/send", self._send)

@@ -22,16 +22,20 @@ REMEDY: Final = (
 
 def probes(site: Site) -> list[Probe]:
     """Look at the token and each resource: an active token alone proves nothing."""
+    parts = site.settings.project.parts
     looks = {
-        "API token": lambda: _token(site),
-        "Workers permission": lambda: _workers(site),
-        "Pages permission": lambda: _pages(site),
-        "R2 permission": lambda: _bucket(site),
+        "API token": (lambda: _token(site), True),
+        "Workers permission": (lambda: _workers(site), True),
+        "Pages permission": (lambda: _pages(site), "site" in parts),
+        "R2 permission": (lambda: _bucket(site), "r2" in parts),
     }
-    made = [
+    made: list[Probe] = [
         probe(name, GROUP, look, needs=ACCOUNT, needed=True, remedy=REMEDY)
-        for name, look in looks.items()
+        for name, (look, used) in looks.items()
+        if used
     ]
+    if "r2" not in parts:
+        return made
     remedy = "make new keys (R2, Manage API Tokens): Object Read and Write on the bucket"
     objects = probe("R2 objects", GROUP, lambda: _objects(site), needs=KEYS, remedy=remedy)
     return [*made, objects]

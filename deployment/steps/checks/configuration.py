@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused
-from deployment.steps.checks import jsonc
+from deployment.steps.checks import bindings, packages, wrangler
 from deployment.steps.checks.looking import Seen, probe
 from deployment.variables import VARIABLES, Sent
 
@@ -19,11 +17,6 @@ if TYPE_CHECKING:
 
 GROUP: Final = "configuration"
 ACCOUNT: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
-READERS: Final[Mapping[str, Callable[[str], Any]]] = {
-    ".toml": tomllib.loads,
-    ".json": jsonc.loads,  # wrangler takes comments in both
-    ".jsonc": jsonc.loads,
-}
 
 
 def probes(site: Site) -> list[Probe]:
@@ -35,32 +28,14 @@ def probes(site: Site) -> list[Probe]:
         "worker main": _main,
         "compatibility date": _compatibility_date,
         "plain variables": _collisions,
+        "static files": _static,
+        "packages": packages.installed,
     }
     made = [probe(name, GROUP, _of(site, look)) for name, look in looks.items()]
-    made.append(probe("environments", GROUP, _of(site, _environments), critical=False))
-    bindings = _of(site, _bindings)
-    return [*made, probe("bindings", GROUP, bindings, needs=ACCOUNT, needed=True)]
-
-
-def read(file: Path) -> Mapping[str, Any]:
-    """Read a wrangler configuration: TOML, JSON or JSONC.
-
-    Raises:
-        Refused: there is none, or it cannot be read; the place is told.
-    """
-    reader = READERS.get(file.suffix)
-    if reader is None or not file.is_file():
-        why = "no such file" if reader else f"{file.suffix} is none of {', '.join(READERS)}"
-        raise Refused(f"{file.name} is no wrangler configuration", why, "set deploy.worker.config")
-    try:
-        content = reader(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Refused(
-            f"{file.name} cannot be read", str(error), f"correct {file.name} there"
-        ) from None
-    if not isinstance(content, Mapping):
-        raise Refused(f"{file.name} is no wrangler configuration", "it is no table")
-    return content
+    for name, look in {"environments": _environments, "triggers": _triggers}.items():
+        made.append(probe(name, GROUP, _of(site, look), critical=False))
+    bound = _of(site, bindings.bound)
+    return [*made, probe("bindings", GROUP, bound, needs=ACCOUNT, needed=True)]
 
 
 Looked = Callable[["Site", Mapping[str, Any]], "Seen | str"]
@@ -71,7 +46,7 @@ def _of(site: Site, look: Looked) -> Callable[[], Seen | str]:
 
     def looked() -> Seen | str:
         try:
-            content = read(site.settings.path(site.settings.project.worker.config))
+            content = wrangler.read(site.settings)
         except Refused:
             if look is _readable:
                 raise
@@ -135,21 +110,42 @@ def _collisions(site: Site, content: Mapping[str, Any]) -> Seen | str:
     return Seen("fail", f"vars names what is a secret: {', '.join(taken)}", remedy)
 
 
-def _environments(site: Site, content: Mapping[str, Any]) -> Seen | str:
-    names = sorted(content.get("env", {}))
+def _static(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Look for the folder of static files: what builds it has often not run yet."""
+    directory = (content.get("assets") or {}).get("directory")
+    if not directory:
+        return "none"
+    folder = site.settings.path(site.settings.project.worker.config).parent / str(directory)
+    if folder.is_dir():
+        return str(directory)
+    remedy = "build it (npm run build), or correct assets.directory"
+    return Seen("fail", f"assets.directory is {directory!r}: no such folder", remedy)
+
+
+def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:
+    worker = site.settings.project.worker
+    names = sorted(wrangler.parsed(site.settings.path(worker.config)).get("env") or {})
     if not names:
         return "none in the file: deployment/config holds them"
+    if worker.environment:
+        return f"{worker.environment} of {', '.join(names)}"
     evidence = f"the file's env ({', '.join(names)}) is not used; its top level is deployed"
-    return Seen("warn", evidence, f"move what {site.settings.environment} needs to the top level")
+    return Seen(
+        "warn", evidence, "name the one to deploy: deploy.worker.environment in invoke.yaml"
+    )
 
 
-def _bindings(site: Site, content: Mapping[str, Any]) -> str:
-    """Look for every R2 bucket that is bound."""
-    bound = [str(one.get("bucket_name", "")) for one in content.get("r2_buckets", ())]
-    missing = [name for name in bound if site.cloudflare.bucket(name) is None]
-    if missing:
-        return f"R2 bucket {', '.join(missing)} is made by the release"
-    return f"R2 bucket {', '.join(bound)}" if bound else "no R2 bucket is bound"
+def _triggers(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Name what belongs to the Worker and not to a version of it: a release leaves it alone."""
+    crons = (content.get("triggers") or {}).get("crons") or ()
+    routes = [*(content.get("routes") or ()), *([content["route"]] if "route" in content else ())]
+    named = [f"{len(crons)} cron(s)"] if crons else []
+    named += [f"{len(routes)} route(s)"] if routes else []
+    if not named:
+        return "none: the Worker answers at its own address"
+    config = site.settings.project.worker.config
+    remedy = f"when they change: npx wrangler triggers deploy --config {config}"
+    return Seen("warn", f"{', '.join(named)}: not set by a release", remedy)
 
 
 def _today() -> date:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from deployment.steps.checks.looking import Look, Seen, probe
 from deployment.steps.hooks import sendgrid, stripe, twilio
-from deployment.variables import PRODUCTION
+from deployment.variables import BY_NAME, PRODUCTION
 
 if TYPE_CHECKING:
     from deployment.steps.report import Probe
@@ -24,7 +24,7 @@ SET_WEBHOOKS: Final = (
 
 
 def probes(site: Site) -> list[Probe]:
-    """Look at every provider that has a credential."""
+    """Look at every provider the project uses."""
     looks: list[tuple[str, tuple[str, ...], Look, bool]] = [
         ("Anthropic", ("ANTHROPIC_API_KEY",), lambda: _model(site.anthropic.model()), True),
         ("OpenAI", ("OPENAI_API_KEY",), lambda: _model(site.openai.model()), True),
@@ -38,9 +38,16 @@ def probes(site: Site) -> list[Probe]:
         ("Slack", ("SLACK_WEBHOOK_URL",), lambda: _slack(site), False),
     ]
     return [
-        probe(name, GROUP, look, needs=needs, critical=critical)
+        probe(name, GROUP, look, needs=needs, critical=critical, remedy=_remedy(site, needs[0]))
         for name, needs, look, critical in looks
+        if BY_NAME[needs[0]] in site.settings.variables
     ]
+
+
+def _remedy(site: Site, name: str) -> str:
+    """Say what to look at where the provider's own answer says nothing of it."""
+    variable = BY_NAME[name].file_name(site.settings.environment)
+    return f"correct {variable} in {site.settings.source}, or the service's address there"
 
 
 def _model(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from deployment.steps.report import Finding, Probe, Status
-from deployment.variables import VARIABLES, Sent, Variable
+from deployment.variables import Sent, Variable
 
 if TYPE_CHECKING:
     from deployment.settings import Problem, Settings
@@ -20,7 +20,7 @@ def probes(site: Site) -> list[Probe]:
     problems = {problem.name: problem for problem in settings.problems()}
     return [
         _probe(settings, variable, problems.get(variable.file_name(settings.environment)))
-        for variable in VARIABLES
+        for variable in settings.variables
         if variable.required
         or variable.file_name(settings.environment) in problems
         or _is_set(settings, variable)

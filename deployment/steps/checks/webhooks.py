@@ -29,7 +29,8 @@ def probes(site: Site) -> list[Probe]:
 
 
 def _probe(site: Site, name: str, provider: ModuleType, variables: tuple[str, ...]) -> Probe:
-    return probe(name, GROUP, lambda: _compared(site, provider), needs=variables)
+    remedy = f"inv {site.settings.environment} webhooks.list, and see the provider's account"
+    return probe(name, GROUP, lambda: _compared(site, provider), needs=variables, remedy=remedy)
 
 
 def _compared(site: Site, provider: ModuleType) -> Seen | str:

@@ -105,6 +105,7 @@ def _twilio(site: Site, http: Http) -> list[Probe]:
     kinds = {
         webhooks.sms_path: {"MessageSid": "SMdeploymentprobe", "Body": "deployment probe"},
         webhooks.voice_path: {"CallSid": "CAdeploymentprobe"},
+        webhooks.status_path: {"CallSid": "CAdeploymentprobe", "CallStatus": "completed"},
     }
     made: list[Probe] = []
     for path, fields in kinds.items():

@@ -1,4 +1,4 @@
-"""SendGrid's event webhook, signed, and the inbound parse of the project's mail host.
+"""SendGrid's event webhook, signed; the mail it hands in is :mod:`hooks.inbound`.
 
 The public key of the event webhook's signatures becomes a secret of the Worker, in the
 same version as its code. Unlike Stripe's secret it can be read again at any time.
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused, StepFailed
 from deployment.secret import Secret
+from deployment.steps.hooks import inbound
 from deployment.steps.hooks.hook import STEP, Hook, address, compared
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
-    from deployment.services.sendgrid import EventWebhook, ParseSetting
+    from deployment.services.sendgrid import EventWebhook
     from deployment.steps.site import Site
 
 PROVIDER: Final = "sendgrid"
@@ -25,30 +26,22 @@ KEY: Final = "SENDGRID_WEBHOOK_PUBLIC_KEY"
 def used(site: Site) -> bool:
     """Tell whether the project has SendGrid deliver anything."""
     webhooks = site.settings.project.webhooks
-    return bool(webhooks.email_path and webhooks.email_events)
+    used = PROVIDER in site.settings.project.parts
+    return used and bool(webhooks.email_path and webhooks.email_events)
 
 
 def plan_minting(site: Site) -> list[Change]:
-    """Say whether the webhook has to be made or signed, so that the version gets its key.
+    """Say whether webhook or policy has to be made or signed, so that the version gets the keys.
 
     Raises:
         Refused: the environment names a key that is not the webhook's.
     """
-    found = current(site)
-    key = site.sendgrid.public_key(found.id) if found else ""
-    if site.settings.secret(KEY):
-        _require_named_key(site, key)
-        return []
-    if found is None:
-        return [_creation(site)]
-    if key and KEY in site.cloudflare.secrets(site.worker):
-        return []
-    return [_signing(found, bool(key))]
+    return [*_plan_key(site), *inbound.plan_minting(site)]
 
 
 def plan(site: Site) -> list[Change]:
     """Say how webhook and inbound parse differ; a webhook that is missing is minted."""
-    return [*_plan_events(site), *_plan_parse(site)]
+    return [*_plan_events(site), *inbound.plan(site)]
 
 
 def apply(site: Site, change: Change) -> Facts:
@@ -65,12 +58,7 @@ def listed(site: Site) -> list[Hook]:
     """Compare webhook and inbound parse with what is wanted."""
     found = current(site)
     hooks = [compared(PROVIDER, "events", _wanted(site), _state(found) if found else None)]
-    parse = _wanted_parse(site)
-    if parse:
-        there = _parse_of(site, parse["hostname"])
-        state = {"hostname": there.hostname, "url": there.url} if there else None
-        hooks.append(compared(PROVIDER, "inbound parse", parse, state))
-    return hooks
+    return [*hooks, *inbound.listed(site)]
 
 
 def current(site: Site) -> EventWebhook | None:
@@ -81,6 +69,20 @@ def current(site: Site) -> EventWebhook | None:
 
 
 # The event webhook
+
+
+def _plan_key(site: Site) -> list[Change]:
+    """Say what makes the Worker know the key of the webhook's signatures."""
+    found = current(site)
+    key = site.sendgrid.public_key(found.id) if found else ""
+    if site.settings.secret(KEY):
+        _require_named_key(site, key)
+        return []
+    if found is None:
+        return [_creation(site)]
+    if key and KEY in site.cloudflare.secrets(site.worker):
+        return []
+    return [_signing(found, bool(key))]
 
 
 def _plan_events(site: Site) -> list[Change]:
@@ -170,68 +172,5 @@ def _require_named_key(site: Site, key: str) -> None:
     )
 
 
-# The inbound parse
-
-
-def _plan_parse(site: Site) -> list[Change]:
-    wanted = _wanted_parse(site)
-    if not wanted:
-        return []
-    there = _parse_of(site, wanted["hostname"])
-    if there and there.url == wanted["url"]:
-        return []
-    before = {"provider": PROVIDER, "hostname": wanted["hostname"], **_parse_state(there)}
-    after = {"provider": PROVIDER, **wanted, "spam_check": False, "send_raw": False}
-    if there:
-        after |= {"spam_check": there.spam_check, "send_raw": there.send_raw}
-    resource = f"sendgrid inbound parse {wanted['hostname']}"
-    return [Change(STEP, resource, "parse", before if there else None, after, before)]
-
-
-def _set_parse(site: Site, state: dict[str, Any]) -> Facts:
-    from deployment.services.sendgrid import ParseSetting
-
-    wanted = ParseSetting(state["hostname"], state["url"], state["spam_check"], state["send_raw"])
-    there = _parse_of(site, wanted.hostname)
-    if there is None:
-        site.sendgrid.create_parse_setting(wanted)
-    elif there != wanted:
-        site.sendgrid.update_parse_setting(wanted)
-    if _parse_of(site, wanted.hostname) != wanted:
-        raise StepFailed(f"sendgrid inbound parse {wanted.hostname} is not as it was set")
-    return {}
-
-
-def _unset_parse(site: Site, before: dict[str, Any]) -> None:
-    if before.get("url"):
-        _set_parse(site, before)
-        return
-    site.sendgrid.delete_parse_setting(before["hostname"])
-    if _parse_of(site, before["hostname"]):
-        raise StepFailed(f"sendgrid inbound parse {before['hostname']} is still there")
-
-
-def _wanted_parse(site: Site) -> dict[str, str]:
-    webhooks = site.settings.project.webhooks
-    if not webhooks.email_hostname:
-        return {}
-    return {"hostname": webhooks.email_hostname, "url": address(site, webhooks.email_path)}
-
-
-def _parse_of(site: Site, hostname: str) -> ParseSetting | None:
-    settings = site.sendgrid.parse_settings()
-    return next((setting for setting in settings if setting.hostname == hostname), None)
-
-
-def _parse_state(setting: ParseSetting | None) -> dict[str, Any]:
-    if setting is None:
-        return {}
-    return {
-        "url": setting.url,
-        "spam_check": setting.spam_check,
-        "send_raw": setting.send_raw,
-    }
-
-
-_VERBS: Final = {"create": _create, "sign": _sign, "update": _update, "parse": _set_parse}
-_UNDO: Final = {"create": _uncreate, "sign": _unsign, "update": _update, "parse": _unset_parse}
+_VERBS: Final = {"create": _create, "sign": _sign, "update": _update, **inbound.VERBS}
+_UNDO: Final = {"create": _uncreate, "sign": _unsign, "update": _update, **inbound.UNDO}

@@ -25,7 +25,8 @@ SECRET: Final = "STRIPE_WEBHOOK_SECRET"  # noqa: S105 - its name
 def used(site: Site) -> bool:
     """Tell whether the project has Stripe deliver anything."""
     webhooks = site.settings.project.webhooks
-    return bool(webhooks.stripe_path and webhooks.stripe_events)
+    used = PROVIDER in site.settings.project.parts
+    return used and bool(webhooks.stripe_path and webhooks.stripe_events)
 
 
 def plan_minting(site: Site) -> list[Change]:

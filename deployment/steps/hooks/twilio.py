@@ -1,4 +1,4 @@
-"""Twilio's phone number: where it sends messages and calls.
+"""Twilio's phone number: where it sends messages and calls, and tells how calls ended.
 
 Twilio ignores a number's URLs where an application, or for calls a trunk, is set; those
 are left as they are, and said.
@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from deployment.steps.site import Site
 
 PROVIDER: Final = "twilio"
+NAMES: Final = {
+    "sms": ("sms_url", "sms_method"),
+    "voice": ("voice_url", "voice_method"),
+    "status": ("status_callback", "status_callback_method"),
+}
+"""Twilio's names for the URL of each kind, and for its method."""
 
 
 def used(site: Site) -> bool:
     """Tell whether the project has Twilio deliver anything."""
-    return bool(_kinds(site))
+    return PROVIDER in site.settings.project.parts and bool(_kinds(site))
 
 
 def plan(site: Site) -> list[Change]:
@@ -80,7 +86,11 @@ def _set(site: Site, state: dict[str, Any]) -> None:
 
 def _kinds(site: Site) -> dict[str, str]:
     webhooks = site.settings.project.webhooks
-    paths = {"sms": webhooks.sms_path, "voice": webhooks.voice_path}
+    paths = {
+        "sms": webhooks.sms_path,
+        "voice": webhooks.voice_path,
+        "status": webhooks.status_path,
+    }
     return {kind: address(site, path) for kind, path in paths.items() if path}
 
 
@@ -88,13 +98,14 @@ def _wanted(site: Site, number: Number) -> dict[str, str]:
     wanted: dict[str, str] = {}
     for kind, url in _kinds(site).items():
         if kind not in number.overridden_by:
-            wanted |= {f"{kind}_url": url, f"{kind}_method": "POST"}
+            wanted |= dict(zip(NAMES[kind], (url, "POST"), strict=True))
     return wanted
 
 
 def _compared(number: Number, kind: str, url: str) -> Hook:
     wanted = {"url": url, "method": "POST"}
-    found = {"url": number.urls[f"{kind}_url"], "method": number.urls[f"{kind}_method"]}
+    url_name, method_name = NAMES[kind]
+    found = {"url": number.urls[url_name], "method": number.urls[method_name]}
     if kind in number.overridden_by:
         note = f"Twilio obeys {number.overridden_by[kind]} and ignores the number's URL"
         return Hook(PROVIDER, kind, "overridden", wanted, found, note)

@@ -158,7 +158,8 @@ def wrong_status(answer: Answer, expected: tuple[int, ...]) -> str:
         return f"no answer ({answer.text})"
     if answer.status in expected:
         return ""
-    wanted = " or ".join(str(status) for status in expected)
+    few = len(expected) < 10
+    wanted = " or ".join(map(str, expected)) if few else f"{expected[0]} to {expected[-1]}"
     return f"{answer.status} instead of {wanted}: {answer.excerpt}".rstrip(": ")
 
 

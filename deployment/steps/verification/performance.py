@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deployment.errors import DeployError
-from deployment.project import Verify
+from deployment.project import Route, Verify
 from deployment.services.errors import ServiceError
 from deployment.steps.record import Record
 from deployment.steps.report import Finding
 from deployment.steps.verification import version
 from deployment.steps.verification.asker import Answer, Ask, Asker, unlike
+from deployment.steps.verification.routes import asked
 from deployment.steps.verification.target import OVERRIDE, Target
 
 NAME: Final = "performance"
@@ -59,19 +60,28 @@ class Speed:
 def measured(asker: Asker) -> list[Finding]:
     """Measure, compare, and keep the figures with the release under way."""
     settings = asker.site.settings.project.verify
-    if not settings.performance_path or settings.performance_requests < 1:
+    route = route_of(settings)
+    if route is None or settings.performance_requests < 1:
         return []
     beside = _beside(asker)
-    ours, theirs = _asked(asker, beside, settings)
-    failed = [answer for answer in ours if unlike(settings.performance_status)(answer)]
+    ours, theirs = _asked(asker, beside, route)
+    failed = [answer for answer in ours if unlike(route.status)(answer)]
     others = _other_versions(asker, ours)
     if failed or others:
         wrong = f"{len(failed)} of {len(ours)} requests failed" if failed else ""
         return [Finding(NAME, NAME, "fail", True, wrong or f"{others[0]} answers, too")]
     speed = Speed.of([answer.milliseconds for answer in ours])
-    before, source = _before(asker, theirs)
-    asker.site.facts[FACT] = speed.as_json()
+    before, source = _before(asker, theirs, route)
+    asker.site.facts[FACT] = {**speed.as_json(), "worker": asker.site.worker}
     return [verdict(speed, before, source, settings)]
+
+
+def route_of(settings: Verify) -> Route | None:
+    """Give what is measured: the route that is named for it, else the first that just reads."""
+    if settings.performance_path:
+        return Route(settings.performance_path, status=settings.performance_status)
+    reading = (r for r in asked(settings) if r.method == "GET" and not (r.site or r.token))
+    return next(reading, None)
 
 
 def verdict(speed: Speed, before: Speed | None, source: str, settings: Verify) -> Finding:
@@ -105,16 +115,15 @@ def _beyond(now: float, before: float, times: float, noise: float) -> bool:
     return times > 0 and now > before * times and now - before > noise
 
 
-def _asked(
-    asker: Asker, beside: Target | None, settings: Verify
-) -> tuple[list[Answer], list[Answer]]:
+def _asked(asker: Asker, beside: Target | None, route: Route) -> tuple[list[Answer], list[Answer]]:
     """Ask both versions in turns; each once before, so that none is measured cold."""
+    settings = asker.site.settings.project.verify
     askers = [asker, *([asker.at(beside)] if beside else [])]
-    ask = Ask(settings.performance_path)
+    ask = Ask(route.path)
     for one in askers:
         one.once(ask)
     turns = askers * settings.performance_requests
-    good = unlike(settings.performance_status)
+    good = unlike(route.status)
     with ThreadPoolExecutor(settings.performance_concurrency, thread_name_prefix=NAME) as pool:
         answers = list(pool.map(lambda one: one.judged(ask, good)[0], turns))
     step = len(askers)
@@ -137,14 +146,16 @@ def _beside(asker: Asker) -> Target | None:
     return Target(target.url, {OVERRIDE: f'{site.worker}="{others[0]}"'}, others[0])
 
 
-def _before(asker: Asker, theirs: Sequence[Answer]) -> tuple[Speed | None, str]:
+def _before(asker: Asker, theirs: Sequence[Answer], route: Route) -> tuple[Speed | None, str]:
     """Give the previous version's speed: as measured beside ours, else as it was kept."""
-    good = unlike(asker.site.settings.project.verify.performance_status)
+    good = unlike(route.status)
     if theirs and not any(good(answer) for answer in theirs):
         return Speed.of([answer.milliseconds for answer in theirs]), "the previous version"
     for record in _history(asker):
-        if record.version != asker.target.version and record.facts.get(FACT):
-            return _kept(record.facts[FACT]), f"release {record.release}"
+        figures = record.facts.get(FACT) or {}
+        ours = figures.get("worker") == asker.site.worker
+        if ours and record.version != asker.target.version:
+            return _kept(figures), f"release {record.release}"
     return None, ""
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from deployment.errors import Refused
-from deployment.project import Route
+from deployment.project import Route, Verify
 from deployment.secret import Secret
 from deployment.steps.report import Finding, Probe
 from deployment.steps.verification.asker import Answer, Ask, Asker, wrong_status
 
+ANYTHING: Final = Route("/", status=tuple(range(200, 500)), quick=True)
+"""What is asked where invoke.yaml names no route: whether the Worker answers at all."""
 REMEDY: Final = "look at the Worker's log (npx wrangler tail, or inv sandbox.logs)"
 
 
@@ -24,8 +26,13 @@ def probes(asker: Asker, *, quick: bool) -> list[Probe]:
         asker: asks the target.
         quick: only the routes marked as quick.
     """
-    routes = [route for route in asker.site.settings.project.verify.routes if _here(asker, route)]
+    routes = [route for route in asked(asker.site.settings.project.verify) if _here(asker, route)]
     return [_probe(asker, route) for route in routes if route.quick or not quick]
+
+
+def asked(settings: Verify) -> tuple[Route, ...]:
+    """Give the routes of invoke.yaml; where it has none, the root, which must not break."""
+    return settings.routes or (ANYTHING,)
 
 
 def timed_alone(asker: Asker, findings: Sequence[Finding]) -> list[Finding]:
@@ -35,7 +42,7 @@ def timed_alone(asker: Asker, findings: Sequence[Finding]) -> list[Finding]:
         asker: asks the target.
         findings: of all probes.
     """
-    routes = {_name(route): route for route in asker.site.settings.project.verify.routes}
+    routes = {_name(route): route for route in asked(asker.site.settings.project.verify)}
     return [
         _looked(asker, finding.name, routes[finding.name])
         if finding.status == "warn" and finding.name in routes

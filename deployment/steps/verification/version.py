@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Final
 
 from deployment.services.http import is_loopback
@@ -34,9 +35,23 @@ def seen(answer: Answer) -> str:
 
 
 def probes(asker: Asker) -> list[Probe]:
-    """Give the probe, where invoke.yaml names a route that tells the version."""
+    """Give the probe: the Worker's own word, where a route tells it; else Cloudflare's."""
     path = asker.site.settings.project.verify.version_path
-    return [Probe("version", GROUP, lambda: _looked(asker, path))] if path else []
+    look = partial(_looked, asker, path) if path else partial(_deployed, asker)
+    return [Probe("version", GROUP, look)]
+
+
+def _deployed(asker: Asker) -> Finding:
+    """Look whether the version is deployed at all: an answer alone may be of anything."""
+    deployments = asker.site.cloudflare.deployments(asker.site.worker)
+    split = deployments[0].split if deployments else {}
+    wanted = asker.target.version
+    if not split or (wanted and wanted not in split):
+        lacking = f"has no version {wanted} deployed" if split else "was never deployed"
+        evidence = f"{asker.site.worker} {lacking}"
+        return Finding("version", GROUP, "fail", True, evidence, asker.site.deploy_command)
+    told = wanted or ", ".join(version for version, percent in split.items() if percent)
+    return Finding("version", GROUP, "pass", True, f"{told}, by Cloudflare's word")
 
 
 def _looked(asker: Asker, path: str) -> Finding:

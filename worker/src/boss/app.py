@@ -43,6 +43,7 @@ ROUTES = (
     Route("GET", "/api/suggestions/{id}/attachment", suggestions.attachment),
     Route("POST", "/stripe/webhook", payments.receive, limited=False),
     Route("POST", "/voice/{user}", phone.voice, limited=False),
+    Route("POST", "/voice/{user}/status", phone.status, limited=False),
     Route("POST", "/sms/{user}", phone.sms, limited=False),
     Route("POST", "/email/inbound", mail.receive, limited=False),
 )

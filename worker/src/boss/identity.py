@@ -33,8 +33,9 @@ async def require_session(context: Context) -> Session:
     """
     token = _token(context)
     secret = context.configuration.required("JWT_SECRET")
+    previous = context.configuration.text("JWT_SECRET_PREVIOUS")
     try:
-        claims = tokens.verify(token, secret, context.now)
+        claims = tokens.verify(token, secret, context.now, previous)
     except tokens.InvalidToken as error:
         raise unauthenticated("Your session is not valid; sign in again.") from error
     asked = queries.user_of_session(claims.session, claims.subject)

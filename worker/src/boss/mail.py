@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _SIGNATURE = "x-twilio-email-event-webhook-signature"
 _TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
+_EVENTS_KEY = "SENDGRID_WEBHOOK_PUBLIC_KEY"
+_LETTERS_KEY = "SENDGRID_PARSE_PUBLIC_KEY"
 _LONGEST_TEXT = 100_000
 
 
@@ -46,7 +48,8 @@ async def _signed_body(context: Context) -> bytes:
     signature, stamp = headers.get(_SIGNATURE, ""), headers.get(_TIMESTAMP, "")
     if not signature or not stamp:
         raise Problem(401, "unsigned", "SendGrid's signature headers are missing.")
-    key = context.configuration.required("SENDGRID_WEBHOOK_PUBLIC_KEY")
+    letter = context.request.media_type == "multipart/form-data"
+    key = context.configuration.required(_LETTERS_KEY if letter else _EVENTS_KEY)
     try:
         check_sendgrid(body, signature, stamp, key, context.now)
     except InvalidSignature as error:

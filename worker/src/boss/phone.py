@@ -64,6 +64,20 @@ async def sms(context: Context) -> Response:
     return xml_response(SMS_ANSWER)
 
 
+async def status(context: Context) -> Response:
+    """Take the news that a call ended, once for each call; Twilio wants no answer to it.
+
+    Raises:
+        Problem: the signature is missing or wrong (401).
+    """
+    inputs = Inputs(await _signed_fields(context))
+    call = inputs.text("CallSid", 1, 64)
+    ended = inputs.text("CallStatus", 1, 32)
+    inputs.finish()
+    await keep_once(context, "twilio", f"{call}:{ended}", f"call.{ended}", [])
+    return xml_response(SILENCE)
+
+
 async def _signed_fields(context: Context) -> dict[str, str]:
     header = context.request.headers.get("x-twilio-signature", "")
     if not header:

@@ -49,13 +49,14 @@ def issue(subject: str, session: str, secret: str, lifetime: int, now: float) ->
     return f"{signed}.{_encode(_signature(signed, secret))}"
 
 
-def verify(token: str, secret: str, now: float) -> Claims:
+def verify(token: str, secret: str, now: float, previous: str = "") -> Claims:
     """Give what a token says, once its signature, algorithm, issuer and time were checked.
 
     Args:
         token: the token.
         secret: JWT_SECRET.
         now: seconds since 1970.
+        previous: JWT_SECRET_PREVIOUS, which is accepted, too, while a rotation is under way.
 
     Raises:
         InvalidToken: one of them is wrong.
@@ -64,7 +65,8 @@ def verify(token: str, secret: str, now: float) -> Claims:
         raise InvalidToken("not base64url")
     signed, _, signature = token.rpartition(".")
     header, _, payload = signed.partition(".")
-    if not hmac.compare_digest(_signature(signed, secret), _decode(signature)):
+    given, accepted = _decode(signature), [secret, *([previous] if previous else [])]
+    if not any(hmac.compare_digest(_signature(signed, one), given) for one in accepted):
         raise InvalidToken("the signature does not fit")
     if _object(header).get("alg") != _HEADER["alg"]:
         raise InvalidToken("another algorithm")
