@@ -97,15 +97,16 @@ def alert(c: Context, severity: str = "warning") -> None:
     """Send a test alert for real, by every channel its severity is for; exit 1: one failed."""
     from deployment.console import Console
     from deployment.errors import CheckFailed
+    from deployment.monitoring.channels import NEEDED
     from deployment.monitoring.courier import DELIVERED
     from deployment.steps.monitor import tables, tell
 
     level, site = tell.severity(severity), session.open_site(c)
     went = tell.test(site.settings, level, time.time())
-    missing = {name: tell.NEEDED[name] for name, outcome in went.items() if outcome == tell.MISSING}
+    missing = [name for name, outcome in went.items() if outcome == tell.MISSING]
     Console().table(("channel", "outcome"), list(went.items()))
-    for name, variables in missing.items():
-        Console().warn(f"{name} needs {variables}")
+    for name in missing:
+        Console().warn(f"{name} needs {', '.join(NEEDED[name])}")
     if DELIVERED not in went.values() or set(went.values()) - {DELIVERED, tell.MISSING}:
         raise CheckFailed("the alert did not arrive everywhere", tables.went(went), "inv check")
 

@@ -81,7 +81,11 @@ def nothing_new(site: Site, plan: Plan) -> bool:
     So it is where nothing but a backup and the Worker would be made, and code, variables and
     secrets are those of the version that has all of the traffic.
     """
-    others = [c for c in plan.changes if c.step not in _WITHOUT_EFFECT or c.action in ("bucket", "schedule")]
+    others = [
+        c
+        for c in plan.changes
+        if c.step not in _WITHOUT_EFFECT or c.action in ("bucket", "schedule")
+    ]
     live = worker.live_split(site)
     if others or len(live) != 1:
         return False

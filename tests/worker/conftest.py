@@ -18,7 +18,7 @@ import pytest
 
 from deployment.database.client import Database, Statement, connect
 from deployment.database.statements import split
-from tests.worker.isolate import SECRETS, VARIABLES, Isolate, fetch
+from tests.worker.isolate import SECRETS, VARIABLES, Deferred, Isolate, fetch
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "worker/src"))
@@ -37,7 +37,9 @@ def start() -> Callable[..., Isolate]:
     from boss.app import create_app
 
     def start(**differences: str) -> Isolate:
-        return Isolate({**VARIABLES, **SECRETS, **differences}, create_app(fetch))
+        deferred = Deferred()
+        application = create_app(fetch, deferred)
+        return Isolate({**VARIABLES, **SECRETS, **differences}, application, deferred)
 
     return start
 
