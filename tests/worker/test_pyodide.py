@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -22,14 +21,13 @@ from boss import passwords
 from deployment.database.client import Database
 from deployment.project import Project
 from deployment.settings import Settings
-from deployment.steps.bundle import bundle, node
+from deployment.steps.bundle import bundle
 from tests.worker.isolate import SECRETS, VARIABLES, Answer
+from tests.worker.runtime import HOST, ROOT, install
 from tests.worker.test_signatures import SendGrid, stripe_header, twilio_header
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-HOST = Path(__file__).with_name("pyodide")
 WITHIN_MILLISECONDS = 2500
 PASSWORD = "correct horse battery"
 
@@ -89,8 +87,7 @@ def sendgrid() -> SendGrid:
 @pytest.fixture(scope="module")
 def worker(uploaded: Path, home: Database, sendgrid: SendGrid) -> Iterator[Worker]:
     """The Worker on Pyodide, with a real database."""
-    program = str(node(ROOT))
-    _install_pyodide(program)
+    program = install()
     told = {**VARIABLES, **SECRETS, "TURSO_DATABASE_URL": home.url}
     told["SENDGRID_WEBHOOK_PUBLIC_KEY"] = sendgrid.public_key
     process = subprocess.Popen(
@@ -113,13 +110,6 @@ def worker(uploaded: Path, home: Database, sendgrid: SendGrid) -> Iterator[Worke
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(10)
         process.stdout.close()
-
-
-def _install_pyodide(program: str) -> None:
-    if not (HOST / "node_modules/pyodide").is_dir():
-        npm = shutil.which("npm", path=str(Path(program).parent)) or shutil.which("npm")
-        assert npm, "npm is needed to install Pyodide"
-        subprocess.run([npm, "ci", "--silent"], cwd=HOST, check=True, timeout=300)
 
 
 def test_it_starts_in_the_time_a_worker_has(worker: Worker) -> None:
