@@ -74,6 +74,7 @@ class Keeper:
             return await storage.flush(self.metrics, version) if storage else 0
         except Exception:
             self.failed += 1
+            self._prepared = False  # a restore may have taken the tables away
             raise
         finally:
             self._busy_until = 0.0
