@@ -588,9 +588,10 @@ def _addresses() -> Iterator[Variable]:
         ("TWILIO_API_BASE", "https://api.twilio.com", "Twilio"),
         ("SENDGRID_API_BASE", "https://api.sendgrid.com", "SendGrid"),
     ):
-        yield Variable(
-            name, group, f"{owner}'s API.", pattern=_URL, default=default, sent=Sent.HERE
-        )
+        # The Worker asks these four for its health, and tells people by two of them.
+        asked = owner in ("Anthropic", "Stripe", "Twilio", "SendGrid")
+        sent = Sent.WORKER_VARIABLE if asked else Sent.HERE
+        yield Variable(name, group, f"{owner}'s API.", pattern=_URL, default=default, sent=sent)
     yield Variable(
         "S3_ENDPOINT_URL", group, "R2's S3 API; default: made from the account id.", pattern=_URL
     )

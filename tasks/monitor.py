@@ -97,15 +97,16 @@ def alert(c: Context, severity: str = "warning") -> None:
     """Send a test alert for real, by every channel its severity is for; exit 1: one failed."""
     from deployment.console import Console
     from deployment.errors import CheckFailed
+    from deployment.monitoring.channels import NEEDED
     from deployment.monitoring.courier import DELIVERED
     from deployment.steps.monitor import tables, tell
 
     level, site = tell.severity(severity), session.open_site(c)
     went = tell.test(site.settings, level, time.time())
-    missing = {name: tell.NEEDED[name] for name, outcome in went.items() if outcome == tell.MISSING}
+    missing = [name for name, outcome in went.items() if outcome == tell.MISSING]
     Console().table(("channel", "outcome"), list(went.items()))
-    for name, variables in missing.items():
-        Console().warn(f"{name} needs {variables}")
+    for name in missing:
+        Console().warn(f"{name} needs {', '.join(NEEDED[name])}")
     if DELIVERED not in went.values() or set(went.values()) - {DELIVERED, tell.MISSING}:
         raise CheckFailed("the alert did not arrive everywhere", tables.went(went), "inv check")
 
@@ -160,16 +161,16 @@ def dashboard(c: Context, port: int = 8787) -> None:
 
 @task(
     auto_shortflags=False,
-    help={"to": "the folder", "sms_url": "takes Alertmanager's webhook and sends it on as an SMS"},
+    help={"to": "the folder"},
 )
-def files(c: Context, to: str = "monitoring", sms_url: str = "") -> None:
+def files(c: Context, to: str = "monitoring") -> None:
     """Write Prometheus' rules, Alertmanager's routes and Grafana's dashboard; no secret."""
     from pathlib import Path
 
     from deployment.console import Console
     from deployment.observability import files as stack_files
 
-    for path in stack_files.write(_stack(c, sms_url=sms_url), Path(to)):
+    for path in stack_files.write(_stack(c), Path(to)):
         Console().line(f"✓ {path}")
 
 
@@ -178,8 +179,6 @@ def files(c: Context, to: str = "monitoring", sms_url: str = "") -> None:
     help={
         "host": "as for ssh: user@host:port; its key must be known",
         "prefix": "a folder of the host that stands for its root: files only, nothing runs",
-        "sms_url": "takes Alertmanager's webhook and sends it on as an SMS",
-        "sms_token_file": "a file with the token it is told",
         "yes": "do not ask (without a terminal the answer is NO)",
     },
 )
@@ -187,8 +186,6 @@ def install(
     c: Context,
     host: str,
     prefix: str = "",
-    sms_url: str = "",
-    sms_token_file: str = "",
     yes: bool = False,
 ) -> None:
     """Put Prometheus and Alertmanager on a host over SSH, checked there; again: only changes."""
@@ -196,7 +193,7 @@ def install(
     from deployment.observability import install as step
     from deployment.observability.host import connected
 
-    stack, out = _stack(c, prefix, sms_url, sms_token_file), console.Console()
+    stack, out = _stack(c, prefix), console.Console()
     with connected(host) as there:
         planned = step.plan(there, stack)
         for file in planned:
@@ -242,23 +239,13 @@ def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> Non
         out.line(f"✓ removed {len(done.changed)} files; what was measured is in {found.data}")
 
 
-def _stack(c: Context, prefix: str = "", sms_url: str = "", sms_token_file: str = "") -> Stack:
+def _stack(c: Context, prefix: str = "") -> Stack:
     """Give the stack that judges as ``watch`` does."""
-    from pathlib import Path
-
     from deployment.observability import stack
-    from deployment.secret import Secret
 
     rules = _rules(c)
-    token = Path(sms_token_file).read_text().strip() if sms_token_file else ""
-    return stack.of(
-        session.settings(c),
-        rules.thresholds,
-        stack.watching(rules.window, rules.policy.hold),
-        prefix=prefix,
-        sms_url=sms_url,
-        sms_token=Secret(token, "SMS token"),
-    )
+    watching = stack.watching(rules.window, rules.policy.hold)
+    return stack.of(session.settings(c), rules.thresholds, watching, prefix=prefix)
 
 
 def _round(site: Site, rules: Rules, *, json: bool) -> Watched:

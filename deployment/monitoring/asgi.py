@@ -81,7 +81,7 @@ class Monitor:
         )
         self._paths = {**self.endpoints.paths, **self.endpoints.posts}
         self._keeps = execute is not None
-        self._defer = defer or _Tasks()
+        self.defer = defer or _Tasks()
         self._timer, self._observe = clock.timer, self.metrics.requests.observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,7 +113,7 @@ class Monitor:
             await self.app(scope, receive, send_with_id)
         except Exception as error:
             status = 500
-            self._log_raised(error)
+            self.log_raised(error)
             raise
         except BaseException:  # cancelled: the client left
             status = CLIENT_LEFT
@@ -129,7 +129,7 @@ class Monitor:
         if self.log is not None:
             self._log_answered(scope, status, ended - started)
         if self._keeps and self.keeper.claim(ended):
-            self._defer(self._flush(scope.get("env")))
+            self.defer(self._flush(scope.get("env")))
 
     async def maintain(self, env: Any = None) -> None:
         """Flush, and merge old rows: call it from a cron trigger, every minute or so."""
@@ -139,9 +139,10 @@ class Monitor:
         try:
             await self.keeper.flush(env, self.endpoints.version_of(env))
         except Exception as error:  # the database's fault must not become the request's
-            self._log_raised(error, "metrics were not flushed; the next flush repeats it")
+            self.log_raised(error, "metrics were not flushed; the next flush repeats it")
 
-    def _log_raised(self, error: Exception, message: str = "request failed") -> None:
+    def log_raised(self, error: Exception, message: str = "request failed") -> None:
+        """Write what was raised, where there is a log."""
         if self.log is not None:
             self.log.error(message, error)
 

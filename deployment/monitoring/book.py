@@ -129,6 +129,7 @@ class Entry:
         told: when people were last told, likewise; None where they were not.
         fires: when it fired lately, likewise.
         flapping: whether it goes on and off too often to tell each time.
+        by: who saw it last, of those who watch.
     """
 
     alert: Alert
@@ -138,6 +139,7 @@ class Entry:
     told: float | None = None
     fires: list[float] = field(default_factory=list)
     flapping: bool = False
+    by: str = ""
 
 
 @dataclass
@@ -171,18 +173,24 @@ class Book:
         self.undelivered: list[Notice] = []
         self.telling_until = 0.0
 
-    def advance(self, due: Iterable[Alert], now: float) -> list[Notice]:
+    def advance(self, due: Iterable[Alert], now: float, by: str = "") -> list[Notice]:
         """Note what is due now, and give what people are to be told.
+
+        Several may watch: one from within, one from outside. What another saw lately is not
+        for this one to call off.
 
         Args:
             due: every condition that holds now; what is missing no longer holds.
             now: seconds since 1970.
+            by: who watches.
         """
         named = {alert.key: alert for alert in due}
         self.silences = [silence for silence in self.silences if silence.until > now]
-        notices = [notice for alert in named.values() for notice in self._due(alert, now)]
-        for key in [key for key in self.entries if key not in named]:
-            notices += self._not_due(key, now)
+        notices = [notice for alert in named.values() for notice in self._due(alert, now, by)]
+        for key, entry in list(self.entries.items()):
+            others = entry.by != by and now - entry.last_due < self.policy.clear
+            if key not in named and not others:
+                notices += self._not_due(key, now)
         return self._audible([*notices, *self._summed_up(now)], now)
 
     def happened(self, alert: Alert, now: float) -> list[Notice]:
@@ -225,13 +233,13 @@ class Book:
         """
         self.history = [*self.history, notice.as_json() | {"channels": dict(channels)}][-HISTORY:]
 
-    def _due(self, alert: Alert, now: float) -> list[Notice]:
+    def _due(self, alert: Alert, now: float, by: str) -> list[Notice]:
         entry = self.entries.get(alert.key)
         if entry is None:
             entry = self.entries[alert.key] = Entry(alert, State.WAITING, now, now)
         elif entry.state is State.QUIET:
             entry.state, entry.since = State.WAITING, now
-        entry.alert, entry.last_due = alert, now
+        entry.alert, entry.last_due, entry.by = alert, now, by
         entry.fires = [fired for fired in entry.fires if now - fired < self.policy.flap_window]
         if entry.state is State.FIRING:
             return self._still(entry, now)
@@ -342,7 +350,7 @@ def load(text: str, policy: Policy | None = None) -> Book:
 
 def _entry_as_json(entry: Entry) -> list[Any]:
     times = [entry.since, entry.last_due, entry.told, entry.fires]
-    return [entry.alert.as_json(), entry.state.value, *times, entry.flapping]
+    return [entry.alert.as_json(), entry.state.value, *times, entry.flapping, entry.by]
 
 
 def _entry_from_json(data: list[Any]) -> Entry:

@@ -6,7 +6,7 @@ A channel makes requests; it sends nothing itself.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ SLACK_BLOCKS = 50
 SMS_BODY = 306
 """Characters: two messages' worth of the plain alphabet, of the ten that Twilio takes."""
 SUBJECT = 150
+SENDGRID, TWILIO = "https://api.sendgrid.com", "https://api.twilio.com"
 
 _SIGNS = {
     Severity.INFO: "ℹ️",
@@ -118,7 +119,7 @@ class Email:
     sender: str
     recipients: tuple[str, ...]
     service: str
-    base: str = "https://api.sendgrid.com"
+    base: str = SENDGRID
     name: str = "email"
 
     def request(self, notices: Sequence[Notice]) -> Outgoing:
@@ -177,7 +178,7 @@ class Sms:
     sender: str
     recipient: str
     service: str
-    base: str = "https://api.twilio.com"
+    base: str = TWILIO
     name: str = "sms"
 
     def request(self, notices: Sequence[Notice]) -> Outgoing:
@@ -238,3 +239,35 @@ def facts(notice: Notice) -> list[str]:
 def cut(text: str, limit: int) -> str:
     """Cut a text to a number of characters, and show that it was."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+NEEDED = {
+    "slack": ("SLACK_WEBHOOK_URL",),
+    "email": ("SENDGRID_API_KEY", "SENDGRID_FROM_EMAIL", "ADMIN_EMAIL"),
+    "sms": ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER", "ADMIN_PHONE"),
+}
+"""The variables that set each channel up."""
+
+
+def configured(value: Callable[[str], str], service: str) -> list[Channel]:
+    """Give the channels whose variables are all there.
+
+    Args:
+        value: gives a variable's value by its name; an empty text where there is none.
+        service: who is telling.
+    """
+    return [
+        _make(name, [value(each) for each in needed], value, service)
+        for name, needed in NEEDED.items()
+        if all(value(each) for each in needed)
+    ]
+
+
+def _make(name: str, given: Sequence[str], value: Callable[[str], str], service: str) -> Channel:
+    if name == "slack":
+        return Slack(given[0], service)
+    if name == "email":
+        key, sender, recipient = given
+        return Email(key, sender, (recipient,), service, value("SENDGRID_API_BASE") or SENDGRID)
+    account, token, sender, recipient = given
+    return Sms(account, token, sender, recipient, service, value("TWILIO_API_BASE") or TWILIO)

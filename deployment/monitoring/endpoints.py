@@ -110,19 +110,25 @@ class Endpoints:
 
     async def ready(self, request: Request) -> Answer:
         """Answer whether what the service cannot do without works."""
-        return self._report(request, await self._ask(request, only_ready=True))
+        return self._report(request, await self.checks(request.env, only_ready=True))
 
     async def detailed(self, request: Request) -> Answer:
         """Answer whether all that the service uses works."""
-        checks = await self._ask(request, only_ready=False)
+        checks = await self.checks(request.env)
         if not self.is_administrator(request):
             return self._report(request, checks)
         facts = {"system": system.facts(self.metrics.born, self.clock.wall())}
         return self._report(request, checks, facts)
 
-    async def _ask(self, request: Request, *, only_ready: bool) -> list[Check]:
+    async def checks(self, env: Any, *, only_ready: bool = False) -> list[Check]:
+        """Ask the probes.
+
+        Args:
+            env: the Worker's.
+            only_ready: leave out those that ``/health/ready`` does not ask.
+        """
         try:
-            probes = list(self.probes(request.env))
+            probes = list(self.probes(env))
         except Exception as error:  # a missing binding, say: it must show, not end the report
             output = mask_text(f"{type(error).__name__}: {error}")
             return [Check("probes", health.FAIL, True, 0.0, self.clock.wall(), output)]

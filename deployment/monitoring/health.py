@@ -38,6 +38,8 @@ class Probe:
         timeout: seconds it may take.
         ready: whether ``/health/ready`` asks it too, not only ``/health/detailed``.
         kind: the component's type, e.g. ``datastore``, ``component`` or ``system``.
+        fresh: seconds for which it is not asked again once it passed; None: the prober's.
+        retry: likewise once it did not pass.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Probe:
     timeout: float = 0.4
     ready: bool = False
     kind: str = "component"
+    fresh: float | None = None
+    retry: float | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ class Prober:
         self._flights[probe.name] = flight
         try:
             check = await _run(probe, self.clock)
-            self._remember(check)
+            self._remember(check, probe)
             return check
         finally:
             if self._flights.get(probe.name) is flight:
@@ -152,8 +156,11 @@ class Prober:
             if not flight.done():
                 flight.set_result(None)
 
-    def _remember(self, check: Check) -> None:
-        kept = self.fresh if check.status == PASS else self.retry
+    def _remember(self, check: Check, probe: Probe) -> None:
+        given, usual = (
+            (probe.fresh, self.fresh) if check.status == PASS else (probe.retry, self.retry)
+        )
+        kept = usual if given is None else given
         self._checks[check.name] = check
         self._expires[check.name] = self.clock.timer() + kept
 

@@ -45,7 +45,7 @@ class Keeper:
         self, metrics: Metrics, execute: Callable[[Any], Execute | None], *, every: float = 30.0
     ) -> None:
         self.metrics, self.every = metrics, every
-        self._execute = execute
+        self.execute = execute
         self._instance = new_instance()
         self._prepared = False
         self.failed = 0
@@ -74,6 +74,7 @@ class Keeper:
             return await storage.flush(self.metrics, version) if storage else 0
         except Exception:
             self.failed += 1
+            self._prepared = False  # a restore may have taken the tables away
             raise
         finally:
             self._busy_until = 0.0
@@ -121,7 +122,7 @@ class Keeper:
             return Gathered(own.frames, (), "isolate", why)
 
     async def _storage(self, env: Any) -> Storage | None:
-        execute = self._execute(env)
+        execute = self.execute(env)
         if execute is None:
             return None
         storage = Storage(execute, instance=self._instance)

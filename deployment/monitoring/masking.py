@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -22,6 +23,13 @@ _ASSIGNED = re.compile(
     [\w-]*["']?\s*[=:]\s*) ("[^"]*"|'[^']*'|[^\s&,;}"']+)"""
 )
 _SLACK_HOOK = re.compile(r"(?i)(https://hooks\.slack\.com/)\S+")
+
+
+def pseudonym(identity: str) -> str:
+    """Give an id as it is, or a short hash of it where it would have to be masked."""
+    if mask_text(identity) == identity:
+        return identity
+    return hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def mask_text(text: str) -> str:

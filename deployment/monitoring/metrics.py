@@ -12,7 +12,7 @@ from deployment.monitoring.clock import Clock
 from deployment.monitoring.correlation import current
 from deployment.monitoring.families import Counter, Distribution, Family, Instrument, Kind, Value
 from deployment.monitoring.frame import Frame, Labels, SlowQuery
-from deployment.monitoring.masking import mask_sql, mask_text
+from deployment.monitoring.masking import mask_sql, pseudonym
 
 SLOW_QUERY = 1.0
 """Seconds above which a query is kept as slow."""
@@ -285,8 +285,11 @@ class Business:
         self._count(families.FEATURES, feature)
 
     def api_call(self, customer: str) -> None:
-        """Count an API call by a customer's id; an address or token in it is masked."""
-        self._count(families.API_CALLS, mask_text(customer))
+        """Count an API call by a customer's id.
+
+        An id that has an address in it, or could be a token, is counted under a hash of it.
+        """
+        self._count(families.API_CALLS, pseudonym(customer))
 
     def _count(self, family: Family, *labels: str) -> None:
         self._metrics.tick(self._metrics.clock.timer())

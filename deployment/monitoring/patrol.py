@@ -1,4 +1,4 @@
-"""Go the rounds: judge what was measured, keep the book, and tell people; a cron's one call.
+"""Go a round: keep the book of what is wrong, and tell people.
 
 The book is saved with what is to be told before it is told. So a round that is cut off is
 made up for by the next one, and of two rounds at once only one tells.
@@ -6,10 +6,11 @@ made up for by the next one, and of two rounds at once only one tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from deployment.monitoring import alert as alerts
 from deployment.monitoring import book as books
 from deployment.monitoring.alert import Alert
 from deployment.monitoring.book import Book, Notice, Policy
@@ -36,6 +37,36 @@ class Shelf(Protocol):
     async def save(self, revision: int, text: str) -> bool:
         """Save the book where it is still of a revision; tells whether it was."""
         ...
+
+
+class Reserve(Shelf, Protocol):
+    """Keeps a book while the shelf is away."""
+
+    async def forget(self) -> None:
+        """Forget the book."""
+        ...
+
+
+class MemoryShelf:
+    """Keep a book in this process, for as long as that lives."""
+
+    def __init__(self) -> None:
+        self._revision, self._text = 0, ""
+
+    async def load(self) -> tuple[int, str]:
+        """Give the book's revision and text; 0 and an empty text where there is none."""
+        return self._revision, self._text
+
+    async def save(self, revision: int, text: str) -> bool:
+        """Save the book where it is still of a revision; tells whether it was."""
+        if revision != self._revision:
+            return False
+        self._revision, self._text = revision + 1, text
+        return True
+
+    async def forget(self) -> None:
+        """Forget the book."""
+        self._revision, self._text = 0, ""
 
 
 class DatabaseShelf:
@@ -65,32 +96,46 @@ class Round:
         notices: what people were told, or were to be.
         delivered: whether each of them reached somebody.
         ours: whether this round was the one that told; another was under way if not.
+        went: for each notice, how each channel took it.
     """
 
     notices: Sequence[Notice]
     delivered: bool
     ours: bool = True
+    went: Sequence[Mapping[str, str]] = ()
+
+    def and_(self, other: Round) -> Round:
+        """Join what another book told."""
+        return Round(
+            [*self.notices, *other.notices],
+            self.delivered and other.delivered,
+            self.ours,
+            [*self.went, *other.went],
+        )
 
 
 async def patrol(
-    due: Sequence[Alert],
+    due: Sequence[Alert] | None,
     shelf: Shelf,
     courier: Courier,
     now: float,
     *,
     events: Sequence[Alert] = (),
     policy: Policy | None = None,
+    by: str = "",
     prepare: Callable[[Book], None] = lambda _book: None,
 ) -> Round:
     """Go one round.
 
     Args:
-        due: the conditions that hold now, see :func:`deployment.monitoring.rules.judge`.
+        due: the conditions that hold now, see :func:`deployment.monitoring.rules.judge`; None:
+            nobody looked, there are only events.
         shelf: keeps the book.
         courier: tells people.
         now: seconds since 1970.
         events: what happened since the last round.
         policy: when people are told.
+        by: who watches, see :meth:`deployment.monitoring.book.Book.advance`.
         prepare: changes the book first, e.g. adds a silence.
 
     Raises:
@@ -101,8 +146,11 @@ async def patrol(
     if book.telling_until > now:
         return Round((), delivered=False, ours=False)
     prepare(book)
-    notices = [*book.take_undelivered(), *book.advance(due, now)]
+    notices = book.take_undelivered()
+    notices += [] if due is None else book.advance(due, now, by)
     notices += [notice for event in events for notice in book.happened(event, now)]
+    if not notices and book.dump() == text:
+        return Round((), delivered=True)  # nothing new: a database bills what is written
     book.keep_undelivered(notices)
     book.telling_until = now + _LEASE if notices else 0.0
     if not await shelf.save(revision, book.dump()):
@@ -112,4 +160,56 @@ async def patrol(
     delivered = await courier.deliver(book, ())
     book.telling_until = 0.0
     await shelf.save(revision + 1, book.dump())
-    return Round(notices, delivered)
+    went = [entry["channels"] for entry in book.history[-len(notices) :]]
+    return Round(notices, delivered, went=went)
+
+
+async def patrol_surely(
+    due: Sequence[Alert],
+    shelf: Shelf | None,
+    reserve: Reserve,
+    courier: Courier,
+    now: float,
+    *,
+    policy: Policy | None = None,
+    by: str = "",
+) -> Round:
+    """Go one round, by a reserve while the shelf is away.
+
+    What began in the reserve ends there, so that each alert is told by one book.
+
+    Args:
+        due: the conditions that hold now.
+        shelf: keeps the book; None: it is known to be away.
+        reserve: keeps a book meanwhile.
+        courier: tells people.
+        now: seconds since 1970.
+        policy: when people are told.
+        by: who watches.
+    """
+    _, text = await reserve.load()
+    begun = books.load(text, policy).entries if text else {}
+
+    def go(where: Shelf, those: Sequence[Alert]) -> Awaitable[Round]:
+        return patrol(those, where, courier, now, policy=policy, by=by)
+
+    if shelf is None:
+        return await go(reserve, due)
+    try:
+        first = await go(shelf, [each for each in due if each.key not in begun])
+    except Exception as error:  # the very outage that people must be told of
+        outage = alerts.service_outage("database", f"{type(error).__name__}: {error}")
+        return await go(reserve, [*due, outage])
+    if not text:
+        return first
+    second = await go(reserve, [each for each in due if each.key in begun])
+    await _forget(reserve)
+    return first.and_(second)
+
+
+async def _forget(reserve: Reserve) -> None:
+    """Forget the reserve's book once nothing in it is still to be told."""
+    _, text = await reserve.load()
+    book = books.load(text)
+    if not (book.entries or book.events or book.undelivered):
+        await reserve.forget()

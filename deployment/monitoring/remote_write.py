@@ -90,5 +90,10 @@ def snappy(content: bytes) -> bytes:
     parts = [_varint(len(content))]
     for start in range(0, len(content), _LITERAL):
         literal = content[start : start + _LITERAL]
-        parts += [b"\xf4", (len(literal) - 1).to_bytes(2, "little"), literal]
+        parts += [_literal(len(literal) - 1), literal]
     return b"".join(parts)
+
+
+def _literal(length: int) -> bytes:
+    """Give a literal's head; a short one is short, since some readers take it no other way."""
+    return bytes([length << 2]) if length < 60 else b"\xf4" + length.to_bytes(2, "little")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from deployment.monitoring.alert import Severity
+from deployment.observability import bridge
 from deployment.observability.expressions import BY
 from deployment.observability.stack import (
     SLACK_URL,
@@ -115,7 +116,7 @@ def _available(stack: Stack) -> dict[str, tuple[str, dict[str, Any]]]:
         given[SLACK] = ("slack_configs", _slack())
     if told.mail_to:
         given[MAIL] = ("email_configs", _mail(stack))
-    if told.sms_url:
+    if told.sms:
         given[SMS] = ("webhook_configs", _sms(stack))
     return given
 
@@ -134,17 +135,13 @@ def _slack() -> dict[str, Any]:
 
 
 def _sms(stack: Stack) -> dict[str, Any]:
-    token = {
-        "authorization": {
-            "type": "Bearer",
-            "credentials_file": str(stack.places.secret(SMS_TOKEN)),
-        }
-    }
+    token_file = str(stack.places.secret(SMS_TOKEN))
     return {
-        "url": stack.contacts.sms_url,
+        "url": bridge.url(stack.places),
         "send_resolved": True,
         "max_alerts": 5,
-    } | ({"http_config": token} if SMS_TOKEN in stack.secrets else {})
+        "http_config": {"authorization": {"type": "Bearer", "credentials_file": token_file}},
+    }
 
 
 def command(places: Places) -> list[str]:

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from deployment.observability import alertmanager, grafana, prometheus, rule_tests, rules, units
+from deployment.observability import (
+    alertmanager,
+    bridge,
+    grafana,
+    prometheus,
+    rule_tests,
+    rules,
+    units,
+)
 from deployment.observability.stack import Stack
 
 _MADE = "# Made by `inv monitor.files` from the project's settings; changes here are lost.\n"
@@ -42,7 +50,7 @@ class File:
 
 def all_files(stack: Stack) -> list[File]:
     """Give every file of the stack, the secrets first, so that what reads them finds them."""
-    return [*secrets(stack), *configuration(stack), *_units(stack)]
+    return [*secrets(stack), *configuration(stack), *_bridge(stack), *_units(stack)]
 
 
 def secrets(stack: Stack) -> list[File]:
@@ -66,10 +74,17 @@ def configuration(stack: Stack) -> list[File]:
     return [*written, File(folder / grafana.FILE, dashboard)]
 
 
+def _bridge(stack: Stack) -> list[File]:
+    """Give the SMS bridge: its configuration and its modules; nothing without a telephone."""
+    if stack.contacts.sms is None:
+        return []
+    told = json.dumps(bridge.file(stack), indent=2) + "\n"
+    modules = [File(path, text) for path, text in bridge.modules(stack.places).items()]
+    return [File(stack.places.configuration / bridge.CONFIGURATION, told), *modules]
+
+
 def _units(stack: Stack) -> list[File]:
-    return [
-        File(stack.places.units / name, text) for name, text in units.units(stack.places).items()
-    ]
+    return [File(stack.places.units / name, text) for name, text in units.units(stack).items()]
 
 
 def _rule_tests(stack: Stack) -> File:

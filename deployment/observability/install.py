@@ -17,7 +17,7 @@ from deployment.observability.stack import Places, Stack
 MANIFEST = "installed.json"
 """Lists what was put on the host, with its hashes, so that only that is taken away."""
 
-_PROGRAMS = ("prometheus", "prometheus-alertmanager")
+_PROGRAMS = ("prometheus", "prometheus-alertmanager", "python3")
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ def install(host: Host, stack: Stack) -> Outcome:
     if not changed:
         return Outcome((), right, running=_running(host, stack.places))
     checked = _check(host, stack)
+    gone = _no_longer_wanted(host, stack.places, wanted)
+    before = {file.path: found[file.path] for file in changed} | gone
     _all_or_nothing(
-        lambda: _change(host, stack, changed, group),
-        lambda: _restore(host, stack.places, {file.path: found[file.path] for file in changed}),
+        lambda: _change(host, stack, changed, group, tuple(gone)),
+        lambda: _restore(host, stack.places, before),
     )
-    return Outcome(
-        tuple(file.path for file in changed), right, checked, _running(host, stack.places)
-    )
+    return Outcome(tuple(before), right, checked, _running(host, stack.places))
 
 
 def uninstall(host: Host, places: Places) -> Outcome:
@@ -94,10 +94,23 @@ def uninstall(host: Host, places: Places) -> Outcome:
     kept = tuple(path for path, file in ours.items() if file and path not in gone)
     for path in (*gone, places.configuration / MANIFEST):
         host.remove(path)
+    library = places.library / "deployment"
+    for folder in (library / "monitoring", library, places.library):
+        host.remove_empty(folder)
     for folder in (places.configuration / "secrets", places.configuration):
         host.remove_empty(folder)
     _reload_units(host, places)
     return Outcome(gone, kept)
+
+
+def _no_longer_wanted(
+    host: Host, places: Places, wanted: Sequence[File]
+) -> dict[PurePosixPath, Found]:
+    """Give the files that were installed and have no place any more, if nobody changed them."""
+    kept = {file.path for file in wanted}
+    listed = {path: sha256 for path, sha256 in installed(host, places).items() if path not in kept}
+    there = {path: host.read(path) for path in listed}
+    return {path: file for path, file in there.items() if file and _hash(file) == listed[path]}
 
 
 def _wanted(stack: Stack) -> list[File]:
@@ -178,12 +191,22 @@ def _judged(host: Host, command: Sequence[str]) -> bool:
     return True
 
 
-def _change(host: Host, stack: Stack, changed: Sequence[File], group: int | None) -> None:
+def _change(
+    host: Host,
+    stack: Stack,
+    changed: Sequence[File],
+    group: int | None,
+    gone: Sequence[PurePosixPath],
+) -> None:
     for file in changed:
         host.write(file.path, file.content.encode(), file.mode, group if file.secret else None)
     for file in changed:
         if not _is_right(host.read(file.path), file, group):
             raise CheckFailed(f"{host.name}: {file.path} reads back other than it was written")
+    for path in gone:
+        if stack.places.managed and path.parent == stack.places.units:
+            _systemctl(host, "disable", "--now", path.name)
+        host.remove(path)
     _start(host, stack.places, (file.path for file in changed))
 
 
@@ -217,7 +240,7 @@ def _start(host: Host, places: Places, changed: Iterable[PurePosixPath]) -> None
     if not places.managed:
         return
     paths = set(changed)
-    for unit in units.names(places):
+    for unit in _present(host, places):
         again = "restart" if places.units / unit in paths else "reload-or-restart"
         _systemctl(host, "enable", unit)
         _systemctl(host, again, unit)
@@ -227,8 +250,13 @@ def _start(host: Host, places: Places, changed: Iterable[PurePosixPath]) -> None
 def _stop(host: Host, places: Places) -> None:
     if not places.managed:
         return
-    for unit in reversed(units.names(places)):
+    for unit in reversed(_present(host, places)):
         _systemctl(host, "disable", "--now", unit)
+
+
+def _present(host: Host, places: Places) -> list[str]:
+    """Give the units that the host has: the bridge is there only with a telephone."""
+    return [unit for unit in units.names(places) if host.read(places.units / unit)]
 
 
 def _reload_units(host: Host, places: Places) -> None:
@@ -239,7 +267,7 @@ def _reload_units(host: Host, places: Places) -> None:
 def _running(host: Host, places: Places) -> tuple[str, ...]:
     if not places.managed:
         return ()
-    names = units.names(places)
+    names = _present(host, places)
     return tuple(unit for unit in names if host.run(["systemctl", "is-active", unit]).code == 0)
 
 

@@ -5,6 +5,8 @@ Everything the other modules of this room write is derived from a :class:`Stack`
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -21,6 +23,7 @@ ADMIN_TOKEN: Final = "admin-token"  # noqa: S105 - a file's name
 SLACK_URL: Final = "slack-url"
 SMTP_PASSWORD: Final = "smtp-password"  # noqa: S105 - a file's name
 SMS_TOKEN: Final = "sms-token"  # noqa: S105 - a file's name
+TWILIO_TOKEN: Final = "twilio-token"  # noqa: S105 - a file's name
 
 _UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -51,6 +54,23 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Sms:
+    """Say how a telephone is told, through Twilio; the auth token is a secret of its own.
+
+    Args:
+        account: Twilio's account SID.
+        sender: the number it is from.
+        recipient: the number it is for.
+        base: Twilio's base URL.
+    """
+
+    account: str
+    sender: str
+    recipient: str
+    base: str = "https://api.twilio.com"
+
+
+@dataclass(frozen=True)
 class Contacts:
     """Say whom Alertmanager tells; what is empty is not used.
 
@@ -61,7 +81,7 @@ class Contacts:
         smtp: host and port of the mail server.
         smtp_user: the name to log in with.
         smtp_tls: whether the server must speak TLS.
-        sms_url: takes Alertmanager's webhook and sends it on as an SMS.
+        sms: the telephone that CRITICAL alerts are told to.
     """
 
     slack: bool = False
@@ -70,7 +90,7 @@ class Contacts:
     smtp: str = "smtp.sendgrid.net:587"
     smtp_user: str = "apikey"
     smtp_tls: bool = True
-    sms_url: str = ""
+    sms: Sms | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +102,8 @@ class Places:
         prefix: a folder that stands for the root; empty: the host itself.
         prometheus: the address Prometheus listens on.
         alertmanager: the address Alertmanager listens on.
-        user: who runs both, and may read their secrets.
+        bridge: the address the SMS bridge listens on.
+        user: who runs all of them, and may read their secrets.
         managed: whether the host's systemd runs the units; else there are files only.
     """
 
@@ -90,6 +111,7 @@ class Places:
     prefix: str = ""
     prometheus: str = "127.0.0.1:9090"
     alertmanager: str = "127.0.0.1:9093"
+    bridge: str = "127.0.0.1:9095"
     user: str = "prometheus"
     managed: bool = True
 
@@ -102,6 +124,11 @@ class Places:
     def data(self) -> PurePosixPath:
         """The folder of what is measured."""
         return self._under("/var/lib") / self.name
+
+    @property
+    def library(self) -> PurePosixPath:
+        """The folder of the bridge's modules."""
+        return self._under("/usr/local/lib") / self.name
 
     @property
     def units(self) -> PurePosixPath:
@@ -179,8 +206,6 @@ def of(
     timing: Timing | None = None,
     *,
     prefix: str = "",
-    sms_url: str = "",
-    sms_token: Secret | None = None,
 ) -> Stack:
     """Give the stack that watches an environment's Worker.
 
@@ -189,19 +214,19 @@ def of(
         thresholds: where wrong begins.
         timing: how often is looked, and over how long.
         prefix: a folder of the host that stands for its root; empty: the host itself.
-        sms_url: takes Alertmanager's webhook and sends it on as an SMS.
-        sms_token: what it is told as ``Authorization: Bearer``.
 
     Raises:
         Refused: the Worker's URL or its admin token is missing, or nobody would be told.
     """
+    admin = settings.secret("ADMIN_TOKEN")
     secrets = {
-        ADMIN_TOKEN: settings.secret("ADMIN_TOKEN"),
+        ADMIN_TOKEN: admin,
         SLACK_URL: settings.secret("SLACK_WEBHOOK_URL"),
         SMTP_PASSWORD: settings.secret("SENDGRID_API_KEY"),
-        SMS_TOKEN: sms_token or Secret("", SMS_TOKEN),
+        SMS_TOKEN: _bridge_token(admin),
+        TWILIO_TOKEN: settings.secret("TWILIO_AUTH_TOKEN"),
     }
-    service, contacts = settings.project.worker.name, _contacts(settings, secrets, sms_url)
+    service, contacts = settings.project.worker.name, _contacts(settings, secrets)
     stack = Stack(
         service=service,
         environment=settings.environment,
@@ -227,14 +252,26 @@ def places(service: str, prefix: str = "") -> Places:
     return Places(f"{service}-monitoring", prefix, managed=not prefix)
 
 
-def _contacts(settings: Settings, secrets: dict[str, Secret], sms_url: str) -> Contacts:
+def _contacts(settings: Settings, secrets: dict[str, Secret]) -> Contacts:
     mail = bool(secrets[SMTP_PASSWORD] and settings.text("SENDGRID_FROM_EMAIL"))
     return Contacts(
         slack=bool(secrets[SLACK_URL]),
         mail_to=settings.text("ADMIN_EMAIL") if mail else "",
         mail_from=settings.text("SENDGRID_FROM_EMAIL"),
-        sms_url=sms_url,
+        sms=_sms(settings) if secrets[TWILIO_TOKEN] else None,
     )
+
+
+def _bridge_token(admin: Secret) -> Secret:
+    """Give what Alertmanager proves itself by to the bridge: the same each time."""
+    made = hmac.new(admin.reveal().encode(), b"the SMS bridge", hashlib.sha256).hexdigest()
+    return Secret(made if admin else "", SMS_TOKEN)
+
+
+def _sms(settings: Settings) -> Sms | None:
+    names = ("TWILIO_ACCOUNT_SID", "TWILIO_PHONE_NUMBER", "ADMIN_PHONE", "TWILIO_API_BASE")
+    given = [settings.text(name) for name in names]
+    return Sms(*given) if all(given) else None
 
 
 def _used(contacts: Contacts) -> list[str]:
@@ -243,7 +280,8 @@ def _used(contacts: Contacts) -> list[str]:
         ADMIN_TOKEN: True,
         SLACK_URL: contacts.slack,
         SMTP_PASSWORD: bool(contacts.mail_to),
-        SMS_TOKEN: bool(contacts.sms_url),
+        SMS_TOKEN: contacts.sms is not None,
+        TWILIO_TOKEN: contacts.sms is not None,
     }
     return [name for name, is_used in used.items() if is_used]
 
@@ -265,9 +303,9 @@ def require_sound(stack: Stack) -> None:
     if ADMIN_TOKEN not in stack.secrets:
         raise Refused("the metrics cannot be read", "ADMIN_TOKEN is missing")
     told = stack.contacts
-    if not (told.slack or told.mail_to or told.sms_url):
+    if not (told.slack or told.mail_to or told.sms):
         raise Refused(
             "nobody would be told of an alert",
-            "there is no Slack webhook, no mail address and no SMS webhook",
+            "there is no Slack webhook, no mail address and no telephone",
             "set SLACK_WEBHOOK_URL, or ADMIN_EMAIL with SENDGRID_FROM_EMAIL and its key",
         )

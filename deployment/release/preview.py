@@ -81,7 +81,11 @@ def nothing_new(site: Site, plan: Plan) -> bool:
     """
     from deployment.steps import worker
 
-    others = [c for c in plan.changes if c.step not in _WITHOUT_EFFECT or c.action == "bucket"]
+    others = [
+        c
+        for c in plan.changes
+        if c.step not in _WITHOUT_EFFECT or c.action in ("bucket", "schedule")
+    ]
     live = worker.live_split(site)
     if others or len(live) != 1:
         return False

@@ -7,7 +7,7 @@ make a new thing are settled by looking when their reply was lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -235,6 +235,20 @@ class Cloudflare:
         reply = self.http.post(f"{self._script(name)}/subdomain", json=wanted, safe=True)
         found = unwrap(reply)
         return Subdomain(bool(found["enabled"]), bool(found["previews_enabled"]))
+
+    def schedules(self, name: str) -> list[str]:
+        """List a Worker's cron triggers; empty where there is no Worker."""
+        path = f"{self._script(name)}/schedules"
+        found = unless_missing(lambda: self._get(path), WORKER_MISSING)
+        return [str(item["cron"]) for item in (found or {}).get("schedules", ())]
+
+    def set_schedules(self, name: str, crons: Iterable[str]) -> None:
+        """Let a Worker be told by these cron triggers, and by no others.
+
+        Raises:
+            Invalid: one is no cron expression.
+        """
+        self.http.put(f"{self._script(name)}/schedules", json=[{"cron": cron} for cron in crons])
 
     def secrets(self, name: str) -> list[str]:
         """List the names of a Worker's secrets; empty where there is no Worker."""

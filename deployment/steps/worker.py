@@ -20,7 +20,7 @@ from deployment.secret import Secret
 from deployment.services import multipart
 from deployment.services.errors import Invalid
 from deployment.services.multipart import Upload
-from deployment.steps import fingerprints, verify
+from deployment.steps import fingerprints, triggers, verify
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
@@ -39,9 +39,11 @@ def plan(site: Site) -> list[Change]:
     live = live_split(site)
     digest = site.bundling.result().digest
     if not live:
-        return [*_buckets(site), *_first(site, digest)]
-    _require_own(site, _only(site, live))
-    return [*_buckets(site), _upload(site, digest), *roll_out(site, live, NEW)]
+        made = _first(site, digest)
+    else:
+        _require_own(site, _only(site, live))
+        made = [_upload(site, digest), *roll_out(site, live, NEW)]
+    return [*_buckets(site), *made, *triggers.changes(site, NAME)]
 
 
 def roll_out(site: Site, live: Split, version: str, *, back: bool = False) -> list[Change]:
@@ -192,6 +194,8 @@ def undo(site: Site, change: Change, _outcome: Facts) -> None:
         site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
     elif change.action == "bucket":
         site.cloudflare.delete_bucket(str(change.undo["name"]))
+    elif change.action == "schedule":
+        triggers.put(site, change.undo["crons"])
     elif change.action == "create":
         site.cloudflare.delete_worker(site.worker)
         if site.cloudflare.worker_exists(site.worker):
@@ -369,6 +373,11 @@ def _do_open(site: Site, _change: Change) -> Facts:
     return {}
 
 
+def _do_schedule(site: Site, change: Change) -> Facts:
+    triggers.put(site, change.after["crons"])
+    return {}
+
+
 def _do_shift(site: Site, change: Change) -> Facts:
     """Move the traffic one step; before any user meets the version, verify it in the dark."""
     version = _named(site, str(change.after["version"]))
@@ -471,4 +480,5 @@ _VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {
     "create": _do_create,
     "open": _do_open,
     "shift": _do_shift,
+    "schedule": _do_schedule,
 }

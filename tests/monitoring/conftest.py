@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 from deployment.monitoring.clock import Clock
 from deployment.monitoring.storage import Execute
+
+IN_A_WORKER = sys.platform == "emscripten"
+needs_processes = pytest.mark.skipif(IN_A_WORKER, reason="a Worker starts no processes")
 
 
 class Hands:

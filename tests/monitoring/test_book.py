@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -156,3 +157,23 @@ def test_alerts_hold_no_secret() -> None:
     made = alert.database_error("libsql://user:hunter2hunter2@db refused sk_live_abcdefgh1234")
     assert "hunter2" not in str(made)
     assert "sk_live" not in str(made)
+
+
+def test_what_another_saw_is_not_called_off() -> None:
+    kept = Book(Policy(hold=60, clear=300))
+    seen = []
+    for now in range(0, 300, 30):  # one watches at the minute, the other at the half
+        by = "watch" if now % 60 == 0 else "worker"
+        seen += told(kept.advance([DOWN] if by == "watch" else [], now, by))
+    assert seen == [("firing", "service-outage")]
+    for now in range(300, 900, 30):  # the one who saw it looks no more: it ends all the same
+        seen += told(kept.advance([], now, "worker"))
+    assert seen[1:] == [("resolved", "service-outage")]
+
+
+def test_a_book_of_before_there_were_several_is_read() -> None:
+    kept = Book(Policy(hold=0))
+    kept.advance([DOWN], 0)
+    old = json.loads(kept.dump())
+    old["entries"] = [entry[:-1] for entry in old["entries"]]
+    assert book.load(json.dumps(old)).entries[DOWN.key].by == ""

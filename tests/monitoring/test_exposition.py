@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deployment.monitoring import exposition, families
 from deployment.monitoring.exposition import Gauge
 from deployment.monitoring.metrics import Metrics
-from tests.monitoring.conftest import Hands
+from tests.monitoring.conftest import Hands, needs_processes
 
 Parse = Callable[[str], Iterable[Metric]]
 parse_text: Parse = text_string_to_metric_families
@@ -55,6 +55,7 @@ def test_no_series_stands_twice(hands: Hands, openmetrics: bool) -> None:
     assert duplicates(written(busy(hands), openmetrics=openmetrics)) == []
 
 
+@needs_processes
 def test_promtool_finds_no_fault(hands: Hands) -> None:
     text = written(busy(hands), openmetrics=False)
     checked = subprocess.run(

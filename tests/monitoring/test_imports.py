@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import deployment.monitoring
+from tests.monitoring.conftest import needs_processes
 
 ROOM = Path(str(deployment.monitoring.__file__)).parent
 
@@ -36,6 +37,7 @@ def test_it_imports_nothing_but_itself_and_the_standard_library() -> None:
     assert strangers == set()
 
 
+@needs_processes
 def test_mounting_it_loads_no_event_loop_and_no_page() -> None:
     code = (
         "import sys, deployment.monitoring.asgi;"

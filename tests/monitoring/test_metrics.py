@@ -162,11 +162,15 @@ def test_the_business_is_counted(hands: Hands) -> None:
     measured.business.payment(29.0, "usd", succeeded=True)
     measured.business.payment(29.0, "usd", succeeded=False)
     measured.business.feature("voice")
-    measured.business.api_call("ada@example.com")
+    for customer in ("ada@example.com", "bob@example.com", "ada@example.com", "customer-7"):
+        measured.business.api_call(customer)
     total = measured.total()
     assert total.counts[families.SIGNUPS.name] == {("referral",): 1}
     assert total.counts[families.SUBSCRIPTIONS.name] == {("upgraded", "pro"): 1}
-    assert total.counts[families.API_CALLS.name] == {(":email",): 1}
+    calls = total.counts[families.API_CALLS.name]
+    assert sorted(calls.values()) == [1, 1, 2]  # told apart, and nobody's address is told
+    assert calls["customer-7",] == 1
+    assert "@" not in str(calls)
     payments = total.sketches[families.PAYMENTS.name]
     assert payments["USD", "succeeded"].total == 29.0
     assert payments["USD", "failed"].count == 1

@@ -19,8 +19,10 @@ from deployment.observability.stack import (
     SLACK_URL,
     SMS_TOKEN,
     SMTP_PASSWORD,
+    TWILIO_TOKEN,
     Contacts,
     Places,
+    Sms,
     Stack,
 )
 from deployment.secret import Secret
@@ -30,6 +32,7 @@ SECRETS = {
     SLACK_URL: "http://127.0.0.1:1/canary-slack-hook-91bc",
     SMTP_PASSWORD: "SG.canary-mail-key-55aa",
     SMS_TOKEN: "canary-sms-token-c0de",
+    TWILIO_TOKEN: "canary-twilio-token-d1ce",
 }
 
 
@@ -44,7 +47,7 @@ def stack(tmp_path: Path) -> Stack:
             slack=True,
             mail_to="admin@xswarm.test",
             mail_from="boss@xswarm.test",
-            sms_url="http://127.0.0.1:1/sms",
+            sms=Sms("AC1", "+15005550006", "+15551234567", "http://127.0.0.1:1"),
         ),
         places=Places("boss-ai-monitoring", str(tmp_path / "host"), managed=False),
         calls_per_minute=60,

@@ -163,7 +163,7 @@ def test_who_is_told_of_what(
 
 
 def test_who_has_no_slack_is_told_by_mail(stack: Stack) -> None:
-    contacts = dataclasses.replace(stack.contacts, slack=False, sms_url="")
+    contacts = dataclasses.replace(stack.contacts, slack=False, sms=None)
     made = alertmanager.file(dataclasses.replace(stack, contacts=contacts))
     assert {tuple(each)[1] for each in made["receivers"]} == {"email_configs"}
     assert "slack_api_url_file" not in made["global"]

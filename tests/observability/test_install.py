@@ -13,9 +13,28 @@ from deployment.monitoring.rules import Thresholds
 from deployment.observability import units
 from deployment.observability.host import Host, connected
 from deployment.observability.install import install, plan, uninstall
-from deployment.observability.stack import ADMIN_TOKEN, Stack
+from deployment.observability.stack import ADMIN_TOKEN, SMS_TOKEN, TWILIO_TOKEN, Stack
 from deployment.secret import Secret
 from tests.observability.conftest import SECRETS, Server, free_port, make_key
+
+LIBRARY = "usr/local/lib/boss-ai-monitoring/deployment"
+MODULES = [
+    f"{LIBRARY}/__init__.py",
+    *(
+        f"{LIBRARY}/monitoring/{name}.py"
+        for name in [
+            "__init__",
+            "alert",
+            "book",
+            "bridge",
+            "channels",
+            "clock",
+            "courier",
+            "masking",
+            "outgoing",
+        ]
+    ),
+]
 
 
 @pytest.fixture
@@ -50,6 +69,9 @@ def test_all_is_put_checked_and_read_back(host: Host, stack: Stack) -> None:
         "etc/boss-ai-monitoring/alertmanager.yml",
         "etc/boss-ai-monitoring/grafana.json",
         "etc/boss-ai-monitoring/installed.json",
+        "etc/boss-ai-monitoring/bridge.json",
+        *MODULES,
+        "etc/systemd/system/boss-ai-monitoring-sms.service",
         "etc/systemd/system/boss-ai-monitoring-prometheus.service",
         "etc/systemd/system/boss-ai-monitoring-alertmanager.service",
     }
@@ -100,8 +122,8 @@ def test_a_secret_that_became_readable_is_closed_again(host: Host, stack: Stack)
 def test_a_fault_that_the_host_finds_changes_nothing(host: Host, stack: Stack) -> None:
     install(host, stack)
     before = tree(stack)
-    contacts = dataclasses.replace(stack.contacts, sms_url="no url at all")
-    wrong = dataclasses.replace(stack, contacts=contacts, environment="production")
+    places = dataclasses.replace(stack.places, bridge="no address at all")
+    wrong = dataclasses.replace(stack, places=places, environment="production")
     with pytest.raises(CheckFailed, match="amtool check-config found a fault"):
         install(host, wrong)
     assert tree(stack) == before
@@ -109,9 +131,9 @@ def test_a_fault_that_the_host_finds_changes_nothing(host: Host, stack: Stack) -
 
 @pytest.mark.slow
 def test_a_fault_at_first_leaves_no_trace(host: Host, stack: Stack) -> None:
-    contacts = dataclasses.replace(stack.contacts, sms_url="no url at all")
+    places = dataclasses.replace(stack.places, bridge="no address at all")
     with pytest.raises(CheckFailed):
-        install(host, dataclasses.replace(stack, contacts=contacts))
+        install(host, dataclasses.replace(stack, places=places))
     assert tree(stack) == {}
     assert not Path(stack.places.configuration).exists()
 
@@ -120,7 +142,7 @@ def test_a_fault_at_first_leaves_no_trace(host: Host, stack: Stack) -> None:
 def test_it_is_removed_wholly_and_twice(host: Host, stack: Stack) -> None:
     install(host, stack)
     gone = uninstall(host, stack.places)
-    assert len(gone.changed) == 10
+    assert len(gone.changed) == 13 + len(MODULES)
     assert tree(stack) == {}
     assert not Path(stack.places.configuration).exists()
     assert uninstall(host, stack.places).changed == ()
@@ -143,21 +165,21 @@ def test_what_somebody_changed_is_kept(host: Host, stack: Stack) -> None:
 @pytest.mark.slow
 def test_units_are_started_reloaded_and_stopped(host: Host, stack: Stack, server: Server) -> None:
     stack = managed(stack)
-    told, telling = units.names(stack.places)
+    names = units.names(stack.places)
     done = install(host, stack)
-    assert done.running == (told, telling)
-    started = [f"{verb} {unit}" for unit in (told, telling) for verb in _verbs("restart")]
-    active = [f"is-active {unit}" for unit in (told, telling)]
+    assert done.running == names
+    started = [f"{verb} {unit}" for unit in names for verb in _verbs("restart")]
+    active = [f"is-active {unit}" for unit in names]
     assert server.arguments.splitlines() == ["daemon-reload", *started, *active]
 
     server.log.unlink()
     install(host, dataclasses.replace(stack, thresholds=Thresholds(error_rate=0.01)))
-    read = [f"{verb} {unit}" for unit in (told, telling) for verb in _verbs("reload-or-restart")]
+    read = [f"{verb} {unit}" for unit in names for verb in _verbs("reload-or-restart")]
     assert server.arguments.splitlines() == ["daemon-reload", *read, *active]
 
     server.log.unlink()
     uninstall(host, stack.places)
-    stopped = [f"disable --now {unit}" for unit in (telling, told)]
+    stopped = [f"disable --now {unit}" for unit in reversed(names)]
     assert server.arguments.splitlines() == [*stopped, "daemon-reload"]
 
 
@@ -252,3 +274,16 @@ def test_a_host_that_is_not_there_is_said(server: Server) -> None:
         connected(f"me@127.0.0.1:{free_port()}", known_hosts=server.known_hosts, key=server.key),
     ):
         pass
+
+
+@pytest.mark.slow
+def test_what_has_no_place_any_more_is_removed(host: Host, server: Server, stack: Stack) -> None:
+    install(host, managed(stack))
+    silent = dataclasses.replace(stack, contacts=dataclasses.replace(stack.contacts, sms=None))
+    kept = {n: s for n, s in stack.secrets.items() if n not in (SMS_TOKEN, TWILIO_TOKEN)}
+    done = install(host, managed(dataclasses.replace(silent, secrets=kept)))
+    assert {path.name for path in done.changed} >= {TWILIO_TOKEN, "bridge.json", "bridge.py"}
+    left = tree(stack)
+    assert not [path for path in left if "sms" in path or "bridge" in path or "/lib/" in path]
+    assert "disable --now boss-ai-monitoring-sms.service" in server.arguments
+    assert plan(host, managed(dataclasses.replace(silent, secrets=kept))) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import socketserver
@@ -23,13 +24,15 @@ from deployment.monitoring.asgi import Message, Monitor, Receive, Scope, Send
 from deployment.monitoring.health import Probe
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.rules import Thresholds
-from deployment.observability import alertmanager, grafana, prometheus
+from deployment.observability import alertmanager, bridge, grafana, prometheus
 from deployment.observability.files import all_files
 from deployment.observability.stack import (
     ADMIN_TOKEN,
     SLACK_URL,
+    TWILIO_TOKEN,
     Contacts,
     Places,
+    Sms,
     Stack,
     Timing,
 )
@@ -132,6 +135,8 @@ class People:
         self.sms: list[dict[str, Any]] = []
         self.mail: list[str] = []
         self.tokens: set[str] = set()
+        self.status: dict[str, int] = {}
+        self.mail_is_down = False
 
     def told(self, way: str, *words: str) -> bool:
         return any(all(word in told for word in words) for told in self.heard(way))
@@ -145,10 +150,13 @@ class People:
 
         class Hooks(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 people.tokens.add(f"{self.path} {self.headers.get('Authorization')}")
-                getattr(people, self.path[1:].split("-")[0]).append(body)
-                self.send_response(200)
+                if self.path == "/slack-hook":
+                    people.slack.append(json.loads(body))
+                else:
+                    people.sms.append(dict(urllib.parse.parse_qsl(body)))
+                self.send_response(people.status.get(self.path, 201))
                 self.end_headers()
                 self.wfile.write(b"ok")
 
@@ -157,6 +165,8 @@ class People:
 
         class Mails(socketserver.StreamRequestHandler):
             def handle(self) -> None:
+                if people.mail_is_down:
+                    return
                 self.wfile.write(b"220 mail\r\n")
                 for line in self.rfile:
                     self._answer(line.strip().upper())
@@ -213,7 +223,7 @@ class Live:
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("live")
-    ports = [free_port() for _ in range(5)]
+    ports = [free_port() for _ in range(6)]
     service, people = Service(), People()
     stack = short_stack(folder, *ports)
     for file in all_files(stack):
@@ -223,27 +233,35 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     with ExitStack() as ends:
         ends.enter_context(people.listening(ports[3], ports[4]))
         ends.enter_context(served(service, ports[0]))
-        for name, command, port in (
-            ("alertmanager", alertmanager.command(stack.places), ports[2]),
-            ("prometheus", prometheus.command(stack.places), ports[1]),
+        for name, command, address in (
+            ("bridge", bridge.command(stack.places), stack.places.bridge),
+            ("alertmanager", alertmanager.command(stack.places), stack.places.alertmanager),
+            ("prometheus", prometheus.command(stack.places), stack.places.prometheus),
         ):
             log = ends.enter_context((folder / f"{name}.log").open("wb"))
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+            where = stack.places.library if name == "bridge" else folder
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=where)
             ends.enter_context(ended_at_last(process))
-            wait_for(lambda port=port: ready(port), name)  # type: ignore[misc]
+            wait_for(lambda address=address: ready(address), name)  # type: ignore[misc]
         ends.enter_context(traffic(stack.url))
         yield Live(service, people, stack)
 
 
-def ready(port: int) -> bool:
+def ready(address: str) -> bool:
     try:
-        return bool(get(f"http://127.0.0.1:{port}/-/ready"))
+        return bool(get(f"http://{address}/-/ready"))
     except (urllib.error.URLError, ConnectionError):
         return False
 
 
 def short_stack(
-    folder: Path, service: int, prometheus_port: int, alertmanager_port: int, http: int, smtp: int
+    folder: Path,
+    service: int,
+    prometheus_port: int,
+    alertmanager_port: int,
+    http: int,
+    smtp: int,
+    bridge_port: int,
 ) -> Stack:
     secrets = {**SECRETS, SLACK_URL: f"http://127.0.0.1:{http}/slack-hook"}
     return Stack(
@@ -256,13 +274,14 @@ def short_stack(
             mail_from="boss@xswarm.test",
             smtp=f"127.0.0.1:{smtp}",
             smtp_tls=False,
-            sms_url=f"http://127.0.0.1:{http}/sms",
+            sms=Sms("AC1", "+15005550006", "+15551234567", f"http://127.0.0.1:{http}"),
         ),
         places=Places(
             "boss-ai-monitoring",
             str(folder),
             f"127.0.0.1:{prometheus_port}",
             f"127.0.0.1:{alertmanager_port}",
+            f"127.0.0.1:{bridge_port}",
             managed=False,
         ),
         thresholds=Thresholds(),
@@ -321,7 +340,11 @@ def test_an_outage_reaches_all_three_and_silences_the_rest(live: Live) -> None:
     wait_for(firing(live, "service-outage"), "the alert", 40)
     for way in ("slack", "mail", "sms"):
         wait_for(lambda way=way: live.people.told(way, "database is down"), way, 15)  # type: ignore[misc]
-    assert f"/sms Bearer {SECRETS['sms-token']}" in live.people.tokens
+    told = next(each for each in live.people.sms if "database is down" in each["Body"])
+    assert told["Body"].startswith("boss-ai (staging): CRITICAL: database is down")
+    assert (told["From"], told["To"]) == ("+15005550006", "+15551234567")
+    account = base64.b64encode(f"AC1:{SECRETS[TWILIO_TOKEN]}".encode()).decode()
+    assert f"/2010-04-01/Accounts/AC1/Messages.json Basic {account}" in live.people.tokens
     assert "/slack-hook None" in live.people.tokens
 
     live.service.failing = True
@@ -338,3 +361,25 @@ def inhibited(live: Live, name: str) -> bool:
     return any(
         each["labels"]["alertname"] == name and each["status"]["inhibitedBy"] for each in alerts
     )
+
+
+def test_with_slack_and_mail_out_the_sms_still_arrives(live: Live) -> None:
+    wait_for(lambda: not firing(live, "service-outage")(), "the quiet", 40)
+    if live.people.sms:  # of the test before: its end is told, too
+        wait_for(lambda: "RESOLVED: database is down" in live.people.sms[-1]["Body"], "the end", 40)
+    since = len(live.people.sms)
+    live.people.status["/slack-hook"] = 503
+    live.people.mail_is_down = True
+    live.service.down = True
+    try:
+        down = "CRITICAL: database is down"
+        wait_for(lambda: any(down in each["Body"] for each in live.people.sms[since:]), "SMS", 60)
+    finally:
+        live.service.down = live.people.mail_is_down = False
+        live.people.status.clear()
+
+
+def test_who_has_no_token_sends_no_sms(live: Live) -> None:
+    sent = urllib.request.Request(bridge.url(live.stack.places), b'{"alerts": []}')
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(sent, timeout=10)

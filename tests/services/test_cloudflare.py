@@ -211,6 +211,17 @@ def test_subdomains(cloudflare: Cloudflare, api: Any) -> None:
     assert cloudflare.set_subdomain("boss-ai", True, False) == Subdomain(True, False)
 
 
+def test_cron_triggers(cloudflare: Cloudflare, api: Any) -> None:
+    answer = {"schedules": [{"cron": "* * * * *", "created_on": "", "modified_on": ""}]}
+    matching = [matchers.json_params_matcher([{"cron": "* * * * *"}])]
+    api.put(f"{W}/schedules", match=matching, json=ok(answer))
+    api.get(f"{W}/schedules", json=ok(answer))
+    cloudflare.set_schedules("boss-ai", ["* * * * *"])
+    assert cloudflare.schedules("boss-ai") == ["* * * * *"]
+    api.get(f"{A}/workers/scripts/absent/schedules", status=404, json=no(10007))
+    assert cloudflare.schedules("absent") == []
+
+
 def test_secrets_change_in_one_call_without_deploying(cloudflare: Cloudflare, api: Any) -> None:
     api.patch(f"{A}/workers/workers/boss-ai/versions/latest", json=ok({"id": TWO}))
     secrets = {"KEEP": Secret("canary-value-1", "KEEP"), "GONE": None}

@@ -53,6 +53,15 @@ def upload(cloudflare: Cloudflare, made: Upload, tag: str = "") -> str:
     return cloudflare.upload_version(NAME, made.body(), made.content_type, tag).id
 
 
+def test_cron_triggers_replace_each_other(cloudflare: Cloudflare, first: str) -> None:
+    cloudflare.set_schedules(NAME, ["0 2 * * *", "*/5 * * * *"])
+    assert cloudflare.schedules(NAME) == ["0 2 * * *", "*/5 * * * *"]
+    with pytest.raises(Invalid):
+        cloudflare.set_schedules(NAME, ["daily"])
+    cloudflare.set_schedules(NAME, [])
+    assert cloudflare.schedules(NAME) == []
+
+
 def test_the_token_and_its_account(cloudflare: Cloudflare) -> None:
     assert cloudflare.verify_token().status == "active"
     assert [account["id"] for account in cloudflare.accounts()] == [cloudflare.account_id]

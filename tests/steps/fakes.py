@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -92,6 +92,7 @@ class FakeCloudflare:
     deaf: bool = False
     pages: FakePages = field(default_factory=FakePages)
     bucket_names: list[str] = field(default_factory=lambda: ["xswarm-boss"])
+    crons: list[str] = field(default_factory=list)
 
     def deployments(self, name: str) -> list[Deployment]:
         listed = [Deployment(str(i), f"{i:04}", split) for i, split in enumerate(self.splits)]
@@ -128,6 +129,13 @@ class FakeCloudflare:
 
     def delete_worker(self, name: str) -> None:
         self.splits.clear()
+
+    def schedules(self, name: str) -> list[str]:
+        return list(self.crons)
+
+    def set_schedules(self, name: str, crons: Iterable[str]) -> None:
+        if not self.deaf:
+            self.crons = list(crons)
 
     def worker_exists(self, name: str) -> bool:
         return bool(self.splits)

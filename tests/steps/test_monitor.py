@@ -21,6 +21,7 @@ from deployment.database.errors import DatabaseError
 from deployment.errors import Refused, Unavailable
 from deployment.monitoring.alert import Severity
 from deployment.monitoring.book import Silence
+from deployment.monitoring.channels import NEEDED
 from deployment.monitoring.clock import iso
 from deployment.monitoring.courier import ROUTES
 from deployment.monitoring.metrics import Metrics
@@ -326,7 +327,7 @@ def test_channels_without_their_variables_are_said_to_be_missing(
     found = settings()
     assert tell.channels(found) == []
     went = tell.test(found, Severity.CRITICAL, NOW)
-    assert went == dict.fromkeys(tell.NEEDED, tell.MISSING)
+    assert went == dict.fromkeys(NEEDED, tell.MISSING)
 
 
 @pytest.mark.slow  # the courier's own pauses
@@ -448,14 +449,13 @@ def test_the_thresholds_in_the_words_are_the_usual_ones() -> None:
 def test_the_budgets_and_channels_in_the_words_are_those_kept() -> None:
     for path, budget in BUDGETS.items():
         assert re.search(rf"\| `{path}` \|.*\| {budget} ms \|", WORDS), path
-    for variables in tell.NEEDED.values():
-        for name in re.findall(r"[A-Z_]{5,}", variables):
-            assert name in WORDS, name
+    for variables in NEEDED.values():
+        assert all(name in WORDS for name in variables), variables
 
 
 @pytest.mark.parametrize("severity", list(Severity), ids=lambda each: each.name)
 def test_the_routes_in_the_words_are_the_couriers(severity: Severity) -> None:
     row = re.search(rf"^\| {severity.name} \| (.*?) \|(.*?)\|(.*?)\|", WORDS, re.M)
     assert row
-    told_by = {name for name, cell in zip(tell.NEEDED, row.groups(), strict=True) if "yes" in cell}
+    told_by = {name for name, cell in zip(NEEDED, row.groups(), strict=True) if "yes" in cell}
     assert told_by == set(ROUTES[severity].channels)

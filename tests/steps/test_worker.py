@@ -277,3 +277,51 @@ def test_another_environments_worker_is_not_replaced(
     monkeypatch.setattr(cloudflare, "version", lambda _name, _id: found)
     with pytest.raises(Refused, match="is the one of production"):
         worker.plan(site)
+
+
+def configured(site: Site, text: str) -> None:
+    file = site.settings.path(site.settings.project.worker.config)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+@pytest.mark.usefixtures("gates")
+def test_cron_triggers_come_last_and_go_first(site: Site, cloudflare: FakeCloudflare) -> None:
+    cloudflare.crons = ["0 2 * * *"]
+    configured(site, '{"triggers": {"crons": ["* * * * *", "0 2 * * *", "* * * * *"]}}')
+    *_, last = changes = worker.plan(site)
+    assert (last.action, last.resource) == ("schedule", "cron triggers of boss-ai")
+    assert (last.before, last.after) == (
+        {"crons": ["0 2 * * *"]},
+        {"crons": ["* * * * *", "0 2 * * *"]},
+    )
+    run(site, changes)
+    assert cloudflare.crons == ["* * * * *", "0 2 * * *"]
+    assert [change.action for change in worker.plan(site)].count("schedule") == 0
+    for _ in range(2):
+        worker.undo(site, last, {})
+        assert cloudflare.crons == ["0 2 * * *"]
+
+
+@pytest.mark.parametrize("text", ["{}", '{"triggers": {}}', '{"triggers": {"crons": null}}'])
+def test_triggers_nobody_speaks_of_stay(site: Site, cloudflare: FakeCloudflare, text: str) -> None:
+    cloudflare.crons = ["0 2 * * *"]
+    configured(site, text)
+    assert not [change for change in worker.plan(site) if change.action == "schedule"]
+
+
+def test_an_empty_list_of_triggers_removes_all(site: Site, cloudflare: FakeCloudflare) -> None:
+    cloudflare.crons = ["0 2 * * *"]
+    configured(site, '{"triggers": {"crons": []}}')
+    worker.apply(site, worker.plan(site)[-1])
+    assert cloudflare.crons == []
+
+
+def test_triggers_that_are_not_seen_are_a_failure(site: Site, cloudflare: FakeCloudflare) -> None:
+    configured(site, '{"triggers": {"crons": ["* * * * *"]}}')
+    cloudflare.deaf = True
+    with pytest.raises(StepFailed, match="cron triggers of boss-ai were not set"):
+        worker.apply(site, worker.plan(site)[-1])
+    configured(site, '{"triggers": {"crons": [5]}}')
+    with pytest.raises(Refused, match=r"triggers\.crons"):
+        worker.plan(site)

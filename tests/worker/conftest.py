@@ -12,13 +12,23 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from email.parser import BytesParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from deployment.database.client import Database, Statement, connect
 from deployment.database.statements import split
-from tests.worker.isolate import SECRETS, VARIABLES, Isolate, fetch
+from deployment.project import Project
+from deployment.settings import Settings
+from deployment.steps.bundle import bundle
+from tests.worker.isolate import SECRETS, VARIABLES, Deferred, Isolate, fetch
+from tests.worker.runtime import Worker, on_pyodide
+from tests.worker.world import World, opened
+
+if TYPE_CHECKING:
+    from tests.worker.test_signatures import SendGrid
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "worker/src"))
@@ -37,7 +47,9 @@ def start() -> Callable[..., Isolate]:
     from boss.app import create_app
 
     def start(**differences: str) -> Isolate:
-        return Isolate({**VARIABLES, **SECRETS, **differences}, create_app(fetch))
+        deferred = Deferred()
+        application = create_app(fetch, deferred)
+        return Isolate({**VARIABLES, **SECRETS, **differences}, application, deferred)
 
     return start
 
@@ -68,6 +80,51 @@ def database(home: Database) -> Database:
     tables = ("webhook_events", "email_suppressions", "suggestions", "email_campaigns", "users")
     home.transaction([Statement(f"DELETE FROM {table}") for table in tables])
     return home
+
+
+@pytest.fixture(scope="session")
+def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The modules of the very upload that a release would make, laid out as a folder."""
+    body = bundle(Settings("local", ROOT, Project(), "")).body
+    boundary = body.split(b"\r\n", 1)[0][2:]
+    head = b"Content-Type: multipart/form-data; boundary=" + boundary + b"\r\n\r\n"
+    folder = tmp_path_factory.mktemp("uploaded")
+    for part in BytesParser().parsebytes(head + body).walk():
+        name = part.get_filename()
+        if name is not None:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            content = part.get_payload(decode=True)
+            assert isinstance(content, bytes)
+            (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sendgrid() -> SendGrid:
+    from tests.worker.test_signatures import SendGrid
+
+    return SendGrid()
+
+
+@pytest.fixture(scope="session")
+def outside() -> Iterator[World]:
+    """Providers and channels, for as long as all tests."""
+    with opened() as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def everything(home: Database, sendgrid: SendGrid, outside: World) -> dict[str, str]:
+    """Give the variables and secrets of a Worker that lacks nothing."""
+    given = {"TURSO_DATABASE_URL": home.url, "SENDGRID_WEBHOOK_PUBLIC_KEY": sendgrid.public_key}
+    return {**VARIABLES, **outside.variables, **SECRETS, **given}
+
+
+@pytest.fixture(scope="session")
+def worker(uploaded: Path, everything: dict[str, str]) -> Iterator[Worker]:
+    """The Worker on Pyodide, with a real database."""
+    with on_pyodide(uploaded, everything) as served:
+        yield served
 
 
 def _schema() -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -69,13 +69,37 @@ class Bucket:
         self.objects.pop(key, None)
 
 
+class Deferred:
+    """What runs on after an answer: awaited before the next request."""
+
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Future[None]] = []
+
+    def __call__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.ensure_future(coroutine))
+
+    async def finish(self) -> None:
+        tasks, self.tasks = self.tasks, []
+        await asyncio.gather(*tasks)
+
+
 @dataclass
 class Isolate:
     """One isolate of the Worker: its application and its environment."""
 
     environment: dict[str, Any]
     application: Any
+    deferred: Deferred = field(default_factory=Deferred)
     bucket: Bucket = field(default_factory=Bucket)
+
+    @property
+    def bindings(self) -> SimpleNamespace:
+        """What the Worker gets as its environment."""
+        return SimpleNamespace(**self.environment, R2_BUCKET=self.bucket)
+
+    def go_round(self, now: float) -> None:
+        """Let the cron trigger fire."""
+        asyncio.run(self.application.go_round(self.bindings, now))
 
     def ask(
         self,
@@ -105,9 +129,14 @@ class Isolate:
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "headers": [(name.lower().encode(), text.encode()) for name, text in sent.items()],
-            "env": SimpleNamespace(**self.environment, R2_BUCKET=self.bucket),
+            "env": self.bindings,
         }
-        return asyncio.run(_exchange(self.application, scope, _parts(content, chunk)))
+        return asyncio.run(self._whole(scope, _parts(content, chunk)))
+
+    async def _whole(self, scope: dict[str, Any], parts: list[bytes]) -> Answer:
+        answer = await _exchange(self.application, scope, parts)
+        await self.deferred.finish()
+        return answer
 
 
 def _parts(content: bytes, chunk: int) -> list[bytes]:
@@ -137,21 +166,22 @@ async def _exchange(application: Any, scope: dict[str, Any], parts: list[bytes])
     return Answer(start["status"], headers, b"".join(part["body"] for part in bodies))
 
 
-async def fetch(url: str, *, method: str, headers: Mapping[str, str], body: str) -> Any:
+async def fetch(url: str, *, method: str, headers: Mapping[str, str], body: str = "") -> Any:
     """Fetch as the hosts do: an HTTP status is an answer, no connection is an OSError."""
 
     def call() -> SimpleNamespace:
-        request = urllib.request.Request(url, body.encode(), dict(headers), method=method)
+        content = body.encode() or None
+        request = urllib.request.Request(url, content, dict(headers), method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as reply:
-                status, text = reply.status, reply.read().decode()
+                status, told, text = reply.status, reply.headers, reply.read().decode()
         except urllib.error.HTTPError as error:
             with error:
-                status, text = error.code, error.read().decode()
+                status, told, text = error.code, error.headers, error.read().decode()
 
         async def read() -> str:
             return str(text)
 
-        return SimpleNamespace(status=status, text=read)
+        return SimpleNamespace(status=status, headers=told, text=read)
 
     return await asyncio.to_thread(call)

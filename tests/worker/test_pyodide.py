@@ -3,123 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import shutil
-import signal
-import subprocess
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
-from email.parser import BytesParser
-from pathlib import Path
-from typing import Any
 
 import pytest
 from boss import passwords
 
 from deployment.database.client import Database
-from deployment.project import Project
-from deployment.settings import Settings
-from deployment.steps.bundle import bundle, node
-from tests.worker.isolate import SECRETS, VARIABLES, Answer
+from tests.worker.isolate import SECRETS
+from tests.worker.runtime import Worker
 from tests.worker.test_signatures import SendGrid, stripe_header, twilio_header
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-HOST = Path(__file__).with_name("pyodide")
 WITHIN_MILLISECONDS = 2500
 PASSWORD = "correct horse battery"
-
-
-class Worker:
-    """The Worker, asked over HTTP."""
-
-    def __init__(self, port: int, milliseconds: float) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.milliseconds = milliseconds
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: bytes | dict[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        content = json.dumps(body).encode() if isinstance(body, dict) else body
-        sent = {"content-type": "application/json", **(headers or {})}
-        request = urllib.request.Request(self.url + path, content, sent, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as reply:
-                return _answer(reply)
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answer(error)
-
-
-def _answer(reply: Any) -> Answer:
-    headers = [(name.lower(), value) for name, value in reply.headers.items()]
-    return Answer(reply.status, headers, reply.read())
-
-
-@pytest.fixture(scope="module")
-def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The modules of the very upload that a release would make, laid out as a folder."""
-    body = bundle(Settings("local", ROOT, Project(), "")).body
-    boundary = body.split(b"\r\n", 1)[0][2:]
-    head = b"Content-Type: multipart/form-data; boundary=" + boundary + b"\r\n\r\n"
-    folder = tmp_path_factory.mktemp("uploaded")
-    for part in BytesParser().parsebytes(head + body).walk():
-        name = part.get_filename()
-        if name is not None:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            content = part.get_payload(decode=True)
-            assert isinstance(content, bytes)
-            (folder / name).write_bytes(content)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def sendgrid() -> SendGrid:
-    return SendGrid()
-
-
-@pytest.fixture(scope="module")
-def worker(uploaded: Path, home: Database, sendgrid: SendGrid) -> Iterator[Worker]:
-    """The Worker on Pyodide, with a real database."""
-    program = str(node(ROOT))
-    _install_pyodide(program)
-    told = {**VARIABLES, **SECRETS, "TURSO_DATABASE_URL": home.url}
-    told["SENDGRID_WEBHOOK_PUBLIC_KEY"] = sendgrid.public_key
-    process = subprocess.Popen(
-        [program, str(HOST / "serve.mjs"), str(uploaded)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        process.stdin.write(json.dumps(told))
-        process.stdin.close()
-        line = process.stdout.readline()
-        assert line, "Pyodide ended before it listened"
-        yield Worker(**json.loads(line))
-    finally:
-        # The whole group: node may be a launcher with the real node as its child.
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
-        process.stdout.close()
-
-
-def _install_pyodide(program: str) -> None:
-    if not (HOST / "node_modules/pyodide").is_dir():
-        npm = shutil.which("npm", path=str(Path(program).parent)) or shutil.which("npm")
-        assert npm, "npm is needed to install Pyodide"
-        subprocess.run([npm, "ci", "--silent"], cwd=HOST, check=True, timeout=300)
 
 
 def test_it_starts_in_the_time_a_worker_has(worker: Worker) -> None:

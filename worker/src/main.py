@@ -21,4 +21,11 @@ def defer(coroutine: Coroutine[Any, Any, None]) -> None:
 
 
 app = create_app(workers.fetch, defer)
-Default = asgi.entrypoint(app)
+
+
+class Default(asgi.entrypoint(app)):  # type: ignore[misc]
+    """The Worker: requests, and the cron trigger of wrangler.jsonc."""
+
+    async def scheduled(self, controller: Any, _environment: Any, _context: Any) -> None:
+        """Go a round; see :meth:`boss.app.Application.go_round`."""
+        await app.go_round(self.env, controller.scheduledTime / 1000)

@@ -33,7 +33,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Worker(Record):
-    """A Worker, of which there are versions and deployments."""
+    """A Worker, of which there are versions and deployments.
+
+    ``schedules`` have cron, created_on and modified_on.
+    """
 
     kind: ClassVar[str] = "worker"
     name: str
@@ -43,6 +46,7 @@ class Worker(Record):
     enabled: bool = False
     previews_enabled: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
+    schedules: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def key(self) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +40,9 @@ class Serving(Protocol):
 
     async def remove(self, worker: str) -> None:
         """Serve a Worker no longer."""
+
+    async def schedule(self, worker: str, crons: Sequence[str]) -> None:
+        """Tell a Worker by these cron triggers; raises ValueError."""
 
     async def preview(self, version: WorkerVersion) -> None:
         """Make a version known to its preview host."""

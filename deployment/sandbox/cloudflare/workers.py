@@ -153,6 +153,31 @@ async def change_subdomain(request: web.Request) -> web.Response:
     return success(_subdomain(worker))
 
 
+@routes.get(_ONE + "/schedules")
+async def schedules(request: web.Request) -> web.Response:
+    """Give a Worker's cron triggers."""
+    return success({"schedules": versions.find_worker(request).schedules})
+
+
+@routes.put(_ONE + "/schedules")
+async def change_schedules(request: web.Request) -> web.Response:
+    """Let a Worker be told by these cron triggers, and by no others."""
+    twin, worker = twin_of(request), versions.find_worker(request)
+    listed = [bodies.checked(each, dict, "a schedule") for each in await bodies.json_list(request)]
+    crons = [bodies.required(each, "cron", str) for each in listed]
+    async with twin.lock(worker.name):
+        worker = versions.find_worker(request)
+        try:
+            await twin.edge.schedule(worker.name, crons)
+        except ValueError as error:
+            raise refusals.body_invalid(str(error)) from None
+        now = twin.clock.now()
+        before = {each["cron"]: each["created_on"] for each in worker.schedules}
+        told = [_schedule(cron, before.get(cron, now), now) for cron in dict.fromkeys(crons)]
+        twin.store.save(replace(worker, schedules=told))
+    return success({"schedules": told})
+
+
 @routes.get("/accounts/{account}/workers/subdomain")
 async def account_subdomain(_: web.Request) -> web.Response:
     """Give the account's own part of its Workers' hosts."""
@@ -183,11 +208,16 @@ async def serve_all(twin: Twin, worker: Worker) -> None:
     for version in twin.store.newest(Version, worker.name, versions.DEPLOYABLE):
         await twin.edge.preview(versions.served(twin, version))
     await deployments.restore(twin, worker.name)
+    await twin.edge.schedule(worker.name, [each["cron"] for each in worker.schedules])
 
 
 def _new(twin: Twin, name: str) -> Worker:
     now = twin.clock.now()
     return Worker(name, uuid.uuid4().hex, now, now)
+
+
+def _schedule(cron: str, created: str, modified: str) -> dict[str, str]:
+    return {"cron": cron, "created_on": created, "modified_on": modified}
 
 
 def _subdomain(worker: Worker) -> dict[str, bool]:

@@ -18,6 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _GUARD = ("/bin/sh", "-c", "read -r _; kill -KILL 0")
+SOCKETS = ("http", "events")
+"""Where a process takes requests, and where the edge tells it of events that are none."""
+
 _REMEMBERED_LINES = 60
 _LONGEST_LINE = 1 << 20
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -29,25 +32,29 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """A program to run, which says ``{"event": "listen", "port": N}`` on a file descriptor.
+    """A program to run, which tells on a file descriptor where it listens.
+
+    It says ``{"event": "listen", "socket": NAME, "port": N}`` of each of its sockets.
 
     Args:
         line: gives program and arguments for the number of that descriptor.
         folder: the working directory.
         input: what the program reads on its standard input (secrets go here, never in ``line``).
+        sockets: the names of its sockets.
     """
 
     line: Callable[[int], Sequence[str]]
     folder: Path
     input: bytes = b""
+    sockets: Sequence[str] = SOCKETS
 
 
 @dataclass
 class Child:
-    """A running process and the port it listens on."""
+    """A running process and the ports it listens on, by the names of its sockets."""
 
     process: asyncio.subprocess.Process
-    port: int = 0
+    ports: Mapping[str, int] = field(default_factory=dict)
     output: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_LINES))
     reading: asyncio.Task[None] | None = None
 
@@ -105,7 +112,7 @@ class Children:
             os.close(writer)
         try:
             async with asyncio.timeout(patience):
-                child.port = await _port(reader)
+                child.ports = await _ports(reader, command.sockets)
         except (StartFailed, TimeoutError):
             await child.stop(grace=0.2)
             raise StartFailed("\n".join(child.output)) from None
@@ -153,18 +160,21 @@ def environment(ours: Mapping[str, str]) -> dict[str, str]:
     return {name: ours[name] for name in _KEPT_VARIABLES if name in ours}
 
 
-async def _port(descriptor: int) -> int:
-    """Read the port from the control pipe; its end without one is a failed start."""
+async def _ports(descriptor: int, sockets: Sequence[str]) -> dict[str, int]:
+    """Read the ports from the control pipe; its end without all of them is a failed start."""
     pipe = os.fdopen(descriptor, "rb", buffering=0)
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), pipe
     )
+    ports: dict[str, int] = {}
     try:
         while line := await reader.readline():
             event = json.loads(line)
             if event.get("event") == "listen":
-                return int(event["port"])
+                ports[event["socket"]] = int(event["port"])
+            if ports.keys() >= set(sockets):
+                return ports
     finally:
         transport.close()
     raise StartFailed

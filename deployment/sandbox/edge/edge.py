@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -14,13 +14,18 @@ from aiohttp import web
 from deployment.sandbox.edge.assets import for_routing, goes_to_worker
 from deployment.sandbox.edge.children import Children
 from deployment.sandbox.edge.files import find_answer, send, send_answer
+from deployment.sandbox.edge.log import Log
 from deployment.sandbox.edge.pages import Pages
 from deployment.sandbox.edge.proxy import RAY, Proxy, new_ray, sign
 from deployment.sandbox.edge.routing import Kind, Route, Target, choose_version, target_of
+from deployment.sandbox.edge.schedules import Schedules
 from deployment.sandbox.edge.services import Services
 from deployment.sandbox.edge.versions import Versions
 from deployment.sandbox.model import PagesDeployment, ScriptInvalid, WorkerVersion
 from deployment.sandbox.objects.store import Objects
+
+SCHEDULED = "/cdn-cgi/local/scheduled"
+"""Fires a cron trigger at once, as with ``wrangler dev``; ``?cron=``, ``&time=`` milliseconds."""
 
 _SHUTDOWN = 1.0
 
@@ -53,6 +58,8 @@ class Edge:
         self._proxy = Proxy()
         self._routes: dict[str, Route] = {}
         self._pages = Pages()
+        self._schedules = Schedules(self.fire)
+        self._state = state
         self._listening: list[web.AppRunner] = []
         self._deploying: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._opened = False
@@ -132,7 +139,35 @@ class Edge:
         """Serve a Worker no longer; all its versions are forgotten."""
         async with self._deploying[worker]:
             self._routes.pop(worker, None)
+            self._schedules.forget(worker)
             await self._versions.forget(worker)
+
+    async def schedule(self, worker: str, crons: Sequence[str]) -> None:
+        """Tell a Worker by these cron triggers from now on, and by no others.
+
+        Raises:
+            ValueError: one is no cron expression.
+        """
+        self._schedules.set(worker, crons)
+
+    async def fire(self, worker: str, cron: str, time: int) -> str:
+        """Let a cron trigger fire, and give the outcome: ``ok``, or why not.
+
+        Args:
+            worker: the Worker's name.
+            cron: the trigger's expression.
+            time: when it is due, milliseconds since 1970.
+        """
+        route = self._routes.get(worker)
+        chance = random.random()  # noqa: S311
+        version = choose_version(route, worker, {}, chance) if route else None
+        if version is None or version.main_module is None:
+            return "exception: there is nothing deployed"
+        outcome = await self._proxy.fire(self._versions.runtime(version), cron, time)
+        if outcome != "ok":
+            log = Log(self._state / "logs" / f"worker-{worker}.log", version.id[:8])
+            log.line(f"cron trigger {cron}: {outcome}")
+        return outcome
 
     async def preview(self, version: WorkerVersion) -> None:
         """Make a version known to its preview host; it is started on the first request."""
@@ -158,6 +193,7 @@ class Edge:
         for runner in self._listening:
             await runner.cleanup()
         self._listening.clear()
+        await self._schedules.close()
         await self._proxy.close()
         await self._versions.close()
         await self._services.close()
@@ -192,10 +228,19 @@ class Edge:
             return (
                 _nothing("no such deployment") if site is None else await send_answer(request, site)
             )
+        if request.path == SCHEDULED:
+            return await self._fired(request, target.name)
         version = self._version(request, target)
         if version is None:
             return _nothing(f"there is nothing deployed at {target.name}")
         return await self._answer_by(request, version)
+
+    async def _fired(self, request: web.Request, worker: str) -> web.Response:
+        """Fire a cron trigger that somebody asks for, and answer as ``wrangler dev`` does."""
+        given = request.query.get("time", "")
+        due = int(given) if given.isdecimal() else int(time.time() * 1000)
+        outcome = await self.fire(worker, request.query.get("cron", "* * * * *"), due)
+        return web.Response(status=200 if outcome == "ok" else 500, text=outcome)
 
     def _version(self, request: web.Request, target: Target) -> WorkerVersion | None:
         """Choose the version that answers, by the route as it is at this moment."""

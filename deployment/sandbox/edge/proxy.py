@@ -17,6 +17,7 @@ from deployment.sandbox.edge.workerd import CF_HEADER
 from deployment.sandbox.model import ScriptInvalid
 
 _CHUNK = 1 << 16
+_EVENT = aiohttp.ClientTimeout(total=900)  # what Cloudflare gives a cron trigger
 _KEPT_IDLE = 2.0  # workerd closes an idle connection after five seconds; never be the later one
 _HOP_BY_HOP = frozenset(
     {
@@ -82,6 +83,25 @@ class Proxy:
                 return await self._attempt(request, runtime)
             except (ScriptInvalid, Resting, aiohttp.ClientConnectionError, _Again) as failure:
                 return _unavailable(failure)
+
+    async def fire(self, runtime: Runtime, cron: str, time: int) -> str:
+        """Tell a version that a cron trigger fires, and give the outcome: ``ok`` or why not."""
+        async with runtime.borrowed():
+            try:
+                url = URL.build(
+                    scheme="http",
+                    host="127.0.0.1",
+                    port=await runtime.ready("events"),
+                    path="/",
+                    query={"cron": cron, "time": str(time)},
+                )
+                async with self._sender().get(url, timeout=_EVENT) as reply:
+                    told = await reply.json(content_type=None)
+                    return str(told["outcome"])
+            except TimeoutError:
+                return "exceededWallTime"
+            except (ScriptInvalid, Resting, aiohttp.ClientError, ValueError) as failure:
+                return f"exception: {failure}"
 
     async def _attempt(self, request: web.Request, runtime: Runtime) -> web.StreamResponse:
         """Send a request on, once; raises _Again where it may be sent once more."""

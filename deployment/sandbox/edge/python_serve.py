@@ -31,21 +31,25 @@ def main() -> None:
     host = importlib.import_module("workers._host")
     runtime = host.bind(told)
     try:
-        served.application = host.application(importlib.import_module(told["main"]))
+        main = importlib.import_module(told["main"])
+        served.application, served.events = host.application(main), host.events(main)
     except BaseException as error:
         _tell(error, told["folders"])
         sys.exit(1)
-    asyncio.run(_serve(server, runtime, int(sys.argv[1])))
+    asyncio.run(_serve(server, runtime, served, int(sys.argv[1])))
 
 
 class Served:
     """The application that the server was given before the Worker could be imported."""
 
     application: Callable[..., Awaitable[None]]
+    events: Callable[..., Awaitable[None]]
+    events_port: int
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass an ASGI call on."""
-        await self.application(scope, receive, send)
+        """Pass an ASGI call on: the edge tells of what is no request at a port of its own."""
+        is_event = scope["server"][1] == self.events_port
+        await (self.events if is_event else self.application)(scope, receive, send)
 
 
 def load_server(served: Served, paths: Sequence[str]) -> Any:
@@ -87,17 +91,25 @@ def _hide(names: Iterable[str], paths: Sequence[str]) -> None:
             del sys.path_importer_cache[path]
 
 
-async def _serve(server: Any, runtime: Any, control: int) -> None:
-    """Serve on a free port, and tell it on the control descriptor."""
+async def _serve(server: Any, runtime: Any, served: Served, control: int) -> None:
+    """Serve on two free ports, and tell them on the control descriptor."""
+    listeners = {name: _listener() for name in ("http", "events")}
+    ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
+    served.events_port = ports["events"]
+    for name, port in ports.items():
+        event = {"event": "listen", "socket": name, "port": port}
+        os.write(control, json.dumps(event).encode() + b"\n")
+    os.close(control)
+    await server.serve(list(listeners.values()))
+    await runtime.finish(_FAREWELL)
+
+
+def _listener() -> socket.socket:
     # asyncio turns Nagle's algorithm off only where the protocol is said to be TCP
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(_BACKLOG)
-    event = {"event": "listen", "socket": "http", "port": listener.getsockname()[1]}
-    os.write(control, json.dumps(event).encode() + b"\n")
-    os.close(control)
-    await server.serve([listener])
-    await runtime.finish(_FAREWELL)
+    return listener
 
 
 def _tell(error: BaseException, folders: Sequence[str]) -> None:

@@ -39,8 +39,11 @@ class Runtime:
         self._begun = 0.0
         self._rests_until = 0.0
 
-    async def ready(self) -> int:
-        """Give the port of the running process, starting it where needed.
+    async def ready(self, socket: str = "http") -> int:
+        """Give a port of the running process, starting it where needed.
+
+        Args:
+            socket: the one asked for, of :data:`deployment.sandbox.edge.children.SOCKETS`.
 
         Raises:
             ScriptInvalid: it does not start.
@@ -48,18 +51,18 @@ class Runtime:
         """
         async with self._lock:
             if self._child is not None and self._child.running:
-                return self._child.port
+                return self._child.ports[socket]
             if self._child is not None:
                 await self._bury(self._child)
             if self._stopped or time.monotonic() < self._rests_until:
                 raise Resting("was stopped" if self._stopped else f"died {self._deaths} times")
             self._child = await self._begin()
-            return self._child.port
+            return self._child.ports[socket]
 
     async def suspect(self, port: int) -> None:
         """Take note that nothing answers on a port: its process is ending or ended."""
         child = self._child
-        if child is not None and child.port == port and not await child.ended(within=0.5):
+        if child is not None and port in child.ports.values() and not await child.ended(within=0.5):
             await child.stop(grace=0.2)
 
     @asynccontextmanager

@@ -21,6 +21,18 @@ from deployment.sandbox.model import Module, ScriptInvalid, WorkerVersion
 CF_HEADER = "X-Twin-Cf"
 """The request header by which the edge tells workerd the value of ``request.cf``."""
 
+_EVENTS_DATE = "2026-01-01"
+_EVENTS = """
+export default {
+  async fetch(request, env) {
+    const { cron, time } = Object.fromEntries(new URL(request.url).searchParams);
+    const scheduledTime = new Date(Number(time));
+    return Response.json(await env.WORKER.scheduled({ cron, scheduledTime }));
+  },
+};
+"""
+"""The Worker beside the served one, by which the edge tells it of a cron trigger."""
+
 _KINDS = {
     "application/javascript+module": "esModule",
     "application/javascript": "commonJsModule",
@@ -93,7 +105,8 @@ async def start(
 def configuration(version: WorkerVersion, bindings: Bindings, access: Access) -> str:
     """Give the configuration of a version's process, as Cap'n Proto text."""
     services = [
-        f"(name = {text('worker')}, worker = .worker)",
+        '(name = "worker", worker = .worker)',
+        '(name = "events", worker = .events)',
         '(name = "internet", network = (allow = ["public", "private"],'
         " tlsOptions = (trustBrowserCas = true)))",
         *(_external(f"r2:{bucket}", access, f"/r2/{bucket}") for bucket in _buckets(bindings)),
@@ -104,11 +117,17 @@ def configuration(version: WorkerVersion, bindings: Bindings, access: Access) ->
             'using Workerd = import "/workerd/workerd.capnp";',
             f"const config :Workerd.Config = (services = {listed(services)},",
             f'  sockets = [(name = "http", address = "127.0.0.1:0", service = "worker",'
-            f" http = (cfBlobHeader = {text(CF_HEADER)}))]);",
+            f" http = (cfBlobHeader = {text(CF_HEADER)})),"
+            ' (name = "events", address = "127.0.0.1:0", service = "events")]);',
             f"const worker :Workerd.Worker = (modules = {listed(_modules(version))},",
             f"  compatibilityDate = {text(version.compatibility_date)},",
             f"  compatibilityFlags = {listed(map(text, version.compatibility_flags))},",
             f"  bindings = {listed(_bindings(bindings))});",
+            "const events :Workerd.Worker = ("
+            f'modules = [(name = "events.js", esModule = {text(_EVENTS)})],',
+            f"  compatibilityDate = {text(_EVENTS_DATE)},",
+            '  compatibilityFlags = ["service_binding_extra_handlers"],',
+            '  bindings = [(name = "WORKER", service = "worker")]);',
         )
     )
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deployment.database.errors import DatabaseError
-from deployment.monitoring import book as books
-from deployment.monitoring.book import Book
 from deployment.monitoring.storage import Execute
 
 if TYPE_CHECKING:
@@ -84,13 +82,6 @@ class FileShelf:
         written.replace(self.path)
         return True
 
-    async def book(self) -> Book:
-        """Give the book; an empty one where there is no file."""
-        _, text = await self.load()
-        return books.load(text) if text else Book()
-
     async def forget(self) -> None:
-        """Delete the file once nothing in it is still to be told."""
-        book = await self.book()
-        if not (book.entries or book.events or book.undelivered):
-            self.path.unlink(missing_ok=True)
+        """Delete the file."""
+        self.path.unlink(missing_ok=True)

@@ -10,21 +10,16 @@ from deployment.errors import Refused
 from deployment.monitoring import alert
 from deployment.monitoring.alert import Severity
 from deployment.monitoring.book import Book
-from deployment.monitoring.channels import Channel, Email, Slack, Sms
+from deployment.monitoring.channels import Channel, configured
 from deployment.monitoring.courier import Courier
 from deployment.monitoring.outgoing import Outgoing, Response
 from deployment.secret import Secret
 from deployment.services.http import Http
+from deployment.variables import BY_NAME
 
 if TYPE_CHECKING:
     from deployment.settings import Settings
 
-NEEDED: Final = {
-    "slack": "SLACK_WEBHOOK_URL",
-    "email": "SENDGRID_API_KEY, SENDGRID_FROM_EMAIL and ADMIN_EMAIL",
-    "sms": "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER and ADMIN_PHONE",
-}
-"""The variables that set each channel up."""
 MISSING: Final = "not set up"
 """How the courier says that there is no such channel."""
 
@@ -37,8 +32,11 @@ def courier(settings: Settings) -> Courier:
 def channels(settings: Settings) -> list[Channel]:
     """Give the channels whose variables the environment has."""
     service = f"{settings.project.worker.name} ({settings.environment})"
-    made = (_slack(settings, service), _email(settings, service), _sms(settings, service))
-    return [channel for channel in made if channel]
+    return configured(lambda name: _value(settings, name), service)
+
+
+def _value(settings: Settings, name: str) -> str:
+    return settings.secret(name).reveal() if BY_NAME[name].secret else settings.text(name)
 
 
 async def send(request: Outgoing) -> Response:
@@ -92,25 +90,3 @@ def test(settings: Settings, level: Severity, now: float) -> dict[str, str]:
     asyncio.run(courier(settings).deliver(book, notices))
     went: dict[str, str] = book.history[-1]["channels"]
     return went
-
-
-def _slack(settings: Settings, service: str) -> Channel | None:
-    url = settings.secret("SLACK_WEBHOOK_URL")
-    return Slack(url.reveal(), service) if url else None
-
-
-def _email(settings: Settings, service: str) -> Channel | None:
-    key, to = settings.secret("SENDGRID_API_KEY"), settings.text("ADMIN_EMAIL")
-    sender = settings.text("SENDGRID_FROM_EMAIL")
-    if not (key and to and sender):
-        return None
-    return Email(key.reveal(), sender, (to,), service, settings.text("SENDGRID_API_BASE"))
-
-
-def _sms(settings: Settings, service: str) -> Channel | None:
-    account, token = settings.text("TWILIO_ACCOUNT_SID"), settings.secret("TWILIO_AUTH_TOKEN")
-    sender, to = settings.text("TWILIO_PHONE_NUMBER"), settings.text("ADMIN_PHONE")
-    if not (account and token and sender and to):
-        return None
-    base = settings.text("TWILIO_API_BASE")
-    return Sms(account, token.reveal(), sender, to, service, base)

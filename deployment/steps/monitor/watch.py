@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from deployment.database.errors import DatabaseError
 from deployment.errors import Refused
-from deployment.monitoring import alert, report
+from deployment.monitoring import report
 from deployment.monitoring.alert import Alert
-from deployment.monitoring.book import Book, Policy
-from deployment.monitoring.courier import Courier
+from deployment.monitoring.book import Policy
 from deployment.monitoring.endpoints import BadRequest, seconds
-from deployment.monitoring.patrol import DatabaseShelf, Round, Shelf, patrol
+from deployment.monitoring.patrol import DatabaseShelf, Round, patrol_surely
 from deployment.monitoring.rules import Thresholds
 from deployment.steps.monitor import observe, tell
 from deployment.steps.monitor.observe import Seen
@@ -122,65 +120,20 @@ def go(site: Site, rules: Rules, now: float) -> Watched:
     """
     seen = observe.look(site, rules.window, now)
     due = seen.judged(rules.thresholds)
-    told = asyncio.run(_tell(site, seen, due, rules.policy, now))
-    return Watched(seen, rules.window, due, told.list, told.delivered, told.ours)
+    went = asyncio.run(_tell(site, seen, due, rules.policy, now))
+    told = [
+        Told(notice.alert, notice.what.value, channels)
+        for notice, channels in zip(went.notices, went.went, strict=True)
+    ]
+    return Watched(seen, rules.window, due, told, went.delivered or not went.ours, went.ours)
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    list: Sequence[Told]
-    delivered: bool
-    ours: bool
-
-
-async def _tell(
-    site: Site, seen: Seen, due: Sequence[Alert], policy: Policy, now: float
-) -> _Outcome:
-    """Keep the book in the database; while that is away, in a file.
-
-    What began in the file ends there, so that each alert is told by one book.
-    """
+async def _tell(site: Site, seen: Seen, due: Sequence[Alert], policy: Policy, now: float) -> Round:
+    """Keep the book in the database; while that is away, in a file."""
+    shelf = DatabaseShelf(execute(site.database)) if seen.remembering else None
     courier = tell.courier(site.settings)
     file = FileShelf(_file(site))
-    if not seen.remembering:
-        return await _round(due, file, courier, policy, now)
-    begun = (await file.book()).entries
-    there, here = _split(due, begun)
-    try:
-        first = await _round(there, DatabaseShelf(execute(site.database)), courier, policy, now)
-    except DatabaseError as error:
-        outage = alert.service_outage(observe.DATABASE, str(error))
-        return await _round([*due, outage], file, courier, policy, now)
-    if not file.path.exists():
-        return first
-    second = await _round(here, file, courier, policy, now)
-    await file.forget()
-    return _Outcome([*first.list, *second.list], first.delivered and second.delivered, first.ours)
-
-
-def _split(due: Sequence[Alert], begun: Container[str]) -> tuple[list[Alert], list[Alert]]:
-    """Part what is due into what a book has not begun, and what it has."""
-    other = [each for each in due if each.key not in begun]
-    return other, [each for each in due if each.key in begun]
-
-
-async def _round(
-    due: Sequence[Alert], shelf: Shelf, courier: Courier, policy: Policy, now: float
-) -> _Outcome:
-    opened: list[Book] = []
-    went = await patrol(due, shelf, courier, now, policy=policy, prepare=opened.append)
-    return _Outcome(_told(went, opened), went.delivered or not went.ours, went.ours)
-
-
-def _told(went: Round, opened: Sequence[Book]) -> list[Told]:
-    """Give what was told; the book's last entries say how each channel took it."""
-    if not went.notices:
-        return []
-    entries = opened[-1].history[-len(went.notices) :]
-    return [
-        Told(notice.alert, notice.what.value, entry["channels"])
-        for notice, entry in zip(went.notices, entries, strict=True)
-    ]
+    return await patrol_surely(due, shelf, file, courier, now, policy=policy, by="watch")
 
 
 def _file(site: Site) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from aiohttp import web
 
 from deployment.sandbox.cloudflare.app import BASE, make_app, serve_stored
 from deployment.sandbox.cloudflare.twin import TWIN, Account, Addresses, Twin, open_twin
+from deployment.sandbox.edge.cron import parse
 from deployment.sandbox.model import PagesDeployment, ScriptInvalid, WorkerVersion
 from deployment.sandbox.objects.store import Objects
 
@@ -32,6 +33,7 @@ class RememberedEdge:
         self.validated: list[WorkerVersion] = []
         self.pages: dict[str, PagesDeployment] = {}
         self.published: list[str] = []
+        self.crons: dict[str, list[str]] = {}
 
     async def validate(self, version: WorkerVersion) -> int:
         self.validated.append(version)
@@ -57,6 +59,12 @@ class RememberedEdge:
 
     async def remove(self, worker: str) -> None:
         self.deployed.pop(worker, None)
+        self.crons.pop(worker, None)
+
+    async def schedule(self, worker: str, crons: Sequence[str]) -> None:
+        for cron in crons:
+            parse(cron)
+        self.crons[worker] = list(crons)
 
     async def preview(self, version: WorkerVersion) -> None:
         self.previews.append(version.id)

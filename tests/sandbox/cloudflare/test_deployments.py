@@ -172,3 +172,20 @@ def test_script_settings_are_merged(api: Api) -> None:
     assert api.result("GET", path) == {"tags": ["b"], "logpush": False}
     service = api.result("GET", "A/workers/services/shop")
     assert service["default_environment"]["script"]["tags"] == ["b"]
+
+
+def test_cron_triggers_are_the_workers_and_end_with_it(api: Api) -> None:
+    api.worker()
+    path = "A/workers/scripts/shop/schedules"
+    assert api.result("GET", path) == {"schedules": []}
+    told = api.result("PUT", path, json=[{"cron": "* * * * *"}, {"cron": "0 2 * * *"}])
+    assert [each["cron"] for each in told["schedules"]] == ["* * * * *", "0 2 * * *"]
+    assert api.refused("PUT", path, json=[{"cron": "daily"}])[0] == 400
+    assert api.edge.crons == {"shop": ["* * * * *", "0 2 * * *"]}
+    first = told["schedules"][1]["created_on"]
+    api.restart()
+    assert api.edge.crons == {"shop": ["* * * * *", "0 2 * * *"]}
+    again = api.result("PUT", path, json=[{"cron": "0 2 * * *"}])["schedules"]
+    assert (len(again), again[0]["created_on"]) == (1, first)
+    api.result("DELETE", "A/workers/scripts/shop")
+    assert api.edge.crons == {}

@@ -67,6 +67,7 @@ class Twin:
             "r2_buckets": [{"binding": "FILES", "bucket_name": "files"}],
             "assets": {"directory": "public"},
             "preview_urls": True,
+            "triggers": {"crons": ["0 2 * * *"]},
         }
         (self.project / "wrangler.json").write_text(json.dumps(configuration))
 
@@ -163,7 +164,9 @@ def _deploy_twice(twin: Twin) -> tuple[str, str]:
     refused = twin.attempt("versions", "upload")
     assert "does not yet exist" in refused.stderr
     twin.wrangler("r2", "bucket", "create", "files")
-    first = _current(twin.wrangler("deploy"))
+    said = twin.wrangler("deploy")
+    first = _current(said)
+    assert "schedule: 0 2 * * *" in said
     assert twin.answer() == {"word": "one", "key": None, "version": first}
     assert twin.page("worker", "/page").text == "<h1>hello</h1>"
     twin.configure("two")

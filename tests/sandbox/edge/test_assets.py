@@ -98,7 +98,7 @@ def test_as_workerd_serves_the_same_files(
         children = Children()
         command = await asyncio.to_thread(assets_service, tmp_path, config)
         judge = await children.start(command, print)
-        theirs = f"http://127.0.0.1:{judge.port}"
+        theirs = f"http://127.0.0.1:{judge.ports['http']}"
         try:
             different = {}
             for path in PATHS:
@@ -131,7 +131,9 @@ def assets_service(folder: Path, config: dict[str, str]) -> Command:
     )
     binary = str(find_workerd(ROOT))
     return Command(
-        lambda fd: (binary, "serve", "--experimental", f"--control-fd={fd}", str(path)), folder
+        lambda fd: (binary, "serve", "--experimental", f"--control-fd={fd}", str(path)),
+        folder,
+        sockets=("http",),
     )
 
 

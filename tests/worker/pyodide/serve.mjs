@@ -79,7 +79,22 @@ async def fetch(request, environment, context):
 fetch
 `);
 
+const fire = pyodide.runPython(`
+async def fire(controller, environment, context):
+    await main.Default(context, environment).scheduled(controller, environment, context)
+
+fire
+`);
+
+async function scheduled(url, outgoing) {
+  const { cron, time } = Object.fromEntries(url.searchParams);
+  await fire({ cron, scheduledTime: Number(time) }, environment, context);
+  outgoing.writeHead(200).end("ok");
+}
+
 async function answer(incoming, outgoing) {
+  const url = new URL(incoming.url, "http://localhost");
+  if (url.pathname === "/cdn-cgi/local/scheduled") return scheduled(url, outgoing);
   const chunks = await Array.fromAsync(incoming);
   const body = chunks.length ? Buffer.concat(chunks) : undefined;
   const { method, headers } = incoming;

@@ -71,6 +71,7 @@ async def log_out(context: Context) -> Response:
     """End the session, here and in the browser."""
     session = await require_session(context)
     await context.database.transaction(queries.revoke_session(session.id))
+    context.metrics.business.activity("logout")
     return empty_response().adding(session_cookie(context.configuration, "", 0))
 
 
@@ -78,6 +79,7 @@ async def delete(context: Context) -> Response:
     """Delete the signed-in user's account; its suggestions stay, without its name."""
     session = await require_session(context)
     await context.database.transaction(queries.delete_user(session.user["id"]))
+    context.metrics.business.activity("leave")
     return empty_response().adding(session_cookie(context.configuration, "", 0))
 
 

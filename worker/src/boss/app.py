@@ -6,18 +6,21 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from boss import accounts, buzz, mail, payments, phone, status, suggestions
+from boss import accounts, buzz, mail, payments, phone, providers, status, suggestions
 from boss.browsers import Browsers
 from boss.configuration import Configuration
 from boss.context import Context
 from boss.database import Database, DatabaseError, Fetch
 from boss.limits import Limits
 from boss.log import Logged, log_failure, request_id
+from boss.outgoing import sending
 from boss.problem import Problem
 from boss.request import Receive, Request
 from boss.response import Response, problem_response
+from boss.rounds import make_rounds
 from boss.router import Match, Route, Router
 from boss.storage import Storage
+from deployment.monitoring.alert import Alert
 from deployment.monitoring.asgi import Defer, Monitor
 from deployment.monitoring.health import Probe
 from deployment.monitoring.logs import Log
@@ -64,6 +67,7 @@ class Service:
         self._limits = Limits()
         self._attempts = Limits()
         self.log = Log(status.SERVICE)
+        self.tell: Callable[[Any, Alert], None] = lambda _environment, _event: None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; a Worker has neither websockets nor a start-up of its own."""
@@ -116,6 +120,7 @@ class Service:
             storage,
             self._attempts,
             self._metrics,
+            lambda event: self.tell(configuration.environment, event),
             now,
         )
 
@@ -152,29 +157,56 @@ def probes(environment: Any, fetch: Fetch, metrics: Metrics) -> list[Probe]:
         Probe("database", database.check, timeout=2.0, ready=True, kind="datastore"),
         Probe("storage", storage.check, critical=False, timeout=2.0, kind="datastore"),
         Probe("configuration", lambda: status.check(configuration), ready=True),
+        *providers.probes(configuration, sending(fetch)),
     ]
 
 
-def create_app(fetch: Fetch, defer: Defer | None = None) -> Browsers:
-    """Make the ASGI application.
+class Application:
+    """The service as an ASGI application, and what its cron trigger does.
 
     Args:
         fetch: the host's fetch (``workers.fetch``).
         defer: lets a coroutine run on after the answer; a task of the event loop by default.
     """
-    metrics = Metrics()
-    service = Service(fetch, metrics)
-    monitor = Monitor(
-        service,
-        service=status.SERVICE,
-        version=status.version,
-        probes=lambda environment: probes(environment, fetch, metrics),
-        admin_token=lambda environment: Configuration(environment).text("ADMIN_TOKEN"),
-        execute=lambda environment: connect(Configuration(environment), fetch, metrics).execute,
-        defer=defer,
-        metrics=metrics,
-    )
-    return Browsers(Logged(monitor, service))
+
+    def __init__(self, fetch: Fetch, defer: Defer | None = None) -> None:
+        metrics = Metrics()
+        service = Service(fetch, metrics)
+        monitor = Monitor(
+            service,
+            service=status.SERVICE,
+            version=status.version,
+            probes=lambda environment: probes(environment, fetch, metrics),
+            admin_token=lambda environment: Configuration(environment).text("ADMIN_TOKEN"),
+            execute=lambda environment: connect(Configuration(environment), fetch, metrics).execute,
+            defer=defer,
+            metrics=metrics,
+        )
+        self._rounds = make_rounds(monitor, fetch)
+        service.tell = lambda environment, event: monitor.defer(
+            self._rounds.tell(environment, event)
+        )
+        self._logged = Logged(monitor, service)
+        self._browsers = Browsers(self._logged)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        await self._browsers(scope, receive, send)
+
+    async def go_round(self, environment: Any, now: float) -> None:
+        """Keep what was measured, look whether all is well, and tell people if not.
+
+        Args:
+            environment: the Worker's.
+            now: when the round was due, seconds since 1970.
+        """
+        self._logged.open(environment)
+        await self._rounds.go(environment, now)
+
+
+def create_app(fetch: Fetch, defer: Defer | None = None) -> Application:
+    """Make the application; see :class:`Application`."""
+    return Application(fetch, defer)
 
 
 async def _send(response: Response, method: str, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from boss.limits import Limits
     from boss.request import Request
     from boss.storage import Storage
+    from deployment.monitoring.alert import Alert
     from deployment.monitoring.metrics import Metrics
 
 
@@ -27,6 +28,7 @@ class Context:
         storage: the R2 bucket.
         attempts: counts tries to log in.
         metrics: counts what the business lives on.
+        tell: tells people of an event, after the answer.
         now: the time the request came, seconds since 1970.
     """
 
@@ -37,4 +39,5 @@ class Context:
     storage: Storage
     attempts: Limits
     metrics: Metrics
+    tell: Callable[[Alert], None]
     now: float

@@ -21,6 +21,10 @@ class Fetched(Protocol):
     def status(self) -> int:
         """Give the HTTP status."""
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Give the headers, by names in any case."""
+
     async def text(self) -> str:
         """Give the body."""
 

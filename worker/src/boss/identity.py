@@ -42,6 +42,7 @@ async def require_session(context: Context) -> Session:
     user = await context.database.row(asked)
     if user is None:
         raise unauthenticated("Your session has ended; sign in again.")
+    context.metrics.business.api_call(user["id"])
     return Session(claims.session, user)
 
 

@@ -30,10 +30,18 @@ class Logged:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if self._monitor.log is None and scope["type"] == "http":
-            log = make_log(Configuration(scope["env"]))
-            self._monitor.log = self._service.log = log
+        if scope["type"] == "http":
+            self.open(scope["env"])
         await self._monitor(scope, receive, send)
+
+    def open(self, environment: Any) -> None:
+        """Open the log, unless it is open.
+
+        Args:
+            environment: the Worker's.
+        """
+        if self._monitor.log is None:
+            self._monitor.log = self._service.log = make_log(Configuration(environment))
 
 
 def make_log(configuration: Configuration) -> Log:

@@ -91,6 +91,8 @@ async def _take_letter(context: Context, body: bytes) -> Response:
         await context.storage.put(f"letters/{letter.id}", body, content_type)
         changes.append(letter.statement(user["id"]))
     new = await keep_once(context, "sendgrid", letter.id, "inbound", changes)
+    if new and user is not None:
+        context.metrics.business.feature("email")
     return json_response({"received": True, "new": int(new and user is not None)})
 
 

@@ -9,7 +9,7 @@ from boss.events import keep_once
 from boss.problem import Problem
 from boss.response import Response, json_response
 from boss.signatures import InvalidSignature, check_stripe
-from boss.subscriptions import effects, measure
+from boss.subscriptions import effects, failure, measure
 
 if TYPE_CHECKING:
     from boss.context import Context
@@ -25,6 +25,8 @@ async def receive(context: Context) -> Response:
     new = await keep_once(context, "stripe", event["id"], event["type"], effects(event))
     if new:
         measure(event, context.metrics.business)
+        if failed := failure(event):
+            context.tell(failed)
     return json_response({"received": True, "new": new})
 
 

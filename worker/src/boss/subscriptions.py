@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from boss import queries
 from boss.hrana import Statement
+from deployment.monitoring.alert import Alert, payment_failed
 
 if TYPE_CHECKING:
     from deployment.monitoring.metrics import Business
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 FREE: Final = "free"
 _CHECKOUT: Final = "checkout.session.completed"
 _SUBSCRIPTION: Final = "customer.subscription."
-_INVOICES: Final = {"invoice.paid": True, "invoice.payment_failed": False}
+_INVOICES: Final = {"invoice.payment_succeeded": True, "invoice.payment_failed": False}
 # Stripe's statuses in the words of our table: without a payment there is nothing to use.
 _STATUS: Final[Mapping[str, str]] = {
     "trialing": "trialing",
@@ -81,11 +82,30 @@ def measure(event: Mapping[str, Any], business: Business) -> None:
         business.subscription(kind.removeprefix(_SUBSCRIPTION), _tier(subject))
 
 
+def failure(event: Mapping[str, Any]) -> Alert | None:
+    """Give the alert of a payment that failed; None for any other event.
+
+    Args:
+        event: a Stripe event.
+    """
+    subject, due = event["data"]["object"], _due(event["data"]["object"])
+    if _INVOICES.get(event["type"]) is not False or due is None:
+        return None
+    return payment_failed(str(_text(subject, "customer")), *due, reason="see Stripe's dashboard")
+
+
 def _measure_invoice(invoice: Mapping[str, Any], business: Business, *, succeeded: bool) -> None:
+    due = _due(invoice)
+    if due is not None:
+        business.payment(*due, succeeded=succeeded)
+
+
+def _due(invoice: Mapping[str, Any]) -> tuple[float, str] | None:
+    """Give what an invoice is about: an amount and its currency."""
     amount, currency = invoice.get("amount_due"), invoice.get("currency")
-    if isinstance(amount, int) and isinstance(currency, str):
-        unit = 1 if currency in _WHOLE else 100
-        business.payment(amount / unit, currency, succeeded=succeeded)
+    if not isinstance(amount, int) or not isinstance(currency, str):
+        return None
+    return amount / (1 if currency in _WHOLE else 100), currency
 
 
 def _change(kind: str, subject: Mapping[str, Any]) -> Change | None:

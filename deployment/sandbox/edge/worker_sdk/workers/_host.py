@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 from .bindings import Fetcher, R2Bucket, Service
 from .objects import Env, to_python
@@ -57,6 +59,24 @@ def application(main: ModuleType) -> Callable[[Any, Receive, Send], Awaitable[No
         await _respond(response, send)
 
     return serve
+
+
+def events(main: ModuleType) -> Callable[[Any, Receive, Send], Awaitable[None]]:
+    """Take what the edge tells that is no request: that a cron trigger fires."""
+
+    async def take(scope: Any, _receive: Receive, send: Send) -> None:
+        told = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        controller = SimpleNamespace(cron=told["cron"], scheduledTime=int(told["time"]))
+        outcome, context = "ok", _Context()
+        try:
+            entrypoint: Any = main.Default
+            await entrypoint(context, runtime.env).scheduled(controller, runtime.env, context)
+        except Exception:
+            traceback.print_exc()
+            outcome = "exception"
+        await _respond(Response(json.dumps({"outcome": outcome, "noRetry": False})), send)
+
+    return take
 
 
 async def _request(scope: Any, receive: Receive) -> Request:

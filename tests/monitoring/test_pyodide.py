@@ -1,0 +1,51 @@
+"""These very tests once more, on the Python of Python Workers."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.worker.runtime import HOST, ROOT, install, install_packages
+
+pytestmark = pytest.mark.slow
+
+JUDGED_ELSEWHERE = {
+    "test_dashboard.py": "asks a real Chromium over a socket",
+    "test_exporters.py": "asks judges that are compiled for this machine",
+    "test_pyodide.py": "is this one",
+}
+SETTINGS = """
+[pytest]
+addopts = --import-mode=importlib -p no:cacheprovider
+pythonpath = .
+filterwarnings = error
+markers = slow: needs more than a second
+"""
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library as a Worker gets it, and its tests, without the rest of the house."""
+    folder = tmp_path_factory.mktemp("session")
+    for name in ("deployment/monitoring", "tests/monitoring"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "deployment/__init__.py").touch()
+    (folder / "pytest.ini").write_text(SETTINGS)
+    return folder
+
+
+def test_the_same_tests_pass_on_pyodide(session: Path, tmp_path: Path) -> None:
+    program = install()
+    install_packages(tmp_path / "packages")
+    left_out = [f"--ignore=tests/monitoring/{name}" for name in JUDGED_ELSEWHERE]
+    command = [program, "--experimental-wasm-jspi", str(HOST / "suite.mjs"), str(session)]
+    arguments = [str(tmp_path / "packages"), "tests/monitoring", "-q", *left_out]
+    ended = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=280)
+    assert ended.returncode == 0, ended.stdout[-8000:] + ended.stderr[-4000:]
+    passed = re.search(r"(\d+) passed", ended.stdout)
+    assert passed, ended.stdout
+    assert int(passed[1]) > 300  # nearly all: nobody left them out by mistake

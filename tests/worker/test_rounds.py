@@ -1,0 +1,194 @@
+"""What the Worker's cron trigger does, with providers and channels that answer over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from deployment.database.client import Database
+from tests.worker.isolate import SECRETS, Isolate
+from tests.worker.test_webhooks import event, stripe
+from tests.worker.world import PROVIDERS, World, forget_measures, opened
+
+NOW = 1_800_000_000.0
+ADMIN = {"authorization": f"Bearer {SECRETS['ADMIN_TOKEN']}"}
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with opened() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _of_an_isolate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave this process' memory out, of which all tests together have more than an isolate."""
+    monkeypatch.setattr("deployment.monitoring.rounds.resident_memory", lambda: 1 << 20)
+
+
+@pytest.fixture
+def clean(database: Database) -> Database:
+    """The database without what was measured and told before."""
+    forget_measures(database)
+    return database
+
+
+@pytest.fixture
+def service(start: Callable[..., Isolate], clean: Database, world: World) -> Isolate:
+    return start(TURSO_DATABASE_URL=clean.url, **world.variables)
+
+
+def checks(isolate: Isolate) -> tuple[int, dict[str, dict[str, Any]]]:
+    answer = isolate.ask("GET", "/health/detailed", headers=ADMIN)
+    found = answer.json()["checks"]
+    return answer.status, {name.partition(":")[0]: entry for name, (entry,) in found.items()}
+
+
+def test_every_provider_is_asked_by_its_key(service: Isolate, world: World) -> None:
+    status, found = checks(service)
+    assert status == 200
+    assert set(found) == {"database", "storage", "configuration", *PROVIDERS.values()}
+    assert all(entry["status"] == "pass" for entry in found.values()), found
+    assert not any(found[name]["critical"] for name in PROVIDERS.values())
+    keys = dict(world.asked)
+    assert keys["anthropic"]["x-api-key"] == "sk-ant-canary"
+    assert keys["stripe"]["authorization"] == "Bearer sk_test_canary"
+    assert keys["sendgrid"]["authorization"] == "Bearer SG.canary"
+    assert keys["twilio"]["authorization"].startswith("Basic ")
+
+
+def test_a_storm_of_probes_costs_a_provider_one_call(service: Isolate, world: World) -> None:
+    for _ in range(30):
+        checks(service)
+    assert sorted(name for name, _ in world.asked) == sorted(PROVIDERS.values())
+
+
+def test_nobody_is_asked_whose_key_there_is_not(start: Callable[..., Isolate]) -> None:
+    _, found = checks(start())
+    assert set(found) == {"database", "storage", "configuration"}
+
+
+def test_silent_providers_cost_half_a_second_and_nobody_is_down(
+    service: Isolate, world: World
+) -> None:
+    world.slow = dict.fromkeys(PROVIDERS.values(), 3.0)
+    service.ask("GET", "/health/ready")  # opens what must be open
+    began = time.perf_counter()
+    status, found = checks(service)
+    took = time.perf_counter() - began
+    assert (status, {found[name]["status"] for name in PROVIDERS.values()}) == (200, {"fail"})
+    assert found["stripe"]["output"] == "no answer within 400 ms"
+    # asyncio.run waits for the threads of the fetches; in a Worker nothing waits for them
+    assert sum(found[name]["observedValue"] < 500 for name in PROVIDERS.values()) == 4, took
+
+
+@pytest.mark.parametrize(
+    ("name", "answered", "status"),
+    [
+        ("stripe", 401, "fail"),
+        ("stripe", 403, "pass"),
+        ("sendgrid", 403, "fail"),
+        ("anthropic", 402, "fail"),
+        ("anthropic", 529, "warn"),
+        ("twilio", 429, "warn"),
+        ("twilio", 500, "fail"),
+    ],
+)
+def test_answers_are_understood(
+    service: Isolate, world: World, name: str, answered: int, status: str
+) -> None:
+    world.status = {name: answered}
+    http, found = checks(service)
+    assert (http, found[name]["status"]) == (200, status)
+    assert "canary" not in json.dumps(found)
+
+
+def test_a_round_keeps_what_was_measured(service: Isolate, clean: Database) -> None:
+    service.ask("GET", "/")
+    service.go_round(NOW)
+    rows = clean.query("SELECT data FROM monitoring_frames")
+    assert [row for row in rows if '"/"' in row.text("data")]
+
+
+def test_a_quiet_round_writes_nothing_more(service: Isolate, clean: Database) -> None:
+    for minute in range(3):
+        service.go_round(NOW + 60 * minute)
+    before = clean.query("SELECT revision FROM monitoring_book")
+    service.go_round(NOW + 240)
+    assert clean.query("SELECT revision FROM monitoring_book") == before
+
+
+def test_an_outage_is_told_by_all_channels_once_and_then_that_it_is_over(
+    start: Callable[..., Isolate], clean: Database, world: World
+) -> None:
+    broken = start(TURSO_DATABASE_URL=clean.url, **world.variables, JWT_SECRET="")
+    broken.go_round(NOW)
+    assert world.told == []
+    broken.go_round(NOW + 60)
+    assert world.heard("CRITICAL: configuration is down") == ["email", "slack", "sms"]
+    other = start(TURSO_DATABASE_URL=clean.url, **world.variables, JWT_SECRET="")
+    other.go_round(NOW + 120)  # another isolate: it knows what was told
+    assert len(world.told) == 3
+    well = start(TURSO_DATABASE_URL=clean.url, **world.variables)
+    for minute in range(3, 9):
+        well.go_round(NOW + 60 * minute)
+    assert world.heard("RESOLVED: configuration is down") == ["email", "slack", "sms"]
+    assert len(world.told) == 6
+
+
+def test_an_outage_of_the_database_is_told_without_it_and_ends_with_it(
+    start: Callable[..., Isolate], clean: Database, world: World
+) -> None:
+    away = start(**world.variables)  # no database answers there
+    for minute in range(3):
+        away.go_round(NOW + 60 * minute)
+    assert world.heard("CRITICAL: database is down") == ["email", "slack", "sms"]
+    assert list(away.bucket.objects) == ["monitoring/alerts.json"]
+    back = start(TURSO_DATABASE_URL=clean.url, **world.variables)
+    back.bucket = away.bucket
+    for minute in range(3, 9):
+        back.go_round(NOW + 60 * minute)
+    assert world.heard("RESOLVED: database is down") == ["email", "slack", "sms"]
+    assert len(world.told) == 6
+    back.go_round(NOW + 2 * 3600)  # it does not come and go: nothing is left to remember
+    assert not back.bucket.objects
+
+
+def test_with_slack_and_mail_out_the_sms_still_arrives(
+    start: Callable[..., Isolate], clean: Database, world: World
+) -> None:
+    world.status = {"slack": 403, "email": 401}
+    broken = start(TURSO_DATABASE_URL=clean.url, **world.variables, JWT_SECRET="")
+    for minute in range(2):
+        broken.go_round(NOW + 60 * minute)
+    assert world.heard("configuration is down") == ["sms"]
+
+
+def test_a_failed_payment_is_told_at_once(service: Isolate, world: World) -> None:
+    failed = event("invoice.payment_failed", amount_due=1250, currency="usd", customer="cus_1")
+    assert stripe(service, failed).status == 200
+    assert world.heard("A payment of 12.50 USD failed") == ["email", "slack"]
+    paid = event("invoice.payment_succeeded", 1_700_000_001, amount_due=99, currency="usd")
+    assert stripe(service, paid).status == 200
+    assert len(world.told) == 2
+    measured = service.ask("GET", "/api/metrics?window=1h", headers=ADMIN).json()["business"]
+    assert [(p["outcome"], p["amount"]) for p in measured["payments"]] == [
+        ("failed", 12.5),
+        ("succeeded", 0.99),
+    ]
+
+
+def test_an_api_call_is_counted_by_its_customer(service: Isolate) -> None:
+    person = {"email": "zoe@example.org", "password": "correct horse battery"}
+    token = service.ask("POST", "/api/auth/signup", person).json()["token"]
+    session = {"authorization": f"Bearer {token}"}
+    user = service.ask("GET", "/api/auth/me", headers=session).json()["user"]["id"]
+    customer = hashlib.sha256(user.encode()).hexdigest()[:12]
+    business = service.ask("GET", "/api/metrics", headers=ADMIN).json()["business"]
+    assert business["api_calls"] == {"total": 1, "listed": [{"customer": customer, "count": 1}]}
+    assert business["signups"]["total"] == 1

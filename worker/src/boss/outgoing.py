@@ -1,0 +1,34 @@
+"""What the monitor sends, sent by the host's fetch."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from deployment.monitoring.outgoing import Outgoing, Response, Send
+
+if TYPE_CHECKING:
+    from boss.database import Fetch
+
+PATIENCE = 10.0  # seconds that one request may take
+
+
+def sending(fetch: Fetch) -> Send:
+    """Give what sends one request, once.
+
+    Args:
+        fetch: the host's fetch.
+    """
+
+    async def send(request: Outgoing) -> Response:
+        content = {"body": request.body.decode()} if request.body else {}
+        headers = dict(request.headers)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answer = await fetch(request.url, method=request.method, headers=headers, **content)
+                await answer.text()
+        except OSError:  # its words may quote the address, and Slack's is a secret
+            raise ConnectionError("no answer") from None
+        return Response(answer.status, {"retry-after": answer.headers.get("retry-after") or ""})
+
+    return send

@@ -1,0 +1,74 @@
+"""The rounds that the cron trigger goes: metrics are kept, and people told of what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from boss.configuration import Configuration
+from boss.outgoing import sending
+from boss.status import SERVICE
+from boss.storage import Storage
+from deployment.monitoring import channels
+from deployment.monitoring.rounds import Rounds
+
+if TYPE_CHECKING:
+    from boss.database import Fetch
+    from deployment.monitoring.asgi import Monitor
+    from deployment.monitoring.channels import Channel
+
+_BOOK = "monitoring/alerts.json"
+
+
+class BucketShelf:
+    """Keep the book of alerts in the bucket while the database is away.
+
+    Args:
+        storage: the bucket.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def load(self) -> tuple[int, str]:
+        """Give the book's revision and text; 0 and an empty text where there is none."""
+        found = await self._storage.get(_BOOK)
+        if found is None:
+            return 0, ""
+        kept = json.loads(found.body)
+        return kept["revision"], kept["book"]
+
+    async def save(self, revision: int, text: str) -> bool:
+        """Save the book where it is still of a revision; tells whether it was."""
+        if (await self.load())[0] != revision:
+            return False
+        kept = json.dumps({"revision": revision + 1, "book": text})
+        await self._storage.put(_BOOK, kept.encode(), "application/json")
+        return True
+
+    async def forget(self) -> None:
+        """Forget the book."""
+        await self._storage.delete(_BOOK)
+
+
+def make_rounds(monitor: Monitor, fetch: Fetch) -> Rounds:
+    """Make the rounds of this service.
+
+    Args:
+        monitor: its monitor.
+        fetch: the host's fetch.
+    """
+    return Rounds(
+        monitor,
+        _channels,
+        sending(fetch),
+        asyncio.sleep,
+        reserve=lambda environment: BucketShelf(Storage(environment)),
+    )
+
+
+def _channels(environment: Any) -> list[Channel]:
+    configuration = Configuration(environment)
+    service = f"{SERVICE} ({configuration.text('ENVIRONMENT', 'local')})"
+    return channels.configured(configuration.text, service)
