@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ class FileDatabase:
         self.round_trips = 0
         self._of_thread = threading.local()
         self._all: list[sqlite3.Connection] = []
+        weakref.finalize(self, _close, self._all)  # a command that ends closes nothing by itself
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """Run one statement and give its rows."""
@@ -82,8 +84,7 @@ class FileDatabase:
 
     def close(self) -> None:
         """Close the connections of every thread."""
-        while self._all:
-            self._all.pop().close()
+        _close(self._all)
         self._of_thread = threading.local()
 
     def __enter__(self) -> Self:
@@ -103,6 +104,11 @@ class FileDatabase:
             connection = self._of_thread.connection = _open(self.path)
             self._all.append(connection)
         return connection
+
+
+def _close(connections: list[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -347,10 +347,9 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 def test_no_exception_of_requests_leaves_even_as_context(fake_time: Any) -> None:
     secret = Secret("canary-path-77aa01", "EXAMPLE_URL")
+    query = {"token": "canary-query-1"}  # a traceback shows the lines of the call itself
     with pytest.raises(ServiceError) as caught:
-        http(fake_time, "http://127.0.0.1:1").get(
-            f"/{secret.reveal()}", query={"token": "canary-query-1"}
-        )
+        http(fake_time, "http://127.0.0.1:1").get(f"/{secret.reveal()}", query=query)
     assert [type(error) for error in _chain(caught.value)] == [ServiceUnavailable]
     text = "".join(traceback.format_exception(caught.value))
     assert "canary" not in text
