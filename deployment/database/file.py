@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import weakref
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
