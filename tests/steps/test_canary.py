@@ -50,6 +50,7 @@ def behave(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Ask]]:
             return Answer(status, "", seconds * 1000)
 
         monkeypatch.setattr(Asker, "once", once)
+        monkeypatch.setattr("random.shuffle", chance.shuffle)  # the same at every run
         return asked
 
     return make
