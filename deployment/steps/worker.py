@@ -220,11 +220,15 @@ def named(site: Site, split: Split) -> dict[str, float]:
 def shift(site: Site, split: Split, message: str, *, force: bool = False) -> None:
     """Move the traffic and read back that it moved.
 
+    Where it goes as wanted already, nothing is asked for: a version that is live, but no longer
+    among the newest hundred, keeps its traffic, and would be refused as a new deployment (10026).
+
     Raises:
         StepFailed: the API took the deployment but does not show it.
     """
     wanted = {version: float(percent) for version, percent in split.items()}
-    if _newest_split(site) == wanted:
+    now = _newest_split(site)
+    if _used(now) == _used(wanted) and set(wanted) <= set(now):
         return
     site.cloudflare.deploy(site.worker, wanted, message, force)
     seen = _newest_split(site)

@@ -277,3 +277,15 @@ def test_another_environments_worker_is_not_replaced(
     monkeypatch.setattr(cloudflare, "version", lambda _name, _id: found)
     with pytest.raises(Refused, match="is the one of production"):
         worker.plan(site)
+
+
+def test_traffic_that_never_moved_is_not_deployed_again(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    """A live version that is no longer among the newest hundred would be refused (10026)."""
+    cloudflare.splits = [{"older": 0.0, "old": 100.0}]
+    change = next(change for change in worker.plan(site) if change.action == "shift")
+    worker.undo(site, change, {})
+    assert cloudflare.splits == [{"older": 0.0, "old": 100.0}]
+    worker.shift(site, {"old": 100.0, "new": 0.0}, "a version that is dark so far is made known")
+    assert cloudflare.splits[-1] == {"old": 100.0, "new": 0.0}
