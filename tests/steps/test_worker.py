@@ -9,6 +9,7 @@ from deployment.errors import CheckFailed, Refused, StepFailed
 from deployment.project import CanaryStep
 from deployment.services import multipart
 from deployment.services.cloudflare import Version
+from deployment.services.errors import Invalid
 from deployment.steps import canary, verify, worker
 from deployment.steps.judge import Verdict
 from deployment.steps.report import Report
@@ -279,13 +280,15 @@ def test_another_environments_worker_is_not_replaced(
         worker.plan(site)
 
 
-def test_traffic_that_never_moved_is_not_deployed_again(
-    site: Site, cloudflare: FakeCloudflare
+def test_a_live_version_beyond_the_newest_hundred_keeps_its_traffic(
+    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A live version that is no longer among the newest hundred would be refused (10026)."""
+    def refuse(*_: Any) -> str:
+        raise Invalid("cloudflare", "only the last 100 versions can be deployed")
+
     cloudflare.splits = [{"older": 0.0, "old": 100.0}]
+    monkeypatch.setattr(cloudflare, "deploy", refuse)
     change = next(change for change in worker.plan(site) if change.action == "shift")
     worker.undo(site, change, {})
-    assert cloudflare.splits == [{"older": 0.0, "old": 100.0}]
-    worker.shift(site, {"old": 100.0, "new": 0.0}, "a version that is dark so far is made known")
-    assert cloudflare.splits[-1] == {"old": 100.0, "new": 0.0}
+    with pytest.raises(Invalid):
+        worker.shift(site, {"old": 100.0, "new": 0.0}, "not yet in the deployment")
