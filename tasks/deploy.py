@@ -82,6 +82,41 @@ def plan(c: Context, json: bool = False) -> None:
     preview.show_plan(found)
 
 
+@task(
+    auto_shortflags=False,
+    help={
+        "file": "the backup: a file, its name in the folder, or 'latest'",
+        "base": "the commit that is live now; by default the one that the live release noted",
+    },
+)
+def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
+    """Run production's next release on a twin of its own, on its last backup, and go back."""
+    from deployment.console import Console
+    from deployment.release import history
+    from deployment.sandbox import rehearsal
+    from deployment.steps import backup as step
+
+    if not session.values(c).get("env"):
+        session.act_on(c, "production")
+    site, console = session.open_site(c), Console()
+    live = history.live_record(site, list(site.history()))
+    environment = site.settings.environment
+    wanted = rehearsal.Wanted(
+        "production" if environment == "local" else environment,
+        site.worker,
+        site.settings.project.pages.project,
+        step.chosen(site, file).path.absolute(),
+        site.settings.secret("BACKUP_AGE_IDENTITY").reveal(),
+        base or str(live.facts.get("commit", "") if live else ""),
+    )
+    found = rehearsal.rehearse(session.ROOT, wanted, lambda line: console.line(line, "dim"))
+    console.line(
+        f"✓ rehearsed: released in {found.release:.1f} s, back in {found.rollback:.1f} s", "bold"
+    )
+    if found.different:
+        console.warn(f"going back leaves other rows in: {', '.join(found.different)}")
+
+
 @task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """List the releases of the environment, newest first."""
@@ -271,7 +306,20 @@ def _skipped(checks: bool, backups: bool) -> frozenset[str]:
 
 
 ns = Collection("deploy")
-for _task in (local, staging, prod, plan, list_, status, show, resume, abort, lock, unlock):
+for _task in (
+    local,
+    staging,
+    prod,
+    plan,
+    rehearse,
+    list_,
+    status,
+    show,
+    resume,
+    abort,
+    lock,
+    unlock,
+):
     ns.add_task(_task)
 ns.add_task(check.check, name="check")
 ns.add_task(migrate.migrate, name="migrate")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +21,19 @@ LIBRARY: Final = "deployment/monitoring"
 def digests(settings: Settings) -> dict[str, str]:
     """Give name → digest: worker, migrations, site, settings, secrets."""
     return {name: take(settings) for name, take in _TAKEN.items()}
+
+
+def commit(root: Path) -> str:
+    """Give the commit that is checked out; empty: none is, or files differ from it."""
+    command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    asked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    head, *changed = [line for line in asked.stdout.splitlines() if not _is_of_branch(line)] or [""]
+    named = head.removeprefix("# branch.oid ")
+    return named if re.fullmatch(r"[0-9a-f]{40,64}", named) and not changed else ""
+
+
+def _is_of_branch(line: str) -> bool:
+    return line.startswith("# branch.") and not line.startswith("# branch.oid ")
 
 
 def different(

@@ -9,6 +9,7 @@ from deployment.errors import CheckFailed, Refused, StepFailed
 from deployment.project import CanaryStep
 from deployment.services import multipart
 from deployment.services.cloudflare import Version
+from deployment.services.errors import Invalid
 from deployment.steps import canary, verify, worker
 from deployment.steps.judge import Verdict
 from deployment.steps.report import Report
@@ -325,3 +326,17 @@ def test_triggers_that_are_not_seen_are_a_failure(site: Site, cloudflare: FakeCl
     configured(site, '{"triggers": {"crons": [5]}}')
     with pytest.raises(Refused, match=r"triggers\.crons"):
         worker.plan(site)
+
+
+def test_a_live_version_beyond_the_newest_hundred_keeps_its_traffic(
+    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> str:
+        raise Invalid("cloudflare", "only the last 100 versions can be deployed")
+
+    cloudflare.splits = [{"older": 0.0, "old": 100.0}]
+    monkeypatch.setattr(cloudflare, "deploy", refuse)
+    change = next(change for change in worker.plan(site) if change.action == "shift")
+    worker.undo(site, change, {})
+    with pytest.raises(Invalid):
+        worker.shift(site, {"old": 100.0, "new": 0.0}, "not yet in the deployment")
