@@ -170,7 +170,8 @@ def _look(database: TursoDatabase) -> tuple[list[Row], list[tuple[Table, int, in
 
 
 def _measuring(table: Table) -> str:
-    size = " + ".join(f"ifnull(length(CAST({quoted(c)} AS BLOB)), 4)" for c in table.columns)
+    sizes = [f"ifnull(length(CAST({quoted(c)} AS BLOB)), 4)" for c in table.columns]
+    size = " + ".join(f"({' + '.join(part)})" for part in _parts(sizes))
     return f"SELECT count(*), max({size}) FROM {quoted(table.name)}"  # noqa: S608
 
 
@@ -211,11 +212,14 @@ def _row(table: Table, *, plain: bool) -> str:
 
 def _joined(values: Sequence[str]) -> str:
     """Give the SQL that joins texts by commas."""
-    calls = []
+    return " || ',' || ".join(
+        f"printf('{','.join(['%s'] * len(part))}', {', '.join(part)})" for part in _parts(values)
+    )
+
+
+def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), _VALUES_A_CALL):
-        part = values[start : start + _VALUES_A_CALL]
-        calls.append(f"printf('{','.join(['%s'] * len(part))}', {', '.join(part)})")
-    return " || ',' || ".join(calls)
+        yield values[start : start + _VALUES_A_CALL]
 
 
 def _cells(table: Table) -> str:

@@ -590,6 +590,18 @@ def test_large_rows_come_back(database: Database, folder: Path, tmp_path: Path) 
     assert again.manifest.content == made.manifest.content
 
 
+def test_a_table_of_very_many_columns_comes_back(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    columns = [f"c{number}" for number in range(1500)]
+    database.execute(f"CREATE TABLE wide ({', '.join(columns)})")
+    database.execute(f"INSERT INTO wide VALUES ({', '.join(map(str, range(1500)))})")
+    made = backup.make(database, folder, Wanted("test"))
+    database.execute("DELETE FROM wide")
+    put_back(made, database, tmp_path / "work")
+    assert database.query("SELECT c0, c1499 FROM wide")[0].values_in_order == (0, 1499)
+
+
 def test_a_value_the_server_cannot_hold_is_refused_before_anything_changes(
     remote: Database, tmp_path: Path
 ) -> None:
