@@ -15,7 +15,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -96,8 +96,9 @@ def _apart(path: Path, selects: Mapping[str, str], told: Callable[[int], None]) 
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as child:
         asked, answered = _pipes(child)
-        asked.write(json.dumps({"path": str(path.absolute()), "selects": dict(selects)}).encode())
-        asked.close()
+        request = json.dumps({"path": str(path.absolute()), "selects": dict(selects)})
+        with suppress(BrokenPipeError), asked:  # one that died says nothing, which is told below
+            asked.write(request.encode())
         for line in answered:
             said = json.loads(line)
             if isinstance(said, dict):
