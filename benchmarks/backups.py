@@ -216,9 +216,10 @@ def best(commands: dict[str, Callable[[], None]], runs: int) -> dict[str, float]
 
 
 def python(program: str, *arguments: str) -> float:
-    """Run a program in a process of its own; give the memory it used at most, MB."""
+    """Run a program in a process of its own; give the memory it, or one it ran, used at most."""
     script = (
-        f"{program}\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        f"{program}\nimport resource as r\n"
+        "print(max(r.getrusage(who).ru_maxrss for who in (r.RUSAGE_SELF, r.RUSAGE_CHILDREN)))"
     )
     command: Sequence[str] = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -15,24 +15,23 @@ if TYPE_CHECKING:
     from deployment.database.manifest import Content
 
 
-@task
-def backup(c: Context) -> None:
+@task(
+    auto_shortflags=False, help={"format": "db: a SQLite file; sql: text, which any SQLite reads"}
+)
+def backup(c: Context, format: str = "db") -> None:
     """Make a backup of one moment, restore it into a scratch file, compare, and keep it."""
-    session.perform(c, "backup")
-
-
-@task
-def sql(c: Context) -> None:
-    """Make a backup as SQL text, which any SQLite reads."""
+    if format == "db":
+        session.perform(c, "backup")
+        return
     from deployment.release import preview
     from deployment.steps import backup as step
 
-    site = session.open_site(c)
+    changes = step.always(session.open_site(c), format)
     if session.dry(c):
-        preview.show(step.always(site, "sql"))
+        preview.show(changes)
         return
     with session.release(c, "backup") as running, running.console.step("backup") as line:
-        running.make(step.always(site, "sql"))
+        running.make(changes)
         line.detail = str(running.site.facts["backup"])
 
 
@@ -156,5 +155,5 @@ def _summary(found: Backup, content: Content) -> str:
 
 ns = Collection("backup")
 ns.add_task(backup, default=True)
-for each in (sql, list_, verify, restore, prune, drill):
+for each in (list_, verify, restore, prune, drill):
     ns.add_task(each)

@@ -14,6 +14,7 @@ from deployment.database.tables import Table
 
 _MOST_ROWS = 500
 _LONGEST = 250_000  # characters of one INSERT, unless a single row is longer
+_LONG = 1_000_000  # bytes; libSQL's server reads a literal of more than 5 MB as NULL
 _SAFE_DIGITS = 15  # so many are a whole number below 2⁵³
 _GREATEST_POWER = 62  # of two, that is an integer of SQLite's
 
@@ -88,8 +89,16 @@ def literal(value: Any) -> str:
     if isinstance(value, float):
         return _real(value)
     if isinstance(value, bytes):
-        return f"X'{value.hex()}'"
+        return _blob(value)
     return _text(value)
+
+
+def _blob(value: bytes) -> str:
+    """Write bytes so that a server that cannot hold them says so, and does not store NULL."""
+    text = f"X'{value.hex()}'"
+    if len(value) < _LONG:
+        return text
+    return f"CASE WHEN length(zeroblob({len(value)})) THEN {text} END"
 
 
 def _text(text: str) -> str:
@@ -100,7 +109,7 @@ def _text(text: str) -> str:
     else:
         if "\0" not in text:
             return "'" + text.replace("'", "''") + "'"
-    return f"CAST(X'{raw.hex()}' AS TEXT)"
+    return f"CAST({_blob(raw)} AS TEXT)"
 
 
 def _real(number: float) -> str:

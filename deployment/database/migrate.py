@@ -272,8 +272,17 @@ def _require_unedited(state: State) -> None:
             raise Refused(
                 f"{row.filename} was edited after it was applied",
                 _edit(row, file),
-                f"undo the edit and write a new migration, or: inv migrate.restamp {row.name}",
+                _after_edit(state, row),
             )
+
+
+def _after_edit(state: State, row: Applied) -> str:
+    """Say what to type about an edited file."""
+    if row.text is not None:
+        return f"undo the edit and write a new migration, or: inv migrate.restamp {row.name}"
+    names = {other.name for other in state.applied}
+    last = [file.name for file in state.files if file.name in names][-1]
+    return f"inv migrate.baseline --to {last}; it says what the files would give"
 
 
 def _edit(row: Applied, file: Migration) -> str:

@@ -2,7 +2,8 @@
 
 From a file it is SQLite's own copy of pages. From libSQL's server it is one cursor
 in one read transaction: the server joins up to 500 rows at a time into a JSON text,
-in which, unlike in its own ``/dump``, every value survives.
+in which, unlike in its own ``/dump``, every value survives. It makes no text of more
+than 5 MB; where rows are too large for that, each comes by itself, value by value.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from deployment.database.turso import TursoDatabase
 from deployment.errors import Refused
 
 _MOST_ROWS = 500
-_LARGEST = 4_000_000  # bytes that one JSON text may come to, unless a single row is larger
+_LARGEST = 4_000_000  # bytes that one JSON text may come to
+_SWELLING = 6  # times that a text grows in JSON at most: by \\u0001 for a byte
 _TRIES = 3
 _PAGES = 2000  # copied at a time, between which progress is told
 _PATIENCE = 60.0  # seconds to wait for writers, who come first while no one reads
@@ -118,9 +120,10 @@ def _of_server(database: TursoDatabase, target: Path, progress: Progress) -> Tak
         except _Changed:
             continue
         except DatabaseError as error:
-            if error.kind not in ("value", "unavailable") or not plain:
+            if error.kind not in ("value", "unavailable", "too large") or not plain:
                 raise
             # A text that is no UTF-8 breaks the server's answer off: read texts as hexadecimal.
+            # A row larger than any that was measured may have come meanwhile: measure again.
             plain = False
     raise Refused("The schema changes while the backup is taken", "", "run it again later")
 
@@ -167,7 +170,8 @@ def _look(database: TursoDatabase) -> tuple[list[Row], list[tuple[Table, int, in
 
 
 def _measuring(table: Table) -> str:
-    size = " + ".join(f"ifnull(length(CAST({quoted(c)} AS BLOB)), 4)" for c in table.columns)
+    sizes = [f"ifnull(length(CAST({quoted(c)} AS BLOB)), 4)" for c in table.columns]
+    size = " + ".join(f"({' + '.join(part)})" for part in _parts(sizes))
     return f"SELECT count(*), max({size}) FROM {quoted(table.name)}"  # noqa: S608
 
 
@@ -180,7 +184,9 @@ def _reading(table: Table, largest: int, *, plain: bool) -> str:
     if table.kind == "virtual":
         return "SELECT NULL WHERE 0"
     held, row = f"main.{quoted(table.name)} AS held", _row(table, plain=plain)
-    rows = max(1, min(_MOST_ROWS, _LARGEST // max(1, largest)))
+    rows = min(_MOST_ROWS, _LARGEST // max(1, largest * _SWELLING))
+    if not rows:
+        return f"SELECT {_cells(table)} FROM {held}"  # noqa: S608
     if not table.number:
         numbered = f"SELECT {row} AS r, (row_number() OVER () - 1) / {rows} AS g FROM {held}"  # noqa: S608
         return f"SELECT '[' || group_concat(r) || ']' FROM ({numbered}) GROUP BY g"  # noqa: S608
@@ -200,12 +206,31 @@ _VALUES_A_CALL = 60  # SQLite takes at most 127 arguments, and expressions 1,000
 
 def _row(table: Table, *, plain: bool) -> str:
     """Give the SQL that writes a row as a JSON array."""
-    values = [_value(quoted(column), plain=plain) for column in table.copied]
-    calls = []
+    joined = _joined([_value(quoted(column), plain=plain) for column in table.copied])
+    return f"'[' || {joined} || ']'"
+
+
+def _joined(values: Sequence[str]) -> str:
+    """Give the SQL that joins texts by commas."""
+    return " || ',' || ".join(
+        f"printf('{','.join(['%s'] * len(part))}', {', '.join(part)})" for part in _parts(values)
+    )
+
+
+def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), _VALUES_A_CALL):
-        part = values[start : start + _VALUES_A_CALL]
-        calls.append(f"printf('{','.join(['%s'] * len(part))}', {', '.join(part)})")
-    return "'[' || " + " || ',' || ".join(calls) + " || ']'"
+        yield values[start : start + _VALUES_A_CALL]
+
+
+def _cells(table: Table) -> str:
+    """Give the columns that carry a row by itself: first its types, then each value."""
+    columns = [quoted(column) for column in table.copied]
+    cells = [
+        f"CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB)"
+        f" WHEN 'real' THEN {_real(column)} ELSE {column} END"
+        for column in columns
+    ]
+    return ", ".join([_joined([f"typeof({column})" for column in columns]), *cells])
 
 
 def _value(column: str, *, plain: bool) -> str:
@@ -213,11 +238,20 @@ def _value(column: str, *, plain: bool) -> str:
     return (
         f"CASE typeof({column}) WHEN 'integer' THEN {column} WHEN 'null' THEN 'null'"
         f" WHEN 'text' THEN {text} WHEN 'blob' THEN '{{\"b\":\"' || hex({column}) || '\"}}'"
-        # Not quote(): it knows neither the sign of zero nor JSON's way to infinity, and of one
-        # number in 60,000 it gives a neighbour, which SQLite itself reads as the same.
-        f" ELSE CASE WHEN {column} = 0 THEN iif(atan2(0.0, {column}) > 1, '-0.0', '0.0')"
+        f" ELSE {_real(column)} END"
+    )
+
+
+def _real(column: str) -> str:
+    """Give the SQL that writes a real number as JSON.
+
+    Not by quote(): it knows neither the sign of zero nor JSON's way to infinity, and of one
+    number in 60,000 it gives a neighbour, which SQLite itself reads as the same.
+    """
+    return (
+        f"CASE WHEN {column} = 0 THEN iif(atan2(0.0, {column}) > 1, '-0.0', '0.0')"
         f" WHEN abs({column}) > 1.7976931348623157e308 THEN iif({column} > 0, '1e999', '-1e999')"
-        f" ELSE printf('%!.17g', {column}) END END"
+        f" ELSE printf('%!.17g', {column}) END"
     )
 
 
@@ -278,7 +312,7 @@ class _Loading:
                 version = hrana.decode(entry["row"][0], "user_version")
                 self._copy.execute(f"PRAGMA user_version = {version!r}")
             elif kind == "row":
-                self._insert(self._present[step - _BEFORE_ROWS], entry["row"][0]["value"])
+                self._insert(self._present[step - _BEFORE_ROWS], entry["row"])
             if kind == "step_end" and step == 1:
                 self._require_unchanged(schema)
         if step != count:
@@ -333,10 +367,16 @@ class _Loading:
         if [tuple(row) for row in schema] != [row.values_in_order for row in self._schema]:
             raise _Changed
 
-    def _insert(self, table: Table, text: str) -> None:
-        rows = json.loads(text, object_hook=_bytes)
+    def _insert(self, table: Table, cells: Sequence[hrana.Json]) -> None:
+        if len(cells) > 1:
+            rows = [_read_cells(cells, table.copied)]
+            odd = any(isinstance(value, _Text) for value in rows[0])
+        else:
+            text = cells[0]["value"]
+            rows = json.loads(text, object_hook=_bytes)
+            odd = '{"t":' in text
         head = f"INSERT INTO {quoted(table.name)} ({table.list}) VALUES"
-        if '{"t":' in text:
+        if odd:
             for row in rows:
                 places = ["CAST(? AS TEXT)" if isinstance(v, _Text) else "?" for v in row]
                 self._copy.execute(f"{head} ({', '.join(places)})", row)
@@ -345,6 +385,24 @@ class _Loading:
             self._copy.executemany(f"{head} ({', '.join(places)})", rows)
         self._done += len(rows)
         self._progress("read rows", self._done, self._total, "rows")
+
+
+def _read_cells(cells: Sequence[hrana.Json], columns: Sequence[str]) -> list[Any]:
+    """Give the values of a row that came by itself."""
+    kinds = str(cells[0]["value"]).split(",")
+    values = map(hrana.decode, cells[1:], columns)
+    return [_read_cell(kind, value) for kind, value in zip(kinds, values, strict=True)]
+
+
+def _read_cell(kind: str, value: Any) -> Any:
+    if kind == "real":
+        return json.loads(value)
+    if kind != "text":
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return _Text(value)
 
 
 def _bytes(found: dict[str, str]) -> bytes:

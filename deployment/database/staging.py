@@ -19,6 +19,7 @@ from deployment.database import dump
 from deployment.database.client import Database, DatabaseError, Statement
 from deployment.database.schema import quoted
 from deployment.database.tables import Table
+from deployment.errors import Refused
 
 PREFIX: Final = "_release_staged_"
 """How the names begin of the tables that rows wait in; a restore leaves what begins so."""
@@ -48,12 +49,12 @@ class Stage:
         length = rows = 0
         for sql, count in dump.batches(source, table, f"INSERT INTO {name} VALUES\n"):
             if length + len(sql) > _LARGEST:
-                self._send(waiting, rows)
+                self._send(table, waiting, rows)
                 waiting, length, rows = [], 0, 0
             waiting.append(sql)
             length += len(sql)
             rows += count
-        self._send(waiting, rows)
+        self._send(table, waiting, rows)
 
     def moving(self, _source: sqlite3.Connection, table: Table) -> Iterator[str]:
         """Give the SQL that moves a table's rows to where they belong."""
@@ -64,8 +65,15 @@ class Stage:
         )
         yield f"DROP TABLE {name}"
 
-    def _send(self, statements: list[str], rows: int) -> None:
-        self._database.transaction([Statement(sql) for sql in statements])
+    def _send(self, table: Table, statements: list[str], rows: int) -> None:
+        try:
+            self._database.transaction([Statement(sql) for sql in statements])
+        except DatabaseError as error:
+            if error.kind != "too large":
+                raise
+            raise Refused(
+                f"A row of the table {table.name} is larger than the database takes", error.why
+            ) from None
         self._done += rows
         self._progress("send", self._done, self._total, "rows")
 

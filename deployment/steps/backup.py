@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from deployment.database import archive, backup, retention
 from deployment.database.backup import Backup, Format, Wanted
@@ -29,8 +29,14 @@ def plan(site: Site) -> list[Change]:
     return always(site) if site.settings.text("BACKUP_ENABLED") == "true" else []
 
 
-def always(site: Site, format: Format = "db") -> list[Change]:
-    """Say that a backup would be made, whatever BACKUP_ENABLED says."""
+def always(site: Site, format: str = "db") -> list[Change]:
+    """Say that a backup would be made, whatever BACKUP_ENABLED says.
+
+    Raises:
+        Refused: there is no such format.
+    """
+    if format not in get_args(Format):
+        raise Refused(f"There is no format {format!r}", "", "inv backup --format db, or sql")
     wanted = {"format": format, "folder": site.settings.project.backup.directory}
     return [Change(NAME, "backup of the database", "create", after=wanted)]
 

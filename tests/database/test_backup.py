@@ -566,6 +566,58 @@ def test_columns_named_like_those_of_our_own_queries_come_back(
     assert rows == {"start": 2, "held": 1200, "taken": 1200, "g": 2}
 
 
+LARGE = """
+CREATE TABLE t (id INTEGER PRIMARY KEY, a, b);
+INSERT INTO t VALUES (1, randomblob(4900000), 9e999), (2, replace(hex(zeroblob(500000)), '0',
+  'x"é'), -0.0), (3, CAST(x'61ff62' AS TEXT), 0.1), (4, NULL, -9223372036854775807 - 1);
+CREATE TABLE middling (v);
+INSERT INTO middling WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 200)
+  SELECT iif(i % 2, randomblob(10000), replace(hex(zeroblob(5000)), '0', char(1))) FROM c;
+"""
+
+
+def test_large_rows_come_back(database: Database, folder: Path, tmp_path: Path) -> None:
+    """libSQL's server makes no text of more than 5 MB, and takes no such value."""
+    fill(database, LARGE)
+    shown = "SELECT id, typeof(a), length(CAST(a AS BLOB)), typeof(b), hex(b) FROM t"
+    before = database.query(shown)
+    made = backup.make(database, folder, Wanted("test"))
+    database.execute("DELETE FROM t")
+    put_back(made, database, tmp_path / "work")
+    assert database.query(shown) == before
+    again = backup.make(database, folder, Wanted("test"))
+    assert made.manifest is not None
+    assert again.manifest is not None
+    assert again.manifest.content == made.manifest.content
+
+
+def test_a_table_of_very_many_columns_comes_back(
+    database: Database, folder: Path, tmp_path: Path
+) -> None:
+    columns = [f"c{number}" for number in range(1500)]
+    database.execute(f"CREATE TABLE wide ({', '.join(columns)})")
+    database.execute(f"INSERT INTO wide VALUES ({', '.join(map(str, range(1500)))})")
+    made = backup.make(database, folder, Wanted("test"))
+    database.execute("DELETE FROM wide")
+    put_back(made, database, tmp_path / "work")
+    assert database.query("SELECT c0, c1499 FROM wide")[0].values_in_order == (0, 1499)
+
+
+def test_a_value_the_server_cannot_hold_is_refused_before_anything_changes(
+    remote: Database, tmp_path: Path
+) -> None:
+    """It would read X'…' of more than 5 MB as NULL, without a word."""
+    fill(remote)
+    before = seen(remote)
+    with closing(sqlite3.connect(tmp_path / "big.db")) as big:
+        big.execute("CREATE TABLE huge (v)")
+        big.execute("INSERT INTO huge VALUES (zeroblob(5200000))")
+        big.commit()
+    with pytest.raises(Refused, match="A row of the table huge is larger"):
+        restore.whole(remote, tmp_path / "big.db", tmp_path)
+    assert seen(remote) == before
+
+
 def test_every_real_number_comes_back_to_its_last_bit(
     database: Database, folder: Path, tmp_path: Path
 ) -> None:

@@ -340,6 +340,16 @@ def test_the_former_systems_ledger_is_read(database: Database) -> None:
     assert ledger.read(database)[0].text == USERS.text
 
 
+def test_a_ledger_whose_tool_kept_no_texts_is_led_to_the_baseline(local: Database) -> None:
+    run(local, THREE)
+    local.execute("DELETE FROM _migration_texts")
+    local.execute("UPDATE _migrations SET checksum = 'abc' WHERE filename <> 'c-index.sql'")
+    with pytest.raises(Refused, match="edited after") as caught:
+        run(local, THREE)
+    assert "applied by another tool" in caught.value.why
+    assert caught.value.remedy.startswith("inv migrate.baseline --to c-index;")
+
+
 def test_another_tables_name_is_not_taken_for_the_ledger(database: Database) -> None:
     database.execute("CREATE TABLE _migrations (version)")
     with pytest.raises(Refused, match="not this tool's"):

@@ -59,6 +59,13 @@ def test_a_backup_is_made_and_listed(site: Site) -> None:
     assert backup.verify(site, backup.chosen(site, "latest")).tables["t"][0] == 2
 
 
+def test_a_format_is_sql_or_refused(site: Site) -> None:
+    do(site, backup.always(site, "sql"))
+    assert str(site.facts["backup"]).endswith(".sql.zst")
+    with pytest.raises(Refused, match="no format 'tar'"):
+        backup.always(site, "tar")
+
+
 def test_it_can_be_switched_off_but_not_for_a_restore(make_site: Callable[..., Site]) -> None:
     site = make_site(BACKUP_ENABLED="false")
     assert backup.plan(site) == []

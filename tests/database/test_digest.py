@@ -1,0 +1,60 @@
+"""Rows counted and hashed in a process of its own are those counted and hashed here."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deployment.database import digest, manifest
+from deployment.database.client import DatabaseError
+
+SELECTS = {"t": "SELECT rowid, v FROM t ORDER BY rowid", 'odd "é🐝"': 'SELECT * FROM "odd ""é🐝"""'}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "a b.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE t (v)")
+        connection.execute('CREATE TABLE "odd ""é🐝""" (a, b)')
+        rows = [(value,) for value in (None, 2**63 - 1, -0.0, 0.1, "a\0b", b"\0\xff", "é🐝")]
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO t VALUES (?)", rows * 4000)
+        connection.execute("INSERT INTO t VALUES (CAST(x'61ff62' AS TEXT)), (9e999)")
+        connection.execute("COMMIT")
+    return file
+
+
+def test_both_find_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here: list[int] = []
+    apart: list[int] = []
+    found = digest.of_file(path, SELECTS, here.append)
+    assert found["t"][0] == 28_002
+    assert found['odd "é🐝"'][0] == 0
+    monkeypatch.setattr(digest, "_LARGE", 0)
+    assert digest.of_file(path, SELECTS, apart.append) == found
+    assert apart == here
+    assert here[0] == 20_000
+
+
+def test_a_file_that_cannot_be_read_is_named_as_everywhere(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest, "_LARGE", 0)
+    raw = bytearray(path.read_bytes())
+    raw[4096 * 20 : 4096 * 40] = bytes(4096 * 20)
+    path.write_bytes(raw)
+    with pytest.raises(DatabaseError) as caught:
+        manifest.of_file(path)
+    assert caught.value.kind == "corrupt"
+
+
+def test_a_reader_that_dies_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest, "_LARGE", 0)
+    monkeypatch.setattr(sys, "executable", "false")
+    with pytest.raises(sqlite3.OperationalError, match="ended with code 1"):
+        digest.of_file(path, SELECTS, lambda _: None)
