@@ -65,9 +65,9 @@ class R2:
 
 @dataclass(frozen=True)
 class Migrations:
-    """Where the SQL files are."""
+    """Where the SQL files are; empty: the project has none."""
 
-    directory: str = "migrations"
+    directory: str = ""
 
 
 @dataclass(frozen=True)
