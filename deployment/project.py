@@ -32,12 +32,15 @@ class Worker:
         name: under which it is deployed, whatever the configuration says.
         config: the wrangler configuration.
         environment: the part under ``env`` in that file which is deployed; empty: its top level.
+        secrets: names of secrets that only this Worker has, by comma; the environment file
+            holds their values.
         canary: the steps by which a version gets the traffic.
     """
 
     name: str = "boss-ai"
     config: str = "worker/wrangler.jsonc"
     environment: str = ""
+    secrets: str = ""
     canary: tuple[CanaryStep, ...] = ()
 
 
@@ -65,9 +68,9 @@ class R2:
 
 @dataclass(frozen=True)
 class Migrations:
-    """Where the SQL files are."""
+    """Where the SQL files are; empty: the project has none."""
 
-    directory: str = "migrations"
+    directory: str = ""
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,32 @@ class Settings:
 
 
 def used(project: Project) -> tuple[Variable, ...]:
-    """Give the variables of what a project uses."""
-    return tuple(v for v in VARIABLES if not v.part or v.part in project.parts)
+    """Give the variables of what a project uses, and its Worker's own secrets.
+
+    Raises:
+        Refused: a name of its own is none, or is taken.
+    """
+    known = tuple(v for v in VARIABLES if not v.part or v.part in project.parts)
+    return (*known, *_own(project))
+
+
+def own_secret(name: str) -> Variable:
+    """Describe a secret that this tool knows nothing of but its name."""
+    comment = "A secret of the Worker's own."
+    sent = Sent.WORKER_SECRET
+    return Variable(name, "Worker", comment, secret=True, required=True, sent=sent)
+
+
+def _own(project: Project) -> Iterable[Variable]:
+    names = [name.strip() for name in project.worker.secrets.split(",") if name.strip()]
+    bad = [name for name in names if name in BY_NAME or not re.fullmatch(r"[A-Z][A-Z0-9_]*", name)]
+    if bad:
+        raise Refused(
+            f"invoke.yaml: {bad[0]!r} cannot be a secret of the Worker's own",
+            "it is this tool's" if bad[0] in BY_NAME else "a name is A-Z, 0-9 and _",
+            "correct deploy.worker.secrets in invoke.yaml",
+        )
+    return [own_secret(name) for name in names]
 
 
 def judge(variable: Variable, value: str, environment: str) -> tuple[str, str, str]:
@@ -191,9 +215,9 @@ def load(
         )
     file = env_file(environment, root, process_environment)
     merged = _read_file(file, environment)
-    merged |= _overlay(environment, root, process_environment)
     project = projects.read({**values, "env": environment}, environment)
     mine = used(project)
+    merged |= _overlay(environment, root, process_environment, mine)
     here = [variable.file_name(environment) for variable in mine]
     known = {name: merged[name] for name in here if name in merged}
     plain, secrets = _sort(resolved(known, root), environment, mine)
@@ -243,11 +267,14 @@ def _read_file(file: Path, environment: str) -> dict[str, str]:
 
 
 def _overlay(
-    environment: str, root: Path, process_environment: Mapping[str, str]
+    environment: str,
+    root: Path,
+    process_environment: Mapping[str, str],
+    mine: Iterable[Variable],
 ) -> dict[str, str]:
     if environment == LOCAL:
         return _read_file(root / ENDPOINTS, LOCAL) if (root / ENDPOINTS).exists() else {}
-    known = {name for variable in VARIABLES for name in _names(variable)}
+    known = {name for variable in mine for name in _names(variable)}
     return {name: process_environment[name] for name in known if process_environment.get(name)}
 
 

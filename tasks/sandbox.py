@@ -103,7 +103,8 @@ def reset(_c: Context, yes: bool = False) -> None:
     auto_shortflags=False,
     help={
         "provider": "stripe, sendgrid, anthropic, openai, twilio, slack or cloudflare",
-        "kind": "429 or another status, reset, reset_after, slow:SECONDS, revoked, bad_json; off",
+        "kind": "429 or another status, reset, reset_after, slow:SECONDS, revoked, bad_json, "
+        "certificate (expired); off",
         "times": "how many requests meet it",
         "method": "cloudflare only: the HTTP method that meets it",
         "path": "cloudflare only: a regular expression for the paths that meet it",

@@ -37,6 +37,7 @@ LOCAL_VALUES = {
 USING_EVERYTHING: dict[str, Any] = {
     "uses": "anthropic,openai,stripe,twilio,sendgrid,r2,monitoring",
     "pages": {"directory": "site"},
+    "migrations": {"directory": "migrations"},
     "webhooks": {
         "stripe_path": "/stripe/webhook",
         "voice_path": "/voice/boss",

@@ -190,3 +190,23 @@ def test_what_the_project_does_not_use_is_not_read(settings: Make) -> None:
 def test_a_part_nobody_knows_is_refused(settings: Make) -> None:
     with pytest.raises(Refused, match="'strip'"):
         settings({"uses": "strip"})
+
+
+def test_a_workers_own_secrets_are_read_and_required(
+    tmp_path: Path, environment_file: Write
+) -> None:
+    environment_file("staging", ENVIRONMENT="staging", MAPS_KEY="canary-maps")
+    project = using_everything({"worker": {"secrets": "MAPS_KEY, OTHER_KEY"}})
+    found = load("staging", project, tmp_path, {"OTHER_KEY": "canary-other"})
+    own = {name: found.worker_secrets()[name].reveal() for name in ("MAPS_KEY", "OTHER_KEY")}
+    assert own == {"MAPS_KEY": "canary-maps", "OTHER_KEY": "canary-other"}
+    assert not {"MAPS_KEY", "OTHER_KEY"} & set(problem_names(found))
+    missing = load("staging", project, tmp_path, {})
+    (problem,) = (one for one in missing.problems() if one.name == "OTHER_KEY")
+    assert (problem.state, problem.critical) == ("missing", True)
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "maps-key", "A B"])
+def test_a_name_that_cannot_be_the_workers_own_is_refused(settings: Make, name: str) -> None:
+    with pytest.raises(Refused, match="cannot be a secret of the Worker's own"):
+        settings({"worker": {"secrets": name}})

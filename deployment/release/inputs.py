@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
@@ -46,13 +47,14 @@ def different(
 def _worker(settings: Settings) -> str:
     config = settings.path(settings.project.worker.config)
     parts = {"worker": config.parent}
-    if bundle.requirements(config):
+    if bundle.requirements(settings):
         parts["library"] = settings.path(LIBRARY)
     return _hash([_folder(name, folder) for name, folder in parts.items()])
 
 
 def _migrations(settings: Settings) -> str:
-    return _hash([_folder("migrations", settings.path(settings.project.migrations.directory))])
+    folder = settings.project.migrations.directory
+    return _hash([_folder("migrations", settings.path(folder))] if folder else [])
 
 
 def _site(settings: Settings) -> str:
@@ -74,15 +76,17 @@ def _secrets(settings: Settings) -> str:
 
 def _folder(name: str, folder: Path) -> list[list[str]]:
     """Give each file's path and hash; what no Worker is made from is left out."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and _counts(path))
     return [
         [f"{name}/{path.relative_to(folder)}", hashlib.sha256(path.read_bytes()).hexdigest()]
-        for path in files
+        for path in sorted(_counting(folder))
     ]
 
 
-def _counts(path: Path) -> bool:
-    return path.suffix != ".pyc" and not set(path.parts) & set(bundle.IGNORED)
+def _counting(folder: Path) -> Iterable[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in bundle.IGNORED]
+        paths = (Path(place, name) for name in names if not name.endswith(".pyc"))
+        yield from (path for path in paths if path.is_file())
 
 
 def _hash(content: object) -> str:

@@ -11,11 +11,21 @@ from typing import Any, Final
 
 from deployment.errors import Refused, Unavailable
 from deployment.sandbox import files, folder, parts, supervisor
-from deployment.sandbox.address import HOST
+from deployment.sandbox.address import HOST, address
 
 CLOUDFLARE: Final = "cloudflare"
+CERTIFICATE: Final = "certificate"
 _PORTS: Final = {CLOUDFLARE: "api"} | {name: name for name in (*parts.OWN, *parts.FRONTED)}
 _PATH: Final = "/__sandbox/faults"
+_EXPIRED: Final = "/__sandbox/expired"
+_ADDRESSES: Final = {
+    "stripe": "STRIPE_API_BASE",
+    "twilio": "TWILIO_API_BASE",
+    "sendgrid": "SENDGRID_API_BASE",
+    "anthropic": "ANTHROPIC_BASE_URL",
+    "openai": "OPENAI_BASE_URL",
+}
+"""The providers that can be asked at another address, and the variable that holds it."""
 _LIMIT: Final = 10.0  # seconds
 
 
@@ -24,7 +34,8 @@ class Wanted:
     """A fault as people ask for it.
 
     Args:
-        kind: as ``429``, a status, or ``slow:2.5``; the stand-in says what it knows.
+        kind: as ``429``, a status, or ``slow:2.5``; the stand-in says what it knows. Or
+            ``certificate``: the provider is asked where the certificate has expired.
         times: how many requests meet it.
         method: of the requests, at Cloudflare's stand-in.
         path: a regular expression for their paths, at Cloudflare's stand-in.
@@ -48,6 +59,9 @@ def put(root: Path, provider: str, wanted: Wanted) -> None:
         Refused: nobody knows that provider or that fault.
         Unavailable: the twin is down.
     """
+    if wanted.kind == CERTIFICATE:
+        _move(root, provider, str(json.loads(_ask(root, provider, "POST", {}, _EXPIRED))["url"]))
+        return
     kind = f"status:{wanted.kind}" if wanted.kind.isdigit() else wanted.kind
     if provider == CLOUDFLARE:
         kind = "reset_before" if kind == "reset" else kind
@@ -60,9 +74,29 @@ def put(root: Path, provider: str, wanted: Wanted) -> None:
 def clear(root: Path, provider: str) -> None:
     """Switch a provider's faults off; it raises as :func:`put` does."""
     _ask(root, provider, "DELETE", {})
+    if provider in _ADDRESSES:
+        _move(root, provider, address(_port(root, provider)))
 
 
-def _ask(root: Path, provider: str, method: str, body: Mapping[str, Any]) -> None:
+def _move(root: Path, provider: str, url: str) -> None:
+    """Let the local environment ask a provider at another address.
+
+    Raises:
+        Refused: its address cannot be another.
+    """
+    if provider not in _ADDRESSES:
+        raise Refused(
+            f"{provider} cannot have an expired certificate here",
+            f"there are {', '.join(sorted(_ADDRESSES))}",
+            "choose one of them, or another fault",
+        )
+    file, name = folder.of(root).endpoints, _ADDRESSES[provider]
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    moved = (f"{name}={url}\n" if line.startswith(f"{name}=") else line for line in lines)
+    files.write(file, "".join(moved))
+
+
+def _ask(root: Path, provider: str, method: str, body: Mapping[str, Any], path: str = _PATH) -> str:
     port = _port(root, provider)
     keys = files.read_object(folder.of(root).credentials)
     headers = {"Content-Type": "application/json"}
@@ -70,7 +104,7 @@ def _ask(root: Path, provider: str, method: str, body: Mapping[str, Any]) -> Non
         headers["Authorization"] = f"Bearer {keys.get('CLOUDFLARE_API_TOKEN', '')}"
     connection = http.client.HTTPConnection(HOST, port, timeout=_LIMIT)
     try:
-        connection.request(method, _PATH, json.dumps(body), headers)
+        connection.request(method, path, json.dumps(body), headers)
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
@@ -81,6 +115,7 @@ def _ask(root: Path, provider: str, method: str, body: Mapping[str, Any]) -> Non
         connection.close()
     if answer.status >= 400:
         raise Refused(f"{provider}'s stand-in does not know that fault", text, "see --help")
+    return text
 
 
 def _port(root: Path, provider: str) -> int:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from deployment.steps.static import Static
 
 CACHE: Final = ".deployments/cache"
-IGNORED: Final = ("__pycache__", ".wrangler", "node_modules", "python_modules", ".venv")
+IGNORED: Final = (
+    *("__pycache__", ".wrangler", "node_modules", "python_modules", ".venv"),
+    *(".git", ".sandbox", ".deployments", ".backups"),  # of a Worker at the project's root
+)
 SECONDS: Final = 300.0  # for installing packages, and for bundling
 _KEPT: Final = 5  # bundles in the cache
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # wrangler colours errors also for pipes
@@ -66,7 +69,7 @@ def bundle(settings: Settings) -> Bundle:
     work = settings.path(CACHE)
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="bundling-") as folder:
-        prepared = _prepared(config, settings.root, Path(folder))
+        prepared = _prepared(settings, Path(folder))
         if prepared == config:  # it may import from anywhere: nothing tells that it is unchanged
             body = _dry_run(prepared, settings, Path(folder))
         else:
@@ -83,15 +86,20 @@ def digest(body: bytes) -> str:
     return hashlib.sha256(body.replace(boundary, b"--")).hexdigest()
 
 
-def requirements(config: Path) -> Path | None:
+def requirements(settings: Settings) -> Path | None:
     """Give the file that names what a Python Worker vendors, or None for any other Worker."""
+    from deployment.steps.checks.wrangler import read  # only who bundles reads it
+
+    config = settings.path(settings.project.worker.config)
     file = config.with_name("requirements.txt")
-    return file if file.is_file() else None
+    main = str(read(settings).get("main", "")) if file.is_file() else ""
+    return file if main.endswith(".py") else None
 
 
-def _prepared(config: Path, root: Path, folder: Path) -> Path:
+def _prepared(settings: Settings, folder: Path) -> Path:
     """Give the configuration to bundle from: a Python Worker's stands in a copy with its parts."""
-    named = requirements(config)
+    config, root = settings.path(settings.project.worker.config), settings.root
+    named = requirements(settings)
     if named is None:
         return config
     copy = folder / "worker"

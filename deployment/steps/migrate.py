@@ -28,8 +28,9 @@ def state(site: Site) -> State:
 
 
 def files(site: Site) -> list[Migration]:
-    """Read the migration files, in the order they run."""
-    return migrations.read(site.settings.path(site.settings.project.migrations.directory))
+    """Read the migration files, in the order they run; none where no folder is named."""
+    directory = site.settings.project.migrations.directory
+    return migrations.read(site.settings.path(directory)) if directory else []
 
 
 def applied(site: Site) -> list[str]:
@@ -93,8 +94,15 @@ def write_new(settings: Settings, name: str, depends: str = "") -> Path:
         depends: what must come before; empty: the last file there is.
 
     Raises:
-        Refused: there is such a file already, or it depends on none there is.
+        Refused: there is such a file already, or it depends on none there is; or no folder
+            is named.
     """
+    if not settings.project.migrations.directory:
+        raise Refused(
+            "no folder of migrations is named",
+            "deploy.migrations.directory is empty",
+            "write directory: migrations under deploy.migrations in invoke.yaml",
+        )
     folder = settings.path(settings.project.migrations.directory)
     folder.mkdir(exist_ok=True)
     found = migrations.read(folder)

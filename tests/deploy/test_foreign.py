@@ -85,11 +85,19 @@ def test_a_foreign_worker_is_checked_deployed_and_verified(house: House, name: s
     }
 
 
-def test_a_foreign_worker_is_rolled_back(house: House) -> None:
-    (house.root / "invoke.yaml").write_text(MINIMAL.format(name="hello-js"))
+def test_a_foreign_worker_gets_its_own_secret_and_is_rolled_back(house: House) -> None:
+    config = house.root / "invoke.yaml"
+    config.write_text(MINIMAL.format(name="hello-js"))
     house.inv("deploy.local")
     first = next(release["version"] for release in house.releases() if release["live"])
-    house.inv("deploy.local")
+    config.write_text(config.read_text().replace("{name", "{secrets: MAPS_KEY, name"))
+    ended = house.inv("check", check=False)
+    assert (ended.returncode, "MAPS_KEY: Missing" in ended.stdout) == (1, True)
+    with (house.root / "deployment/config/local.env").open("a") as file:
+        file.write("\nMAPS_KEY=canary-maps-key\n")
+    ended = house.inv("deploy.local")
+    assert "canary-maps-key" not in ended.stdout + ended.stderr
+    assert "MAPS_KEY" in house.json("secrets.list")
     house.inv("rollback", "--version", first, "--yes")
     live = next(release["version"] for release in house.releases() if release["live"])
     assert live == first

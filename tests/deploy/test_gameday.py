@@ -18,6 +18,7 @@ FAULTS = [
     ("anthropic", "500", "Anthropic", "unknown"),
     ("sendgrid", "revoked", "SendGrid scopes", "fail"),
     ("twilio", "bad_json", "Twilio account", "unknown"),
+    ("stripe", "certificate", "Stripe account", "unknown"),
     ("slack", "revoked", "Slack", "fail"),
     ("cloudflare", "500", "Pages permission", "fail"),
 ]

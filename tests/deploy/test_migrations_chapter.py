@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from deployment.settings import load
 from deployment.steps.site import Site
 from tests.deploy.conftest import PROJECT, House
+from tests.deploy.world import site_of
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def migrated(house: House) -> House:
 
 @pytest.fixture
 def site(migrated: House) -> Iterator[Site]:
-    found = Site(load("local", {}, migrated.root, {}))
+    found = site_of(migrated.root)
     with found.database:
         yield found
 

@@ -7,6 +7,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from deployment.database.client import Database
 from deployment.release import ledger
 from deployment.settings import load
@@ -17,7 +19,8 @@ World = dict[str, Any]
 
 def site_of(root: Path) -> Site:
     """Give the local environment of a house, as its commands see it."""
-    return Site(load("local", {}, root, {}))
+    values = yaml.safe_load((root / "invoke.yaml").read_text())["deploy"]
+    return Site(load("local", values, root, {}))
 
 
 def observe(root: Path) -> World:

@@ -139,7 +139,17 @@ def python(scratch: Settings) -> Settings:
     (library / "__pycache__").mkdir()
     (library / "__pycache__/health.pyc").touch()
     (scratch.root / "worker/requirements.txt").write_text("# nothing\n\n")
+    config = scratch.root / "worker/wrangler.json"
+    config.write_text(config.read_text().replace("index.js", "index.py"))
+    (scratch.root / "worker/index.js").rename(scratch.root / "worker/index.py")
     return scratch
+
+
+def test_a_javascript_worker_vendors_nothing_whatever_lies_beside_it(python: Settings) -> None:
+    assert bundle.requirements(python) is not None
+    config = python.root / "worker/wrangler.json"
+    config.write_text(config.read_text().replace("index.py", "index.js"))
+    assert bundle.requirements(python) is None
 
 
 def test_a_python_worker_is_bundled_from_a_copy_with_its_parts(
@@ -148,10 +158,10 @@ def test_a_python_worker_is_bundled_from_a_copy_with_its_parts(
     folder = tmp_path / "scratch"
     folder.mkdir()
     (python.root / bundle.CACHE).mkdir(parents=True)
-    prepared = bundle._prepared(python.root / "worker/wrangler.json", python.root, folder)
+    prepared = bundle._prepared(python, folder)
     found = {path.relative_to(prepared.parent).as_posix() for path in prepared.parent.rglob("*.*")}
     assert found == {
-        "index.js",
+        "index.py",
         "requirements.txt",
         "wrangler.json",
         "python_modules/deployment/__init__.py",

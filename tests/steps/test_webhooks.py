@@ -383,6 +383,8 @@ def test_a_worker_that_believes_everything_fails(world: Callable[..., World]) ->
     answering(lambda request: (200, {}, "{}"))
     here = world(STRIPE_WEBHOOK_SECRET_TEST="whsec_canary12345678")
     failed = {finding.name for finding in webhooks.probe(here.site).failures}
+    mailed = webhooks.probe(world({"webhooks": {**INBOUND, "email_events": ["open"]}}).site)
+    assert "sendgrid mail wrongly signed" in {finding.name for finding in mailed.failures}
     assert failed == {
         "stripe unsigned",
         "stripe wrongly signed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -121,6 +122,15 @@ def test_a_game_day(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert [zones(), zones()] == [500, 200]
 
-    for words in (("openai", "fire"), ("nobody", "reset"), ("cloudflare", "fire")):
+    endpoints = folder.of(project).endpoints
+    assert inv(project, "sandbox.fault", "openai", "certificate").returncode == 0
+    (moved,) = re.findall(r"(?m)^OPENAI_BASE_URL=(https://.+)$", endpoints.read_text())
+    with pytest.raises(requests.exceptions.SSLError, match="certificate"):
+        requests.get(moved, timeout=5)
+    assert inv(project, "sandbox.fault", "openai", "off").returncode == 0
+    assert f"OPENAI_BASE_URL=http://127.0.0.1:{ports['openai']}\n" in endpoints.read_text()
+
+    refused = (("openai", "fire"), ("nobody", "reset"), ("cloudflare", "fire"))
+    for words in (*refused, ("slack", "certificate")):
         assert inv(project, "sandbox.fault", *words).returncode == 2, words
     assert inv(project, "sandbox.reset", "--yes").returncode == 0

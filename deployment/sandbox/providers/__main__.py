@@ -47,6 +47,7 @@ async def _serve(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
     runners = [await _listen(host.dress(provider, shared), port) for provider, port in served]
     await ending.wait()
+    shared.expired.close()
     await asyncio.gather(*(runner.cleanup() for runner in runners))
 
 

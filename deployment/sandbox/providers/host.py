@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from deployment.sandbox.providers import faults
+from deployment.sandbox.providers.expired import Expired
 from deployment.sandbox.providers.faults import Fault, Faults
 from deployment.sandbox.providers.received import Received
 
@@ -35,6 +36,7 @@ class Shared:
     faults: Faults
     received: Received
     names: tuple[str, ...]
+    expired: Expired = field(default_factory=Expired)
 
 
 def dress(provider: Provider, shared: Shared) -> web.Application:
@@ -90,10 +92,12 @@ def _control(name: str, shared: Shared) -> Middleware:
                 return _described(shared)
             case "PUT", "faults":
                 return _put(name, shared, await request.text())
+            case "POST", "expired":
+                return web.json_response({"url": await shared.expired.url()})
             case "DELETE", "faults":
                 shared.faults.clear(request.query.get("provider", name))
                 return _described(shared)
-        return web.json_response({"error": "there are received and faults"}, status=404)
+        return web.json_response({"error": "there are received, faults and expired"}, status=404)
 
     return control
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from deployment.secret import Secret
 from deployment.services.http import Http, Reply
 from deployment.services.signatures import stripe_signature, twilio_signature
-from deployment.steps.hooks import sendgrid, stripe, twilio
+from deployment.steps.hooks import inbound, sendgrid, stripe, twilio
 from deployment.steps.hooks.hook import address
 from deployment.steps.report import Finding, Probe
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 REFUSED: Final = frozenset({400, 401, 403})
 OLD: Final = 3600.0  # seconds; every provider's tolerance is shorter
+_LETTER: Final = (
+    b'--probe\r\nContent-Disposition: form-data; name="subject"\r\n\r\nprobe\r\n--probe--\r\n'
+)
 FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -139,18 +142,24 @@ def _sendgrid(site: Site, http: Http) -> list[Probe]:
         "X-Twilio-Email-Event-Webhook-Signature": "MAYCAQECAQE=",  # DER of the pair (1, 1)
         "X-Twilio-Email-Event-Webhook-Timestamp": str(int(http.clock.now())),
     }
-    return [
+    made = [
         _probe(http, Delivery("sendgrid unsigned", path, plain, body, False)),
         _probe(http, Delivery("sendgrid wrongly signed", path, signed, body, False)),
         _untold("sendgrid signed", "only SendGrid has the private key"),
     ]
+    if inbound.used(site):
+        letter = {**signed, "Content-Type": "multipart/form-data; boundary=probe"}
+        name = "sendgrid mail wrongly signed"
+        made.append(_probe(http, Delivery(name, path, letter, _LETTER, False)))
+    return made
 
 
 def _probe(http: Http, delivery: Delivery) -> Probe:
-    return Probe(delivery.name, "webhooks", lambda: _delivered(http, delivery))
+    return Probe(delivery.name, "webhooks", lambda: delivered(http, delivery))
 
 
-def _delivered(http: Http, delivery: Delivery) -> Finding:
+def delivered(http: Http, delivery: Delivery) -> Finding:
+    """Deliver, and judge the answer: who is welcome gets in, nobody else does."""
     json_type = {"Content-Type": "application/json"}
     reply = http.post(
         delivery.path,
