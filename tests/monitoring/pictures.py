@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.clock import Clock
-from deployment.monitoring.health import Probe
+from deployment.monitoring.health import Probe, Prober
 from deployment.monitoring.storage import Storage
 from tests.monitoring.conftest import Hands, SQLite
 
@@ -49,7 +49,8 @@ class Shop:
     """An hour of a shop's requests, queries and customers."""
 
     def __init__(self) -> None:
-        self.chance = random.Random(7)  # noqa: S311 - a picture that is the same each time
+        # The same each time.
+        self.chance = random.Random(7)
         self.hands = Hands(time.time() - HOUR)
         self.sqlite = SQLite(shared=True)
         self.monitor = Monitor(
@@ -59,6 +60,7 @@ class Shop:
             probes=lambda _env: _probes(),
             admin_token=lambda _env: "let-me-in",
             execute=lambda _env: self.sqlite.execute,
+            prober=Prober(),
             clock=Clock(wall=lambda: self.hands.now, timer=lambda: self.hands.now),
         )
 
@@ -158,7 +160,7 @@ def main() -> None:
     with served(shop) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for shape in SHAPES:
-            print(take(browser, url, shape, folder))
+            sys.stdout.write(f"{take(browser, url, shape, folder)}\n")
         browser.close()
 
 
