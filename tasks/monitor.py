@@ -31,7 +31,7 @@ def status(c: Context, json: bool = False) -> None:
         console.json([each.as_json() for each in answers])
     else:
         console.table(tables.ENDPOINTS, tables.endpoints(answers))
-        _table(console, tables.CHECKS, tables.checks(answers[-1].body))
+        _table(console, tables.CHECKS, tables.checks(answers[-1]))
     failed = [each for each in answers if each.verdict == "fail"]
     if failed:
         why = "; ".join(f"{each.path}: {each.error or f'HTTP {each.status}'}" for each in failed)

@@ -10,52 +10,84 @@ import base64
 import hashlib
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --paper: #ffffff;
-  --card: #f6f8fa; --line: #d0d7de; --accent: #0969da; --good: #1a7f37; --warn: #7d4e00;
-  --bad: #cf222e; --second: #8250df; --third: #bc4c00; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9da7b1; --paper: #0d1117;
-  --card: #161b22; --line: #30363d; --accent: #58a6ff; --good: #3fb950; --warn: #d29922;
-  --bad: #ff7b72; --second: #bc8cff; --third: #f0883e; } }
+:root { color-scheme: light dark; --ink: #15191e; --soft: #57606a; --paper: #f5f7fa;
+  --card: #ffffff; --line: #dfe4ea; --accent: #0860ca; --good: #1a7f37; --warn: #7d4e00;
+  --bad: #cf222e; --second: #7a3fe0; --third: #b6440a; --shadow: 0 1px 2px #1b1f2414; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --soft: #9da7b1; --paper: #0b0f14;
+  --card: #151b23; --line: #2b333d; --accent: #5aa9ff; --good: #3fb950; --warn: #d9a029;
+  --bad: #ff7b72; --second: #c09bff; --third: #f0924f; --shadow: none; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--paper);
-  color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
-header, form { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; }
-h1 { font-size: 1.4rem; margin: 0; }
-h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
-h3 { font-size: 1rem; margin: 0; }
+body { margin: 0 auto; max-width: 78rem; padding: 1.25rem clamp(.75rem, 3vw, 2rem) 3rem;
+  background: var(--paper); color: var(--ink);
+  font: .95rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+header, form { display: flex; flex-wrap: wrap; gap: .5rem .9rem; align-items: center; }
+h1 { font-size: 1.5rem; letter-spacing: -.02em; margin: 0; }
+h2 { font-size: .8rem; letter-spacing: .06em; text-transform: uppercase; color: var(--soft);
+  margin: 1.75rem 0 .6rem; }
+h3 { font-size: .95rem; font-weight: 600; margin: 0; }
 .controls { margin-left: auto; display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
 button, select, input { font: inherit; color: inherit; background: var(--card);
-  border: 1px solid var(--line); border-radius: 6px; padding: .3rem .6rem; min-height: 2.5rem; }
+  border: 1px solid var(--line); border-radius: 8px; padding: .3rem .75rem; min-height: 2.5rem; }
+button { cursor: pointer; } button:hover, select:hover { border-color: var(--accent); }
+button[aria-pressed=true] { background: var(--accent); color: var(--card); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-.skip { position: absolute; left: -99rem; } .skip:focus { position: static; }
+.skip, .unseen { position: absolute; left: -99rem; } .skip:focus { position: static; }
 .soft { color: var(--soft); } .pass { color: var(--good); } .warn { color: var(--warn); }
 .fail { color: var(--bad); }
-.state { font-weight: 600; }
-.grid { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr));
+.state { font-weight: 600; white-space: nowrap; }
+header .state { padding: .15rem .7rem; border-radius: 99px; border: 1px solid currentColor;
+  background: color-mix(in srgb, currentColor 10%, transparent); }
+.grid { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr));
   list-style: none; margin: 0; padding: 0; }
+.figures { grid-template-columns: repeat(4, 1fr); }
 .charts { grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
-  padding: .75rem; margin: 0; min-width: 0; overflow-wrap: anywhere; }
-.value { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
-#message:not(:empty) { border-left: 4px solid var(--warn); padding: .5rem .75rem;
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
+  padding: .8rem 1rem; margin: 0; min-width: 0; overflow-wrap: anywhere;
+  box-shadow: var(--shadow); }
+.check { display: grid; grid-template-columns: 1fr auto; align-content: start; gap: 0 .75rem;
+  padding: .6rem .9rem; }
+.check.warn, .check.fail { border-color: currentColor; }
+.check > * { color: var(--ink); } .check > .soft { color: var(--soft); font-size: .85rem; }
+.check > .pass { color: var(--good); } .check > .warn { color: var(--warn); }
+.check > .fail { color: var(--bad); } .check > .why { grid-column: 1 / -1; font-size: .85rem; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+.value { display: block; font-size: 1.65rem; font-weight: 600; letter-spacing: -.02em;
+  line-height: 1.35; font-variant-numeric: tabular-nums; }
+.figures h3 { color: var(--soft); font-weight: 500; font-size: .85rem; }
+.figures .soft { font-size: .85rem; }
+#message:not(:empty) { border: 1px solid var(--warn); border-radius: 12px; padding: .6rem 1rem;
   background: var(--card); margin: 1rem 0; }
+figcaption { display: flex; flex-wrap: wrap; gap: .25rem 1rem; justify-content: space-between; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--soft); font-size: 12px; }
-.axis { stroke: var(--line); } .release { stroke: var(--ink); stroke-dasharray: 2 3; }
+.axis { stroke: var(--line); } .release { stroke: var(--soft); stroke-dasharray: 2 3; }
+svg .flag { fill: var(--ink); font-weight: 600; }
 .threshold { stroke: var(--bad); stroke-dasharray: 6 4; }
-.cursor { stroke: var(--accent); }
-.line { fill: none; stroke-width: 2; stroke-linejoin: round; }
-.s0 { stroke: var(--accent); } .s1 { stroke: var(--second); stroke-dasharray: 7 3; }
-.s2 { stroke: var(--third); stroke-dasharray: 2 2; } .only-bad .s0 { stroke: var(--bad); }
-.legend { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; }
+.cursor { stroke: var(--accent); stroke-width: 1.5; }
+.line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+.area { stroke: none; opacity: .12; fill: var(--accent); } .only-bad .area { fill: var(--bad); }
+.s0 { stroke: var(--accent); } .s1 { stroke: var(--second); stroke-dasharray: 7 4; }
+.s2 { stroke: var(--third); stroke-dasharray: 1 4; } .only-bad .s0 { stroke: var(--bad); }
+.legend { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center;
+  font-size: .85rem; color: var(--soft); }
 .legend svg { display: inline-block; width: 28px; height: 8px; vertical-align: middle; }
-.readout { min-height: 1.5em; margin-top: .4rem; font-variant-numeric: tabular-nums; }
+.plot { margin-top: .5rem; }
+.readout { min-height: 1.5em; margin-top: .4rem; font-size: .85rem;
+  font-variant-numeric: tabular-nums; }
+summary { cursor: pointer; color: var(--soft); font-size: .85rem; }
 .scroll { overflow-x: auto; }
+section > .scroll { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
+  padding: .25rem .5rem; box-shadow: var(--shadow); }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line);
+th, td { text-align: left; padding: .45rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+th { color: var(--soft); font-weight: 500; font-size: .85rem; }
+tbody tr:last-child td { border-bottom: 0; }
+td.number, th.number { text-align: right; }
 code { font-size: .9em; overflow-wrap: anywhere; }
+@media (max-width: 52rem) { .figures { grid-template-columns: repeat(2, 1fr); } }
+@media (max-width: 34rem) { .controls { margin-left: 0; width: 100%; }
+  .controls select { flex: 1; } .value { font-size: 1.35rem; } }
 [hidden] { display: none !important; }
 """
 
@@ -66,7 +98,7 @@ _BODY = """
   <span id="verdict" class="state" role="status">…</span>
   <span id="version" class="soft"></span>
   <div class="controls">
-    <label for="window">Window</label>
+    <label class="unseen" for="window">Window</label>
     <select id="window">
       <option value="15m">15 minutes</option><option value="1h" selected>1 hour</option>
       <option value="6h">6 hours</option><option value="1d">1 day</option>
@@ -87,7 +119,7 @@ _BODY = """
   <section aria-labelledby="h-health"><h2 id="h-health">Health</h2>
     <ul id="health" class="grid"></ul></section>
   <section aria-labelledby="h-now"><h2 id="h-now">Key figures</h2>
-    <ul id="figures" class="grid"></ul></section>
+    <ul id="figures" class="grid figures"></ul></section>
   <section aria-labelledby="h-charts"><h2 id="h-charts">Over time</h2>
     <p class="soft">A vertical dotted line is a release. In a chart, the arrow keys, Home and
       End move from point to point.</p>
@@ -190,10 +222,11 @@ function show(health, metrics) {
 function showHealth(checks) {
   const cards = Object.entries(checks).map(([key, [check]]) => {
     const state = `${SIGNS[check.status]} ${WORDS[check.status]}`;
-    const note = ` ${ms(check.observedValue)}${check.critical ? ", critical" : ""}`;
-    return make("li", { class: "card" }, make("h3", {}, key.split(":")[0]),
-      make("span", { class: "state " + check.status }, state),
-      make("span", { class: "soft" }, note), make("div", {}, check.output || ""));
+    const why = check.output ? [make("span", { class: "why" }, check.output)] : [];
+    return make("li", { class: "card check " + check.status },
+      make("h3", {}, key.split(":")[0]), make("span", { class: "state " + check.status }, state),
+      make("span", { class: "soft" }, check.critical ? "critical" : "not critical"),
+      make("span", { class: "soft number" }, ms(check.observedValue)), ...why);
   });
   $("health").replaceChildren(...cards);
 }
@@ -231,12 +264,14 @@ function showCharts({ timeline, releases }) {
       p50: timeline.map((p) => p.query_duration_ms.p50),
       p95: timeline.map((p) => p.query_duration_ms.p95) } },
   ];
-  for (const chart of charts) place(chart, timeline, releases || []);
+  // All are there before any is drawn: how wide one is depends on the others.
+  for (const [chart, figure] of charts.map((chart) => [chart, placed(chart)]))
+    plot(figure, { ...chart, timeline, releases: releases || [] });
   $("releases").textContent = (releases || []).length
     ? "Releases: " + releases.map((r) => `${r.version} at ${clock(r.time)}`).join(", ") : "";
 }
 
-function place(chart, timeline, releases) {
+function placed(chart) {
   let figure = $("chart-" + chart.id);
   if (!figure) {
     figure = make("figure", { id: "chart-" + chart.id, class: "card" },
@@ -250,11 +285,15 @@ function place(chart, timeline, releases) {
     figure.querySelector("details").addEventListener("toggle", () => tabulate(figure));
     $("charts").append(figure);
   }
-  figure.chart = { ...chart, timeline, releases };
+  return figure;
+}
+
+function plot(figure, chart) {
+  figure.chart = chart;
   const plot = figure.querySelector(".plot"), names = Object.keys(chart.lines);
   width = plot.clientWidth || width;
-  plot.setAttribute("aria-label", describe(figure.chart));
-  plot.replaceChildren(plotted(figure.chart));
+  plot.setAttribute("aria-label", describe(chart));
+  plot.replaceChildren(plotted(chart));
   figure.querySelector(".legend").replaceChildren(...(names.length > 1 ? names.map(legend) : []));
   if (cursors[chart.id] !== undefined) mark(figure);
   tabulate(figure);
@@ -295,10 +334,13 @@ function plotted({ lines, unit, timeline, releases, threshold }) {
     const part = Math.min(Math.max((Date.parse(release.time) - from) / (to - from || 1), 0), 1);
     const place = LEFT + part * (width - LEFT - RIGHT), flip = part > .8;
     svg.append(draw("path", { class: "release", d: `M${place} ${TOP}V${HEIGHT - BOTTOM}` }),
-      draw("text", { x: place + (flip ? -4 : 4), y: TOP - 4,
+      draw("text", { class: "flag", x: place + (flip ? -4 : 4), y: TOP - 4,
         "text-anchor": flip ? "end" : "start" }, release.version.slice(0, 12)));
   }
   const at = (value, i) => `${x(i, timeline.length).toFixed(1)} ${y(value).toFixed(1)}`;
+  const [first, ...others] = Object.values(lines), foot = HEIGHT - BOTTOM;
+  if (!others.length) svg.append(draw("path", { class: "area",
+    d: `M${LEFT} ${foot}L${first.map(at).join("L")}L${width - RIGHT} ${foot}Z` }));
   Object.values(lines).forEach((values, n) => svg.append(
     draw("path", { class: "line s" + n, d: "M" + values.map(at).join("L") })));
   svg.append(draw("path", { class: "cursor", d: "" }));
@@ -395,8 +437,8 @@ $("login").addEventListener("submit", (event) => {
 $("refresh").addEventListener("click", refresh);
 $("window").addEventListener("change", () => { cursors = {}; refresh(); });
 addEventListener("resize", () => {
-  for (const { chart } of document.querySelectorAll("figure"))
-    if (chart) place(chart, chart.timeline, chart.releases);
+  for (const figure of document.querySelectorAll("figure"))
+    if (figure.chart) plot(figure, figure.chart);
 });
 $("pause").addEventListener("click", () => {
   paused = !paused;

@@ -31,6 +31,7 @@ from deployment.monitoring.rules import Thresholds, judge
 from deployment.monitoring.system import resident_memory
 
 WATCHER = "worker"
+_TRIES, _PAUSE = 5, 2.0  # of an event for the book, and seconds between them
 
 
 @dataclass(frozen=True)
@@ -77,21 +78,27 @@ class Rounds:
     async def tell(self, env: Any, event: Alert) -> None:
         """Tell people of an event at once: let it run on after the answer.
 
-        Where the book cannot be read, people are told all the same; that it happens again is
+        Where the book cannot be had, people are told all the same; that it happens again is
         then not summed up.
 
         Args:
             env: the Worker's.
             event: what happened.
         """
-        now, execute = self.monitor.metrics.clock.wall(), self.monitor.keeper.execute(env)
-        courier = self._courier(env)
+        execute = self.monitor.keeper.execute(env)
+        shelf = DatabaseShelf(execute) if execute else MemoryShelf()
         try:
-            shelf = DatabaseShelf(execute) if execute else MemoryShelf()
-            await patrol(None, shelf, courier, now, events=[event], policy=self.policy)
+            for _ in range(_TRIES):
+                if (await self._announce(env, event, shelf)).ours:
+                    return
+                await self.sleep(_PAUSE)  # a round is under way, and has the book
         except Exception as error:
             self.monitor.log_raised(error, "the book of alerts could not be read")
-            await patrol(None, MemoryShelf(), courier, now, events=[event], policy=self.policy)
+        await self._announce(env, event, MemoryShelf())
+
+    async def _announce(self, env: Any, event: Alert, shelf: Shelf) -> Round:
+        now, courier = self.monitor.metrics.clock.wall(), self._courier(env)
+        return await patrol(None, shelf, courier, now, events=[event], policy=self.policy)
 
     def _courier(self, env: Any) -> Courier:
         return Courier(self.channels(env), self.send, sleep=self.sleep)

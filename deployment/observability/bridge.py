@@ -10,7 +10,8 @@ import deployment.monitoring
 from deployment.observability.stack import SMS_TOKEN, TWILIO_TOKEN, Places, Stack
 
 CONFIGURATION: Final = "bridge.json"
-PROGRAM: Final = "deployment.monitoring.bridge"
+LIBRARY: Final = "deployment.monitoring"
+PROGRAM: Final = f"{LIBRARY}.bridge"
 _ROOM: Final = Path(str(deployment.monitoring.__file__)).parent
 
 
@@ -43,36 +44,24 @@ def command(places: Places) -> list[str]:
 
 def modules(places: Places) -> dict[PurePosixPath, str]:
     """Give each module's text by its path: the bridge, and what it imports of the library."""
-    made = {places.library / "deployment/__init__.py": ""}
-    waiting, seen = [PROGRAM, "deployment.monitoring"], set[str]()
+    package = places.library / "deployment"
+    made = {package / "__init__.py": "", package / "monitoring/__init__.py": ""}
+    waiting = [PROGRAM]
     while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            text = _file(name).read_text(encoding="utf-8")
-            made[places.library / name.rpartition(".")[0].replace(".", "/") / _path(name)] = text
-            waiting += _imported(text)
+        file = _ROOM / f"{waiting.pop().rpartition('.')[2]}.py"
+        path = package / "monitoring" / file.name
+        if path not in made:
+            made[path] = file.read_text(encoding="utf-8")
+            waiting += _imported(made[path])
     return dict(sorted(made.items()))
-
-
-def _file(name: str) -> Path:
-    module = name.removeprefix("deployment.monitoring").lstrip(".")
-    return _ROOM / (f"{module}.py" if module else "__init__.py")
-
-
-def _path(name: str) -> str:
-    module = name.rpartition(".")[2]
-    return "monitoring/__init__.py" if name == "deployment.monitoring" else f"{module}.py"
 
 
 def _imported(text: str) -> list[str]:
     """Name the library's modules that a module imports."""
     found = []
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.module == "deployment.monitoring":
-            found += [f"deployment.monitoring.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith(
-            "deployment.monitoring."
-        ):
+        if isinstance(node, ast.ImportFrom) and node.module == LIBRARY:
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith(f"{LIBRARY}."):
             found.append(str(node.module))
     return found

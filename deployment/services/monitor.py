@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from deployment.monitoring.health import Check
 from deployment.services.errors import ServiceUnavailable
 from deployment.services.http import Headers, Http, bearer
 
@@ -61,6 +63,16 @@ class Health:
     def in_time(self) -> bool:
         """Tell whether it kept to its budget."""
         return self.milliseconds <= self.budget
+
+    @property
+    def checks(self) -> list[Check]:
+        """Give the report's checks, whoever wrote it; none where the details are kept back."""
+        listed = self.body.get("checks")
+        return [
+            _check(name.partition(":")[0], entry)
+            for name, entries in (listed.items() if isinstance(listed, dict) else ())
+            for entry in entries
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Give it as JSON."""
@@ -132,6 +144,26 @@ class Monitor:
 
     def _since(self, began: float) -> float:
         return (self.http.clock.monotonic() - began) * 1000
+
+
+def _check(name: str, entry: Mapping[str, Any]) -> Check:
+    """Read one check; only its status must be there, as health+json has it."""
+    status, observed = str(entry.get("status", "fail")), entry.get("observedValue")
+    return Check(
+        name=name,
+        status=status if status in VERDICTS else "fail",
+        critical=bool(entry.get("critical", True)),
+        milliseconds=float(observed) if isinstance(observed, int | float) else 0.0,
+        time=_moment(entry.get("time")),
+        output=str(entry.get("output", "")),
+    )
+
+
+def _moment(text: Any) -> float:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _mapping(body: bytes) -> Mapping[str, Any]:

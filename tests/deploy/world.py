@@ -56,6 +56,10 @@ def _cloudflare(file: Path) -> World:
             if share["percentage"] > 0
         ],
         "open": [worker["enabled"] for worker in by_kind.get("worker", {}).values()],
+        "crons": [
+            sorted(schedule["cron"] for schedule in worker["schedules"])
+            for worker in by_kind.get("worker", {}).values()
+        ],
         "pages": [
             _published(by_kind["publication"][project["canonical"]])
             for project in by_kind.get("project", {}).values()

@@ -33,8 +33,10 @@ class Hands:
 class SQLite:
     """SQLite behind the asynchronous face that the storage is given."""
 
-    def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+    def __init__(self, *, shared: bool = False) -> None:
+        self.connection = sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=not shared
+        )
         self.statements: list[str] = []
 
     async def execute(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
 
 from deployment.monitoring import families, frame
+from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.frame import Frame
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.storage import EVER, Execute, Storage
@@ -168,6 +169,40 @@ def test_compactions_at_once_that_fail_anywhere_neither_lose_nor_double(
     assert durations(total) == {("/", "GET", "200"): observed}
 
 
+class Evictable:
+    """An isolate behind the monitor, and when its requests came that were not flushed yet."""
+
+    def __init__(self, hands: Hands, sqlite: SQLite) -> None:
+        self.hands, self.unflushed = hands, list[float]()
+        self.flushing: list[Coroutine[Any, Any, None]] = []
+        self.monitor = Monitor(
+            self.answered,
+            service="s",
+            clock=hands.clock,
+            execute=lambda _env: sqlite.execute,
+            defer=self.flushing.append,
+        )
+
+    @property
+    def span(self) -> float:
+        return self.unflushed[-1] - self.unflushed[0]
+
+    async def answered(self, _scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def answer(self) -> None:
+        async def ignore(_message: Any = None) -> Any:
+            return None
+
+        scope = {"type": "http", "path": "/", "method": "GET", "headers": []}
+        await self.monitor(scope, ignore, ignore)
+        self.unflushed.append(self.hands.now)
+        while self.flushing:
+            await self.flushing.pop()
+            self.unflushed.clear()
+
+
 def test_forty_isolates_of_which_some_are_evicted_agree_with_the_raw_data(
     hands: Hands, sqlite: SQLite
 ) -> None:
@@ -204,6 +239,37 @@ def test_forty_isolates_of_which_some_are_evicted_agree_with_the_raw_data(
     for q in (0.5, 0.95, 0.99):
         truth = sorted(flushed)[int(q * (len(flushed) - 1))]
         assert sketch.quantile(q) == pytest.approx(truth, rel=0.01)
+
+
+def test_an_eviction_loses_less_than_half_a_minute_of_its_own_traffic(
+    hands: Hands, sqlite: SQLite
+) -> None:
+    chance = random.Random(5)
+    sent, lost, spans = 0, 0, list[float]()
+
+    async def story() -> None:
+        nonlocal sent, lost
+        isolates = [Evictable(hands, sqlite) for _ in range(40)]
+        for _ in range(300):
+            hands.turn(1)
+            for place, isolate in enumerate(isolates):
+                if chance.random() < 0.5:
+                    await isolate.answer()
+                    sent += 1
+                if chance.random() < 0.005:
+                    lost += len(isolate.unflushed)
+                    spans.extend([isolate.span] if isolate.unflushed else [])
+                    isolates[place] = Evictable(hands, sqlite)
+        for isolate in isolates:
+            await isolate.monitor.maintain()
+
+    asyncio.run(story())
+    merged = asyncio.run(Storage(sqlite.execute, instance="reader").total())
+    counted = sum(sketch.count for sketch in merged.sketches[families.REQUESTS.name].values())
+    assert counted == sent - lost
+    assert len(spans) > 40
+    assert max(spans) < 30
+    assert 0 < lost / sent < 0.1
 
 
 def test_versions_are_told_apart_and_their_first_sight_marks_a_release(

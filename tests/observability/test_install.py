@@ -22,18 +22,9 @@ MODULES = [
     f"{LIBRARY}/__init__.py",
     *(
         f"{LIBRARY}/monitoring/{name}.py"
-        for name in [
-            "__init__",
-            "alert",
-            "book",
-            "bridge",
-            "channels",
-            "clock",
-            "courier",
-            "masking",
-            "outgoing",
-        ]
+        for name in ("__init__", "alert", "book", "bridge", "channels", "clock")
     ),
+    *(f"{LIBRARY}/monitoring/{name}.py" for name in ("courier", "masking", "outgoing")),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from deployment.database.client import Database
+from deployment.monitoring.alert import payment_failed
+from deployment.monitoring.book import Book
 from tests.worker.isolate import SECRETS, Isolate
 from tests.worker.test_webhooks import event, stripe
 from tests.worker.world import PROVIDERS, World, forget_measures, opened
@@ -192,3 +195,23 @@ def test_an_api_call_is_counted_by_its_customer(service: Isolate) -> None:
     business = service.ask("GET", "/api/metrics", headers=ADMIN).json()["business"]
     assert business["api_calls"] == {"total": 1, "listed": [{"customer": customer, "count": 1}]}
     assert business["signups"]["total"] == 1
+
+
+def test_an_event_waits_for_a_round_that_is_under_way(
+    service: Isolate, clean: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployment.monitoring.rounds._PAUSE", 0.01)
+    service.go_round(NOW)
+    busy = json.loads(Book().dump()) | {"telling_until": time.time() + 3600}
+    clean.execute("DELETE FROM monitoring_book")
+    clean.execute("INSERT INTO monitoring_book VALUES (1, 7, ?)", (json.dumps(busy),))
+    failed = event("invoice.payment_failed", 1_700_000_500, amount_due=100, currency="usd")
+    assert stripe(service, failed).status == 200
+    assert world.heard("A payment of 1.00 USD failed") == ["email", "slack"]
+
+
+def test_an_event_is_told_without_the_database(start: Callable[..., Isolate], world: World) -> None:
+    rounds = start(**world.variables)
+    told = payment_failed("cus_1", 5, "usd", "")
+    asyncio.run(rounds.application._rounds.tell(rounds.bindings, told))
+    assert world.heard("A payment of 5.00 USD failed") == ["email", "slack"]

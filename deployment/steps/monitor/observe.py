@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from deployment.database.errors import DatabaseError
@@ -17,6 +16,7 @@ from deployment.monitoring.health import FAIL, Check, Probe, Prober
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.rules import Thresholds
 from deployment.monitoring.storage import Storage
+from deployment.services.errors import NotFound
 from deployment.services.http import Http
 from deployment.services.monitor import Health, Monitor
 from deployment.steps.monitor.shelf import execute
@@ -58,7 +58,7 @@ def look(site: Site, window: float, now: float) -> Seen:
     """Look at an environment.
 
     A Worker that has no monitor, such as one in JavaScript, is asked the routes of
-    ``verify.routes`` in invoke.yaml that change nothing.
+    ``verify.routes`` in invoke.yaml that change nothing; what it says of its own health counts.
 
     Args:
         site: the environment.
@@ -71,11 +71,12 @@ def look(site: Site, window: float, now: float) -> Seen:
         return Seen(True, [_down(WORKER, health.error, now)], Frame(now - window, now))
     if not health.reported:
         return _from_outside(site, [each for each in _asked(site) if not each.site], now)
-    if health.verdict != FAIL:
-        _flush(monitor)
+    if health.verdict != FAIL and not _measures(monitor):
+        outside = _from_outside(site, _asked(site), now)
+        return replace(outside, checks=[*outside.checks, *health.checks])
     measured, faults = _measured(site, window, now)
     pages = _from_outside(site, [each for each in _asked(site) if each.site], now)
-    told = _checks(health) or [_whole(health, now)]
+    told = health.checks or [_whole(health, now)]
     # The Worker remembers a check for a while, so what was found here is the newer truth.
     here = [*pages.checks, *faults]
     checks = [each for each in told if each.name not in {one.name for one in here}] + here
@@ -83,12 +84,18 @@ def look(site: Site, window: float, now: float) -> Seen:
     return Seen(True, checks, measured, memory, not faults)
 
 
-def _flush(monitor: Monitor) -> None:
-    """Let the isolate that answers write what it measured; what it cannot write it keeps."""
+def _measures(monitor: Monitor) -> bool:
+    """Let the isolate that answers write what it measured; tells whether it measures at all.
+
+    A Worker may report on its health and have no monitor of ours.
+    """
     try:
         monitor.metrics("1m")
+    except NotFound:
+        return False
     except DeployError:
-        return  # that something is wrong shows in the checks, and in what was measured
+        return True  # that something is wrong shows in the checks, and in what was measured
+    return True
 
 
 def _measured(site: Site, window: float, now: float) -> tuple[Frame, list[Check]]:
@@ -143,26 +150,6 @@ def _asking(
         return {"status": FAIL, "output": f"HTTP {reply.status}"}
 
     return ask
-
-
-def _checks(health: Health) -> list[Check]:
-    """Read the checks of a report; none where the admin token is missing or wrong."""
-    return [
-        _check(name.partition(":")[0], entry)
-        for name, entries in health.body.get("checks", {}).items()
-        for entry in entries
-    ]
-
-
-def _check(name: str, entry: Mapping[str, Any]) -> Check:
-    return Check(
-        name=name,
-        status=entry["status"],
-        critical=entry["critical"],
-        milliseconds=entry["observedValue"],
-        time=datetime.fromisoformat(entry["time"]).timestamp(),
-        output=entry.get("output", ""),
-    )
 
 
 def _whole(health: Health, now: float) -> Check:

@@ -39,18 +39,17 @@ def endpoints(answers: Iterable[Health]) -> Rows:
     ]
 
 
-def checks(report: Mapping[str, Any]) -> Rows:
+def checks(answer: Health) -> Rows:
     """Give a row for each component of a health report; none without the admin token."""
     return [
         (
-            name.partition(":")[0],
-            f"{MARKS[entry['status']]} {entry['status']}",
-            "yes" if entry["critical"] else "no",
-            _ms(entry["observedValue"]),
-            entry.get("output", ""),
+            each.name,
+            f"{MARKS[each.status]} {each.status}",
+            "yes" if each.critical else "no",
+            _ms(each.milliseconds),
+            each.output,
         )
-        for name, entries in report.get("checks", {}).items()
-        for entry in entries
+        for each in answer.checks
     ]
 
 
