@@ -365,3 +365,12 @@ def test_only_the_environments_own_proven_backups_count(place: Place) -> None:
     assert place.look("backup").status == "skip"
     backed_up(place.site(), 30)
     assert place.look("backup").status == "warn"
+
+
+def test_what_the_twin_offers_is_what_it_takes() -> None:
+    from deployment.sandbox.cloudflare import bindings as twins
+    from deployment.steps.checks import bindings
+
+    types = {"r2_buckets": "r2_bucket", "assets": "assets", "version_metadata": "version_metadata"}
+    assert set(types) == bindings.TWIN
+    assert set(types.values()) == set(twins._FIELDS) - set(twins._VARIABLES)
