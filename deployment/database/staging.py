@@ -3,7 +3,7 @@
 What the database holds stays as it is meanwhile, for whoever reads and writes it. So a
 restore needs no request as large as the database, and holds the write lock only while the
 database itself moves the rows. What a killed restore left is swept by the next one, and by
-whoever undoes its release; no backup holds it.
+whoever undoes its release; no backup of a server holds it.
 """
 
 from __future__ import annotations
