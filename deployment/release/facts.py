@@ -7,7 +7,7 @@ from typing import Final
 
 from deployment.steps.site import Site
 
-OF_VERSION: Final = ("digest", "variables", "secrets")
+OF_VERSION: Final = ("digest", "variables", "secrets", "commit")
 """What is true of a version, whichever release puts it live."""
 
 

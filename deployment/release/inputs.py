@@ -24,6 +24,11 @@ def digests(settings: Settings) -> dict[str, str]:
     return {name: take(settings) for name, take in _TAKEN.items()}
 
 
+def facts(settings: Settings) -> dict[str, object]:
+    """Give what a release notes of its inputs; going back has none, it makes nothing new."""
+    return {"inputs": digests(settings), "commit": commit(settings.root)}
+
+
 def commit(root: Path) -> str:
     """Give the commit that is checked out; empty: none is, or files differ from it."""
     command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]

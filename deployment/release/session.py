@@ -200,7 +200,7 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     from deployment.release.release import Release, new_record
 
     ledger.prepare(site.database)
-    facts = {"inputs": inputs.digests(site.settings), "commit": inputs.commit(site.settings.root)}
+    facts = {} if kind == "rollback" else inputs.facts(site.settings)
     record = new_record(site, kind, message, phases, facts)
     lease = lock.acquire(site.database, site.connect, f"{kind} {record.release}")
     site.progress = console.progress

@@ -1,0 +1,28 @@
+"""What a release notes of the checkout that it is made from."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from deployment.release import inputs
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@b.test"]
+    ended = subprocess.run(
+        ["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return ended.stdout.strip()
+
+
+def test_a_commit_is_noted_where_the_files_are_its_own(tmp_path: Path) -> None:
+    assert inputs.commit(tmp_path) == ""
+    git(tmp_path, "init", "-q")
+    assert inputs.commit(tmp_path) == ""
+    (tmp_path / "code.py").write_text("1")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "first")
+    assert inputs.commit(tmp_path) == git(tmp_path, "rev-parse", "HEAD")
+    (tmp_path / "code.py").write_text("2")
+    assert inputs.commit(tmp_path) == ""
