@@ -36,6 +36,13 @@ def coloured(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def unheard(stream: TextIO) -> None:
+    """Let what is still written to a stream go nowhere: its reader has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 @dataclass
 class StepLine:
     """One step while it runs: what it says behind its name when it is done."""
@@ -64,13 +71,11 @@ class Console:
         """Print one line."""
         if not self.quiet:
             self._clear_bar()
-            self.stream.write(self.paint(redact(text), colour) + "\n")
-            self.stream.flush()
+            self._put(self.paint(redact(text), colour) + "\n")
 
     def json(self, data: Any) -> None:
         """Print data as JSON, also when quiet: it is what was asked for."""
-        self.stream.write(redact(json.dumps(data, indent=2, ensure_ascii=False)) + "\n")
-        self.stream.flush()
+        self._put(redact(json.dumps(data, indent=2, ensure_ascii=False)) + "\n")
 
     def warn(self, text: str) -> None:
         """Print a warning."""
@@ -103,8 +108,7 @@ class Console:
         waited = time.monotonic() - self._began
         if self.quiet or not self.stream.isatty() or waited < _PATIENCE:
             return
-        self.stream.write("\r\x1b[2K" + redact(bar(label, done, total, unit, waited)))
-        self.stream.flush()
+        self._put("\r\x1b[2K" + redact(bar(label, done, total, unit, waited)))
         self._bar_shown = True
 
     def paint(self, text: str, colour: str) -> str:
@@ -143,8 +147,16 @@ class Console:
 
     def _clear_bar(self) -> None:
         if self._bar_shown:
-            self.stream.write("\r\x1b[2K")
+            self._put("\r\x1b[2K")
             self._bar_shown = False
+
+    def _put(self, text: str) -> None:
+        """Write a text; where whoever read has gone (``| head``), a release goes on all the same."""
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except BrokenPipeError:
+            unheard(self.stream)
 
 
 def bar(label: str, done: int, total: int | None, unit: str, seconds: float) -> str:

@@ -78,6 +78,10 @@ def main() -> None:
         if isinstance(end.__context__, ParseError):
             sys.exit(Refused.exit_code)
         raise
+    except BrokenPipeError:
+        from deployment.console import unheard
+
+        unheard(sys.stdout)  # as in `--list | head`: nothing went wrong
     except (yaml.YAMLError, UncastableEnvVar) as error:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"

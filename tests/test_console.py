@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator
 
@@ -136,3 +137,12 @@ def test_no_choice_changes_nothing(keyboard: PipeInput) -> None:
     keyboard.send_text("\x03")
     with pytest.raises(Refused):
         console.select("Which?", {"a": "first"})
+
+
+def test_a_reader_that_has_gone_stops_nobody() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        console = Console(stream)
+        console.line("nobody reads this")
+        console.json({"nor": "this"})

@@ -76,6 +76,20 @@ def test_completion_knows_all_tasks() -> None:
     assert {"deploy.prod", "check", "rollback"} <= set(ended.stdout.split())
 
 
+def test_a_reader_that_has_gone_is_no_failure() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, *OURS, "--list"],
+        cwd=PROJECT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 _TASKS = """
 from invoke import Collection, task
 import more

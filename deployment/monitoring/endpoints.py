@@ -120,19 +120,23 @@ class Endpoints:
         facts = {"system": system.facts(self.metrics.born, self.clock.wall())}
         return self._report(request, checks, facts)
 
-    async def checks(self, env: Any, *, only_ready: bool = False) -> list[Check]:
+    async def checks(
+        self, env: Any, *, only_ready: bool = False, patient: bool = False
+    ) -> list[Check]:
         """Ask the probes.
 
         Args:
             env: the Worker's.
             only_ready: leave out those that ``/health/ready`` does not ask.
+            patient: whether nobody waits for the answer.
         """
         try:
             probes = list(self.probes(env))
         except Exception as error:  # a missing binding, say: it must show, not end the report
             output = mask_text(f"{type(error).__name__}: {error}")
             return [Check("probes", health.FAIL, True, 0.0, self.clock.wall(), output)]
-        return await self.prober.ask(each for each in probes if each.ready or not only_ready)
+        asked = [each for each in probes if each.ready or not only_ready]
+        return await self.prober.ask(asked, patient=patient)
 
     def _report(
         self, request: Request, checks: Iterable[Check], facts: dict[str, Any] | None = None

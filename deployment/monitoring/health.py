@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from deployment.monitoring.clock import Clock, iso
@@ -40,6 +40,8 @@ class Probe:
         kind: the component's type, e.g. ``datastore``, ``component`` or ``system``.
         fresh: seconds for which it is not asked again once it passed; None: the prober's.
         retry: likewise once it did not pass.
+        patience: seconds it may take where nobody waits for the answer, as in a round; then
+            being late for ``timeout`` is no failure yet, but ``warn``. 0: there is none.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Probe:
     kind: str = "component"
     fresh: float | None = None
     retry: float | None = None
+    patience: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,18 @@ class Prober:
         self._expires: dict[str, float] = {}
         self._flights: dict[str, Future[None]] = {}
 
-    async def ask(self, probes: Iterable[Probe]) -> list[Check]:
-        """Ask all probes at the same time; the slowest one sets how long it takes."""
+    async def ask(self, probes: Iterable[Probe], *, patient: bool = False) -> list[Check]:
+        """Ask all probes at the same time; the slowest one sets how long it takes.
+
+        Args:
+            probes: what to ask.
+            patient: whether each may take its ``patience``; then what did not pass is asked
+                again rather than remembered.
+        """
         from asyncio import gather  # a Worker's start must not pay for it
 
-        return await gather(*(self._check(probe) for probe in probes))
+        asked = [_patient(probe) if patient and probe.patience else probe for probe in probes]
+        return await gather(*(self._check(probe) for probe in asked))
 
     async def _check(self, probe: Probe) -> Check:
         abandoned: Future[None] | None = None
@@ -131,9 +141,12 @@ class Prober:
         return list(self._checks.values())
 
     def _remembered(self, probe: Probe) -> Check | None:
-        if self._expires.get(probe.name, 0.0) <= self.clock.timer():
+        check = self._checks.get(probe.name)
+        if check is None or self._expires[probe.name] <= self.clock.timer():
             return None
-        return self._checks.get(probe.name)
+        # Who has patience is asked again where haste may have found it late.
+        unsure = probe.timeout == probe.patience and check.status != PASS
+        return None if unsure else check
 
     async def _follow(self, flight: Future[None], probe: Probe) -> None:
         """Wait for another request's flight, but not for ever: its isolate may have ended it."""
@@ -163,6 +176,10 @@ class Prober:
         kept = usual if given is None else given
         self._checks[check.name] = check
         self._expires[check.name] = self.clock.timer() + kept
+
+
+def _patient(probe: Probe) -> Probe:
+    return replace(probe, timeout=probe.patience)
 
 
 async def _run(probe: Probe, clock: Clock) -> Check:
@@ -196,7 +213,8 @@ async def _outcome(probe: Probe) -> tuple[str, str, Mapping[str, Any]]:
             task.add_done_callback(_forget)
             task.cancel()
     if not task.done():
-        return FAIL, f"no answer within {probe.timeout * 1000:.0f} ms", {}
+        late = WARN if probe.patience > probe.timeout else FAIL
+        return late, f"no answer within {probe.timeout * 1000:.0f} ms", {}
     if task.cancelled():
         return FAIL, "the probe was cancelled", {}
     raised = task.exception()

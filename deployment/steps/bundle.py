@@ -88,7 +88,7 @@ def digest(body: bytes) -> str:
 
 def requirements(settings: Settings) -> Path | None:
     """Give the file that names what a Python Worker vendors, or None for any other Worker."""
-    from deployment.steps.checks.wrangler import read  # only who bundles reads it
+    from deployment.steps.wrangler import read  # only who bundles reads it
 
     config = settings.path(settings.project.worker.config)
     file = config.with_name("requirements.txt")

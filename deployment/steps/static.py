@@ -43,7 +43,7 @@ def described(settings: Settings) -> Static | None:
     Raises:
         Refused: no such folder, a file above 25 MiB, more than 20,000 files.
     """
-    from deployment.steps.checks import wrangler  # only who bundles reads it
+    from deployment.steps import wrangler  # only who bundles reads it
 
     file = settings.path(settings.project.worker.config)
     assets = wrangler.read(settings).get("assets") or {}

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deployment.errors import Refused, StepFailed
-from deployment.steps.checks import wrangler
 from deployment.steps.step import Change
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ def described(settings: Settings) -> list[str] | None:
     Raises:
         Refused: they are no list of texts.
     """
+    from deployment.steps import wrangler  # only who deploys reads it
+
     file = settings.path(settings.project.worker.config)
     if not file.is_file():
         return None  # who bundles it refuses it, and says why

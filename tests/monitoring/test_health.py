@@ -179,3 +179,21 @@ def test_liveness_proves_itself() -> None:
     alive = health.alive()
     assert alive["alive"] is True
     assert set(alive["tests"]) == {"arithmetic", "hashing", "text"}
+
+
+def test_who_is_late_only_limps_until_it_was_waited_for() -> None:
+    async def late() -> None:
+        await asyncio.sleep(0.2)
+
+    slow = Probe("provider", late, critical=False, timeout=0.01, patience=1.0, retry=60)
+    hopeless = Probe("silent", late, critical=False, timeout=0.01, patience=0.02)
+
+    async def story() -> None:
+        prober = Prober()
+        hasty = await prober.ask([slow, hopeless])
+        assert [check.status for check in hasty] == ["warn", "warn"]
+        patient = await prober.ask([slow, hopeless], patient=True)
+        assert [check.status for check in patient] == ["pass", "fail"]
+        assert (await prober.ask([slow]))[0].status == "pass"  # remembered
+
+    asyncio.run(story())

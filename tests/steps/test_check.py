@@ -21,8 +21,8 @@ from deployment.services.errors import (
     RateLimited,
 )
 from deployment.settings import Settings
-from deployment.steps import check, junit
-from deployment.steps.checks import domains, jsonc
+from deployment.steps import check, jsonc, junit
+from deployment.steps.checks import domains
 from tests.steps.place import Place, backed_up, failed
 from tests.steps.provider_fakes import (
     SoundModels,

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused
-from deployment.steps.checks import bindings, packages, wrangler
+from deployment.steps import wrangler
+from deployment.steps.checks import bindings, packages
 from deployment.steps.checks.looking import Seen, probe
 from deployment.variables import VARIABLES, Sent
 

@@ -17,6 +17,7 @@ from deployment.monitoring.health import FAIL, WARN, Probe
 from deployment.monitoring.outgoing import Outgoing, Send
 
 TIMEOUT = 0.4  # seconds; /health/detailed answers within half a second, whoever is silent
+PATIENCE = 5.0  # seconds in a round; only who is silent for so long does not work
 FRESH, RETRY = 60.0, 30.0  # seconds that an answer is kept: a good one, another one
 _REFUSED, _BUSY = frozenset({401, 402}), frozenset({429, 529})
 
@@ -72,7 +73,15 @@ def _probe(provider: Provider, send: Send) -> Probe:
         request = Outgoing("GET", provider.url, provider.headers, b"")
         return _judged((await send(request)).status, provider)
 
-    return Probe(provider.name, ask, critical=False, timeout=TIMEOUT, fresh=FRESH, retry=RETRY)
+    return Probe(
+        provider.name,
+        ask,
+        critical=False,
+        timeout=TIMEOUT,
+        fresh=FRESH,
+        retry=RETRY,
+        patience=PATIENCE,
+    )
 
 
 def _judged(status: int, provider: Provider) -> dict[str, str] | None:

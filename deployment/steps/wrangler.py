@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused
-from deployment.steps.checks import jsonc
+from deployment.steps import jsonc
 
 if TYPE_CHECKING:
     from deployment.settings import Settings
