@@ -151,7 +151,7 @@ class Console:
             self._bar_shown = False
 
     def _put(self, text: str) -> None:
-        """Write a text; where whoever read has gone (``| head``), a release goes on all the same."""
+        """Write a text; where its reader has gone (``| head``), a release goes on all the same."""
         try:
             self.stream.write(text)
             self.stream.flush()

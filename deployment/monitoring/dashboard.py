@@ -142,7 +142,7 @@ const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const REFRESH = 15000, HEIGHT = 200, LEFT = 66, BOTTOM = 22, TOP = 16, RIGHT = 8;
 const SIGNS = { pass: "✓", warn: "!", fail: "✗" };
-const WORDS = { pass: "works", warn: "limping", fail: "down" };
+const WORDS = { pass: "works", warn: "degraded", fail: "down" };
 let paused = false, cursors = {}, asked = 0, width = 480;
 
 function make(name, attributes = {}, ...children) {

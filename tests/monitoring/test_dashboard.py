@@ -106,7 +106,7 @@ def test_a_person_sees_what_is_going_on(browser: Browser, server: uvicorn.Server
     page.on("pageerror", lambda error: errors.append(str(error)))
     log_in(page, server)
     page.get_by_role("heading", name="boss-ai").wait_for()
-    assert page.locator("#verdict").inner_text() == "! limping"
+    assert page.locator("#verdict").inner_text() == "! degraded"
     card = page.get_by_role("heading", name="stripe").locator("..").inner_text().split("\n")
     assert card[1:3] == ["✗ down", "not critical"]
     assert card[3].endswith(" ms")
