@@ -14,7 +14,9 @@ from deployment.errors import CheckFailed, Refused
 from deployment.project import Verify
 from deployment.secret import Secret
 from deployment.settings import Settings
+from deployment.services.http import Http
 from deployment.steps import verify
+from deployment.steps.hooks import probes
 from deployment.steps.record import Record
 from deployment.steps.report import Report
 from deployment.steps.site import Site
@@ -23,6 +25,18 @@ from deployment.steps.verification.asker import Answer
 from deployment.steps.verification.performance import Speed
 from tests.steps.fakes import FakeCloudflare
 from tests.steps.sound_worker import ALLOWED, HEADERS, SoundWorker, serving
+from tests.steps.verify_cases import (
+    DELIVERIES,
+    DOCUMENT,
+    GOOD,
+    VERDICTS,
+    VERSIONS,
+    WAYS,
+    WRONG_ANSWERS,
+    VersionCase,
+    document,
+    speed,
+)
 
 ACCOUNTS = {"signup_path": "/signup", "login_path": "/login", "account_path": "/account"}
 EVERYTHING: dict[str, Any] = {
@@ -34,26 +48,6 @@ EVERYTHING: dict[str, Any] = {
     "limit_path": "/limited",
     "performance_requests": 4,
 }
-GOOD = {
-    "sign up": "pass",
-    "session cookie": "pass",
-    "log in": "pass",
-    "wrong password refused": "pass",
-    "token accepted": "pass",
-    "no token refused": "pass",
-    "tampered token refused": "pass",
-    "account deleted": "pass",
-    "version": "pass",
-    "headers": "pass",
-    "site headers": "pass",
-    "CORS for https://somebody-else.invalid": "pass",
-    f"CORS for {ALLOWED}": "pass",
-    "rate limit": "pass",
-    "static site": "pass",
-    "performance": "pass",
-}
-
-
 @pytest.fixture
 def worker() -> Iterator[SoundWorker]:
     with serving(SoundWorker()) as made:
@@ -97,27 +91,6 @@ def test_a_sound_service_passes_everything(at: Callable[..., Site], worker: Soun
     assert worker.accounts == {}
 
 
-WAYS = [
-    ("sign up fails", "sign up", "500 instead of 200 or 201"),
-    ("gives no token", "sign up", "without token"),
-    ("cookie for scripts", "session cookie", "without httponly"),
-    ("login fails", "log in", "500"),
-    ("takes any password", "wrong password refused", "200 instead of 400"),
-    ("another account", "token accepted", "another account"),
-    ("needs no token", "no token refused", "200 instead of 401"),
-    ("takes any token", "tampered token refused", "200 instead of 401"),
-    ("takes unsigned tokens", "tampered token refused", "200 instead of 401"),
-    ("keeps accounts", "account deleted", "still accepted"),
-    ("no headers", "headers", "X-Content-Type-Options is missing"),
-    ("another header", "headers", "'sniff' instead of 'nosniff'"),
-    ("refuses its origin", f"CORS for {ALLOWED}", "'missing' instead of"),
-    ("allows every origin", "CORS for https://somebody-else.invalid", "instead of 'missing'"),
-    ("no limit told", "rate limit", "RateLimit-Limit is missing"),
-    ("another limit", "rate limit", "RateLimit-Limit is 7 instead of 60 or 1000"),
-    ("does not count", "rate limit", "not counted"),
-    ("/logo.svg", "site /logo.svg", "404"),
-    ("/code.js", "site /code.js", "404"),
-]
 BESIDES = {
     "gives no token": {"account deleted"},
     "needs no token": {"tampered token refused"},
@@ -170,16 +143,8 @@ def test_quick_asks_only_what_is_marked(at: Callable[..., Site]) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "route", "said"),
-    [
-        ((500, "boom"), {}, "500 instead of 200: boom"),
-        ((404, ""), {}, "404 instead of 200"),
-        ((200, "hello"), {"text": "goodbye"}, "without 'goodbye'"),
-        ((200, {"a": 1}), {"json": ["a", "b"]}, "has no b"),
-        ((200, "no json"), {"json": ["a"]}, "has no a"),
-        ((200, {"a": "x"}), {"schema": "schema.json"}, "data.a must be integer"),
-        ((200, "no json"), {"schema": "schema.json"}, "must be object"),
-        ((0, ""), {}, "no answer"),
-    ],
+    [answer[1:] for answer in WRONG_ANSWERS],
+    ids=[answer[0] for answer in WRONG_ANSWERS],
 )
 def test_each_wrong_answer_is_a_critical_failure(
     at: Callable[..., Site],
@@ -274,7 +239,7 @@ def test_a_budget_is_measured_again_alone_and_then_warned_of(
 # The version
 
 
-def test_another_version_answering_fails(
+def test_another_version_answering_fails_the_measuring_too(
     at: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(version, "SETTLE_SECONDS_HERE", 0.1)
@@ -282,20 +247,43 @@ def test_another_version_answering_fails(
     assert found["version"] == found["performance"] == "fail"
 
 
-@pytest.mark.parametrize(("split", "status"), [({"v1": 100.0}, "pass"), ({"v9": 100.0}, "fail")])
-def test_without_a_release_the_deployed_version_must_answer(
-    at: Callable[..., Site], split: dict[str, float], status: str
+@pytest.mark.parametrize("case", VERSIONS, ids=[case.way for case in VERSIONS])
+def test_the_version(
+    at: Callable[..., Site],
+    worker: SoundWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    case: VersionCase,
 ) -> None:
-    site = at()
-    site.cloudflare.splits[:] = [split]  # type: ignore[attr-defined]
-    assert statuses(site, version="")["version"] == status
+    monkeypatch.setattr(version, "SETTLE_SECONDS_HERE", 0.1)
+    if not case.named:
+        worker.answers["/health"] = [(200, {"status": "ok"})]
+    site = at(version_path=case.path)
+    site.cloudflare.splits[:] = [case.split] if case.split else []  # type: ignore[attr-defined]
+    found = {finding.name: finding for finding in looked(site, case.expected).findings}["version"]
+    assert (found.status, found.critical) == (case.status, case.status != "unknown")
+    assert case.says in found.evidence
 
 
-def test_a_worker_that_names_no_version_is_not_passed_blindly(
-    at: Callable[..., Site], worker: SoundWorker
+# Deliveries
+
+
+@pytest.mark.parametrize(
+    ("welcome", "status", "verdict", "said"),
+    [delivery[1:] for delivery in DELIVERIES],
+    ids=[delivery[0] for delivery in DELIVERIES],
+)
+def test_a_delivery(
+    at: Callable[..., Site],
+    worker: SoundWorker,
+    welcome: bool,
+    status: int,
+    verdict: str,
+    said: str,
 ) -> None:
-    worker.answers["/health"] = [(200, {"status": "ok"})]
-    assert statuses(at())["version"] == "unknown"
+    worker.answers["/hook"] = [(status, "")]
+    delivery = probes.Delivery("hook", "/hook", {}, b"{}", welcome)
+    found = probes.delivered(Http("the Worker", worker.url, retries=0), delivery)
+    assert (found.status, said in found.evidence) == (verdict, True)
 
 
 # The gate
@@ -363,22 +351,10 @@ def test_forgeries_differ_from_the_token_and_from_each_other() -> None:
 # The speed
 
 
-def speed(p50: float, p95: float) -> Speed:
-    return Speed(p50, p95, p95, 20)
-
-
 @pytest.mark.parametrize(
     ("now", "before", "status", "said"),
-    [
-        (speed(10, 20), None, "pass", "good"),
-        (speed(10, 20), speed(9, 19), "pass", "the previous version p50 9 ms"),
-        (speed(300, 600), None, "warn", "good is under 500 ms"),
-        (speed(300, 2000), None, "fail", "too slow"),
-        (speed(60, 200), speed(60, 100), "warn", "slower than before"),
-        (speed(10, 60), speed(10, 20), "pass", "good"),
-        (speed(400, 450), speed(100, 120), "fail", "too slow"),
-        (speed(90, 95), speed(10, 20), "warn", "slower than before"),
-    ],
+    [verdict[1:] for verdict in VERDICTS],
+    ids=[verdict[0] for verdict in VERDICTS],
 )
 def test_the_verdict_on_a_speed(now: Speed, before: Speed | None, status: str, said: str) -> None:
     finding = performance.verdict(now, before, "the previous version", Verify())
@@ -445,6 +421,4 @@ def test_what_an_answer_says() -> None:
 
 
 def test_the_guides_table_is_what_is_tested() -> None:
-    guide = Path(__file__).resolve().parents[2] / "deployment/docs/VERIFICATION.md"
-    rows = [f"| {defect} | {name} | {said} |" for defect, name, said in WAYS]
-    assert guide.read_text().split("|---|---|---|\n")[-1].splitlines() == rows
+    assert DOCUMENT.read_text(encoding="utf-8") == document(), "python -m tests.steps.verify_cases"

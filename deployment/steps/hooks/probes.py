@@ -146,10 +146,11 @@ def _sendgrid(site: Site, http: Http) -> list[Probe]:
 
 
 def _probe(http: Http, delivery: Delivery) -> Probe:
-    return Probe(delivery.name, "webhooks", lambda: _delivered(http, delivery))
+    return Probe(delivery.name, "webhooks", lambda: delivered(http, delivery))
 
 
-def _delivered(http: Http, delivery: Delivery) -> Finding:
+def delivered(http: Http, delivery: Delivery) -> Finding:
+    """Deliver, and judge the answer: who is welcome gets in, nobody else does."""
     json_type = {"Content-Type": "application/json"}
     reply = http.post(
         delivery.path,
