@@ -68,7 +68,15 @@ class Program(program.Program):
 
 def main() -> None:
     """Run what the command line says, and end with an exit code that means something."""
+    gc.enable()
     gc.set_threshold(50_000)  # a command makes little garbage, and looking for it costs a tenth
+    try:
+        _run()
+    finally:
+        gc.freeze()  # nor is any looked for at the end, among all that was imported
+
+
+def _run() -> None:
     named = Program(name="Invoke", binary="./inv", version=__version__, config_class=Config)
     try:
         named.run(["inv", *sys.argv[1:]])

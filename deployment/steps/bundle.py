@@ -11,11 +11,14 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused, Unavailable
 from deployment.secret import redact
+from deployment.services import multipart
+from deployment.services.multipart import Upload
 from deployment.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,6 +49,11 @@ class Bundle:
     body: bytes
     digest: str
     files: Static | None = None
+
+    @cached_property
+    def upload(self) -> Upload:
+        """Give the form, read once: it is asked for its buckets, and then filled."""
+        return multipart.read(self.body)
 
 
 def bundle(settings: Settings) -> Bundle:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 
 from deployment.errors import Refused, StepFailed
 from deployment.secret import Secret
-from deployment.services import multipart
 from deployment.services.errors import Invalid
 from deployment.services.multipart import Upload
 from deployment.steps import fingerprints, triggers, verify
@@ -254,7 +253,7 @@ def prepared(site: Site) -> Upload:
     from deployment.steps import static
 
     bundle = site.bundling.result()
-    upload = static.attached(site, multipart.read(bundle.body), bundle.files)
+    upload = static.attached(site, bundle.upload, bundle.files)
     if "main_module" not in upload.metadata:
         return upload  # static files alone: nothing that could read a variable
     upload = _bound(site, upload).with_variables(site.settings.worker_variables())
@@ -296,7 +295,7 @@ def _require_own(site: Site, version: str) -> None:
 
 def _buckets(site: Site) -> list[Change]:
     """Say which R2 buckets the Worker is bound to but the account does not have yet."""
-    bindings = _bound(site, multipart.read(site.bundling.result().body)).bindings
+    bindings = _bound(site, site.bundling.result().upload).bindings
     names = [str(b["bucket_name"]) for b in bindings if b.get("type") == "r2_bucket"]
     missing = [name for name in dict.fromkeys(names) if site.cloudflare.bucket(name) is None]
     return [

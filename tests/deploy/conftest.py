@@ -16,6 +16,7 @@ import pytest
 import requests
 
 PROJECT = Path(__file__).resolve().parents[2]
+STARTED = "import gc; gc.disable(); from deployment.program import main; main()"  # as in ./inv
 LINKED = ("node_modules", "deployment/sandbox/node_modules")
 LEFT_OUT = shutil.ignore_patterns(
     ".git",
@@ -72,7 +73,7 @@ class House:
         )
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-c", "from deployment.program import main; main()", *words]
+        return [sys.executable, "-c", STARTED, *words]
 
     def environment(self, **more: str) -> dict[str, str]:
         foreign = ("INVOKE_", "PYTHONDONTWRITEBYTECODE")

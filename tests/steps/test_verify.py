@@ -15,6 +15,7 @@ from deployment.project import Route, Verify
 from deployment.secret import Secret
 from deployment.services.http import Http
 from deployment.settings import Settings
+from deployment.services.http import Http
 from deployment.steps import verify
 from deployment.steps.hooks import probes
 from deployment.steps.record import Record
@@ -48,8 +49,11 @@ EVERYTHING: dict[str, Any] = {
     "limit_path": "/limited",
     "performance_requests": 4,
 }
+<<<<<<< HEAD
 
 
+=======
+>>>>>>> release
 @pytest.fixture
 def worker() -> Iterator[SoundWorker]:
     with serving(SoundWorker()) as made:
