@@ -49,11 +49,8 @@ EVERYTHING: dict[str, Any] = {
     "limit_path": "/limited",
     "performance_requests": 4,
 }
-<<<<<<< HEAD
 
 
-=======
->>>>>>> release
 @pytest.fixture
 def worker() -> Iterator[SoundWorker]:
     with serving(SoundWorker()) as made:
