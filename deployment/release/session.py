@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
@@ -183,9 +184,11 @@ def release(
     site = opened or open_site(c)
     site.settings.require_sound()
     console = Console()
-    with _stoppable(), _guarded(begin(site, kind, message, phases, console)) as begun:
-        if kind in ANNOUNCED:
-            _announce_start(begun)
+    with (
+        _stoppable(),
+        _guarded(begin(site, kind, message, phases, console)) as begun,
+        _announced_start(begun) if kind in ANNOUNCED else nullcontext(),
+    ):
         yield begun
 
 
@@ -310,9 +313,15 @@ def _guarded(begun: Release) -> Iterator[Release]:
         _current.reset(token)
 
 
-def _announce_start(begun: Release) -> None:
+@contextmanager
+def _announced_start(begun: Release) -> Iterator[None]:
+    """Tell people that it begins, while it does; they hear of the beginning before the end."""
     record = begun.record
-    _announce(begun, f"{record.kind} {record.release} begins", f"{record.author} {record.message}")
+    headline = f"{record.kind} {record.release} begins"
+    with ThreadPoolExecutor(1, thread_name_prefix="notify") as pool:
+        told = pool.submit(_announce, begun, headline, f"{record.author} {record.message}")
+        yield
+    told.result()
 
 
 def _announce(begun: Release, headline: str, details: str = "") -> None:

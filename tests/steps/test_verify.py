@@ -15,7 +15,6 @@ from deployment.project import Route, Verify
 from deployment.secret import Secret
 from deployment.services.http import Http
 from deployment.settings import Settings
-from deployment.services.http import Http
 from deployment.steps import verify
 from deployment.steps.hooks import probes
 from deployment.steps.record import Record
