@@ -191,18 +191,25 @@ def _guard(allowed: int) -> str:
 
 def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tuple[str, int]]:
     """Give how far each table has counted that counts (AUTOINCREMENT), the kept ones left out."""
-    there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (_SEQUENCES,))
-    if not there.fetchone():
+    if not _counts(connection):
         return []
     rows = connection.execute(f"SELECT name, seq FROM {_SEQUENCES} ORDER BY name")  # noqa: S608
     return [(name, seq) for name, seq in rows if not name.startswith(stays)]
 
 
 def _counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> Iterator[str]:
-    """Give the SQL that sets the counters, which filling the tables has set to their last row."""
+    """Give the SQL that sets the counters, which filling a table sets: an empty one's, too."""
+    if not _counts(connection):
+        return
+    others = [f"substr(name, 1, {len(kept)}) <> {dump.literal(kept)}" for kept in stays]
+    yield f"DELETE FROM {_SEQUENCES} WHERE {' AND '.join(others)}"  # noqa: S608
     for name, seq in counters(connection, stays):
-        yield f"DELETE FROM {_SEQUENCES} WHERE name = {dump.literal(name)}"  # noqa: S608
         yield f"INSERT INTO {_SEQUENCES} VALUES ({dump.literal(name)}, {dump.literal(seq)})"  # noqa: S608
+
+
+def _counts(connection: sqlite3.Connection) -> bool:
+    found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (_SEQUENCES,))
+    return found.fetchone() is not None
 
 
 def _drops(database: Database, stays: tuple[str, ...]) -> list[str]:
