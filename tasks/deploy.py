@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deployment.release.preview import Plan
+    from deployment.steps.site import Site
 
 _FLAGS = {
     "message": "what this release is for; shown in deploy.list",
@@ -239,8 +240,9 @@ def _deploy(
         return
     if if_changed:
         _require_news(c, phases)
-    _confirm(c, environment, phases, yes=yes)
-    with session.release(c, "deploy", message, phases) as release:
+    site = session.open_site(c)
+    _confirm(c, site, phases, yes=yes)
+    with session.release(c, "deploy", message, phases, site) as release:
         release.skipped = skip
         release.site.uploads = True
         release.site.facts["message"] = message
@@ -256,15 +258,14 @@ def _bring_twin_up(c: Context) -> None:
     sandbox.up(c)
 
 
-def _confirm(c: Context, environment: str, phases: Sequence[str], *, yes: bool) -> None:
+def _confirm(c: Context, site: Site, phases: Sequence[str], *, yes: bool) -> None:
     from deployment.console import confirm, interactive
 
-    site = session.open_site(c)
     site.settings.require_sound()
-    if interactive() and not session.agreed(c, yes):
+    environment, agreed = site.settings.environment, session.agreed(c, yes)
+    if interactive() and not agreed:
         _preview(c, phases)
     name = site.worker if environment == "production" else None
-    agreed = session.agreed(c, yes)
     confirm(f"Deploy {site.worker} to {environment}?", yes=agreed, type_name=name)
 
 

@@ -71,7 +71,6 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     Raises:
         Refused: the environment file is missing or not in order.
     """
-    from deployment.release import ledger
     from deployment.steps.site import Site
 
     running = _current.get()
@@ -81,8 +80,14 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     if not quiet:
         announce(found)
     site = Site(found)
-    site.history = lambda: ledger.records(site.database, found.environment, site.worker)
+    site.history = lambda: _history(site)
     return site
+
+
+def _history(site: Site) -> Sequence[Record]:
+    from deployment.release import ledger
+
+    return ledger.records(site.database, site.settings.environment, site.worker)
 
 
 def announce(found: Settings) -> None:
