@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from deployment.monitoring import dashboard
 from deployment.monitoring.asgi import Monitor
@@ -134,7 +134,8 @@ def test_a_keyboard_reaches_every_point_of_a_chart(
     page.keyboard.press("ArrowLeft")
     assert readout.inner_text() != last
     page.locator("#chart-durations summary").press("Enter")
-    assert page.get_by_role("table", name="Duration of requests").get_by_role("row").count() == 61
+    rows = page.get_by_role("table", name="Duration of requests").get_by_role("row")
+    expect(rows).to_have_count(61)
 
 
 @pytest.mark.slow

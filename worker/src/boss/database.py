@@ -95,8 +95,8 @@ class Database:
         begin, sql = time.perf_counter(), statements[0].sql
         try:
             results = _results(await self._send(batch(statements)), len(statements))
-        except BaseException:
-            self._observe(sql, time.perf_counter() - begin, failed=True)
+        except BaseException as error:
+            self._observe(sql, time.perf_counter() - begin, failed=not _is_answer(error))
             raise
         rows = sum(len(result.rows) or result.affected for result in results)
         self._observe(sql, time.perf_counter() - begin, rows)
@@ -154,6 +154,11 @@ def _results(answer: Mapping[str, Any], count: int) -> list[Result]:
         raise _error(failed)
     start = 1 if count > 1 else 0
     return [result(raw) for raw in outcome["step_results"][start : start + count]]
+
+
+def _is_answer(error: BaseException) -> bool:
+    """Tell whether the database works: a constraint is violated by what a user sent."""
+    return isinstance(error, DatabaseError) and error.kind == "constraint"
 
 
 def _error(error: Mapping[str, Any]) -> DatabaseError:
