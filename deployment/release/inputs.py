@@ -7,7 +7,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,12 @@ from typing import Final
 from deployment.settings import Settings
 from deployment.steps import bundle, fingerprints
 
+_OF_PHASE: Final[Mapping[str, tuple[str, ...]]] = {
+    "migrate": ("settings", "migrations"),
+    "secrets": ("settings", "worker", "secrets"),
+    "worker": ("settings", "worker", "secrets"),
+    "pages": ("settings", "site"),
+}
 LIBRARY: Final = "deployment/monitoring"
 """Vendored into a Python Worker; see deployment/steps/bundle.py."""
 
@@ -24,9 +30,16 @@ def digests(settings: Settings) -> dict[str, str]:
     return {name: take(settings) for name, take in _TAKEN.items()}
 
 
-def facts(settings: Settings) -> dict[str, object]:
-    """Give what a release notes of its inputs; going back has none, it makes nothing new."""
-    return {"inputs": digests(settings), "commit": commit(settings.root)}
+def facts(settings: Settings, phases: Sequence[str]) -> dict[str, object]:
+    """Give what a release notes of its inputs: of those that finishing it would need.
+
+    Args:
+        settings: the environment's.
+        phases: its parts; none: it is never finished by another, and notes no inputs.
+    """
+    names = {name for phase in phases for name in _OF_PHASE.get(phase, ("settings",))}
+    taken = {name: _TAKEN[name](settings) for name in sorted(names)}
+    return {"inputs": taken, "commit": commit(settings.root)}
 
 
 def commit(root: Path) -> str:

@@ -208,7 +208,7 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     from deployment.release.release import Release, new_record
 
     ledger.prepare(site.database)
-    facts = {} if kind == "rollback" else inputs.facts(site.settings)
+    facts = {} if kind == "rollback" else inputs.facts(site.settings, phases)
     record = new_record(site, kind, message, phases, facts)
     lease = lock.acquire(site.database, site.connect, f"{kind} {record.release}")
     site.progress = console.progress
