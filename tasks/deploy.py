@@ -229,8 +229,6 @@ def _deploy(
     if_changed: bool = False,
 ) -> None:
     """Confirm, then run the graph of steps inside one release."""
-    from deployment.release.facts import remember
-
     if environment == "local":
         _bring_twin_up(c)
     c.config.deploy.env = environment
@@ -248,7 +246,6 @@ def _deploy(
         release.site.facts["message"] = message
         _ = release.site.bundling  # wrangler bundles while check, backup and migrations run
         Executor(Collection(steps), config=c.config).execute("steps")
-        remember(release.site)
     session.tell(release)
 
 

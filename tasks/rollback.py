@@ -30,7 +30,6 @@ def rollback(
 ) -> None:
     """Go back to an earlier release: Worker, secrets and Pages; the database when asked."""
     from deployment.release import rollback as going_back
-    from deployment.release.facts import remember
 
     if env:
         session.act_on(c, env)
@@ -48,5 +47,4 @@ def rollback(
     message = f"back to {target.release or target.version}"
     with session.release(c, "rollback", message, going_back.PHASES, site) as release:
         going_back.run(release, target, wish)
-        remember(release.site)
     session.tell(release)

@@ -71,16 +71,17 @@ def abort(c: Context) -> None:
 
 def _make(c: Context, kind: str, changes: list[Change], message: str = "") -> None:
     """Make planned changes inside a release, or print them when ``--dry`` was given."""
-    from deployment.release import facts, preview
+    from deployment.release import preview
 
     if session.dry(c):
         preview.show(changes)
         return
-    with session.release(c, kind, message, (kind,)) as running:
-        with running.console.step("worker") as line:
-            running.make(changes)
-            line.detail = session.summary(changes)
-        facts.remember(running.site)
+    with (
+        session.release(c, kind, message, (kind,)) as running,
+        running.console.step("worker") as line,
+    ):
+        running.make(changes)
+        line.detail = session.summary(changes)
     session.tell(running)
 
 

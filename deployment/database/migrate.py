@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deployment.database import ledger, migrations, schema
@@ -174,10 +174,20 @@ def chosen_down(applied: Sequence[Applied], *, steps: int = 1, to: str = "") -> 
         if to.removesuffix(".sql") not in names:
             raise Refused(f"{to} is not applied", "", "inv migrate.status")
         steps = names.index(to.removesuffix(".sql"))
-    chosen = newest_first[:steps]
-    for row in chosen:
-        _require_down(row)
-    return chosen
+    return _with_downs(newest_first[:steps])
+
+
+def chosen_back(applied: Sequence[Applied], then: Collection[str]) -> list[Applied]:
+    """Choose what to take back for an earlier schema, the last applied first.
+
+    Args:
+        applied: in the order they ran.
+        then: the names of the earlier schema's migrations, which stay.
+
+    Raises:
+        Refused: one of the others cannot be taken back.
+    """
+    return _with_downs([row for row in reversed(applied) if row.name not in then])
 
 
 def take_back(database: Database, chosen: Sequence[Applied]) -> Outcome:
@@ -296,6 +306,12 @@ def _edit(row: Applied, file: Migration) -> str:
         lineterm="",
     )
     return "\n".join(["the difference:", *lines])
+
+
+def _with_downs(chosen: list[Applied]) -> list[Applied]:
+    for row in chosen:
+        _require_down(row)
+    return chosen
 
 
 def _require_down(row: Applied) -> None:

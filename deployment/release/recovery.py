@@ -135,7 +135,6 @@ def carry_on(release: Release) -> None:
         with release.console.step(phase) as line:
             line.detail = f"{len(release.perform(step_named(phase)))} changes"
     verified(release)
-    remember(release.site)
 
 
 def verified(release: Release) -> None:

@@ -77,8 +77,10 @@ def risks(site: Site, target: Record) -> list[str]:
     rotated = rotated_since(site, target)
     if rotated:
         found.append(f"brings back the keys of then: {', '.join(rotated)} changed since")
-    if target.facts.get("pages") == "" and pages.current(site):
-        found.append("there was no static site then: today's stays")
+    if not target.facts.get("pages") and pages.current(site):
+        known = "pages" in target.facts
+        then = "there was no static site then" if known else "nobody noted the static site of then"
+        found.append(f"{then}: today's stays")
     return found
 
 
@@ -199,9 +201,13 @@ def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
         return list(wish.restoring)
     if not wish.migrations:
         return []
-    then = [str(name) for name in target.facts.get("migrations", ())]
-    newer = [name for name in migrate.applied(site) if name not in then]
-    return migrate.plan_down(site, steps=len(newer)) if newer else []
+    if "migrations" not in target.facts:
+        raise Refused(
+            f"nobody noted which migrations version {target.version[:8]} ran on",
+            "no release of this tool put it live, so all of them would be taken back",
+            f"inv rollback --version {wish.version}, then inv migrate.down --to NAME",
+        )
+    return migrate.plan_back(site, target.facts["migrations"])
 
 
 def _good(site: Site) -> list[Record]:

@@ -140,23 +140,21 @@ def plan_down(site: Site, *, steps: int = 1, to: str = "") -> list[Change]:
         to: the migration that becomes the last one.
     """
     rows = ledger.read(site.database)
-    chosen = migrate.chosen_down(rows, steps=steps, to=to)
-    if not chosen:
-        return []
-    names = [row.name for row in chosen]
-    return [
-        Change(
-            NAME,
-            f"database, {_count(names)}",
-            "take back",
-            before=[row.name for row in rows],
-            after=[row.name for row in rows if row.name not in names],
-            undo={
-                "apply": list(reversed(names)),
-                "checksums": {row.name: row.checksum for row in chosen},
-            },
-        )
-    ]
+    return _down(rows, migrate.chosen_down(rows, steps=steps, to=to))
+
+
+def plan_back(site: Site, then: Sequence[str]) -> list[Change]:
+    """Say that whatever was applied since would be taken back, in one transaction.
+
+    Args:
+        site: the environment.
+        then: the names of the migrations that stay.
+
+    Raises:
+        Refused: one of the others cannot be taken back.
+    """
+    rows = ledger.read(site.database)
+    return _down(rows, migrate.chosen_back(rows, then))
 
 
 def plan_baseline(site: Site, to: str = "") -> list[Change]:
@@ -325,6 +323,25 @@ def _restore_entries(site: Site, entries: Sequence[Sequence[Any]]) -> None:
             sql = "UPDATE _migrations SET checksum = ?, status = ? WHERE filename = ?"
             statements.append(Statement(sql, (checksum, status, filename)))
     site.database.transaction(statements)
+
+
+def _down(rows: Sequence[Applied], chosen: Sequence[Applied]) -> list[Change]:
+    if not chosen:
+        return []
+    names = [row.name for row in chosen]
+    return [
+        Change(
+            NAME,
+            f"database, {_count(names)}",
+            "take back",
+            before=[row.name for row in rows],
+            after=[row.name for row in rows if row.name not in names],
+            undo={
+                "apply": list(reversed(names)),
+                "checksums": {row.name: row.checksum for row in chosen},
+            },
+        )
+    ]
 
 
 def _up(group: Group, before: Sequence[str]) -> Change:

@@ -144,8 +144,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def places(scene: Scene, offset: int) -> list[int]:
     """Choose where to die: everywhere, or evenly spread."""
     count = len(scene.boundaries)
+    scene.freshen()
     if EVERY:
-        scene.freshen()
         return list(range(1, count + 1))
     return [1 + offset + round(index * (count - 2) / (SAMPLE - 1)) for index in range(SAMPLE)]
 

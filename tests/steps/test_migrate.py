@@ -150,6 +150,25 @@ def test_down_and_its_undo(site: Site) -> None:
     assert migrate.plan_down(site, to="posts") == []
 
 
+def test_back_to_an_earlier_schema_goes_only_what_came_since(site: Site, tmp_path: Path) -> None:
+    """Also where a migration of then was taken back, and applied again after a newer one."""
+    do(site)
+    migrate.apply(site, migrate.plan_down(site)[0])
+    posts = tmp_path / "migrations/posts.sql"
+    text = posts.read_text()
+    posts.unlink()
+    newer = posts.with_name("newer.sql")
+    newer.write_text("-- migrate:up\nCREATE TABLE newer (v);\n-- migrate:down\nDROP TABLE newer;")
+    do(site)
+    posts.write_text(text)
+    do(site)
+    assert migrate.applied(site) == ["users", "newer", "posts"]
+    (change,) = migrate.plan_back(site, ["users", "posts"])
+    migrate.apply(site, change)
+    assert migrate.applied(site) == ["users", "posts"]
+    assert migrate.plan_back(site, ["users", "posts"]) == []
+
+
 def test_baseline_enters_without_running_and_can_be_undone(site: Site) -> None:
     site.database.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)")
     (change,) = migrate.plan_baseline(site, to="users")
