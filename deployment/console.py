@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -129,11 +128,14 @@ class Console:
 
     def _folded(self, text: str, indent: int) -> list[str]:
         """Break a line that is too wide for the terminal, behind an indent; pipes get it whole."""
-        columns = shutil.get_terminal_size().columns
-        if not self.stream.isatty() or len(text) <= columns or columns - indent < _NARROWEST:
+        if not self.stream.isatty():
             return [text]
+        import shutil
         import textwrap
 
+        columns = shutil.get_terminal_size().columns
+        if len(text) <= columns or columns - indent < _NARROWEST:
+            return [text]
         first, last = text[:indent], text[indent:]
         return [
             (" " * indent if place else first) + part

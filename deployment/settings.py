@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from deployment import imports
 from deployment import project as projects
 from deployment.errors import Refused
 from deployment.project import Project
@@ -21,8 +22,7 @@ CONFIG: Final = Path("deployment/config")
 ENDPOINTS: Final = Path(".sandbox/endpoints.env")
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Say what is wrong with one variable, and what to do; never its value."""
 
     name: str
@@ -239,8 +239,6 @@ def env_file(environment: str, root: Path, process_environment: Mapping[str, str
 
 def _read_file(file: Path, environment: str) -> dict[str, str]:
     """Parse strictly: no interpolation, and a line that cannot be read is an error."""
-    from dotenv.parser import parse_stream
-
     if not file.is_file():
         example = CONFIG / f"{environment}.env.example"
         raise Refused(
@@ -255,7 +253,7 @@ def _read_file(file: Path, environment: str) -> dict[str, str]:
         raise Refused(
             f"{file.name} cannot be read", why, "save it as UTF-8 text, and let it be yours to read"
         ) from None
-    bindings = list(parse_stream(io.StringIO(text)))
+    bindings = list(imports.alone("dotenv.parser").parse_stream(io.StringIO(text)))
     bad = [binding.original.line for binding in bindings if binding.error]
     if bad:
         raise Refused(

@@ -6,10 +6,10 @@ and the loader, the check and the secrets step read it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 PRODUCTION: Final = "production"
 STAGING: Final = "staging"
@@ -25,8 +25,7 @@ class Sent(Enum):
     HERE = "read here only"
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(NamedTuple):
     """Describe one variable of the environment file.
 
     Args:
@@ -58,7 +57,7 @@ class Variable:
     test: tuple[str, ...] = ()
     shortest: int = 0
     default: str = ""
-    example: dict[str, str] = field(default_factory=dict)
+    example: Mapping[str, str] = MappingProxyType({})
     part: str = ""
 
     def file_name(self, environment: str) -> str:

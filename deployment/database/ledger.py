@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from deployment.database.client import Database, DatabaseError, Row, Statement, Value
 from deployment.database.migrations import Migration
@@ -40,8 +40,7 @@ _SELECT_OF_OTHERS = (
 )
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(NamedTuple):
     """One row of the ledger.
 
     Args:

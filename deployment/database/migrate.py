@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from deployment.database import ledger, migrations, schema
 from deployment.database.client import Database, DatabaseError, Result, Statement
@@ -16,8 +18,7 @@ from deployment.errors import DeployError, Refused
 _LONGEST_WRITE = 5  # seconds after which sqld ends a write while another one waits
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """The files and the ledger, side by side.
 
     Args:
@@ -35,8 +36,7 @@ class State:
         return [file for file in self.files if file.filename not in done]
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Migrations that run in one transaction, or the one that runs in none."""
 
     migrations: Sequence[Migration]
@@ -47,8 +47,7 @@ class Group:
         return all(migration.transactional for migration in self.migrations)
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a run did.
 
     Args:
@@ -62,7 +61,7 @@ class Outcome:
     names: Sequence[str]
     made: Sequence[str] = ()
     gone: Sequence[str] = ()
-    milliseconds: Mapping[str, float] = field(default_factory=dict)
+    milliseconds: Mapping[str, float] = MappingProxyType({})
     by_other: bool = False
 
 

@@ -211,8 +211,8 @@ def statement_fault(sql: str) -> str:
 _PRAGMAS = frozenset({"DEFER_FOREIGN_KEYS", "USER_VERSION", "FOREIGN_KEY_CHECK", "TABLE_INFO"})
 
 _NAME = r'("(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s("\'`\[;]+)'
-_DROP = re.compile(rf"DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}", re.IGNORECASE)
-_RENAME = re.compile(rf"ALTER\s+TABLE\s+{_NAME}\s+RENAME\s+TO\s+{_NAME}", re.IGNORECASE)
+_DROP = rf"DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}"
+_RENAME = rf"ALTER\s+TABLE\s+{_NAME}\s+RENAME\s+TO\s+{_NAME}"
 
 
 def rebuilt(fragments: Sequence[Fragment]) -> list[str]:
@@ -221,12 +221,13 @@ def rebuilt(fragments: Sequence[Fragment]) -> list[str]:
     With foreign keys enforced, dropping such a table would first delete its rows,
     and by ON DELETE CASCADE those of its children, without an error.
     """
+    drops, renames = (re.compile(each, re.IGNORECASE) for each in (_DROP, _RENAME))
     dropped: set[str] = set()
     found = []
     for fragment in fragments:
-        if drop := _DROP.match(fragment.sql):
+        if drop := drops.match(fragment.sql):
             dropped.add(_plain(drop[1]))
-        if (rename := _RENAME.match(fragment.sql)) and _plain(rename[2]) in dropped:
+        if (rename := renames.match(fragment.sql)) and _plain(rename[2]) in dropped:
             found.append(_plain(rename[2]))
     return found
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import overload
+from typing import NamedTuple, overload
 
 from deployment.database.errors import DatabaseError
 from deployment.database.statements import is_blank
@@ -66,16 +65,14 @@ class Row(Mapping[str, Value]):
         return value
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """One SQL statement and its positional parameters."""
 
     sql: str
     parameters: Sequence[Value] = ()
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What one statement did.
 
     Args:

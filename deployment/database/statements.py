@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 _SPACE = r"(?:[ \t-\r\ufeff]|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))"
 _WORD_END = r"(?![A-Za-z0-9_$]|[^\x00-\x7f])"
@@ -24,7 +24,6 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_LEADING = re.compile(rf"(?:{_SPACE}|;)*+")
 _BLANK = re.compile(rf"(?:{_SPACE}|;)*+\Z")
 _QUOTED = r"""(?:'[^']*+(?:'|\Z)|"[^"]*+(?:"|\Z)|`[^`]*+(?:`|\Z)|\[[^\]]*+(?:\]|\Z))"""
 _TOLD = rf"(?:EXPLAIN|CREATE|TEMP|TEMPORARY|TRIGGER|END){_WORD_END}"
@@ -33,10 +32,9 @@ _OTHER = (
     rf"(?:{_QUOTED}|(?!{_TOLD})(?:[A-Za-z0-9_$]|[^\x00-\x7f])++"
     r"""|(?![\s;A-Za-z0-9_$'"`\[])[\x00-\x7f])"""
 )
-_TRIGGER_END = re.compile(rf"(?:{_SPACE}|;)*+END{_WORD_END}{_SPACE}*+(?:;|\Z)", re.IGNORECASE)
-_WORD = re.compile(rf"{_SPACE}*+([A-Za-z_]+)")
-
-
+_LEADING = rf"(?:{_SPACE}|;)*+"
+_TRIGGER_END = rf"(?:{_SPACE}|;)*+END{_WORD_END}{_SPACE}*+(?:;|\Z)"
+_WORD = rf"{_SPACE}*+([A-Za-z_]+)"
 _EXPLAIN = "EXPLAIN"
 _CREATE_TRIGGER = (
     rf"CREATE{_WORD_END}{_SPACE}*+(?:TEMP(?:ORARY)?{_WORD_END}{_SPACE}*+)*+TRIGGER{_WORD_END}"
@@ -44,14 +42,18 @@ _CREATE_TRIGGER = (
 
 
 @cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile what only splitting needs; most commands just look for comments."""
+    return re.compile(pattern, re.IGNORECASE)
+
+
 def _trigger(explained: bool) -> re.Pattern[str]:
-    """Give the pattern of CREATE TRIGGER; compiled when the first text is split."""
+    """Give the pattern of CREATE TRIGGER."""
     before = rf"EXPLAIN{_WORD_END}(?:{_SPACE}|{_OTHER})*+" if explained else ""
-    return re.compile(before + _CREATE_TRIGGER, re.IGNORECASE)
+    return _compiled(before + _CREATE_TRIGGER)
 
 
-@dataclass(frozen=True)
-class Fragment:
+class Fragment(NamedTuple):
     """One statement of a text.
 
     Args:
@@ -98,10 +100,11 @@ def first_words(sql: str, count: int) -> tuple[str, ...]:
         count: how many words at most.
     """
     words: list[str] = []
-    found = _WORD.match(sql)
+    word = _compiled(_WORD)
+    found = word.match(sql)
     while found and len(words) < count:
         words.append(found[1].upper())
-        found = _WORD.match(sql, found.end())
+        found = word.match(sql, found.end())
     return tuple(words)
 
 
@@ -115,7 +118,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
             continue
         following = token.end()
         if in_trigger:
-            last = _TRIGGER_END.match(text, end)
+            last = _compiled(_TRIGGER_END).match(text, end)
             if last is None:
                 continue
             following = last.end()
@@ -133,5 +136,5 @@ def _makes_trigger(text: str, start: int) -> bool:
 
 
 def _skip(text: str, position: int) -> int:
-    found = _LEADING.match(text, position)
+    found = _compiled(_LEADING).match(text, position)
     return found.end() if found else position

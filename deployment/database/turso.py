@@ -8,11 +8,8 @@ its raw ``execute_pipeline`` is used, with Hrana built and read in ``hrana``.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import logging
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +19,7 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from deployment import imports
 from deployment.database import hrana
 from deployment.database.errors import DatabaseError, Kind
 from deployment.database.rows import Result, Row, Statement, Value
@@ -240,24 +238,8 @@ def _library() -> ModuleType:
     The package's ``__init__`` imports all of it, aiohttp and msgspec included: four times as long
     as the one module that is used here.
     """
-    with _importing, _root_logging_kept(), _package_not_run("turso_python"):
-        return importlib.import_module("turso_python.connection")
-
-
-@contextmanager
-def _package_not_run(name: str) -> Iterator[None]:
-    """Let modules of a package be imported as if its ``__init__`` were empty."""
-    spec = importlib.util.find_spec(name)
-    if spec is None:
-        raise ModuleNotFoundError(f"{name} is not installed", name=name)
-    found = sys.modules.get(name)
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        yield
-    finally:
-        del sys.modules[name]
-        if found:
-            sys.modules[name] = found
+    with _importing, _root_logging_kept():
+        return imports.alone("turso_python.connection")
 
 
 @contextmanager

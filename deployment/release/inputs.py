@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -85,7 +84,7 @@ def _site(settings: Settings) -> str:
 
 def _settings(settings: Settings) -> str:
     """Digest what is not secret: invoke.yaml and the Worker's variables."""
-    return _hash([asdict(settings.project), settings.worker_variables()])
+    return _hash([settings.project, settings.worker_variables()])
 
 
 def _secrets(settings: Settings) -> str:
@@ -108,7 +107,7 @@ def _counting(folder: Path) -> Iterable[Path]:
 
 
 def _hash(content: object) -> str:
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=dict)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

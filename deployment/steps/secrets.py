@@ -7,7 +7,7 @@ that differs in secrets only, which goes the same way as any other: dark, verifi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from deployment.errors import Refused
@@ -166,7 +166,7 @@ def _alone(site: Site, change: Change, before: Sequence[Change] = ()) -> list[Ch
             site.deploy_command,
         )
     _require_latest_live(site, live)
-    placed = replace(change, after={**change.after, "over": next(iter(live))})
+    placed = change._replace(after={**change.after, "over": next(iter(live))})
     return [*before, placed, *worker.roll_out(site, live, worker.NEW)]
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from deployment.steps.site import Site
@@ -13,8 +12,7 @@ Facts = Mapping[str, Any]
 """JSON: strings, numbers, booleans, None, lists and mappings of them; no secrets."""
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """Say what a step would do to one resource, before it is done.
 
     Args:
@@ -37,7 +35,7 @@ class Change:
 
     def as_json(self) -> dict[str, Any]:
         """Give the change as it stands in plan and journal."""
-        return asdict(self)
+        return self._asdict()
 
 
 class Step(Protocol):

@@ -70,7 +70,7 @@ def test_what_is_there_is_left_alone(database: Database) -> None:
 
 def named(site: Site, worker: str) -> Site:
     project = site.settings.project
-    project = replace(project, worker=replace(project.worker, name=worker))
+    project = project._replace(worker=project.worker._replace(name=worker))
     return Site(replace(site.settings, project=project))
 
 

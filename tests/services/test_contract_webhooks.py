@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 def site(twin: Twin) -> Iterator[Site]:
     """Give a site, and leave its providers as they were."""
     site = twin.site()
-    webhooks_wanted = replace(site.settings.project.webhooks, email_hostname="in.xswarm.test")
-    project = replace(site.settings.project, webhooks=webhooks_wanted)
+    webhooks_wanted = site.settings.project.webhooks._replace(email_hostname="in.xswarm.test")
+    project = site.settings.project._replace(webhooks=webhooks_wanted)
     site.settings = replace(site.settings, project=project)
     before = state(site)
     yield site

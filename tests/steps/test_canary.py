@@ -27,8 +27,8 @@ def site(settings: Callable[..., Settings]) -> Site:
         Route("/api/suggestions"),
         Route("/api/auth/login", method="POST", status=(401,)),
     )
-    verify = replace(made.project.verify, routes=routes)
-    return Site(replace(made, project=replace(made.project, verify=verify)))
+    verify = made.project.verify._replace(routes=routes)
+    return Site(replace(made, project=made.project._replace(verify=verify)))
 
 
 @pytest.fixture
@@ -122,6 +122,6 @@ def test_too_few_users_or_other_figures_change_nothing(
 
 
 def test_health_is_asked_where_there_is_nothing_else(site: Site) -> None:
-    verify = replace(site.settings.project.verify, routes=(Route("/health", quick=True),))
-    site.settings = replace(site.settings, project=replace(site.settings.project, verify=verify))
+    verify = site.settings.project.verify._replace(routes=(Route("/health", quick=True),))
+    site.settings = replace(site.settings, project=site.settings.project._replace(verify=verify))
     assert [route.path for route in canary.routes(site)] == ["/health"]

@@ -34,7 +34,7 @@ def gates(monkeypatch: pytest.MonkeyPatch) -> list[verify.Target]:
 def with_canary(site: Site, *percents: float) -> None:
     project = site.settings.project
     steps = tuple(CanaryStep(percent) for percent in percents)
-    changed = dataclasses.replace(project, worker=dataclasses.replace(project.worker, canary=steps))
+    changed = project._replace(worker=project.worker._replace(canary=steps))
     site.settings = dataclasses.replace(site.settings, project=changed)
 
 
@@ -241,7 +241,7 @@ def test_an_upload_whose_reply_was_lost_is_found_by_its_tag(
 
 
 def test_other_code_than_planned_is_not_uploaded(site: Site, cloudflare: FakeCloudflare) -> None:
-    upload = dataclasses.replace(worker.plan(site)[0], after={"digest": "of other code"})
+    upload = worker.plan(site)[0]._replace(after={"digest": "of other code"})
     with pytest.raises(Refused, match="not what was planned"):
         worker.apply(site, upload)
     assert cloudflare.bodies == []

@@ -1,0 +1,35 @@
+"""Import one module of a package, where the package's own ``__init__`` imports far more."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+
+
+def alone(name: str) -> ModuleType:
+    """Import a module as if the ``__init__`` of its package were empty.
+
+    Whoever imports the package itself, before or after, gets all of it.
+
+    Args:
+        name: of a module one level below its package, e.g. ``dotenv.parser``.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed, or has no such module.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    package = name.rpartition(".")[0]
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        raise ModuleNotFoundError(f"{package} is not installed", name=package)
+    found = sys.modules.get(package)
+    sys.modules[package] = importlib.util.module_from_spec(spec)
+    try:
+        return importlib.import_module(name)
+    finally:
+        del sys.modules[package]
+        if found:
+            sys.modules[package] = found

@@ -1,0 +1,53 @@
+"""One module of a package without the rest of it: and the package is whole for everybody else."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployment import imports
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Give a package whose ``__init__`` cannot be overlooked."""
+    folder = tmp_path / "heavy_package"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from heavy_package import part\nALL = True\n")
+    (folder / "part.py").write_text("from .other import VALUE\n")
+    (folder / "other.py").write_text("VALUE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "heavy_package"
+    for name in [name for name in sys.modules if name.startswith("heavy_package")]:
+        del sys.modules[name]
+
+
+def test_the_package_is_not_run(package: str) -> None:
+    assert imports.alone(f"{package}.part").VALUE == 1
+    assert package not in sys.modules
+    assert imports.alone(f"{package}.part") is sys.modules[f"{package}.part"]
+
+
+def test_who_imports_it_later_gets_all_of_it(package: str) -> None:
+    part = imports.alone(f"{package}.part")
+    whole = importlib.import_module(package)
+    assert whole.ALL
+    assert whole.part is part
+
+
+def test_who_has_imported_it_keeps_it(package: str) -> None:
+    whole = importlib.import_module(package)
+    del sys.modules[f"{package}.part"]
+    imports.alone(f"{package}.part")
+    assert sys.modules[package] is whole
+
+
+def test_what_is_not_installed_is_named() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no_such_package is not installed"):
+        imports.alone("no_such_package.part")
+    with pytest.raises(ModuleNotFoundError, match="no_such_part"):
+        imports.alone("dotenv.no_such_part")
