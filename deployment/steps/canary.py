@@ -23,11 +23,11 @@ from deployment.steps.site import Site
 from deployment.steps.verification.asker import Answer, Ask, Asker
 from deployment.steps.verification.target import dark, live
 
-PAIRS: Final = (150, 150, 300, 600, 1200)
-"""Questions a route and version get before each look: twice as many as before, each time.
+PAIRS: Final = (150, 150, 300, 600, 1200, 1200)
+"""Questions a route and version get before each look: twice as many as before, but for the last.
 
 Most versions are told apart at the second look. One that cannot be told yet is asked more; what
-2,400 questions do not tell is inconclusive.
+3,600 questions do not tell is inconclusive.
 """
 STRATUM: Final = 50
 """Questions in a row whose times are compared with each other: what burdens a machine comes and
