@@ -268,7 +268,7 @@ def _require_undisturbed(site: Site, change: Change) -> None:
     Raises:
         Refused: the split is neither what it was before, nor what it was to become.
     """
-    if (change.step, change.action) != ("worker", "shift"):
+    if change.step != "worker" or change.action not in ("shift", "leap"):
         return
     from deployment.steps import worker
 

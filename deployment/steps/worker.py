@@ -3,7 +3,8 @@
 No user reaches an unverified version. Code and secrets are one version; the version goes
 live at 0 %, is verified through Cloudflare's version override, and then takes the
 traffic step by step. A first Worker has no older version beside it: it is verified on its
-preview host, before its own address is switched on.
+preview host, before its own address is switched on. So is one whose predecessor Cloudflare
+deploys no more, being older than the newest hundred: it takes the traffic at once, for good.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ NEW: Final = "(new version)"
 """Stands in a plan for the id that the upload will give."""
 
 Split = Mapping[str, float]
+DEPLOYABLE: Final = 100
+"""So many versions, the newest, Cloudflare deploys; an older one that is live just stays it."""
 
 
 def plan(site: Site) -> list[Change]:
@@ -56,11 +59,14 @@ def roll_out(site: Site, live: Split, version: str, *, back: bool = False) -> li
             since it need not have those that came later.
 
     Raises:
-        Refused: another gradual deployment is under way.
+        Refused: another gradual deployment is under way; or Cloudflare deploys this version no
+            more.
     """
     old = _only(site, live)
     if version == old:
         return []
+    if not _can_share(site, old, version):
+        return [_leap(site, old, version, quick=back)]
     canary = site.settings.project.worker.canary if not back else ()
     steps = [step for step in canary if 0 < step.percent < 100]
     splits = [
@@ -180,6 +186,49 @@ def _shift(
     )
 
 
+def _can_share(site: Site, old: str, version: str) -> bool:
+    """Tell whether the live version can be deployed together with another one.
+
+    Raises:
+        Refused: Cloudflare deploys the other one no more.
+    """
+    listed = [found.id for found in site.cloudflare.versions(site.worker)]
+    if version == NEW:
+        return old in listed[: DEPLOYABLE - 1]  # the new one will be of the newest, too
+    if version not in listed:
+        raise Refused(
+            f"version {version[:8]} is too old to be deployed again",
+            f"Cloudflare deploys the newest {DEPLOYABLE}, and {site.worker} got more since",
+            f"check out the commit it was made from, then: {site.deploy_command}",
+        )
+    return old in listed
+
+
+def _leap(site: Site, old: str, version: str, *, quick: bool) -> Change:
+    """Say how all of the traffic moves at once, since the old version cannot stay beside it.
+
+    Raises:
+        Refused: versions of the Worker have no preview host, where it could be verified first.
+    """
+    if not site.cloudflare.worker_subdomain(site.worker).previews_enabled:
+        raise Refused(
+            f"version {old[:8]}, which is live, is too old to share the traffic",
+            f"Cloudflare deploys the newest {DEPLOYABLE}, and the Worker has no preview URLs where"
+            " the other one could be verified",
+            f"switch them on (Cloudflare: {site.worker}, Settings, Domains), then repeat",
+        )
+    return Change(
+        NAME,
+        f"traffic of {site.worker}",
+        "leap",
+        before={"split": {old: 100.0}},
+        after={"split": {version: 100.0}, "version": version, "quick": quick},
+        undo={"split": {old: 100.0}},
+        irreversible=f"version {old[:8]} is not among the newest {DEPLOYABLE}: Cloudflare deploys"
+        " it no more",
+    )
+
+
 def apply(site: Site, change: Change) -> Facts:
     """Make one change; see the verbs below."""
     return _VERBS[change.action](site, change)
@@ -189,6 +238,8 @@ def undo(site: Site, change: Change, _outcome: Facts) -> None:
     """Bring the traffic back to before; an uploaded version just stays without traffic."""
     if change.action == "shift":
         shift(site, change.undo["split"], "brought back", force=True)
+    elif change.action == "leap":
+        _undo_leap(site, change)
     elif change.action == "open":
         site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
     elif change.action == "bucket":
@@ -403,6 +454,32 @@ def _do_shift(site: Site, change: Change) -> Facts:
     return {"version": version, **_judged(site, pair, split[version], soak)}
 
 
+def _do_leap(site: Site, change: Change) -> Facts:
+    """Move all of the traffic at once, to a version that was verified on its preview host."""
+    version, quick = _named(site, str(change.after["version"])), bool(change.after["quick"])
+    split = named(site, change.after["split"])
+    if _newest_split(site) != split:
+        verify.gate(site, verify.preview(site, version), quick=quick)
+    shift(site, split, _message(site), force=quick)
+    return {"version": version}
+
+
+def _undo_leap(site: Site, change: Change) -> None:
+    """Find the traffic where it was, since it cannot be moved back.
+
+    Raises:
+        StepFailed: it has moved.
+    """
+    try:
+        shift(site, change.undo["split"], "brought back", force=True)
+    except Invalid:
+        raise StepFailed(
+            f"the traffic of {site.worker} stays where it is",
+            change.irreversible,
+            f"mend what failed, then: {site.deploy_command}",
+        ) from None
+
+
 def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts:
     """Watch the version while it has its share; go on only when it is as good as the old one.
 
@@ -488,5 +565,6 @@ _VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {
     "create": _do_create,
     "open": _do_open,
     "shift": _do_shift,
+    "leap": _do_leap,
     "schedule": _do_schedule,
 }

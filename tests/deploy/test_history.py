@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
+from deployment.services.multipart import Module, Upload
+from deployment.steps.worker import DEPLOYABLE
 from tests.deploy.conftest import House
 from tests.deploy.world import observe, site_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+_JAVASCRIPT = "application/javascript+module"
+_PREVIEW = b"export default {fetch: () => new Response('a preview')}"
 
 
 def trail(house: House) -> list[dict[str, Any]]:
@@ -143,3 +149,23 @@ def test_a_release_is_shown_with_its_changes(deployed: House) -> None:
     assert {change["state"] for change in shown["changes"]} == {"done"}
     assert "upload" in json.dumps(shown)
     assert "version of boss-ai" in text
+
+
+def test_a_live_version_that_cloudflare_deploys_no_more_is_left_at_once(deployed: House) -> None:
+    """A hundred previews were uploaded since; last, for nothing older can be gone back to."""
+    old, site = deployed.version(), site_of(deployed.root)
+    form = Upload({"main_module": "i.js"}, (Module("i.js", _JAVASCRIPT, _PREVIEW),), "----preview")
+    for _ in range(DEPLOYABLE):
+        site.cloudflare.upload_version(site.worker, form.body(), form.content_type)
+    assert "cannot go back to it" in deployed.inv("local", "check").stdout
+    planned = deployed.json("local", "deploy.plan")["irreversible"]
+    assert [entry["resource"] for entry in planned] == ["traffic of boss-ai"]
+    deployed.inv("deploy.local", "--skip-backup", "--message", "at once")
+    assert deployed.version() != old
+    refused = deployed.inv("local", "rollback", "--version", old, "--yes", check=False)
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "too old to be deployed again" in refused.stderr
+    newest = deployed.version()
+    deployed.inv("deploy.local", "--skip-backup", "--message", "as always")
+    deployed.inv("local", "rollback", "--version", newest, "--yes")
+    assert deployed.version() == newest

@@ -394,6 +394,17 @@ def _cloudflare_cases() -> list[Case]:
         ),
         Case("Workers permission", "given", "pass", "boss-ai"),
         Case(
+            "Workers permission",
+            "given; the live version is not of the newest 100",
+            "warn",
+            "a release cannot go back to it",
+            part(
+                "cloudflare",
+                splits=[{"old": 100.0}],
+                made=["old", *(f"preview-{number}" for number in range(100))],
+            ),
+        ),
+        Case(
             "Pages permission",
             "given, no project yet",
             "pass",

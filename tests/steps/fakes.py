@@ -9,7 +9,9 @@ from typing import Any
 
 from deployment.secret import Secret
 from deployment.services.cloudflare import Deployment, Subdomain, Version
+from deployment.services.errors import Invalid
 from deployment.services.pages import Commit, PagesDeployment, Project, Rules
+from deployment.steps import worker
 from deployment.steps.bundle import Bundle
 
 BODY = (
@@ -98,15 +100,20 @@ class FakeCloudflare:
         listed = [Deployment(str(i), f"{i:04}", split) for i, split in enumerate(self.splits)]
         return list(reversed(listed))
 
+    def _newest(self) -> list[str]:
+        return self.made[: -worker.DEPLOYABLE - 1 : -1]
+
     def deploy(
         self, name: str, split: Mapping[str, float], message: str = "", force: bool = False
     ) -> str:
+        if not set(split) <= set(self._newest()):
+            raise Invalid("Cloudflare", "POST", status=400, codes=("10026",))
         if not self.deaf:
             self.splits.append(dict(split))
         return "id"
 
     def versions(self, name: str) -> list[Version]:
-        return [self.version(name, version) for version in reversed(self.made)]
+        return [self.version(name, version) for version in self._newest()]
 
     def version(self, name: str, version_id: str) -> Version:
         annotations = {"workers/tag": self.tags.get(version_id, "")}

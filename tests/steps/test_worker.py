@@ -8,7 +8,7 @@ import pytest
 from deployment.errors import CheckFailed, Refused, StepFailed
 from deployment.project import CanaryStep
 from deployment.services import multipart
-from deployment.services.cloudflare import Version
+from deployment.services.cloudflare import Subdomain, Version
 from deployment.services.errors import Invalid
 from deployment.steps import canary, verify, worker
 from deployment.steps.judge import Verdict
@@ -247,11 +247,65 @@ def test_other_code_than_planned_is_not_uploaded(site: Site, cloudflare: FakeClo
     assert cloudflare.bodies == []
 
 
-def test_going_back_takes_no_canary_steps(site: Site) -> None:
+def test_going_back_takes_no_canary_steps(site: Site, cloudflare: FakeCloudflare) -> None:
     with_canary(site, 10, 50)
+    cloudflare.made.append("older")
     changes = worker.roll_out(site, {"old": 100.0}, "older", back=True)
     assert splits(changes) == [{"old": 100, "older": 0}, {"old": 0, "older": 100}]
     assert all(change.after["quick"] for change in changes)
+
+
+def age(cloudflare: FakeCloudflare, count: int) -> None:
+    """Upload versions, as for the preview of every change; none gets traffic."""
+    cloudflare.made += [f"preview-{number}" for number in range(count)]
+
+
+def test_the_last_version_that_can_be_deployed_shares_the_traffic(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    age(cloudflare, worker.DEPLOYABLE - 2)
+    changes = worker.plan(site)
+    run(site, changes)
+    assert len(splits(changes)) == 2
+    for change in reversed(changes):
+        worker.undo(site, change, {})
+    assert cloudflare.splits[-1] == {"old": 100}
+
+
+def test_a_live_version_that_is_too_old_is_left_at_once(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    with_canary(site, 10, 50)
+    age(cloudflare, worker.DEPLOYABLE - 1)
+    upload, leap = worker.plan(site)
+    assert "is not among the newest 100" in leap.irreversible
+    site.facts.update(worker.apply(site, upload))
+    new = str(site.facts["version"])
+    worker.undo(site, leap, {})  # it was only intended: the old one is live still
+    worker.apply(site, leap)
+    worker.apply(site, leap)
+    assert [target.headers for target in gates] == [{"Host": f"{new[:8]}-boss-ai.localhost:1"}]
+    assert cloudflare.splits == [{"old": 100.0}, {new: 100.0}]
+    with pytest.raises(StepFailed, match="stays where it is") as caught:
+        worker.undo(site, leap, {})
+    assert caught.value.why == leap.irreversible
+
+
+def test_a_version_that_is_too_old_is_not_left_for_an_unverified_one(
+    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    age(cloudflare, worker.DEPLOYABLE)
+    monkeypatch.setattr(cloudflare, "worker_subdomain", lambda _name: Subdomain(True, False))
+    with pytest.raises(Refused, match="too old to share the traffic"):
+        worker.plan(site)
+
+
+def test_nobody_goes_back_to_a_version_that_is_too_old(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    age(cloudflare, worker.DEPLOYABLE)
+    with pytest.raises(Refused, match="too old to be deployed again"):
+        worker.roll_out(site, {"preview-99": 100.0}, "old", back=True)
 
 
 def test_going_to_where_one_is_changes_nothing(site: Site) -> None:

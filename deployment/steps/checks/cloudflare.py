@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from deployment.steps.checks.looking import Seen, probe
+from deployment.steps.worker import DEPLOYABLE
 
 if TYPE_CHECKING:
     from deployment.steps.report import Probe
@@ -52,13 +53,18 @@ def _token(site: Site) -> Seen | str:
     return Seen("warn", evidence, "make a new token in time") if left < SOON else evidence
 
 
-def _workers(site: Site) -> str:
-    """Read deployments and secrets: what every release begins with."""
+def _workers(site: Site) -> Seen | str:
+    """Read deployments, versions and secrets: what every release begins with."""
     deployments = site.cloudflare.deployments(site.worker)
     site.cloudflare.secrets(site.worker)
     if not deployments:
         return f"worker {site.worker} is made by the release"
-    return f"worker {site.worker}, deployed {deployments[0].created_on}"
+    evidence = f"worker {site.worker}, deployed {deployments[0].created_on}"
+    listed = [version.id for version in site.cloudflare.versions(site.worker)]
+    if set(deployments[0].split) <= set(listed[: DEPLOYABLE - 1]):
+        return evidence
+    old = f"{evidence}; {DEPLOYABLE} versions were made since, so a release cannot go back to it"
+    return Seen("warn", old, "release what is live once more, from its commit")
 
 
 def _pages(site: Site) -> str:
