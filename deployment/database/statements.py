@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
+# Python before 3.11.5 matches a lookahead inside a possessive repetition wrongly: none is in one.
 _SPACE = r"(?:[ \t-\r\ufeff]|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))"
 _WORD_END = r"(?![A-Za-z0-9_$]|[^\x00-\x7f])"
 
@@ -26,31 +27,18 @@ _TOKEN = re.compile(
 )
 _BLANK = re.compile(rf"(?:{_SPACE}|;)*+\Z")
 _QUOTED = r"""(?:'[^']*+(?:'|\Z)|"[^"]*+(?:"|\Z)|`[^`]*+(?:`|\Z)|\[[^\]]*+(?:\]|\Z))"""
-_TOLD = rf"(?:EXPLAIN|CREATE|TEMP|TEMPORARY|TRIGGER|END){_WORD_END}"
-# What sqlite3_complete() takes for any other token: SQLite lets all of them follow EXPLAIN.
-_OTHER = (
-    rf"(?:{_QUOTED}|(?!{_TOLD})(?:[A-Za-z0-9_$]|[^\x00-\x7f])++"
-    r"""|(?![\s;A-Za-z0-9_$'"`\[])[\x00-\x7f])"""
-)
 _LEADING = rf"(?:{_SPACE}|;)*+"
 _TRIGGER_END = rf"(?:{_SPACE}|;)*+END{_WORD_END}{_SPACE}*+(?:;|\Z)"
 _WORD = rf"{_SPACE}*+([A-Za-z_]+)"
-_EXPLAIN = "EXPLAIN"
-_CREATE_TRIGGER = (
-    rf"CREATE{_WORD_END}{_SPACE}*+(?:TEMP(?:ORARY)?{_WORD_END}{_SPACE}*+)*+TRIGGER{_WORD_END}"
-)
+_NEXT = rf"{_SPACE}*+(?:(?P<word>[A-Za-z0-9_$\x80-\U0010ffff]+)|{_QUOTED}|[^;])"
+# What sqlite3_complete() tells apart: SQLite lets any other token follow EXPLAIN.
+_TOLD = frozenset({"EXPLAIN", "CREATE", "TEMP", "TEMPORARY", "TRIGGER", "END"})
 
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     """Compile what only splitting needs; most commands just look for comments."""
     return re.compile(pattern, re.IGNORECASE)
-
-
-def _trigger(explained: bool) -> re.Pattern[str]:
-    """Give the pattern of CREATE TRIGGER."""
-    before = rf"EXPLAIN{_WORD_END}(?:{_SPACE}|{_OTHER})*+" if explained else ""
-    return _compiled(before + _CREATE_TRIGGER)
 
 
 class Fragment(NamedTuple):
@@ -131,8 +119,24 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _makes_trigger(text: str, start: int) -> bool:
-    explained = text[start : start + len(_EXPLAIN)].upper() == _EXPLAIN
-    return _trigger(explained).match(text, start) is not None
+    """Tell whether CREATE TRIGGER begins here, be it temporary or explained."""
+    if text[start : start + 1].upper() not in ("C", "E"):
+        return False  # as most statements: no need to look closer
+    words = _words(text, start)
+    word = next(words, "")
+    if word == "EXPLAIN":
+        word = next((told for told in words if told in _TOLD), "")
+    if word != "CREATE":
+        return False
+    return next((told for told in words if told not in ("TEMP", "TEMPORARY")), "") == "TRIGGER"
+
+
+def _words(text: str, position: int) -> Iterator[str]:
+    """Give a statement's tokens: words in capitals; of any other token, just that it is there."""
+    token = _compiled(_NEXT)
+    while found := token.match(text, position):
+        word, position = found["word"] or "", found.end()
+        yield word.upper() if word.isascii() else ""
 
 
 def _skip(text: str, position: int) -> int:
