@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from invoke import config, program
 from invoke._version import __version__
+from invoke.collection import Collection
 from invoke.exceptions import CollectionNotFound, ParseError, UncastableEnvVar
 from invoke.loader import FilesystemLoader
 from invoke.parser import Parser
@@ -52,7 +53,7 @@ class Program(program.Program):
             raise Refused(f"there is no collection {name}", "", "./inv --list") from None
         self.config.set_project_location(folder)
         self.config.load_project()
-        self.collection = module.ns
+        self.collection = getattr(module, "ns", None) or Collection.from_module(module)
 
     def _make_parser(self) -> Parser:
         if self.args.complete.value:

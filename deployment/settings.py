@@ -38,12 +38,20 @@ class Settings:
 
     Values are read by the Worker's names: ``secret("STRIPE_SECRET_KEY")`` gives
     ``STRIPE_SECRET_KEY_LIVE`` in production and ``_TEST`` elsewhere.
+
+    Args:
+        environment: production, staging or local.
+        root: the project's folder.
+        project: what invoke.yaml says.
+        source: the environment's file.
+        overlay: the file whose values stand over that one's; empty: there is none.
     """
 
     environment: str
     root: Path
     project: Project
     source: str
+    overlay: str = ""
     _values: Mapping[str, str] = field(repr=False, default_factory=dict)
     _secrets: Mapping[str, Secret] = field(repr=False, default_factory=dict)
 
@@ -226,6 +234,7 @@ def load(
         root=root,
         project=project,
         source=str(file.relative_to(root)) if file.is_relative_to(root) else str(file),
+        overlay=str(ENDPOINTS) if environment == LOCAL and (root / ENDPOINTS).exists() else "",
         _values=plain,
         _secrets=secrets,
     )

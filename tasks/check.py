@@ -31,8 +31,7 @@ def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit:
     console = Console(quiet=json)
     with console.step("check") as line:
         report = step.run(site, only=_names(only), skip=_names(skip))
-        counts = report.counts
-        line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(**counts)
+        line.detail = report.summary
         line.mark, line.colour = ("✓", "green") if report.ok else ("✗", "red")
     if junit:
         from deployment.steps import junit as suite

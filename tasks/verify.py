@@ -33,7 +33,7 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
     with console.step("verify") as line:
         target = step.live(site, str(site.facts.get("version", "")))
         found = step.run(site, target, quick=quick)
-        line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(**found.counts)
+        line.detail = found.summary
         line.mark, line.colour = ("✓", "green") if found.ok else ("✗", "red")
     if report:
         _write(Path(report), found)

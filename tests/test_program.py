@@ -50,6 +50,14 @@ def test_a_line_that_cannot_be_read_ends_with_2(words: str, said: str) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr.strip()) == (2, "", said)
 
 
+def test_a_collection_that_names_no_namespace_is_its_tasks(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(
+        "from invoke import task\n\n@task\ndef hello(c):\n    print('hello')\n"
+    )
+    ended = run(OURS, "--search-root", str(tmp_path), "--collection", "other", "hello")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "hello\n", "")
+
+
 def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     file = tmp_path / "broken.yaml"
     file.write_text("deploy: [1")

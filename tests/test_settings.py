@@ -77,6 +77,17 @@ def test_the_local_environment_takes_nothing_from_the_process(
     (tmp_path / ENDPOINTS).write_text("WORKER_URL=http://127.0.0.1:4711\n")
     found = load("local", using_everything(), tmp_path, {"WORKER_URL": "https://production.test"})
     assert found.text("WORKER_URL") == "http://127.0.0.1:4711"
+    assert found.overlay == str(ENDPOINTS)
+
+
+def test_only_the_local_environment_has_an_overlay(
+    tmp_path: Path, environment_file: Write, settings: Make
+) -> None:
+    assert settings().overlay == ""
+    environment_file("staging", ENVIRONMENT="staging")
+    (tmp_path / ENDPOINTS).parent.mkdir()
+    (tmp_path / ENDPOINTS).write_text("WORKER_URL=http://127.0.0.1:4711\n")
+    assert load("staging", using_everything(), tmp_path, {}).overlay == ""
 
 
 @pytest.mark.parametrize(

@@ -150,9 +150,7 @@ def verified(release: Release) -> None:
         return
     with release.console.step("verify") as line:
         report = verify.gate(site, verify.live(site, _expected(release)))
-        line.detail = "{passed} passed, {failed} failed, {warnings} warnings".format(
-            **report.counts
-        )
+        line.detail = report.summary
 
 
 def _require_own(site: Site, record: Record) -> None:

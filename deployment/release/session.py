@@ -97,7 +97,8 @@ def announce(found: Settings) -> None:
     if found.environment not in _announced:
         _announced.add(found.environment)
         target = f"worker {found.project.worker.name} at {found.text('WORKER_URL')}"
-        Console(sys.stderr).line(f"{found.environment} ({found.source}): {target}", "dim")
+        read = f"{found.source}, over it {found.overlay}" if found.overlay else found.source
+        Console(sys.stderr).line(f"{found.environment} ({read}): {target}", "dim")
 
 
 def dry(c: Context) -> bool:

@@ -76,6 +76,13 @@ class Report:
             "warnings": seen["warn"] + seen["unknown"],
         }
 
+    @property
+    def summary(self) -> str:
+        """Give the counts in one line."""
+        counts = self.counts
+        plural = "" if counts["warnings"] == 1 else "s"
+        return "{passed} passed, {failed} failed, {warnings} warning".format(**counts) + plural
+
     def as_json(self) -> dict[str, Any]:
         """Give the report for ``--json``."""
         return {

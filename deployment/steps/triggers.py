@@ -30,7 +30,11 @@ def described(settings: Settings) -> list[str] | None:
         return None  # who bundles it refuses it, and says why
     crons = (wrangler.read(settings).get("triggers") or {}).get("crons")
     if crons is not None and not all(isinstance(each, str) for each in crons):
-        raise Refused(f"{file.name}: triggers.crons is no list of cron expressions", f"{crons}")
+        raise Refused(
+            f"{file.name}: triggers.crons is no list of cron expressions",
+            f"it is {crons}",
+            'write it as "triggers": {"crons": ["*/5 * * * *"]}',
+        )
     return None if crons is None else list(dict.fromkeys(crons))
 
 

@@ -118,7 +118,8 @@ def plan_promotion(site: Site) -> list[Change]:
     """
     pair, live = canary_pair(site), live_split(site)
     after = {pair.old: 0.0, pair.new: 100.0}
-    return [_shift(site, live, after, pair.new, live, verified=True)]
+    moved = _shift(site, live, after, pair.new, live, verified=True)
+    return [moved, *triggers.changes(site, NAME)]
 
 
 def plan_abortion(site: Site) -> list[Change]:

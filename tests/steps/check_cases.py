@@ -310,10 +310,24 @@ def _configuration_cases() -> list[Case]:
         Case("triggers", "none", "pass", "at its own address"),
         Case(
             "triggers",
-            "a route and a cron",
+            "a cron",
+            "pass",
+            "1 cron(s), set by the release",
+            configured(triggers={"crons": ["0 * * * *"]}),
+        ),
+        Case(
+            "triggers",
+            "crons that are no texts",
+            "fail",
+            "triggers.crons is no list of cron expressions",
+            configured(triggers={"crons": [5]}),
+        ),
+        Case(
+            "triggers",
+            "a route",
             "warn",
-            "1 cron(s), 1 route(s): not set by a release",
-            configured(triggers={"crons": ["0 * * * *"]}, route="xswarm.test/*"),
+            "1 route(s): not set by a release",
+            configured(route="xswarm.test/*"),
         ),
         Case("bindings", "all there", "pass", "R2_BUCKET (r2_buckets xswarm-boss)"),
         Case(

@@ -102,6 +102,12 @@ def test_ten_of_twenty_three_print_the_sample_of_the_first_system(place: Place) 
     warned = {f"⚠️  {name}: not in the expected form" for name in doubtful}
     assert set(told) == failed_lines | warned
     assert len(told) == 12
+    assert report.summary == "13 passed, 10 failed, 2 warnings"
+
+
+def test_one_warning_is_one(place: Place) -> None:
+    report = check.run(place.site(LOG_LEVEL="loud"), only=["variables"])
+    assert report.summary.endswith(" 0 failed, 1 warning")
 
 
 def test_the_wall_time_is_the_slowest_looks(place: Place) -> None:

@@ -225,6 +225,17 @@ def test_a_canary_by_hand_stays_until_it_is_promoted_or_aborted(
         worker.plan_promotion(site)
 
 
+@pytest.mark.usefixtures("gates", "watched")
+def test_a_canary_that_is_promoted_gets_its_cron_triggers(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    configured(site, '{"triggers": {"crons": ["* * * * *"]}}')
+    run(site, worker.plan_canary(site, 20, 5.0))
+    assert cloudflare.crons == []
+    run(site, worker.plan_promotion(site))
+    assert cloudflare.crons == ["* * * * *"]
+
+
 @pytest.mark.parametrize("percent", [0, 100, -1])
 def test_a_share_is_a_share(site: Site, percent: float) -> None:
     with pytest.raises(Refused, match="share"):

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused
-from deployment.steps import wrangler
+from deployment.steps import triggers, wrangler
 from deployment.steps.checks import bindings, packages
 from deployment.steps.checks.looking import Seen, probe
 from deployment.variables import VARIABLES, Sent
@@ -31,10 +31,10 @@ def probes(site: Site) -> list[Probe]:
         "plain variables": _collisions,
         "static files": _static,
         "packages": packages.installed,
+        "triggers": _triggers,
     }
     made = [probe(name, GROUP, _of(site, look)) for name, look in looks.items()]
-    for name, look in {"environments": _environments, "triggers": _triggers}.items():
-        made.append(probe(name, GROUP, _of(site, look), critical=False))
+    made.append(probe("environments", GROUP, _of(site, _environments), critical=False))
     bound = _of(site, bindings.bound)
     return [*made, probe("bindings", GROUP, bound, needs=ACCOUNT, needed=True)]
 
@@ -137,16 +137,15 @@ def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:
 
 
 def _triggers(site: Site, content: Mapping[str, Any]) -> Seen | str:
-    """Name what belongs to the Worker and not to a version of it: a release leaves it alone."""
-    crons = (content.get("triggers") or {}).get("crons") or ()
+    """Count cron triggers, which a release sets, and routes, which it leaves alone."""
+    crons = triggers.described(site.settings) or ()
+    timed = f"{len(crons)} cron(s), set by the release" if crons else "no cron"
     routes = [*(content.get("routes") or ()), *([content["route"]] if "route" in content else ())]
-    named = [f"{len(crons)} cron(s)"] if crons else []
-    named += [f"{len(routes)} route(s)"] if routes else []
-    if not named:
-        return "none: the Worker answers at its own address"
+    if not routes:
+        return f"{timed}; the Worker answers at its own address"
     config = site.settings.project.worker.config
     remedy = f"when they change: npx wrangler triggers deploy --config {config}"
-    return Seen("warn", f"{', '.join(named)}: not set by a release", remedy)
+    return Seen("warn", f"{timed}; {len(routes)} route(s): not set by a release", remedy)
 
 
 def _today() -> date:
