@@ -311,22 +311,26 @@ def test_ctrl_c_while_it_starts_leaves_nothing(root: Path) -> None:
     supervisor.down(root)
 
 
-@pytest.mark.parametrize("delay", [0.05, 0.3, 0.6])
-def test_ctrl_c_at_the_terminal_leaves_nothing(root: Path, delay: float) -> None:
+@pytest.mark.parametrize(("ready", "delay"), [(0, 0.0), (0, 0.1), (1, 0.0)])
+def test_ctrl_c_at_the_terminal_leaves_nothing(root: Path, ready: int, delay: float) -> None:
+    """Whether no part is up yet, or the first one is."""
     script = (
-        "import sys, pathlib; from deployment.sandbox import supervisor;"
-        "sys.stdout.write('begun'); sys.stdout.flush();"
-        "supervisor.up(pathlib.Path(sys.argv[1]), ['boss-ai'], ['xswarm-boss']);"
+        "import sys, pathlib\n"
+        "from deployment.sandbox import supervisor\n"
+        "def progress(label='', done=0, total=0, unit=''):\n"
+        "    if done == int(sys.argv[2]): print('now', flush=True)\n"
+        "progress()\n"
+        "supervisor.up(pathlib.Path(sys.argv[1]), ['boss-ai'], ['xswarm-boss'], progress=progress)"
     )
     command = subprocess.Popen(
-        [sys.executable, "-c", script, str(root)],
+        [sys.executable, "-c", script, str(root), str(ready)],
         cwd=CODE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     assert command.stdout
-    assert command.stdout.read(5) == b"begun"
+    assert command.stdout.read(3) == b"now"
     time.sleep(delay)
     os.killpg(command.pid, signal.SIGINT)  # a terminal tells the whole group
     command.communicate(timeout=30)
