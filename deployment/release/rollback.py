@@ -148,9 +148,11 @@ def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
     """
     with ThreadPoolExecutor(3, thread_name_prefix="rollback") as pool:
         split = pool.submit(worker.live_split, site)
+        listed = pool.submit(worker.deployable, site)
         static = pool.submit(_static_site, site, target)
         clashing = _clashing(site, target)
-    code = worker.roll_out(site, split.result(), target.version, back=True) + static.result()
+    code = worker.roll_out(site, split.result(), target.version, listed.result(), back=True)
+    code += static.result()
     if clashing and not (wish.migrations or wish.restoring):
         raise Refused(
             f"version {target.version[:8]} does not run on today's schema",

@@ -167,7 +167,7 @@ def _alone(site: Site, change: Change, before: Sequence[Change] = ()) -> list[Ch
         )
     _require_latest_live(site, live)
     placed = change._replace(after={**change.after, "over": next(iter(live))})
-    return [*before, placed, *worker.roll_out(site, live, worker.NEW)]
+    return [*before, placed, *worker.roll_out(site, live, worker.NEW, worker.deployable(site))]
 
 
 def _change(site: Site, action: str, found: Difference, rotated: str = "") -> Change:

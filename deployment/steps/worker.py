@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -44,17 +44,20 @@ def plan(site: Site) -> list[Change]:
         made = _first(site, digest)
     else:
         _require_own(site, _only(site, live))
-        made = [_upload(site, digest), *roll_out(site, live, NEW)]
+        made = [_upload(site, digest), *roll_out(site, live, NEW, deployable(site))]
     return [*_buckets(site), *made, *triggers.changes(site, NAME)]
 
 
-def roll_out(site: Site, live: Split, version: str, *, back: bool = False) -> list[Change]:
+def roll_out(
+    site: Site, live: Split, version: str, listed: Sequence[str], *, back: bool = False
+) -> list[Change]:
     """Say how the traffic moves to a version: at 0 % first, then step by step to 100 %.
 
     Args:
         site: the environment.
         live: today's split.
         version: an id, or :data:`NEW`.
+        listed: what :func:`deployable` gives.
         back: whether it was live before: no canary steps, and only the quick routes verified,
             since it need not have those that came later.
 
@@ -65,7 +68,7 @@ def roll_out(site: Site, live: Split, version: str, *, back: bool = False) -> li
     old = _only(site, live)
     if version == old:
         return []
-    if not _can_share(site, old, version):
+    if not _can_share(site, old, version, listed):
         return [_leap(site, old, version, quick=back)]
     canary = site.settings.project.worker.canary if not back else ()
     steps = [step for step in canary if 0 < step.percent < 100]
@@ -187,13 +190,12 @@ def _shift(
     )
 
 
-def _can_share(site: Site, old: str, version: str) -> bool:
+def _can_share(site: Site, old: str, version: str, listed: Sequence[str]) -> bool:
     """Tell whether the live version can be deployed together with another one.
 
     Raises:
         Refused: Cloudflare deploys the other one no more.
     """
-    listed = [found.id for found in site.cloudflare.versions(site.worker)]
     if version == NEW:
         return old in listed[: DEPLOYABLE - 1]  # the new one will be of the newest, too
     if version not in listed:
@@ -257,6 +259,11 @@ def live_split(site: Site) -> dict[str, float]:
     """Give today's split of the traffic: version → percent above 0; empty: no Worker."""
     deployments = site.cloudflare.deployments(site.worker)
     return {v: p for v, p in deployments[0].split.items() if p > 0} if deployments else {}
+
+
+def deployable(site: Site) -> list[str]:
+    """Give the versions that Cloudflare would deploy, newest first."""
+    return [version.id for version in site.cloudflare.versions(site.worker)]
 
 
 def tagged(site: Site, release: str) -> str:

@@ -38,6 +38,7 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     for name, text in FILES.items():
         (folder / f"{name}.sql").write_text(text)
     monkeypatch.setattr(worker, "live_split", lambda _site: {})
+    monkeypatch.setattr(worker, "deployable", lambda _site: [])
     monkeypatch.setattr(worker, "roll_out", lambda *_, **__: [])
     monkeypatch.setattr(pages, "current", lambda _site: SimpleNamespace(id="today"))
     monkeypatch.setattr(session, "open_site", lambda _c, **_: made)

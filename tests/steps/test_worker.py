@@ -258,10 +258,9 @@ def test_other_code_than_planned_is_not_uploaded(site: Site, cloudflare: FakeClo
     assert cloudflare.bodies == []
 
 
-def test_going_back_takes_no_canary_steps(site: Site, cloudflare: FakeCloudflare) -> None:
+def test_going_back_takes_no_canary_steps(site: Site) -> None:
     with_canary(site, 10, 50)
-    cloudflare.made.append("older")
-    changes = worker.roll_out(site, {"old": 100.0}, "older", back=True)
+    changes = worker.roll_out(site, {"old": 100.0}, "older", ["older", "old"], back=True)
     assert splits(changes) == [{"old": 100, "older": 0}, {"old": 0, "older": 100}]
     assert all(change.after["quick"] for change in changes)
 
@@ -316,11 +315,11 @@ def test_nobody_goes_back_to_a_version_that_is_too_old(
 ) -> None:
     age(cloudflare, worker.DEPLOYABLE)
     with pytest.raises(Refused, match="too old to be deployed again"):
-        worker.roll_out(site, {"preview-99": 100.0}, "old", back=True)
+        worker.roll_out(site, {"preview-99": 100.0}, "old", worker.deployable(site), back=True)
 
 
 def test_going_to_where_one_is_changes_nothing(site: Site) -> None:
-    assert worker.roll_out(site, {"old": 100.0}, "old", back=True) == []
+    assert worker.roll_out(site, {"old": 100.0}, "old", ["old"], back=True) == []
 
 
 def test_secrets_only_the_worker_has_are_those_of_the_live_version(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from deployment.steps import worker
 from deployment.steps.checks.looking import Seen, probe
-from deployment.steps.worker import DEPLOYABLE
 
 if TYPE_CHECKING:
     from deployment.steps.report import Probe
@@ -60,10 +60,10 @@ def _workers(site: Site) -> Seen | str:
     if not deployments:
         return f"worker {site.worker} is made by the release"
     evidence = f"worker {site.worker}, deployed {deployments[0].created_on}"
-    listed = [version.id for version in site.cloudflare.versions(site.worker)]
-    if set(deployments[0].split) <= set(listed[: DEPLOYABLE - 1]):
+    if set(deployments[0].split) <= set(worker.deployable(site)[: worker.DEPLOYABLE - 1]):
         return evidence
-    old = f"{evidence}; {DEPLOYABLE} versions were made since, so a release cannot go back to it"
+    count = worker.DEPLOYABLE
+    old = f"{evidence}; {count} versions were made since, so a release cannot go back to it"
     return Seen("warn", old, "release what is live once more, from its commit")
 
 
