@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deployment.errors import DeployError, Locked
 from deployment.release import process
@@ -57,8 +57,7 @@ SELECT owner, host, holder, process, reason, doing, fence, by_hand, acquired_at,
 FROM _release_lock WHERE expires_at > {NOW}"""  # noqa: S608
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """Say who holds the lock, and for what.
 
     Args:

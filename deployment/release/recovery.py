@@ -217,7 +217,7 @@ def _known(entries: list[Entry], events: list[dict[str, Any]]) -> list[Entry]:
         if event.get("event") in _STATES
     }
     return [
-        replace(entry, state=states[entry.number][0], outcome=states[entry.number][1])
+        entry._replace(state=states[entry.number][0], outcome=states[entry.number][1])
         if entry.number in states
         else entry
         for entry in entries

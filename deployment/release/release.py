@@ -303,7 +303,7 @@ class Release:
 
     def _set(self, number: int, state: str, outcome: Facts) -> None:
         entry = self.entries[number - 1]
-        self.entries[number - 1] = replace(entry, state=state, outcome=dict(outcome))
+        self.entries[number - 1] = entry._replace(state=state, outcome=dict(outcome))
 
     def _end(self, status: str) -> None:
         """End a failed release; what is not written now, the next release settles."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from deployment.secret import Secret
@@ -31,8 +31,7 @@ MESSAGE_LENGTH = 100  # characters the API keeps of an annotation's message
 PAGE = 50
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """The API token in use: ``status`` must be ``active``."""
 
     id: str
@@ -78,8 +77,7 @@ class Version:
         return self.annotations.get("workers/tag", "")
 
 
-@dataclass(frozen=True)
-class Subdomain:
+class Subdomain(NamedTuple):
     """Whether a Worker answers on workers.dev, and whether its versions have previews."""
 
     enabled: bool

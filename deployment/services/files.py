@@ -6,10 +6,10 @@ import base64
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 from mimetypes import MimeTypes
 from pathlib import Path
+from typing import NamedTuple
 
 from deployment.errors import Refused
 
@@ -38,8 +38,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True)
-class StaticFile:
+class StaticFile(NamedTuple):
     """One file: its URL path, where it lies, its size in bytes, hash and media type."""
 
     path: str

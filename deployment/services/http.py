@@ -16,7 +16,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -39,8 +39,7 @@ LARGEST_REPLY = 256 * 1024 * 1024  # bytes
 CONNECTIONS = 16
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """What a service answered, wholly read."""
 
     service: str
@@ -73,8 +72,7 @@ class Reply:
         return content
 
 
-@dataclass(frozen=True)
-class _Lost:
+class _Lost(NamedTuple):
     """An attempt without a usable reply; ``sent`` says whether the service may have got it."""
 
     reason: str

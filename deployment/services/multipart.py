@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import HeaderParser
-from typing import Any
+from typing import Any, NamedTuple
 
 from deployment.errors import Refused
 from deployment.secret import Secret
@@ -22,8 +22,7 @@ from deployment.secret import Secret
 SECRET_TYPES = ("secret_text", "secret_key")
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """One module of an upload: its name, its media type, its bytes."""
 
     name: str

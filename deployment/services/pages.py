@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from json import dumps
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from deployment.errors import StepFailed
@@ -26,8 +26,7 @@ TOKEN_EXPIRED = "8000013"  # noqa: S105 - an error code
 UPLOADS_AT_ONCE = 3
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(NamedTuple):
     """A Pages project: its branch of production, where it answers."""
 
     name: str
@@ -37,8 +36,7 @@ class Project:
     canonical_deployment: str = ""
 
 
-@dataclass(frozen=True)
-class PagesDeployment:
+class PagesDeployment(NamedTuple):
     """One deployment of a project: production or preview, and how far it got."""
 
     id: str
@@ -63,8 +61,7 @@ class PagesDeployment:
         return self.status in ("failure", "canceled")
 
 
-@dataclass(frozen=True)
-class Commit:
+class Commit(NamedTuple):
     """What a deployment was made from; shown in its list."""
 
     branch: str

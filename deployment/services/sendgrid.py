@@ -7,8 +7,7 @@ names one. A 403 may be a temporary block of the account.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from deployment.services.errors import NotFound
@@ -38,8 +37,7 @@ EVENT_NAMES = (
 )
 
 
-@dataclass(frozen=True)
-class EventWebhook:
+class EventWebhook(NamedTuple):
     """Where SendGrid tells of deliveries, and of which events."""
 
     id: str
@@ -49,8 +47,7 @@ class EventWebhook:
     name: str = ""
 
 
-@dataclass(frozen=True)
-class ParseSetting:
+class ParseSetting(NamedTuple):
     """Where SendGrid posts the mail that arrives for a host.
 
     Args:
@@ -68,8 +65,7 @@ class ParseSetting:
     policy: str = ""
 
 
-@dataclass(frozen=True)
-class SecurityPolicy:
+class SecurityPolicy(NamedTuple):
     """How SendGrid signs the mail it hands in: by a key of its own, whose public half is here."""
 
     id: str

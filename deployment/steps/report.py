@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from deployment.errors import typed
 from deployment.secret import redact
@@ -17,8 +17,7 @@ MARKS: Final = {"pass": "✅", "warn": "⚠️ ", "fail": "❌", "unknown": "❔
 COLOURS: Final = {"pass": "", "warn": "yellow", "fail": "red", "unknown": "yellow", "skip": "dim"}
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """Say what one probe found.
 
     Args:
@@ -49,8 +48,7 @@ class Probe:
     look: Callable[[], Finding | Sequence[Finding]]
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """All findings of one gate."""
 
     title: str
@@ -89,7 +87,7 @@ class Report:
             "title": self.title,
             "ok": self.ok,
             **self.counts,
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [finding._asdict() for finding in self.findings],
         }
 
     def lines(self, *, verbose: bool = False) -> list[tuple[str, str]]:
@@ -143,7 +141,7 @@ def _looked(probe: Probe) -> Sequence[Finding]:
         found = Finding(probe.name, probe.group, "fail", True, f"the probe failed: {why}")
     findings = [found] if isinstance(found, Finding) else list(found)
     took = (monotonic() - began) * 1000
-    return [one if one.milliseconds else replace(one, milliseconds=took) for one in findings]
+    return [one if one.milliseconds else one._replace(milliseconds=took) for one in findings]
 
 
 def _finding_lines(finding: Finding) -> list[tuple[str, str]]:

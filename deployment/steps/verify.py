@@ -8,7 +8,6 @@ is not asked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from deployment.errors import CheckFailed
@@ -65,7 +64,7 @@ def run(site: Site, target: Target, *, quick: bool = False) -> Report:
         findings = routes.timed_alone(asker, report.findings)
         if not quick:
             findings += _measured(asker)
-        return replace(report, findings=tuple(findings))
+        return report._replace(findings=tuple(findings))
 
 
 def _measured(asker: Asker) -> Sequence[Finding]:

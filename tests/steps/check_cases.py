@@ -605,7 +605,7 @@ def _sendgrid(**more: Any) -> Arrange:
         sendgrid, cloudflare = place.parts["sendgrid"], place.parts["cloudflare"]
         events = ("bounce", "delivered", "dropped", "spam_report")
         hook = EventWebhook("h1", "http://127.0.0.1:1/email/inbound", True, events, "boss")
-        sendgrid.hooks["h1"] = replace(hook, **more)
+        sendgrid.hooks["h1"] = hook._replace(**more)
         sendgrid.sign_event_webhook("h1")
         cloudflare.names = ["SENDGRID_WEBHOOK_PUBLIC_KEY"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from deployment.secret import Secret
@@ -77,7 +77,7 @@ class FakePages:
 
     def rollback_deployment(self, name: str, deployment_id: str) -> None:
         old = self.deployment(name, deployment_id)
-        made = replace(old, id=f"deployment-{len(self.projects[name]) + 1}")
+        made = old._replace(id=f"deployment-{len(self.projects[name]) + 1}")
         self.projects[name].append(made)
         self.canonical[name] = made.id
 

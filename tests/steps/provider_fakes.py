@@ -102,7 +102,7 @@ class FakeSendGrid:
         self, webhook_id: str, url: str, events: Iterable[str], enabled: bool = True
     ) -> EventWebhook:
         before = self.hooks[webhook_id]
-        after = replace(before, url=url, events=tuple(sorted(events)), enabled=enabled)
+        after = before._replace(url=url, events=tuple(sorted(events)), enabled=enabled)
         self.hooks[webhook_id] = after
         return after
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from deployment.steps.site import Site
@@ -13,8 +12,7 @@ STEP: Final = "webhooks"
 State = Literal["as wanted", "differs", "missing", "overridden"]
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(NamedTuple):
     """Compare one webhook with what is wanted.
 
     Args:
@@ -35,7 +33,7 @@ class Hook:
 
     def as_json(self) -> dict[str, Any]:
         """Give the webhook for ``--json``."""
-        return asdict(self)
+        return self._asdict()
 
 
 def compared(

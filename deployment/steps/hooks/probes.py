@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlencode
 
 from deployment.secret import Secret
@@ -30,8 +29,7 @@ _LETTER: Final = (
 FORM: Final = "application/x-www-form-urlencoded"
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One probe: where it goes, what it carries, and whether it must get in."""
 
     name: str
