@@ -85,6 +85,10 @@ class StepFailed(DeployError):
     exit_code = ExitCode.ROLLED_BACK
 
 
+class MovedForGood(StepFailed):
+    """Traffic cannot go back to the version that had it; the next release goes on from here."""
+
+
 class NotRolledBack(DeployError):
     """A release failed and something could not be undone; it is named."""
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import threading
 from types import ModuleType
+from typing import Final
+
+_ONE_AT_A_TIME: Final = threading.RLock()
+"""Nobody else must meet, or take away, the empty package that stands in meanwhile."""
 
 
 def alone(name: str) -> ModuleType:
@@ -19,8 +24,11 @@ def alone(name: str) -> ModuleType:
     Raises:
         ModuleNotFoundError: the package is not installed, or has no such module.
     """
-    if name in sys.modules:
-        return sys.modules[name]
+    with _ONE_AT_A_TIME:
+        return sys.modules.get(name) or _alone(name)
+
+
+def _alone(name: str) -> ModuleType:
     package = name.rpartition(".")[0]
     spec = importlib.util.find_spec(package)
     if spec is None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from deployment.console import Console
-from deployment.release import facts, ledger
+from deployment.release import ledger
 from deployment.release.release import step_named
-from deployment.steps.record import Record
+from deployment.steps.record import Record, noted
 from deployment.steps.site import Site
 from deployment.steps.step import Change
 
@@ -89,9 +89,9 @@ def nothing_new(site: Site, plan: Plan) -> bool:
     live = worker.live_split(site)
     if others or len(live) != 1:
         return False
-    noted = facts.of_version(site, next(iter(live)))
+    known = noted(site.history(), next(iter(live)))
     digest = site.bundling.result().digest
-    return (noted.get("digest"), noted.get("variables")) == (digest, worker.variables_digest(site))
+    return (known.get("digest"), known.get("variables")) == (digest, worker.variables_digest(site))
 
 
 def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:

@@ -16,7 +16,6 @@ from deployment.console import Console
 from deployment.errors import CheckFailed, Refused
 from deployment.release import audit, inputs, ledger, lock
 from deployment.release.audit import Event
-from deployment.release.facts import remember
 from deployment.release.journal import Journal
 from deployment.release.ledger import Entry
 from deployment.release.release import STEPS, Release, step_named
@@ -169,7 +168,7 @@ def _settle(dead: Release) -> None:
         _write_success(dead)
     elif dead.record.status == ledger.RUNNING and dead.complete and _is_good(dead):
         console.warn(f"release {name} was interrupted when all was made; it is good, and stays")
-        remember(dead.site)
+        dead.remember()
         dead.finish(ledger.SUCCEEDED)
     else:
         console.warn(f"release {name} was interrupted; it is undone first")
@@ -266,7 +265,7 @@ def _require_undisturbed(site: Site, change: Change) -> None:
     Raises:
         Refused: the split is neither what it was before, nor what it was to become.
     """
-    if change.step != "worker" or change.action not in ("shift", "leap"):
+    if not change.moves_traffic or change.action == "open":
         return
     from deployment.steps import worker
 

@@ -19,11 +19,12 @@ from deployment.errors import (
     DeployError,
     Interrupted,
     Locked,
+    MovedForGood,
     NotRolledBack,
     StepFailed,
     typed,
 )
-from deployment.release import ledger, lock
+from deployment.release import facts, ledger, lock
 from deployment.release.audit import Event, Origin, Trail
 from deployment.release.journal import Journal
 from deployment.release.ledger import Entry, Ledger, now
@@ -142,6 +143,9 @@ class Release:
             Entry(number, named, ledger.PLANNED, change, {})
             for number, change in enumerate(changes, start=first)
         ]
+        for change in changes:
+            if change.irreversible:
+                self.console.warn(f"{change.resource} cannot be undone: {change.irreversible}")
         last = len(self.entries)
         for number in range(first, last + 1):
             self._apply(number, self.entries[number].change if number < last else None)
@@ -166,6 +170,15 @@ class Release:
         """
         self._mark(number, ledger.DONE, outcome, following)
         self.site.facts.update(outcome)
+
+    def remember(self) -> None:
+        """Note what going back to its version will need; what nobody tells harms only that."""
+        if not self.site.facts.get("version"):
+            return
+        try:
+            facts.remember(self.site)
+        except DeployError as error:
+            self.console.warn(f"not all that going back to this release needs was noted: {error}")
 
     def succeed(self) -> None:
         """End it: everything is new.
@@ -236,21 +249,34 @@ class Release:
             self.console.warn(f"undoing without the database, which does not answer: {error}")
 
     def _undo_all(self) -> list[tuple[Change, DeployError]]:
-        left = []
+        """Undo in reverse order; give what could not be undone.
+
+        It ends at traffic that does not go back: the version that stays live needs the schema
+        and the webhooks that were made before it.
+        """
+        left: list[tuple[Change, DeployError]] = []
         for entry in reversed(self.entries):
             if entry.state in (ledger.UNDONE, ledger.PLANNED):
                 continue
-            try:
-                self._undo(entry)
-            except Exception as error:  # whatever it is, the rest must still be undone
-                failed = _foreseen(error)
-                self.console.warn(f"{entry.change.resource}: could not be undone: {failed}")
-                self._note(entry.number, ledger.NOT_UNDONE, entry.outcome)
-                self._keep_traceback(error)
+            failed = self._try_to_undo(entry)
+            if failed:
                 left.append((entry.change, failed))
+            if failed and entry.change.moves_traffic:
+                break
         if any(entry.state == ledger.UNDONE for entry in self.entries):
-            self._verify_old()
+            self._verify_live("the old is live" if not _stays_live(left) else "what is live")
         return left
+
+    def _try_to_undo(self, entry: Entry) -> DeployError | None:
+        try:
+            self._undo(entry)
+        except Exception as error:  # whatever it is, what can be undone still must be
+            failed = _foreseen(error)
+            self.console.warn(f"{entry.change.resource}: could not be undone: {failed}")
+            self._note(entry.number, ledger.NOT_UNDONE, entry.outcome)
+            self._keep_traceback(error)
+            return failed
+        return None
 
     def _undo(self, entry: Entry) -> None:
         change = entry.change
@@ -265,8 +291,8 @@ class Release:
             line.detail += f": {put_back} was put back" if put_back else ""
         self._note(entry.number, ledger.UNDONE, entry.outcome)
 
-    def _verify_old(self) -> None:
-        """Look whether what is live again is good; it says so, and changes nothing."""
+    def _verify_live(self, called: str) -> None:
+        """Look whether what is live now is good; it says so, and changes nothing."""
         from deployment.steps import verify, worker
 
         try:
@@ -280,7 +306,7 @@ class Release:
             return
         self._note_here("verified", ok=report.ok, counts=report.counts)
         if report.ok:
-            self.console.line(f"✓ verify    {report.counts['passed']} passed: the old is live")
+            self.console.line(f"✓ verify    {report.counts['passed']} passed: {called}")
         for finding in report.failures:
             self.console.warn(f"what is live is not good: {finding.name}: {finding.evidence}")
 
@@ -420,8 +446,8 @@ def _verdict(
         names = "; ".join(_still_changed(change, error) for change, error in left)
         return NotRolledBack(
             f"{what}; and not everything could be undone",
-            f"{why} | still changed: {names}",
-            f"inv deploy.abort --release {record.release}",
+            f"{why} | still changed: {names}{_kept_for(left, entries)}",
+            _way_on(record, left),
         )
     touched = any(entry.state != ledger.PLANNED for entry in entries)
     ended = "everything was brought back to before" if touched else "nothing was changed"
@@ -436,6 +462,27 @@ def _verdict(
 def _still_changed(change: Change, error: DeployError) -> str:
     remedy = f"; next: {typed(error.remedy)}" if error.remedy else ""
     return f"{change.step}: {change.resource} ({error}{remedy})"
+
+
+def _stays_live(left: Sequence[tuple[Change, DeployError]]) -> bool:
+    return any(change.moves_traffic for change, _ in left)
+
+
+def _kept_for(left: Sequence[tuple[Change, DeployError]], entries: Sequence[Entry]) -> str:
+    """Name what was left as it is for the code that stays live."""
+    made = [e.change for e in entries if e.state in (ledger.INTENDED, ledger.DONE)]
+    names = {c.resource: None for c in made if c.undo is not None and not c.moves_traffic}
+    if not _stays_live(left) or not names:
+        return ""
+    return f"; left as it is, for the version that stays live needs it: {', '.join(names)}"
+
+
+def _way_on(record: Record, left: Sequence[tuple[Change, DeployError]]) -> str:
+    """Give the command that goes on: where traffic moved for good, there is no way back."""
+    for _, error in left:
+        if isinstance(error, MovedForGood):
+            return error.remedy
+    return f"inv deploy.abort --release {record.release}"
 
 
 def _foreseen(error: Exception) -> DeployError:

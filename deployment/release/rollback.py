@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Final
 from deployment import console
 from deployment.errors import Refused
 from deployment.release import history, ledger
-from deployment.release.facts import OF_VERSION
 from deployment.release.release import step_named
 from deployment.services.errors import ServiceError
-from deployment.steps import fingerprints, migrate, pages, worker
-from deployment.steps.record import Record
+from deployment.steps import fingerprints, migrate, pages, triggers, worker
+from deployment.steps.record import OF_VERSION, Record, noted
 from deployment.steps.site import Site
 from deployment.steps.step import Change
 from deployment.variables import PRODUCTION
@@ -50,15 +49,28 @@ def choose(site: Site) -> str:
     earlier = _latest_of_each([r for r in rows if not live or r.version != live.version])
     if not earlier:
         raise Refused("there is no earlier release to go back to", "", "inv deploy.list")
+    listed = worker.deployable(site)
     return console.select(
-        "Which release should be live again?", {r.release: described(site, r) for r in earlier}
+        "Which release should be live again?",
+        {r.release: described(site, r, listed) for r in earlier},
     )
 
 
-def described(site: Site, record: Record) -> str:
-    """Give a release's line of the list: when, what, who, its migrations, and what is unsafe."""
+def described(site: Site, record: Record, listed: Sequence[str]) -> str:
+    """Give a release's line of the list: when, what, who, its migrations, and what is unsafe.
+
+    Args:
+        site: the environment.
+        record: the release.
+        listed: the versions that Cloudflare would deploy.
+    """
     count = len(record.facts.get("migrations", ()))
-    found = risks(site, record)
+    old = (
+        []
+        if record.version in listed
+        else ["its version is too old: Cloudflare deploys it no more"]
+    )
+    found = [*old, *risks(site, record)]
     safe = "⚠ " + "; ".join(found) if found else "safe"
     return (
         f"{record.created[:19]}  {record.version[:8]}  {record.author}  {record.message}"
@@ -152,7 +164,7 @@ def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
         static = pool.submit(_static_site, site, target)
         clashing = _clashing(site, target)
     code = worker.roll_out(site, split.result(), target.version, listed.result(), back=True)
-    code += static.result()
+    code += [*static.result(), *_triggers(site, split.result(), target)]
     if clashing and not (wish.migrations or wish.restoring):
         raise Refused(
             f"version {target.version[:8]} does not run on today's schema",
@@ -168,6 +180,10 @@ def confirm(site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
     what = f"{site.worker} in {site.settings.environment} to version {target.version[:8]}"
     lost = f" and restore the database from {wish.restore_db}" if wish.restore_db else ""
     name = site.worker if site.settings.environment == PRODUCTION else None
+    if console.interactive() and not yes:
+        from deployment.release import preview
+
+        preview.show(plan(site, target, wish))
     warn(site, target)
     console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
 
@@ -189,6 +205,15 @@ def run(release: Release, target: Record, wish: Wish) -> None:
 def _static_site(site: Site, target: Record) -> list[Change]:
     deployment = str(target.facts.get("pages", ""))
     return pages.go_back(site, deployment) if deployment else []
+
+
+def _triggers(site: Site, live: Mapping[str, float], target: Record) -> list[Change]:
+    """Say how the cron triggers of then come back, where those of the live version are others."""
+    wanted, today = (
+        target.facts.get("crons"),
+        noted(site.history(), next(iter(live), "")).get("crons"),
+    )
+    return [] if wanted == today else triggers.changes(site, worker.NAME, wanted)
 
 
 def _clashing(site: Site, target: Record) -> list[str]:

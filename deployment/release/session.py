@@ -303,13 +303,10 @@ def _taken_over(
 @contextmanager
 def _guarded(begun: Release) -> Iterator[Release]:
     """End a release well, or undo it; whatever happens, nobody is left in the dark."""
-    from deployment.release import facts
-
     token = _current.set(begun)
     try:
         yield begun
-        if begun.site.facts.get("version"):
-            facts.remember(begun.site)
+        begun.remember()
         with _unstoppable(begun.console):
             begun.succeed()
     except BaseException as cause:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+OF_VERSION: Final = ("digest", "variables", "secrets", "commit", "crons")
+"""What is true of a version, whichever release puts it live."""
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,16 @@ class Record:
     phases: tuple[str, ...] = ()
     phase: str = ""
     worker: str = ""
+
+
+def noted(records: Iterable[Record], version: str) -> dict[str, Any]:
+    """Give what the release that made a version noted of it; empty where none did.
+
+    Args:
+        records: newest first.
+        version: its id.
+    """
+    for record in records:
+        if version and record.version == version and "digest" in record.facts:
+            return {name: record.facts[name] for name in OF_VERSION if name in record.facts}
+    return {}

@@ -15,6 +15,7 @@ from deployment.secret import Secret
 from deployment.services.errors import ServiceError
 from deployment.steps import fingerprints, rotation, webhooks, worker
 from deployment.steps.hooks import inbound, sendgrid, stripe
+from deployment.steps.record import noted
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
@@ -114,7 +115,9 @@ def apply(site: Site, change: Change) -> Facts:
     if change.action == "stage":
         return marks
     sent = {**values, **dict.fromkeys(removed)}
-    return {**marks, "version": _patched(site, sent, str(change.after["over"]))}
+    over = str(change.after["over"])
+    made = _patched(site, sent, over)
+    return {"commit": "", **noted(site.history(), over), **marks, "version": made}
 
 
 def undo(site: Site, change: Change, _outcome: Facts) -> None:

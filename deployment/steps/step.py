@@ -33,6 +33,11 @@ class Change(NamedTuple):
     undo: Any = None
     irreversible: str = ""
 
+    @property
+    def moves_traffic(self) -> bool:
+        """Tell whether it decides which code users meet."""
+        return self.step == "worker" and self.action in ("shift", "leap", "open")
+
     def as_json(self) -> dict[str, Any]:
         """Give the change as it stands in plan and journal."""
         return self._asdict()

@@ -1,7 +1,8 @@
 """The Worker's cron triggers: ``triggers.crons`` in its wrangler configuration.
 
 They belong to the Worker, not to a version: they are set once the new version has the
-traffic, so that whom they tell is there, and a rollback to an older version leaves them.
+traffic, so that whom they tell is there. Each version's are noted, so that a rollback to it
+brings them back.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def described(settings: Settings) -> list[str] | None:
     if not file.is_file():
         return None  # who bundles it refuses it, and says why
     crons = (wrangler.read(settings).get("triggers") or {}).get("crons")
-    if crons is not None and not all(isinstance(each, str) for each in crons):
+    if crons is not None and not _are_texts(crons):
         raise Refused(
             f"{file.name}: triggers.crons is no list of cron expressions",
             f"it is {crons}",
@@ -38,15 +39,22 @@ def described(settings: Settings) -> list[str] | None:
     return None if crons is None else list(dict.fromkeys(crons))
 
 
-def changes(site: Site, step: str) -> list[Change]:
+def _are_texts(crons: object) -> bool:
+    return isinstance(crons, list) and all(isinstance(each, str) for each in crons)
+
+
+def changes(site: Site, step: str, wanted: Sequence[str] | None) -> list[Change]:
     """Say how the triggers would change.
 
     Args:
         site: the environment.
         step: whose change it is.
+        wanted: cron expressions; None: they stay as they are.
     """
-    wanted, there = described(site.settings), site.cloudflare.schedules(site.worker)
-    if wanted is None or set(wanted) == set(there):
+    if wanted is None:
+        return []
+    there = site.cloudflare.schedules(site.worker)
+    if set(wanted) == set(there):
         return []
     told = [{"crons": list(crons)} for crons in (there, wanted)]
     name = f"cron triggers of {site.worker}"

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from deployment.errors import Refused, StepFailed
+from deployment.errors import MovedForGood, Refused, StepFailed
 from deployment.secret import Secret
 from deployment.services.errors import Invalid
 from deployment.services.multipart import Upload
 from deployment.steps import fingerprints, triggers, verify
+from deployment.steps.record import noted
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
@@ -43,9 +44,14 @@ def plan(site: Site) -> list[Change]:
     if not live:
         made = _first(site, digest)
     else:
-        _require_own(site, _only(site, live))
-        made = [_upload(site, digest), *roll_out(site, live, NEW, deployable(site))]
-    return [*_buckets(site), *made, *triggers.changes(site, NAME)]
+        listed = deployable(site)
+        _require_own(site, _only(site, live, listed))
+        made = [_upload(site, digest), *roll_out(site, live, NEW, listed)]
+    return [
+        *_buckets(site),
+        *made,
+        *triggers.changes(site, NAME, triggers.described(site.settings)),
+    ]
 
 
 def roll_out(
@@ -65,11 +71,11 @@ def roll_out(
         Refused: another gradual deployment is under way; or Cloudflare deploys this version no
             more.
     """
-    old = _only(site, live)
-    if version == old:
+    old = _only(site, live, listed)
+    if set(live) == {version}:
         return []
-    if not _can_share(site, old, version, listed):
-        return [_leap(site, old, version, quick=back)]
+    if not _can_share(site, live, version, listed):
+        return [_leap(site, live, version, quick=back)]
     canary = site.settings.project.worker.canary if not back else ()
     steps = [step for step in canary if 0 < step.percent < 100]
     splits = [
@@ -103,7 +109,12 @@ def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
             "a canary is judged beside an older version",
             site.deploy_command,
         )
-    old = _only(site, live)
+    listed = deployable(site)
+    old = _only(site, live, listed)
+    if not _can_share(site, live, NEW, listed):
+        raise _too_old(
+            site, f"version {old[:8]} is too old to share the traffic", site.deploy_command
+        )
     dark, share = {old: 100.0, NEW: 0.0}, {old: 100 - percent, NEW: percent}
     return [
         *_buckets(site),
@@ -117,21 +128,27 @@ def plan_promotion(site: Site) -> list[Change]:
     """Say what giving the canary all of the traffic would change.
 
     Raises:
-        Refused: no canary is under way.
+        Refused: no canary is under way; or Cloudflare deploys it no more.
     """
-    pair, live = canary_pair(site), live_split(site)
+    pair, live, listed = canary_pair(site), live_split(site), deployable(site)
+    crons = noted(site.history(), pair.new).get("crons")  # those of its own configuration
+    if not _can_share(site, live, pair.new, listed):
+        return [_leap(site, live, pair.new, quick=False), *triggers.changes(site, NAME, crons)]
     after = {pair.old: 0.0, pair.new: 100.0}
     moved = _shift(site, live, after, pair.new, live, verified=True)
-    return [moved, *triggers.changes(site, NAME)]
+    return [moved, *triggers.changes(site, NAME, crons)]
 
 
 def plan_abortion(site: Site) -> list[Change]:
     """Say what taking the canary's share away would change.
 
     Raises:
-        Refused: no canary is under way.
+        Refused: no canary is under way; or Cloudflare deploys the older version no more.
     """
     pair, live = canary_pair(site), live_split(site)
+    if pair.old not in deployable(site):
+        what = f"version {pair.old[:8]} is too old to take the traffic back"
+        raise _too_old(site, what, site.deploy_command)
     return [_shift(site, live, {pair.old: 100.0}, pair.old, live)]
 
 
@@ -190,32 +207,35 @@ def _shift(
     )
 
 
-def _can_share(site: Site, old: str, version: str, listed: Sequence[str]) -> bool:
-    """Tell whether the live version can be deployed together with another one.
+def _can_share(site: Site, live: Split, version: str, listed: Sequence[str]) -> bool:
+    """Tell whether what is live can be deployed together with another version.
 
     Raises:
         Refused: Cloudflare deploys the other one no more.
     """
     if version == NEW:
-        return old in listed[: DEPLOYABLE - 1]  # the new one will be of the newest, too
+        return set(live) <= set(listed[: DEPLOYABLE - 1])  # the new one will be of the newest, too
     if version not in listed:
-        raise Refused(
-            f"version {version[:8]} is too old to be deployed again",
-            f"Cloudflare deploys the newest {DEPLOYABLE}, and {site.worker} got more since",
-            f"check out the commit it was made from, then: {site.deploy_command}",
-        )
-    return old in listed
+        remedy = f"check out the commit it was made from, then: {site.deploy_command}"
+        raise _too_old(site, f"version {version[:8]} is too old to be deployed again", remedy)
+    return set(live) <= set(listed)
 
 
-def _leap(site: Site, old: str, version: str, *, quick: bool) -> Change:
-    """Say how all of the traffic moves at once, since the old version cannot stay beside it.
+def _too_old(site: Site, what: str, remedy: str) -> Refused:
+    why = f"Cloudflare deploys the newest {DEPLOYABLE}, and {site.worker} got more since"
+    return Refused(what, why, remedy)
+
+
+def _leap(site: Site, live: Split, version: str, *, quick: bool) -> Change:
+    """Say how all of the traffic moves at once, since what is live cannot stay beside it.
 
     Raises:
         Refused: versions of the Worker have no preview host, where it could be verified first.
     """
+    names = ", ".join(old[:8] for old in live if old != version)
     if not site.cloudflare.worker_subdomain(site.worker).previews_enabled:
         raise Refused(
-            f"version {old[:8]}, which is live, is too old to share the traffic",
+            f"version {names}, which is live, is too old to share the traffic",
             f"Cloudflare deploys the newest {DEPLOYABLE}, and the Worker has no preview URLs where"
             " the other one could be verified",
             f"switch them on (Cloudflare: {site.worker}, Settings, Domains), then repeat",
@@ -224,10 +244,10 @@ def _leap(site: Site, old: str, version: str, *, quick: bool) -> Change:
         NAME,
         f"traffic of {site.worker}",
         "leap",
-        before={"split": {old: 100.0}},
+        before={"split": dict(live)},
         after={"split": {version: 100.0}, "version": version, "quick": quick},
-        undo={"split": {old: 100.0}},
-        irreversible=f"version {old[:8]} is not among the newest {DEPLOYABLE}: Cloudflare deploys"
+        undo={"split": dict(live)},
+        irreversible=f"version {names} is not among the newest {DEPLOYABLE}: Cloudflare deploys"
         " it no more",
     )
 
@@ -476,12 +496,12 @@ def _undo_leap(site: Site, change: Change) -> None:
     """Find the traffic where it was, since it cannot be moved back.
 
     Raises:
-        StepFailed: it has moved.
+        MovedForGood: it has moved.
     """
     try:
         shift(site, change.undo["split"], "brought back", force=True)
     except Invalid:
-        raise StepFailed(
+        raise MovedForGood(
             f"the traffic of {site.worker} stays where it is",
             change.irreversible,
             f"mend what failed, then: {site.deploy_command}",
@@ -530,6 +550,7 @@ def _version_facts(site: Site, version: str, change: Change) -> Facts:
         "digest": change.after["digest"],
         "variables": variables_digest(site),
         "secrets": fingerprints.of(secrets(site), site.settings),
+        "crons": triggers.described(site.settings),
     }
 
 
@@ -544,8 +565,13 @@ def _newest_split(site: Site) -> dict[str, float]:
     return dict(deployments[0].split) if deployments else {}
 
 
-def _only(site: Site, live: Split) -> str:
-    if len(live) > 1:
+def _only(site: Site, live: Split, listed: Sequence[str]) -> str:
+    """Give the version that is live, or one of several that cannot all be deployed again.
+
+    Raises:
+        Refused: there are several, and a person has to end that.
+    """
+    if len(live) > 1 and set(live) <= set(listed):
         shares = ", ".join(f"{version[:8]} {percent:g} %" for version, percent in live.items())
         raise Refused(
             f"a gradual deployment of {site.worker} is under way",

@@ -4,10 +4,19 @@ from collections.abc import Callable
 
 import pytest
 
-from deployment.errors import DeployError, ExitCode, Interrupted, Locked, NotRolledBack, StepFailed
-from deployment.release import ledger, lock
+from deployment.errors import (
+    DeployError,
+    ExitCode,
+    Interrupted,
+    Locked,
+    MovedForGood,
+    NotRolledBack,
+    StepFailed,
+)
+from deployment.release import ledger, lock, recovery
 from deployment.release.release import Release
 from deployment.steps.site import Site
+from deployment.steps.step import Change
 from tests.release.conftest import FakeStep, failing
 
 Begin = Callable[..., Release]
@@ -79,6 +88,59 @@ def test_what_cannot_be_undone_is_named_and_the_rest_is_undone(
     assert "fake: b" in ended.why
     assert step.world == {"a": "old", "b": "new", "c": "old"}
     assert ledger.records(site.database, "local")[0].status == "not rolled back"
+
+
+def traffic(resource: str, action: str, irreversible: str = "") -> Change:
+    return Change("worker", resource, action, "old", "new", "old", irreversible)
+
+
+@pytest.mark.parametrize(
+    ("moved", "error", "way_on"),
+    [
+        (traffic("b", "shift"), failing("no reply"), "inv deploy.abort --release "),
+        (
+            traffic("b", "leap", "it is too old"),
+            MovedForGood("it stays", "it is too old", "mend it, then: inv deploy.local"),
+            "mend it, then: inv deploy.local",
+        ),
+    ],
+)
+def test_what_code_that_stays_live_needs_is_left_as_it_is(
+    begin: Begin, step: FakeStep, site: Site, moved: Change, error: DeployError, way_on: str
+) -> None:
+    """A schema taken back under the new code would break what is live and good."""
+    step.plans[1] = moved
+    step.fail_apply["c"] = failing()
+    step.fail_undo["b"] = error
+    release = begin()
+    with pytest.raises(DeployError) as caught:
+        release.perform(step)
+    ended = release.roll_back(caught.value)
+    assert isinstance(ended, NotRolledBack)
+    assert step.world == {"a": "new", "b": "new", "c": "old"}
+    assert "left as it is, for the version that stays live needs it: a" in ended.why
+    assert ended.remedy.startswith(way_on)
+    states = [entry.state for entry in ledger.entries(site.database, release.record.release)]
+    assert states == ["done", "not undone", "undone"]
+
+
+def test_what_was_left_for_the_live_code_is_undone_once_the_traffic_goes_back(
+    begin: Begin, step: FakeStep, site: Site
+) -> None:
+    step.plans[1] = traffic("b", "shift")
+    step.fail_apply["c"] = failing()
+    step.fail_undo["b"] = failing("no reply")
+    release = begin()
+    with pytest.raises(DeployError) as caught:
+        release.perform(step)
+    release.roll_back(caught.value)
+    step.fail_undo.clear()
+    lease = lock.acquire(site.database, site.connect, "abort")
+    (record,) = ledger.records(site.database, "local")
+    again = recovery.reopened(site, record, lease, release.console)
+    again.abandon()
+    lease.release()
+    assert step.world == OLD
 
 
 def test_ctrl_c_undoes_and_says_so(begin: Begin, step: FakeStep) -> None:

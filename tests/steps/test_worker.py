@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from deployment.errors import CheckFailed, Refused, StepFailed
+from deployment.errors import CheckFailed, MovedForGood, Refused, StepFailed
 from deployment.project import CanaryStep
 from deployment.services import multipart
 from deployment.services.cloudflare import Subdomain, Version
 from deployment.services.errors import Invalid
 from deployment.steps import canary, verify, worker
 from deployment.steps.judge import Verdict
+from deployment.steps.record import Record
 from deployment.steps.report import Report
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -138,6 +139,7 @@ def test_a_first_worker_is_opened_after_it_was_verified(
 
 
 def test_another_gradual_deployment_is_not_overrun(site: Site, cloudflare: FakeCloudflare) -> None:
+    cloudflare.made += ["one", "two"]
     cloudflare.splits.append({"one": 10, "two": 90})
     with pytest.raises(Refused, match="gradual deployment"):
         worker.plan(site)
@@ -229,11 +231,62 @@ def test_a_canary_by_hand_stays_until_it_is_promoted_or_aborted(
 def test_a_canary_that_is_promoted_gets_its_cron_triggers(
     site: Site, cloudflare: FakeCloudflare
 ) -> None:
+    """Its own: the checkout that promotes it may speak of others."""
     configured(site, '{"triggers": {"crons": ["* * * * *"]}}')
     run(site, worker.plan_canary(site, 20, 5.0))
     assert cloudflare.crons == []
+    made = Record("r", "local", "", "", "", "", "", "", str(site.facts["version"]), site.facts)
+    site.history = lambda: [made]
+    configured(site, '{"triggers": {"crons": ["0 2 * * *"]}}')
     run(site, worker.plan_promotion(site))
     assert cloudflare.crons == ["* * * * *"]
+
+
+def standing(cloudflare: FakeCloudflare, *uploads: int) -> None:
+    """Let a canary have 10 %, with so many uploads between the old version and it, and since."""
+    between, since = uploads
+    age(cloudflare, between)
+    cloudflare.made.append("canary")
+    age(cloudflare, since)
+    cloudflare.splits.append({"old": 90.0, "canary": 10.0})
+
+
+def test_a_canary_whose_predecessor_is_too_old_is_promoted_for_good(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    standing(cloudflare, worker.DEPLOYABLE, 0)
+    with pytest.raises(Refused, match="too old to take the traffic back") as caught:
+        worker.plan_abortion(site)
+    assert caught.value.remedy == "inv deploy.local"
+    (leap,) = worker.plan_promotion(site)
+    assert leap.irreversible.startswith("version old is not among")
+    worker.undo(site, leap, {})  # it was only intended: both share the traffic still
+    worker.apply(site, leap)
+    assert cloudflare.splits[-1] == {"canary": 100.0}
+    assert [target.headers for target in gates] == [{"Host": "canary-boss-ai.localhost:1"}]
+    with pytest.raises(MovedForGood):
+        worker.undo(site, leap, {})
+
+
+def test_a_canary_that_nobody_can_end_is_left_for_a_new_version(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    standing(cloudflare, 0, worker.DEPLOYABLE)
+    with pytest.raises(Refused, match="too old to be deployed again"):
+        worker.plan_promotion(site)
+    changes = worker.plan(site)
+    assert changes[-1].irreversible.startswith("version old, canary is not among")
+    run(site, changes)
+    assert cloudflare.splits[-1] == {site.facts["version"]: 100.0}
+
+
+def test_there_is_no_canary_beside_a_version_that_is_too_old(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    age(cloudflare, worker.DEPLOYABLE - 1)
+    with pytest.raises(Refused, match="too old to share the traffic"):
+        worker.plan_canary(site, 20, 5.0)
+    assert cloudflare.bodies == []
 
 
 @pytest.mark.parametrize("percent", [0, 100, -1])
@@ -296,7 +349,7 @@ def test_a_live_version_that_is_too_old_is_left_at_once(
     worker.apply(site, leap)
     assert [target.headers for target in gates] == [{"Host": f"{new[:8]}-boss-ai.localhost:1"}]
     assert cloudflare.splits == [{"old": 100.0}, {new: 100.0}]
-    with pytest.raises(StepFailed, match="stays where it is") as caught:
+    with pytest.raises(MovedForGood, match="stays where it is") as caught:
         worker.undo(site, leap, {})
     assert caught.value.why == leap.irreversible
 
@@ -387,7 +440,11 @@ def test_triggers_that_are_not_seen_are_a_failure(site: Site, cloudflare: FakeCl
     cloudflare.deaf = True
     with pytest.raises(StepFailed, match="cron triggers of boss-ai were not set"):
         worker.apply(site, worker.plan(site)[-1])
-    configured(site, '{"triggers": {"crons": [5]}}')
+
+
+@pytest.mark.parametrize("crons", ["[5]", "5", '"* * * * *"'])
+def test_triggers_that_are_no_list_of_texts_are_refused(site: Site, crons: str) -> None:
+    configured(site, f'{{"triggers": {{"crons": {crons}}}}}')
     with pytest.raises(Refused, match=r"triggers\.crons"):
         worker.plan(site)
 

@@ -60,7 +60,8 @@ def _workers(site: Site) -> Seen | str:
     if not deployments:
         return f"worker {site.worker} is made by the release"
     evidence = f"worker {site.worker}, deployed {deployments[0].created_on}"
-    if set(deployments[0].split) <= set(worker.deployable(site)[: worker.DEPLOYABLE - 1]):
+    live = {version for version, percent in deployments[0].split.items() if percent > 0}
+    if live <= set(worker.deployable(site)[: worker.DEPLOYABLE - 1]):
         return evidence
     count = worker.DEPLOYABLE
     old = f"{evidence}; {count} versions were made since, so a release cannot go back to it"
