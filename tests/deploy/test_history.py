@@ -94,19 +94,23 @@ def test_going_back_takes_the_database_along_when_asked(deployed: House) -> None
 
 
 def test_going_back_is_a_release_that_can_be_undone(deployed: House) -> None:
-    first = deployed.version()
-    page = deployed.root / "site/index.html"
-    text = page.read_text()
+    first, before = deployed.version(), observe(deployed.root)
+    page, wrangler = deployed.root / "site/index.html", deployed.root / "worker/wrangler.jsonc"
+    text, configuration = page.read_text(), wrangler.read_text()
     page.write_text(text.replace("</body>", "<p>second</p></body>"))
+    wrangler.write_text(configuration.replace("* * * * *", "*/5 * * * *"))
     try:
         deployed.inv("deploy.local", "--message", "second")
     finally:
         page.write_text(text)
+        wrangler.write_text(configuration)
     second, after = deployed.version(), observe(deployed.root)
+    assert after["crons"] == [["*/5 * * * *"]]
     deployed.inv("rollback", "--version", first, "--yes")
     assert deployed.version() == first
     back = observe(deployed.root)
     assert back["pages"] != after["pages"]
+    assert back["crons"] == before["crons"]
     deployed.inv("rollback", "--version", second, "--yes")
     assert deployed.version() == second
     assert observe(deployed.root) == after
@@ -151,12 +155,18 @@ def test_a_release_is_shown_with_its_changes(deployed: House) -> None:
     assert "version of boss-ai" in text
 
 
-def test_a_live_version_that_cloudflare_deploys_no_more_is_left_at_once(deployed: House) -> None:
-    """A hundred previews were uploaded since; last, for nothing older can be gone back to."""
-    old, site = deployed.version(), site_of(deployed.root)
+def age(house: House) -> None:
+    """Upload a hundred previews: Cloudflare then deploys nothing older."""
+    site = site_of(house.root)
     form = Upload({"main_module": "i.js"}, (Module("i.js", _JAVASCRIPT, _PREVIEW),), "----preview")
     for _ in range(DEPLOYABLE):
         site.cloudflare.upload_version(site.worker, form.body(), form.content_type)
+
+
+def test_a_live_version_that_cloudflare_deploys_no_more_is_left_at_once(deployed: House) -> None:
+    """Late in this file, for nothing older can be gone back to."""
+    old = deployed.version()
+    age(deployed)
     assert "cannot go back to it" in deployed.inv("local", "check").stdout
     planned = deployed.json("local", "deploy.plan")["irreversible"]
     assert [entry["resource"] for entry in planned] == ["traffic of boss-ai"]
@@ -169,3 +179,35 @@ def test_a_live_version_that_cloudflare_deploys_no_more_is_left_at_once(deployed
     deployed.inv("deploy.local", "--skip-backup", "--message", "as always")
     deployed.inv("local", "rollback", "--version", newest, "--yes")
     assert deployed.version() == newest
+
+
+def test_what_fails_after_that_leaves_the_new_code_what_it_runs_on(deployed: House) -> None:
+    old, before = deployed.version(), observe(deployed.root)
+    age(deployed)
+    migration = deployed.root / "migrations/later.sql"
+    page = deployed.root / "site/index.html"
+    text = page.read_text()
+    migration.write_text(
+        "-- migrate:up\nCREATE TABLE later (v);\n-- migrate:down\nDROP TABLE later;\n"
+    )
+    page.write_text(text.replace("</body>", "<p>later</p></body>"))
+    fault = ("sandbox.fault", "cloudflare")
+    deployed.inv(*fault, "503", "--times", "99", "--method", "POST", "--path", "pages/.*/deploy")
+    try:
+        ended = deployed.inv("deploy.local", "--skip-backup", check=False)
+        assert ended.returncode == 4, ended.stdout + ended.stderr
+        assert "the version that stays live needs it: database, later" in ended.stderr
+        assert "next: mend what failed, then: ./inv deploy.local" in ended.stderr
+        assert "the old is live" not in ended.stdout
+        assert deployed.version() != old
+        with site_of(deployed.root).database as database:
+            assert database.query("SELECT 1 FROM sqlite_schema WHERE name = 'later'")
+        assert observe(deployed.root)["pages"] == before["pages"]
+        again = deployed.inv("local", "deploy.abort", check=False)
+        assert again.returncode == 4, again.stdout + again.stderr
+        deployed.inv(*fault, "off")
+        deployed.inv("deploy.local", "--skip-backup")
+        assert observe(deployed.root)["pages"] != before["pages"]
+    finally:
+        deployed.inv(*fault, "off")
+        page.write_text(text)
