@@ -126,7 +126,7 @@ async def _ill() -> dict[str, str]:
 
 @contextmanager
 def served(shop: Shop) -> Iterator[str]:
-    """Serve the shop's monitor, and give the dashboard's address."""
+    """Serve the shop's monitor, and give the dashboard's address; then the shop is closed."""
     server = uvicorn.Server(uvicorn.Config(shop.monitor, "127.0.0.1", 0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -137,6 +137,7 @@ def served(shop: Shop) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
+        shop.sqlite.connection.close()
 
 
 def take(browser: Browser, url: str, shape: str, folder: Path) -> Path:
