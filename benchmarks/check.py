@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from benchmarks.deployments import median, row  # noqa: E402 - the path first
-from tests.deploy.conftest import House, build  # noqa: E402 - the path first
+from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
 
 RUNS, SLOW, TIMES = 7, "slow:0.3", "100000"
 PROVIDERS = ("anthropic", "openai", "stripe", "sendgrid", "twilio", "slack")
@@ -44,14 +43,10 @@ sys.exit(not report.ok)
 
 def main() -> None:
     """Print the figure beside the slowest look, and their ratio."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        house = build(Path(folder) / "house")
-        try:
-            house.inv("deploy.local", "--message", "warm up")
-            slow(house)
-            compare(house)
-        finally:
-            house.inv("sandbox.down")
+    with temporary_house() as house:
+        house.inv("deploy.local", "--message", "warm up")
+        slow(house)
+        compare(house)
 
 
 def slow(house: House) -> None:

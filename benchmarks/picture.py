@@ -12,14 +12,13 @@ import io
 import re
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from tests.deploy.conftest import House, build  # noqa: E402 - the path first
+from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
 
 PICTURE: Final = PROJECT / "deployment/docs/deploy.svg"
 WIDTH: Final = 104  # characters
@@ -32,22 +31,15 @@ def main() -> None:
     """Run the three commands, and draw them."""
     import pexpect  # noqa: F401 - missing, it says so before the twin is started
 
-    with tempfile.TemporaryDirectory(prefix="picture-") as folder:
-        house = build(Path(folder) / "house")
-        try:
-            house.inv("deploy.local", "--message", "first")
-            first = house.version()
-            shown = [on_terminal(house, "deploy.local", "--message", "invoices")]
-            source = house.root / MAIN
-            source.write_text(source.read_text() + BROKEN)
-            shown.append(
-                on_terminal(
-                    house, "deploy.local", "--message", "a broken one", note="raises at import"
-                )
-            )
-            shown.append(on_terminal(house, "rollback", "--version", first[:8]))
-        finally:
-            house.inv("sandbox.down")
+    with temporary_house() as house:
+        house.inv("deploy.local", "--message", "first")
+        first = house.version()
+        shown = [on_terminal(house, "deploy.local", "--message", "invoices")]
+        source = house.root / MAIN
+        source.write_text(source.read_text() + BROKEN)
+        broken = ("deploy.local", "--message", "a broken one")
+        shown.append(on_terminal(house, *broken, note="raises at import"))
+        shown.append(on_terminal(house, "rollback", "--version", first[:8]))
     draw("\n".join(shown))
 
 

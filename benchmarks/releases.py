@@ -21,7 +21,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -39,15 +38,12 @@ Interval = tuple[float, float]
 def main() -> None:
     """Deploy several times, and print our share of each and of the middle one."""
     sys.path.insert(0, str(PROJECT))
-    from tests.deploy.conftest import build
+    from tests.deploy.conftest import temporary_house
 
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        house = build(Path(folder) / "house")
-        try:
-            house.inv("deploy.local", "--message", "warm up")
-            found = [measured(house.root, Path(folder) / "figures.json") for _ in range(RUNS)]
-        finally:
-            house.inv("sandbox.down")
+    with temporary_house() as house:
+        house.inv("deploy.local", "--message", "warm up")
+        figures = house.root.parent / "figures.json"
+        found = [measured(house.root, figures) for _ in range(RUNS)]
     print("release, s   others, s   ours, s    ours    of it lock, ledger, audit, s")
     for whole, ours, written, _ in found:
         print(row(whole, ours, written))

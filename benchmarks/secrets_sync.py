@@ -14,7 +14,6 @@ import json
 import secrets
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from benchmarks.deployments import Wrangler, median, row, wall  # noqa: E402 - the path first
-from tests.deploy.conftest import House, build  # noqa: E402 - the path first
+from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
 
 SECRETS, RUNS = 30, 7
 NAME = "hello-javascript"
@@ -59,12 +58,8 @@ CHOSEN: dict[str, Any] = {
 
 def main() -> None:
     """Print each figure beside its peer's, and their ratio."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        house = build(Path(folder) / "house")
-        try:
-            compare(house, Path(folder))
-        finally:
-            house.inv("sandbox.down")
+    with temporary_house() as house:
+        compare(house, house.root.parent)
 
 
 def compare(house: House, scratch: Path) -> None:

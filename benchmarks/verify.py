@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from benchmarks.deployments import median, row  # noqa: E402 - the path first
-from tests.deploy.conftest import House, build  # noqa: E402 - the path first
+from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
 
 RUNS = 7
 # Runs in the copy of the project; prints seconds in all, and seconds of all requests.
@@ -57,14 +56,10 @@ sys.exit(not report.ok)
 
 def main() -> None:
     """Print each figure beside the sum of its requests, and their ratio."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        house = build(Path(folder) / "house")
-        try:
-            house.inv("deploy.local", "--message", "warm up")
-            for kind in ("full", "quick"):
-                compare(house, kind)
-        finally:
-            house.inv("sandbox.down")
+    with temporary_house() as house:
+        house.inv("deploy.local", "--message", "warm up")
+        for kind in ("full", "quick"):
+            compare(house, kind)
 
 
 def compare(house: House, kind: str) -> None:

@@ -37,6 +37,7 @@ _LEFT_OUT: Final = shutil.ignore_patterns(
     ".deployments",
     "__pycache__",
     ".*_cache",
+    ".hypothesis",
 )
 _NOT_COMPARED: Final = ("_migration", "_release", "monitoring_", "sqlite_")
 _TASKS: Final = {"production": ("deploy.prod", "LIVE"), "staging": ("deploy.staging", "TEST")}
@@ -146,7 +147,7 @@ def rehearse(root: Path, wanted: Wanted, say: Say) -> Rehearsed:
         StepFailed: a command failed; what it said was told.
     """
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
-        new = _House(_copied(root, Path(folder) / "new"), say)
+        new = _House(copied(root, Path(folder) / "new"), say)
         old = new
         if wanted.commit:
             old = _House(_of_commit(root, wanted.commit, Path(folder) / "old"), say)
@@ -210,7 +211,13 @@ def _read(file: Path) -> dict[str, str]:
     return {name: value.strip('"') for name, value in (line.split("=", 1) for line in lines)}
 
 
-def _copied(root: Path, target: Path) -> Path:
+def copied(root: Path, target: Path) -> Path:
+    """Copy a project without its secrets, its history and what it has made; give the copy.
+
+    Args:
+        root: the project; what was installed in it serves the copy, too.
+        target: a folder that is not there yet.
+    """
     shutil.copytree(root, target, ignore=_LEFT_OUT)
     return _linked(root, target)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,22 +16,10 @@ from typing import Any
 import pytest
 import requests
 
+from deployment.sandbox.rehearsal import copied
+
 PROJECT = Path(__file__).resolve().parents[2]
 STARTED = "import gc; gc.disable(); from deployment.program import main; main()"  # as in ./inv
-LINKED = ("node_modules", "deployment/sandbox/node_modules")
-LEFT_OUT = shutil.ignore_patterns(
-    ".git",
-    ".venv",
-    "node_modules",
-    ".sandbox",
-    ".backups",
-    ".deployments",
-    "__pycache__",
-    ".mypy_cache",
-    ".ruff_cache",
-    ".pytest_cache",
-    ".hypothesis",
-)
 
 
 @dataclass(frozen=True)
@@ -104,11 +93,18 @@ class House:
 
 def build(target: Path) -> House:
     """Copy the project; what was installed is linked, not copied."""
-    shutil.copytree(PROJECT, target, ignore=LEFT_OUT)
-    for name in LINKED:
-        if (PROJECT / name).is_dir():
-            (target / name).symlink_to(PROJECT / name)
-    return House(target)
+    return House(copied(PROJECT, target))
+
+
+@contextmanager
+def temporary_house() -> Iterator[House]:
+    """Give a house in a folder of its own for a while; whatever is started in it is ended."""
+    with tempfile.TemporaryDirectory(prefix="house-") as folder:
+        made = build(Path(folder) / "house")
+        try:
+            yield made
+        finally:
+            made.inv("sandbox.down")
 
 
 @pytest.fixture(scope="module")
