@@ -195,7 +195,7 @@ def test_the_twin_ends_wholly(filled: House) -> None:
     url = filled.url
     filled.inv("sandbox.down")
     with pytest.raises(requests.ConnectionError):
-        requests.get(url, timeout=2)
+        requests.get(url, timeout=30)
     assert filled.json("sandbox.status")["up"] is False
     filled.inv("sandbox.reset", "--yes")
     assert not (filled.root / ".sandbox").exists()

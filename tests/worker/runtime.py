@@ -104,7 +104,7 @@ def on_pyodide(folder: Path, environment: Mapping[str, str]) -> Iterator[Worker]
     finally:
         # The whole group: node may be a launcher with the real node as its child.
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 
@@ -130,7 +130,7 @@ def on_uvicorn(environment: Mapping[str, str]) -> Iterator[Worker]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not server.started:
             assert time.monotonic() < until, "uvicorn did not start"
             time.sleep(0.01)
