@@ -350,7 +350,11 @@ def test_an_outage_reaches_all_three_and_silences_the_rest(live: Live) -> None:
     live.service.failing = True
     wait_for(firing(live, "high-error-rate"), "the inhibited alert", 120)
     wait_for(lambda: inhibited(live, "high-error-rate"), "the inhibition", 120)
-    live.service.failing = live.service.down = False
+    # The outage lasts longest: nothing else is told of meanwhile.
+    live.service.failing = False
+    wait_for(lambda: not firing(live, "high-error-rate")(), "the end of the errors", 120)
+    wait_for(lambda: not inhibited(live, "high-error-rate"), "the end of the inhibition", 120)
+    live.service.down = False
     wait_for(lambda: not firing(live, "service-outage")(), "the end", 120)
     since = live.people.heard("slack")[before:]
     assert not [told for told in since if "FIRING" in told and "high-error-rate" in told]
@@ -366,7 +370,8 @@ def inhibited(live: Live, name: str) -> bool:
 def test_with_slack_and_mail_out_the_sms_still_arrives(live: Live) -> None:
     wait_for(lambda: not firing(live, "service-outage")(), "the quiet", 120)
     if live.people.sms:  # of the test before: its end is told, too
-        wait_for(lambda: "RESOLVED: database is down" in live.people.sms[-1]["Body"], "the end", 120)
+        over = "RESOLVED: database is down"
+        wait_for(lambda: over in live.people.sms[-1]["Body"], "the end", 120)
     since = len(live.people.sms)
     live.people.status["/slack-hook"] = 503
     live.people.mail_is_down = True
