@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from deployment.sandbox.edge import runtime
+from deployment.sandbox.edge import runtime, versions
 from deployment.sandbox.model import ScriptInvalid
 
 pytestmark = pytest.mark.slow
@@ -250,23 +250,33 @@ class Default(WorkerEntrypoint):
     assert log.read_text().count("started") == 3
 
 
-def test_an_idle_undeployed_version_is_stopped(workshop: Any, tmp_path: Path) -> None:
+def test_an_idle_undeployed_version_is_stopped(
+    workshop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from deployment.sandbox.edge.edge import Edge
     from deployment.sandbox.edge.workerd import find_workerd
     from deployment.sandbox.objects.store import Objects
 
+    now = 0.0
+    for module in (runtime, versions):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+
+    def folders() -> list[str]:
+        return [folder.name[:36] for folder in (tmp_path / "edge" / "runs").iterdir()]
+
     async def scene() -> None:
+        nonlocal now
         objects = Objects(tmp_path / "objects")
-        edge = Edge(tmp_path, objects, workerd=find_workerd(ROOT), idle=3.0, drain=60.0)
+        edge = Edge(tmp_path, objects, workerd=find_workerd(ROOT), idle=0.3, drain=60.0)
         deployed, tried = javascript(workshop, "deployed"), javascript(workshop, "tried")
         try:
             await edge.validate(deployed)
             await edge.validate(tried)
             await edge.deploy("shop", {deployed: 100}, enabled=True, previews=True)
             assert len(running()) == 3  # with the guard
+            now = 1.0
             await until(lambda: len(running()) == 2)
-            folders = list((tmp_path / "edge" / "runs").iterdir())
-            assert [folder.name[:36] for folder in folders] == [deployed.id]
+            await until(lambda: folders() == [deployed.id])
         finally:
             await edge.close()
             objects.close()
