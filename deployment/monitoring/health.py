@@ -199,15 +199,14 @@ async def _run(probe: Probe, clock: Clock) -> Check:
 
 
 async def _outcome(probe: Probe) -> tuple[str, str, Mapping[str, Any]]:
-    from asyncio import ensure_future, wait
+    from asyncio import ensure_future
 
     try:
         task = ensure_future(probe.run())
     except Exception as error:  # a probe that raises before its first await
         return FAIL, _describe(error), {}
     try:
-        # Not wait_for: it would wait on for a probe that ignores its cancellation.
-        await wait([task], timeout=probe.timeout)
+        await _wait(task, probe.timeout)
     finally:
         if not task.done():
             task.add_done_callback(_forget)
@@ -219,6 +218,21 @@ async def _outcome(probe: Probe) -> tuple[str, str, Mapping[str, Any]]:
         return FAIL, "the probe was cancelled", {}
     raised = task.exception()
     return (FAIL, _describe(raised), {}) if raised else _understand(task.result())
+
+
+async def _wait(task: Future[Any], seconds: float) -> None:
+    """Wait for a probe's answer, not longer than its time limit.
+
+    A loop that was stalled finds both due in the same turn; then it is not the probe that was
+    late. So its time begins when it has begun, and an answer that is there is taken.
+    """
+    from asyncio import sleep, wait
+
+    await sleep(0)
+    # Not wait_for: it would wait on for a probe that ignores its cancellation.
+    await wait([task], timeout=seconds)
+    if not task.done():
+        await wait([task], timeout=0)
 
 
 def _forget(task: Future[Any]) -> None:

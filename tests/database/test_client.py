@@ -68,7 +68,9 @@ def test_a_value_comes_back_as_it_went_in(database: Database, value: Value) -> N
     )
 )
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_values_come_back(database: Database, values: list[Value]) -> None:
     sql = "SELECT " + ", ".join("?" for _ in values)

@@ -82,7 +82,7 @@ def wrk(url: str) -> Iterator[Wrk]:
         yield found
     finally:
         running.send_signal(signal.SIGINT)  # it prints its summary then
-        found.said, _ = running.communicate(timeout=30)
+        found.said, _ = running.communicate(timeout=60)
 
 
 def _user(url: str, found: Load, ended: threading.Event) -> None:

@@ -183,7 +183,7 @@ def test_ctrl_c_leaves_it_as_it_was(deployed: House) -> None:
     while "secrets" not in running.stdout.readline():  # the worker's step is the next
         assert running.poll() is None
     running.send_signal(signal.SIGINT)
-    output, _ = running.communicate(timeout=60)
+    output, _ = running.communicate(timeout=240)
     assert running.returncode == 130, output
     assert deployed.version() == before
     status = deployed.json("deploy.status")

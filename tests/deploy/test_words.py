@@ -98,10 +98,10 @@ def test_production_wants_the_workers_name_typed(environments: House) -> None:
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
     person = terminal(environments, "deploy.prod")
-    person.expect("Type boss-ai-production", timeout=60)
+    person.expect("Type boss-ai-production", timeout=120)
     person.sendline("boss-ai-production")
     person.expect("release .*version", timeout=180)
-    person.expect(pexpect.EOF, timeout=30)
+    person.expect(pexpect.EOF, timeout=120)
     person.close()
     assert person.exitstatus == 0
     listed = json.loads(environments.inv("production", "deploy.list", "--json").stdout)
@@ -133,10 +133,10 @@ def test_without_a_terminal_and_yes_nothing_happens(
 def test_a_wrong_name_changes_nothing(environments: House) -> None:
     before = live(environments, "production")
     person = terminal(environments, "deploy.prod")
-    person.expect("Type boss-ai-production", timeout=60)
+    person.expect("Type boss-ai-production", timeout=120)
     person.sendline("yes")
-    person.expect("not confirmed", timeout=30)
-    person.expect(pexpect.EOF, timeout=30)
+    person.expect("not confirmed", timeout=120)
+    person.expect(pexpect.EOF, timeout=120)
     person.close()
     assert person.exitstatus == 2
     assert live(environments, "production") == before
@@ -147,11 +147,11 @@ def test_a_person_chooses_what_to_go_back_to(filled: House) -> None:
     filled.inv("deploy.staging", "--yes")
     before = live(filled, "staging")
     person = terminal(filled, "staging", "rollback")
-    person.expect("Which release", timeout=60)
+    person.expect("Which release", timeout=120)
     person.send("\r")
-    person.expect("Roll boss-ai-staging", timeout=30)
+    person.expect("Roll boss-ai-staging", timeout=120)
     person.send("y")
-    person.expect(pexpect.EOF, timeout=60)
+    person.expect(pexpect.EOF, timeout=120)
     person.close()
     assert person.exitstatus == 0
     assert live(filled, "staging") != before
@@ -187,7 +187,7 @@ def terminal(house: House, *words_: str) -> pexpect.spawn[str]:
         env=house.environment(TERM="xterm"),
         encoding="utf-8",
         dimensions=(40, 120),
-        timeout=30,
+        timeout=120,
     )
 
 
@@ -195,7 +195,7 @@ def test_the_twin_ends_wholly(filled: House) -> None:
     url = filled.url
     filled.inv("sandbox.down")
     with pytest.raises(requests.ConnectionError):
-        requests.get(url, timeout=2)
+        requests.get(url, timeout=120)
     assert filled.json("sandbox.status")["up"] is False
     filled.inv("sandbox.reset", "--yes")
     assert not (filled.root / ".sandbox").exists()

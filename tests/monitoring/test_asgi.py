@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Coroutine, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -121,6 +121,20 @@ def monitor(app: Any = APP, **given: Any) -> Monitor:
         **given,
     }
     return Monitor(app, **options)
+
+
+class Later:
+    """What runs on after an answer, waited for by the test."""
+
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Future[None]] = []
+
+    def __call__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.ensure_future(coroutine))
+
+    async def finish(self) -> None:
+        assert self.tasks
+        await asyncio.gather(*self.tasks)
 
 
 def counted(watched: Monitor) -> dict[tuple[str, ...], int]:
@@ -242,14 +256,17 @@ def test_an_app_that_raises_is_counted_and_its_error_goes_on() -> None:
 
 
 def test_a_client_that_left_is_no_error_of_the_service() -> None:
+    asked = asyncio.Event()
+
     async def waits(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.sleep(10)
+        asked.set()
+        await asyncio.Event().wait()
 
     watched = monitor(waits)
 
     async def story() -> None:
         task = asyncio.ensure_future(call(watched, "/"))
-        await asyncio.sleep(0.01)
+        await asked.wait()
         task.cancel()
         await asyncio.wait([task])
 
@@ -352,14 +369,18 @@ def test_a_parameter_that_is_not_understood_is_named(query: str) -> None:
 
 
 def test_isolates_meet_in_the_database(hands: Hands, sqlite: SQLite) -> None:
-    isolates = [monitor(execute=lambda env: sqlite.execute, clock=hands.clock) for _ in range(3)]
+    later = Later()
+    isolates = [
+        monitor(execute=lambda env: sqlite.execute, clock=hands.clock, defer=later)
+        for _ in range(3)
+    ]
 
     async def story() -> tuple[Reply, Reply]:
         for watched in isolates:
             await call(watched, "/users/1")
             hands.turn(31)
             await call(watched, "/users/2")  # its flush is due, and runs on after the answer
-        await asyncio.sleep(0.05)
+        await later.finish()
         await isolates[0].maintain()
         told = await call(isolates[0], "/api/metrics?points=5", headers=ADMIN)
         text = await call(isolates[1], "/api/metrics?format=prometheus", headers=ADMIN)
@@ -376,15 +397,19 @@ def test_without_its_database_an_isolate_tells_its_own_and_says_so(hands: Hands)
         raise ConnectionError("the database is down")
 
     lines: list[str] = []
+    later = Later()
     watched = monitor(
-        execute=lambda env: refuses, clock=hands.clock, log=Log("boss-ai", write=lines.append)
+        execute=lambda env: refuses,
+        clock=hands.clock,
+        log=Log("boss-ai", write=lines.append),
+        defer=later,
     )
 
     async def story() -> tuple[Reply, Reply]:
         await call(watched, "/users/1")
         hands.turn(31)
         assert (await call(watched, "/users/1")).status == 200
-        await asyncio.sleep(0.01)
+        await later.finish()
         told = await call(watched, "/api/metrics", headers=ADMIN)
         return told, await call(watched, "/api/metrics?format=prometheus", headers=ADMIN)
 

@@ -93,7 +93,7 @@ def log_in(page: Page, server: uvicorn.Server, token: str = "let-me-in") -> None
 
 def opened(browser: Browser, server: uvicorn.Server, **options: Any) -> Page:
     page = browser.new_page(**options)
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)
     log_in(page, server)
     page.locator("#chart-rate .line").first.wait_for()
     return page

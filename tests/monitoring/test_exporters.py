@@ -34,7 +34,7 @@ from deployment.monitoring.outgoing import Outgoing
 from deployment.monitoring.sketch import BASE
 from tests.monitoring.conftest import Hands
 
-WAIT = 20  # seconds
+WAIT = 60  # seconds
 
 
 def busy(hands: Hands) -> tuple[Metrics, list[float]]:
@@ -158,7 +158,7 @@ def prometheus(tmp_path: Path, server: tuple[Monitor, int]) -> Iterator[str]:
         yield base
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def eventually(holds: Callable[[], bool]) -> None:

@@ -20,7 +20,7 @@ JUDGED_ELSEWHERE = {
 }
 SETTINGS = """
 [pytest]
-addopts = --import-mode=importlib -p no:cacheprovider
+addopts = --import-mode=importlib -p no:cacheprovider --hypothesis-profile=ci
 pythonpath = .
 filterwarnings = error
 markers = slow: needs more than a second

@@ -89,13 +89,13 @@ def ended_at_last(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
-def wait_for(ready: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+def wait_for(ready: Callable[[], object], what: str, seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < until, f"{what}: not within {seconds} s"

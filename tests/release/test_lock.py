@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,36 @@ def test_it_is_free_after_release_and_the_fence_rises(open_: Open) -> None:
     second.release()
 
 
+class Hasty(threading.Event):
+    """A heart's pause that is a thousandth: a lease need not be short for it to beat soon."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(timeout and timeout / 1000)
+
+
+def hasty(lease: lock.Lease) -> lock.Lease:
+    """Give a lease, of which no stall of the machine sees the end, a heart that beats soon."""
+    lease.freeing()  # ends the heart that it has, and frees nothing yet
+    return replace(lease, _ended=Hasty(), _thread=None).keep()
+
+
+def run_out(open_: Open, by: lock.Holder) -> None:
+    """Let a lease run out at once."""
+    sql = "UPDATE _release_lock SET expires_at = acquired_at WHERE owner = ?"
+    assert open_().execute(sql, (by.owner,)).rows_affected == 1
+
+
+def until(holds: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < limit, "it did not come to pass"
+        time.sleep(0.01)
+
+
 def test_a_dead_owners_lease_expires(open_: Open) -> None:
     dead = lock.acquire(open_(), open_, "dead", seconds=0.3)
-    dead._ended.set()  # its heart stops, but the lock is not given back
-    time.sleep(0.4)
+    dead.freeing()  # its heart stops, but the lock is not given back
+    until(lambda: lock.holder(open_()) is None)
     alive = lock.acquire(open_(), open_, "alive")
     assert alive.fence == dead.fence + 1
     dead.release()
@@ -56,8 +83,11 @@ def test_a_dead_owners_lease_expires(open_: Open) -> None:
 
 
 def test_the_heartbeat_keeps_it(open_: Open) -> None:
-    lease = lock.acquire(open_(), open_, "long", seconds=0.3)
-    time.sleep(0.8)
+    lease = hasty(lock.acquire(open_(), open_, "long"))
+    first = lock.holder(open_())
+    assert first is not None
+    database = open_()
+    until(lambda: (now := lock.holder(database)) is not None and now.expires_at > first.expires_at)
     with pytest.raises(Locked):
         lock.acquire(open_(), open_, "other")
     lease.release()
@@ -130,17 +160,21 @@ def test_a_lock_taken_off_fences_its_holder(open_: Open) -> None:
 
 
 def test_who_is_patient_waits_out_a_dead_lease(open_: Open) -> None:
-    dead = lock.acquire(open_(), open_, "dead", seconds=0.5)
-    dead._ended.set()
+    lock.acquire(open_(), open_, "dead").freeing()
     waited: list[lock.Holder] = []
-    lease = lock.acquire_patiently(open_(), open_, "settling", waited.append, pause=0.1)
-    assert waited
-    assert waited[0].reason == "dead"
+
+    def waiting(by: lock.Holder) -> None:
+        waited.append(by)
+        if len(waited) == 2:
+            run_out(open_, by)
+
+    lease = lock.acquire_patiently(open_(), open_, "settling", waiting, pause=0.01)
+    assert [by.reason for by in waited] == ["dead", "dead"]
     lease.release()
 
 
 def test_who_is_patient_does_not_wait_for_the_living(open_: Open) -> None:
-    alive = lock.acquire(open_(), open_, "alive", seconds=0.6)
+    alive = hasty(lock.acquire(open_(), open_, "alive"))
     with pytest.raises(Locked, match="under way"):
-        lock.acquire_patiently(open_(), open_, "settling", lambda _by: None, pause=0.1)
+        lock.acquire_patiently(open_(), open_, "settling", lambda _by: None, pause=0.01)
     alive.release()

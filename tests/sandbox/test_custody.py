@@ -69,7 +69,7 @@ def test_a_second_command_waits_for_the_first(home: Folder) -> None:
     thread = threading.Thread(target=second)
     with custody.locked(home, nothing):
         thread.start()
-        assert waits.wait(5)
+        assert waits.wait(60)
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
@@ -82,20 +82,20 @@ def test_whoever_waited_through_a_reset_holds_the_new_lock(home: Folder) -> None
     def second() -> None:
         with custody.locked(home, waits.set):
             entered.set()
-            leave.wait(5)
+            leave.wait(60)
 
     thread = threading.Thread(target=second)
     with custody.locked(home, nothing):
         thread.start()
-        assert waits.wait(5)
+        assert waits.wait(60)
         custody.delete(home)
-    assert entered.wait(5)
+    assert entered.wait(60)
     third = threading.Event()
     contender = threading.Thread(
         target=lambda: custody.locked(home, third.set).__enter__(), daemon=True
     )
     contender.start()
-    assert third.wait(5), "the third must wait for the second"
+    assert third.wait(60), "the third must wait for the second"
     leave.set()
     thread.join()
     contender.join(5)

@@ -39,18 +39,23 @@ def ensure(places: Places) -> list[str]:
     return labels
 
 
+def timed(places: Places, labels: list[str]) -> float:
+    """Install, and give what it took, in seconds."""
+    began = time.perf_counter()
+    assert ensure(places) == labels
+    return time.perf_counter() - began
+
+
 @pytest.mark.slow
 def test_everything_is_installed_once(places: Places) -> None:
-    assert ensure(places) == [PYTHON, NODE, SQLD]
+    first = timed(places, [PYTHON, NODE, SQLD])
     assert (places.packages / "node_modules/emulate/dist/index.js").is_file()
     version = subprocess.run(
         [places.share / "sqld", "--version"], capture_output=True, text=True, check=True
     )
     assert "sqld" in version.stdout
     assert [path.name for path in places.share.iterdir() if path.is_dir()] == []
-    began = time.perf_counter()
-    assert ensure(places) == []
-    assert time.perf_counter() - began < 0.02
+    assert min(timed(places, []) for _ in range(5)) < first / 10  # it takes a thousandth
     lock = places.packages / "package-lock.json"
     lock.write_text(lock.read_text() + "\n")
     assert ensure(places) == [NODE]

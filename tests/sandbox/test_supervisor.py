@@ -46,7 +46,7 @@ def left(root: Path) -> list[psutil.Process]:
     return processes.marked(folder.of(root))
 
 
-def wait_for(what: Callable[[], object], seconds: float = 20) -> None:
+def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
     limit = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < limit, "it did not come to pass"
@@ -61,7 +61,7 @@ def variables(root: Path) -> dict[str, str]:
 def pipeline(url: str, token: str, sql: str) -> requests.Response:
     body = {"requests": [{"type": "execute", "stmt": {"sql": sql}}]}
     headers = {"Authorization": f"Bearer {token}"}
-    return requests.post(f"{url}/v2/pipeline", json=body, headers=headers, timeout=5)
+    return requests.post(f"{url}/v2/pipeline", json=body, headers=headers, timeout=60)
 
 
 def test_everything_answers_and_then_nothing_is_left(root: Path) -> None:
@@ -74,10 +74,10 @@ def test_everything_answers_and_then_nothing_is_left(root: Path) -> None:
     found = variables(root)
     token = {"Authorization": f"Bearer {found['CLOUDFLARE_API_TOKEN']}"}
     verified = requests.get(
-        found["CLOUDFLARE_API_BASE_URL"] + "/user/tokens/verify", headers=token, timeout=5
+        found["CLOUDFLARE_API_BASE_URL"] + "/user/tokens/verify", headers=token, timeout=60
     )
     assert verified.json()["result"]["status"] == "active"
-    assert requests.get(found["WORKER_URL"], timeout=5).status_code == 404  # nothing deployed
+    assert requests.get(found["WORKER_URL"], timeout=60).status_code == 404  # nothing deployed
     ends = {process.pid for process in state.processes} | {state.pid}
     assert supervisor.down(root) >= len(ends)
     assert not [pid for pid in ends if _alive(pid)]
@@ -94,9 +94,9 @@ def _alive(pid: int) -> bool:
 
 def test_a_second_up_finds_it_running(root: Path) -> None:
     first = up(root)
-    began = time.monotonic()
-    assert up(root) == first
-    assert time.monotonic() - began < 0.5
+    told: list[str] = []
+    assert up(root, progress=lambda label, *_: told.append(label)) == first
+    assert told == []  # there was nothing to wait for
     supervisor.down(root)
 
 
@@ -107,18 +107,18 @@ def test_addresses_keys_and_data_survive_down_and_up(root: Path) -> None:
     stripe = before["STRIPE_API_BASE"] + "/v1/webhook_endpoints"
     auth = (before["STRIPE_SECRET_KEY_TEST"], "")
     wanted = {"url": "https://boss.test/", "enabled_events[]": "*"}
-    made = requests.post(stripe, data=wanted, auth=auth, timeout=5).json()
+    made = requests.post(stripe, data=wanted, auth=auth, timeout=60).json()
     customers = before["STRIPE_API_BASE"] + "/v1/customers"
-    customer = requests.post(customers, data={"email": "a@b.test"}, auth=auth, timeout=5).json()
+    customer = requests.post(customers, data={"email": "a@b.test"}, auth=auth, timeout=60).json()
     numbers = _numbers(before)
-    (number,) = requests.get(numbers, auth=_twilio(before), timeout=5).json()[
+    (number,) = requests.get(numbers, auth=_twilio(before), timeout=60).json()[
         "incoming_phone_numbers"
     ]
     requests.post(
         numbers.replace(".json", f"/{number['sid']}.json"),
         data={"SmsUrl": "https://boss.test/sms", "TrunkSid": "TK1"},
         auth=_twilio(before),
-        timeout=5,
+        timeout=60,
     )
     supervisor.down(root)
     up(root)
@@ -127,10 +127,10 @@ def test_addresses_keys_and_data_survive_down_and_up(root: Path) -> None:
         before["TURSO_DATABASE_URL"], before["TURSO_AUTH_TOKEN"], "SELECT count(*) FROM kept"
     )
     assert again.json()["results"][0]["type"] == "ok"
-    listed = requests.get(stripe, auth=auth, timeout=5).json()["data"]
+    listed = requests.get(stripe, auth=auth, timeout=60).json()["data"]
     assert [entry["id"] for entry in listed] == [made["id"]]
-    assert requests.get(f"{customers}/{customer['id']}", auth=auth, timeout=5).ok
-    (kept,) = requests.get(numbers, auth=_twilio(before), timeout=5).json()[
+    assert requests.get(f"{customers}/{customer['id']}", auth=auth, timeout=60).ok
+    (kept,) = requests.get(numbers, auth=_twilio(before), timeout=60).json()[
         "incoming_phone_numbers"
     ]
     assert (kept["sms_url"], kept["trunk_sid"]) == ("https://boss.test/sms", "TK1")
@@ -169,8 +169,7 @@ def test_files_with_secrets_are_for_their_owner_only(root: Path) -> None:
 
 def test_down_after_the_supervisor_was_killed(root: Path) -> None:
     state = up(root)
-    guards = [process for process in left(root) if "guard" in " ".join(process.cmdline())]
-    for process in guards:
+    for process in _guards(root):
         process.kill()  # else it would be quicker than down
     os.kill(state.pid, signal.SIGKILL)
     wait_for(lambda: not _alive(state.pid))
@@ -178,6 +177,10 @@ def test_down_after_the_supervisor_was_killed(root: Path) -> None:
     assert not supervisor.status(root).up
     assert supervisor.down(root) >= len(SOME)
     assert not left(root)
+
+
+def _guards(root: Path) -> list[psutil.Process]:
+    return [process for process in left(root) if "guard" in " ".join(process.cmdline())]
 
 
 def test_the_parts_end_when_the_supervisor_is_killed(root: Path) -> None:
@@ -189,14 +192,16 @@ def test_the_parts_end_when_the_supervisor_is_killed(root: Path) -> None:
 
 def test_up_after_the_supervisor_was_killed(root: Path) -> None:
     state = up(root)
+    guards = _guards(root)
+    assert guards
     os.kill(state.pid, signal.SIGKILL)
     wait_for(lambda: not _alive(state.pid))
     again = up(root)
     assert again.up
     assert again.pid != state.pid
     assert again.endpoints == state.endpoints
-    time.sleep(1)  # the old guard must not have ended the new parts
-    assert supervisor.status(root).up
+    wait_for(lambda: not [guard for guard in guards if _alive(guard.pid)])
+    assert supervisor.status(root).up  # the old guard has not ended the new parts
     supervisor.down(root)
 
 
@@ -223,7 +228,7 @@ def test_a_part_that_dies_again_and_again_is_given_up(root: Path) -> None:
             os.kill(process.pid, signal.SIGKILL)
         return bool(process.status == "failed")
 
-    wait_for(kill, 40)
+    wait_for(kill, 180)
     assert len(killed) == 6
     assert not supervisor.status(root).up
     assert up(root, ("sqld",)).up
@@ -267,7 +272,7 @@ def test_down_ends_also_what_a_part_started_without_the_mark(root: Path) -> None
         grandchild = int(part.stdout.readline())
         assert supervisor.down(root) == 2
         assert not _alive(grandchild)
-        assert part.wait(5) == -signal.SIGTERM
+        assert part.wait(60) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("text", ["", '{"pid": 12, "endp', "[]"])
@@ -333,7 +338,7 @@ def test_ctrl_c_at_the_terminal_leaves_nothing(root: Path, ready: int, delay: fl
     assert command.stdout.read(3) == b"now"
     time.sleep(delay)
     os.killpg(command.pid, signal.SIGINT)  # a terminal tells the whole group
-    command.communicate(timeout=30)
+    command.communicate(timeout=60)
     assert command.returncode != 0
     assert not left(root)
 

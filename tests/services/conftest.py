@@ -61,7 +61,7 @@ class RawServer:
             except OSError:
                 return
             with connection:
-                connection.settimeout(5)
+                connection.settimeout(60)
                 received = self._received(connection)
                 self.requests.append(received)
                 handler(connection, received)

@@ -44,7 +44,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def received(house: House, service: str) -> list[Any]:
     """Give what a stand-in got in place of people."""
     port = json.loads((house.root / ".sandbox/state.json").read_text())["ports"][service]
-    reply = requests.get(f"http://127.0.0.1:{port}/__sandbox/received", timeout=5)
+    reply = requests.get(f"http://127.0.0.1:{port}/__sandbox/received", timeout=60)
     return [entry["content"] for entry in reply.json()["received"]]
 
 
@@ -53,6 +53,7 @@ def counts(house: House) -> dict[str, int]:
 
 
 def test_status_asks_every_endpoint(house: House) -> None:
+    wait_until_well(house, "/health/detailed")
     answers = house.json("monitor.status")
     assert {each["path"]: each["verdict"] for each in answers} == dict.fromkeys(
         ("/health", "/health/live", "/health/ready", "/health/detailed"), "pass"
@@ -65,7 +66,7 @@ def test_status_asks_every_endpoint(house: House) -> None:
 def test_metrics_are_those_of_the_requests(house: House) -> None:
     before = house.json("monitor.metrics", "--window", "1h")["requests"]["total"]
     for _ in range(7):
-        requests.get(f"{house.url}/api/health", timeout=5).raise_for_status()
+        requests.get(f"{house.url}/api/health", timeout=60).raise_for_status()
     found = house.json("monitor.metrics", "--window", "1h")
     assert found["scope"] == "all"
     assert found["requests"]["total"] == before + 7
@@ -110,7 +111,7 @@ def test_a_watch_from_a_cron_remembers_what_it_told(house: House) -> None:
         assert house.inv("monitor.watch", "--once", check=False).returncode == 1
         assert counts(house) == told
         assert house.inv("monitor.status", check=False).returncode == 1
-    wait_until_ready(house)
+    wait_until_well(house, "/health/ready")
     house.inv("monitor.watch", "--once", check=False)
     assert "RESOLVED: database is down" in json.dumps(received(house, "slack")[-2:])
     again = counts(house)
@@ -132,11 +133,15 @@ def test_a_person_keeps_alerts_quiet_and_reads_what_was_told(house: House) -> No
     assert refused.returncode == 2
 
 
-def wait_until_ready(house: House) -> None:
-    """Wait until the Worker sees its database again; it remembers a failed check for 2 s."""
-    until = time.monotonic() + 20
-    while requests.get(f"{house.url}/health/ready", timeout=30).status_code != 200:
-        assert time.monotonic() < until, "the Worker does not see its database again"
+def wait_until_well(house: House, path: str) -> None:
+    """Wait until the Worker says so.
+
+    It remembers for 2 s that its database failed, and for 30 s that a provider was late, as
+    on a busy machine.
+    """
+    url, until = f"{house.url}{path}", time.monotonic() + 120
+    while (told := requests.get(url, timeout=30).json())["status"] != "pass":
+        assert time.monotonic() < until, told
         time.sleep(0.2)
 
 
@@ -168,14 +173,14 @@ def test_a_live_watch_goes_round_until_it_is_ended(house: House) -> None:
 def ended(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGINT)
     try:
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
 
 
 def test_the_dashboard_shows_figures_and_releases_in_a_browser(house: House) -> None:
-    requests.get(f"{house.url}/api/health", timeout=5).raise_for_status()
+    requests.get(f"{house.url}/api/health", timeout=60).raise_for_status()
     version = house.releases()[0]["version"]
     process = house.start("monitor.dashboard", "--port", "0")
     assert process.stdout

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.parser import BytesParser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from deployment.database.client import Database, Statement, connect
 from deployment.database.statements import split
+from deployment.monitoring.health import Probe
 from deployment.project import Project
 from deployment.settings import Settings
 from deployment.steps.bundle import bundle
@@ -39,6 +40,18 @@ def _quick_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     """Derive passwords cheaply, but where the cost itself is judged."""
     if request.node.get_closest_marker("slow") is None:
         monkeypatch.setattr("boss.passwords._COST", 2**4)
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give who is asked for his health all the time he needs: the machine may be busy."""
+
+    def probe(*given: Any, **named: Any) -> Probe:
+        return Probe(*given, **{**named, "timeout": 60.0})
+
+    monkeypatch.setattr("boss.app.Probe", probe)
+    monkeypatch.setattr("boss.providers.TIMEOUT", 60.0)
+    monkeypatch.setattr("boss.providers.PATIENCE", 120.0)
 
 
 @pytest.fixture
@@ -161,7 +174,7 @@ def _sqld(folder: Path) -> Iterator[str]:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -90,6 +90,7 @@ class Isolate:
     environment: dict[str, Any]
     application: Any
     deferred: Deferred = field(default_factory=Deferred)
+    done: Callable[[], None] = lambda: None  # before asyncio.run waits for the fetches' threads
     bucket: Bucket = field(default_factory=Bucket)
 
     @property
@@ -99,7 +100,11 @@ class Isolate:
 
     def go_round(self, now: float) -> None:
         """Let the cron trigger fire."""
-        asyncio.run(self.application.go_round(self.bindings, now))
+        asyncio.run(self._round(now))
+
+    async def _round(self, now: float) -> None:
+        await self.application.go_round(self.bindings, now)
+        self.done()
 
     def ask(
         self,
@@ -136,6 +141,7 @@ class Isolate:
     async def _whole(self, scope: dict[str, Any], parts: list[bytes]) -> Answer:
         answer = await _exchange(self.application, scope, parts)
         await self.deferred.finish()
+        self.done()
         return answer
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +27,14 @@ from tests.worker.isolate import Answer, Bucket, fetch
 SCHEDULED = "/cdn-cgi/local/scheduled"
 ROOT = Path(__file__).parents[2]
 HOST = Path(__file__).with_name("pyodide")
+
+
+def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something, as long as a busy machine may need."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it did not come to pass"
+        time.sleep(0.05)
 
 
 def install() -> str:
@@ -104,7 +112,7 @@ def on_pyodide(folder: Path, environment: Mapping[str, str]) -> Iterator[Worker]
     finally:
         # The whole group: node may be a launcher with the real node as its child.
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 
@@ -130,10 +138,7 @@ def on_uvicorn(environment: Mapping[str, str]) -> Iterator[Worker]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until = time.monotonic() + 20
-        while not server.started:
-            assert time.monotonic() < until, "uvicorn did not start"
-            time.sleep(0.01)
+        wait_for(lambda: server.started)
         yield Worker(server.servers[0].sockets[0].getsockname()[1])
     finally:
         server.should_exit = True

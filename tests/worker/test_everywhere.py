@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 
 from deployment.database.client import Database
 from tests.worker.isolate import SECRETS
-from tests.worker.runtime import SCHEDULED, Worker, on_uvicorn
+from tests.worker.runtime import SCHEDULED, Worker, on_uvicorn, wait_for
 from tests.worker.world import PROVIDERS, World, forget_measures
 
 pytestmark = pytest.mark.slow
@@ -40,19 +40,13 @@ def fire(host: Worker, at: float) -> None:
     assert (answer.status, answer.body) == (200, b"ok")
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/health/detailed"])
 def test_health(host: Worker, path: str) -> None:
+    # Pyodide has the Worker's own time limits: what a busy machine was late for is asked again.
+    wait_for(lambda: host.ask("GET", path).json()["status"] == "pass", 120)
     answer = host.ask("GET", path)
     assert (answer.status, answer.header("content-type")) == (200, "application/health+json")
     told = answer.json()
-    assert told["status"] == "pass"
     assert {"timestamp", "service", "version"} <= told.keys()
     assert "checks" not in told
     assert host.ask("POST", path).status == 405

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from boss import passwords
 
 from deployment.database.client import Database
 from tests.worker.isolate import SECRETS
-from tests.worker.runtime import Worker
+from tests.worker.runtime import Worker, wait_for
 from tests.worker.test_signatures import SendGrid, stripe_header, twilio_header
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ PASSWORD = "correct horse battery"
 
 
 def test_it_starts_in_the_time_a_worker_has(worker: Worker) -> None:
-    # Measured 0.24 s; the limit allows for a machine that is busy.
+    # Of the processor, however many share it; measured 0.2 s.
     assert worker.milliseconds < WITHIN_MILLISECONDS
 
 
@@ -32,10 +33,14 @@ def test_it_says_which_version_it_is(worker: Worker) -> None:
 
 
 def test_it_reaches_its_database_and_bucket(worker: Worker) -> None:
-    assert worker.ask("GET", "/health/ready").status == 200
     admin = {"authorization": f"Bearer {SECRETS['ADMIN_TOKEN']}"}
-    report = worker.ask("GET", "/health/detailed", headers=admin).json()
-    assert report["status"] == "pass", report
+
+    def report() -> Any:
+        return worker.ask("GET", "/health/detailed", headers=admin).json()
+
+    # What a busy machine was late for is not asked again for half a minute.
+    wait_for(lambda: report()["status"] == "pass", 120)
+    assert worker.ask("GET", "/health/ready").status == 200
 
 
 @pytest.mark.usefixtures("database")

@@ -7,18 +7,22 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from boss import providers
 
 from deployment.database.client import Database
 from deployment.monitoring.alert import payment_failed
 from deployment.monitoring.book import Book
+from deployment.monitoring.health import Probe
 from tests.worker.isolate import SECRETS, Isolate
 from tests.worker.test_webhooks import event, stripe
 from tests.worker.world import PROVIDERS, World, forget_measures, opened
 
 NOW = 1_800_000_000.0
+TIMEOUT = providers.TIMEOUT  # as the Worker has it, not the tests
 ADMIN = {"authorization": f"Bearer {SECRETS['ADMIN_TOKEN']}"}
 
 
@@ -77,17 +81,16 @@ def test_nobody_is_asked_whose_key_there_is_not(start: Callable[..., Isolate]) -
 
 
 def test_silent_providers_cost_half_a_second_and_nobody_is_down(
-    service: Isolate, world: World
+    service: Isolate, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.slow = dict.fromkeys(PROVIDERS.values(), 3.0)
-    service.ask("GET", "/health/ready")  # opens what must be open
-    began = time.perf_counter()
+    monkeypatch.setattr(providers, "TIMEOUT", TIMEOUT)
+    world.silent, service.done = set(PROVIDERS.values()), world.left
     status, found = checks(service)
-    took = time.perf_counter() - began
-    assert (status, {found[name]["status"] for name in PROVIDERS.values()}) == (200, {"warn"})
-    assert found["stripe"]["output"] == "no answer within 400 ms"
-    # asyncio.run waits for the threads of the fetches; in a Worker nothing waits for them
-    assert sum(found[name]["observedValue"] < 500 for name in PROVIDERS.values()) == 4, took
+    told = [found[name] for name in PROVIDERS.values()]
+    assert (status, {each["status"] for each in told}) == (200, {"warn"})
+    assert {each["output"] for each in told} == {"no answer within 400 ms"}
+    # Less than their silence lasts, by which a busy machine cannot be late.
+    assert all(400 <= each["observedValue"] < 20_000 for each in told), told
 
 
 @pytest.mark.parametrize(
@@ -197,12 +200,20 @@ def test_an_api_call_is_counted_by_its_customer(service: Isolate) -> None:
     assert business["signups"]["total"] == 1
 
 
+def with_patience(**seconds: float) -> Callable[..., list[Probe]]:
+    """Give what makes the providers' probes, some of them with a patience of their own."""
+    probes = providers.probes
+    return lambda *given: [
+        replace(probe, patience=seconds.get(probe.name, 60.0)) for probe in probes(*given)
+    ]
+
+
 def test_who_is_only_slow_is_not_told_of_and_who_is_silent_is(
     service: Isolate, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boss.providers.TIMEOUT", 0.05)
-    monkeypatch.setattr("boss.providers.PATIENCE", 0.6)
-    world.slow = {"stripe": 0.15, "twilio": 2.0}
+    monkeypatch.setattr(providers, "TIMEOUT", 0.05)
+    monkeypatch.setattr(providers, "probes", with_patience(stripe=60.0, twilio=0.2))
+    world.slow, world.silent, service.done = {"stripe": 0.15}, {"twilio"}, world.left
     checks(service)
     for minute in range(2):
         service.go_round(NOW + 60 * minute)

@@ -18,6 +18,7 @@ PROVIDERS = {
     "/v3/scopes": "sendgrid",
     "/2010-04-01/Accounts/AC1.json": "twilio",
 }
+_SILENCE = 30.0  # seconds; who waited for a silent one would be found out
 CHANNELS = {
     "/slack-hook": "slack",
     "/v3/mail/send": "email",
@@ -33,6 +34,8 @@ class World:
         self.told: list[tuple[str, str]] = []
         self.status: dict[str, int] = {}
         self.slow: dict[str, float] = {}
+        self.silent: set[str] = set()
+        self._left = threading.Event()
         world = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,6 +53,8 @@ class World:
 
             def answer(self, name: str) -> None:
                 time.sleep(world.slow.get(name, 0))
+                if name in world.silent:
+                    world._left.wait(_SILENCE)
                 self.send_response(world.status.get(name, 200))
                 self.send_header("Content-Length", "2")
                 self.end_headers()
@@ -61,6 +66,11 @@ class World:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def left(self) -> None:
+        """Let go of those who wait for a silent one: nobody reads its answer any more."""
+        self._left.set()
+        self._left = threading.Event()
 
     @property
     def variables(self) -> dict[str, str]:

@@ -54,7 +54,7 @@ class Twin:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End the process."""
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def configure(self, word: str) -> None:
         """Write wrangler's configuration, with a word that the Worker answers."""
@@ -297,7 +297,7 @@ def test_a_stop_by_sigterm_leaves_no_process(twin: Twin) -> None:
 def test_a_taken_port_is_said(twin: Twin) -> None:
     second = twin.folder / "second"
     second.mkdir()
-    assert _spawn(second, twin.ports).wait(20) == 1
+    assert _spawn(second, twin.ports).wait(60) == 1
     assert "cannot serve" in (second / "twin.log").read_text()
 
 
@@ -343,7 +343,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(port: int, seconds: float = 20) -> None:
+def _wait_for(port: int, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -142,7 +142,7 @@ def play(tmp_path: Path) -> Play:
 @asynccontextmanager
 async def stage(state: Path) -> AsyncIterator[Stage]:
     objects = Objects(state / "objects")
-    edge = Edge(state, objects, workerd=find_workerd(_ROOT), drain=2.0)
+    edge = Edge(state, objects, workerd=find_workerd(_ROOT), drain=60.0)
     try:
         async with aiohttp.ClientSession() as client:
             yield Stage(edge, state, objects, client)

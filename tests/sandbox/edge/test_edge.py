@@ -12,12 +12,15 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
 
+from deployment.sandbox.edge import runtime, versions
 from deployment.sandbox.model import ScriptInvalid
 
 pytestmark = pytest.mark.slow
@@ -53,6 +56,13 @@ def running() -> list[int]:
     return found
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for something, as long as a busy machine may need."""
+    async with asyncio.timeout(120):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("make", [javascript, python])
 def test_no_request_fails_through_switches_splits_and_rollback(
     play: Any, workshop: Any, make: Any
@@ -79,10 +89,14 @@ def test_no_request_fails_through_switches_splits_and_rollback(
 
         async def deploy(split: Any) -> None:
             await stage.edge.deploy("shop", split, enabled=True, previews=True)
-            await asyncio.sleep(0.3)
+            await answered(5 * len(loads))  # more than were in flight
+
+        async def answered(more: int) -> None:
+            before = seen.total()
+            await until(lambda: seen.total() >= before + more)
 
         loads = [asyncio.create_task(load()) for _ in range(16)]
-        await asyncio.sleep(0.2)
+        await answered(len(loads))
         await deploy({first: 90, second: 10})
         await deploy({second: 100})
         assert await stage.text(url) == (200, "two")
@@ -93,11 +107,11 @@ def test_no_request_fails_through_switches_splits_and_rollback(
         await deploy({first: 100})
         assert await stage.text(url) == (200, "one")
         await asyncio.sleep(2.5)
+        await until(lambda: seen.total() > 500)
         stop.set()
         await asyncio.gather(*loads)
         assert failed == []
         assert set(seen) == {"one", "two", "three"}
-        assert sum(seen.values()) > 500
 
     play(scene)
     assert running() == []
@@ -114,7 +128,7 @@ def test_requests_in_flight_end_on_the_version_that_took_them(play: Any, worksho
     async def scene(stage: Any) -> None:
         url = await stage.serve(slow)
         taken = asyncio.create_task(stage.text(url))
-        await asyncio.sleep(0.2)
+        await until(lambda: stage.edge._versions.runtime(slow).in_flight == 1)
         await stage.edge.deploy(
             "shop", {javascript(workshop, "new"): 100}, enabled=True, previews=True
         )
@@ -205,7 +219,11 @@ def test_a_process_that_dies_is_started_again(play: Any, workshop: Any, make: An
     play(scene)
 
 
-def test_a_process_that_keeps_dying_rests(play: Any, workshop: Any) -> None:
+def test_a_process_that_keeps_dying_rests(
+    play: Any, workshop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(runtime, "time", SimpleNamespace(monotonic=lambda: now))
     dying = workshop.version(
         {
             "entry.py": """
@@ -219,35 +237,46 @@ class Default(WorkerEntrypoint):
     )
 
     async def scene(stage: Any) -> None:
+        nonlocal now
         url = await stage.serve(dying)
-        begun = time.monotonic()
-        for _ in range(6):
-            assert (await stage.text(url))[0] == 502
-        assert time.monotonic() - begun < 8
+        for turned in (0.0, runtime._FIRST_PAUSE):
+            now += turned
+            for _ in range(6):
+                assert (await stage.text(url))[0] == 502
 
     play(scene)
     log = workshop.folder.parent / ".sandbox" / "logs" / "worker-shop.log"
-    assert 2 <= log.read_text().count("started") <= 4
+    # Deployed, once more after a first death, and once more after it had rested.
+    assert log.read_text().count("started") == 3
 
 
-def test_an_idle_undeployed_version_is_stopped(workshop: Any, tmp_path: Path) -> None:
+def test_an_idle_undeployed_version_is_stopped(
+    workshop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from deployment.sandbox.edge.edge import Edge
     from deployment.sandbox.edge.workerd import find_workerd
     from deployment.sandbox.objects.store import Objects
 
+    now = 0.0
+    for module in (runtime, versions):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+
+    def folders() -> list[str]:
+        return [folder.name[:36] for folder in (tmp_path / "edge" / "runs").iterdir()]
+
     async def scene() -> None:
+        nonlocal now
         objects = Objects(tmp_path / "objects")
-        edge = Edge(tmp_path, objects, workerd=find_workerd(ROOT), idle=0.3, drain=0.3)
+        edge = Edge(tmp_path, objects, workerd=find_workerd(ROOT), idle=0.3, drain=60.0)
         deployed, tried = javascript(workshop, "deployed"), javascript(workshop, "tried")
         try:
             await edge.validate(deployed)
             await edge.validate(tried)
             await edge.deploy("shop", {deployed: 100}, enabled=True, previews=True)
             assert len(running()) == 3  # with the guard
-            await asyncio.sleep(1.2)
-            assert len(running()) == 2
-            folders = list((tmp_path / "edge" / "runs").iterdir())
-            assert [folder.name[:36] for folder in folders] == [deployed.id]
+            now = 1.0
+            await until(lambda: len(running()) == 2)
+            await until(lambda: folders() == [deployed.id])
         finally:
             await edge.close()
             objects.close()
@@ -272,7 +301,7 @@ def test_children_end_with_a_killed_parent(workshop: Any, tmp_path: Path) -> Non
             for version in pickle.load(open(sys.argv[2], "rb")):
                 await edge.validate(version)
             print("ready", flush=True)
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
 
         asyncio.run(main())
         """
@@ -294,7 +323,7 @@ def test_children_end_with_a_killed_parent(workshop: Any, tmp_path: Path) -> Non
     assert len(children) == 3
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while (left := [pid for pid in children if _runs(pid)]) and time.monotonic() < deadline:
         time.sleep(0.05)
     for pid in left:

@@ -170,7 +170,7 @@ def test_the_proxy_keeps_what_is_said(play: Any, workshop: Any) -> None:
             assert (response.status, response.headers["content-length"]) == (200, "5")
         async with stage.client.ws_connect(f"{url}/socket") as socket:
             await socket.send_str("a")
-            assert await socket.receive_str(timeout=5) == "echo a"
+            assert await socket.receive_str(timeout=60) == "echo a"
 
     play(scene)
 

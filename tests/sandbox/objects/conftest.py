@@ -32,9 +32,9 @@ def endpoint(objects: Objects) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     face = S3(objects, KEYS)
-    port = asyncio.run_coroutine_threadsafe(face.listen(0), loop).result(10)
+    port = asyncio.run_coroutine_threadsafe(face.listen(0), loop).result(60)
     yield f"http://127.0.0.1:{port}"
-    asyncio.run_coroutine_threadsafe(face.close(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(face.close(), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
     loop.close()

@@ -33,13 +33,13 @@ class Twin:
         answer = requests.put(
             self.url(provider) + "/__sandbox/faults",
             json={"kind": kind, "times": times},
-            timeout=5,
+            timeout=60,
         )
         assert answer.status_code == 200, answer.text
 
     def received(self, provider: str) -> list[Any]:
         """Give what a stand-in received."""
-        answer = requests.get(self.url(provider) + "/__sandbox/received", timeout=5)
+        answer = requests.get(self.url(provider) + "/__sandbox/received", timeout=60)
         return [entry["content"] for entry in answer.json()["received"]]
 
 
@@ -61,7 +61,7 @@ def no_faults(twin: Twin) -> Iterator[None]:
     """Switch off what a test left on."""
     yield
     for name in ("stripe", "twilio", "slack", "sendgrid", "anthropic", "openai"):
-        requests.delete(twin.url(name) + "/__sandbox/faults", timeout=5)
+        requests.delete(twin.url(name) + "/__sandbox/faults", timeout=60)
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Receiver:
 
     def wait(self) -> tuple[str, dict[str, str], bytes]:
         """Give the first delivery: path, headers, body."""
-        assert self.arrived.wait(10), "nothing was delivered"
+        assert self.arrived.wait(60), "nothing was delivered"
         return self.requests[0]
 
 

@@ -58,7 +58,7 @@ def test_missing_headers_are_named(
         name: value.replace("KEY", twin.keys["ANTHROPIC_API_KEY"])
         for name, value in headers.items()
     }
-    answer = requests.get(twin.url("anthropic") + "/v1/models", headers=sent, timeout=5)
+    answer = requests.get(twin.url("anthropic") + "/v1/models", headers=sent, timeout=60)
     assert (answer.status_code, answer.json()["error"]["message"]) == (status, message)
     assert answer.json()["request_id"] == answer.headers["request-id"]
 

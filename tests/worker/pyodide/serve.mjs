@@ -67,9 +67,10 @@ sys.dont_write_bytecode = True
 sys.path[:0] = ["/session", "/session/python_modules"]
 `);
 pyodide.runPython("import workers.asgi");
-const begin = performance.now();
+const begin = process.cpuUsage();
 pyodide.runPython("import main");
-const milliseconds = performance.now() - begin;
+const { user, system } = process.cpuUsage(begin);
+const milliseconds = (user + system) / 1000;
 const fetchWorker = pyodide.runPython(`
 from workers import Request
 
