@@ -93,14 +93,16 @@ def plan(c: Context, json: bool = False) -> None:
 def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
     """Run production's next release on a twin of its own, on its last backup, and go back."""
     from deployment.console import Console
-    from deployment.release import history
     from deployment.sandbox import rehearsal
     from deployment.steps import backup as step
+    from deployment.steps import worker
+    from deployment.steps.record import noted
 
     if not session.values(c).get("env"):
         session.act_on(c, "production")
     site, console = session.open_site(c), Console()
-    live = history.live_record(site, list(site.history()))
+    split = worker.live_split(site)
+    live = max(split, key=lambda version: split[version], default="")
     environment = site.settings.environment
     wanted = rehearsal.Wanted(
         "production" if environment == "local" else environment,
@@ -108,7 +110,7 @@ def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
         site.settings.project.pages.project,
         step.chosen(site, file).path.absolute(),
         site.settings.secret("BACKUP_AGE_IDENTITY").reveal(),
-        base or str(live.facts.get("commit", "") if live else ""),
+        base or str(noted(site.history(), live).get("commit", "")),
     )
     found = rehearsal.rehearse(session.ROOT, wanted, lambda line: console.line(line, "dim"))
     console.line(

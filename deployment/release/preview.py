@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from deployment.console import Console
-from deployment.release import ledger
+from deployment.release import history, ledger
 from deployment.release.release import step_named
 from deployment.steps.record import Record, noted
 from deployment.steps.site import Site
@@ -87,7 +87,7 @@ def nothing_new(site: Site, plan: Plan) -> bool:
         if c.step not in _WITHOUT_EFFECT or c.action in ("bucket", "schedule")
     ]
     live = worker.live_split(site)
-    if others or len(live) != 1:
+    if others or len(live) != 1 or not history.live_record(site, list(site.history())):
         return False
     known = noted(site.history(), next(iter(live)))
     digest = site.bundling.result().digest

@@ -111,10 +111,14 @@ def require_abortable(site: Site, record: Record) -> None:
         Refused: with the command that goes back instead.
     """
     records = ledger.records(site.database, site.settings.environment, site.worker)
+    what = f"release {record.release} cannot be aborted"
     good = [r for r in records if r.status == ledger.SUCCEEDED and r.release >= record.release]
     if good:
         why = "it succeeded" if record in good else f"{good[0].release} was made since"
-        raise Refused(f"release {record.release} cannot be aborted", why, "inv rollback")
+        raise Refused(what, why, "inv rollback")
+    if later := [r for r in records if r.status == ledger.FAILED and r.release > record.release]:
+        why = f"{later[0].release} was built upon it, and is {ledger.FAILED} either"
+        raise Refused(what, why, f"inv deploy.abort --release {later[0].release}")
 
 
 def carry_on(release: Release) -> None:
@@ -172,7 +176,7 @@ def _settle(dead: Release) -> None:
         dead.finish(ledger.SUCCEEDED)
     else:
         console.warn(f"release {name} was interrupted; it is undone first")
-        dead.abandon()
+        dead.abandon(going_on=True)
 
 
 def write_success_if_known(dead: Release) -> bool:
@@ -185,6 +189,8 @@ def write_success_if_known(dead: Release) -> bool:
 
 def _write_success(dead: Release) -> None:
     dead.site.facts |= _last_word(dead.journal).get("facts", {})
+    if "migrations" not in dead.site.facts:  # the database was silent then
+        dead.remember()
     dead.finish(ledger.SUCCEEDED)
 
 
@@ -265,7 +271,7 @@ def _require_undisturbed(site: Site, change: Change) -> None:
     Raises:
         Refused: the split is neither what it was before, nor what it was to become.
     """
-    if not change.moves_traffic or change.action == "open":
+    if change.step != "worker" or change.action not in ("shift", "leap"):
         return
     from deployment.steps import worker
 

@@ -212,8 +212,11 @@ class Release:
         self._end(ledger.FAILED if left else ledger.ROLLED_BACK)
         return _verdict(self.record, cause, self.entries, left)
 
-    def abandon(self) -> None:
+    def abandon(self, *, going_on: bool = False) -> None:
         """Undo what a dead release left, under the lease of whoever found it.
+
+        Args:
+            going_on: whether traffic that moved for good is where the next release goes on from.
 
         Raises:
             NotRolledBack: something could not be undone.
@@ -221,7 +224,8 @@ class Release:
         self._begin_undoing()
         left = self._undo_all()
         self.finish(ledger.FAILED if left else ledger.ROLLED_BACK)
-        if left:
+        stuck = [error for _, error in left if not (going_on and isinstance(error, MovedForGood))]
+        if stuck:
             raise _verdict(self.record, Interrupted("it was interrupted"), self.entries, left)
 
     def finish(self, status: str, *, free: bool = False) -> None:
@@ -251,8 +255,8 @@ class Release:
     def _undo_all(self) -> list[tuple[Change, DeployError]]:
         """Undo in reverse order; give what could not be undone.
 
-        It ends at traffic that does not go back: the version that stays live needs the schema
-        and the webhooks that were made before it.
+        It ends at traffic or a schema that does not go back: what was made before goes with it,
+        and users must not meet code on a schema that it does not run on.
         """
         left: list[tuple[Change, DeployError]] = []
         for entry in reversed(self.entries):
@@ -261,10 +265,11 @@ class Release:
             failed = self._try_to_undo(entry)
             if failed:
                 left.append((entry.change, failed))
-            if failed and entry.change.moves_traffic:
+            if failed and _holds(entry.change):
                 break
         if any(entry.state == ledger.UNDONE for entry in self.entries):
-            self._verify_live("the old is live" if not _stays_live(left) else "what is live")
+            held = any(_holds(change) for change, _ in left)
+            self._verify_live("what is live is good" if held else "the old is live")
         return left
 
     def _try_to_undo(self, entry: Entry) -> DeployError | None:
@@ -446,7 +451,7 @@ def _verdict(
         names = "; ".join(_still_changed(change, error) for change, error in left)
         return NotRolledBack(
             f"{what}; and not everything could be undone",
-            f"{why} | still changed: {names}{_kept_for(left, entries)}",
+            f"{why} | still changed: {names}{_kept_with(left, entries)}",
             _way_on(record, left),
         )
     touched = any(entry.state != ledger.PLANNED for entry in entries)
@@ -464,17 +469,18 @@ def _still_changed(change: Change, error: DeployError) -> str:
     return f"{change.step}: {change.resource} ({error}{remedy})"
 
 
-def _stays_live(left: Sequence[tuple[Change, DeployError]]) -> bool:
-    return any(change.moves_traffic for change, _ in left)
+def _holds(change: Change) -> bool:
+    """Tell whether what was made before must stay as long as this does."""
+    return change.moves_traffic or change.is_schema
 
 
-def _kept_for(left: Sequence[tuple[Change, DeployError]], entries: Sequence[Entry]) -> str:
-    """Name what was left as it is for the code that stays live."""
+def _kept_with(left: Sequence[tuple[Change, DeployError]], entries: Sequence[Entry]) -> str:
+    """Name what was left as it is, since it goes with what could not be undone."""
     made = [e.change for e in entries if e.state in (ledger.INTENDED, ledger.DONE)]
-    names = {c.resource: None for c in made if c.undo is not None and not c.moves_traffic}
-    if not _stays_live(left) or not names:
+    names = dict.fromkeys(change.resource for change in made if change.undo)
+    if not any(_holds(change) for change, _ in left) or not names:
         return ""
-    return f"; left as it is, for the version that stays live needs it: {', '.join(names)}"
+    return f"; left as it is, since it goes with that: {', '.join(names)}"
 
 
 def _way_on(record: Record, left: Sequence[tuple[Change, DeployError]]) -> str:

@@ -89,10 +89,21 @@ def risks(site: Site, target: Record) -> list[str]:
     rotated = rotated_since(site, target)
     if rotated:
         found.append(f"brings back the keys of then: {', '.join(rotated)} changed since")
+    return [*found, *_not_noted(site, target)]
+
+
+def _not_noted(site: Site, target: Record) -> list[str]:
+    """Say what stays as it is today, since nobody noted how it was then."""
+    found = []
+    if "migrations" not in target.facts and (names := migrate.incompatible(site, ())):
+        then = "nobody noted the schema of then"
+        found.append(f"{then}, and {', '.join(names)} is marked `-- compatible: no`")
     if not target.facts.get("pages") and pages.current(site):
         known = "pages" in target.facts
         then = "there was no static site then" if known else "nobody noted the static site of then"
         found.append(f"{then}: today's stays")
+    if "crons" not in target.facts and site.cloudflare.schedules(site.worker):
+        found.append("nobody noted the cron triggers of then: today's stay")
     return found
 
 
@@ -208,12 +219,11 @@ def _static_site(site: Site, target: Record) -> list[Change]:
 
 
 def _triggers(site: Site, live: Mapping[str, float], target: Record) -> list[Change]:
-    """Say how the cron triggers of then come back, where those of the live version are others."""
-    wanted, today = (
-        target.facts.get("crons"),
-        noted(site.history(), next(iter(live), "")).get("crons"),
-    )
-    return [] if wanted == today else triggers.changes(site, worker.NAME, wanted)
+    """Say how the cron triggers of then come back; nobody asks where they are the same ones."""
+    wanted, versions = target.facts.get("crons"), list(live)
+    if len(versions) == 1 and noted(site.history(), versions[0]).get("crons") == wanted:
+        return []
+    return triggers.changes(site, worker.NAME, wanted)
 
 
 def _clashing(site: Site, target: Record) -> list[str]:

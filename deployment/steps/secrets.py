@@ -168,8 +168,9 @@ def _alone(site: Site, change: Change, before: Sequence[Change] = ()) -> list[Ch
             "it was never deployed",
             site.deploy_command,
         )
+    over = worker.only(live, site.worker)
     _require_latest_live(site, live)
-    placed = change._replace(after={**change.after, "over": next(iter(live))})
+    placed = change._replace(after={**change.after, "over": over})
     return [*before, placed, *worker.roll_out(site, live, worker.NEW, worker.deployable(site))]
 
 

@@ -35,12 +35,24 @@ class Change(NamedTuple):
 
     @property
     def moves_traffic(self) -> bool:
-        """Tell whether it decides which code users meet."""
-        return self.step == "worker" and self.action in ("shift", "leap", "open")
+        """Tell whether users meet other code after it; with a share of 0 % they do not."""
+        if self.step != "worker" or self.action == "open":
+            return self.step == "worker"
+        return self.action in ("shift", "leap") and _met(self.before) != _met(self.after)
+
+    @property
+    def is_schema(self) -> bool:
+        """Tell whether it makes the schema another one; code may run on one of them only."""
+        return self.step in ("migrate", "restore")
 
     def as_json(self) -> dict[str, Any]:
         """Give the change as it stands in plan and journal."""
         return self._asdict()
+
+
+def _met(side: Mapping[str, Any]) -> dict[str, float]:
+    """Give the versions that users meet."""
+    return {version: percent for version, percent in side["split"].items() if percent > 0}
 
 
 class Step(Protocol):

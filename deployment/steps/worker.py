@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from deployment.errors import MovedForGood, Refused, StepFailed
 from deployment.secret import Secret
-from deployment.services.errors import Invalid
+from deployment.services.errors import Invalid, ServiceError
 from deployment.services.multipart import Upload
 from deployment.steps import fingerprints, triggers, verify
 from deployment.steps.record import noted
@@ -33,6 +33,8 @@ NEW: Final = "(new version)"
 """Stands in a plan for the id that the upload will give."""
 
 Split = Mapping[str, float]
+NOT_TAKEN: Final = "10026"
+"""Cloudflare's code for a deployment that it never takes, such as one of a version too old."""
 DEPLOYABLE: Final = 100
 """So many versions, the newest, Cloudflare deploys; an older one that is live just stays it."""
 
@@ -45,7 +47,7 @@ def plan(site: Site) -> list[Change]:
         made = _first(site, digest)
     else:
         listed = deployable(site)
-        _require_own(site, _only(site, live, listed))
+        _require_own(site, _left(site, live, listed))
         made = [_upload(site, digest), *roll_out(site, live, NEW, listed)]
     return [
         *_buckets(site),
@@ -71,7 +73,7 @@ def roll_out(
         Refused: another gradual deployment is under way; or Cloudflare deploys this version no
             more.
     """
-    old = _only(site, live, listed)
+    old = _left(site, live, listed)
     if set(live) == {version}:
         return []
     if not _can_share(site, live, version, listed):
@@ -110,7 +112,7 @@ def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
             site.deploy_command,
         )
     listed = deployable(site)
-    old = _only(site, live, listed)
+    old = _left(site, live, listed)
     if not _can_share(site, live, NEW, listed):
         raise _too_old(
             site, f"version {old[:8]} is too old to share the traffic", site.deploy_command
@@ -232,10 +234,11 @@ def _leap(site: Site, live: Split, version: str, *, quick: bool) -> Change:
     Raises:
         Refused: versions of the Worker have no preview host, where it could be verified first.
     """
-    names = ", ".join(old[:8] for old in live if old != version)
+    left = {old: percent for old, percent in live.items() if old != version}
     if not site.cloudflare.worker_subdomain(site.worker).previews_enabled:
         raise Refused(
-            f"version {names}, which is live, is too old to share the traffic",
+            f"version {', '.join(old[:8] for old in left)}, which is live, is too old to share the"
+            " traffic",
             f"Cloudflare deploys the newest {DEPLOYABLE}, and the Worker has no preview URLs where"
             " the other one could be verified",
             f"switch them on (Cloudflare: {site.worker}, Settings, Domains), then repeat",
@@ -247,8 +250,7 @@ def _leap(site: Site, live: Split, version: str, *, quick: bool) -> Change:
         before={"split": dict(live)},
         after={"split": {version: 100.0}, "version": version, "quick": quick},
         undo={"split": dict(live)},
-        irreversible=f"version {names} is not among the newest {DEPLOYABLE}: Cloudflare deploys"
-        " it no more",
+        irreversible=_no_longer(left),
     )
 
 
@@ -259,20 +261,26 @@ def apply(site: Site, change: Change) -> Facts:
 
 def undo(site: Site, change: Change, _outcome: Facts) -> None:
     """Bring the traffic back to before; an uploaded version just stays without traffic."""
-    if change.action == "shift":
-        shift(site, change.undo["split"], "brought back", force=True)
-    elif change.action == "leap":
-        _undo_leap(site, change)
-    elif change.action == "open":
-        site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
+    if change.action in ("shift", "leap"):
+        _bring_back(site, change)
     elif change.action == "bucket":
         site.cloudflare.delete_bucket(str(change.undo["name"]))
-    elif change.action == "schedule":
-        triggers.put(site, change.undo["crons"])
-    elif change.action == "create":
-        site.cloudflare.delete_worker(site.worker)
-        if site.cloudflare.worker_exists(site.worker):
-            raise StepFailed(f"worker {site.worker} is still there after its deletion")
+    elif change.action in _UNDOING and site.cloudflare.worker_exists(site.worker):
+        _UNDOING[change.action](site, change)
+
+
+def _close(site: Site, _change: Change) -> None:
+    site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
+
+
+def _unschedule(site: Site, change: Change) -> None:
+    triggers.put(site, change.undo["crons"])
+
+
+def _delete(site: Site, _change: Change) -> None:
+    site.cloudflare.delete_worker(site.worker)
+    if site.cloudflare.worker_exists(site.worker):
+        raise StepFailed(f"worker {site.worker} is still there after its deletion")
 
 
 def live_split(site: Site) -> dict[str, float]:
@@ -303,10 +311,12 @@ def shift(site: Site, split: Split, message: str, *, force: bool = False) -> Non
     """Move the traffic and read back that it moved.
 
     A version that is live, but no longer among the newest hundred, is refused in a new deployment
-    (10026): where the traffic goes as wanted already, that harms nobody.
+    (10026), and at times Cloudflare takes none: where the traffic goes as wanted already, that
+    harms nobody.
 
     Raises:
-        StepFailed: the API took the deployment but does not show it.
+        ServiceError: the API did not take the deployment.
+        StepFailed: it took it, but does not show it.
     """
     wanted = {version: float(percent) for version, percent in split.items()}
     now = _newest_split(site)
@@ -314,7 +324,7 @@ def shift(site: Site, split: Split, message: str, *, force: bool = False) -> Non
         return
     try:
         site.cloudflare.deploy(site.worker, wanted, message, force)
-    except Invalid:
+    except ServiceError:
         if _used(now) == _used(wanted) and set(wanted) <= set(now):
             return
         raise
@@ -492,20 +502,28 @@ def _do_leap(site: Site, change: Change) -> Facts:
     return {"version": version}
 
 
-def _undo_leap(site: Site, change: Change) -> None:
-    """Find the traffic where it was, since it cannot be moved back.
+def _bring_back(site: Site, change: Change) -> None:
+    """Move the traffic back, or find it where it was.
 
     Raises:
-        MovedForGood: it has moved.
+        MovedForGood: it has moved, and Cloudflare deploys what had it no more.
     """
     try:
         shift(site, change.undo["split"], "brought back", force=True)
-    except Invalid:
+    except Invalid as error:
+        if NOT_TAKEN not in error.codes:
+            raise
+        again = f"repeat: inv rollback --version {change.after['version']}"
         raise MovedForGood(
             f"the traffic of {site.worker} stays where it is",
-            change.irreversible,
-            f"mend what failed, then: {site.deploy_command}",
+            change.irreversible or _no_longer(change.undo["split"]),
+            f"mend what failed, then {again if change.after['quick'] else site.deploy_command}",
         ) from None
+
+
+def _no_longer(split: Split) -> str:
+    names = ", ".join(version[:8] for version in split)
+    return f"version {names} is not among the newest {DEPLOYABLE}: Cloudflare deploys it no more"
 
 
 def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts:
@@ -565,19 +583,30 @@ def _newest_split(site: Site) -> dict[str, float]:
     return dict(deployments[0].split) if deployments else {}
 
 
-def _only(site: Site, live: Split, listed: Sequence[str]) -> str:
-    """Give the version that is live, or one of several that cannot all be deployed again.
+def only(live: Split, worker: str) -> str:
+    """Give the version that has all of the traffic.
 
     Raises:
-        Refused: there are several, and a person has to end that.
+        Refused: several share it, and a person has to end that.
     """
-    if len(live) > 1 and set(live) <= set(listed):
+    if len(live) > 1:
         shares = ", ".join(f"{version[:8]} {percent:g} %" for version, percent in live.items())
         raise Refused(
-            f"a gradual deployment of {site.worker} is under way",
+            f"a gradual deployment of {worker} is under way",
             shares,
             "inv worker.promote, or inv worker.abort; then repeat the command",
         )
+    return next(iter(live))
+
+
+def _left(site: Site, live: Split, listed: Sequence[str]) -> str:
+    """Give the version that is to be left, or one of several that cannot all be deployed again.
+
+    Raises:
+        Refused: several share the traffic, and a person can end that.
+    """
+    if set(live) <= set(listed):
+        return only(live, site.worker)
     return next(iter(live))
 
 
@@ -601,4 +630,9 @@ _VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {
     "shift": _do_shift,
     "leap": _do_leap,
     "schedule": _do_schedule,
+}
+_UNDOING: Final[Mapping[str, Callable[[Site, Change], None]]] = {  # of a Worker that is there
+    "open": _close,
+    "schedule": _unschedule,
+    "create": _delete,
 }

@@ -196,7 +196,7 @@ def test_what_fails_after_that_leaves_the_new_code_what_it_runs_on(deployed: Hou
     try:
         ended = deployed.inv("deploy.local", "--skip-backup", check=False)
         assert ended.returncode == 4, ended.stdout + ended.stderr
-        assert "the version that stays live needs it: database, later" in ended.stderr
+        assert "left as it is, since it goes with that: database, later" in ended.stderr
         assert "next: mend what failed, then: ./inv deploy.local" in ended.stderr
         assert "the old is live" not in ended.stdout
         assert deployed.version() != old

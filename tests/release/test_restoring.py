@@ -31,7 +31,9 @@ def place(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) ->
     """Give a site with a backup that holds 1, and a database that holds 2."""
     made = Site(settings())
     found = SimpleNamespace(id=VERSION, created_on="2026-01-01T00:00:00Z")
-    made.__dict__["cloudflare"] = SimpleNamespace(version=lambda _worker, _id: found)
+    made.__dict__["cloudflare"] = SimpleNamespace(
+        version=lambda _worker, _id: found, schedules=lambda _worker: []
+    )
     monkeypatch.setattr(worker, "live_split", lambda _site: {})
     monkeypatch.setattr(pages, "current", lambda _site: None)
     monkeypatch.setattr(session, "open_site", lambda _c, **_: made)

@@ -1,0 +1,275 @@
+"""Where undoing ends: users never meet code on a schema that it does not run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from deployment.errors import DeployError, NotRolledBack, Refused
+from deployment.release import ledger, preview, recovery, rollback
+from deployment.release import release as releases
+from deployment.release.release import Release
+from deployment.services.cloudflare import Deployment, Subdomain
+from deployment.services.errors import NotFound, ServiceUnavailable
+from deployment.steps import migrate, secrets, verify, webhooks, worker
+from deployment.steps.record import Record
+from deployment.steps.report import Report
+from deployment.steps.site import Site
+from deployment.steps.step import Change
+from tests.release.conftest import FakeStep, change, failing
+from tests.steps.fakes import FakeCloudflare, bundling
+
+Begin = Callable[..., Release]
+_SPLIT = worker.live_split
+
+
+class Failing(FakeCloudflare):
+    """A Cloudflare that takes so many deployments, or none and tells nothing."""
+
+    takes = 99
+    tells = True
+
+    def deploy(
+        self, name: str, split: Mapping[str, float], message: str = "", force: bool = False
+    ) -> str:
+        if not self.takes:
+            raise ServiceUnavailable("Cloudflare", "POST", status=503)
+        self.takes -= 1
+        return super().deploy(name, split, message, force)
+
+    def deployments(self, name: str) -> list[Deployment]:
+        if not self.tells:
+            raise ServiceUnavailable("Cloudflare", "GET", status=503)
+        return super().deployments(name)
+
+    def set_subdomain(self, name: str, enabled: bool, previews_enabled: bool) -> Subdomain:
+        if not self.splits:
+            raise NotFound("Cloudflare", "POST", status=404, codes=("10007",))
+        return super().set_subdomain(name, enabled, previews_enabled)
+
+
+@pytest.fixture
+def cloudflare(step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch) -> Failing:
+    """Give a Worker whose traffic really is moved, beside a step that is none."""
+    found = Failing(splits=[{"old": 100.0}], made=["target", "old"])
+    site.__dict__.update(cloudflare=found, bundling=bundling())
+
+    def named(name: str) -> object:
+        return worker if name == "worker" else step
+
+    monkeypatch.setattr(releases, "step_named", named)
+    monkeypatch.setattr(recovery, "step_named", named)
+    monkeypatch.setattr(verify, "gate", lambda *_, **__: Report("verify", ()))
+    monkeypatch.setattr(worker, "live_split", _SPLIT)
+    return found
+
+
+def failed(release: Release, changes: list[Change]) -> DeployError:
+    with pytest.raises(DeployError) as caught:
+        release.make(changes, "fake")
+    return release.roll_back(caught.value)
+
+
+def back(site: Site) -> list[Change]:
+    """Say how the traffic goes to the version that was live before."""
+    live = worker.live_split(site)
+    return worker.roll_out(site, live, "target", worker.deployable(site), back=True)
+
+
+def aged(cloudflare: FakeCloudflare) -> None:
+    """Upload a hundred previews: Cloudflare then deploys nothing older."""
+    cloudflare.made += [f"preview-{number}" for number in range(worker.DEPLOYABLE)]
+
+
+def gone_back(site: Site, begin: Begin) -> Release:
+    """Begin a rollback whose traffic moves for good."""
+    aged_but_one = [f"preview-{number}" for number in range(worker.DEPLOYABLE - 1)]
+    site.cloudflare.made[:] = ["old", "target", *aged_but_one]  # type: ignore[attr-defined]
+    return begin("rollback", ("fake", "later"))
+
+
+def test_the_schema_goes_back_where_the_traffic_never_moved(
+    cloudflare: Failing, step: FakeStep, site: Site, begin: Begin
+) -> None:
+    """The version stands at 0 %, and then Cloudflare takes no deployment any more."""
+    cloudflare.takes = 1
+    failed(begin(), [change("a"), *back(site)])
+    assert cloudflare.splits[-1] == {"old": 100.0, "target": 0.0}
+    assert step.world["a"] == "old"
+
+
+def test_the_schema_goes_back_where_cloudflare_fell_silent_before(
+    cloudflare: Failing, step: FakeStep, site: Site, begin: Begin
+) -> None:
+    changes = back(site)
+    cloudflare.tells = False
+    ended = failed(begin(), [change("a"), *changes])
+    assert step.world["a"] == "old"
+    assert isinstance(ended, NotRolledBack)
+
+
+def test_the_schema_stays_where_the_traffic_has_moved(
+    cloudflare: Failing, step: FakeStep, site: Site, begin: Begin
+) -> None:
+    cloudflare.takes = 2
+    step.fail_apply["c"] = failing()
+    release = begin()
+    ended = failed(release, [change("a"), *back(site), change("c")])
+    assert cloudflare.splits[-1] == {"old": 0.0, "target": 100.0}
+    assert step.world["a"] == "new"
+    assert ended.remedy == f"inv deploy.abort --release {release.record.release}"
+
+
+def test_the_traffic_stays_on_a_schema_that_does_not_go_back(step: FakeStep, begin: Begin) -> None:
+    """Going back takes code first and schema after, where the code runs on both."""
+    new, old = ({"split": {version: 100.0}} for version in ("new", "old"))
+    moved = Change("worker", "a", "shift", new, old, undo=new)
+    taken = Change("migrate", "b", "take back", "new", "old", "new")
+    step.fail_apply["c"] = failing("the webhooks")
+    step.fail_undo["b"] = failing("the database")
+    ended = failed(begin(), [moved, taken, change("c")])
+    assert "undo a" not in step.calls
+    assert "left as it is, since it goes with that: a" in ended.why
+
+
+def test_a_version_that_became_too_old_meanwhile_is_not_aborted_for_ever(
+    cloudflare: Failing, step: FakeStep, site: Site, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = step.apply
+
+    def apply(at: Site, made: Change) -> Mapping[str, object]:
+        aged(cloudflare)
+        return really(at, made)
+
+    monkeypatch.setattr(step, "apply", apply)
+    step.fail_apply["c"] = failing()
+    ended = failed(begin(), [*back(site), change("c")])
+    assert "is not among the newest 100" in ended.why
+    assert ended.remedy == "mend what failed, then repeat: inv rollback --version target"
+
+
+def test_a_rollback_that_moved_traffic_for_good_is_repeated(
+    cloudflare: Failing, step: FakeStep, site: Site, begin: Begin
+) -> None:
+    step.fail_apply["c"] = failing("the webhooks")
+    release = gone_back(site, begin)
+    ended = failed(release, [change("a"), *back(site), change("c")])
+    assert ended.remedy == "mend what failed, then repeat: inv rollback --version target"
+    assert cloudflare.splits[-1] == {"target": 100.0}
+    assert step.world["a"] == "new"
+
+
+def test_the_next_release_goes_on_where_traffic_moved_for_good(
+    cloudflare: Failing, step: FakeStep, site: Site, begin: Begin
+) -> None:
+    dead = gone_back(site, begin)
+    dead.make([change("a"), *back(site)], "fake")
+    dead.ledger.lease.release()
+    following = begin()
+    assert step.world["a"] == "new"
+    statuses = [record.status for record in ledger.records(site.database, "local")]
+    assert statuses == ["running", "not rolled back"]
+    following.succeed()
+
+
+def test_a_kill_while_undoing_stops_at_the_same_place(
+    cloudflare: Failing, step: FakeStep, site: Site, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    step.fail_apply["c"] = failing()
+    dead = gone_back(site, begin)
+    changes = [change("a"), *back(site), change("c")]
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "undo", die)
+        with pytest.raises(Killed):
+            failed(dead, changes)
+    dead.ledger.lease.release()
+    (record,) = ledger.records(site.database, "local")
+    again = recovery.reopened(site, record, dead.ledger.lease, dead.console)
+    for _ in range(2):
+        with pytest.raises(NotRolledBack, match="not everything"):
+            again.abandon()
+    assert (step.world["a"], step.world["c"]) == ("new", "old")
+
+
+def test_a_first_worker_that_is_gone_already_is_undone_once_more(
+    cloudflare: Failing, step: FakeStep, site: Site, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine had undone it while the database was silent."""
+    made = [
+        Change("worker", "worker x", "create", None, {"digest": "d"}, {}),
+        Change("worker", "address of x", "open", {"open": False}, {"open": True}, {}),
+    ]
+    release = begin()
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "apply", lambda *_: {})
+        release.make([change("a"), *made], "fake")
+    cloudflare.splits.clear()
+    release.abandon()
+    assert step.world["a"] == "old"
+
+
+def test_of_two_that_are_stuck_the_later_one_is_aborted_first(
+    step: FakeStep, site: Site, begin: Begin
+) -> None:
+    for _ in range(2):
+        step.fail_undo["a"] = failing("no reply")
+        step.fail_apply["b"] = failing()
+        failed(begin(), step.plans[:2])
+    later, earlier = ledger.records(site.database, "local")
+    recovery.require_abortable(site, later)
+    with pytest.raises(Refused, match="built upon it") as caught:
+        recovery.require_abortable(site, earlier)
+    assert caught.value.remedy == f"inv deploy.abort --release {later.release}"
+
+
+def recorded(version: str, status: str = "succeeded", **facts: object) -> Record:
+    return Record("r", "local", "deploy", status, "2026", "", "", "", version, facts=facts)
+
+
+@pytest.mark.parametrize(("status", "nothing"), [("succeeded", True), ("not rolled back", False)])
+def test_what_is_stuck_is_not_called_live_already(
+    cloudflare: Failing, site: Site, status: str, nothing: bool
+) -> None:
+    digest = site.bundling.result().digest
+    made = recorded("old", status, digest=digest, variables=worker.variables_digest(site))
+    site.history = lambda: [made]
+    plan = preview.Plan((Change("worker", "version", "upload"),))
+    assert preview.nothing_new(site, plan) is nothing
+
+
+def test_secrets_do_not_end_a_canary(
+    cloudflare: Failing, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one that nobody can end: who of the two they would be built upon?"""
+    aged(cloudflare)
+    cloudflare.made.append("canary")
+    cloudflare.splits.append({"old": 90.0, "canary": 10.0})
+    monkeypatch.setattr(webhooks, "plan_minting", lambda _site: [])
+    with pytest.raises(Refused, match="gradual deployment"):
+        secrets.plan(site)
+
+
+def test_a_version_whose_schema_nobody_noted_is_not_called_safe(
+    cloudflare: Failing, site: Site
+) -> None:
+    folder = site.settings.path("migrations")
+    folder.mkdir()
+    text = "-- compatible: no\n-- migrate:up\nCREATE TABLE t (v);\n-- migrate:down\nDROP TABLE t;\n"
+    (folder / "first.sql").write_text(text)
+    for each in migrate.plan(site):
+        migrate.apply(site, each)
+    told = recorded("target", migrations=["first"], pages="", crons=[])
+    silent = recorded("target", pages="")
+    cloudflare.crons = ["* * * * *"]
+    assert rollback.risks(site, told) == []
+    assert rollback.risks(site, silent) == [
+        "nobody noted the schema of then, and first is marked `-- compatible: no`",
+        "nobody noted the cron triggers of then: today's stay",
+    ]
