@@ -513,11 +513,11 @@ def _bring_back(site: Site, change: Change) -> None:
     except Invalid as error:
         if NOT_TAKEN not in error.codes:
             raise
-        again = f"repeat: inv rollback --version {change.after['version']}"
+        back = f"inv rollback --version {change.after['version']}"
         raise MovedForGood(
             f"the traffic of {site.worker} stays where it is",
             change.irreversible or _no_longer(change.undo["split"]),
-            f"mend what failed, then {again if change.after['quick'] else site.deploy_command}",
+            f"mend what failed, then: {back if change.after['quick'] else site.deploy_command}",
         ) from None
 
 

@@ -146,7 +146,7 @@ def test_a_version_that_became_too_old_meanwhile_is_not_aborted_for_ever(
     step.fail_apply["c"] = failing()
     ended = failed(begin(), [*back(site), change("c")])
     assert "is not among the newest 100" in ended.why
-    assert ended.remedy == "mend what failed, then repeat: inv rollback --version target"
+    assert ended.remedy == "mend what failed, then: inv rollback --version target"
 
 
 def test_a_rollback_that_moved_traffic_for_good_is_repeated(
@@ -155,7 +155,7 @@ def test_a_rollback_that_moved_traffic_for_good_is_repeated(
     step.fail_apply["c"] = failing("the webhooks")
     release = gone_back(site, begin)
     ended = failed(release, [change("a"), *back(site), change("c")])
-    assert ended.remedy == "mend what failed, then repeat: inv rollback --version target"
+    assert ended.remedy == "mend what failed, then: inv rollback --version target"
     assert cloudflare.splits[-1] == {"target": 100.0}
     assert step.world["a"] == "new"
 
