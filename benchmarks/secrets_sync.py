@@ -44,10 +44,10 @@ site = Site(load("local", values, root, {}), facts={"release": "benchmark"})
 site.staged.update({name: Secret(text, name) for name, text in json.load(sys.stdin).items()})
 site.cloudflare
 began = time.perf_counter()
-live = worker.live_split(site)
+live = traffic.live_split(site)
 change = Change("secrets", "30 secrets", "update", after={"over": next(iter(live))})
 version = secrets.apply(site, change)["version"]
-worker.shift(site, {version: 100.0}, "benchmark")
+traffic.shift(site, {version: 100.0}, "benchmark")
 print(time.perf_counter() - began)
 """
 CHOSEN: dict[str, Any] = {

@@ -45,7 +45,7 @@ Asker.once, Http.call = timed(Asker.once), timed(Http.call)
 root = Path.cwd()
 values = yaml.safe_load((root / "invoke.yaml").read_text())["deploy"]
 site = Site(load("local", values, root, {}))
-target = verify.dark(site, next(iter(worker.live_split(site))))
+target = verify.dark(site, next(iter(traffic.live_split(site))))
 spent.clear()
 began = time.perf_counter()
 report = verify.run(site, target, quick=sys.argv[1] == "quick")

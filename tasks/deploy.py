@@ -95,13 +95,13 @@ def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
     from deployment.console import Console
     from deployment.sandbox import rehearsal
     from deployment.steps import backup as step
-    from deployment.steps import worker
+    from deployment.steps import traffic
     from deployment.steps.record import noted
 
     if not session.values(c).get("env"):
         session.act_on(c, "production")
     site, console = session.open_site(c), Console()
-    split = worker.live_split(site)
+    split = traffic.live_split(site)
     live = max(split, key=lambda version: split[version], default="")
     environment = site.settings.environment
     wanted = rehearsal.Wanted(

@@ -24,10 +24,10 @@ def worker(c: Context) -> None:
 def status(c: Context, json: bool = False) -> None:
     """Show which versions have how much of the traffic."""
     from deployment.console import Console
-    from deployment.steps import worker as step
+    from deployment.steps import traffic
 
     site = session.open_site(c, quiet=json)
-    split = step.live_split(site)
+    split = traffic.live_split(site)
     console = Console()
     if json:
         console.json({"worker": site.worker, "split": split})

@@ -8,7 +8,7 @@ from typing import Any
 from deployment.errors import Refused
 from deployment.release import audit, ledger, lock
 from deployment.release.release import FOLDER
-from deployment.steps import worker
+from deployment.steps import traffic
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 
@@ -32,7 +32,7 @@ def listed(site: Site) -> list[dict[str, Any]]:
 
 def live_record(site: Site, releases: list[Record]) -> Record | None:
     """Give the release whose version has most of the traffic now."""
-    split = worker.live_split(site)
+    split = traffic.live_split(site)
     version = max(split, key=lambda name: split[name], default="")
     good = (r for r in releases if r.version == version and r.status == ledger.SUCCEEDED)
     return next(good, None) if version else None
@@ -48,7 +48,7 @@ def status(site: Site) -> dict[str, Any]:
         "worker": site.worker,
         "url": site.settings.text("WORKER_URL"),
         "live_release": live.release if live else "",
-        "traffic": worker.live_split(site),
+        "traffic": traffic.live_split(site),
         "last_release": releases[0].release if releases else "",
         "last_status": releases[0].status if releases else "",
         "lock": str(held) if held else "free",

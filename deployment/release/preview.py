@@ -79,14 +79,14 @@ def nothing_new(site: Site, plan: Plan) -> bool:
     So it is where nothing but a backup and the Worker would be made, and code, variables and
     secrets are those of the version that has all of the traffic.
     """
-    from deployment.steps import worker
+    from deployment.steps import traffic, worker
 
     others = [
         c
         for c in plan.changes
         if c.step not in _WITHOUT_EFFECT or c.action in ("bucket", "schedule")
     ]
-    live = worker.live_split(site)
+    live = traffic.live_split(site)
     if others or len(live) != 1 or not history.live_record(site, list(site.history())):
         return False
     known = noted(site.history(), next(iter(live)))
@@ -143,8 +143,8 @@ def _told(change: Change) -> str:
     split = after.get("split")
     if not split:
         return change.resource
-    from deployment.steps import worker
+    from deployment.steps import traffic
 
-    shares = ", ".join(f"{v if v == worker.NEW else v[:8]} {p:g} %" for v, p in split.items())
+    shares = ", ".join(f"{v if v == traffic.NEW else v[:8]} {p:g} %" for v, p in split.items())
     soak = f", watched for {after['soak']:g} s" if after.get("soak") is not None else ""
     return f"{change.resource}: {shares}{soak}"

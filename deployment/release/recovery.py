@@ -8,7 +8,6 @@ intended, and of which nobody knows whether it was made, is settled by asking it
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from deployment.release.ledger import Entry
 from deployment.release.release import STEPS, Release, step_named
 from deployment.steps.record import Record
 from deployment.steps.site import Site
-from deployment.steps.step import Change, Facts
+from deployment.steps.step import Change, Facts, met
 
 _MINTED: Final = ("create", "sign")
 """Webhooks whose secret is in nobody's hands once the deployer died; see steps/webhooks.py."""
@@ -146,10 +145,13 @@ def verified(release: Release) -> None:
     Raises:
         CheckFailed: it is not good.
     """
-    from deployment.steps import verify, worker  # heavy, and rarely needed: most find nothing dead
+    from deployment.steps import (  # heavy, and rarely needed: most find nothing dead
+        traffic,
+        verify,
+    )
 
     site = release.site
-    if not worker.live_split(site):
+    if not traffic.live_split(site):
         return
     with release.console.step("verify") as line:
         report = verify.gate(site, verify.live(site, _expected(release)))
@@ -273,23 +275,19 @@ def _require_undisturbed(site: Site, change: Change) -> None:
     """
     if change.step != "worker" or change.action not in ("shift", "leap"):
         return
-    from deployment.steps import worker
+    from deployment.steps import traffic
 
-    live = worker.live_split(site)
+    live = traffic.live_split(site)
     allowed = [
-        worker.named(site, change.before["split"]),
-        worker.named(site, change.after["split"]),
+        traffic.named(site, change.before["split"]),
+        traffic.named(site, change.after["split"]),
     ]
-    if live not in [_used(split) for split in allowed]:
+    if live not in [met(split) for split in allowed]:
         raise Refused(
             f"the traffic of {site.worker} was moved by somebody else",
             f"it is {live}",
             f"inv {site.settings.environment} deploy.abort",
         )
-
-
-def _used(split: Mapping[str, float]) -> dict[str, float]:
-    return {version: percent for version, percent in split.items() if percent > 0}
 
 
 def _version_made(release: Release) -> str:

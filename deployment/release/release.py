@@ -298,10 +298,10 @@ class Release:
 
     def _verify_live(self, called: str) -> None:
         """Look whether what is live now is good; it says so, and changes nothing."""
-        from deployment.steps import verify, worker
+        from deployment.steps import traffic, verify
 
         try:
-            split = worker.live_split(self.site)
+            split = traffic.live_split(self.site)
             if not split:
                 return
             version = next(iter(split)) if len(split) == 1 else ""

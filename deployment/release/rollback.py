@@ -12,7 +12,7 @@ from deployment.errors import Refused
 from deployment.release import history, ledger
 from deployment.release.release import step_named
 from deployment.services.errors import ServiceError
-from deployment.steps import fingerprints, migrate, pages, triggers, worker
+from deployment.steps import fingerprints, migrate, pages, traffic, triggers, worker
 from deployment.steps.record import OF_VERSION, Record, noted
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -49,7 +49,7 @@ def choose(site: Site) -> str:
     earlier = _latest_of_each([r for r in rows if not live or r.version != live.version])
     if not earlier:
         raise Refused("there is no earlier release to go back to", "", "inv deploy.list")
-    listed = worker.deployable(site)
+    listed = traffic.deployable(site)
     return console.select(
         "Which release should be live again?",
         {r.release: described(site, r, listed) for r in earlier},
@@ -170,11 +170,11 @@ def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
         Refused: the older code does not run on today's schema, and the schema is to stay.
     """
     with ThreadPoolExecutor(3, thread_name_prefix="rollback") as pool:
-        split = pool.submit(worker.live_split, site)
-        listed = pool.submit(worker.deployable, site)
+        split = pool.submit(traffic.live_split, site)
+        listed = pool.submit(traffic.deployable, site)
         static = pool.submit(_static_site, site, target)
         clashing = _clashing(site, target)
-    code = worker.roll_out(site, split.result(), target.version, listed.result(), back=True)
+    code = traffic.roll_out(site, split.result(), target.version, listed.result(), back=True)
     code += [*static.result(), *_triggers(site, split.result(), target)]
     if clashing and not (wish.migrations or wish.restoring):
         raise Refused(

@@ -13,7 +13,7 @@ from typing import Any, Final
 from deployment.errors import Refused
 from deployment.secret import Secret
 from deployment.services.errors import ServiceError
-from deployment.steps import fingerprints, rotation, webhooks, worker
+from deployment.steps import fingerprints, rotation, traffic, webhooks, worker
 from deployment.steps.hooks import inbound, sendgrid, stripe
 from deployment.steps.record import noted
 from deployment.steps.site import Site
@@ -151,7 +151,7 @@ def _mintable(site: Site) -> set[str]:
 
 def _live_fingerprints(site: Site) -> Mapping[str, Any]:
     """Give the fingerprints kept with the live version; empty where they are not known."""
-    live = worker.live_split(site)
+    live = traffic.live_split(site)
     for record in site.history():
         if record.version in live:
             found: Mapping[str, Any] = record.facts.get("secrets", {})
@@ -161,17 +161,17 @@ def _live_fingerprints(site: Site) -> Mapping[str, Any]:
 
 def _alone(site: Site, change: Change, before: Sequence[Change] = ()) -> list[Change]:
     """Give a change of secrets with its way to the traffic, for a Worker that serves."""
-    live = worker.live_split(site)
+    live = traffic.live_split(site)
     if not live:
         raise Refused(
             f"there is no worker {site.worker} to hold secrets",
             "it was never deployed",
             site.deploy_command,
         )
-    over = worker.only(live, site.worker)
+    over = traffic.only(live, site.worker)
     _require_latest_live(site, live)
     placed = change._replace(after={**change.after, "over": over})
-    return [*before, placed, *worker.roll_out(site, live, worker.NEW, worker.deployable(site))]
+    return [*before, placed, *traffic.roll_out(site, live, traffic.NEW, traffic.deployable(site))]
 
 
 def _change(site: Site, action: str, found: Difference, rotated: str = "") -> Change:

@@ -36,9 +36,9 @@ class Change(NamedTuple):
     @property
     def moves_traffic(self) -> bool:
         """Tell whether users meet other code after it; with a share of 0 % they do not."""
-        if self.step != "worker" or self.action == "open":
-            return self.step == "worker"
-        return self.action in ("shift", "leap") and _met(self.before) != _met(self.after)
+        if self.step == "worker" and self.action in ("shift", "leap"):
+            return met(self.before["split"]) != met(self.after["split"])
+        return (self.step, self.action) == ("worker", "open")
 
     @property
     def is_schema(self) -> bool:
@@ -50,9 +50,9 @@ class Change(NamedTuple):
         return self._asdict()
 
 
-def _met(side: Mapping[str, Any]) -> dict[str, float]:
-    """Give the versions that users meet."""
-    return {version: percent for version, percent in side["split"].items() if percent > 0}
+def met(split: Mapping[str, float]) -> dict[str, float]:
+    """Give the versions of a split that users meet, each with its percentage."""
+    return {version: percent for version, percent in split.items() if percent > 0}
 
 
 class Step(Protocol):

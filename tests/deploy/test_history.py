@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deployment.services.multipart import Module, Upload
-from deployment.steps.worker import DEPLOYABLE
+from deployment.steps.traffic import DEPLOYABLE
 from tests.deploy.conftest import House
 from tests.deploy.world import observe, site_of
 

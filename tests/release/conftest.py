@@ -15,7 +15,7 @@ from deployment.release import recovery, session
 from deployment.release import release as releases
 from deployment.release.release import Release
 from deployment.settings import Settings
-from deployment.steps import pages, worker
+from deployment.steps import pages, traffic
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
@@ -70,7 +70,7 @@ def step(monkeypatch: pytest.MonkeyPatch) -> FakeStep:
 def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Give an environment without a Worker: nothing is live that could be verified."""
     made = Site(settings())
-    monkeypatch.setattr(worker, "live_split", lambda _site: {})
+    monkeypatch.setattr(traffic, "live_split", lambda _site: {})
     monkeypatch.setattr(pages, "current", lambda _site: None)
     yield made
     made.database.close()

@@ -16,7 +16,7 @@ from deployment import console
 from deployment.errors import DeployError, ExitCode, Refused, StepFailed
 from deployment.release import ledger, session
 from deployment.settings import Settings
-from deployment.steps import backup, pages, worker
+from deployment.steps import backup, pages, traffic
 from deployment.steps import restore as step
 from deployment.steps.site import Site
 from tasks.backup import restore
@@ -34,7 +34,7 @@ def place(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) ->
     made.__dict__["cloudflare"] = SimpleNamespace(
         version=lambda _worker, _id: found, schedules=lambda _worker: []
     )
-    monkeypatch.setattr(worker, "live_split", lambda _site: {})
+    monkeypatch.setattr(traffic, "live_split", lambda _site: {})
     monkeypatch.setattr(pages, "current", lambda _site: None)
     monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())

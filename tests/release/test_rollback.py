@@ -12,7 +12,7 @@ from deployment.errors import DeployError, Refused
 from deployment.release import ledger, rollback, session
 from deployment.release.rollback import Wish
 from deployment.settings import Settings
-from deployment.steps import migrate, pages, worker
+from deployment.steps import migrate, pages, traffic
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -40,9 +40,9 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     folder.mkdir()
     for name, text in FILES.items():
         (folder / f"{name}.sql").write_text(text)
-    monkeypatch.setattr(worker, "live_split", lambda _site: {})
-    monkeypatch.setattr(worker, "deployable", lambda _site: [])
-    monkeypatch.setattr(worker, "roll_out", lambda *_, **__: [])
+    monkeypatch.setattr(traffic, "live_split", lambda _site: {})
+    monkeypatch.setattr(traffic, "deployable", lambda _site: [])
+    monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [])
     monkeypatch.setattr(pages, "current", lambda _site: SimpleNamespace(id="today"))
     monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: None)
@@ -124,7 +124,7 @@ def test_cron_triggers_come_back_with_the_version(
         "0", "local", "", "succeeded", "", "", "", "", "today", facts={"digest": "d", "crons": []}
     )
     site.history = lambda: [today]
-    monkeypatch.setattr(worker, "live_split", lambda _site: {"today": 100.0})
+    monkeypatch.setattr(traffic, "live_split", lambda _site: {"today": 100.0})
     site.__dict__["cloudflare"] = SimpleNamespace(schedules=lambda _worker: ["0 2 * * *"])
     (change,) = rollback.plan(site, target(crons=["* * * * *"]), Wish(VERSION))
     assert (change.action, change.before, change.after) == (
@@ -140,7 +140,7 @@ def test_a_person_is_shown_what_is_for_good_before_being_asked(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leap = Change("worker", "traffic", "leap", irreversible="too many were made since")
-    monkeypatch.setattr(worker, "roll_out", lambda *_, **__: [leap])
+    monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [leap])
     asked: list[str] = []
 
     def confirm(question: str, **_: object) -> None:

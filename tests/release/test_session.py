@@ -16,7 +16,7 @@ from invoke.context import Context
 from deployment.errors import DeployError, ExitCode
 from deployment.release import ledger, session
 from deployment.settings import Settings
-from deployment.steps import pages, worker
+from deployment.steps import pages, traffic
 from deployment.steps.site import Site
 from tests.release.conftest import FakeStep, failing
 
@@ -45,7 +45,7 @@ def told(
 ) -> Iterator[Site]:
     made = Site(settings(SLACK_WEBHOOK_URL=HOOK))
     made.__dict__["slack"] = slack
-    monkeypatch.setattr(worker, "live_split", lambda _site: {})
+    monkeypatch.setattr(traffic, "live_split", lambda _site: {})
     monkeypatch.setattr(pages, "current", lambda _site: None)
     monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())

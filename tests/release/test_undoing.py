@@ -12,7 +12,7 @@ from deployment.release import release as releases
 from deployment.release.release import Release
 from deployment.services.cloudflare import Deployment, Subdomain
 from deployment.services.errors import NotFound, ServiceUnavailable
-from deployment.steps import migrate, secrets, verify, webhooks, worker
+from deployment.steps import migrate, secrets, traffic, verify, webhooks, worker
 from deployment.steps.record import Record
 from deployment.steps.report import Report
 from deployment.steps.site import Site
@@ -21,7 +21,7 @@ from tests.release.conftest import FakeStep, change, failing
 from tests.steps.fakes import FakeCloudflare, bundling
 
 Begin = Callable[..., Release]
-_SPLIT = worker.live_split
+_SPLIT = traffic.live_split
 
 
 class Failing(FakeCloudflare):
@@ -61,7 +61,7 @@ def cloudflare(step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch) -> F
     monkeypatch.setattr(releases, "step_named", named)
     monkeypatch.setattr(recovery, "step_named", named)
     monkeypatch.setattr(verify, "gate", lambda *_, **__: Report("verify", ()))
-    monkeypatch.setattr(worker, "live_split", _SPLIT)
+    monkeypatch.setattr(traffic, "live_split", _SPLIT)
     return found
 
 
@@ -73,18 +73,18 @@ def failed(release: Release, changes: list[Change]) -> DeployError:
 
 def back(site: Site) -> list[Change]:
     """Say how the traffic goes to the version that was live before."""
-    live = worker.live_split(site)
-    return worker.roll_out(site, live, "target", worker.deployable(site), back=True)
+    live = traffic.live_split(site)
+    return traffic.roll_out(site, live, "target", traffic.deployable(site), back=True)
 
 
 def aged(cloudflare: FakeCloudflare) -> None:
     """Upload a hundred previews: Cloudflare then deploys nothing older."""
-    cloudflare.made += [f"preview-{number}" for number in range(worker.DEPLOYABLE)]
+    cloudflare.made += [f"preview-{number}" for number in range(traffic.DEPLOYABLE)]
 
 
 def gone_back(site: Site, begin: Begin) -> Release:
     """Begin a rollback whose traffic moves for good."""
-    aged_but_one = [f"preview-{number}" for number in range(worker.DEPLOYABLE - 1)]
+    aged_but_one = [f"preview-{number}" for number in range(traffic.DEPLOYABLE - 1)]
     site.cloudflare.made[:] = ["old", "target", *aged_but_one]  # type: ignore[attr-defined]
     return begin("rollback", ("fake", "later"))
 

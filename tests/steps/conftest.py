@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from deployment.settings import Settings
+from deployment.steps import verify
+from deployment.steps.report import Report
 from deployment.steps.site import Site
 from tests.steps.fakes import FakeCloudflare, bundling
 
@@ -21,3 +23,16 @@ def site(settings: Callable[..., Settings], cloudflare: FakeCloudflare) -> Site:
     made = Site(settings(), facts={"release": "release-1"})
     made.__dict__.update(cloudflare=cloudflare, bundling=bundling())
     return made
+
+
+@pytest.fixture
+def gates(monkeypatch: pytest.MonkeyPatch) -> list[verify.Target]:
+    """Record what was verified, and say yes."""
+    seen: list[verify.Target] = []
+
+    def gate(site: Site, target: verify.Target, *, quick: bool = False) -> Report:
+        seen.append(target)
+        return Report("verify", ())
+
+    monkeypatch.setattr(verify, "gate", gate)
+    return seen

@@ -11,7 +11,7 @@ from deployment.secret import Secret
 from deployment.services.cloudflare import Deployment, Subdomain, Version
 from deployment.services.errors import Invalid
 from deployment.services.pages import Commit, PagesDeployment, Project, Rules
-from deployment.steps import worker
+from deployment.steps import traffic
 from deployment.steps.bundle import Bundle
 
 BODY = (
@@ -101,7 +101,7 @@ class FakeCloudflare:
         return list(reversed(listed))
 
     def _newest(self) -> list[str]:
-        return self.made[: -worker.DEPLOYABLE - 1 : -1]
+        return self.made[: -traffic.DEPLOYABLE - 1 : -1]
 
     def deploy(
         self, name: str, split: Mapping[str, float], message: str = "", force: bool = False

@@ -16,7 +16,7 @@ from deployment.secret import Secret
 from deployment.services.cloudflare import Version
 from deployment.services.errors import Invalid
 from deployment.settings import Settings
-from deployment.steps import fingerprints, secrets, verify, webhooks, worker
+from deployment.steps import fingerprints, secrets, traffic, verify, webhooks, worker
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -119,7 +119,7 @@ def test_alone_a_changed_secret_is_a_version_that_is_verified_before_it_is_live(
     ]
     make(site, changes)
     assert gates == ["version-2"]
-    assert worker.live_split(site) == {"version-2": 100.0}
+    assert traffic.live_split(site) == {"version-2": 100.0}
     site.history = lambda: [record("version-2", site.facts)]
     assert secrets.plan(site) == []
 
@@ -223,7 +223,7 @@ def test_prune_removes_what_the_environment_does_not_have_but_nothing_minted(
     (sent,) = cloudflare.patched
     assert [name for name, value in sent.items() if value is None] == ["LEFT_BEHIND"]
     assert "LEFT_BEHIND" not in site.facts["secrets"]
-    assert worker.live_split(site) == {"version-2": 100.0}
+    assert traffic.live_split(site) == {"version-2": 100.0}
 
 
 def test_with_nothing_left_behind_there_is_nothing_to_prune(at: Callable[..., Site]) -> None:
@@ -284,7 +284,7 @@ def test_a_rotation_is_undone_also_twice_and_with_its_reply_lost(at: Callable[..
     unmake(site, changes)
     assert environment(site).read_text().replace('"', "") == before
     assert site.staged == {}
-    assert worker.live_split(site) == {"old": 100.0}
+    assert traffic.live_split(site) == {"old": 100.0}
 
 
 def test_a_repeated_rotation_makes_no_third_value(at: Callable[..., Site]) -> None:

@@ -5,31 +5,17 @@ from typing import Any
 
 import pytest
 
-from deployment.errors import CheckFailed, MovedForGood, Refused, StepFailed
+from deployment.errors import CheckFailed, Refused, StepFailed
 from deployment.project import CanaryStep
 from deployment.services import multipart
-from deployment.services.cloudflare import Subdomain, Version
-from deployment.services.errors import Invalid
-from deployment.steps import canary, verify, worker
+from deployment.services.cloudflare import Version
+from deployment.steps import canary, traffic, verify, worker
 from deployment.steps.judge import Verdict
 from deployment.steps.record import Record
 from deployment.steps.report import Report
 from deployment.steps.site import Site
 from deployment.steps.step import Change
 from tests.steps.fakes import BODY, FakeCloudflare
-
-
-@pytest.fixture
-def gates(monkeypatch: pytest.MonkeyPatch) -> list[verify.Target]:
-    """Record what was verified, and say yes."""
-    seen: list[verify.Target] = []
-
-    def gate(site: Site, target: verify.Target, *, quick: bool = False) -> Report:
-        seen.append(target)
-        return Report("verify", ())
-
-    monkeypatch.setattr(verify, "gate", gate)
-    return seen
 
 
 def with_canary(site: Site, *percents: float) -> None:
@@ -49,13 +35,13 @@ def run(site: Site, changes: list[Change]) -> None:
 
 
 def test_a_version_goes_dark_first_then_takes_all(site: Site) -> None:
-    new = worker.NEW
+    new = traffic.NEW
     assert splits(worker.plan(site)) == [{"old": 100, new: 0}, {"old": 0, new: 100}]
 
 
 def test_canary_steps_stand_between(site: Site) -> None:
     with_canary(site, 10, 50)
-    percents = [split[worker.NEW] for split in splits(worker.plan(site))]
+    percents = [split[traffic.NEW] for split in splits(worker.plan(site))]
     assert percents == [0, 10, 50, 100]
 
 
@@ -88,25 +74,6 @@ def test_a_version_that_is_not_good_gets_no_traffic(
     for change in reversed(changes):
         worker.undo(site, change, {})
     assert cloudflare.splits[-1] == {"old": 100}
-
-
-def test_undo_twice_is_undo_once(
-    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
-) -> None:
-    changes = worker.plan(site)
-    run(site, changes)
-    for change in [*reversed(changes), *reversed(changes)]:
-        worker.undo(site, change, {})
-    assert cloudflare.splits[-1] == {"old": 100}
-    assert len(cloudflare.splits) == 4
-
-
-def test_a_move_that_is_not_seen_is_a_failure(
-    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
-) -> None:
-    cloudflare.deaf = True
-    with pytest.raises(StepFailed, match="did not move"):
-        run(site, worker.plan(site))
 
 
 def test_code_and_secrets_are_one_version(
@@ -242,53 +209,6 @@ def test_a_canary_that_is_promoted_gets_its_cron_triggers(
     assert cloudflare.crons == ["* * * * *"]
 
 
-def standing(cloudflare: FakeCloudflare, *uploads: int) -> None:
-    """Let a canary have 10 %, with so many uploads between the old version and it, and since."""
-    between, since = uploads
-    age(cloudflare, between)
-    cloudflare.made.append("canary")
-    age(cloudflare, since)
-    cloudflare.splits.append({"old": 90.0, "canary": 10.0})
-
-
-def test_a_canary_whose_predecessor_is_too_old_is_promoted_for_good(
-    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
-) -> None:
-    standing(cloudflare, worker.DEPLOYABLE, 0)
-    with pytest.raises(Refused, match="too old to take the traffic back") as caught:
-        worker.plan_abortion(site)
-    assert caught.value.remedy == "inv deploy.local"
-    (leap,) = worker.plan_promotion(site)
-    assert leap.irreversible.startswith("version old is not among")
-    worker.undo(site, leap, {})  # it was only intended: both share the traffic still
-    worker.apply(site, leap)
-    assert cloudflare.splits[-1] == {"canary": 100.0}
-    assert [target.headers for target in gates] == [{"Host": "canary-boss-ai.localhost:1"}]
-    with pytest.raises(MovedForGood):
-        worker.undo(site, leap, {})
-
-
-def test_a_canary_that_nobody_can_end_is_left_for_a_new_version(
-    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
-) -> None:
-    standing(cloudflare, 0, worker.DEPLOYABLE)
-    with pytest.raises(Refused, match="too old to be deployed again"):
-        worker.plan_promotion(site)
-    changes = worker.plan(site)
-    assert changes[-1].irreversible.startswith("version old, canary is not among")
-    run(site, changes)
-    assert cloudflare.splits[-1] == {site.facts["version"]: 100.0}
-
-
-def test_there_is_no_canary_beside_a_version_that_is_too_old(
-    site: Site, cloudflare: FakeCloudflare
-) -> None:
-    age(cloudflare, worker.DEPLOYABLE - 1)
-    with pytest.raises(Refused, match="too old to share the traffic"):
-        worker.plan_canary(site, 20, 5.0)
-    assert cloudflare.bodies == []
-
-
 @pytest.mark.parametrize("percent", [0, 100, -1])
 def test_a_share_is_a_share(site: Site, percent: float) -> None:
     with pytest.raises(Refused, match="share"):
@@ -309,70 +229,6 @@ def test_other_code_than_planned_is_not_uploaded(site: Site, cloudflare: FakeClo
     with pytest.raises(Refused, match="not what was planned"):
         worker.apply(site, upload)
     assert cloudflare.bodies == []
-
-
-def test_going_back_takes_no_canary_steps(site: Site) -> None:
-    with_canary(site, 10, 50)
-    changes = worker.roll_out(site, {"old": 100.0}, "older", ["older", "old"], back=True)
-    assert splits(changes) == [{"old": 100, "older": 0}, {"old": 0, "older": 100}]
-    assert all(change.after["quick"] for change in changes)
-
-
-def age(cloudflare: FakeCloudflare, count: int) -> None:
-    """Upload versions, as for the preview of every change; none gets traffic."""
-    cloudflare.made += [f"preview-{number}" for number in range(count)]
-
-
-def test_the_last_version_that_can_be_deployed_shares_the_traffic(
-    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
-) -> None:
-    age(cloudflare, worker.DEPLOYABLE - 2)
-    changes = worker.plan(site)
-    run(site, changes)
-    assert len(splits(changes)) == 2
-    for change in reversed(changes):
-        worker.undo(site, change, {})
-    assert cloudflare.splits[-1] == {"old": 100}
-
-
-def test_a_live_version_that_is_too_old_is_left_at_once(
-    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
-) -> None:
-    with_canary(site, 10, 50)
-    age(cloudflare, worker.DEPLOYABLE - 1)
-    upload, leap = worker.plan(site)
-    assert "is not among the newest 100" in leap.irreversible
-    site.facts.update(worker.apply(site, upload))
-    new = str(site.facts["version"])
-    worker.undo(site, leap, {})  # it was only intended: the old one is live still
-    worker.apply(site, leap)
-    worker.apply(site, leap)
-    assert [target.headers for target in gates] == [{"Host": f"{new[:8]}-boss-ai.localhost:1"}]
-    assert cloudflare.splits == [{"old": 100.0}, {new: 100.0}]
-    with pytest.raises(MovedForGood, match="stays where it is") as caught:
-        worker.undo(site, leap, {})
-    assert caught.value.why == leap.irreversible
-
-
-def test_a_version_that_is_too_old_is_not_left_for_an_unverified_one(
-    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    age(cloudflare, worker.DEPLOYABLE)
-    monkeypatch.setattr(cloudflare, "worker_subdomain", lambda _name: Subdomain(True, False))
-    with pytest.raises(Refused, match="too old to share the traffic"):
-        worker.plan(site)
-
-
-def test_nobody_goes_back_to_a_version_that_is_too_old(
-    site: Site, cloudflare: FakeCloudflare
-) -> None:
-    age(cloudflare, worker.DEPLOYABLE)
-    with pytest.raises(Refused, match="too old to be deployed again"):
-        worker.roll_out(site, {"preview-99": 100.0}, "old", worker.deployable(site), back=True)
-
-
-def test_going_to_where_one_is_changes_nothing(site: Site) -> None:
-    assert worker.roll_out(site, {"old": 100.0}, "old", ["old"], back=True) == []
 
 
 def test_secrets_only_the_worker_has_are_those_of_the_live_version(
@@ -447,17 +303,3 @@ def test_triggers_that_are_no_list_of_texts_are_refused(site: Site, crons: str) 
     configured(site, f'{{"triggers": {{"crons": {crons}}}}}')
     with pytest.raises(Refused, match=r"triggers\.crons"):
         worker.plan(site)
-
-
-def test_a_live_version_beyond_the_newest_hundred_keeps_its_traffic(
-    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any) -> str:
-        raise Invalid("cloudflare", "only the last 100 versions can be deployed")
-
-    cloudflare.splits = [{"older": 0.0, "old": 100.0}]
-    monkeypatch.setattr(cloudflare, "deploy", refuse)
-    change = next(change for change in worker.plan(site) if change.action == "shift")
-    worker.undo(site, change, {})
-    with pytest.raises(Invalid):
-        worker.shift(site, {"old": 100.0, "new": 0.0}, "not yet in the deployment")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from deployment.steps import worker
+from deployment.steps import traffic
 from deployment.steps.checks.looking import Seen, probe
+from deployment.steps.step import met
 
 if TYPE_CHECKING:
     from deployment.steps.report import Probe
@@ -60,10 +61,9 @@ def _workers(site: Site) -> Seen | str:
     if not deployments:
         return f"worker {site.worker} is made by the release"
     evidence = f"worker {site.worker}, deployed {deployments[0].created_on}"
-    live = {version for version, percent in deployments[0].split.items() if percent > 0}
-    if live <= set(worker.deployable(site)[: worker.DEPLOYABLE - 1]):
+    if set(met(deployments[0].split)) <= set(traffic.deployable(site)[: traffic.DEPLOYABLE - 1]):
         return evidence
-    count = worker.DEPLOYABLE
+    count = traffic.DEPLOYABLE
     old = f"{evidence}; {count} versions were made since, so a release cannot go back to it"
     return Seen("warn", old, "release what is live once more, from its commit")
 
