@@ -30,7 +30,7 @@ _QUOTED = r"""(?:'[^']*+(?:'|\Z)|"[^"]*+(?:"|\Z)|`[^`]*+(?:`|\Z)|\[[^\]]*+(?:\]|
 _LEADING = rf"(?:{_SPACE}|;)*+"
 _TRIGGER_END = rf"(?:{_SPACE}|;)*+END{_WORD_END}{_SPACE}*+(?:;|\Z)"
 _WORD = rf"{_SPACE}*+([A-Za-z_]+)"
-_NEXT = rf"{_SPACE}*+(?:(?P<word>[A-Za-z0-9_$\x80-\U0010ffff]+)|{_QUOTED}|[^;])"
+_NEXT = rf"{_SPACE}*+(?:(?P<word>(?:[A-Za-z0-9_$]|[^\x00-\x7f])+)|{_QUOTED}|[^;])"
 # What sqlite3_complete() tells apart: SQLite lets any other token follow EXPLAIN.
 _TOLD = frozenset({"EXPLAIN", "CREATE", "TEMP", "TEMPORARY", "TRIGGER", "END"})
 

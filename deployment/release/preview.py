@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from deployment.console import Console
-from deployment.release import history, ledger
+from deployment.release import ledger
 from deployment.release.release import step_named
 from deployment.steps.record import Record, noted
 from deployment.steps.site import Site
@@ -79,6 +79,7 @@ def nothing_new(site: Site, plan: Plan) -> bool:
     So it is where nothing but a backup and the Worker would be made, and code, variables and
     secrets are those of the version that has all of the traffic.
     """
+    from deployment.release import history
     from deployment.steps import traffic, worker
 
     others = [
