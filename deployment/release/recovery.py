@@ -115,9 +115,11 @@ def require_abortable(site: Site, record: Record) -> None:
     if good:
         why = "it succeeded" if record in good else f"{good[0].release} was made since"
         raise Refused(what, why, "inv rollback")
-    if later := [r for r in records if r.status == ledger.FAILED and r.release > record.release]:
-        why = f"{later[0].release} was built upon it, and is {ledger.FAILED} either"
-        raise Refused(what, why, f"inv deploy.abort --release {later[0].release}")
+    open_ = [r for r in records if r.status in (ledger.FAILED, *ledger.UNENDED)]
+    if later := [r for r in open_ if r.release > record.release]:
+        why = f"{later[0].release} was built upon it, and is {later[0].status}"
+        environment = site.settings.environment
+        raise Refused(what, why, f"inv {environment} deploy.abort --release {later[0].release}")
 
 
 def carry_on(release: Release) -> None:

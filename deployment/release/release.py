@@ -256,7 +256,8 @@ class Release:
         """Undo in reverse order; give what could not be undone.
 
         It ends at traffic or a schema that does not go back: what was made before goes with it,
-        and users must not meet code on a schema that it does not run on.
+        and users must not meet code on a schema that it does not run on. Where the schema was
+        changed before the traffic, because they do not go together, that cannot be kept.
         """
         left: list[tuple[Change, DeployError]] = []
         for entry in reversed(self.entries):
@@ -476,11 +477,10 @@ def _holds(change: Change) -> bool:
 
 def _kept_with(left: Sequence[tuple[Change, DeployError]], entries: Sequence[Entry]) -> str:
     """Name what was left as it is, since it goes with what could not be undone."""
+    told = {change.resource for change, _ in left}
     made = [e.change for e in entries if e.state in (ledger.INTENDED, ledger.DONE)]
-    names = dict.fromkeys(change.resource for change in made if change.undo)
-    if not any(_holds(change) for change, _ in left) or not names:
-        return ""
-    return f"; left as it is, since it goes with that: {', '.join(names)}"
+    names = dict.fromkeys(c.resource for c in made if c.undo and c.resource not in told)
+    return f"; left as it is, since it goes with that: {', '.join(names)}" if names else ""
 
 
 def _way_on(record: Record, left: Sequence[tuple[Change, DeployError]]) -> str:
@@ -488,7 +488,7 @@ def _way_on(record: Record, left: Sequence[tuple[Change, DeployError]]) -> str:
     for _, error in left:
         if isinstance(error, MovedForGood):
             return error.remedy
-    return f"inv deploy.abort --release {record.release}"
+    return f"inv {record.environment} deploy.abort --release {record.release}"
 
 
 def _foreseen(error: Exception) -> DeployError:

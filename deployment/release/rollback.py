@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ from deployment.release import history, ledger
 from deployment.release.release import step_named
 from deployment.services.errors import ServiceError
 from deployment.steps import fingerprints, migrate, pages, traffic, triggers, worker
-from deployment.steps.record import OF_VERSION, Record, noted
+from deployment.steps.record import OF_VERSION, Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
 from deployment.variables import PRODUCTION
@@ -102,7 +102,7 @@ def _not_noted(site: Site, target: Record) -> list[str]:
         known = "pages" in target.facts
         then = "there was no static site then" if known else "nobody noted the static site of then"
         found.append(f"{then}: today's stays")
-    if "crons" not in target.facts and site.cloudflare.schedules(site.worker):
+    if target.facts.get("crons") is None and site.cloudflare.schedules(site.worker):
         found.append("nobody noted the cron triggers of then: today's stay")
     return found
 
@@ -169,13 +169,14 @@ def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
     Raises:
         Refused: the older code does not run on today's schema, and the schema is to stay.
     """
-    with ThreadPoolExecutor(3, thread_name_prefix="rollback") as pool:
+    with ThreadPoolExecutor(4, thread_name_prefix="rollback") as pool:
         split = pool.submit(traffic.live_split, site)
         listed = pool.submit(traffic.deployable, site)
         static = pool.submit(_static_site, site, target)
+        crons = pool.submit(_triggers, site, target)
         clashing = _clashing(site, target)
     code = traffic.roll_out(site, split.result(), target.version, listed.result(), back=True)
-    code += [*static.result(), *_triggers(site, split.result(), target)]
+    code += [*static.result(), *crons.result()]
     if clashing and not (wish.migrations or wish.restoring):
         raise Refused(
             f"version {target.version[:8]} does not run on today's schema",
@@ -218,12 +219,8 @@ def _static_site(site: Site, target: Record) -> list[Change]:
     return pages.go_back(site, deployment) if deployment else []
 
 
-def _triggers(site: Site, live: Mapping[str, float], target: Record) -> list[Change]:
-    """Say how the cron triggers of then come back; nobody asks where they are the same ones."""
-    wanted, versions = target.facts.get("crons"), list(live)
-    if len(versions) == 1 and noted(site.history(), versions[0]).get("crons") == wanted:
-        return []
-    return triggers.changes(site, worker.NAME, wanted)
+def _triggers(site: Site, target: Record) -> list[Change]:
+    return triggers.changes(site, worker.NAME, target.facts.get("crons"))
 
 
 def _clashing(site: Site, target: Record) -> list[str]:

@@ -231,11 +231,13 @@ def bring_back(site: Site, change: Change) -> None:
     except Invalid as error:
         if NOT_TAKEN not in error.codes:
             raise
-        back = f"inv rollback --version {change.after['version']}"
+        again = f"inv {site.settings.environment} rollback --version {change.after['version']}"
         raise MovedForGood(
             f"the traffic of {site.worker} stays where it is",
             change.irreversible or _no_longer(change.undo["split"]),
-            f"mend what failed, then: {back if change.after['quick'] else site.deploy_command}",
+            f"mend what failed, then: {site.deploy_command}"
+            if not change.after["quick"]
+            else f"mend what failed, then repeat it, with its flags: {again}",
         ) from None
 
 

@@ -98,7 +98,7 @@ def traffic(resource: str, action: str, irreversible: str = "") -> Change:
 @pytest.mark.parametrize(
     ("moved", "error", "way_on"),
     [
-        (traffic("b", "shift"), failing("no reply"), "inv deploy.abort --release "),
+        (traffic("b", "shift"), failing("no reply"), "inv local deploy.abort --release "),
         (
             traffic("b", "leap", "it is too old"),
             MovedForGood("it stays", "it is too old", "mend it, then: inv deploy.local"),

@@ -117,14 +117,8 @@ def test_what_made_no_version_notes_the_versions_own_facts(site: Site, step: Fak
     assert {name: record.facts[name] for name in known} == known
 
 
-def test_cron_triggers_come_back_with_the_version(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    today = Record(
-        "0", "local", "", "succeeded", "", "", "", "", "today", facts={"digest": "d", "crons": []}
-    )
-    site.history = lambda: [today]
-    monkeypatch.setattr(traffic, "live_split", lambda _site: {"today": 100.0})
+def test_cron_triggers_come_back_with_the_version(site: Site) -> None:
+    """Whatever was noted of the live version: one that moved traffic for good left others."""
     site.__dict__["cloudflare"] = SimpleNamespace(schedules=lambda _worker: ["0 2 * * *"])
     (change,) = rollback.plan(site, target(crons=["* * * * *"]), Wish(VERSION))
     assert (change.action, change.before, change.after) == (
@@ -132,8 +126,10 @@ def test_cron_triggers_come_back_with_the_version(
         {"crons": ["0 2 * * *"]},
         {"crons": ["* * * * *"]},
     )
-    assert rollback.plan(site, target(crons=[]), Wish(VERSION)) == []
+    assert rollback.plan(site, target(crons=["0 2 * * *"]), Wish(VERSION)) == []
     assert rollback.plan(site, target(), Wish(VERSION)) == []
+    for unknown in (target(pages="p"), target(pages="p", crons=None)):
+        assert "cron triggers of then: today's stay" in rollback.risks(site, unknown)[0]
 
 
 def test_a_person_is_shown_what_is_for_good_before_being_asked(

@@ -21,6 +21,7 @@ from tests.release.conftest import FakeStep, change, failing
 from tests.steps.fakes import FakeCloudflare, bundling
 
 Begin = Callable[..., Release]
+REPEAT = "mend what failed, then repeat it, with its flags: inv local rollback --version target"
 _SPLIT = traffic.live_split
 
 
@@ -118,7 +119,7 @@ def test_the_schema_stays_where_the_traffic_has_moved(
     ended = failed(release, [change("a"), *back(site), change("c")])
     assert cloudflare.splits[-1] == {"old": 0.0, "target": 100.0}
     assert step.world["a"] == "new"
-    assert ended.remedy == f"inv deploy.abort --release {release.record.release}"
+    assert ended.remedy == f"inv local deploy.abort --release {release.record.release}"
 
 
 def test_the_traffic_stays_on_a_schema_that_does_not_go_back(step: FakeStep, begin: Begin) -> None:
@@ -130,7 +131,7 @@ def test_the_traffic_stays_on_a_schema_that_does_not_go_back(step: FakeStep, beg
     step.fail_undo["b"] = failing("the database")
     ended = failed(begin(), [moved, taken, change("c")])
     assert "undo a" not in step.calls
-    assert "left as it is, since it goes with that: a" in ended.why
+    assert ended.why.endswith("; left as it is, since it goes with that: a")
 
 
 def test_a_version_that_became_too_old_meanwhile_is_not_aborted_for_ever(
@@ -146,7 +147,7 @@ def test_a_version_that_became_too_old_meanwhile_is_not_aborted_for_ever(
     step.fail_apply["c"] = failing()
     ended = failed(begin(), [*back(site), change("c")])
     assert "is not among the newest 100" in ended.why
-    assert ended.remedy == "mend what failed, then: inv rollback --version target"
+    assert ended.remedy == REPEAT
 
 
 def test_a_rollback_that_moved_traffic_for_good_is_repeated(
@@ -155,7 +156,7 @@ def test_a_rollback_that_moved_traffic_for_good_is_repeated(
     step.fail_apply["c"] = failing("the webhooks")
     release = gone_back(site, begin)
     ended = failed(release, [change("a"), *back(site), change("c")])
-    assert ended.remedy == "mend what failed, then: inv rollback --version target"
+    assert ended.remedy == REPEAT
     assert cloudflare.splits[-1] == {"target": 100.0}
     assert step.world["a"] == "new"
 
@@ -215,6 +216,15 @@ def test_a_first_worker_that_is_gone_already_is_undone_once_more(
     assert step.world["a"] == "old"
 
 
+def test_a_first_worker_that_stays_open_keeps_its_schema(step: FakeStep, begin: Begin) -> None:
+    opened = Change("worker", "b", "open", {"open": False}, {"open": True}, {})
+    step.fail_apply["c"] = failing()
+    step.fail_undo["b"] = failing("no reply")
+    ended = failed(begin(), [change("a"), opened, change("c")])
+    assert step.world["a"] == "new"
+    assert ended.why.endswith("; left as it is, since it goes with that: a")
+
+
 def test_of_two_that_are_stuck_the_later_one_is_aborted_first(
     step: FakeStep, site: Site, begin: Begin
 ) -> None:
@@ -224,9 +234,19 @@ def test_of_two_that_are_stuck_the_later_one_is_aborted_first(
         failed(begin(), step.plans[:2])
     later, earlier = ledger.records(site.database, "local")
     recovery.require_abortable(site, later)
-    with pytest.raises(Refused, match="built upon it") as caught:
+    with pytest.raises(Refused, match="built upon it, and is not rolled back") as caught:
         recovery.require_abortable(site, earlier)
-    assert caught.value.remedy == f"inv deploy.abort --release {later.release}"
+    assert caught.value.remedy == f"inv local deploy.abort --release {later.release}"
+
+
+def test_nothing_is_aborted_beneath_one_that_died(step: FakeStep, site: Site, begin: Begin) -> None:
+    step.fail_undo["a"] = failing("no reply")
+    step.fail_apply["b"] = failing()
+    failed(begin(), step.plans[:2])
+    (stuck,) = ledger.records(site.database, "local")
+    begin().ledger.lease.release()
+    with pytest.raises(Refused, match="built upon it, and is running"):
+        recovery.require_abortable(site, stuck)
 
 
 def recorded(version: str, status: str = "succeeded", **facts: object) -> Record:

@@ -124,6 +124,19 @@ def test_a_live_version_that_is_too_old_is_left_at_once(
     assert caught.value.why == leap.irreversible
 
 
+def test_not_every_refusal_is_for_good(
+    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise Invalid("Cloudflare", "POST", status=400, codes=("10021",))
+
+    cloudflare.splits.append({"new": 100.0})
+    monkeypatch.setattr(cloudflare, "deploy", refuse)
+    back = traffic.moving(site, {"old": 100.0}, {"new": 100.0}, "new", {"old": 100.0})
+    with pytest.raises(Invalid):
+        worker.undo(site, back, {})
+
+
 def test_a_version_that_is_too_old_is_not_left_for_an_unverified_one(
     site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
