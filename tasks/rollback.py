@@ -38,9 +38,7 @@ def rollback(
     target = going_back.find(site, wish)
     wish = going_back.proven(site, wish)
     if dry or session.dry(c):
-        from deployment.release import preview
-
-        preview.show(going_back.plan(site, target, wish))
+        going_back.show(site, target, wish)
         going_back.warn(site, target)
         return
     going_back.confirm(site, target, wish, yes=session.agreed(c, yes))

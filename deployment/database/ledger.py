@@ -77,6 +77,17 @@ def read(database: Database) -> list[Applied]:
         return _read_partly(database)
 
 
+def names(database: Database) -> list[str]:
+    """Give the names of what was applied, in that order, without what the files said."""
+    try:
+        found = database.query("SELECT filename FROM _migrations ORDER BY id")
+    except DatabaseError as error:
+        if error.kind != "syntax":
+            raise
+        return [row.name for row in _read_partly(database)]
+    return [row.text("filename").removesuffix(".sql") for row in found]
+
+
 def texts(database: Database) -> dict[str, str]:
     """Give what files said when they were applied, by checksum; also of those taken back."""
     found = database.query("SELECT checksum, text FROM _migration_texts")

@@ -160,6 +160,24 @@ def find(site: Site, wish: Wish) -> Record:
     return meant[0] if meant else _unrecorded(site, name)
 
 
+def show(site: Site, target: Record, wish: Wish) -> None:
+    """Print what going back would change; changes nothing."""
+    from deployment.release import preview
+
+    preview.show([change for phase in planned(site, target, wish) for change in phase])
+
+
+def planned(site: Site, target: Record, wish: Wish) -> tuple[list[Change], list[Change]]:
+    """Plan both phases at the same time: what goes back, and the webhooks.
+
+    Raises:
+        Refused: see :func:`plan`.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="webhooks") as pool:
+        hooks = pool.submit(step_named("webhooks").plan, site)
+        return plan(site, target, wish), list(hooks.result())
+
+
 def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
     """Say what going back would change, in the order it is safe to.
 
@@ -193,9 +211,7 @@ def confirm(site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
     lost = f" and restore the database from {wish.restore_db}" if wish.restore_db else ""
     name = site.worker if site.settings.environment == PRODUCTION else None
     if console.interactive() and not yes:
-        from deployment.release import preview
-
-        preview.show(plan(site, target, wish))
+        show(site, target, wish)
     warn(site, target)
     console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
 
@@ -206,12 +222,12 @@ def run(release: Release, target: Record, wish: Wish) -> None:
     site.facts["version"] = target.version
     site.facts |= {n: target.facts[n] for n in OF_VERSION if n in target.facts}
     with release.console.step("rollback") as line:
-        changes = plan(site, target, wish)
+        changes, hooks = planned(site, target, wish)
         release.make(changes, "rollback")
         line.detail = f"version {target.version[:8]} is live" if changes else "nothing to do"
     with release.console.step("webhooks") as line:
-        made = release.perform(step_named("webhooks"))
-        line.detail = f"{len(made)} changes" if made else "nothing to do"
+        release.make(hooks, "webhooks")
+        line.detail = f"{len(hooks)} changes" if hooks else "nothing to do"
 
 
 def _static_site(site: Site, target: Record) -> list[Change]:

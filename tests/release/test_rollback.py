@@ -12,7 +12,7 @@ from deployment.errors import DeployError, Refused
 from deployment.release import ledger, rollback, session
 from deployment.release.rollback import Wish
 from deployment.settings import Settings
-from deployment.steps import migrate, pages, traffic
+from deployment.steps import migrate, pages, traffic, webhooks
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -137,6 +137,7 @@ def test_a_person_is_shown_what_is_for_good_before_being_asked(
 ) -> None:
     leap = Change("worker", "traffic", "leap", irreversible="too many were made since")
     monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [leap])
+    monkeypatch.setattr(webhooks, "plan", lambda _site: [])
     asked: list[str] = []
 
     def confirm(question: str, **_: object) -> None:
