@@ -1,4 +1,4 @@
-"""Import less: one module of a package, or a module only once a function of it is called."""
+"""Import one module of a package, where the package's own ``__init__`` imports far more."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import importlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 _ONE_AT_A_TIME: Final = threading.RLock()
 """Nobody else must meet, or take away, the empty package that stands in meanwhile."""
@@ -43,30 +41,3 @@ def _alone(name: str) -> ModuleType:
         del sys.modules[package]
         if found:
             sys.modules[package] = found
-
-
-@contextmanager
-def deferred(name: str, *functions: str) -> Iterator[None]:
-    """Let what is imported in this block get functions that import their module when called.
-
-    Args:
-        name: of the module that whoever is imported wants, e.g. ``unittest.mock``.
-        functions: those of it that are wanted.
-    """
-    with _ONE_AT_A_TIME:
-        if name in sys.modules:
-            yield
-            return
-        sys.modules[name] = ModuleType(name)
-        vars(sys.modules[name]).update({each: _calling(name, each) for each in functions})
-        try:
-            yield
-        finally:
-            del sys.modules[name]
-
-
-def _calling(name: str, function: str) -> Callable[..., Any]:
-    def call(*given: Any, **named: Any) -> Any:
-        return getattr(importlib.import_module(name), function)(*given, **named)
-
-    return call

@@ -13,19 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from invoke import config, program
+from invoke._version import __version__
+from invoke.collection import Collection
+from invoke.exceptions import CollectionNotFound, ParseError, UncastableEnvVar
+from invoke.loader import FilesystemLoader
+from invoke.parser import Parser
+from invoke.parser.context import ParserContext
 
-from deployment import imports
-
-with imports.deferred("unittest.mock", "Mock"):  # only tests use Invoke's MockContext
-    from invoke import config, program
-    from invoke._version import __version__
-    from invoke.collection import Collection
-    from invoke.exceptions import CollectionNotFound, ParseError, UncastableEnvVar
-    from invoke.loader import FilesystemLoader
-    from invoke.parser import Parser
-    from invoke.parser.context import ParserContext
-
-    from deployment.errors import DeployError, Interrupted, Refused
+from deployment.errors import DeployError, Interrupted, Refused
 
 _SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 

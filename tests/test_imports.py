@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from deployment import imports
-
-PROJECT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -54,23 +51,3 @@ def test_what_is_not_installed_is_named() -> None:
         imports.alone("no_such_package.part")
     with pytest.raises(ModuleNotFoundError, match="no_such_part"):
         imports.alone("dotenv.no_such_part")
-
-
-def test_a_deferred_module_is_imported_when_its_function_is_called() -> None:
-    script = (
-        "import sys; from deployment import program; from invoke import MockContext\n"
-        "print('unittest.mock' in sys.modules, 'asyncio' in sys.modules)\n"
-        "context = MockContext(run={'ls': 'a'}, repeat=True)\n"
-        "print(context.run('ls').stdout, context.run.call_count, 'unittest.mock' in sys.modules)"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    assert ended.stdout.split() == ["False", "False", "a", "1", "True"]
-
-
-def test_one_that_is_there_already_is_not_deferred() -> None:
-    with imports.deferred("json", "loads"):
-        import json
-
-        assert json.dumps([1]) == "[1]"
