@@ -65,12 +65,9 @@ def described(site: Site, record: Record, listed: Sequence[str]) -> str:
         listed: the versions that Cloudflare would deploy.
     """
     count = len(record.facts.get("migrations", ()))
-    old = (
-        []
-        if record.version in listed
-        else ["its version is too old: Cloudflare deploys it no more"]
-    )
-    found = [*old, *risks(site, record)]
+    found = risks(site, record)
+    if record.version not in listed:
+        found.append("its version is too old: Cloudflare deploys it no more")
     safe = "⚠ " + "; ".join(found) if found else "safe"
     return (
         f"{record.created[:19]}  {record.version[:8]}  {record.author}  {record.message}"
