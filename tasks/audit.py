@@ -15,8 +15,6 @@ from deployment.release import session
 )
 def audit(c: Context, last: int = 30, json: bool = False) -> None:
     """Show who changed what, when, and from where."""
-    from dataclasses import asdict
-
     from deployment.console import Console
     from deployment.release import audit as trail
 
@@ -25,7 +23,7 @@ def audit(c: Context, last: int = 30, json: bool = False) -> None:
     events = trail.read(site.database, site.settings.environment, last) if there else []
     console = Console()
     if json:
-        console.json([asdict(event) for event in events])
+        console.json([event._asdict() for event in events])
         return
     header = ("#", "time", "who", "event", "what")
     rows = [(e.number, e.time[:19], f"{e.who}@{e.host}", e.event, trail.summary(e)) for e in events]

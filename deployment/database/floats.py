@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from decimal import Decimal
 
 _POWERS = [float(f"1e{exponent}") for exponent in range(309)]
 _GREATEST_DIGITS = 2**64 - 1
@@ -39,6 +38,8 @@ def token(number: float) -> str | None:
 
 def _decimals(size: float) -> Iterator[tuple[int, int]]:
     """Give decimals near a number that the server reads as that number."""
+    from decimal import Decimal  # few numbers come this far
+
     exact = Decimal(size)
     half_a_unit = (Decimal(math.nextafter(size, math.inf)) - exact) / 2
     for length in range(_MOST_DIGITS, _LEAST_DIGITS - 1, -1):

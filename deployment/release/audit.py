@@ -12,9 +12,9 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deployment.errors import Unavailable
 from deployment.release import lock
@@ -40,8 +40,7 @@ _ADD: Final = (
 _TRIES: Final = 5  # of adding an event while others add theirs
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One event of the trail.
 
     Args:
@@ -70,13 +69,11 @@ class Event:
 
     def sealed(self) -> str:
         """Give the hash that this content has."""
-        content = [getattr(self, each.name) for each in fields(self) if each.name != "hash"]
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(self[:-1], ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Who acts, and from where."""
 
     environment: str
@@ -118,9 +115,9 @@ class Trail:
             event=event,
             details=text,
             previous=self.head,
-            **asdict(self.origin),
+            **self.origin._asdict(),
         )
-        return Event(**{**asdict(made), "hash": made.sealed()})
+        return made._replace(hash=made.sealed())
 
     def statement(self, event: Event, lease: Lease | None = None) -> Statement:
         """Give the statement that adds an event, if the trail still ends where it did.
@@ -131,7 +128,7 @@ class Trail:
         """
         from deployment.database.client import Statement
 
-        values = (*asdict(event).values(), event.previous)
+        values = (*event, event.previous)
         if lease is None:
             return Statement(_ADD, values)
         return Statement(f"{_ADD} AND {lock.HELD}", (*values, lease.owner, lease.fence))
@@ -262,7 +259,7 @@ def forget_kept(folder: Path, environment: str) -> None:
 
 
 def _line(event: Event) -> str:
-    return json.dumps(asdict(event), ensure_ascii=False) + "\n"
+    return json.dumps(event._asdict(), ensure_ascii=False) + "\n"
 
 
 def summary(event: Event) -> str:
@@ -277,4 +274,4 @@ def summary(event: Event) -> str:
 
 
 def _event(row: Row) -> Event:
-    return Event(**{each.name: row[each.name] for each in fields(Event)})  # type: ignore[arg-type]
+    return Event(**{name: row[name] for name in Event._fields})  # type: ignore[arg-type]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from deployment.errors import Refused
 from deployment.release import audit, ledger, lock
@@ -67,8 +66,7 @@ def _interrupted(record: Record, held: lock.Holder | None) -> bool:
     return record.status in ledger.UNENDED and not alive
 
 
-@dataclass(frozen=True)
-class Audited:
+class Audited(NamedTuple):
     """What verifying the audit trail found."""
 
     events: int
@@ -120,4 +118,4 @@ def shown(site: Site, release: str) -> dict[str, Any]:
         }
         for entry in ledger.entries(site.database, record.release)
     ]
-    return {**vars(record), "facts": dict(record.facts), "changes": changes}
+    return {**record._asdict(), "facts": dict(record.facts), "changes": changes}

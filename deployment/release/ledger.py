@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from deployment.database.errors import DatabaseError
 from deployment.errors import Locked
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from deployment.database.client import Database, Row, Statement
     from deployment.release.audit import Event, Trail
     from deployment.release.lock import Lease
+
+_T = TypeVar("_T")
 
 RUNNING: Final = "running"
 UNDOING: Final = "undoing"
@@ -114,19 +116,32 @@ def prepare(database: Database) -> None:
     """Make the ledger's tables, and columns they came to have; looking first spares a write."""
     from deployment.database.client import Statement
 
-    missing = _missing(database)
+    missing = _missing(_there(database))
     if not missing:
         return
     try:
         database.transaction([Statement(sql) for sql in missing])
     except DatabaseError:
-        if _missing(database):  # else another deployer made them at the same moment
+        if _missing(_there(database)):  # else another deployer made them at the same moment
             raise
 
 
-def _missing(database: Database) -> list[str]:
+def with_tables(database: Database, act: Callable[[], _T]) -> _T:
+    """Do what needs the ledger's tables; only where it fails for them, :func:`prepare` and repeat.
+
+    So it is the first release that pays the round trip of looking, not each.
+    """
+    try:
+        return act()
+    except DatabaseError as error:
+        if error.kind != "syntax":
+            raise
+    prepare(database)
+    return act()
+
+
+def _missing(there: Mapping[str, set[str]]) -> list[str]:
     """Give the SQL for what an earlier version of this tool, or none, has left to be made."""
-    there = _there(database)
     made: list[str] = []
     for sql in _CREATE:
         table, columns = _columns(sql)
@@ -142,9 +157,13 @@ def _missing(database: Database) -> list[str]:
 
 
 def _there(database: Database) -> dict[str, set[str]]:
-    """Give the columns of each of the ledger's tables that there is."""
+    return _columns_by_table(database.query(_THERE, TABLES))
+
+
+def _columns_by_table(rows: Sequence[Row]) -> dict[str, set[str]]:
+    """Give the columns of each of the ledger's tables that there is, from what _THERE found."""
     there: dict[str, set[str]] = {}
-    for row in database.query(_THERE, TABLES):
+    for row in rows:
         there.setdefault(row.text("table"), set()).add(row.text("column"))
     return there
 
@@ -328,16 +347,24 @@ def _selecting(source: str) -> str:
 
 
 def unended(database: Database, environment: str) -> tuple[list[Record], Event | None]:
-    """Give the releases that have not ended, newest first, and the audit trail's last event."""
+    """Give the releases that have not ended, newest first, and the audit trail's last event.
+
+    What an earlier version of this tool left to be made of the tables is made.
+    """
     from deployment.database.client import Statement
 
     sql = (
         f"SELECT {_RECORD} FROM _releases WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
         " ORDER BY release DESC"
     )
-    found, last = database.snapshot(
-        [Statement(sql, (environment, *UNENDED)), Statement(audit.LAST)]
-    )
+    asked = [
+        Statement(_THERE, TABLES),
+        Statement(sql, (environment, *UNENDED)),
+        Statement(audit.LAST),
+    ]
+    there, found, last = with_tables(database, lambda: database.snapshot(asked))
+    if _missing(_columns_by_table(there.rows)):
+        prepare(database)
     return [_record(row) for row in found.rows], audit.latest(last.rows)
 
 

@@ -8,7 +8,6 @@ intended, and of which nobody knows whether it was made, is settled by asking it
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import Any, Final
 
 from deployment.console import Console
@@ -58,7 +57,7 @@ def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) ->
     own.facts, own.staged = {"release": record.release, **record.facts}, {}
     release = Release.adopt(record, own, lease, console)
     if _last_word(release.journal).get("event") in ("failed", "undoing"):
-        release.record = replace(record, status=ledger.UNDOING)
+        release.record = record._replace(status=ledger.UNDOING)
     recorded = ledger.entries(site.database, record.release)
     release.entries = _known(recorded, release.journal.read())
     for before, entry in zip(recorded, release.entries, strict=True):

@@ -9,7 +9,7 @@ import subprocess
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, cast
@@ -138,7 +138,7 @@ class Release:
         listed = [change.as_json() for change in changes]
         self._note_here("plan", phase=named, first=first, changes=listed)
         self.ledger.plan(named, first, changes)
-        self.record = replace(self.record, phase=named)
+        self.record = self.record._replace(phase=named)
         self.entries += [
             Entry(number, named, ledger.PLANNED, change, {})
             for number, change in enumerate(changes, start=first)

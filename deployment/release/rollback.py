@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deployment import console
 from deployment.errors import Refused
@@ -25,8 +24,7 @@ PHASES: Final = ("rollback", "webhooks")
 _SHORTEST: Final = 6  # characters of an id that are taken for one
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """What a person asked for.
 
     Args:
@@ -114,7 +112,7 @@ def proven(site: Site, wish: Wish) -> Wish:
         return wish
     from deployment.release import restoring
 
-    return replace(wish, restoring=restoring.planned(site, wish.restore_db))
+    return wish._replace(restoring=restoring.planned(site, wish.restore_db))
 
 
 def warn(site: Site, target: Record) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deployment.settings import Settings
     from deployment.steps.record import Record
     from deployment.steps.site import Site
-    from deployment.steps.step import Change
+    from deployment.steps.step import Change, Facts
 
 # What is heavy is imported where it is used: every `inv --list` loads this module.
 DEPLOY_STEPS: Final = ("backup", "migrate", "secrets", "worker", "pages", "webhooks")
@@ -205,13 +205,15 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
         Locked: another release is under way; nothing was changed.
         NotRolledBack: an interrupted release was found and could not be undone.
     """
-    from deployment.release import inputs, ledger, lock, recovery
+    from deployment.release import ledger, lock, recovery
     from deployment.release.release import Release, new_record
 
-    ledger.prepare(site.database)
-    facts = {} if kind == "rollback" else inputs.facts(site.settings, phases)
+    facts = {} if kind == "rollback" else _inputs(site, phases)
     record = new_record(site, kind, message, phases, facts)
-    lease = lock.acquire(site.database, site.connect, f"{kind} {record.release}")
+    reason = f"{kind} {record.release}"
+    lease = ledger.with_tables(
+        site.database, lambda: lock.acquire(site.database, site.connect, reason)
+    )
     site.progress = console.progress
     try:
         last = recovery.settle(site, lease, console)
@@ -219,6 +221,12 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     except BaseException:
         lease.release()
         raise
+
+
+def _inputs(site: Site, phases: Sequence[str]) -> Facts:
+    from deployment.release import inputs
+
+    return inputs.facts(site.settings, phases)
 
 
 def resume(c: Context, name: str = "") -> None:

@@ -8,7 +8,7 @@ make a new thing are settled by looking when their reply was lost.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -39,14 +39,13 @@ class Token(NamedTuple):
     expires_on: str = ""
 
 
-@dataclass(frozen=True)
-class Deployment:
+class Deployment(NamedTuple):
     """Which versions of a Worker get how much of the traffic, since when."""
 
     id: str
     created_on: str
     split: Mapping[str, float]
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = MappingProxyType({})
 
     @property
     def message(self) -> str:
@@ -54,14 +53,13 @@ class Deployment:
         return self.annotations.get("workers/message", "")
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(NamedTuple):
     """One version of a Worker: code, bindings and secrets together, never changed again."""
 
     id: str
     number: int = 0
     created_on: str = ""
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = MappingProxyType({})
     bindings: tuple[Mapping[str, Any], ...] = ()
     startup_ms: int | None = None
 

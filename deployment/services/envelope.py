@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from deployment.services.errors import ServiceUnavailable, error_kind, read_error
 from deployment.services.http import READING, Reply
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What was inside: the value, and what is said about further pages."""
 
     value: Any
-    info: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] = MappingProxyType({})
 
 
 def unwrap(reply: Reply) -> Any:

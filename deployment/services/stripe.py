@@ -10,8 +10,8 @@ nowhere else, so a lost reply is a lost secret.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from deployment.secret import Secret
@@ -27,8 +27,7 @@ MISSING = frozenset({"resource_missing"})
 ATTEMPT = "deployment_attempt"  # metadata that finds what a lost call has made
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A webhook endpoint; ``secret`` is there only right after its creation."""
 
     id: str
@@ -37,7 +36,7 @@ class Endpoint:
     enabled: bool
     livemode: bool = False
     description: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = MappingProxyType({})
     secret: Secret | None = None
 
 

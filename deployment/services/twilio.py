@@ -8,8 +8,8 @@ means not processed, so it is repeated.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from deployment.services.http import Http, basic
@@ -28,8 +28,7 @@ URLS = {
 """The URLs of a number: as they are read, and as they are written."""
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """A phone number of the account.
 
     Args:
@@ -43,8 +42,8 @@ class Number:
     sid: str
     number: str
     urls: Mapping[str, str]
-    overridden_by: Mapping[str, str] = field(default_factory=dict)
-    capabilities: Mapping[str, bool] = field(default_factory=dict)
+    overridden_by: Mapping[str, str] = MappingProxyType({})
+    capabilities: Mapping[str, bool] = MappingProxyType({})
 
 
 class Twilio:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 OF_VERSION: Final = ("digest", "variables", "secrets", "commit", "crons")
 """What is true of a version, whichever release puts it live."""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One release as the ledger knows it.
 
     Args:
@@ -39,7 +38,7 @@ class Record:
     author: str
     message: str
     version: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = MappingProxyType({})
     phases: tuple[str, ...] = ()
     phase: str = ""
     worker: str = ""

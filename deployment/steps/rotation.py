@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -157,7 +156,7 @@ def remove_replaced(site: Site) -> int:
 
 
 def _new_endpoint(like: Mapping[str, Any]) -> Change:
-    attempt = uuid.uuid4().hex
+    attempt = secrets.token_hex(16)
     after = {
         "provider": stripe.PROVIDER,
         "attempt": attempt,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +61,7 @@ def test_an_edited_event_is_named(
 def test_one_edited_and_sealed_again_breaks_the_chain_behind_it(
     told: list[audit.Event], site: Site
 ) -> None:
-    forged = replace(told[3], details="{}")
+    forged = told[3]._replace(details="{}")
     site.database.execute(
         "UPDATE _release_audit SET details = ?, hash = ? WHERE number = 4", ("{}", forged.sealed())
     )
@@ -130,7 +129,7 @@ def test_what_was_kept_of_a_deleted_database_is_forgotten(
 ) -> None:
     """As sandbox.reset does: a twin made anew begins a trail of its own."""
     folder = site.settings.path(FOLDER)
-    elsewhere = replace(told[0], environment="staging", number=1)
+    elsewhere = told[0]._replace(environment="staging", number=1)
     with (folder / audit.FILE).open("a") as file:
         file.write(audit._line(elsewhere))
     site.database.execute("DELETE FROM _release_audit")

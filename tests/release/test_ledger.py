@@ -11,6 +11,7 @@ import pytest
 
 from deployment.console import Console
 from deployment.database.client import Database, connect
+from deployment.database.errors import DatabaseError
 from deployment.errors import Refused
 from deployment.release import ledger, lock, recovery, session
 from deployment.release.release import Release
@@ -66,6 +67,46 @@ def test_what_is_there_is_left_alone(database: Database) -> None:
     position = database.position()
     ledger.prepare(database)
     assert database.position() == position
+
+
+def test_a_release_begins_on_a_ledger_of_any_age(site: Site, database: Database) -> None:
+    ledger.prepare(database)
+    whole = columns(database)
+    for sql in OLD:
+        site.database.execute(sql)
+    begun = session.begin(site, "test", "", ("fake",), Console(io.StringIO()))
+    begun.ledger.lease.release()
+    assert columns(site.database) == whole
+    site.database.execute("ALTER TABLE _release_changes DROP COLUMN ended")
+    again = session.begin(site, "test", "", ("fake",), Console(io.StringIO()))
+    again.ledger.lease.release()
+    assert columns(site.database) == whole
+
+
+def test_where_the_ledger_is_whole_nothing_looks_for_it(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look would be a round trip more for every release."""
+    begin().succeed()
+
+    def look(_database: Database) -> None:
+        pytest.fail("it was looked for")
+
+    monkeypatch.setattr(ledger, "prepare", look)
+    begin().succeed()
+
+
+def test_what_fails_for_another_reason_is_not_done_twice(database: Database) -> None:
+    tries: list[int] = []
+
+    def fail() -> None:
+        tries.append(1)
+        raise DatabaseError("unavailable", "no answer")
+
+    with pytest.raises(DatabaseError, match="no answer"):
+        ledger.with_tables(database, fail)
+    assert len(tries) == 1
+    assert columns(database) == {}
 
 
 def named(site: Site, worker: str) -> Site:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -117,7 +117,7 @@ def both(*arranged: Arrange) -> Arrange:
 def number(**changed: Any) -> Arrange:
     def arrange(place: Place) -> None:
         twilio = place.parts["twilio"]
-        twilio.owned = replace(twilio.owned, **changed)
+        twilio.owned = twilio.owned._replace(**changed)
 
     return arrange
 

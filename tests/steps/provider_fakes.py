@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import formatdate
 
 from deployment.secret import Secret
@@ -43,15 +43,15 @@ class FakeStripe:
         self, url: str, events: Iterable[str], attempt: str, description: str = ""
     ) -> Endpoint:
         self.delete_attempt(attempt)
-        endpoint = replace(self.add(url, events), metadata={ATTEMPT: attempt})
+        endpoint = self.add(url, events)._replace(metadata={ATTEMPT: attempt})
         self.kept[endpoint.id] = endpoint
-        return replace(endpoint, secret=Secret(f"whsec_canary_{endpoint.id}_0", "W"))
+        return endpoint._replace(secret=Secret(f"whsec_canary_{endpoint.id}_0", "W"))
 
     def update_endpoint(
         self, endpoint_id: str, url: str, events: Iterable[str], enabled: bool = True
     ) -> Endpoint:
         before = self.kept[endpoint_id]
-        after = replace(before, url=url, events=tuple(sorted(events)), enabled=enabled)
+        after = before._replace(url=url, events=tuple(sorted(events)), enabled=enabled)
         self.kept[endpoint_id] = after
         return after
 
@@ -79,7 +79,7 @@ class FakeTwilio:
     def update_number(self, sid: str, urls: Mapping[str, str]) -> Number:
         assert self.owned is not None
         if not self.deaf:
-            self.owned = replace(self.owned, urls={**self.owned.urls, **urls})
+            self.owned = self.owned._replace(urls={**self.owned.urls, **urls})
         return self.owned
 
 

@@ -6,7 +6,7 @@ same version as its code. Unlike Stripe's secret it can be read again at any tim
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused, StepFailed
@@ -96,7 +96,7 @@ def _plan_events(site: Site) -> list[Change]:
 
 
 def _creation(site: Site) -> Change:
-    name = f"{site.worker} {site.settings.environment} {uuid.uuid4().hex[:8]}"
+    name = f"{site.worker} {site.settings.environment} {secrets.token_hex(4)}"
     after = {"provider": PROVIDER, "name": name, **_wanted(site)}
     undoing = {"provider": PROVIDER, "name": name}
     resource = f"sendgrid event webhook {after['url']}"

@@ -7,7 +7,7 @@ Until that version is live Stripe's deliveries are refused, and Stripe repeats t
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused, StepFailed
@@ -95,7 +95,7 @@ def current(site: Site) -> Endpoint | None:
 
 
 def _creation(site: Site) -> Change:
-    attempt = uuid.uuid4().hex
+    attempt = secrets.token_hex(16)
     after = {"provider": PROVIDER, "attempt": attempt, **_wanted(site)}
     undoing = {"provider": PROVIDER, "attempt": attempt}
     return Change(STEP, f"stripe endpoint {after['url']}", "create", after=after, undo=undoing)

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import requests
 
@@ -23,8 +24,7 @@ LONGEST_PAUSE: Final = 5.0  # seconds; a longer Retry-After is not waited for
 FORM: Final = "application/x-www-form-urlencoded"
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(NamedTuple):
     """One request.
 
     Args:
@@ -38,7 +38,7 @@ class Ask:
     path: str
     method: str = "GET"
     body: str = ""
-    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    headers: Mapping[str, str | Secret] = MappingProxyType({})
     site: bool = False
 
 

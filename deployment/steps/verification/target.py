@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from deployment.services.http import is_loopback
@@ -13,12 +13,11 @@ from deployment.steps.site import Site
 OVERRIDE: Final = "Cloudflare-Workers-Version-Overrides"
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Where to ask: an address, headers that choose a version, and the version expected."""
 
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     version: str = ""
     site_url: str = ""
 
