@@ -105,7 +105,7 @@ class Asker:
         except requests.RequestException as error:
             return Answer(0, type(error).__name__, _since(began))
         cookies = tuple(reply.raw.headers.getlist("Set-Cookie"))
-        return Answer(reply.status_code, reply.text, _since(began), reply.headers, cookies)
+        return Answer(reply.status_code, _text(reply), _since(began), reply.headers, cookies)
 
     def judged(
         self, ask: Ask, wrong: Callable[[Answer], str], retry: int = 1
@@ -161,6 +161,12 @@ def wrong_status(answer: Answer, expected: tuple[int, ...]) -> str:
     few = len(expected) < 10
     wanted = " or ".join(map(str, expected)) if few else f"{expected[0]} to {expected[-1]}"
     return f"{answer.status} instead of {wanted}: {answer.excerpt}".rstrip(": ")
+
+
+def _text(reply: requests.Response) -> str:
+    """Decode a body as its charset says; where it names none it is UTF-8: guessing errs."""
+    named = "charset=" in reply.headers.get("Content-Type", "").lower()
+    return reply.text if named else reply.content.decode("utf-8", "replace")
 
 
 def _pause(answer: Answer) -> float:
