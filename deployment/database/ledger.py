@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from deployment.database.client import Database, DatabaseError, Row, Statement, Value
-from deployment.database.migrations import Migration
 from deployment.errors import Refused
+
+if TYPE_CHECKING:
+    from deployment.database.migrations import Migration
 
 SUCCESS, RUNNING = "success", "running"
 _LONG = 4096  # characters from which a text is kept compressed

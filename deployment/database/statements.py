@@ -17,11 +17,12 @@ _WORD_END = r"(?![A-Za-z0-9_$]|[^\x00-\x7f])"
 
 # Whatever may hide a semicolon, and the semicolon. An unended string, name or
 # comment reaches to the end of the text, and SQLite then says what is wrong.
+# Each begins with a character of its own, so that the search skips to the next of these.
 _TOKEN = re.compile(
     r"""
-    (?P<comment>--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))
+    --[^\n]* | /\*(?s:.*?)(?:\*/|\Z)
     | '[^']*+(?:'|\Z) | "[^"]*+(?:"|\Z) | `[^`]*+(?:`|\Z) | \[[^\]]*+(?:\]|\Z)
-    | (?P<semicolon>;)
+    | ;
     """,
     re.VERBOSE,
 )
@@ -76,7 +77,7 @@ def is_blank(text: str) -> bool:
 def line_comments(text: str) -> Iterator[tuple[int, int]]:
     """Give where each ``--`` comment that is really one begins and ends."""
     for token in _TOKEN.finditer(text):
-        if token.lastgroup == "comment" and token[0].startswith("--"):
+        if text.startswith("--", token.start()):
             yield token.span()
 
 
@@ -102,7 +103,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
     in_trigger = _makes_trigger(text, start)
     for token in _TOKEN.finditer(text):
         end = token.start()
-        if token.lastgroup != "semicolon" or end < start:
+        if text[end] != ";" or end < start:
             continue
         following = token.end()
         if in_trigger:

@@ -14,11 +14,11 @@ def remember(site: Site) -> None:
     Raises:
         DeployError: the database or Cloudflare did not tell; what was told by then is noted.
     """
-    from deployment.steps import migrate, pages
+    from deployment.steps import applied, pages
 
     with ThreadPoolExecutor(1, thread_name_prefix="facts") as pool:
         live = pool.submit(pages.current, site)
-        site.facts["migrations"] = migrate.applied(site)
+        site.facts["migrations"] = applied.names(site)
         if "digest" not in site.facts:  # it made no version: the checkout's commit is not its own
             site.facts |= {"commit": "", **noted(site.history(), str(site.facts["version"]))}
     deployment = live.result()

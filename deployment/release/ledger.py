@@ -316,15 +316,18 @@ def exists(database: Database) -> bool:
     return bool(database.query("SELECT 1 FROM sqlite_master WHERE name = '_releases'"))
 
 
-def records(database: Database, environment: str, worker: str = "") -> list[Record]:
+def records(
+    database: Database, environment: str, worker: str = "", named: str = ""
+) -> list[Record]:
     """Give the releases of an environment, newest first.
 
     Args:
         database: where the ledger is.
         environment: which one.
         worker: only this Worker's, and those that do not tell whose they are; empty: all.
+        named: only those whose id, or whose version's, begins so; empty: all.
     """
-    asked = (environment, worker, worker)
+    asked = (environment, worker, worker, named, len(named), len(named))
     try:
         rows = database.query(_selecting("_releases"), asked)
     except DatabaseError:
@@ -342,7 +345,8 @@ def records(database: Database, environment: str, worker: str = "") -> list[Reco
 def _selecting(source: str) -> str:
     return (
         f"SELECT {_RECORD} FROM {source} WHERE environment = ?"  # noqa: S608 - constants only
-        " AND (worker IN ('', ?) OR ? = '') ORDER BY release DESC"
+        " AND (worker IN ('', ?) OR ? = '')"
+        " AND ? IN ('', substr(release, 1, ?), substr(version, 1, ?)) ORDER BY release DESC"
     )
 
 

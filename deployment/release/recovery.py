@@ -78,7 +78,7 @@ def find(site: Site, name: str = "") -> Record | None:
     Raises:
         Refused: the name is no release's.
     """
-    records = ledger.records(site.database, site.settings.environment, site.worker)
+    records = ledger.records(site.database, site.settings.environment, site.worker, name)
     if not name:
         open_ = (r for r in records if r.status in (*ledger.UNENDED, ledger.FAILED))
         return next(open_, None)

@@ -11,7 +11,7 @@ from deployment.errors import Refused
 from deployment.release import history, ledger
 from deployment.release.release import step_named
 from deployment.services.errors import ServiceError
-from deployment.steps import fingerprints, migrate, pages, traffic, triggers, worker
+from deployment.steps import applied, fingerprints, pages, traffic, triggers, worker
 from deployment.steps.record import OF_VERSION, Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
@@ -42,7 +42,7 @@ class Wish(NamedTuple):
 
 def choose(site: Site) -> str:
     """Let a person choose a release from the list, with what going there would bring about."""
-    rows = [r for r in _good(site) if r.version]
+    rows = _good(site.history())
     live = history.live_record(site, rows)
     earlier = _latest_of_each([r for r in rows if not live or r.version != live.version])
     if not earlier:
@@ -90,7 +90,7 @@ def risks(site: Site, target: Record) -> list[str]:
 def _not_noted(site: Site, target: Record) -> list[str]:
     """Say what stays as it is today, since nobody noted how it was then."""
     found = []
-    if "migrations" not in target.facts and (names := migrate.incompatible(site, ())):
+    if "migrations" not in target.facts and (names := applied.incompatible(site, ())):
         then = "nobody noted the schema of then"
         found.append(f"{then}, and {', '.join(names)} is marked `-- compatible: no`")
     if not target.facts.get("pages") and pages.current(site):
@@ -146,7 +146,8 @@ def find(site: Site, wish: Wish) -> Record:
             f"at least {_SHORTEST} characters are needed",
             "inv deploy.list",
         )
-    meant = [r for r in _good(site) if r.version.startswith(name) or r.release.startswith(name)]
+    environment = site.settings.environment
+    meant = _good(ledger.records(site.database, environment, site.worker, name))
     versions = {record.version for record in meant}
     if len(versions) > 1:
         raise Refused(
@@ -238,7 +239,7 @@ def _clashing(site: Site, target: Record) -> list[str]:
     """Give the later migrations that the target's code does not run with."""
     if "migrations" not in target.facts:
         return []
-    return migrate.incompatible(site, target.facts["migrations"])
+    return applied.incompatible(site, target.facts["migrations"])
 
 
 def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
@@ -252,11 +253,13 @@ def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
             "no release of this tool put it live, so all of them would be taken back",
             f"inv rollback --version {wish.version}, then inv migrate.down --to NAME",
         )
+    from deployment.steps import migrate
+
     return migrate.plan_back(site, target.facts["migrations"])
 
 
-def _good(site: Site) -> list[Record]:
-    return [r for r in site.history() if r.status == ledger.SUCCEEDED and r.version]
+def _good(records: Sequence[Record]) -> list[Record]:
+    return [r for r in records if r.status == ledger.SUCCEEDED and r.version]
 
 
 def _unrecorded(site: Site, version: str) -> Record:

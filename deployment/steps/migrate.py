@@ -13,6 +13,7 @@ from deployment.database.ledger import Applied
 from deployment.database.migrate import Group, Outcome, State
 from deployment.database.migrations import Migration
 from deployment.errors import DeployError, Refused
+from deployment.steps import applied
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
@@ -31,29 +32,6 @@ def files(site: Site) -> list[Migration]:
     """Read the migration files, in the order they run; none where no folder is named."""
     directory = site.settings.project.migrations.directory
     return migrations.read(site.settings.path(directory)) if directory else []
-
-
-def applied(site: Site) -> list[str]:
-    """Give the names of the applied migrations, in the order they ran."""
-    return ledger.names(site.database)
-
-
-def applied_since(site: Site, ledger_then: Sequence[str]) -> list[Migration]:
-    """Give what was applied since a ledger was read, as it was applied."""
-    return [_parsed(row) for row in ledger.read(site.database) if row.name not in ledger_then]
-
-
-def incompatible(site: Site, since: Sequence[str]) -> list[str]:
-    """Give the applied migrations that code of an earlier schema does not work with.
-
-    Args:
-        site: the environment.
-        since: the names that were applied when that code was live.
-    """
-    if set(applied(site)) <= set(since):
-        return []  # as mostly: no need to read what they say
-    rows = [row for row in ledger.read(site.database) if row.name not in since]
-    return [row.name for row in rows if row.text and not _parsed(row).compatible]
 
 
 def overview(site: Site) -> list[dict[str, Any]]:
@@ -265,7 +243,7 @@ def _undo_applied(site: Site, change: Change) -> None:
         DeployError: neither can be; it says what a person can do.
     """
     names = [name for name in change.after if name not in change.before]
-    if not set(names) & set(applied(site)):
+    if not set(names) & set(applied.names(site)):
         return
     try:
         _take_back(site, names)
@@ -293,7 +271,7 @@ def _apply_again(site: Site, names: Sequence[str], checksums: Mapping[str, str])
     Raises:
         DeployError: what a file said was not kept.
     """
-    there = applied(site)
+    there = applied.names(site)
     texts = ledger.texts(site.database)
     missing = [name for name in names if name not in there]
     for name in missing:
@@ -413,10 +391,6 @@ def _status(file: Migration | None, row: Applied | None) -> str:
     if file is None:
         return "file is gone"
     return "applied" if file.checksum == row.checksum else "edited"
-
-
-def _parsed(row: Applied) -> Migration:
-    return migrations.parse(row.filename, row.text or "")
 
 
 def _facts(verb: str, outcome: Outcome) -> Facts:

@@ -11,7 +11,7 @@ from deployment.database import mark, restore, snapshot, staging, untouched
 from deployment.database.loss import Loss, losses
 from deployment.database.workspace import workspace
 from deployment.errors import DeployError, Refused
-from deployment.steps import backup, migrate
+from deployment.steps import applied, backup
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def undo_release(site: Site) -> str:
     found = backup.chosen(site, name)
     if found.manifest is None:
         raise Refused(f"{name} has no manifest")
-    since = migrate.applied_since(site, found.manifest.ledger)
+    since = applied.since(site, found.manifest.ledger)
     with workspace(backup.folder(site)) as work:
         source = backups.unpack(found, work, backup.identities(site), site.progress)
         untouched.put_back(site.database, source, since, work, found.manifest.beside)

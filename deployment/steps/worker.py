@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final
 from deployment.errors import Refused, StepFailed
 from deployment.secret import Secret
 from deployment.services.errors import Invalid
-from deployment.services.multipart import Upload
 from deployment.steps import fingerprints, traffic, triggers, verify
 from deployment.steps.record import noted
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
+    from deployment.services.multipart import Upload
     from deployment.steps import canary
 
 NAME: Final = "worker"

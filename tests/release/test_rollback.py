@@ -11,6 +11,7 @@ from deployment import console
 from deployment.errors import DeployError, Refused
 from deployment.release import ledger, rollback, session
 from deployment.release.rollback import Wish
+from deployment.services.errors import NotFound
 from deployment.settings import Settings
 from deployment.steps import migrate, pages, traffic, webhooks
 from deployment.steps.record import Record
@@ -56,10 +57,58 @@ def target(**facts: object) -> Record:
     return Record("", "local", "", "", "2026-01-01T00:00:00", "", "", "", VERSION, facts=facts)
 
 
-def put_live(step: FakeStep) -> None:
+def put_live(step: FakeStep, version: str = VERSION) -> None:
     with session.release(context(), "worker", "", ("fake",)) as running:
         running.perform(step)
+        running.site.facts["version"] = version
+
+
+def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: FakeStep) -> None:
+    put_live(step)
+    put_live(step, "22222222-2222-4333-8444-555555555555")
+    newer, older = ledger.records(site.database, "local")
+    assert newer.release > older.release
+    for name in (VERSION, VERSION[:6], older.release, older.release[:-1]):
+        assert rollback.find(site, Wish(name)) == older
+
+
+def test_the_newest_release_of_a_version_is_meant(site: Site, step: FakeStep) -> None:
+    put_live(step)
+    put_live(step)
+    assert rollback.find(site, Wish(VERSION)) == ledger.records(site.database, "local")[0]
+
+
+def test_what_failed_is_nothing_to_go_back_to(site: Site, step: FakeStep) -> None:
+    site.cloudflare.__dict__["version"] = unknown
+    with pytest.raises(DeployError), session.release(context(), "worker", "", ("fake",)) as running:
         running.site.facts["version"] = VERSION
+        raise DeployError("it failed")
+    with pytest.raises(Refused, match="there is no version"):
+        rollback.find(site, Wish(VERSION))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("11111", "is no version"),
+        ("--yes-to-all", "is no version"),
+        ("1111111", "names several versions"),
+        ("%1111111", "there is no version"),
+        ("_1111111", "there is no version"),
+    ],
+)
+def test_a_name_that_means_no_one_release_is_refused(
+    name: str, why: str, site: Site, step: FakeStep
+) -> None:
+    site.cloudflare.__dict__["version"] = unknown
+    put_live(step)
+    put_live(step, VERSION.replace("5", "6"))
+    with pytest.raises(Refused, match=why):
+        rollback.find(site, Wish(name))
+
+
+def unknown(_worker: str, version: str) -> None:
+    raise NotFound("Cloudflare", f"GET {version}", status=404)
 
 
 def test_only_what_came_since_is_taken_back(site: Site) -> None:

@@ -10,7 +10,7 @@ import pytest
 from deployment.database import ledger
 from deployment.errors import DeployError, Refused
 from deployment.settings import Settings
-from deployment.steps import backup, migrate
+from deployment.steps import applied, backup, migrate
 from deployment.steps.site import Site
 from deployment.steps.step import Change
 
@@ -56,14 +56,14 @@ def test_apply_then_plan_is_empty(site: Site) -> None:
     assert facts["migrations_applied"] == ["users", "posts"]
     assert facts["made"] == ["table posts", "table users"]
     assert migrate.plan(site) == []
-    assert migrate.applied(site) == ["users", "posts"]
+    assert applied.names(site) == ["users", "posts"]
 
 
 def test_undo_brings_back_to_before_and_is_idempotent(site: Site) -> None:
     (change,) = migrate.plan(site)
     outcome = migrate.apply(site, change)
     migrate.undo(site, change, outcome)
-    assert migrate.applied(site) == []
+    assert applied.names(site) == []
     assert tables(site) == set()
     migrate.undo(site, change, {})
 
@@ -74,7 +74,7 @@ def test_what_another_run_applied_is_not_undone(site: Site) -> None:
     outcome = migrate.apply(site, change)
     assert outcome["by_other"] is True
     migrate.undo(site, change, outcome)
-    assert migrate.applied(site) == ["users", "posts"]
+    assert applied.names(site) == ["users", "posts"]
 
 
 def test_one_that_cannot_be_taken_back_says_so_in_the_plan(site: Site, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_where_there_is_no_way_down_the_backup_is_put_back(site: Site, one_way: 
     assert migrate.rows_by_table(site)["users"] == 0
     migrate.undo(site, one_way, outcome)
     assert migrate.rows_by_table(site)["users"] == 2
-    assert migrate.applied(site) == ["users", "posts"]
+    assert applied.names(site) == ["users", "posts"]
     migrate.undo(site, one_way, outcome)
 
 
@@ -146,7 +146,7 @@ def test_down_and_its_undo(site: Site) -> None:
     outcome = migrate.apply(site, change)
     assert tables(site) == {"users"}
     migrate.undo(site, change, outcome)
-    assert migrate.applied(site) == ["users", "posts"]
+    assert applied.names(site) == ["users", "posts"]
     assert migrate.plan_down(site, to="posts") == []
 
 
@@ -162,10 +162,10 @@ def test_back_to_an_earlier_schema_goes_only_what_came_since(site: Site, tmp_pat
     do(site)
     posts.write_text(text)
     do(site)
-    assert migrate.applied(site) == ["users", "newer", "posts"]
+    assert applied.names(site) == ["users", "newer", "posts"]
     (change,) = migrate.plan_back(site, ["users", "posts"])
     migrate.apply(site, change)
-    assert migrate.applied(site) == ["users", "posts"]
+    assert applied.names(site) == ["users", "posts"]
     assert migrate.plan_back(site, ["users", "posts"]) == []
 
 
@@ -173,11 +173,11 @@ def test_baseline_enters_without_running_and_can_be_undone(site: Site) -> None:
     site.database.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)")
     (change,) = migrate.plan_baseline(site, to="users")
     outcome = migrate.apply(site, change)
-    assert migrate.applied(site) == ["users"]
+    assert applied.names(site) == ["users"]
     assert migrate.drift(site) == []
     assert migrate.plan_baseline(site, to="users") == []
     migrate.undo(site, change, outcome)
-    assert migrate.applied(site) == []
+    assert applied.names(site) == []
     with pytest.raises(Refused, match="no migration nowhere"):
         migrate.plan_baseline(site, to="nowhere")
 
@@ -232,8 +232,8 @@ def test_incompatible_names_what_older_code_cannot_live_with(site: Site, tmp_pat
     )
     (tmp_path / "migrations" / "z.sql").write_text(text)
     do(site)
-    assert migrate.incompatible(site, ["users"]) == ["z"]
-    assert migrate.incompatible(site, ["users", "posts", "z"]) == []
+    assert applied.incompatible(site, ["users"]) == ["z"]
+    assert applied.incompatible(site, ["users", "posts", "z"]) == []
 
 
 def test_a_new_file_depends_on_the_last(site: Site) -> None:
