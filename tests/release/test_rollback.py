@@ -80,9 +80,9 @@ def test_the_newest_release_of_a_version_is_meant(site: Site, step: FakeStep) ->
 
 def test_what_failed_is_nothing_to_go_back_to(site: Site, step: FakeStep) -> None:
     site.cloudflare.__dict__["version"] = unknown
-    with pytest.raises(DeployError), session.release(context(), "worker", "", ("fake",)) as running:
-        running.site.facts["version"] = VERSION
-        raise DeployError("it failed")
+    step.fail_apply["b"] = DeployError("it failed")
+    with pytest.raises(DeployError):
+        put_live(step)
     with pytest.raises(Refused, match="there is no version"):
         rollback.find(site, Wish(VERSION))
 
