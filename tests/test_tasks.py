@@ -45,6 +45,11 @@ def test_tasks_is_the_file_not_the_folder() -> None:
             " deployment.steps.migrate",
             ("requests", "turso_python", "zstandard"),
         ),
+        # Going back builds nothing and applies no migrations; it is wanted at once.
+        (
+            "deployment.release.rollback, deployment.release.recovery, deployment.steps.webhooks",
+            ("deployment.database.migrate", "deployment.steps.bundle", "sqlite3", "uuid"),
+        ),
     ],
 )
 def test_what_is_imported_imports_nothing_heavy(modules: str, heavy: tuple[str, ...]) -> None:

@@ -74,7 +74,9 @@ class Migration:
     @property
     def depends(self) -> tuple[str, ...]:
         """Give the names of the migrations that must come before."""
-        named = re.split(r"[,\s]+", self.options.get("depends", ""))
+        if "depends" not in self.options:
+            return ()
+        named = re.split(r"[,\s]+", self.options["depends"])
         return tuple(name.removesuffix(".sql") for name in named if name)
 
     @property
