@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from deployment.errors import Refused
@@ -29,7 +30,7 @@ def listed(site: Site) -> list[dict[str, Any]]:
     ]
 
 
-def live_record(site: Site, releases: list[Record]) -> Record | None:
+def live_record(site: Site, releases: Iterable[Record]) -> Record | None:
     """Give the release whose version has most of the traffic now."""
     split = traffic.live_split(site)
     version = max(split, key=lambda name: split[name], default="")
@@ -40,10 +41,12 @@ def live_record(site: Site, releases: list[Record]) -> Record | None:
 def status(site: Site) -> dict[str, Any]:
     """Give what is live, and who holds the lock."""
     releases = site.history()
-    live = live_record(site, list(releases))
+    live = live_record(site, releases)
+    environment = site.settings.environment
+    unended = ledger.records(site.database, environment, site.worker, status=ledger.UNENDED)
     held = lock.holder(site.database) if ledger.exists(site.database) else None
     return {
-        "environment": site.settings.environment,
+        "environment": environment,
         "worker": site.worker,
         "url": site.settings.text("WORKER_URL"),
         "live_release": live.release if live else "",
@@ -56,14 +59,13 @@ def status(site: Site) -> dict[str, Any]:
         "locked_for": held.reason if held else "",
         "doing": held.doing if held else "",
         "lock_is_stale": held.dead if held else False,
-        "interrupted": [r.release for r in releases if _interrupted(r, held)],
+        "interrupted": [r.release for r in unended if _is_interrupted(r, held)],
     }
 
 
-def _interrupted(record: Record, held: lock.Holder | None) -> bool:
-    """Tell whether a release has not ended, and nobody is at it any more."""
-    alive = held is not None and not held.dead and record.release in held.reason
-    return record.status in ledger.UNENDED and not alive
+def _is_interrupted(unended: Record, held: lock.Holder | None) -> bool:
+    """Tell whether nobody is at a release any more that has not ended."""
+    return held is None or held.dead or unended.release not in held.reason
 
 
 class Audited(NamedTuple):
@@ -99,11 +101,13 @@ def shown(site: Site, release: str) -> dict[str, Any]:
     Raises:
         Refused: there is none of that id.
     """
-    found = [r for r in site.history() if release and r.release.startswith(release)]
+    environment = site.settings.environment
+    named = ledger.records(site.database, environment, site.worker, named=release)
+    found = [r for r in named if release and r.release.startswith(release)]
     if len(found) != 1:
         raise Refused(
             f"there is no release {release}" if not found else f"{release} names several releases",
-            f"{site.settings.environment} has {len(site.history())}",
+            f"{len(found)} of {environment} begin so",
             "inv deploy.list",
         )
     record = found[0]

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from deployment.database.errors import DatabaseError
 from deployment.errors import Locked
 from deployment.release import audit, lock
+from deployment.release.paging import Paged
 from deployment.secret import redact
 from deployment.steps.record import Record
 from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
-    from deployment.database.client import Database, Row, Statement
+    from deployment.database.client import Database, Row, Statement, Value
     from deployment.release.audit import Event, Trail
     from deployment.release.lock import Lease
 
@@ -29,6 +30,7 @@ SUCCEEDED: Final = "succeeded"
 ROLLED_BACK: Final = "rolled back"
 FAILED: Final = "not rolled back"
 UNENDED: Final = (RUNNING, UNDOING)
+OPEN: Final = (*UNENDED, FAILED)
 
 PLANNED: Final = "planned"
 INTENDED: Final = "intended"
@@ -86,6 +88,7 @@ _RECORD: Final = (
     " phases, phase, worker"
 )
 _NAMES: Final = _RECORD.replace(",", "").split()
+_PAGE: Final = 100  # releases that are read at once
 _THERE: Final = (
     'SELECT list.name AS "table", info.name AS "column" FROM sqlite_master AS list'
     " JOIN pragma_table_info(list.name) AS info WHERE list.name IN (?, ?, ?, ?)"
@@ -317,19 +320,44 @@ def exists(database: Database) -> bool:
 
 
 def records(
-    database: Database, environment: str, worker: str = "", named: str = ""
-) -> list[Record]:
-    """Give the releases of an environment, newest first.
+    database: Database,
+    environment: str,
+    worker: str = "",
+    *,
+    named: str = "",
+    status: Sequence[str] = (),
+) -> Sequence[Record]:
+    """Give the releases of an environment, newest first; read as far as somebody looks.
+
+    They grow for ever, each brings its facts along, and libSQL's server answers with at most
+    10 MB.
 
     Args:
         database: where the ledger is.
         environment: which one.
         worker: only this Worker's, and those that do not tell whose they are; empty: all.
         named: only those whose id, or whose version's, begins so; empty: all.
+        status: only those that are so; empty: all.
     """
-    asked = (environment, worker, worker, named, len(named), len(named))
+    condition = (
+        "environment = ? AND (worker IN ('', ?) OR ? = '')"
+        " AND ? IN ('', substr(release, 1, ?), substr(version, 1, ?))"
+    )
+    if status:
+        condition += f" AND status IN ({', '.join('?' * len(status))})"
+    asked: tuple[Value, ...] = (environment, worker, worker, named, len(named), len(named), *status)
+    return Paged(lambda last: _page(database, condition, asked, last), _PAGE)
+
+
+def _page(
+    database: Database, condition: str, asked: Sequence[Value], last: Record | None
+) -> list[Record]:
+    """Read the releases behind the last one that is known."""
+    if last:
+        condition, asked = f"release < ? AND {condition}", (last.release, *asked)
+    rest = f" WHERE {condition} ORDER BY release DESC LIMIT {_PAGE}"
     try:
-        rows = database.query(_selecting("_releases"), asked)
+        rows = database.query(f"SELECT {_RECORD} FROM _releases{rest}", asked)  # noqa: S608
     except DatabaseError:
         there = _there(database).get("_releases")
         if there is None:
@@ -338,16 +366,9 @@ def records(
             raise
         # Written by an earlier version of this tool; the next release adds what is missing.
         columns = ", ".join(name if name in there else f"'' AS {name}" for name in _NAMES)
-        rows = database.query(_selecting(f"(SELECT {columns} FROM _releases)"), asked)  # noqa: S608
+        source = f"(SELECT {columns} FROM _releases)"  # noqa: S608 - constants only
+        rows = database.query(f"SELECT {_RECORD} FROM {source}{rest}", asked)  # noqa: S608
     return [_record(row) for row in rows]
-
-
-def _selecting(source: str) -> str:
-    return (
-        f"SELECT {_RECORD} FROM {source} WHERE environment = ?"  # noqa: S608 - constants only
-        " AND (worker IN ('', ?) OR ? = '')"
-        " AND ? IN ('', substr(release, 1, ?), substr(version, 1, ?)) ORDER BY release DESC"
-    )
 
 
 def unended(database: Database, environment: str) -> tuple[list[Record], Event | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from deployment.console import Console
@@ -88,7 +89,7 @@ def nothing_new(site: Site, plan: Plan) -> bool:
         if c.step not in _WITHOUT_EFFECT or c.action in ("bucket", "schedule")
     ]
     live = traffic.live_split(site)
-    if others or len(live) != 1 or not history.live_record(site, list(site.history())):
+    if others or len(live) != 1 or not history.live_record(site, site.history()):
         return False
     known = noted(site.history(), next(iter(live)))
     digest = site.bundling.result().digest
@@ -102,7 +103,8 @@ def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:
         records: of the environment, newest first.
         kind: of the release that is to come.
     """
-    earlier = [r for r in records if r.kind == kind and r.status == ledger.SUCCEEDED][:_EARLIER]
+    succeeded = (r for r in records if r.kind == kind and r.status == ledger.SUCCEEDED)
+    earlier = list(islice(succeeded, _EARLIER))
     if not earlier:
         return {}
     wholes = [ledger.seconds_between(r.created, r.finished) for r in earlier]

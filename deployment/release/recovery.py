@@ -8,6 +8,7 @@ intended, and of which nobody knows whether it was made, is settled by asking it
 from __future__ import annotations
 
 import copy
+from itertools import takewhile
 from typing import Any, Final
 
 from deployment.console import Console
@@ -78,10 +79,11 @@ def find(site: Site, name: str = "") -> Record | None:
     Raises:
         Refused: the name is no release's.
     """
-    records = ledger.records(site.database, site.settings.environment, site.worker, name)
+    environment = site.settings.environment
     if not name:
-        open_ = (r for r in records if r.status in (*ledger.UNENDED, ledger.FAILED))
-        return next(open_, None)
+        left = ledger.records(site.database, environment, site.worker, status=ledger.OPEN)
+        return next(iter(left), None)
+    records = ledger.records(site.database, environment, site.worker, named=name)
     found = [r for r in records if r.release.startswith(name)]
     if len(name) < _SHORTEST or len(found) != 1:
         raise Refused(f"{name} names no release", f"{len(found)} begin so", "inv deploy.list")
@@ -109,13 +111,13 @@ def require_abortable(site: Site, record: Record) -> None:
         Refused: with the command that goes back instead.
     """
     records = ledger.records(site.database, site.settings.environment, site.worker)
+    since = list(takewhile(lambda one: one.release >= record.release, records))
     what = f"release {record.release} cannot be aborted"
-    good = [r for r in records if r.status == ledger.SUCCEEDED and r.release >= record.release]
+    good = [r for r in since if r.status == ledger.SUCCEEDED]
     if good:
         why = "it succeeded" if record in good else f"{good[0].release} was made since"
         raise Refused(what, why, "inv rollback")
-    open_ = [r for r in records if r.status in (ledger.FAILED, *ledger.UNENDED)]
-    if later := [r for r in open_ if r.release > record.release]:
+    if later := [r for r in since if r.status in ledger.OPEN and r.release > record.release]:
         why = f"{later[0].release} was built upon it, and is {later[0].status}"
         environment = site.settings.environment
         raise Refused(what, why, f"inv {environment} deploy.abort --release {later[0].release}")

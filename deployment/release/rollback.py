@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deployment import console
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PHASES: Final = ("rollback", "webhooks")
 _SHORTEST: Final = 6  # characters of an id that are taken for one
+_LISTED: Final = 100  # releases to choose from; an older one is named
 
 
 class Wish(NamedTuple):
@@ -42,7 +44,7 @@ class Wish(NamedTuple):
 
 def choose(site: Site) -> str:
     """Let a person choose a release from the list, with what going there would bring about."""
-    rows = _good(site.history())
+    rows = _good(islice(site.history(), _LISTED))
     live = history.live_record(site, rows)
     earlier = _latest_of_each([r for r in rows if not live or r.version != live.version])
     if not earlier:
@@ -147,7 +149,7 @@ def find(site: Site, wish: Wish) -> Record:
             "inv deploy.list",
         )
     environment = site.settings.environment
-    meant = _good(ledger.records(site.database, environment, site.worker, name))
+    meant = _good(ledger.records(site.database, environment, site.worker, named=name))
     versions = {record.version for record in meant}
     if len(versions) > 1:
         raise Refused(
@@ -258,7 +260,7 @@ def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
     return migrate.plan_back(site, target.facts["migrations"])
 
 
-def _good(records: Sequence[Record]) -> list[Record]:
+def _good(records: Iterable[Record]) -> list[Record]:
     return [r for r in records if r.status == ledger.SUCCEEDED and r.version]
 
 

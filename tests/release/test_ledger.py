@@ -16,6 +16,7 @@ from deployment.errors import Refused
 from deployment.release import ledger, lock, recovery, session
 from deployment.release.release import Release
 from deployment.steps.site import Site
+from tests.database.conftest import find_sqld, serve
 from tests.release.conftest import FakeStep
 
 OLD = (
@@ -107,6 +108,36 @@ def test_what_fails_for_another_reason_is_not_done_twice(database: Database) -> 
         ledger.with_tables(database, fail)
     assert len(tries) == 1
     assert columns(database) == {}
+
+
+COPIES = (
+    "INSERT INTO _releases SELECT printf('20250101-%05d', n), environment, kind, status, created,"
+    " finished, author, message, version, json_set(facts, '$.made', printf('%*s', 3000, '')),"
+    " phases, phase, worker FROM _releases, (WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL"
+    " SELECT n + 1 FROM count WHERE n < ?) SELECT n FROM count)"
+)
+
+
+@pytest.mark.slow
+def test_releases_of_years_are_listed_though_no_answer_could_hold_them(
+    site: Site, begin: Begin, tmp_path: Path
+) -> None:
+    """libSQL's server answers with at most 10 MB; these are 12."""
+    with serve(find_sqld(tmp_path), tmp_path) as (url, _), connect(url) as database:
+        site.__dict__["database"] = database
+        begin().succeed()
+        database.execute(COPIES, (4000,))
+        with pytest.raises(DatabaseError, match="too large"):
+            database.query("SELECT facts FROM _releases")
+        found = ledger.records(database, "local")
+        assert len(found) == 4001
+        names = [record.release for record in found]
+        assert names == sorted(set(names), reverse=True)
+        (oldest,) = ledger.records(database, "local", named="20250101-00001")
+        assert oldest == found[-1]
+        trips = database.round_trips
+        assert next(iter(ledger.records(database, "local"))) == found[0]
+        assert database.round_trips == trips + 1
 
 
 def named(site: Site, worker: str) -> Site:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 PASSED_ON: Final = ("/api/metrics", "/health/detailed")
 SUCCEEDED: Final = "succeeded"
+_MARKED: Final = 100  # releases; the charts show the last hours
 
 Markers = Callable[[], Sequence[Mapping[str, str]]]
 
@@ -49,8 +51,9 @@ def server(site: Site, port: int) -> ThreadingHTTPServer:
 
 
 def markers(site: Site) -> list[dict[str, str]]:
-    """Give the releases that put a version live, for the charts."""
-    return [_marker(each) for each in site.history() if each.status == SUCCEEDED and each.version]
+    """Give the newest releases that put a version live, for the charts."""
+    newest = islice(site.history(), _MARKED)
+    return [_marker(each) for each in newest if each.status == SUCCEEDED and each.version]
 
 
 def handler(http: Http, marked: Markers) -> type[BaseHTTPRequestHandler]:

@@ -7,7 +7,7 @@ network and the same load. Where only one can be asked, the last release's figur
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -159,12 +159,12 @@ def _before(asker: Asker, theirs: Sequence[Answer], route: Route) -> tuple[Speed
     return None, ""
 
 
-def _history(asker: Asker) -> Sequence[Record]:
+def _history(asker: Asker) -> Iterator[Record]:
     """Give the earlier releases; without their database there is nothing to compare with."""
     try:
-        return asker.site.history()
+        yield from asker.site.history()
     except DeployError:
-        return ()
+        return
 
 
 def _kept(figures: Mapping[str, Any]) -> Speed:
