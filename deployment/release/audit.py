@@ -11,13 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deployment.errors import Unavailable
 from deployment.release import lock
+from deployment.release.paging import Paged
 from deployment.secret import redact
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ _ADD: Final = (
     f"INSERT INTO _release_audit ({_COLUMNS})"
     f" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {_LATEST} = ?"
 )
+_PAGE: Final = 500  # events that are read at once
 _TRIES: Final = 5  # of adding an event while others add theirs
 
 
@@ -188,12 +192,18 @@ def read(database: Database, environment: str = "", limit: int = -1) -> list[Eve
         environment: only this one's; empty: all.
         limit: only the last so many; -1: all.
     """
+    newest_first = Paged(lambda oldest: _page(database, environment, oldest), _PAGE)
+    return list(newest_first if limit < 0 else islice(newest_first, limit))[::-1]
+
+
+def _page(database: Database, environment: str, oldest: Event | None) -> list[Event]:
+    """Read the events before the oldest that is known; libSQL's server gives at most 10 MB."""
     rows = database.query(
         f"SELECT {_COLUMNS} FROM _release_audit WHERE ? IN ('', environment)"  # noqa: S608 - constants
-        " ORDER BY number DESC LIMIT ?",
-        (environment, limit),
+        " AND number < ? ORDER BY number DESC LIMIT ?",
+        (environment, oldest.number if oldest else sys.maxsize, _PAGE),
     )
-    return [_event(row) for row in reversed(rows)]
+    return [_event(row) for row in rows]
 
 
 def exists(database: Database) -> bool:

@@ -13,7 +13,7 @@ from deployment.console import Console
 from deployment.database.client import Database, connect
 from deployment.database.errors import DatabaseError
 from deployment.errors import Refused
-from deployment.release import ledger, lock, recovery, session
+from deployment.release import audit, ledger, lock, recovery, session
 from deployment.release.release import Release
 from deployment.steps.site import Site
 from tests.database.conftest import find_sqld, serve
@@ -116,6 +116,31 @@ COPIES = (
     " phases, phase, worker FROM _releases, (WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL"
     " SELECT n + 1 FROM count WHERE n < ?) SELECT n FROM count)"
 )
+
+
+EVENTS = (
+    "INSERT INTO _release_audit SELECT number + n * 1000, time, environment, release, who, host,"
+    " event, printf('%*s', 3000, ''), previous, hash FROM _release_audit, (WITH RECURSIVE count(n)"
+    " AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < ?) SELECT n FROM count)"
+)
+
+
+@pytest.mark.slow
+def test_an_audit_trail_of_years_is_read_though_no_answer_could_hold_it(
+    site: Site, begin: Begin, step: FakeStep, tmp_path: Path
+) -> None:
+    with serve(find_sqld(tmp_path), tmp_path) as (url, _), connect(url) as database:
+        site.__dict__["database"] = database
+        begin().succeed()
+        few = audit.read(database)
+        database.execute(EVENTS, (4000 // len(few),))
+        with pytest.raises(DatabaseError, match="too large"):
+            database.query("SELECT details FROM _release_audit")
+        found = audit.read(database)
+        assert len(found) == len(few) * (4000 // len(few) + 1)
+        assert [event.number for event in found] == sorted({event.number for event in found})
+        assert audit.read(database, limit=3) == found[-3:]
+        assert audit.read(database, "another") == []
 
 
 @pytest.mark.slow
