@@ -24,7 +24,7 @@ from deployment.release.paging import Paged
 from deployment.secret import redact
 
 if TYPE_CHECKING:
-    from deployment.database.client import Database, Row, Statement
+    from deployment.database.client import Database, Row, Statement, Value
     from deployment.release.lock import Lease
 
 CREATE: Final = """
@@ -192,16 +192,22 @@ def read(database: Database, environment: str = "", limit: int = -1) -> list[Eve
         environment: only this one's; empty: all.
         limit: only the last so many; -1: all.
     """
-    newest_first = Paged(lambda oldest: _page(database, environment, oldest), _PAGE)
-    return list(newest_first if limit < 0 else islice(newest_first, limit))[::-1]
+    wanted = sys.maxsize if limit < 0 else min(limit, sys.maxsize)
+    size = min(max(wanted, 1), _PAGE)
+    newest_first = Paged(lambda oldest: _page(database, environment, oldest, size), size)
+    return list(islice(newest_first, wanted))[::-1]
 
 
-def _page(database: Database, environment: str, oldest: Event | None) -> list[Event]:
+def _page(database: Database, environment: str, oldest: Event | None, size: int) -> list[Event]:
     """Read the events before the oldest that is known; libSQL's server gives at most 10 MB."""
+    asked: list[Value]
+    condition, asked = "? IN ('', environment)", [environment, size]
+    if oldest:
+        condition, asked = f"number < ? AND {condition}", [oldest.number, *asked]
     rows = database.query(
-        f"SELECT {_COLUMNS} FROM _release_audit WHERE ? IN ('', environment)"  # noqa: S608 - constants
-        " AND number < ? ORDER BY number DESC LIMIT ?",
-        (environment, oldest.number if oldest else sys.maxsize, _PAGE),
+        f"SELECT {_COLUMNS} FROM _release_audit WHERE {condition}"  # noqa: S608 - constants only
+        " ORDER BY number DESC LIMIT ?",
+        asked,
     )
     return [_event(row) for row in rows]
 

@@ -102,8 +102,10 @@ def shown(site: Site, release: str) -> dict[str, Any]:
         Refused: there is none of that id.
     """
     environment = site.settings.environment
+    if not release:
+        raise Refused("no release is named", "", "inv deploy.list")
     named = ledger.records(site.database, environment, site.worker, named=release)
-    found = [r for r in named if release and r.release.startswith(release)]
+    found = [r for r in named if r.release.startswith(release)]
     if len(found) != 1:
         raise Refused(
             f"there is no release {release}" if not found else f"{release} names several releases",

@@ -137,7 +137,7 @@ def with_tables(database: Database, act: Callable[[], _T]) -> _T:
     try:
         return act()
     except DatabaseError as error:
-        if error.kind != "syntax":
+        if error.kind == "unavailable" or not _missing(_there(database)):
             raise
     prepare(database)
     return act()

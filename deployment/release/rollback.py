@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -44,7 +44,7 @@ class Wish(NamedTuple):
 
 def choose(site: Site) -> str:
     """Let a person choose a release from the list, with what going there would bring about."""
-    rows = _good(islice(site.history(), _LISTED))
+    rows = list(islice(_good(site.history()), _LISTED))
     live = history.live_record(site, rows)
     earlier = _latest_of_each([r for r in rows if not live or r.version != live.version])
     if not earlier:
@@ -149,7 +149,7 @@ def find(site: Site, wish: Wish) -> Record:
             "inv deploy.list",
         )
     environment = site.settings.environment
-    meant = _good(ledger.records(site.database, environment, site.worker, named=name))
+    meant = list(_good(ledger.records(site.database, environment, site.worker, named=name)))
     versions = {record.version for record in meant}
     if len(versions) > 1:
         raise Refused(
@@ -260,8 +260,8 @@ def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
     return migrate.plan_back(site, target.facts["migrations"])
 
 
-def _good(records: Iterable[Record]) -> list[Record]:
-    return [r for r in records if r.status == ledger.SUCCEEDED and r.version]
+def _good(records: Iterable[Record]) -> Iterator[Record]:
+    return (r for r in records if r.status == ledger.SUCCEEDED and r.version)
 
 
 def _unrecorded(site: Site, version: str) -> Record:

@@ -40,6 +40,16 @@ def test_every_change_is_told_with_who_when_and_from_where(told: list[audit.Even
     assert '"status": "rolled back"' in told[-1].details
 
 
+def test_an_event_with_the_greatest_number_there_is_does_not_hide(
+    told: list[audit.Event], site: Site
+) -> None:
+    forged = told[-1]._replace(number=2**63 - 1, previous=told[-1].hash)
+    values = forged._replace(hash=forged.sealed())
+    places = ", ".join("?" * len(values))
+    site.database.execute(f"INSERT INTO _release_audit VALUES ({places})", values)
+    assert "event 14 is missing" in history.audited(site).faults
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [

@@ -11,7 +11,7 @@ import pytest
 
 from deployment.console import Console
 from deployment.database.client import Database, connect
-from deployment.database.errors import DatabaseError
+from deployment.database.errors import DatabaseError, Kind
 from deployment.errors import Refused
 from deployment.release import audit, ledger, lock, recovery, session
 from deployment.release.release import Release
@@ -97,17 +97,23 @@ def test_where_the_ledger_is_whole_nothing_looks_for_it(
     begin().succeed()
 
 
-def test_what_fails_for_another_reason_is_not_done_twice(database: Database) -> None:
+@pytest.mark.parametrize(("kind", "whole"), [("unavailable", False), ("syntax", True)])
+def test_what_fails_for_another_reason_is_not_done_twice(
+    kind: Kind, whole: bool, database: Database
+) -> None:
     tries: list[int] = []
 
     def fail() -> None:
         tries.append(1)
-        raise DatabaseError("unavailable", "no answer")
+        raise DatabaseError(kind, "so it is")
 
-    with pytest.raises(DatabaseError, match="no answer"):
+    if whole:
+        ledger.prepare(database)
+    before = columns(database)
+    with pytest.raises(DatabaseError, match="so it is"):
         ledger.with_tables(database, fail)
     assert len(tries) == 1
-    assert columns(database) == {}
+    assert columns(database) == before
 
 
 COPIES = (
@@ -139,7 +145,8 @@ def test_an_audit_trail_of_years_is_read_though_no_answer_could_hold_it(
         found = audit.read(database)
         assert len(found) == len(few) * (4000 // len(few) + 1)
         assert [event.number for event in found] == sorted({event.number for event in found})
-        assert audit.read(database, limit=3) == found[-3:]
+        for limit in (0, 1, 3, 1500, 10**30):
+            assert audit.read(database, limit=limit) == found[len(found) - min(limit, len(found)) :]
         assert audit.read(database, "another") == []
 
 

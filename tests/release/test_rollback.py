@@ -78,6 +78,26 @@ def test_the_newest_release_of_a_version_is_meant(site: Site, step: FakeStep) ->
     assert rollback.find(site, Wish(VERSION)) == ledger.records(site.database, "local")[0]
 
 
+def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
+    site: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_live(step)
+    put_live(step, "22222222-2222-4333-8444-555555555555")
+    newer, older = ledger.records(site.database, "local")
+    many = [newer._replace(status=ledger.ROLLED_BACK, release=f"9-{n}") for n in range(150)]
+    site.history = lambda: [*many, newer, older]
+    monkeypatch.setattr(traffic, "live_split", lambda _site: {newer.version: 100.0})
+    shown: list[str] = []
+
+    def select(_question: str, choices: dict[str, str]) -> str:
+        shown.extend(choices)
+        return next(iter(choices))
+
+    monkeypatch.setattr(console, "select", select)
+    assert rollback.choose(site) == older.release
+    assert shown == [older.release]
+
+
 def test_what_failed_is_nothing_to_go_back_to(site: Site, step: FakeStep) -> None:
     site.cloudflare.__dict__["version"] = unknown
     step.fail_apply["b"] = DeployError("it failed")

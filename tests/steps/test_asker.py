@@ -22,6 +22,7 @@ URL = "https://worker.test"
         ("text/html; Charset=utf-8", "Zürich".encode(), "Zürich"),
         ("text/plain", b"\xff!", "\ufffd!"),
         ("", "Zürich".encode(), "Zürich"),
+        ("application/problem+json", '\ufeff{"a": "ü"}'.encode(), '{"a": "ü"}'),
     ],
 )
 @responses.activate

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 PASSED_ON: Final = ("/api/metrics", "/health/detailed")
 SUCCEEDED: Final = "succeeded"
-_MARKED: Final = 100  # releases; the charts show the last hours
+_MARKED: Final = 100  # releases that are looked at; the charts show the last hours
 
 Markers = Callable[[], Sequence[Mapping[str, str]]]
 
@@ -51,7 +51,7 @@ def server(site: Site, port: int) -> ThreadingHTTPServer:
 
 
 def markers(site: Site) -> list[dict[str, str]]:
-    """Give the newest releases that put a version live, for the charts."""
+    """Give those of the newest releases that put a version live, for the charts."""
     newest = islice(site.history(), _MARKED)
     return [_marker(each) for each in newest if each.status == SUCCEEDED and each.version]
 

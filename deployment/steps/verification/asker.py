@@ -166,7 +166,7 @@ def wrong_status(answer: Answer, expected: tuple[int, ...]) -> str:
 def _text(reply: requests.Response) -> str:
     """Decode a body as its charset says; where it names none it is UTF-8: guessing errs."""
     named = "charset=" in reply.headers.get("Content-Type", "").lower()
-    return reply.text if named else reply.content.decode("utf-8", "replace")
+    return reply.text if named else reply.content.decode("utf-8-sig", "replace")
 
 
 def _pause(answer: Answer) -> float:
