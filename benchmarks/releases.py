@@ -78,8 +78,8 @@ def inside(figures: Path) -> None:
     """Deploy in this process, with every call to others timed."""
     sys.path.insert(0, str(Path.cwd()))
     import requests
-    from invoke.main import program
 
+    from deployment import program
     from deployment.release import audit, ledger, lock, session
     from deployment.steps import backup
 
@@ -117,8 +117,9 @@ def inside(figures: Path) -> None:
 
     session.release = timed_release
     watch(session, "tell", whole)
+    sys.argv = ["inv", "deploy.local"]
     try:
-        program.run(["inv", "deploy.local"], exit=False)
+        program.main()
     finally:
         seconds = length(whole)
         ours = seconds - length(within(others, whole))

@@ -29,11 +29,10 @@ NAME = "hello-javascript"
 SYNC = """
 import json, sys, time
 from pathlib import Path
-from typing import Any
 import yaml
 from deployment.secret import Secret
 from deployment.settings import load
-from deployment.steps import secrets, worker
+from deployment.steps import secrets, traffic
 from deployment.steps.site import Site
 from deployment.steps.step import Change
 

@@ -26,7 +26,7 @@ from pathlib import Path
 import yaml
 from deployment.services.http import Http
 from deployment.settings import load
-from deployment.steps import verify, worker
+from deployment.steps import traffic, verify
 from deployment.steps.site import Site
 from deployment.steps.verification.asker import Asker
 

@@ -380,7 +380,7 @@ class Release:
         file.write_text(redact("".join(traceback.format_exception(cause))), encoding="utf-8")
 
 
-def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts: Facts) -> Record:
+def new_record(site: Site, kind: str, message: str, phases: Sequence[str]) -> Record:
     """Make the record of a release that is about to begin.
 
     Args:
@@ -388,7 +388,6 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts
         kind: ``deploy``, ``rollback``, or a step's name.
         message: a person's words for it.
         phases: its parts that change anything, in their order.
-        facts: what resuming it will need.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     return Record(
@@ -401,7 +400,6 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts
         author=author(),
         message=message,
         version="",
-        facts=facts,
         phases=tuple(phases),
         worker=site.worker,
     )
