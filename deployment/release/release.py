@@ -380,7 +380,7 @@ class Release:
         file.write_text(redact("".join(traceback.format_exception(cause))), encoding="utf-8")
 
 
-def new_record(site: Site, kind: str, message: str, phases: Sequence[str]) -> Record:
+def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts: Facts) -> Record:
     """Make the record of a release that is about to begin.
 
     Args:
@@ -388,6 +388,7 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str]) -> Re
         kind: ``deploy``, ``rollback``, or a step's name.
         message: a person's words for it.
         phases: its parts that change anything, in their order.
+        facts: what resuming it will need.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     return Record(
@@ -400,6 +401,7 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str]) -> Re
         author=author(),
         message=message,
         version="",
+        facts=facts,
         phases=tuple(phases),
         worker=site.worker,
     )

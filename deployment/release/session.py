@@ -208,27 +208,22 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     from deployment.release import ledger, lock, recovery
     from deployment.release.release import Release, new_record
 
-    record = new_record(site, kind, message, phases)
+    facts = {} if kind == "rollback" else _inputs(site, phases)
+    record = new_record(site, kind, message, phases, facts)
     reason = f"{kind} {record.release}"
-    with ThreadPoolExecutor(1, thread_name_prefix="inputs") as pool:
-        noted = pool.submit(_inputs, site, kind, phases)  # while the database is waited for
-        lease = ledger.with_tables(
-            site.database, lambda: lock.acquire(site.database, site.connect, reason)
-        )
-        site.progress = console.progress
-        try:
-            last = recovery.settle(site, lease, console)
-            record = record._replace(facts=noted.result())
-            return Release.begin(site, record, lease, console, last)
-        except BaseException:
-            lease.release()
-            raise
+    lease = ledger.with_tables(
+        site.database, lambda: lock.acquire(site.database, site.connect, reason)
+    )
+    site.progress = console.progress
+    try:
+        last = recovery.settle(site, lease, console)
+        return Release.begin(site, record, lease, console, last)
+    except BaseException:
+        lease.release()
+        raise
 
 
-def _inputs(site: Site, kind: str, phases: Sequence[str]) -> Facts:
-    """Give what finishing the release from another checkout would need; of a rollback nothing."""
-    if kind == "rollback":
-        return {}
+def _inputs(site: Site, phases: Sequence[str]) -> Facts:
     from deployment.release import inputs
 
     return inputs.facts(site.settings, phases)

@@ -13,9 +13,8 @@ from deployment.console import Console
 from deployment.database.client import Database, connect
 from deployment.database.errors import DatabaseError, Kind
 from deployment.errors import Refused
-from deployment.release import audit, inputs, ledger, lock, recovery, session
+from deployment.release import audit, ledger, lock, recovery, session
 from deployment.release.release import Release
-from deployment.settings import Settings
 from deployment.steps.site import Site
 from tests.database.conftest import find_sqld, serve
 from tests.release.conftest import FakeStep
@@ -83,19 +82,6 @@ def test_a_release_begins_on_a_ledger_of_any_age(site: Site, database: Database)
     again = session.begin(site, "test", "", ("fake",), Console(io.StringIO()))
     again.ledger.lease.release()
     assert columns(site.database) == whole
-
-
-def test_inputs_that_cannot_be_read_leave_no_lock(
-    site: Site, begin: Begin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unreadable(_settings: Settings, _phases: tuple[str, ...]) -> None:
-        raise Refused("site/ cannot be read")
-
-    monkeypatch.setattr(inputs, "facts", unreadable)
-    with pytest.raises(Refused, match="cannot be read"):
-        begin()
-    assert lock.holder(site.database) is None
-    assert not ledger.records(site.database, "local")
 
 
 def test_where_the_ledger_is_whole_nothing_looks_for_it(
