@@ -331,6 +331,8 @@ def _guarded(begun: Release) -> Iterator[Release]:
 @contextmanager
 def _announced_start(begun: Release) -> Iterator[None]:
     """Tell people that it begins, while it does; they hear of the beginning before the end."""
+    import deployment.services.http  # noqa: F401 - two threads importing requests get half of it
+
     record = begun.record
     headline = f"{record.kind} {record.release} begins"
     with ThreadPoolExecutor(1, thread_name_prefix="notify") as pool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -115,3 +117,19 @@ def test_tasks_inside_a_release_join_it(told: Site, step: FakeStep, slack: FakeS
             inner.perform(step)
         assert inner is outer
     assert len(ledger.records(told.database, "local")) == 1
+
+
+def test_who_tells_of_the_beginning_in_a_thread_finds_requests_imported() -> None:
+    """Two threads that import it at the same time get half of it: its modules import each other."""
+    script = (
+        "import sys; from types import SimpleNamespace\n"
+        "from deployment.release import session\n"
+        "session._announce = lambda *_: print('requests' in sys.modules)\n"
+        "record = SimpleNamespace(kind='deploy', release='1', author='', message='')\n"
+        "assert 'requests' not in sys.modules\n"
+        "with session._announced_start(SimpleNamespace(record=record)): pass\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=session.ROOT, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "True\n"
