@@ -226,16 +226,6 @@ def test_drift_and_broken_keys_are_named(site: Site) -> None:
     assert "row 1 of 'posts' points at no row of 'users'" in caught.value.why
 
 
-def test_incompatible_names_what_older_code_cannot_live_with(site: Site, tmp_path: Path) -> None:
-    text = (
-        "-- compatible: no\n-- depends: posts\n-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 1;"
-    )
-    (tmp_path / "migrations" / "z.sql").write_text(text)
-    do(site)
-    assert applied.incompatible(site, ["users"]) == ["z"]
-    assert applied.incompatible(site, ["users", "posts", "z"]) == []
-
-
 def test_a_new_file_depends_on_the_last(site: Site) -> None:
     path = migrate.write_new(site.settings, "Add Invoices!")
     assert path.name == "add-invoices.sql"
