@@ -1,54 +1,7 @@
-"""The collection: which tasks exist, under which name. Nothing else.
-
-Each task is in the file of tasks/ that bears its name.
-"""
+"""The tasks of this repository: those that the tool ships, as in any other repository."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from xswarm_deploy.tasks import ns
 
-from invoke.collection import Collection
-
-__path__ = [str(Path(__file__).with_suffix(""))]  # the folder tasks/ holds our submodules
-
-from tasks import (
-    audit,
-    backup,
-    check,
-    config,
-    deploy,
-    environment,
-    migrate,
-    monitor,
-    pages,
-    rollback,
-    sandbox,
-    secrets,
-    test,
-    tools,
-    verify,
-    webhooks,
-    worker,
-)
-
-ns = Collection(
-    environment.production,
-    environment.staging,
-    environment.local,
-    check.check,
-    verify.verify,
-    rollback.rollback,
-    test.test,
-    backup.ns,
-    migrate.ns,
-    secrets.ns,
-    worker.ns,
-    audit.ns,
-    pages.pages,
-    webhooks.ns,
-    deploy.ns,
-    monitor.ns,
-    sandbox.ns,
-    config.ns,
-    tools.ns,
-)
+__all__ = ["ns"]

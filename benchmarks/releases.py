@@ -79,9 +79,9 @@ def inside(figures: Path) -> None:
     sys.path.insert(0, str(Path.cwd()))
     import requests
 
-    from deployment import program
-    from deployment.release import audit, ledger, lock, session
-    from deployment.steps import backup
+    from xswarm_deploy.cli import program
+    from xswarm_deploy.release import audit, ledger, lock, session
+    from xswarm_deploy.steps import backup
 
     others: list[Interval] = []
     written: list[Interval] = []

@@ -30,11 +30,11 @@ SYNC = """
 import json, sys, time
 from pathlib import Path
 import yaml
-from deployment.secret import Secret
-from deployment.settings import load
-from deployment.steps import secrets, traffic
-from deployment.steps.site import Site
-from deployment.steps.step import Change
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.settings.settings import load
+from xswarm_deploy.steps import secrets, traffic
+from xswarm_deploy.site import Site
+from xswarm_deploy.model.step import Change
 
 root = Path.cwd()
 values = yaml.safe_load((root / "invoke.yaml").read_text())["deploy"]

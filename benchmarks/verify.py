@@ -24,11 +24,12 @@ ONE_RUN = """
 import sys, time
 from pathlib import Path
 import yaml
-from deployment.services.http import Http
-from deployment.settings import load
-from deployment.steps import traffic, verify
-from deployment.steps.site import Site
-from deployment.steps.verification.asker import Asker
+from xswarm_deploy.services.http import Http
+from xswarm_deploy.settings.settings import load
+from xswarm_deploy.steps import traffic
+from xswarm_deploy.verification import verify
+from xswarm_deploy.site import Site
+from xswarm_deploy.verification.asker import Asker
 
 spent = []
 

@@ -6,7 +6,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 
 @task(
@@ -15,8 +15,8 @@ from deployment.release import session
 )
 def audit(c: Context, last: int = 30, json: bool = False) -> None:
     """Show who changed what, when, and from where."""
-    from deployment.console import Console
-    from deployment.release import audit as trail
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.release import audit as trail
 
     site = session.open_site(c, quiet=json)
     there = trail.exists(site.database)
@@ -36,9 +36,9 @@ def audit(c: Context, last: int = 30, json: bool = False) -> None:
 )
 def verify(c: Context, head: str = "") -> None:
     """Prove that no event was edited, inserted or removed since it was written."""
-    from deployment.console import Console
-    from deployment.errors import CheckFailed
-    from deployment.release import history
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.errors import CheckFailed
+    from xswarm_deploy.release import history
 
     found = history.audited(session.open_site(c), head)
     if found.faults:

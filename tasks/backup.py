@@ -8,11 +8,11 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from deployment.database.backup import Backup
-    from deployment.database.manifest import Content
+    from xswarm_deploy.database.backup import Backup
+    from xswarm_deploy.database.manifest import Content
 
 
 @task(
@@ -23,8 +23,8 @@ def backup(c: Context, format: str = "db") -> None:
     if format == "db":
         session.perform(c, "backup")
         return
-    from deployment.release import preview
-    from deployment.steps import backup as step
+    from xswarm_deploy.release import preview
+    from xswarm_deploy.steps import backup as step
 
     changes = step.always(session.open_site(c), format)
     if session.dry(c):
@@ -38,8 +38,8 @@ def backup(c: Context, format: str = "db") -> None:
 @task(auto_shortflags=False, name="list", help={"json": "print the list as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """List the backups, the newest first."""
-    from deployment.console import Console
-    from deployment.steps import backup as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import backup as step
 
     rows = [_row(found) for found in step.listed(session.open_site(c, quiet=json))]
     console = Console()
@@ -53,8 +53,8 @@ def list_(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"file": "a file, its name in the folder, or 'latest'"})
 def verify(c: Context, file: str = "latest") -> None:
     """Restore a backup into a scratch file, and compare it row by row with its manifest."""
-    from deployment.console import Console
-    from deployment.steps import backup as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import backup as step
 
     site, console = session.open_site(c), Console()
     with console.step("verify") as line:
@@ -74,9 +74,9 @@ def verify(c: Context, file: str = "latest") -> None:
 )
 def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = False) -> None:
     """Replace the database, or one table, by a backup; a fresh backup is made first."""
-    from deployment import console
-    from deployment.release import preview, restoring
-    from deployment.variables import PRODUCTION
+    from xswarm_deploy.cli import console
+    from xswarm_deploy.release import preview, restoring
+    from xswarm_deploy.settings.variables import PRODUCTION
 
     site = session.open_site(c)
     changes = restoring.planned(site, file, table=table, to=to)
@@ -100,8 +100,8 @@ def prune(c: Context, yes: bool = False) -> None:
     """Remove backups that are no longer to be kept; never the last good one."""
     from datetime import UTC, datetime
 
-    from deployment import console
-    from deployment.steps import backup as step
+    from xswarm_deploy.cli import console
+    from xswarm_deploy.steps import backup as step
 
     found = step.expired(session.open_site(c), datetime.now(UTC))
     out = console.Console()
@@ -120,8 +120,8 @@ def drill(c: Context) -> None:
     """Practise: restore the latest backup into a scratch file; say how long, and how old."""
     from datetime import UTC, datetime
 
-    from deployment.console import Console
-    from deployment.steps import backup as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import backup as step
 
     site, console = session.open_site(c), Console()
     latest = step.chosen(site, "latest")

@@ -7,7 +7,7 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 
 @task(
@@ -21,9 +21,9 @@ from deployment.release import session
 )
 def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit: str = "") -> None:
     """Check everything a deployment needs, all at once; exit 1 when it is blocked."""
-    from deployment.console import Console
-    from deployment.errors import CheckFailed
-    from deployment.steps import check as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.errors import CheckFailed
+    from xswarm_deploy.preflight import check as step
 
     if session.skipped("check"):
         return
@@ -34,7 +34,7 @@ def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit:
         line.detail = report.summary
         line.mark, line.colour = ("✓", "green") if report.ok else ("✗", "red")
     if junit:
-        from deployment.steps import junit as suite
+        from xswarm_deploy.model import junit as suite
 
         _write(Path(junit), suite.render(report))
     if json:
@@ -51,7 +51,7 @@ def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit:
 
 
 def _write(file: Path, text: str) -> None:
-    from deployment.errors import Refused
+    from xswarm_deploy.errors import Refused
 
     try:
         file.write_text(text, encoding="utf-8")

@@ -6,13 +6,13 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def show(c: Context, json: bool = False) -> None:
     """Show the environment's variables, secrets by name only, and what is wrong with them."""
-    from deployment.console import Console
+    from xswarm_deploy.cli.console import Console
 
     found = session.settings(c)
     problems = {problem.name: problem.why for problem in found.problems()}
@@ -32,8 +32,8 @@ def show(c: Context, json: bool = False) -> None:
 @task
 def examples(_c: Context) -> None:
     """Write deployment/config/*.env.example anew from the table of variables."""
-    from deployment import examples as writer
-    from deployment.console import Console
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.settings import examples as writer
 
     for file in writer.write(session.ROOT):
         Console().line(f"written: {file.relative_to(session.ROOT)}")

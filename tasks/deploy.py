@@ -10,14 +10,24 @@ from invoke.exceptions import Exit
 from invoke.executor import Executor
 from invoke.tasks import Task, task
 
-from deployment.release import session
-from tasks import backup, check, migrate, pages, rollback, secrets, verify, webhooks, worker
+from xswarm_deploy.release import session
+from xswarm_deploy.tasks import (
+    backup,
+    check,
+    migrate,
+    pages,
+    rollback,
+    secrets,
+    verify,
+    webhooks,
+    worker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deployment.release.preview import Plan
-    from deployment.steps.site import Site
+    from xswarm_deploy.release.preview import Plan
+    from xswarm_deploy.site import Site
 
 _FLAGS = {
     "message": "what this release is for; shown in deploy.list",
@@ -73,8 +83,8 @@ prod = _deploying("prod", "production", "Deploy to production; its name must be 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def plan(c: Context, json: bool = False) -> None:
     """Show the whole release before it starts: what changes, what is so, what is for good."""
-    from deployment.console import Console
-    from deployment.release import preview
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.release import preview
 
     found = _planned(c, session.DEPLOY_STEPS, quiet=json)
     if json:
@@ -92,11 +102,11 @@ def plan(c: Context, json: bool = False) -> None:
 )
 def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
     """Run production's next release on a twin of its own, on its last backup, and go back."""
-    from deployment.console import Console
-    from deployment.sandbox import rehearsal
-    from deployment.steps import backup as step
-    from deployment.steps import traffic
-    from deployment.steps.record import noted
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.model.record import noted
+    from xswarm_deploy.release import rehearsal
+    from xswarm_deploy.steps import backup as step
+    from xswarm_deploy.steps import traffic
 
     if not session.values(c).get("env"):
         session.act_on(c, "production")
@@ -123,8 +133,8 @@ def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
 @task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """List the releases of the environment, newest first."""
-    from deployment.console import Console
-    from deployment.release import history
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.release import history
 
     rows = history.listed(session.open_site(c, quiet=json))
     console = Console()
@@ -150,8 +160,8 @@ def list_(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Show what is live, and who holds the lock."""
-    from deployment.console import Console
-    from deployment.release import history
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.release import history
 
     found = history.status(session.open_site(c, quiet=json))
     console = Console()
@@ -164,8 +174,8 @@ def status(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def show(c: Context, release: str, json: bool = False) -> None:
     """Show one release: its changes, and what came of each."""
-    from deployment.console import Console
-    from deployment.release import history
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.release import history
 
     found = history.shown(session.open_site(c, quiet=json), release)
     console = Console()
@@ -204,8 +214,8 @@ def abort(c: Context, release: str = "") -> None:
 @task(auto_shortflags=False, help={"message": "why; shown to whoever is kept waiting"})
 def lock(c: Context, message: str) -> None:
     """Keep everybody from releasing, until deploy.unlock."""
-    from deployment.console import Console
-    from deployment.release import locking
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.release import locking
 
     locking.put_on(session.open_site(c), message)
     Console().line("✓ locked; inv deploy.unlock takes the lock off")
@@ -214,8 +224,8 @@ def lock(c: Context, message: str) -> None:
 @task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
 def unlock(c: Context, yes: bool = False) -> None:
     """Take the lock off, whoever holds it; a release under way stops at its next change."""
-    from deployment.console import Console
-    from deployment.release import locking
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.release import locking
 
     held = locking.take_off(session.open_site(c), yes=yes)
     Console().line(f"✓ taken off: {held}" if held else "nothing to do: the lock is free")
@@ -252,13 +262,13 @@ def _deploy(
 
 
 def _bring_twin_up(c: Context) -> None:
-    from tasks import sandbox
+    from xswarm_deploy.tasks import sandbox
 
     sandbox.up(c)
 
 
 def _confirm(c: Context, site: Site, phases: Sequence[str], *, yes: bool) -> None:
-    from deployment.console import confirm, interactive
+    from xswarm_deploy.cli.console import confirm, interactive
 
     site.settings.require_sound()
     environment, agreed = site.settings.environment, session.agreed(c, yes)
@@ -269,13 +279,13 @@ def _confirm(c: Context, site: Site, phases: Sequence[str], *, yes: bool) -> Non
 
 
 def _preview(c: Context, phases: Sequence[str]) -> None:
-    from deployment.release import preview
+    from xswarm_deploy.release import preview
 
     preview.show_plan(_planned(c, phases))
 
 
 def _planned(c: Context, phases: Sequence[str], *, quiet: bool = False) -> Plan:
-    from deployment.release import preview
+    from xswarm_deploy.release import preview
 
     site = session.open_site(c, quiet=quiet)
     site.settings.require_sound()
@@ -285,8 +295,8 @@ def _planned(c: Context, phases: Sequence[str], *, quiet: bool = False) -> Plan:
 
 def _require_news(c: Context, phases: Sequence[str]) -> None:
     """End here, with an exit code of its own, when all is live already."""
-    from deployment.errors import ExitCode
-    from deployment.release import preview
+    from xswarm_deploy.errors import ExitCode
+    from xswarm_deploy.release import preview
 
     site = session.open_site(c)
     site.uploads = True

@@ -8,12 +8,12 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from deployment.console import Console
-    from deployment.release.release import Release
-    from deployment.steps.step import Change
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.model.step import Change
+    from xswarm_deploy.release.release import Release
 
 
 @task
@@ -34,8 +34,8 @@ def migrate(c: Context) -> None:
 @task(auto_shortflags=False, help={"json": "print the table as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Show which migrations are applied, pending, edited or gone."""
-    from deployment.console import Console
-    from deployment.steps import migrate as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import migrate as step
 
     rows = step.overview(session.open_site(c, quiet=json))
     console = Console()
@@ -49,9 +49,9 @@ def status(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"sql": "show the statements, each with the time it took"})
 def plan(c: Context, sql: bool = True) -> None:
     """Rehearse pending migrations on the real data, and roll them back."""
-    from deployment.console import Console
-    from deployment.database import migrate as runner
-    from deployment.steps import migrate as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.database import migrate as runner
+    from xswarm_deploy.steps import migrate as step
 
     site, console = session.open_site(c), Console()
     groups = step.pending_groups(site)
@@ -82,8 +82,8 @@ def plan(c: Context, sql: bool = True) -> None:
 )
 def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
     """Take applied migrations back by their down parts, after a fresh backup."""
-    from deployment import console
-    from deployment.steps import migrate as step
+    from xswarm_deploy.cli import console
+    from xswarm_deploy.steps import migrate as step
 
     site = session.open_site(c)
     changes = step.plan_down(site, steps=steps, to=to)
@@ -103,8 +103,8 @@ def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
 @task(auto_shortflags=False, help={"depends": "what must come before; by default the last file"})
 def new(c: Context, name: str, depends: str = "") -> None:
     """Write an empty migration file."""
-    from deployment.console import Console
-    from deployment.steps import migrate as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import migrate as step
 
     Console().line(f"wrote {step.write_new(session.settings(c), name, depends)}")
 
@@ -112,8 +112,8 @@ def new(c: Context, name: str, depends: str = "") -> None:
 @task
 def verify(c: Context) -> None:
     """Compare the schema with what the files give; check integrity and foreign keys."""
-    from deployment.console import Console
-    from deployment.steps import migrate as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import migrate as step
 
     site = session.open_site(c)
     step.require_sound(site)
@@ -131,8 +131,8 @@ def verify(c: Context) -> None:
 )
 def baseline(c: Context, to: str = "", yes: bool = False) -> None:
     """Enter files as applied without running them, for a database that is there already."""
-    from deployment import console
-    from deployment.steps import migrate as step
+    from xswarm_deploy.cli import console
+    from xswarm_deploy.steps import migrate as step
 
     site = session.open_site(c)
     changes = step.plan_baseline(site, to)
@@ -150,8 +150,8 @@ def baseline(c: Context, to: str = "", yes: bool = False) -> None:
 @task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
 def restamp(c: Context, name: str, yes: bool = False) -> None:
     """Accept an edited file as what was applied; nothing is run."""
-    from deployment import console
-    from deployment.steps import migrate as step
+    from xswarm_deploy.cli import console
+    from xswarm_deploy.steps import migrate as step
 
     changes = step.plan_restamp(session.open_site(c), name)
     if _shown(c, changes):
@@ -163,8 +163,8 @@ def restamp(c: Context, name: str, yes: bool = False) -> None:
 
 def _nothing_is_pending(c: Context) -> bool:
     """Say so where there is nothing to do: that takes no lock and no release."""
-    from deployment.console import Console
-    from deployment.steps import migrate as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import migrate as step
 
     if step.plan(session.open_site(c)):
         return False
@@ -174,7 +174,7 @@ def _nothing_is_pending(c: Context) -> bool:
 
 def _shown(c: Context, changes: list[Change]) -> bool:
     """Print the plan where that is all to do: nothing to change, or ``--dry``."""
-    from deployment.release import preview
+    from xswarm_deploy.release import preview
 
     if changes and not session.dry(c):
         return False
@@ -189,13 +189,13 @@ def _make(running: Release, changes: list[Change]) -> None:
 
 
 def _name_to_type(c: Context) -> str | None:
-    from deployment.variables import PRODUCTION
+    from xswarm_deploy.settings.variables import PRODUCTION
 
     return PRODUCTION if session.environment(c) == PRODUCTION else None
 
 
 def _tell_what_was_made(running: Release) -> None:
-    from deployment.steps import migrate as step
+    from xswarm_deploy.steps import migrate as step
 
     facts, console = running.site.facts, running.console
     for label in ("made", "gone"):

@@ -9,21 +9,21 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from deployment.observability.stack import Stack
-    from deployment.steps.monitor.watch import Rules, Watched
-    from deployment.steps.site import Site
+    from xswarm_deploy.monitor.watch import Rules, Watched
+    from xswarm_deploy.observability.stack import Stack
+    from xswarm_deploy.site import Site
 
 
 @task(auto_shortflags=False, help={"json": "print the reports as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Ask every health endpoint and show what it says and how long it took; exit 1: one failed."""
-    from deployment.console import Console
-    from deployment.errors import CheckFailed
-    from deployment.services.monitor import Monitor
-    from deployment.steps.monitor import tables
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.errors import CheckFailed
+    from xswarm_deploy.monitor import tables
+    from xswarm_deploy.services.monitor import Monitor
 
     site, console = session.open_site(c, quiet=json), Console()
     answers = Monitor.of(site.settings).everything()
@@ -47,9 +47,9 @@ def status(c: Context, json: bool = False) -> None:
 )
 def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
     """Show what all isolates measured: requests, queries, business."""
-    from deployment.console import Console
-    from deployment.services.monitor import Monitor
-    from deployment.steps.monitor import tables
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.monitor import tables
+    from xswarm_deploy.services.monitor import Monitor
 
     site, console = session.open_site(c, quiet=json), Console()
     found = Monitor.of(site.settings).metrics(window)
@@ -95,11 +95,11 @@ def watch(c: Context, once: bool = False, interval: float = 30.0, json: bool = F
 )
 def alert(c: Context, severity: str = "warning") -> None:
     """Send a test alert for real, by every channel its severity is for; exit 1: one failed."""
-    from deployment.console import Console
-    from deployment.errors import CheckFailed
-    from deployment.monitoring.channels import NEEDED
-    from deployment.monitoring.courier import DELIVERED
-    from deployment.steps.monitor import tables, tell
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.errors import CheckFailed
+    from xswarm_deploy.monitor import tables, tell
+    from xswarm_monitoring.channels import NEEDED
+    from xswarm_monitoring.courier import DELIVERED
 
     level, site = tell.severity(severity), session.open_site(c)
     went = tell.test(site.settings, level, time.time())
@@ -114,8 +114,8 @@ def alert(c: Context, severity: str = "warning") -> None:
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def alerts(c: Context, json: bool = False) -> None:
     """Show the alerts that are on, what is kept quiet, and what people were told."""
-    from deployment.console import Console
-    from deployment.steps.monitor import remembered, tables
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.monitor import remembered, tables
 
     found, console = remembered.summary(session.open_site(c, quiet=json)), Console()
     if json:
@@ -137,11 +137,11 @@ def alerts(c: Context, json: bool = False) -> None:
 )
 def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
     """Keep alerts from people for a while; the history still has them."""
-    from deployment.console import Console
-    from deployment.monitoring.book import Silence
-    from deployment.monitoring.clock import iso
-    from deployment.steps.monitor import remembered
-    from deployment.steps.monitor.watch import window_seconds
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.monitor import remembered
+    from xswarm_deploy.monitor.watch import window_seconds
+    from xswarm_monitoring.book import Silence
+    from xswarm_monitoring.clock import iso
 
     until = time.time() + window_seconds(window)
     remembered.silence(session.open_site(c), Silence(pattern, until, why))
@@ -151,8 +151,8 @@ def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
 @task(auto_shortflags=False, help={"port": "where it listens on this machine; 0: a free one"})
 def dashboard(c: Context, port: int = 8787) -> None:
     """Serve the dashboard on this machine until Ctrl-C; the admin token stays in this process."""
-    from deployment.console import Console
-    from deployment.steps.monitor import dashboard as page
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.monitor import dashboard as page
 
     with page.server(session.open_site(c), port) as server:
         Console().line(f"http://{page.HOST}:{server.server_address[1]}/  (Ctrl-C ends it)")
@@ -167,8 +167,8 @@ def files(c: Context, to: str = "monitoring") -> None:
     """Write Prometheus' rules, Alertmanager's routes and Grafana's dashboard; no secret."""
     from pathlib import Path
 
-    from deployment.console import Console
-    from deployment.observability import files as stack_files
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.observability import files as stack_files
 
     for path in stack_files.write(_stack(c), Path(to)):
         Console().line(f"✓ {path}")
@@ -189,9 +189,9 @@ def install(
     yes: bool = False,
 ) -> None:
     """Put Prometheus and Alertmanager on a host over SSH, checked there; again: only changes."""
-    from deployment import console
-    from deployment.observability import install as step
-    from deployment.observability.host import connected
+    from xswarm_deploy.cli import console
+    from xswarm_deploy.observability import install as step
+    from xswarm_deploy.observability.host import connected
 
     stack, out = _stack(c, prefix), console.Console()
     with connected(host) as there:
@@ -218,10 +218,10 @@ def install(
 )
 def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> None:
     """Stop what was installed on a host and remove its files; what was measured stays there."""
-    from deployment import console
-    from deployment.observability import install as step
-    from deployment.observability.host import connected
-    from deployment.observability.stack import places
+    from xswarm_deploy.cli import console
+    from xswarm_deploy.observability import install as step
+    from xswarm_deploy.observability.host import connected
+    from xswarm_deploy.observability.stack import places
 
     found, out = places(session.settings(c).project.worker.name, prefix), console.Console()
     with connected(host) as there:
@@ -241,7 +241,7 @@ def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> Non
 
 def _stack(c: Context, prefix: str = "") -> Stack:
     """Give the stack that judges as ``watch`` does."""
-    from deployment.observability import stack
+    from xswarm_deploy.observability import stack
 
     rules = _rules(c)
     watching = stack.watching(rules.window, rules.policy.hold)
@@ -249,9 +249,9 @@ def _stack(c: Context, prefix: str = "") -> Stack:
 
 
 def _round(site: Site, rules: Rules, *, json: bool) -> Watched:
-    from deployment.console import Console
-    from deployment.steps.monitor import tables
-    from deployment.steps.monitor import watch as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.monitor import tables
+    from xswarm_deploy.monitor import watch as step
 
     now, console = time.time(), Console()
     watched = step.go(site, rules, now)
@@ -265,7 +265,7 @@ def _round(site: Site, rules: Rules, *, json: bool) -> Watched:
 
 def _require_well(watched: Watched) -> None:
     """End with the exit code that a cron can act upon."""
-    from deployment.errors import CheckFailed, Unavailable
+    from xswarm_deploy.errors import CheckFailed, Unavailable
 
     if not watched.delivered:
         why = "; ".join(each.alert.summary for each in watched.told)
@@ -276,7 +276,7 @@ def _require_well(watched: Watched) -> None:
 
 
 def _rules(c: Context) -> Rules:
-    from deployment.steps.monitor.watch import Rules
+    from xswarm_deploy.monitor.watch import Rules
 
     return Rules.read(c.config.get("monitor", {}))
 

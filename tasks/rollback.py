@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 
 @task(
@@ -29,7 +29,7 @@ def rollback(
     yes: bool = False,
 ) -> None:
     """Go back to an earlier release: Worker, secrets and Pages; the database when asked."""
-    from deployment.release import rollback as going_back
+    from xswarm_deploy.release import rollback as going_back
 
     if env:
         session.act_on(c, env)

@@ -11,19 +11,21 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.cli.twin import translated_errors
+from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from deployment.console import Console, Progress
-    from deployment.sandbox.state import State
+    from xswarm_deploy.cli.console import Console, Progress
+    from xswarm_twin.state import State
 
 
 @task
+@translated_errors()
 def up(c: Context) -> None:
     """Start the twin, or find it running; installs what it needs the first time."""
-    from deployment import project
-    from deployment.console import Console
-    from deployment.sandbox import supervisor
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.settings import project
+    from xswarm_twin import supervisor
 
     console, values = Console(), session.values(c)
     wanted = project.read(values, "local")
@@ -40,10 +42,11 @@ def up(c: Context) -> None:
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
+@translated_errors()
 def status(_c: Context, json: bool = False) -> None:
     """Show what of the twin runs, and where it answers."""
-    from deployment.console import Console
-    from deployment.sandbox import supervisor
+    from xswarm_deploy.cli.console import Console
+    from xswarm_twin import supervisor
 
     if json:
         # Written as it is: scripts need the twin's own token, which redaction would take out.
@@ -60,10 +63,11 @@ def status(_c: Context, json: bool = False) -> None:
         "lines": "how many lines of each log to begin with",
     },
 )
+@translated_errors()
 def logs(_c: Context, name: str = "", follow: bool = False, lines: int = 40) -> None:
     """Show what the twin's processes logged."""
-    from deployment.console import Console
-    from deployment.sandbox import supervisor
+    from xswarm_deploy.cli.console import Console
+    from xswarm_twin import supervisor
 
     console = Console()
     for process, text in supervisor.logs(session.ROOT, name, lines=lines, follow=follow):
@@ -71,10 +75,11 @@ def logs(_c: Context, name: str = "", follow: bool = False, lines: int = 40) -> 
 
 
 @task
+@translated_errors()
 def down(_c: Context) -> None:
     """End every process of the twin; its data and its addresses stay."""
-    from deployment.console import Console
-    from deployment.sandbox import supervisor
+    from xswarm_deploy.cli.console import Console
+    from xswarm_twin import supervisor
 
     console = Console()
     with console.step("sandbox") as line:
@@ -83,12 +88,13 @@ def down(_c: Context) -> None:
 
 
 @task(auto_shortflags=False, help={"yes": "delete without asking"})
+@translated_errors()
 def reset(_c: Context, yes: bool = False) -> None:
     """End the twin and delete all it holds: database, deployments, objects, keys."""
-    from deployment.console import Console, confirm
-    from deployment.release import audit
-    from deployment.release.release import FOLDER
-    from deployment.sandbox import supervisor
+    from xswarm_deploy.cli.console import Console, confirm
+    from xswarm_deploy.release import audit
+    from xswarm_deploy.release.release import FOLDER
+    from xswarm_twin import supervisor
 
     confirm("Delete the local twin with its database, deployments and objects?", yes=yes)
     console = Console()
@@ -110,6 +116,7 @@ def reset(_c: Context, yes: bool = False) -> None:
         "path": "cloudflare only: a regular expression for the paths that meet it",
     },
 )
+@translated_errors()
 def fault(
     _c: Context,
     provider: str,
@@ -119,8 +126,8 @@ def fault(
     path: str = "",
 ) -> None:
     """Let the next requests to a provider fail, to see what a release makes of it."""
-    from deployment.console import Console
-    from deployment.sandbox import gameday
+    from xswarm_deploy.cli.console import Console
+    from xswarm_twin import gameday
 
     console = Console()
     if kind == "off":

@@ -9,10 +9,10 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from deployment.steps.step import Change
+    from xswarm_deploy.model.step import Change
 
 
 @task
@@ -24,8 +24,8 @@ def secrets(c: Context) -> None:
 @task(auto_shortflags=False, help={"json": "print the difference as JSON"})
 def diff(c: Context, json: bool = False) -> None:
     """Show which secrets were added, changed or are unchanged; by fingerprint, never by value."""
-    from deployment.console import Console
-    from deployment.steps import secrets as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import secrets as step
 
     found = step.difference(session.open_site(c, quiet=json)).as_json()
     console = Console()
@@ -38,7 +38,7 @@ def diff(c: Context, json: bool = False) -> None:
 @task(name="list", auto_shortflags=False, help={"json": "print the names as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """List the names of the Worker's secrets."""
-    from deployment.console import Console
+    from xswarm_deploy.cli.console import Console
 
     site = session.open_site(c, quiet=json)
     names = site.cloudflare.secrets(site.worker)
@@ -53,7 +53,7 @@ def list_(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"yes": "remove them without asking"})
 def prune(c: Context, yes: bool = False) -> None:
     """Remove the Worker's secrets that the environment does not have, as a verified version."""
-    from deployment.steps import secrets as step
+    from xswarm_deploy.steps import secrets as step
 
     _confirmed(c, step.plan_prune(session.open_site(c)), "Remove", yes)
 
@@ -68,7 +68,7 @@ def prune(c: Context, yes: bool = False) -> None:
 )
 def rotate(c: Context, name: str, finish: bool = False, yes: bool = False) -> None:
     """Give a secret a new value, as a verified version; the old one is accepted meanwhile."""
-    from deployment.steps import secrets as step
+    from xswarm_deploy.steps import secrets as step
 
     site = session.open_site(c)
     plan = step.plan_finish(site, name) if finish else step.plan_rotation(site, name)
@@ -79,8 +79,8 @@ def rotate(c: Context, name: str, finish: bool = False, yes: bool = False) -> No
 
 def _confirmed(c: Context, changes: Sequence[Change], verb: str, yes: bool) -> None:
     """Show what would change, ask, then change it in a release of its own."""
-    from deployment.console import confirm
-    from deployment.release import preview
+    from xswarm_deploy.cli.console import confirm
+    from xswarm_deploy.release import preview
 
     if session.dry(c) or not changes:
         preview.show(changes)
@@ -94,8 +94,8 @@ def _confirmed(c: Context, changes: Sequence[Change], verb: str, yes: bool) -> N
 
 def _tell(c: Context, name: str) -> None:
     """Say what is left to do after a rotation."""
-    from deployment.console import Console
-    from deployment.steps import rotation
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import rotation
 
     if name in rotation.OWN:
         Console().line(f"to forget the old value: inv secrets.rotate {name} --finish")

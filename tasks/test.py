@@ -11,10 +11,10 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from deployment.console import Console
+    from xswarm_deploy.cli.console import Console
 
 _STAMP = "installed-for-tests"
 
@@ -29,8 +29,8 @@ _STAMP = "installed-for-tests"
 )
 def test(_c: Context, quick: bool = False, only: str = "", expression: str = "") -> None:
     """Run the tests; what they need is installed when first needed."""
-    from deployment.console import Console
-    from deployment.sandbox import install
+    from xswarm_deploy.cli.console import Console
+    from xswarm_twin import install
 
     console = Console(sys.stderr)
     install.ensure(lambda label, _done, _total, _unit: console.line(f"· {label}"))
@@ -50,7 +50,7 @@ def test(_c: Context, quick: bool = False, only: str = "", expression: str = "")
 
 def _install_test_packages(console: Console) -> None:
     """Install requirements-test.txt, when it changed since it was installed."""
-    from deployment.errors import Unavailable
+    from xswarm_deploy.errors import Unavailable
 
     wanted = session.ROOT / "requirements-test.txt"
     stamp = Path(sys.prefix) / _STAMP

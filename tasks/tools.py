@@ -10,7 +10,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 _LOCKED = ("requirements", "requirements-sandbox", "requirements-test")
 

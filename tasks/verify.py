@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from deployment.steps.report import Report
+    from xswarm_deploy.model.report import Report
 
 
 @task(
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 )
 def verify(c: Context, quick: bool = False, json: bool = False, report: str = "") -> None:
     """Verify what is deployed by all that invoke.yaml expects of it, and its speed."""
-    from deployment.console import Console
-    from deployment.errors import CheckFailed
-    from deployment.steps import verify as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.errors import CheckFailed
+    from xswarm_deploy.verification import verify as step
 
     site = session.open_site(c, quiet=json)
     console = Console(quiet=json)
@@ -48,8 +48,8 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
 
 
 def _write(path: Path, found: Report) -> None:
-    from deployment.console import Console
-    from deployment.errors import Refused
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.errors import Refused
 
     try:
         with path.open("w", encoding="utf-8") as file:

@@ -8,16 +8,16 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from deployment.steps.hooks.hook import Hook
+    from xswarm_deploy.webhooks.hook import Hook
 
 
 @task
 def webhooks(c: Context) -> None:
     """Create or update the webhooks of Stripe, Twilio and SendGrid."""
-    from deployment.steps import webhooks as step
+    from xswarm_deploy.steps import webhooks as step
 
     if session.current() is None:
         step.require_minted(session.open_site(c))
@@ -27,8 +27,8 @@ def webhooks(c: Context) -> None:
 @task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """Show every webhook as it is, beside what is wanted."""
-    from deployment.console import Console
-    from deployment.steps import webhooks as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import webhooks as step
 
     hooks = step.listed(session.open_site(c, quiet=json))
     console = Console()
@@ -45,9 +45,9 @@ def list_(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"json": "print the report as JSON"})
 def test(c: Context, json: bool = False) -> None:  # noqa: PT028 - a task, not a test
     """Send probes to the Worker: signed ones must get in, all others must be refused."""
-    from deployment.console import Console
-    from deployment.errors import CheckFailed
-    from deployment.steps import webhooks as step
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.errors import CheckFailed
+    from xswarm_deploy.steps import webhooks as step
 
     report = step.probe(session.open_site(c, quiet=json))
     console = Console(quiet=json)

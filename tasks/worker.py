@@ -8,10 +8,10 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from deployment.steps.step import Change
+    from xswarm_deploy.model.step import Change
 
 
 @task
@@ -23,8 +23,8 @@ def worker(c: Context) -> None:
 @task(auto_shortflags=False, help={"json": "print the status as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Show which versions have how much of the traffic."""
-    from deployment.console import Console
-    from deployment.steps import traffic
+    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.steps import traffic
 
     site = session.open_site(c, quiet=json)
     split = traffic.live_split(site)
@@ -45,7 +45,7 @@ def status(c: Context, json: bool = False) -> None:
 )
 def canary(c: Context, percent: float = 10.0, soak: float = 60.0, message: str = "") -> None:
     """Upload a version, give it a share of the traffic, judge it beside the old one; it stays."""
-    from deployment.steps import worker as step
+    from xswarm_deploy.steps import worker as step
 
     site = session.open_site(c)
     if not session.dry(c):
@@ -56,7 +56,7 @@ def canary(c: Context, percent: float = 10.0, soak: float = 60.0, message: str =
 @task
 def promote(c: Context) -> None:
     """Give the canary all of the traffic, once it is verified again."""
-    from deployment.steps import worker as step
+    from xswarm_deploy.steps import worker as step
 
     _make(c, "worker.promote", step.plan_promotion(session.open_site(c)))
 
@@ -64,14 +64,14 @@ def promote(c: Context) -> None:
 @task
 def abort(c: Context) -> None:
     """Take the canary's share of the traffic away."""
-    from deployment.steps import worker as step
+    from xswarm_deploy.steps import worker as step
 
     _make(c, "worker.abort", step.plan_abortion(session.open_site(c)))
 
 
 def _make(c: Context, kind: str, changes: list[Change], message: str = "") -> None:
     """Make planned changes inside a release, or print them when ``--dry`` was given."""
-    from deployment.release import preview
+    from xswarm_deploy.release import preview
 
     if session.dry(c):
         preview.show(changes)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from deployment.settings import CONFIG, Settings, load
+from xswarm_deploy.settings.settings import CONFIG, Settings, load
 
 # What an example takes says how busy the machine is, and nothing of what is judged.
 hypothesis_settings.register_profile(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-SCRIPT = "from deployment."
+SCRIPT = "from xswarm_"
 
 
 def scripts() -> dict[str, str]:
@@ -44,7 +44,7 @@ def test_a_script_names_only_what_it_has(place: str) -> None:
 @pytest.mark.parametrize("place", scripts())
 def test_what_a_script_imports_of_the_house_is_there(place: str) -> None:
     for node in ast.walk(ast.parse(scripts()[place])):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("deployment"):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("xswarm_"):
             for alias in node.names:
                 module = importlib.import_module(str(node.module))
                 if not hasattr(module, alias.name):

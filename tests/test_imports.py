@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployment import imports
+from xswarm_deploy import imports
 
 
 @pytest.fixture

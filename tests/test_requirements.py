@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-OURS = {"deployment", "tasks", "tests", "boss", "benchmarks"}
+OURS = {"xswarm_deploy", "xswarm_monitoring", "xswarm_twin", "tests", "boss", "benchmarks"}
 CALLED = {  # what is imported under another name than it is installed by
     "blake3": "blake3",
     "dotenv": "python-dotenv",
@@ -53,13 +53,14 @@ def imported(folder: str, *, but: str = "") -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "but", "files"),
     [
-        ("deployment", "deployment/sandbox", ("requirements",)),
+        ("packages/deploy/src", "", ("requirements",)),
+        ("packages/monitoring/src", "", ()),
         ("tasks", "", ("requirements",)),
         ("tasks.py", "", ("requirements",)),
-        ("deployment/sandbox", "", ("requirements", "requirements-sandbox")),
+        ("packages/twin/src/xswarm_twin", "", ("requirements", "requirements-sandbox")),
         ("tests", "tests/fixtures", ("requirements", "requirements-sandbox", "requirements-test")),
     ],
 )
 def test_what_is_imported_is_pinned(folder: str, but: str, files: tuple[str, ...]) -> None:
-    pinned = set().union(*(locked(name) for name in files))
+    pinned = set[str]().union(*(locked(name) for name in files))
     assert imported(folder, but=but) - pinned == set()

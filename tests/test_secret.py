@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from deployment.secret import Secret, redact
+from xswarm_deploy.secret import Secret, redact
 
 VALUE = 'canary "quoted" + välue/1'
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from functools import cache
@@ -11,7 +12,7 @@ from invoke.exceptions import ParseError
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
-import tasks
+import xswarm_deploy.tasks as tasks
 from tests import words
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -27,28 +28,34 @@ HEAVY = (
     "zstandard",
     "colorama",
     "dotenv",
-    "deployment.sandbox",
+    "xswarm_twin",
 )
 
 
-def test_tasks_is_the_file_not_the_folder() -> None:
-    assert str(tasks.__file__).endswith("tasks.py")
+def test_tasks_py_hands_on_what_the_tool_ships() -> None:
+    spec = importlib.util.spec_from_file_location("repository_tasks", PROJECT / "tasks.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.ns is tasks.ns
 
 
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("tasks", HEAVY),
+        ("xswarm_deploy.tasks", HEAVY),
         # A release that asks no provider, such as `inv migrate` of a file, waits for no client.
         (
-            "deployment.release.preview, deployment.release.recovery, deployment.release.inputs,"
-            " deployment.steps.migrate",
+            "xswarm_deploy.release.preview, xswarm_deploy.release.recovery,"
+            " xswarm_deploy.release.inputs, xswarm_deploy.steps.migrate",
             ("requests", "turso_python", "zstandard"),
         ),
         # Going back builds nothing and applies no migrations; it is wanted at once.
         (
-            "deployment.release.rollback, deployment.release.recovery, deployment.steps.webhooks",
-            ("deployment.database.migrate", "deployment.steps.bundle", "sqlite3", "uuid"),
+            "xswarm_deploy.release.rollback, xswarm_deploy.release.recovery,"
+            " xswarm_deploy.steps.webhooks",
+            ("xswarm_deploy.database.migrate", "xswarm_deploy.bundling.bundle", "sqlite3", "uuid"),
         ),
     ],
 )

@@ -24,8 +24,7 @@ def messages() -> list[str]:
 @cache
 def said() -> tuple[str, ...]:
     """Give every text in the code that a person may meet, and what the wrapper says."""
-    folders = ("tasks", "deployment", "deployment/*", "deployment/steps/*")
-    files = [file for folder in folders for file in PROJECT.glob(f"{folder}/*.py")]
+    files = [file for folder in ("tasks", "packages") for file in PROJECT.glob(f"{folder}/**/*.py")]
     return (*(text for file in files for text in _texts(file)), (PROJECT / "inv").read_text())
 
 

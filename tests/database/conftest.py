@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from deployment.database.client import Database, Statement, connect
+from xswarm_deploy.database.client import Database, Statement, connect
 
 _START_SECONDS = 60
 _CACHE = {"darwin": "Library/Caches"}.get(sys.platform, ".cache")

@@ -12,10 +12,10 @@ from typing import Any
 import pyrage
 import pytest
 
-from deployment.database import backup, manifest, restore, staging
-from deployment.database.backup import Backup, Wanted
-from deployment.database.client import Database, DatabaseError, Statement, connect
-from deployment.errors import DeployError, Refused
+from xswarm_deploy.database import backup, manifest, restore, staging
+from xswarm_deploy.database.backup import Backup, Wanted
+from xswarm_deploy.database.client import Database, DatabaseError, Statement, connect
+from xswarm_deploy.errors import DeployError, Refused
 
 ODD = """
 CREATE TABLE plain (id INTEGER PRIMARY KEY, v);
@@ -66,7 +66,7 @@ PRAGMA user_version = 42;
 
 def fill(database: Database, text: str = ODD) -> None:
     """Run SQL, a statement at a time, the way any client would."""
-    from deployment.database.statements import split
+    from xswarm_deploy.database.statements import split
 
     found = [Statement(fragment.sql) for fragment in split(text)]
     database.transaction([statement for statement in found if "PRAGMA" not in statement.sql])

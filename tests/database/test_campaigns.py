@@ -22,10 +22,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployment.database import backup, ledger, migrate, restore, snapshot, staging
-from deployment.database.backup import Wanted
-from deployment.database.client import Database, DatabaseError, Statement, connect
-from deployment.database.schema import quoted
+from xswarm_deploy.database import backup, ledger, migrate, restore, snapshot, staging
+from xswarm_deploy.database.backup import Wanted
+from xswarm_deploy.database.client import Database, DatabaseError, Statement, connect
+from xswarm_deploy.database.schema import quoted
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -243,9 +243,9 @@ def _pair(database: Database, folder: Path) -> tuple[int, int, int]:
 PROGRAM = """
 import sys
 from pathlib import Path
-from deployment.database import backup, ledger, migrate, restore
-from deployment.database.client import connect
-from deployment.database.migrations import parse
+from xswarm_deploy.database import backup, ledger, migrate, restore
+from xswarm_deploy.database.client import connect
+from xswarm_deploy.database.migrations import parse
 url, folder, action = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 files = [parse(f"m{i}.sql", f"-- migrate:up\\nCREATE TABLE t{i} (v);\\n"
          f"INSERT INTO t{i} WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c"

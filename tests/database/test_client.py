@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployment.database.client import Database, DatabaseError, Statement, Value, connect
-from deployment.database.floats import token
-from deployment.errors import ExitCode, Refused
-from deployment.secret import Secret
+from xswarm_deploy.database.client import Database, DatabaseError, Statement, Value, connect
+from xswarm_deploy.database.floats import token
+from xswarm_deploy.errors import ExitCode, Refused
+from xswarm_deploy.secret import Secret
 
 StartSqld = Callable[..., AbstractContextManager[tuple[str, int]]]
 
@@ -278,7 +278,7 @@ def test_several_threads_may_use_one_database(database: Database) -> None:
 
 
 def test_a_locked_file_is_busy(local: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deployment.database.file._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("xswarm_deploy.database.file._BUSY_SECONDS", 0.05)
     local.execute("CREATE TABLE t (v)")
     with connect(local.url) as other, pytest.raises(DatabaseError) as caught:
         _write_while_locked(local, other)
@@ -416,7 +416,7 @@ def test_a_token_with_a_newline_is_refused_without_being_quoted(remote: Database
 
 def test_the_root_logger_stays_as_it_was() -> None:
     program = (
-        "import logging; from deployment.database.client import connect\n"
+        "import logging; from xswarm_deploy.database.client import connect\n"
         "try: connect('http://127.0.0.1:9').query('SELECT 1')\n"
         "except Exception as error: assert error.kind == 'unavailable', error\n"
         "assert logging.getLogger().handlers == [], logging.getLogger().handlers\n"
@@ -428,7 +428,7 @@ def test_the_root_logger_stays_as_it_was() -> None:
 
 def test_a_file_needs_nothing_of_the_network(tmp_path: Path) -> None:
     program = (
-        "import sys; from deployment.database.client import connect, Statement\n"
+        "import sys; from xswarm_deploy.database.client import connect, Statement\n"
         f"with connect('file:{tmp_path}/x.db') as database:\n"
         "    database.transaction([Statement('CREATE TABLE t (v)')])\n"
         "heavy = {'turso_python', 'aiohttp', 'requests', 'zstandard'} & set(sys.modules)\n"

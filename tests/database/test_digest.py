@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deployment.database import digest, manifest
-from deployment.database.client import DatabaseError
+from xswarm_deploy.database import digest, manifest
+from xswarm_deploy.database.client import DatabaseError
 
 SELECTS = {"t": "SELECT rowid, v FROM t ORDER BY rowid", 'odd "é🐝"': 'SELECT * FROM "odd ""é🐝"""'}
 

@@ -9,8 +9,8 @@ import struct
 
 import pytest
 
-from deployment.database.client import Database, DatabaseError
-from deployment.database.floats import token
+from xswarm_deploy.database.client import Database, DatabaseError
+from xswarm_deploy.database.floats import token
 
 
 def doubles(count: int) -> list[float]:

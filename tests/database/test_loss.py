@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployment.database.loss import Loss, losses
+from xswarm_deploy.database.loss import Loss, losses
 
 THEN = (
     "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)",

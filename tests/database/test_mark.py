@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from deployment.database import backup as backups
-from deployment.database import mark, restore
-from deployment.database.client import Database, DatabaseError
-from deployment.errors import DeployError
-from deployment.settings import Settings
-from deployment.steps import backup
-from deployment.steps import restore as step
-from deployment.steps.site import Site
-from deployment.steps.step import Change, Facts
+from xswarm_deploy.database import backup as backups
+from xswarm_deploy.database import mark, restore
+from xswarm_deploy.database.client import Database, DatabaseError
+from xswarm_deploy.errors import DeployError
+from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import backup
+from xswarm_deploy.steps import restore as step
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from deployment.database import ledger, migrate, migrations, schema
-from deployment.database.client import Database, DatabaseError, Result, Statement, connect
-from deployment.database.migrate import Group, State
-from deployment.database.migrations import Migration, parse
-from deployment.errors import DeployError, Refused
+from xswarm_deploy.database import ledger, migrate, migrations, schema
+from xswarm_deploy.database.client import Database, DatabaseError, Result, Statement, connect
+from xswarm_deploy.database.migrate import Group, State
+from xswarm_deploy.database.migrations import Migration, parse
+from xswarm_deploy.errors import DeployError, Refused
 
 
 def file(name: str, up: str, down: str = "SELECT 1", header: str = "") -> Migration:

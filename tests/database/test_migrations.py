@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployment.database import migrations
-from deployment.database.migrations import Migration, parse
-from deployment.errors import Refused
+from xswarm_deploy.database import migrations
+from xswarm_deploy.database.migrations import Migration, parse
+from xswarm_deploy.errors import Refused
 
 ORIGINAL_ORDER = [
     "schema",

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from deployment.database import archive, backup
-from deployment.database.backup import Backup, Format, Wanted
-from deployment.database.client import Database, Statement
-from deployment.database.statements import split
+from xswarm_deploy.database import archive, backup
+from xswarm_deploy.database.backup import Backup, Format, Wanted
+from xswarm_deploy.database.client import Database, Statement
+from xswarm_deploy.database.statements import split
 
 pytestmark = pytest.mark.slow
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployment.database.backup import Backup
-from deployment.database.manifest import Content, Manifest
-from deployment.database.retention import Keep, expired
+from xswarm_deploy.database.backup import Backup
+from xswarm_deploy.database.manifest import Content, Manifest
+from xswarm_deploy.database.retention import Keep, expired
 
 NOW = datetime(2025, 10, 29, 12, 0, tzinfo=UTC)
 

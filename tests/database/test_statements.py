@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployment.database.statements import first_words, is_blank, line_comments, split
+from xswarm_deploy.database.statements import first_words, is_blank, line_comments, split
 
 TRIGGER = "CREATE TRIGGER g AFTER INSERT ON t BEGIN\n  {}\nEND"
 

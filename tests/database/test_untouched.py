@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from deployment.database import migrate, snapshot, untouched
-from deployment.database.client import Database, DatabaseError, Statement
-from deployment.database.migrate import Group
-from deployment.database.migrations import Migration, parse
-from deployment.errors import Refused
+from xswarm_deploy.database import migrate, snapshot, untouched
+from xswarm_deploy.database.client import Database, DatabaseError, Statement
+from xswarm_deploy.database.migrate import Group
+from xswarm_deploy.database.migrations import Migration, parse
+from xswarm_deploy.errors import Refused
 
 FIRST = parse(
     "first.sql",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deployment.database import workspace as module
-from deployment.database.workspace import sweep, workspace
+from xswarm_deploy.database import workspace as module
+from xswarm_deploy.database.workspace import sweep, workspace
 
 
 def test_it_is_private_and_goes(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_it_goes_after_an_error(tmp_path: Path) -> None:
 def test_what_a_killed_one_left_is_swept_and_a_living_one_is_not(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path\n"
-        "from deployment.database.workspace import workspace\n"
+        "from xswarm_deploy.database.workspace import workspace\n"
         f"with workspace(Path({str(tmp_path)!r})) as work:\n"
         "    (work / 'half').write_text('half'); print('made', flush=True); time.sleep(60)\n"
     )

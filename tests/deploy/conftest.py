@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 import requests
 
-from deployment.sandbox.rehearsal import copied
+from xswarm_deploy.release.rehearsal import copied
 
 PROJECT = Path(__file__).resolve().parents[2]
-STARTED = "import gc; gc.disable(); from deployment.program import main; main()"  # as in ./inv
+STARTED = (
+    "import gc; gc.disable(); from xswarm_deploy.cli.program import main; main()"  # as in ./inv
+)
 
 
 @dataclass(frozen=True)

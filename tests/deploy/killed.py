@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path.cwd()))
 
 from invoke.main import program
 
-from deployment.release import release as releases
-from deployment.release.journal import Journal
-from deployment.release.ledger import Ledger
+from xswarm_deploy.release import release as releases
+from xswarm_deploy.release.journal import Journal
+from xswarm_deploy.release.ledger import Ledger
 
 wanted, file, words = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
 seen: list[str] = []

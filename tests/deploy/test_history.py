@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from deployment.services.multipart import Module, Upload
-from deployment.steps.traffic import DEPLOYABLE
 from tests.deploy.conftest import House
 from tests.deploy.world import observe, site_of
+from xswarm_deploy.services.multipart import Module, Upload
+from xswarm_deploy.steps.traffic import DEPLOYABLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

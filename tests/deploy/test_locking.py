@@ -12,11 +12,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from deployment.database.client import Database
-from deployment.release import lock
-from deployment.release.lock import Holder
 from tests.deploy.conftest import House
 from tests.deploy.world import observe, site_of
+from xswarm_deploy.database.client import Database
+from xswarm_deploy.release import lock
+from xswarm_deploy.release.lock import Holder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

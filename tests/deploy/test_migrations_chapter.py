@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from deployment.steps.site import Site
 from tests.deploy.conftest import PROJECT, House
 from tests.deploy.world import site_of
+from xswarm_deploy.site import Site
 
 pytestmark = pytest.mark.slow
 

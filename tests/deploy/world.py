@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from deployment.database.client import Database
-from deployment.release import ledger
-from deployment.settings import load
-from deployment.steps.site import Site
+from xswarm_deploy.database.client import Database
+from xswarm_deploy.release import ledger
+from xswarm_deploy.settings.settings import load
+from xswarm_deploy.site import Site
 
 World = dict[str, Any]
 

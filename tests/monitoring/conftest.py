@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from deployment.monitoring.clock import Clock
-from deployment.monitoring.storage import Execute
+from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.storage import Execute
 
 IN_A_WORKER = sys.platform == "emscripten"
 needs_processes = pytest.mark.skipif(IN_A_WORKER, reason="a Worker starts no processes")

@@ -22,11 +22,11 @@ from typing import Any
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
-from deployment.monitoring.asgi import Monitor
-from deployment.monitoring.clock import Clock
-from deployment.monitoring.health import Probe, Prober
-from deployment.monitoring.storage import Storage
 from tests.monitoring.conftest import Hands, SQLite
+from xswarm_monitoring.asgi import Monitor
+from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.health import Probe, Prober
+from xswarm_monitoring.storage import Storage
 
 DOCS = Path(__file__).parents[2] / "deployment/docs"
 CHROMIUM = "/usr/bin/chromium"

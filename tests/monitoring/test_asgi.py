@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 
-from deployment.monitoring import families
-from deployment.monitoring.asgi import Monitor
-from deployment.monitoring.health import Probe
-from deployment.monitoring.logs import Log
 from tests.monitoring.conftest import IN_A_WORKER, Hands, SQLite
+from xswarm_monitoring import families
+from xswarm_monitoring.asgi import Monitor
+from xswarm_monitoring.health import Probe
+from xswarm_monitoring.logs import Log
 
 ADMIN = {"authorization": "Bearer let-me-in"}
 
@@ -285,7 +285,7 @@ def test_other_protocols_pass_through() -> None:
 
 
 def test_a_request_id_goes_in_and_out_and_is_known_meanwhile() -> None:
-    from deployment.monitoring.correlation import current
+    from xswarm_monitoring.correlation import current
 
     seen: list[Any] = []
 

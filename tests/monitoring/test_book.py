@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from deployment.monitoring import alert, book
-from deployment.monitoring.alert import Alert, Severity
-from deployment.monitoring.book import Book, Notice, Policy, Silence
+from xswarm_monitoring import alert, book
+from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.book import Book, Notice, Policy, Silence
 
 DOWN = alert.service_outage("database", "no answer")
 SLOW = Alert("slow-responses", Severity.WARNING, "slow")

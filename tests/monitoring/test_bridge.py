@@ -10,9 +10,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from deployment.monitoring.bridge import Bridge
-from deployment.monitoring.channels import SMS_BODY, Sms
-from deployment.monitoring.outgoing import Outgoing, Response
+from xswarm_monitoring.bridge import Bridge
+from xswarm_monitoring.channels import SMS_BODY, Sms
+from xswarm_monitoring.outgoing import Outgoing, Response
 
 TOKEN = "Bearer a-token-of-the-tests"
 SMS = Sms("AC1", "canary-auth-token", "+15005550006", "+15551234567", "boss-ai (production)")

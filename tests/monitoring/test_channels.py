@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import HeaderBlock, SectionBlock
 from slack_sdk.models.blocks.basic_components import MarkdownTextObject, PlainTextObject
 
-from deployment.monitoring import alert, channels
-from deployment.monitoring.alert import Alert, Severity
-from deployment.monitoring.book import Notice, What
-from deployment.monitoring.channels import Email, Slack, Sms
-from deployment.monitoring.outgoing import Outgoing
+from xswarm_monitoring import alert, channels
+from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.book import Notice, What
+from xswarm_monitoring.channels import Email, Slack, Sms
+from xswarm_monitoring.outgoing import Outgoing
 
 SLACK = Slack("https://hooks.slack.example/services/secret-hook", "boss-ai (production)")
 EMAIL = Email("SG.secret-key", "boss@example.com", ("ada@example.com", "b@example.com"), "boss-ai")

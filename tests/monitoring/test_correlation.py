@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from deployment.monitoring.correlation import correlate
+from xswarm_monitoring.correlation import correlate
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from deployment.monitoring import alert
-from deployment.monitoring.alert import Alert, Severity
-from deployment.monitoring.book import Book, Notice, What
-from deployment.monitoring.channels import Email, Slack, Sms
-from deployment.monitoring.courier import Courier, retry_after
-from deployment.monitoring.outgoing import Outgoing, Response
+from xswarm_monitoring import alert
+from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.book import Book, Notice, What
+from xswarm_monitoring.channels import Email, Slack, Sms
+from xswarm_monitoring.courier import Courier, retry_after
+from xswarm_monitoring.outgoing import Outgoing, Response
 
 CHANNELS = (
     Slack("https://slack.test/hook", "boss-ai"),

@@ -15,10 +15,10 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from deployment.monitoring import dashboard
-from deployment.monitoring.asgi import Monitor
-from deployment.monitoring.health import Probe
 from tests.monitoring import pictures
+from xswarm_monitoring import dashboard
+from xswarm_monitoring.asgi import Monitor
+from xswarm_monitoring.health import Probe
 
 CHROMIUM = Path("/usr/bin/chromium")
 STRANGE = "/<img src=x onerror=document.title='taken'>"

@@ -27,12 +27,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from deployment.monitoring import datadog, families, otlp, remote_write
-from deployment.monitoring.asgi import Monitor
-from deployment.monitoring.metrics import Metrics
-from deployment.monitoring.outgoing import Outgoing
-from deployment.monitoring.sketch import BASE
 from tests.monitoring.conftest import Hands
+from xswarm_monitoring import datadog, families, otlp, remote_write
+from xswarm_monitoring.asgi import Monitor
+from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.outgoing import Outgoing
+from xswarm_monitoring.sketch import BASE
 
 WAIT = 60  # seconds
 

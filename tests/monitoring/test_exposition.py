@@ -11,10 +11,10 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from deployment.monitoring import exposition, families
-from deployment.monitoring.exposition import Gauge
-from deployment.monitoring.metrics import Metrics
 from tests.monitoring.conftest import Hands, needs_processes
+from xswarm_monitoring import exposition, families
+from xswarm_monitoring.exposition import Gauge
+from xswarm_monitoring.metrics import Metrics
 
 Parse = Callable[[str], Iterable[Metric]]
 parse_text: Parse = text_string_to_metric_families

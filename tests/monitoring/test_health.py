@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from deployment.monitoring import health
-from deployment.monitoring.health import Check, Probe, Prober
 from tests.monitoring.conftest import Hands
+from xswarm_monitoring import health
+from xswarm_monitoring.health import Check, Probe, Prober
 
 LONG = 60.0  # seconds that no machine is busy for: this limit is not what ends a wait
 SHORT = 0.05  # a limit that is waited out, by what never answers

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import deployment.monitoring
+import xswarm_monitoring
 from tests.monitoring.conftest import needs_processes
 
-ROOM = Path(str(deployment.monitoring.__file__)).parent
+ROOM = Path(str(xswarm_monitoring.__file__)).parent
 
 
 def imported(module: Path) -> set[str]:
@@ -31,7 +31,7 @@ def test_it_imports_nothing_but_itself_and_the_standard_library() -> None:
         name
         for module in modules
         for name in imported(module)
-        if not name.startswith("deployment.monitoring")
+        if not name.startswith("xswarm_monitoring")
         and name.split(".")[0] not in sys.stdlib_module_names
     }
     assert strangers == set()
@@ -40,9 +40,9 @@ def test_it_imports_nothing_but_itself_and_the_standard_library() -> None:
 @needs_processes
 def test_mounting_it_loads_no_event_loop_and_no_page() -> None:
     code = (
-        "import sys, deployment.monitoring.asgi;"
+        "import sys, xswarm_monitoring.asgi;"
         "print(*sorted({'asyncio', 'socket', 'logging', 'ssl', 'http.client',"
-        " 'deployment.monitoring.dashboard'} & set(sys.modules)))"
+        " 'xswarm_monitoring.dashboard'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []

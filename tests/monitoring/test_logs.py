@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployment.monitoring.logs import Log
 from tests.monitoring.conftest import Hands
+from xswarm_monitoring.logs import Log
 
 
 def log(lines: list[str], **options: Any) -> Log:

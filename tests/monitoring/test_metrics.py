@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from deployment.monitoring import families
-from deployment.monitoring.correlation import correlate, reset_current, set_current
-from deployment.monitoring.families import Family, Kind
-from deployment.monitoring.frame import load, merge
-from deployment.monitoring.metrics import Metrics
 from tests.monitoring.conftest import Hands
+from xswarm_monitoring import families
+from xswarm_monitoring.correlation import correlate, reset_current, set_current
+from xswarm_monitoring.families import Family, Kind
+from xswarm_monitoring.frame import load, merge
+from xswarm_monitoring.metrics import Metrics
 
 
 def metrics(hands: Hands, **options: float) -> Metrics:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from deployment.monitoring import alert, book
-from deployment.monitoring.alert import Alert, Severity
-from deployment.monitoring.book import Policy, Silence
-from deployment.monitoring.channels import Slack
-from deployment.monitoring.courier import Courier
-from deployment.monitoring.outgoing import Outgoing, Response
-from deployment.monitoring.patrol import DatabaseShelf, Round, patrol
 from tests.monitoring.conftest import SQLite
+from xswarm_monitoring import alert, book
+from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.book import Policy, Silence
+from xswarm_monitoring.channels import Slack
+from xswarm_monitoring.courier import Courier
+from xswarm_monitoring.outgoing import Outgoing, Response
+from xswarm_monitoring.patrol import DatabaseShelf, Round, patrol
 
 DOWN = alert.service_outage("database", "no answer")
 POLICY = Policy(hold=0)

@@ -31,9 +31,11 @@ markers = slow: needs more than a second
 def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library as a Worker gets it, and its tests, without the rest of the house."""
     folder = tmp_path_factory.mktemp("session")
-    for name in ("deployment/monitoring", "tests/monitoring"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "deployment/__init__.py").touch()
+    for source, name in (
+        ("packages/monitoring/src/xswarm_monitoring", "xswarm_monitoring"),
+        ("tests/monitoring", "tests/monitoring"),
+    ):
+        shutil.copytree(ROOT / source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "pytest.ini").write_text(SETTINGS)
     return folder
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from deployment.monitoring import report
-from deployment.monitoring.metrics import Metrics
 from tests.monitoring.conftest import Hands
+from xswarm_monitoring import report
+from xswarm_monitoring.metrics import Metrics
 
 
 def test_rates_routes_and_statuses_add_up(hands: Hands) -> None:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from deployment.monitoring.frame import Frame
-from deployment.monitoring.health import Check
-from deployment.monitoring.metrics import Metrics
-from deployment.monitoring.rules import Thresholds, judge
 from tests.monitoring.conftest import Hands
+from xswarm_monitoring.frame import Frame
+from xswarm_monitoring.health import Check
+from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.rules import Thresholds, judge
 
 
 def served(hands: Hands, *, good: int, bad: int, seconds: float = 0.1) -> Frame:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployment.monitoring import sketch as sketches
-from deployment.monitoring.sketch import Sketch
+from xswarm_monitoring import sketch as sketches
+from xswarm_monitoring.sketch import Sketch
 
 values = st.floats(min_value=0, max_value=1e15, allow_nan=False)
 measured = st.lists(values, max_size=300)

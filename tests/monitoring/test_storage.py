@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from deployment.monitoring import families, frame
-from deployment.monitoring.asgi import Monitor
-from deployment.monitoring.frame import Frame
-from deployment.monitoring.metrics import Metrics
-from deployment.monitoring.storage import EVER, Execute, Storage
 from tests.monitoring.conftest import Hands, SQLite
+from xswarm_monitoring import families, frame
+from xswarm_monitoring.asgi import Monitor
+from xswarm_monitoring.frame import Frame
+from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.storage import EVER, Execute, Storage
 
 
 class Lost(Exception):

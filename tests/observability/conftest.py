@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deployment.observability.stack import (
+from xswarm_deploy.observability.stack import (
     ADMIN_TOKEN,
     SLACK_URL,
     SMS_TOKEN,
@@ -25,7 +25,7 @@ from deployment.observability.stack import (
     Sms,
     Stack,
 )
-from deployment.secret import Secret
+from xswarm_deploy.secret import Secret
 
 SECRETS = {
     ADMIN_TOKEN: "canary-admin-token-7f3a",

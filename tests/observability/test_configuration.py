@@ -15,19 +15,19 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from deployment.errors import Refused
-from deployment.monitoring import rules as judged
-from deployment.monitoring.alert import Alert, Severity
-from deployment.monitoring.families import PAYMENTS, QUERIES, REQUESTS
-from deployment.monitoring.frame import Frame
-from deployment.monitoring.health import FAIL, Check
-from deployment.monitoring.rules import Thresholds
-from deployment.monitoring.sketch import Sketch
-from deployment.observability import alertmanager, expressions, grafana, rule_tests, rules
-from deployment.observability.files import write
-from deployment.observability.stack import SLACK_URL, Contacts, Stack, Timing, duration, of
-from deployment.settings import Settings
 from tests.observability.conftest import SECRETS
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.observability import alertmanager, expressions, grafana, rule_tests, rules
+from xswarm_deploy.observability.files import write
+from xswarm_deploy.observability.stack import SLACK_URL, Contacts, Stack, Timing, duration, of
+from xswarm_deploy.settings.settings import Settings
+from xswarm_monitoring import rules as judged
+from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.families import PAYMENTS, QUERIES, REQUESTS
+from xswarm_monitoring.frame import Frame
+from xswarm_monitoring.health import FAIL, Check
+from xswarm_monitoring.rules import Thresholds
+from xswarm_monitoring.sketch import Sketch
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -126,7 +126,7 @@ def test_the_critical_components_are_those_of_the_worker(
     monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parents[2] / "worker/src")])
     from boss.app import probes
 
-    from deployment.monitoring.metrics import Metrics
+    from xswarm_monitoring.metrics import Metrics
 
     def fetch(*_given: object, **_named: object) -> Any:
         raise AssertionError("nothing is asked here")

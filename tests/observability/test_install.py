@@ -8,23 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from deployment.errors import CheckFailed, Refused, Unavailable
-from deployment.monitoring.rules import Thresholds
-from deployment.observability import units
-from deployment.observability.host import Host, connected
-from deployment.observability.install import install, plan, uninstall
-from deployment.observability.stack import ADMIN_TOKEN, SMS_TOKEN, TWILIO_TOKEN, Stack
-from deployment.secret import Secret
 from tests.observability.conftest import SECRETS, Server, free_port, make_key
+from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
+from xswarm_deploy.observability import units
+from xswarm_deploy.observability.host import Host, connected
+from xswarm_deploy.observability.install import install, plan, uninstall
+from xswarm_deploy.observability.stack import ADMIN_TOKEN, SMS_TOKEN, TWILIO_TOKEN, Stack
+from xswarm_deploy.secret import Secret
+from xswarm_monitoring.rules import Thresholds
 
-LIBRARY = "usr/local/lib/boss-ai-monitoring/deployment"
+LIBRARY = "usr/local/lib/boss-ai-monitoring/xswarm_monitoring"
 MODULES = [
-    f"{LIBRARY}/__init__.py",
     *(
-        f"{LIBRARY}/monitoring/{name}.py"
+        f"{LIBRARY}/{name}.py"
         for name in ("__init__", "alert", "book", "bridge", "channels", "clock")
     ),
-    *(f"{LIBRARY}/monitoring/{name}.py" for name in ("courier", "masking", "outgoing")),
+    *(f"{LIBRARY}/{name}.py" for name in ("courier", "masking", "outgoing")),
 ]
 
 

@@ -20,13 +20,10 @@ from typing import Any
 import pytest
 import uvicorn
 
-from deployment.monitoring.asgi import Message, Monitor, Receive, Scope, Send
-from deployment.monitoring.health import Probe
-from deployment.monitoring.metrics import Metrics
-from deployment.monitoring.rules import Thresholds
-from deployment.observability import alertmanager, bridge, grafana, prometheus
-from deployment.observability.files import all_files
-from deployment.observability.stack import (
+from tests.observability.conftest import SECRETS, ended_at_last, free_port, wait_for
+from xswarm_deploy.observability import alertmanager, bridge, grafana, prometheus
+from xswarm_deploy.observability.files import all_files
+from xswarm_deploy.observability.stack import (
     ADMIN_TOKEN,
     SLACK_URL,
     TWILIO_TOKEN,
@@ -36,8 +33,11 @@ from deployment.observability.stack import (
     Stack,
     Timing,
 )
-from deployment.secret import Secret
-from tests.observability.conftest import SECRETS, ended_at_last, free_port, wait_for
+from xswarm_deploy.secret import Secret
+from xswarm_monitoring.asgi import Message, Monitor, Receive, Scope, Send
+from xswarm_monitoring.health import Probe
+from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.rules import Thresholds
 
 pytestmark = pytest.mark.slow
 

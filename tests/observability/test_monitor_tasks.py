@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from deployment.errors import ExitCode
 from tests.conftest import LOCAL_VALUES, PROJECT
 from tests.observability.conftest import Server
+from xswarm_deploy.errors import ExitCode
 
 pytestmark = pytest.mark.slow
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from deployment.console import Console
-from deployment.errors import DeployError
-from deployment.release import recovery, session
-from deployment.release import release as releases
-from deployment.release.release import Release
-from deployment.settings import Settings
-from deployment.steps import pages, traffic
-from deployment.steps.site import Site
-from deployment.steps.step import Change, Facts
+from xswarm_deploy.cli.console import Console
+from xswarm_deploy.errors import DeployError
+from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.release import recovery, session
+from xswarm_deploy.release import release as releases
+from xswarm_deploy.release.release import Release
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import pages, traffic
 
 
 @dataclass

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from deployment.errors import DeployError
-from deployment.release import audit, history, ledger
-from deployment.release.release import FOLDER, Release, trail_of
-from deployment.secret import Secret
-from deployment.steps.site import Site
 from tests.release.conftest import FakeStep, failing
+from xswarm_deploy.errors import DeployError
+from xswarm_deploy.release import audit, history, ledger
+from xswarm_deploy.release.release import FOLDER, Release, trail_of
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.site import Site
 
 Begin = Callable[..., Release]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from deployment.release import inputs
+from xswarm_deploy.release import inputs
 
 
 def git(folder: Path, *words: str) -> str:

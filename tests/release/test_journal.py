@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deployment.release.journal import Journal
-from deployment.secret import Secret
+from xswarm_deploy.release.journal import Journal
+from xswarm_deploy.secret import Secret
 
 
 def test_events_come_back_in_order(tmp_path: Path) -> None:

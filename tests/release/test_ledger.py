@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from deployment.console import Console
-from deployment.database.client import Database, connect
-from deployment.database.errors import DatabaseError, Kind
-from deployment.errors import Refused
-from deployment.release import audit, ledger, lock, recovery, session
-from deployment.release.release import Release
-from deployment.steps.site import Site
 from tests.database.conftest import find_sqld, serve
 from tests.release.conftest import FakeStep
+from xswarm_deploy.cli.console import Console
+from xswarm_deploy.database.client import Database, connect
+from xswarm_deploy.database.errors import DatabaseError, Kind
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.release import audit, ledger, lock, recovery, session
+from xswarm_deploy.release.release import Release
+from xswarm_deploy.site import Site
 
 OLD = (
     "CREATE TABLE _release_lock (name TEXT PRIMARY KEY, owner TEXT NOT NULL, host TEXT NOT NULL,"

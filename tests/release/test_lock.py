@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deployment.database.client import Database, connect
-from deployment.errors import Locked
-from deployment.release import ledger, lock, process
+from xswarm_deploy.database.client import Database, connect
+from xswarm_deploy.errors import Locked
+from xswarm_deploy.release import ledger, lock, process
 
 Open = Callable[[], Database]
 

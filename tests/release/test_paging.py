@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from deployment.release.paging import Paged
+from xswarm_deploy.release.paging import Paged
 
 SIZE = 3
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from deployment.release import process
+from xswarm_deploy.release import process
 
-NAMING = "from deployment.release import process; print(process.identity())"
+NAMING = "from xswarm_deploy.release import process; print(process.identity())"
 
 
 def test_this_process_lives() -> None:

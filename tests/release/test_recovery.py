@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from deployment.console import Console
-from deployment.database.errors import DatabaseError
-from deployment.errors import CheckFailed, DeployError, Locked, NotRolledBack, Refused
-from deployment.release import ledger, lock, recovery
-from deployment.release.journal import Journal
-from deployment.release.ledger import Ledger
-from deployment.release.release import Release
-from deployment.steps.site import Site
 from tests.release.conftest import FakeStep, failing
 from tests.release.test_release import NEW, OLD, Begin, kill
+from xswarm_deploy.cli.console import Console
+from xswarm_deploy.database.errors import DatabaseError
+from xswarm_deploy.errors import CheckFailed, DeployError, Locked, NotRolledBack, Refused
+from xswarm_deploy.release import ledger, lock, recovery
+from xswarm_deploy.release.journal import Journal
+from xswarm_deploy.release.ledger import Ledger
+from xswarm_deploy.release.release import Release
+from xswarm_deploy.site import Site
 
 BOUNDARIES = range(1, 39)
 
@@ -334,7 +334,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "_write", no)
-        patch.setattr("deployment.release.release._PAUSES", (0.0, 0.0))
+        patch.setattr("xswarm_deploy.release.release._PAUSES", (0.0, 0.0))
         yield
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from deployment.errors import (
+from tests.release.conftest import FakeStep, failing
+from xswarm_deploy.errors import (
     DeployError,
     ExitCode,
     Interrupted,
@@ -13,11 +14,10 @@ from deployment.errors import (
     NotRolledBack,
     StepFailed,
 )
-from deployment.release import ledger, lock, recovery
-from deployment.release.release import Release
-from deployment.steps.site import Site
-from deployment.steps.step import Change
-from tests.release.conftest import FakeStep, failing
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.release import ledger, lock, recovery
+from xswarm_deploy.release.release import Release
+from xswarm_deploy.site import Site
 
 Begin = Callable[..., Release]
 OLD = {"a": "old", "b": "old", "c": "old"}

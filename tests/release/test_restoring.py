@@ -12,16 +12,16 @@ import pytest
 from invoke.config import Config
 from invoke.context import Context
 
-from deployment import console
-from deployment.errors import DeployError, ExitCode, Refused, StepFailed
-from deployment.release import ledger, session
-from deployment.settings import Settings
-from deployment.steps import backup, pages, traffic
-from deployment.steps import restore as step
-from deployment.steps.site import Site
-from tasks.backup import restore
-from tasks.backup import verify as verify_task
-from tasks.rollback import rollback
+from xswarm_deploy.cli import console
+from xswarm_deploy.errors import DeployError, ExitCode, Refused, StepFailed
+from xswarm_deploy.release import ledger, session
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import backup, pages, traffic
+from xswarm_deploy.steps import restore as step
+from xswarm_deploy.tasks.backup import restore
+from xswarm_deploy.tasks.backup import verify as verify_task
+from xswarm_deploy.tasks.rollback import rollback
 
 VERSION = "0123456789abcdef"
 

@@ -7,18 +7,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from deployment import console
-from deployment.errors import DeployError, Refused
-from deployment.release import ledger, rollback, session
-from deployment.release.rollback import Wish
-from deployment.services.errors import NotFound
-from deployment.settings import Settings
-from deployment.steps import migrate, pages, traffic, webhooks
-from deployment.steps.record import Record
-from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.release.conftest import FakeStep
 from tests.release.test_session import context
+from xswarm_deploy.cli import console
+from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.release import ledger, rollback, session
+from xswarm_deploy.release.rollback import Wish
+from xswarm_deploy.services.errors import NotFound
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import migrate, pages, traffic, webhooks
 
 VERSION = "11111111-2222-4333-8444-555555555555"
 FILES = {

@@ -15,12 +15,12 @@ import pytest
 from invoke.config import Config
 from invoke.context import Context
 
-from deployment.errors import DeployError, ExitCode
-from deployment.release import ledger, session
-from deployment.settings import Settings
-from deployment.steps import pages, traffic
-from deployment.steps.site import Site
 from tests.release.conftest import FakeStep, failing
+from xswarm_deploy.errors import DeployError, ExitCode
+from xswarm_deploy.release import ledger, session
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import pages, traffic
 
 HOOK = "https://hooks.slack.com/services/T00/B00/canary"
 
@@ -123,7 +123,7 @@ def test_who_tells_of_the_beginning_in_a_thread_finds_requests_imported() -> Non
     """Two threads that import it at the same time get half of it: its modules import each other."""
     script = (
         "import sys; from types import SimpleNamespace\n"
-        "from deployment.release import session\n"
+        "from xswarm_deploy.release import session\n"
         "session._announce = lambda *_: print('requests' in sys.modules)\n"
         "record = SimpleNamespace(kind='deploy', release='1', author='', message='')\n"
         "assert 'requests' not in sys.modules\n"

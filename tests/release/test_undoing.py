@@ -6,19 +6,20 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from deployment.errors import DeployError, NotRolledBack, Refused
-from deployment.release import ledger, preview, recovery, rollback
-from deployment.release import release as releases
-from deployment.release.release import Release
-from deployment.services.cloudflare import Deployment, Subdomain
-from deployment.services.errors import NotFound, ServiceUnavailable
-from deployment.steps import migrate, secrets, traffic, verify, webhooks, worker
-from deployment.steps.record import Record
-from deployment.steps.report import Report
-from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.release.conftest import FakeStep, change, failing
 from tests.steps.fakes import FakeCloudflare, bundling
+from xswarm_deploy.errors import DeployError, NotRolledBack, Refused
+from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.report import Report
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.release import ledger, preview, recovery, rollback
+from xswarm_deploy.release import release as releases
+from xswarm_deploy.release.release import Release
+from xswarm_deploy.services.cloudflare import Deployment, Subdomain
+from xswarm_deploy.services.errors import NotFound, ServiceUnavailable
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import migrate, secrets, traffic, webhooks, worker
+from xswarm_deploy.verification import verify
 
 Begin = Callable[..., Release]
 REPEAT = "mend what failed, then repeat it, with its flags: inv local rollback --version target"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deployment.services.clock import Clock
+from xswarm_deploy.services.clock import Clock
 
 if TYPE_CHECKING:
     from tests.services.twin import Twin

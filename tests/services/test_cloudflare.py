@@ -9,16 +9,16 @@ import pytest
 import requests
 from responses import matchers
 
-from deployment.secret import Secret
-from deployment.services.cloudflare import Cloudflare, Deployment, Subdomain
-from deployment.services.errors import (
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.cloudflare import Cloudflare, Deployment, Subdomain
+from xswarm_deploy.services.errors import (
     Conflict,
     Invalid,
     NotFound,
     ServiceUnavailable,
     Unauthorised,
 )
-from deployment.services.http import Http, bearer
+from xswarm_deploy.services.http import Http, bearer
 
 BASE = "https://api.cloudflare.test/client/v4"
 A = f"{BASE}/accounts/acc"

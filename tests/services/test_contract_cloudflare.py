@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import requests
 
-from deployment.secret import Secret
-from deployment.services.cloudflare import Cloudflare
-from deployment.services.errors import Conflict, Invalid, NotFound, Unauthorised
-from deployment.services.files import manifest, pages_files
-from deployment.services.multipart import Module, Upload
-from deployment.services.pages import Commit, Rules
 from tests.services.twin import Twin
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.cloudflare import Cloudflare
+from xswarm_deploy.services.errors import Conflict, Invalid, NotFound, Unauthorised
+from xswarm_deploy.services.files import manifest, pages_files
+from xswarm_deploy.services.multipart import Module, Upload
+from xswarm_deploy.services.pages import Commit, Rules
 
 pytestmark = pytest.mark.slow
 

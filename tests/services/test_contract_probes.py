@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from deployment.secret import Secret
-from deployment.steps import migrate, secrets, webhooks, worker
-from deployment.steps.hooks import stripe
-from deployment.steps.site import Site
 from tests.services.twin import Twin
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import migrate, secrets, webhooks, worker
+from xswarm_deploy.webhooks import stripe
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from deployment.secret import Secret
-from deployment.services import http as way_out
-from deployment.services.errors import (
+from tests.services.twin import Twin
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services import http as way_out
+from xswarm_deploy.services.errors import (
     Forbidden,
     NotFound,
     RateLimited,
@@ -16,10 +17,9 @@ from deployment.services.errors import (
     ServiceUnavailable,
     Unauthorised,
 )
-from deployment.services.sendgrid import ParseSetting
-from deployment.services.signatures import stripe_signature
-from deployment.steps.site import Site
-from tests.services.twin import Twin
+from xswarm_deploy.services.sendgrid import ParseSetting
+from xswarm_deploy.services.signatures import stripe_signature
+from xswarm_deploy.site import Site
 
 pytestmark = pytest.mark.slow
 
@@ -160,7 +160,7 @@ def test_stripe_a_creation_whose_reply_is_lost(twin: Twin, site: Site, monkeypat
 
 
 def test_stripe_a_key_without_the_permission(twin: Twin) -> None:
-    from deployment.sandbox import credentials, folder
+    from xswarm_twin import credentials, folder
 
     key = credentials.load(folder.of(twin.root))["STRIPE_RESTRICTED_KEY_TEST"]
     with pytest.raises(Forbidden):

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from deployment.errors import DeployError
-from deployment.steps import webhooks
-from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.services.twin import Twin
+from xswarm_deploy.errors import DeployError
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import webhooks
 
 pytestmark = pytest.mark.slow
 
@@ -154,7 +154,7 @@ def recording(site: Site, changes: list[Change]) -> None:
 
 
 def test_checks_say_what_the_release_will_set(site: Site) -> None:
-    from deployment.steps import check
+    from xswarm_deploy.preflight import check
 
     report = check.run(site, only=["webhooks"])
     assert report.ok

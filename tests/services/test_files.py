@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from deployment.errors import Refused
-from deployment.services import files
-from deployment.services.files import StaticFile, asset_files, buckets, content_hash, pages_files
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.services import files
+from xswarm_deploy.services.files import StaticFile, asset_files, buckets, content_hash, pages_files
 
 
 def site(folder: Path, **contents: str) -> Path:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import responses
 
-from deployment.errors import Refused
-from deployment.secret import Secret
-from deployment.services.errors import (
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.errors import (
     Conflict,
     Forbidden,
     Invalid,
@@ -25,7 +25,7 @@ from deployment.services.errors import (
     ServiceUnavailable,
     Unauthorised,
 )
-from deployment.services.http import Http, is_loopback
+from xswarm_deploy.services.http import Http, is_loopback
 
 BASE = "https://api.example.test/v1"
 TOKEN = "canary-token-58c1e0"

@@ -8,10 +8,10 @@ import pytest
 import requests
 from responses import matchers
 
-from deployment.secret import Secret
-from deployment.services.errors import Invalid, NotFound, Unauthorised
-from deployment.services.http import Http, bearer
-from deployment.services.monitor import BUDGETS, Health, Monitor
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.errors import Invalid, NotFound, Unauthorised
+from xswarm_deploy.services.http import Http, bearer
+from xswarm_deploy.services.monitor import BUDGETS, Health, Monitor
 
 HOST = "https://worker.test"
 TOKEN = "an-admin-token-of-32-characters!"

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from deployment.errors import Refused
-from deployment.secret import Secret
-from deployment.services.multipart import Module, Upload, read
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.multipart import Module, Upload, read
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = {

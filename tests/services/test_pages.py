@@ -12,13 +12,13 @@ import pytest
 import requests
 from responses import matchers
 
-from deployment.errors import StepFailed
-from deployment.services import files as static
-from deployment.services.cloudflare import Cloudflare
-from deployment.services.errors import ServiceUnavailable
-from deployment.services.files import manifest, pages_files
-from deployment.services.http import Http
-from deployment.services.pages import Commit, PagesDeployment, Rules
+from xswarm_deploy.errors import StepFailed
+from xswarm_deploy.services import files as static
+from xswarm_deploy.services.cloudflare import Cloudflare
+from xswarm_deploy.services.errors import ServiceUnavailable
+from xswarm_deploy.services.files import manifest, pages_files
+from xswarm_deploy.services.http import Http
+from xswarm_deploy.services.pages import Commit, PagesDeployment, Rules
 
 BASE = "https://api.cloudflare.test/client/v4"
 A = f"{BASE}/accounts/acc"

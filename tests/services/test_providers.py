@@ -10,9 +10,9 @@ import pytest
 import requests
 from responses import matchers
 
-from deployment.secret import Secret
-from deployment.services.anthropic import Anthropic
-from deployment.services.errors import (
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.anthropic import Anthropic
+from xswarm_deploy.services.errors import (
     Forbidden,
     Invalid,
     NotFound,
@@ -21,12 +21,12 @@ from deployment.services.errors import (
     ServiceUnavailable,
     Unauthorised,
 )
-from deployment.services.http import Http, basic, bearer
-from deployment.services.openai import OpenAI
-from deployment.services.sendgrid import ParseSetting, SecurityPolicy, SendGrid
-from deployment.services.slack import Slack
-from deployment.services.stripe import Stripe
-from deployment.services.twilio import Twilio
+from xswarm_deploy.services.http import Http, basic, bearer
+from xswarm_deploy.services.openai import OpenAI
+from xswarm_deploy.services.sendgrid import ParseSetting, SecurityPolicy, SendGrid
+from xswarm_deploy.services.slack import Slack
+from xswarm_deploy.services.stripe import Stripe
+from xswarm_deploy.services.twilio import Twilio
 
 HOST = "https://provider.test"
 NUMBERS = f"{HOST}/2010-04-01/Accounts/AC1/IncomingPhoneNumbers"

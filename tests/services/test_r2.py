@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from deployment.errors import Unavailable
-from deployment.secret import Secret
-from deployment.services.errors import Forbidden, NotFound
-from deployment.services.http import Http
-from deployment.services.r2 import R2
-from deployment.services.sigv4 import Signer, quoted_path, quoted_query
+from xswarm_deploy.errors import Unavailable
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.errors import Forbidden, NotFound
+from xswarm_deploy.services.http import Http
+from xswarm_deploy.services.r2 import R2
+from xswarm_deploy.services.sigv4 import Signer, quoted_path, quoted_query
 
 HOST = "https://acc.r2.test"
 NOW = 1_800_000_000.0

@@ -9,14 +9,19 @@ from typing import Any
 import requests
 import yaml
 
-from deployment.sandbox import supervisor
-from deployment.secret import Secret
-from deployment.settings import Settings, load
-from deployment.steps.site import Site
-from deployment.variables import VARIABLES
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.settings.settings import Settings, load
+from xswarm_deploy.settings.variables import VARIABLES
+from xswarm_deploy.site import Site
+from xswarm_twin import supervisor
 
 PROJECT = Path(__file__).resolve().parents[2]
-SHARED = ("deployment/config", "deployment/monitoring", "worker", "site", "migrations")
+SHARED = (
+    "deployment/config",
+    "worker",
+    "site",
+    "migrations",
+)
 PROVIDERS = ("stripe", "sendgrid", "anthropic", "openai", "twilio", "slack")
 
 

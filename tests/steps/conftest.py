@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from deployment.settings import Settings
-from deployment.steps import verify
-from deployment.steps.report import Report
-from deployment.steps.site import Site
 from tests.steps.fakes import FakeCloudflare, bundling
+from xswarm_deploy.model.report import Report
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.verification import verify
 
 
 @pytest.fixture

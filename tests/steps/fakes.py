@@ -7,12 +7,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployment.secret import Secret
-from deployment.services.cloudflare import Deployment, Subdomain, Version
-from deployment.services.errors import Invalid
-from deployment.services.pages import Commit, PagesDeployment, Project, Rules
-from deployment.steps import traffic
-from deployment.steps.bundle import Bundle
+from xswarm_deploy.bundling.bundle import Bundle
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.cloudflare import Deployment, Subdomain, Version
+from xswarm_deploy.services.errors import Invalid
+from xswarm_deploy.services.pages import Commit, PagesDeployment, Project, Rules
+from xswarm_deploy.steps import traffic
 
 BODY = (
     b'------b\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n'

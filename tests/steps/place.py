@@ -12,13 +12,6 @@ from typing import Any
 
 import pytest
 
-from deployment.database import backup as backups
-from deployment.database.client import connect
-from deployment.services.errors import ServiceError
-from deployment.settings import Settings
-from deployment.steps import backup, bundle, check, migrate
-from deployment.steps.report import Finding
-from deployment.steps.site import Site
 from tests.conftest import using_everything
 from tests.steps.provider_fakes import (
     SoundCloudflare,
@@ -29,6 +22,15 @@ from tests.steps.provider_fakes import (
     SoundStripe,
     SoundTwilio,
 )
+from xswarm_deploy.bundling import bundle
+from xswarm_deploy.database import backup as backups
+from xswarm_deploy.database.client import connect
+from xswarm_deploy.model.report import Finding
+from xswarm_deploy.preflight import check
+from xswarm_deploy.services.errors import ServiceError
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import backup, migrate
 
 CONFIGURATION: dict[str, Any] = {
     "name": "boss-ai",
@@ -82,7 +84,7 @@ class Place:
         self.write("worker/main.js", "export default {}")
         self.write("migrations/schema.sql", TABLE)
         patch.setattr(bundle, "wrangler", lambda root: _fake_wrangler(self.root))
-        patch.setattr("deployment.steps.checks.machine._node", lambda site: "v24.0.0")
+        patch.setattr("xswarm_deploy.preflight.machine._node", lambda site: "v24.0.0")
 
     def write(self, path: str, content: str) -> Path:
         file = self.root / path

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
-from deployment.secret import Secret
-from deployment.services.clock import SYSTEM_CLOCK, Clock
-from deployment.services.cloudflare import Token
-from deployment.services.http import Reply
-from deployment.services.sendgrid import EventWebhook, ParseSetting, SecurityPolicy
-from deployment.services.stripe import ATTEMPT, Endpoint
-from deployment.services.twilio import Number
 from tests.steps.fakes import FakeCloudflare
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
+from xswarm_deploy.services.cloudflare import Token
+from xswarm_deploy.services.http import Reply
+from xswarm_deploy.services.sendgrid import EventWebhook, ParseSetting, SecurityPolicy
+from xswarm_deploy.services.stripe import ATTEMPT, Endpoint
+from xswarm_deploy.services.twilio import Number
 
 URLS = {
     "sms_url": "https://old.test/sms",

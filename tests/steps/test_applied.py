@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deployment.steps import applied, migrate
-from deployment.steps.site import Site
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import applied, migrate
 
 FILES = {
     "users": "-- migrate:up\nCREATE TABLE users (id);\n-- migrate:down\nDROP TABLE users;",

@@ -9,13 +9,13 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from deployment.database import archive
-from deployment.database.backup import Format, manifest_path
-from deployment.errors import DeployError, Refused
-from deployment.settings import Settings
-from deployment.steps import backup, restore
-from deployment.steps.site import Site
-from deployment.steps.step import Change
+from xswarm_deploy.database import archive
+from xswarm_deploy.database.backup import Format, manifest_path
+from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import backup, restore
 
 
 @pytest.fixture

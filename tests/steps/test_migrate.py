@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from deployment.database import ledger
-from deployment.errors import DeployError, Refused
-from deployment.settings import Settings
-from deployment.steps import applied, backup, migrate
-from deployment.steps.site import Site
-from deployment.steps.step import Change
+from xswarm_deploy.database import ledger
+from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import applied, backup, migrate
 
 FILES = {
     "users": "CREATE TABLE users (id INTEGER PRIMARY KEY);\n-- migrate:down\nDROP TABLE users;",

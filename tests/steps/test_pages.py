@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from deployment.errors import Refused, StepFailed
-from deployment.services import files
-from deployment.services.pages import Commit, Rules
-from deployment.settings import Settings
-from deployment.steps import pages
-from deployment.steps.site import Site
 from tests.steps.fakes import FakeCloudflare
+from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.services import files
+from xswarm_deploy.services.pages import Commit, Rules
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import pages
 
 
 @pytest.fixture

@@ -9,18 +9,19 @@ from typing import Any
 
 import pytest
 
-from deployment import environment_file
-from deployment.errors import Refused
-from deployment.secret import Secret
-from deployment.services.cloudflare import Version
-from deployment.services.errors import Invalid
-from deployment.settings import Settings
-from deployment.steps import fingerprints, secrets, traffic, verify, webhooks, worker
-from deployment.steps.record import Record
-from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.steps.fakes import FakeCloudflare
 from tests.steps.provider_fakes import FakeStripe
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.cloudflare import Version
+from xswarm_deploy.services.errors import Invalid
+from xswarm_deploy.settings import environment_file
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import fingerprints, secrets, traffic, webhooks, worker
+from xswarm_deploy.verification import verify
 
 PROJECT: dict[str, Any] = {"webhooks": {"sms_path": "", "voice_path": "", "email_path": ""}}
 STRIPE = {"webhooks": {**PROJECT["webhooks"], "stripe_events": ["charge.refunded"]}}
@@ -254,7 +255,7 @@ def test_a_rotation_writes_the_new_value_beside_the_old_and_can_be_finished(
 def test_after_a_rotation_nothing_is_to_be_sent(
     at: Callable[..., Site], settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    from deployment.settings import load
+    from xswarm_deploy.settings.settings import load
 
     site = at()
     make(site, secrets.plan_rotation(site, "JWT_SECRET"))
@@ -342,7 +343,7 @@ def test_stripes_secret_is_rotated_by_a_new_endpoint_and_brought_back(
 def test_the_replaced_endpoint_is_deleted_once_all_is_well(
     at: Callable[..., Site], cloudflare: FakeCloudflare
 ) -> None:
-    from deployment.steps import rotation
+    from xswarm_deploy.steps import rotation
 
     site = at(STRIPE)
     stripe: FakeStripe = site.stripe  # type: ignore[assignment]

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from deployment.errors import MovedForGood, Refused, StepFailed
-from deployment.services.cloudflare import Subdomain
-from deployment.services.errors import Invalid
-from deployment.steps import traffic, verify, worker
-from deployment.steps.site import Site
 from tests.steps.fakes import FakeCloudflare
 from tests.steps.test_worker import run, splits, with_canary
+from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
+from xswarm_deploy.services.cloudflare import Subdomain
+from xswarm_deploy.services.errors import Invalid
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import traffic, worker
+from xswarm_deploy.verification import verify
 
 
 def age(cloudflare: FakeCloudflare, count: int) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import responses
 
-from deployment.errors import Refused, StepFailed
-from deployment.settings import Settings
-from deployment.steps import webhooks
-from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.steps.fakes import FakeCloudflare
 from tests.steps.provider_fakes import FakeSendGrid, FakeStripe, FakeTwilio
+from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import webhooks
 
 WORKER = "http://127.0.0.1:1"
 HOOK = f"{WORKER}/stripe/webhook"
@@ -256,7 +256,7 @@ def test_what_does_not_read_back_is_no_success(world: Callable[..., World]) -> N
 
 @pytest.mark.parametrize("there", [False, True])
 def test_inbound_parse_is_set_and_brought_back(world: Callable[..., World], there: bool) -> None:
-    from deployment.services.sendgrid import ParseSetting
+    from xswarm_deploy.services.sendgrid import ParseSetting
 
     here = world({"webhooks": INBOUND})
     if there:

@@ -5,17 +5,18 @@ from typing import Any
 
 import pytest
 
-from deployment.errors import CheckFailed, Refused, StepFailed
-from deployment.project import CanaryStep
-from deployment.services import multipart
-from deployment.services.cloudflare import Version
-from deployment.steps import canary, traffic, verify, worker
-from deployment.steps.judge import Verdict
-from deployment.steps.record import Record
-from deployment.steps.report import Report
-from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.steps.fakes import BODY, FakeCloudflare
+from xswarm_deploy.errors import CheckFailed, Refused, StepFailed
+from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.report import Report
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.services import multipart
+from xswarm_deploy.services.cloudflare import Version
+from xswarm_deploy.settings.project import CanaryStep
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import traffic, worker
+from xswarm_deploy.verification import canary, verify
+from xswarm_deploy.verification.judge import Verdict
 
 
 def with_canary(site: Site, *percents: float) -> None:

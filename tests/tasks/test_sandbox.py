@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from deployment.sandbox import folder, processes
+from xswarm_twin import folder, processes
 
 pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).resolve().parents[2]
-COPIED = ("deployment", "tasks", "tasks.py", "invoke.yaml", "requirements-sandbox.txt")
+COPIED = ("tasks.py", "invoke.yaml")
 KEYS = {
     "up",
     "worker_url",
@@ -36,14 +36,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give a copy of the project; whatever a test does, nothing of it runs afterwards."""
     root = tmp_path_factory.mktemp("project")
     for name in COPIED:
-        source = PROJECT / name
-        ignored = shutil.ignore_patterns("node_modules", "__pycache__")
-        if source.is_dir():
-            shutil.copytree(source, root / name, ignore=ignored)
-        else:
-            shutil.copy(source, root / name)
-    modules = "deployment/sandbox/node_modules"
-    (root / modules).symlink_to(PROJECT / modules)
+        shutil.copy(PROJECT / name, root / name)
     try:
         yield root
     finally:

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deployment.database.client import Database, Statement, connect
-from deployment.database.statements import split
-from deployment.monitoring.health import Probe
-from deployment.project import Project
-from deployment.settings import Settings
-from deployment.steps.bundle import bundle
 from tests.worker.isolate import SECRETS, VARIABLES, Deferred, Isolate, fetch
 from tests.worker.runtime import Worker, on_pyodide
 from tests.worker.world import World, opened
+from xswarm_deploy.bundling.bundle import bundle
+from xswarm_deploy.database.client import Database, Statement, connect
+from xswarm_deploy.database.statements import split
+from xswarm_deploy.settings.project import Project
+from xswarm_deploy.settings.settings import Settings
+from xswarm_monitoring.health import Probe
 
 if TYPE_CHECKING:
     from tests.worker.test_signatures import SendGrid

@@ -21,8 +21,8 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 
-from deployment.steps.bundle import node
 from tests.worker.isolate import Answer, Bucket, fetch
+from xswarm_deploy.bundling.bundle import node
 
 SCHEDULED = "/cdn-cgi/local/scheduled"
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from deployment.database.client import Database
 from tests.worker.isolate import Answer, Isolate
+from xswarm_deploy.database.client import Database
 
 Start = Callable[..., Isolate]
 PERSON = {"email": "Zoe@Example.org", "password": "correct horse battery", "name": "Zoë"}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from deployment.database.client import Database, Statement
 from tests.worker.isolate import Isolate
+from xswarm_deploy.database.client import Database, Statement
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from boss.database import Database, DatabaseError
 from boss.hrana import Result, Statement, batch
 
-from deployment.database.client import Database as Home
 from tests.worker.isolate import fetch
+from xswarm_deploy.database.client import Database as Home
 
 
 class Observed:

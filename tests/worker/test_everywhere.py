@@ -10,10 +10,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from deployment.database.client import Database
 from tests.worker.isolate import SECRETS
 from tests.worker.runtime import SCHEDULED, Worker, on_uvicorn, wait_for
 from tests.worker.world import PROVIDERS, World, forget_measures
+from xswarm_deploy.database.client import Database
 
 pytestmark = pytest.mark.slow
 

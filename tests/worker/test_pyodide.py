@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from boss import passwords
 
-from deployment.database.client import Database
 from tests.worker.isolate import SECRETS
 from tests.worker.runtime import Worker, wait_for
 from tests.worker.test_signatures import SendGrid, stripe_header, twilio_header
+from xswarm_deploy.database.client import Database
 
 pytestmark = pytest.mark.slow
 

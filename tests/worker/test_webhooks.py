@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from deployment.database.client import Database
 from tests.worker.isolate import SECRETS, Answer, Isolate
 from tests.worker.test_signatures import SendGrid, stripe_header, twilio_header
+from xswarm_deploy.database.client import Database
 
 Start = Callable[..., Isolate]
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-from deployment.database.client import Database
+from xswarm_deploy.database.client import Database
 
 PROVIDERS = {
     "/v1/models?limit=1": "anthropic",

@@ -20,11 +20,11 @@ from boss.response import Response, problem_response
 from boss.rounds import make_rounds
 from boss.router import Match, Route, Router
 from boss.storage import Storage
-from deployment.monitoring.alert import Alert
-from deployment.monitoring.asgi import Defer, Monitor
-from deployment.monitoring.health import Probe
-from deployment.monitoring.logs import Log
-from deployment.monitoring.metrics import Metrics
+from xswarm_monitoring.alert import Alert
+from xswarm_monitoring.asgi import Defer, Monitor
+from xswarm_monitoring.health import Probe
+from xswarm_monitoring.logs import Log
+from xswarm_monitoring.metrics import Metrics
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

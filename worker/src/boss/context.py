@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from boss.limits import Limits
     from boss.request import Request
     from boss.storage import Storage
-    from deployment.monitoring.alert import Alert
-    from deployment.monitoring.metrics import Metrics
+    from xswarm_monitoring.alert import Alert
+    from xswarm_monitoring.metrics import Metrics
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from boss.configuration import Configuration
 from boss.status import SERVICE
-from deployment.monitoring.correlation import current
-from deployment.monitoring.logs import Level, Log
+from xswarm_monitoring.correlation import current
+from xswarm_monitoring.logs import Level, Log
 
 if TYPE_CHECKING:
     from boss.app import Service
     from boss.browsers import Receive, Scope, Send
-    from deployment.monitoring.asgi import Monitor
+    from xswarm_monitoring.asgi import Monitor
 
 
 class Logged:

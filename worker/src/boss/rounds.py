@@ -10,13 +10,13 @@ from boss.configuration import Configuration
 from boss.outgoing import sending
 from boss.status import SERVICE
 from boss.storage import Storage
-from deployment.monitoring import channels
-from deployment.monitoring.rounds import Rounds
+from xswarm_monitoring import channels
+from xswarm_monitoring.rounds import Rounds
 
 if TYPE_CHECKING:
     from boss.database import Fetch
-    from deployment.monitoring.asgi import Monitor
-    from deployment.monitoring.channels import Channel
+    from xswarm_monitoring.asgi import Monitor
+    from xswarm_monitoring.channels import Channel
 
 _BOOK = "monitoring/alerts.json"
 

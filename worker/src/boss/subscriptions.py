@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from boss import queries
 from boss.hrana import Statement
-from deployment.monitoring.alert import Alert, payment_failed
+from xswarm_monitoring.alert import Alert, payment_failed
 
 if TYPE_CHECKING:
-    from deployment.monitoring.metrics import Business
+    from xswarm_monitoring.metrics import Business
 
 FREE: Final = "free"
 _CHECKOUT: Final = "checkout.session.completed"

@@ -1,4 +1,0 @@
-"""Health, metrics and alerts for a Worker and for the tasks; nothing but the standard library.
-
-Mount it with :class:`deployment.monitoring.asgi.Monitor`.
-"""

@@ -1,0 +1,1 @@
+"""From wrangler's configuration to everything that a release uploads."""

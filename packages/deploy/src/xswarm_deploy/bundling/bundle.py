@@ -1,0 +1,298 @@
+"""Bundle the Worker: wrangler turns its folder into the exact body of an upload, offline."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from xswarm_deploy.bundling import library
+from xswarm_deploy.errors import Refused, Unavailable
+from xswarm_deploy.secret import redact
+from xswarm_deploy.services import multipart
+from xswarm_deploy.services.multipart import Upload
+from xswarm_deploy.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from xswarm_deploy.bundling.static import Static
+
+CACHE: Final = ".deployments/cache"
+IGNORED: Final = (
+    *("__pycache__", ".wrangler", "node_modules", "python_modules", ".venv"),
+    *(".git", ".sandbox", ".deployments", ".backups"),  # of a Worker at the project's root
+)
+SECONDS: Final = 300.0  # for installing packages, and for bundling
+_KEPT: Final = 5  # bundles in the cache
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # wrangler colours errors also for pipes
+_NOISE: Final = "🪵"  # where wrangler's log is: in a folder that is gone by then
+_MEANINGLESS: Final = shutil.ignore_patterns(*IGNORED, "*.pyc")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The multipart body of an upload, as wrangler writes it, and what goes with it.
+
+    Args:
+        body: the form; without secrets and static files.
+        digest: tells one content from another.
+        files: the static files the Worker serves, if any.
+    """
+
+    body: bytes
+    digest: str
+    files: Static | None = None
+
+    @cached_property
+    def upload(self) -> Upload:
+        """Give the form, read once: it is asked for its buckets, and then filled."""
+        return multipart.read(self.body)
+
+
+def bundle(settings: Settings) -> Bundle:
+    """Bundle the Worker of an environment; makes no call to any service.
+
+    A Python Worker gets what its requirements.txt names, and the monitoring library,
+    vendored beside its wrangler configuration; any other Worker is bundled as it stands.
+
+    Raises:
+        Refused: wrangler does not accept the Worker (its words are given), or its static
+            files break a limit.
+        Unavailable: wrangler is not installed.
+    """
+    config = settings.path(settings.project.worker.config)
+    if not config.is_file():
+        raise Refused(
+            f"there is no wrangler configuration {settings.project.worker.config}",
+            f"looked for {config}",
+            "set deploy.worker.config in invoke.yaml",
+        )
+    work = settings.path(CACHE)
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=work, prefix="bundling-") as folder:
+        prepared = _prepared(settings, Path(folder))
+        if prepared == config:  # it may import from anywhere: nothing tells that it is unchanged
+            body = _dry_run(prepared, settings, Path(folder))
+        else:
+            body = _cached(prepared, settings, Path(folder))
+    from xswarm_deploy.bundling import static
+
+    files = static.described(settings)
+    return Bundle(body, digest(body) + (files.digest[:16] if files else ""), files)
+
+
+def digest(body: bytes) -> str:
+    """Give a hash of an upload's content that does not depend on its random boundary."""
+    boundary = body.split(b"\r\n", 1)[0]
+    return hashlib.sha256(body.replace(boundary, b"--")).hexdigest()
+
+
+def requirements(settings: Settings) -> Path | None:
+    """Give the file that names what a Python Worker vendors, or None for any other Worker."""
+    from xswarm_deploy.bundling.wrangler import read  # only who bundles reads it
+
+    config = settings.path(settings.project.worker.config)
+    file = config.with_name("requirements.txt")
+    main = str(read(settings).get("main", "")) if file.is_file() else ""
+    return file if main.endswith(".py") else None
+
+
+def _prepared(settings: Settings, folder: Path) -> Path:
+    """Give the configuration to bundle from: a Python Worker's stands in a copy with its parts."""
+    config, root = settings.path(settings.project.worker.config), settings.root
+    named = requirements(settings)
+    if named is None:
+        return config
+    copy = folder / "worker"
+    shutil.copytree(config.parent, copy, ignore=_MEANINGLESS)
+    modules = copy / "python_modules"
+    shutil.copytree(_vendored(named, root), modules)
+    if library.is_named(named):
+        library.vendor(modules)
+    return copy / config.name
+
+
+def _cached(config: Path, settings: Settings, folder: Path) -> bytes:
+    """Bundle a Worker that is wholly in one folder; the same content is bundled once."""
+    kept = settings.path(CACHE) / f"bundle-{_key(config.parent, settings)}"
+    if kept.is_file():
+        kept.touch()
+        return kept.read_bytes()
+    body = _dry_run(config, settings, folder)
+    fresh = folder / "bundle"
+    fresh.write_bytes(body)
+    fresh.rename(kept)
+    _forget_old(kept.parent)
+    return body
+
+
+def _key(folder: Path, settings: Settings) -> str:
+    """Give a hash of all that wrangler's answer depends on: each file, its own version, a name."""
+    worker = settings.project.worker
+    found = hashlib.sha256(f"{worker.name} {worker.environment}".encode())
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    for path in [*files, wrangler(settings.root).parents[1] / "package.json"]:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        name = path.relative_to(folder) if path.is_relative_to(folder) else path.name
+        found.update(f"{name} {content}\n".encode())
+    return found.hexdigest()[:32]
+
+
+def _forget_old(folder: Path) -> None:
+    bundles = sorted(folder.glob("bundle-*"), key=lambda path: path.stat().st_mtime)
+    for path in bundles[:-_KEPT]:
+        path.unlink(missing_ok=True)
+
+
+def _vendored(named: Path, root: Path) -> Path:
+    """Install what a Python Worker names, once for each content of the file."""
+    key = hashlib.sha256(named.read_bytes()).hexdigest()[:16]
+    target = root / CACHE / f"python-modules-{key}"
+    if target.is_dir():
+        return target
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="vendor-") as folder:
+        made = Path(folder) / "modules"
+        made.mkdir()
+        wanted = Path(folder) / "requirements.txt"
+        wanted.write_text("\n".join(library.others(named)) + "\n", encoding="utf-8")
+        if any(_meant(library.others(named))):
+            _install(wanted, made)
+        made.rename(target)
+    return target
+
+
+def _meant(lines: Iterable[str]) -> Iterable[str]:
+    return (line for line in lines if line.strip() and not line.lstrip().startswith("#"))
+
+
+def _install(named: Path, target: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--only-binary",
+        ":all:",
+        "--target",
+        str(target),
+        "-r",
+        str(named),
+    ]
+    ended = _run(command)
+    if ended.returncode:
+        raise Unavailable(
+            "the Worker's Python packages could not be installed",
+            last_lines(ended.stderr),
+            "pip install --target /tmp/try -r requirements.txt, beside wrangler's file",
+        )
+    shutil.rmtree(target / "bin", ignore_errors=True)
+
+
+def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
+    outfile = folder / "upload"
+    command = [
+        str(node(settings.root)),
+        str(wrangler(settings.root)),
+        "versions",
+        "upload",
+        "--dry-run",
+        "--outfile",
+        str(outfile),
+        "--config",
+        str(config),
+        "--env",
+        settings.project.worker.environment,  # empty: the file's top level
+        "--name",
+        settings.project.worker.name,
+    ]
+    ended = _run(command, cwd=config.parent, env=environment(folder))
+    if ended.returncode or not outfile.is_file():
+        raise Refused(
+            "wrangler does not accept the Worker",
+            last_lines(ended.stderr or ended.stdout),
+            f"mend it; to see all: npx wrangler versions upload --dry-run --config {config.name}",
+        )
+    return outfile.read_bytes()
+
+
+def _run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program that asks nothing and ends in time.
+
+    Raises:
+        Unavailable: it did not end.
+    """
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=SECONDS,
+            **options,
+        )
+    except subprocess.TimeoutExpired:
+        name = Path(command[0]).name
+        raise Unavailable(f"{name} did not end", f"after {SECONDS:.0f} s", "try again") from None
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Give wrangler what it needs and nothing that is secret.
+
+    Args:
+        folder: a private one, for its log.
+    """
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {
+        "CI": "1",
+        "NO_COLOR": "1",
+        "FORCE_COLOR": "0",
+        "WRANGLER_SEND_METRICS": "false",
+        "WRANGLER_LOG_SANITIZE": "true",
+        "WRANGLER_LOG_PATH": str(folder / "logs"),
+        "WRANGLER_HIDE_BANNER": "true",
+    }
+
+
+def wrangler(root: Path) -> Path:
+    """Give wrangler's program.
+
+    Raises:
+        Unavailable: it is not installed.
+    """
+    found = root / "node_modules/wrangler/wrangler-dist/cli.js"
+    if not found.is_file():
+        raise Unavailable("wrangler is not installed", f"looked for {found}", "./inv tools.install")
+    return found
+
+
+def node(root: Path) -> Path:
+    """Give Node: the one of this virtual environment, else the one on PATH.
+
+    Raises:
+        Unavailable: there is none.
+    """
+    beside = Path(sys.executable).with_name("node")
+    found = str(beside) if beside.exists() else shutil.which("node")
+    if not found:
+        raise Unavailable("there is no Node", "wrangler needs it", f"{root}/inv tools.install")
+    return Path(found)
+
+
+def last_lines(text: str, count: int = 6) -> str:
+    """Give the last lines of a program's output as evidence, redacted."""
+    plain = _COLOURS.sub("", text)
+    told = (line.strip() for line in plain.splitlines())
+    lines = [line for line in told if line and not line.startswith(_NOISE)]
+    return redact(" | ".join(lines[-count:]))[:800]

@@ -1,0 +1,79 @@
+"""The static files of a Worker itself: ``assets`` in its wrangler configuration.
+
+wrangler's dry run leaves them out of the body it writes, because they are uploaded before
+it: here they are listed, uploaded, and named in the version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from xswarm_deploy.services.files import RULES, StaticFile, asset_files, manifest
+from xswarm_deploy.services.multipart import Upload
+from xswarm_deploy.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from xswarm_deploy.site import Site
+
+KEYS: Final = ("html_handling", "not_found_handling", "base_path", "run_worker_first")
+
+
+@dataclass(frozen=True)
+class Static:
+    """What a Worker serves as files, and how."""
+
+    files: tuple[StaticFile, ...]
+    config: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Give a hash of all of it."""
+        held = json.dumps([manifest(self.files), self.config], sort_keys=True)
+        return hashlib.sha256(held.encode()).hexdigest()
+
+
+def described(settings: Settings) -> Static | None:
+    """List the Worker's static files; None where its configuration names no folder of them.
+
+    Raises:
+        Refused: no such folder, a file above 25 MiB, more than 20,000 files.
+    """
+    from xswarm_deploy.bundling import wrangler  # only who bundles reads it
+
+    file = settings.path(settings.project.worker.config)
+    assets = wrangler.read(settings).get("assets") or {}
+    if not assets.get("directory"):
+        return None
+    folder = file.parent / str(assets["directory"])
+    config = {key: assets[key] for key in KEYS if key in assets}
+    return Static(asset_files(folder), {**config, **_rules(folder)})
+
+
+def attached(site: Site, upload: Upload, static: Static | None) -> Upload:
+    """Upload the files Cloudflare does not have yet, and name all of them in the version.
+
+    Args:
+        site: the environment.
+        upload: the Worker's code.
+        static: its static files, if any.
+    """
+    if static is None:
+        return upload
+
+    def progress(done: int, total: int) -> None:
+        site.progress("assets", done, total, "files")
+
+    token = site.cloudflare.assets.upload(site.worker, static.files, progress)
+    return upload.with_assets(token, static.config)
+
+
+def _rules(folder: Path) -> dict[str, str]:
+    files = {name: folder / name for name in RULES}
+    return {
+        name: file.read_text(encoding="utf-8") for name, file in files.items() if file.is_file()
+    }

@@ -1,0 +1,249 @@
+"""All that is printed or asked: step lines, progress, tables, questions, JSON.
+
+Whatever leaves through here is redacted. Colour, ticks that move and progress bars are
+for terminals; a pipe gets plain lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, TextIO
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.secret import redact
+
+_PATIENCE: Final = 1.0  # seconds until a progress bar is worth its line
+_BAR: Final = 24
+_NARROWEST: Final = 20  # characters of a column that is still worth folding
+
+Progress = Callable[[str, int, "int | None", str], None]
+"""Called as (label, done, total or None, unit) while something takes long."""
+
+
+def no_progress(label: str, done: int, total: int | None, unit: str) -> None:
+    """Show nothing."""
+
+
+def coloured(stream: TextIO) -> bool:
+    """Tell whether a stream takes colour: a terminal, and NO_COLOR (no-color.org) is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def unheard(stream: TextIO) -> None:
+    """Let what is still written to a stream go nowhere: its reader has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+@dataclass
+class StepLine:
+    """One step while it runs: what it says behind its name when it is done."""
+
+    name: str
+    detail: str = ""
+    mark: str = "✓"
+    colour: str = "green"
+
+
+@dataclass
+class Console:
+    """Print to one stream.
+
+    Args:
+        stream: where lines go; by default standard output.
+        quiet: keep silent, as for ``--json``.
+    """
+
+    stream: TextIO = field(default_factory=lambda: sys.stdout)
+    quiet: bool = False
+    _began: float = 0.0
+    _bar_shown: bool = False
+
+    def line(self, text: str = "", colour: str = "") -> None:
+        """Print one line."""
+        if not self.quiet:
+            self._clear_bar()
+            self._put(self.paint(redact(text), colour) + "\n")
+
+    def json(self, data: Any) -> None:
+        """Print data as JSON, also when quiet: it is what was asked for."""
+        self._put(redact(json.dumps(data, indent=2, ensure_ascii=False)) + "\n")
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.line(f"⚠ {text}", "yellow")
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Print rows in columns as wide as need be; on a terminal the last one is folded."""
+        cells = [[str(cell) for cell in row] for row in (header, *rows)]
+        widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+        indent = sum(widths[:-1]) + 2 * len(widths)
+        for index, row in enumerate(cells):
+            text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            for line in self._folded(redact("  " + text.rstrip()), indent):
+                self.line(line, "bold" if index == 0 else "")
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[StepLine]:
+        """Print one line for a step: a tick or a cross, its name, its time, what it says."""
+        entry, began = StepLine(name), time.monotonic()
+        self._began = began
+        try:
+            yield entry
+        except BaseException:
+            self._finish(StepLine(name, "failed", "✗", "red"), began)
+            raise
+        self._finish(entry, began)
+
+    def progress(self, label: str, done: int, total: int | None, unit: str) -> None:
+        """Show how far something is, once it takes longer than a second; a ``Progress``."""
+        waited = time.monotonic() - self._began
+        if self.quiet or not self.stream.isatty() or waited < _PATIENCE:
+            return
+        self._put("\r\x1b[2K" + redact(bar(label, done, total, unit, waited)))
+        self._bar_shown = True
+
+    def paint(self, text: str, colour: str) -> str:
+        """Colour a text, where the stream takes colour."""
+        if not colour or not coloured(self.stream):
+            return text
+        from colorama import Fore, Style, just_fix_windows_console
+
+        just_fix_windows_console()
+        colours = {
+            "green": Fore.GREEN,
+            "red": Fore.RED,
+            "yellow": Fore.YELLOW,
+            "dim": Style.DIM,
+            "bold": Style.BRIGHT,
+        }
+        return f"{colours[colour]}{text}{Style.RESET_ALL}"
+
+    def _folded(self, text: str, indent: int) -> list[str]:
+        """Break a line that is too wide for the terminal, behind an indent; pipes get it whole."""
+        if not self.stream.isatty():
+            return [text]
+        import shutil
+        import textwrap
+
+        columns = shutil.get_terminal_size().columns
+        if len(text) <= columns or columns - indent < _NARROWEST:
+            return [text]
+        first, last = text[:indent], text[indent:]
+        return [
+            (" " * indent if place else first) + part
+            for place, part in enumerate(textwrap.wrap(last, columns - indent) or [""])
+        ]
+
+    def _finish(self, entry: StepLine, began: float) -> None:
+        seconds = time.monotonic() - began
+        mark = self.paint(entry.mark, entry.colour)
+        self.line(f"{mark} {entry.name:<9} {seconds:6.2f} s  {entry.detail}".rstrip())
+
+    def _clear_bar(self) -> None:
+        if self._bar_shown:
+            self._put("\r\x1b[2K")
+            self._bar_shown = False
+
+    def _put(self, text: str) -> None:
+        """Write a text; where its reader has gone (``| head``), a release goes on all the same."""
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except BrokenPipeError:
+            unheard(self.stream)
+
+
+def bar(label: str, done: int, total: int | None, unit: str, seconds: float) -> str:
+    """Draw one progress line: bar, share, rate, remaining time.
+
+    Args:
+        label: what is going on.
+        done: units done.
+        total: units in all; None: not known.
+        unit: what is counted; ``bytes`` is shown in MB.
+        seconds: since it began.
+    """
+    scale, name = (1e6, "MB") if unit == "bytes" else (1.0, unit)
+    rate = done / seconds if seconds else 0.0
+    speed = f"{done / scale:,.0f} {name}, {rate / scale:,.1f} {name}/s"
+    if not total:
+        return f"  {label}: {speed}"
+    filled = min(_BAR, _BAR * done // total)
+    left = (total - done) / rate if rate else 0.0
+    drawn = "█" * filled + "░" * (_BAR - filled)
+    return f"  {label} {drawn} {100 * done // total:3d} %  {speed}, {left:.0f} s left"
+
+
+def interactive() -> bool:
+    """Tell whether a person is there to be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def confirm(question: str, *, yes: bool = False, type_name: str | None = None) -> None:
+    """Go on only when a person agrees; without a terminal the answer is NO.
+
+    Args:
+        question: what would happen, and what cannot be taken back.
+        yes: the flag ``--yes``: agreed already.
+        type_name: a name that must be typed, for what destroys in production.
+
+    Raises:
+        Refused: no, Ctrl-C, a wrong name, or nobody to ask.
+    """
+    if yes:
+        return
+    if not interactive():
+        raise Refused(
+            f"not confirmed: {question}",
+            "there is no terminal to ask on",
+            "repeat the command with --yes",
+        )
+    agreed = _typed(question, type_name) if type_name else _agreed(question)
+    if not agreed:
+        raise Refused(f"not confirmed: {question}", "nothing was changed")
+
+
+def select(question: str, choices: Mapping[str, str]) -> str:
+    """Let a person choose, and give the key of the choice.
+
+    Args:
+        question: what is chosen.
+        choices: key to what is shown for it.
+
+    Raises:
+        Refused: Ctrl-C, or nobody to ask.
+    """
+    if not interactive():
+        raise Refused(
+            f"not chosen: {question}",
+            "there is no terminal to choose on",
+            "name it on the command line (see --help)",
+        )
+    import questionary
+
+    options = [questionary.Choice(title=redact(title), value=key) for key, title in choices.items()]
+    chosen = questionary.select(redact(question), choices=options).ask()
+    if chosen is None:
+        raise Refused(f"not chosen: {question}", "nothing was changed")
+    return str(chosen)
+
+
+def _agreed(question: str) -> bool:
+    import questionary
+
+    return bool(questionary.confirm(redact(question), default=False).ask())
+
+
+def _typed(question: str, name: str) -> bool:
+    import questionary
+
+    answer = questionary.text(f"{redact(question)} Type {name} to go on:").ask()
+    return bool(answer == name)

@@ -1,0 +1,362 @@
+"""Backups: made of one moment, proven by restoring them, then given their name."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+from xswarm_deploy.cli.console import Progress, no_progress
+from xswarm_deploy.database import archive, digest, dump, ledger, manifest, snapshot
+from xswarm_deploy.database.client import Database
+from xswarm_deploy.database.file import FileDatabase
+from xswarm_deploy.database.manifest import Content, Manifest
+from xswarm_deploy.database.workspace import workspace
+from xswarm_deploy.errors import DeployError, Refused
+
+if TYPE_CHECKING:
+    from pyrage.x25519 import Identity, Recipient
+
+T = TypeVar("T")
+Format = Literal["db", "sql"]
+_ENDINGS = (".db.zst", ".db.zst.age", ".sql.zst", ".sql.zst.age")
+_OF_OTHERS = ".sql"
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One backup in the folder.
+
+    Args:
+        path: its file.
+        manifest: what stands beside it; None for one that another tool made.
+    """
+
+    path: Path
+    manifest: Manifest | None
+
+    @property
+    def created(self) -> datetime:
+        """Give when it was made."""
+        if self.manifest:
+            return datetime.fromisoformat(self.manifest.created)
+        return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What kind of backup is wanted.
+
+    Args:
+        environment: whose database it is; the name begins with it.
+        format: ``db``, a SQLite file; or ``sql``, the text that makes one.
+        recipients: age public keys; none: it is not encrypted.
+        worker_version: what is live, for the manifest.
+    """
+
+    environment: str
+    format: Format = "db"
+    recipients: Sequence[Recipient] = ()
+    worker_version: str = ""
+
+
+def make(
+    database: Database, folder: Path, wanted: Wanted, progress: Progress = no_progress
+) -> Backup:
+    """Make a backup, restore it into a scratch file, compare, and only then name it.
+
+    Args:
+        database: either home.
+        folder: where backups are kept; made if need be, mode 0700.
+        wanted: its kind.
+        progress: told rows and bytes.
+
+    Raises:
+        DeployError: it could not be made, or did not restore; nothing is left.
+    """
+    with workspace(folder) as work:
+        scratch, packed = work / "database.db", work / "packed"
+        created = datetime.now(UTC)
+        taken = snapshot.take(database, scratch, progress)
+        with FileDatabase(scratch) as copy:
+            applied = [row.name for row in ledger.read(copy)]
+        recipients, identities = _with_own_key(wanted.recipients)
+        content = _Running(lambda: manifest.of_file(scratch))
+        soundness = _Running(lambda: _require_sound(scratch, "the backup"))
+        plain = _text_of(scratch, work) if wanted.format == "sql" else scratch
+        source, target = archive.pack(plain, packed, recipients, progress)
+        ending = f"{wanted.format}.zst{'.age' if recipients else ''}"
+        proven = packed.rename(work / f"packed.{ending}")
+        _prove(proven, work, identities, (target, source), content.result, progress)
+        soundness.result()
+        found = Manifest(
+            file=f"{wanted.environment}-{created:%Y%m%dT%H%M%S}{created:%f}"[:-3] + f"Z.{ending}",
+            environment=wanted.environment,
+            source=database.url,
+            created=created.isoformat(timespec="milliseconds"),
+            size=target.size,
+            sha256=target.sha256,
+            database_size=source.size,
+            database_sha256=source.sha256,
+            content=content.result(),
+            encrypted=bool(recipients),
+            beside=list(taken.beside),
+            ledger=applied,
+            worker_version=wanted.worker_version,
+            journal_mode=taken.journal_mode,
+        )
+        return _keep(proven, found, folder)
+
+
+def read_folder(folder: Path) -> list[Backup]:
+    """Give the backups in a folder, the newest first."""
+    if not folder.is_dir():
+        return []
+    names = [path for path in folder.iterdir() if path.name.endswith((*_ENDINGS, _OF_OTHERS))]
+    return sorted(map(of_path, names), key=lambda found: found.created, reverse=True)
+
+
+def of_path(path: Path) -> Backup:
+    """Give the backup in a file.
+
+    Raises:
+        Refused: there is no such file, or what stands beside it is no manifest.
+    """
+    if not path.is_file():
+        raise Refused(f"There is no backup {path}", "no such file", "inv backup.list")
+    beside = manifest_path(path)
+    if not beside.exists():
+        return Backup(path, None)
+    text = beside.read_bytes().decode("utf-8", "replace")
+    return Backup(path, manifest.parse(text, beside.name))
+
+
+def manifest_path(path: Path) -> Path:
+    """Give where the manifest of a backup stands."""
+    return path.with_name(f"{path.name}.json")
+
+
+def unpack(
+    backup: Backup,
+    work: Path,
+    identities: Sequence[Identity] = (),
+    progress: Progress = no_progress,
+) -> Path:
+    """Restore a backup into a scratch file, and compare it with its manifest.
+
+    Args:
+        backup: of any format, also one that another tool made.
+        work: a folder for the file.
+        identities: age secret keys.
+        progress: told rows and bytes.
+
+    Returns:
+        The database file, whole and proven.
+
+    Raises:
+        Refused: it is damaged, or is not what its manifest says.
+    """
+    restored = _opened(backup, work, identities, progress)
+    if backup.manifest is None:
+        _require_sound(restored, backup.path.name)
+    return restored
+
+
+def verify(
+    backup: Backup,
+    work: Path,
+    identities: Sequence[Identity] = (),
+    progress: Progress = no_progress,
+) -> Content:
+    """Restore a backup into a scratch file, and compare row by row with its manifest.
+
+    Raises:
+        Refused: it cannot be read, is damaged, or is not what its manifest says; without
+            one: it holds no table.
+    """
+    name = backup.path.name
+    expected = backup.manifest.rows if backup.manifest else None
+    try:
+        restored = unpack(backup, work, identities, progress)
+    except OSError as error:
+        raise Refused(f"{name} cannot be unpacked", str(error), "inv backup.list") from None
+    content = _Running(lambda: manifest.of_file(restored, progress, expected))
+    _require_sound(restored, name, thorough=True)
+    found = content.result()
+    if backup.manifest:
+        _require_equal(backup.manifest.content, found, name)
+    elif not found.tables:
+        raise Refused(f"{name} holds no table", "it makes an empty database", "inv backup.list")
+    return found
+
+
+def load_text(path: Path, target: Path) -> None:
+    """Make a database file of SQL text.
+
+    Args:
+        path: the text; transaction statements and comments in it are passed over.
+        target: the new file.
+
+    Raises:
+        Refused: a statement fails; it is named by its line.
+    """
+    from xswarm_deploy.database.statements import first_words, split
+
+    skipped = {"BEGIN", "COMMIT", "END", "ROLLBACK"}
+    with closing(sqlite3.connect(target, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("BEGIN")
+        text = path.read_bytes().decode("utf-8", "surrogateescape")  # with its line ends
+        for fragment in split(text):
+            if skipped.intersection(first_words(fragment.sql, 1)):
+                continue
+            try:
+                connection.execute(fragment.sql)
+            except (sqlite3.Error, UnicodeEncodeError) as error:
+                raise Refused(
+                    f"{path.name}:{fragment.line} fails", str(error), "inv backup.list"
+                ) from None
+        connection.execute("COMMIT")
+    target.chmod(0o600)
+
+
+class _Running(Generic[T]):
+    """Something that is done in a thread, beside what the main one does."""
+
+    def __init__(self, do: Callable[[], T]) -> None:
+        self._do = do
+        self._ended: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def result(self) -> T:
+        """Wait, and give what came of it or raise what was raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._ended[0]
+
+    def _run(self) -> None:
+        try:
+            self._ended.append(self._do())
+        except BaseException as error:  # raised again where it is waited for
+            self._error = error
+
+
+def _with_own_key(
+    recipients: Sequence[Recipient],
+) -> tuple[Sequence[Recipient], Sequence[Identity]]:
+    """Add a key of our own, never kept, to read back what only others could."""
+    if not recipients:
+        return (), ()
+    import pyrage
+
+    own = pyrage.x25519.Identity.generate()
+    return [*recipients, own.to_public()], [own]
+
+
+def _text_of(scratch: Path, work: Path) -> Path:
+    """Write a database as SQL text."""
+    path = work / "database.sql"
+    with closing(digest.open_readonly(scratch)) as connection, path.open("wb") as file:
+        path.chmod(0o600)
+        file.write(b"PRAGMA foreign_keys = OFF;\nBEGIN;\n")
+        for sql in dump.statements(connection):
+            file.write(f"{sql};\n".encode())
+        file.write(b"COMMIT;\n")
+    return path
+
+
+def _prove(
+    packed: Path,
+    work: Path,
+    identities: Sequence[Identity],
+    written: tuple[archive.Digest, archive.Digest],
+    content: Callable[[], Content],
+    progress: Progress,
+) -> None:
+    """Restore what was packed, and compare: byte by byte, and SQL text row by row, too."""
+    restored = work / "restored"
+    if archive.unpack(packed, restored, identities, progress) != written:
+        raise DeployError("The backup did not restore", "it holds other bytes than were packed")
+    if ".sql" in packed.suffixes:
+        load_text(restored, work / "restored.db")
+        _require_equal(content(), manifest.of_file(work / "restored.db"), packed.name)
+
+
+def _keep(packed: Path, found: Manifest, folder: Path) -> Backup:
+    """Give a proven backup its name: the manifest first, then, at one stroke, the backup."""
+    final = folder / found.file
+    written = packed.with_name("manifest")
+    with written.open("x", encoding="utf-8") as file:
+        written.chmod(0o600)
+        file.write(found.as_json())
+        file.flush()
+        os.fsync(file.fileno())
+    written.rename(manifest_path(final))
+    packed.rename(final)
+    _sync_folder(folder)
+    return Backup(final, found)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _opened(backup: Backup, work: Path, identities: Sequence[Identity], progress: Progress) -> Path:
+    database = work / "unpacked.db"
+    if backup.path.name.endswith(_OF_OTHERS):
+        load_text(backup.path, database)
+        return database
+    text = ".sql" in backup.path.suffixes
+    plain = work / "unpacked.sql" if text else database
+    packed, digest = archive.unpack(backup.path, plain, identities, progress)
+    if backup.manifest:
+        _require_digests(backup.manifest, packed, digest)
+    if text:
+        load_text(plain, database)
+    return database
+
+
+def _require_digests(expected: Manifest, packed: archive.Digest, plain: archive.Digest) -> None:
+    if packed.sha256 != expected.sha256 or plain.sha256 != expected.database_sha256:
+        raise Refused(
+            f"{expected.file} is not what its manifest says",
+            "its SHA-256 is another",
+            "inv backup.list",
+        )
+
+
+def _require_equal(expected: Content, found: Content, name: str) -> None:
+    lines = manifest.differences(expected, found)
+    if lines:
+        raise Refused(f"{name} is not what its manifest says", "; ".join(lines), "inv backup.list")
+
+
+def _checked(path: Path, check: str) -> list[str]:
+    try:
+        with closing(digest.open_readonly(path)) as connection:
+            return [str(row[0]) for row in connection.execute(f"PRAGMA {check}")]
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+
+
+def _require_sound(path: Path, name: str, *, thorough: bool = False) -> None:
+    """Let SQLite check a database file."""
+    found = _checked(path, "integrity_check" if thorough else "quick_check")
+    if found != ["ok"] and not thorough:
+        # SQLite 3.40's quick_check finds a NULL that is not there in some WITHOUT ROWID tables.
+        found = _checked(path, "integrity_check")
+    if found != ["ok"]:
+        raise Refused(f"{name} is damaged", "; ".join(found[:5]), "inv backup.list")

@@ -1,0 +1,161 @@
+"""One client for both homes of the database: Turso (Hrana over HTTP) and a file."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+from urllib.parse import unquote, urlsplit
+
+from xswarm_deploy.database.errors import DatabaseError
+from xswarm_deploy.database.rows import Result, Row, Statement, Value
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.secret import Secret
+
+__all__ = ["Database", "DatabaseError", "Result", "Row", "Statement", "Value", "connect"]
+
+
+class Database(Protocol):
+    """The face both homes share: the same results, types and errors.
+
+    Foreign keys are enforced. A connection may be used from several threads.
+    """
+
+    url: str
+    """Where it is, without any secret."""
+    round_trips: int
+    """How many requests went over the network so far; 0 for a file."""
+
+    def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+        """Run one statement and give its rows."""
+        ...
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Result:
+        """Run one statement, which is a transaction of its own."""
+        ...
+
+    def transaction(
+        self,
+        statements: Sequence[Statement],
+        *,
+        foreign_keys: bool = True,
+        keep: bool = True,
+    ) -> list[Result]:
+        """Run all statements or none, in one round trip, under the write lock.
+
+        Args:
+            statements: what to run, in order.
+            foreign_keys: False lifts their enforcement for this transaction, as a
+                rebuilt table needs; the statements then have to check them.
+            keep: False rolls back at the end: a rehearsal on the real data.
+
+        Raises:
+            DatabaseError: with the place of the failing statement; nothing remains.
+        """
+        ...
+
+    def snapshot(self, statements: Sequence[Statement]) -> list[Result]:
+        """Read several things as of one moment, in one round trip."""
+        ...
+
+    def position(self) -> str:
+        """Give how far its log is: another text after every write, whoever wrote."""
+        ...
+
+    def replace(self, statements: Iterable[str], position: str) -> bool:
+        """Run all statements or none, if nobody has written since a position; foreign keys lifted.
+
+        Args:
+            statements: SQL without parameters; they have to check foreign keys themselves.
+            position: where the database stood when it was looked at.
+
+        Returns:
+            Whether they were run; False: somebody wrote meanwhile, nothing was changed.
+
+        Raises:
+            DatabaseError: nothing remains.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back every connection."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Give the database; leaving the block closes it."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        ...
+
+
+def connect(url: str, token: Secret | None = None) -> Database:
+    """Connect to the database a URL names.
+
+    Args:
+        url: ``libsql://`` or ``https://`` (Turso), ``http://`` (an address of this
+            machine only) or ``file:`` with a path.
+        token: the bearer token; may be absent for an address of this machine.
+
+    Raises:
+        Refused: the URL is of no such form, or the token is missing.
+    """
+    scheme = url.partition(":")[0].lower()
+    if scheme == "file":
+        from xswarm_deploy.database.file import FileDatabase
+
+        return FileDatabase(path_of(url))
+    _check_remote(url, scheme, token)
+    from xswarm_deploy.database.turso import TursoDatabase
+
+    return TursoDatabase(url, token)
+
+
+def path_of(url: str) -> Path:
+    """Give the path a ``file:`` URL names.
+
+    Raises:
+        Refused: another host is named, or no path.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path:
+        raise Refused(f"Not a database file: {url!r}", "", "give file:PATH, e.g. file:app.db")
+    return Path(unquote(parts.path))
+
+
+def _check_remote(url: str, scheme: str, token: Secret | None) -> None:
+    host = urlsplit(url).hostname
+    if scheme not in ("libsql", "https", "http") or not host or "@" in urlsplit(url).netloc:
+        raise Refused(
+            f"Not a database URL: scheme {scheme!r}",
+            "no libsql://HOST, https://HOST, http://127.0.0.1:PORT or file:PATH",
+            "set TURSO_DATABASE_URL",
+        )
+    if is_loopback(host):
+        return
+    if scheme == "http":
+        raise Refused(
+            f"http:// to {host} would send the token in the clear",
+            "http is taken for addresses of this machine only",
+            "write libsql:// or https://",
+        )
+    if not token:
+        raise Refused(f"No token for {host}", "", "set TURSO_AUTH_TOKEN")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine's own."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,67 @@
+"""What a restore would lose: the rows that the database holds now, and the backup does not."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from xswarm_deploy.database import digest, restore, tables
+from xswarm_deploy.database.schema import quoted
+from xswarm_deploy.database.tables import Table
+
+_LEFT_OUT: Final = (restore.KEPT, "sqlite_")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one table would lose.
+
+    Args:
+        table: its name.
+        rows: how many it has now.
+        lost: how many of them the backup does not have, or has otherwise.
+    """
+
+    table: str
+    rows: int
+    lost: int
+
+
+def losses(now: Path, then: Path, table: str = "") -> list[Loss]:
+    """Count for every table what would be lost; those that lose nothing are left out.
+
+    Equal rows are counted, too: of two, one is lost where the backup has one. Of columns that
+    the backup does not have, the values are lost with no row counted for it.
+
+    Args:
+        now: the database as it is, as a file.
+        then: the backup, as a file.
+        table: only this one; empty: all.
+    """
+    with closing(digest.open_readonly(now)) as connection:
+        connection.execute("ATTACH ? AS backup", (f"{then.absolute().as_uri()}?mode=ro",))
+        found = [
+            _loss(connection, each)
+            for each in tables.read(connection)
+            if each.kind == "table"
+            and not each.name.startswith(_LEFT_OUT)
+            and table in ("", each.name)
+        ]
+    return [loss for loss in found if loss.lost]
+
+
+def _loss(connection: sqlite3.Connection, table: Table) -> Loss:
+    name = quoted(table.name)
+    (rows,) = connection.execute(f"SELECT count(*) FROM main.{name}").fetchone()  # noqa: S608
+    asked = connection.execute("SELECT name FROM pragma_table_xinfo(?, 'backup')", (table.name,))
+    there = {column for (column,) in asked}
+    shared = ", ".join(quoted(column) for column in table.columns if column in there)
+    if not shared:
+        return Loss(table.name, rows, rows)
+    # Rows are numbered among their equals, so that of three equal ones the third is one more.
+    numbered = f"SELECT {shared}, row_number() OVER (PARTITION BY {shared}) FROM"
+    gone = f"SELECT count(*) FROM ({numbered} main.{name} EXCEPT {numbered} backup.{name})"  # noqa: S608
+    return Loss(table.name, rows, int(connection.execute(gone).fetchone()[0]))

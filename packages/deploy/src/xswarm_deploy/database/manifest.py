@@ -1,0 +1,165 @@
+"""What a backup holds, so that its restore can be compared with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xswarm_deploy.cli.console import Progress, no_progress
+from xswarm_deploy.database import digest, tables
+from xswarm_deploy.database.file import translated
+from xswarm_deploy.errors import Refused
+
+FORMAT = 1
+_ANOTHER = "inv backup.list, and name another"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a database holds.
+
+    Args:
+        tables: name → (rows, content hash). The hash is SHA-256 over lists of 1,000
+            rows in the order of their key, each as Python's ``marshal`` version 2
+            writes it; the rowid is part of a row where no column is it.
+        schema: SHA-256 over (type, name, SQL) of all that is made by SQL.
+        user_version: SQLite's ``PRAGMA user_version``.
+        violations: foreign keys that point nowhere.
+    """
+
+    tables: dict[str, tuple[int, str]]
+    schema: str
+    user_version: int
+    violations: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What stands beside a backup, as JSON.
+
+    Args:
+        file: the backup's name.
+        environment: whose database it is.
+        source: where the database is, without any secret.
+        created: UTC.
+        size: of the backup, bytes.
+        sha256: of the backup.
+        database_size: of the database file or SQL text in it, bytes.
+        database_sha256: of that.
+        content: what the database holds.
+        encrypted: whether age's key is needed.
+        beside: SQL that plain SQLite cannot run, put back on libSQL's server.
+        ledger: the applied migrations.
+        worker_version: what was live; empty: not known.
+        journal_mode: of the file the backup was made of.
+        format: of this JSON.
+    """
+
+    file: str
+    environment: str
+    source: str
+    created: str
+    size: int
+    sha256: str
+    database_size: int
+    database_sha256: str
+    content: Content
+    encrypted: bool = False
+    beside: Sequence[str] = ()
+    ledger: Sequence[str] = ()
+    worker_version: str = ""
+    journal_mode: str = "delete"
+    format: int = field(default=FORMAT)
+
+    @property
+    def rows(self) -> int:
+        """Give how many rows it holds in all."""
+        return sum(rows for rows, _ in self.content.tables.values())
+
+    def as_json(self) -> str:
+        """Give the text that stands beside the backup."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def parse(text: str, name: str) -> Manifest:
+    """Read a manifest.
+
+    Args:
+        text: JSON.
+        name: of its file, for the error.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        found: dict[str, Any] = json.loads(text)
+        content = found.pop("content")
+        held = {
+            table: (int(rows), str(digest))
+            for table, (rows, digest) in content.pop("tables").items()
+        }
+        manifest = Manifest(content=Content(tables=held, **content), **found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refused(
+            f"{name} is no manifest of a backup", type(error).__name__, _ANOTHER
+        ) from None
+    if manifest.format != FORMAT:
+        raise Refused(
+            f"{name} is of format {manifest.format}", f"this tool reads {FORMAT}", _ANOTHER
+        )
+    return manifest
+
+
+def of_file(path: Path, progress: Progress = no_progress, total: int | None = None) -> Content:
+    """Read what a database file holds.
+
+    Args:
+        path: the file, which nobody writes to meanwhile.
+        progress: told how many rows were read.
+        total: how many there should be.
+
+    Raises:
+        DatabaseError: the file cannot be read.
+    """
+    with translated(), closing(digest.open_readonly(path)) as connection:
+        # What a virtual table holds is in its shadow tables.
+        present = [table for table in tables.read(connection) if table.kind != "virtual"]
+        held = digest.of_file(
+            path,
+            {table.name: table.in_order for table in present},
+            lambda done: progress("compare", done, total, "rows"),
+        )
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (broken,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
+        return Content(held, _schema(connection), version, broken)
+
+
+def differences(expected: Content, found: Content) -> list[str]:
+    """Say where two contents differ; empty: nowhere."""
+    lines = []
+    for name in sorted({*expected.tables, *found.tables}):
+        wanted, had = expected.tables.get(name), found.tables.get(name)
+        if wanted is None or had is None:
+            lines.append(f"table {name} is {'missing' if had is None else 'too much'}")
+        elif wanted[0] != had[0]:
+            lines.append(f"table {name} has {had[0]} rows and not {wanted[0]}")
+        elif wanted != had:
+            lines.append(f"table {name} has other rows")
+    if expected.schema != found.schema:
+        lines.append("the schema is another")
+    if expected.user_version != found.user_version:
+        lines.append(f"user_version is {found.user_version} and not {expected.user_version}")
+    return lines
+
+
+def _schema(connection: sqlite3.Connection) -> str:
+    found = connection.execute(
+        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name"
+    ).fetchall()
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()

@@ -1,0 +1,289 @@
+"""Migration files: what they say, in which order they run, and what they must not say.
+
+A file holds ``-- migrate:up`` and ``-- migrate:down`` parts, as dbmate's do; a file
+without these marks is one up part. Comments before the first part may say::
+
+    -- name: Team Management
+    -- depends: schema, auth
+    -- transaction: none
+    -- compatible: no
+    -- critical: no
+    -- irreversible: why there is no down part
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Literal
+
+from xswarm_deploy.database import statements
+from xswarm_deploy.database.statements import Fragment
+from xswarm_deploy.errors import Refused
+
+Part = Literal["up", "down"]
+
+_MARK = re.compile(r"--\s*migrate:(up|down)\b(?P<rest>.*)")
+_OPTION = re.compile(r"--\s*(?P<key>[a-z]+)\s*:\s*(?P<value>.*?)\s*$")
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "name": (),
+    "depends": (),
+    "irreversible": (),
+    "transaction": ("none", "one"),
+    "compatible": ("yes", "no"),
+    "critical": ("yes", "no"),
+}
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file.
+
+    Args:
+        filename: its name in the folder, e.g. ``teams.sql``.
+        text: what it holds, with line ends of Unix.
+        options: what the comments before its first part say.
+        parts: the text of each part, and the line it begins on.
+    """
+
+    filename: str
+    text: str
+    options: Mapping[str, str]
+    parts: Mapping[str, tuple[str, int]]
+
+    @property
+    def name(self) -> str:
+        """Give the name others depend on: the file's, without ``.sql``."""
+        return self.filename.removesuffix(".sql")
+
+    @property
+    def title(self) -> str:
+        """Give the name for people."""
+        return self.options.get("name", self.name)
+
+    @cached_property
+    def checksum(self) -> str:
+        """Give the SHA-256 of the text, hexadecimal."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """Give the names of the migrations that must come before."""
+        if "depends" not in self.options:
+            return ()
+        named = re.split(r"[,\s]+", self.options["depends"])
+        return tuple(name.removesuffix(".sql") for name in named if name)
+
+    @property
+    def transactional(self) -> bool:
+        """Tell whether it runs in a transaction; only ``transaction: none`` does not."""
+        return self.options.get("transaction") != "none"
+
+    @property
+    def compatible(self) -> bool:
+        """Tell whether the code of before still works with the schema of after."""
+        return self.options.get("compatible", "yes") == "yes"
+
+    @property
+    def critical(self) -> bool:
+        """Tell whether the service cannot run without it."""
+        return self.options.get("critical", "yes") == "yes"
+
+    @property
+    def irreversible(self) -> str:
+        """Give the reason there is no down part; empty where there is one."""
+        return self.options.get("irreversible", "")
+
+    @cached_property
+    def up(self) -> tuple[Fragment, ...]:
+        """Give the statements that apply it."""
+        return self._fragments("up")
+
+    @cached_property
+    def down(self) -> tuple[Fragment, ...]:
+        """Give the statements that take it back."""
+        return self._fragments("down")
+
+    def _fragments(self, part: Part) -> tuple[Fragment, ...]:
+        return tuple(statements.split(*self.parts.get(part, ("", 1))))
+
+
+def read(folder: Path) -> list[Migration]:
+    """Read a folder's migrations, in the order they run.
+
+    Args:
+        folder: where the ``.sql`` files are.
+
+    Raises:
+        Refused: the folder or a file cannot be read; an unknown option; a dependency
+            that is not there, or a circle of them.
+    """
+    if not folder.is_dir():
+        raise Refused(f"There is no folder {folder}", "", "inv migrate.new NAME")
+    files = sorted(folder.glob("*.sql"), key=lambda path: path.name)
+    return order([_read_file(path) for path in files])
+
+
+@cache  # a run reads the same files when it looks, when it plans, and when it applies
+def parse(filename: str, text: str) -> Migration:
+    """Read one file's text.
+
+    Raises:
+        Refused: an option nobody knows, or a part given twice.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    marks, options = _comments(filename, text)
+    parts: dict[str, tuple[str, int]] = {}
+    ends = [start for _, start, _ in marks[1:]] + [len(text)]
+    for (part, _, begin), end in zip(marks, ends, strict=False):  # without marks: no part
+        if part in parts:
+            raise Refused(f"{filename} has two parts migrate:{part}", "", "join them")
+        parts[part] = (text[begin:end], text.count("\n", 0, begin) + 1)
+    return Migration(filename, text, options, parts or {"up": (text, 1)})
+
+
+def order(migrations: Sequence[Migration]) -> list[Migration]:
+    """Order by dependency; what is free to go first goes by name.
+
+    Raises:
+        Refused: a dependency that is not there, or a circle of them.
+    """
+    by_name = {migration.name: migration for migration in migrations}
+    waiting = {name: set(migration.depends) for name, migration in by_name.items()}
+    followers: dict[str, list[str]] = {}
+    for name, needed in waiting.items():
+        _require_known(by_name[name], needed - by_name.keys())
+        for other in needed:
+            followers.setdefault(other, []).append(name)
+    ready = [name for name, needed in waiting.items() if not needed]
+    heapq.heapify(ready)
+    ordered: list[Migration] = []
+    while ready:
+        name = heapq.heappop(ready)
+        ordered.append(by_name[name])
+        for follower in followers.get(name, ()):
+            waiting[follower].remove(name)
+            if not waiting[follower]:
+                heapq.heappush(ready, follower)
+    _require_no_circle([name for name, needed in waiting.items() if needed])
+    return ordered
+
+
+def faults(migration: Migration) -> list[str]:
+    """Say what a file must not say, each with its line; empty: nothing.
+
+    Both homes take the same files, so what libSQL's server refuses is refused
+    for both, before anything runs.
+    """
+    found = [] if migration.up else [f"{migration.filename}: the up part is empty"]
+    if not migration.down and not migration.irreversible:
+        found.append(
+            f"{migration.filename}: the down part is missing or empty; write one,"
+            " or say why there is none: -- irreversible: REASON"
+        )
+    for fragment in (*migration.up, *migration.down):
+        reason = statement_fault(fragment.sql)
+        if reason:
+            found.append(f"{migration.filename}:{fragment.line}: {reason}")
+    return found
+
+
+def statement_fault(sql: str) -> str:
+    """Say why a statement may not stand in a migration; empty: it may."""
+    verb = "".join(statements.first_words(sql, 1))
+    if verb in ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"):
+        return f"{verb} would break the transaction that the migration runs in; leave it out"
+    if verb in ("ATTACH", "DETACH", "VACUUM", "ANALYZE"):
+        return f"{verb} is refused by libSQL's server"
+    if verb not in ("CREATE", "PRAGMA"):
+        return ""
+    second = "".join(statements.first_words(sql, 2)[1:])
+    if verb == "CREATE":
+        temporary = second in ("TEMP", "TEMPORARY")
+        return "temporary objects are refused by libSQL's server" if temporary else ""
+    if second == "FOREIGN_KEYS":
+        return "foreign keys are lifted by themselves where a table is rebuilt; leave it out"
+    return "" if second in _PRAGMAS else f"PRAGMA {second.lower()} is refused by libSQL's server"
+
+
+_PRAGMAS = frozenset({"DEFER_FOREIGN_KEYS", "USER_VERSION", "FOREIGN_KEY_CHECK", "TABLE_INFO"})
+
+_NAME = r'("(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s("\'`\[;]+)'
+_DROP = rf"DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}"
+_RENAME = rf"ALTER\s+TABLE\s+{_NAME}\s+RENAME\s+TO\s+{_NAME}"
+
+
+def rebuilt(fragments: Sequence[Fragment]) -> list[str]:
+    """Give the tables that are dropped and replaced by a renamed one.
+
+    With foreign keys enforced, dropping such a table would first delete its rows,
+    and by ON DELETE CASCADE those of its children, without an error.
+    """
+    drops, renames = (re.compile(each, re.IGNORECASE) for each in (_DROP, _RENAME))
+    dropped: set[str] = set()
+    found = []
+    for fragment in fragments:
+        if drop := drops.match(fragment.sql):
+            dropped.add(_plain(drop[1]))
+        if (rename := renames.match(fragment.sql)) and _plain(rename[2]) in dropped:
+            found.append(_plain(rename[2]))
+    return found
+
+
+def _plain(name: str) -> str:
+    return name.strip('"`[]').lower()
+
+
+def _read_file(path: Path) -> Migration:
+    try:
+        text = path.read_bytes().decode()  # by half quicker than read_text
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{path.name} cannot be read", str(error), "save it as UTF-8") from None
+    return parse(path.name, text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dict[str, str]]:
+    """Give the marks of parts (part, where it starts, where its text begins) and options."""
+    marks: list[tuple[str, int, int]] = []
+    options: dict[str, str] = {}
+    for start, end in statements.line_comments(text):
+        if mark := _MARK.fullmatch(text, start, end):
+            marks.append((mark[1], start, end))
+            if "transaction:false" in mark["rest"]:  # as dbmate writes it
+                options["transaction"] = "none"
+        elif not marks and statements.is_blank(text[:start]):
+            options.update(_option(filename, text[start:end]))
+    return marks, options
+
+
+def _option(filename: str, comment: str) -> dict[str, str]:
+    found = _OPTION.fullmatch(comment)
+    if not found or found["key"] not in _OPTIONS:
+        return {}
+    key, value, allowed = found["key"], found["value"], _OPTIONS[found["key"]]
+    if allowed and value not in allowed:
+        raise Refused(f"{filename}: {key} is {value!r}", f"it may be {' or '.join(allowed)}")
+    return {key: value}
+
+
+def _require_known(migration: Migration, unknown: set[str]) -> None:
+    if unknown:
+        raise Refused(
+            f"{migration.filename} depends on {', '.join(sorted(unknown))}, which is not there",
+            "",
+            "correct its line -- depends:, or add the file",
+        )
+
+
+def _require_no_circle(left: Sequence[str]) -> None:
+    if left:
+        raise Refused(
+            f"Migrations depend on each other in a circle: {', '.join(sorted(left))}",
+            "",
+            "take one of their -- depends: out",
+        )

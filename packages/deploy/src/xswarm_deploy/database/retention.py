@@ -1,0 +1,67 @@
+"""Which backups may go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from xswarm_deploy.database.backup import Backup
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What is kept.
+
+    Args:
+        days: every backup this young.
+        daily: of this many days with a backup, the last one of each.
+        weekly: of this many weeks (ISO 8601).
+        monthly: of this many months.
+    """
+
+    days: int
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+
+
+def expired(backups: Sequence[Backup], keep: Keep, now: datetime) -> list[Backup]:
+    """Give the backups that may go, the oldest first; never the last good one.
+
+    Args:
+        backups: of one environment.
+        keep: what is kept.
+        now: the time.
+    """
+    newest_first = sorted(backups, key=lambda backup: backup.created, reverse=True)
+    young = now - timedelta(days=keep.days)
+    kept = {backup.path for backup in newest_first if backup.created >= young}
+    kept |= _last_good(newest_first)
+    for count, period in (
+        (keep.daily, "%Y-%m-%d"),
+        (keep.weekly, "%G-%V"),
+        (keep.monthly, "%Y-%m"),
+    ):
+        kept |= _last_of_each(newest_first, count, _by(period))
+    return [backup for backup in reversed(newest_first) if backup.path not in kept]
+
+
+def _last_good(newest_first: Sequence[Backup]) -> set[Path]:
+    good = [backup.path for backup in newest_first if backup.manifest]
+    return set(good[:1])
+
+
+def _by(period: str) -> Callable[[Backup], str]:
+    return lambda backup: backup.created.strftime(period)
+
+
+def _last_of_each(
+    newest_first: Sequence[Backup], count: int, period: Callable[[Backup], str]
+) -> set[Path]:
+    seen: dict[str, Path] = {}
+    for backup in newest_first:
+        if backup.manifest:
+            seen.setdefault(period(backup), backup.path)
+    return set(list(seen.values())[:count])

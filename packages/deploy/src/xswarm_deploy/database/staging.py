@@ -1,0 +1,112 @@
+"""Rows on their way into a database: many short requests first, then the one that counts.
+
+What the database holds stays as it is meanwhile, for whoever reads and writes it. So a
+restore needs no request as large as the database, and holds the write lock only while the
+database itself moves the rows. What a killed restore left is swept by the next one, and by
+whoever undoes its release; no backup of a server holds it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from xswarm_deploy.cli.console import Progress, no_progress
+from xswarm_deploy.database import dump
+from xswarm_deploy.database.client import Database, DatabaseError, Statement
+from xswarm_deploy.database.schema import quoted
+from xswarm_deploy.database.tables import Table
+from xswarm_deploy.errors import Refused
+
+PREFIX: Final = "_release_staged_"
+"""How the names begin of the tables that rows wait in; a restore leaves what begins so."""
+
+_LARGEST: Final = 2_000_000  # characters of one request, unless a single row is longer
+
+
+class Stage:
+    """Tables without types or keys, in which rows wait as they are.
+
+    Args:
+        database: either home.
+        total: how many rows will come.
+        progress: told how many have come.
+    """
+
+    def __init__(self, database: Database, total: int, progress: Progress) -> None:
+        self._database, self._total, self._progress = database, total, progress
+        self._done = 0
+        self._token = secrets.token_hex(4)
+        self._names: dict[str, str] = {}
+
+    def fill(self, source: sqlite3.Connection, table: Table) -> None:
+        """Bring a table's rows, in as many requests as they need."""
+        name = self._names[table.name] = f"{PREFIX}{self._token}_{len(self._names)}"
+        waiting = [f"CREATE TABLE {name} ({_columns(table)})"]
+        length = rows = 0
+        for sql, count in dump.batches(source, table, f"INSERT INTO {name} VALUES\n"):
+            if length + len(sql) > _LARGEST:
+                self._send(table, waiting, rows)
+                waiting, length, rows = [], 0, 0
+            waiting.append(sql)
+            length += len(sql)
+            rows += count
+        self._send(table, waiting, rows)
+
+    def moving(self, _source: sqlite3.Connection, table: Table) -> Iterator[str]:
+        """Give the SQL that moves a table's rows to where they belong."""
+        name = self._names[table.name]
+        yield (
+            f"INSERT INTO {quoted(table.name)} ({table.list})"  # noqa: S608
+            f" SELECT {_columns(table)} FROM {name} ORDER BY rowid"
+        )
+        yield f"DROP TABLE {name}"
+
+    def _send(self, table: Table, statements: list[str], rows: int) -> None:
+        try:
+            self._database.transaction([Statement(sql) for sql in statements])
+        except DatabaseError as error:
+            if error.kind != "too large":
+                raise
+            raise Refused(
+                f"A row of the table {table.name} is larger than the database takes", error.why
+            ) from None
+        self._done += rows
+        self._progress("send", self._done, self._total, "rows")
+
+
+@contextmanager
+def stage(database: Database, total: int, progress: Progress = no_progress) -> Iterator[Stage]:
+    """Give a stage; whatever fails, nothing of it is left.
+
+    Args:
+        database: either home.
+        total: how many rows will come.
+        progress: told how many have come.
+    """
+    sweep(database)
+    try:
+        yield Stage(database, total, progress)
+    except BaseException:
+        with suppress(DatabaseError):  # the one that is raised says more; the next one sweeps
+            sweep(database)
+        raise
+
+
+def sweep(database: Database) -> None:
+    """Remove what a restore that was killed left on its stage."""
+    pattern = PREFIX.replace("_", "\\_") + "%"
+    found = database.query(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE ? ESCAPE '\\'",
+        (pattern,),
+    )
+    drops = [Statement(f"DROP TABLE IF EXISTS {quoted(row.text(0))}") for row in found]
+    if drops:
+        database.transaction(drops)
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(f"c{place}" for place in range(len(table.copied)))

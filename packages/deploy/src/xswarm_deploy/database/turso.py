@@ -1,0 +1,338 @@
+"""The database at Turso, or in any libSQL server, through turso-python.
+
+turso-python 1.8 is wrapped here and nowhere else, because its answers have to be
+checked: it gives errors inside an HTTP 200 back in silence, its ``batch`` is no
+transaction, and its own conversion of values loses or refuses some of them. Only
+its raw ``execute_pipeline`` is used, with Hrana built and read in ``hrana``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from http import HTTPStatus
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from xswarm_deploy import imports
+from xswarm_deploy.database import hrana
+from xswarm_deploy.database.errors import DatabaseError, Kind
+from xswarm_deploy.database.rows import Result, Row, Statement, Value
+from xswarm_deploy.secret import Secret, redact
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, RequestException, Response
+    from turso_python.connection import TursoConnection
+
+_CONNECT_SECONDS, _ANSWER_SECONDS = 10, 300
+_TRIES_TO_CONNECT = 3
+_LONGEST_ANSWER = 300  # characters of an unexpected answer that an error quotes
+_importing = threading.Lock()
+
+
+class TursoDatabase:
+    """libSQL over HTTP; each thread has a connection of its own.
+
+    Args:
+        url: ``libsql://``, ``https://`` or, on this machine, ``http://``.
+        token: the bearer token, where one is needed.
+    """
+
+    def __init__(self, url: str, token: Secret | None) -> None:
+        parts = urlsplit(url)
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self.round_trips = 0
+        self._token = token
+        self._of_thread = threading.local()
+        self._all: list[TursoConnection] = []
+
+    def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+        """Run one statement and give its rows."""
+        return self.execute(sql, parameters).rows
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Result:
+        """Run one statement, which is a transaction of its own."""
+        if sql.lstrip().upper().startswith(("BEGIN", "SAVEPOINT")):
+            raise DatabaseError("syntax", "a transaction is opened by transaction() only")
+        request = {"type": "execute", "stmt": hrana.statement(Statement(sql, parameters))}
+        return hrana.result(self._answer(request))
+
+    def transaction(
+        self,
+        statements: Sequence[Statement],
+        *,
+        foreign_keys: bool = True,
+        keep: bool = True,
+    ) -> list[Result]:
+        """Run all statements or none; see :class:`xswarm_deploy.database.client.Database`."""
+        return self._atomic(statements, "BEGIN IMMEDIATE", foreign_keys=foreign_keys, keep=keep)
+
+    def snapshot(self, statements: Sequence[Statement]) -> list[Result]:
+        """Read several things as of one moment, in one round trip."""
+        return self._atomic(statements, "BEGIN", foreign_keys=True, keep=True)
+
+    @contextmanager
+    def cursor(self, statements: Sequence[str]) -> Iterator[Iterator[hrana.Json]]:
+        """Stream the rows of several statements as Hrana's cursor entries.
+
+        Unlike a pipeline's answer, a cursor's has no limit of size. All statements
+        run on one connection; each only if the one before succeeded.
+
+        Args:
+            statements: SQL, run in order.
+
+        Raises:
+            DatabaseError: the cursor could not be opened, or broke off.
+        """
+        steps = [
+            {"stmt": {"sql": sql}, **hrana.after(place - 1)} for place, sql in enumerate(statements)
+        ]
+        connection = self._connection()
+        with _translated():
+            self.round_trips += 1
+            reply = _post(connection, "/v3/cursor", json.dumps({"batch": {"steps": steps}}))
+        with reply:
+            yield _entries(reply)
+
+    def position(self) -> str:
+        """Give how far its log is; see :class:`xswarm_deploy.database.client.Database`."""
+        return hrana.position(self._answer(hrana.execute("SELECT 1")))
+
+    def replace(self, statements: Iterable[str], position: str) -> bool:
+        """Run all or none, if nobody has written since; see the same.
+
+        Two requests on one stream, whose connection holds the write lock meanwhile. When this
+        process dies between them, the server ends the stream, and with it the transaction.
+        """
+        opening = ("PRAGMA foreign_keys = OFF", "BEGIN IMMEDIATE", "SELECT 1")
+        body = json.dumps({"requests": [hrana.execute(sql) for sql in opening]})
+        opened = self._streamed(body)
+        for answer in opened["results"]:
+            if answer["type"] == "error":
+                raise hrana.failure(answer["error"])
+        if hrana.position(opened["results"][-1]["response"]["result"]) != position:
+            self._streamed(_batch([], opened["baton"]), opened["base_url"])  # ends it all
+            return False
+        # The transaction is open: what stands in BEGIN's place only has to succeed.
+        steps = hrana.atomic(
+            map(Statement, statements), begin="SELECT 1", foreign_keys=True, keep=True
+        )
+        answer = self._streamed(_batch(steps, opened["baton"]), opened["base_url"])["results"][0]
+        if answer["type"] == "error":
+            raise hrana.failure(answer["error"])
+        hrana.atomic_results(answer["response"]["result"], foreign_keys=True)
+        return True
+
+    def close(self) -> None:
+        """Close the connections of every thread."""
+        while self._all:
+            self._all.pop().close()
+        self._of_thread = threading.local()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _atomic(
+        self, statements: Sequence[Statement], begin: str, *, foreign_keys: bool, keep: bool
+    ) -> list[Result]:
+        steps = hrana.atomic(statements, begin=begin, foreign_keys=foreign_keys, keep=keep)
+        answer = self._pipeline([{"type": "batch", "batch": {"steps": list(steps)}}])[0]
+        if answer["type"] == "error":  # refused as a whole, before any statement ran
+            raise hrana.failure(answer["error"], self._first_unreadable(statements))
+        return hrana.atomic_results(answer["response"]["result"], foreign_keys=foreign_keys)
+
+    def _streamed(self, body: str | Iterator[bytes], url: str | None = None) -> hrana.Json:
+        """Send a pipeline as it is made, to where its stream lives."""
+        with _translated():
+            self.round_trips += 1
+            with _post(self._connection(), "/v2/pipeline", body, url) as reply:
+                answer: hrana.Json = reply.json()
+        return answer
+
+    def _first_unreadable(self, statements: Sequence[Statement]) -> int | None:
+        """Find the statement a whole batch was refused for, without running any."""
+        asked = [{"type": "execute", "stmt": {"sql": f"EXPLAIN {s.sql}"}} for s in statements]
+        codes = [answer.get("error", {}).get("code", "") for answer in self._pipeline(asked)]
+        refused = [place for place, code in enumerate(codes) if code.startswith("SQL_")]
+        return refused[0] if refused else None
+
+    def _answer(self, request: hrana.Json) -> hrana.Json:
+        answer = self._pipeline([request])[0]
+        if answer["type"] == "error":
+            raise hrana.failure(answer["error"])
+        outcome: hrana.Json = answer["response"]["result"]
+        return outcome
+
+    def _pipeline(self, requests: Sequence[hrana.Json]) -> list[hrana.Json]:
+        connection = self._connection()
+        with _translated():
+            self.round_trips += 1
+            answers: list[hrana.Json] = connection.execute_pipeline(list(requests))["results"]
+            if len(answers) <= len(requests):  # closing the stream has an answer too
+                raise IndexError
+        return answers
+
+    def _connection(self) -> TursoConnection:
+        connection: TursoConnection | None = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = self._of_thread.connection = _open(self.url, self._token)
+            self._all.append(connection)
+        return connection
+
+
+def _open(url: str, token: Secret | None) -> TursoConnection:
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
+    connection: TursoConnection = _library().TursoConnection(
+        f"https://{urlsplit(url).netloc}",
+        _checked(token) or "none",
+        timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+    )
+    if url.startswith("http://"):  # refused by turso-python; connect() took it for loopback only
+        connection.database_url = url
+        connection.session.trust_env = False  # no proxy reaches this machine's own ports
+    if not token:
+        del connection.headers["Authorization"]
+    # Only what was never sent is sent again: a lost reply may have been carried out.
+    retry = Retry(total=None, connect=_TRIES_TO_CONNECT, read=0, status=0, other=0, redirect=0)
+    connection.session.mount(
+        f"{urlsplit(connection.database_url).scheme}://", HTTPAdapter(max_retries=retry)
+    )
+    connection.session.auth = _finished  # without one, a netrc entry would replace the token
+    return connection
+
+
+def _finished(request: PreparedRequest) -> PreparedRequest:
+    """Give a request its floats, which json cannot write as they have to be."""
+    if isinstance(request.body, bytes):
+        request.body = hrana.with_exact_floats(request.body)
+    return request
+
+
+def _checked(token: Secret | None) -> str:
+    """Give the token, or refuse one that would be quoted in an error of requests."""
+    text = token.reveal() if token else ""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise DatabaseError("unauthorised", "the token has characters that no token has")
+    return text
+
+
+@cache
+def _library() -> ModuleType:
+    """Import ``turso_python.connection`` without the rest of its package.
+
+    The package's ``__init__`` imports all of it, aiohttp and msgspec included: four times as long
+    as the one module that is used here.
+    """
+    with _importing, _root_logging_kept():
+        return imports.alone("turso_python.connection")
+
+
+@contextmanager
+def _root_logging_kept() -> Iterator[None]:
+    """Undo what importing turso-python does to the root logger."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def _batch(steps: Iterable[hrana.Json], baton: str) -> Iterator[bytes]:
+    """Write a request of one batch, piece by piece, which ends its stream."""
+    yield f'{{"baton": {json.dumps(baton)}, "requests": ['.encode()
+    yield b'{"type": "batch", "batch": {"steps": ['
+    for number, step in enumerate(steps):
+        yield (b"," if number else b"") + json.dumps(step).encode()
+    yield b']}}, {"type": "close"}]}'
+
+
+def _post(
+    connection: TursoConnection, path: str, body: str | Iterator[bytes], url: str | None = None
+) -> Response:
+    reply: Response = connection.session.post(
+        f"{url or connection.database_url}{path}",
+        data=body,
+        headers={**connection.headers, "Accept-Encoding": _encoding(connection.database_url)},
+        timeout=connection.timeout,
+        stream=True,
+    )
+    if reply.status_code != HTTPStatus.OK:
+        with reply:
+            raise _of_status(reply.status_code, reply.text)
+    return reply
+
+
+def _encoding(url: str) -> str:
+    """Spare the packing where there is no wire."""
+    return "identity" if url.startswith("http://") else "gzip"
+
+
+_PIECE = 1 << 18
+
+
+def _entries(reply: Response) -> Iterator[hrana.Json]:
+    """Give a cursor's entries, a JSON object a line, as they arrive."""
+    waiting: list[bytes] = []
+    pieces = reply.iter_content(_PIECE)
+    while True:
+        with _translated():
+            piece = next(pieces, None)
+            if piece is None:
+                return
+            first, *others = piece.split(b"\n")
+            waiting.append(first)
+            if not others:
+                continue
+            entries = [json.loads(line) for line in (b"".join(waiting), *others[:-1]) if line]
+            waiting = [others[-1]]
+        yield from entries
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what turso-python and requests raise into the errors both homes share."""
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except _library().TursoHTTPError as error:
+        raise _of_status(error.status, str(error.message)) from None
+    except RequestException as error:
+        # The text of such an error may quote a header; its type says enough.
+        sent = not _never_connected(error)
+        raise DatabaseError("unavailable", type(error).__name__, in_doubt=sent) from None
+    except (KeyError, IndexError, TypeError, json.JSONDecodeError):
+        raise DatabaseError("unavailable", "the answer is not Hrana's", in_doubt=True) from None
+
+
+def _never_connected(error: RequestException) -> bool:
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+
+
+def _of_status(status: int, message: str) -> DatabaseError:
+    why = f"HTTP {status}: {redact(message)[:_LONGEST_ANSWER]}"
+    if "invalid utf-8" in message:
+        return DatabaseError("value", f"a text is no UTF-8 ({why})")
+    kinds: dict[int, Kind] = {400: "value", 401: "unauthorised", 403: "unauthorised"}
+    kind = kinds.get(status, "too large" if status == 413 else "unavailable")
+    return DatabaseError(kind, why, in_doubt=status >= 500)

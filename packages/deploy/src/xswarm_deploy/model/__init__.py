@@ -1,0 +1,1 @@
+"""Plain typed data that all rooms share: changes, steps, reports; no input or output."""

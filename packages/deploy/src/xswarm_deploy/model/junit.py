@@ -1,0 +1,42 @@
+"""A report as JUnit XML, for the test page of a CI."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from xswarm_deploy.model.report import Finding, Report
+
+
+def render(report: Report) -> str:
+    """Write a report as one test suite; what could not be told counts as skipped.
+
+    Args:
+        report: the findings, a test case each.
+    """
+    counts = report.counts
+    suite = ElementTree.Element(
+        "testsuite",
+        name=report.title,
+        tests=str(len(report.findings)),
+        failures=str(counts["failed"]),
+        errors="0",
+    )
+    suite.extend(_case(finding) for finding in report.findings)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def _case(finding: Finding) -> ElementTree.Element:
+    case = ElementTree.Element(
+        "testcase",
+        classname=finding.group,
+        name=finding.name,
+        time=f"{finding.milliseconds / 1000:.3f}",
+    )
+    text = f"{finding.evidence}\n{finding.remedy}".strip()
+    if finding.status == "fail":
+        ElementTree.SubElement(case, "failure", message=finding.evidence).text = text
+    elif finding.status in ("unknown", "skip"):
+        ElementTree.SubElement(case, "skipped", message=finding.evidence)
+    elif finding.status == "warn":
+        ElementTree.SubElement(case, "system-out").text = f"warning: {text}"
+    return case

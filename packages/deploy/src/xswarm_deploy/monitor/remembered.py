@@ -1,0 +1,68 @@
+"""What is remembered of alerts: those that are on, what was told, and what is kept quiet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from xswarm_deploy.errors import Unavailable
+from xswarm_deploy.monitor.shelf import execute
+from xswarm_monitoring import book as books
+from xswarm_monitoring.book import Book, Silence, State
+from xswarm_monitoring.clock import iso
+from xswarm_monitoring.patrol import DatabaseShelf
+
+if TYPE_CHECKING:
+    from xswarm_deploy.site import Site
+
+_TRIES = 5  # a watch's round may save the book in between
+
+
+def silence(site: Site, wanted: Silence) -> None:
+    """Keep alerts from people for a while; the history still has them.
+
+    Args:
+        site: the environment.
+        wanted: which, until when, and why.
+
+    Raises:
+        Unavailable: others changed the book each time.
+    """
+    asyncio.run(_change(site, lambda book: book.silence(wanted)))
+
+
+def summary(site: Site) -> dict[str, Any]:
+    """Give the alerts that are on, the silences, and the history, the oldest first."""
+    _, book = asyncio.run(_load(DatabaseShelf(execute(site.database))))
+    return {
+        "on": [
+            each.alert.as_json()
+            | {"state": each.state.value, "since": iso(each.since), "flapping": each.flapping}
+            for each in book.entries.values()
+            if each.state is not State.QUIET
+        ],
+        "silences": [
+            {"pattern": each.pattern, "until": iso(each.until), "why": each.why}
+            for each in book.silences
+        ],
+        "history": [
+            entry | {"time": iso(entry["time"]), "since": iso(entry["since"])}
+            for entry in book.history
+        ],
+    }
+
+
+async def _load(shelf: DatabaseShelf) -> tuple[int, Book]:
+    revision, text = await shelf.load()
+    return revision, books.load(text) if text else Book()
+
+
+async def _change(site: Site, change: Callable[[Book], None]) -> None:
+    shelf = DatabaseShelf(execute(site.database))
+    for _ in range(_TRIES):
+        revision, book = await _load(shelf)
+        change(book)
+        if await shelf.save(revision, book.dump()):
+            return
+    raise Unavailable("the alerts' book could not be changed", "others changed it each time")

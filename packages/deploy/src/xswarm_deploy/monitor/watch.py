@@ -1,0 +1,168 @@
+"""Watch: look, judge, remember, tell; one round of it is what a cron runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.monitor import observe, tell
+from xswarm_deploy.monitor.observe import Seen
+from xswarm_deploy.monitor.shelf import FileShelf, execute
+from xswarm_monitoring import report
+from xswarm_monitoring.alert import Alert
+from xswarm_monitoring.book import Policy
+from xswarm_monitoring.endpoints import BadRequest, seconds
+from xswarm_monitoring.patrol import DatabaseShelf, Round, patrol_surely
+from xswarm_monitoring.rules import Thresholds
+
+if TYPE_CHECKING:
+    from xswarm_deploy.site import Site
+
+FOLDER: Final = ".deployments"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Say what counts as wrong and when people are told: the key ``monitor`` of invoke.yaml.
+
+    Args:
+        window: seconds that are judged.
+        thresholds: where wrong begins.
+        policy: when people are told.
+    """
+
+    window: float = 300.0
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    policy: Policy = field(default_factory=Policy)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Rules:
+        """Make them of plain values.
+
+        Raises:
+            Refused: a key nobody knows, or a value that is no number.
+        """
+        limits = dict(values.get("thresholds", {}))
+        _require_known("monitor", values, {"window", "hold", "clear", "thresholds"})
+        _require_known("monitor.thresholds", limits, {each.name for each in fields(Thresholds)})
+        usual = Policy()
+        return cls(
+            window_seconds(values.get("window", "5m")),
+            Thresholds(**{name: _number(name, limit) for name, limit in limits.items()}),
+            Policy(
+                hold=_number("hold", values.get("hold", usual.hold)),
+                clear=_number("clear", values.get("clear", usual.clear)),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Told:
+    """Say what people were told of, and how each channel took it."""
+
+    alert: Alert
+    what: str
+    channels: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return {"what": self.what, "alert": self.alert.as_json(), "channels": dict(self.channels)}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Say what one round saw, judged and told.
+
+    Args:
+        seen: what was seen.
+        window: seconds that were judged.
+        due: what is wrong now.
+        told: what people were told.
+        delivered: whether each of that reached somebody.
+        ours: whether this round was the one that told; another was under way if not.
+    """
+
+    seen: Seen
+    window: float
+    due: Sequence[Alert]
+    told: Sequence[Told]
+    delivered: bool
+    ours: bool
+
+    def figures(self) -> dict[str, Any]:
+        """Give the figures of the requests in the window."""
+        return report.requests(self.seen.measured, self.window)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return {
+            "mounted": self.seen.mounted,
+            "checks": {each.name: each.as_json() for each in self.seen.checks},
+            "requests": self.figures(),
+            "due": [each.as_json() for each in self.due],
+            "told": [each.as_json() for each in self.told],
+            "delivered": self.delivered,
+            "ours": self.ours,
+        }
+
+
+def go(site: Site, rules: Rules, now: float) -> Watched:
+    """Go one round.
+
+    Args:
+        site: the environment.
+        rules: what counts as wrong, and when people are told.
+        now: seconds since 1970.
+    """
+    seen = observe.look(site, rules.window, now)
+    due = seen.judged(rules.thresholds)
+    went = asyncio.run(_tell(site, seen, due, rules.policy, now))
+    told = [
+        Told(notice.alert, notice.what.value, channels)
+        for notice, channels in zip(went.notices, went.went, strict=True)
+    ]
+    return Watched(seen, rules.window, due, told, went.delivered or not went.ours, went.ours)
+
+
+async def _tell(site: Site, seen: Seen, due: Sequence[Alert], policy: Policy, now: float) -> Round:
+    """Keep the book in the database; while that is away, in a file."""
+    shelf = DatabaseShelf(execute(site.database)) if seen.remembering else None
+    courier = tell.courier(site.settings)
+    file = FileShelf(_file(site))
+    return await patrol_surely(due, shelf, file, courier, now, policy=policy, by="watch")
+
+
+def _file(site: Site) -> Path:
+    return site.settings.path(FOLDER) / f"alerts-{site.settings.environment}.json"
+
+
+def window_seconds(text: str) -> float:
+    """Read a length of time, such as ``5m`` or ``2h``, in seconds.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        return seconds(str(text))
+    except BadRequest as error:
+        raise Refused("this is no length of time", str(error), "write 30m, 2h or 1d") from None
+
+
+def _number(name: str, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(f"invoke.yaml: monitor: {name} is no number", f"it is {value!r}")
+    return value
+
+
+def _require_known(where: str, values: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise Refused(
+            f"invoke.yaml: nobody knows {where}.{unknown[0]}",
+            f"{where} has: {', '.join(sorted(known))}",
+            "correct the name in invoke.yaml (or in the INVOKE_ variable)",
+        )

@@ -1,0 +1,155 @@
+"""Alertmanager's configuration: who is told of what, by which way.
+
+INFO and WARNING go to Slack, ERROR to mail and Slack, CRITICAL to mail, SMS and Slack, as
+:mod:`xswarm_monitoring.courier` has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xswarm_deploy.observability import bridge
+from xswarm_deploy.observability.expressions import BY
+from xswarm_deploy.observability.stack import (
+    SLACK_URL,
+    SMS_TOKEN,
+    SMTP_PASSWORD,
+    Places,
+    Stack,
+    duration,
+)
+from xswarm_monitoring.alert import Severity
+
+CONFIGURATION = "alertmanager.yml"
+SLACK, MAIL, SMS = "slack", "mail", "sms"
+
+WAYS = {
+    Severity.INFO: (SLACK,),
+    Severity.WARNING: (SLACK,),
+    Severity.ERROR: (MAIL, SLACK),
+    Severity.CRITICAL: (MAIL, SMS, SLACK),
+}
+
+_LISTED = 15  # alerts in one message; a text of Slack's takes 3,000 characters
+_TITLE = (
+    "{{ .Status | toUpper }}{{ if gt (len .Alerts) 1 }} ({{ len .Alerts }}){{ end }}:"
+    " {{ .CommonLabels.alertname }} {{ .CommonLabels.service }} {{ .CommonLabels.environment }}"
+)
+# A customer's id, say, must not become a mention or a link of Slack's.
+_ESCAPES = ("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")
+_ESCAPED = "".join(f' | reReplaceAll "{sign}" "{escape}"' for sign, escape in _ESCAPES)
+
+
+def _lines(escaped: str = "") -> str:
+    """Give the template of an alert's two lines, for the first of many."""
+    return (
+        f"{{{{ range $number, $alert := .Alerts }}}}{{{{ if lt $number {_LISTED} }}}}"
+        f"{{{{ .Labels.severity }}}}: {{{{ .Annotations.summary{escaped} }}}}"
+        ' ({{ .Status }}, since {{ .StartsAt.UTC.Format "2006-01-02T15:04:05Z" }})\n'
+        "{{ .Annotations.remedy }}\n{{ end }}{{ end }}"
+    )
+
+
+def file(stack: Stack) -> dict[str, Any]:
+    """Give Alertmanager's configuration; secrets are in files beside it."""
+    return {
+        "global": _global(stack),
+        "route": _route(stack),
+        "inhibit_rules": _inhibitions(),
+        "receivers": [_receiver(severity, stack) for severity in Severity],
+    }
+
+
+def _global(stack: Stack) -> dict[str, Any]:
+    told, secret = stack.contacts, stack.places.secret
+    mail = {
+        "smtp_smarthost": told.smtp,
+        "smtp_from": told.mail_from,
+        "smtp_require_tls": told.smtp_tls,
+        "smtp_auth_username": told.smtp_user,
+        "smtp_auth_password_file": str(secret(SMTP_PASSWORD)),
+    }
+    slack = {"slack_api_url_file": str(secret(SLACK_URL))}
+    return (mail if told.mail_to else {}) | (slack if told.slack else {})
+
+
+def _route(stack: Stack) -> dict[str, Any]:
+    timing = stack.timing
+    return {
+        "receiver": Severity.WARNING.name,
+        "group_by": ["alertname", *BY],
+        "group_wait": duration(timing.group_wait),
+        "group_interval": duration(timing.group_interval),
+        "repeat_interval": duration(timing.repeat),
+        "routes": [
+            {"matchers": [f'severity="{severity.name}"'], "receiver": severity.name}
+            for severity in sorted(Severity, reverse=True)
+        ],
+    }
+
+
+def _inhibitions() -> list[dict[str, Any]]:
+    """Leave out what an outage explains, and what a failing database explains."""
+    return [
+        _inhibition('alertname="service-outage"', 'severity!="CRITICAL"'),
+        _inhibition('alertname="service-outage"', 'alertname="database-error"'),
+        _inhibition('alertname="database-error"', 'alertname="slow-queries"'),
+        _inhibition('alertname="database-error"', 'alertname="high-error-rate"'),
+    ]
+
+
+def _inhibition(source: str, target: str) -> dict[str, Any]:
+    return {"source_matchers": [source], "target_matchers": [target], "equal": list(BY)}
+
+
+def _receiver(severity: Severity, stack: Stack) -> dict[str, Any]:
+    there = _available(stack)
+    # Who set up no Slack is still told of warnings, by the next best way.
+    ways = [way for way in WAYS[severity] if way in there] or list(there)[:1]
+    return {"name": severity.name} | {there[way][0]: [there[way][1]] for way in ways}
+
+
+def _available(stack: Stack) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Give the ways that are set up, the least intrusive first."""
+    told, given = stack.contacts, {}
+    if told.slack:
+        given[SLACK] = ("slack_configs", _slack())
+    if told.mail_to:
+        given[MAIL] = ("email_configs", _mail(stack))
+    if told.sms:
+        given[SMS] = ("webhook_configs", _sms(stack))
+    return given
+
+
+def _mail(stack: Stack) -> dict[str, Any]:
+    return {
+        "to": stack.contacts.mail_to,
+        "send_resolved": True,
+        "headers": {"Subject": _TITLE},
+        "text": _lines(),
+    }
+
+
+def _slack() -> dict[str, Any]:
+    return {"send_resolved": True, "title": _TITLE, "text": _lines(_ESCAPED)}
+
+
+def _sms(stack: Stack) -> dict[str, Any]:
+    token_file = str(stack.places.secret(SMS_TOKEN))
+    return {
+        "url": bridge.url(stack.places),
+        "send_resolved": True,
+        "max_alerts": 5,
+        "http_config": {"authorization": {"type": "Bearer", "credentials_file": token_file}},
+    }
+
+
+def command(places: Places) -> list[str]:
+    """Give the command that runs Alertmanager, alone: it has no peers to talk to."""
+    return [
+        "/usr/bin/prometheus-alertmanager",
+        f"--config.file={places.configuration / CONFIGURATION}",
+        f"--storage.path={places.data / 'alertmanager'}",
+        f"--web.listen-address={places.alertmanager}",
+        "--cluster.listen-address=",
+    ]

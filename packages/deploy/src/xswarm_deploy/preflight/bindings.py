@@ -1,0 +1,110 @@
+"""What the Worker is bound to, against what the account has, or the local twin offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from xswarm_deploy.preflight.looking import Seen
+from xswarm_deploy.services.http import is_loopback
+
+if TYPE_CHECKING:
+    from xswarm_deploy.site import Site
+
+NO_RESOURCE: Final = frozenset({"assets", "version_metadata"})
+TWIN: Final = frozenset({"r2_buckets", *NO_RESOURCE})
+"""What the local twin offers; tests hold it to the twin."""
+LISTS: Final = {
+    "r2_buckets": "bucket_name",
+    "kv_namespaces": "id",
+    "d1_databases": "database_id",
+    "services": "service",
+    "hyperdrive": "id",
+    "vectorize": "index_name",
+    "analytics_engine_datasets": "dataset",
+    "dispatch_namespaces": "namespace",
+    "mtls_certificates": "certificate_id",
+    "pipelines": "pipeline",
+    "ratelimits": "namespace_id",
+    "secrets_store_secrets": "secret_name",
+    "send_email": "name",
+    "workflows": "name",
+}
+"""A list of bindings each, and the key that names what one is bound to."""
+NESTED: Final = {"durable_objects": ("bindings", "class_name"), "queues": ("producers", "queue")}
+SINGLE: Final = ("ai", "browser", "images", "media", *sorted(NO_RESOURCE))
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One binding: its kind (the key in the file), its name in ``env``, what it leads to."""
+
+    kind: str
+    name: str
+    target: str = ""
+
+
+def bound(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Look for everything the Worker is bound to."""
+    found = [_ours(site, one) for one in bindings(content)]
+    if is_loopback(site.settings.text("CLOUDFLARE_API_BASE_URL")):
+        foreign = [f"{one.name} ({one.kind})" for one in found if one.kind not in TWIN]
+        if foreign:
+            remedy = "deploy this Worker to staging; locally: npx wrangler dev"
+            return Seen("fail", f"the local twin offers no {', '.join(foreign)}", remedy)
+    there, missing, made = _compared(site, found)
+    if missing:
+        remedy = "make it, or correct its id (npx wrangler kv namespace list, d1 list)"
+        return Seen("fail", f"the account has no {', '.join(missing)}", remedy)
+    return "; ".join([*made, *there]) or "none"
+
+
+def bindings(content: Mapping[str, Any]) -> Iterator[Binding]:
+    """Give the bindings of a wrangler configuration."""
+    for kind, target in LISTS.items():
+        for one in content.get(kind) or ():
+            yield _binding(kind, one, target)
+    for kind, (key, target) in NESTED.items():
+        for one in (content.get(kind) or {}).get(key) or ():
+            yield _binding(kind, one, target)
+    for kind in SINGLE:
+        if (content.get(kind) or {}).get("binding"):
+            yield Binding(kind, str(content[kind]["binding"]))
+
+
+def _ours(site: Site, one: Binding) -> Binding:
+    """Give the binding as the environment has it: its own bucket in the place of another's."""
+    r2 = site.settings.project.r2
+    own = one.kind == "r2_buckets" and r2.replaces and one.target == r2.replaces
+    return replace(one, target=r2.bucket) if own else one
+
+
+def _binding(kind: str, one: Mapping[str, Any], target: str) -> Binding:
+    return Binding(kind, str(one.get("binding") or one.get("name", "")), str(one.get(target, "")))
+
+
+def _compared(site: Site, found: list[Binding]) -> tuple[list[str], list[str], list[str]]:
+    """Ask for each: give what is there, what is missing, and what the release makes."""
+    there, missing, made = [], [], []
+    for one in found:
+        asked = _ASKED.get(one.kind)
+        if one.kind in NO_RESOURCE:
+            continue
+        if asked is None:
+            there.append(f"{one.name} ({one.kind}): not looked at")
+        elif asked(site, one.target):
+            there.append(f"{one.name} ({one.kind} {one.target})")
+        elif one.kind == "r2_buckets":
+            made.append(f"R2 bucket {one.target} is made by the release")
+        else:
+            missing.append(f"{one.name} ({one.kind} {one.target})")
+    return there, missing, made
+
+
+_ASKED: Final[Mapping[str, Callable[[Site, str], bool]]] = {
+    "r2_buckets": lambda site, name: site.cloudflare.bucket(name) is not None,
+    "kv_namespaces": lambda site, name: site.cloudflare.has(f"storage/kv/namespaces/{name}"),
+    "d1_databases": lambda site, name: site.cloudflare.has(f"d1/database/{name}"),
+    "services": lambda site, name: site.cloudflare.worker_exists(name),
+}

@@ -1,0 +1,82 @@
+"""Look before you leap: everything a deployment needs, asked at once; a gate.
+
+What the release itself will make (the first Worker, tables, a Pages project, webhooks) is
+no failure when it is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.report import Probe, Report, run_probes
+from xswarm_deploy.preflight import (
+    cloudflare,
+    configuration,
+    database,
+    domains,
+    machine,
+    providers,
+    variables,
+    webhooks,
+)
+from xswarm_deploy.preflight.looking import only_sound
+from xswarm_deploy.settings.variables import LOCAL
+from xswarm_deploy.site import Site
+
+NAME: Final = "check"
+GROUPS: Final = (
+    variables,
+    configuration,
+    cloudflare,
+    database,
+    providers,
+    webhooks,
+    domains,
+    machine,
+)
+
+
+def run(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Report:
+    """Look at everything at once; it takes about as long as the slowest look.
+
+    Args:
+        site: the environment.
+        only: groups or names to look at alone; none: all.
+        skip: groups or names to leave out.
+
+    Raises:
+        Refused: nobody knows one of these groups or names, or the twin is not up.
+    """
+    _require_twin(site)
+    probes = [probe for group in GROUPS for probe in group.probes(site)]
+    chosen = only_sound(site.settings, _chosen(probes, _known(probes, only), _known(probes, skip)))
+    return run_probes(NAME, chosen, threads=max(1, len(chosen)))
+
+
+def _require_twin(site: Site) -> None:
+    """Say in one line that the twin was never started, not that each of its keys is missing."""
+    local = site.settings.environment == LOCAL
+    if local and not site.settings.secret("CLOUDFLARE_API_TOKEN"):
+        why = "its keys and addresses are not there"
+        raise Refused("the local twin is not up", why, "inv sandbox.up")
+
+
+def _chosen(probes: list[Probe], only: set[str], skip: set[str]) -> list[Probe]:
+    wanted = [probe for probe in probes if not only or only & _labels(probe)]
+    return [probe for probe in wanted if not skip & _labels(probe)]
+
+
+def _known(probes: list[Probe], labels: Iterable[str]) -> set[str]:
+    """Give the labels in small letters; a misspelt one would silently check nothing."""
+    asked = {label.lower() for label in labels}
+    unknown = sorted(asked - {label for probe in probes for label in _labels(probe)})
+    if unknown:
+        groups = ", ".join(dict.fromkeys(probe.group for probe in probes))
+        raise Refused(f"nobody knows the check {unknown[0]!r}", f"groups: {groups}", "inv check")
+    return asked
+
+
+def _labels(probe: Probe) -> set[str]:
+    return {probe.name.lower(), probe.group.lower()}

@@ -1,0 +1,153 @@
+"""The wrangler configuration: read by its own rules, compared with project and account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.preflight import bindings, packages
+from xswarm_deploy.preflight.looking import Seen, probe
+from xswarm_deploy.settings.variables import VARIABLES, Sent
+from xswarm_deploy.steps import triggers
+
+if TYPE_CHECKING:
+    from xswarm_deploy.model.report import Probe
+    from xswarm_deploy.site import Site
+
+GROUP: Final = "configuration"
+ACCOUNT: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
+
+
+def probes(site: Site) -> list[Probe]:
+    """Look at the file; nothing but the bindings asks the network."""
+    looks = {
+        "wrangler configuration": _readable,
+        "worker name": _name,
+        "worker account": _account,
+        "worker main": _main,
+        "compatibility date": _compatibility_date,
+        "plain variables": _collisions,
+        "static files": _static,
+        "packages": packages.installed,
+        "triggers": _triggers,
+    }
+    made = [probe(name, GROUP, _of(site, look)) for name, look in looks.items()]
+    made.append(probe("environments", GROUP, _of(site, _environments), critical=False))
+    bound = _of(site, bindings.bound)
+    return [*made, probe("bindings", GROUP, bound, needs=ACCOUNT, needed=True)]
+
+
+Looked = Callable[["Site", Mapping[str, Any]], "Seen | str"]
+
+
+def _of(site: Site, look: Looked) -> Callable[[], Seen | str]:
+    """Read the file and look; only the first look tells that it cannot be read."""
+
+    def looked() -> Seen | str:
+        try:
+            content = wrangler.read(site.settings)
+        except Refused:
+            if look is _readable:
+                raise
+            return Seen("skip", "not looked at: the wrangler configuration cannot be read")
+        return look(site, content)
+
+    return looked
+
+
+def _readable(site: Site, content: Mapping[str, Any]) -> str:
+    return f"{site.settings.project.worker.config}, {len(content)} keys"
+
+
+def _name(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    name = content.get("name")
+    if name == site.worker:
+        return site.worker
+    evidence = f"{name!r} in the file, {site.worker!r} in invoke.yaml"
+    remedy = "write the same name in both; invoke.yaml's is the one that is deployed"
+    return Seen("warn", evidence, remedy)
+
+
+def _account(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    account, ours = content.get("account_id"), site.settings.text("CLOUDFLARE_ACCOUNT_ID")
+    if account in (None, ours):
+        return "of the environment file"
+    remedy = "remove account_id from the file: the environment file names the account"
+    return Seen("fail", "account_id is not CLOUDFLARE_ACCOUNT_ID", remedy)
+
+
+def _main(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    main = content.get("main")
+    if main is None and "assets" in content:
+        return "static assets only"
+    folder = site.settings.path(site.settings.project.worker.config).parent
+    if isinstance(main, str) and (folder / main).is_file():
+        return main
+    return Seen("fail", f"main is {main!r}: no such file", "correct main in the configuration")
+
+
+def _compatibility_date(_site: Site, content: Mapping[str, Any]) -> Seen | str:
+    given = str(content.get("compatibility_date", ""))
+    try:
+        day = date.fromisoformat(given)
+    except ValueError:
+        remedy = f'write "compatibility_date": "{_today()}"'
+        return Seen("fail", f"{given or 'missing'}: no date", remedy)
+    if day > _today():
+        return Seen("fail", f"{given} is in the future", f"write {_today()} at the latest")
+    return given
+
+
+def _collisions(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Find plain variables with a secret's name: wrangler would replace the secret by them."""
+    plain = set(content.get("vars", {}))
+    secret = {v.name for v in VARIABLES if v.sent is Sent.WORKER_SECRET}
+    taken = sorted(plain & (secret | set(site.settings.worker_secrets())))
+    if not taken:
+        return f"{len(plain)} in vars, none a secret's name"
+    remedy = f"remove {', '.join(taken)} from vars: a plain value would be public"
+    return Seen("fail", f"vars names what is a secret: {', '.join(taken)}", remedy)
+
+
+def _static(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Look for the folder of static files: what builds it has often not run yet."""
+    directory = (content.get("assets") or {}).get("directory")
+    if not directory:
+        return "none"
+    folder = site.settings.path(site.settings.project.worker.config).parent / str(directory)
+    if folder.is_dir():
+        return str(directory)
+    remedy = "build it (npm run build), or correct assets.directory"
+    return Seen("fail", f"assets.directory is {directory!r}: no such folder", remedy)
+
+
+def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:
+    worker = site.settings.project.worker
+    names = sorted(wrangler.parsed(site.settings.path(worker.config)).get("env") or {})
+    if not names:
+        return "none in the file: deployment/config holds them"
+    if worker.environment:
+        return f"{worker.environment} of {', '.join(names)}"
+    evidence = f"the file's env ({', '.join(names)}) is not used; its top level is deployed"
+    return Seen(
+        "warn", evidence, "name the one to deploy: deploy.worker.environment in invoke.yaml"
+    )
+
+
+def _triggers(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Count cron triggers, which a release sets, and routes, which it leaves alone."""
+    crons = triggers.described(site.settings) or ()
+    timed = f"{len(crons)} cron(s), set by the release" if crons else "no cron"
+    routes = [*(content.get("routes") or ()), *([content["route"]] if "route" in content else ())]
+    if not routes:
+        return f"{timed}; the Worker answers at its own address"
+    config = site.settings.project.worker.config
+    remedy = f"when they change: npx wrangler triggers deploy --config {config}"
+    return Seen("warn", f"{timed}; {len(routes)} route(s): not set by a release", remedy)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

@@ -1,0 +1,203 @@
+"""The addresses users reach: DNS, certificates, redirects, and the zone's own settings.
+
+An address of this machine has none of these; its findings say so.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from xswarm_deploy.preflight.looking import Seen, probe
+from xswarm_deploy.services.errors import Forbidden, ServiceError, Unauthorised
+from xswarm_deploy.services.http import Http, is_loopback
+
+if TYPE_CHECKING:
+    from xswarm_deploy.model.report import Probe, Status
+    from xswarm_deploy.site import Site
+
+GROUP: Final = "domains"
+ACCOUNT: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
+ADDRESSES: Final = ("WORKER_URL", "BASE_URL", "API_URL")
+PATIENCE: Final = 10.0  # seconds for a connection
+OURS: Final = (".workers.dev", ".pages.dev")  # Cloudflare's own names: no zone of the account
+
+
+def probes(site: Site) -> list[Probe]:
+    """Look at every host once, under the variable that names it first."""
+    hosts = _hosts(site)
+    local = [name for name, url in hosts.items() if is_loopback(url)]
+    made: list[Probe] = [_not_applicable(name) for name in local]
+    for name, url in hosts.items():
+        if name not in local:
+            made += _of_host(site, name, urlsplit(url))
+    return made
+
+
+def _hosts(site: Site) -> dict[str, str]:
+    seen: dict[str, str] = {}
+    for name in ADDRESSES:
+        url = site.settings.text(name)
+        if url and urlsplit(url).netloc not in {urlsplit(one).netloc for one in seen.values()}:
+            seen[name] = url
+    return seen
+
+
+def _not_applicable(name: str) -> Probe:
+    why = "not applicable: an address of this machine"
+    return probe(f"{name} DNS and TLS", GROUP, lambda: Seen("skip", why))
+
+
+def _of_host(site: Site, name: str, url: Any) -> list[Probe]:
+    host, port = str(url.hostname), int(url.port or 443)
+    looks: dict[str, tuple[Callable[[], Seen | str], bool]] = {
+        "DNS": (lambda: _resolves(site, host), True),
+        "certificate": (lambda: _certificate(site, host, port), True),
+        "HSTS": (lambda: _hsts(host, port), False),
+        "redirect": (lambda: _redirect(host), False),
+    }
+    made: list[Probe] = [
+        probe(f"{host} {kind}", GROUP, look, needs=(name,), critical=critical)
+        for kind, (look, critical) in looks.items()
+    ]
+    if not host.endswith(OURS):
+        needs = (name, *ACCOUNT)
+        look = partial(_zone, site, host)
+        made.append(probe(f"{host} zone", GROUP, look, needs=needs, critical=False))
+    return made
+
+
+def _resolves(site: Site, host: str) -> Seen | str:
+    try:
+        found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        remedy = f"make a DNS record for {host}, proxied by Cloudflare"
+        status: Status = "fail" if _deployed(site) else "warn"  # the first release may come first
+        return Seen(status, f"{host} does not resolve ({error.strerror})", remedy)
+    addresses = sorted({str(entry[4][0]) for entry in found})
+    return ", ".join(addresses[:4])
+
+
+def _deployed(site: Site) -> bool:
+    try:
+        return bool(site.cloudflare.deployments(site.worker))
+    except ServiceError:
+        return True
+
+
+def _certificate(site: Site, host: str, port: int) -> Seen | str:
+    try:
+        expires, version = certificate(host, port, ssl.create_default_context())
+    except ssl.SSLCertVerificationError as error:
+        remedy = "see SSL/TLS, Edge Certificates in Cloudflare's dashboard"
+        return Seen("fail", f"not valid: {error.verify_message}", remedy)
+    except OSError as error:
+        return Seen("unknown", f"no TLS connection: {type(error).__name__}", "see DNS above")
+    days = (expires - datetime.now(UTC)).days
+    evidence = f"valid for {days} days, {version}"
+    if days < site.settings.project.check.certificate_days:
+        return Seen("warn", evidence, "renew it: Cloudflare renews its own by itself")
+    return evidence
+
+
+def certificate(host: str, port: int, context: ssl.SSLContext) -> tuple[datetime, str]:
+    """Give when a host's certificate ends, and the TLS version spoken.
+
+    Args:
+        host: its name; the certificate must be for it.
+        port: 443 as a rule.
+        context: whom to trust; TLS 1.2 at least.
+
+    Raises:
+        SSLCertVerificationError: the chain, the name or the time is not right.
+        OSError: no connection.
+    """
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with (
+        socket.create_connection((host, port), PATIENCE) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        found = secured.getpeercert() or {}
+        ends = ssl.cert_time_to_seconds(str(found["notAfter"]))
+        return datetime.fromtimestamp(ends, UTC), str(secured.version())
+
+
+def _hsts(host: str, port: int) -> Seen | str:
+    reply = Http(host, f"https://{host}:{port}", retries=0).get("/", expect=range(300, 600))
+    header = reply.headers.get("Strict-Transport-Security", "")
+    if header:
+        return header
+    return Seen("warn", "no Strict-Transport-Security", "switch HSTS on (SSL/TLS settings)")
+
+
+def _redirect(host: str) -> Seen | str:
+    """Ask port 80 by hand: our own client never speaks plain HTTP to another machine."""
+    try:
+        status, location = plain_answer(host, 80)
+    except OSError:
+        return "port 80 is closed"
+    if 300 <= status < 400 and location.startswith("https://"):
+        return f"{status} to https"
+    remedy = "switch Always Use HTTPS on (SSL/TLS, Edge Certificates)"
+    return Seen("warn", f"http answers {status} instead of a redirect to https", remedy)
+
+
+def plain_answer(host: str, port: int) -> tuple[int, str]:
+    """Give status and Location of ``HEAD /`` over plain HTTP; nothing secret is sent."""
+    from http.client import HTTPConnection
+
+    connection = HTTPConnection(host, port, timeout=PATIENCE)
+    try:
+        connection.request("HEAD", "/")
+        reply = connection.getresponse()
+        return reply.status, reply.getheader("Location", "")
+    finally:
+        connection.close()
+
+
+def _zone(site: Site, host: str) -> Seen | str:
+    """Look at the zone's records and TLS settings, where the token may read them."""
+    try:
+        zone = _zone_of(site, host)
+        if zone is None:
+            remedy = "add the domain to the account, and Zone: Read to the token"
+            return Seen("warn", f"the token reaches no zone of {host}", remedy)
+        wrong = _wrong_records(site, zone["id"], host) + _wrong_settings(site, zone["id"])
+    except (Forbidden, Unauthorised) as error:
+        return Seen("unknown", str(error), "add Zone: Read and DNS: Read to the token")
+    if wrong:
+        return Seen("warn", "; ".join(wrong), f"see zone {zone['name']} in the dashboard")
+    return f"zone {zone['name']}: proxied, TLS 1.2 at least, https only"
+
+
+def _zone_of(site: Site, host: str) -> dict[str, Any] | None:
+    labels = host.split(".")
+    names = (".".join(labels[at:]) for at in range(len(labels) - 1))
+    found = (site.cloudflare.zone(name) for name in names)
+    return next((zone for zone in found if zone), None)
+
+
+def _wrong_records(site: Site, zone: str, host: str) -> list[str]:
+    records = site.cloudflare.dns_records(zone, host)
+    kinds = [record for record in records if record["type"] in ("A", "AAAA", "CNAME")]
+    if not kinds:
+        return [f"no A, AAAA or CNAME record for {host}"]
+    bare = [record["type"] for record in kinds if not record.get("proxied")]
+    return [f"the {bare[0]} record is not proxied"] if bare else []
+
+
+def _wrong_settings(site: Site, zone: str) -> list[str]:
+    setting = site.cloudflare.zone_setting
+    wrong = []
+    if setting(zone, "ssl") not in ("full", "strict"):
+        wrong.append("SSL mode is not full")
+    if setting(zone, "min_tls_version") < "1.2":
+        wrong.append("TLS below 1.2 is allowed")
+    if setting(zone, "always_use_https") != "on":
+        wrong.append("Always Use HTTPS is off")
+    return wrong

@@ -1,0 +1,111 @@
+"""The machine and the checkout: tools, clock, git, the age of the last backup."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import subprocess
+import time
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from xswarm_deploy.bundling import bundle
+from xswarm_deploy.preflight.looking import Seen, probe
+from xswarm_deploy.settings.variables import LOCAL
+from xswarm_deploy.steps import backup
+
+if TYPE_CHECKING:
+    from xswarm_deploy.model.report import Probe
+    from xswarm_deploy.site import Site
+
+GROUP: Final = "machine"
+NODE: Final = (22, 12)  # what wrangler 4.164 needs
+SKEW_WARNED: Final = 30.0  # seconds
+SKEW_REFUSED: Final = 240.0  # signatures are taken for 5 minutes
+
+
+def probes(site: Site) -> list[Probe]:
+    """Look at what a deployment is made with."""
+    made: list[Probe] = [
+        probe("Python", GROUP, lambda: platform.python_version()),
+        probe("Node", GROUP, lambda: _node(site)),
+        probe("wrangler", GROUP, lambda: _wrangler(site)),
+        probe("git", GROUP, lambda: _git(site), critical=False),
+        probe("backup", GROUP, lambda: _backup(site), critical=False),
+    ]
+    needs = ("CLOUDFLARE_API_BASE_URL", "CLOUDFLARE_API_TOKEN")
+    return [*made, probe("clock", GROUP, lambda: _clock(site), needs=needs)]
+
+
+def _node(site: Site) -> Seen | str:
+    found = _told([str(bundle.node(site.settings.root)), "--version"])
+    match = re.match(r"v(\d+)\.(\d+)", found)
+    if match and (int(match[1]), int(match[2])) >= NODE:
+        return found
+    needed = ".".join(map(str, NODE))
+    return Seen("fail", f"{found or 'no answer'}, {needed} is needed", "inv tools.install")
+
+
+def _wrangler(site: Site) -> str:
+    package = bundle.wrangler(site.settings.root).parents[1] / "package.json"
+    return str(json.loads(package.read_text(encoding="utf-8"))["version"])
+
+
+def _git(site: Site) -> Seen | str:
+    """Tell what is deployed from: branch, commit, and what is not committed."""
+    root = site.settings.root
+    branch = _git_told(root, "rev-parse", "--abbrev-ref", "HEAD")
+    if not branch:
+        return Seen("warn", "not a git checkout", "deploy from a commit, to find it again")
+    changed = len(_git_told(root, "status", "--porcelain").splitlines())
+    evidence = f"{branch} at {_git_told(root, 'rev-parse', '--short', 'HEAD')}"
+    if site.settings.environment == LOCAL:
+        return evidence
+    wanted = site.settings.project.check.branch
+    wrong = [f"not on {wanted}"] if branch != wanted else []
+    wrong += [f"{changed} file(s) not committed"] if changed else []
+    if wrong:
+        return Seen("warn", f"{evidence}: {', '.join(wrong)}", f"commit, and switch to {wanted}")
+    return evidence
+
+
+def _backup(site: Site) -> Seen | str:
+    """Tell how old the newest proven backup is; before the first release there is none."""
+    found = backup.proven(site)
+    if not found:
+        return Seen("skip", "no backup yet: the release makes one first")
+    hours = (time.time() - found[0].created.timestamp()) / 3600
+    evidence = f"the newest is {hours:.0f} hours old"
+    if hours > site.settings.project.check.backup_age_hours:
+        return Seen("warn", evidence, "inv backup; see BACKUP_SCHEDULE")
+    return evidence
+
+
+def _clock(site: Site) -> Seen | str:
+    """Compare with Cloudflare's clock: signatures and leases hang on it."""
+    reply = site.cloudflare.http.get("/user/tokens/verify", expect=range(300, 500))
+    dated = reply.headers.get("Date", "")
+    if not dated:
+        return Seen("skip", "the reply has no date")
+    skew = abs(time.time() - parsedate_to_datetime(dated).timestamp())
+    evidence = f"{skew:.0f} s from Cloudflare's"
+    if skew > SKEW_REFUSED:
+        return Seen("fail", evidence, "set this machine's clock (timedatectl set-ntp true)")
+    if skew > SKEW_WARNED:
+        return Seen("warn", evidence, "set this machine's clock (timedatectl set-ntp true)")
+    return evidence
+
+
+def _git_told(root: Path, *arguments: str) -> str:
+    return _told(["git", "-C", str(root), *arguments])
+
+
+def _told(command: list[str]) -> str:
+    """Give what a command prints; nothing where it fails or is not there."""
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return ended.stdout.strip() if ended.returncode == 0 else ""

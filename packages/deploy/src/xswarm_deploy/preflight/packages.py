@@ -1,0 +1,40 @@
+"""The packages a Worker imports: installed beside it, or wrangler cannot bundle it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xswarm_deploy.preflight.looking import Seen
+
+if TYPE_CHECKING:
+    from xswarm_deploy.site import Site
+
+
+def installed(site: Site, _content: Mapping[str, Any]) -> Seen | str:
+    """Look for each package that the Worker's own package.json names as a dependency."""
+    folder = site.settings.path(site.settings.project.worker.config).parent
+    named = _dependencies(folder / "package.json")
+    missing = [name for name in named if not _found(folder, name)]
+    if missing:
+        shown = folder.relative_to(site.settings.root) if _inside(folder, site) else folder
+        return Seen("fail", f"not installed: {', '.join(missing)}", f"cd {shown} && npm install")
+    return f"{len(named)} installed" if named else "none named"
+
+
+def _dependencies(file: Path) -> list[str]:
+    try:
+        return sorted(json.loads(file.read_text(encoding="utf-8")).get("dependencies") or {})
+    except FileNotFoundError:
+        return []
+
+
+def _found(folder: Path, name: str) -> bool:
+    """Look as Node does: in node_modules here, and in those of all folders above."""
+    return any((place / "node_modules" / name).is_dir() for place in (folder, *folder.parents))
+
+
+def _inside(folder: Path, site: Site) -> bool:
+    return folder.is_relative_to(site.settings.root)

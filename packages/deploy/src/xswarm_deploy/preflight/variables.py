@@ -1,0 +1,48 @@
+"""The variables of the environment file, one finding each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from xswarm_deploy.model.report import Finding, Probe, Status
+from xswarm_deploy.settings.variables import Sent, Variable
+
+if TYPE_CHECKING:
+    from xswarm_deploy.settings.settings import Problem, Settings
+    from xswarm_deploy.site import Site
+
+GROUP: Final = "variables"
+
+
+def probes(site: Site) -> list[Probe]:
+    """Look at every variable that is set, required, or wrong."""
+    settings = site.settings
+    problems = {problem.name: problem for problem in settings.problems()}
+    return [
+        _probe(settings, variable, problems.get(variable.file_name(settings.environment)))
+        for variable in settings.variables
+        if variable.required
+        or variable.file_name(settings.environment) in problems
+        or _is_set(settings, variable)
+    ]
+
+
+def _probe(settings: Settings, variable: Variable, problem: Problem | None) -> Probe:
+    finding = _finding(settings, variable, problem)
+    return Probe(finding.name, GROUP, lambda: finding)
+
+
+def _finding(settings: Settings, variable: Variable, problem: Problem | None) -> Finding:
+    name = variable.file_name(settings.environment)
+    if problem is None:
+        where = "sent to the Worker" if variable.sent is not Sent.HERE else "used here"
+        return Finding(name, GROUP, "pass", variable.required, where)
+    status: Status = "fail" if problem.critical else "warn"
+    return Finding(name, GROUP, status, problem.critical, problem.why, problem.remedy)
+
+
+def _is_set(settings: Settings, variable: Variable) -> bool:
+    """Tell whether the file names it: what only has its default is not worth a line."""
+    if variable.secret:
+        return bool(settings.secret(variable.name))
+    return settings.text(variable.name) not in ("", variable.default)

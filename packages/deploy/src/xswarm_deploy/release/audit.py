@@ -1,0 +1,293 @@
+"""The audit trail: who changed what, when, from where; each event sealed by the one before.
+
+An event's hash is taken over its content and the hash of the event before it. So an edited,
+inserted or removed event breaks the chain where it was touched, and whoever has noted a
+later hash (it stands in every notification, and in .deployments/audit.jsonl of the machine
+that released) can tell when the end was cut off or the whole was written anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from xswarm_deploy.errors import Unavailable
+from xswarm_deploy.release import lock
+from xswarm_deploy.release.paging import Paged
+from xswarm_deploy.secret import redact
+
+if TYPE_CHECKING:
+    from xswarm_deploy.database.client import Database, Row, Statement, Value
+    from xswarm_deploy.release.lock import Lease
+
+CREATE: Final = """
+CREATE TABLE IF NOT EXISTS _release_audit (
+  number INTEGER PRIMARY KEY, time TEXT NOT NULL, environment TEXT NOT NULL,
+  release TEXT NOT NULL, who TEXT NOT NULL, host TEXT NOT NULL, event TEXT NOT NULL,
+  details TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL)"""
+FILE: Final = "audit.jsonl"
+_COLUMNS: Final = "number, time, environment, release, who, host, event, details, previous, hash"
+LAST: Final = f"SELECT {_COLUMNS} FROM _release_audit ORDER BY number DESC LIMIT 1"  # noqa: S608
+_LATEST: Final = "COALESCE((SELECT hash FROM _release_audit ORDER BY number DESC LIMIT 1), '')"
+_ADD: Final = (
+    f"INSERT INTO _release_audit ({_COLUMNS})"
+    f" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {_LATEST} = ?"
+)
+_PAGE: Final = 500  # events that are read at once
+_TRIES: Final = 5  # of adding an event while others add theirs
+
+
+class Event(NamedTuple):
+    """One event of the trail.
+
+    Args:
+        number: from 1.
+        time: UTC (RFC 3339).
+        environment: which one.
+        release: its id; empty for what no release did.
+        who: the person.
+        host: the machine.
+        event: ``begin``, ``plan``, ``done``, ``undone``, ``end``, ``lock`` and the like.
+        details: JSON of what happened, no secrets.
+        previous: the hash of the event before; empty for the first.
+        hash: SHA-256 of all the others, in hexadecimal.
+    """
+
+    number: int
+    time: str
+    environment: str
+    release: str
+    who: str
+    host: str
+    event: str
+    details: str
+    previous: str
+    hash: str = ""
+
+    def sealed(self) -> str:
+        """Give the hash that this content has."""
+        text = json.dumps(self[:-1], ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Origin(NamedTuple):
+    """Who acts, and from where."""
+
+    environment: str
+    who: str
+    host: str
+
+
+@dataclass
+class Trail:
+    """Add events to the end of the trail.
+
+    Args:
+        database: where the trail is.
+        origin: who adds.
+        folder: where this machine keeps its own copy of what it added.
+        latest: the trail's last event as far as known; read when it is needed.
+    """
+
+    database: Database
+    origin: Origin
+    folder: Path
+    latest: Event | None = None
+    _read: bool = field(default=False, repr=False)
+
+    @property
+    def head(self) -> str:
+        """Give the hash of the last event; empty where there is none."""
+        self._look()
+        return self.latest.hash if self.latest else ""
+
+    def next(self, release: str, event: str, time: str, details: Mapping[str, Any]) -> Event:
+        """Make the event that follows the last one; nothing is written."""
+        self._look()
+        text = redact(json.dumps(details, ensure_ascii=False, sort_keys=True))
+        made = Event(
+            number=self.latest.number + 1 if self.latest else 1,
+            time=time,
+            release=release,
+            event=event,
+            details=text,
+            previous=self.head,
+            **self.origin._asdict(),
+        )
+        return made._replace(hash=made.sealed())
+
+    def statement(self, event: Event, lease: Lease | None = None) -> Statement:
+        """Give the statement that adds an event, if the trail still ends where it did.
+
+        Args:
+            event: made by :meth:`next`.
+            lease: the lock that must still be held for it.
+        """
+        from xswarm_deploy.database.client import Statement
+
+        values = (*event, event.previous)
+        if lease is None:
+            return Statement(_ADD, values)
+        return Statement(f"{_ADD} AND {lock.HELD}", (*values, lease.owner, lease.fence))
+
+    def add(self, release: str, event: str, time: str, details: Mapping[str, Any]) -> None:
+        """Add an event by itself; where another one came first, behind that.
+
+        Raises:
+            Unavailable: others add events without a pause.
+        """
+        for _ in range(_TRIES):
+            made = self.next(release, event, time, details)
+            if self.database.transaction([self.statement(made)])[0].rows_affected:
+                self.added(made)
+                return
+            self.forget()
+        raise Unavailable("the audit trail could not be written", "others write it all the time")
+
+    def added(self, event: Event) -> None:
+        """Note that an event was written, here too."""
+        self.latest = event
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(self.folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(handle, _line(event).encode())
+        finally:
+            os.close(handle)
+
+    def follow(self, event: Event | None) -> None:
+        """Go on behind an event that was just read as the last one."""
+        self.latest, self._read = event, True
+
+    def forget(self) -> None:
+        """Read the trail's end again when it is needed next."""
+        self._read = False
+
+    def _look(self) -> None:
+        if not self._read:
+            self.follow(last(self.database))
+
+
+def last(database: Database) -> Event | None:
+    """Give the last event, or None."""
+    return latest(database.query(LAST))
+
+
+def latest(rows: Sequence[Row]) -> Event | None:
+    """Give the event that :data:`LAST` found, or None."""
+    return _event(rows[0]) if rows else None
+
+
+def read(database: Database, environment: str = "", limit: int = -1) -> list[Event]:
+    """Give the events in their order.
+
+    Args:
+        database: where the trail is.
+        environment: only this one's; empty: all.
+        limit: only the last so many; -1: all.
+    """
+    wanted = sys.maxsize if limit < 0 else min(limit, sys.maxsize)
+    size = min(max(wanted, 1), _PAGE)
+    newest_first = Paged(lambda oldest: _page(database, environment, oldest, size), size)
+    return list(islice(newest_first, wanted))[::-1]
+
+
+def _page(database: Database, environment: str, oldest: Event | None, size: int) -> list[Event]:
+    """Read the events before the oldest that is known; libSQL's server gives at most 10 MB."""
+    asked: list[Value]
+    condition, asked = "? IN ('', environment)", [environment, size]
+    if oldest:
+        condition, asked = f"number < ? AND {condition}", [oldest.number, *asked]
+    rows = database.query(
+        f"SELECT {_COLUMNS} FROM _release_audit WHERE {condition}"  # noqa: S608 - constants only
+        " ORDER BY number DESC LIMIT ?",
+        asked,
+    )
+    return [_event(row) for row in rows]
+
+
+def exists(database: Database) -> bool:
+    """Tell whether there is a trail in this database."""
+    return bool(database.query("SELECT 1 FROM sqlite_master WHERE name = '_release_audit'"))
+
+
+def faults(events: Sequence[Event]) -> list[str]:
+    """Say where a trail was touched; empty: nowhere.
+
+    Args:
+        events: all of them, in their order.
+    """
+    found, number, previous = [], 1, ""
+    for event in events:
+        if event.number != number:
+            found.append(f"event {number} is missing")
+        elif event.previous != previous:
+            found.append(f"event {event.number} does not follow the one before it")
+        if event.sealed() != event.hash:
+            found.append(f"event {event.number} was edited")
+        number, previous = event.number + 1, event.hash
+    return found
+
+
+def missing(events: Sequence[Event], kept: Sequence[Event]) -> list[str]:
+    """Say which events that this machine added are not in the trail as they were."""
+    hashes = {event.number: event.hash for event in events}
+    return [
+        f"event {event.number} ({event.event}, {event.time}) is gone"
+        if event.number not in hashes
+        else f"event {event.number} is not the one that was written from here"
+        for event in kept
+        if hashes.get(event.number) != event.hash
+    ]
+
+
+def kept(folder: Path) -> list[Event]:
+    """Give what this machine added; a last line that was torn by a crash is left out."""
+    file = folder / FILE
+    if not file.exists():
+        return []
+    events = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            events.append(Event(**json.loads(line)))
+        except (ValueError, TypeError):
+            continue  # torn: what follows it was written whole
+    return events
+
+
+def forget_kept(folder: Path, environment: str) -> None:
+    """Forget what this machine added for an environment whose database was deleted on purpose."""
+    file = folder / FILE
+    others = [event for event in kept(folder) if event.environment != environment]
+    if not others:
+        file.unlink(missing_ok=True)
+        return
+    fresh = file.with_suffix(".new")
+    fresh.touch(0o600)
+    fresh.write_text("".join(map(_line, others)), encoding="utf-8")
+    fresh.replace(file)
+
+
+def _line(event: Event) -> str:
+    return json.dumps(event._asdict(), ensure_ascii=False) + "\n"
+
+
+def summary(event: Event) -> str:
+    """Say in a few words what an event was about."""
+    details = json.loads(event.details)
+    if event.event == "plan":
+        return f"{details['phase']}: {len(details['changes'])} changes"
+    names = ("kind", "step", "action", "resource", "status", "version", "message", "holder")
+    if event.event == "begin":
+        return " ".join((str(details["kind"]), event.release, str(details["message"]))).strip()
+    return " ".join(str(details[name]) for name in names if details.get(name))
+
+
+def _event(row: Row) -> Event:
+    return Event(**{name: row[name] for name in Event._fields})  # type: ignore[arg-type]

@@ -1,0 +1,127 @@
+"""What was released, what is live, who holds the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.record import Record
+from xswarm_deploy.release import audit, ledger, lock
+from xswarm_deploy.release.release import FOLDER
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import traffic
+
+
+def listed(site: Site) -> list[dict[str, Any]]:
+    """Give the releases that put a version live or tried to, newest first; at most one is live."""
+    releases = [r for r in site.history() if r.version or r.kind in ("deploy", "rollback")]
+    live = live_record(site, releases)
+    return [
+        {
+            "release": record.release,
+            "version": record.version,
+            "created": record.created,
+            "status": record.status,
+            "message": record.message,
+            "live": record is live,
+        }
+        for record in releases
+    ]
+
+
+def live_record(site: Site, releases: Iterable[Record]) -> Record | None:
+    """Give the release whose version has most of the traffic now."""
+    split = traffic.live_split(site)
+    version = max(split, key=lambda name: split[name], default="")
+    good = (r for r in releases if r.version == version and r.status == ledger.SUCCEEDED)
+    return next(good, None) if version else None
+
+
+def status(site: Site) -> dict[str, Any]:
+    """Give what is live, and who holds the lock."""
+    releases = site.history()
+    live = live_record(site, releases)
+    environment = site.settings.environment
+    unended = ledger.records(site.database, environment, site.worker, status=ledger.UNENDED)
+    held = lock.holder(site.database) if ledger.exists(site.database) else None
+    return {
+        "environment": environment,
+        "worker": site.worker,
+        "url": site.settings.text("WORKER_URL"),
+        "live_release": live.release if live else "",
+        "traffic": traffic.live_split(site),
+        "last_release": releases[0].release if releases else "",
+        "last_status": releases[0].status if releases else "",
+        "lock": str(held) if held else "free",
+        "locked_by": f"{held.holder}@{held.host}" if held else "",
+        "locked_since": held.since if held else "",
+        "locked_for": held.reason if held else "",
+        "doing": held.doing if held else "",
+        "lock_is_stale": held.dead if held else False,
+        "interrupted": [r.release for r in unended if _is_interrupted(r, held)],
+    }
+
+
+def _is_interrupted(unended: Record, held: lock.Holder | None) -> bool:
+    """Tell whether nobody is at a release any more that has not ended."""
+    return held is None or held.dead or unended.release not in held.reason
+
+
+class Audited(NamedTuple):
+    """What verifying the audit trail found."""
+
+    events: int
+    head: str
+    faults: tuple[str, ...]
+
+
+def audited(site: Site, head: str = "") -> Audited:
+    """Verify the audit trail: by itself, by what this machine added, and by a noted hash.
+
+    Args:
+        site: the environment; the trail is the whole database's.
+        head: a hash that somebody noted; empty: none.
+    """
+    events = audit.read(site.database) if audit.exists(site.database) else []
+    kept = [
+        event
+        for event in audit.kept(site.settings.path(FOLDER))
+        if event.environment == site.settings.environment
+    ]
+    found = [*audit.faults(events), *audit.missing(events, kept)]
+    if head and head not in {event.hash for event in events}:
+        found.append(f"no event has the hash {head}")
+    return Audited(len(events), events[-1].hash if events else "", tuple(dict.fromkeys(found)))
+
+
+def shown(site: Site, release: str) -> dict[str, Any]:
+    """Give one release with its changes.
+
+    Raises:
+        Refused: there is none of that id.
+    """
+    environment = site.settings.environment
+    if not release:
+        raise Refused("no release is named", "", "inv deploy.list")
+    named = ledger.records(site.database, environment, site.worker, named=release)
+    found = [r for r in named if r.release.startswith(release)]
+    if len(found) != 1:
+        raise Refused(
+            f"there is no release {release}" if not found else f"{release} names several releases",
+            f"{len(found)} of {environment} begin so",
+            "inv deploy.list",
+        )
+    record = found[0]
+    changes = [
+        {
+            "number": entry.number,
+            "phase": entry.phase,
+            "state": entry.state,
+            "seconds": entry.seconds,
+            "change": entry.change.as_json(),
+            "outcome": dict(entry.outcome),
+        }
+        for entry in ledger.entries(site.database, record.release)
+    ]
+    return {**record._asdict(), "facts": dict(record.facts), "changes": changes}

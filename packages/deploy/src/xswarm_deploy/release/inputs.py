@@ -1,0 +1,120 @@
+"""What a release is made from, as digests: another checkout resumes it only with the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from xswarm_deploy.bundling import bundle, library
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.steps import fingerprints
+
+_OF_PHASE: Final[Mapping[str, tuple[str, ...]]] = {
+    "migrate": ("settings", "migrations"),
+    "secrets": ("settings", "worker", "secrets"),
+    "worker": ("settings", "worker", "secrets"),
+    "pages": ("settings", "site"),
+}
+
+
+def digests(settings: Settings) -> dict[str, str]:
+    """Give name → digest: worker, migrations, site, settings, secrets."""
+    return {name: take(settings) for name, take in _TAKEN.items()}
+
+
+def facts(settings: Settings, phases: Sequence[str]) -> dict[str, object]:
+    """Give what a release notes of its inputs: of those that finishing it would need.
+
+    Args:
+        settings: the environment's.
+        phases: its parts; none: it is never finished by another, and notes no inputs.
+    """
+    names = {name for phase in phases for name in _OF_PHASE.get(phase, ("settings",))}
+    taken = {name: _TAKEN[name](settings) for name in sorted(names)}
+    return {"inputs": taken, "commit": commit(settings.root)}
+
+
+def commit(root: Path) -> str:
+    """Give the commit that is checked out; empty: none is, or files differ from it."""
+    command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    asked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    head, *changed = [line for line in asked.stdout.splitlines() if not _is_of_branch(line)] or [""]
+    named = head.removeprefix("# branch.oid ")
+    return named if re.fullmatch(r"[0-9a-f]{40,64}", named) and not changed else ""
+
+
+def _is_of_branch(line: str) -> bool:
+    return line.startswith("# branch.") and not line.startswith("# branch.oid ")
+
+
+def different(
+    recorded: Mapping[str, str], now: Mapping[str, str], needed: Iterable[str]
+) -> list[str]:
+    """Name what is not as it was when the release began, of what is still needed."""
+    return [name for name in needed if recorded.get(name, now[name]) != now[name]]
+
+
+def _worker(settings: Settings) -> str:
+    config = settings.path(settings.project.worker.config)
+    parts = {"worker": config.parent}
+    named = bundle.requirements(settings)
+    if named and library.is_named(named):
+        parts["library"] = library.FOLDER
+    return _hash([_folder(name, folder) for name, folder in parts.items()])
+
+
+def _migrations(settings: Settings) -> str:
+    folder = settings.project.migrations.directory
+    return _hash([_folder("migrations", settings.path(folder))] if folder else [])
+
+
+def _site(settings: Settings) -> str:
+    """Digest what a deployment would hold; the pages step reads the same files once."""
+    from xswarm_deploy.steps import pages
+
+    folder = settings.project.pages.directory
+    return pages.digest(settings) if folder and settings.path(folder).is_dir() else _hash([])
+
+
+def _settings(settings: Settings) -> str:
+    """Digest what is not secret: invoke.yaml and the Worker's variables."""
+    return _hash([settings.project, settings.worker_variables()])
+
+
+def _secrets(settings: Settings) -> str:
+    return _hash([fingerprints.of(settings.worker_secrets(), settings)])
+
+
+def _folder(name: str, folder: Path) -> list[list[str]]:
+    """Give each file's path and hash; what no Worker is made from is left out."""
+    return [
+        [f"{name}/{path.relative_to(folder)}", hashlib.sha256(path.read_bytes()).hexdigest()]
+        for path in sorted(_counting(folder))
+    ]
+
+
+def _counting(folder: Path) -> Iterable[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in bundle.IGNORED]
+        paths = (Path(place, name) for name in names if not name.endswith(".pyc"))
+        yield from (path for path in paths if path.is_file())
+
+
+def _hash(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=dict)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+_TAKEN: Final[Mapping[str, Callable[[Settings], str]]] = {
+    "worker": _worker,
+    "migrations": _migrations,
+    "site": _site,
+    "settings": _settings,
+    "secrets": _secrets,
+}

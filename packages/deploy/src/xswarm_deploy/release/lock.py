@@ -1,0 +1,306 @@
+"""One deployer at a time: a lease in the database, with a fencing number and a heartbeat."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from xswarm_deploy.errors import DeployError, Locked
+from xswarm_deploy.release import process
+
+if TYPE_CHECKING:
+    from xswarm_deploy.database.client import Database, Row, Statement
+
+LEASE_SECONDS: Final = 60.0
+BY_HAND_SECONDS: Final = 10 * 365 * 86400.0
+"""A person's lock has no heartbeat: it stays until a person takes it off."""
+NOW: Final = "(julianday('now') - 2440587.5) * 86400.0"
+"""The database's own clock, in Unix seconds: the one clock all deployers share."""
+
+CREATE: Final = """
+CREATE TABLE IF NOT EXISTS _release_lock (
+  name TEXT PRIMARY KEY, owner TEXT NOT NULL, host TEXT NOT NULL, holder TEXT NOT NULL,
+  process TEXT NOT NULL, reason TEXT NOT NULL, doing TEXT NOT NULL, fence INTEGER NOT NULL,
+  by_hand INTEGER NOT NULL, acquired_at REAL NOT NULL, expires_at REAL NOT NULL)"""
+
+HELD: Final = "EXISTS (SELECT 1 FROM _release_lock WHERE owner = ? AND fence = ?)"
+"""The condition of every write of a release: whoever lost the lock writes nothing."""
+
+# The second condition takes over from one owner who is known to be dead.
+_TAKE: Final = f"""
+INSERT INTO _release_lock (name, owner, host, holder, process, reason, doing, fence, by_hand,
+  acquired_at, expires_at)
+VALUES ('release', ?, ?, ?, ?, ?, '', 1, ?, {NOW}, {NOW} + ?)
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, host = excluded.host,
+  holder = excluded.holder, process = excluded.process, reason = excluded.reason, doing = '',
+  fence = fence + 1, by_hand = excluded.by_hand, acquired_at = excluded.acquired_at,
+  expires_at = excluded.expires_at
+WHERE _release_lock.expires_at <= {NOW} OR _release_lock.owner = ?
+RETURNING fence"""  # noqa: S608 - constants only
+
+_RENEW: Final = f"""
+UPDATE _release_lock SET expires_at = {NOW} + ? WHERE owner = ? AND fence = ?"""  # noqa: S608
+_FREE: Final = "UPDATE _release_lock SET expires_at = 0 WHERE owner = ? AND fence = ?"
+_TAKE_OFF: Final = (
+    "UPDATE _release_lock SET expires_at = 0, fence = fence + 1 WHERE owner = ? AND fence = ?"
+)
+_HELD: Final = f"""
+SELECT owner, host, holder, process, reason, doing, fence, by_hand, acquired_at,
+  {NOW} - acquired_at AS held, expires_at - {NOW} AS left, expires_at
+FROM _release_lock WHERE expires_at > {NOW}"""  # noqa: S608
+
+
+class Holder(NamedTuple):
+    """Say who holds the lock, and for what.
+
+    Args:
+        owner: unlike any other.
+        host: the machine.
+        holder: the person.
+        process: which one, where that can be told; see :mod:`xswarm_deploy.release.process`.
+        reason: what it was taken for: a release, or a person's words.
+        doing: the change being made at this moment.
+        fence: the fencing number.
+        by_hand: whether a person put it on, until a person takes it off.
+        acquired_at: Unix seconds, by the database's clock.
+        held: since how many seconds.
+        left: for how many more, unless it is renewed.
+        expires_at: Unix seconds; it rises while the holder lives.
+    """
+
+    owner: str
+    host: str
+    holder: str
+    process: str
+    reason: str
+    doing: str
+    fence: int
+    by_hand: bool
+    acquired_at: float
+    held: float
+    left: float
+    expires_at: float
+
+    @property
+    def dead(self) -> bool:
+        """Tell whether the holder is known to have ended without giving the lock back."""
+        return not self.by_hand and process.is_dead(self.process)
+
+    @property
+    def since(self) -> str:
+        """Give when it was taken, in UTC."""
+        return f"{datetime.fromtimestamp(self.acquired_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+    def __str__(self) -> str:
+        doing = f"; now: {self.doing}" if self.doing else ""
+        return (
+            f"{self.holder}@{self.host} since {self.since} ({self.held:.0f} s): "
+            f"{self.reason}{doing}"
+        )
+
+
+@dataclass
+class Lease:
+    """Hold the lock until :meth:`release`; a heartbeat renews it meanwhile.
+
+    Args:
+        database: where the lease is.
+        connect: opens a connection of its own for the heartbeat.
+        owner: unlike any other; made by :func:`acquire`.
+        fence: rises with every owner; whoever has an old one is refused.
+        seconds: how long it lasts without a heartbeat.
+    """
+
+    database: Database
+    connect: Callable[[], Database]
+    owner: str
+    fence: int
+    seconds: float = LEASE_SECONDS
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def keep(self) -> Lease:
+        """Start the heartbeat."""
+        self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._thread.start()
+        return self
+
+    def release(self) -> None:
+        """Give the lock back."""
+        freeing = self.freeing()
+        self.database.execute(freeing.sql, freeing.parameters)
+
+    def freeing(self) -> Statement:
+        """End the heartbeat, which would take the lock anew, and give what gives it back."""
+        from xswarm_deploy.database.client import Statement
+
+        self._ended.set()
+        if self._thread:
+            self._thread.join()
+        return Statement(_FREE, (self.owner, self.fence))
+
+    def _beat(self) -> None:
+        with self.connect() as database:
+            while not self._ended.wait(self.seconds / 3):
+                try:
+                    result = database.execute(_RENEW, (self.seconds, self.owner, self.fence))
+                except DeployError:
+                    continue  # tried again in a third of the lease; the fence guards meanwhile
+                if result.rows_affected == 0:
+                    return  # it is another's now; the next write of this release is refused
+
+
+def acquire(
+    database: Database,
+    connect: Callable[[], Database],
+    reason: str,
+    seconds: float = LEASE_SECONDS,
+) -> Lease:
+    """Take the lock, or say who has it.
+
+    A holder that is known to be dead, since its process ran on this very system, is not
+    waited for.
+
+    Args:
+        database: where the lease is kept.
+        connect: opens a connection of its own for the heartbeat.
+        reason: what the holder is doing, for whoever is refused.
+        seconds: how long the lease lasts without a heartbeat.
+
+    Raises:
+        Locked: somebody else holds it; nothing was changed.
+    """
+    owner = os.urandom(16).hex()
+    fence = _take(database, owner, reason, seconds)
+    if fence is None:
+        by = holder(database)
+        if by is None or by.dead:
+            fence = _take(database, owner, reason, seconds, by.owner if by else "")
+        if fence is None:
+            raise _locked(by)
+    return Lease(database, connect, owner, fence, seconds).keep()
+
+
+def acquire_patiently(
+    database: Database,
+    connect: Callable[[], Database],
+    reason: str,
+    waiting: Callable[[Holder], None],
+    pause: float = 1.0,
+) -> Lease:
+    """Take the lock of a release that may have died on another machine: wait out its lease.
+
+    Args:
+        database: where the lease is kept.
+        connect: opens a connection of its own for the heartbeat.
+        reason: what for.
+        waiting: told now and then who is waited for.
+        pause: seconds between two tries.
+
+    Raises:
+        Locked: the holder renewed its lease meanwhile, so it lives; or a person locked.
+    """
+    first: Holder | None = None
+    while True:
+        try:
+            return acquire(database, connect, reason)
+        except Locked:
+            by = holder(database)
+            if by and (by.by_hand or (first and by.expires_at > first.expires_at)):
+                raise
+        if by:
+            first = first or by
+            waiting(by)
+        time.sleep(pause)
+
+
+def lock_by_hand(database: Database, message: str) -> None:
+    """Keep everybody from releasing, until :func:`take_off`.
+
+    Raises:
+        Locked: somebody holds the lock already.
+    """
+    if _take(database, os.urandom(16).hex(), message, BY_HAND_SECONDS, by_hand=True) is None:
+        raise _locked(holder(database))
+
+
+def take_off(database: Database, by: Holder) -> bool:
+    """Take the lock from its holder, whoever that is; a release of his stops at its next write.
+
+    Returns:
+        Whether it still was his.
+    """
+    return database.execute(_TAKE_OFF, (by.owner, by.fence)).rows_affected > 0
+
+
+def holder(database: Database) -> Holder | None:
+    """Give who holds the lock now, or None."""
+    rows = database.query(_HELD)
+    return _holder(rows[0]) if rows else None
+
+
+def _take(
+    database: Database,
+    owner: str,
+    reason: str,
+    seconds: float,
+    dead: str = "",
+    *,
+    by_hand: bool = False,
+) -> int | None:
+    named = "" if by_hand else process.identity()
+    parameters = (
+        owner,
+        socket.gethostname(),
+        person(),
+        named,
+        reason,
+        int(by_hand),
+        seconds,
+        dead,
+    )
+    rows = database.execute(_TAKE, parameters).rows
+    return rows[0].integer(0) if rows else None
+
+
+def _holder(row: Row) -> Holder:
+    return Holder(
+        owner=row.text("owner"),
+        host=row.text("host"),
+        holder=row.text("holder"),
+        process=row.text("process"),
+        reason=row.text("reason"),
+        doing=row.text("doing"),
+        fence=row.integer("fence"),
+        by_hand=bool(row.integer("by_hand")),
+        acquired_at=float(str(row["acquired_at"])),
+        held=float(str(row["held"])),
+        left=float(str(row["left"])),
+        expires_at=float(str(row["expires_at"])),
+    )
+
+
+def _locked(by: Holder | None) -> Locked:
+    what = "another release is under way; nothing was changed"
+    if by is None:
+        return Locked(what, "it was given back this very moment", "repeat the command")
+    if by.by_hand:
+        what = "releases are locked by a person; nothing was changed"
+        return Locked(what, str(by), "ask them, or: inv deploy.unlock")
+    remedy = "wait until it ends (inv deploy.status shows it), then repeat the command"
+    return Locked(what, str(by), remedy)
+
+
+def person() -> str:
+    """Give the login name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -1,0 +1,360 @@
+"""What to do about a release whose deployer died: finish it, or undo it; never guess.
+
+All that is needed stands in the database, so any machine can do either. Where this machine
+has the release's own journal, that tells what the database missed. A change that was
+intended, and of which nobody knows whether it was made, is settled by asking its provider.
+"""
+
+from __future__ import annotations
+
+import copy
+from itertools import takewhile
+from typing import Any, Final
+
+from xswarm_deploy.cli.console import Console
+from xswarm_deploy.errors import CheckFailed, Refused
+from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.step import Change, Facts, met
+from xswarm_deploy.release import audit, ledger, lock
+from xswarm_deploy.release.audit import Event
+from xswarm_deploy.release.journal import Journal
+from xswarm_deploy.release.ledger import Entry
+from xswarm_deploy.release.release import STEPS, Release, step_named
+from xswarm_deploy.site import Site
+
+_MINTED: Final = ("create", "sign")
+"""Webhooks whose secret is in nobody's hands once the deployer died; see steps/webhooks.py."""
+_SHORTEST: Final = 6  # characters of an id that are taken for one
+_STATES: Final = (ledger.DONE, ledger.UNDONE, ledger.NOT_UNDONE)
+
+
+def settle(site: Site, lease: lock.Lease, console: Console) -> Event | None:
+    """Settle every release that died, before another one begins; give the trail's last event.
+
+    One that had made all its changes is verified, and only its end is written down when what
+    is live is good. Any other is undone.
+
+    Raises:
+        NotRolledBack: one could not be undone; nothing else must begin.
+        Refused: one is another Worker's, whose configuration is needed to settle it.
+    """
+    dead, last = ledger.unended(site.database, site.settings.environment)
+    for record in dead:
+        _require_own(site, record)
+        _settle(reopened(site, record, lease, console))
+    return audit.last(site.database) if dead else last
+
+
+def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) -> Release:
+    """Take an interrupted release over: its changes, its facts, what its own journal knows.
+
+    Args:
+        site: the environment; the release gets facts of its own.
+        record: which one.
+        lease: the lock, held.
+        console: where its steps are shown.
+    """
+    own = copy.copy(site)
+    own.facts, own.staged = {"release": record.release, **record.facts}, {}
+    release = Release.adopt(record, own, lease, console)
+    if _last_word(release.journal).get("event") in ("failed", "undoing"):
+        release.record = record._replace(status=ledger.UNDOING)
+    recorded = ledger.entries(site.database, record.release)
+    release.entries = _known(recorded, release.journal.read())
+    for before, entry in zip(recorded, release.entries, strict=True):
+        if entry.state != before.state:
+            release.ledger.mark(entry.number, entry.state, entry.change, entry.outcome)
+    for entry in release.entries:
+        if entry.state == ledger.DONE:
+            own.facts.update(entry.outcome)
+    if record.message:
+        own.facts.setdefault("message", record.message)
+    own.uploads = record.kind == "deploy"
+    return release
+
+
+def find(site: Site, name: str = "") -> Record | None:
+    """Give the release that a person means: by its id's beginning, or the one that died.
+
+    Raises:
+        Refused: the name is no release's.
+    """
+    environment = site.settings.environment
+    if not name:
+        left = ledger.records(site.database, environment, site.worker, status=ledger.OPEN)
+        return next(iter(left), None)
+    records = ledger.records(site.database, environment, site.worker, named=name)
+    found = [r for r in records if r.release.startswith(name)]
+    if len(name) < _SHORTEST or len(found) != 1:
+        raise Refused(f"{name} names no release", f"{len(found)} begin so", "inv deploy.list")
+    return found[0]
+
+
+def require_resumable(site: Site, record: Record) -> None:
+    """Refuse what cannot be finished.
+
+    Raises:
+        Refused: it was being undone, or is.
+    """
+    if record.status != ledger.RUNNING:
+        raise Refused(
+            f"release {record.release} cannot be finished: it is {record.status}",
+            "what is undone, wholly or half, is not made again",
+            f"inv {site.settings.environment} deploy.abort --release {record.release}",
+        )
+
+
+def require_abortable(site: Site, record: Record) -> None:
+    """Refuse to undo what stands, or what later releases were built upon.
+
+    Raises:
+        Refused: with the command that goes back instead.
+    """
+    records = ledger.records(site.database, site.settings.environment, site.worker)
+    since = list(takewhile(lambda one: one.release >= record.release, records))
+    what = f"release {record.release} cannot be aborted"
+    good = [r for r in since if r.status == ledger.SUCCEEDED]
+    if good:
+        why = "it succeeded" if record in good else f"{good[0].release} was made since"
+        raise Refused(what, why, "inv rollback")
+    if later := [r for r in since if r.status in ledger.OPEN and r.release > record.release]:
+        why = f"{later[0].release} was built upon it, and is {later[0].status}"
+        environment = site.settings.environment
+        raise Refused(what, why, f"inv {environment} deploy.abort --release {later[0].release}")
+
+
+def carry_on(release: Release) -> None:
+    """Make all changes of an interrupted release that are not made, and verify.
+
+    Raises:
+        Refused: this checkout is not what the release was made from.
+        CheckFailed: what is live then is not good; the caller undoes the release.
+    """
+    version = _version_made(release)
+    _require_same_inputs(release, made=bool(version))
+    if version:
+        release.site.facts["version"] = version
+    for entry in list(release.entries):
+        _carry_on(release, entry, made=bool(version))
+    for phase in _unplanned(release):
+        with release.console.step(phase) as line:
+            line.detail = f"{len(release.perform(step_named(phase)))} changes"
+    verified(release)
+
+
+def verified(release: Release) -> None:
+    """Verify what is live, as the release's last step would have.
+
+    Raises:
+        CheckFailed: it is not good.
+    """
+    from xswarm_deploy.steps import traffic
+    from xswarm_deploy.verification import verify
+
+    site = release.site
+    if not traffic.live_split(site):
+        return
+    with release.console.step("verify") as line:
+        report = verify.gate(site, verify.live(site, _expected(release)))
+        line.detail = report.summary
+
+
+def _require_own(site: Site, record: Record) -> None:
+    if record.worker not in ("", site.worker):
+        raise Refused(
+            f"release {record.release} was interrupted, and is one of worker {record.worker}",
+            f"{site.worker} is deployed into the same database; nothing was changed",
+            f"settle it first: INVOKE_DEPLOY_WORKER_NAME={record.worker} inv deploy.abort",
+        )
+
+
+def _settle(dead: Release) -> None:
+    name, console = dead.record.release, dead.console
+    if _ended_well(dead.journal):
+        console.warn(f"release {name} had succeeded; only its end was not written down")
+        _write_success(dead)
+    elif dead.record.status == ledger.RUNNING and dead.complete and _is_good(dead):
+        console.warn(f"release {name} was interrupted when all was made; it is good, and stays")
+        dead.remember()
+        dead.finish(ledger.SUCCEEDED)
+    else:
+        console.warn(f"release {name} was interrupted; it is undone first")
+        dead.abandon(going_on=True)
+
+
+def write_success_if_known(dead: Release) -> bool:
+    """Write down the end of a release that this machine knows to have succeeded."""
+    if not _ended_well(dead.journal):
+        return False
+    _write_success(dead)
+    return True
+
+
+def _write_success(dead: Release) -> None:
+    dead.site.facts |= _last_word(dead.journal).get("facts", {})
+    if "migrations" not in dead.site.facts:  # the database was silent then
+        dead.remember()
+    dead.finish(ledger.SUCCEEDED)
+
+
+def _ended_well(journal: Journal) -> bool:
+    """Tell whether the last that the release said of its end, on this machine, was success."""
+    return _last_word(journal).get("status") == ledger.SUCCEEDED
+
+
+def _last_word(journal: Journal) -> dict[str, Any]:
+    """Give the last event here that says how the release was ending; empty: none did."""
+    events = [e for e in journal.read() if e.get("event") in ("end", "undoing", "failed")]
+    return events[-1] if events else {}
+
+
+def _is_good(dead: Release) -> bool:
+    try:
+        verified(dead)
+    except CheckFailed as error:
+        dead.console.warn(f"what is live is not good: {error.why}")
+        return False
+    return True
+
+
+def _known(entries: list[Entry], events: list[dict[str, Any]]) -> list[Entry]:
+    """Let the release's own journal tell what the database missed."""
+    states: dict[int, tuple[str, Facts]] = {
+        int(event["number"]): (event["event"], event.get("outcome", {}))
+        for event in events
+        if event.get("event") in _STATES
+    }
+    return [
+        entry._replace(state=states[entry.number][0], outcome=states[entry.number][1])
+        if entry.number in states
+        else entry
+        for entry in entries
+    ]
+
+
+def _carry_on(release: Release, entry: Entry, *, made: bool) -> None:
+    if entry.state == ledger.DONE:
+        if not made and _is_minting(entry):
+            release.carry_out(entry.number)  # its secret died with the deployer: once more
+        return
+    if entry.state == ledger.INTENDED and not _is_still_planned(release.site, entry):
+        release.console.line(f"· {entry.change.resource}: was made, only its reply was lost")
+        release.mark_done(entry.number, {})
+        return
+    with release.console.step("resume") as line:
+        line.detail = f"{entry.change.step}: {entry.change.action} {entry.change.resource}"
+        _require_undisturbed(release.site, entry.change)
+        release.carry_out(entry.number)
+    outcome = release.entries[entry.number - 1].outcome
+    if entry.state == ledger.INTENDED and outcome.get("by_other"):
+        # The other run was this very release, before it died: it is ours to undo.
+        release.mark_done(entry.number, {**outcome, "by_other": False})
+
+
+def _is_minting(entry: Entry) -> bool:
+    return entry.phase == "secrets" and entry.change.action in _MINTED
+
+
+def _is_still_planned(site: Site, entry: Entry) -> bool:
+    """Ask the provider whether a change is still to be made, where nobody knows.
+
+    What ``apply`` itself asks for first (a version by its tag, a split, applied migrations)
+    is left to it.
+    """
+    change = entry.change
+    if change.step not in ("pages", "webhooks") or _is_minting(entry):
+        return True
+    fresh = step_named(change.step).plan(site)
+    return any((c.action, c.resource) == (change.action, change.resource) for c in fresh)
+
+
+def _require_undisturbed(site: Site, change: Change) -> None:
+    """Refuse to move traffic that somebody else has moved since.
+
+    Raises:
+        Refused: the split is neither what it was before, nor what it was to become.
+    """
+    if change.step != "worker" or change.action not in ("shift", "leap"):
+        return
+    from xswarm_deploy.steps import traffic
+
+    live = traffic.live_split(site)
+    allowed = [
+        traffic.named(site, change.before["split"]),
+        traffic.named(site, change.after["split"]),
+    ]
+    if live not in [met(split) for split in allowed]:
+        raise Refused(
+            f"the traffic of {site.worker} was moved by somebody else",
+            f"it is {live}",
+            f"inv {site.settings.environment} deploy.abort",
+        )
+
+
+def _version_made(release: Release) -> str:
+    """Give the version that the release has made, asked for by its tag where need be."""
+    known = str(release.site.facts.get("version") or "")
+    if known or not any(e.change.step in ("worker", "secrets") for e in release.entries):
+        return known
+    from xswarm_deploy.steps import worker
+
+    return worker.tagged(release.site, release.record.release)
+
+
+def _require_same_inputs(release: Release, *, made: bool) -> None:
+    """Refuse to finish a release from a checkout that it was not made from.
+
+    Raises:
+        Refused: it names what differs.
+    """
+    from xswarm_deploy.release import inputs  # few releases are finished by another
+
+    recorded = release.site.facts.get("inputs")
+    if not recorded or release.record.kind == "rollback":
+        return
+    done = [phase for phase in release.record.phases if _is_done(release, phase)]
+    needs = {"migrations": "migrate", "site": "pages"}
+    needed = ["settings", *(name for name, phase in needs.items() if phase not in done)]
+    if not made:
+        needed += ["worker", "secrets"]
+    wrong = inputs.different(recorded, inputs.digests(release.site.settings), needed)
+    if wrong:
+        raise Refused(
+            f"this checkout cannot finish release {release.record.release}",
+            f"not as when it began: {', '.join(wrong)}",
+            "check out what it was made from, or: inv deploy.abort",
+        )
+
+
+def _is_done(release: Release, phase: str) -> bool:
+    """Tell whether a phase was planned and all of it made."""
+    phases = release.record.phases
+    if release.record.phase not in phases or phase not in phases:
+        return False
+    reached = phases.index(phase) <= phases.index(release.record.phase)
+    states = {entry.state for entry in release.entries if entry.phase == phase}
+    return reached and states <= {ledger.DONE}
+
+
+def _unplanned(release: Release) -> list[str]:
+    """Give the phases that the release did not get to.
+
+    Raises:
+        Refused: one of them cannot be planned from here, since it was no step.
+    """
+    phases, reached = release.record.phases, release.record.phase
+    left = list(phases[phases.index(reached) + 1 :] if reached in phases else phases)
+    foreign = [phase for phase in left if phase not in STEPS]
+    if foreign or not phases:
+        raise Refused(
+            f"release {release.record.release} had not yet planned what to do",
+            "it had changed nothing that its command would not change again",
+            "inv deploy.abort, then repeat its command",
+        )
+    return left
+
+
+def _expected(release: Release) -> str:
+    """Give the version that must answer, where the release put one live."""
+    moved = any(entry.change.step == "worker" for entry in release.entries)
+    return str(release.site.facts.get("version") or "") if moved else ""

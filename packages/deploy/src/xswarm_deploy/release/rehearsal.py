@@ -1,0 +1,253 @@
+"""Rehearse a release: on a twin of its own, on a copy of a backup, with the way back.
+
+The project is copied, so that neither its own twin nor its files are touched. The copy gets an
+environment file of its own, whose services are the twin's; those of the project are not copied.
+There the commands are run that a person would type, but for canaries, which do not soak.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_twin.address import address
+
+Say = Callable[[str], None]
+
+_LINKED: Final = ("node_modules",)
+_LEFT_OUT: Final = shutil.ignore_patterns(
+    "production.env",
+    "staging.env",
+    ".git",
+    ".venv",
+    "node_modules",
+    ".sandbox",
+    ".backups",
+    ".deployments",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+)
+_NOT_COMPARED: Final = ("_migration", "_release", "monitoring_", "sqlite_")
+_TASKS: Final = {"production": ("deploy.prod", "LIVE"), "staging": ("deploy.staging", "TEST")}
+_TAKEN_OVER: Final = ("TWILIO_AUTH_TOKEN", "SENDGRID_API_KEY")
+"""Keys of the twin's that do not tell live from test."""
+_CONFIG: Final = "deployment/config"
+_SOAK: Final = re.compile(r"soak: *[\d.]+")
+_SECONDS: Final = 900.0  # for one command
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What a rehearsal showed.
+
+    Args:
+        release: seconds that the release took.
+        rollback: seconds that going back took.
+        different: tables that do not hold after it what they held before.
+    """
+
+    release: float
+    rollback: float
+    different: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be rehearsed.
+
+    Args:
+        environment: production or staging.
+        worker: the Worker's name there.
+        pages: the Pages project's name there.
+        backup: the file whose data is released over.
+        identity: age's secret key, where the backup is encrypted.
+        commit: of what is live now; empty: not known, then the project as it is stands for it.
+    """
+
+    environment: str
+    worker: str
+    pages: str
+    backup: Path
+    identity: str = field(default="", repr=False)
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class _House:
+    """A copy of the project, and the commands run in it."""
+
+    root: Path
+    say: Say
+
+    def inv(self, *words: str) -> str:
+        """Run a command, tell what it says, and give it.
+
+        Raises:
+            StepFailed: it failed.
+        """
+        self.say(f"$ ./inv {' '.join(words)}")
+        ended = subprocess.run(
+            [sys.executable, "-m", "invoke", *words],
+            cwd=self.root,
+            env=_environment(),
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_SECONDS,
+            check=False,
+        )
+        if "--json" not in words:
+            for line in (ended.stdout + ended.stderr).splitlines():
+                self.say(f"  {line}")
+        if ended.returncode:
+            raise StepFailed(
+                f"the rehearsal failed at: inv {' '.join(words)}",
+                f"exit code {ended.returncode}, see above",
+                "mend it, then: inv deploy.rehearse",
+            )
+        return ended.stdout
+
+    def timed(self, *words: str) -> float:
+        """Run a command, and give how many seconds it took."""
+        began = time.monotonic()
+        self.inv(*words)
+        return time.monotonic() - began
+
+    def held(self, environment: str) -> Mapping[str, Any]:
+        """Back the database up, and give what each table holds, by the backup's manifest."""
+        self.inv(environment, "backup")
+        newest = json.loads(self.inv(environment, "backup.list", "--json"))[0]["file"]
+        manifest = json.loads((self.root / ".backups" / f"{newest}.json").read_text())
+        tables: dict[str, Any] = manifest["content"]["tables"]
+        return {n: rows for n, rows in tables.items() if not n.startswith(_NOT_COMPARED)}
+
+
+def rehearse(root: Path, wanted: Wanted, say: Say) -> Rehearsed:
+    """Release the project as it is, over what is live now, and go back.
+
+    Args:
+        root: the project's folder.
+        wanted: what is to be rehearsed.
+        say: told each line.
+
+    Raises:
+        Refused: the commit is not here.
+        StepFailed: a command failed; what it said was told.
+    """
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+        new = _House(copied(root, Path(folder) / "new"), say)
+        old = new
+        if wanted.commit:
+            old = _House(_of_commit(root, wanted.commit, Path(folder) / "old"), say)
+        try:
+            new.inv("sandbox.up")
+            values = _values(new.root, wanted)
+            for house in {new.root: new, old.root: old}.values():
+                _settle_in(house.root, wanted.environment, values)
+            return _there_and_back(old, new, wanted)
+        finally:
+            new.inv("sandbox.down")
+
+
+def _there_and_back(old: _House, new: _House, wanted: Wanted) -> Rehearsed:
+    environment, (deploy, _) = wanted.environment, _TASKS[wanted.environment]
+    new.inv(environment, "backup.restore", str(wanted.backup), "--yes")
+    old.inv(deploy, "--yes", "--skip-backup", "--message", "what is live")
+    listed = json.loads(new.inv(environment, "deploy.list", "--json"))
+    live = next(str(release["version"]) for release in listed if release["live"])
+    before = new.held(environment)
+    release = new.timed(deploy, "--yes", "--message", "what comes next")
+    rollback = new.timed(environment, "rollback", "--version", live, "--migrations", "--yes")
+    new.inv(environment, "verify", "--quick")
+    after = new.held(environment)
+    names = sorted({*before, *after})
+    return Rehearsed(release, rollback, tuple(n for n in names if before.get(n) != after.get(n)))
+
+
+def _values(root: Path, wanted: Wanted) -> dict[str, str]:
+    """Give the variables of an environment whose services are the twin's."""
+    local = _read(root / _CONFIG / "local.env") | _read(root / ".sandbox/endpoints.env")
+    ports = json.loads((root / ".sandbox/state.json").read_text())["ports"]
+    suffix = _TASKS[wanted.environment][1]
+    own = {f"{name}_{suffix}": local[f"{name}_TEST"] for name in _TAKEN_OVER}
+    worker, pages = (
+        address(ports[name]) for name in (f"worker:{wanted.worker}", f"pages:{wanted.pages}")
+    )
+    return {
+        **local,
+        **own,
+        "ENVIRONMENT": wanted.environment,
+        "WORKER_URL": worker,
+        "API_URL": worker,
+        "BASE_URL": pages,
+        "CORS_ALLOWED_ORIGINS": pages,
+        **({"BACKUP_AGE_IDENTITY": wanted.identity} if wanted.identity else {}),
+    }
+
+
+def _settle_in(root: Path, environment: str, values: Mapping[str, str]) -> None:
+    """Give a copy its environment file, and canaries that do not soak."""
+    file = root / _CONFIG / f"{environment}.env"
+    file.touch(0o600)
+    file.write_text("".join(f'{name}="{value}"\n' for name, value in values.items() if value))
+    project = root / "invoke.yaml"
+    project.write_text(_SOAK.sub("soak: 0", project.read_text()))
+
+
+def _read(file: Path) -> dict[str, str]:
+    lines = [line for line in file.read_text().splitlines() if "=" in line and line[0] != "#"]
+    return {name: value.strip('"') for name, value in (line.split("=", 1) for line in lines)}
+
+
+def copied(root: Path, target: Path) -> Path:
+    """Copy a project without its secrets, its history and what it has made; give the copy.
+
+    Args:
+        root: the project; what was installed in it serves the copy, too.
+        target: a folder that is not there yet.
+    """
+    shutil.copytree(root, target, ignore=_LEFT_OUT)
+    return _linked(root, target)
+
+
+def _linked(root: Path, target: Path) -> Path:
+    """Let a copy use what was installed for the project."""
+    for name in _LINKED:
+        if (root / name).is_dir() and not (target / name).exists():
+            (target / name).symlink_to(root / name)
+    return target
+
+
+def _of_commit(root: Path, commit: str, target: Path) -> Path:
+    """Check a commit out."""
+    target.mkdir()
+    packed = subprocess.run(["git", "archive", commit], cwd=root, capture_output=True, check=False)
+    if packed.returncode:
+        raise Refused(
+            f"commit {commit} is not here",
+            packed.stderr.decode("utf-8", "replace").strip(),
+            "git fetch, or name another: inv deploy.rehearse --base COMMIT",
+        )
+    subprocess.run(["tar", "x"], cwd=target, input=packed.stdout, check=True)
+    return _linked(root, target)
+
+
+def _environment() -> dict[str, str]:
+    """Give the commands what they need; nothing that would name another environment."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("DEPLOY_") and name != "INVOKE_DEPLOY_ENV"
+    }

@@ -1,0 +1,273 @@
+"""Go back to an earlier release: what that takes, and whether it is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from xswarm_deploy.cli import console
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.record import OF_VERSION, Record
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.release import history, ledger
+from xswarm_deploy.release.release import step_named
+from xswarm_deploy.services.errors import ServiceError
+from xswarm_deploy.settings.variables import PRODUCTION
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import applied, fingerprints, pages, traffic, triggers, worker
+
+if TYPE_CHECKING:
+    from xswarm_deploy.release.release import Release
+
+PHASES: Final = ("rollback", "webhooks")
+_SHORTEST: Final = 6  # characters of an id that are taken for one
+_LISTED: Final = 100  # releases to choose from; an older one is named
+
+
+class Wish(NamedTuple):
+    """What a person asked for.
+
+    Args:
+        version: a version's or release's id, or its beginning.
+        restore_db: a backup file or ``latest``; empty: the database stays as it is.
+        migrations: whether newer migrations are taken back by their down parts.
+        restoring: the changes that restore the backup, once it is proven.
+    """
+
+    version: str
+    restore_db: str = ""
+    migrations: bool = False
+    restoring: Sequence[Change] = ()
+
+
+def choose(site: Site) -> str:
+    """Let a person choose a release from the list, with what going there would bring about."""
+    rows = list(islice(_good(site.history()), _LISTED))
+    live = history.live_record(site, rows)
+    earlier = _latest_of_each([r for r in rows if not live or r.version != live.version])
+    if not earlier:
+        raise Refused("there is no earlier release to go back to", "", "inv deploy.list")
+    listed = traffic.deployable(site)
+    return console.select(
+        "Which release should be live again?",
+        {r.release: described(site, r, listed) for r in earlier},
+    )
+
+
+def described(site: Site, record: Record, listed: Sequence[str]) -> str:
+    """Give a release's line of the list: when, what, who, its migrations, and what is unsafe.
+
+    Args:
+        site: the environment.
+        record: the release.
+        listed: the versions that Cloudflare would deploy.
+    """
+    count = len(record.facts.get("migrations", ()))
+    found = risks(site, record)
+    if record.version not in listed:
+        found.append("its version is too old: Cloudflare deploys it no more")
+    safe = "⚠ " + "; ".join(found) if found else "safe"
+    return (
+        f"{record.created[:19]}  {record.version[:8]}  {record.author}  {record.message}"
+        f"  ({count} migrations, {safe})"
+    )
+
+
+def risks(site: Site, target: Record) -> list[str]:
+    """Say what a person should know before going back to a release; empty: nothing.
+
+    Args:
+        site: the environment.
+        target: the release.
+    """
+    found = [f"{name} is marked `-- compatible: no`" for name in _clashing(site, target)]
+    rotated = rotated_since(site, target)
+    if rotated:
+        found.append(f"brings back the keys of then: {', '.join(rotated)} changed since")
+    return [*found, *_not_noted(site, target)]
+
+
+def _not_noted(site: Site, target: Record) -> list[str]:
+    """Say what stays as it is today, since nobody noted how it was then."""
+    found = []
+    if "migrations" not in target.facts and (names := applied.incompatible(site, ())):
+        then = "nobody noted the schema of then"
+        found.append(f"{then}, and {', '.join(names)} is marked `-- compatible: no`")
+    if not target.facts.get("pages") and pages.current(site):
+        known = "pages" in target.facts
+        then = "there was no static site then" if known else "nobody noted the static site of then"
+        found.append(f"{then}: today's stays")
+    if target.facts.get("crons") is None and site.cloudflare.schedules(site.worker):
+        found.append("nobody noted the cron triggers of then: today's stay")
+    return found
+
+
+def proven(site: Site, wish: Wish) -> Wish:
+    """Unpack and compare the backup that is to be restored, before anyone is asked.
+
+    Raises:
+        Refused: there is none, it is damaged, or is not what its manifest says.
+    """
+    if not wish.restore_db:
+        return wish
+    from xswarm_deploy.release import restoring
+
+    return wish._replace(restoring=restoring.planned(site, wish.restore_db))
+
+
+def warn(site: Site, target: Record) -> None:
+    """Print what a person should know before going back to a release."""
+    for risk in risks(site, target):
+        console.Console().warn(risk)
+
+
+def rotated_since(site: Site, target: Record) -> list[str]:
+    """Name the secrets whose value of then is not today's; they come with the version."""
+    then = target.facts.get("secrets", {})
+    today = fingerprints.of(site.settings.worker_secrets(), site.settings)
+    return sorted(name for name in today if name in then and then[name] != today[name])
+
+
+def _latest_of_each(records: list[Record]) -> list[Record]:
+    """Keep one release of each version, the newest."""
+    return list({record.version: record for record in reversed(records)}.values())[::-1]
+
+
+def find(site: Site, wish: Wish) -> Record:
+    """Give the release that is meant.
+
+    Raises:
+        Refused: nothing, or more than one release, is meant.
+    """
+    name = wish.version
+    if len(name) < _SHORTEST or name.startswith("-"):
+        raise Refused(
+            f"{name!r} is no version",
+            f"at least {_SHORTEST} characters are needed",
+            "inv deploy.list",
+        )
+    environment = site.settings.environment
+    meant = list(_good(ledger.records(site.database, environment, site.worker, named=name)))
+    versions = {record.version for record in meant}
+    if len(versions) > 1:
+        raise Refused(
+            f"{name} names several versions", ", ".join(sorted(versions)), "inv deploy.list"
+        )
+    return meant[0] if meant else _unrecorded(site, name)
+
+
+def show(site: Site, target: Record, wish: Wish) -> None:
+    """Print what going back would change; changes nothing."""
+    from xswarm_deploy.release import preview
+
+    preview.show([change for phase in planned(site, target, wish) for change in phase])
+
+
+def planned(site: Site, target: Record, wish: Wish) -> tuple[list[Change], list[Change]]:
+    """Plan both phases at the same time: what goes back, and the webhooks.
+
+    Raises:
+        Refused: see :func:`plan`.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="webhooks") as pool:
+        hooks = pool.submit(step_named("webhooks").plan, site)
+        return plan(site, target, wish), list(hooks.result())
+
+
+def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
+    """Say what going back would change, in the order it is safe to.
+
+    Schema and code go back together: code first where it runs on today's schema, and the
+    schema first where it does not.
+
+    Raises:
+        Refused: the older code does not run on today's schema, and the schema is to stay.
+    """
+    with ThreadPoolExecutor(4, thread_name_prefix="rollback") as pool:
+        split = pool.submit(traffic.live_split, site)
+        listed = pool.submit(traffic.deployable, site)
+        static = pool.submit(_static_site, site, target)
+        crons = pool.submit(_triggers, site, target)
+        clashing = _clashing(site, target)
+    code = traffic.roll_out(site, split.result(), target.version, listed.result(), back=True)
+    code += [*static.result(), *crons.result()]
+    if clashing and not (wish.migrations or wish.restoring):
+        raise Refused(
+            f"version {target.version[:8]} does not run on today's schema",
+            f"{', '.join(clashing)} came later and is marked `-- compatible: no`",
+            f"inv rollback --version {wish.version} --migrations (takes them back, too)",
+        )
+    schema = _schema(site, target, wish)
+    return [*schema, *code] if clashing else [*code, *schema]
+
+
+def confirm(site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
+    """Ask a person; in production the Worker's name must be typed."""
+    what = f"{site.worker} in {site.settings.environment} to version {target.version[:8]}"
+    lost = f" and restore the database from {wish.restore_db}" if wish.restore_db else ""
+    name = site.worker if site.settings.environment == PRODUCTION else None
+    if console.interactive() and not yes:
+        show(site, target, wish)
+    warn(site, target)
+    console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
+
+
+def run(release: Release, target: Record, wish: Wish) -> None:
+    """Make the older release live again, inside a release of its own."""
+    site = release.site
+    site.facts["version"] = target.version
+    site.facts |= {n: target.facts[n] for n in OF_VERSION if n in target.facts}
+    with release.console.step("rollback") as line:
+        changes, hooks = planned(site, target, wish)
+        release.make(changes, "rollback")
+        line.detail = f"version {target.version[:8]} is live" if changes else "nothing to do"
+    with release.console.step("webhooks") as line:
+        release.make(hooks, "webhooks")
+        line.detail = f"{len(hooks)} changes" if hooks else "nothing to do"
+
+
+def _static_site(site: Site, target: Record) -> list[Change]:
+    deployment = str(target.facts.get("pages", ""))
+    return pages.go_back(site, deployment) if deployment else []
+
+
+def _triggers(site: Site, target: Record) -> list[Change]:
+    return triggers.changes(site, worker.NAME, target.facts.get("crons"))
+
+
+def _clashing(site: Site, target: Record) -> list[str]:
+    """Give the later migrations that the target's code does not run with."""
+    if "migrations" not in target.facts:
+        return []
+    return applied.incompatible(site, target.facts["migrations"])
+
+
+def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
+    if wish.restoring:
+        return list(wish.restoring)
+    if not wish.migrations:
+        return []
+    if "migrations" not in target.facts:
+        raise Refused(
+            f"nobody noted which migrations version {target.version[:8]} ran on",
+            "no release of this tool put it live, so all of them would be taken back",
+            f"inv rollback --version {wish.version}, then inv migrate.down --to NAME",
+        )
+    from xswarm_deploy.steps import migrate
+
+    return migrate.plan_back(site, target.facts["migrations"])
+
+
+def _good(records: Iterable[Record]) -> Iterator[Record]:
+    return (r for r in records if r.status == ledger.SUCCEEDED and r.version)
+
+
+def _unrecorded(site: Site, version: str) -> Record:
+    """Give a version that no release recorded, such as one that wrangler uploaded."""
+    try:
+        found = site.cloudflare.version(site.worker, version)
+    except ServiceError as error:
+        raise Refused(f"there is no version {version}", str(error), "inv deploy.list") from None
+    return Record("", site.settings.environment, "", "", found.created_on, "", "", "", found.id)

@@ -1,0 +1,174 @@
+"""The static files of a folder, as Pages and Workers with assets name and hash them."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from mimetypes import MimeTypes
+from pathlib import Path
+from typing import NamedTuple
+
+from xswarm_deploy.errors import Refused
+
+LARGEST_FILE = 25 * 1024 * 1024  # bytes; the limit of Pages and of Workers alike
+MOST_FILES = 20_000
+LARGEST_BUCKET = 40 * 1024 * 1024  # bytes of one upload call
+FULLEST_BUCKET = 2_000  # files of one upload call
+HASH_THREADS = 4  # blake3 and reading release the interpreter lock
+HASHED_AT_ONCE = 64  # files of one task: handing over each alone would cost more than it gains
+
+RULES = ("_headers", "_redirects")
+IGNORED_BY_PAGES = frozenset({*RULES, "_worker.js", "_routes.json", "functions", ".wrangler"})
+IGNORED_ANYWHERE = frozenset({".DS_Store", "node_modules", ".git"})
+
+_TYPES = {
+    ".js": "application/javascript",
+    ".mjs": "application/javascript",
+    ".md": "text/markdown",
+    ".map": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".ico": "image/vnd.microsoft.icon",
+}
+
+
+class StaticFile(NamedTuple):
+    """One file: its URL path, where it lies, its size in bytes, hash and media type."""
+
+    path: str
+    file: Path
+    size: int
+    hash: str
+    media_type: str
+
+
+def pages_files(directory: Path) -> tuple[StaticFile, ...]:
+    """List what a Pages deployment of a folder holds, sorted by path.
+
+    Raises:
+        Refused: no such folder, a file above 25 MiB, more than 20,000 files.
+    """
+    return _listed(directory, _ignored_by_pages)
+
+
+def asset_files(directory: Path) -> tuple[StaticFile, ...]:
+    """List the static assets of a Worker, sorted by path; ``.assetsignore`` is heeded.
+
+    Raises:
+        Refused: as :func:`pages_files`.
+    """
+    return _listed(directory, _assets_ignored(directory))
+
+
+def manifest(files: Iterable[StaticFile]) -> dict[str, str]:
+    """Give path → hash, as a Pages deployment takes it."""
+    return {file.path: file.hash for file in files}
+
+
+def content_hash(content: bytes, suffix: str) -> str:
+    """Hash as wrangler does: blake3 over base64(content) + extension, 32 hex digits."""
+    from blake3 import blake3
+
+    return blake3(base64.b64encode(content) + suffix.lstrip(".").encode()).hexdigest()[:32]
+
+
+def media_type(name: str) -> str:
+    """Give the media type a file is served with."""
+    return _media_types().guess_type(name)[0] or "application/octet-stream"
+
+
+@cache
+def _media_types() -> MimeTypes:
+    """Give the interpreter's own table with ours: the machine's files would make it vary."""
+    types = MimeTypes()
+    for suffix, name in _TYPES.items():
+        types.add_type(name, suffix)
+    return types
+
+
+def buckets(files: Iterable[StaticFile]) -> list[list[StaticFile]]:
+    """Divide files into upload calls: the largest first, none above the limits."""
+    made: list[list[StaticFile]] = []
+    room: list[int] = []
+    for file in sorted(files, key=lambda file: (-file.size, file.path)):
+        for index, bucket in enumerate(made):
+            if room[index] >= file.size and len(bucket) < FULLEST_BUCKET:
+                bucket.append(file)
+                room[index] -= file.size
+                break
+        else:
+            made.append([file])
+            room.append(LARGEST_BUCKET - file.size)
+    return made
+
+
+def _listed(directory: Path, ignored: Callable[[str], bool]) -> tuple[StaticFile, ...]:
+    if not directory.is_dir():
+        raise Refused(
+            f"there is no folder {directory.name} of static files",
+            f"looked for {directory}",
+            "correct the folder in invoke.yaml (or build the site first)",
+        )
+    found = sorted(_walk(str(directory), "", ignored))
+    if len(found) > MOST_FILES:
+        raise Refused(f"{directory.name} has {len(found)} files", f"at most {MOST_FILES} are taken")
+    parts = [found[at : at + HASHED_AT_ONCE] for at in range(0, len(found), HASHED_AT_ONCE)]
+    with ThreadPoolExecutor(HASH_THREADS) as pool:
+        described = pool.map(lambda part: [_hashed(directory, *one) for one in part], parts)
+        return tuple(file for part in described for file in part)
+
+
+Stamp = tuple[int, int, int]
+"""What tells that a file was changed: its inode, size and time."""
+
+
+def _walk(
+    directory: str, prefix: str, ignored: Callable[[str], bool]
+) -> Iterator[tuple[str, Stamp]]:
+    """Give the files' relative paths and stamps; links are left out, as wrangler does."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            path = prefix + entry.name
+            if entry.is_symlink() or ignored(path):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{path}/", ignored)
+                continue
+            seen = entry.stat(follow_symlinks=False)
+            yield path, (seen.st_ino, seen.st_size, seen.st_mtime_ns)
+
+
+@cache
+def _hashed(directory: Path, path: str, _stamp: Stamp) -> StaticFile:
+    """Read and hash a file; again only where its stamp is another one."""
+    file = directory / path
+    with file.open("rb") as opened:
+        content = opened.read()
+    if len(content) > LARGEST_FILE:
+        size = f"{len(content) / 1024**2:.1f} MiB"
+        raise Refused(f"{path} is {size} large", "at most 25 MiB are taken", "put it into R2")
+    suffix = file.suffix
+    return StaticFile(
+        f"/{path}", file, len(content), content_hash(content, suffix), media_type(path)
+    )
+
+
+def _ignored_by_pages(path: str) -> bool:
+    return path in IGNORED_BY_PAGES or path.rsplit("/", 1)[-1] in IGNORED_ANYWHERE
+
+
+def _assets_ignored(directory: Path) -> Callable[[str], bool]:
+    always: Mapping[str, bool] = dict.fromkeys((".assetsignore", *RULES), True)
+    ignore_file = directory / ".assetsignore"
+    if not ignore_file.is_file():
+        return always.__contains__
+    from pathspec import GitIgnoreSpec
+
+    spec = GitIgnoreSpec.from_lines(ignore_file.read_text(encoding="utf-8").splitlines())
+    return lambda path: path in always or spec.match_file(path)

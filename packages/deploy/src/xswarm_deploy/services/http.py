@@ -1,0 +1,447 @@
+"""The one way out: one session, one retry policy, one clock, nothing secret in any text.
+
+Every client of this room calls its service through :class:`Http`. Exceptions of
+`requests` carry URLs and header values, so none leaves this module, not even as the
+context of another one.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import logging
+import random
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.secret import Secret, redact
+from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
+from xswarm_deploy.services.errors import ServiceError, ServiceUnavailable, error_kind, read_error
+
+Headers = Mapping[str, "str | Secret | None"]
+Files = Sequence[tuple[str, tuple[str | None, bytes | str, str | None]]]
+
+REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+READING = frozenset({"GET", "HEAD"})
+TRANSIENT = frozenset({429, 500, 502, 503, 504, 520, 522, 524, 529})
+LONGEST_WAIT = 20.0  # seconds; who asks for more gets an error instead of a sleep
+LARGEST_REPLY = 256 * 1024 * 1024  # bytes
+CONNECTIONS = 16
+
+
+class Reply(NamedTuple):
+    """What a service answered, wholly read."""
+
+    service: str
+    call: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """Give the body as text; what is no UTF-8 is replaced."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """Give the body as JSON.
+
+        Raises:
+            ServiceUnavailable: it is none; a changing call is then in doubt.
+        """
+        content = _json(self.body)
+        if content is None and self.body.strip() != b"null":
+            changing = self.call.split(" ", 1)[0] not in READING
+            raise ServiceUnavailable(
+                self.service,
+                self.call,
+                status=self.status,
+                message="the reply is no JSON",
+                in_doubt=changing,
+            )
+        return content
+
+
+class _Lost(NamedTuple):
+    """An attempt without a usable reply; ``sent`` says whether the service may have got it."""
+
+    reason: str
+    sent: bool
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call with all its attempts."""
+
+    request: requests.PreparedRequest
+    name: str
+    safe: bool
+    deadline: float
+    read_timeout: float
+    doubts: list[bool] = field(default_factory=list)
+
+    @property
+    def changing(self) -> bool:
+        return self.request.method not in READING
+
+
+class Http:
+    """Call one service.
+
+    Args:
+        service: its name, as people write it; stands in errors.
+        base_url: https, or http on loopback only; no user, query or fragment.
+        headers: sent with every call; ``Secret`` values are revealed on sending only.
+        timeout: seconds to connect, seconds between two reads.
+        retries: tries after the first one, of calls that are safe to repeat.
+        budget: seconds a call may take with all its tries and waits.
+        clock: time and sleep.
+        session: a `requests` session to share; a new one otherwise.
+
+    Raises:
+        Refused: the base URL or a header cannot be used.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        base_url: str,
+        headers: Headers | None = None,
+        *,
+        timeout: tuple[float, float] = (5.0, 30.0),
+        retries: int = 3,
+        budget: float = 60.0,
+        clock: Clock = SYSTEM_CLOCK,
+        session: requests.Session | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.service = service
+        self.base_url = _checked_base_url(service, base_url)
+        self.clock = clock
+        self._headers = dict(headers or {})
+        self._timeout, self._retries, self._budget = timeout, retries, budget
+        self._session = session or new_session()
+        self._jitter = jitter
+
+    def get(self, path: str, **options: Any) -> Reply:
+        """Read; see :meth:`call`."""
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> Reply:
+        """Create or do; see :meth:`call`."""
+        return self.call("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> Reply:
+        """Replace; see :meth:`call`."""
+        return self.call("PUT", path, **options)
+
+    def patch(self, path: str, **options: Any) -> Reply:
+        """Change in part; see :meth:`call`."""
+        return self.call("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Reply:
+        """Remove; see :meth:`call`."""
+        return self.call("DELETE", path, **options)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Headers | None = None,
+        json: Any = None,
+        form: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None,
+        files: Files | None = None,
+        body: bytes | None = None,
+        safe: bool | None = None,
+        idempotency_key: str = "",
+        budget: float | None = None,
+        read_timeout: float | None = None,
+        expect: Sequence[int] = (),
+    ) -> Reply:
+        """Send one request and give the reply, wholly read.
+
+        Args:
+            method: the HTTP method.
+            path: what follows the base URL, already quoted; "" for the base URL itself.
+            query: parameters of the URL; they stand in no error.
+            headers: beside or in place of the client's own; None removes one.
+            json: the content as JSON.
+            form: the content as a URL-encoded form.
+            files: the content as a multipart form.
+            body: the content as it is; its type goes into ``headers``.
+            safe: repeating it is harmless; default: GET, HEAD, PUT, DELETE, or a key is given.
+            idempotency_key: sent as ``Idempotency-Key``.
+            budget: seconds, in place of the client's.
+            read_timeout: seconds between two reads, in place of the client's.
+            expect: statuses from 300 on to give back instead of raising.
+
+        Raises:
+            ServiceError: one of its kinds; ``in_doubt`` where the call may have been applied.
+        """
+        own = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        request = requests.Request(
+            method,
+            self.base_url + path,
+            headers=self._sent_headers({**(headers or {}), **own}),
+            params=query,
+            json=json,
+            data=body if body is not None else form,
+            files=files,
+            auth=_no_netrc,
+        )
+        call = _Call(
+            request=self._session.prepare_request(request),
+            name=f"{method} {urlsplit(self.base_url + path).path or '/'}",
+            safe=safe if safe is not None else method in REPEATABLE or bool(idempotency_key),
+            deadline=self.clock.monotonic() + (budget or self._budget),
+            read_timeout=read_timeout or self._timeout[1],
+        )
+        return self._judged(call, self._tried(call), expect)
+
+    def _tried(self, call: _Call) -> Reply | _Lost:
+        """Try until there is an answer worth giving, or trying again is not allowed."""
+        for attempt in range(self._retries + 1):
+            outcome = self._attempt(call)
+            call.doubts.append(_doubtful(call, outcome))
+            pause = self._pause(call, outcome, attempt)
+            if pause is None:
+                break
+            self.clock.sleep(pause)
+        return outcome
+
+    def _pause(self, call: _Call, outcome: Reply | _Lost, attempt: int) -> float | None:
+        """Say how many seconds to wait before the next try; None: there is none."""
+        if attempt >= self._retries or not _repeatable(call, outcome):
+            return None
+        pause = min(LONGEST_WAIT, 0.25 * 2**attempt) * (0.5 + self._jitter() / 2)
+        if isinstance(outcome, Reply):
+            pause = max(pause, retry_after(outcome.headers, self.clock) or 0.0)
+        left = call.deadline - self.clock.monotonic()
+        return pause if pause <= LONGEST_WAIT and pause < left else None
+
+    def _attempt(self, call: _Call) -> Reply | _Lost:
+        try:
+            with self._send(call) as response:
+                body = self._read(response, call.deadline)
+        except _Cut as cut:
+            return _Lost(str(cut), sent=True)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            return _Lost(_reason(error), _was_sent(error))
+        if response.ok and _is_broken_json(response.headers, body):
+            return _Lost("the reply is cut short", sent=True)
+        return Reply(self.service, call.name, response.status_code, response.headers, body)
+
+    def _send(self, call: _Call) -> requests.Response:
+        left = max(call.deadline - self.clock.monotonic(), 0.001)
+        options = self._surroundings()
+        # Redirects are answers: following one would carry tokens to another place.
+        return self._session.send(
+            call.request,
+            timeout=(min(self._timeout[0], left), min(call.read_timeout, left)),
+            allow_redirects=False,
+            **options,
+        )
+
+    def _surroundings(self) -> dict[str, Any]:
+        """Give proxies and certificates as the environment says; this machine needs none."""
+        if is_loopback(self.base_url):
+            return {"proxies": {}, "stream": True, "verify": True, "cert": None}
+        settings = self._session.merge_environment_settings
+        return dict(settings(self.base_url, {}, True, None, None))
+
+    def _read(self, response: requests.Response, deadline: float) -> bytes:
+        """Read the whole body as it comes, so that a trickle cannot outlast the budget."""
+        parts: list[bytes] = []
+        size = 0
+        while part := response.raw.read1(65536, decode_content=True):
+            parts.append(part)
+            size += len(part)
+            if size > LARGEST_REPLY:
+                raise _Cut("the reply is too large")
+            if self.clock.monotonic() > deadline:
+                raise _Cut("no complete answer in time")
+        return b"".join(parts)
+
+    def _judged(self, call: _Call, outcome: Reply | _Lost, expect: Sequence[int]) -> Reply:
+        in_doubt = any(call.doubts)
+        if isinstance(outcome, _Lost):
+            raise ServiceUnavailable(
+                self.service, call.name, message=outcome.reason, in_doubt=in_doubt
+            )
+        if outcome.status < 300 or outcome.status in expect:
+            return outcome
+        raise self._error(call, outcome, in_doubt)
+
+    def _error(self, call: _Call, reply: Reply, in_doubt: bool) -> ServiceError:
+        codes, message = read_error(_json(reply.body), reply.text)
+        return error_kind(reply.status)(
+            self.service,
+            call.name,
+            status=reply.status,
+            codes=codes,
+            message=message,
+            in_doubt=in_doubt,
+            retry_after=retry_after(reply.headers, self.clock),
+        )
+
+    def _sent_headers(self, more: Headers) -> dict[str, str]:
+        merged = {**self._headers, **more}
+        return {name: _header(name, value) for name, value in merged.items() if value is not None}
+
+
+def new_session() -> requests.Session:
+    """Give a session that keeps connections, and neither cookies nor hidden retries."""
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.cookies.set_policy(_NO_COOKIES)
+    return session
+
+
+def bearer(token: Secret) -> Secret:
+    """Give the value of an ``Authorization`` header for a token."""
+    return Secret(f"Bearer {token.reveal()}", token.name)
+
+
+def basic(user: str, password: Secret) -> Secret:
+    """Give the value of an ``Authorization`` header for a name and a password (RFC 7617)."""
+    pair = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()
+    return Secret(f"Basic {pair}", password.name)
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL's host can only be this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
+    """Read ``Retry-After`` (seconds or a date, RFC 9110 §10.2.3) as seconds from now."""
+    value = headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - clock.now())
+    except ValueError:
+        return None
+
+
+class _Cut(Exception):
+    """We stopped reading a reply; the message says why."""
+
+
+class _RedactedLog(logging.Filter):
+    """Keep secrets out of urllib3's log of paths, should anyone turn it on."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record; let every one pass."""
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_RedactedLog())
+
+_NO_COOKIES = requests.cookies.cookielib.DefaultCookiePolicy(  # type: ignore[attr-defined]
+    allowed_domains=[]
+)
+
+
+def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Stand in as the authentication: else a ~/.netrc entry would replace our header."""
+    return request
+
+
+def _checked_base_url(service: str, base_url: str) -> str:
+    url = urlsplit(base_url)
+    remedy = f"give an https URL as the {service} address (http only on this machine)"
+    if url.username or url.password or url.query or url.fragment:
+        raise Refused(f"The address of {service} cannot be used", "user, query or #", remedy)
+    if not url.hostname or not (
+        url.scheme == "https" or (url.scheme == "http" and is_loopback(base_url))
+    ):
+        raise Refused(f"The address of {service} cannot be used", f"scheme {url.scheme!r}", remedy)
+    return base_url.rstrip("/")
+
+
+def _header(name: str, value: str | Secret | None) -> str:
+    """Give a header's value; one that cannot be sent is refused by name, never shown."""
+    text = value.reveal() if isinstance(value, Secret) else str(value)
+    if not (text.isascii() and text.isprintable()):
+        source = value.name if isinstance(value, Secret) else name
+        raise Refused(
+            f"{source} holds characters that cannot be sent",
+            "a line break, a control character or a letter beyond ASCII",
+            f"copy {source} again, without spaces and line breaks",
+        )
+    return text.strip()
+
+
+def _repeatable(call: _Call, outcome: Reply | _Lost) -> bool:
+    if isinstance(outcome, _Lost):
+        return call.safe or not outcome.sent
+    if outcome.status == 429:
+        return True  # refused before it was processed
+    return call.safe and outcome.status in TRANSIENT
+
+
+def _doubtful(call: _Call, outcome: Reply | _Lost) -> bool:
+    if isinstance(outcome, _Lost):
+        return call.changing and outcome.sent
+    return call.changing and outcome.status >= 500
+
+
+def _reason(error: Exception) -> str:
+    """Say what kind of failure it was, in words of our own: the error's own may leak."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the TLS certificate or handshake is not acceptable"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    if not _was_sent(error):
+        return "no connection"
+    return "the connection broke before the reply was complete"
+
+
+def _was_sent(error: Exception) -> bool:
+    """Tell whether the service may have got the request; only a sure no is False."""
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+        return False
+    wrapped = error.args[0] if error.args else None
+    reason = getattr(wrapped, "reason", wrapped)
+    if isinstance(reason, urllib3.exceptions.NewConnectionError):
+        return False
+    cause = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) else None
+    return not isinstance(cause, ssl.SSLCertVerificationError)
+
+
+def _is_broken_json(headers: Mapping[str, str], body: bytes) -> bool:
+    said = headers.get("Content-Type", "").partition(";")[0].strip()
+    return said == "application/json" and _json(body) is None and body.strip() not in (b"", b"null")
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

@@ -1,0 +1,174 @@
+"""A Worker's own monitoring: what its health endpoints and its metrics say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from xswarm_deploy.services.errors import ServiceUnavailable
+from xswarm_deploy.services.http import Headers, Http, bearer
+from xswarm_monitoring.health import Check
+
+if TYPE_CHECKING:
+    from xswarm_deploy.settings.settings import Settings
+
+BUDGETS: Final[Mapping[str, int]] = {
+    "/health": 50,
+    "/health/live": 50,
+    "/health/ready": 200,
+    "/health/detailed": 500,
+}
+"""The health endpoints, and the milliseconds each may take."""
+VERDICTS: Final = ("pass", "warn", "fail")
+_ANY: Final = range(300, 600)  # a 503 is an answer, too
+
+
+@dataclass(frozen=True)
+class Health:
+    """Hold what a health endpoint answered.
+
+    Args:
+        path: the endpoint's.
+        status: the HTTP status; 0: there was no answer, and ``error`` says why.
+        milliseconds: from sending to the body's end.
+        body: the report; empty where the answer is none.
+        error: why there was no answer.
+    """
+
+    path: str
+    status: int
+    milliseconds: float
+    body: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def reported(self) -> bool:
+        """Tell whether this is a report, and not the page of a Worker that has no monitor."""
+        return self.body.get("status") in VERDICTS
+
+    @property
+    def verdict(self) -> str:
+        """Give ``pass``, ``warn`` or ``fail``; what is no report failed."""
+        return str(self.body["status"]) if self.reported else "fail"
+
+    @property
+    def budget(self) -> int:
+        """Give the milliseconds it may take."""
+        return BUDGETS[self.path]
+
+    @property
+    def in_time(self) -> bool:
+        """Tell whether it kept to its budget."""
+        return self.milliseconds <= self.budget
+
+    @property
+    def checks(self) -> list[Check]:
+        """Give the report's checks, whoever wrote it; none where the details are kept back."""
+        listed = self.body.get("checks")
+        return [
+            _check(name.partition(":")[0], entry)
+            for name, entries in (listed.items() if isinstance(listed, dict) else ())
+            for entry in entries
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return {
+            "path": self.path,
+            "status": self.status,
+            "verdict": self.verdict,
+            "milliseconds": round(self.milliseconds, 1),
+            "budget_ms": self.budget,
+            "in_time": self.in_time,
+            "error": self.error,
+            "report": dict(self.body),
+        }
+
+
+class Monitor:
+    """The monitor that a Worker has mounted.
+
+    Args:
+        http: its base URL is the Worker's; it carries the admin token.
+    """
+
+    @classmethod
+    def of(cls, settings: Settings) -> Monitor:
+        """Give the client of an environment; without ADMIN_TOKEN it sees no details."""
+        token = settings.secret("ADMIN_TOKEN")
+        headers: Headers = {"Authorization": bearer(token)} if token else {}
+        # Asked once: that a first try failed is what a monitor is for.
+        http = Http(
+            "The Worker",
+            settings.text("WORKER_URL"),
+            headers,
+            timeout=(5.0, 10.0),
+            retries=0,
+            budget=15.0,
+        )
+        return cls(http)
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+
+    def health(self, path: str) -> Health:
+        """Ask one health endpoint; that it does not answer is an answer, too."""
+        began = self.http.clock.monotonic()
+        try:
+            reply = self.http.get(path, expect=_ANY)
+        except ServiceUnavailable as error:
+            return Health(path, 0, self._since(began), error=error.said)
+        return Health(path, reply.status, self._since(began), _mapping(reply.body))
+
+    def everything(self) -> list[Health]:
+        """Ask all health endpoints, one after the other, on a connection that is open."""
+        self.health("/health")  # opens it; a handshake is nothing of the Worker's
+        return [self.health(path) for path in BUDGETS]
+
+    def metrics(self, window: str, points: int = 0) -> dict[str, Any]:
+        """Give what was measured.
+
+        Args:
+            window: how far back, e.g. ``5m``, ``1h`` or ``7d``.
+            points: how many points of a timeline; 0: none.
+
+        Raises:
+            ServiceError: there is no monitor, the token is wrong, or the window is none.
+        """
+        query = {"window": window, "points": points, "format": "json"}
+        found: dict[str, Any] = self.http.get("/api/metrics", query=query).json()
+        return found
+
+    def _since(self, began: float) -> float:
+        return (self.http.clock.monotonic() - began) * 1000
+
+
+def _check(name: str, entry: Mapping[str, Any]) -> Check:
+    """Read one check; only its status must be there, as health+json has it."""
+    status, observed = str(entry.get("status", "fail")), entry.get("observedValue")
+    return Check(
+        name=name,
+        status=status if status in VERDICTS else "fail",
+        critical=bool(entry.get("critical", True)),
+        milliseconds=float(observed) if isinstance(observed, int | float) else 0.0,
+        time=_moment(entry.get("time")),
+        output=str(entry.get("output", "")),
+    )
+
+
+def _moment(text: Any) -> float:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _mapping(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,225 @@
+"""The upload body that wrangler's dry run writes: read it, add to it, give it again.
+
+``wrangler versions upload --dry-run --outfile FILE`` makes no call and writes the exact
+multipart form of POST versions: a part ``metadata`` (JSON), then a part a module. Its
+first line is the boundary after two dashes. Secrets join the metadata here, so that code
+and secrets are one version.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from email.parser import HeaderParser
+from typing import Any, NamedTuple
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.secret import Secret
+
+SECRET_TYPES = ("secret_text", "secret_key")
+
+
+class Module(NamedTuple):
+    """One module of an upload: its name, its media type, its bytes."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What POST versions and PUT script take; each ``with_…`` gives a changed copy.
+
+    Args:
+        metadata: main module, bindings, compatibility; without the secrets added here.
+        modules: the code.
+        boundary: what separates the parts.
+        secrets: the secret bindings to add; revealed by :meth:`body` only.
+    """
+
+    metadata: Mapping[str, Any]
+    modules: tuple[Module, ...]
+    boundary: str
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+
+    @property
+    def bindings(self) -> tuple[Mapping[str, Any], ...]:
+        """Give the bindings without the secrets."""
+        return tuple(self.metadata.get("bindings", ()))
+
+    @property
+    def content_type(self) -> str:
+        """Give the media type that goes with :meth:`body`."""
+        return f"multipart/form-data; boundary={self.boundary}"
+
+    def with_secrets(self, secrets: Mapping[str, Secret], *, keep: bool = True) -> Upload:
+        """Add secrets to the version.
+
+        Args:
+            secrets: by the Worker's names.
+            keep: whether the previous version's other secrets are carried over.
+
+        Raises:
+            Refused: a secret is blank, or a plain binding has its name.
+        """
+        _refuse_blank(secrets)
+        _refuse_collisions(secrets, self.bindings)
+        kept = [kind for kind in self.metadata.get("keep_bindings", ()) if kind not in SECRET_TYPES]
+        metadata = {**self.metadata, "keep_bindings": kept + list(SECRET_TYPES if keep else ())}
+        return dataclasses.replace(self, metadata=metadata, secrets={**self.secrets, **secrets})
+
+    def with_inherited(self, names: Iterable[str], version: str) -> Upload:
+        """Take bindings over from one version; ``keep_bindings`` takes them from the latest.
+
+        Args:
+            names: of its bindings; those that this upload has itself are left out.
+            version: the version's id.
+        """
+        taken = {str(binding["name"]) for binding in self.bindings} | set(self.secrets)
+        inherited = [
+            {"name": name, "type": "inherit", "version_id": version}
+            for name in names
+            if name not in taken
+        ]
+        return self._with(bindings=[*self.bindings, *inherited])
+
+    def with_variables(self, variables: Mapping[str, str]) -> Upload:
+        """Set plain variables, in place of the configuration's own of the same name."""
+        others = [binding for binding in self.bindings if binding["name"] not in variables]
+        added = [
+            {"name": name, "type": "plain_text", "text": text} for name, text in variables.items()
+        ]
+        _refuse_collisions(self.secrets, added)
+        return self._with(bindings=[*others, *added])
+
+    def with_bucket(self, old: str, new: str) -> Upload:
+        """Bind to another R2 bucket wherever the configuration names the old one."""
+        bindings = [
+            {**binding, "bucket_name": new} if binding.get("bucket_name") == old else binding
+            for binding in self.bindings
+        ]
+        return self._with(bindings=bindings)
+
+    def with_annotations(self, message: str = "", tag: str = "") -> Upload:
+        """Name the version: what it is for, and the release it belongs to."""
+        given = {"workers/message": message, "workers/tag": tag}
+        named = {key: value for key, value in given.items() if value}
+        return self._with(annotations={**self.metadata.get("annotations", {}), **named})
+
+    def with_assets(self, jwt: Secret, config: Mapping[str, Any]) -> Upload:
+        """Attach uploaded static assets by the token that their upload ended with."""
+        return self._with(assets={"jwt": jwt.reveal(), "config": dict(config)})
+
+    def body(self) -> bytes:
+        """Give the form's bytes; they hold the secrets."""
+        parts = [_metadata_part(self._sent_metadata())]
+        parts += [_module_part(module) for module in self.modules]
+        line = f"--{self.boundary}\r\n".encode()
+        return b"".join(line + part + b"\r\n" for part in parts) + line[:-2] + b"--\r\n"
+
+    def _sent_metadata(self) -> dict[str, Any]:
+        secret_bindings = [
+            {"name": name, "type": "secret_text", "text": secret.reveal()}
+            for name, secret in self.secrets.items()
+        ]
+        return {**self.metadata, "bindings": [*self.bindings, *secret_bindings]}
+
+    def _with(self, **changes: Any) -> Upload:
+        return dataclasses.replace(self, metadata={**self.metadata, **changes})
+
+
+def read(body: bytes) -> Upload:
+    """Read a body that wrangler wrote.
+
+    Raises:
+        Refused: it is no such form.
+    """
+    first, separator, _ = body.partition(b"\r\n")
+    if not separator or not first.startswith(b"--"):
+        raise _unreadable("the first line is no boundary")
+    sections = (b"\r\n" + body).split(b"\r\n" + first)
+    if not sections[-1].startswith(b"--"):
+        raise _unreadable("it is cut short")
+    parts = [_part(section) for section in sections[1:-1]]
+    metadata = [content for name, _, content in parts if name == "metadata"]
+    if len(metadata) != 1:
+        raise _unreadable("it has no single part named metadata")
+    return Upload(
+        metadata=_parsed(metadata[0]),
+        modules=tuple(
+            # The runtime resolves "./x" and "x" alike; the API stores names without "./".
+            Module(name.removeprefix("./"), media_type, content)
+            for name, media_type, content in parts
+            if name != "metadata"
+        ),
+        boundary=first[2:].decode("ascii"),
+    )
+
+
+def _part(section: bytes) -> tuple[str, str, bytes]:
+    head, separator, content = section.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    headers = HeaderParser().parsestr(head.decode("utf-8"))
+    name = _parameter(headers, "name")
+    if not separator or not name:
+        raise _unreadable("a part has no name")
+    return name, headers.get("Content-Type", "application/octet-stream"), content
+
+
+def _parameter(headers: Message, name: str) -> str:
+    value = headers.get_param(name, "", "Content-Disposition")
+    text = value if isinstance(value, str) else ""
+    return text.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    try:
+        metadata = json.loads(content)
+    except ValueError:
+        raise _unreadable("its metadata is no JSON") from None
+    if not isinstance(metadata, dict):
+        raise _unreadable("its metadata is no JSON object")
+    return metadata
+
+
+def _metadata_part(metadata: Mapping[str, Any]) -> bytes:
+    head = b'Content-Disposition: form-data; name="metadata"\r\n\r\n'
+    return head + json.dumps(metadata, separators=(",", ":")).encode()
+
+
+def _module_part(module: Module) -> bytes:
+    name = module.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    head = (
+        f'Content-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
+        f"Content-Type: {module.media_type}\r\n\r\n"
+    )
+    return head.encode() + module.content
+
+
+def _refuse_blank(secrets: Mapping[str, Secret]) -> None:
+    blank = sorted(name for name, secret in secrets.items() if not secret.reveal().strip())
+    if blank:
+        raise Refused(
+            f"{', '.join(blank)} would be a blank secret",
+            "a blank value would replace the Worker's good one",
+            "set it in the environment file, or leave it out",
+        )
+
+
+def _refuse_collisions(names: Iterable[str], bindings: Iterable[Mapping[str, Any]]) -> None:
+    taken = sorted(set(names) & {str(binding["name"]) for binding in bindings})
+    if taken:
+        raise Refused(
+            f"{', '.join(taken)} would be both a secret and a plain binding",
+            "a Worker has one binding a name: the plain one would destroy the secret",
+            f"remove {taken[0]} from vars in the wrangler configuration",
+        )
+
+
+def _unreadable(why: str) -> Refused:
+    return Refused(
+        "wrangler's upload body cannot be read", why, "install wrangler 4.164 (npm ci), try again"
+    )

@@ -1,0 +1,301 @@
+"""Cloudflare Pages: projects, and deployments of which only the missing files travel."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from json import dumps
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from xswarm_deploy.errors import StepFailed
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.envelope import unwrap
+from xswarm_deploy.services.errors import ServiceError
+from xswarm_deploy.services.files import StaticFile, buckets
+from xswarm_deploy.services.http import Files, Http, bearer
+from xswarm_deploy.services.progress import Progress, silent
+from xswarm_deploy.services.settle import settled, unless_missing
+
+PROJECT_MISSING = "8000007"
+DEPLOYMENT_MISSING = "8000009"
+TOKEN_EXPIRED = "8000013"  # noqa: S105 - an error code
+UPLOADS_AT_ONCE = 3
+
+
+class Project(NamedTuple):
+    """A Pages project: its branch of production, where it answers."""
+
+    name: str
+    production_branch: str
+    subdomain: str = ""
+    domains: tuple[str, ...] = ()
+    canonical_deployment: str = ""
+
+
+class PagesDeployment(NamedTuple):
+    """One deployment of a project: production or preview, and how far it got."""
+
+    id: str
+    environment: str
+    url: str
+    created_on: str = ""
+    branch: str = ""
+    commit: str = ""
+    message: str = ""
+    stage: str = ""
+    status: str = ""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        """Tell whether it was deployed to the end."""
+        return (self.stage, self.status) == ("deploy", "success")
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it ended in another way than being deployed."""
+        return self.status in ("failure", "canceled")
+
+
+class Commit(NamedTuple):
+    """What a deployment was made from; shown in its list."""
+
+    branch: str
+    hash: str = ""
+    message: str = ""
+    dirty: bool = False
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The texts of ``_headers`` and ``_redirects``; empty: none."""
+
+    headers: str = ""
+    redirects: str = ""
+
+
+@dataclass
+class _UploadToken:
+    """The token that uploads carry; it expires and is fetched anew."""
+
+    fetch: Callable[[], Secret]
+    value: Secret = field(default_factory=lambda: Secret(""))
+
+    def header(self, renew: bool = False) -> dict[str, Secret]:
+        if renew or not self.value:
+            self.value = self.fetch()
+        return {"Authorization": bearer(self.value)}
+
+
+class Pages:
+    """The Pages projects of one account.
+
+    Args:
+        http: the way to the API.
+        account: the account's path, ``/accounts/{id}``.
+    """
+
+    def __init__(self, http: Http, account: str) -> None:
+        self._http = http
+        self._projects = f"{account}/pages/projects"
+
+    def project(self, name: str) -> Project | None:
+        """Read one project; None where there is none of that name."""
+        found = unless_missing(lambda: unwrap(self._http.get(self._path(name))), {PROJECT_MISSING})
+        if found is None:
+            return None
+        canonical = found.get("canonical_deployment") or {}
+        return Project(
+            name=name,
+            production_branch=str(found.get("production_branch", "")),
+            subdomain=str(found.get("subdomain") or ""),
+            domains=tuple(found.get("domains") or ()),
+            canonical_deployment=str(canonical.get("id", "")),
+        )
+
+    def create_project(self, name: str, production_branch: str) -> None:
+        """Create a project; one that exists already is right as well."""
+        wanted = {"name": name, "production_branch": production_branch}
+        try:
+            self._http.post(self._projects, json=wanted)
+        except ServiceError:
+            if self.project(name) is None:
+                raise
+
+    def delete_project(self, name: str) -> None:
+        """Delete a project with its deployments; one that is not there is deleted already."""
+        unless_missing(lambda: self._http.delete(self._path(name)), {PROJECT_MISSING})
+
+    def deployments(self, name: str) -> list[PagesDeployment]:
+        """List a project's latest deployments, newest first."""
+        listed = unwrap(self._http.get(f"{self._path(name)}/deployments"))
+        made = [_deployment(item) for item in listed]
+        return sorted(made, key=lambda deployment: deployment.created_on, reverse=True)
+
+    def deployment(self, name: str, deployment_id: str) -> PagesDeployment:
+        """Read one deployment.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        return _deployment(unwrap(self._http.get(self._path(name, deployment_id))))
+
+    def upload(
+        self,
+        name: str,
+        files: Sequence[StaticFile],
+        progress: Progress = silent,
+    ) -> int:
+        """Upload the files Cloudflare does not have yet; give how many that were.
+
+        Args:
+            name: the project.
+            files: all files of the deployment.
+            progress: told how many files of how many are there.
+        """
+        token = _UploadToken(lambda: self._upload_token(name))
+        by_hash = {file.hash: file for file in files}
+        hashes = {"hashes": list(by_hash)}
+        missing = self._with_token(token, "/pages/assets/check-missing", hashes)
+        done = len(by_hash) - len(missing)
+        progress(done, len(by_hash))
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            chosen = buckets(by_hash[digest] for digest in missing)
+            for count in pool.map(partial(self._send, token), chosen):
+                done += count
+                progress(done, len(by_hash))
+        self._with_token(token, "/pages/assets/upsert-hashes", hashes)
+        return len(missing)
+
+    def create_deployment(
+        self,
+        name: str,
+        manifest: Mapping[str, str],
+        commit: Commit,
+        rules: Rules = Rules(),
+    ) -> PagesDeployment:
+        """Deploy uploaded files; a lost reply is settled by looking for a new deployment.
+
+        Args:
+            name: the project.
+            manifest: URL path → hash of every file.
+            commit: the branch (production's makes it live), and what it was made from.
+            rules: what ``_headers`` and ``_redirects`` say.
+        """
+        known = {deployment.id for deployment in self.deployments(name)}
+
+        def look() -> PagesDeployment | None:
+            new = [one for one in self.deployments(name) if one.id not in known]
+            return next((one for one in new if one.branch == commit.branch), None)
+
+        return settled(lambda: self._post_deployment(name, manifest, commit, rules), look)
+
+    def wait_for_deployment(
+        self, name: str, deployment_id: str, seconds: float = 300.0
+    ) -> PagesDeployment:
+        """Wait until a deployment is live.
+
+        Raises:
+            StepFailed: it ended otherwise, or did not end in so many seconds.
+        """
+        clock = self._http.clock
+        deadline = clock.monotonic() + seconds
+        pause = 0.1
+        while True:
+            found = self.deployment(name, deployment_id)
+            if found.live:
+                return found
+            if found.failed:
+                raise StepFailed(f"Pages deployment {deployment_id} failed", _progress(found))
+            if clock.monotonic() + pause > deadline:
+                why = f"after {seconds:.0f} s: {_progress(found)}"
+                raise StepFailed(f"Pages deployment {deployment_id} did not end", why)
+            clock.sleep(pause)
+            pause = min(2.0, pause * 1.5)
+
+    def rollback_deployment(self, name: str, deployment_id: str) -> None:
+        """Make an earlier production deployment the live one again."""
+        self._http.post(f"{self._path(name, deployment_id)}/rollback", safe=True)
+
+    def delete_deployment(self, name: str, deployment_id: str) -> None:
+        """Delete a deployment that is not live; one that is not there is deleted already."""
+        path = self._path(name, deployment_id)
+        unless_missing(
+            lambda: self._http.delete(path, query={"force": "true"}), {DEPLOYMENT_MISSING}
+        )
+
+    def _path(self, name: str, deployment_id: str = "") -> str:
+        project = f"{self._projects}/{quote(name, safe='')}"
+        return (
+            f"{project}/deployments/{quote(deployment_id, safe='')}" if deployment_id else project
+        )
+
+    def _upload_token(self, name: str) -> Secret:
+        answer = unwrap(self._http.get(f"{self._path(name)}/upload-token"))
+        return Secret(answer["jwt"], "pages upload token")
+
+    def _with_token(self, token: _UploadToken, path: str, content: Any) -> Any:
+        """Call with the upload token; fetch a new one once when it has expired."""
+        call = partial(self._http.post, path, json=content, safe=True, budget=180)
+        try:
+            return unwrap(call(headers=token.header()))
+        except ServiceError as error:
+            if TOKEN_EXPIRED not in error.codes and error.status != 401:
+                raise
+        return unwrap(call(headers=token.header(renew=True)))
+
+    def _send(self, token: _UploadToken, bucket: Sequence[StaticFile]) -> int:
+        content = [
+            {
+                "key": file.hash,
+                "value": base64.b64encode(file.file.read_bytes()).decode(),
+                "metadata": {"contentType": file.media_type},
+                "base64": True,
+            }
+            for file in bucket
+        ]
+        self._with_token(token, "/pages/assets/upload", content)
+        return len(bucket)
+
+    def _post_deployment(
+        self, name: str, manifest: Mapping[str, str], commit: Commit, rules: Rules
+    ) -> PagesDeployment:
+        fields = {
+            "manifest": dumps(dict(manifest)),
+            "branch": commit.branch,
+            "commit_hash": commit.hash,
+            "commit_message": commit.message,
+            "commit_dirty": str(commit.dirty).lower(),
+        }
+        form: Files = [(key, (None, value, None)) for key, value in fields.items() if value]
+        texts = {"_headers": rules.headers, "_redirects": rules.redirects}
+        files: Files = [(key, (key, text, None)) for key, text in texts.items() if text]
+        reply = self._http.post(
+            f"{self._path(name)}/deployments", files=[*form, *files], budget=180
+        )
+        return _deployment(unwrap(reply))
+
+
+def _deployment(item: Mapping[str, Any]) -> PagesDeployment:
+    trigger = (item.get("deployment_trigger") or {}).get("metadata") or {}
+    stage = item.get("latest_stage") or {}
+    return PagesDeployment(
+        id=str(item["id"]),
+        environment=str(item.get("environment") or ""),
+        url=str(item.get("url") or ""),
+        created_on=str(item.get("created_on") or ""),
+        branch=str(trigger.get("branch") or ""),
+        commit=str(trigger.get("commit_hash") or ""),
+        message=str(trigger.get("commit_message") or ""),
+        stage=str(stage.get("name") or ""),
+        status=str(stage.get("status") or ""),
+        aliases=tuple(item.get("aliases") or ()),
+    )
+
+
+def _progress(deployment: PagesDeployment) -> str:
+    return f"stage {deployment.stage or 'unknown'}: {deployment.status or 'unknown'}"

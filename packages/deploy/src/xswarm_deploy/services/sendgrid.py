@@ -1,0 +1,241 @@
+"""SendGrid: the key's scopes, the verified senders, the event webhook, the inbound parse.
+
+A PATCH of an event webhook without its id would edit the oldest one, so every call here
+names one. A 403 may be a temporary block of the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from xswarm_deploy.services.errors import NotFound
+from xswarm_deploy.services.http import Http, bearer
+from xswarm_deploy.services.settle import settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from xswarm_deploy.settings.settings import Settings
+
+EVENTS = "/v3/user/webhooks/event"
+PARSE = "/v3/user/webhooks/parse/settings"
+POLICIES = "/v3/user/webhooks/security/policies"
+EVENT_NAMES = (
+    "processed",
+    "deferred",
+    "delivered",
+    "bounce",
+    "dropped",
+    "open",
+    "click",
+    "spam_report",
+    "unsubscribe",
+    "group_unsubscribe",
+    "group_resubscribe",
+)
+
+
+class EventWebhook(NamedTuple):
+    """Where SendGrid tells of deliveries, and of which events."""
+
+    id: str
+    url: str
+    enabled: bool
+    events: tuple[str, ...]
+    name: str = ""
+
+
+class ParseSetting(NamedTuple):
+    """Where SendGrid posts the mail that arrives for a host.
+
+    Args:
+        hostname: the mail's.
+        url: where it is posted.
+        spam_check: whether it is looked at for spam first.
+        send_raw: whether the raw message is posted.
+        policy: the id of the security policy by which it is signed; empty: not at all.
+    """
+
+    hostname: str
+    url: str
+    spam_check: bool = False
+    send_raw: bool = False
+    policy: str = ""
+
+
+class SecurityPolicy(NamedTuple):
+    """How SendGrid signs the mail it hands in: by a key of its own, whose public half is here."""
+
+    id: str
+    name: str
+    public_key: str = ""
+
+
+class SendGrid:
+    """SendGrid's API, as far as a deployment needs it."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> SendGrid:
+        """Give the client of an environment."""
+        headers = {"Authorization": bearer(settings.secret("SENDGRID_API_KEY"))}
+        return cls(Http("SendGrid", settings.text("SENDGRID_API_BASE"), headers))
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+
+    def scopes(self) -> frozenset[str]:
+        """Give what the key may do."""
+        return frozenset(self.http.get("/v3/scopes").json()["scopes"])
+
+    def sender_is_verified(self, address: str) -> bool:
+        """Tell whether mail may go out from an address: itself, or its whole domain."""
+        senders = self.http.get("/v3/verified_senders").json()["results"]
+        if any(s["from_email"].lower() == address.lower() and s["verified"] for s in senders):
+            return True
+        domains = self.http.get("/v3/whitelabel/domains").json()
+        host = address.rpartition("@")[2].lower()
+        return any(d["valid"] and _covers(d["domain"].lower(), host) for d in domains)
+
+    def event_webhooks(self) -> list[EventWebhook]:
+        """List all event webhooks."""
+        listed = self.http.get(f"{EVENTS}/settings/all").json()["webhooks"]
+        return [_event_webhook(item) for item in listed]
+
+    def create_event_webhook(self, url: str, events: Iterable[str], name: str) -> EventWebhook:
+        """Create an event webhook; a lost reply is settled by looking for its name and URL."""
+        wanted = {**_settings(url, events, True), "friendly_name": name}
+
+        def look() -> EventWebhook | None:
+            found = (hook for hook in self.event_webhooks() if (hook.url, hook.name) == (url, name))
+            return next(found, None)
+
+        return settled(
+            lambda: _event_webhook(self.http.post(f"{EVENTS}/settings", json=wanted).json()), look
+        )
+
+    def update_event_webhook(
+        self, webhook_id: str, url: str, events: Iterable[str], enabled: bool = True
+    ) -> EventWebhook:
+        """Set an event webhook's URL, events and state."""
+        path = f"{EVENTS}/settings/{_named(webhook_id)}"
+        wanted = _settings(url, events, enabled)
+        return _event_webhook(self.http.patch(path, json=wanted, safe=True).json())
+
+    def delete_event_webhook(self, webhook_id: str) -> None:
+        """Delete an event webhook; one that is not there is deleted already."""
+        _unless_gone(self.http, f"{EVENTS}/settings/{_named(webhook_id)}")
+
+    def public_key(self, webhook_id: str) -> str:
+        """Give the key that an event webhook's signatures are checked with; "": not signed."""
+        path = f"{EVENTS}/settings/signed/{_named(webhook_id)}"
+        return str(self.http.get(path).json().get("public_key") or "")
+
+    def sign_event_webhook(self, webhook_id: str, enabled: bool = True) -> str:
+        """Switch an event webhook's signatures on or off; give the public key."""
+        path = f"{EVENTS}/settings/signed/{_named(webhook_id)}"
+        reply = self.http.patch(path, json={"enabled": enabled}, safe=True)
+        return str(reply.json().get("public_key") or "")
+
+    def parse_settings(self) -> list[ParseSetting]:
+        """List all inbound parse settings."""
+        return [_parse_setting(item) for item in self.http.get(PARSE).json()["result"]]
+
+    def create_parse_setting(self, setting: ParseSetting) -> None:
+        """Create the inbound parse setting of a host; settled by looking when in doubt."""
+
+        def look() -> ParseSetting | None:
+            return next((one for one in self.parse_settings() if one == setting), None)
+
+        def make() -> ParseSetting:
+            return _parse_setting(self.http.post(PARSE, json=_parse_json(setting)).json())
+
+        settled(make, look)
+
+    def update_parse_setting(self, setting: ParseSetting) -> None:
+        """Set where the mail of a host goes."""
+        wanted = {key: value for key, value in _parse_json(setting).items() if key != "hostname"}
+        self.http.patch(f"{PARSE}/{quote(setting.hostname, safe='')}", json=wanted, safe=True)
+
+    def delete_parse_setting(self, hostname: str) -> None:
+        """Delete the inbound parse setting of a host; one that is not there is deleted already."""
+        _unless_gone(self.http, f"{PARSE}/{quote(hostname, safe='')}")
+
+    def security_policies(self) -> list[SecurityPolicy]:
+        """List the security policies of inbound mail."""
+        return [_policy(item) for item in self.http.get(POLICIES).json()["policies"] or ()]
+
+    def create_security_policy(self, name: str) -> SecurityPolicy:
+        """Create a policy that signs; settled by looking for its name when in doubt."""
+        wanted = {"name": name, "signature": {"enabled": True}}
+
+        def look() -> SecurityPolicy | None:
+            return next((one for one in self.security_policies() if one.name == name), None)
+
+        return settled(
+            lambda: _policy(self.http.post(POLICIES, json=wanted).json()["policy"]), look
+        )
+
+    def delete_security_policy(self, policy_id: str) -> None:
+        """Delete a security policy; one that is not there is deleted already."""
+        _unless_gone(self.http, f"{POLICIES}/{_named(policy_id)}")
+
+
+def _named(webhook_id: str) -> str:
+    if not webhook_id:
+        raise ValueError("without an id SendGrid edits the oldest event webhook")
+    return quote(webhook_id, safe="")
+
+
+def _unless_gone(http: Http, path: str) -> None:
+    try:
+        http.delete(path)
+    except NotFound:  # SendGrid gives no codes; the path is the API's own
+        return
+
+
+def _settings(url: str, events: Iterable[str], enabled: bool) -> dict[str, Any]:
+    wanted = set(events)
+    return {"url": url, "enabled": enabled, **{name: name in wanted for name in EVENT_NAMES}}
+
+
+def _event_webhook(item: Mapping[str, Any]) -> EventWebhook:
+    return EventWebhook(
+        id=str(item["id"]),
+        url=str(item.get("url") or ""),
+        enabled=bool(item.get("enabled")),
+        events=tuple(sorted(name for name in EVENT_NAMES if item.get(name))),
+        name=str(item.get("friendly_name") or ""),
+    )
+
+
+def _parse_setting(item: Mapping[str, Any]) -> ParseSetting:
+    return ParseSetting(
+        hostname=str(item["hostname"]),
+        url=str(item["url"]),
+        spam_check=bool(item.get("spam_check")),
+        send_raw=bool(item.get("send_raw")),
+        policy=str(item.get("security_policy") or ""),
+    )
+
+
+def _policy(item: Mapping[str, Any]) -> SecurityPolicy:
+    signature = item.get("signature") or {}
+    return SecurityPolicy(
+        str(item["id"]), str(item.get("name") or ""), str(signature.get("public_key") or "")
+    )
+
+
+def _parse_json(setting: ParseSetting) -> dict[str, Any]:
+    return {
+        "hostname": setting.hostname,
+        "url": setting.url,
+        "spam_check": setting.spam_check,
+        "send_raw": setting.send_raw,
+        "security_policy": setting.policy,
+    }
+
+
+def _covers(domain: str, host: str) -> bool:
+    return host == domain or host.endswith(f".{domain}")

@@ -1,0 +1,134 @@
+"""Stripe: the account behind the key, and its webhook endpoints.
+
+The official SDK is the judge in the tests and not the client here: it takes 0.5 s to
+import, and brings retries, time limits and connections of its own beside those of
+:mod:`xswarm_deploy.services.http`, for the five calls needed. A 403 is a good key that
+lacks a permission. The signing secret of an endpoint is in the reply to its creation and
+nowhere else, so a lost reply is a lost secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.errors import ServiceError
+from xswarm_deploy.services.http import Http, bearer
+from xswarm_deploy.services.settle import unless_missing
+
+if TYPE_CHECKING:
+    from xswarm_deploy.settings.settings import Settings
+
+ENDPOINTS = "/v1/webhook_endpoints"
+MISSING = frozenset({"resource_missing"})
+ATTEMPT = "deployment_attempt"  # metadata that finds what a lost call has made
+
+
+class Endpoint(NamedTuple):
+    """A webhook endpoint; ``secret`` is there only right after its creation."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    enabled: bool
+    livemode: bool = False
+    description: str = ""
+    metadata: Mapping[str, str] = MappingProxyType({})
+    secret: Secret | None = None
+
+
+class Stripe:
+    """Stripe's API, as far as a deployment needs it."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Stripe:
+        """Give the client of an environment."""
+        headers = {"Authorization": bearer(settings.secret("STRIPE_SECRET_KEY"))}
+        return cls(Http("Stripe", settings.text("STRIPE_API_BASE"), headers))
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+
+    def livemode(self) -> bool:
+        """Tell whether the key moves real money."""
+        return bool(self.http.get("/v1/balance").json()["livemode"])
+
+    def account(self) -> dict[str, Any]:
+        """Read the account: id, charges_enabled, payouts_enabled."""
+        found: dict[str, Any] = self.http.get("/v1/account").json()
+        return found
+
+    def endpoints(self) -> list[Endpoint]:
+        """List all webhook endpoints of the account."""
+        listed: list[Endpoint] = []
+        query: dict[str, Any] = {"limit": 100}
+        while True:
+            page = self.http.get(ENDPOINTS, query=query).json()
+            listed += [_endpoint(item) for item in page["data"]]
+            if not page.get("has_more") or not page["data"]:
+                return listed
+            query["starting_after"] = listed[-1].id
+
+    def create_endpoint(
+        self, url: str, events: Iterable[str], attempt: str, description: str = ""
+    ) -> Endpoint:
+        """Create an endpoint and give it with its signing secret.
+
+        What an earlier call of the same attempt has made is deleted first, and so is what
+        this one makes when its reply gets lost: a secret that nobody got is gone for good.
+
+        Args:
+            url: where Stripe delivers.
+            events: which ones.
+            attempt: kept in the endpoint's metadata; unique for each endpoint wanted.
+            description: shown in Stripe's dashboard.
+        """
+        form = {**_form(url, events), "description": description, f"metadata[{ATTEMPT}]": attempt}
+        self.delete_attempt(attempt)
+        try:
+            return _endpoint(self.http.post(ENDPOINTS, form=form).json())
+        except ServiceError as error:
+            if not error.in_doubt:
+                raise
+        self.delete_attempt(attempt)
+        return _endpoint(self.http.post(ENDPOINTS, form=form).json())
+
+    def delete_attempt(self, attempt: str) -> None:
+        """Delete every endpoint that calls with this attempt have made."""
+        for endpoint in self.endpoints():
+            if endpoint.metadata.get(ATTEMPT) == attempt:
+                self.delete_endpoint(endpoint.id)
+
+    def update_endpoint(
+        self, endpoint_id: str, url: str, events: Iterable[str], enabled: bool = True
+    ) -> Endpoint:
+        """Set an endpoint's URL, events and state; its signing secret stays the same."""
+        form = {**_form(url, events), "disabled": str(not enabled).lower()}
+        reply = self.http.post(f"{ENDPOINTS}/{quote(endpoint_id, safe='')}", form=form, safe=True)
+        return _endpoint(reply.json())
+
+    def delete_endpoint(self, endpoint_id: str) -> None:
+        """Delete an endpoint; one that is not there is deleted already."""
+        path = f"{ENDPOINTS}/{quote(endpoint_id, safe='')}"
+        unless_missing(lambda: self.http.delete(path), MISSING)
+
+
+def _form(url: str, events: Iterable[str]) -> dict[str, Any]:
+    return {"url": url, "enabled_events[]": sorted(events)}
+
+
+def _endpoint(item: Mapping[str, Any]) -> Endpoint:
+    secret = item.get("secret")
+    return Endpoint(
+        id=str(item["id"]),
+        url=str(item["url"]),
+        events=tuple(sorted(item.get("enabled_events") or ())),
+        enabled=item.get("status") == "enabled",
+        livemode=bool(item.get("livemode")),
+        description=str(item.get("description") or ""),
+        metadata=item.get("metadata") or {},
+        secret=Secret(secret, "STRIPE_WEBHOOK_SECRET") if secret else None,
+    )

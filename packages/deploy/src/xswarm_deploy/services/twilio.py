@@ -1,0 +1,95 @@
+"""Twilio: the account, and where the phone number sends its calls and messages.
+
+The official library is the judge in the tests and not the client here: it brings a
+session and retries of its own, and 30 MB of generated code, for three calls. Code 20429
+means not processed, so it is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from xswarm_deploy.services.http import Http, basic
+
+if TYPE_CHECKING:
+    from xswarm_deploy.settings.settings import Settings
+
+URLS = {
+    "sms_url": "SmsUrl",
+    "sms_method": "SmsMethod",
+    "voice_url": "VoiceUrl",
+    "voice_method": "VoiceMethod",
+    "status_callback": "StatusCallback",
+    "status_callback_method": "StatusCallbackMethod",
+}
+"""The URLs of a number: as they are read, and as they are written."""
+
+
+class Number(NamedTuple):
+    """A phone number of the account.
+
+    Args:
+        sid: its id (PN…).
+        number: as ``+15551234567``.
+        urls: URLs and methods, by the names in :data:`URLS`.
+        overridden_by: what makes Twilio ignore those URLs: by kind, ``sms``, ``voice``, ``status``.
+        capabilities: ``sms``, ``voice``, ``mms``, … and whether the number has them.
+    """
+
+    sid: str
+    number: str
+    urls: Mapping[str, str]
+    overridden_by: Mapping[str, str] = MappingProxyType({})
+    capabilities: Mapping[str, bool] = MappingProxyType({})
+
+
+class Twilio:
+    """Twilio's API, as far as a deployment needs it."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Twilio:
+        """Give the client of an environment."""
+        account_sid = settings.text("TWILIO_ACCOUNT_SID")
+        headers = {"Authorization": basic(account_sid, settings.secret("TWILIO_AUTH_TOKEN"))}
+        return cls(Http("Twilio", settings.text("TWILIO_API_BASE"), headers), account_sid)
+
+    def __init__(self, http: Http, account_sid: str) -> None:
+        self.http = http
+        self._account = f"/2010-04-01/Accounts/{quote(account_sid, safe='')}"
+
+    def account_status(self) -> str:
+        """Give the account's state: ``active``, ``suspended`` or ``closed``."""
+        return str(self.http.get(f"{self._account}.json").json()["status"])
+
+    def number(self, phone_number: str) -> Number | None:
+        """Find a number of the account; None where it owns no such number."""
+        query = {"PhoneNumber": phone_number}
+        page = self.http.get(f"{self._account}/IncomingPhoneNumbers.json", query=query).json()
+        found = [_number(item) for item in page["incoming_phone_numbers"]]
+        return next((number for number in found if number.number == phone_number), None)
+
+    def update_number(self, sid: str, urls: Mapping[str, str]) -> Number:
+        """Set URLs and methods of a number, by the names in :data:`URLS`; the rest stays."""
+        form = {URLS[name]: value for name, value in urls.items()}
+        path = f"{self._account}/IncomingPhoneNumbers/{quote(sid, safe='')}.json"
+        return _number(self.http.post(path, form=form, safe=True).json())
+
+
+def _number(item: Mapping[str, Any]) -> Number:
+    return Number(
+        sid=str(item["sid"]),
+        number=str(item["phone_number"]),
+        urls={name: str(item.get(name) or "") for name in URLS},
+        overridden_by=_overrides(item),
+        capabilities={key: bool(value) for key, value in (item.get("capabilities") or {}).items()},
+    )
+
+
+def _overrides(item: Mapping[str, Any]) -> dict[str, str]:
+    """Say what Twilio obeys in place of the URLs: an application, or for calls a trunk."""
+    calls = item.get("trunk_sid") or item.get("voice_application_sid")
+    found = {"sms": item.get("sms_application_sid"), "voice": calls, "status": calls}
+    return {kind: str(sid) for kind, sid in found.items() if sid}

@@ -1,0 +1,1 @@
+"""What a person configured: invoke.yaml, environment files, variables, secrets."""

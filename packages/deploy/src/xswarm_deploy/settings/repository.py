@@ -1,0 +1,21 @@
+"""The user's repository: the folder whose invoke.yaml a command obeys, whatever the tool's is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+_MARKS: Final = ("invoke.yaml", "invoke.yml", "invoke.json", "tasks.py")
+
+
+def find(start: Path) -> Path:
+    """Return the nearest folder, from ``start`` upwards, that holds a project; else ``start``.
+
+    Args:
+        start: where the command was typed.
+    """
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if any((folder / mark).is_file() for mark in _MARKS):
+            return folder
+    return start

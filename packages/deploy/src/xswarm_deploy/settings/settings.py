@@ -1,0 +1,311 @@
+"""One environment: its file and the process environment, typed, validated, redacted."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from xswarm_deploy import imports
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.settings import project as projects
+from xswarm_deploy.settings.project import Project
+from xswarm_deploy.settings.references import resolved
+from xswarm_deploy.settings.variables import (
+    BY_NAME,
+    ENVIRONMENTS,
+    LOCAL,
+    PRODUCTION,
+    VARIABLES,
+    Sent,
+    Variable,
+)
+
+PLACEHOLDERS: Final = ("xxxxx", "your_")
+CONFIG: Final = Path("deployment/config")
+ENDPOINTS: Final = Path(".sandbox/endpoints.env")
+
+
+class Problem(NamedTuple):
+    """Say what is wrong with one variable, and what to do; never its value."""
+
+    name: str
+    state: str
+    why: str
+    remedy: str
+    critical: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One environment's variables and the project's plain settings.
+
+    Values are read by the Worker's names: ``secret("STRIPE_SECRET_KEY")`` gives
+    ``STRIPE_SECRET_KEY_LIVE`` in production and ``_TEST`` elsewhere.
+
+    Args:
+        environment: production, staging or local.
+        root: the project's folder.
+        project: what invoke.yaml says.
+        source: the environment's file.
+        overlay: the file whose values stand over that one's; empty: there is none.
+    """
+
+    environment: str
+    root: Path
+    project: Project
+    source: str
+    overlay: str = ""
+    _values: Mapping[str, str] = field(repr=False, default_factory=dict)
+    _secrets: Mapping[str, Secret] = field(repr=False, default_factory=dict)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Give the variables the project has: those of what it does not use are not read."""
+        return used(self.project)
+
+    def text(self, name: str) -> str:
+        """Give a plain variable's value, or its default, or the empty string."""
+        if BY_NAME[name].secret:
+            raise KeyError(f"{name} is a secret: use secret()")
+        return self._values.get(name) or BY_NAME[name].default
+
+    def number(self, name: str) -> int:
+        """Give a plain variable as a whole number."""
+        return int(self.text(name))
+
+    def flag(self, name: str) -> bool:
+        """Give a plain variable that is true or false."""
+        return self.text(name) == "true"
+
+    def secret(self, name: str) -> Secret:
+        """Give a secret variable; it is falsy where the file has none."""
+        return self._secrets.get(name) or Secret("", name)
+
+    def worker_secrets(self) -> dict[str, Secret]:
+        """Give what the Worker gets as secrets, by the Worker's names; blanks left out."""
+        names = [v.name for v in self.variables if v.sent is Sent.WORKER_SECRET]
+        return {name: self._secrets[name] for name in names if self._secrets.get(name)}
+
+    def worker_variables(self) -> dict[str, str]:
+        """Give what the Worker gets as plain variables, defaults included."""
+        names = [v.name for v in self.variables if v.sent is Sent.WORKER_VARIABLE]
+        return {name: self.text(name) for name in names if self.text(name)}
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Judge every variable; empty when all are in order."""
+        found = (self._problem(variable) for variable in self.variables)
+        return tuple(problem for problem in found if problem)
+
+    def require_sound(self) -> None:
+        """Refuse to act on an environment whose critical variables are not in order.
+
+        Raises:
+            Refused: each critical problem is named, with what to do.
+        """
+        critical = [problem for problem in self.problems() if problem.critical]
+        if critical:
+            raise Refused(
+                f"{self.environment}: {len(critical)} variable(s) are not in order",
+                "; ".join(f"{problem.name}: {problem.why}" for problem in critical),
+                f"correct {self.source}, then: inv {self.environment} check",
+            )
+
+    def path(self, relative: str) -> Path:
+        """Give a path of the project, made absolute."""
+        return self.root / relative
+
+    def _problem(self, variable: Variable) -> Problem | None:
+        raw = self._raw(variable)
+        name = variable.file_name(self.environment)
+        state, why, remedy = judge(variable, raw, self.environment)
+        if not state:
+            return None
+        return Problem(name, state, why, remedy, variable.required or state == "wrong environment")
+
+    def _raw(self, variable: Variable) -> str:
+        if variable.secret:
+            return self.secret(variable.name).reveal()
+        return self._values.get(variable.name, "")
+
+
+def used(project: Project) -> tuple[Variable, ...]:
+    """Give the variables of what a project uses, and its Worker's own secrets.
+
+    Raises:
+        Refused: a name of its own is none, or is taken.
+    """
+    known = tuple(v for v in VARIABLES if not v.part or v.part in project.parts)
+    return (*known, *_own(project))
+
+
+def own_secret(name: str) -> Variable:
+    """Describe a secret that this tool knows nothing of but its name."""
+    comment = "A secret of the Worker's own."
+    sent = Sent.WORKER_SECRET
+    return Variable(name, "Worker", comment, secret=True, required=True, sent=sent)
+
+
+def _own(project: Project) -> Iterable[Variable]:
+    names = [name.strip() for name in project.worker.secrets.split(",") if name.strip()]
+    bad = [name for name in names if name in BY_NAME or not re.fullmatch(r"[A-Z][A-Z0-9_]*", name)]
+    if bad:
+        raise Refused(
+            f"invoke.yaml: {bad[0]!r} cannot be a secret of the Worker's own",
+            "it is this tool's" if bad[0] in BY_NAME else "a name is A-Z, 0-9 and _",
+            "correct deploy.worker.secrets in invoke.yaml",
+        )
+    return [own_secret(name) for name in names]
+
+
+def judge(variable: Variable, value: str, environment: str) -> tuple[str, str, str]:
+    """Say what is wrong with a value: (state, why, remedy); three empty strings: nothing.
+
+    Args:
+        variable: what is known of the variable.
+        value: the value; it is in none of the answers.
+        environment: production, staging or local.
+    """
+    name = variable.file_name(environment)
+    if not value:
+        if variable.required:
+            return "missing", "Missing", f"set {name}: {variable.comment}"
+        return "", "", ""
+    if any(mark in value for mark in PLACEHOLDERS):
+        return "placeholder", "still the example's placeholder", f"set {name}: {variable.comment}"
+    wrong = _wrong_environment(variable, value, environment)
+    if wrong:
+        return "wrong environment", wrong, f"put the right key into {name}"
+    if len(value) < variable.shortest:
+        why = f"{len(value)} characters, at least {variable.shortest} are needed"
+        return "weak", why, f"{name}: {variable.comment}"
+    if variable.shortest and len(set(value)) < 10:
+        return "weak", f"only {len(set(value))} different characters", f"{name}: {variable.comment}"
+    if variable.pattern and not re.fullmatch(variable.pattern, value):
+        return "format", "not in the expected form", f"{name}: {variable.comment}"
+    if name == "ENVIRONMENT" and value != environment:
+        why = f"the file is for {value}, not for {environment}"
+        return "wrong environment", why, f"set ENVIRONMENT={environment}, or use the right file"
+    return "", "", ""
+
+
+def _wrong_environment(variable: Variable, value: str, environment: str) -> str:
+    if environment == PRODUCTION and value.startswith(variable.test or ("\0",)):
+        return "a test key in production"
+    if environment != PRODUCTION and value.startswith(variable.live or ("\0",)):
+        return f"a live key in {environment}"
+    return ""
+
+
+def load(
+    environment: str,
+    values: Mapping[str, Any],
+    root: Path,
+    process_environment: Mapping[str, str],
+) -> Settings:
+    """Read one environment: its file, then the process environment over it.
+
+    The local environment takes nothing from the process, so that a key of production
+    in somebody's shell never reaches the twin: deployment/config/local.env is overlaid
+    with what the running twin wrote to .sandbox/endpoints.env, and that is all.
+
+    Args:
+        environment: production, staging or local.
+        values: the key ``deploy`` of invoke.yaml.
+        root: the project's folder.
+        process_environment: usually ``os.environ``.
+
+    Raises:
+        Refused: an unknown environment, no file, a line that cannot be read, or a value
+            by reference (:mod:`xswarm_deploy.settings.references`) that cannot be had.
+    """
+    if environment not in ENVIRONMENTS:
+        raise Refused(
+            f"nobody knows the environment {environment!r}",
+            f"there are {', '.join(ENVIRONMENTS)}",
+            "inv production check, inv staging check, or inv local check",
+        )
+    file = env_file(environment, root, process_environment)
+    merged = _read_file(file, environment)
+    project = projects.read({**values, "env": environment}, environment)
+    mine = used(project)
+    merged |= _overlay(environment, root, process_environment, mine)
+    here = [variable.file_name(environment) for variable in mine]
+    known = {name: merged[name] for name in here if name in merged}
+    plain, secrets = _sort(resolved(known, root), environment, mine)
+    return Settings(
+        environment=environment,
+        root=root,
+        project=project,
+        source=str(file.relative_to(root)) if file.is_relative_to(root) else str(file),
+        overlay=str(ENDPOINTS) if environment == LOCAL and (root / ENDPOINTS).exists() else "",
+        _values=plain,
+        _secrets=secrets,
+    )
+
+
+def env_file(environment: str, root: Path, process_environment: Mapping[str, str]) -> Path:
+    """Give the environment's file: deployment/config/<environment>.env, or DEPLOY_ENV_FILE."""
+    named = process_environment.get("DEPLOY_ENV_FILE")
+    return Path(named) if named else root / CONFIG / f"{environment}.env"
+
+
+def _read_file(file: Path, environment: str) -> dict[str, str]:
+    """Parse strictly: no interpolation, and a line that cannot be read is an error."""
+    if not file.is_file():
+        example = CONFIG / f"{environment}.env.example"
+        raise Refused(
+            f"there is no environment file {file.name}",
+            f"looked for {file}",
+            f"cp {example} {CONFIG / f'{environment}.env'}, then fill it in",
+        )
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8 text" if isinstance(error, ValueError) else error.strerror or ""
+        raise Refused(
+            f"{file.name} cannot be read", why, "save it as UTF-8 text, and let it be yours to read"
+        ) from None
+    bindings = list(imports.alone("dotenv.parser").parse_stream(io.StringIO(text)))
+    bad = [binding.original.line for binding in bindings if binding.error]
+    if bad:
+        raise Refused(
+            f"{file.name} has a line that cannot be read",
+            f"line {bad[0]}",
+            "write NAME=value, with quotes around what has spaces",
+        )
+    return {str(binding.key): binding.value or "" for binding in bindings if binding.key}
+
+
+def _overlay(
+    environment: str,
+    root: Path,
+    process_environment: Mapping[str, str],
+    mine: Iterable[Variable],
+) -> dict[str, str]:
+    if environment == LOCAL:
+        return _read_file(root / ENDPOINTS, LOCAL) if (root / ENDPOINTS).exists() else {}
+    known = {name for variable in mine for name in _names(variable)}
+    return {name: process_environment[name] for name in known if process_environment.get(name)}
+
+
+def _sort(
+    merged: Mapping[str, str], environment: str, mine: Iterable[Variable]
+) -> tuple[dict[str, str], dict[str, Secret]]:
+    plain: dict[str, str] = {}
+    secrets: dict[str, Secret] = {}
+    for variable in mine:
+        value = merged.get(variable.file_name(environment), "").strip()
+        if variable.secret:
+            secrets[variable.name] = Secret(value, variable.name)
+        elif value:
+            plain[variable.name] = value
+    return plain, secrets
+
+
+def _names(variable: Variable) -> Iterable[str]:
+    return {variable.file_name(environment) for environment in ENVIRONMENTS}

@@ -1,0 +1,136 @@
+"""Back the database up, before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from xswarm_deploy.database import archive, backup, retention
+from xswarm_deploy.database.backup import Backup, Format, Wanted
+from xswarm_deploy.database.manifest import Content
+from xswarm_deploy.database.retention import Keep
+from xswarm_deploy.database.workspace import workspace
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.step import Change, Facts
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pyrage.x25519 import Identity
+
+    from xswarm_deploy.site import Site
+
+NAME = "backup"
+
+
+def plan(site: Site) -> list[Change]:
+    """Say that a backup would be made; nothing where BACKUP_ENABLED is false."""
+    return always(site) if site.settings.text("BACKUP_ENABLED") == "true" else []
+
+
+def always(site: Site, format: str = "db") -> list[Change]:
+    """Say that a backup would be made, whatever BACKUP_ENABLED says.
+
+    Raises:
+        Refused: there is no such format.
+    """
+    if format not in get_args(Format):
+        raise Refused(f"There is no format {format!r}", "", "inv backup --format db, or sql")
+    wanted = {"format": format, "folder": site.settings.project.backup.directory}
+    return [Change(NAME, "backup of the database", "create", after=wanted)]
+
+
+def apply(site: Site, change: Change) -> Facts:
+    """Make a backup and prove it; a failure stops the release."""
+    settings = site.settings
+    wanted = Wanted(
+        settings.environment,
+        change.after["format"],
+        archive.recipient(settings.text("BACKUP_AGE_RECIPIENT")),
+        str(site.facts.get("version", "")),
+    )
+    made = backup.make(site.database, folder(site), wanted, site.progress)
+    facts: dict[str, object] = {"backup": made.path.name}
+    if made.manifest:
+        facts |= {"backup_bytes": made.manifest.size, "backup_rows": made.manifest.rows}
+    return facts
+
+
+def undo(site: Site, change: Change, outcome: Facts) -> None:
+    """Leave the backup where it is: it harms nobody, and may be needed now."""
+
+
+def folder(site: Site) -> Path:
+    """Give where the backups are."""
+    return site.settings.path(site.settings.project.backup.directory)
+
+
+def listed(site: Site) -> list[Backup]:
+    """Give the environment's backups, the newest first, and those another tool made."""
+    environment = site.settings.environment
+    found = backup.read_folder(folder(site))
+    return [
+        item for item in found if item.manifest is None or item.manifest.environment == environment
+    ]
+
+
+def proven(site: Site) -> list[Backup]:
+    """Give those of the environment's backups that a manifest vouches for, the newest first."""
+    return [item for item in listed(site) if item.manifest]
+
+
+def chosen(site: Site, name: str) -> Backup:
+    """Give the backup a person names: a file, its name in the folder, or ``latest``.
+
+    ``latest`` is never one without a manifest: such a one must be named.
+
+    Raises:
+        Refused: there is none.
+    """
+    if name == "latest":
+        good = proven(site)
+        if not good:
+            raise Refused("There is no backup yet", _without_manifest(site), "inv backup")
+        return good[0]
+    inside = folder(site) / name
+    return backup.of_path(inside if inside.is_file() else Path(name))
+
+
+def identities(site: Site) -> Sequence[Identity]:
+    """Give the key that opens encrypted backups, where it is set."""
+    return archive.identity(site.settings.secret("BACKUP_AGE_IDENTITY"))
+
+
+def verify(site: Site, found: Backup) -> Content:
+    """Restore a backup into a scratch file, and compare it with its manifest.
+
+    Raises:
+        Refused: it is damaged, or is not what its manifest says.
+    """
+    with workspace(folder(site)) as work:
+        return backup.verify(found, work, identities(site), site.progress)
+
+
+def expired(site: Site, now: datetime) -> list[Backup]:
+    """Give the backups that may go by what is to be kept; never the last good one."""
+    kept = site.settings.project.backup
+    keep = Keep(
+        int(site.settings.text("BACKUP_RETENTION_DAYS")),
+        kept.keep_daily,
+        kept.keep_weekly,
+        kept.keep_monthly,
+    )
+    return retention.expired(listed(site), keep, now)
+
+
+def remove(found: Sequence[Backup]) -> None:
+    """Remove backups with their manifests; the backup first, so that none stays unproven."""
+    for item in found:
+        item.path.unlink()
+        backup.manifest_path(item.path).unlink(missing_ok=True)
+
+
+def _without_manifest(site: Site) -> str:
+    names = ", ".join(item.path.name for item in listed(site))
+    return f"what has no manifest must be named: {names}" if names else "none was made here"

@@ -1,0 +1,26 @@
+"""Compare secrets without ever showing or keeping them: keyed fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.settings.settings import Settings
+
+
+def key(jwt_secret: Secret) -> bytes:
+    """Give an environment's own key for fingerprints, derived from its JWT_SECRET.
+
+    Who has the ledger but not the environment file can guess nothing from them. When
+    JWT_SECRET is rotated all fingerprints change: every secret is then sent again.
+    """
+    purpose = b"xswarm deployment: fingerprints of secrets"
+    return hmac.new(jwt_secret.reveal().encode(), purpose, hashlib.sha256).digest()
+
+
+def of(secrets: Mapping[str, Secret], settings: Settings) -> dict[str, str]:
+    """Give name → fingerprint."""
+    own = key(secrets.get("JWT_SECRET") or settings.secret("JWT_SECRET"))
+    return {name: secret.fingerprint(own) for name, secret in sorted(secrets.items())}

@@ -1,0 +1,407 @@
+"""Bring the database's schema to what the files in migrations/ say, or back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xswarm_deploy.database import ledger, migrate, migrations, schema
+from xswarm_deploy.database.client import Statement
+from xswarm_deploy.database.ledger import Applied
+from xswarm_deploy.database.migrate import Group, Outcome, State
+from xswarm_deploy.database.migrations import Migration
+from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.steps import applied
+
+if TYPE_CHECKING:
+    from xswarm_deploy.settings.settings import Settings
+    from xswarm_deploy.site import Site
+
+NAME = "migrate"
+
+
+def state(site: Site) -> State:
+    """Read the files and the ledger, side by side."""
+    return State(files(site), ledger.read(site.database))
+
+
+def files(site: Site) -> list[Migration]:
+    """Read the migration files, in the order they run; none where no folder is named."""
+    directory = site.settings.project.migrations.directory
+    return migrations.read(site.settings.path(directory)) if directory else []
+
+
+def overview(site: Site) -> list[dict[str, Any]]:
+    """Give a row for every migration that there is a file or an entry of."""
+    found = state(site)
+    rows = {row.filename: row for row in found.applied}
+    known = {item.filename for item in found.files}
+    listed = [_overview_row(item, rows.get(item.filename)) for item in found.files]
+    gone = [_overview_row(None, row) for row in found.applied if row.filename not in known]
+    return listed + gone
+
+
+def pending_groups(site: Site) -> list[Group]:
+    """Give the pending migrations, checked, a group for each transaction."""
+    found = state(site)
+    migrate.check(found)
+    return migrate.groups(found.pending)
+
+
+def rows_by_table(site: Site) -> dict[str, int]:
+    """Count the rows of every table."""
+    return schema.rows_by_table(site.database)
+
+
+def by_kind(labels: Sequence[str]) -> list[str]:
+    """Gather labels such as ``table users`` into a line for each kind."""
+    kinds: dict[str, list[str]] = {}
+    for label in labels:
+        kind, _, name = label.partition(" ")
+        kinds.setdefault(kind, []).append(name)
+    return [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
+
+
+def write_new(settings: Settings, name: str, depends: str = "") -> Path:
+    """Write an empty migration file, and give its path.
+
+    Args:
+        settings: of any environment.
+        name: words; the file's name is made of them.
+        depends: what must come before; empty: the last file there is.
+
+    Raises:
+        Refused: there is such a file already, or it depends on none there is; or no folder
+            is named.
+    """
+    if not settings.project.migrations.directory:
+        raise Refused(
+            "no folder of migrations is named",
+            "deploy.migrations.directory is empty",
+            "write directory: migrations under deploy.migrations in invoke.yaml",
+        )
+    folder = settings.path(settings.project.migrations.directory)
+    folder.mkdir(exist_ok=True)
+    found = migrations.read(folder)
+    filename = re.sub(r"[^a-z0-9_]+", "-", name.lower().removesuffix(".sql")).strip("-") + ".sql"
+    depends = depends or (found[-1].name if found else "")
+    header = f"-- name: {name}\n" + (f"-- depends: {depends}\n" if depends else "")
+    text = f"{header}-- compatible: yes\n\n-- migrate:up\n\n\n-- migrate:down\n\n"
+    migrations.order([*found, migrations.parse(filename, text)])
+    try:
+        with (folder / filename).open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise Refused(f"{filename} is there already", "", "choose another name") from None
+    return folder / filename
+
+
+def plan(site: Site) -> list[Change]:
+    """Say which pending migrations would be applied; a change is one transaction."""
+    found = state(site)
+    migrate.check(found)
+    before = [row.name for row in found.applied]
+    changes = []
+    for group in migrate.groups(found.pending):
+        changes.append(_up(group, before))
+        before = [*before, *(item.name for item in group.migrations)]
+    return changes
+
+
+def plan_down(site: Site, *, steps: int = 1, to: str = "") -> list[Change]:
+    """Say which applied migrations would be taken back, in one transaction.
+
+    Args:
+        site: the environment.
+        steps: how many, where ``to`` is not given.
+        to: the migration that becomes the last one.
+    """
+    rows = ledger.read(site.database)
+    return _down(rows, migrate.chosen_down(rows, steps=steps, to=to))
+
+
+def plan_back(site: Site, then: Sequence[str]) -> list[Change]:
+    """Say that whatever was applied since would be taken back, in one transaction.
+
+    Args:
+        site: the environment.
+        then: the names of the migrations that stay.
+
+    Raises:
+        Refused: one of the others cannot be taken back.
+    """
+    rows = ledger.read(site.database)
+    return _down(rows, migrate.chosen_back(rows, then))
+
+
+def plan_baseline(site: Site, to: str = "") -> list[Change]:
+    """Say which files would be entered as applied without being run.
+
+    Args:
+        site: the environment, whose schema is there already.
+        to: the last file that is; all, where it is not given.
+    """
+    found = state(site)
+    entered = _up_to(found.files, to)
+    known = {row.filename: row for row in found.applied}
+    names = [item.name for item in entered if not _is_entered(item, known.get(item.filename))]
+    return [_stamp("baseline", names, found)] if names else []
+
+
+def plan_restamp(site: Site, name: str) -> list[Change]:
+    """Say that an edited file would be accepted as what was applied.
+
+    Raises:
+        Refused: it is not applied, or not edited.
+    """
+    found = state(site)
+    wanted = name.removesuffix(".sql")
+    file = next((item for item in found.files if item.name == wanted), None)
+    row = next((item for item in found.applied if item.name == wanted), None)
+    if file is None or row is None:
+        raise Refused(f"{name} is not applied", "", "inv migrate.status")
+    if file.checksum == row.checksum:
+        return []
+    return [_stamp("restamp", [wanted], found)]
+
+
+def apply(site: Site, change: Change) -> Facts:
+    """Make one change; where it was made already, only say so."""
+    if change.action in ("baseline", "restamp"):
+        return _enter(site, change)
+    if change.action == "take back":
+        names = change.undo["apply"]
+        return _facts("taken back", _take_back(site, names))
+    names = [name for name in change.after if name not in change.before]
+    return _facts("applied", _apply(site, names))
+
+
+def undo(site: Site, change: Change, outcome: Facts) -> None:
+    """Bring the schema back to before: nothing, where another run did the change."""
+    if outcome.get("by_other"):
+        return
+    if change.action == "apply":
+        _undo_applied(site, change)
+    elif "apply" in change.undo:
+        _apply_again(site, change.undo["apply"], change.undo["checksums"])
+    else:
+        _restore_entries(site, change.undo["entries"])
+
+
+def drift(site: Site) -> list[str]:
+    """Say where the schema differs from what the applied files give, as lines of a diff."""
+    found = state(site)
+    done = {row.filename for row in found.applied}
+    expected = schema.of_migrations([file for file in found.files if file.filename in done])
+    return schema.difference(expected, schema.read(site.database))
+
+
+def integrity(site: Site) -> list[str]:
+    """Say what SQLite finds wrong with the database itself; empty: nothing."""
+    found = [str(row[0]) for row in site.database.query("PRAGMA integrity_check")]
+    broken = site.database.query("SELECT * FROM pragma_foreign_key_check LIMIT 20")
+    rows = [f"row {row[1]!r} of {row[0]!r} points at no row of {row[2]!r}" for row in broken]
+    return [line for line in found if line != "ok"] + rows
+
+
+def require_sound(site: Site) -> None:
+    """Refuse a database that is not what the files say.
+
+    Raises:
+        DeployError: with every difference.
+    """
+    wrong = [*drift(site), *integrity(site)]
+    if wrong:
+        raise DeployError("The database is not what the migrations say", "\n".join(wrong))
+
+
+def _apply(site: Site, names: Sequence[str]) -> Outcome:
+    found = state(site)
+    pending = [item for item in found.pending if item.name in names]
+    if not pending:
+        return Outcome(names, by_other=True)
+    made: list[str] = []
+    times: dict[str, float] = {}
+    for number, group in enumerate(migrate.groups(pending)):
+        site.progress("migrations", number, len(pending), "files")
+        outcome = migrate.apply(site.database, group)
+        made += outcome.made
+        times |= outcome.milliseconds
+        if outcome.by_other:
+            return outcome
+    site.progress("migrations", len(pending), len(pending), "files")
+    return Outcome([item.name for item in pending], made, milliseconds=times)
+
+
+def _undo_applied(site: Site, change: Change) -> None:
+    """Take migrations back: by their down parts, else by the backup where nothing is lost.
+
+    Raises:
+        DeployError: neither can be; it says what a person can do.
+    """
+    names = [name for name in change.after if name not in change.before]
+    if not set(names) & set(applied.names(site)):
+        return
+    try:
+        _take_back(site, names)
+    except DeployError as error:
+        _put_backup_back(site, error)
+
+
+def _put_backup_back(site: Site, cause: DeployError) -> None:
+    from xswarm_deploy.steps import restore
+
+    try:
+        site.facts["_put_back"] = restore.undo_release(site)
+    except DeployError as error:
+        name = site.facts.get("backup") or "FILE"
+        raise DeployError(
+            "the schema is as the release made it",
+            f"{cause}; and the backup was not put back: {error}",
+            f"inv backup.restore {name} (it says first what would be lost)",
+        ) from None
+
+
+def _apply_again(site: Site, names: Sequence[str], checksums: Mapping[str, str]) -> None:
+    """Apply what was taken back as it was applied before: this checkout need not have its files.
+
+    Raises:
+        DeployError: what a file said was not kept.
+    """
+    there = applied.names(site)
+    texts = ledger.texts(site.database)
+    missing = [name for name in names if name not in there]
+    for name in missing:
+        if checksums[name] not in texts:
+            raise DeployError(f"What {name} said is not kept", "", f"inv migrate, with {name}.sql")
+    parsed = [migrations.parse(f"{name}.sql", texts[checksums[name]]) for name in missing]
+    for group in migrate.groups(parsed):
+        migrate.apply(site.database, group)
+
+
+def _take_back(site: Site, names: Sequence[str]) -> Outcome:
+    rows = [row for row in reversed(ledger.read(site.database)) if row.name in names]
+    return migrate.take_back(site.database, rows) if rows else Outcome(names, by_other=True)
+
+
+def _enter(site: Site, change: Change) -> Facts:
+    names = change.undo["names"]
+    migrate.stamp(site.database, [item for item in files(site) if item.name in names])
+    return {"entered": names}
+
+
+def _restore_entries(site: Site, entries: Sequence[Sequence[Any]]) -> None:
+    """Bring the ledger's rows back to what they were."""
+    statements = []
+    for filename, checksum, status in entries:
+        if checksum is None:
+            statements.append(ledger.removing(filename))
+        else:
+            sql = "UPDATE _migrations SET checksum = ?, status = ? WHERE filename = ?"
+            statements.append(Statement(sql, (checksum, status, filename)))
+    site.database.transaction(statements)
+
+
+def _down(rows: Sequence[Applied], chosen: Sequence[Applied]) -> list[Change]:
+    if not chosen:
+        return []
+    names = [row.name for row in chosen]
+    return [
+        Change(
+            NAME,
+            f"database, {_count(names)}",
+            "take back",
+            before=[row.name for row in rows],
+            after=[row.name for row in rows if row.name not in names],
+            undo={
+                "apply": list(reversed(names)),
+                "checksums": {row.name: row.checksum for row in chosen},
+            },
+        )
+    ]
+
+
+def _up(group: Group, before: Sequence[str]) -> Change:
+    names = [item.name for item in group.migrations]
+    one_way = [item for item in group.migrations if not item.down]
+    reasons = "; ".join(f"{item.filename}: {item.irreversible}" for item in one_way)
+    return Change(
+        NAME,
+        f"database, {_count(names)}",
+        "apply",
+        before=list(before),
+        after=[*before, *names],
+        undo={"take back": list(reversed(names))},
+        irreversible=reasons,
+    )
+
+
+def _stamp(action: str, names: Sequence[str], found: State) -> Change:
+    rows = {row.name: row for row in found.applied}
+    entries: list[list[str | None]] = []
+    for name in names:
+        row = rows.get(name)
+        old = [row.checksum, row.status] if row else [None, None]
+        entries.append([f"{name}.sql", *old])
+    return Change(
+        NAME,
+        f"ledger of migrations, {_count(names)}",
+        action,
+        before={name: rows[name].checksum for name in names if name in rows},
+        after={item.name: item.checksum for item in found.files if item.name in names},
+        undo={"names": list(names), "entries": entries},
+    )
+
+
+def _up_to(found: Sequence[Migration], to: str) -> Sequence[Migration]:
+    if not to:
+        return found
+    names = [item.name for item in found]
+    wanted = to.removesuffix(".sql")
+    if wanted not in names:
+        raise Refused(f"There is no migration {to}", "", "inv migrate.status")
+    return found[: names.index(wanted) + 1]
+
+
+def _is_entered(file: Migration, row: Applied | None) -> bool:
+    if row is None or row.text is None:
+        return False
+    return row.checksum == file.checksum and row.status == ledger.SUCCESS
+
+
+def _overview_row(file: Migration | None, row: Applied | None) -> dict[str, Any]:
+    return {
+        "filename": file.filename if file else row.filename if row else "",
+        "name": file.title if file else row.title if row else "",
+        "status": _status(file, row),
+        "applied_at": row.applied_at if row else None,
+        "milliseconds": row.milliseconds if row else None,
+        "depends": list(file.depends) if file else [],
+    }
+
+
+def _status(file: Migration | None, row: Applied | None) -> str:
+    if row is None:
+        return "pending"
+    if row.status != ledger.SUCCESS:
+        return f"unfinished ({row.status})"
+    if file is None:
+        return "file is gone"
+    return "applied" if file.checksum == row.checksum else "edited"
+
+
+def _facts(verb: str, outcome: Outcome) -> Facts:
+    return {
+        "migrations_" + verb.replace(" ", "_"): list(outcome.names),
+        "by_other": outcome.by_other,
+        "made": list(outcome.made),
+        "gone": list(outcome.gone),
+        "milliseconds": {name: round(time, 1) for name, time in outcome.milliseconds.items()},
+    }
+
+
+def _count(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} migrations"

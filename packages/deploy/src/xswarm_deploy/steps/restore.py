@@ -1,0 +1,160 @@
+"""Put a backup back into the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from xswarm_deploy.database import backup as backups
+from xswarm_deploy.database import mark, restore, snapshot, staging, untouched
+from xswarm_deploy.database.loss import Loss, losses
+from xswarm_deploy.database.workspace import workspace
+from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.steps import applied, backup
+
+if TYPE_CHECKING:
+    from xswarm_deploy.database.backup import Backup
+    from xswarm_deploy.database.client import Database
+    from xswarm_deploy.database.manifest import Content
+    from xswarm_deploy.site import Site
+
+NAME = "restore"
+
+
+def plan(site: Site) -> list[Change]:
+    """Say what would change by the restore that a person chose (fact ``restore``), if any."""
+    wish = site.facts.get("restore")
+    return plan_of(site, **wish) if wish else []
+
+
+def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Change]:
+    """Say what a restore would change: a fresh backup first, then the restore.
+
+    The backup is unpacked into a scratch database and compared with its manifest now, so
+    that nothing begins with one that cannot be restored.
+
+    Args:
+        site: the environment.
+        name: a file, its name in the folder, or ``latest``.
+        table: only this table; empty: the whole database.
+        to: the URL of another database to restore into; empty: the environment's.
+
+    Raises:
+        Refused: there is no such backup, it is damaged, or is not what its manifest says.
+    """
+    found = backup.chosen(site, name)
+    what = f"table {table}" if table else "database"
+    after = {
+        "backup": str(found.path.absolute()),
+        "table": table,
+        "to": to,
+        "doubts": _doubts(site, found, backup.verify(site, found)),
+        "lost": [] if to else [asdict(each) for each in _losses(site, found, table)],
+    }
+    if to:
+        reason = f"what {to} holds is not backed up first"
+        return [Change(NAME, f"{what} at {to}", "restore", after=after, irreversible=reason)]
+    undo = {"table": table}
+    return [*backup.always(site), Change(NAME, what, "restore", after=after, undo=undo)]
+
+
+def doubts(changes: Sequence[Change]) -> list[str]:
+    """Say what a person should know of the backup that a plan restores; empty: nothing."""
+    return [doubt for change in changes if change.step == NAME for doubt in change.after["doubts"]]
+
+
+def lost(changes: Sequence[Change]) -> list[Loss]:
+    """Give what the tables would lose by a plan that restores."""
+    return [
+        Loss(**each) for change in changes if change.step == NAME for each in change.after["lost"]
+    ]
+
+
+def apply(site: Site, change: Change) -> Facts:
+    """Replace what the database holds, once a release, and compare what it holds then."""
+    name, table, to = (change.after[key] for key in ("backup", "table", "to"))
+    outcome = {"restored": name, "before": site.facts.get("backup")}
+    if to:
+        from xswarm_deploy.database.client import connect
+
+        with connect(to, site.settings.secret("TURSO_AUTH_TOKEN")) as other:
+            return {**outcome, "rows": _put_back(site, other, name, table)}
+    release = str(site.facts["release"])
+    if mark.is_made(site.database, release):  # only its reply was lost
+        return outcome
+    rows = _put_back(site, site.database, name, table, mark.making(release))
+    return {**outcome, "rows": rows}
+
+
+def undo(site: Site, change: Change, outcome: Facts) -> None:
+    """Put the fresh backup back that was made just before; nothing where nothing was restored."""
+    release = str(site.facts["release"])
+    if not mark.is_to_undo(site.database, release):
+        staging.sweep(site.database)  # what it had sent, before it was killed
+        return
+    fresh = outcome.get("before") or site.facts.get("backup")
+    if not fresh:
+        raise DeployError("The database is as the restore left it", "no backup was made before it")
+    _put_back(site, site.database, str(fresh), change.undo["table"], mark.undoing(release))
+
+
+def undo_release(site: Site) -> str:
+    """Put the release's own backup back, if nobody but the release has written since.
+
+    Returns:
+        The backup's name.
+
+    Raises:
+        DeployError: it made none, or somebody wrote: nothing was changed.
+    """
+    name = str(site.facts.get("backup") or "")
+    if not name:
+        raise Refused("the release made no backup")
+    found = backup.chosen(site, name)
+    if found.manifest is None:
+        raise Refused(f"{name} has no manifest")
+    since = applied.since(site, found.manifest.ledger)
+    with workspace(backup.folder(site)) as work:
+        source = backups.unpack(found, work, backup.identities(site), site.progress)
+        untouched.put_back(site.database, source, since, work, found.manifest.beside)
+    return name
+
+
+def _losses(site: Site, found: Backup, table: str) -> list[Loss]:
+    with workspace(backup.folder(site)) as work:
+        then = backups.unpack(found, work, backup.identities(site), site.progress)
+        now = work / "now.db"
+        snapshot.take(site.database, now, site.progress)
+        return losses(now, then, table)
+
+
+def _put_back(
+    site: Site, database: Database, name: str, table: str, along: Sequence[str] = ()
+) -> int:
+    found = backup.chosen(site, name)
+    with workspace(backup.folder(site)) as work:
+        source = backups.unpack(found, work, backup.identities(site), site.progress)
+        if table:
+            return restore.one_table(database, source, table, along, site.progress)
+        held = restore.whole(
+            database, source, work, proven=found.manifest, along=along, progress=site.progress
+        )
+    return sum(rows for rows, _ in held.tables.values())
+
+
+def _doubts(site: Site, found: Backup, content: Content) -> list[str]:
+    """Say what nothing vouches for, although the backup can be restored."""
+    name, environment = found.path.name, site.settings.environment
+    if found.manifest:
+        of = found.manifest.environment
+        return [] if of == environment else [f"{name} is a backup of {of}, not of {environment}"]
+    rows = sum(count for count, _ in content.tables.values())
+    said = [
+        f"{name} has no manifest: SQLite finds it sound ({rows} rows in"
+        f" {len(content.tables)} tables), but nothing tells whether it is whole, or whose it is"
+    ]
+    if content.violations:
+        said.append(f"{name}: {content.violations} foreign keys in it point nowhere")
+    return said

@@ -1,0 +1,224 @@
+"""The Worker's secrets: what the environment file has, and what only a provider can make.
+
+In a deployment they travel with the code, as one version. Alone, they become a version
+that differs in secrets only, which goes the same way as any other: dark, verified, live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.record import noted
+from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.errors import ServiceError
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import fingerprints, rotation, traffic, webhooks, worker
+from xswarm_deploy.webhooks import inbound, sendgrid, stripe
+
+NAME: Final = "secrets"
+LATEST_NOT_LIVE: Final = frozenset({"10214", "10215"})
+_OVER: Final = "secrets over "  # marks, in a version's message, the live version it was made of
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the environment's secrets differ from the Worker's; names only.
+
+    Args:
+        added: the Worker does not have them yet.
+        changed: it has another value.
+        unchanged: it has the same value.
+        extra: it has them, the environment does not.
+        minted: it has them from a provider's webhook, and nobody else does.
+        unknown: it has them, but no release knows by which value.
+    """
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    extra: tuple[str, ...]
+    minted: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def sent(self) -> tuple[str, ...]:
+        """Give the names that the Worker has to get."""
+        return (*self.added, *self.changed, *self.unknown)
+
+    def as_json(self) -> dict[str, list[str]]:
+        """Give the names by kind."""
+        return {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
+
+
+def plan(site: Site) -> list[Change]:
+    """Say what would change: secrets a provider has to make, then the Worker's own."""
+    minted = webhooks.plan_minting(site)
+    found = difference(site)
+    if not found.sent and not minted:
+        return []
+    if site.uploads:
+        return [*minted, _change(site, "stage", found)]
+    return _alone(site, _change(site, "update", found), before=minted)
+
+
+def plan_prune(site: Site) -> list[Change]:
+    """Say what removes the Worker's secrets that the environment does not have.
+
+    Those that a provider's webhook minted stay: they are nowhere else.
+    """
+    extra = difference(site).extra
+    return _alone(site, _removal(site, extra)) if extra else []
+
+
+def plan_rotation(site: Site, name: str) -> list[Change]:
+    """Say what gives a secret a new value, in a version of its own.
+
+    Args:
+        site: the environment.
+        name: JWT_SECRET, ADMIN_TOKEN or STRIPE_WEBHOOK_SECRET.
+
+    Raises:
+        Refused: it is not made here, or its last rotation is not finished.
+    """
+    found = difference(site)
+    update = _change(site, "update", found, rotated=name)
+    if name == stripe.SECRET:
+        before, after = rotation.plan_stripe(site)
+        return [*_alone(site, update, before=before), *after]
+    return _alone(site, update, before=[rotation.plan(site, name)])
+
+
+def plan_finish(site: Site, name: str) -> list[Change]:
+    """Say what ends a rotation: the Worker no longer accepts the old value.
+
+    Raises:
+        Refused: none is under way.
+    """
+    forgotten = rotation.plan_finish(site, name)
+    old = name + rotation.PREVIOUS
+    if old not in site.cloudflare.secrets(site.worker):
+        return [forgotten]
+    return [*_alone(site, _removal(site, (old,))), forgotten]
+
+
+def apply(site: Site, change: Change) -> Facts:
+    """Stage the secrets for the version to come, or make the version that carries them."""
+    if change.action in rotation.VERBS:
+        return rotation.VERBS[change.action](site, change)
+    removed = tuple(change.after.get("removed", ()))
+    values = {n: s for n, s in worker.secrets(site).items() if n not in removed}
+    marks = {"secrets": fingerprints.of(values, site.settings)}
+    if change.action == "stage":
+        return marks
+    sent = {**values, **dict.fromkeys(removed)}
+    over = str(change.after["over"])
+    made = _patched(site, sent, over)
+    return {"commit": "", **noted(site.history(), over), **marks, "version": made}
+
+
+def undo(site: Site, change: Change, _outcome: Facts) -> None:
+    """Take a rotation back; else do nothing: the traffic went back, and secrets with it."""
+    if change.action == "rotate":
+        rotation.unrotate(site, change)
+
+
+def difference(site: Site) -> Difference:
+    """Compare by fingerprint with the release whose version is live."""
+    wanted = fingerprints.of(worker.secrets(site), site.settings)
+    there = set(site.cloudflare.secrets(site.worker))
+    known = _live_fingerprints(site)
+    both = sorted(set(wanted) & there)
+    others = there - set(wanted)
+    return Difference(
+        added=tuple(sorted(set(wanted) - there)),
+        changed=tuple(n for n in both if n in known and known[n] != wanted[n]),
+        unchanged=tuple(n for n in both if known.get(n) == wanted[n]),
+        extra=tuple(sorted(others - _mintable(site))),
+        minted=tuple(sorted(others & _mintable(site))),
+        unknown=tuple(n for n in both if n not in known),
+    )
+
+
+def _mintable(site: Site) -> set[str]:
+    """Give the secrets that come from a webhook of the project."""
+    made = ((stripe, stripe.SECRET), (sendgrid, sendgrid.KEY), (inbound, inbound.KEY))
+    return {name for provider, name in made if provider.used(site)}
+
+
+def _live_fingerprints(site: Site) -> Mapping[str, Any]:
+    """Give the fingerprints kept with the live version; empty where they are not known."""
+    live = traffic.live_split(site)
+    for record in site.history():
+        if record.version in live:
+            found: Mapping[str, Any] = record.facts.get("secrets", {})
+            return found
+    return {}
+
+
+def _alone(site: Site, change: Change, before: Sequence[Change] = ()) -> list[Change]:
+    """Give a change of secrets with its way to the traffic, for a Worker that serves."""
+    live = traffic.live_split(site)
+    if not live:
+        raise Refused(
+            f"there is no worker {site.worker} to hold secrets",
+            "it was never deployed",
+            site.deploy_command,
+        )
+    over = traffic.only(live, site.worker)
+    _require_latest_live(site, live)
+    placed = change._replace(after={**change.after, "over": over})
+    return [*before, placed, *traffic.roll_out(site, live, traffic.NEW, traffic.deployable(site))]
+
+
+def _change(site: Site, action: str, found: Difference, rotated: str = "") -> Change:
+    sent = sorted({*found.sent, *([rotated] if rotated else [])})
+    after = {"sent": sent, **found.as_json()}
+    return Change(NAME, f"secrets of {site.worker}", action, after=after, undo={})
+
+
+def _removal(site: Site, names: Sequence[str]) -> Change:
+    after = {"removed": list(names)}
+    resource = f"{', '.join(names)} of {site.worker}"
+    return Change(NAME, resource, "remove", after=after, undo={})
+
+
+def _patched(site: Site, sent: Mapping[str, Secret | None], over: str) -> str:
+    """Make the version; blank values are refused, since they would take good ones' place."""
+    blank = sorted(n for n, secret in sent.items() if secret is not None and not secret)
+    if blank:
+        raise Refused(f"{', '.join(blank)} would be a blank secret", "", "set it, or leave it out")
+    tag = str(site.facts["release"])
+    message = f"{'minted ' if _mintable(site) & set(site.staged) else ''}{_OVER}{over}"
+    try:
+        return site.cloudflare.patch_latest_secrets(site.worker, sent, message, tag)
+    except ServiceError as error:
+        if not LATEST_NOT_LIVE.intersection(error.codes):
+            raise
+        raise _latest_not_live(site, str(error)) from None
+
+
+def _require_latest_live(site: Site, live: Mapping[str, float]) -> None:
+    """Refuse where the API would build on code that is not live (errors 10214, 10215).
+
+    A version that differs from the live one in secrets only, as an undone run leaves it, is
+    as good: its secrets are all sent again. Minted ones could not be: nobody has them.
+    """
+    newest = site.cloudflare.versions(site.worker)[:1]
+    if not newest or newest[0].id in live:
+        return
+    made_of = newest[0].annotations.get("workers/message", "").removeprefix(_OVER)
+    if made_of not in live:
+        shown = f"latest {newest[0].id[:8]}, live {', '.join(version[:8] for version in live)}"
+        raise _latest_not_live(site, shown)
+
+
+def _latest_not_live(site: Site, why: str) -> Refused:
+    return Refused(
+        f"the latest version of {site.worker} is not the live one",
+        why,
+        f"{site.deploy_command} (code and secrets together)",
+    )

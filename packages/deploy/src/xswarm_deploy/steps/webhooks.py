@@ -1,0 +1,82 @@
+"""Point the providers' webhooks at the Worker: Stripe, Twilio, SendGrid.
+
+What the Worker needs to check their signatures is minted first, before the version that
+carries it goes up (:func:`plan_minting`, used by the secrets step); the rest follows when
+that version is live.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Final
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.report import Report, run_probes
+from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.site import Site
+from xswarm_deploy.webhooks import probes, sendgrid, stripe, twilio
+from xswarm_deploy.webhooks.hook import STEP, Hook
+
+NAME: Final = STEP
+_PROVIDERS: Final[tuple[ModuleType, ...]] = (stripe, twilio, sendgrid)
+_BY_NAME: Final = {provider.PROVIDER: provider for provider in _PROVIDERS}
+
+
+def plan_minting(site: Site) -> list[Change]:
+    """Say which webhooks must be made now, so that the Worker's next version gets their secrets.
+
+    Applying such a change puts the secret into ``site.staged``; it is nowhere else.
+
+    Raises:
+        Refused: the environment names a secret of a webhook that does not exist.
+    """
+    minting = [provider for provider in (stripe, sendgrid) if provider.used(site)]
+    return [change for provider in minting for change in provider.plan_minting(site)]
+
+
+def require_minted(site: Site) -> None:
+    """Refuse to set webhooks alone where one is missing whose secret the Worker must get.
+
+    Raises:
+        Refused: it names them, and what makes both webhook and secret.
+    """
+    missing = [change.resource for change in plan_minting(site) if change.before is None]
+    if missing:
+        raise Refused(
+            f"{', '.join(missing)} is missing",
+            "its signing secret has to become a secret of the Worker",
+            f"inv {site.settings.environment} secrets (it makes both)",
+        )
+
+
+def plan(site: Site) -> list[Change]:
+    """Say how the providers' webhooks differ from what invoke.yaml wants."""
+    with ThreadPoolExecutor(len(_PROVIDERS), thread_name_prefix="webhooks") as pool:
+        planned = pool.map(lambda provider: provider.plan(site), _used(site))
+        return [change for changes in planned for change in changes]
+
+
+def apply(site: Site, change: Change) -> Facts:
+    """Make one change at its provider."""
+    facts: Facts = _BY_NAME[change.after["provider"]].apply(site, change)
+    return facts
+
+
+def undo(site: Site, change: Change, _outcome: Facts) -> None:
+    """Bring one webhook back to before; what it needs stands in the change itself."""
+    _BY_NAME[change.undo["provider"]].undo(site, change)
+
+
+def listed(site: Site) -> list[Hook]:
+    """Compare every webhook as it is with what is wanted."""
+    return [hook for provider in _used(site) for hook in provider.listed(site)]
+
+
+def probe(site: Site) -> Report:
+    """Send probes to the Worker: signed ones must get in, all others must be refused."""
+    return run_probes("webhooks", probes.probes(site))
+
+
+def _used(site: Site) -> list[ModuleType]:
+    return [provider for provider in _PROVIDERS if provider.used(site)]

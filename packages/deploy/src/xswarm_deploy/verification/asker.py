@@ -1,0 +1,183 @@
+"""Ask the deployed service as anybody would: one request, its answer, one retry policy."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import requests
+
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.http import is_loopback
+from xswarm_deploy.site import Site
+from xswarm_deploy.verification.target import Target
+
+TRANSIENT: Final = frozenset({0, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 530})
+"""Statuses after which asking again may help; 0: there was no answer."""
+PAUSE: Final = 0.2  # seconds before a transient error is asked again
+LONGEST_PAUSE: Final = 5.0  # seconds; a longer Retry-After is not waited for
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Ask(NamedTuple):
+    """One request.
+
+    Args:
+        path: on the Worker, or on the static site.
+        method: the HTTP method.
+        body: what is sent, JSON or a form's text.
+        headers: beside those of the target.
+        site: whether the static site is asked.
+    """
+
+    path: str
+    method: str = "GET"
+    body: str = ""
+    headers: Mapping[str, str | Secret] = MappingProxyType({})
+    site: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered; status 0: nothing, and ``text`` says why.
+
+    Args:
+        status: the HTTP status.
+        text: the body.
+        milliseconds: from sending to the body's end.
+        headers: by name, in any case.
+        cookies: each ``Set-Cookie`` as it came.
+    """
+
+    status: int
+    text: str
+    milliseconds: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
+
+    @cached_property
+    def content(self) -> Any:
+        """Give the body as JSON; None where it is none."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return None
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """Give the body's JSON object; empty where it is none."""
+        return self.content if isinstance(self.content, dict) else {}
+
+    @property
+    def excerpt(self) -> str:
+        """Give the body's beginning, on one line, as evidence."""
+        return " ".join(self.text.split())[:120]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Ask one target.
+
+    Args:
+        site: the environment.
+        target: where to ask.
+        session: keeps the connections; shared by threads.
+    """
+
+    site: Site
+    target: Target
+    session: requests.Session
+
+    def at(self, target: Target) -> Asker:
+        """Give one who asks another target over the same connections."""
+        return Asker(self.site, target, self.session)
+
+    def once(self, ask: Ask) -> Answer:
+        """Ask once; no answer is an answer, too."""
+        began = time.monotonic()
+        try:
+            reply = self._send(ask)
+        except requests.RequestException as error:
+            return Answer(0, type(error).__name__, _since(began))
+        cookies = tuple(reply.raw.headers.getlist("Set-Cookie"))
+        return Answer(reply.status_code, _text(reply), _since(began), reply.headers, cookies)
+
+    def judged(
+        self, ask: Ask, wrong: Callable[[Answer], str], retry: int = 1
+    ) -> tuple[Answer, str]:
+        """Ask, and ask again after a transient error; give the answer and what is wrong with it.
+
+        Args:
+            ask: the request.
+            wrong: says what is wrong with an answer; empty: nothing.
+            retry: how often a transient error is asked again.
+        """
+        for attempt in range(retry + 1):
+            answer = self.once(ask)
+            said = wrong(answer)
+            if not said or answer.status not in TRANSIENT or attempt == retry:
+                break
+            time.sleep(_pause(answer))
+        return answer, said
+
+    def _send(self, ask: Ask) -> requests.Response:
+        base = self.target.site_url if ask.site else self.target.url
+        return self.session.request(
+            ask.method,
+            base.rstrip("/") + ask.path,
+            data=ask.body.encode() or None,
+            headers=self._headers(ask),
+            timeout=self.site.settings.project.verify.timeout_seconds,
+            allow_redirects=False,
+            proxies={"http": "", "https": ""} if is_loopback(base) else {},
+            auth=_as_it_is,
+        )
+
+    def _headers(self, ask: Ask) -> dict[str, str]:
+        headers = {} if ask.site else dict(self.target.headers)
+        if ask.body:
+            is_json = ask.body.lstrip().startswith(("{", "["))
+            headers["Content-Type"] = "application/json" if is_json else FORM
+        given = {k: v.reveal() if isinstance(v, Secret) else v for k, v in ask.headers.items()}
+        return headers | given
+
+
+def unlike(expected: tuple[int, ...]) -> Callable[[Answer], str]:
+    """Give a judge that wants one of these statuses."""
+    return lambda answer: wrong_status(answer, expected)
+
+
+def wrong_status(answer: Answer, expected: tuple[int, ...]) -> str:
+    """Say what is wrong with an answer's status; empty: nothing."""
+    if answer.status == 0:
+        return f"no answer ({answer.text})"
+    if answer.status in expected:
+        return ""
+    few = len(expected) < 10
+    wanted = " or ".join(map(str, expected)) if few else f"{expected[0]} to {expected[-1]}"
+    return f"{answer.status} instead of {wanted}: {answer.excerpt}".rstrip(": ")
+
+
+def _text(reply: requests.Response) -> str:
+    """Decode a body as its charset says; where it names none it is UTF-8: guessing errs."""
+    named = "charset=" in reply.headers.get("Content-Type", "").lower()
+    return reply.text if named else reply.content.decode("utf-8-sig", "replace")
+
+
+def _pause(answer: Answer) -> float:
+    asked = answer.headers.get("Retry-After", "")
+    return min(float(asked), LONGEST_PAUSE) if asked.isdigit() else PAUSE
+
+
+def _since(began: float) -> float:
+    return (time.monotonic() - began) * 1000
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Stand in as the authentication: else a ~/.netrc entry would replace our header."""
+    return request

@@ -1,0 +1,198 @@
+"""Watch a new version beside the old one: own questions to both, and what users met.
+
+Users alone may be too few to tell anything. So both versions are asked the same questions at
+the same time, by the version override, in turns and in random order: whatever burdens the
+machine or the network burdens both alike. What users met is read from the Worker's own
+metrics, where it mounts xswarm_monitoring.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.http import new_session
+from xswarm_deploy.settings.project import Route
+from xswarm_deploy.site import Site
+from xswarm_deploy.verification.asker import Answer, Ask, Asker
+from xswarm_deploy.verification.judge import STRICT, Figures, Limits, Looks, Seen, Verdict, judge
+from xswarm_deploy.verification.target import dark, live
+
+PAIRS: Final = (150, 150, 300, 600, 1200, 1200)
+"""Questions a route and version get before each look: twice as many as before, but for the last.
+
+Most versions are told apart at the second look. One that cannot be told yet is asked more; what
+3,600 questions do not tell is inconclusive.
+"""
+STRATUM: Final = 50
+"""Questions in a row whose times are compared with each other: what burdens a machine comes and
+goes."""
+_WARM_UP: Final = 5  # first questions to each version that do not count
+USERS_EVERY: Final = 30.0
+"""Seconds between two looks at what users met."""
+_USERS: Final = "users"
+_LIMITED: Final = 429
+_METRICS: Final = "/api/metrics"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two versions that share the traffic now."""
+
+    old: str
+    new: str
+
+
+@dataclass
+class _Told:
+    """The answers of one version on one route."""
+
+    answers: int = 0
+    errors: int = 0
+    strata: list[list[float]] = field(default_factory=list)
+
+    def add(self, answer: Answer) -> None:
+        """Count an answer; who is sent away for asking too often has learned nothing."""
+        if answer.status == _LIMITED:
+            return
+        self.answers += 1
+        if answer.status == 0 or answer.status >= 500:
+            self.errors += 1
+        else:
+            self.strata[-1].append(answer.milliseconds / 1000)
+
+    def figures(self) -> Figures:
+        return Figures(self.answers, self.errors, tuple(map(tuple, self.strata)))
+
+
+def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdict:
+    """Watch for a while, and decide; a version that fails is not watched to the end.
+
+    Args:
+        site: the environment.
+        pair: both must be in the current deployment.
+        soak: seconds to watch, at least as long as own questions take.
+        limits: what is asked of the new version.
+    """
+    began = time.monotonic()
+    allowed = looks(max(1, len(site.settings.project.worker.canary)), soak)
+    verdict = _questioned(site, pair, limits, allowed)
+    while verdict.outcome == "pass" and (left := began + soak - time.monotonic()) > 0:
+        _wait(site, began, soak, min(left, USERS_EVERY))
+        verdict = _with_users(site, pair, verdict, time.monotonic() - began, limits, allowed)
+    return verdict
+
+
+def routes(site: Site) -> list[Route]:
+    """Give what is asked: what reads and must succeed; health only where there is nothing else."""
+    listed = site.settings.project.verify.routes
+    good = [route for route in listed if _is_askable(route)]
+    return [route for route in good if not route.quick] or good
+
+
+def _is_askable(route: Route) -> bool:
+    """Tell whether users ask it, too; what needs a token may burden others with each answer."""
+    return (route.method, route.status) == ("GET", (200,)) and not (route.site or route.token)
+
+
+def looks(steps: int, soak: float) -> Looks:
+    """Give how often a canary may look, so that the risk can be divided.
+
+    Args:
+        steps: how many shares of the traffic it goes through.
+        soak: seconds each is watched.
+    """
+    return Looks(len(PAIRS), steps * (len(PAIRS) + math.ceil(soak / USERS_EVERY)))
+
+
+def _questioned(site: Site, pair: Pair, limits: Limits, allowed: Looks) -> Verdict:
+    asked = routes(site)
+    told = {route.path: (_Told(), _Told()) for route in asked}
+    _ask_all(site, pair, asked, {route.path: (_Told(), _Told()) for route in asked}, _WARM_UP)
+    verdict = Verdict("inconclusive", ("there is no route to ask",))
+    for look, count in enumerate(PAIRS if asked else ()):
+        site.progress("canary: questions", sum(PAIRS[:look]), sum(PAIRS), "pairs a route")
+        _ask_all(site, pair, asked, told, count)
+        verdict = judge(_seen(told), limits, allowed)
+        if verdict.outcome != "inconclusive":
+            break
+    return verdict
+
+
+def _ask_all(
+    site: Site,
+    pair: Pair,
+    asked: Sequence[Route],
+    told: Mapping[str, tuple[_Told, _Told]],
+    count: int,
+) -> None:
+    """Ask both versions, one question at a time: their speed is wanted, not that of a queue."""
+    with new_session() as session:
+        askers = [Asker(site, dark(site, version), session) for version in (pair.old, pair.new)]
+        for number in range(count):
+            for route in asked:
+                both = told[route.path]
+                if number % STRATUM == 0:
+                    for one in both:
+                        one.strata.append([])
+                for place, answer in _ask_both(askers, route.path):
+                    both[place].add(answer)
+
+
+def _ask_both(askers: Sequence[Asker], path: str) -> list[tuple[int, Answer]]:
+    turns = list(enumerate(askers))
+    random.shuffle(turns)
+    return [(place, asker.once(Ask(path))) for place, asker in turns]
+
+
+def _seen(told: Mapping[str, tuple[_Told, _Told]]) -> dict[str, tuple[Figures, Figures]]:
+    return {path: (old.figures(), new.figures()) for path, (old, new) in told.items()}
+
+
+def _wait(site: Site, began: float, soak: float, seconds: float) -> None:
+    ended = time.monotonic() + seconds
+    while (left := ended - time.monotonic()) > 0:
+        site.progress("canary: soaking", int(time.monotonic() - began), int(soak), "s")
+        time.sleep(min(left, 0.5))
+
+
+def _with_users(
+    site: Site, pair: Pair, verdict: Verdict, seconds: float, limits: Limits, allowed: Looks
+) -> Verdict:
+    """Look at what users met; too few of them change nothing."""
+    window = max(1, math.ceil(seconds))
+    met = [metrics(site, version, window) for version in (pair.old, pair.new)]
+    old, new = met
+    if old is None or new is None or min(old.answers, new.answers) < limits.fewest:
+        return verdict
+    seen: Seen = {_USERS: (old, new)}
+    found = judge(seen, limits, allowed)
+    if found.outcome == "fail":
+        return found
+    return Verdict(verdict.outcome, (*verdict.reasons, *found.reasons[-1:]))
+
+
+def metrics(site: Site, version: str, window: int) -> Figures | None:
+    """Read what the Worker measured of a version; None where it measures nothing.
+
+    Args:
+        site: the environment.
+        version: whose requests.
+        window: seconds back from now.
+    """
+    token = site.settings.secret("ADMIN_TOKEN")
+    path = f"{_METRICS}?format=json&window={window}s&version={version}"
+    headers = {"Authorization": Secret(f"Bearer {token.reveal()}", token.name)}
+    with new_session() as session:
+        answer = Asker(site, live(site), session).once(Ask(path, headers=headers))
+    if answer.status != 200:
+        return None
+    counted = answer.fields.get("requests")
+    if not isinstance(counted, Mapping) or not {"total", "errors"} <= set(counted):
+        return None  # another Worker's /api/metrics, of another form
+    return Figures(int(counted["total"]), int(counted["errors"]))

@@ -1,0 +1,149 @@
+"""The routes of invoke.yaml: expected status, text, JSON keys, JSON schema, time budget."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.report import Finding, Probe
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.settings.project import Route, Verify
+from xswarm_deploy.verification.asker import Answer, Ask, Asker, wrong_status
+
+ANYTHING: Final = Route("/", status=tuple(range(200, 500)), quick=True)
+"""What is asked where invoke.yaml names no route: whether the Worker answers at all."""
+REMEDY: Final = "look at the Worker's log (npx wrangler tail, or inv sandbox.logs)"
+
+
+def probes(asker: Asker, *, quick: bool) -> list[Probe]:
+    """Give a probe for each route that can be asked here.
+
+    Args:
+        asker: asks the target.
+        quick: only the routes marked as quick.
+    """
+    routes = [route for route in asked(asker.site.settings.project.verify) if _here(asker, route)]
+    return [_probe(asker, route) for route in routes if route.quick or not quick]
+
+
+def asked(settings: Verify) -> tuple[Route, ...]:
+    """Give the routes of invoke.yaml; where it has none, the root, which must not break."""
+    return settings.routes or (ANYTHING,)
+
+
+def timed_alone(asker: Asker, findings: Sequence[Finding]) -> list[Finding]:
+    """Ask each route that was over its budget again, alone: the first time all were asked at once.
+
+    Args:
+        asker: asks the target.
+        findings: of all probes.
+    """
+    routes = {_name(route): route for route in asked(asker.site.settings.project.verify)}
+    return [
+        _looked(asker, finding.name, routes[finding.name])
+        if finding.status == "warn" and finding.name in routes
+        else finding
+        for finding in findings
+    ]
+
+
+def _name(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def _here(asker: Asker, route: Route) -> bool:
+    return not route.site or bool(asker.target.site_url)
+
+
+def _probe(asker: Asker, route: Route) -> Probe:
+    return Probe(_name(route), route.group, lambda: _looked(asker, _name(route), route))
+
+
+def _looked(asker: Asker, name: str, route: Route) -> Finding:
+    ask = Ask(route.path, route.method, route.body, _token(asker, route), route.site)
+    check = _schema(asker, route)
+    answer, said = asker.judged(ask, lambda seen: wrong(route, seen, check), route.retry)
+    took = answer.milliseconds
+    if said:
+        return Finding(name, route.group, "fail", True, said, REMEDY, took)
+    evidence = f"{answer.status} in {took:.0f} ms"
+    if route.budget_ms and took > route.budget_ms:
+        slow = f"{evidence}, budget {route.budget_ms} ms"
+        return Finding(name, route.group, "warn", False, slow, "see inv monitor.metrics", took)
+    return Finding(name, route.group, "pass", True, evidence, "", took)
+
+
+def wrong(route: Route, answer: Answer, check: Callable[[Any], str] | None = None) -> str:
+    """Say what is wrong with a route's answer; empty: nothing.
+
+    Args:
+        route: what is expected.
+        answer: what came.
+        check: says how a JSON value breaks the route's schema.
+    """
+    said = wrong_status(answer, route.status)
+    if said:
+        return said
+    if route.text and route.text not in answer.text:
+        return f"{answer.status}, but without {route.text!r}"
+    missing = [key for key in route.json if key not in answer.fields]
+    if missing:
+        return f"{answer.status}, but its JSON has no {', '.join(missing)}"
+    broken = check(answer.content) if check else ""
+    return f"{answer.status}, but not as {route.schema} says: {broken}" if broken else ""
+
+
+def _token(asker: Asker, route: Route) -> dict[str, str | Secret]:
+    """Give the header of a route that only administrators may ask."""
+    if not route.token:
+        return {}
+    secret = asker.site.staged.get(route.token) or asker.site.settings.secret(route.token)
+    return {"Authorization": Secret(f"Bearer {secret.reveal()}", route.token)}
+
+
+def _schema(asker: Asker, route: Route) -> Callable[[Any], str] | None:
+    return schema(asker.site.settings.path(route.schema)) if route.schema else None
+
+
+@cache
+def schema(file: Path) -> Callable[[Any], str]:
+    """Give what says how a value breaks a JSON schema (json-schema.org, drafts 4 to 7).
+
+    The library is fastjsonschema: no dependencies, 20 ms to import.
+
+    Args:
+        file: the schema.
+
+    Raises:
+        Refused: there is no such file, or it is no schema.
+    """
+    import fastjsonschema
+
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        validate = fastjsonschema.compile(content, handlers=_NO_NETWORK)
+    except (OSError, ValueError, fastjsonschema.JsonSchemaDefinitionException) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise Refused(
+            f"{file.name} is no JSON schema", why, "correct it, or deploy.verify.routes"
+        ) from None
+
+    def broken(value: Any) -> str:
+        try:
+            validate(value)
+        except fastjsonschema.JsonSchemaValueException as error:
+            return str(error.message)
+        return ""
+
+    return broken
+
+
+def _refuse_remote(address: str) -> Any:
+    raise ValueError(f"a schema must not fetch {address}")
+
+
+_NO_NETWORK: Final = {"http": _refuse_remote, "https": _refuse_remote}

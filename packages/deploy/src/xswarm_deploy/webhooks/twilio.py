@@ -1,0 +1,112 @@
+"""Twilio's phone number: where it sends messages and calls, and tells how calls ended.
+
+Twilio ignores a number's URLs where an application, or for calls a trunk, is set; those
+are left as they are, and said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.webhooks.hook import STEP, Hook, address, compared
+
+if TYPE_CHECKING:
+    from xswarm_deploy.services.twilio import Number
+    from xswarm_deploy.site import Site
+
+PROVIDER: Final = "twilio"
+NAMES: Final = {
+    "sms": ("sms_url", "sms_method"),
+    "voice": ("voice_url", "voice_method"),
+    "status": ("status_callback", "status_callback_method"),
+}
+"""Twilio's names for the URL of each kind, and for its method."""
+
+
+def used(site: Site) -> bool:
+    """Tell whether the project has Twilio deliver anything."""
+    return PROVIDER in site.settings.project.parts and bool(_kinds(site))
+
+
+def plan(site: Site) -> list[Change]:
+    """Say how the number's URLs differ from what is wanted."""
+    number = owned(site)
+    wanted = _wanted(site, number)
+    now = {name: number.urls[name] for name in wanted}
+    if now == wanted:
+        return []
+    place = {"provider": PROVIDER, "sid": number.sid}
+    before = {**place, "urls": now}
+    after = {**place, "urls": wanted}
+    return [Change(STEP, f"twilio number {number.number}", "update", before, after, before)]
+
+
+def apply(site: Site, change: Change) -> Facts:
+    """Set the URLs, and read them back."""
+    _set(site, change.after)
+    return {}
+
+
+def undo(site: Site, change: Change) -> None:
+    """Give the number its earlier URLs."""
+    _set(site, change.undo)
+
+
+def listed(site: Site) -> list[Hook]:
+    """Compare each URL with what is wanted; say what overrides it."""
+    number = owned(site)
+    return [_compared(number, kind, url) for kind, url in _kinds(site).items()]
+
+
+def owned(site: Site) -> Number:
+    """Give the project's number.
+
+    Raises:
+        Refused: the account does not own it.
+    """
+    wanted = site.settings.text("TWILIO_PHONE_NUMBER")
+    number = site.twilio.number(wanted)
+    if number is None:
+        raise Refused(
+            "Twilio's account does not own TWILIO_PHONE_NUMBER",
+            wanted,
+            f"buy it, or correct TWILIO_PHONE_NUMBER in {site.settings.source}",
+        )
+    return number
+
+
+def _set(site: Site, state: dict[str, Any]) -> None:
+    site.twilio.update_number(state["sid"], state["urls"])
+    seen = owned(site).urls
+    if any(seen[name] != value for name, value in state["urls"].items()):
+        raise StepFailed(f"twilio number {state['sid']} is not as it was set")
+
+
+def _kinds(site: Site) -> dict[str, str]:
+    webhooks = site.settings.project.webhooks
+    paths = {
+        "sms": webhooks.sms_path,
+        "voice": webhooks.voice_path,
+        "status": webhooks.status_path,
+    }
+    return {kind: address(site, path) for kind, path in paths.items() if path}
+
+
+def _wanted(site: Site, number: Number) -> dict[str, str]:
+    wanted: dict[str, str] = {}
+    for kind, url in _kinds(site).items():
+        if kind not in number.overridden_by:
+            wanted |= dict(zip(NAMES[kind], (url, "POST"), strict=True))
+    return wanted
+
+
+def _compared(number: Number, kind: str, url: str) -> Hook:
+    wanted = {"url": url, "method": "POST"}
+    url_name, method_name = NAMES[kind]
+    found = {"url": number.urls[url_name], "method": number.urls[method_name]}
+    if kind in number.overridden_by:
+        note = f"Twilio obeys {number.overridden_by[kind]} and ignores the number's URL"
+        return Hook(PROVIDER, kind, "overridden", wanted, found, note)
+    return compared(PROVIDER, kind, wanted, found)

@@ -1,0 +1,170 @@
+"""An alert: what is wrong, how much it matters, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from xswarm_monitoring.masking import mask_text
+
+
+class Severity(IntEnum):
+    """How much an alert matters; it decides who is told, and how."""
+
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+    CRITICAL = 4
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Say that something is wrong.
+
+    Args:
+        name: the kind of alert, e.g. ``service-outage``.
+        severity: how much it matters.
+        summary: one sentence without the final stop; masked when made.
+        labels: what it is about; name and labels together are its identity.
+        details: what else is known, for whoever looks into it; masked when made.
+        remedy: the command to type, or the thing to look at.
+    """
+
+    name: str
+    severity: Severity
+    summary: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+    remedy: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "summary", mask_text(self.summary))
+        masked = {key: mask_text(str(value)) for key, value in self.details.items()}
+        object.__setattr__(self, "details", masked)
+
+    @property
+    def key(self) -> str:
+        """The identity: alerts with the same key are one."""
+        labels = ",".join(f"{name}={value}" for name, value in sorted(self.labels.items()))
+        return f"{self.name}{{{labels}}}" if labels else self.name
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the alert as JSON."""
+        return {
+            "name": self.name,
+            "severity": self.severity.name,
+            "summary": self.summary,
+            "labels": dict(self.labels),
+            "details": dict(self.details),
+            "remedy": self.remedy,
+        }
+
+
+def from_json(data: Mapping[str, Any]) -> Alert:
+    """Read what :meth:`Alert.as_json` gave.
+
+    Raises:
+        KeyError: something is missing, or the severity does not exist.
+    """
+    return Alert(
+        data["name"],
+        Severity[data["severity"]],
+        data["summary"],
+        data["labels"],
+        data["details"],
+        data["remedy"],
+    )
+
+
+def service_outage(component: str, reason: str) -> Alert:
+    """A component that the service cannot do without does not work."""
+    return Alert(
+        "service-outage",
+        Severity.CRITICAL,
+        f"{component} is down",
+        {"component": component},
+        {"reason": reason},
+        "inv monitor.status",
+    )
+
+
+def degraded(component: str, reason: str) -> Alert:
+    """A component that the service can do without for a while does not work."""
+    return Alert(
+        "service-degraded",
+        Severity.WARNING,
+        f"{component} does not work; the service does without it",
+        {"component": component},
+        {"reason": reason},
+        "inv monitor.status",
+    )
+
+
+def database_error(reason: str) -> Alert:
+    """The database refused a query or did not answer."""
+    summary = "The database refuses queries or does not answer"
+    return Alert("database-error", Severity.CRITICAL, summary, {}, {"reason": reason}, "inv check")
+
+
+def payment_failed(customer: str, amount: float, currency: str, reason: str) -> Alert:
+    """A customer's payment failed."""
+    return Alert(
+        "payment-failed",
+        Severity.ERROR,
+        f"A payment of {amount:.2f} {currency.upper()} failed",
+        {"customer": mask_text(customer)},
+        {"reason": reason},
+    )
+
+
+def deployment_failed(version: str, step: str, reason: str) -> Alert:
+    """A release failed and was rolled back, or could not be."""
+    return Alert(
+        "deployment-failed",
+        Severity.CRITICAL,
+        f"The release of {version} failed at {step}",
+        {"version": version},
+        {"reason": reason},
+        "inv deploy.list",
+    )
+
+
+def deployment_succeeded(version: str) -> Alert:
+    """A release is live."""
+    return Alert("deployment-succeeded", Severity.INFO, f"{version} is live", {"version": version})
+
+
+def high_memory(used: int, limit: int) -> Alert:
+    """A process holds nearly as much memory as it may.
+
+    Args:
+        used: bytes.
+        limit: bytes.
+    """
+    return Alert(
+        "high-memory",
+        Severity.WARNING,
+        f"{used / limit:.0%} of the memory is in use ({used >> 20} of {limit >> 20} MiB)",
+    )
+
+
+def api_rate_limit(api: str, used: int, limit: int) -> Alert:
+    """A provider's API will soon refuse further calls."""
+    return Alert(
+        "api-rate-limit",
+        Severity.WARNING,
+        f"{used} of {limit} calls to {api} are used up",
+        {"api": api},
+    )
+
+
+def test_alert(severity: Severity) -> Alert:
+    """Nothing is wrong: somebody wants to see whether alerts arrive."""
+    return Alert(
+        "test-alert",
+        severity,
+        f"This is a test of the {severity.name} alerts; nothing is wrong",
+        remedy="inv monitor.test-alert",
+    )

@@ -1,0 +1,232 @@
+"""The ASGI middleware that gives an app its health endpoints, metrics and request ids."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from typing import Any
+
+from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.correlation import correlate, reset_current, set_current
+from xswarm_monitoring.endpoints import Answer, Endpoint, Endpoints, Request
+from xswarm_monitoring.health import Probe, Prober
+from xswarm_monitoring.keeper import Keeper
+from xswarm_monitoring.logs import Log
+from xswarm_monitoring.masking import mask_path
+from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.storage import Execute
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Defer = Callable[[Coroutine[Any, Any, None]], None]
+"""Lets a coroutine run on after the answer: a Worker's ``wait_until``."""
+
+UNMATCHED = "(unmatched)"
+"""The label of requests that no route took."""
+CLIENT_LEFT = 499
+
+
+class Monitor:
+    """Serve an app's health and metrics, and measure every other request it answers.
+
+    Args:
+        app: the ASGI app to wrap.
+        service: the service's name.
+        version: gives the version running, from the Worker's ``env`` (``scope["env"]``;
+            None outside of a Worker).
+        probes: gives the probes of what the service depends on, from ``env``.
+        admin_token: gives the token that administrators send as ``Authorization: Bearer``,
+            from ``env``; empty or None: nobody is one.
+        execute: gives what runs a statement in the database where the metrics of all
+            isolates meet, from ``env``; None: this process is all there is.
+        defer: lets a flush run on after the answer; a task of the event loop by default.
+        metrics: measures; share it with the app, which measures its database and business.
+        log: writes a line for each request; None: none is written.
+        flush_every: seconds between two flushes; what an evicted isolate can lose.
+        prober: asks the probes.
+        clock: the clock to read.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        service: str,
+        version: Callable[[Any], str] = lambda _env: "",
+        probes: Callable[[Any], Iterable[Probe]] = lambda _env: (),
+        admin_token: Callable[[Any], str | None] = lambda _env: None,
+        execute: Callable[[Any], Execute | None] | None = None,
+        defer: Defer | None = None,
+        metrics: Metrics | None = None,
+        log: Log | None = None,
+        flush_every: float = 30.0,
+        prober: Prober | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        clock = clock or Clock()
+        self.app, self.log = app, log
+        self.metrics = metrics or Metrics(clock=clock)
+        self.keeper = Keeper(self.metrics, execute or (lambda _env: None), every=flush_every)
+        self.endpoints = Endpoints(
+            service=service,
+            version=version,
+            probes=probes,
+            admin_token=admin_token,
+            metrics=self.metrics,
+            keeper=self.keeper,
+            prober=prober or Prober(clock=clock),
+            clock=clock,
+        )
+        self._paths = {**self.endpoints.paths, **self.endpoints.posts}
+        self._keeps = execute is not None
+        self.defer = defer or _Tasks()
+        self._timer, self._observe = clock.timer, self.metrics.requests.observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request where the path is one of ours, else measure the app's answer.
+
+        It is one function, since each further one costs every request a coroutine.
+        """
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        endpoint = self._paths.get(scope["path"])
+        if endpoint is not None:
+            await self._answer(endpoint, scope, receive, send)
+            return
+        started = self._timer()
+        correlation = correlate(scope["headers"])
+        root, status = scope.get("root_path", ""), 500
+
+        def send_with_id(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                header = (b"x-request-id", correlation.request_id.encode())
+                message["headers"] = [*message.get("headers", ()), header]
+            return send(message)
+
+        token = set_current(correlation)
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception as error:
+            status = 500
+            self.log_raised(error)
+            raise
+        except BaseException:  # cancelled: the client left
+            status = CLIENT_LEFT
+            raise
+        finally:
+            self._measure(scope, root, status, started)
+            reset_current(token)
+
+    def _measure(self, scope: Scope, root: str, status: int, started: float) -> None:
+        ended = self._timer()
+        self.metrics.tick(ended)
+        self._observe(route(scope, root), scope["method"], status, ended - started)
+        if self.log is not None:
+            self._log_answered(scope, status, ended - started)
+        if self._keeps and self.keeper.claim(ended):
+            self.defer(self._flush(scope.get("env")))
+
+    async def maintain(self, env: Any = None) -> None:
+        """Flush, and merge old rows: call it from a cron trigger, every minute or so."""
+        await self.keeper.maintain(env, self.endpoints.version_of(env))
+
+    async def _flush(self, env: Any) -> None:
+        try:
+            await self.keeper.flush(env, self.endpoints.version_of(env))
+        except Exception as error:  # the database's fault must not become the request's
+            self.log_raised(error, "metrics were not flushed; the next flush repeats it")
+
+    def log_raised(self, error: Exception, message: str = "request failed") -> None:
+        """Write what was raised, where there is a log."""
+        if self.log is not None:
+            self.log.error(message, error)
+
+    def _log_answered(self, scope: Scope, status: int, seconds: float) -> None:
+        if self.log is not None:
+            self.log.info(
+                "request",
+                method=scope["method"],
+                path=mask_path(scope["path"]),
+                status=status,
+                milliseconds=round(seconds * 1000, 3),
+            )
+
+    async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        answer, verb = _not_allowed(self._verbs(scope["path"])), scope["method"]
+        if verb in self._verbs(scope["path"]):
+            headers, query = dict(scope["headers"]), scope.get("query_string", b"")
+            body = _Body(receive).read
+            answer = await endpoint(Request(scope.get("env"), headers, query, body))
+        await _send(send, answer, head=verb == "HEAD")
+
+    def _verbs(self, path: str) -> tuple[str, ...]:
+        return ("POST",) if path in self.endpoints.posts else ("GET", "HEAD")
+
+
+class _Body:
+    """Read a request's body, as it comes in pieces."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    async def read(self, limit: int) -> bytes | None:
+        """Give the body; None where it has more bytes than a limit."""
+        body, more = bytearray(), True
+        while more and len(body) <= limit:
+            message = await self._receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        return bytes(body) if len(body) <= limit else None
+
+
+def _not_allowed(verbs: tuple[str, ...]) -> Answer:
+    allow = (b"allow", ", ".join(verbs).encode())
+    return Answer(405, "application/json", b'{"error":"method not allowed"}', (allow,))
+
+
+def route(scope: Scope, root: str) -> str:
+    """Give the template of the route that answered, as its router left it in the scope.
+
+    Args:
+        scope: the request's; ``route`` is a text or has a ``path``, as Starlette's have.
+        root: the ``root_path`` before the request was routed.
+    """
+    found = scope.get("route")
+    if found is None:
+        return UNMATCHED
+    template: str = found if isinstance(found, str) else getattr(found, "path", UNMATCHED)
+    mounted: str = scope.get("root_path", "")
+    if mounted == root:
+        return template
+    prefix = mask_path(mounted[len(root) :])
+    return prefix if hasattr(found, "routes") else prefix + template
+
+
+class _Tasks:
+    """Run coroutines as tasks of the event loop, and hold them until they are done."""
+
+    def __init__(self) -> None:
+        self._tasks: set[Any] = set()
+
+    def __call__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        from asyncio import ensure_future
+
+        task = ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _send(send: Send, answer: Answer, *, head: bool) -> None:
+    headers = [
+        (b"content-type", answer.media_type.encode()),
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"cache-control", b"no-store"),
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else answer.body})

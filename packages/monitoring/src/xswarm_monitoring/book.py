@@ -1,0 +1,363 @@
+"""The book of alerts: what is wrong since when, who was told, and when to tell them again.
+
+It decides and remembers, and does nothing else: whoever keeps it (a cron trigger, ``inv
+monitor.watch``) gives it the alerts that are due and the time, and sends what it gives
+back. It is JSON, so that it survives from one run to the next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import Any
+
+from xswarm_monitoring import alert as alerts
+from xswarm_monitoring.alert import Alert, Severity
+
+HISTORY = 100
+"""How many entries the book's history keeps."""
+SILENCED = "silenced"
+"""How it went with a notice that a silence kept from people."""
+
+_UNDELIVERED_KEPT = 50
+
+
+class What(Enum):
+    """What a notice tells of an alert."""
+
+    FIRING = "firing"
+    STILL = "still firing"
+    RESOLVED = "resolved"
+    FLAPPING = "flapping"
+    HAPPENED = "happened"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Tell people something of an alert.
+
+    Args:
+        what: what happened to it.
+        alert: the alert.
+        since: when it began, seconds since 1970.
+        time: now, likewise.
+        times: how often it happened since people were last told.
+    """
+
+    what: What
+    alert: Alert
+    since: float
+    time: float
+    times: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the notice as JSON."""
+        return {
+            "what": self.what.value,
+            "alert": self.alert.as_json(),
+            "since": self.since,
+            "time": self.time,
+            "times": self.times,
+        }
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Keep alerts from people for a while; the history still has them.
+
+    Args:
+        pattern: of the keys silenced, with ``*`` and ``?``, e.g. ``slow-*``.
+        until: seconds since 1970.
+        why: the reason, for those who wonder.
+    """
+
+    pattern: str
+    until: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Say when people are told.
+
+    Args:
+        hold: seconds an alert must be due before it fires.
+        clear: seconds it must not be due before it is resolved.
+        repeat: for each severity, seconds until people are told again of what still fires.
+        flaps: as many fires within ``flap_window`` make an alert one that flaps.
+        flap_window: seconds.
+        event_repeat: seconds in which an event that happens again is only counted.
+    """
+
+    hold: float = 60.0
+    clear: float = 300.0
+    repeat: Mapping[Severity, float] = field(
+        default_factory=lambda: {
+            Severity.INFO: 86400.0,
+            Severity.WARNING: 86400.0,
+            Severity.ERROR: 4 * 3600.0,
+            Severity.CRITICAL: 3600.0,
+        }
+    )
+    flaps: int = 3
+    flap_window: float = 3600.0
+    event_repeat: float = 900.0
+
+
+class State(Enum):
+    """Where an alert stands."""
+
+    WAITING = "waiting"
+    """Due, but not for long enough."""
+    FIRING = "firing"
+    QUIET = "quiet"
+    """Over, and remembered for a while, since it may flap."""
+
+
+@dataclass
+class Entry:
+    """Hold what the book knows of one alert.
+
+    Args:
+        alert: as it was last due.
+        state: where it stands.
+        since: when it became due, seconds since 1970.
+        last_due: when it was last due, likewise.
+        told: when people were last told, likewise; None where they were not.
+        fires: when it fired lately, likewise.
+        flapping: whether it goes on and off too often to tell each time.
+        by: who saw it last, of those who watch.
+    """
+
+    alert: Alert
+    state: State
+    since: float
+    last_due: float
+    told: float | None = None
+    fires: list[float] = field(default_factory=list)
+    flapping: bool = False
+    by: str = ""
+
+
+@dataclass
+class Event:
+    """Hold what the book knows of one event.
+
+    Args:
+        alert: as it last happened.
+        told: when people were last told, seconds since 1970.
+        unheard: how often it happened since.
+    """
+
+    alert: Alert
+    told: float
+    unheard: int = 0
+
+
+class Book:
+    """Keep the state of all alerts.
+
+    Args:
+        policy: when people are told.
+    """
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.policy = policy or Policy()
+        self.entries: dict[str, Entry] = {}
+        self.events: dict[str, Event] = {}
+        self.silences: list[Silence] = []
+        self.history: list[dict[str, Any]] = []
+        self.undelivered: list[Notice] = []
+        self.telling_until = 0.0
+
+    def advance(self, due: Iterable[Alert], now: float, by: str = "") -> list[Notice]:
+        """Note what is due now, and give what people are to be told.
+
+        Several may watch: one from within, one from outside. What another saw lately is not
+        for this one to call off.
+
+        Args:
+            due: every condition that holds now; what is missing no longer holds.
+            now: seconds since 1970.
+            by: who watches.
+        """
+        named = {alert.key: alert for alert in due}
+        self.silences = [silence for silence in self.silences if silence.until > now]
+        notices = [notice for alert in named.values() for notice in self._due(alert, now, by)]
+        for key, entry in list(self.entries.items()):
+            others = entry.by != by and now - entry.last_due < self.policy.clear
+            if key not in named and not others:
+                notices += self._not_due(key, now)
+        return self._audible([*notices, *self._summed_up(now)], now)
+
+    def happened(self, alert: Alert, now: float) -> list[Notice]:
+        """Note an event, which has no end, and give what people are to be told.
+
+        The same event again within ``Policy.event_repeat`` is counted, and told by
+        :meth:`advance` once that time is over.
+
+        Args:
+            alert: the event.
+            now: seconds since 1970.
+        """
+        event = self.events.get(alert.key)
+        if event is not None and now - event.told < self.policy.event_repeat:
+            event.alert = alert
+            event.unheard += 1
+            return []
+        self.events[alert.key] = Event(alert, now)
+        return self._audible([Notice(What.HAPPENED, alert, now, now)], now)
+
+    def silence(self, silence: Silence) -> None:
+        """Keep alerts from people for a while."""
+        self.silences.append(silence)
+
+    def keep_undelivered(self, notices: Iterable[Notice]) -> None:
+        """Keep notices that reached nobody, to be sent again with the next ones."""
+        self.undelivered = [*self.undelivered, *notices][-_UNDELIVERED_KEPT:]
+
+    def take_undelivered(self) -> list[Notice]:
+        """Give the notices that reached nobody so far; they are kept no longer."""
+        taken, self.undelivered = self.undelivered, []
+        return taken
+
+    def record(self, notice: Notice, channels: Mapping[str, str]) -> None:
+        """Write a notice into the history, of which the last are kept.
+
+        Args:
+            notice: what was told, or would have been.
+            channels: for each channel, how it went.
+        """
+        self.history = [*self.history, notice.as_json() | {"channels": dict(channels)}][-HISTORY:]
+
+    def _due(self, alert: Alert, now: float, by: str) -> list[Notice]:
+        entry = self.entries.get(alert.key)
+        if entry is None:
+            entry = self.entries[alert.key] = Entry(alert, State.WAITING, now, now)
+        elif entry.state is State.QUIET:
+            entry.state, entry.since = State.WAITING, now
+        entry.alert, entry.last_due, entry.by = alert, now, by
+        entry.fires = [fired for fired in entry.fires if now - fired < self.policy.flap_window]
+        if entry.state is State.FIRING:
+            return self._still(entry, now)
+        return self._fire(entry, now) if now - entry.since >= self.policy.hold else []
+
+    def _fire(self, entry: Entry, now: float) -> list[Notice]:
+        entry.state = State.FIRING
+        entry.fires.append(now)
+        if entry.flapping:
+            return []
+        entry.flapping = len(entry.fires) >= self.policy.flaps
+        what = What.FLAPPING if entry.flapping else What.FIRING
+        return [self._tell(entry, what, now)]
+
+    def _still(self, entry: Entry, now: float) -> list[Notice]:
+        entry.flapping = entry.flapping and bool(entry.fires)
+        if self._silenced(entry.alert.key, now):
+            return []
+        repeat = self.policy.repeat[entry.alert.severity]
+        if entry.told is not None and now - entry.told < repeat:
+            return []
+        return [self._tell(entry, What.STILL, now)]
+
+    def _not_due(self, key: str, now: float) -> list[Notice]:
+        entry, silent = self.entries[key], now - self.entries[key].last_due
+        if entry.state is State.WAITING:
+            entry.state = State.QUIET
+        if entry.state is State.FIRING and silent >= self.policy.clear:
+            entry.state = State.QUIET
+            if entry.told is not None and not entry.flapping:
+                return [self._tell(entry, What.RESOLVED, now)]
+        if entry.state is State.QUIET and silent >= self._remembered(entry):
+            del self.entries[key]
+            if entry.told is not None and entry.flapping:
+                return [self._tell(entry, What.RESOLVED, now)]
+        return []
+
+    def _remembered(self, entry: Entry) -> float:
+        return self.policy.flap_window if entry.fires else 0.0
+
+    def _tell(self, entry: Entry, what: What, now: float) -> Notice:
+        entry.told = now
+        return Notice(what, entry.alert, entry.since, now, max(len(entry.fires), 1))
+
+    def _summed_up(self, now: float) -> list[Notice]:
+        """Tell of the events that happened again since people were told of them."""
+        over = [e for e in self.events.values() if now - e.told >= self.policy.event_repeat]
+        notices = []
+        for event in over:
+            if event.unheard:
+                notices.append(Notice(What.HAPPENED, event.alert, event.told, now, event.unheard))
+                event.told, event.unheard = now, 0
+            else:
+                del self.events[event.alert.key]
+        return notices
+
+    def _silenced(self, key: str, now: float) -> bool:
+        return any(
+            silence.until > now and fnmatchcase(key, silence.pattern) for silence in self.silences
+        )
+
+    def _audible(self, notices: Iterable[Notice], now: float) -> list[Notice]:
+        """Leave out what is silenced; who was not told is told when the silence is over."""
+        audible = []
+        for notice in notices:
+            if not self._silenced(notice.alert.key, now):
+                audible.append(notice)
+                continue
+            self.record(notice, {"silence": SILENCED})
+            entry = self.entries.get(notice.alert.key)
+            if entry is not None and notice.what is not What.RESOLVED:
+                entry.told = None
+        return audible
+
+    def dump(self) -> str:
+        """Give the book as JSON text."""
+        body = {
+            "entries": [_entry_as_json(entry) for entry in self.entries.values()],
+            "events": [[e.alert.as_json(), e.told, e.unheard] for e in self.events.values()],
+            "silences": [[each.pattern, each.until, each.why] for each in self.silences],
+            "history": self.history,
+            "undelivered": [notice.as_json() for notice in self.undelivered],
+            "telling_until": self.telling_until,
+        }
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+
+def load(text: str, policy: Policy | None = None) -> Book:
+    """Read what :meth:`Book.dump` gave.
+
+    Raises:
+        ValueError: it is nothing that ``dump`` gives.
+    """
+    book, body = Book(policy), json.loads(text)
+    try:
+        entries = [_entry_from_json(data) for data in body["entries"]]
+        events = [Event(alerts.from_json(data), *rest) for data, *rest in body["events"]]
+        book.silences = [Silence(*silence) for silence in body["silences"]]
+        book.history = list(body["history"])
+        book.undelivered = [_notice_from_json(data) for data in body["undelivered"]]
+        book.telling_until = float(body["telling_until"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a book of alerts: {text[:80]}") from error
+    book.entries = {entry.alert.key: entry for entry in entries}
+    book.events = {event.alert.key: event for event in events}
+    return book
+
+
+def _entry_as_json(entry: Entry) -> list[Any]:
+    times = [entry.since, entry.last_due, entry.told, entry.fires]
+    return [entry.alert.as_json(), entry.state.value, *times, entry.flapping, entry.by]
+
+
+def _entry_from_json(data: list[Any]) -> Entry:
+    alert, state, *rest = data
+    return Entry(alerts.from_json(alert), State(state), *rest)
+
+
+def _notice_from_json(data: Mapping[str, Any]) -> Notice:
+    alert = alerts.from_json(data["alert"])
+    return Notice(What(data["what"]), alert, data["since"], data["time"], data["times"])

@@ -1,0 +1,273 @@
+"""The channels people are told by: each with its own format, limits and escapes.
+
+A channel makes requests; it sends nothing itself.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode
+
+from xswarm_monitoring.alert import Severity
+from xswarm_monitoring.book import Notice, What
+from xswarm_monitoring.clock import iso
+from xswarm_monitoring.outgoing import Outgoing, json_request
+
+SLACK_SECTION = 3000
+"""Characters that a section of Slack's may have."""
+SLACK_HEADER = 150
+SLACK_BLOCKS = 50
+SMS_BODY = 306
+"""Characters: two messages' worth of the plain alphabet, of the ten that Twilio takes."""
+SUBJECT = 150
+SENDGRID, TWILIO = "https://api.sendgrid.com", "https://api.twilio.com"
+
+_SIGNS = {
+    Severity.INFO: "ℹ️",
+    Severity.WARNING: "⚠️",
+    Severity.ERROR: "❌",
+    Severity.CRITICAL: "🚨",
+}
+_COLOURS = {
+    Severity.INFO: "#1f6feb",
+    Severity.WARNING: "#9a6700",
+    Severity.ERROR: "#cf222e",
+    Severity.CRITICAL: "#a40e26",
+}
+_SLACK_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_SLACK_LISTED = 40  # notices; each is a section, and two blocks more stand around them
+
+
+class Channel(Protocol):
+    """Makes the request that tells people of notices."""
+
+    @property
+    def name(self) -> str:
+        """The channel's name, e.g. ``slack``."""
+        ...
+
+    def request(self, notices: Sequence[Notice]) -> Outgoing:
+        """Make one request for all notices."""
+        ...
+
+
+@dataclass(frozen=True)
+class Slack:
+    """Tell a Slack channel by its incoming webhook.
+
+    Args:
+        url: the webhook, a secret.
+        service: who is telling, e.g. ``boss-ai (production)``.
+    """
+
+    url: str = field(repr=False)
+    service: str
+    name: str = "slack"
+
+    def request(self, notices: Sequence[Notice]) -> Outgoing:
+        """Make a message of blocks, with its text for notifications."""
+        title = headline(notices, self.service)
+        body = {"text": title.translate(_SLACK_ESCAPES), "blocks": self._blocks(notices, title)}
+        return json_request(self.url, body, {})
+
+    def _blocks(self, notices: Sequence[Notice], title: str) -> list[dict[str, Any]]:
+        header = {"type": "plain_text", "text": cut(title, SLACK_HEADER), "emoji": True}
+        listed = [_section(_slack_text(notice)) for notice in notices[:_SLACK_LISTED]]
+        more = len(notices) - len(listed)
+        rest = [_section(f"… and {more} more")] if more else []
+        return [{"type": "header", "text": header}, *listed, *rest]
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+def _slack_text(notice: Notice) -> str:
+    """Give a notice as mrkdwn, cut before it is escaped so that no escape is cut."""
+    lines = [f"{_SIGNS[notice.alert.severity]} *{_slack_line(title(notice))}*"]
+    lines += [_slack_line(line) for line in facts(notice)]
+    if notice.alert.remedy:
+        lines.append(f"`{_slack_line(notice.alert.remedy)}`")
+    while len("\n".join(lines)) > SLACK_SECTION:
+        lines[lines.index(max(lines, key=len))] = "…"
+    return "\n".join(lines)
+
+
+def _slack_line(text: str) -> str:
+    # Formatting marks of the reason's own would be taken for ours.
+    plain = text.replace("*", "∗").replace("`", "´").replace("_", "_\u2060").replace("~", "∼")
+    return cut(" ".join(plain.split()), 500).translate(_SLACK_ESCAPES)
+
+
+@dataclass(frozen=True)
+class Email:
+    """Tell people by e-mail, through SendGrid.
+
+    Args:
+        key: SendGrid's API key, a secret.
+        sender: the address it is from.
+        recipients: the addresses it is for.
+        service: who is telling.
+        base: SendGrid's base URL.
+    """
+
+    key: str = field(repr=False)
+    sender: str
+    recipients: tuple[str, ...]
+    service: str
+    base: str = SENDGRID
+    name: str = "email"
+
+    def request(self, notices: Sequence[Notice]) -> Outgoing:
+        """Make a mail in text and HTML."""
+        body = {
+            "personalizations": [{"to": [{"email": address} for address in self.recipients]}],
+            "from": {"email": self.sender},
+            "subject": cut(headline(notices, self.service), SUBJECT),
+            "content": [
+                {"type": "text/plain", "value": self._text(notices)},
+                {"type": "text/html", "value": self._html(notices)},
+            ],
+        }
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return json_request(f"{self.base}/v3/mail/send", body, headers)
+
+    def _text(self, notices: Sequence[Notice]) -> str:
+        parts = [
+            "\n".join([title(each), *facts(each), each.alert.remedy]).strip() for each in notices
+        ]
+        return "\n\n".join(parts) + f"\n\n{self.service}\n"
+
+    def _html(self, notices: Sequence[Notice]) -> str:
+        parts = "".join(_html(notice) for notice in notices)
+        return (
+            '<!doctype html><html lang="en"><body style="font:15px/1.5 system-ui,sans-serif">'
+            f"{parts}<p>{escape(self.service)}</p></body></html>"
+        )
+
+
+def _html(notice: Notice) -> str:
+    colour = _COLOURS[notice.alert.severity]
+    remedy = notice.alert.remedy
+    return (
+        f'<h2 style="color:{colour};font-size:17px">{escape(title(notice))}</h2><p>'
+        + "<br>".join(escape(line) for line in facts(notice))
+        + (f"<br><code>{escape(remedy)}</code></p>" if remedy else "</p>")
+    )
+
+
+@dataclass(frozen=True)
+class Sms:
+    """Tell a person by SMS, through Twilio.
+
+    Args:
+        account: Twilio's account SID.
+        token: its auth token, a secret.
+        sender: the number it is from, as +15551234567.
+        recipient: the number it is for.
+        service: who is telling.
+        base: Twilio's base URL.
+    """
+
+    account: str
+    token: str = field(repr=False)
+    sender: str
+    recipient: str
+    service: str
+    base: str = TWILIO
+    name: str = "sms"
+
+    def request(self, notices: Sequence[Notice]) -> Outgoing:
+        """Make one short message."""
+        credentials = base64.b64encode(f"{self.account}:{self.token}".encode()).decode()
+        form = {"From": self.sender, "To": self.recipient, "Body": self._body(notices)}
+        return Outgoing(
+            "POST",
+            f"{self.base}/2010-04-01/Accounts/{quote(self.account, safe='')}/Messages.json",
+            {
+                "Authorization": f"Basic {credentials}",
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+            urlencode(form).encode(),
+        )
+
+    def _body(self, notices: Sequence[Notice]) -> str:
+        # One character beyond the plain alphabet would more than halve what fits.
+        text = f"{self.service}: " + "; ".join(title(notice) for notice in notices)
+        plain = "".join(sign if " " <= sign <= "~" else "?" for sign in _plain(text))
+        return plain if len(plain) <= SMS_BODY else plain[: SMS_BODY - 3] + "..."
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("…", "...").replace("–", "-").split())
+
+
+def headline(notices: Sequence[Notice], service: str) -> str:
+    """Give one line for all notices: the worst first."""
+    worst = max(
+        notices, key=lambda notice: (notice.what is not What.RESOLVED, notice.alert.severity)
+    )
+    more = f" (and {len(notices) - 1} more)" if len(notices) > 1 else ""
+    return " ".join(f"{service}: {title(worst)}{more}".split())
+
+
+def title(notice: Notice) -> str:
+    """Give a notice's first line."""
+    alert = notice.alert
+    if notice.what is What.RESOLVED:
+        return f"RESOLVED: {alert.summary}"
+    states = {
+        What.FIRING: "",
+        What.HAPPENED: f" ({notice.times} times)" if notice.times > 1 else "",
+        What.STILL: f" (still, since {iso(notice.since)})",
+        What.FLAPPING: " (comes and goes; you will be told when it stays away)",
+    }
+    return f"{alert.severity.name}: {alert.summary}{states[notice.what]}"
+
+
+def facts(notice: Notice) -> list[str]:
+    """Give what else is known, a line each."""
+    lines = [f"{name}: {value}" for name, value in notice.alert.labels.items()]
+    lines += [f"{name}: {value}" for name, value in notice.alert.details.items() if value]
+    return [*lines, f"since: {iso(notice.since)}"]
+
+
+def cut(text: str, limit: int) -> str:
+    """Cut a text to a number of characters, and show that it was."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+NEEDED = {
+    "slack": ("SLACK_WEBHOOK_URL",),
+    "email": ("SENDGRID_API_KEY", "SENDGRID_FROM_EMAIL", "ADMIN_EMAIL"),
+    "sms": ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER", "ADMIN_PHONE"),
+}
+"""The variables that set each channel up."""
+
+
+def configured(value: Callable[[str], str], service: str) -> list[Channel]:
+    """Give the channels whose variables are all there.
+
+    Args:
+        value: gives a variable's value by its name; an empty text where there is none.
+        service: who is telling.
+    """
+    return [
+        _make(name, [value(each) for each in needed], value, service)
+        for name, needed in NEEDED.items()
+        if all(value(each) for each in needed)
+    ]
+
+
+def _make(name: str, given: Sequence[str], value: Callable[[str], str], service: str) -> Channel:
+    if name == "slack":
+        return Slack(given[0], service)
+    if name == "email":
+        key, sender, recipient = given
+        return Email(key, sender, (recipient,), service, value("SENDGRID_API_BASE") or SENDGRID)
+    account, token, sender, recipient = given
+    return Sms(account, token, sender, recipient, service, value("TWILIO_API_BASE") or TWILIO)

@@ -1,0 +1,187 @@
+"""Bring notices to people: who is told by which channel, again where it failed, or by another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.book import Book, Notice
+from xswarm_monitoring.channels import Channel
+from xswarm_monitoring.masking import mask_text
+from xswarm_monitoring.outgoing import Outgoing, Send
+
+DELIVERED = "delivered"
+
+
+_ORDER = ("slack", "email", "sms")
+"""The order of sending: each channel before those that stand in for it."""
+_REPEATABLE = frozenset((408, 425, 429))
+
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Say by which channels a severity is told.
+
+    Args:
+        channels: all of these.
+        instead: for each of them that fails, the first of these that does not.
+    """
+
+    channels: tuple[str, ...]
+    instead: tuple[str, ...] = ()
+
+
+ROUTES: Mapping[Severity, Route] = {
+    Severity.INFO: Route(("slack",), ("email",)),
+    Severity.WARNING: Route(("slack",), ("email", "sms")),
+    Severity.ERROR: Route(("email", "slack"), ("sms",)),
+    Severity.CRITICAL: Route(("email", "sms", "slack")),
+}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Say how long one channel is tried.
+
+    Args:
+        attempts: how often at most.
+        pause: seconds before the second attempt; doubled before each further one.
+        longest: seconds; a service that asks for a longer pause is given up for now.
+    """
+
+    attempts: int = 3
+    pause: float = 1.0
+    longest: float = 30.0
+
+
+class Courier:
+    """Send notices by their channels.
+
+    Args:
+        channels: those there are.
+        send: sends one request; raises where there was no answer.
+        sleep: waits some seconds.
+        routes: by which channels each severity is told.
+        patience: how long one channel is tried.
+        wall: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        channels: Iterable[Channel],
+        send: Send,
+        *,
+        sleep: Sleep,
+        routes: Mapping[Severity, Route] = ROUTES,
+        patience: Patience | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._channels = {channel.name: channel for channel in channels}
+        self._send, self._sleep, self._wall = send, sleep, wall
+        self._routes, self._patience = routes, patience or Patience()
+
+    async def deliver(self, book: Book, notices: Sequence[Notice]) -> bool:
+        """Send notices, and what reached nobody before; write into the book how it went.
+
+        Gives whether each reached somebody.
+
+        Args:
+            book: keeps the history, and what reached nobody.
+            notices: what people are to be told.
+        """
+        waiting = [*book.take_undelivered(), *notices]
+        outcomes = await self._by_channels(waiting)
+        for notice, went in zip(waiting, outcomes, strict=True):
+            book.record(notice, went)
+        unheard = [n for n, went in zip(waiting, outcomes, strict=True) if not _reached(went)]
+        book.keep_undelivered(unheard)
+        return not unheard
+
+    async def announce(self, book: Book, alert: Alert) -> bool:
+        """Tell people of an event at once; gives whether it reached somebody."""
+        return await self.deliver(book, book.happened(alert, self._wall()))
+
+    async def _by_channels(self, notices: Sequence[Notice]) -> list[dict[str, str]]:
+        """Send each channel one request for all that is meant for it."""
+        went: list[dict[str, str]] = [{} for _ in notices]
+        for name in _ORDER:
+            meant = [n for n, notice in enumerate(notices) if self._is_meant(notice, name, went[n])]
+            if meant:
+                outcome = await self._by(name, [notices[n] for n in meant])
+                for n in meant:
+                    went[n][name] = outcome
+        return went
+
+    def _is_meant(self, notice: Notice, name: str, went: Mapping[str, str]) -> bool:
+        route = self._routes[notice.alert.severity]
+        if name in route.channels:
+            return True
+        failed = sum(outcome != DELIVERED for outcome in went.values())
+        stood_in = sum(went[other] == DELIVERED for other in route.instead if other in went)
+        return name in route.instead and failed > stood_in
+
+    async def _by(self, name: str, notices: Sequence[Notice]) -> str:
+        channel = self._channels.get(name)
+        if channel is None:
+            return "not set up"
+        return await self._try(channel.request(notices))
+
+    async def _try(self, request: Outgoing) -> str:
+        """Send a request, again where that may help; gives how it went."""
+        pause = self._patience.pause
+        for left in reversed(range(self._patience.attempts)):
+            attempt = await self._attempt(request)
+            wait = pause if attempt.retry_after is None else attempt.retry_after
+            if not (left and attempt.repeatable):
+                break
+            if wait > self._patience.longest:
+                return f"{attempt.outcome}; it asks to wait {wait:.0f} s"
+            await self._sleep(wait)
+            pause *= 2
+        return attempt.outcome
+
+    async def _attempt(self, request: Outgoing) -> _Attempt:
+        try:
+            response = await self._send(request)
+        except Exception as error:
+            # It may have arrived; an alert told twice is better than one told never.
+            return _Attempt(mask_text(f"failed: {type(error).__name__}: {error}"), repeatable=True)
+        if 200 <= response.status < 300:
+            return _Attempt(DELIVERED)
+        repeatable = response.status in _REPEATABLE or response.status >= 500
+        asked = retry_after(response.headers.get("retry-after", ""), self._wall())
+        return _Attempt(f"failed: HTTP {response.status}", repeatable, asked)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Say how one attempt went, whether another may help, and when the service wants it."""
+
+    outcome: str
+    repeatable: bool = False
+    retry_after: float | None = None
+
+
+def retry_after(value: str, now: float) -> float | None:
+    """Read a ``Retry-After`` header: seconds, or a date; None where it is neither.
+
+    Args:
+        value: the header's.
+        now: seconds since 1970.
+    """
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - now, 0.0)
+    except ValueError:
+        return None
+
+
+def _reached(went: Mapping[str, str]) -> bool:
+    return DELIVERED in went.values()

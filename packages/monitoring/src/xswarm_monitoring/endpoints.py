@@ -1,0 +1,311 @@
+"""What the monitor answers: health, metrics and the dashboard's page."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl
+
+from xswarm_monitoring import exposition, health, report, system, tail
+from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.exposition import Gauge, Values
+from xswarm_monitoring.health import Check, Probe, Prober
+from xswarm_monitoring.keeper import Keeper
+from xswarm_monitoring.masking import mask_text
+from xswarm_monitoring.metrics import Metrics
+
+JSON = "application/json"
+HTML = "text/html; charset=utf-8"
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DEFAULT_WINDOW = "1h"
+_LONGEST_WINDOW = 90 * 86400
+_MOST_POINTS = 500
+
+
+@dataclass(frozen=True)
+class Request:
+    """Hold what an endpoint needs to know of a request.
+
+    Args:
+        env: the Worker's; None outside of one.
+        headers: by their names in small letters.
+        query: without the question mark.
+        body: gives the body, up to a number of bytes; None where it is larger.
+    """
+
+    env: Any = None
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    query: bytes = b""
+    body: Callable[[int], Awaitable[bytes | None]] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer a request.
+
+    Args:
+        status: the HTTP status.
+        media_type: of the body.
+        body: as it is sent.
+        headers: beside those that every answer has.
+    """
+
+    status: int
+    media_type: str
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Endpoint = Callable[[Request], Awaitable[Answer]]
+
+
+class BadRequest(Exception):
+    """A parameter cannot be understood; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Answer what the monitor is asked; see :class:`xswarm_monitoring.asgi.Monitor`."""
+
+    service: str
+    version: Callable[[Any], str]
+    probes: Callable[[Any], Iterable[Probe]]
+    admin_token: Callable[[Any], str | None]
+    metrics: Metrics
+    keeper: Keeper
+    prober: Prober
+    clock: Clock
+
+    @cached_property
+    def paths(self) -> Mapping[str, Endpoint]:
+        """What answers each path of ours; all others are the app's."""
+        return {
+            "/health": self.healthy,
+            "/health/live": self.live,
+            "/health/ready": self.ready,
+            "/health/detailed": self.detailed,
+            "/api/metrics": self.measured,
+            "/status": self.page,
+        }
+
+    @cached_property
+    def posts(self) -> Mapping[str, Endpoint]:
+        """What takes a POST at each path of ours."""
+        return {"/api/metrics/tail": self.tail}
+
+    async def healthy(self, request: Request) -> Answer:
+        """Answer that the Worker runs."""
+        return self._report(request, ())
+
+    async def live(self, request: Request) -> Answer:
+        """Answer whether this process works, by a computation, without any dependency."""
+        alive = health.alive()
+        body = self._head(request, health.PASS if alive["alive"] else health.FAIL) | alive
+        return _health(body)
+
+    async def ready(self, request: Request) -> Answer:
+        """Answer whether what the service cannot do without works."""
+        return self._report(request, await self.checks(request.env, only_ready=True))
+
+    async def detailed(self, request: Request) -> Answer:
+        """Answer whether all that the service uses works."""
+        checks = await self.checks(request.env)
+        if not self.is_administrator(request):
+            return self._report(request, checks)
+        facts = {"system": system.facts(self.metrics.born, self.clock.wall())}
+        return self._report(request, checks, facts)
+
+    async def checks(
+        self, env: Any, *, only_ready: bool = False, patient: bool = False
+    ) -> list[Check]:
+        """Ask the probes.
+
+        Args:
+            env: the Worker's.
+            only_ready: leave out those that ``/health/ready`` does not ask.
+            patient: whether nobody waits for the answer.
+        """
+        try:
+            probes = list(self.probes(env))
+        except Exception as error:  # a missing binding, say: it must show, not end the report
+            output = mask_text(f"{type(error).__name__}: {error}")
+            return [Check("probes", health.FAIL, True, 0.0, self.clock.wall(), output)]
+        asked = [each for each in probes if each.ready or not only_ready]
+        return await self.prober.ask(asked, patient=patient)
+
+    def _report(
+        self, request: Request, checks: Iterable[Check], facts: dict[str, Any] | None = None
+    ) -> Answer:
+        found = list(checks)
+        body = self._head(request, health.verdict(found))
+        if found and self.is_administrator(request):
+            body["checks"] = health.checks_as_json(found)
+        return _health(body | (facts or {}))
+
+    def _head(self, request: Request, status: str) -> dict[str, Any]:
+        version = self.version_of(request.env)
+        return health.head(status, self.service, version, self.clock.wall())
+
+    async def measured(self, request: Request) -> Answer:
+        """Answer what was measured, to administrators: JSON, or text for Prometheus."""
+        if not self.is_administrator(request):
+            return _refused()
+        try:
+            asked = _Asked.read(request)
+        except BadRequest as error:
+            return _json(400, {"error": str(error)})
+        return await (self._as_json if asked.format == "json" else self._as_text)(request, asked)
+
+    async def _as_text(self, request: Request, asked: _Asked) -> Answer:
+        """Answer with counts that only grow: of all isolates, or else none at all."""
+        try:
+            total = await self.keeper.total(request.env, self.version_of(request.env))
+        except Exception as error:
+            return _json(503, {"error": mask_text(f"{type(error).__name__}: {error}")})
+        openmetrics = asked.format == "openmetrics"
+        text = exposition.write(
+            total, self.metrics.families, self._gauges(request), openmetrics=openmetrics
+        )
+        media_type = exposition.OPENMETRICS if openmetrics else exposition.TEXT
+        return Answer(200, media_type, text.encode())
+
+    async def _as_json(self, request: Request, asked: _Asked) -> Answer:
+        now = self.clock.wall()
+        gathered = await self.keeper.gather(
+            request.env, self.version_of(request.env), now - asked.window, asked.version
+        )
+        body = report.report(gathered.frames, asked.window, now)
+        body |= {"service": self.service, "version": self.version_of(request.env)}
+        body |= {"scope": gathered.scope, "incomplete": gathered.incomplete}
+        if asked.points:
+            start = now - asked.window
+            body["timeline"] = report.timeline(gathered.frames, start, now, asked.points)
+            body["releases"] = [report.release(each) for each in gathered.releases]
+        return _json(200, body)
+
+    async def tail(self, request: Request) -> Answer:
+        """Measure another Worker by its tail events, sent by whoever has the admin token."""
+        if not self.is_administrator(request):
+            return _refused()
+        body = await request.body(tail.LARGEST) if request.body else b""
+        if body is None:
+            return _json(413, {"error": f"send up to {tail.LARGEST} bytes at once"})
+        try:
+            counted, passed_over = tail.measure(body, self.metrics)
+        except ValueError as error:
+            return _json(400, {"error": f"not tail events: {error}"[:200]})
+        return _json(200, {"counted": counted, "passed_over": passed_over})
+
+    def _gauges(self, request: Request) -> list[Gauge]:
+        version = self.version_of(request.env)
+        info: Values = [({"service": self.service, "version": version}, 1.0)]
+        up: Values = [
+            ({"component": c.name}, float(c.status != health.FAIL)) for c in self.prober.last()
+        ]
+        beyond: Values = [
+            ({"family": name}, float(n)) for name, n in self.metrics.overflowed().items()
+        ]
+        failed: Values = [({}, float(self.keeper.failed))] if self.keeper.failed else []
+        given = (
+            Gauge("service_info", "The service and the version that answered", info),
+            Gauge("health_check_up", "Whether a component passed its last check", up),
+            Gauge("metrics_overflow", "Observations beyond a family's label sets", beyond),
+            Gauge("metrics_flush_failures", "Flushes that failed here, to be repeated", failed),
+        )
+        return [gauge for gauge in given if gauge.values]
+
+    async def page(self, _request: Request) -> Answer:
+        """Answer with the dashboard's page, which holds no data and asks for the token."""
+        from xswarm_monitoring import dashboard  # large, and asked for by few
+
+        return Answer(200, HTML, dashboard.PAGE.encode(), dashboard.HEADERS)
+
+    def version_of(self, env: Any) -> str:
+        """Give the version running."""
+        return self.version(env) or "unknown"
+
+    def is_administrator(self, request: Request) -> bool:
+        """Tell whether a request carries the admin token."""
+        token = self.admin_token(request.env)
+        sent = request.headers.get(b"authorization", b"")
+        return bool(token) and hmac.compare_digest(sent, f"Bearer {token}".encode())
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Say what was asked of /api/metrics."""
+
+    window: float
+    points: int
+    version: str | None
+    format: str
+
+    @classmethod
+    def read(cls, request: Request) -> _Asked:
+        """Read the query and the ``Accept`` header.
+
+        Raises:
+            BadRequest: a parameter cannot be understood.
+        """
+        query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
+        return cls(
+            window=seconds(query.get("window", _DEFAULT_WINDOW)),
+            points=_points(query.get("points", "0")),
+            version=query.get("version"),
+            format=_format(
+                query.get("format"), request.headers.get(b"accept", b"").decode("latin-1")
+            ),
+        )
+
+
+def seconds(text: str) -> float:
+    """Read a length of time: ``90``, ``90s``, ``5m``, ``1h`` or ``7d``.
+
+    Raises:
+        BadRequest: it is none, or not between a second and 90 days.
+    """
+    number, unit = (text, "") if text[-1:].isdigit() else (text[:-1], text[-1:])
+    if not number.isdecimal() or unit not in _UNITS:
+        raise BadRequest(f"window is a number with s, m, h or d, not {text[:20]!r}")
+    given = float(number) * _UNITS[unit]
+    if not 1 <= given <= _LONGEST_WINDOW:
+        raise BadRequest("window lies between 1s and 90d")
+    return given
+
+
+def _points(text: str) -> int:
+    if not text.isdecimal() or int(text) > _MOST_POINTS:
+        raise BadRequest(f"points is a number up to {_MOST_POINTS}, not {text[:20]!r}")
+    return int(text)
+
+
+def _format(asked: str | None, accept: str) -> str:
+    if asked is None:
+        if "application/openmetrics-text" in accept:
+            return "openmetrics"
+        return "prometheus" if accept.startswith("text/plain") else "json"
+    if asked not in ("json", "prometheus", "openmetrics"):
+        raise BadRequest(f"format is json, prometheus or openmetrics, not {asked[:20]!r}")
+    return asked
+
+
+def _health(body: Mapping[str, Any]) -> Answer:
+    return Answer(health.http_status(body["status"]), health.MEDIA_TYPE, _dump(body))
+
+
+def _json(status: int, body: Mapping[str, Any]) -> Answer:
+    return Answer(status, JSON, _dump(body))
+
+
+def _refused() -> Answer:
+    body = _dump({"error": "the admin token is needed, as Authorization: Bearer"})
+    return Answer(401, JSON, body, ((b"www-authenticate", b'Bearer realm="monitoring"'),))
+
+
+def _dump(body: Any) -> bytes:
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()

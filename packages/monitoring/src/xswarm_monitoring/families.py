@@ -1,0 +1,175 @@
+"""The families of metrics: their names, labels and words, and their bounded label sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from xswarm_monitoring.frame import Labels
+from xswarm_monitoring.sketch import Sketch
+
+OVERFLOW = "(other)"
+"""The label of all that came after a family's label sets were full."""
+
+
+SECONDS = tuple(2.0**power for power in range(-10, 7))
+"""Boundaries for durations, from a millisecond to a minute, 2 s among them."""
+AMOUNTS = tuple(2.0**power for power in range(15))
+
+
+class Kind(Enum):
+    """What a family counts."""
+
+    COUNTER = "counter"
+    DISTRIBUTION = "distribution"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Declare a family of metrics.
+
+    Args:
+        name: as in Prometheus, with its unit and without ``_total``.
+        kind: whether it adds up or is distributed.
+        words: what it means, one sentence without the final stop.
+        labels: the names of its labels; those that may grow without end first.
+        closed: how many of the last labels have few values by nature, and keep them in
+            the overflow set.
+        limit: how many label sets there may be before further ones overflow.
+        boundaries: of its histogram, ascending; powers of two are counted exactly.
+    """
+
+    name: str
+    kind: Kind
+    words: str
+    labels: tuple[str, ...] = ()
+    closed: int = 0
+    limit: int = 500
+    boundaries: tuple[float, ...] = SECONDS
+
+
+REQUESTS = Family(
+    "http_request_duration_seconds",
+    Kind.DISTRIBUTION,
+    "Time from a request's arrival to the end of its answer",
+    ("route", "method", "status"),
+    closed=2,
+)
+QUERIES = Family(
+    "database_query_duration_seconds",
+    Kind.DISTRIBUTION,
+    "Time a database query took",
+    ("operation", "outcome"),
+)
+ROWS = Family("database_rows", Kind.COUNTER, "Rows that queries gave or changed", ("operation",))
+SLOW_QUERIES = Family(
+    "database_slow_queries", Kind.COUNTER, "Queries above the threshold", ("operation",)
+)
+SIGNUPS = Family("business_signups", Kind.COUNTER, "Users who signed up", ("source",))
+ACTIVITIES = Family("business_activities", Kind.COUNTER, "What users did", ("activity",))
+SUBSCRIPTIONS = Family(
+    "business_subscriptions", Kind.COUNTER, "Subscription events", ("event", "plan")
+)
+PAYMENTS = Family(
+    "business_payment_amount",
+    Kind.DISTRIBUTION,
+    "Amounts of payments, in the currency's main unit",
+    ("currency", "outcome"),
+    closed=1,
+    boundaries=AMOUNTS,
+)
+FEATURES = Family("business_features", Kind.COUNTER, "Uses of features", ("feature",))
+API_CALLS = Family("business_api_calls", Kind.COUNTER, "API calls by customer", ("customer",))
+
+FAMILIES = (
+    REQUESTS,
+    QUERIES,
+    ROWS,
+    SLOW_QUERIES,
+    SIGNUPS,
+    ACTIVITIES,
+    SUBSCRIPTIONS,
+    PAYMENTS,
+    FEATURES,
+    API_CALLS,
+)
+
+Value = TypeVar("Value", Sketch, float)
+
+
+class Instrument(Generic[Value]):
+    """Hold a family's values since they were last taken, within its bounds."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self.overflowed = 0
+        self._live: dict[Labels, Value] = {}
+        self._known: set[Labels] = set()
+
+    def take(self) -> dict[Labels, Value]:
+        """Give the values since the last take, and begin anew."""
+        live, self._live = self._live, {}
+        return live
+
+    def _admit(self, labels: Labels) -> Labels:
+        """Give the label set to count under: this one, or the overflow set.
+
+        Raises:
+            ValueError: there are more or fewer labels than the family declares.
+        """
+        if labels in self._known:
+            return labels
+        family = self.family
+        if len(labels) != len(family.labels):
+            raise ValueError(f"{family.name} has the labels {family.labels}, not {labels!r}")
+        if len(self._known) >= family.limit:
+            self.overflowed += 1
+            # Closed labels are kept, yet bounded too: an app may send any status it likes.
+            kept = family.closed if len(self._known) < 2 * family.limit else 0
+            open_labels = len(labels) - kept
+            labels = (OVERFLOW,) * open_labels + labels[open_labels:]
+        self._known.add(labels)
+        return labels
+
+
+class Distribution(Instrument[Sketch]):
+    """Sketch the values observed under each label set."""
+
+    def observe(self, value: float, *labels: str) -> None:
+        """Count a value under its labels; all are text, in the family's order."""
+        sketch = self._live.get(labels)
+        if sketch is None:
+            sketch = self._live.setdefault(self._admit(labels), Sketch())
+        sketch.observe(value)
+
+
+class Counter(Instrument[float]):
+    """Add up amounts under each label set."""
+
+    def add(self, amount: float, *labels: str) -> None:
+        """Add an amount of zero or more under its labels.
+
+        Raises:
+            ValueError: the amount is negative or not a number.
+        """
+        if not amount >= 0:
+            raise ValueError(f"{self.family.name} only grows: {amount}")
+        live = self._live
+        if labels not in live:
+            labels = self._admit(labels)
+            live.setdefault(labels, 0)
+        live[labels] += amount
+
+
+def by_name(families: tuple[Family, ...]) -> Mapping[str, Family]:
+    """Give families by their names.
+
+    Raises:
+        ValueError: two have the same name.
+    """
+    named = {family.name: family for family in families}
+    if len(named) != len(families):
+        raise ValueError("two families of metrics have the same name")
+    return named

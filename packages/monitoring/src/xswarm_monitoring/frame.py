@@ -1,0 +1,124 @@
+"""What was measured in one stretch of time: the unit that is kept, flushed and merged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from xswarm_monitoring.sketch import Sketch
+
+Labels = tuple[str, ...]
+
+_FORMAT = 1
+_SLOW_QUERIES_KEPT = 100
+
+
+@dataclass(frozen=True)
+class SlowQuery:
+    """Tell of one query that took too long.
+
+    Args:
+        sql: the statement with its values masked.
+        seconds: how long it took.
+        rows: how many rows it gave or changed.
+        time: when it ended, seconds since 1970.
+        request_id: the request it belonged to; empty outside of one.
+    """
+
+    sql: str
+    seconds: float
+    rows: int
+    time: float
+    request_id: str = ""
+
+
+@dataclass
+class Frame:
+    """Hold the counts and sketches of one stretch of time; frames merge by addition.
+
+    Args:
+        start: when it began, seconds since 1970.
+        end: when it ended, likewise.
+        sketches: for each family of distributions, a sketch for each set of labels.
+        counts: for each family of counters, a number for each set of labels.
+        slow: the latest slow queries, the oldest first.
+    """
+
+    start: float
+    end: float
+    sketches: dict[str, dict[Labels, Sketch]] = field(default_factory=dict)
+    counts: dict[str, dict[Labels, float]] = field(default_factory=dict)
+    slow: list[SlowQuery] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return any(self.sketches.values()) or any(self.counts.values()) or bool(self.slow)
+
+    def merge(self, other: Frame) -> None:
+        """Add another frame's measurements to this one; it then spans both."""
+        self.start, self.end = min(self.start, other.start), max(self.end, other.end)
+        for name, sketches in other.sketches.items():
+            mine = self.sketches.setdefault(name, {})
+            for labels, sketch in sketches.items():
+                mine.setdefault(labels, Sketch()).merge(sketch)
+        for name, counts in other.counts.items():
+            totals = self.counts.setdefault(name, {})
+            for labels, count in counts.items():
+                totals[labels] = totals.get(labels, 0) + count
+        slow = sorted([*self.slow, *other.slow], key=lambda query: query.time)
+        self.slow = slow[-_SLOW_QUERIES_KEPT:]
+
+    def dump(self) -> str:
+        """Give the frame as JSON text."""
+        body = {
+            "format": _FORMAT,
+            "start": self.start,
+            "end": self.end,
+            "sketches": {
+                name: [[labels, sketch.as_json()] for labels, sketch in sketches.items()]
+                for name, sketches in self.sketches.items()
+            },
+            "counts": {name: list(counts.items()) for name, counts in self.counts.items()},
+            "slow": [[q.sql, q.seconds, q.rows, q.time, q.request_id] for q in self.slow],
+        }
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+
+def load(text: str) -> Frame:
+    """Read what :meth:`Frame.dump` gave.
+
+    Raises:
+        ValueError: it is nothing that ``dump`` gives, or of another format.
+    """
+    body = json.loads(text)
+    try:
+        if body["format"] != _FORMAT:
+            raise ValueError(f"a frame of format {body['format']!r}, not {_FORMAT}")
+        return _from_json(body)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a frame: {text[:80]}") from error
+
+
+def _from_json(body: dict[str, Any]) -> Frame:
+    return Frame(
+        start=float(body["start"]),
+        end=float(body["end"]),
+        sketches={
+            name: {tuple(labels): Sketch.from_json(data) for labels, data in sketches}
+            for name, sketches in body["sketches"].items()
+        },
+        counts={
+            name: {tuple(labels): count for labels, count in counts}
+            for name, counts in body["counts"].items()
+        },
+        slow=[SlowQuery(*query) for query in body["slow"]],
+    )
+
+
+def merge(frames: Iterable[Frame], start: float, end: float) -> Frame:
+    """Merge frames into a new one that spans at least from ``start`` to ``end``."""
+    merged = Frame(start, end)
+    for frame in frames:
+        merged.merge(frame)
+    return merged

@@ -1,0 +1,132 @@
+"""Keep what this process measured together with what all others did, where a database is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xswarm_monitoring.frame import Frame
+from xswarm_monitoring.masking import mask_text
+from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.storage import Execute, Release, Storage, new_instance
+
+_STUCK = 60.0  # seconds after which a flush under way counts as ended with its isolate
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Hold a window's frames and how far they can be believed.
+
+    Args:
+        frames: what was measured.
+        releases: the versions first seen in the window.
+        scope: ``all`` isolates, or this ``isolate`` alone.
+        incomplete: why the others are missing, where they should be there; else empty.
+    """
+
+    frames: Sequence[Frame]
+    releases: Sequence[Release]
+    scope: str
+    incomplete: str = ""
+
+
+class Keeper:
+    """Flush this process' metrics now and then, and read everyone's.
+
+    Args:
+        metrics: this process'.
+        execute: gives what runs a statement, from the Worker's ``env``; None: there is no
+            database, and this process is all there is.
+        every: seconds between two flushes; what an evicted isolate can lose.
+    """
+
+    def __init__(
+        self, metrics: Metrics, execute: Callable[[Any], Execute | None], *, every: float = 30.0
+    ) -> None:
+        self.metrics, self.every = metrics, every
+        self.execute = execute
+        self._instance = new_instance()
+        self._prepared = False
+        self.failed = 0
+        self._due = metrics.clock.timer() + every
+        self._busy_until = 0.0
+
+    def claim(self, now: float) -> bool:
+        """Tell whether a flush is due; the one who is told so makes it.
+
+        Args:
+            now: the clock's timer.
+        """
+        if now < self._due or now < self._busy_until:
+            return False
+        self._due, self._busy_until = now + self.every, now + _STUCK
+        return True
+
+    async def flush(self, env: Any, version: str) -> int:
+        """Write what was measured since the last flush; gives how many frames.
+
+        Raises:
+            Exception: what the database raised; nothing is lost, the next flush repeats it.
+        """
+        try:
+            storage = await self._storage(env)
+            return await storage.flush(self.metrics, version) if storage else 0
+        except Exception:
+            self.failed += 1
+            self._prepared = False  # a restore may have taken the tables away
+            raise
+        finally:
+            self._busy_until = 0.0
+
+    async def maintain(self, env: Any, version: str) -> None:
+        """Flush, then merge old rows: for a cron trigger, every minute or so."""
+        await self.flush(env, version)
+        storage = await self._storage(env)
+        if storage:
+            await storage.compact(self.metrics.clock.wall())
+
+    async def total(self, env: Any, version: str) -> Frame:
+        """Give all that was ever measured: by everyone where there is a database.
+
+        Raises:
+            Exception: what the database raised. This process' own counts in its place
+                would look like a restart to whoever watches them grow.
+        """
+        storage = await self._storage(env)
+        if storage is None:
+            return self.metrics.total()
+        await storage.flush(self.metrics, version)
+        return await storage.total()
+
+    async def gather(self, env: Any, version: str, since: float, only: str | None) -> Gathered:
+        """Give a window's frames; this process' alone, and why, where the database fails.
+
+        Args:
+            env: the Worker's.
+            version: what this process runs.
+            since: seconds since 1970.
+            only: whose version's frames to give; None: every version's.
+        """
+        now = self.metrics.clock.wall()
+        own = Gathered(self.metrics.frames(now - since), (), "isolate")
+        try:
+            storage = await self._storage(env)
+            if storage is None:
+                return own
+            await storage.flush(self.metrics, version)
+            frames = await storage.read(since, now + 1, only)
+            return Gathered(frames, await storage.releases(since), "all")
+        except Exception as error:
+            why = mask_text(f"{type(error).__name__}: {error}")
+            return Gathered(own.frames, (), "isolate", why)
+
+    async def _storage(self, env: Any) -> Storage | None:
+        execute = self.execute(env)
+        if execute is None:
+            return None
+        storage = Storage(execute, instance=self._instance)
+        if not self._prepared:
+            await storage.prepare()
+            self._prepared = True
+        return storage

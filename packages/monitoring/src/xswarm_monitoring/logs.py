@@ -1,0 +1,118 @@
+"""Write structured logs: one JSON object a line, correlated and masked."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
+from typing import Any
+
+from xswarm_monitoring.clock import Clock, iso
+from xswarm_monitoring.correlation import current
+from xswarm_monitoring.masking import mask_text
+
+_LONGEST_TEXT = 8_000  # characters of one value
+_DEEPEST = 6  # levels of nested values
+
+
+class Level(IntEnum):
+    """How much a line matters."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+class Log:
+    """Write lines at or above a level.
+
+    Args:
+        service: the service's name.
+        level: the least level written, as ``LOG_LEVEL`` names it.
+        structured: whether to write JSON (``STRUCTURED_LOGGING``), else text for a person.
+        write: takes a line without its end.
+        clock: the clock to read.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        level: str = "info",
+        structured: bool = True,
+        write: Callable[[str], None] = _write_line,
+        clock: Clock | None = None,
+    ) -> None:
+        if level.upper() not in Level.__members__:
+            raise ValueError(f"no log level {level!r}; there are {', '.join(Level.__members__)}")
+        self.service, self.level, self.structured = service, Level[level.upper()], structured
+        self._write, self._clock = write, clock or Clock()
+
+    def debug(self, message: str, **fields: Any) -> None:
+        """Tell what only helps to find a fault."""
+        self.line(Level.DEBUG, message, fields)
+
+    def info(self, message: str, **fields: Any) -> None:
+        """Tell what happened."""
+        self.line(Level.INFO, message, fields)
+
+    def warning(self, message: str, **fields: Any) -> None:
+        """Tell what may become a fault."""
+        self.line(Level.WARNING, message, fields)
+
+    def error(self, message: str, raised: BaseException | None = None, **fields: Any) -> None:
+        """Tell of a fault, with the exception that told of it."""
+        if raised is not None:
+            fields = fields | {"error": type(raised).__name__, "stack": _stack(raised)}
+        self.line(Level.ERROR, message, fields)
+
+    def line(self, level: Level, message: str, fields: Mapping[str, Any]) -> None:
+        """Write one line; all text in it is masked, and nothing in it can make it fail."""
+        if level < self.level:
+            return
+        entry = {"timestamp": iso(self._clock.wall()), "level": level.name.lower()}
+        entry |= {"service": self.service, "message": _plain(message)}
+        request = current()
+        if request is not None:
+            entry |= {"request_id": request.request_id, "trace_id": request.trace_id}
+        entry |= {key: _plain(value) for key, value in fields.items() if key not in entry}
+        self._write(_json(entry) if self.structured else _text(entry))
+
+
+def _stack(raised: BaseException) -> str:
+    return "".join(traceback.format_exception(raised))
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Give a value as JSON knows it, masked and bounded."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if depth < _DEEPEST and isinstance(value, Mapping):
+        return {str(key): _plain(each, depth + 1) for key, each in value.items()}
+    if depth < _DEEPEST and isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(each, depth + 1) for each in value]
+    text = value if isinstance(value, str) else repr(value)
+    masked = mask_text(text)
+    return masked if len(masked) <= _LONGEST_TEXT else masked[: _LONGEST_TEXT - 1] + "…"
+
+
+def _json(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
+
+
+def _text(entry: Mapping[str, Any]) -> str:
+    """Give ``time LEVEL message key=value …`` on one line."""
+    head = f"{entry['timestamp']} {entry['level'].upper():7} {json.dumps(entry['message'])[1:-1]}"
+    skipped = ("timestamp", "level", "message", "service")
+    rest = [f"{key}={json.dumps(each)}" for key, each in entry.items() if key not in skipped]
+    return " ".join([head, *rest])

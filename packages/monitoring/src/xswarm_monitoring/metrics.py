@@ -1,0 +1,321 @@
+"""Measure requests, the database and the business; give any window of the last hour."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from xswarm_monitoring import families, frame
+from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.correlation import current
+from xswarm_monitoring.families import Counter, Distribution, Family, Instrument, Kind, Value
+from xswarm_monitoring.frame import Frame, Labels, SlowQuery
+from xswarm_monitoring.masking import mask_sql, pseudonym
+
+SLOW_QUERY = 1.0
+"""Seconds above which a query is kept as slow."""
+
+_METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+)
+_STATUSES = {status: str(status) for status in range(100, 600)}
+_READING = frozenset(("SELECT", "WITH", "PRAGMA"))
+_WRITING = frozenset(("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER", "DROP"))
+_OPERATIONS = _READING | _WRITING | {"BEGIN", "COMMIT", "ROLLBACK"}
+_SLOW_QUERIES_A_FRAME = 20
+
+Given = TypeVar("Given")
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Keep a frame that is over, as text: a tenth of the memory, ready to be flushed.
+
+    Args:
+        number: counts up from 1 in this process.
+        start: when it began, seconds since 1970.
+        end: when it ended, likewise.
+        text: the frame, see :meth:`xswarm_monitoring.frame.Frame.dump`.
+    """
+
+    number: int
+    start: float
+    end: float
+    text: str
+
+
+class Metrics:
+    """Measure what happens in this process, in slots of some seconds.
+
+    Args:
+        own: the app's own families, beside those of xswarm_monitoring.families.
+        slot: seconds a frame spans.
+        retention: seconds for which frames are kept here.
+        slow_query: seconds above which a query is kept as slow.
+        clock: the clock to read.
+    """
+
+    def __init__(
+        self,
+        *,
+        own: tuple[Family, ...] = (),
+        slot: float = 15.0,
+        retention: float = 3600.0,
+        slow_query: float = SLOW_QUERY,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.slot, self.retention = slot, retention
+        self.families = families.by_name((*families.FAMILIES, *own))
+        self._counters = _instruments(self.families, Kind.COUNTER, Counter)
+        self._distributions = _instruments(self.families, Kind.DISTRIBUTION, Distribution)
+        self._slow: list[SlowQuery] = []
+        self.born = self.clock.wall()
+        self._total = Frame(self.born, self.born)
+        self._closed: deque[Closed] = deque()
+        self._unflushed: deque[Closed] = deque()
+        self._number = 0
+        self.lost = 0
+        self._begin()
+        self.requests = Requests(self)
+        self.database = Database(self, slow_query)
+        self.business = Business(self)
+
+    def counter(self, family: Family) -> Counter:
+        """Give the instrument of a family of counters.
+
+        Raises:
+            KeyError: no such family was declared.
+        """
+        return self._counters[family.name]
+
+    def distribution(self, family: Family) -> Distribution:
+        """Give the instrument of a family of distributions.
+
+        Raises:
+            KeyError: no such family was declared.
+        """
+        return self._distributions[family.name]
+
+    def keep_slow(self, query: SlowQuery) -> None:
+        """Keep a slow query, of many in one frame the slowest."""
+        self._slow.append(query)
+        if len(self._slow) > _SLOW_QUERIES_A_FRAME:
+            self._slow.remove(min(self._slow, key=lambda kept: kept.seconds))
+
+    def _begin(self) -> None:
+        """Begin a slot; slots of all processes begin at the same times of day."""
+        self._start = self.clock.wall()
+        left = self.slot - self._start % self.slot
+        self._end, self._over = self._start + left, self.clock.timer() + left
+
+    def tick(self, now: float) -> None:
+        """Close the frame where its slot is over; to be called before something is observed.
+
+        Args:
+            now: the clock's timer.
+        """
+        if now >= self._over:
+            self.seal()
+
+    def seal(self) -> None:
+        """Close the frame now, so that all measured until now can be flushed."""
+        taken = self._take()
+        if taken:
+            self._number += 1
+            closed = Closed(self._number, taken.start, taken.end, taken.dump())
+            self._closed.append(closed)
+            self._unflushed.append(closed)
+            self._total.merge(taken)
+        self._expire()
+        self._begin()
+
+    def _take(self) -> Frame:
+        slow, self._slow = self._slow, []
+        return Frame(
+            start=self._start,
+            end=max(min(self.clock.wall(), self._end), self._start),
+            sketches=_taken(self._distributions),
+            counts=_taken(self._counters),
+            slow=slow,
+        )
+
+    def _expire(self) -> None:
+        horizon = self.clock.wall() - self.retention
+        while self._closed and self._closed[0].end < horizon:
+            self._closed.popleft()
+        while self._unflushed and self._unflushed[0].end < horizon:
+            self._unflushed.popleft()
+            self.lost += 1
+
+    def total(self) -> Frame:
+        """Give all that was measured since this process began; not to be changed."""
+        self.seal()
+        self._total.end = max(self._total.end, self.clock.wall())
+        return self._total
+
+    def frames(self, seconds: float) -> list[Frame]:
+        """Give the frames that ended within the last seconds, the oldest first."""
+        self.seal()
+        since = self.clock.wall() - seconds
+        return [frame.load(closed.text) for closed in self._closed if closed.end > since]
+
+    def unflushed(self) -> list[Closed]:
+        """Give what no storage has taken yet, the oldest first."""
+        self.seal()
+        return list(self._unflushed)
+
+    def flushed(self, number: int) -> None:
+        """Note that a storage holds all frames up to a number."""
+        while self._unflushed and self._unflushed[0].number <= number:
+            self._unflushed.popleft()
+
+    def overflowed(self) -> dict[str, int]:
+        """Give how many observations each family counted under ``(other)``, where any."""
+        return _overflowed(self._counters) | _overflowed(self._distributions)
+
+
+class Requests:
+    """Measure requests by route template, method and status."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._durations = metrics.distribution(families.REQUESTS)
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request.
+
+        Args:
+            route: its template, e.g. ``/users/{id}``; never its raw path.
+            method: its HTTP method.
+            status: its HTTP status; 500 where the app raised, 499 where the client left.
+            seconds: how long it took.
+        """
+        if method not in _METHODS:
+            method = families.OVERFLOW
+        self._durations.observe(seconds, route, method, _STATUSES.get(status, families.OVERFLOW))
+
+
+class Database:
+    """Measure queries: how many, how long, how many rows, and which were slow."""
+
+    def __init__(self, metrics: Metrics, slow_query: float) -> None:
+        self._metrics, self.slow_query = metrics, slow_query
+        self._durations = metrics.distribution(families.QUERIES)
+        self._rows = metrics.counter(families.ROWS)
+        self._slow = metrics.counter(families.SLOW_QUERIES)
+
+    def observe(self, sql: str, seconds: float, rows: int = 0, *, failed: bool = False) -> None:
+        """Count one query.
+
+        Args:
+            sql: the statement; kept, with its values masked, only where it was slow.
+            seconds: how long it took.
+            rows: how many rows it gave or changed.
+            failed: whether the database refused it or did not answer.
+        """
+        self._metrics.tick(self._metrics.clock.timer())
+        operation = _operation(sql)
+        self._durations.observe(seconds, operation, "error" if failed else "ok")
+        self._rows.add(rows, operation)
+        if seconds > self.slow_query:
+            self._slow.add(1, operation)
+            self._keep(sql, seconds, rows)
+
+    def _keep(self, sql: str, seconds: float, rows: int) -> None:
+        request = current()
+        self._metrics.keep_slow(
+            SlowQuery(
+                sql=mask_sql(sql),
+                seconds=seconds,
+                rows=rows,
+                time=self._metrics.clock.wall(),
+                request_id=request.request_id if request else "",
+            )
+        )
+
+    async def timed(self, sql: str, answer: Awaitable[Given]) -> Given:
+        """Await a query's answer and count it; its rows, where the answer has a length."""
+        timer = self._metrics.clock.timer
+        started = timer()
+        try:
+            given = await answer
+        except BaseException:
+            self.observe(sql, timer() - started, failed=True)
+            raise
+        rows = len(given) if hasattr(given, "__len__") else 0
+        self.observe(sql, timer() - started, rows)
+        return given
+
+
+class Business:
+    """Count what the business lives on."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._payments = metrics.distribution(families.PAYMENTS)
+
+    def signup(self, source: str = "direct") -> None:
+        """Count a user who signed up, by where they came from."""
+        self._count(families.SIGNUPS, source)
+
+    def activity(self, activity: str) -> None:
+        """Count something a user did, e.g. ``login``."""
+        self._count(families.ACTIVITIES, activity)
+
+    def subscription(self, event: str, plan: str) -> None:
+        """Count a subscription's event, e.g. ``created``, ``upgraded``, ``canceled``."""
+        self._count(families.SUBSCRIPTIONS, event, plan)
+
+    def payment(self, amount: float, currency: str, *, succeeded: bool) -> None:
+        """Count a payment.
+
+        Args:
+            amount: in the currency's main unit.
+            currency: its ISO 4217 code.
+            succeeded: whether the money came.
+        """
+        self._metrics.tick(self._metrics.clock.timer())
+        outcome = "succeeded" if succeeded else "failed"
+        self._payments.observe(amount, currency.upper(), outcome)
+
+    def feature(self, feature: str) -> None:
+        """Count a use of a feature."""
+        self._count(families.FEATURES, feature)
+
+    def api_call(self, customer: str) -> None:
+        """Count an API call by a customer's id.
+
+        An id that has an address in it, or could be a token, is counted under a hash of it.
+        """
+        self._count(families.API_CALLS, pseudonym(customer))
+
+    def _count(self, family: Family, *labels: str) -> None:
+        self._metrics.tick(self._metrics.clock.timer())
+        self._metrics.counter(family).add(1, *labels)
+
+
+def _operation(sql: str) -> str:
+    """Give a statement's first word in capitals, where it is one of SQL's."""
+    words = sql.split(None, 1)
+    operation = words[0].upper().rstrip(";") if words else ""
+    return operation if operation in _OPERATIONS else families.OVERFLOW
+
+
+Kept = TypeVar("Kept", Counter, Distribution)
+
+
+def _instruments(
+    named: Mapping[str, Family], kind: Kind, instrument: Callable[[Family], Kept]
+) -> dict[str, Kept]:
+    return {name: instrument(family) for name, family in named.items() if family.kind is kind}
+
+
+def _taken(instruments: Mapping[str, Instrument[Value]]) -> dict[str, dict[Labels, Value]]:
+    taken = {name: instrument.take() for name, instrument in instruments.items()}
+    return {name: values for name, values in taken.items() if values}
+
+
+def _overflowed(instruments: Mapping[str, Instrument[Any]]) -> dict[str, int]:
+    return {name: each.overflowed for name, each in instruments.items() if each.overflowed}

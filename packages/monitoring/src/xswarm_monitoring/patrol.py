@@ -1,0 +1,215 @@
+"""Go a round: keep the book of what is wrong, and tell people.
+
+The book is saved with what is to be told before it is told. So a round that is cut off is
+made up for by the next one, and of two rounds at once only one tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from xswarm_monitoring import alert as alerts
+from xswarm_monitoring import book as books
+from xswarm_monitoring.alert import Alert
+from xswarm_monitoring.book import Book, Notice, Policy
+from xswarm_monitoring.courier import Courier
+from xswarm_monitoring.storage import Execute
+
+_SCHEMA = """CREATE TABLE IF NOT EXISTS monitoring_book (
+    id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL, data TEXT NOT NULL)"""
+_LOAD = "SELECT revision, data FROM monitoring_book"
+_FIRST = "INSERT OR IGNORE INTO monitoring_book VALUES (1, 1, ?) RETURNING revision"
+_NEXT = """UPDATE monitoring_book SET revision = revision + 1, data = ?
+    WHERE revision = ? RETURNING revision"""
+
+_LEASE = 50.0  # seconds for which a round that tells keeps others from telling the same
+
+
+class Shelf(Protocol):
+    """Keeps a book between rounds."""
+
+    async def load(self) -> tuple[int, str]:
+        """Give the book's revision and text; 0 and an empty text where there is none."""
+        ...
+
+    async def save(self, revision: int, text: str) -> bool:
+        """Save the book where it is still of a revision; tells whether it was."""
+        ...
+
+
+class Reserve(Shelf, Protocol):
+    """Keeps a book while the shelf is away."""
+
+    async def forget(self) -> None:
+        """Forget the book."""
+        ...
+
+
+class MemoryShelf:
+    """Keep a book in this process, for as long as that lives."""
+
+    def __init__(self) -> None:
+        self._revision, self._text = 0, ""
+
+    async def load(self) -> tuple[int, str]:
+        """Give the book's revision and text; 0 and an empty text where there is none."""
+        return self._revision, self._text
+
+    async def save(self, revision: int, text: str) -> bool:
+        """Save the book where it is still of a revision; tells whether it was."""
+        if revision != self._revision:
+            return False
+        self._revision, self._text = revision + 1, text
+        return True
+
+    async def forget(self) -> None:
+        """Forget the book."""
+        self._revision, self._text = 0, ""
+
+
+class DatabaseShelf:
+    """Keep the book in the database, through an injected ``execute``."""
+
+    def __init__(self, execute: Execute) -> None:
+        self._execute = execute
+
+    async def load(self) -> tuple[int, str]:
+        """Give the book's revision and text; 0 and an empty text where there is none."""
+        await self._execute(_SCHEMA, ())
+        rows = await self._execute(_LOAD, ())
+        return (int(rows[0][0]), str(rows[0][1])) if rows else (0, "")
+
+    async def save(self, revision: int, text: str) -> bool:
+        """Save the book where it is still of a revision; tells whether it was."""
+        if revision == 0:
+            return bool(await self._execute(_FIRST, (text,)))
+        return bool(await self._execute(_NEXT, (text, revision)))
+
+
+@dataclass(frozen=True)
+class Round:
+    """Say what a round did.
+
+    Args:
+        notices: what people were told, or were to be.
+        delivered: whether each of them reached somebody.
+        ours: whether this round was the one that told; another was under way if not.
+        went: for each notice, how each channel took it.
+    """
+
+    notices: Sequence[Notice]
+    delivered: bool
+    ours: bool = True
+    went: Sequence[Mapping[str, str]] = ()
+
+    def and_(self, other: Round) -> Round:
+        """Join what another book told."""
+        return Round(
+            [*self.notices, *other.notices],
+            self.delivered and other.delivered,
+            self.ours,
+            [*self.went, *other.went],
+        )
+
+
+async def patrol(
+    due: Sequence[Alert] | None,
+    shelf: Shelf,
+    courier: Courier,
+    now: float,
+    *,
+    events: Sequence[Alert] = (),
+    policy: Policy | None = None,
+    by: str = "",
+    prepare: Callable[[Book], None] = lambda _book: None,
+) -> Round:
+    """Go one round.
+
+    Args:
+        due: the conditions that hold now, see :func:`xswarm_monitoring.rules.judge`; None:
+            nobody looked, there are only events.
+        shelf: keeps the book.
+        courier: tells people.
+        now: seconds since 1970.
+        events: what happened since the last round.
+        policy: when people are told.
+        by: who watches, see :meth:`xswarm_monitoring.book.Book.advance`.
+        prepare: changes the book first, e.g. adds a silence.
+
+    Raises:
+        Exception: what the shelf raised; then nobody was told.
+    """
+    revision, text = await shelf.load()
+    book = books.load(text, policy) if text else Book(policy)
+    if book.telling_until > now:
+        return Round((), delivered=False, ours=False)
+    prepare(book)
+    notices = book.take_undelivered()
+    notices += [] if due is None else book.advance(due, now, by)
+    notices += [notice for event in events for notice in book.happened(event, now)]
+    if not notices and book.dump() == text:
+        return Round((), delivered=True)  # nothing new: a database bills what is written
+    book.keep_undelivered(notices)
+    book.telling_until = now + _LEASE if notices else 0.0
+    if not await shelf.save(revision, book.dump()):
+        return Round((), delivered=False, ours=False)
+    if not notices:
+        return Round((), delivered=True)
+    delivered = await courier.deliver(book, ())
+    book.telling_until = 0.0
+    await shelf.save(revision + 1, book.dump())
+    went = [entry["channels"] for entry in book.history[-len(notices) :]]
+    return Round(notices, delivered, went=went)
+
+
+async def patrol_surely(
+    due: Sequence[Alert],
+    shelf: Shelf | None,
+    reserve: Reserve,
+    courier: Courier,
+    now: float,
+    *,
+    policy: Policy | None = None,
+    by: str = "",
+) -> Round:
+    """Go one round, by a reserve while the shelf is away.
+
+    What began in the reserve ends there, so that each alert is told by one book.
+
+    Args:
+        due: the conditions that hold now.
+        shelf: keeps the book; None: it is known to be away.
+        reserve: keeps a book meanwhile.
+        courier: tells people.
+        now: seconds since 1970.
+        policy: when people are told.
+        by: who watches.
+    """
+    _, text = await reserve.load()
+    begun = books.load(text, policy).entries if text else {}
+
+    def go(where: Shelf, those: Sequence[Alert]) -> Awaitable[Round]:
+        return patrol(those, where, courier, now, policy=policy, by=by)
+
+    if shelf is None:
+        return await go(reserve, due)
+    try:
+        first = await go(shelf, [each for each in due if each.key not in begun])
+    except Exception as error:  # the very outage that people must be told of
+        outage = alerts.service_outage("database", f"{type(error).__name__}: {error}")
+        return await go(reserve, [*due, outage])
+    if not text:
+        return first
+    second = await go(reserve, [each for each in due if each.key in begun])
+    await _forget(reserve)
+    return first.and_(second)
+
+
+async def _forget(reserve: Reserve) -> None:
+    """Forget the reserve's book once nothing in it is still to be told."""
+    _, text = await reserve.load()
+    book = books.load(text)
+    if not (book.entries or book.events or book.undelivered):
+        await reserve.forget()

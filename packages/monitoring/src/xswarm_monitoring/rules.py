@@ -1,0 +1,139 @@
+"""The rules: which measurements and checks are worth an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xswarm_monitoring import alert, families
+from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.frame import Frame
+from xswarm_monitoring.health import FAIL, Check
+from xswarm_monitoring.report import combined, is_error
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Say where wrong begins.
+
+    Args:
+        error_rate: the part of requests answered with 500 or above.
+        response_p95: seconds.
+        query_p95: seconds.
+        query_errors: the part of queries that failed.
+        payment_failures: the part of payments that failed.
+        memory: the part of ``memory_limit`` in use.
+        memory_limit: bytes; a Worker's isolate has 128 MiB.
+        least: fewer requests, queries or payments than this make no rate.
+    """
+
+    error_rate: float = 0.05
+    response_p95: float = 2.0
+    query_p95: float = 5.0
+    query_errors: float = 0.05
+    payment_failures: float = 0.2
+    memory: float = 0.9
+    memory_limit: int = 128 << 20
+    least: int = 20
+
+
+def judge(
+    measured: Frame,
+    checks: Sequence[Check] = (),
+    thresholds: Thresholds | None = None,
+    memory: int | None = None,
+) -> list[Alert]:
+    """Give the alerts that are due now.
+
+    Args:
+        measured: a window of some minutes.
+        checks: what the probes found last.
+        thresholds: where wrong begins.
+        memory: bytes in use; None where the runtime does not tell.
+    """
+    limits = thresholds or Thresholds()
+    return [
+        *_components(checks),
+        *_requests(measured, limits),
+        *_queries(measured, limits),
+        *_payments(measured, limits),
+        *_memory(memory, limits),
+    ]
+
+
+def _components(checks: Sequence[Check]) -> list[Alert]:
+    made = {True: alert.service_outage, False: alert.degraded}
+    return [made[each.critical](each.name, each.output) for each in checks if each.status == FAIL]
+
+
+def _requests(measured: Frame, limits: Thresholds) -> list[Alert]:
+    series = measured.sketches.get(families.REQUESTS.name, {})
+    total = sum(sketch.count for sketch in series.values())
+    if total < limits.least:
+        return []
+    errors = sum(sketch.count for labels, sketch in series.items() if is_error(labels[2]))
+    p95 = combined(series.values()).quantile(0.95)
+    due = []
+    if errors / total > limits.error_rate:
+        due.append(_high_error_rate(errors, total, limits))
+    if p95 > limits.response_p95:
+        due.append(_slow("responses", p95, limits.response_p95, total))
+    return due
+
+
+def _high_error_rate(errors: int, total: int, limits: Thresholds) -> Alert:
+    return Alert(
+        "high-error-rate",
+        Severity.ERROR,
+        f"{errors / total:.1%} of requests fail (threshold {limits.error_rate:.0%})",
+        details={"requests": str(total), "errors": str(errors)},
+        remedy="inv monitor.metrics --window 5m",
+    )
+
+
+def _slow(what: str, p95: float, threshold: float, total: int) -> Alert:
+    return Alert(
+        f"slow-{what}",
+        Severity.WARNING,
+        f"The slowest 5 % of {what} take {p95:.2f} s or more (threshold {threshold:g} s)",
+        details={"number": str(total)},
+        remedy="inv monitor.metrics --window 5m",
+    )
+
+
+def _queries(measured: Frame, limits: Thresholds) -> list[Alert]:
+    series = measured.sketches.get(families.QUERIES.name, {})
+    total = sum(sketch.count for sketch in series.values())
+    if total < limits.least:
+        return []
+    failed = sum(sketch.count for labels, sketch in series.items() if labels[1] == "error")
+    p95 = combined(series.values()).quantile(0.95)
+    due = []
+    if failed / total > limits.query_errors:
+        due.append(alert.database_error(f"{failed} of {total} queries failed"))
+    if p95 > limits.query_p95:
+        due.append(_slow("queries", p95, limits.query_p95, total))
+    return due
+
+
+def _payments(measured: Frame, limits: Thresholds) -> list[Alert]:
+    series = measured.sketches.get(families.PAYMENTS.name, {})
+    total = sum(sketch.count for sketch in series.values())
+    failed = sum(sketch.count for labels, sketch in series.items() if labels[1] == "failed")
+    if total < limits.least or failed / total <= limits.payment_failures:
+        return []
+    return [
+        Alert(
+            "payments-failing",
+            Severity.ERROR,
+            f"{failed / total:.0%} of payments fail (threshold {limits.payment_failures:.0%})",
+            details={"payments": str(total), "failed": str(failed)},
+            remedy="inv check",
+        )
+    ]
+
+
+def _memory(used: int | None, limits: Thresholds) -> list[Alert]:
+    if used is None or used <= limits.memory * limits.memory_limit:
+        return []
+    return [alert.high_memory(used, limits.memory_limit)]

@@ -1,0 +1,31 @@
+"""Run the supervisor of one twin, detached: ``python -m xswarm_twin FOLDER``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from xswarm_twin import credentials, parts, state
+from xswarm_twin.folder import Folder
+from xswarm_twin.watch import Watch
+
+
+def main(path: str) -> None:
+    """Leave the terminal, then watch the parts that the twin's state names."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    asyncio.run(_watch(Folder(Path(path))))
+
+
+async def _watch(folder: Folder) -> None:
+    planned = state.read(folder)
+    keys = credentials.load(folder)
+    plan = parts.Plan(folder, planned.workers, planned.pages, planned.ports, keys)
+    await Watch(folder, planned, parts.build(plan, planned.parts)).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,71 @@
+"""Who one is: tokens, the user, the accounts; and what of an account is empty here."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from aiohttp import web
+
+from xswarm_twin.cloudflare.envelope import page_of, success
+from xswarm_twin.cloudflare.twin import Account, twin_of
+
+_EMAIL = "sandbox@localhost"
+_NAME = "Sandbox"
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/user/tokens/verify")
+@routes.get("/accounts/{account}/tokens/verify")
+async def verify(request: web.Request) -> web.Response:
+    """Say that the token is good; a bad one did not come this far."""
+    account = twin_of(request).account
+    token_id = hashlib.sha256(account.token.encode()).hexdigest()[:32]
+    return success({"id": token_id, "status": "active"})
+
+
+@routes.get("/user")
+async def user(request: web.Request) -> web.Response:
+    """Give the user."""
+    account = twin_of(request).account
+    return success({"id": account.id, "email": _EMAIL, "two_factor_authentication_enabled": True})
+
+
+@routes.get("/accounts")
+async def accounts(request: web.Request) -> web.Response:
+    """List the one account."""
+    return _list([_account(twin_of(request).account)])
+
+
+@routes.get("/accounts/{account}")
+async def account(request: web.Request) -> web.Response:
+    """Give the account."""
+    return success(_account(twin_of(request).account))
+
+
+@routes.get("/memberships")
+async def memberships(request: web.Request) -> web.Response:
+    """List the user's one membership."""
+    mine = twin_of(request).account
+    roles = ["Super Administrator - All Privileges"]
+    member = {"id": mine.id, "account": _account(mine), "roles": roles, "status": "accepted"}
+    return _list([member])
+
+
+@routes.get("/accounts/{account}/storage/kv/namespaces")
+@routes.get("/accounts/{account}/workers/durable_objects/namespaces")
+async def namespaces(_: web.Request) -> web.Response:
+    """List the key-value or Durable Object namespaces: none are served here.
+
+    wrangler asks for both when it deletes a Worker.
+    """
+    return _list([])
+
+
+def _account(mine: Account) -> dict[str, str]:
+    return {"id": mine.id, "name": _NAME, "type": "standard"}
+
+
+def _list(items: list[dict[str, Any]]) -> web.Response:
+    return success(items, page_of(1, 20, len(items), len(items)))

@@ -1,0 +1,167 @@
+"""The API as one aiohttp application: routes, authorisation, faults, envelope, log."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+from collections.abc import Iterator
+
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+
+from xswarm_twin.cloudflare import (
+    accounts,
+    assets,
+    deployments,
+    faults,
+    pages,
+    r2,
+    refusals,
+    secrets,
+    versions,
+    workers,
+    zones,
+)
+from xswarm_twin.cloudflare.assets import bearer
+from xswarm_twin.cloudflare.calls import CALLS, Calls
+from xswarm_twin.cloudflare.envelope import Refusal, failure
+from xswarm_twin.cloudflare.faults import FAULTS, Faults
+from xswarm_twin.cloudflare.records import Project, Worker
+from xswarm_twin.cloudflare.twin import TWIN, Twin, twin_of
+from xswarm_twin.errors import TwinError
+
+BASE = "/client/v4"
+
+MAXIMUM_BODY_BYTES = 96 * 1024 * 1024
+"""The largest body that is read whole: a bucket of Pages files (40 MiB, in base64, in JSON).
+
+Uploads of scripts and of objects are streamed, and have limits of their own.
+"""
+
+_SESSIONS = ("/accounts/{account}/workers/assets/upload", "/pages/assets/")
+
+_log = logging.getLogger(__name__)
+
+
+def make_app(twin: Twin) -> web.Application:
+    """Give the application; its clean-up closes what it opened.
+
+    Args:
+        twin: the parts that the routes work with.
+    """
+    app = web.Application(
+        middlewares=[_logged, _enveloped, _authorised, _faulty], client_max_size=MAXIMUM_BODY_BYTES
+    )
+    app[TWIN], app[FAULTS] = twin, Faults()
+    app[CALLS] = Calls(twin.state.parent / "calls.jsonl")
+    for route in api_routes():
+        app.router.add_route(route.method, BASE + route.path, route.handler)
+    for route in _definitions(faults.routes):
+        app.router.add_route(route.method, route.path, route.handler)
+    app.on_cleanup.append(_close)
+    return app
+
+
+async def serve_stored(twin: Twin) -> None:
+    """Bring the edge to what is stored, as after a restart.
+
+    What does not start any more is logged, and keeps nothing else from being served.
+    """
+    for worker in twin.store.all(Worker):
+        try:
+            await workers.serve_all(twin, worker)
+        except (Refusal, TwinError) as error:
+            _log.error("Worker %s is not served: %s", worker.name, error)
+    for project in twin.store.all(Project):
+        await pages.serve_all(twin, project)
+
+
+def api_routes() -> Iterator[web.RouteDef]:
+    """Give the routes of the API, by their paths behind the base."""
+    for module in (
+        accounts,
+        workers,
+        versions,
+        deployments,
+        secrets,
+        assets,
+        pages,
+        r2,
+        zones,
+    ):
+        yield from _definitions(module.routes)
+
+
+def _definitions(table: web.RouteTableDef) -> Iterator[web.RouteDef]:
+    return (route for route in table if isinstance(route, web.RouteDef))
+
+
+async def _close(app: web.Application) -> None:
+    app[CALLS].close()
+    app[TWIN].store.close()
+
+
+@web.middleware
+async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started = time.perf_counter()
+    response = await handler(request)
+    if request.path != faults.PATH:
+        request.app[CALLS].write(request, response.status, started)
+    return response
+
+
+@web.middleware
+async def _enveloped(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer whatever goes wrong in the envelope."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return failure(refusal)
+    except web.HTTPException as error:
+        return failure(_refusal_of(error, request))
+    except (ClientPayloadError, HttpProcessingError):
+        return failure(refusals.body_invalid("it ended early, or is badly encoded"))
+    except TwinError as error:  # a part of the twin is missing, and its remedy is known
+        return failure(refusals.internal(str(error)))
+    except ConnectionError:
+        raise  # the client is gone: there is no one to answer
+    except Exception:
+        _log.exception("%s %s failed", request.method, request.path)
+        return failure(refusals.internal())
+
+
+@web.middleware
+async def _authorised(request: web.Request, handler: Handler) -> web.StreamResponse:
+    account, session = twin_of(request).account, _carries_session(request)
+    if not session and not hmac.compare_digest(bearer(request).encode(), account.token.encode()):
+        raise refusals.unauthenticated()
+    if request.match_info.get("account", account.id) != account.id:
+        raise refusals.unauthenticated(403)
+    return await handler(request)
+
+
+@web.middleware
+async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
+    kind = request.app[FAULTS].take(request.method, request.path.removeprefix(BASE))
+    if kind is None or request.path == faults.PATH:
+        return await handler(request)
+    return await faults.suffer(kind, request, handler)
+
+
+def _carries_session(request: web.Request) -> bool:
+    """Tell whether a route checks a session's token by itself."""
+    resource = request.match_info.route.resource
+    path = "" if resource is None else resource.canonical.removeprefix(BASE)
+    return path.startswith(_SESSIONS)
+
+
+def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:
+    if isinstance(error, web.HTTPNotFound):
+        return refusals.no_route(request.path.removeprefix(BASE))
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return refusals.method_not_allowed(request.method)
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return refusals.body_too_large("the body", MAXIMUM_BODY_BYTES)
+    return Refusal(error.status, 10026, error.reason)

@@ -1,0 +1,172 @@
+"""Static files of Workers: an upload session, the files, and the manifest of a version.
+
+Reference: Workers, "Direct uploads" of static assets.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from xswarm_twin.cloudflare import bodies, refusals, uploads
+from xswarm_twin.cloudflare.blobs import Incoming
+from xswarm_twin.cloudflare.envelope import success
+from xswarm_twin.cloudflare.records import Asset, AssetSession, Version
+from xswarm_twin.cloudflare.tokens import TokenInvalid
+from xswarm_twin.cloudflare.twin import Twin, twin_of
+from xswarm_twin.model import AssetFile
+
+MAXIMUM_FILE_BYTES = 25 * 1024 * 1024
+"""Cloudflare's limit of one static file (Workers, "Limits")."""
+
+_UPLOAD, _COMPLETE = "assets-upload", "assets-complete"
+_BUCKET_FILES = 50
+_NO_TYPE = "application/null"  # wrangler's word for a file to be served without Content-Type
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/accounts/{account}/workers/scripts/{worker}/assets-upload-session")
+async def start(request: web.Request) -> web.Response:
+    """Say which of the files are still to be uploaded; the Worker need not exist yet."""
+    twin = twin_of(request)
+    body = await bodies.json_object(request)
+    manifest = _manifest(bodies.required(body, "manifest", dict))
+    _forget_expired(twin)
+    expires = time.time() + twin.tokens.lifetime
+    session = AssetSession(uuid.uuid4().hex, request.match_info["worker"], manifest, expires)
+    twin.store.save(session)
+    missing = _missing(twin, session)
+    token = twin.tokens.sign(_UPLOAD if missing else _COMPLETE, session.id)
+    buckets = [missing[at : at + _BUCKET_FILES] for at in range(0, len(missing), _BUCKET_FILES)]
+    return success({"jwt": token, "buckets": buckets})
+
+
+@routes.post("/accounts/{account}/workers/assets/upload")
+async def upload(request: web.Request) -> web.Response:
+    """Take files in, each a part named by its hash, its content in base64."""
+    session = _session(request)
+    twin = twin_of(request)
+    received: list[tuple[str, str, Incoming]] = []
+    async for part in uploads.parts_of(request):
+        raw = decoded(await uploads.whole(part, MAXIMUM_FILE_BYTES * 4 // 3 + 4))
+        media_type = part.headers.get("Content-Type", _NO_TYPE)
+        received.append((part.name or "", media_type, twin.blobs.take(raw)))
+    _require_announced(session, [name for name, _, _ in received])
+    await keep_files(twin, "workers", received)
+    if _missing(twin, session):
+        return success({})
+    return success({"jwt": twin.tokens.sign(_COMPLETE, session.id)}, status=201)
+
+
+async def keep_files(twin: Twin, product: str, received: list[tuple[str, str, Incoming]]) -> None:
+    """Keep files (hash, media type, bytes), then name them."""
+    await twin.blobs.keep(*(incoming for _, _, incoming in received))
+    twin.store.save(
+        *(
+            Asset(product, name, "" if media_type == _NO_TYPE else media_type, incoming.sha256)
+            for name, media_type, incoming in received
+        )
+    )
+
+
+def of_upload(
+    twin: Twin, worker: str, metadata: Mapping[str, Any], previous: Version | None
+) -> dict[str, Any] | None:
+    """Give the static files that an upload's metadata asks for.
+
+    Raises:
+        Refusal: the token of the session is not good.
+    """
+    if "assets" not in metadata:
+        kept = metadata.get("keep_assets") is True and previous is not None
+        return previous.assets if kept and previous else None
+    asked = bodies.required(metadata, "assets", dict)
+    config = bodies.optional(asked, "config", dict[str, Any]())
+    if "jwt" not in asked and metadata.get("keep_assets") is True and previous and previous.assets:
+        return {"files": previous.assets["files"], "config": config}
+    session = _completed(twin, worker, bodies.required(asked, "jwt", str))
+    return {"files": session.manifest, "config": config}
+
+
+def files_of(twin: Twin, product: str, manifest: Mapping[str, str]) -> dict[str, AssetFile]:
+    """Give the files of a manifest as the edge takes them."""
+    files = {}
+    for path, name in manifest.items():
+        asset = twin.store.find(Asset, name, product)
+        if asset is None:
+            raise LookupError(f"the manifest names {path}, of which there are no bytes")
+        files[path] = AssetFile(path, asset.media_type, twin.blobs.path(asset.blob))
+    return files
+
+
+def decoded(text: bytes | str) -> bytes:
+    """Decode base64, or refuse it."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise refusals.body_invalid("a file is not in base64") from None
+
+
+def bearer(request: web.Request) -> str:
+    """Give the token of a request; empty when there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _manifest(given: Mapping[str, Any]) -> dict[str, str]:
+    manifest = {}
+    for path, entry in given.items():
+        file = bodies.checked(entry, dict, f"manifest entry {path}")
+        size = bodies.required(file, "size", int)
+        if not path.startswith("/") or not 0 <= size <= MAXIMUM_FILE_BYTES:
+            raise refusals.body_invalid(f"manifest entry {path} has a wrong path or size")
+        manifest[path] = bodies.required(file, "hash", str)
+    return manifest
+
+
+def _missing(twin: Twin, session: AssetSession) -> list[str]:
+    return [
+        name
+        for name in dict.fromkeys(session.manifest.values())
+        if twin.store.find(Asset, name, "workers") is None
+    ]
+
+
+def _session(request: web.Request) -> AssetSession:
+    twin = twin_of(request)
+    try:
+        found = twin.store.find(AssetSession, twin.tokens.subject(bearer(request), _UPLOAD))
+    except TokenInvalid:
+        raise refusals.unauthenticated() from None
+    if found is None:
+        raise refusals.unauthenticated()
+    return found
+
+
+def _completed(twin: Twin, worker: str, token: str) -> AssetSession:
+    try:
+        found = twin.store.find(AssetSession, twin.tokens.subject(token, _COMPLETE))
+    except TokenInvalid:
+        found = None
+    if found is None or found.worker != worker:
+        raise refusals.script_invalid("assets.jwt is no completed, unexpired upload of this Worker")
+    return found
+
+
+def _require_announced(session: AssetSession, names: list[str]) -> None:
+    for name in names:
+        if name not in session.manifest.values():
+            raise refusals.body_invalid(f"file {name} is not in the manifest of the session")
+
+
+def _forget_expired(twin: Twin) -> None:
+    now = time.time()
+    expired = [session for session in twin.store.all(AssetSession) if session.expires < now]
+    twin.store.remove(*expired)

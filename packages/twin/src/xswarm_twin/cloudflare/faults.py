@@ -1,0 +1,131 @@
+"""Faults to order: calls that fail, hang, or are applied while their reply is lost.
+
+For tests of undo and resume. ``PUT /__sandbox/faults`` adds one, ``GET`` lists them, ``DELETE``
+removes all; the account's token authorises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import asdict, dataclass, field
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from xswarm_twin.cloudflare import bodies, refusals
+from xswarm_twin.cloudflare.envelope import Refusal, success
+
+_KIND = re.compile(
+    r"status:(429|5\d\d)|reset_before|reset_after|bad_json|slow:(\d{1,3}(\.\d{1,3})?)"
+)
+
+routes = web.RouteTableDef()
+PATH = "/__sandbox/faults"
+
+
+@dataclass
+class Fault:
+    """What is to go wrong.
+
+    Args:
+        method: the HTTP method of the calls.
+        path: a regular expression that is searched for in their paths (behind the base).
+        kind: ``status:CODE`` (429 or 5xx; not applied), ``reset_before`` (connection reset, not
+            applied), ``reset_after`` (applied, then reset), ``bad_json`` (applied, the reply cut
+            short), ``slow:SECONDS`` (applied after that time).
+        times: how many calls are still to fail.
+    """
+
+    method: str
+    path: str
+    kind: str
+    times: int = 1
+
+    def concerns(self, method: str, path: str) -> bool:
+        """Tell whether a call is to fail."""
+        return self.times > 0 and self.method == method and bool(re.search(self.path, path))
+
+
+@dataclass
+class Faults:
+    """The table of faults, in memory only."""
+
+    table: list[Fault] = field(default_factory=list)
+
+    def take(self, method: str, path: str) -> str | None:
+        """Give the kind of fault that a call is to suffer, and count it."""
+        for fault in self.table:
+            if fault.concerns(method, path):
+                fault.times -= 1
+                return fault.kind
+        return None
+
+
+FAULTS: web.AppKey[Faults] = web.AppKey("faults", Faults)
+
+
+@routes.get(PATH)
+async def index(request: web.Request) -> web.Response:
+    """List the faults, the spent ones too."""
+    return success([asdict(fault) for fault in request.app[FAULTS].table])
+
+
+@routes.put(PATH)
+async def put(request: web.Request) -> web.Response:
+    """Add a fault."""
+    body = await bodies.json_object(request)
+    fault = Fault(
+        bodies.required(body, "method", str).upper(),
+        bodies.required(body, "path", str),
+        bodies.required(body, "kind", str),
+        bodies.optional(body, "times", 1),
+    )
+    _require_valid(fault)
+    request.app[FAULTS].table.append(fault)
+    return success(asdict(fault))
+
+
+@routes.delete(PATH)
+async def delete(request: web.Request) -> web.Response:
+    """Remove all faults."""
+    request.app[FAULTS].table.clear()
+    return success(None)
+
+
+async def suffer(kind: str, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Carry a call out as its fault wants."""
+    name, _, argument = kind.partition(":")
+    if name == "status":
+        raise _refused(int(argument))
+    if name == "reset_before":
+        return _reset(request)
+    if name == "slow":
+        await asyncio.sleep(float(argument))
+        return await handler(request)
+    await handler(request)
+    if name == "reset_after":
+        return _reset(request)
+    return web.Response(text='{"success": true, "resu', content_type="application/json")
+
+
+def _require_valid(fault: Fault) -> None:
+    try:
+        re.compile(fault.path)
+    except re.error:
+        raise refusals.body_invalid("path is no regular expression") from None
+    if not _KIND.fullmatch(fault.kind) or fault.times < 1:
+        raise refusals.body_invalid("kind or times is not what a fault has")
+
+
+def _refused(status: int) -> Refusal:
+    if status == 429:
+        return Refusal(429, 10429, "Rate limited. Please wait.", {"Retry-After": "1"})
+    return Refusal(status, 10013, "An unknown error has occurred.")
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Cut the connection; the response that is given back is not sent."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()

@@ -1,0 +1,203 @@
+"""R2 over the API: buckets, and objects as raw bytes.
+
+Reference: Cloudflare API, "R2 Bucket" and "R2 Objects"; R2, "Error codes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from xswarm_twin.cloudflare import bodies, refusals
+from xswarm_twin.cloudflare.envelope import success
+from xswarm_twin.cloudflare.twin import twin_of
+from xswarm_twin.objects.errors import BucketExists, BucketMissing, BucketNotEmpty, KeyInvalid
+from xswarm_twin.objects.incoming import Incoming
+from xswarm_twin.objects.records import Bucket, StoredObject
+from xswarm_twin.objects.store import MAXIMUM_LISTED
+
+MAXIMUM_OBJECT_BYTES = 5 * 1024**3
+"""R2's limit of an object that is uploaded in one call."""
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{1,61}[a-z0-9])")
+_CHUNK = 1 << 20
+_HEADERS = {
+    "contentType": "Content-Type",
+    "contentLanguage": "Content-Language",
+    "contentDisposition": "Content-Disposition",
+    "contentEncoding": "Content-Encoding",
+    "cacheControl": "Cache-Control",
+    "cacheExpiry": "Expires",
+}
+
+routes = web.RouteTableDef()
+_ALL = "/accounts/{account}/r2/buckets"
+_ONE = _ALL + "/{bucket}"
+_OBJECTS = _ONE + "/objects"
+_OBJECT = _OBJECTS + "/{key:.+}"
+
+
+@routes.get(_ALL)
+async def index(request: web.Request) -> web.Response:
+    """List the buckets whose names contain a text."""
+    wanted = request.query.get("name_contains", "")
+    buckets = twin_of(request).objects.buckets()
+    return success({"buckets": [_told(bucket) for bucket in buckets if wanted in bucket.name]})
+
+
+@routes.post(_ALL)
+async def create(request: web.Request) -> web.Response:
+    """Make a bucket."""
+    body = await bodies.json_object(request)
+    name = bodies.required(body, "name", str)
+    if not _NAME.fullmatch(name):
+        raise refusals.bucket_name_invalid()
+    location = bodies.optional(body, "locationHint", "enam").upper()
+    async with _refusing():
+        return success(_told(twin_of(request).objects.create_bucket(name, location)))
+
+
+@routes.get(_ONE)
+async def show(request: web.Request) -> web.Response:
+    """Give a bucket."""
+    async with _refusing():
+        return success(_told(twin_of(request).objects.bucket(request.match_info["bucket"])))
+
+
+@routes.delete(_ONE)
+async def delete(request: web.Request) -> web.Response:
+    """Delete an empty bucket."""
+    async with _refusing():
+        twin_of(request).objects.delete_bucket(request.match_info["bucket"])
+    return success({})
+
+
+@routes.get(_OBJECTS)
+async def listing(request: web.Request) -> web.Response:
+    """List the objects of a bucket by pages, in the order of their keys."""
+    size = bodies.number(request, "per_page", 20, MAXIMUM_LISTED)
+    async with _refusing():
+        found = twin_of(request).objects.list(
+            request.match_info["bucket"],
+            prefix=request.query.get("prefix", ""),
+            delimiter=request.query.get("delimiter", ""),
+            cursor=request.query.get("cursor"),
+            start_after=request.query.get("start_after", ""),
+            limit=size,
+        )
+    information: dict[str, Any] = {"per_page": size, "is_truncated": found.truncated}
+    if found.truncated:
+        information["cursor"] = found.cursor
+    if found.prefixes:
+        information["delimited"] = list(found.prefixes)
+    return success([_object(stored) for stored in found.objects], information)
+
+
+@routes.put(_OBJECT)
+async def put(request: web.Request) -> web.Response:
+    """Store an object; the body is its bytes, streamed to disk."""
+    objects, bucket = twin_of(request).objects, request.match_info["bucket"]
+    async with _refusing():
+        objects.bucket(bucket)
+        with objects.incoming() as incoming:
+            await _receive(request, incoming)
+            metadata = _metadata(request)
+            stored = await asyncio.to_thread(
+                objects.put, bucket, request.match_info["key"], incoming, http_metadata=metadata
+            )
+    return success(_object(stored))
+
+
+@routes.get(_OBJECT)
+async def get(request: web.Request) -> web.StreamResponse:
+    """Give an object's bytes."""
+    objects = twin_of(request).objects
+    async with _refusing():
+        opened = objects.open(request.match_info["bucket"], request.match_info["key"])
+    if opened is None:
+        raise refusals.object_not_found()
+    stored, body = opened
+    with body:
+        response = web.StreamResponse(headers=_headers(stored))
+        response.content_length = stored.size
+        await response.prepare(request)
+        while request.method != "HEAD" and (chunk := await asyncio.to_thread(body.read, _CHUNK)):
+            await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+@routes.delete(_OBJECT)
+async def delete_object(request: web.Request) -> web.Response:
+    """Delete an object; a missing one is no error."""
+    async with _refusing():
+        twin_of(request).objects.delete(request.match_info["bucket"], request.match_info["key"])
+    return success({"key": request.match_info["key"]})
+
+
+@asynccontextmanager
+async def _refusing() -> AsyncIterator[None]:
+    """Answer the store's errors by the API's codes."""
+    try:
+        yield
+    except BucketMissing:
+        raise refusals.bucket_not_found() from None
+    except BucketExists:
+        raise refusals.bucket_exists() from None
+    except BucketNotEmpty:
+        raise refusals.bucket_not_empty() from None
+    except KeyInvalid as error:
+        raise refusals.object_key_invalid(str(error)) from error
+
+
+async def _receive(request: web.Request, incoming: Incoming) -> None:
+    async for chunk in request.content.iter_chunked(_CHUNK):
+        if incoming.size + len(chunk) > MAXIMUM_OBJECT_BYTES:
+            raise refusals.body_too_large("an object", MAXIMUM_OBJECT_BYTES)
+        incoming.write(chunk)
+
+
+def _metadata(request: web.Request) -> dict[str, str]:
+    return {
+        name: request.headers[header]
+        for name, header in _HEADERS.items()
+        if header in request.headers
+    }
+
+
+def _headers(stored: StoredObject) -> dict[str, str]:
+    headers = {
+        header: stored.http_metadata[name]
+        for name, header in _HEADERS.items()
+        if name in stored.http_metadata
+    }
+    headers.setdefault("Content-Type", "application/octet-stream")
+    return headers | {"ETag": f'"{stored.etag}"'}
+
+
+def _told(bucket: Bucket) -> dict[str, str]:
+    return {
+        "name": bucket.name,
+        "creation_date": bucket.creation_date,
+        "location": bucket.location,
+        "storage_class": bucket.storage_class,
+        "jurisdiction": "default",
+    }
+
+
+def _object(stored: StoredObject) -> dict[str, Any]:
+    return {
+        "key": stored.key,
+        "size": stored.size,
+        "etag": stored.etag,
+        "version": stored.version,
+        "last_modified": stored.uploaded.isoformat().replace("+00:00", "Z"),
+        "http_metadata": dict(stored.http_metadata),
+        "custom_metadata": dict(stored.custom_metadata),
+        "storage_class": "Standard",
+    }

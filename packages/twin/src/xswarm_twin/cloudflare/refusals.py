@@ -1,0 +1,220 @@
+"""Why the API refuses: Cloudflare's error codes under their names.
+
+The codes are those of Cloudflare's documents and of wrangler's source; reference: Workers
+"Errors and exceptions", R2 "Error codes", Pages API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xswarm_twin.cloudflare.envelope import Refusal
+
+
+def unauthenticated(status: int = 401) -> Refusal:
+    """Refuse a missing, wrong or expired token (401), or another account's data (403)."""
+    return Refusal(status, 10000, "Authentication error")
+
+
+def no_route(path: str) -> Refusal:
+    """Refuse a path that the API does not have."""
+    message = f"Could not route to {path}, perhaps your object identifier is invalid?"
+    return Refusal(404, 7003, message)
+
+
+def method_not_allowed(method: str) -> Refusal:
+    """Refuse a method that a path does not have."""
+    return Refusal(405, 10405, f"Method {method} not allowed for this path")
+
+
+def body_invalid(why: str) -> Refusal:
+    """Refuse a body that is not what the endpoint takes."""
+    return Refusal(400, 10026, f"Could not parse the request body: {why}")
+
+
+def body_too_large(what: str, limit: int) -> Refusal:
+    """Refuse a body over its limit in bytes."""
+    return Refusal(413, 10027, f"{what} is larger than {limit} bytes")
+
+
+def internal(why: str = "An unknown error has occurred.") -> Refusal:
+    """Own up to a fault of the API itself."""
+    return Refusal(500, 10013, why)
+
+
+def worker_not_found(code: int = 10007) -> Refusal:
+    """Refuse an unknown Worker (10090 on ``services``, 10007 elsewhere)."""
+    return Refusal(404, code, "This Worker does not exist on your account.")
+
+
+def worker_name_invalid(name: str) -> Refusal:
+    """Refuse a Worker's name that is no host name's label."""
+    return Refusal(400, 10016, f"{name!r} is not a valid Worker name")
+
+
+def version_not_found(version: str) -> Refusal:
+    """Refuse an unknown version of a Worker."""
+    return Refusal(404, 100146, f"Version {version} could not be found.")
+
+
+def deployment_not_found(deployment: str) -> Refusal:
+    """Refuse an unknown deployment of a Worker."""
+    return Refusal(404, 10007, f"Deployment {deployment} could not be found.")
+
+
+def no_versions() -> Refusal:
+    """Refuse to build on the latest version of a Worker that has none."""
+    return Refusal(404, 10222, "This Worker has no versions.")
+
+
+def script_invalid(message: str) -> Refusal:
+    """Refuse a script, its metadata or a binding; the message is the runtime's own."""
+    return Refusal(400, 10021, message)
+
+
+def bucket_of_binding_not_found(bucket: str) -> Refusal:
+    """Refuse an upload that binds a bucket which is not there."""
+    return Refusal(400, 10085, f"R2 bucket '{bucket}' not found.")
+
+
+def inherit_invalid(name: str) -> Refusal:
+    """Refuse, in strict mode, a binding that has nothing to inherit from."""
+    return Refusal(400, 10057, f"inherit binding '{name}' does not exist in the previous version")
+
+
+def binding_unnamed() -> Refusal:
+    """Refuse a binding without a name."""
+    return Refusal(400, 10052, "A binding was uploaded without a name.")
+
+
+def binding_in_use(name: str) -> Refusal:
+    """Refuse two bindings of one name."""
+    return Refusal(400, 10053, f"Binding name '{name}' already in use.")
+
+
+def variable_too_large(name: str, limit: int) -> Refusal:
+    """Refuse a variable or secret over its limit in bytes."""
+    return Refusal(400, 10054, f"{name} exceeds the size limit of {limit} bytes")
+
+
+def too_many_variables(limit: int) -> Refusal:
+    """Refuse more variables and secrets than a Worker may have."""
+    return Refusal(400, 10055, f"A Worker has {limit} variables and secrets at most")
+
+
+def secret_not_found(name: str) -> Refusal:
+    """Refuse to delete a secret that is not there."""
+    return Refusal(404, 10056, f"Secret {name} was not found")
+
+
+def latest_not_deployed(code: int) -> Refusal:
+    """Refuse a secret's edit beside an undeployed latest version (10214 in bulk, 10215 single)."""
+    message = (
+        "Secret edit failed. You attempted to modify a secret, but the latest version of your"
+        " Worker isn't currently deployed."
+    )
+    return Refusal(400, code, message)
+
+
+def secrets_changed(names: Iterable[str]) -> Refusal:
+    """Refuse a rollback that brings other secrets back, unless it is forced."""
+    message = f"The following secrets have changed: {', '.join(names)}"
+    return Refusal(400, 10220, message)
+
+
+def deployment_invalid(why: str) -> Refusal:
+    """Refuse a split of traffic that cannot be."""
+    return Refusal(400, 10026, f"Invalid deployment: {why}")
+
+
+def bucket_not_found() -> Refusal:
+    """Refuse an unknown R2 bucket."""
+    return Refusal(404, 10006, "The specified bucket does not exist.")
+
+
+def bucket_exists() -> Refusal:
+    """Refuse to make a bucket twice."""
+    message = "The bucket you tried to create already exists, and you own it."
+    return Refusal(409, 10004, message)
+
+
+def bucket_name_invalid() -> Refusal:
+    """Refuse a bucket's name."""
+    return Refusal(400, 10005, "The specified bucket name is not valid.")
+
+
+def bucket_not_empty() -> Refusal:
+    """Refuse to delete a bucket that has objects."""
+    return Refusal(409, 10008, "The bucket you tried to delete is not empty.")
+
+
+def object_not_found() -> Refusal:
+    """Refuse an unknown key of a bucket."""
+    return Refusal(404, 10007, "The specified key does not exist.")
+
+
+def object_key_invalid(why: str) -> Refusal:
+    """Refuse an object's key."""
+    return Refusal(400, 10020, why)
+
+
+def project_not_found() -> Refusal:
+    """Refuse an unknown Pages project."""
+    message = "Project not found. The specified project name does not match any of your existing"
+    return Refusal(404, 8000007, f"{message} projects.")
+
+
+def project_exists() -> Refusal:
+    """Refuse to make a Pages project twice."""
+    return Refusal(409, 8000002, "A project with this name already exists.")
+
+
+def project_name_invalid() -> Refusal:
+    """Refuse a Pages project's name."""
+    return Refusal(400, 8000001, "A project name has 1 to 58 lower-case letters, digits and dashes")
+
+
+def pages_deployment_not_found() -> Refusal:
+    """Refuse an unknown deployment of a Pages project."""
+    return Refusal(404, 8000009, "Deployment not found.")
+
+
+def pages_deployment_active() -> Refusal:
+    """Refuse to delete what a Pages project serves now."""
+    return Refusal(400, 8000034, "Cannot delete the active production deployment.")
+
+
+def pages_token_expired() -> Refusal:
+    """Refuse an expired or wrong upload token of Pages."""
+    return Refusal(401, 8000013, "Authorization failed")
+
+
+def pages_manifest_missing() -> Refusal:
+    """Refuse a Pages deployment without its manifest."""
+    message = "A 'manifest' field was expected in the request body but was not provided."
+    return Refusal(400, 8000096, message)
+
+
+def pages_manifest_invalid(why: str) -> Refusal:
+    """Refuse a manifest that names what cannot be served."""
+    return Refusal(400, 8000096, f"The manifest is not valid: {why}")
+
+
+def zone_not_found() -> Refusal:
+    """Refuse an unknown zone."""
+    return Refusal(404, 1001, "Invalid zone identifier")
+
+
+def zone_exists(name: str) -> Refusal:
+    """Refuse to add a zone twice."""
+    return Refusal(400, 1061, f"{name} already exists")
+
+
+def zone_setting_unknown(name: str) -> Refusal:
+    """Refuse a setting that zones do not have here."""
+    return Refusal(400, 1006, f"Unrecognized zone setting name: {name}")
+
+
+def record_not_found() -> Refusal:
+    """Refuse an unknown DNS record."""
+    return Refusal(404, 81044, "Record does not exist.")

@@ -1,0 +1,236 @@
+"""Workers: made by a script's direct upload, listed, set, and deleted."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from xswarm_twin.cloudflare import bindings, bodies, deployments, refusals, uploads, versions
+from xswarm_twin.cloudflare.deployments import Wish
+from xswarm_twin.cloudflare.envelope import success
+from xswarm_twin.cloudflare.records import Version, Worker
+from xswarm_twin.cloudflare.twin import Twin, source_of, twin_of
+
+routes = web.RouteTableDef()
+_ALL = "/accounts/{account}/workers/scripts"
+_ONE = _ALL + "/{worker}"
+_SERVICE = "/accounts/{account}/workers/services/{worker}"
+
+_SETTINGS: dict[str, type] = {
+    "logpush": bool,
+    "observability": dict,
+    "tags": list,
+    "tail_consumers": list,
+}
+"""The settings that belong to no version, with their types."""
+
+_NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}")
+
+
+@routes.get(_ALL)
+async def index(request: web.Request) -> web.Response:
+    """List the Workers."""
+    return success([_told(worker) for worker in twin_of(request).store.all(Worker)])
+
+
+@routes.put(_ONE)
+async def upload(request: web.Request) -> web.Response:
+    """Take a script in and serve all traffic by it; makes the Worker when it is the first."""
+    twin, name = twin_of(request), request.match_info["worker"]
+    if not _NAME.fullmatch(name):
+        raise refusals.worker_name_invalid(name)
+    form = await uploads.read(request, twin.blobs)
+    async with twin.lock(name):
+        version = await versions.make(request, name, form, "upload")
+        worker = twin.store.find(Worker, name) or _new(twin, name)
+        wish = Wish({version.id: 100}, source_of(request), version.annotations)
+        await deployments.deploy(twin, worker, wish, version)
+    await twin.edge.preview(versions.served(twin, version))
+    return success(
+        _told(worker)
+        | {
+            "deployment_id": version.id,
+            "startup_time_ms": version.startup_time_ms,
+            "compatibility_date": version.compatibility_date,
+        }
+    )
+
+
+@routes.get(_SERVICE)
+async def service(request: web.Request) -> web.Response:
+    """Give a Worker as the older API calls it."""
+    worker = versions.find_worker(request, code=10090)
+    environment = {"environment": "production", "script": _told(worker)}
+    return success({"id": worker.name, "default_environment": environment})
+
+
+@routes.delete(_ONE)
+@routes.delete(_SERVICE)
+async def delete(request: web.Request) -> web.Response:
+    """Delete a Worker with all its versions; the edge serves it no longer."""
+    twin, worker = twin_of(request), versions.find_worker(request)
+    async with twin.lock(worker.name):
+        await twin.edge.remove(worker.name)
+        twin.store.remove(worker)
+    return success(None)
+
+
+@routes.get(_ONE + "/references")
+async def references(request: web.Request) -> web.Response:
+    """Name what depends on a Worker: nothing, for service bindings are not served here."""
+    versions.find_worker(request)
+    return success({})
+
+
+@routes.get("/accounts/{account}/workers/tails/by-consumer/{worker}")
+async def tails(request: web.Request) -> web.Response:
+    """Name the Workers that send their logs to this one: none do here."""
+    versions.find_worker(request)
+    return success([])
+
+
+@routes.get(_ONE + "/settings")
+async def settings(request: web.Request) -> web.Response:
+    """Give what the latest version is bound to, and the Worker's own settings."""
+    twin, worker = twin_of(request), versions.find_worker(request)
+    latest = versions.latest_of(twin, worker.name)
+    return success(
+        {
+            "bindings": bindings.public(latest.bindings),
+            "compatibility_date": latest.compatibility_date,
+            "compatibility_flags": latest.compatibility_flags,
+            "usage_model": "standard",
+        }
+        | worker.settings
+    )
+
+
+@routes.get(_ONE + "/script-settings")
+async def script_settings(request: web.Request) -> web.Response:
+    """Give the settings that belong to no version."""
+    return success(versions.find_worker(request).settings)
+
+
+@routes.patch(_ONE + "/script-settings")
+async def change_script_settings(request: web.Request) -> web.Response:
+    """Change the settings that belong to no version."""
+    twin, worker = twin_of(request), versions.find_worker(request)
+    body = await bodies.json_object(request)
+    changes: dict[str, Any] = {
+        name: bodies.checked(body[name], kind, name)
+        for name, kind in _SETTINGS.items()
+        if body.get(name) is not None
+    }
+    async with twin.lock(worker.name):
+        worker = versions.find_worker(request)
+        worker = replace(worker, settings=worker.settings | changes)
+        twin.store.save(worker)
+    return success(worker.settings)
+
+
+@routes.get(_ONE + "/subdomain")
+async def subdomain(request: web.Request) -> web.Response:
+    """Tell whether a Worker's own host and its versions' hosts answer."""
+    return success(_subdomain(versions.find_worker(request)))
+
+
+@routes.post(_ONE + "/subdomain")
+async def change_subdomain(request: web.Request) -> web.Response:
+    """Let a Worker's own host, and its versions' hosts, answer or not."""
+    twin, worker = twin_of(request), versions.find_worker(request)
+    body = await bodies.json_object(request)
+    enabled = bodies.required(body, "enabled", bool)
+    async with twin.lock(worker.name):
+        worker = versions.find_worker(request)
+        previews = bodies.optional(body, "previews_enabled", worker.previews_enabled)
+        worker = replace(worker, enabled=enabled, previews_enabled=previews)
+        twin.store.save(worker)
+        await deployments.restore(twin, worker.name)
+    return success(_subdomain(worker))
+
+
+@routes.get(_ONE + "/schedules")
+async def schedules(request: web.Request) -> web.Response:
+    """Give a Worker's cron triggers."""
+    return success({"schedules": versions.find_worker(request).schedules})
+
+
+@routes.put(_ONE + "/schedules")
+async def change_schedules(request: web.Request) -> web.Response:
+    """Let a Worker be told by these cron triggers, and by no others."""
+    twin, worker = twin_of(request), versions.find_worker(request)
+    listed = [bodies.checked(each, dict, "a schedule") for each in await bodies.json_list(request)]
+    crons = [bodies.required(each, "cron", str) for each in listed]
+    async with twin.lock(worker.name):
+        worker = versions.find_worker(request)
+        try:
+            await twin.edge.schedule(worker.name, crons)
+        except ValueError as error:
+            raise refusals.body_invalid(str(error)) from None
+        now = twin.clock.now()
+        before = {each["cron"]: each["created_on"] for each in worker.schedules}
+        told = [_schedule(cron, before.get(cron, now), now) for cron in dict.fromkeys(crons)]
+        twin.store.save(replace(worker, schedules=told))
+    return success({"schedules": told})
+
+
+@routes.get("/accounts/{account}/workers/subdomain")
+async def account_subdomain(_: web.Request) -> web.Response:
+    """Give the account's own part of its Workers' hosts."""
+    return success({"subdomain": "sandbox"})
+
+
+@routes.get("/accounts/{account}/workers/workers/{worker}")
+async def show(request: web.Request) -> web.Response:
+    """Give a Worker with the addresses that it answers at."""
+    twin, worker = twin_of(request), versions.find_worker(request)
+    addresses = {
+        "url": f"http://{twin.addresses.worker_host(worker.name)}",
+        "preview_url_suffix": twin.addresses.preview_suffix(worker.name),
+    }
+    return success(
+        {
+            "id": worker.tag,
+            "name": worker.name,
+            "created_on": worker.created_on,
+            "updated_on": worker.modified_on,
+            "subdomain": _subdomain(worker) | addresses,
+        }
+    )
+
+
+async def serve_all(twin: Twin, worker: Worker) -> None:
+    """Bring the edge to what is stored of a Worker; raises Refusal when it does not start."""
+    for version in twin.store.newest(Version, worker.name, versions.DEPLOYABLE):
+        await twin.edge.preview(versions.served(twin, version))
+    await deployments.restore(twin, worker.name)
+    await twin.edge.schedule(worker.name, [each["cron"] for each in worker.schedules])
+
+
+def _new(twin: Twin, name: str) -> Worker:
+    now = twin.clock.now()
+    return Worker(name, uuid.uuid4().hex, now, now)
+
+
+def _schedule(cron: str, created: str, modified: str) -> dict[str, str]:
+    return {"cron": cron, "created_on": created, "modified_on": modified}
+
+
+def _subdomain(worker: Worker) -> dict[str, bool]:
+    return {"enabled": worker.enabled, "previews_enabled": worker.previews_enabled}
+
+
+def _told(worker: Worker) -> dict[str, Any]:
+    return {
+        "id": worker.name,
+        "tag": worker.tag,
+        "tags": worker.settings.get("tags") or [],
+        "created_on": worker.created_on,
+        "modified_on": worker.modified_on,
+        "usage_model": "standard",
+        "last_deployed_from": "wrangler",  # wrangler asks before it overwrites another's work
+    }

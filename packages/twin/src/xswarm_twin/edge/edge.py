@@ -1,0 +1,281 @@
+"""The edge of the local twin: what was deployed, served on the real runtimes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from aiohttp import web
+
+from xswarm_twin.edge.assets import for_routing, goes_to_worker
+from xswarm_twin.edge.children import Children
+from xswarm_twin.edge.files import find_answer, send, send_answer
+from xswarm_twin.edge.log import Log
+from xswarm_twin.edge.pages import Pages
+from xswarm_twin.edge.proxy import RAY, Proxy, new_ray, sign
+from xswarm_twin.edge.routing import Kind, Route, Target, choose_version, target_of
+from xswarm_twin.edge.schedules import Schedules
+from xswarm_twin.edge.services import Services
+from xswarm_twin.edge.versions import Versions
+from xswarm_twin.model import PagesDeployment, ScriptInvalid, WorkerVersion
+from xswarm_twin.objects.store import Objects
+
+SCHEDULED = "/cdn-cgi/local/scheduled"
+"""Fires a cron trigger at once, as with ``wrangler dev``; ``?cron=``, ``&time=`` milliseconds."""
+
+_SHUTDOWN = 1.0
+
+
+class Edge:
+    """Serve Workers and Pages sites on loopback ports, as Cloudflare's edge does.
+
+    Everything runs in the event loop that calls it.
+
+    Args:
+        state: the twin's folder (``.sandbox``); logs go to ``logs/``, prepared code to ``edge/``.
+        objects: the store behind R2 bindings.
+        workerd: the workerd binary; by default the one of the ``node_modules`` beside ``state``.
+        drain: seconds that requests in flight are given when their version is replaced.
+        idle: seconds after which the process of a version that is not deployed, and that nobody
+            asks, is stopped.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        objects: Objects,
+        *,
+        workerd: Path | None = None,
+        drain: float = 5.0,
+        idle: float = 60.0,
+    ) -> None:
+        self._services = Services(objects)
+        self._versions = Versions(state, Children(), self._services, workerd, drain, idle)
+        self._proxy = Proxy()
+        self._routes: dict[str, Route] = {}
+        self._pages = Pages()
+        self._schedules = Schedules(self.fire)
+        self._state = state
+        self._listening: list[web.AppRunner] = []
+        self._deploying: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._opened = False
+        self._opening = asyncio.Lock()
+
+    async def listen(self, kind: Kind, name: str, port: int) -> int:
+        """Open a port of 127.0.0.1 whose "/" is a Worker or a Pages project.
+
+        Args:
+            kind: what the name names.
+            name: the Worker or project; it need not exist yet (404 until it does).
+            port: the port, or 0 for a free one.
+
+        Returns:
+            the port.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        await self._open()
+        runner = _runner(self._handler(Target(kind, name)))
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._listening.append(runner)
+        return int(runner.addresses[0][1])
+
+    async def validate(self, version: WorkerVersion) -> int:
+        """Start a version's runtime and give its start-up time in milliseconds.
+
+        The process is kept for serving. Raises ScriptInvalid when it does not start.
+        """
+        await self._open()
+        begun = time.perf_counter()
+        await self._versions.start(version)
+        return round((time.perf_counter() - begun) * 1000)
+
+    async def deploy(
+        self,
+        worker: str,
+        split: Mapping[WorkerVersion, float],
+        *,
+        enabled: bool,
+        previews: bool,
+    ) -> None:
+        """Serve a Worker by these versions from now on.
+
+        All their processes run before the routes are swapped; requests in flight end on the
+        versions that took them.
+
+        Args:
+            worker: the Worker's name.
+            split: the percentage of each version, 0 to 100, together 100.
+            enabled: whether the Worker's own host answers (its subdomain is enabled).
+            previews: whether the hosts of single versions answer.
+
+        Raises:
+            ScriptInvalid: a version does not start; the routes are as before.
+        """
+        await self._open()
+        async with self._deploying[worker]:
+            self._versions.hold(split)
+            try:
+                await asyncio.gather(*(self._versions.start(version) for version in split))
+            except ScriptInvalid:
+                self._release(worker, split)
+                raise
+            before = self._routes.get(worker)
+            self._routes[worker] = Route(dict(split), enabled, previews)
+            if before is not None:
+                self._release(worker, before.split)
+
+    async def remove(self, worker: str) -> None:
+        """Serve a Worker no longer; all its versions are forgotten."""
+        async with self._deploying[worker]:
+            self._routes.pop(worker, None)
+            self._schedules.forget(worker)
+            await self._versions.forget(worker)
+
+    async def schedule(self, worker: str, crons: Sequence[str]) -> None:
+        """Tell a Worker by these cron triggers from now on, and by no others.
+
+        Raises:
+            ValueError: one is no cron expression.
+        """
+        self._schedules.set(worker, crons)
+
+    async def fire(self, worker: str, cron: str, time: int) -> str:
+        """Let a cron trigger fire, and give the outcome: ``ok``, or why not.
+
+        Args:
+            worker: the Worker's name.
+            cron: the trigger's expression.
+            time: when it is due, milliseconds since 1970.
+        """
+        route = self._routes.get(worker)
+        chance = random.random()  # noqa: S311
+        version = choose_version(route, worker, {}, chance) if route else None
+        if version is None or version.main_module is None:
+            return "exception: there is nothing deployed"
+        outcome = await self._proxy.fire(self._versions.runtime(version), cron, time)
+        if outcome != "ok":
+            log = Log(self._state / "logs" / f"worker-{worker}.log", version.id[:8])
+            log.line(f"cron trigger {cron}: {outcome}")
+        return outcome
+
+    async def preview(self, version: WorkerVersion) -> None:
+        """Make a version known to its preview host; it is started on the first request."""
+        await self._open()
+        self._versions.know(version)
+
+    async def publish(self, deployment: PagesDeployment, *, production: bool) -> None:
+        """Serve a Pages deployment at its own host; in production at the project's too.
+
+        Raises ScriptInvalid for one with Functions, which the twin does not serve.
+        """
+        await self._open()
+        if deployment.worker_bundle is not None:
+            raise ScriptInvalid("the local twin serves no Pages Functions; use a Worker instead")
+        self._pages.publish(deployment, production=production)
+
+    async def unpublish(self, project: str) -> None:
+        """Serve a Pages project no longer."""
+        self._pages.unpublish(project)
+
+    async def close(self) -> None:
+        """Stop listening, and end every process."""
+        for runner in self._listening:
+            await runner.cleanup()
+        self._listening.clear()
+        await self._schedules.close()
+        await self._proxy.close()
+        await self._versions.close()
+        await self._services.close()
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if not self._opened:
+                await self._services.open()
+                await self._proxy.open()
+                self._opened = True
+
+    def _release(self, worker: str, split: Mapping[WorkerVersion, float]) -> None:
+        """Let the versions go that are no longer deployed."""
+        current = self._routes.get(worker)
+        kept = {version.id for version in current.split} if current else set()
+        self._versions.release([version for version in split if version.id not in kept])
+
+    def _handler(self, own: Target) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            request[RAY] = new_ray()
+            workers = self._versions.workers() | self._routes.keys()
+            target = target_of(request.host, own, workers, self._pages.projects())
+            return await self._answer(request, target)
+
+        return handle
+
+    async def _answer(self, request: web.Request, target: Target | None) -> web.StreamResponse:
+        if target is None:
+            return _nothing("nothing has this host")
+        if target.kind == "pages":
+            site = self._pages.find(target.name, target.part)
+            return (
+                _nothing("no such deployment") if site is None else await send_answer(request, site)
+            )
+        if request.path == SCHEDULED:
+            return await self._fired(request, target.name)
+        version = self._version(request, target)
+        if version is None:
+            return _nothing(f"there is nothing deployed at {target.name}")
+        return await self._answer_by(request, version)
+
+    async def _fired(self, request: web.Request, worker: str) -> web.Response:
+        """Fire a cron trigger that somebody asks for, and answer as ``wrangler dev`` does."""
+        given = request.query.get("time", "")
+        due = int(given) if given.isdecimal() else int(time.time() * 1000)
+        outcome = await self.fire(worker, request.query.get("cron", "* * * * *"), due)
+        return web.Response(status=200 if outcome == "ok" else 500, text=outcome)
+
+    def _version(self, request: web.Request, target: Target) -> WorkerVersion | None:
+        """Choose the version that answers, by the route as it is at this moment."""
+        route = self._routes.get(target.name)
+        if target.part is not None:
+            shown = route is None or route.previews
+            return self._versions.find(target.name, target.part) if shown else None
+        if route is None or not route.enabled:
+            return None
+        return choose_version(route, target.name, request.headers, random.random())  # noqa: S311
+
+    async def _answer_by(self, request: web.Request, version: WorkerVersion) -> web.StreamResponse:
+        """Let a version answer: its static files, its script, or the one after the other."""
+        site = self._versions.site(version)
+        if site is not None and version.main_module is None:
+            return await send_answer(request, site)
+        if site is not None and not goes_to_worker(site, request.path):
+            found = find_answer(request, for_routing(site, request.headers))
+            if found is not None:
+                return await send(request, found)
+        return await self._proxy.forward(request, self._versions.runtime(version))
+
+
+def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handler)
+    application.on_response_prepare.append(sign)
+    return web.AppRunner(
+        application,
+        access_log=None,
+        auto_decompress=False,
+        handler_cancellation=True,
+        shutdown_timeout=_SHUTDOWN,
+    )
+
+
+def _nothing(reason: str) -> web.Response:
+    return web.Response(status=404, text=f"404: {reason}\n")

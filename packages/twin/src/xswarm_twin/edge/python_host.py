@@ -1,0 +1,115 @@
+"""Workers of Python: one ASGI server process a version, which sees only what was uploaded."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from xswarm_twin.edge.bindings import Bindings, read_bindings
+from xswarm_twin.edge.bytecode import Bytecode
+from xswarm_twin.edge.children import Child, Children, Command, StartFailed
+from xswarm_twin.edge.log import Log
+from xswarm_twin.edge.services import Access
+from xswarm_twin.errors import Unavailable
+from xswarm_twin.model import Module, ScriptInvalid, WorkerVersion
+
+PYTHON_FLAG = "python_workers"
+VENDORED = "python_modules"
+
+_HERE = Path(__file__).parent
+_SERVER_PACKAGES = ("uvicorn", "h11", "click")
+
+
+async def start(
+    version: WorkerVersion,
+    folder: Path,
+    *,
+    bytecode: Bytecode,
+    access: Access,
+    children: Children,
+    log: Log,
+) -> Child:
+    """Start a version's server and wait until it listens.
+
+    Args:
+        version: the version; its main module is Python.
+        folder: an empty folder of this start.
+        bytecode: what was compiled before.
+        access: how the process reaches buckets and static files.
+        children: starts the process.
+        log: takes its output.
+
+    Raises:
+        ScriptInvalid: the main module is not imported; the text is the traceback.
+    """
+    if PYTHON_FLAG not in version.compatibility_flags:
+        raise ScriptInvalid(f"a Python Worker needs the compatibility flag {PYTHON_FLAG}")
+    await asyncio.to_thread(write_modules, version.modules, folder, bytecode)
+    told = json.dumps(_told(version, read_bindings(version), access, folder))
+    command = Command(_line, folder, told.encode())
+    try:
+        child = await children.start(command, log.line)
+    except StartFailed as failure:
+        raise ScriptInvalid(str(failure) or "the Worker ended without a word") from None
+    await asyncio.to_thread(bytecode.gather, folder)
+    return child
+
+
+def write_modules(modules: Iterable[Module], folder: Path, bytecode: Bytecode) -> None:
+    """Lay the modules out as a folder, with what was compiled of them before."""
+    for module in modules:
+        path = PurePosixPath(module.name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ScriptInvalid(f"the module name {module.name} leaves the Worker's folder")
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(module.path, target)
+        if target.suffix == ".py":
+            bytecode.offer(target)
+
+
+def server_paths() -> list[str]:
+    """Say where the server's packages are; raises Unavailable."""
+    found = {name: importlib.util.find_spec(name) for name in _SERVER_PACKAGES}
+    missing = [name for name, spec in found.items() if spec is None]
+    if missing:
+        raise Unavailable(
+            "the host of Python Workers is not installed",
+            f"{', '.join(missing)} missing",
+            "xswarm-twin up",
+        )
+    origins = (Path(str(spec.origin)) for spec in found.values() if spec is not None)
+    return sorted({str(origin.parent.parent) for origin in origins})
+
+
+def _line(control: int) -> tuple[str, ...]:
+    """Give the command: isolated, without the packages of our own interpreter."""
+    options = ("-I", "-S", "-u", "-X", "utf8")
+    return (sys.executable, *options, str(_HERE / "python_serve.py"), str(control))
+
+
+def _told(
+    version: WorkerVersion, bindings: Bindings, access: Access, folder: Path
+) -> dict[str, Any]:
+    """Give what the process reads of itself."""
+    if version.main_module is None:
+        raise ScriptInvalid("a Python Worker needs a main module")
+    return {
+        "server_paths": server_paths(),
+        "sdk": str(_HERE / "worker_sdk"),
+        "folders": [str(folder), str(folder / VENDORED)],
+        "main": version.main_module.removesuffix(".py").replace("/", "."),
+        "address": access.address,
+        "texts": bindings.texts,
+        "values": {name: json.loads(value) for name, value in bindings.json.items()},
+        "buckets": {
+            name: access.headers(f"/r2/{bucket}") for name, bucket in bindings.buckets.items()
+        },
+        "assets": {name: access.headers("/assets") for name in bindings.assets},
+    }

@@ -1,0 +1,93 @@
+"""SendGrid's inbound parse settings: which mail is delivered to which URL.
+
+Source: SendGrid's OpenAPI document tsg_webhooks_v3.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from xswarm_twin.providers import answers
+from xswarm_twin.providers.records import Records
+
+_PATH: Final = "/v3/user/webhooks/parse/settings"
+
+
+class ParseSettings:
+    """Keep the inbound parse settings of one account.
+
+    Args:
+        records: where they are kept.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._parse = records.table("parse_settings")
+        self._policies = records.table("security_policies")
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes."""
+        return [
+            web.get(_PATH, self._list),
+            web.post(_PATH, self._create),
+            web.get(f"{_PATH}/{{hostname}}", self._get),
+            web.patch(f"{_PATH}/{{hostname}}", self._update),
+            web.delete(f"{_PATH}/{{hostname}}", self._delete),
+        ]
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        return web.json_response({"result": list(self._parse.values())})
+
+    async def _create(self, request: web.Request) -> web.Response:
+        wanted = await answers.body(request)
+        problem = self._problem(wanted, required=("url", "hostname"))
+        if problem:
+            return problem
+        hostname = wanted["hostname"]
+        if hostname in self._parse:
+            return answers.error(400, "duplicate entry for hostname", "hostname")
+        entry = {"url": "", "hostname": "", "spam_check": False, "send_raw": False} | wanted
+        self._parse[hostname] = entry
+        self._records.save()
+        return web.json_response(entry, status=201)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        entry = self._parse.get(request.match_info["hostname"])
+        return web.json_response(entry) if entry else answers.error(404, "not found")
+
+    async def _update(self, request: web.Request) -> web.Response:
+        entry, wanted = self._parse.get(request.match_info["hostname"]), await answers.body(request)
+        if not entry:
+            return answers.error(404, "not found")
+        problem = self._problem(wanted, required=())
+        if problem:
+            return problem
+        entry.update({name: value for name, value in wanted.items() if name != "hostname"})
+        self._records.save()
+        return web.json_response(entry)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        if not self._parse.pop(request.match_info["hostname"], None):
+            return answers.error(404, "not found")
+        self._records.save()
+        return web.Response(status=204)
+
+    def _problem(self, wanted: dict[str, Any], required: tuple[str, ...]) -> web.Response | None:
+        policy = wanted.get("security_policy")
+        if policy and policy not in self._policies:
+            return answers.error(400, "security policy not found", "security_policy")
+        return _parse_problem(wanted, required)
+
+
+def _parse_problem(wanted: dict[str, Any], required: tuple[str, ...]) -> web.Response | None:
+    for name in required:
+        if not wanted.get(name):
+            return answers.error(400, f"{name} is required", name)
+    if "url" in wanted and not answers.is_url(wanted["url"]):
+        return answers.error(400, f"'{wanted['url']}' is not a valid url", "url")
+    for name in ("spam_check", "send_raw"):
+        if not isinstance(wanted.get(name, False), bool):
+            return answers.error(400, f"{name} must be a bool", name)
+    return None

@@ -1,0 +1,115 @@
+"""Twilio: emulate, behind a front that keeps numbers and adds fields emulate leaves out.
+
+Source: Twilio API reference, "IncomingPhoneNumber resource", "Error and warning dictionary".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from xswarm_twin.providers import front, numbers
+from xswarm_twin.providers.received import Received
+
+_NUMBERS: Final = re.compile(r"/2010-04-01/Accounts/\w+/IncomingPhoneNumbers(/(PN\w+))?\.json")
+_MESSAGES: Final = re.compile(r"/2010-04-01/Accounts/\w+/Messages\.json")
+# Fields of the resource that emulate does not have: name in answers, name in requests, default.
+_ADDED: Final = (
+    ("sms_application_sid", "SmsApplicationSid", ""),
+    ("voice_application_sid", "VoiceApplicationSid", ""),
+    ("trunk_sid", "TrunkSid", None),
+    ("status_callback_method", "StatusCallbackMethod", "POST"),
+    ("sms_fallback_url", "SmsFallbackUrl", ""),
+    ("voice_fallback_url", "VoiceFallbackUrl", ""),
+)
+
+
+class Twilio:
+    """Answer as Twilio does.
+
+    Args:
+        target: emulate's base URL.
+        folder: where the numbers are kept.
+        received: where sent messages are kept.
+    """
+
+    name = "twilio"
+
+    def __init__(self, target: str, folder: Path, received: Received) -> None:
+        self._target, self._received = target, received
+        self._records = numbers.records(folder)
+        self._numbers = self._records.table("numbers")
+        self._added = self._records.table("added")
+
+    def application(self, faulty: Middleware) -> web.Application:
+        """Make the application; faults come before all else."""
+        application = web.Application(middlewares=[faulty])
+        application.router.add_route("*", "/{path:.*}", self._any)
+        return application
+
+    def failure(self, status: int) -> web.Response:
+        """Give the documented error of a status."""
+        if status == 429:
+            return _error(429, "Too Many Requests", 20429)
+        return _error(status, "An internal server error has occurred", 20500)
+
+    def revoked(self) -> web.Response:
+        """Give what a token that is not good gets."""
+        return _error(401, "Authenticate", 20003)
+
+    async def _any(self, request: web.Request) -> web.Response:
+        response = await front.passed_on(request, self._target, self.failure(503))
+        number = _NUMBERS.fullmatch(request.path)
+        if number and response.status < 300:
+            return await self._number(request, response, number.group(2))
+        if _MESSAGES.fullmatch(request.path) and response.status == 201:
+            self._received.add(self.name, _body(response))
+        return response
+
+    async def _number(
+        self, request: web.Request, response: web.Response, sid: str | None
+    ) -> web.Response:
+        """Keep what was changed at a number, and complete what is told of it."""
+        if request.method == "DELETE" and sid:
+            self._numbers.pop(sid, None)
+            self._added.pop(sid, None)
+            self._records.save()
+            return response
+        body = _body(response)
+        if request.method == "POST":
+            form = await request.post()
+            self._keep(body, {name: str(value) for name, value in form.items()})
+        for number in body.get("incoming_phone_numbers", [body]):
+            number |= self._complete(number["sid"])
+        return web.json_response(body, status=response.status)
+
+    def _keep(self, number: dict[str, Any], form: dict[str, str]) -> None:
+        sid = number["sid"]
+        given = {name: form[asked] for name, asked, _ in _ADDED if asked in form}
+        self._numbers[sid] = number
+        self._added[sid] = {**self._added.get(sid, {}), **given}
+        self._records.save()
+
+    def _complete(self, sid: str) -> dict[str, Any]:
+        known = self._added.get(sid, {})
+        return {name: known.get(name) or default for name, _, default in _ADDED}
+
+
+def _body(response: web.Response) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(response.body) if isinstance(response.body, bytes) else {}
+    return data
+
+
+def _error(status: int, message: str, code: int) -> web.Response:
+    body = {
+        "code": code,
+        "message": message,
+        "more_info": f"https://www.twilio.com/docs/errors/{code}",
+        "status": status,
+    }
+    return web.json_response(body, status=status)

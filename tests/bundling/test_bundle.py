@@ -1,0 +1,300 @@
+"""The bundle: what wrangler gets, what comes of it, and each way it does not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from xswarm_deploy.bundling import bundle, library, static
+from xswarm_deploy.errors import Refused, Unavailable
+from xswarm_deploy.services import files, multipart
+from xswarm_deploy.settings.settings import Settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+CONFIGURATION = {
+    "name": "w",
+    "main": "index.js",
+    "compatibility_date": "2026-01-01",
+    "assets": {"directory": "public", "binding": "ASSETS", "run_worker_first": ["/api/*"]},
+}
+# Stands in for wrangler: writes what it was called with as the upload.
+WRANGLER = """
+const fs = require("node:fs"); const argv = process.argv.slice(2);
+const told = JSON.stringify({ argv, cwd: process.cwd(), env: process.env });
+if (fs.existsSync("fail")) {
+  console.error("\\u001b[31mX [ERROR]\\u001b[0m it is broken"); process.exit(1);
+}
+if (fs.existsSync("idle")) { setTimeout(() => {}, 60000); } else if (!fs.existsSync("silent")) {
+  fs.writeFileSync(argv[argv.indexOf("--outfile") + 1], "--b" + Math.random() + "\\r\\n" + told);
+}
+"""
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, settings: Callable[..., Settings]) -> Settings:
+    """Give a project with a small Worker and a stand-in for wrangler."""
+    worker = tmp_path / "worker"
+    worker.mkdir()
+    without = {key: value for key, value in CONFIGURATION.items() if key != "assets"}
+    (worker / "wrangler.json").write_text(json.dumps(without))
+    (worker / "index.js").write_text("export default {}")
+    program = tmp_path / "node_modules/wrangler/wrangler-dist/cli.js"
+    program.parent.mkdir(parents=True)
+    program.write_text(WRANGLER)
+    (program.parents[1] / "package.json").write_text("{}")
+    return settings({"worker": {"config": "worker/wrangler.json", "name": "chosen"}})
+
+
+def called(made: bundle.Bundle) -> dict[str, object]:
+    found: dict[str, object] = json.loads(made.body.split(b"\r\n", 1)[1])
+    return found
+
+
+def with_assets(scratch: Settings) -> Path:
+    (scratch.root / "worker/wrangler.json").write_text(json.dumps(CONFIGURATION))
+    folder = scratch.root / "worker/public"
+    folder.mkdir()
+    (folder / "index.html").write_text("<h1>one</h1>")
+    return folder
+
+
+def test_wrangler_is_asked_offline_and_told_nothing_secret(
+    scratch: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "canary-token-0123456789")
+    made = called(bundle.bundle(scratch))
+    argv = made["argv"]
+    assert isinstance(argv, list)
+    assert argv[:3] == ["versions", "upload", "--dry-run"]
+    assert argv[argv.index("--name") + 1] == "chosen"
+    assert made["cwd"] == str(scratch.root / "worker")
+    assert "canary" not in json.dumps(made)
+
+
+def test_the_digest_does_not_depend_on_the_boundary() -> None:
+    assert bundle.digest(b"--one\r\nx\r\n--one--") == bundle.digest(b"--two\r\nx\r\n--two--")
+    assert bundle.digest(b"--one\r\nx\r\n--one--") != bundle.digest(b"--one\r\ny\r\n--one--")
+
+
+def test_a_missing_configuration_is_named(settings: Callable[..., Settings]) -> None:
+    with pytest.raises(Refused, match=r"no wrangler configuration worker/none\.toml"):
+        bundle.bundle(settings({"worker": {"config": "worker/none.toml"}}))
+
+
+def test_without_wrangler_it_says_how_to_get_it(scratch: Settings) -> None:
+    shutil.rmtree(scratch.root / "node_modules")
+    with pytest.raises(Unavailable, match="wrangler is not installed") as caught:
+        bundle.bundle(scratch)
+    assert "tools.install" in caught.value.remedy
+
+
+def test_without_node_it_says_so(scratch: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(scratch.root / "bin/python"))
+    monkeypatch.setenv("PATH", str(scratch.root))
+    with pytest.raises(Unavailable, match="no Node"):
+        bundle.bundle(scratch)
+
+
+def test_wranglers_own_words_are_given_without_their_colours(scratch: Settings) -> None:
+    (scratch.root / "worker/fail").touch()
+    with pytest.raises(Refused, match="does not accept the Worker") as caught:
+        bundle.bundle(scratch)
+    assert caught.value.why == "X [ERROR] it is broken"
+
+
+def test_success_without_an_upload_is_none(scratch: Settings) -> None:
+    (scratch.root / "worker/silent").touch()
+    with pytest.raises(Refused, match="does not accept the Worker"):
+        bundle.bundle(scratch)
+
+
+def test_a_wrangler_that_does_not_end_is_ended(
+    scratch: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (scratch.root / "worker/idle").touch()
+    monkeypatch.setattr(bundle, "SECONDS", 0.3)
+    with pytest.raises(Unavailable, match="did not end"):
+        bundle.bundle(scratch)
+
+
+def test_nothing_temporary_is_left(scratch: Settings) -> None:
+    bundle.bundle(scratch)
+    assert list((scratch.root / bundle.CACHE).iterdir()) == []
+
+
+# A Python Worker
+
+
+@pytest.fixture
+def python(scratch: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Make it a Python Worker that vendors nothing but the monitoring library."""
+    folder = scratch.root / "xswarm_monitoring"
+    (folder / "__pycache__").mkdir(parents=True)
+    (folder / "health.py").write_text("# health\n")
+    (folder / "__pycache__/health.pyc").touch()
+    monkeypatch.setattr(library, "FOLDER", folder)
+    (scratch.root / "worker/requirements.txt").write_text("# nothing\n\nxswarm-monitoring\n")
+    config = scratch.root / "worker/wrangler.json"
+    config.write_text(config.read_text().replace("index.js", "index.py"))
+    (scratch.root / "worker/index.js").rename(scratch.root / "worker/index.py")
+    return scratch
+
+
+def test_a_javascript_worker_vendors_nothing_whatever_lies_beside_it(python: Settings) -> None:
+    assert bundle.requirements(python) is not None
+    config = python.root / "worker/wrangler.json"
+    config.write_text(config.read_text().replace("index.py", "index.js"))
+    assert bundle.requirements(python) is None
+
+
+def test_a_python_worker_is_bundled_from_a_copy_with_its_parts(
+    python: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    (python.root / bundle.CACHE).mkdir(parents=True)
+    prepared = bundle._prepared(python, folder)
+    found = {path.relative_to(prepared.parent).as_posix() for path in prepared.parent.rglob("*.*")}
+    assert found == {
+        "index.py",
+        "requirements.txt",
+        "wrangler.json",
+        "python_modules/xswarm_monitoring/health.py",
+    }
+
+
+def test_a_worker_that_does_not_name_the_library_does_not_get_it(
+    python: Settings, tmp_path: Path
+) -> None:
+    (python.root / "worker/requirements.txt").write_text("# nothing\n")
+    (python.root / bundle.CACHE).mkdir(parents=True)
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    prepared = bundle._prepared(python, folder)
+    assert list((prepared.parent / "python_modules").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("xswarm-monitoring", True),
+        ("XSwarm-Monitoring>=1  # ours", True),
+        ("xswarm-monitoring[x]==1 ; python_version > '3'", True),
+        ("xswarm-monitoring-extra", False),
+        ("# xswarm-monitoring", False),
+    ],
+)
+def test_the_library_is_named_as_pip_reads_it(tmp_path: Path, line: str, named: bool) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text(f"six==1\n{line}\n")
+    assert library.is_named(file) is named
+    assert (line in library.others(file)) is not named
+
+
+def test_an_unchanged_python_worker_is_bundled_once(python: Settings) -> None:
+    first = bundle.bundle(python)
+    assert bundle.bundle(python).body == first.body
+    (python.root / "xswarm_monitoring/health.py").write_text("# changed\n")
+    assert bundle.bundle(python).body != first.body
+
+
+def test_packages_are_installed_once_for_each_content_of_the_file(python: Settings) -> None:
+    named = python.root / "worker/requirements.txt"
+    (python.root / bundle.CACHE).mkdir(parents=True)
+    first = bundle._vendored(named, python.root)
+    assert bundle._vendored(named, python.root) == first
+    named.write_text("# another\n")
+    assert bundle._vendored(named, python.root) != first
+
+
+def test_packages_that_cannot_be_had_leave_nothing_behind(
+    python: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    (python.root / "worker/requirements.txt").write_text("no-such-package==1.0\n")
+    with pytest.raises(Unavailable, match="could not be installed") as caught:
+        bundle.bundle(python)
+    assert "no-such-package" in caught.value.why
+    assert list((python.root / bundle.CACHE).iterdir()) == []
+
+
+# Static files
+
+
+def test_static_files_are_listed_with_their_rules(scratch: Settings) -> None:
+    folder = with_assets(scratch)
+    (folder / "_headers").write_text("/*\n  X-A: b\n")
+    (folder / ".assetsignore").write_text("*.map\n")
+    (folder / "code.js.map").write_text("{}")
+    found = static.described(scratch)
+    assert found is not None
+    assert [file.path for file in found.files] == ["/index.html"]
+    assert found.config == {"run_worker_first": ["/api/*"], "_headers": "/*\n  X-A: b\n"}
+
+
+def test_other_static_files_are_another_bundle(scratch: Settings) -> None:
+    folder = with_assets(scratch)
+    first = bundle.bundle(scratch)
+    assert first.files is not None
+    (folder / "index.html").write_text("<h1>two</h1>")
+    second = bundle.bundle(scratch)
+    assert second.files is not None
+    assert second.files.digest != first.files.digest
+    assert second.digest != first.digest
+
+
+def test_a_worker_without_them_has_none(scratch: Settings) -> None:
+    assert static.described(scratch) is None
+
+
+@pytest.mark.parametrize(("limit", "said"), [("LARGEST_FILE", "large"), ("MOST_FILES", "1 files")])
+def test_too_much_is_refused_before_anything_is_sent(
+    scratch: Settings, monkeypatch: pytest.MonkeyPatch, limit: str, said: str
+) -> None:
+    with_assets(scratch)
+    monkeypatch.setattr(files, limit, 0)
+    with pytest.raises(Refused, match=said):
+        bundle.bundle(scratch)
+
+
+# By the real wrangler
+
+
+@pytest.fixture
+def real(scratch: Settings, settings: Callable[..., Settings]) -> Callable[[str, str], Settings]:
+    """Give a fixture's Worker in a scratch project, with the wrangler that is installed."""
+
+    def make(name: str, config: str) -> Settings:
+        shutil.rmtree(scratch.root / "node_modules")
+        shutil.rmtree(scratch.root / "worker")
+        (scratch.root / "node_modules").symlink_to(PROJECT / "node_modules")
+        shutil.copytree(PROJECT / "tests/fixtures" / name, scratch.root / "worker")
+        return settings({"worker": {"config": config}})
+
+    return make
+
+
+@pytest.mark.slow
+def test_a_syntax_error_is_told_with_its_place(real: Callable[[str, str], Settings]) -> None:
+    settings = real("javascript", "worker/wrangler.jsonc")
+    (settings.root / "worker/src/answers.js").write_text("export const = 1;")
+    with pytest.raises(Refused) as caught:
+        bundle.bundle(settings)
+    assert "answers.js:1:13" in caught.value.why
+    assert "\x1b" not in caught.value.why
+
+
+@pytest.mark.slow
+def test_typescript_becomes_javascript(real: Callable[[str, str], Settings]) -> None:
+    made = bundle.bundle(real("typescript", "worker/wrangler.toml"))
+    upload = multipart.read(made.body)
+    assert upload.metadata["main_module"] == "index.js"
+    code = upload.modules[0].content.decode()
+    assert "interface" not in code
+    assert made.files is not None
+    assert [file.path for file in made.files.files] == ["/404.html", "/index.html", "/style.css"]

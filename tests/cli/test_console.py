@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from xswarm_deploy.cli import console
+from xswarm_deploy.cli.console import Console, bar
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.secret import Secret
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[PipeInput]:
+    monkeypatch.setattr(console, "interactive", lambda: True)
+    with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
+        yield pipe
+
+
+def test_what_is_printed_is_redacted(stream: io.StringIO) -> None:
+    Secret("canary-in-console", "CANARY")
+    shown = Console(stream)
+    shown.line("line canary-in-console")
+    shown.json({"value": "canary-in-console"})
+    shown.table(("a",), [("canary-in-console",)])
+    with shown.step("step") as line:
+        line.detail = "canary-in-console"
+    assert "canary-in-console" not in stream.getvalue()
+    assert stream.getvalue().count("[CANARY]") == 4
+
+
+def test_a_table_too_wide_for_the_terminal_folds_its_last_column(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Secret("canary folded where a line ends", "CANARY")
+    words = "one release of many words canary folded where a line ends and some more of them"
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    Console(stream).table(("id", "what"), [("20261125-0101", words)])
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 50
+    assert lines[0] == "  id             what"
+    assert lines[1].startswith("  20261125-0101  one release")
+    assert all(line.startswith(" " * 17) and line.strip() for line in lines[2:])
+    assert "[CANARY]" in stream.getvalue()
+
+
+def test_a_pipe_gets_tables_whole(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    Console(stream).table(("id", "what"), [("1", "word " * 30)])
+    assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_a_pipe_gets_no_colour_and_no_bars(stream: io.StringIO) -> None:
+    shown = Console(stream)
+    shown.line("red", "red")
+    shown.progress("dump", 1, 2, "rows")
+    assert stream.getvalue() == "red\n"
+
+
+def test_a_step_that_fails_gets_a_cross(stream: io.StringIO) -> None:
+    with pytest.raises(ValueError, match="no"), Console(stream).step("migrate"):
+        raise ValueError("no")
+    assert stream.getvalue().startswith("✗ migrate")
+
+
+def test_quiet_prints_json_alone(stream: io.StringIO) -> None:
+    shown = Console(stream, quiet=True)
+    shown.line("hello")
+    with shown.step("check"):
+        pass
+    shown.json([1])
+    assert json.loads(stream.getvalue()) == [1]
+
+
+def test_a_bar_shows_share_rate_and_time_left() -> None:
+    drawn = bar("dump", 5_000_000, 10_000_000, "bytes", 2.0)
+    assert "50 %" in drawn
+    assert "2.5 MB/s" in drawn
+    assert "2 s left" in drawn
+
+
+def test_without_a_terminal_the_answer_is_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    with pytest.raises(Refused, match="not confirmed") as caught:
+        console.confirm("Delete everything?")
+    assert "--yes" in caught.value.remedy
+
+
+def test_yes_asks_nothing() -> None:
+    console.confirm("Go?", yes=True)
+
+
+@pytest.mark.parametrize(
+    ("keys", "agreed"), [("y", True), ("n", False), ("\r", False), ("\x03", False)]
+)
+def test_a_question_is_answered_by_a_person(keyboard: PipeInput, keys: str, agreed: bool) -> None:
+    keyboard.send_text(keys)
+    if agreed:
+        console.confirm("Go?")
+    else:
+        with pytest.raises(Refused):
+            console.confirm("Go?")
+
+
+@pytest.mark.parametrize(
+    ("typed", "agreed"), [("boss-ai\r", True), ("yes\r", False), ("\r", False)]
+)
+def test_production_wants_its_name_typed(keyboard: PipeInput, typed: str, agreed: bool) -> None:
+    keyboard.send_text(typed)
+    if agreed:
+        console.confirm("Go?", type_name="boss-ai")
+    else:
+        with pytest.raises(Refused):
+            console.confirm("Go?", type_name="boss-ai")
+
+
+def test_a_choice_gives_the_key(keyboard: PipeInput) -> None:
+    keyboard.send_text("\x1b[B\r")
+    assert console.select("Which?", {"a": "first", "b": "second"}) == "b"
+
+
+def test_no_choice_changes_nothing(keyboard: PipeInput) -> None:
+    keyboard.send_text("\x03")
+    with pytest.raises(Refused):
+        console.select("Which?", {"a": "first"})
+
+
+def test_a_reader_that_has_gone_stops_nobody() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        console = Console(stream)
+        console.line("nobody reads this")
+        console.json({"nor": "this"})

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+OURS = ("-c", "from xswarm_deploy.cli.program import main; main()")
+INVOKE = ("-m", "invoke")
+
+
+def run(
+    program: tuple[str, ...], *words: str, folder: Path = PROJECT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    kept = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run(
+        [sys.executable, *program, *words],
+        cwd=folder,
+        env={**kept, **environment},
+        text=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "words", ["--list", "--list deploy", "--help rollback", "deploy.prod --help", "--version"]
+)
+def test_it_says_what_invoke_says(words: str) -> None:
+    ours, theirs = run(OURS, *words.split()), run(INVOKE, *words.split())
+    assert (ours.returncode, ours.stderr) == (0, "")
+    assert ours.stdout.replace("./inv", "inv[oke]") == theirs.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("no-such-task", "No idea what 'no-such-task' is!"),
+        ("check --no-such-flag", "No idea what '--no-such-flag' is!"),
+        ("--help no-such-task", "No idea what 'no-such-task' is!"),
+        ("--collection nowhere --list", "✗ there is no collection nowhere\n  next: ./inv --list"),
+    ],
+)
+def test_a_line_that_cannot_be_read_ends_with_2(words: str, said: str) -> None:
+    ended = run(OURS, *words.split())
+    assert (ended.returncode, ended.stdout, ended.stderr.strip()) == (2, "", said)
+
+
+def test_a_collection_that_names_no_namespace_is_its_tasks(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(
+        "from invoke import task\n\n@task\ndef hello(c):\n    print('hello')\n"
+    )
+    ended = run(OURS, "--search-root", str(tmp_path), "--collection", "other", "hello")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "hello\n", "")
+
+
+def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text("deploy: [1")
+    ended = run(OURS, "--config", str(file), "check")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("✗ the configuration cannot be read\n  why:  while parsing")
+    assert str(file) in ended.stderr
+
+
+def test_a_variable_that_cannot_be_read_is_named() -> None:
+    ended = run(OURS, "check", INVOKE_DEPLOY_VERIFY_ROUTES="x")
+    assert ended.returncode == 2
+    assert "✗ the configuration cannot be read" in ended.stderr
+
+
+def test_several_tasks_and_their_flags_are_found_on_one_line() -> None:
+    ended = run(OURS, "--dry", "staging", "environment", "local", "--help", "check")
+    assert ended.returncode == 2  # `environment` is no task, whatever else is on the line
+    assert "No idea what 'environment' is!" in ended.stderr
+
+
+def test_completion_knows_all_tasks() -> None:
+    ended = run(OURS, "--complete", "--", "inv dep")
+    assert {"deploy.prod", "check", "rollback"} <= set(ended.stdout.split())
+
+
+def test_a_reader_that_has_gone_is_no_failure() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, *OURS, "--list"],
+        cwd=PROJECT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+_TASKS = """
+from invoke import Collection, task
+import more
+
+@task
+def hello(c):
+    pass
+
+ns = Collection(hello)
+"""
+
+
+def test_what_python_compiled_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(_TASKS)
+    (tmp_path / "more.py").touch()
+    assert run(OURS, "hello", folder=tmp_path, PYTHONPATH=str(PROJECT)).returncode == 0
+    assert list(tmp_path.glob("__pycache__/more.*.pyc"))

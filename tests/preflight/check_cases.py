@@ -1,0 +1,907 @@
+"""Each thing the check looks at, in each way it can be, and the answer; CHECKS.md is made of it.
+
+``python -m tests.preflight.check_cases`` writes the document anew.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+from tests.steps.place import TABLE, Place, Zones, backed_up, failed, git
+from tests.steps.provider_fakes import SoundSendGrid
+from xswarm_deploy.model.report import Finding
+from xswarm_deploy.preflight import domains, machine
+from xswarm_deploy.services.cloudflare import Token
+from xswarm_deploy.services.errors import (
+    Forbidden,
+    NotFound,
+    RateLimited,
+    ServiceError,
+    ServiceUnavailable,
+    Unauthorised,
+)
+from xswarm_deploy.services.sendgrid import EventWebhook
+
+DOCUMENT: Final = Path(__file__).resolve().parents[2] / "deployment/docs/CHECKS.md"
+HEAD: Final = """\
+# What the check answers
+
+Everything `./inv check` looks at, in each way it can be, and the answer. How to read one is in
+[the guide](guide/verification.md). Every line is a test in `tests/preflight/test_check_table.py`;
+`python -m tests.preflight.check_cases` writes this document, and a test holds it to the lines.
+
+- ✅ it is good, or the release makes it;
+- ⚠️ worth a look; blocks nothing;
+- ❌ blocks a release: exit code 1, DEPLOYMENT BLOCKED;
+- ❔ nobody can say now: a provider limits the rate or is silent; blocks nothing;
+- · there is nothing to look at.
+
+| looked at | it is so | answer | the evidence contains |
+|---|---|---|---|
+"""
+SIGNS: Final = {"pass": "✅", "warn": "⚠️", "fail": "❌", "unknown": "❔", "skip": "·"}
+HOST: Final = "boss.xswarm.test"
+Arrange = Callable[[Place], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line: what is looked at, how it is, what is answered.
+
+    Args:
+        check: the finding's name.
+        way: how the thing is, in words.
+        status: the answer; a failure here always blocks.
+        says: what the evidence contains.
+        arrange: makes it so.
+    """
+
+    check: str
+    way: str
+    status: str
+    says: str
+    arrange: Arrange = lambda place: None
+
+    def row(self) -> str:
+        """Give the line of the document."""
+        return f"| {self.check} | {self.way} | {SIGNS[self.status]} | {self.says} |"
+
+    def look(self, place: Place) -> Finding:
+        """Make it so, and look."""
+        self.arrange(place)
+        return place.look(self.check)
+
+
+# How a thing is made so
+
+
+def variables(**values: str) -> Arrange:
+    return lambda place: place.values.update(values)
+
+
+def configured(**changed: Any) -> Arrange:
+    return lambda place: place.configure(**changed)
+
+
+def project(**given: Any) -> Arrange:
+    return lambda place: place.project.update(given)
+
+
+def part(name: str, **attributes: Any) -> Arrange:
+    def arrange(place: Place) -> None:
+        for attribute, value in attributes.items():
+            setattr(place.parts[name], attribute, value)
+
+    return arrange
+
+
+def failing(name: str, kind: type[ServiceError], status: int = 0, **more: Any) -> Arrange:
+    def arrange(place: Place) -> None:
+        place.parts[name] = failed(kind, status, **more)
+        place.parts[name].pages = place.parts[name]
+
+    return arrange
+
+
+def both(*arranged: Arrange) -> Arrange:
+    return lambda place: [one(place) for one in arranged]
+
+
+def number(**changed: Any) -> Arrange:
+    def arrange(place: Place) -> None:
+        twilio = place.parts["twilio"]
+        twilio.owned = twilio.owned._replace(**changed)
+
+    return arrange
+
+
+# Variables
+
+
+def _variable_cases() -> list[Case]:
+    twilio = "TWILIO_AUTH_TOKEN_TEST"
+    stripe = "STRIPE_SECRET_KEY_TEST"
+    return [
+        Case("ANTHROPIC_API_KEY", "set", "pass", "sent to the Worker"),
+        Case(twilio, "missing", "fail", "Missing", variables(**{twilio: ""})),
+        Case(
+            "OPENAI_API_KEY",
+            "still the example's",
+            "fail",
+            "placeholder",
+            variables(OPENAI_API_KEY="your_key"),
+        ),
+        Case(
+            "TWILIO_PHONE_NUMBER",
+            "of another form",
+            "fail",
+            "not in the expected form",
+            variables(TWILIO_PHONE_NUMBER="555"),
+        ),
+        Case(
+            stripe,
+            "a live key outside production",
+            "fail",
+            "a live key in local",
+            variables(**{stripe: "sk_live_canary0123456789"}),
+        ),
+        Case("JWT_SECRET", "too short", "fail", "5 characters", variables(JWT_SECRET="short")),
+        Case(
+            "JWT_SECRET",
+            "easily guessed",
+            "fail",
+            "only 1 different characters",
+            variables(JWT_SECRET="a" * 40),
+        ),
+        Case(
+            "ENVIRONMENT",
+            "of another environment",
+            "fail",
+            "the file is for staging",
+            variables(ENVIRONMENT="staging"),
+        ),
+        Case(
+            "LOG_LEVEL",
+            "optional, of another form",
+            "warn",
+            "not in the expected form",
+            variables(LOG_LEVEL="loud"),
+        ),
+        Case(
+            "Anthropic",
+            "its variable is not in order",
+            "skip",
+            "not looked at: ANTHROPIC_API_KEY is not in order",
+            variables(ANTHROPIC_API_KEY=""),
+        ),
+    ]
+
+
+# The wrangler configuration
+
+
+def _in_staging(place: Place) -> None:
+    place.project["worker"] = {"config": "worker/wrangler.jsonc", "environment": "staging"}
+
+
+def _bound(place: Place, has: bool = True, **bindings: Any) -> None:
+    """Bind the Worker to what only the real Cloudflare offers."""
+    place.values["CLOUDFLARE_API_BASE_URL"] = "https://api.cloudflare.test/client/v4"
+    place.parts["cloudflare"].has = lambda path: has
+    place.configure(**bindings)
+
+
+def _packages(place: Place, *installed: str) -> None:
+    place.write("worker/package.json", '{"dependencies": {"hono": "^4"}}')
+    for name in installed:
+        place.write(f"worker/node_modules/{name}/package.json", "{}")
+
+
+def _configuration_cases() -> list[Case]:
+    kv = [{"binding": "KV", "id": "0123"}]
+    return [
+        Case("wrangler configuration", "readable", "pass", "worker/wrangler.jsonc"),
+        Case(
+            "wrangler configuration",
+            "not there",
+            "fail",
+            "no such file",
+            lambda place: (place.root / "worker/wrangler.jsonc").unlink(),
+        ),
+        Case(
+            "wrangler configuration",
+            "broken",
+            "fail",
+            "line 1 column 10",
+            lambda place: place.write("worker/wrangler.jsonc", '{"name": '),
+        ),
+        Case(
+            "wrangler configuration",
+            "without the named environment",
+            "fail",
+            "has no environment 'staging'",
+            _in_staging,
+        ),
+        Case("worker name", "invoke.yaml's", "pass", "boss-ai"),
+        Case("worker name", "another", "warn", "'other' in the file", configured(name="other")),
+        Case("worker account", "not in the file", "pass", "of the environment file"),
+        Case(
+            "worker account",
+            "another",
+            "fail",
+            "account_id is not CLOUDFLARE_ACCOUNT_ID",
+            configured(account_id="f" * 32),
+        ),
+        Case("worker main", "there", "pass", "main.js"),
+        Case("worker main", "not there", "fail", "no such file", configured(main="gone.js")),
+        Case("worker main", "not named", "fail", "main is None", configured(main=None)),
+        Case(
+            "worker main",
+            "not named, but static files are",
+            "pass",
+            "static assets only",
+            configured(main=None, assets={"directory": "public"}),
+        ),
+        Case("compatibility date", "a day", "pass", "2026-01-01"),
+        Case(
+            "compatibility date",
+            "missing",
+            "fail",
+            "missing: no date",
+            configured(compatibility_date=None),
+        ),
+        Case(
+            "compatibility date",
+            "no day",
+            "fail",
+            "soon: no date",
+            configured(compatibility_date="soon"),
+        ),
+        Case(
+            "compatibility date",
+            "in the future",
+            "fail",
+            "in the future",
+            configured(compatibility_date="2999-01-01"),
+        ),
+        Case("plain variables", "none a secret's", "pass", "1 in vars"),
+        Case(
+            "plain variables",
+            "one has a secret's name",
+            "fail",
+            "vars names what is a secret: JWT_SECRET",
+            configured(vars={"JWT_SECRET": "x"}),
+        ),
+        Case("static files", "none", "pass", "none"),
+        Case(
+            "static files",
+            "not built",
+            "fail",
+            "no such folder",
+            configured(assets={"directory": "dist"}),
+        ),
+        Case("packages", "none named", "pass", "none named"),
+        Case(
+            "packages", "installed", "pass", "1 installed", lambda place: _packages(place, "hono")
+        ),
+        Case("packages", "not installed", "fail", "not installed: hono", _packages),
+        Case("environments", "none in the file", "pass", "deployment/config holds them"),
+        Case(
+            "environments",
+            "in the file, none named",
+            "warn",
+            "env (staging) is not used",
+            configured(env={"staging": {}}),
+        ),
+        Case(
+            "environments",
+            "in the file, and named",
+            "pass",
+            "staging of staging",
+            both(_in_staging, configured(env={"staging": {}})),
+        ),
+        Case("triggers", "none", "pass", "at its own address"),
+        Case(
+            "triggers",
+            "a cron",
+            "pass",
+            "1 cron(s), set by the release",
+            configured(triggers={"crons": ["0 * * * *"]}),
+        ),
+        Case(
+            "triggers",
+            "crons that are no texts",
+            "fail",
+            "triggers.crons is no list of cron expressions",
+            configured(triggers={"crons": [5]}),
+        ),
+        Case(
+            "triggers",
+            "a route",
+            "warn",
+            "1 route(s): not set by a release",
+            configured(route="xswarm.test/*"),
+        ),
+        Case("bindings", "all there", "pass", "R2_BUCKET (r2_buckets xswarm-boss)"),
+        Case(
+            "bindings",
+            "a bucket that is missing",
+            "pass",
+            "is made by the release",
+            part("cloudflare", bucket_names=[]),
+        ),
+        Case(
+            "bindings",
+            "what the twin has not",
+            "fail",
+            "the local twin offers no KV (kv_namespaces)",
+            both(
+                configured(kv_namespaces=kv),
+                variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
+            ),
+        ),
+        Case(
+            "bindings",
+            "a KV namespace that is there",
+            "pass",
+            "KV (kv_namespaces 0123)",
+            lambda place: _bound(place, kv_namespaces=kv),
+        ),
+        Case(
+            "bindings",
+            "a KV namespace that is missing",
+            "fail",
+            "the account has no KV (kv_namespaces 0123)",
+            lambda place: _bound(place, has=False, kv_namespaces=kv),
+        ),
+        Case(
+            "bindings",
+            "a D1 database that is missing",
+            "fail",
+            "the account has no DB (d1_databases 4567)",
+            lambda place: _bound(
+                place, has=False, d1_databases=[{"binding": "DB", "database_id": "4567"}]
+            ),
+        ),
+        Case(
+            "bindings",
+            "a Worker that was never deployed",
+            "fail",
+            "the account has no API (services api)",
+            lambda place: _bound(place, services=[{"binding": "API", "service": "api"}]),
+        ),
+        Case(
+            "bindings",
+            "of a kind nobody asks for",
+            "pass",
+            "AI (ai): not looked at",
+            lambda place: _bound(place, ai={"binding": "AI"}),
+        ),
+    ]
+
+
+# Cloudflare
+
+
+def _token(**more: Any) -> Arrange:
+    return part("cloudflare", token=Token("t", **more))
+
+
+def _cloudflare_cases() -> list[Case]:
+    soon = (datetime.now(UTC) + timedelta(days=3, hours=1)).isoformat()
+    cases = [
+        Case("API token", "active", "pass", "active, without an end"),
+        Case("API token", "switched off", "fail", "disabled", _token(status="disabled")),
+        Case(
+            "API token",
+            "about to end",
+            "warn",
+            "ends in 3 days",
+            _token(status="active", expires_on=soon),
+        ),
+        Case("Workers permission", "given", "pass", "boss-ai"),
+        Case(
+            "Workers permission",
+            "given; the live version is not of the newest 100",
+            "warn",
+            "a release cannot go back to it",
+            part(
+                "cloudflare",
+                splits=[{"old": 100.0}],
+                made=["old", *(f"preview-{number}" for number in range(100))],
+            ),
+        ),
+        Case(
+            "Pages permission",
+            "given, no project yet",
+            "pass",
+            "project xswarm-boss is made by the release",
+        ),
+        Case("R2 permission", "given", "pass", "bucket xswarm-boss"),
+        Case(
+            "R2 permission",
+            "given, no bucket yet",
+            "pass",
+            "is made by the release",
+            part("cloudflare", bucket_names=[]),
+        ),
+        Case("R2 objects", "written, read, deleted", "pass", "written, read back, deleted"),
+        Case(
+            "R2 objects",
+            "there is no bucket yet",
+            "skip",
+            "is made by the release",
+            part("cloudflare", bucket_names=[]),
+        ),
+        Case(
+            "R2 objects",
+            "keys that may not write",
+            "fail",
+            "403",
+            failing("objects", Forbidden, 403),
+        ),
+    ]
+    for name in (
+        "API token",
+        "Workers permission",
+        "Pages permission",
+        "R2 permission",
+        "bindings",
+    ):
+        refused = failing("cloudflare", Forbidden, 403, codes=("10000",))
+        cases.append(Case(name, "refused (10000)", "fail", "403", refused))
+        silent = failing("cloudflare", ServiceUnavailable)
+        cases.append(Case(name, "silent", "fail", "GET /x", silent))
+    return cases
+
+
+# The database
+
+
+def _edited(place: Place) -> None:
+    place.migrate()
+    place.write("migrations/schema.sql", TABLE.replace("id TEXT", "id TEXT NOT NULL"))
+
+
+def _database_cases() -> list[Case]:
+    teams = {"required_tables": ["users", "teams"]}
+    unreachable = variables(TURSO_DATABASE_URL="http://127.0.0.1:1")
+    return [
+        Case("database", "reachable", "pass", "answers (SQLite"),
+        Case("database", "unreachable", "fail", "The database refused", unreachable),
+        Case("migrations", "to be applied", "pass", "1 to apply"),
+        Case("migrations", "all applied", "pass", "all applied", lambda place: place.migrate()),
+        Case("migrations", "one edited after it ran", "fail", "schema.sql", _edited),
+        Case("tables", "made by pending migrations", "pass", "made by the pending migrations"),
+        Case("tables", "there", "pass", "1 required tables", lambda place: place.migrate()),
+        Case(
+            "tables",
+            "missing",
+            "fail",
+            "missing: teams",
+            both(lambda place: place.migrate(), project(check=teams)),
+        ),
+        Case("size", "known", "pass", "MB"),
+    ]
+
+
+# Providers
+
+
+LOOKS: Final = {
+    "anthropic": ["Anthropic"],
+    "openai": ["OpenAI"],
+    "stripe": ["Stripe mode", "Stripe account", "Stripe webhooks", "Stripe endpoint"],
+    "sendgrid": ["SendGrid scopes", "SendGrid sender", "SendGrid webhooks"],
+    "twilio": ["Twilio account", "Twilio number", "Twilio URLs"],
+    "slack": ["Slack"],
+}
+WORSE: Final = {"Stripe account", "SendGrid sender", "Slack"}
+"""A release can do without them: a refusal is told, and blocks nothing."""
+ANSWERS: Final[list[tuple[str, type[ServiceError], int, str]]] = [
+    ("refused: a bad key", Unauthorised, 401, "fail"),
+    ("refused: not permitted", Forbidden, 403, "fail"),
+    ("not there", NotFound, 404, "fail"),
+    ("limited: too many requests", RateLimited, 429, "unknown"),
+    ("failing", ServiceUnavailable, 500, "unknown"),
+    ("silent", ServiceUnavailable, 0, "unknown"),
+]
+SLACK: Final = variables(SLACK_WEBHOOK_URL="https://hooks.slack.test/services/T0/B0/abcdef")
+
+
+def _refusals() -> list[Case]:
+    return [
+        Case(name, way, status, "GET /x", both(SLACK, failing(named, kind, code)))
+        for named, names in LOOKS.items()
+        for name in names
+        if name not in WORSE
+        for way, kind, code, status in ANSWERS
+    ]
+
+
+def _provider_cases() -> list[Case]:
+    without = SoundSendGrid.granted - {"mail.send"}
+    deaf = {"sms": True, "voice": False}
+    return [
+        Case("Anthropic", "accepted", "pass", "the key is accepted"),
+        Case("OpenAI", "accepted", "pass", "the key is accepted"),
+        Case("Stripe mode", "a test key", "pass", "a test key"),
+        Case("Stripe mode", "live by its word", "fail", "a live key", part("stripe", live=True)),
+        Case("Stripe account", "open", "pass", "account acct_1"),
+        Case(
+            "Stripe account",
+            "takes no payments",
+            "warn",
+            "may not take payments",
+            part("stripe", charges=False),
+        ),
+        Case("Stripe webhooks", "can be read", "pass", "0 webhook endpoint(s)"),
+        Case("SendGrid scopes", "enough", "pass", "scopes"),
+        Case(
+            "SendGrid scopes",
+            "one lacking",
+            "fail",
+            "the key lacks mail.send",
+            part("sendgrid", granted=without),
+        ),
+        Case("SendGrid sender", "verified", "pass", "is verified"),
+        Case(
+            "SendGrid sender",
+            "not verified",
+            "warn",
+            "mail from it is refused",
+            part("sendgrid", verified=False),
+        ),
+        Case("Twilio account", "active", "pass", "active"),
+        Case(
+            "Twilio account",
+            "suspended",
+            "fail",
+            "the account is suspended",
+            part("twilio", status="suspended"),
+        ),
+        Case("Twilio number", "owned", "pass", "is owned"),
+        Case("Twilio number", "not owned", "fail", "does not own", part("twilio", owned=None)),
+        Case(
+            "Twilio number",
+            "cannot do what is switched on",
+            "fail",
+            "cannot do voice",
+            number(capabilities=deaf),
+        ),
+        Case(
+            "Twilio number",
+            "cannot do what is switched off",
+            "pass",
+            "is owned",
+            both(number(capabilities=deaf), variables(VOICE_ENABLED="false")),
+        ),
+        Case("Slack", "there", "pass", "nothing was posted", SLACK),
+        Case("Slack", "not set", "skip", "SLACK_WEBHOOK_URL"),
+    ]
+
+
+# Webhooks
+
+
+def _stripe(**more: Any) -> Arrange:
+    def arrange(place: Place) -> None:
+        kept = {"url": "http://127.0.0.1:1/stripe/webhook", "events": ["charge.refunded"]}
+        place.parts["stripe"].add(**{**kept, **more})
+        place.parts["cloudflare"].names = ["STRIPE_WEBHOOK_SECRET"]
+
+    return arrange
+
+
+def _sendgrid(**more: Any) -> Arrange:
+    def arrange(place: Place) -> None:
+        sendgrid, cloudflare = place.parts["sendgrid"], place.parts["cloudflare"]
+        events = ("bounce", "delivered", "dropped", "spam_report")
+        hook = EventWebhook("h1", "http://127.0.0.1:1/email/inbound", True, events, "boss")
+        sendgrid.hooks["h1"] = hook._replace(**more)
+        sendgrid.sign_event_webhook("h1")
+        cloudflare.names = ["SENDGRID_WEBHOOK_PUBLIC_KEY"]
+
+    return arrange
+
+
+def _twilio_set(place: Place) -> None:
+    from xswarm_deploy.webhooks import twilio
+
+    site = place.site()
+    for change in twilio.plan(site):
+        twilio.apply(site, change)
+
+
+def _webhook_cases() -> list[Case]:
+    named = variables(STRIPE_WEBHOOK_SECRET_TEST="whsec_canary12345678")
+    return [
+        Case("Stripe endpoint", "as wanted", "pass", "as wanted", _stripe()),
+        Case("Stripe endpoint", "missing", "pass", "endpoint is made by the release"),
+        Case(
+            "Stripe endpoint",
+            "of other events",
+            "pass",
+            "endpoint is set by the release",
+            _stripe(events=["invoice.paid"]),
+        ),
+        Case(
+            "Stripe endpoint",
+            "missing, though its secret is named",
+            "fail",
+            "Stripe has no webhook endpoint",
+            named,
+        ),
+        Case("Twilio URLs", "as wanted", "pass", "as wanted", _twilio_set),
+        Case("Twilio URLs", "others", "pass", "sms is set by the release"),
+        Case(
+            "Twilio URLs",
+            "overridden by an application",
+            "warn",
+            "Twilio obeys AP1",
+            number(overridden_by={"sms": "AP1"}),
+        ),
+        Case(
+            "Twilio URLs",
+            "overridden by a trunk",
+            "warn",
+            "Twilio obeys TK1",
+            number(overridden_by={"voice": "TK1"}),
+        ),
+        Case("SendGrid webhooks", "as wanted", "pass", "as wanted", _sendgrid()),
+        Case("SendGrid webhooks", "missing", "pass", "events is made by the release"),
+        Case(
+            "SendGrid webhooks",
+            "switched off",
+            "pass",
+            "events is set by the release",
+            _sendgrid(enabled=False),
+        ),
+        Case(
+            "SendGrid webhooks",
+            "of another key than is named",
+            "fail",
+            "is not the key of SendGrid's webhook",
+            both(_sendgrid(), variables(SENDGRID_WEBHOOK_PUBLIC_KEY="another-key")),
+        ),
+    ]
+
+
+# Domains
+
+
+def hosted(place: Place) -> None:
+    """Let the Worker be at a host of its own, which is in good order."""
+    place.values["WORKER_URL"] = f"https://{HOST}"
+    place.parts["cloudflare"] = Zones(splits=[{"v": 100.0}])
+    known = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443))]
+    place.patch.setattr(socket, "getaddrinfo", lambda *a, **k: known)
+    certified(place, 90)
+    answering(place, {"Strict-Transport-Security": "max-age=31536000"})
+    plainly(place, 301, f"https://{HOST}/")
+
+
+def certified(place: Place, days: int) -> None:
+    ends = datetime.now(UTC) + timedelta(days=days, hours=1)
+    place.patch.setattr(domains, "certificate", lambda *a: (ends, "TLSv1.3"))
+
+
+def answering(place: Place, headers: dict[str, str]) -> None:
+    reply = SimpleNamespace(headers=headers)
+    http = SimpleNamespace(get=lambda *a, **k: reply)
+    place.patch.setattr(domains, "Http", lambda *a, **k: http)
+
+
+def plainly(place: Place, status: int, location: str = "") -> None:
+    place.patch.setattr(domains, "plain_answer", lambda *a: (status, location))
+
+
+def _raising(place: Place, name: str, error: Exception) -> None:
+    def raised(*arguments: Any, **options: Any) -> Any:
+        raise error
+
+    place.patch.setattr(name, raised)
+
+
+def _unknown_host(place: Place) -> None:
+    error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    _raising(place, "socket.getaddrinfo", error)
+
+
+def _untrusted(why: str) -> Arrange:
+    error = ssl.SSLCertVerificationError()
+    error.verify_message = why
+    return lambda place: _raising(place, "xswarm_deploy.preflight.domains.certificate", error)
+
+
+def _zone(**changed: Any) -> Arrange:
+    return both(hosted, part("cloudflare", **changed))
+
+
+def _domain_cases() -> list[Case]:
+    dns, tls, zone = f"{HOST} DNS", f"{HOST} certificate", f"{HOST} zone"
+    refused = ConnectionRefusedError()
+    bare = {"type": "A", "proxied": False}
+    return [
+        Case("WORKER_URL DNS and TLS", "of this machine", "skip", "not applicable"),
+        Case(dns, "resolves", "pass", "192.0.2.1", hosted),
+        Case(dns, "does not resolve", "fail", "does not resolve", both(hosted, _unknown_host)),
+        Case(
+            dns,
+            "does not resolve yet",
+            "warn",
+            "does not resolve",
+            both(hosted, part("cloudflare", splits=[]), _unknown_host),
+        ),
+        Case(tls, "valid", "pass", "valid for 90 days, TLSv1.3", hosted),
+        Case(
+            tls, "about to end", "warn", "valid for 3 days", both(hosted, lambda p: certified(p, 3))
+        ),
+        Case(
+            tls,
+            "expired",
+            "fail",
+            "certificate has expired",
+            both(hosted, _untrusted("certificate has expired")),
+        ),
+        Case(
+            tls,
+            "of another name, or signed by nobody known",
+            "fail",
+            "not valid",
+            both(hosted, _untrusted("Hostname mismatch")),
+        ),
+        Case(
+            tls,
+            "no connection",
+            "unknown",
+            "no TLS connection",
+            both(
+                hosted,
+                lambda p: _raising(p, "xswarm_deploy.preflight.domains.certificate", refused),
+            ),
+        ),
+        Case(f"{HOST} HSTS", "on", "pass", "max-age", hosted),
+        Case(
+            f"{HOST} HSTS",
+            "off",
+            "warn",
+            "no Strict-Transport-Security",
+            both(hosted, lambda p: answering(p, {})),
+        ),
+        Case(f"{HOST} redirect", "to https", "pass", "301 to https", hosted),
+        Case(
+            f"{HOST} redirect",
+            "port 80 is closed",
+            "pass",
+            "closed",
+            both(
+                hosted,
+                lambda p: _raising(p, "xswarm_deploy.preflight.domains.plain_answer", refused),
+            ),
+        ),
+        Case(
+            f"{HOST} redirect",
+            "none",
+            "warn",
+            "http answers 200",
+            both(hosted, lambda p: plainly(p, 200)),
+        ),
+        Case(zone, "in order", "pass", "proxied, TLS 1.2 at least", hosted),
+        Case(zone, "no record", "warn", "no A, AAAA or CNAME", _zone(records=())),
+        Case(zone, "not proxied", "warn", "the A record is not proxied", _zone(records=(bare,))),
+        Case(zone, "SSL mode flexible", "warn", "SSL mode is not full", _zone(ssl="flexible")),
+        Case(zone, "TLS 1.0 allowed", "warn", "TLS below 1.2", _zone(minimum="1.0")),
+        Case(zone, "http allowed", "warn", "Always Use HTTPS is off", _zone(https="off")),
+        Case(
+            zone,
+            "not reached by the token",
+            "warn",
+            "the token reaches no zone",
+            _zone(zone=lambda name: None),
+        ),
+        Case(
+            zone,
+            "not to be read by the token",
+            "unknown",
+            "403",
+            both(hosted, failing("cloudflare", Forbidden, 403)),
+        ),
+    ]
+
+
+# The machine
+
+
+def _clock(wrong: float) -> Arrange:
+    return lambda place: setattr(place.parts["cloudflare"].http, "wrong", wrong)
+
+
+def _node(version: str) -> Arrange:
+    def arrange(place: Place) -> None:
+        place.patch.setattr(machine, "_node", _REAL_NODE)
+        place.patch.setattr("xswarm_deploy.bundling.bundle.node", lambda root: Path("node"))
+        place.patch.setattr(machine, "_told", lambda command: version)
+
+    return arrange
+
+
+_REAL_NODE: Final = machine._node
+
+
+def _no_wrangler(place: Place) -> None:
+    place.patch.undo()
+
+
+def _committed(place: Place, branch: str = "main") -> None:
+    place.environment = "staging"
+    place.values["ENVIRONMENT"] = "staging"
+    place.site()  # writes the environment file
+    git(place.root, "init", "-b", branch)
+    git(place.root, "add", "-A")
+    git(place.root, "commit", "-m", "one")
+
+
+def _uncommitted(place: Place) -> None:
+    _committed(place)
+    place.write("new.txt", "")
+
+
+def _backed_up(hours: float) -> Arrange:
+    return lambda place: backed_up(place.site(), hours)
+
+
+def _machine_cases() -> list[Case]:
+    return [
+        Case("Python", "known", "pass", "3."),
+        Case("Node", "new enough", "pass", "v24.0.0"),
+        Case("Node", "too old", "fail", "v20.9.1, 22.12 is needed", _node("v20.9.1")),
+        Case("Node", "no answer", "fail", "no answer, 22.12 is needed", _node("")),
+        Case("wrangler", "installed", "pass", "4.164.0"),
+        Case("wrangler", "not installed", "fail", "wrangler is not installed", _no_wrangler),
+        Case("git", "clean, on main", "pass", "main at", _committed),
+        Case("git", "no checkout", "warn", "not a git checkout"),
+        Case("git", "not committed", "warn", "1 file(s) not committed", _uncommitted),
+        Case(
+            "git",
+            "another branch",
+            "warn",
+            "not on main",
+            lambda place: _committed(place, "feature"),
+        ),
+        Case("backup", "none yet", "skip", "the release makes one first"),
+        Case("backup", "fresh", "pass", "the newest is 1 hours old", _backed_up(1)),
+        Case("backup", "old", "warn", "the newest is 30 hours old", _backed_up(30)),
+        Case("clock", "right", "pass", "s from Cloudflare's"),
+        Case("clock", "90 s wrong", "warn", "s from Cloudflare's", _clock(90)),
+        Case("clock", "10 minutes wrong", "fail", "s from Cloudflare's", _clock(-600)),
+    ]
+
+
+CASES: Final = (
+    *_variable_cases(),
+    *_configuration_cases(),
+    *_cloudflare_cases(),
+    *_database_cases(),
+    *_provider_cases(),
+    *_refusals(),
+    *_webhook_cases(),
+    *_domain_cases(),
+    *_machine_cases(),
+)
+
+
+def document() -> str:
+    """Give CHECKS.md."""
+    return HEAD + "".join(f"{case.row()}\n" for case in CASES)
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")

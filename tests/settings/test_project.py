@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.config import Config
+from invoke.context import Context
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.release.session import values
+from xswarm_deploy.settings import project
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def test_the_projects_own_invoke_yaml_is_read_whole() -> None:
+    config = Config(project_location=PROJECT)
+    config.load_project()
+    found = project.read(values(Context(config)))
+    assert found.worker.name == "boss-ai"
+    assert found.r2.bucket == "xswarm-boss"
+    assert len(found.verify.routes) >= 12
+    assert found.verify.routes[-1].status == (400, 401, 403)
+    assert len(found.check.required_tables) == 10
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"wroker": {}}, "deploy.wroker"),
+        ({"worker": {"nmae": "x"}}, "deploy.worker.nmae"),
+        ({"worker": "boss-ai"}, "deploy.worker"),
+        ({"worker": {"name": 3}}, "deploy.worker.name"),
+        ({"verify": {"routes": [{"method": "GET"}]}}, "deploy.verify.routes[0]"),
+        ({"verify": {"routes": "none"}}, "deploy.verify.routes"),
+        ({"verify": {"good_ms": True}}, "deploy.verify.good_ms"),
+    ],
+)
+def test_a_wrong_key_or_kind_is_named(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(Refused) as caught:
+        project.read(given)
+    assert named in str(caught.value)
+
+
+def test_a_whole_number_is_taken_where_a_fraction_may_stand() -> None:
+    found = project.read({"worker": {"canary": [{"percent": 10, "soak": 5}]}})
+    assert found.worker.canary == (project.CanaryStep(10.0, 5.0),)
+
+
+def test_an_environment_has_values_of_its_own() -> None:
+    given = {
+        "worker": {"name": "base", "config": "w.jsonc"},
+        "environments": {"staging": {"worker": {"name": "other"}}},
+    }
+    staging, production = project.read(given, "staging"), project.read(given, "production")
+    assert (staging.worker.name, staging.worker.config) == ("other", "w.jsonc")
+    assert production.worker.name == "base"
+
+
+def test_an_environment_nobody_knows_is_named() -> None:
+    with pytest.raises(Refused, match="nobody knows deploy"):
+        project.read({"environments": {"stagng": {}}}, "staging")
+
+
+@pytest.mark.parametrize(
+    ("environment", "shares"), [("production", [10, 50]), ("staging", [10, 50]), ("local", [])]
+)
+def test_new_versions_get_the_traffic_by_and_by_but_on_a_laptop(
+    environment: str, shares: list[float]
+) -> None:
+    config = Config(project_location=PROJECT)
+    config.load_project()
+    found = project.read(values(Context(config)), environment).worker.canary
+    assert [step.percent for step in found] == shares
+    assert all(step.soak >= 60 for step in found)
+
+
+def test_staging_and_production_share_no_name() -> None:
+    config = Config(project_location=PROJECT)
+    config.load_project()
+    given = values(Context(config))
+    one, other = project.read(given, "staging"), project.read(given, "production")
+    assert one.worker.name != other.worker.name
+    assert one.pages.project != other.pages.project
+    assert one.r2.bucket != other.r2.bucket

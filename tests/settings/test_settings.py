@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import using_everything
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.settings import examples
+from xswarm_deploy.settings.settings import CONFIG, ENDPOINTS, Settings, judge, load
+from xswarm_deploy.settings.variables import BY_NAME
+
+PROJECT = Path(__file__).resolve().parents[2]
+Write = Callable[..., Path]
+Make = Callable[..., Settings]
+
+
+def problem_names(found: Settings) -> dict[str, str]:
+    return {problem.name: problem.state for problem in found.problems()}
+
+
+def test_good_settings_have_no_problems(settings: Make) -> None:
+    assert problem_names(settings()) == {}
+
+
+def test_secrets_are_read_by_the_workers_names(tmp_path: Path, environment_file: Write) -> None:
+    environment_file(
+        "production", ENVIRONMENT="production", STRIPE_SECRET_KEY_LIVE="sk_live_12345678"
+    )
+    found = load("production", using_everything(), tmp_path, {})
+    assert found.secret("STRIPE_SECRET_KEY").reveal() == "sk_live_12345678"
+    assert found.worker_secrets()["STRIPE_SECRET_KEY"].reveal() == "sk_live_12345678"
+
+
+def test_a_missing_file_names_the_example_to_copy(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no environment file") as caught:
+        load("staging", using_everything(), tmp_path, {})
+    assert "staging.env.example" in caught.value.remedy
+
+
+def test_an_unknown_environment_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="nobody knows"):
+        load("prodution", using_everything(), tmp_path, {})
+
+
+def test_a_line_that_cannot_be_read_is_an_error(tmp_path: Path, environment_file: Write) -> None:
+    file = environment_file()
+    file.write_text(file.read_text() + 'BROKEN="no end\n')
+    with pytest.raises(Refused, match="cannot be read"):
+        load("local", using_everything(), tmp_path, {})
+
+
+def test_values_are_taken_literally(tmp_path: Path, environment_file: Write) -> None:
+    environment_file(SENDGRID_FROM_NAME="${HOME} and $PATH")
+    assert (
+        load("local", using_everything(), tmp_path, {}).text("SENDGRID_FROM_NAME")
+        == "${HOME} and $PATH"
+    )
+
+
+def test_the_process_environment_wins_over_the_file(
+    tmp_path: Path, environment_file: Write
+) -> None:
+    environment_file("staging", ENVIRONMENT="staging")
+    found = load(
+        "staging", using_everything(), tmp_path, {"WORKER_URL": "https://from.process.test"}
+    )
+    assert found.text("WORKER_URL") == "https://from.process.test"
+
+
+def test_the_local_environment_takes_nothing_from_the_process(
+    tmp_path: Path, environment_file: Write
+) -> None:
+    environment_file()
+    (tmp_path / ENDPOINTS).parent.mkdir()
+    (tmp_path / ENDPOINTS).write_text("WORKER_URL=http://127.0.0.1:4711\n")
+    found = load("local", using_everything(), tmp_path, {"WORKER_URL": "https://production.test"})
+    assert found.text("WORKER_URL") == "http://127.0.0.1:4711"
+    assert found.overlay == str(ENDPOINTS)
+
+
+def test_only_the_local_environment_has_an_overlay(
+    tmp_path: Path, environment_file: Write, settings: Make
+) -> None:
+    assert settings().overlay == ""
+    environment_file("staging", ENVIRONMENT="staging")
+    (tmp_path / ENDPOINTS).parent.mkdir()
+    (tmp_path / ENDPOINTS).write_text("WORKER_URL=http://127.0.0.1:4711\n")
+    assert load("staging", using_everything(), tmp_path, {}).overlay == ""
+
+
+@pytest.mark.parametrize(
+    ("environment", "values", "name", "state"),
+    [
+        ("local", {"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY", "missing"),
+        ("local", {"ANTHROPIC_API_KEY": "sk-ant-xxxxx"}, "ANTHROPIC_API_KEY", "placeholder"),
+        ("local", {"TURSO_AUTH_TOKEN": "your_token"}, "TURSO_AUTH_TOKEN", "placeholder"),
+        ("local", {"ANTHROPIC_API_KEY": "sk-12345678"}, "ANTHROPIC_API_KEY", "format"),
+        ("local", {"OPENAI_API_KEY": "sk-ant-12345678"}, "OPENAI_API_KEY", "format"),
+        ("local", {"JWT_SECRET": "short"}, "JWT_SECRET", "weak"),
+        ("local", {"JWT_SECRET": "a" * 40}, "JWT_SECRET", "weak"),
+        ("local", {"WORKER_URL": "http://boss.example"}, "WORKER_URL", "format"),
+        (
+            "local",
+            {"STRIPE_SECRET_KEY_TEST": "sk_live_12345678"},
+            "STRIPE_SECRET_KEY_TEST",
+            "wrong environment",
+        ),
+        (
+            "staging",
+            {"STRIPE_SECRET_KEY_TEST": "rk_live_12345678"},
+            "STRIPE_SECRET_KEY_TEST",
+            "wrong environment",
+        ),
+        (
+            "production",
+            {"STRIPE_SECRET_KEY_LIVE": "sk_test_12345678"},
+            "STRIPE_SECRET_KEY_LIVE",
+            "wrong environment",
+        ),
+        ("staging", {"ENVIRONMENT": "production"}, "ENVIRONMENT", "wrong environment"),
+        ("local", {"TWILIO_PHONE_NUMBER": "555"}, "TWILIO_PHONE_NUMBER", "format"),
+        ("local", {"BACKUP_SCHEDULE": "daily"}, "BACKUP_SCHEDULE", "format"),
+    ],
+)
+def test_each_wrong_value_is_named_and_never_shown(
+    tmp_path: Path,
+    environment_file: Write,
+    environment: str,
+    values: dict[str, str],
+    name: str,
+    state: str,
+) -> None:
+    environment_file(environment, **{"ENVIRONMENT": environment, **values})
+    found = load(environment, using_everything(), tmp_path, {})
+    problems = {problem.name: problem for problem in found.problems()}
+    assert problems[name].state == state
+    value = next(iter(values.values()))
+    if len(value) > 8 and state != "wrong environment":
+        assert value not in f"{problems[name]} {found!r}"
+
+
+def test_what_is_not_in_order_is_refused_with_every_name(settings: Make) -> None:
+    found = settings(ANTHROPIC_API_KEY="sk-ant-xxxxx", JWT_SECRET="short")
+    with pytest.raises(Refused) as caught:
+        found.require_sound()
+    assert "ANTHROPIC_API_KEY" in caught.value.why
+    assert "JWT_SECRET" in caught.value.why
+
+
+def test_no_secret_shows_in_the_settings(settings: Make) -> None:
+    found = settings()
+    shown = f"{found!r} {found.worker_secrets()!r}"
+    assert not [s for s in found.worker_secrets().values() if s.reveal() in shown]
+
+
+def test_a_secret_is_not_given_as_text(settings: Make) -> None:
+    with pytest.raises(KeyError):
+        settings().text("JWT_SECRET")
+
+
+def test_blank_secrets_are_not_sent_to_the_worker(settings: Make) -> None:
+    assert "STRIPE_WEBHOOK_SECRET" not in settings().worker_secrets()
+
+
+def test_no_name_is_both_a_secret_and_a_variable_of_the_worker(settings: Make) -> None:
+    found = settings()
+    assert not set(found.worker_secrets()) & set(found.worker_variables())
+
+
+@pytest.mark.parametrize("environment", ["production", "staging"])
+def test_the_examples_are_made_from_the_table(environment: str) -> None:
+    file = PROJECT / CONFIG / f"{environment}.env.example"
+    assert file.read_text() == examples.render(environment), "run: ./inv config.examples"
+
+
+@pytest.mark.parametrize("environment", ["production", "staging"])
+def test_an_example_that_was_only_copied_blocks_a_release(tmp_path: Path, environment: str) -> None:
+    file = tmp_path / CONFIG / f"{environment}.env"
+    file.parent.mkdir(parents=True)
+    file.write_text(examples.render(environment))
+    states = problem_names(load(environment, using_everything(), tmp_path, {}))
+    assert set(states.values()) == {"placeholder"}
+    assert len(states) >= 12
+
+
+def test_a_required_variable_that_is_missing_is_critical() -> None:
+    assert judge(BY_NAME["JWT_SECRET"], "", "local")[0] == "missing"
+
+
+def test_what_the_project_does_not_use_is_not_read(settings: Make) -> None:
+    without = {"uses": "openai, r2", "pages": {"directory": ""}}
+    found = settings(without, STRIPE_SECRET_KEY_TEST="sk_live_wrong_place", BASE_URL="xxxxx")
+    assert problem_names(found) == {}
+    assert not {"STRIPE_SECRET_KEY", "ANTHROPIC_API_KEY"} & set(found.worker_secrets())
+    assert "OPENAI_API_KEY" in found.worker_secrets()
+    assert not {"BASE_URL", "SENDGRID_FROM_NAME"} & set(found.worker_variables())
+
+
+def test_a_part_nobody_knows_is_refused(settings: Make) -> None:
+    with pytest.raises(Refused, match="'strip'"):
+        settings({"uses": "strip"})
+
+
+def test_a_workers_own_secrets_are_read_and_required(
+    tmp_path: Path, environment_file: Write
+) -> None:
+    environment_file("staging", ENVIRONMENT="staging", MAPS_KEY="canary-maps")
+    project = using_everything({"worker": {"secrets": "MAPS_KEY, OTHER_KEY"}})
+    found = load("staging", project, tmp_path, {"OTHER_KEY": "canary-other"})
+    own = {name: found.worker_secrets()[name].reveal() for name in ("MAPS_KEY", "OTHER_KEY")}
+    assert own == {"MAPS_KEY": "canary-maps", "OTHER_KEY": "canary-other"}
+    assert not {"MAPS_KEY", "OTHER_KEY"} & set(problem_names(found))
+    missing = load("staging", project, tmp_path, {})
+    (problem,) = (one for one in missing.problems() if one.name == "OTHER_KEY")
+    assert (problem.state, problem.critical) == ("missing", True)
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "maps-key", "A B"])
+def test_a_name_that_cannot_be_the_workers_own_is_refused(settings: Make, name: str) -> None:
+    with pytest.raises(Refused, match="cannot be a secret of the Worker's own"):
+        settings({"worker": {"secrets": name}})

@@ -1,0 +1,208 @@
+"""The API stand-in on a port of its own, with an edge that only remembers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import requests
+from aiohttp import web
+
+from xswarm_twin.cloudflare.app import BASE, make_app, serve_stored
+from xswarm_twin.cloudflare.twin import TWIN, Account, Addresses, Twin, open_twin
+from xswarm_twin.edge.cron import parse
+from xswarm_twin.model import PagesDeployment, ScriptInvalid, WorkerVersion
+from xswarm_twin.objects.store import Objects
+
+ACCOUNT = Account("f" * 32, "sandbox-token-for-tests")
+BROKEN = b"this does not start"
+
+
+class RememberedEdge:
+    """Serve nothing, but remember what was asked for, and refuse what is marked as broken."""
+
+    def __init__(self) -> None:
+        self.deployed: dict[str, dict[str, float]] = {}
+        self.bindings: dict[str, Any] = {}
+        self.flags: dict[str, tuple[bool, bool]] = {}
+        self.previews: list[str] = []
+        self.validated: list[WorkerVersion] = []
+        self.pages: dict[str, PagesDeployment] = {}
+        self.published: list[str] = []
+        self.crons: dict[str, list[str]] = {}
+
+    async def validate(self, version: WorkerVersion) -> int:
+        self.validated.append(version)
+        for module in version.modules:
+            if BROKEN in module.path.read_bytes():
+                raise ScriptInvalid(f"{module.name}:1: {BROKEN.decode()}")
+        return 7
+
+    async def deploy(
+        self,
+        worker: str,
+        split: Mapping[WorkerVersion, float],
+        *,
+        enabled: bool,
+        previews: bool,
+    ) -> None:
+        for version in split:
+            if any(binding.get("text") == BROKEN.decode() for binding in version.bindings):
+                raise ScriptInvalid(BROKEN.decode())
+        self.deployed[worker] = {version.id: share for version, share in split.items()}
+        self.bindings.update({version.id: version.bindings for version in split})
+        self.flags[worker] = (enabled, previews)
+
+    async def remove(self, worker: str) -> None:
+        self.deployed.pop(worker, None)
+        self.crons.pop(worker, None)
+
+    async def schedule(self, worker: str, crons: Sequence[str]) -> None:
+        for cron in crons:
+            parse(cron)
+        self.crons[worker] = list(crons)
+
+    async def preview(self, version: WorkerVersion) -> None:
+        self.previews.append(version.id)
+
+    async def publish(self, deployment: PagesDeployment, *, production: bool) -> None:
+        self.published.append(deployment.id)
+        if production:
+            self.pages[deployment.project] = deployment
+
+    async def unpublish(self, project: str) -> None:
+        self.pages.pop(project, None)
+        self.published.clear()
+
+
+class Api:
+    """The stand-in, running in a thread; ``restart`` is what a killed process would see."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {ACCOUNT.token}"
+        self.account = f"/accounts/{ACCOUNT.id}"
+        self._start()
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Call the API; ``A`` at the start stands for the account's path."""
+        if path.startswith("A/"):
+            path = self.account + path[1:]
+        return self.session.request(method, self.base + path, timeout=20, **options)
+
+    def result(self, method: str, path: str, **options: Any) -> Any:
+        """Call the API and give the result of a success."""
+        response = self.call(method, path, **options)
+        assert response.status_code in (200, 201), response.text
+        body = response.json()
+        assert body["success"] is True
+        return body["result"]
+
+    def refused(self, method: str, path: str, **options: Any) -> tuple[int, int]:
+        """Call the API and give the status and code of a failure."""
+        response = self.call(method, path, **options)
+        body = response.json()
+        assert body["success"] is False
+        assert body["errors"][0]["message"]
+        return response.status_code, body["errors"][0]["code"]
+
+    def upload(
+        self,
+        worker: str,
+        code: bytes = b"export default {}",
+        *,
+        method: str = "POST",
+        query: str = "?bindings_inherit=strict",
+        **metadata: Any,
+    ) -> requests.Response:
+        """Upload a script: a new version (POST), or directly (PUT)."""
+        path = f"A/workers/scripts/{worker}"
+        path = f"{path}/versions{query}" if method == "POST" else path + query
+        return self.call(method, path, files=form(code, **metadata))
+
+    def worker(self, name: str = "shop", **metadata: Any) -> str:
+        """Make a Worker by its first direct upload, and give the version's id."""
+        response = self.upload(name, method="PUT", **metadata)
+        assert response.status_code == 200, response.text
+        return str(response.json()["result"]["deployment_id"])
+
+    def version(self, name: str = "shop", code: bytes = b"export default {}", **more: Any) -> str:
+        """Upload a version and give its id."""
+        response = self.upload(name, code, **more)
+        assert response.status_code == 200, response.text
+        return str(response.json()["result"]["id"])
+
+    def deploy(self, worker: str, *shares: tuple[str, Any], query: str = "") -> requests.Response:
+        """Ask for a deployment."""
+        body = {
+            "strategy": "percentage",
+            "versions": [{"version_id": id_, "percentage": share} for id_, share in shares],
+        }
+        return self.call("POST", f"A/workers/scripts/{worker}/deployments{query}", json=body)
+
+    def fault(self, **fault: Any) -> None:
+        """Order a fault."""
+        response = self.session.put(self.origin + "/__sandbox/faults", json=fault, timeout=20)
+        assert response.status_code == 200, response.text
+
+    @property
+    def twin(self) -> Twin:
+        """Give the parts behind the API."""
+        return self._app[TWIN]
+
+    def restart(self) -> None:
+        """Stop, and start anew with another edge on the same state."""
+        self.stop()
+        self._start()
+
+    def stop(self) -> None:
+        """End the server and its thread."""
+        self._do(self._runner.cleanup())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _start(self) -> None:
+        self.edge = RememberedEdge()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        port = self._do(self._listen())
+        self.origin = f"http://127.0.0.1:{port}"
+        self.base = self.origin + BASE
+
+    async def _listen(self) -> int:
+        objects = Objects(self.state / "objects")
+        addresses = Addresses({"shop": 8001}, {"site": 8002})
+        self._app = make_app(open_twin(ACCOUNT, self.state, self.edge, objects, addresses))
+        self._app.on_cleanup.append(_closing(objects.close))
+        self._runner = web.AppRunner(self._app, access_log=None)
+        await self._runner.setup()
+        await serve_stored(self.twin)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        return int(self._runner.addresses[0][1])
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+
+def form(code: bytes, **metadata: Any) -> list[tuple[str, Any]]:
+    """Give the parts of a script upload."""
+    told = {"main_module": "index.js", "compatibility_date": "2026-01-01"} | metadata
+    return [
+        ("metadata", (None, json.dumps(told), "application/json")),
+        ("index.js", ("index.js", code, "application/javascript+module")),
+    ]
+
+
+def _closing(close: Callable[[], None]) -> Callable[[web.Application], Coroutine[Any, Any, None]]:
+    async def cleanup(_: web.Application) -> None:
+        close()
+
+    return cleanup

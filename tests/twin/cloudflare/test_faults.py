@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from tests.twin.cloudflare.stand_in import Api
+
+DEPLOYMENTS = "A/workers/scripts/shop/deployments"
+
+
+def count(api: Api) -> int:
+    return len(api.result("GET", DEPLOYMENTS)["deployments"])
+
+
+def order(api: Api, kind: str, times: int = 1) -> None:
+    api.fault(method="POST", path="/scripts/shop/deployments$", kind=kind, times=times)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_status_is_answered_and_nothing_applied(api: Api, status: int) -> None:
+    first = api.worker()
+    order(api, f"status:{status}", times=2)
+    replies = [api.deploy("shop", (first, 100)) for _ in range(3)]
+    assert [reply.status_code for reply in replies] == [status, status, 200]
+    assert replies[0].json()["success"] is False
+    assert count(api) == 2
+    assert ("Retry-After" in replies[0].headers) is (status == 429)
+
+
+def test_a_reset_before_applies_nothing(api: Api) -> None:
+    first = api.worker()
+    order(api, "reset_before")
+    with pytest.raises(requests.ConnectionError):
+        api.deploy("shop", (first, 100))
+    assert count(api) == 1
+    assert api.deploy("shop", (first, 100)).status_code == 200
+
+
+def test_a_reset_after_applies_and_loses_the_reply(api: Api) -> None:
+    api.worker()
+    second = api.version()
+    order(api, "reset_after")
+    with pytest.raises(requests.ConnectionError):
+        api.deploy("shop", (second, 100))
+    assert count(api) == 2
+    assert api.edge.deployed["shop"] == {second: 100}
+
+
+def test_a_reply_that_is_cut_short(api: Api) -> None:
+    first = api.worker()
+    order(api, "bad_json")
+    reply = api.deploy("shop", (first, 100))
+    assert reply.status_code == 200
+    with pytest.raises(requests.JSONDecodeError):
+        reply.json()
+    assert count(api) == 2
+
+
+def test_a_slow_call(api: Api) -> None:
+    first = api.worker()
+    order(api, "slow:0.2")
+    started = time.perf_counter()
+    assert api.deploy("shop", (first, 100)).status_code == 200
+    assert time.perf_counter() - started >= 0.2
+
+
+def test_only_the_calls_that_are_named_fail(api: Api) -> None:
+    first = api.worker()
+    api.fault(method="DELETE", path="/deployments", kind="status:500")
+    api.fault(method="POST", path="/scripts/other/", kind="status:500")
+    assert api.deploy("shop", (first, 100)).status_code == 200
+
+
+def test_faults_are_listed_and_removed(api: Api) -> None:
+    url = api.origin + "/__sandbox/faults"
+    order(api, "status:500", times=3)
+    first = api.worker()
+    api.deploy("shop", (first, 100))
+    listed = api.session.get(url, timeout=10).json()["result"]
+    assert [(fault["kind"], fault["times"]) for fault in listed] == [("status:500", 2)]
+    api.session.delete(url, timeout=10)
+    assert api.session.get(url, timeout=10).json()["result"] == []
+    assert api.deploy("shop", (first, 100)).status_code == 200
+    assert requests.get(url, timeout=10).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {},
+        {"method": "GET", "path": "(", "kind": "status:500"},
+        {"method": "GET", "path": "x", "kind": "status:200"},
+        {"method": "GET", "path": "x", "kind": "explode"},
+        {"method": "GET", "path": "x", "kind": "bad_json", "times": 0},
+        {"method": "GET", "path": "x", "kind": "bad_json", "times": "1"},
+    ],
+)
+def test_a_wrong_fault_is_refused(settled: Api, fault: Any) -> None:
+    url = settled.origin + "/__sandbox/faults"
+    assert settled.session.put(url, json=fault, timeout=10).status_code == 400

@@ -1,0 +1,107 @@
+"""The provider stand-ins of one twin, shared by the room, and somebody to deliver to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from xswarm_twin import files, folder, processes, supervisor
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A running twin: where its stand-ins answer, and with which keys."""
+
+    root: Path
+    endpoints: dict[str, str]
+    keys: dict[str, str]
+    ports: dict[str, int]
+
+    def url(self, provider: str) -> str:
+        """Give a stand-in's address."""
+        return f"http://127.0.0.1:{self.ports[provider]}"
+
+    def fault(self, provider: str, kind: str, times: int = 1) -> None:
+        """Switch a fault on."""
+        answer = requests.put(
+            self.url(provider) + "/__sandbox/faults",
+            json={"kind": kind, "times": times},
+            timeout=60,
+        )
+        assert answer.status_code == 200, answer.text
+
+    def received(self, provider: str) -> list[Any]:
+        """Give what a stand-in received."""
+        answer = requests.get(self.url(provider) + "/__sandbox/received", timeout=60)
+        return [entry["content"] for entry in answer.json()["received"]]
+
+
+@pytest.fixture(scope="session")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
+    """Start the stand-ins once; leave no process."""
+    root = tmp_path_factory.mktemp("providers")
+    try:
+        state = supervisor.up(root, ["boss-ai"], ["xswarm-boss"], only=("emulate", "providers"))
+        keys = files.read_object(folder.of(root).credentials)
+        yield Twin(root, state.endpoints, keys, state.ports)
+    finally:
+        supervisor.down(root)
+        assert not processes.marked(folder.of(root))
+
+
+@pytest.fixture(autouse=True)
+def no_faults(twin: Twin) -> Iterator[None]:
+    """Switch off what a test left on."""
+    yield
+    for name in ("stripe", "twilio", "slack", "sendgrid", "anthropic", "openai"):
+        requests.delete(twin.url(name) + "/__sandbox/faults", timeout=60)
+
+
+@dataclass
+class Receiver:
+    """A server that keeps what is delivered to it."""
+
+    url: str = ""
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    arrived: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> tuple[str, dict[str, str], bytes]:
+        """Give the first delivery: path, headers, body."""
+        assert self.arrived.wait(60), "nothing was delivered"
+        return self.requests[0]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Listen on a free port of this machine."""
+    kept = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            kept.requests.append((self.path, dict(self.headers.items()), body))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            kept.arrived.set()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    kept.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield kept
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

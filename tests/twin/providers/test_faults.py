@@ -1,0 +1,85 @@
+"""Faults: what people may ask for, and how each is met."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import requests
+
+from tests.twin.providers.conftest import Twin
+from xswarm_twin.providers import faults
+from xswarm_twin.providers.faults import Fault, Faults
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("status:429", Fault("status", 429, 2)),
+        ("slow:2.5", Fault("slow", 2.5, 2)),
+        ("reset", Fault("reset", 0, 2)),
+        ("reset_after", Fault("reset_after", 0, 2)),
+        ("revoked", Fault("revoked", 0, 2)),
+        ("bad_json", Fault("bad_json", 0, 2)),
+    ],
+)
+def test_parse(text: str, fault: Fault) -> None:
+    assert faults.parse(text, 2) == fault
+    assert fault.describe() == {"kind": text, "times": 2}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "status", "status:200", "status:x", "slow", "slow:0", "slow:x", "reset:1", "fire"]
+)
+def test_what_nobody_knows_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="nobody knows the fault"):
+        faults.parse(text, 1)
+
+
+def test_at_least_one_request_is_meant() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        faults.parse("reset", 0)
+
+
+def test_a_fault_is_gone_after_its_times() -> None:
+    kept = Faults()
+    kept.put("stripe", faults.parse("reset", 2))
+    taken = [kept.take("stripe"), kept.take("twilio"), kept.take("stripe"), kept.take("stripe")]
+    assert [bool(fault) for fault in taken] == [True, False, True, False]
+
+
+def test_a_slow_answer_is_right(twin: Twin) -> None:
+    twin.fault("openai", "slow:0.3")
+    began = time.monotonic()
+    answer = requests.get(
+        twin.url("openai") + "/v1/models",
+        headers={"Authorization": f"Bearer {twin.keys['OPENAI_API_KEY']}"},
+        timeout=60,
+    )
+    assert answer.status_code == 200
+    assert time.monotonic() - began >= 0.3
+
+
+def test_a_reset_breaks_the_connection(twin: Twin) -> None:
+    twin.fault("openai", "reset")
+    with pytest.raises(requests.ConnectionError):
+        requests.get(twin.url("openai") + "/v1/models", timeout=60)
+
+
+def test_one_stand_in_switches_anothers_fault(twin: Twin) -> None:
+    answer = requests.put(
+        twin.url("stripe") + "/__sandbox/faults",
+        json={"provider": "openai", "kind": "status:500", "times": 3},
+        timeout=60,
+    )
+    assert answer.json() == {"faults": {"openai": {"kind": "status:500", "times": 3}}}
+    assert requests.get(twin.url("openai") + "/v1/models", timeout=60).status_code == 500
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{}", '{"kind": "fire"}', '{"kind": "reset", "provider": "nobody"}']
+)
+def test_a_bad_wish_is_refused(twin: Twin, body: str) -> None:
+    answer = requests.put(twin.url("stripe") + "/__sandbox/faults", data=body, timeout=60)
+    assert answer.status_code == 400
+    assert answer.json()["error"]

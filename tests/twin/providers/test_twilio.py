@@ -1,0 +1,127 @@
+"""Twilio's stand-in, judged by the official library."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+import requests
+from twilio.base.exceptions import TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+
+from tests.twin.providers.conftest import Receiver, Twin
+
+REAL = "https://api.twilio.com"
+
+
+class Local(TwilioHttpClient):  # type: ignore[misc]
+    """Send what is meant for the service to its stand-in."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(pool_connections=False, timeout=10)
+        self.address = address
+
+    def request(self, method: str, uri: str, *rest: Any, **named: Any) -> Any:
+        return super().request(method, uri.replace(REAL, self.address), *rest, **named)
+
+
+def client(twin: Twin, token: str = "") -> Any:
+    return Client(
+        twin.endpoints["TWILIO_ACCOUNT_SID"],
+        token or twin.keys["TWILIO_AUTH_TOKEN_TEST"],
+        http_client=Local(twin.url("twilio")),
+    )
+
+
+def number(twin: Twin) -> Any:
+    (found,) = client(twin).incoming_phone_numbers.list(
+        phone_number=twin.endpoints["TWILIO_PHONE_NUMBER"]
+    )
+    return found
+
+
+def test_the_account_is_active(twin: Twin) -> None:
+    account = client(twin).api.accounts(twin.endpoints["TWILIO_ACCOUNT_SID"]).fetch()
+    assert account.status == "active"
+
+
+@pytest.mark.parametrize("token", ["0" * 32, "twilio_test_auth_token"])
+def test_a_wrong_token_is_20003(twin: Twin, token: str) -> None:
+    with pytest.raises(TwilioRestException) as caught:
+        client(twin, token).api.accounts(twin.endpoints["TWILIO_ACCOUNT_SID"]).fetch()
+    assert (caught.value.status, caught.value.code) == (401, 20003)
+
+
+def test_a_number_is_found_with_its_capabilities(twin: Twin) -> None:
+    found = number(twin)
+    assert found.capabilities == {"sms": True, "mms": True, "voice": True}
+    assert not found.sms_application_sid
+    assert found.trunk_sid is None
+
+
+def test_a_number_takes_urls_methods_and_status(twin: Twin) -> None:
+    updated = number(twin).update(
+        sms_url="https://boss.test/sms/boss",
+        sms_method="POST",
+        voice_url="https://boss.test/voice/boss",
+        voice_method="GET",
+        status_callback="https://boss.test/status",
+        status_callback_method="GET",
+    )
+    for state in (updated, number(twin), client(twin).incoming_phone_numbers(updated.sid).fetch()):
+        assert state.sms_url == "https://boss.test/sms/boss"
+        assert (state.voice_url, state.voice_method) == ("https://boss.test/voice/boss", "GET")
+        assert state.status_callback == "https://boss.test/status"
+        assert state.status_callback_method == "GET"
+
+
+def test_an_application_that_overrides_the_urls_is_told(twin: Twin) -> None:
+    application = "AP" + "1" * 32
+    number(twin).update(sms_application_sid=application)
+    assert number(twin).sms_application_sid == application
+    number(twin).update(sms_application_sid="")
+    assert not number(twin).sms_application_sid
+
+
+def test_a_message_is_taken_and_can_be_looked_at(twin: Twin) -> None:
+    before = len(twin.received("twilio"))
+    message = client(twin).messages.create(
+        to="+15550001111", from_=twin.endpoints["TWILIO_PHONE_NUMBER"], body="service outage"
+    )
+    assert message.sid.startswith("SM")
+    assert [m["body"] for m in twin.received("twilio")[before:]] == ["service outage"]
+
+
+def test_an_inbound_message_is_delivered_signed(twin: Twin, receiver: Receiver) -> None:
+    url = receiver.url + "/sms/boss"
+    number(twin).update(sms_url=url, sms_method="POST")
+    token = twin.keys["TWILIO_AUTH_TOKEN_TEST"]
+    answer = requests.post(
+        twin.url("twilio") + "/_twilio/simulate/inbound-message",
+        data={"To": number(twin).phone_number, "From": "+15550002222", "Body": "help me & more"},
+        auth=(twin.endpoints["TWILIO_ACCOUNT_SID"], token),
+        timeout=10,
+    )
+    assert answer.status_code == 201
+    path, headers, body = receiver.wait()
+    form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+    signature = {name.lower(): value for name, value in headers.items()}["x-twilio-signature"]
+    assert (path, form["Body"]) == ("/sms/boss", "help me & more")
+    assert RequestValidator(token).validate(url, form, signature)
+    assert not RequestValidator("0" * 32).validate(url, form, signature)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [("status:429", 429, 20429), ("status:500", 500, 20500), ("revoked", 401, 20003)],
+)
+def test_a_fault_meets_one_request(twin: Twin, kind: str, status: int, code: int) -> None:
+    account = client(twin).api.accounts(twin.endpoints["TWILIO_ACCOUNT_SID"])
+    twin.fault("twilio", kind)
+    with pytest.raises(TwilioRestException) as caught:
+        account.fetch()
+    assert (caught.value.status, caught.value.code) == (status, code)
+    assert account.fetch().status == "active"
