@@ -205,7 +205,7 @@ def of_two_gigabytes(folder: Path) -> None:
 
 
 def best(commands: dict[str, Callable[[], None]], runs: int) -> dict[str, float]:
-    """Give the best time of each; all in turn, so that load hits all."""
+    """Return the best time of each; all in turn, so that load hits all."""
     times = dict.fromkeys(commands, float("inf"))
     for _ in range(runs):
         for name, command in commands.items():
@@ -216,7 +216,7 @@ def best(commands: dict[str, Callable[[], None]], runs: int) -> dict[str, float]
 
 
 def python(program: str, *arguments: str) -> float:
-    """Run a program in a process of its own; give the memory it, or one it ran, used at most."""
+    """Run a program in a process of its own; return the memory it, or one it ran, used at most."""
     script = (
         f"{program}\nimport resource as r\n"
         "print(max(r.getrusage(who).ru_maxrss for who in (r.RUSAGE_SELF, r.RUSAGE_CHILDREN)))"

@@ -162,7 +162,7 @@ Seen = dict[str, tuple[Figures, Figures]]
 
 
 def questioned(world: World, chance: random.Random) -> Iterator[Seen]:
-    """Give what is known at each look at the answers to own questions."""
+    """Return what is known at each look at the answers to own questions."""
     asked = {"same": (Answers(), Answers()), "changed": (Answers(), Answers())}
     for count in canary.PAIRS:
         for _ in range(count // canary.STRATUM):
@@ -176,7 +176,7 @@ def questioned(world: World, chance: random.Random) -> Iterator[Seen]:
 
 
 def met(world: World, share: float, chance: random.Random) -> Iterator[tuple[Figures, Figures]]:
-    """Give what is known of users at each look: half of them ask the route that changed."""
+    """Return what is known of users at each look: half of them ask the route that changed."""
     counts, errors = [0, 0], [0, 0]
     rates = (world.old, (world.old + world.new) / 2)
     for _ in range(int(SOAK / canary.USERS_EVERY)):
@@ -202,12 +202,12 @@ class Answers:
         self.strata.append([chance.lognormvariate(MEDIAN, spread) * factor for _ in range(good)])
 
     def figures(self) -> Figures:
-        """Give them as the judge wants them."""
+        """Return them as the judge wants them."""
         return Figures(self.count, self.errors, self.strata)
 
 
 def failures(chance: random.Random, count: int, rate: float) -> int:
-    """Give how many of so many fail."""
+    """Return how many of so many fail."""
     return sum(chance.random() < rate for _ in range(count)) if rate else 0
 
 

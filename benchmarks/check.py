@@ -64,7 +64,7 @@ def compare(house: House) -> None:
 
 
 def checked(house: House) -> tuple[float, float, float]:
-    """Give the seconds of one check, of its slowest look, and of all looks together."""
+    """Return the seconds of one check, of its slowest look, and of all looks together."""
     command = [sys.executable, "-c", ONE_RUN]
     done = subprocess.run(command, cwd=house.root, text=True, capture_output=True, check=False)
     if done.returncode:

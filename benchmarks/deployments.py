@@ -125,7 +125,7 @@ class Wrangler:
 
 
 def cpu(command: Sequence[str], folder: Path) -> float:
-    """Give the CPU seconds a command and its children take."""
+    """Return the CPU seconds a command and its children take."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=folder, capture_output=True, check=True, env=ENVIRONMENT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -133,14 +133,14 @@ def cpu(command: Sequence[str], folder: Path) -> float:
 
 
 def wall(act: Callable[[], object]) -> float:
-    """Give the seconds something takes."""
+    """Return the seconds something takes."""
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
 
 
 def median(values: Sequence[float]) -> float:
-    """Give the middle one."""
+    """Return the middle one."""
     return statistics.median(values)
 
 

@@ -199,7 +199,7 @@ def together(database: Database, files: Sequence[migrations.Migration]) -> None:
 
 
 def measured(database: Database, run: Callable[[], None]) -> tuple[float, int]:
-    """Give seconds and round trips."""
+    """Return seconds and round trips."""
     trips, started = database.round_trips, time.perf_counter()
     run()
     return time.perf_counter() - started, database.round_trips - trips
@@ -209,7 +209,7 @@ Command = tuple[Sequence[str], Callable[[], None] | None, dict[str, str] | None]
 
 
 def timed(commands: dict[str, Command], runs: int, root: Path) -> dict[str, float]:
-    """Give the best wall time of each whole process; all in turn, so that load hits all."""
+    """Return the best wall time of each whole process; all in turn, so that load hits all."""
     best = dict.fromkeys(commands, float("inf"))
     for _ in range(runs):
         for name, (command, before, environment) in commands.items():
@@ -234,7 +234,7 @@ def goal(name: str, ratio: float, most: float) -> None:
 
 
 def release_environment(folder: Path, file: Path) -> dict[str, str]:
-    """Give what `inv migrate` needs to act on the scratch file in a release of its own."""
+    """Return what `inv migrate` needs to act on the scratch file in a release of its own."""
     from tests.conftest import LOCAL_VALUES
 
     values = {**LOCAL_VALUES, "TURSO_DATABASE_URL": f"file:{file}"}

@@ -66,7 +66,7 @@ class Figure:
 
 
 def main() -> int:
-    """Install the peers, measure, and print; gives the exit code."""
+    """Install the peers, measure, and print; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--inside", action="store_true", help="measure here, with what is installed"
@@ -117,7 +117,7 @@ def app() -> Any:
 
 
 def candidates() -> dict[str, App]:
-    """Give the app bare, and under each middleware."""
+    """Return the app bare, and under each middleware."""
     from xswarm_monitoring.asgi import Monitor
 
     instrumented = app()
@@ -166,7 +166,7 @@ def middlewares() -> list[Figure]:
 
 
 async def request_cost(served: App) -> float:
-    """Give the seconds that one request takes on the average."""
+    """Return the seconds that one request takes on the average."""
     headers = [
         (b"host", b"example.com"),
         (b"user-agent", b"benchmark"),
@@ -244,7 +244,7 @@ def observations() -> list[Figure]:
 def best_of(
     actions: Mapping[str, Callable[[list[float]], None]], values: list[float], rounds: int = 7
 ) -> dict[str, float]:
-    """Give each action's best seconds for one value, by turns."""
+    """Return each action's best seconds for one value, by turns."""
     best = dict.fromkeys(actions, float("inf"))
     for _ in range(rounds):
         for name, action in actions.items():
@@ -255,7 +255,7 @@ def best_of(
 
 
 def latencies(number: int) -> list[float]:
-    """Give latencies of a log-normal distribution around 18 ms."""
+    """Return latencies of a log-normal distribution around 18 ms."""
     chance = random.Random(5)
     return [chance.lognormvariate(-4, 1) for _ in range(number)]
 
@@ -290,13 +290,13 @@ def errors() -> list[Figure]:
 
 
 def worst(values: list[float], quantile: Callable[[float], float | None]) -> float:
-    """Give the greatest relative error in per cent."""
+    """Return the greatest relative error in per cent."""
     exact = {q: values[int(q * (len(values) - 1))] for q in (0.5, 0.95, 0.99)}
     return max(abs((quantile(q) or 0) - value) / value * 100 for q, value in exact.items())
 
 
 def bucketed(values: list[float]) -> Callable[[float], float]:
-    """Give quantiles as histogram_quantile does, from prometheus_client's default buckets."""
+    """Return quantiles as histogram_quantile does, from prometheus_client's default buckets."""
     from bisect import bisect_right
 
     from prometheus_client import Histogram
@@ -342,7 +342,7 @@ def memory() -> list[Figure]:
 
 
 def held(keep: Callable[[Iterable[float]], Any]) -> float:
-    """Give the KiB that a keeper of a million latencies holds."""
+    """Return the KiB that a keeper of a million latencies holds."""
     chance = random.Random(5)
     tracemalloc.start()
     kept = keep(chance.lognormvariate(-4, 1) for _ in range(1_000_000))
@@ -397,7 +397,7 @@ def from_text(texts: Iterable[str]) -> Any:
 
 
 def timed(action: Callable[[], Any], rounds: int = 5) -> float:
-    """Give the best seconds of an action."""
+    """Return the best seconds of an action."""
     best = float("inf")
     for _ in range(rounds):
         gc.collect()
@@ -459,13 +459,13 @@ def imports() -> list[Figure]:
 
 
 def started(code: str) -> float:
-    """Give the best seconds of an interpreter that runs some code."""
+    """Return the best seconds of an interpreter that runs some code."""
     command = [sys.executable, "-c", code]
     return timed(lambda: subprocess.run(command, check=True, cwd=ROOT), rounds=5)
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """Give the figures as a table."""
+    """Return the figures as a table."""
     lines, group = [], ""
     for figure in figures:
         if figure.group != group:

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def on_terminal(house: House, *words: str, note: str = "") -> str:
-    """Run a command on a terminal; give the prompt, what was typed, and what came."""
+    """Run a command on a terminal; return the prompt, what was typed, and what came."""
     import pexpect
 
     program, *arguments = house.command(*words)

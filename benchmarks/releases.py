@@ -60,7 +60,7 @@ def row(whole: float, ours: float, written: float) -> str:
 
 
 def measured(root: Path, figures: Path) -> tuple[float, float, float, float]:
-    """Deploy once; give the seconds of the release, of ours, of writing, of loading modules."""
+    """Deploy once; return the seconds of the release, of ours, of writing, of loading modules."""
     environment = {name: v for name, v in os.environ.items() if not name.startswith("INVOKE_")}
     subprocess.run(
         [sys.executable, __file__, "--inside", str(figures)],
@@ -157,13 +157,13 @@ def watch(owner: Any, name: str, into: list[Interval], *, as_ours: bool = False)
 
 
 def within(intervals: Sequence[Interval], spans: Sequence[Interval]) -> list[Interval]:
-    """Give the parts of intervals that lie in spans."""
+    """Return the parts of intervals that lie in spans."""
     cut = [(max(start, span[0]), min(end, span[1])) for start, end in intervals for span in spans]
     return [(start, end) for start, end in cut if start < end]
 
 
 def length(intervals: Sequence[Interval]) -> float:
-    """Give the seconds that intervals cover together, however they overlap."""
+    """Return the seconds that intervals cover together, however they overlap."""
     covered, reached = 0.0, float("-inf")
     for start, end in sorted(intervals):
         covered += max(0.0, end - max(start, reached))

@@ -82,7 +82,7 @@ def compare(house: House, scratch: Path) -> None:
 
 
 def sync(house: House, values: dict[str, str]) -> float:
-    """Send secrets, which go by standard input; give the seconds of the calls alone."""
+    """Send secrets, which go by standard input; return the seconds of the calls alone."""
     command = [sys.executable, "-c", SYNC]
     text = json.dumps(values)
     done = subprocess.run(
@@ -94,12 +94,12 @@ def sync(house: House, values: dict[str, str]) -> float:
 
 
 def fresh() -> dict[str, str]:
-    """Give thirty new values."""
+    """Return thirty new values."""
     return {f"BENCHMARK_{number}": secrets.token_hex(16) for number in range(SECRETS)}
 
 
 def change_one(house: House) -> None:
-    """Give the twin's environment another token."""
+    """Set another token in the twin's environment."""
     file = house.root / ".sandbox/endpoints.env"
     kept = [line for line in file.read_text().splitlines() if not line.startswith("ADMIN_TOKEN=")]
     file.write_text("\n".join([*kept, f"ADMIN_TOKEN={secrets.token_hex(24)}", ""]))

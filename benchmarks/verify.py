@@ -71,7 +71,7 @@ def compare(house: House, kind: str) -> None:
 
 
 def verified(house: House, kind: str) -> tuple[float, float, float]:
-    """Give the seconds of one verification, of its requests, and their number."""
+    """Return the seconds of one verification, of its requests, and their number."""
     command = [sys.executable, "-c", ONE_RUN, kind]
     done = subprocess.run(command, cwd=house.root, text=True, capture_output=True, check=False)
     if done.returncode:

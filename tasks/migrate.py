@@ -162,7 +162,7 @@ def restamp(c: Context, name: str, yes: bool = False) -> None:
 
 
 def _nothing_is_pending(c: Context) -> bool:
-    """Say so where there is nothing to do: that takes no lock and no release."""
+    """Report so where there is nothing to do: that takes no lock and no release."""
     from xswarm_deploy.cli.console import Console
     from xswarm_deploy.steps import migrate as step
 

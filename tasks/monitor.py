@@ -35,7 +35,7 @@ def status(c: Context, json: bool = False) -> None:
     failed = [each for each in answers if each.verdict == "fail"]
     if failed:
         why = "; ".join(f"{each.path}: {each.error or f'HTTP {each.status}'}" for each in failed)
-        raise CheckFailed("the service is not well", why, "inv monitor.watch --once")
+        raise CheckFailed("the service is unhealthy", why, "inv monitor.watch --once")
 
 
 @task(
@@ -240,7 +240,7 @@ def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> Non
 
 
 def _stack(c: Context, prefix: str = "") -> Stack:
-    """Give the stack that judges as ``watch`` does."""
+    """Return the stack that judges as ``watch`` does."""
     from xswarm_deploy.observability import stack
 
     rules = _rules(c)
@@ -272,7 +272,7 @@ def _require_well(watched: Watched) -> None:
         raise Unavailable("nobody could be told", why, "inv monitor.test-alert")
     if watched.due:
         why = "; ".join(each.summary for each in watched.due)
-        raise CheckFailed("the service is not well", why, watched.due[0].remedy)
+        raise CheckFailed("the service is unhealthy", why, watched.due[0].remedy)
 
 
 def _rules(c: Context) -> Rules:

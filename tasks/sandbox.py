@@ -139,7 +139,7 @@ def fault(
 
 
 def _names(names: Iterable[str]) -> list[str]:
-    """Give each name once; the first is the local environment's own."""
+    """Return each name once; the first is the local environment's own."""
     return list(dict.fromkeys(names))
 
 

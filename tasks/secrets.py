@@ -67,7 +67,7 @@ def prune(c: Context, yes: bool = False) -> None:
     },
 )
 def rotate(c: Context, name: str, finish: bool = False, yes: bool = False) -> None:
-    """Give a secret a new value, as a verified version; the old one is accepted meanwhile."""
+    """Set a secret's new value, as a verified version; the old one is accepted meanwhile."""
     from xswarm_deploy.steps import secrets as step
 
     site = session.open_site(c)
@@ -93,7 +93,7 @@ def _confirmed(c: Context, changes: Sequence[Change], verb: str, yes: bool) -> N
 
 
 def _tell(c: Context, name: str) -> None:
-    """Say what is left to do after a rotation."""
+    """Report what is left to do after a rotation."""
     from xswarm_deploy.cli.console import Console
     from xswarm_deploy.steps import rotation
 

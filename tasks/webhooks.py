@@ -61,7 +61,7 @@ def test(c: Context, json: bool = False) -> None:  # noqa: PT028 - a task, not a
 
 
 def _remarks(hook: Hook) -> list[str]:
-    """Say what is not as wanted, setting by setting, and what a person must know."""
+    """Return what is not as wanted, setting by setting, and what a person must know."""
     wanted = hook.wanted if hook.found else {"url": hook.wanted.get("url", "")}
     differing = {key: value for key, value in wanted.items() if hook.found.get(key) != value}
     remarks = [f"{key} should be {_words(value)}" for key, value in differing.items()]

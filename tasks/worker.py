@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @task
 def worker(c: Context) -> None:
-    """Upload a version, verify it in the dark, then move the traffic to it."""
+    """Upload a version, verify it at 0 % of the traffic, then move the traffic to it."""
     session.perform(c, "worker")
 
 
@@ -55,7 +55,7 @@ def canary(c: Context, percent: float = 10.0, soak: float = 60.0, message: str =
 
 @task
 def promote(c: Context) -> None:
-    """Give the canary all of the traffic, once it is verified again."""
+    """Move all of the traffic to the canary, once it is verified again."""
     from xswarm_deploy.steps import worker as step
 
     _make(c, "worker.promote", step.plan_promotion(session.open_site(c)))

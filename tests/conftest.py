@@ -84,7 +84,7 @@ def environment_file(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def settings(tmp_path: Path, environment_file: Callable[..., Path]) -> Callable[..., Settings]:
-    """Give settings of a scratch project in good order, with plain values given."""
+    """Return settings of a scratch project in good order, with plain values given."""
 
     def make(project: dict[str, Any] | None = None, **values: str) -> Settings:
         environment_file("local", **values)

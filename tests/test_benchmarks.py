@@ -15,7 +15,7 @@ SCRIPT = "from xswarm_"
 
 
 def scripts() -> dict[str, str]:
-    """Give the Python that benchmarks hold as text, by where it stands."""
+    """Return the Python that benchmarks hold as text, by where it stands."""
     found = {}
     for file in sorted(BENCHMARKS.glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -14,7 +14,7 @@ from xswarm_deploy import imports
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Give a package whose ``__init__`` cannot be overlooked."""
+    """Return a package whose ``__init__`` cannot be overlooked."""
     folder = tmp_path / "heavy_package"
     folder.mkdir()
     (folder / "__init__.py").write_text("from heavy_package import part\nALL = True\n")

@@ -16,20 +16,20 @@ OF_INVOKE = "No idea what '…' is!"
 
 
 def messages() -> list[str]:
-    """Give what stands in the first column of the chapter's tables."""
+    """Return what stands in the first column of the chapter's tables."""
     rows = re.findall(r"^\| (.+?) \|", CHAPTER.read_text(encoding="utf-8"), re.MULTILINE)
     return [row for row in rows if row not in ("it says", OF_INVOKE)]
 
 
 @cache
 def said() -> tuple[str, ...]:
-    """Give every text in the code that a person may meet, and what the wrapper says."""
+    """Return every text in the code that a person may meet, and what the wrapper says."""
     files = [file for folder in ("tasks", "packages") for file in PROJECT.glob(f"{folder}/**/*.py")]
     return (*(text for file in files for text in _texts(file)), (PROJECT / "inv").read_text())
 
 
 def _texts(file: Path) -> Iterator[str]:
-    """Give a file's texts; of an f-string the parts between its values, at once."""
+    """Return a file's texts; of an f-string the parts between its values, at once."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.JoinedStr):
             parts = [n.value if isinstance(n, ast.Constant) else "\0" for n in node.values]

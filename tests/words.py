@@ -19,7 +19,7 @@ _PLACES = {
 
 
 def files() -> list[Path]:
-    """Give README and all documents of deployment/."""
+    """Return README and all documents of deployment/."""
     return [
         PROJECT / "README.md",
         *sorted((PROJECT / "deployment").glob("*.md")),
@@ -28,7 +28,7 @@ def files() -> list[Path]:
 
 
 def commands() -> list[tuple[str, ...]]:
-    """Give every ``./inv`` command they name, as words, each once."""
+    """Return every ``./inv`` command they name, as words, each once."""
     found: dict[tuple[str, ...], None] = {}
     for file in files():
         text = file.read_text(encoding="utf-8")

@@ -37,7 +37,7 @@ if (fs.existsSync("idle")) { setTimeout(() => {}, 60000); } else if (!fs.existsS
 
 @pytest.fixture
 def scratch(tmp_path: Path, settings: Callable[..., Settings]) -> Settings:
-    """Give a project with a small Worker and a stand-in for wrangler."""
+    """Return a project with a small Worker and a stand-in for wrangler."""
     worker = tmp_path / "worker"
     worker.mkdir()
     without = {key: value for key, value in CONFIGURATION.items() if key != "assets"}
@@ -267,7 +267,7 @@ def test_too_much_is_refused_before_anything_is_sent(
 
 @pytest.fixture
 def real(scratch: Settings, settings: Callable[..., Settings]) -> Callable[[str, str], Settings]:
-    """Give a fixture's Worker in a scratch project, with the wrangler that is installed."""
+    """Return a fixture's Worker in a scratch project, with the wrangler that is installed."""
 
     def make(name: str, config: str) -> Settings:
         shutil.rmtree(scratch.root / "node_modules")

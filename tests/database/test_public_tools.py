@@ -46,7 +46,7 @@ def installed() -> None:
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    """Give the file of a key that the real age-keygen made."""
+    """Return the file of a key that the real age-keygen made."""
     file = tmp_path / "key.txt"
     subprocess.run(["age-keygen", "-o", file], check=True, capture_output=True)
     return file
@@ -103,7 +103,7 @@ def _backed_up(database: Database, key: Path | None, folder: Path, format: Forma
 
 
 def _lines(beginning: str) -> list[str]:
-    """Give the chapter's command lines that begin so."""
+    """Return the chapter's command lines that begin so."""
     text = CHAPTER.read_text(encoding="utf-8")
     return re.findall(rf"^{re.escape(beginning)} .*$", text, re.MULTILINE)
 

@@ -173,7 +173,7 @@ def test_time_is_linear() -> None:
 
 
 def seconds_for(count: int) -> float:
-    """Give what splitting takes of the processor, however many share it, at best."""
+    """Return what splitting takes of the processor, however many share it, at best."""
     body = "SELECT 'a;b', \"c\" /* ; */; -- it's\n" * count
     text = TRIGGER.format(body) + ";" + body
     best = float("inf")

@@ -43,7 +43,7 @@ BY_RELEASE = (
 
 @pytest.fixture
 def backup(database: Database, tmp_path: Path) -> Path:
-    """Fill a database, and give a copy of it as it was before the migration came."""
+    """Fill a database, and return a copy of it as it was before the migration came."""
     migrate.apply(database, Group([FIRST]))
     database.transaction([Statement(sql) for sql in (*HOUSE, *ROWS)])
     snapshot.take(database, tmp_path / "backup.db")

@@ -100,7 +100,7 @@ def build(target: Path) -> House:
 
 @contextmanager
 def temporary_house() -> Iterator[House]:
-    """Give a house in a folder of its own for a while; whatever is started in it is ended."""
+    """Return a house in a folder of its own for a while; whatever is started in it is ended."""
     with tempfile.TemporaryDirectory(prefix="house-") as folder:
         made = build(Path(folder) / "house")
         try:
@@ -111,7 +111,7 @@ def temporary_house() -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Give a house whose twin is down; whatever the tests start is ended."""
+    """Return a house whose twin is down; whatever the tests start is ended."""
     made = build(tmp_path_factory.mktemp("house") / "project")
     yield made
     made.inv("sandbox.down")
@@ -119,6 +119,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def deployed(house: House) -> House:
-    """Give a house that was deployed once."""
+    """Return a house that was deployed once."""
     house.inv("deploy.local", "--message", "first")
     return house

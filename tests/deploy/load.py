@@ -67,7 +67,7 @@ class Wrk:
 
     @property
     def failed(self) -> str:
-        """Give its lines of failures: it prints them only where there are any."""
+        """Return its lines of failures: it prints them only where there are any."""
         lines = [line.strip() for line in self.said.splitlines()]
         return "; ".join(line for line in lines if line.startswith(("Non-2xx", "Socket errors")))
 

@@ -32,7 +32,7 @@ SLOW = """
 
 @pytest.fixture
 def gradual(deployed: House) -> House:
-    """Give a house whose releases are canaries: 10 %, 50 %, then all."""
+    """Return a house whose releases are canaries: 10 %, 50 %, then all."""
     file = deployed.root / "invoke.yaml"
     text = file.read_text()
     steps = "canary: [{percent: 10, soak: 1}, {percent: 50}]"

@@ -104,7 +104,7 @@ def sharing(house: House, root: Path) -> House:
 
 
 def renew(house: House) -> None:
-    """Give a house other code, pages, webhooks and one migration more."""
+    """Change a house's code, pages, webhooks and one migration more."""
     edits = {
         "worker/src/boss/status.py": ('"health": "/health"', '"health": "/health", "new": True'),
         "site/index.html": ("</body>", "<p>new</p></body>"),

@@ -21,7 +21,7 @@ NAME = "user-locale"
 
 @pytest.fixture(scope="module")
 def migrated(house: House) -> House:
-    """Give a house whose database has all migrations; nothing was deployed."""
+    """Return a house whose database has all migrations; nothing was deployed."""
     house.inv("sandbox.up")
     house.inv("migrate")
     return house

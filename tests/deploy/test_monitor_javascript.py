@@ -20,7 +20,7 @@ CHOSEN: dict[str, Any] = {
 
 
 def watched(house: House) -> tuple[int, dict[str, Any]]:
-    """Let the watch go one round; gives its exit code and what it found."""
+    """Let the watch go one round; returns its exit code and what it found."""
     ended = house.inv("monitor.watch", "--once", "--json", check=False, **CHOSEN)
     found: dict[str, Any] = json.loads(ended.stdout)
     return ended.returncode, found

@@ -33,7 +33,7 @@ def test_a_plan_reads_only_and_says_what_it_would_do(deployed: House) -> None:
     assert shown["estimated_seconds"]["release"] > 0
     assert shown["estimated_seconds"]["worker"] > 0
     assert "(new version) 100 %" in text
-    assert "already so: migrate" in text
+    assert "unchanged: migrate" in text
     assert "takes about" in text
 
 

@@ -24,7 +24,7 @@ DROP TABLE mottos;
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Give a house under version control, whose live release noted its commit."""
+    """Return a house under version control, whose live release noted its commit."""
     made = build(tmp_path_factory.mktemp("rehearsal") / "project")
     identity = ["-c", "user.name=Ann", "-c", "user.email=ann@b.test"]
     for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "what is live"]):

@@ -22,20 +22,20 @@ def put(house: House, name: str, value: str) -> None:
 
 
 def answers_to(house: House, token: str) -> bool:
-    """Tell whether the Worker takes a token for its administrator's."""
+    """Return whether the Worker takes a token for its administrator's."""
     headers = {"Authorization": f"Bearer {token}"}
     return requests.get(f"{house.url}/api/metrics", headers=headers, timeout=10).ok
 
 
 def signed_up(house: House) -> str:
-    """Make an account, and give its session's token."""
+    """Make an account, and return its session's token."""
     account = {"email": "rotated@verification.invalid", "password": "Before-the-rotation-1"}
     reply = requests.post(f"{house.url}/api/auth/signup", json=account, timeout=10)
     return str(reply.json()["token"])
 
 
 def whose(house: House, session: str) -> int:
-    """Ask whose session it is; give the answer's status."""
+    """Ask whose session it is; return the answer's status."""
     headers = {"Authorization": f"Bearer {session}"}
     return requests.get(f"{house.url}/api/auth/me", headers=headers, timeout=10).status_code
 

@@ -35,7 +35,7 @@ OWN_PAGES = "      pages: {project: xswarm-boss-production}\n    staging:\n"
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Give a house where production has names of its own too: the twin has but one account.
+    """Return a house where production has names of its own too: the twin has but one account.
 
     Its canaries have the shares of invoke.yaml, and soak for a second.
     """
@@ -50,7 +50,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def environments(deployed: House) -> House:
-    """Give staging and production environments whose services are the twin's."""
+    """Return staging and production environments whose services are the twin's."""
     config = deployed.root / "deployment/config"
     local = read(config / "local.env") | read(deployed.root / ".sandbox/endpoints.env")
     ports = json.loads((deployed.root / ".sandbox/state.json").read_text())["ports"]
@@ -73,7 +73,7 @@ def read(file: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def filled(environments: House) -> House:
-    """Give a house with a second release, to roll back from."""
+    """Return a house with a second release, to roll back from."""
     environments.inv("deploy.local", "--message", "second")
     environments.inv("deploy.staging", "--yes")
     environments.inv("deploy.prod", "--yes")
@@ -158,7 +158,7 @@ def test_a_person_chooses_what_to_go_back_to(filled: House) -> None:
 
 
 def live(house: House, environment: str) -> str:
-    """Give the version that an environment's Worker serves."""
+    """Return the version that an environment's Worker serves."""
     status = json.loads(house.inv(environment, "worker.status", "--json").stdout)
     (version,) = status["split"]
     return str(version)

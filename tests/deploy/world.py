@@ -18,7 +18,7 @@ World = dict[str, Any]
 
 
 def site_of(root: Path) -> Site:
-    """Give the local environment of a house, as its commands see it."""
+    """Return the local environment of a house, as its commands see it."""
     values = yaml.safe_load((root / "invoke.yaml").read_text())["deploy"]
     return Site(load("local", values, root, {}))
 

@@ -65,7 +65,7 @@ class World:
         self.answers["/api/metrics"] = (200, {})
 
     def told(self) -> list[str]:
-        """Give the channels that took a message, in order."""
+        """Return the channels that took a message, in order."""
         posts = [path for method, path in self.asked if method == "POST"]
         return [name for path in posts for name in CHANNELS if path.endswith(name)]
 

@@ -126,7 +126,7 @@ async def _ill() -> dict[str, str]:
 
 @contextmanager
 def served(shop: Shop) -> Iterator[str]:
-    """Serve the shop's monitor, and give the dashboard's address; then the shop is closed."""
+    """Serve the shop's monitor, and return the dashboard's address; then the shop is closed."""
     server = uvicorn.Server(uvicorn.Config(shop.monitor, "127.0.0.1", 0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -141,7 +141,7 @@ def served(shop: Shop) -> Iterator[str]:
 
 
 def take(browser: Browser, url: str, shape: str, folder: Path) -> Path:
-    """Take one picture, and give its file."""
+    """Take one picture, and return its file."""
     context = browser.new_context(**SHAPES[shape], locale="en-GB", timezone_id="UTC")
     page = context.new_page()
     page.goto(url)

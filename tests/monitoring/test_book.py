@@ -18,7 +18,7 @@ def told(notices: list[Notice]) -> list[tuple[str, str]]:
 
 
 def watch(kept: Book, due: list[tuple[float, list[Alert]]]) -> list[tuple[float, str, str]]:
-    """Advance a book through moments, and give when people were told what."""
+    """Advance a book through moments, and return when people were told what."""
     seen = []
     for now, alerts in due:
         seen += [(now, *each) for each in told(kept.advance(alerts, now))]
@@ -29,7 +29,7 @@ def watch(kept: Book, due: list[tuple[float, list[Alert]]]) -> list[tuple[float,
 def minutes(
     *spans: tuple[int, int], until: int, what: Alert = DOWN
 ) -> list[tuple[float, list[Alert]]]:
-    """Give each minute up to one, with the alert due in some spans."""
+    """Return each minute up to one, with the alert due in some spans."""
     on = {minute for first, last in spans for minute in range(first, last)}
     return [(60.0 * m + 1, [what] if m in on else []) for m in range(until)]
 

@@ -19,7 +19,7 @@ SMS = Sms("AC1", "canary-auth-token", "+15005550006", "+15551234567", "boss-ai (
 
 
 def alert(status: str = "firing", **labels: str) -> dict[str, Any]:
-    """Give one alert as Alertmanager writes it."""
+    """Return one alert as Alertmanager writes it."""
     return {
         "status": status,
         "labels": {"alertname": "service-outage", "severity": "CRITICAL", **labels},

@@ -173,7 +173,7 @@ def test_it_fits_each_screen_and_follows_the_scheme(
 
 
 def contrast(page: Page, selector: str) -> float:
-    """Give the contrast of a colour on a card, as WCAG 2.2 measures it."""
+    """Return the contrast of a colour on a card, as WCAG 2.2 measures it."""
     colours = page.evaluate(
         """(selector) => {
             const probe = document.createElement("span");

@@ -39,7 +39,7 @@ def written(measured: Metrics, *, openmetrics: bool) -> str:
 
 
 def duplicates(text: str) -> list[str]:
-    """Give the series and the types that stand more than once; promtool accepts the former."""
+    """Return the series and the types that stand more than once; promtool accepts the former."""
     lines = [line for line in text.splitlines() if not line.startswith("# HELP")]
     series = Counter(line if line.startswith("#") else line.rpartition(" ")[0] for line in lines)
     return [name for name, times in series.items() if times > 1]

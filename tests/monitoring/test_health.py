@@ -33,7 +33,7 @@ class Component:
 
 
 async def never() -> None:
-    """Give no answer."""
+    """Never answer."""
     await asyncio.Event().wait()
 
 
@@ -45,7 +45,7 @@ async def turns() -> None:
 
 @pytest.fixture
 def stall(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Give what lets the event loop find that more than LONG has passed in one turn."""
+    """Return what lets the event loop find that more than LONG has passed in one turn."""
 
     def stalled() -> None:
         loop = asyncio.get_running_loop()

@@ -38,7 +38,7 @@ SECRETS = {
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:
-    """Give a stack that is put under a scratch folder, and run by nobody."""
+    """Return a stack that is put under a scratch folder, and run by nobody."""
     return Stack(
         service="boss-ai",
         environment="staging",
@@ -158,7 +158,7 @@ Subsystem sftp internal-sftp
 
 @pytest.fixture
 def server(_server: Server) -> Iterator[Server]:
-    """Give the sshd, with nothing noted and nothing refused."""
+    """Return the sshd, with nothing noted and nothing refused."""
     fails = _server.log.with_name("fails")
     for each in (fails, _server.log):
         each.unlink(missing_ok=True)

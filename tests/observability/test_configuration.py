@@ -148,7 +148,7 @@ def test_a_label_that_a_family_has_not_is_a_mistake() -> None:
         ("WARNING", {}, "WARNING", {"slack"}),
         ("ERROR", {}, "ERROR", {"slack", "email"}),
         ("CRITICAL", {}, "CRITICAL", {"slack", "email", "webhook"}),
-        ("nobody knows", {}, "WARNING", {"slack"}),
+        ("unknown", {}, "WARNING", {"slack"}),
     ],
 )
 def test_who_is_told_of_what(
@@ -193,7 +193,7 @@ def test_grafanas_types_lose_what_they_do_not_know(stack: Stack) -> None:
 
 
 def lost(ours: Any, theirs: Any, at: str = "") -> list[str]:
-    """Give the places where something of ours is missing or another."""
+    """Return the places where something of ours is missing or another."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         pairs = [
             (f"{at}.{name}".lstrip("."), value, theirs.get(name)) for name, value in ours.items()

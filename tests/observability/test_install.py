@@ -34,7 +34,7 @@ def host(server: Server) -> Iterator[Host]:
 
 
 def managed(stack: Stack) -> Stack:
-    """Give the stack as systemd runs it; its user is one that this machine has."""
+    """Return the stack as systemd runs it; its user is one that this machine has."""
     places = dataclasses.replace(stack.places, managed=True, user="daemon")
     return dataclasses.replace(stack, places=places)
 

@@ -70,7 +70,7 @@ class Case:
     arrange: Arrange = lambda place: None
 
     def row(self) -> str:
-        """Give the line of the document."""
+        """Return the line of the document."""
         return f"| {self.check} | {self.way} | {SIGNS[self.status]} | {self.says} |"
 
     def look(self, place: Place) -> Finding:
@@ -899,7 +899,7 @@ CASES: Final = (
 
 
 def document() -> str:
-    """Give CHECKS.md."""
+    """Return CHECKS.md."""
     return HEAD + "".join(f"{case.row()}\n" for case in CASES)
 
 

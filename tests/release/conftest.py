@@ -68,7 +68,7 @@ def step(monkeypatch: pytest.MonkeyPatch) -> FakeStep:
 
 @pytest.fixture
 def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Give an environment without a Worker: nothing is live that could be verified."""
+    """Return an environment without a Worker: nothing is live that could be verified."""
     made = Site(settings())
     monkeypatch.setattr(traffic, "live_split", lambda _site: {})
     monkeypatch.setattr(pages, "current", lambda _site: None)

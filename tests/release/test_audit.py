@@ -17,7 +17,7 @@ Begin = Callable[..., Release]
 
 @pytest.fixture
 def told(begin: Begin, step: FakeStep, site: Site) -> list[audit.Event]:
-    """Give the trail of a release that succeeded and of one that was undone."""
+    """Return the trail of a release that succeeded and of one that was undone."""
     good = begin()
     good.perform(step)
     good.succeed()

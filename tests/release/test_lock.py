@@ -53,7 +53,7 @@ class Hasty(threading.Event):
 
 
 def hasty(lease: lock.Lease) -> lock.Lease:
-    """Give a lease, of which no stall of the machine sees the end, a heart that beats soon."""
+    """Return a lease, of which no stall of the machine sees the end, a heart that beats soon."""
     lease.freeing()  # ends the heart that it has, and frees nothing yet
     return replace(lease, _ended=Hasty(), _thread=None).keep()
 

@@ -71,7 +71,7 @@ def deploy(begin: Begin, step: FakeStep) -> None:
 def die(
     begin: Begin, step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch, place: int
 ) -> str:
-    """Die there; give the status the database has then, empty where no release is known."""
+    """Die there; return the status the database has then, empty where no release is known."""
     with dying(monkeypatch, place) as seen:
         try:
             deploy(begin, step)

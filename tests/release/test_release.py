@@ -101,8 +101,8 @@ def traffic(resource: str, action: str, irreversible: str = "") -> Change:
         (traffic("b", "shift"), failing("no reply"), "inv local deploy.abort --release "),
         (
             traffic("b", "leap", "it is too old"),
-            MovedForGood("it stays", "it is too old", "mend it, then: inv deploy.local"),
-            "mend it, then: inv deploy.local",
+            MovedForGood("it stays", "it is too old", "fix it, then: inv deploy.local"),
+            "fix it, then: inv deploy.local",
         ),
     ],
 )

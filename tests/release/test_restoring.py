@@ -28,7 +28,7 @@ VERSION = "0123456789abcdef"
 
 @pytest.fixture
 def place(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Give a site with a backup that holds 1, and a database that holds 2."""
+    """Return a site with a backup that holds 1, and a database that holds 2."""
     made = Site(settings())
     found = SimpleNamespace(id=VERSION, created_on="2026-01-01T00:00:00Z")
     made.__dict__["cloudflare"] = SimpleNamespace(

@@ -34,7 +34,7 @@ FILES = {
 
 @pytest.fixture
 def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Give an environment with two migrations applied, whose code is where it shall be."""
+    """Return an environment with two migrations applied, whose code is where it shall be."""
     made = Site(settings())
     made.__dict__["cloudflare"] = SimpleNamespace(schedules=lambda _worker: [])
     folder = made.settings.path("migrations")
@@ -137,14 +137,16 @@ def test_only_what_came_since_is_taken_back(site: Site) -> None:
 
 
 def test_of_a_version_nobody_noted_anything_of_no_migration_is_taken_back(site: Site) -> None:
-    with pytest.raises(Refused, match="nobody noted which migrations") as caught:
+    with pytest.raises(Refused, match="it is not recorded which migrations") as caught:
         rollback.plan(site, target(), Wish(VERSION, migrations=True))
     assert "inv migrate.down" in caught.value.remedy
     assert rollback.plan(site, target(), Wish(VERSION)) == []
 
 
 def test_that_todays_static_site_stays_is_said(site: Site) -> None:
-    assert rollback.risks(site, target()) == ["nobody noted the static site of then: today's stays"]
+    assert rollback.risks(site, target()) == [
+        "the static site at that release is not recorded: today's stays"
+    ]
     assert rollback.risks(site, target(pages="")) == [
         "there was no static site then: today's stays"
     ]
@@ -198,7 +200,10 @@ def test_cron_triggers_come_back_with_the_version(site: Site) -> None:
     assert rollback.plan(site, target(crons=["0 2 * * *"]), Wish(VERSION)) == []
     assert rollback.plan(site, target(), Wish(VERSION)) == []
     for unknown in (target(pages="p"), target(pages="p", crons=None)):
-        assert "cron triggers of then: today's stay" in rollback.risks(site, unknown)[0]
+        assert (
+            "cron triggers at that release are not recorded: today's stay"
+            in rollback.risks(site, unknown)[0]
+        )
 
 
 def test_a_person_is_shown_what_is_for_good_before_being_asked(

@@ -53,7 +53,7 @@ class Failing(FakeCloudflare):
 
 @pytest.fixture
 def cloudflare(step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch) -> Failing:
-    """Give a Worker whose traffic really is moved, beside a step that is none."""
+    """Return a Worker whose traffic really is moved, beside a step that is none."""
     found = Failing(splits=[{"old": 100.0}], made=["target", "old"])
     site.__dict__.update(cloudflare=found, bundling=bundling())
 
@@ -75,7 +75,7 @@ def failed(release: Release, changes: list[Change]) -> DeployError:
 
 
 def back(site: Site) -> list[Change]:
-    """Say how the traffic goes to the version that was live before."""
+    """Return how the traffic goes to the version that was live before."""
     live = traffic.live_split(site)
     return traffic.roll_out(site, live, "target", traffic.deployable(site), back=True)
 
@@ -292,6 +292,6 @@ def test_a_version_whose_schema_nobody_noted_is_not_called_safe(
     cloudflare.crons = ["* * * * *"]
     assert rollback.risks(site, told) == []
     assert rollback.risks(site, silent) == [
-        "nobody noted the schema of then, and first is marked `-- compatible: no`",
-        "nobody noted the cron triggers of then: today's stay",
+        "the schema at that release is not recorded, and first is marked `-- compatible: no`",
+        "the cron triggers at that release are not recorded: today's stay",
     ]

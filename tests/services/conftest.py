@@ -104,7 +104,7 @@ def api(fake_time: FakeTime) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def running_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
-    """Give the local twin, started once for all tests that ask for it."""
+    """Return the local twin, started once for all tests that ask for it."""
     from tests.services.twin import Twin
 
     twin = Twin(tmp_path_factory.mktemp("twin"))
@@ -114,6 +114,6 @@ def running_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
 
 @pytest.fixture
 def twin(running_twin: Twin) -> Iterator[Twin]:
-    """Give the twin without faults, and leave it so."""
+    """Return the twin without faults, and leave it so."""
     yield running_twin
     running_twin.clear()

@@ -24,7 +24,7 @@ CODE = b"export default { fetch(q, env) { return new Response(env.KEY || 'none')
 
 
 def form(code: bytes = CODE, tag: str = "r1") -> Upload:
-    """Give an upload as wrangler writes it."""
+    """Return an upload as wrangler writes it."""
     metadata: dict[str, Any] = {
         "main_module": "index.js",
         "bindings": [{"name": "LEVEL", "type": "plain_text", "text": "1"}],

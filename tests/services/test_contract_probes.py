@@ -25,7 +25,7 @@ STEPS: dict[str, Any] = {
 
 @pytest.fixture
 def deployed(twin: Twin) -> Iterator[Site]:
-    """Give a site whose Worker was deployed with its minted secrets; undo it all."""
+    """Return a site whose Worker was deployed with its minted secrets; undo it all."""
     site, changes = twin.site(), []
     for step in STEPS.values():
         for change in step.plan(site):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def site(twin: Twin) -> Iterator[Site]:
-    """Give a site, and leave its providers as they were."""
+    """Return a site, and leave its providers as they were."""
     site = twin.site()
     webhooks_wanted = site.settings.project.webhooks._replace(email_hostname="in.xswarm.test")
     project = site.settings.project._replace(webhooks=webhooks_wanted)

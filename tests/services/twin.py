@@ -50,7 +50,7 @@ class Twin:
                 secret[variable.name] = Secret(value, variable.name)
             elif value is not None:
                 plain[variable.name] = value
-        assert not values, f"nobody knows {values}"
+        assert not values, f"unknown: {values}"
         return replace(read, _values=plain, _secrets=secret)
 
     def site(self, **values: str) -> Site:

@@ -59,7 +59,7 @@ def test_an_environment_has_values_of_its_own() -> None:
 
 
 def test_an_environment_nobody_knows_is_named() -> None:
-    with pytest.raises(Refused, match="nobody knows deploy"):
+    with pytest.raises(Refused, match="unknown setting deploy"):
         project.read({"environments": {"stagng": {}}}, "staging")
 
 

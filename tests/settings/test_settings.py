@@ -40,7 +40,7 @@ def test_a_missing_file_names_the_example_to_copy(tmp_path: Path) -> None:
 
 
 def test_an_unknown_environment_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="nobody knows"):
+    with pytest.raises(Refused, match="unknown"):
         load("prodution", using_everything(), tmp_path, {})
 
 

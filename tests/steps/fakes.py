@@ -23,7 +23,7 @@ BODY = (
 
 
 def bundling() -> Future[Bundle]:
-    """Give a bundle that is ready."""
+    """Return a bundle that is ready."""
     future: Future[Bundle] = Future()
     future.set_result(Bundle(BODY, "digest"))
     return future

@@ -107,7 +107,7 @@ class Place:
         return site
 
     def look(self, name: str, project: dict[str, Any] | None = None, **values: str) -> Finding:
-        """Give one finding by its name."""
+        """Return one finding by its name."""
         findings = check.run(self.site(project, **values), only=[name]).findings
         return next(finding for finding in findings if finding.name == name)
 

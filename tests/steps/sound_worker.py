@@ -51,7 +51,7 @@ class SoundWorker:
         return f"{head}.{self._signature(head)}"
 
     def owner(self, token: str) -> str | None:
-        """Give whose token it is; a defect lets a kind of forgery through."""
+        """Return whose token it is; a defect lets a kind of forgery through."""
         head, _, signature = token.rpartition(".")
         try:
             claims = json.loads(base64.urlsafe_b64decode(head.split(".")[1] + "=="))

@@ -94,7 +94,7 @@ ONE_WAY = {
 
 @pytest.fixture(params=ONE_WAY)
 def one_way(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Change:
-    """Give the change of a migration without a way down, before which a release backs up."""
+    """Return the change of a migration without a way down, before which a release backs up."""
     do(site)
     site.database.execute("INSERT INTO users VALUES (1), (2)")
     (tmp_path / "migrations" / "one_way.sql").write_text(ONE_WAY[request.param])
@@ -151,7 +151,7 @@ def test_down_and_its_undo(site: Site) -> None:
 
 
 def test_back_to_an_earlier_schema_goes_only_what_came_since(site: Site, tmp_path: Path) -> None:
-    """Also where a migration of then was taken back, and applied again after a newer one."""
+    """Also where a migration of that release was taken back, and applied again after a newer one."""
     do(site)
     migrate.apply(site, migrate.plan_down(site)[0])
     posts = tmp_path / "migrations/posts.sql"

@@ -39,7 +39,7 @@ def gates(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def at(settings: Callable[..., Settings], cloudflare: FakeCloudflare) -> Callable[..., Site]:
-    """Give a site whose live version has the secrets it was made with."""
+    """Return a site whose live version has the secrets it was made with."""
 
     def make(project: dict[str, Any] | None = None, **values: str) -> Site:
         site = Site(settings(project or PROJECT), facts={"release": "release-2"})

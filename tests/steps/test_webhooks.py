@@ -39,7 +39,7 @@ class World:
     cloudflare: FakeCloudflare = field(default_factory=FakeCloudflare)
 
     def state(self) -> Any:
-        """Give what the providers keep, to compare before with after."""
+        """Return what the providers keep, to compare before with after."""
         return dict(self.stripe.kept), self.twilio.owned, deepcopy(self.sendgrid)
 
     def make(self, changes: list[Change]) -> None:

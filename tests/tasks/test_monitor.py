@@ -28,7 +28,7 @@ ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/")
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Give a house that was deployed, and that tells people at once, when it is asked to."""
+    """Return a house that was deployed, and that tells people at once, when it is asked to."""
     made = build(tmp_path_factory.mktemp("house") / "project")
     worker = made.root / "worker/wrangler.jsonc"
     worker.write_text(worker.read_text().replace('"* * * * *"', ""))  # no rounds of its own
@@ -42,7 +42,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def received(house: House, service: str) -> list[Any]:
-    """Give what a stand-in got in place of people."""
+    """Return what a stand-in got in place of people."""
     port = json.loads((house.root / ".sandbox/state.json").read_text())["ports"][service]
     reply = requests.get(f"http://127.0.0.1:{port}/__sandbox/received", timeout=60)
     return [entry["content"] for entry in reply.json()["received"]]

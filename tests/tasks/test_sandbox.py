@@ -33,7 +33,7 @@ KEYS = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give a copy of the project; whatever a test does, nothing of it runs afterwards."""
+    """Return a copy of the project; whatever a test does, nothing of it runs afterwards."""
     root = tmp_path_factory.mktemp("project")
     for name in COPIED:
         shutil.copy(PROJECT / name, root / name)

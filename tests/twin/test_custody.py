@@ -18,7 +18,7 @@ def home(tmp_path: Path) -> Folder:
 
 
 def nothing() -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def test_it_is_for_its_owner_only(home: Folder) -> None:

@@ -23,7 +23,7 @@ PYTHON, NODE, SQLD = (
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    """Give places of their own: no Python packages, the real Node packages."""
+    """Return places of their own: no Python packages, the real Node packages."""
     packages = tmp_path / "packages"
     packages.mkdir()
     for name in ("package.json", "package-lock.json"):
@@ -40,7 +40,7 @@ def ensure(places: Places) -> list[str]:
 
 
 def timed(places: Places, labels: list[str]) -> float:
-    """Install, and give what it took, in seconds."""
+    """Install, and return what it took, in seconds."""
     began = time.perf_counter()
     assert ensure(places) == labels
     return time.perf_counter() - began

@@ -15,7 +15,7 @@ WANTED = ports.names(["boss-ai"], ["xswarm-boss"])
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """Give a port somebody listens on."""
+    """Return a port somebody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -61,7 +61,7 @@ def test_settings_may_mean_the_first_worker_and_any_port() -> None:
 
 
 def test_a_name_nobody_knows_is_refused() -> None:
-    with pytest.raises(Refused, match="nobody knows the sandbox port 'strip'"):
+    with pytest.raises(Refused, match="unknown sandbox port 'strip'"):
         ports.pin({"strip": 1}, WANTED)
 
 

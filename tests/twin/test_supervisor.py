@@ -31,7 +31,7 @@ SOME = ("sqld", "emulate", "providers")
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    """Give a project's folder; whatever a test does, nothing of it runs afterwards."""
+    """Return a project's folder; whatever a test does, nothing of it runs afterwards."""
     try:
         yield tmp_path
     finally:

@@ -33,7 +33,7 @@ def site(settings: Callable[..., Settings]) -> Site:
 
 @pytest.fixture
 def behave(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Ask]]:
-    """Let both versions behave as given, without a network; give what was asked."""
+    """Let both versions behave as given, without a network; return what was asked."""
 
     def make(
         new: Behaviour, old: Behaviour | None = None, users: dict[str, Any] | None = None

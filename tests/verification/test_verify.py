@@ -59,7 +59,7 @@ def worker() -> Iterator[SoundWorker]:
 
 @pytest.fixture
 def at(settings: Callable[..., Settings], worker: SoundWorker) -> Callable[..., Site]:
-    """Give a site whose Worker and pages are the small server's."""
+    """Return a site whose Worker and pages are the small server's."""
 
     def make(
         *asked: dict[str, Any], values: dict[str, str] | None = None, **verifying: Any

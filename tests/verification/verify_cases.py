@@ -119,7 +119,7 @@ VERSIONS: Final = (
     VersionCase("another than was deployed", "fail", "v1 answers instead of v2", expected="v2"),
     VersionCase("one without traffic", "fail", "v1 answers instead of v9", {"v9": 100.0}),
     VersionCase("not told by the route", "unknown", "names no version", named=False),
-    VersionCase("told by no route, deployed", "pass", "v1, by Cloudflare's word", path=""),
+    VersionCase("told by no route, deployed", "pass", "v1, as reported by Cloudflare", path=""),
     VersionCase(
         "told by no route, not deployed",
         "fail",
@@ -132,7 +132,7 @@ VERSIONS: Final = (
 
 
 def speed(p50: float, p95: float) -> Speed:
-    """Give percentiles of 20 requests."""
+    """Return percentiles of 20 requests."""
     return Speed(p50, p95, p95, 20)
 
 
@@ -161,7 +161,7 @@ DELIVERIES: Final = [
 
 
 def rows() -> list[tuple[str, str, str, str]]:
-    """Give all lines: looked at, way, answer, evidence."""
+    """Return all lines: looked at, way, answer, evidence."""
     sound = [(name, "sound", status, "") for name, status in GOOD.items()]
     defects = [(name, defect, "fail", said) for defect, name, said in WAYS]
     answers = [("a route", way, "fail", said) for way, _, _, said in WRONG_ANSWERS]
@@ -172,7 +172,7 @@ def rows() -> list[tuple[str, str, str, str]]:
 
 
 def document() -> str:
-    """Give VERIFICATION.md."""
+    """Return VERIFICATION.md."""
     lines = [f"| {name} | {way} | {SIGNS[status]} | {said} |" for name, way, status, said in rows()]
     return HEAD + "\n".join(lines) + "\n"
 

@@ -44,7 +44,7 @@ def _quick_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture(autouse=True)
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give who is asked for his health all the time he needs: the machine may be busy."""
+    """Grant a probed component all the time he needs: the machine may be busy."""
 
     def probe(*given: Any, **named: Any) -> Probe:
         return Probe(*given, **{**named, "timeout": 60.0})
@@ -128,7 +128,7 @@ def outside() -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def everything(home: Database, sendgrid: SendGrid, outside: World) -> dict[str, str]:
-    """Give the variables and secrets of a Worker that lacks nothing."""
+    """Return the variables and secrets of a Worker that lacks nothing."""
     given = {"TURSO_DATABASE_URL": home.url, "SENDGRID_WEBHOOK_PUBLIC_KEY": sendgrid.public_key}
     return {**VARIABLES, **outside.variables, **SECRETS, **given}
 
@@ -141,7 +141,7 @@ def worker(uploaded: Path, everything: dict[str, str]) -> Iterator[Worker]:
 
 
 def _schema() -> list[str]:
-    """Give the migrations' statements, each file after the one it depends on."""
+    """Return the migrations' statements, each file after the one it depends on."""
     waiting = {path.stem: path.read_text() for path in (ROOT / "migrations").glob("*.sql")}
     done: list[str] = []
     statements: list[str] = []

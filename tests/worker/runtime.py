@@ -38,7 +38,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def install() -> str:
-    """Install Pyodide where it is not yet, and give Node's program."""
+    """Install Pyodide where it is not yet, and return Node's program."""
     program = str(node(ROOT))
     if not (HOST / "node_modules/pyodide").is_dir():
         npm = shutil.which("npm", path=str(Path(program).parent)) or shutil.which("npm")

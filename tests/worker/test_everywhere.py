@@ -62,7 +62,7 @@ def test_details_are_for_administrators(host: Worker) -> None:
 
 
 def measured(host: Worker) -> tuple[int, int]:
-    """Give how many asked for an attachment, and for what there is not; others may have, too."""
+    """Return how many asked for an attachment, and for what there is not; others may have, too."""
     told = host.ask("GET", "/api/metrics?window=5m&points=5", headers=ADMIN).json()
     assert (told["scope"], told["incomplete"], len(told["timeline"])) == ("all", "", 5)
     assert told["database"]["queries"] > 0

@@ -201,7 +201,7 @@ def test_an_api_call_is_counted_by_its_customer(service: Isolate) -> None:
 
 
 def with_patience(**seconds: float) -> Callable[..., list[Probe]]:
-    """Give what makes the providers' probes, some of them with a patience of their own."""
+    """Return what makes the providers' probes, some of them with a patience of their own."""
     probes = providers.probes
     return lambda *given: [
         replace(probe, patience=seconds.get(probe.name, 60.0)) for probe in probes(*given)

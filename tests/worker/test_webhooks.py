@@ -243,7 +243,7 @@ def sendgrid() -> SendGrid:
 
 @pytest.fixture
 def postman() -> SendGrid:
-    """Give who signs inbound mail: by another key than the events."""
+    """Return who signs inbound mail: by another key than the events."""
     return SendGrid()
 
 

@@ -90,7 +90,7 @@ class World:
         }
 
     def heard(self, *words: str) -> list[str]:
-        """Give the channels that told something of these words."""
+        """Return the channels that told something of these words."""
         return sorted(
             name for name, body in self.told if all(word in _plain(body) for word in words)
         )

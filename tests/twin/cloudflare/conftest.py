@@ -13,14 +13,14 @@ from tests.twin.cloudflare.stand_in import Api
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    """Give a stand-in with nothing in it, new for each test."""
+    """Return a stand-in with nothing in it, new for each test."""
     with _running(tmp_path) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Give a stand-in with a Worker and a Pages project, for calls that are to change nothing.
+    """Return a stand-in with a Worker and a Pages project, for calls that are to change nothing.
 
     The Worker is ``shop``, bound to the text ``WORD``, with a second version; the project is
     ``site``.

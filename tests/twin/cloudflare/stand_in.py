@@ -126,7 +126,7 @@ class Api:
         return self.call(method, path, files=form(code, **metadata))
 
     def worker(self, name: str = "shop", **metadata: Any) -> str:
-        """Make a Worker by its first direct upload, and give the version's id."""
+        """Make a Worker by its first direct upload, and return the version's id."""
         response = self.upload(name, method="PUT", **metadata)
         assert response.status_code == 200, response.text
         return str(response.json()["result"]["deployment_id"])
@@ -152,7 +152,7 @@ class Api:
 
     @property
     def twin(self) -> Twin:
-        """Give the parts behind the API."""
+        """Return the parts behind the API."""
         return self._app[TWIN]
 
     def restart(self) -> None:
@@ -193,7 +193,7 @@ class Api:
 
 
 def form(code: bytes, **metadata: Any) -> list[tuple[str, Any]]:
-    """Give the parts of a script upload."""
+    """Return the parts of a script upload."""
     told = {"main_module": "index.js", "compatibility_date": "2026-01-01"} | metadata
     return [
         ("metadata", (None, json.dumps(told), "application/json")),

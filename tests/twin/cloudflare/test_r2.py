@@ -83,6 +83,6 @@ def test_an_object_over_the_limit_is_413(api: Api, monkeypatch: pytest.MonkeyPat
 
 
 def pieces(content: bytes) -> Iterator[bytes]:
-    """Give bytes in a chunked body, as wrangler sends them."""
+    """Return bytes in a chunked body, as wrangler sends them."""
     for at in range(0, len(content), 100_000):
         yield content[at : at + 100_000]

@@ -15,7 +15,7 @@ def secret(name: str, text: str) -> dict[str, str]:
 
 
 def served(api: Api) -> dict[str, Any]:
-    """Give the secrets of what serves now, by name."""
+    """Return the secrets of what serves now, by name."""
     (version,) = api.edge.deployed["shop"]
     return {b["name"]: b["text"] for b in api.edge.bindings[version] if b["type"] == "secret_text"}
 

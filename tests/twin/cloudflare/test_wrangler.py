@@ -72,7 +72,7 @@ class Twin:
         (self.project / "wrangler.json").write_text(json.dumps(configuration))
 
     def wrangler(self, *arguments: str, feed: str = "", where: Path | None = None) -> str:
-        """Run a wrangler command that succeeds, and give what it printed."""
+        """Run a wrangler command that succeeds, and return what it printed."""
         ended = self.attempt(*arguments, feed=feed, where=where)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
@@ -106,7 +106,7 @@ class Twin:
         )
 
     def s3(self) -> Any:
-        """Give a client of the buckets' S3 face."""
+        """Return a client of the buckets' S3 face."""
         return boto3.client(
             "s3",
             endpoint_url=f"http://127.0.0.1:{self.ports['objects']}",
@@ -332,7 +332,7 @@ def _found(pattern: str, text: str) -> str:
 
 
 def _written(twin: Twin) -> str:
-    """Give all that the process wrote for people to read."""
+    """Return all that the process wrote for people to read."""
     files = (twin.folder / "twin.log", twin.folder / "sandbox/calls.jsonl")
     return "".join(file.read_text() for file in files)
 

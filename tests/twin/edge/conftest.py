@@ -127,7 +127,7 @@ def workshop(tmp_path: Path) -> Workshop:
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Give what runs a test's coroutine with an edge that is closed afterwards."""
+    """Return what runs a test's coroutine with an edge that is closed afterwards."""
 
     def run(scene: Callable[[Stage], Awaitable[None]]) -> None:
         async def whole() -> None:

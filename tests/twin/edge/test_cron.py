@@ -10,7 +10,7 @@ from xswarm_twin.edge.cron import parse
 
 
 def days(expression: str, year: int, month: int) -> list[int]:
-    """Give the days of a month on which an expression fires at noon."""
+    """Return the days of a month on which an expression fires at noon."""
     cron, at, found = parse(expression), datetime(year, month, 1, 12, 0, tzinfo=UTC), []
     while at.month == month:
         found += [at.day] if cron.fires(at) else []

@@ -42,7 +42,7 @@ def functions(module: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.A
 
 
 def signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[object, ...]:
-    """Give what a caller depends on: kind, names and order of parameters, and which may lack."""
+    """Return what a caller depends on: kind, names and order of parameters, and which may lack."""
     arguments = node.args
     decorated = sorted(ast.unparse(entry) for entry in node.decorator_list)
     return (

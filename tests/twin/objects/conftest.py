@@ -42,7 +42,7 @@ def endpoint(objects: Objects) -> Iterator[str]:
 
 @pytest.fixture
 def connect(endpoint: str) -> Iterator[Callable[..., Any]]:
-    """Give what makes a boto3 client, with the right keys unless told otherwise."""
+    """Return what makes a boto3 client, with the right keys unless told otherwise."""
     import boto3
     from botocore.config import Config
 

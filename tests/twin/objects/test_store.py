@@ -171,7 +171,7 @@ def test_pages_of_any_size_give_what_one_gives(objects: Objects, seed: int) -> N
 
 
 def grouped(keys: set[str], prefix: str, delimiter: str) -> tuple[list[str], list[str]]:
-    """Say it the simple way."""
+    """Compute it the simple way."""
     alone, prefixes = [], set()
     for key in sorted(keys):
         if key.startswith(prefix):

@@ -25,7 +25,7 @@ class Twin:
     ports: dict[str, int]
 
     def url(self, provider: str) -> str:
-        """Give a stand-in's address."""
+        """Return a stand-in's address."""
         return f"http://127.0.0.1:{self.ports[provider]}"
 
     def fault(self, provider: str, kind: str, times: int = 1) -> None:
@@ -38,7 +38,7 @@ class Twin:
         assert answer.status_code == 200, answer.text
 
     def received(self, provider: str) -> list[Any]:
-        """Give what a stand-in received."""
+        """Return what a stand-in received."""
         answer = requests.get(self.url(provider) + "/__sandbox/received", timeout=60)
         return [entry["content"] for entry in answer.json()["received"]]
 
@@ -73,7 +73,7 @@ class Receiver:
     arrived: threading.Event = field(default_factory=threading.Event)
 
     def wait(self) -> tuple[str, dict[str, str], bytes]:
-        """Give the first delivery: path, headers, body."""
+        """Return the first delivery: path, headers, body."""
         assert self.arrived.wait(60), "nothing was delivered"
         return self.requests[0]
 

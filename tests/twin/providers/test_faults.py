@@ -32,7 +32,7 @@ def test_parse(text: str, fault: Fault) -> None:
     "text", ["", "status", "status:200", "status:x", "slow", "slow:0", "slow:x", "reset:1", "fire"]
 )
 def test_what_nobody_knows_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="nobody knows the fault"):
+    with pytest.raises(ValueError, match="unknown fault"):
         faults.parse(text, 1)
 
 

@@ -33,7 +33,7 @@ def errors(caught: pytest.ExceptionInfo[HTTPError]) -> Any:
 
 @pytest.fixture
 def settings(twin: Twin) -> Iterator[Any]:
-    """Give the event webhooks' resource; no webhook is left."""
+    """Return the event webhooks' resource; no webhook is left."""
     resource = client(twin).user.webhooks.event.settings
     yield resource
     for hook in read(resource.all.get())["webhooks"]:

@@ -24,7 +24,7 @@ def client(twin: Twin, key: str = "") -> stripe.StripeClient:
 
 @pytest.fixture
 def endpoint(twin: Twin) -> Any:
-    """Give an endpoint that is gone afterwards."""
+    """Return an endpoint that is gone afterwards."""
     made = client(twin).v1.webhook_endpoints.create(
         {
             "url": "https://boss.test/stripe/webhook",

@@ -62,7 +62,7 @@ async def log_in(context: Context) -> Response:
 
 
 async def show(context: Context) -> Response:
-    """Give the signed-in user's account."""
+    """Return the signed-in user's account."""
     session = await require_session(context)
     return json_response({"user": _public(session.user)})
 
@@ -125,5 +125,5 @@ def _signed_in(context: Context, user: Row, token: str, status: int) -> Response
 
 
 def _public(user: Row) -> dict[str, Any]:
-    """Give what of an account its owner may see: never the password's hash."""
+    """Return what of an account its owner may see: never the password's hash."""
     return {name: value for name, value in user.items() if name != "password_hash"}

@@ -126,7 +126,7 @@ class Service:
 
 
 def connect(configuration: Configuration, fetch: Fetch, metrics: Metrics) -> Database:
-    """Give the database that the Worker's variables name; it is reached when first asked.
+    """Return the database that the Worker's variables name; it is reached when first asked.
 
     Args:
         configuration: the Worker's variables and secrets.
@@ -143,7 +143,7 @@ def connect(configuration: Configuration, fetch: Fetch, metrics: Metrics) -> Dat
 
 
 def probes(environment: Any, fetch: Fetch, metrics: Metrics) -> list[Probe]:
-    """Say what the service needs, for the health routes.
+    """Return what the service needs, for the health routes.
 
     Args:
         environment: the Worker's environment.
@@ -217,7 +217,7 @@ async def _send(response: Response, method: str, send: Send) -> None:
 
 
 def _problem(error: Exception) -> Problem:
-    """Say what a failure means to the caller, without its details."""
+    """Return what a failure means to the caller, without its details."""
     if not isinstance(error, DatabaseError):
         return Problem(500, "internal", "Something went wrong here; it was logged.")
     if error.kind in ("busy", "unavailable"):

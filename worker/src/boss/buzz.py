@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 async def categories(context: Context) -> Response:
-    """Give every category that has listings, with their number."""
+    """Return every category that has listings, with their number."""
     rows = await context.database.rows(queries.buzz_categories())
     return json_response({"categories": [dict(row) for row in rows]})
 
 
 async def listings(context: Context) -> Response:
-    """Give the listings of one category, or of all, newest first."""
+    """Return the listings of one category, or of all, newest first."""
     inputs = Inputs(context.request.query)
     category = inputs.text("category", 0, 50)
     limit = inputs.number("limit", 1, 100, 20)

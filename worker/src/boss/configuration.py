@@ -15,7 +15,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True)
 class Configuration:
-    """Give the Worker's environment typed values.
+    """Read typed values of the Worker's environment.
 
     Args:
         environment: ``scope["env"]`` of the Workers SDK: variables and secrets as attributes.
@@ -24,12 +24,12 @@ class Configuration:
     environment: Any
 
     def text(self, name: str, default: str = "") -> str:
-        """Give a plain variable, or the default where it is absent or empty."""
+        """Return a plain variable, or the default where it is absent or empty."""
         value = getattr(self.environment, name, None)
         return str(value) if value else default
 
     def required(self, name: str) -> str:
-        """Give a variable that a route cannot do without.
+        """Return a variable that a route cannot do without.
 
         Raises:
             Problem: it is not set; the caller learns its name, which is no secret.
@@ -40,37 +40,37 @@ class Configuration:
         return value
 
     def number(self, name: str, default: int) -> int:
-        """Give a whole number."""
+        """Return a whole number."""
         return int(self.text(name, str(default)))
 
     def flag(self, name: str, default: bool) -> bool:
-        """Give a variable that is true or false."""
+        """Return a variable that is true or false."""
         return self.text(name, str(default)).lower() == "true"
 
     @cached_property
     def largest_body(self) -> int:
-        """Give the largest request body, bytes."""
+        """Return the largest request body, bytes."""
         return self.number("MAX_REQUEST_SIZE_MB", 10) * 1024 * 1024
 
     @cached_property
     def time_limit(self) -> float:
-        """Give the time limit of one call to another service, seconds."""
+        """Return the time limit of one call to another service, seconds."""
         return self.number("API_TIMEOUT_MS", 30_000) / 1000
 
     @cached_property
     def session_seconds(self) -> int:
-        """Give how long a session lasts, seconds."""
+        """Return how long a session lasts, seconds."""
         return duration(self.text("JWT_EXPIRES_IN", "7d"))
 
     @cached_property
     def allowed_origins(self) -> tuple[str, ...]:
-        """Give the web origins that may call this service."""
+        """Return the web origins that may call this service."""
         listed = self.text("CORS_ALLOWED_ORIGINS").split(",")
         return tuple(origin.strip().rstrip("/") for origin in listed if origin.strip())
 
     @cached_property
     def public_origins(self) -> tuple[str, ...]:
-        """Give the origins under which providers know this service, the first preferred."""
+        """Return the origins under which providers know this service, the first preferred."""
         urls = (self.text(name) for name in ("WORKER_URL", "API_URL", "BASE_URL"))
         return tuple(dict.fromkeys(origin(url) for url in urls if url))
 
@@ -88,6 +88,6 @@ def duration(text: str) -> int:
 
 
 def origin(url: str) -> str:
-    """Give the scheme and authority of a URL."""
+    """Return the scheme and authority of a URL."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

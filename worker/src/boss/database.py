@@ -19,14 +19,14 @@ class Fetched(Protocol):
 
     @property
     def status(self) -> int:
-        """Give the HTTP status."""
+        """Return the HTTP status."""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Give the headers, by names in any case."""
+        """Return the headers, by names in any case."""
 
     async def text(self) -> str:
-        """Give the body."""
+        """Return the body."""
 
 
 Fetch = Callable[..., Awaitable[Fetched]]
@@ -77,11 +77,11 @@ class Database:
         self._observe = observe
 
     async def rows(self, statement: Statement) -> tuple[Row, ...]:
-        """Give a statement's rows."""
+        """Return a statement's rows."""
         return (await self.transaction(statement))[0].rows
 
     async def row(self, statement: Statement) -> Row | None:
-        """Give a statement's first row, or None when there is none."""
+        """Return a statement's first row, or None when there is none."""
         rows = await self.rows(statement)
         return rows[0] if rows else None
 
@@ -157,7 +157,7 @@ def _results(answer: Mapping[str, Any], count: int) -> list[Result]:
 
 
 def _is_answer(error: BaseException) -> bool:
-    """Tell whether the database works: a constraint is violated by what a user sent."""
+    """Return whether the database works: a constraint is violated by what a user sent."""
     return isinstance(error, DatabaseError) and error.kind == "constraint"
 
 

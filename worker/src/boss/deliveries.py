@@ -32,7 +32,7 @@ _SUPPRESSED: Final[Mapping[str, str]] = {
 
 
 def effects(event: Mapping[str, Any]) -> list[Statement]:
-    """Say what an event changes (SendGrid documentation, "Event Webhook Reference").
+    """Return what an event changes (SendGrid documentation, "Event Webhook Reference").
 
     Args:
         event: one event; a bounce of type ``blocked`` is refused for now, not for ever.

@@ -26,7 +26,7 @@ class Session:
 
 
 async def require_session(context: Context) -> Session:
-    """Give the caller's session.
+    """Return the caller's session.
 
     Raises:
         Problem: there is none, it ended or was revoked, or its account is gone (401).
@@ -47,7 +47,7 @@ async def require_session(context: Context) -> Session:
 
 
 def session_cookie(configuration: Configuration, token: str, seconds: int) -> tuple[str, str]:
-    """Give the header that keeps a session in the browser.
+    """Return the header that keeps a session in the browser.
 
     Args:
         configuration: says whether the cookie needs https, and its SameSite.

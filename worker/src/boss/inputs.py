@@ -90,5 +90,5 @@ class Inputs:
 
 
 def _storable(text: str) -> bool:
-    """Tell whether a database keeps a text as it is: no NUL, no half of a surrogate pair."""
+    """Return whether a database keeps a text as it is: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= mark <= "\udfff" for mark in text)

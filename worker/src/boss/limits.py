@@ -19,14 +19,14 @@ _LARGEST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Say how a caller stands: its limit, what is left, and seconds until more is."""
+    """How a caller stands: its limit, what is left, and seconds until more is."""
 
     limit: int
     remaining: int
     reset: int
 
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """Give the headers that tell the caller."""
+        """Return the headers that tell the caller."""
         return (
             ("ratelimit-limit", str(self.limit)),
             ("ratelimit-remaining", str(self.remaining)),

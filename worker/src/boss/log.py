@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Logged:
-    """Give the monitor and the service their log once the first request brings the variables.
+    """Configure the log of monitor and service once the first request brings the variables.
 
     Args:
         monitor: writes a line for each request.
@@ -76,7 +76,7 @@ def log_failure(log: Log, error: BaseException) -> None:
 
 
 def request_id() -> str:
-    """Give the id of the request being answered, which the monitor gave it."""
+    """Return the id of the request being answered, which the monitor gave it."""
     correlation = current()
     return correlation.request_id if correlation else ""
 

@@ -132,7 +132,7 @@ def _letter(fields: dict[str, str]) -> _Letter:
 
 
 def _handle(recipient: str) -> str:
-    """Give whom a letter is for: what stands before the @ of its first address."""
+    """Return whom a letter is for: what stands before the @ of its first address."""
     found = re.search(r"([^\s<>,;:\"@]+)@", recipient)
     return found[1].lower() if found else ""
 
@@ -161,5 +161,5 @@ def _text(part: Any) -> str:
 
 
 def _identity(fields: dict[str, str]) -> str:
-    """Give a letter's identity: SendGrid names none, and a repeat has another form boundary."""
+    """Return a letter's identity: SendGrid names none, and a repeat has another form boundary."""
     return hashlib.sha256(json.dumps(sorted(fields.items())).encode()).hexdigest()

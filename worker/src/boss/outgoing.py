@@ -14,7 +14,7 @@ PATIENCE = 10.0  # seconds that one request may take
 
 
 def sending(fetch: Fetch) -> Send:
-    """Give what sends one request, once.
+    """Return what sends one request, once.
 
     Args:
         fetch: the host's fetch.

@@ -33,7 +33,7 @@ async def make_hash(password: str) -> str:
 
 
 async def matches(password: str, stored: str) -> bool:
-    """Tell whether a password is the one that was hashed.
+    """Return whether a password is the one that was hashed.
 
     Args:
         password: what the person typed.

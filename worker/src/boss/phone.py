@@ -92,7 +92,7 @@ async def _signed_fields(context: Context) -> dict[str, str]:
 
 
 def _urls(context: Context) -> list[str]:
-    """Give the URLs that Twilio may have called: it signs the one it was told."""
+    """Return the URLs that Twilio may have called: it signs the one it was told."""
     target = context.request.target
     told = [f"{origin}{target}" for origin in context.configuration.public_origins]
     return [*told, context.request.url]

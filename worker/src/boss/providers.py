@@ -24,7 +24,7 @@ _REFUSED, _BUSY = frozenset({401, 402}), frozenset({429, 529})
 
 @dataclass(frozen=True)
 class Provider:
-    """Say how a provider is asked.
+    """How a provider is asked.
 
     Args:
         name: the component's.
@@ -40,7 +40,7 @@ class Provider:
 
 
 def probes(configuration: Configuration, send: Send) -> list[Probe]:
-    """Give a probe for each provider whose key there is.
+    """Return a probe for each provider whose key there is.
 
     Args:
         configuration: the Worker's variables and secrets.

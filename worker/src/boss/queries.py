@@ -79,7 +79,7 @@ def buzz_categories() -> Statement:
 
 
 def buzz_listings(category: str, limit: int, offset: int) -> Statement:
-    """Give active listings, newest first; an empty category means all."""
+    """Return active listings, newest first; an empty category means all."""
     sql = (
         "SELECT id, title, description, category, url, created_at FROM buzz_listings"
         " WHERE status = 'active' AND (? = '' OR category = ?)"
@@ -90,7 +90,7 @@ def buzz_listings(category: str, limit: int, offset: int) -> Statement:
 
 
 def suggestions(limit: int, offset: int) -> Statement:
-    """Give suggestions, the most wanted first."""
+    """Return suggestions, the most wanted first."""
     sql = (
         f"SELECT {_SUGGESTION} FROM suggestions"
         " ORDER BY upvotes DESC, created_at DESC, id LIMIT ? OFFSET ?"
@@ -99,7 +99,7 @@ def suggestions(limit: int, offset: int) -> Statement:
 
 
 def suggestion(key: str) -> Statement:
-    """Give one suggestion."""
+    """Return one suggestion."""
     return Statement(f"SELECT {_SUGGESTION} FROM suggestions WHERE id = ?", (key,))
 
 
@@ -154,7 +154,7 @@ def event(provider: str, event_id: str) -> Statement:
 def set_subscription(
     user_id: str, customer: str, subscription: str | None, tier: str, status: str, at: str
 ) -> Statement:
-    """Give a user a subscription, unless what is known is newer."""
+    """Return a user a subscription, unless what is known is newer."""
     sql = (
         "INSERT INTO subscriptions (user_id, stripe_customer_id, stripe_subscription_id, tier,"
         " status, updated_at) SELECT id, ?, ?, ?, ?, ? FROM users WHERE id = ?"
@@ -178,7 +178,7 @@ def change_subscription(
 
 
 def set_delivery(provider_id: str, status: str, earlier: Sequence[str]) -> Statement:
-    """Say what became of a letter we sent, unless more is known already."""
+    """Return what became of a letter we sent, unless more is known already."""
     marks = ", ".join("?" for _ in earlier)
     sql = (
         f"UPDATE email_sends SET status = ?, changed_at = {_NOW}"

@@ -32,7 +32,7 @@ class Request:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """Give the headers by lower-case name; repeated ones are joined by a comma."""
+        """Return the headers by lower-case name; repeated ones are joined by a comma."""
         found: dict[str, str] = {}
         for name, value in self._scope["headers"]:
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -41,47 +41,47 @@ class Request:
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """Give the query's parameters; of repeated ones the last counts."""
+        """Return the query's parameters; of repeated ones the last counts."""
         return dict(parse_qsl(self.query_string, keep_blank_values=True))
 
     @cached_property
     def query_string(self) -> str:
-        """Give the query as it was sent."""
+        """Return the query as it was sent."""
         return str(self._scope.get("query_string", b"").decode("latin-1"))
 
     @cached_property
     def target(self) -> str:
-        """Give the path as it was sent, still percent-encoded, with its query."""
+        """Return the path as it was sent, still percent-encoded, with its query."""
         raw = self._scope.get("raw_path") or self.path.encode()
         path = raw.decode("latin-1").partition("?")[0]
         return f"{path}?{self.query_string}" if self.query_string else path
 
     @cached_property
     def url(self) -> str:
-        """Give the URL as this host was asked for it."""
+        """Return the URL as this host was asked for it."""
         host = self.headers.get("host", "localhost")
         return f"{self._scope.get('scheme', 'http')}://{host}{self.target}"
 
     @cached_property
     def media_type(self) -> str:
-        """Give the body's media type without its parameters."""
+        """Return the body's media type without its parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @cached_property
     def cookies(self) -> dict[str, str]:
-        """Give the cookies by name."""
+        """Return the cookies by name."""
         parts = (part.strip().partition("=") for part in self.headers.get("cookie", "").split(";"))
         return {name: value for name, mark, value in parts if mark}
 
     @cached_property
     def client(self) -> str:
-        """Give the caller's address: Cloudflare's word where it stands before us."""
+        """Return the caller's address: Cloudflare's word where it stands before us."""
         told = self.headers.get("cf-connecting-ip", "")
         address = self._scope.get("client") or ("",)
         return told or str(address[0])
 
     async def body(self) -> bytes:
-        """Give the whole body.
+        """Return the whole body.
 
         Raises:
             Problem: it is larger than allowed (413), or the caller went away (400).
@@ -92,7 +92,7 @@ class Request:
         return self._body
 
     async def json_object(self) -> dict[str, Any]:
-        """Give the body as a JSON object.
+        """Return the body as a JSON object.
 
         Raises:
             Problem: it is no JSON object, or says it is something else (400).
@@ -108,7 +108,7 @@ class Request:
         return value
 
     async def form(self) -> list[tuple[str, str]]:
-        """Give the body's form fields in their order.
+        """Return the body's form fields in their order.
 
         Raises:
             Problem: it is not a form's text.

@@ -21,7 +21,7 @@ class Response:
     headers: Headers
 
     def adding(self, *headers: tuple[str, str]) -> Response:
-        """Give the same answer with more headers."""
+        """Return the same answer with more headers."""
         return Response(self.status, self.body, (*self.headers, *headers))
 
 

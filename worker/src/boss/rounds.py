@@ -32,7 +32,7 @@ class BucketShelf:
         self._storage = storage
 
     async def load(self) -> tuple[int, str]:
-        """Give the book's revision and text; 0 and an empty text where there is none."""
+        """Return the book's revision and text; 0 and an empty text where there is none."""
         found = await self._storage.get(_BOOK)
         if found is None:
             return 0, ""

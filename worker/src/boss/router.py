@@ -70,7 +70,7 @@ class Router:
         raise self._unmatched({route.method for _, route in found})
 
     def template(self, path: str) -> str:
-        """Give the template of a path, whatever the method; empty when no route has it."""
+        """Return the template of a path, whatever the method; empty when no route has it."""
         return next((route.template for pattern, route in self._routes if pattern(path)), "")
 
     @staticmethod

@@ -104,7 +104,7 @@ def _twilio_signature(text: str, token: str) -> str:
 
 
 def _with_and_without_port(url: str) -> tuple[str, ...]:
-    """Give a URL as it is, and with its scheme's own port: Twilio has signed either."""
+    """Return a URL as it is, and with its scheme's own port: Twilio has signed either."""
     parts = urlsplit(url)
     if parts.port is not None or parts.scheme not in _PORTS:
         return (url,)

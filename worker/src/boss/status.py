@@ -16,13 +16,13 @@ FEATURES = ("VOICE", "SMS", "EMAIL", "TEAMS", "MARKETPLACE")
 
 
 async def welcome(context: Context) -> Response:
-    """Say what this is, to whoever asks for the root."""
+    """Return what this is, to whoever asks for the root."""
     site = context.configuration.text("BASE_URL")
     return json_response({"service": SERVICE, "site": site, "health": "/health"})
 
 
 async def api_health(context: Context) -> Response:
-    """Say that the API answers, in which version, and which features are switched on."""
+    """Report that the API answers, in which version, and which features are switched on."""
     configuration = context.configuration
     features = {name.lower(): configuration.flag(f"{name}_ENABLED", True) for name in FEATURES}
     return json_response(
@@ -37,7 +37,7 @@ async def api_health(context: Context) -> Response:
 
 
 def version(environment: Any) -> str:
-    """Give the id of the Worker's version, or ``unknown`` where there is no such binding.
+    """Return the id of the Worker's version, or ``unknown`` where there is no such binding.
 
     Args:
         environment: the Worker's environment.
@@ -47,7 +47,7 @@ def version(environment: Any) -> str:
 
 
 async def check(configuration: Configuration) -> dict[str, str] | None:
-    """Tell the monitor which settings are missing.
+    """Report the missing settings to the monitor.
 
     Args:
         configuration: the Worker's variables and secrets.

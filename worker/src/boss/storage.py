@@ -39,7 +39,7 @@ class Storage:
         await self._bucket.put(key, body, httpMetadata={"contentType": media_type})
 
     async def get(self, key: str) -> Stored | None:
-        """Give a file, or None when there is none."""
+        """Return a file, or None when there is none."""
         found = await self._bucket.get(key)
         if found is None:
             return None

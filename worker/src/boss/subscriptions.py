@@ -58,7 +58,7 @@ class Change:
 
 
 def effects(event: Mapping[str, Any]) -> list[Statement]:
-    """Say what an event changes in the database; most change nothing.
+    """Return what an event changes in the database; most change nothing.
 
     Args:
         event: a Stripe event; its object's ``metadata`` may have ``user_id`` and ``tier``.
@@ -83,7 +83,7 @@ def measure(event: Mapping[str, Any], business: Business) -> None:
 
 
 def failure(event: Mapping[str, Any]) -> Alert | None:
-    """Give the alert of a payment that failed; None for any other event.
+    """Return the alert of a payment that failed; None for any other event.
 
     Args:
         event: a Stripe event.
@@ -101,7 +101,7 @@ def _measure_invoice(invoice: Mapping[str, Any], business: Business, *, succeede
 
 
 def _due(invoice: Mapping[str, Any]) -> tuple[float, str] | None:
-    """Give what an invoice is about: an amount and its currency."""
+    """Return what an invoice is about: an amount and its currency."""
     amount, currency = invoice.get("amount_due"), invoice.get("currency")
     if not isinstance(amount, int) or not isinstance(currency, str):
         return None

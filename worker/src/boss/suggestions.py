@@ -20,7 +20,7 @@ ATTACHABLE = ("image/png", "image/jpeg", "image/gif", "image/webp", "text/plain"
 
 
 async def listed(context: Context) -> Response:
-    """Give suggestions, the most wanted first."""
+    """Return suggestions, the most wanted first."""
     inputs = Inputs(context.request.query)
     limit = inputs.number("limit", 1, 100, 20)
     offset = inputs.number("offset", 0, 1_000_000, 0)
@@ -65,7 +65,7 @@ async def attach(context: Context) -> Response:
 
 
 async def attachment(context: Context) -> Response:
-    """Give a suggestion's file."""
+    """Return a suggestion's file."""
     stored = await context.storage.get(_key(await _find(context)))
     if stored is None:
         raise not_found("This suggestion has no attachment.")

@@ -50,7 +50,7 @@ def issue(subject: str, session: str, secret: str, lifetime: int, now: float) ->
 
 
 def verify(token: str, secret: str, now: float, previous: str = "") -> Claims:
-    """Give what a token says, once its signature, algorithm, issuer and time were checked.
+    """Return what a token says, once its signature, algorithm, issuer and time were checked.
 
     Args:
         token: the token.

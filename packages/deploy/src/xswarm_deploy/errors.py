@@ -9,7 +9,7 @@ from invoke.exceptions import Exit
 
 
 class ExitCode(IntEnum):
-    """Say how a command ended, for scripts; documented in deployment/README.md."""
+    """How a command ended, for scripts; documented in deployment/README.md."""
 
     OK = 0
     CHECK_FAILED = 1
@@ -26,12 +26,12 @@ _TASK = re.compile(r"(?<![\w./-])inv (?=[a-z])")
 
 
 def typed(remedy: str) -> str:
-    """Give a remedy with its commands as they are typed: by the wrapper beside tasks.py."""
+    """Return a remedy with its commands as they are typed: by the wrapper beside tasks.py."""
     return _TASK.sub("./inv ", remedy)
 
 
 class DeployError(Exit):
-    """Tell a person what failed, why, and what to type next.
+    """An error with what failed, why, and what to type next.
 
     A subclass of Invoke's ``Exit``, so that any task ends with the message and
     the exit code, and without a traceback.
@@ -49,7 +49,7 @@ class DeployError(Exit):
         super().__init__(self.render(), int(self.exit_code))
 
     def render(self) -> str:
-        """Give the message as printed: what, why, remedy, a line each."""
+        """Return the message as printed: what, why, remedy, a line each."""
         lines = [f"✗ {self.what}"]
         if self.why:
             lines.append(f"  why:  {self.why}")

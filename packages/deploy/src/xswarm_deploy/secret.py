@@ -33,11 +33,11 @@ class Secret:
                 _known.setdefault(form, name)
 
     def reveal(self) -> str:
-        """Give the value, at the place where it leaves for its service."""
+        """Return the value, at the place where it leaves for its service."""
         return self._value
 
     def fingerprint(self, key: bytes) -> str:
-        """Give a keyed fingerprint (16 hexadecimal digits) to compare by."""
+        """Return a keyed fingerprint (16 hexadecimal digits) to compare by."""
         return hmac.new(key, self._value.encode(), hashlib.sha256).hexdigest()[:16]
 
     def __bool__(self) -> bool:

@@ -49,12 +49,12 @@ class Site:
 
     @property
     def worker(self) -> str:
-        """Give the Worker's name."""
+        """Return the Worker's name."""
         return self.settings.project.worker.name
 
     @property
     def deploy_command(self) -> str:
-        """Give the command that deploys the environment."""
+        """Return the command that deploys the environment."""
         environment = self.settings.environment
         return f"inv deploy.{'prod' if environment == PRODUCTION else environment}"
 
@@ -71,7 +71,7 @@ class Site:
 
     @cached_property
     def database(self) -> Database:
-        """Give the database."""
+        """Return the database."""
         return self.connect()
 
     def connect(self) -> Database:
@@ -83,56 +83,56 @@ class Site:
 
     @cached_property
     def cloudflare(self) -> Cloudflare:
-        """Give Cloudflare's API, for this account."""
+        """Return Cloudflare's API, for this account."""
         from xswarm_deploy.services.cloudflare import Cloudflare
 
         return Cloudflare.of(self.settings)
 
     @cached_property
     def stripe(self) -> Stripe:
-        """Give Stripe."""
+        """Return Stripe."""
         from xswarm_deploy.services.stripe import Stripe
 
         return Stripe.of(self.settings)
 
     @cached_property
     def twilio(self) -> Twilio:
-        """Give Twilio."""
+        """Return Twilio."""
         from xswarm_deploy.services.twilio import Twilio
 
         return Twilio.of(self.settings)
 
     @cached_property
     def sendgrid(self) -> SendGrid:
-        """Give SendGrid."""
+        """Return SendGrid."""
         from xswarm_deploy.services.sendgrid import SendGrid
 
         return SendGrid.of(self.settings)
 
     @cached_property
     def anthropic(self) -> Anthropic:
-        """Give Anthropic."""
+        """Return Anthropic."""
         from xswarm_deploy.services.anthropic import Anthropic
 
         return Anthropic.of(self.settings)
 
     @cached_property
     def openai(self) -> OpenAI:
-        """Give OpenAI."""
+        """Return OpenAI."""
         from xswarm_deploy.services.openai import OpenAI
 
         return OpenAI.of(self.settings)
 
     @cached_property
     def slack(self) -> Slack:
-        """Give Slack."""
+        """Return Slack."""
         from xswarm_deploy.services.slack import Slack
 
         return Slack.of(self.settings)
 
     @cached_property
     def objects(self) -> R2:
-        """Give R2 through its S3 API."""
+        """Return R2 through its S3 API."""
         from xswarm_deploy.services.r2 import R2
 
         return R2.of(self.settings)

@@ -21,7 +21,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True)
 class Alert:
-    """Say that something is wrong.
+    """That something is wrong.
 
     Args:
         name: the kind of alert, e.g. ``service-outage``.
@@ -51,7 +51,7 @@ class Alert:
         return f"{self.name}{{{labels}}}" if labels else self.name
 
     def as_json(self) -> dict[str, Any]:
-        """Give the alert as JSON."""
+        """Return the alert as JSON."""
         return {
             "name": self.name,
             "severity": self.severity.name,

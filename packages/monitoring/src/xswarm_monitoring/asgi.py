@@ -175,7 +175,7 @@ class _Body:
         self._receive = receive
 
     async def read(self, limit: int) -> bytes | None:
-        """Give the body; None where it has more bytes than a limit."""
+        """Return the body; None where it has more bytes than a limit."""
         body, more = bytearray(), True
         while more and len(body) <= limit:
             message = await self._receive()
@@ -190,7 +190,7 @@ def _not_allowed(verbs: tuple[str, ...]) -> Answer:
 
 
 def route(scope: Scope, root: str) -> str:
-    """Give the template of the route that answered, as its router left it in the scope.
+    """Return the template of the route that answered, as its router left it in the scope.
 
     Args:
         scope: the request's; ``route`` is a text or has a ``path``, as Starlette's have.

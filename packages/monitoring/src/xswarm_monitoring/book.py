@@ -37,7 +37,7 @@ class What(Enum):
 
 @dataclass(frozen=True)
 class Notice:
-    """Tell people something of an alert.
+    """One message about an alert.
 
     Args:
         what: what happened to it.
@@ -54,7 +54,7 @@ class Notice:
     times: int = 1
 
     def as_json(self) -> dict[str, Any]:
-        """Give the notice as JSON."""
+        """Return the notice as JSON."""
         return {
             "what": self.what.value,
             "alert": self.alert.as_json(),
@@ -81,7 +81,7 @@ class Silence:
 
 @dataclass(frozen=True)
 class Policy:
-    """Say when people are told.
+    """When people are told.
 
     Args:
         hold: seconds an alert must be due before it fires.
@@ -174,7 +174,7 @@ class Book:
         self.telling_until = 0.0
 
     def advance(self, due: Iterable[Alert], now: float, by: str = "") -> list[Notice]:
-        """Note what is due now, and give what people are to be told.
+        """Note what is due now, and return what people are to be told.
 
         Several may watch: one from within, one from outside. What another saw lately is not
         for this one to call off.
@@ -194,7 +194,7 @@ class Book:
         return self._audible([*notices, *self._summed_up(now)], now)
 
     def happened(self, alert: Alert, now: float) -> list[Notice]:
-        """Note an event, which has no end, and give what people are to be told.
+        """Note an event, which has no end, and return what people are to be told.
 
         The same event again within ``Policy.event_repeat`` is counted, and told by
         :meth:`advance` once that time is over.
@@ -220,7 +220,7 @@ class Book:
         self.undelivered = [*self.undelivered, *notices][-_UNDELIVERED_KEPT:]
 
     def take_undelivered(self) -> list[Notice]:
-        """Give the notices that reached nobody so far; they are kept no longer."""
+        """Return the notices that reached nobody so far; they are kept no longer."""
         taken, self.undelivered = self.undelivered, []
         return taken
 
@@ -285,7 +285,7 @@ class Book:
         return Notice(what, entry.alert, entry.since, now, max(len(entry.fires), 1))
 
     def _summed_up(self, now: float) -> list[Notice]:
-        """Tell of the events that happened again since people were told of them."""
+        """Return the events that happened again since people were told of them."""
         over = [e for e in self.events.values() if now - e.told >= self.policy.event_repeat]
         notices = []
         for event in over:
@@ -315,7 +315,7 @@ class Book:
         return audible
 
     def dump(self) -> str:
-        """Give the book as JSON text."""
+        """Return the book as JSON text."""
         body = {
             "entries": [_entry_as_json(entry) for entry in self.entries.values()],
             "events": [[e.alert.as_json(), e.told, e.unheard] for e in self.events.values()],

@@ -56,7 +56,7 @@ class Bridge:
     wall: Callable[[], float] = time.time
 
     async def take(self, authorization: str, body: bytes) -> tuple[int, str]:
-        """Take a webhook; gives the HTTP status and why.
+        """Take a webhook; returns the HTTP status and why.
 
         A status of 500 or above makes Alertmanager send it again.
 
@@ -143,7 +143,7 @@ def configured(configuration: Mapping[str, Any]) -> Bridge:
 
 
 def server(bridge: Bridge, host: str, port: int) -> ThreadingHTTPServer:
-    """Give a server that listens, and serves once it is told to.
+    """Return a server that listens, and serves once it is told to.
 
     Args:
         bridge: takes the webhooks.
@@ -155,7 +155,7 @@ def server(bridge: Bridge, host: str, port: int) -> ThreadingHTTPServer:
         timeout = 30
 
         def do_GET(self) -> None:
-            """Tell that this runs."""
+            """Answer that this runs."""
             self._answer(200, "it runs")
 
         def do_POST(self) -> None:

@@ -57,7 +57,7 @@ class Channel(Protocol):
 
 @dataclass(frozen=True)
 class Slack:
-    """Tell a Slack channel by its incoming webhook.
+    """Send to a Slack channel by its incoming webhook.
 
     Args:
         url: the webhook, a secret.
@@ -87,7 +87,7 @@ def _section(text: str) -> dict[str, Any]:
 
 
 def _slack_text(notice: Notice) -> str:
-    """Give a notice as mrkdwn, cut before it is escaped so that no escape is cut."""
+    """Return a notice as mrkdwn, cut before it is escaped so that no escape is cut."""
     lines = [f"{_SIGNS[notice.alert.severity]} *{_slack_line(title(notice))}*"]
     lines += [_slack_line(line) for line in facts(notice)]
     if notice.alert.remedy:
@@ -105,7 +105,7 @@ def _slack_line(text: str) -> str:
 
 @dataclass(frozen=True)
 class Email:
-    """Tell people by e-mail, through SendGrid.
+    """Send by e-mail, through SendGrid.
 
     Args:
         key: SendGrid's API key, a secret.
@@ -162,7 +162,7 @@ def _html(notice: Notice) -> str:
 
 @dataclass(frozen=True)
 class Sms:
-    """Tell a person by SMS, through Twilio.
+    """Send by SMS, through Twilio.
 
     Args:
         account: Twilio's account SID.
@@ -207,7 +207,7 @@ def _plain(text: str) -> str:
 
 
 def headline(notices: Sequence[Notice], service: str) -> str:
-    """Give one line for all notices: the worst first."""
+    """Return one line for all notices: the worst first."""
     worst = max(
         notices, key=lambda notice: (notice.what is not What.RESOLVED, notice.alert.severity)
     )
@@ -216,7 +216,7 @@ def headline(notices: Sequence[Notice], service: str) -> str:
 
 
 def title(notice: Notice) -> str:
-    """Give a notice's first line."""
+    """Return a notice's first line."""
     alert = notice.alert
     if notice.what is What.RESOLVED:
         return f"RESOLVED: {alert.summary}"
@@ -230,7 +230,7 @@ def title(notice: Notice) -> str:
 
 
 def facts(notice: Notice) -> list[str]:
-    """Give what else is known, a line each."""
+    """Return what else is known, a line each."""
     lines = [f"{name}: {value}" for name, value in notice.alert.labels.items()]
     lines += [f"{name}: {value}" for name, value in notice.alert.details.items() if value]
     return [*lines, f"since: {iso(notice.since)}"]
@@ -250,7 +250,7 @@ NEEDED = {
 
 
 def configured(value: Callable[[str], str], service: str) -> list[Channel]:
-    """Give the channels whose variables are all there.
+    """Return the channels whose variables are all there.
 
     Args:
         value: gives a variable's value by its name; an empty text where there is none.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Clock:
-    """Tell the time of day and measure durations.
+    """Read the time of day and measure durations.
 
     In a deployed Worker both stand still between two inputs or outputs; a request
     that does neither is measured as 0 s, which every sketch counts exactly.
@@ -24,7 +24,7 @@ class Clock:
 
 
 def iso(seconds: float) -> str:
-    """Give a moment as RFC 3339 text in UTC with milliseconds.
+    """Return a moment as RFC 3339 text in UTC with milliseconds.
 
     Args:
         seconds: seconds since 1970.

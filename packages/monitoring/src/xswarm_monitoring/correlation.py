@@ -1,4 +1,4 @@
-"""Give each request one identity that follows it: X-Request-ID and W3C traceparent."""
+"""Return each request one identity that follows it: X-Request-ID and W3C traceparent."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Correlation:
         return self._read()[2]
 
     def headers(self) -> dict[str, str]:
-        """Give the headers for a request made on behalf of this one, with a span of its own."""
+        """Return the headers for a request made on behalf of this one, with a span of its own."""
         span = f"{getrandbits(64) or 1:016x}"
         return {
             "X-Request-ID": self.request_id,
@@ -63,7 +63,7 @@ reset_current = _current.reset
 
 
 def current() -> Correlation | None:
-    """Give the correlation of the request being served; None outside of one."""
+    """Return the correlation of the request being served; None outside of one."""
     return _current.get()
 
 

@@ -26,7 +26,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Route:
-    """Say by which channels a severity is told.
+    """By which channels a severity is told.
 
     Args:
         channels: all of these.
@@ -47,7 +47,7 @@ ROUTES: Mapping[Severity, Route] = {
 
 @dataclass(frozen=True)
 class Patience:
-    """Say how long one channel is tried.
+    """How long one channel is tried.
 
     Args:
         attempts: how often at most.
@@ -104,7 +104,7 @@ class Courier:
         return not unheard
 
     async def announce(self, book: Book, alert: Alert) -> bool:
-        """Tell people of an event at once; gives whether it reached somebody."""
+        """Notify people of an event at once; returns whether it reached somebody."""
         return await self.deliver(book, book.happened(alert, self._wall()))
 
     async def _by_channels(self, notices: Sequence[Notice]) -> list[dict[str, str]]:
@@ -133,7 +133,7 @@ class Courier:
         return await self._try(channel.request(notices))
 
     async def _try(self, request: Outgoing) -> str:
-        """Send a request, again where that may help; gives how it went."""
+        """Send a request, again where that may help; returns how it went."""
         pause = self._patience.pause
         for left in reversed(range(self._patience.attempts)):
             attempt = await self._attempt(request)
@@ -161,7 +161,7 @@ class Courier:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """Say how one attempt went, whether another may help, and when the service wants it."""
+    """How one attempt went, whether another may help, and when the service wants it."""
 
     outcome: str
     repeatable: bool = False

@@ -450,7 +450,7 @@ refresh();
 
 
 def _source(text: str) -> str:
-    """Give the source by which a content security policy allows an inline text."""
+    """Return the source by which a content security policy allows an inline text."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 

@@ -226,11 +226,11 @@ class Endpoints:
         return Answer(200, HTML, dashboard.PAGE.encode(), dashboard.HEADERS)
 
     def version_of(self, env: Any) -> str:
-        """Give the version running."""
+        """Return the version running."""
         return self.version(env) or "unknown"
 
     def is_administrator(self, request: Request) -> bool:
-        """Tell whether a request carries the admin token."""
+        """Return whether a request carries the admin token."""
         token = self.admin_token(request.env)
         sent = request.headers.get(b"authorization", b"")
         return bool(token) and hmac.compare_digest(sent, f"Bearer {token}".encode())
@@ -238,7 +238,7 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class _Asked:
-    """Say what was asked of /api/metrics."""
+    """What was asked of /api/metrics."""
 
     window: float
     points: int

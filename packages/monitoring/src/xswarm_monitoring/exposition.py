@@ -22,7 +22,7 @@ Values = Sequence[tuple[Mapping[str, str], float]]
 
 @dataclass(frozen=True)
 class Gauge:
-    """Give a value that goes up and down, with its labels, as it is now.
+    """A value that goes up and down, with its labels, as it is now.
 
     Args:
         name: as in Prometheus, with its unit.
@@ -42,7 +42,7 @@ def write(
     *,
     openmetrics: bool = False,
 ) -> str:
-    """Give the exposition of a frame.
+    """Return the exposition of a frame.
 
     Args:
         measured: counts since some fixed moment, so that they only grow.

@@ -109,12 +109,12 @@ class Instrument(Generic[Value]):
         self._known: set[Labels] = set()
 
     def take(self) -> dict[Labels, Value]:
-        """Give the values since the last take, and begin anew."""
+        """Return the values since the last take, and begin anew."""
         live, self._live = self._live, {}
         return live
 
     def _admit(self, labels: Labels) -> Labels:
-        """Give the label set to count under: this one, or the overflow set.
+        """Return the label set to count under: this one, or the overflow set.
 
         Raises:
             ValueError: there are more or fewer labels than the family declares.
@@ -164,7 +164,7 @@ class Counter(Instrument[float]):
 
 
 def by_name(families: tuple[Family, ...]) -> Mapping[str, Family]:
-    """Give families by their names.
+    """Return families by their names.
 
     Raises:
         ValueError: two have the same name.

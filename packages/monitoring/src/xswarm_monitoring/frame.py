@@ -17,7 +17,7 @@ _SLOW_QUERIES_KEPT = 100
 
 @dataclass(frozen=True)
 class SlowQuery:
-    """Tell of one query that took too long.
+    """One query that took too long.
 
     Args:
         sql: the statement with its values masked.
@@ -70,7 +70,7 @@ class Frame:
         self.slow = slow[-_SLOW_QUERIES_KEPT:]
 
     def dump(self) -> str:
-        """Give the frame as JSON text."""
+        """Return the frame as JSON text."""
         body = {
             "format": _FORMAT,
             "start": self.start,

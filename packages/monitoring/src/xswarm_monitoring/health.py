@@ -57,7 +57,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Check:
-    """Say what a probe found.
+    """What a probe found.
 
     Args:
         name: the probe's name.
@@ -80,7 +80,7 @@ class Check:
     kind: str = "component"
 
     def as_json(self) -> dict[str, Any]:
-        """Give the check as one entry of a health+json report."""
+        """Return the check as one entry of a health+json report."""
         entry: dict[str, Any] = {
             "componentType": self.kind,
             "status": self.status,
@@ -137,7 +137,7 @@ class Prober:
             abandoned = flight
 
     def last(self) -> list[Check]:
-        """Give the last check of each probe that was ever asked."""
+        """Return the last check of each probe that was ever asked."""
         return list(self._checks.values())
 
     def _remembered(self, probe: Probe) -> Check | None:
@@ -261,12 +261,12 @@ def verdict(checks: Sequence[Check]) -> str:
 
 
 def http_status(status: str) -> int:
-    """Give the HTTP status of a verdict: 503 where it failed, 200 otherwise."""
+    """Return the HTTP status of a verdict: 503 where it failed, 200 otherwise."""
     return 503 if status == FAIL else 200
 
 
 def head(status: str, service: str, version: str, now: float) -> dict[str, Any]:
-    """Give the fields that every health+json report of ours has.
+    """Return the fields that every health+json report of ours has.
 
     Args:
         status: the verdict.
@@ -278,7 +278,7 @@ def head(status: str, service: str, version: str, now: float) -> dict[str, Any]:
 
 
 def checks_as_json(checks: Iterable[Check]) -> dict[str, Any]:
-    """Give the checks as they stand in a health+json report, under ``checks``."""
+    """Return the checks as they stand in a health+json report, under ``checks``."""
     return {f"{check.name}:responseTime": [check.as_json()] for check in checks}
 
 

@@ -53,7 +53,7 @@ class Keeper:
         self._busy_until = 0.0
 
     def claim(self, now: float) -> bool:
-        """Tell whether a flush is due; the one who is told so makes it.
+        """Return whether a flush is due; the one who is told so makes it.
 
         Args:
             now: the clock's timer.
@@ -64,7 +64,7 @@ class Keeper:
         return True
 
     async def flush(self, env: Any, version: str) -> int:
-        """Write what was measured since the last flush; gives how many frames.
+        """Write what was measured since the last flush; returns how many frames.
 
         Raises:
             Exception: what the database raised; nothing is lost, the next flush repeats it.
@@ -87,7 +87,7 @@ class Keeper:
             await storage.compact(self.metrics.clock.wall())
 
     async def total(self, env: Any, version: str) -> Frame:
-        """Give all that was ever measured: by everyone where there is a database.
+        """Return all that was ever measured: by everyone where there is a database.
 
         Raises:
             Exception: what the database raised. This process' own counts in its place
@@ -100,7 +100,7 @@ class Keeper:
         return await storage.total()
 
     async def gather(self, env: Any, version: str, since: float, only: str | None) -> Gathered:
-        """Give a window's frames; this process' alone, and why, where the database fails.
+        """Return a window's frames; this process' alone, and why, where the database fails.
 
         Args:
             env: the Worker's.

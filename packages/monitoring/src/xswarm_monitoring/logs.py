@@ -59,19 +59,19 @@ class Log:
         self._write, self._clock = write, clock or Clock()
 
     def debug(self, message: str, **fields: Any) -> None:
-        """Tell what only helps to find a fault."""
+        """Log what only helps to find a fault."""
         self.line(Level.DEBUG, message, fields)
 
     def info(self, message: str, **fields: Any) -> None:
-        """Tell what happened."""
+        """Log what happened."""
         self.line(Level.INFO, message, fields)
 
     def warning(self, message: str, **fields: Any) -> None:
-        """Tell what may become a fault."""
+        """Log what may become a fault."""
         self.line(Level.WARNING, message, fields)
 
     def error(self, message: str, raised: BaseException | None = None, **fields: Any) -> None:
-        """Tell of a fault, with the exception that told of it."""
+        """Log a fault, with the exception that told of it."""
         if raised is not None:
             fields = fields | {"error": type(raised).__name__, "stack": _stack(raised)}
         self.line(Level.ERROR, message, fields)
@@ -94,7 +94,7 @@ def _stack(raised: BaseException) -> str:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Give a value as JSON knows it, masked and bounded."""
+    """Return a value as JSON knows it, masked and bounded."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if depth < _DEEPEST and isinstance(value, Mapping):
@@ -111,7 +111,7 @@ def _json(entry: Mapping[str, Any]) -> str:
 
 
 def _text(entry: Mapping[str, Any]) -> str:
-    """Give ``time LEVEL message key=value …`` on one line."""
+    """Return ``time LEVEL message key=value …`` on one line."""
     head = f"{entry['timestamp']} {entry['level'].upper():7} {json.dumps(entry['message'])[1:-1]}"
     skipped = ("timestamp", "level", "message", "service")
     rest = [f"{key}={json.dumps(each)}" for key, each in entry.items() if key not in skipped]

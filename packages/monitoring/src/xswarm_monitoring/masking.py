@@ -26,7 +26,7 @@ _SLACK_HOOK = re.compile(r"(?i)(https://hooks\.slack\.com/)\S+")
 
 
 def pseudonym(identity: str) -> str:
-    """Give an id as it is, or a short hash of it where it would have to be masked."""
+    """Return an id as it is, or a short hash of it where it would have to be masked."""
     if mask_text(identity) == identity:
         return identity
     return hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:12]
@@ -96,7 +96,7 @@ _LONGEST_SQL = 500  # characters
 
 
 def mask_sql(sql: str) -> str:
-    """Give a statement's shape: values become ``?``, lists of values ``(?, …)``, comments go.
+    """Return a statement's shape: values become ``?``, lists of values ``(?, …)``, comments go.
 
     Names in double quotes are kept, as the standard has it.
     """

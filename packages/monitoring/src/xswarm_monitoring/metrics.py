@@ -1,4 +1,4 @@
-"""Measure requests, the database and the business; give any window of the last hour."""
+"""Measure requests, the database and the business; return any window of the last hour."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Metrics:
         self.business = Business(self)
 
     def counter(self, family: Family) -> Counter:
-        """Give the instrument of a family of counters.
+        """Return the instrument of a family of counters.
 
         Raises:
             KeyError: no such family was declared.
@@ -92,7 +92,7 @@ class Metrics:
         return self._counters[family.name]
 
     def distribution(self, family: Family) -> Distribution:
-        """Give the instrument of a family of distributions.
+        """Return the instrument of a family of distributions.
 
         Raises:
             KeyError: no such family was declared.
@@ -151,19 +151,19 @@ class Metrics:
             self.lost += 1
 
     def total(self) -> Frame:
-        """Give all that was measured since this process began; not to be changed."""
+        """Return all that was measured since this process began; not to be changed."""
         self.seal()
         self._total.end = max(self._total.end, self.clock.wall())
         return self._total
 
     def frames(self, seconds: float) -> list[Frame]:
-        """Give the frames that ended within the last seconds, the oldest first."""
+        """Return the frames that ended within the last seconds, the oldest first."""
         self.seal()
         since = self.clock.wall() - seconds
         return [frame.load(closed.text) for closed in self._closed if closed.end > since]
 
     def unflushed(self) -> list[Closed]:
-        """Give what no storage has taken yet, the oldest first."""
+        """Return what no storage has taken yet, the oldest first."""
         self.seal()
         return list(self._unflushed)
 
@@ -173,7 +173,7 @@ class Metrics:
             self._unflushed.popleft()
 
     def overflowed(self) -> dict[str, int]:
-        """Give how many observations each family counted under ``(other)``, where any."""
+        """Return how many observations each family counted under ``(other)``, where any."""
         return _overflowed(self._counters) | _overflowed(self._distributions)
 
 
@@ -297,7 +297,7 @@ class Business:
 
 
 def _operation(sql: str) -> str:
-    """Give a statement's first word in capitals, where it is one of SQL's."""
+    """Return a statement's first word in capitals, where it is one of SQL's."""
     words = sql.split(None, 1)
     operation = words[0].upper().rstrip(";") if words else ""
     return operation if operation in _OPERATIONS else families.OVERFLOW

@@ -69,7 +69,7 @@ def _spread(
 
 
 def _point(sketch: Sketch) -> dict[str, Any]:
-    """Give a sketch as a point; bucket ``i`` here is ``i - 1`` there."""
+    """Return a sketch as a point; bucket ``i`` here is ``i - 1`` there."""
     buckets = dict(sketch.buckets())
     dense = range(min(buckets, default=0), max(buckets, default=-1) + 1)
     return {

@@ -31,7 +31,7 @@ class Shelf(Protocol):
     """Keeps a book between rounds."""
 
     async def load(self) -> tuple[int, str]:
-        """Give the book's revision and text; 0 and an empty text where there is none."""
+        """Return the book's revision and text; 0 and an empty text where there is none."""
         ...
 
     async def save(self, revision: int, text: str) -> bool:
@@ -54,7 +54,7 @@ class MemoryShelf:
         self._revision, self._text = 0, ""
 
     async def load(self) -> tuple[int, str]:
-        """Give the book's revision and text; 0 and an empty text where there is none."""
+        """Return the book's revision and text; 0 and an empty text where there is none."""
         return self._revision, self._text
 
     async def save(self, revision: int, text: str) -> bool:
@@ -76,7 +76,7 @@ class DatabaseShelf:
         self._execute = execute
 
     async def load(self) -> tuple[int, str]:
-        """Give the book's revision and text; 0 and an empty text where there is none."""
+        """Return the book's revision and text; 0 and an empty text where there is none."""
         await self._execute(_SCHEMA, ())
         rows = await self._execute(_LOAD, ())
         return (int(rows[0][0]), str(rows[0][1])) if rows else (0, "")
@@ -90,7 +90,7 @@ class DatabaseShelf:
 
 @dataclass(frozen=True)
 class Round:
-    """Say what a round did.
+    """What a round did.
 
     Args:
         notices: what people were told, or were to be.

@@ -64,7 +64,7 @@ def _labels(family: Family, labels: Labels) -> dict[str, str]:
 
 
 def _time_series(name: str, labels: Mapping[str, str], value: float, time: int) -> bytes:
-    """Give one series of a WriteRequest: its labels by name, as receivers want, and a sample."""
+    """Return one series of a WriteRequest: its labels by name, as receivers want, and a sample."""
     named = sorted({**labels, "__name__": name}.items())
     pairs = [_field(1, _field(1, key.encode()) + _field(2, text.encode())) for key, text in named]
     sample = b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(time)
@@ -72,7 +72,7 @@ def _time_series(name: str, labels: Mapping[str, str], value: float, time: int) 
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """Give a field that has a length: text, bytes or another message."""
+    """Return a field that has a length: text, bytes or another message."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
@@ -86,7 +86,7 @@ def _varint(value: int) -> bytes:
 
 
 def snappy(content: bytes) -> bytes:
-    """Give content in snappy's block format, all of it literals (format description, §2.1)."""
+    """Return content in snappy's block format, all of it literals (format description, §2.1)."""
     parts = [_varint(len(content))]
     for start in range(0, len(content), _LITERAL):
         literal = content[start : start + _LITERAL]
@@ -95,5 +95,5 @@ def snappy(content: bytes) -> bytes:
 
 
 def _literal(length: int) -> bytes:
-    """Give a literal's head; a short one is short, since some readers take it no other way."""
+    """Return a literal's head; a short one is short, since some readers take it no other way."""
     return bytes([length << 2]) if length < 60 else b"\xf4" + length.to_bytes(2, "little")

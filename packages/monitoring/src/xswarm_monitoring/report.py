@@ -1,4 +1,4 @@
-"""Tell people, as JSON, what a stretch of time was like."""
+"""Return people, as JSON, what a stretch of time was like."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Series = Mapping[Labels, Sketch]
 
 
 def report(frames: Sequence[Frame], window: float, now: float) -> dict[str, Any]:
-    """Give the report of a window.
+    """Return the report of a window.
 
     Args:
         frames: what was measured in it.
@@ -102,7 +102,7 @@ def business(measured: Frame) -> dict[str, Any]:
 
 
 def _counted(measured: Frame, family: Family) -> dict[str, Any]:
-    """Give a family's sum and its greatest label sets; what is not listed is still summed."""
+    """Return a family's sum and its greatest label sets; what is not listed is still summed."""
     counts = measured.counts.get(family.name, {})
     greatest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_LISTED]
     listed = [
@@ -126,12 +126,12 @@ def _traffic(series: _Series) -> dict[str, Any]:
 
 
 def is_error(status: str) -> bool:
-    """Tell whether a status is the service's fault."""
+    """Return whether a status is the service's fault."""
     return status.startswith("5")
 
 
 def durations(sketch: Sketch) -> dict[str, float]:
-    """Give a sketch of seconds in milliseconds: mean, extremes and quantiles."""
+    """Return a sketch of seconds in milliseconds: mean, extremes and quantiles."""
     p50, p95, p99 = sketch.quantiles(QUANTILES)
     given = {
         "avg": sketch.mean,
@@ -155,7 +155,7 @@ def combined(sketches: Iterable[Sketch]) -> Sketch:
 def timeline(
     frames: Sequence[Frame], start: float, end: float, points: int
 ) -> list[dict[str, Any]]:
-    """Give a window as points of equal length for a chart; a frame counts where it ended.
+    """Return a window as points of equal length for a chart; a frame counts where it ended.
 
     Args:
         frames: what was measured in it.
@@ -213,5 +213,5 @@ def _largest(groups: Mapping[Labels, _Series]) -> list[tuple[Labels, _Series]]:
 
 
 def release(first_seen: Release) -> dict[str, Any]:
-    """Give a release's marker for a chart."""
+    """Return a release's marker for a chart."""
     return {"version": first_seen.version, "time": iso(first_seen.time)}

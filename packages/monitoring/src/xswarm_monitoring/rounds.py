@@ -76,7 +76,7 @@ class Rounds:
         )
 
     async def tell(self, env: Any, event: Alert) -> None:
-        """Tell people of an event at once: let it run on after the answer.
+        """Notify people of an event at once: let it run on after the answer.
 
         Where the book cannot be had, people are told all the same; that it happens again is
         then not summed up.
@@ -104,7 +104,7 @@ class Rounds:
         return Courier(self.channels(env), self.send, sleep=self.sleep)
 
     async def _measured(self, env: Any, now: float) -> tuple[Frame, Shelf | None]:
-        """Give what all isolates measured, and the shelf; None while the database is away."""
+        """Return what all isolates measured, and the shelf; None while the database is away."""
         monitor, begin = self.monitor, now - self.window
         execute = monitor.keeper.execute(env)
         try:

@@ -14,7 +14,7 @@ from xswarm_monitoring.report import combined, is_error
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Say where wrong begins.
+    """Where wrong begins.
 
     Args:
         error_rate: the part of requests answered with 500 or above.
@@ -43,7 +43,7 @@ def judge(
     thresholds: Thresholds | None = None,
     memory: int | None = None,
 ) -> list[Alert]:
-    """Give the alerts that are due now.
+    """Return the alerts that are due now.
 
     Args:
         measured: a window of some minutes.

@@ -82,7 +82,7 @@ class Sketch:
         self._buckets.update([ceil(log2(value) * PER_OCTAVE) for value in values])
 
     def _set_aside(self, values: Sequence[float]) -> tuple[list[float], float]:
-        """Count the zeros, and give the other values, none beyond the largest, with the sum."""
+        """Count the zeros, and return the other values, none beyond the largest, with the sum."""
         rest = [min(value, LARGEST) for value in values if value > SMALLEST]
         zeros = len(values) - len(rest)
         self._zeros += zeros
@@ -120,7 +120,7 @@ class Sketch:
         return self._settled()._zeros
 
     def buckets(self) -> list[tuple[int, int]]:
-        """Give (index, count) of each bucket that is not empty, in ascending order."""
+        """Return (index, count) of each bucket that is not empty, in ascending order."""
         return sorted(self._settled()._buckets.items())
 
     def _settled(self) -> Sketch:
@@ -129,7 +129,7 @@ class Sketch:
         return self
 
     def quantile(self, q: float) -> float:
-        """Give the value below which a part ``q`` of all lies, within ``RELATIVE_ERROR``.
+        """Return the value below which a part ``q`` of all lies, within ``RELATIVE_ERROR``.
 
         The value estimated is the one of rank ``floor(q * (count - 1))``; 0 where none was
         observed.
@@ -140,7 +140,7 @@ class Sketch:
         return self.quantiles((q,))[0]
 
     def quantiles(self, parts: Sequence[float]) -> list[float]:
-        """Give several quantiles for one walk over the buckets; see :meth:`quantile`."""
+        """Return several quantiles for one walk over the buckets; see :meth:`quantile`."""
         if not all(0 <= q <= 1 for q in parts):
             raise ValueError(f"a quantile lies between 0 and 1: {parts}")
         if not self.count:
@@ -150,7 +150,7 @@ class Sketch:
         return [values[rank] for rank in ranks]
 
     def _ranked(self, ranks: Sequence[int]) -> Iterator[float]:
-        """Give the values of ascending ranks."""
+        """Return the values of ascending ranks."""
         walk = chain([(None, self._zeros)], self.buckets())
         index, below = next(walk)
         for rank in ranks:
@@ -160,7 +160,7 @@ class Sketch:
             yield self._representative(index)
 
     def _representative(self, index: int | None) -> float:
-        """Give the value that stands for a bucket, None for the zeros."""
+        """Return the value that stands for a bucket, None for the zeros."""
         if index is None:
             return max(self._minimum, 0.0)
         if index >= _TOP:
@@ -189,7 +189,7 @@ class Sketch:
         self._maximum = max(self._maximum, other._maximum)
 
     def as_json(self) -> list[Any]:
-        """Give the sketch as JSON: zeros, sum, minimum, maximum, then gap and count by turns."""
+        """Return the sketch as JSON: zeros, sum, minimum, maximum, then gap and count by turns."""
         buckets = self.buckets()
         indexes = [index for index, _ in buckets]
         gaps = [after - before for before, after in zip([0, *indexes], indexes, strict=False)]

@@ -65,7 +65,7 @@ _FORGOTTEN_AFTER = 86400.0  # seconds; far beyond the time for which a flush is 
 
 @dataclass(frozen=True)
 class Tier:
-    """Say into how long stretches rows are merged from some age on.
+    """Into how long stretches rows are merged from some age on.
 
     Args:
         width: seconds that a merged row spans.
@@ -122,7 +122,7 @@ class Storage:
             await self._execute(statement, ())
 
     async def flush(self, metrics: Metrics, version: str) -> int:
-        """Write what was measured since the last flush; gives how many frames.
+        """Write what was measured since the last flush; returns how many frames.
 
         What could not be written stays with the metrics, for the next flush.
 
@@ -141,7 +141,7 @@ class Storage:
         return len(closed)
 
     async def read(self, since: float, until: float, version: str | None = None) -> list[Frame]:
-        """Give the frames of all isolates that overlap a window, of one version or of all.
+        """Return the frames of all isolates that overlap a window, of one version or of all.
 
         A merged row is given whole, so that a window reaching back beyond the first
         tiers' ages is rounded to full hours or days.
@@ -156,18 +156,18 @@ class Storage:
         return [frame.load(row.data) for row in rows if version in (None, row.version)]
 
     async def total(self) -> Frame:
-        """Give all that was ever flushed, merged; it only grows."""
+        """Return all that was ever flushed, merged; it only grows."""
         frames = await self.read(0, EVER)
         start = min((each.start for each in frames), default=0.0)
         return frame.merge(frames, start, start)
 
     async def releases(self, since: float) -> list[Release]:
-        """Give the versions first seen after a moment, the oldest first."""
+        """Return the versions first seen after a moment, the oldest first."""
         rows = await self._execute(_RELEASES, (since,))
         return [Release(str(row[0]), float(row[1])) for row in rows]
 
     async def compact(self, now: float) -> int:
-        """Merge rows that are old enough; gives how many were merged.
+        """Merge rows that are old enough; returns how many were merged.
 
         Call it every minute or so.
 
@@ -198,7 +198,7 @@ class Storage:
 
 
 def new_instance() -> str:
-    """Give a name for this process among all."""
+    """Return a name for this process among all."""
     return f"{getrandbits(64):016x}"
 
 
@@ -212,7 +212,7 @@ def _row(values: Sequence[Any]) -> Row:
 
 
 def _groups(rows: Sequence[Row], tier: Tier, now: float) -> Iterator[list[Row]]:
-    """Give the rows that make one row of a tier, for each stretch that is old enough."""
+    """Return the rows that make one row of a tier, for each stretch that is old enough."""
 
     def stretch(row: Row) -> tuple[str, float]:
         return "" if tier.width == EVER else row.version, row.began // tier.width

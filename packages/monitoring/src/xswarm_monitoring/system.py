@@ -1,4 +1,4 @@
-"""Tell about the runtime what it truly knows.
+"""Return about the runtime what it truly knows.
 
 A Worker's load, processor count and process id are made up by its runtime, so they are
 not told; memory is told where the system gives it.
@@ -14,7 +14,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def facts(born: float, now: float) -> dict[str, Any]:
-    """Give the runtime's facts.
+    """Return the runtime's facts.
 
     Args:
         born: when this process, or isolate, began to measure, seconds since 1970.
@@ -30,7 +30,7 @@ def facts(born: float, now: float) -> dict[str, Any]:
 
 
 def resident_memory() -> int | None:
-    """Give the bytes of memory this process holds; None where the system does not tell."""
+    """Return the bytes of memory this process holds; None where the system does not tell."""
     if sys.platform != "linux":
         return None
     import resource

@@ -22,7 +22,7 @@ _STATUS_OF_OUTCOME = {"ok": 200, "canceled": _CANCELED, "responseStreamDisconnec
 
 
 def measure(body: bytes, metrics: Metrics) -> tuple[int, int]:
-    """Measure the requests among tail events; gives how many were counted and passed over.
+    """Measure the requests among tail events; returns how many were counted and passed over.
 
     Events of other kinds (cron triggers, queues) and those without a duration are passed
     over.
@@ -57,7 +57,7 @@ def _count(event: Mapping[str, Any], metrics: Metrics) -> bool:
 
 
 def _status(about: Mapping[str, Any], outcome: str) -> int:
-    """Give the status that was answered; for a Worker that broke, the one it amounts to."""
+    """Return the status that was answered; for a Worker that broke, the one it amounts to."""
     response = about.get("response")
     if outcome == "ok" and response:
         return int(response["status"])

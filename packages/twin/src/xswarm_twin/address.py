@@ -8,5 +8,5 @@ HOST: Final = "127.0.0.1"
 
 
 def address(port: int) -> str:
-    """Give the URL of a port of this machine."""
+    """Return the URL of a port of this machine."""
     return f"http://{HOST}:{port}"

@@ -35,7 +35,7 @@ def make(folder: Folder) -> None:
 
 
 def delete(folder: Folder) -> bool:
-    """Delete the folder wholly; tell whether there was one.
+    """Delete the folder wholly; return whether there was one.
 
     Raises:
         Refused: it is not a twin's folder.

@@ -32,7 +32,7 @@ def public(
     workers: Sequence[str],
     pages: Sequence[str],
 ) -> dict[str, str]:
-    """Give the variables that are no secret."""
+    """Return the variables that are no secret."""
     services = {
         "CLOUDFLARE_API_BASE_URL": address(ports["api"]) + "/client/v4",
         "S3_ENDPOINT_URL": address(ports["objects"]),
@@ -51,7 +51,7 @@ def public(
 
 
 def secret(ports: Mapping[str, int], credentials: Credentials) -> dict[str, str]:
-    """Give the variables that are secrets."""
+    """Return the variables that are secrets."""
     hook = f"/services/{SLACK_TEAM}/{SLACK_BOT}/{credentials['SLACK_WEBHOOK_TOKEN']}"
     return {name: credentials[name] for name in _KEYS} | {
         "SLACK_WEBHOOK_URL": address(ports["slack"]) + hook

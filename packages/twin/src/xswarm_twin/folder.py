@@ -58,10 +58,10 @@ class Folder:
         return self.path / "lock"
 
     def log(self, process: str) -> Path:
-        """Give the log of one process."""
+        """Return the log of one process."""
         return self.logs / f"{process}.log"
 
 
 def of(root: Path) -> Folder:
-    """Give the folder of a project's twin."""
+    """Return the folder of a project's twin."""
     return Folder(root.resolve() / NAME)

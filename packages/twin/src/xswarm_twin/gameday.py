@@ -56,7 +56,7 @@ def put(root: Path, provider: str, wanted: Wanted) -> None:
         wanted: how, and how often.
 
     Raises:
-        Refused: nobody knows that provider or that fault.
+        Refused: the provider or the fault is unknown.
         Unavailable: the twin is down.
     """
     if wanted.kind == CERTIFICATE:
@@ -120,9 +120,7 @@ def _ask(root: Path, provider: str, method: str, body: Mapping[str, Any], path: 
 
 def _port(root: Path, provider: str) -> int:
     if provider not in _PORTS:
-        raise Refused(
-            f"nobody knows the provider {provider!r}", f"there are {', '.join(sorted(_PORTS))}"
-        )
+        raise Refused(f"unknown provider {provider!r}", f"there are {', '.join(sorted(_PORTS))}")
     now = supervisor.status(root)
     if not now.processes:
         raise Unavailable("the sandbox is down", "nothing runs", "xswarm-twin up")

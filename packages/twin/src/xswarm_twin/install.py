@@ -199,7 +199,7 @@ def _unpacked(places: Places, process: subprocess.Popen[bytes], folder: Path) ->
 
 
 def _programs_below(pid: int) -> list[Path]:
-    """Give what the children of a process run; one that is ending runs nothing."""
+    """Return what the children of a process run; one that is ending runs nothing."""
     import psutil
 
     found = []

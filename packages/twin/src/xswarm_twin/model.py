@@ -64,7 +64,7 @@ class WorkerVersion:
 
     @property
     def is_python(self) -> bool:
-        """Tell whether the version is served by the ASGI host instead of workerd."""
+        """Return whether the version is served by the ASGI host instead of workerd."""
         return any(
             module.name == self.main_module and module.media_type == "text/x-python"
             for module in self.modules

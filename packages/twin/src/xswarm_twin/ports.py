@@ -43,13 +43,13 @@ def pin(pinned: Mapping[str, int], wanted: Sequence[str]) -> dict[str, int]:
         wanted: what :func:`names` gave.
 
     Raises:
-        Refused: a name nobody knows.
+        Refused: an unknown name.
     """
     known = {name.partition(":")[0]: name for name in reversed(wanted)} | {n: n for n in wanted}
     unknown = sorted(set(pinned) - set(known))
     if unknown:
         raise Refused(
-            f"nobody knows the sandbox port {unknown[0]!r}",
+            f"unknown sandbox port {unknown[0]!r}",
             f"there are {', '.join(sorted(known))}",
             "correct deploy.sandbox.ports in invoke.yaml",
         )
@@ -59,7 +59,7 @@ def pin(pinned: Mapping[str, int], wanted: Sequence[str]) -> dict[str, int]:
 def choose(
     wanted: Sequence[str], kept: Mapping[str, int], pinned: Mapping[str, int], seed: str
 ) -> dict[str, int]:
-    """Give each name a port that is free now: the pinned one, the last one, a new one.
+    """Return each name a port that is free now: the pinned one, the last one, a new one.
 
     Args:
         wanted: names of ports.
@@ -84,7 +84,7 @@ def choose(
 
 
 def free(port: int) -> bool:
-    """Tell whether nobody listens on a port of 127.0.0.1."""
+    """Return whether nobody listens on a port of 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # Else connections that have just ended would make our own last port look taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -96,7 +96,7 @@ def free(port: int) -> bool:
 
 
 def any_free() -> int:
-    """Give a port that is free now, for something short."""
+    """Return a port that is free now, for something short."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

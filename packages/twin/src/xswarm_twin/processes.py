@@ -29,7 +29,7 @@ _SAME: Final = 2.0  # seconds; a process's start is a calculation with the syste
 
 
 def environment(folder: Folder, *of: str) -> dict[str, str]:
-    """Give what a process inherits: no key of the person's shell, and the twin's mark.
+    """Return what a process inherits: no key of the person's shell, and the twin's mark.
 
     Args:
         folder: the twin's.
@@ -60,7 +60,7 @@ def recorded(folder: Folder, state: State) -> list[psutil.Process]:
 
 
 def identify(folder: Folder, pid: int, started: float) -> psutil.Process | None:
-    """Give a twin's process that lives and began at that time; None: the pid is another's.
+    """Return a twin's process that lives and began at that time; None: the pid is another's.
 
     Args:
         folder: the twin's; a mark that can be read must be its.
@@ -92,7 +92,7 @@ def below(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
 
 
 def began(pid: int) -> float:
-    """Give when the system started a process, seconds since 1970; 0 when it is gone."""
+    """Return when the system started a process, seconds since 1970; 0 when it is gone."""
     import psutil
 
     try:
@@ -102,7 +102,7 @@ def began(pid: int) -> float:
 
 
 def end(found: Iterable[psutil.Process], patience: float) -> int:
-    """End processes: ask, wait, then insist; give how many there were.
+    """End processes: ask, wait, then insist; return how many there were.
 
     Args:
         found: the processes.

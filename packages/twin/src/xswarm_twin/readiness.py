@@ -23,7 +23,7 @@ async def _until_answered(probe: Probe) -> None:
 
 
 async def answered(probe: Probe) -> bool:
-    """Ask once; tell whether the answer is one that means ready."""
+    """Ask once; return whether the answer is one that means ready."""
     try:
         status = await asyncio.wait_for(_ask(probe), _PATIENCE)
     except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):

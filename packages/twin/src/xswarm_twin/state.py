@@ -56,7 +56,7 @@ class State:
 
     @property
     def up(self) -> bool:
-        """Tell whether every part answers."""
+        """Return whether every part answers."""
         return bool(self.pid and self.processes) and all(
             process.status == "ready" for process in self.processes
         )

@@ -107,7 +107,7 @@ def up(
 
 
 def status(root: Path) -> State:
-    """Tell what runs, looked up now and not only read."""
+    """Return what runs, looked up now and not only read."""
     home = folder.of(root)
     recorded = state.read(home)
     alive = recorded.pid and system.identify(home, recorded.pid, recorded.started)
@@ -119,7 +119,7 @@ def status(root: Path) -> State:
 
 
 def down(root: Path, *, progress: Progress = silent) -> int:
-    """End everything that belongs to the twin; give how many processes there were.
+    """End everything that belongs to the twin; return how many processes there were.
 
     Raises:
         Unavailable: a process does not end, even when killed.
@@ -132,7 +132,7 @@ def down(root: Path, *, progress: Progress = silent) -> int:
 
 
 def reset(root: Path, *, progress: Progress = silent) -> bool:
-    """End the twin and delete all its state; tell whether there was any.
+    """End the twin and delete all its state; return whether there was any.
 
     Raises:
         Refused: the folder is not a twin's.
@@ -149,7 +149,7 @@ def reset(root: Path, *, progress: Progress = silent) -> bool:
 def logs(
     root: Path, name: str = "", *, lines: int = 40, follow: bool = False
 ) -> Iterator[tuple[str, str]]:
-    """Give the last lines of the logs, and with ``follow`` those to come.
+    """Return the last lines of the logs, and with ``follow`` those to come.
 
     Args:
         root: the project's folder.
@@ -194,7 +194,7 @@ def log_names(root: Path) -> list[str]:
 
 
 def summary(root: Path) -> dict[str, object]:
-    """Give what scripts ask for: whether it is up, addresses, account, token, processes."""
+    """Return what scripts ask for: whether it is up, addresses, account, token, processes."""
     now, home = status(root), folder.of(root)
     keys = files.read_object(home.credentials)
     known = now.endpoints
@@ -221,7 +221,7 @@ def summary(root: Path) -> dict[str, object]:
 
 
 def _serves(now: State, wish: Wish) -> bool:
-    """Tell whether what runs is what is wanted."""
+    """Return whether what runs is what is wanted."""
     if not now.up or not set(wish.parts) <= set(now.parts):
         return False
     if now.workers[:1] != wish.workers[:1] or now.pages[:1] != wish.pages[:1]:
@@ -367,7 +367,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _seen(home: Folder, process: Process) -> Process:
-    """Say of a process what is so now."""
+    """Report of a process what is so now."""
     if process.pid and not system.identify(home, process.pid, process.started):
         return replace(process, pid=0, status="ended")
     return process

@@ -53,7 +53,7 @@ class Bundle:
 
     @cached_property
     def upload(self) -> Upload:
-        """Give the form, read once: it is asked for its buckets, and then filled."""
+        """Return the form, read once: it is asked for its buckets, and then filled."""
         return multipart.read(self.body)
 
 
@@ -90,13 +90,13 @@ def bundle(settings: Settings) -> Bundle:
 
 
 def digest(body: bytes) -> str:
-    """Give a hash of an upload's content that does not depend on its random boundary."""
+    """Return a hash of an upload's content that does not depend on its random boundary."""
     boundary = body.split(b"\r\n", 1)[0]
     return hashlib.sha256(body.replace(boundary, b"--")).hexdigest()
 
 
 def requirements(settings: Settings) -> Path | None:
-    """Give the file that names what a Python Worker vendors, or None for any other Worker."""
+    """Return the file that names what a Python Worker vendors, or None for any other Worker."""
     from xswarm_deploy.bundling.wrangler import read  # only who bundles reads it
 
     config = settings.path(settings.project.worker.config)
@@ -106,7 +106,7 @@ def requirements(settings: Settings) -> Path | None:
 
 
 def _prepared(settings: Settings, folder: Path) -> Path:
-    """Give the configuration to bundle from: a Python Worker's stands in a copy with its parts."""
+    """Return configuration to bundle from: a Python Worker's stands in a copy with its parts."""
     config, root = settings.path(settings.project.worker.config), settings.root
     named = requirements(settings)
     if named is None:
@@ -135,7 +135,7 @@ def _cached(config: Path, settings: Settings, folder: Path) -> bytes:
 
 
 def _key(folder: Path, settings: Settings) -> str:
-    """Give a hash of all that wrangler's answer depends on: each file, its own version, a name."""
+    """Return a hash of all that wrangler's answer depends on: each file, its own version, a name."""
     worker = settings.project.worker
     found = hashlib.sha256(f"{worker.name} {worker.environment}".encode())
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -221,7 +221,7 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
         raise Refused(
             "wrangler does not accept the Worker",
             last_lines(ended.stderr or ended.stdout),
-            f"mend it; to see all: npx wrangler versions upload --dry-run --config {config.name}",
+            f"fix it; to see all: npx wrangler versions upload --dry-run --config {config.name}",
         )
     return outfile.read_bytes()
 
@@ -248,7 +248,7 @@ def _run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Give wrangler what it needs and nothing that is secret.
+    """Return wrangler what it needs and nothing that is secret.
 
     Args:
         folder: a private one, for its log.
@@ -266,7 +266,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def wrangler(root: Path) -> Path:
-    """Give wrangler's program.
+    """Return wrangler's program.
 
     Raises:
         Unavailable: it is not installed.
@@ -278,7 +278,7 @@ def wrangler(root: Path) -> Path:
 
 
 def node(root: Path) -> Path:
-    """Give Node: the one of this virtual environment, else the one on PATH.
+    """Return Node: the one of this virtual environment, else the one on PATH.
 
     Raises:
         Unavailable: there is none.
@@ -291,7 +291,7 @@ def node(root: Path) -> Path:
 
 
 def last_lines(text: str, count: int = 6) -> str:
-    """Give the last lines of a program's output as evidence, redacted."""
+    """Return the last lines of a program's output as evidence, redacted."""
     plain = _COLOURS.sub("", text)
     told = (line.strip() for line in plain.splitlines())
     lines = [line for line in told if line and not line.startswith(_NOISE)]

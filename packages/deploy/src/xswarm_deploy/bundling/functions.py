@@ -21,7 +21,7 @@ SECONDS: Final = 600.0
 
 
 def found(folder: Path) -> tuple[Path, ...]:
-    """Give where a site's Functions are: their folder, their file, or both; empty: none.
+    """Return where a site's Functions are: their folder, their file, or both; empty: none.
 
     Args:
         folder: the site's folder.
@@ -31,7 +31,7 @@ def found(folder: Path) -> tuple[Path, ...]:
 
 
 def digest(places: Iterable[Path]) -> str:
-    """Give a hash of all Functions; the empty string where there are none."""
+    """Return a hash of all Functions; the empty string where there are none."""
     files = sorted(file for place in places for file in _files(place))
     if not files:
         return ""

@@ -33,6 +33,6 @@ def _blanked(match: re.Match[str]) -> str:
 
 
 def _follows_nothing(match: re.Match[str]) -> bool:
-    """Tell whether a comma has no value before it: that is wrong in JSONC, too."""
+    """Return whether a comma has no value before it: that is wrong in JSONC, too."""
     before = match.string[: match.start()].rstrip()[-1:]
     return match[0] == "," and before in ("", "{", "[", ",")

@@ -32,7 +32,7 @@ class Static:
 
     @property
     def digest(self) -> str:
-        """Give a hash of all of it."""
+        """Return a hash of all of it."""
         held = json.dumps([manifest(self.files), self.config], sort_keys=True)
         return hashlib.sha256(held.encode()).hexdigest()
 

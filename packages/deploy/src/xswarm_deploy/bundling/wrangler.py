@@ -73,7 +73,7 @@ def parsed(file: Path) -> Mapping[str, Any]:
 
 
 def environment(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Give an environment of a configuration, with what it inherits.
+    """Return an environment of a configuration, with what it inherits.
 
     Args:
         content: the whole file.

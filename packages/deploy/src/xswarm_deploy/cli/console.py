@@ -31,7 +31,7 @@ def no_progress(label: str, done: int, total: int | None, unit: str) -> None:
 
 
 def coloured(stream: TextIO) -> bool:
-    """Tell whether a stream takes colour: a terminal, and NO_COLOR (no-color.org) is not set."""
+    """Return whether a stream takes colour: a terminal, and NO_COLOR (no-color.org) is not set."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -183,7 +183,7 @@ def bar(label: str, done: int, total: int | None, unit: str, seconds: float) -> 
 
 
 def interactive() -> bool:
-    """Tell whether a person is there to be asked."""
+    """Return whether a person is there to be asked."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -212,7 +212,7 @@ def confirm(question: str, *, yes: bool = False, type_name: str | None = None) -
 
 
 def select(question: str, choices: Mapping[str, str]) -> str:
-    """Let a person choose, and give the key of the choice.
+    """Let a person choose, and return the key of the choice.
 
     Args:
         question: what is chosen.

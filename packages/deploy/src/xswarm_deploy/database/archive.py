@@ -73,7 +73,7 @@ class Measured:
 
     @property
     def digest(self) -> Digest:
-        """Give what passed so far."""
+        """Return what passed so far."""
         return Digest(self._size, self._hash.result())
 
     def _pass(self, piece: bytes) -> None:
@@ -165,7 +165,7 @@ def unpack(
 
 
 def identity(secret: Secret) -> list[Identity]:
-    """Give the age secret key a setting holds; none where it is empty.
+    """Return the age secret key a setting holds; none where it is empty.
 
     Raises:
         Refused: it is no age secret key.
@@ -181,7 +181,7 @@ def identity(secret: Secret) -> list[Identity]:
 
 
 def recipient(text: str) -> list[Recipient]:
-    """Give the age public key a setting holds; none where it is empty.
+    """Return the age public key a setting holds; none where it is empty.
 
     Raises:
         Refused: it is no age public key.

@@ -43,7 +43,7 @@ class Backup:
 
     @property
     def created(self) -> datetime:
-        """Give when it was made."""
+        """Return when it was made."""
         if self.manifest:
             return datetime.fromisoformat(self.manifest.created)
         return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
@@ -115,7 +115,7 @@ def make(
 
 
 def read_folder(folder: Path) -> list[Backup]:
-    """Give the backups in a folder, the newest first."""
+    """Return the backups in a folder, the newest first."""
     if not folder.is_dir():
         return []
     names = [path for path in folder.iterdir() if path.name.endswith((*_ENDINGS, _OF_OTHERS))]
@@ -123,7 +123,7 @@ def read_folder(folder: Path) -> list[Backup]:
 
 
 def of_path(path: Path) -> Backup:
-    """Give the backup in a file.
+    """Return the backup in a file.
 
     Raises:
         Refused: there is no such file, or what stands beside it is no manifest.
@@ -138,7 +138,7 @@ def of_path(path: Path) -> Backup:
 
 
 def manifest_path(path: Path) -> Path:
-    """Give where the manifest of a backup stands."""
+    """Return where the manifest of a backup stands."""
     return path.with_name(f"{path.name}.json")
 
 
@@ -237,7 +237,7 @@ class _Running(Generic[T]):
         self._thread.start()
 
     def result(self) -> T:
-        """Wait, and give what came of it or raise what was raised."""
+        """Wait, and return what came of it or raise what was raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -292,7 +292,7 @@ def _prove(
 
 
 def _keep(packed: Path, found: Manifest, folder: Path) -> Backup:
-    """Give a proven backup its name: the manifest first, then, at one stroke, the backup."""
+    """Return a proven backup its name: the manifest first, then, atomically, the backup."""
     final = folder / found.file
     written = packed.with_name("manifest")
     with written.open("x", encoding="utf-8") as file:

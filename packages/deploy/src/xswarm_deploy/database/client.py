@@ -61,7 +61,7 @@ class Database(Protocol):
         ...
 
     def position(self) -> str:
-        """Give how far its log is: another text after every write, whoever wrote."""
+        """Return how far its log is: another text after every write, whoever wrote."""
         ...
 
     def replace(self, statements: Iterable[str], position: str) -> bool:
@@ -80,11 +80,11 @@ class Database(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Return every connection to the pool."""
         ...
 
     def __enter__(self) -> Self:
-        """Give the database; leaving the block closes it."""
+        """Return the database; leaving the block closes it."""
         ...
 
     def __exit__(
@@ -120,7 +120,7 @@ def connect(url: str, token: Secret | None = None) -> Database:
 
 
 def path_of(url: str) -> Path:
-    """Give the path a ``file:`` URL names.
+    """Return the path a ``file:`` URL names.
 
     Raises:
         Refused: another host is named, or no path.
@@ -152,7 +152,7 @@ def _check_remote(url: str, scheme: str, token: Secret | None) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's own."""
+    """Return whether a host name or address is this machine's own."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

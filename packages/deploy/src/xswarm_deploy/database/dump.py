@@ -29,7 +29,7 @@ def statements(
     without: Collection[str] = (),
     filling: Filling | None = None,
 ) -> Iterator[str]:
-    """Give the statements that make a database and fill it, without transaction.
+    """Return the statements that make a database and fill it, without transaction.
 
     Args:
         connection: the database.
@@ -53,13 +53,13 @@ def statements(
 
 
 def inserts(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
-    """Give the statements that fill a table, many rows each."""
+    """Return the statements that fill a table, many rows each."""
     head = f"INSERT INTO {quoted(table.name)} ({table.list}) VALUES\n"
     return (sql for sql, _ in batches(connection, table, head))
 
 
 def batches(connection: sqlite3.Connection, table: Table, head: str) -> Iterator[tuple[str, int]]:
-    """Give statements that insert a table's rows, and how many rows are in each.
+    """Return statements that insert a table's rows, and how many rows are in each.
 
     Args:
         connection: the database.
@@ -137,7 +137,7 @@ def _real(number: float) -> str:
 
 
 def _others(connection: sqlite3.Connection, without: Collection[str]) -> Iterator[str]:
-    """Give what makes indexes, views and triggers; after the rows, so that none fires."""
+    """Return what makes indexes, views and triggers; after the rows, so that none fires."""
     found: Sequence[tuple[str, str]] = connection.execute(
         "SELECT tbl_name, sql FROM sqlite_schema WHERE type IN ('index', 'view', 'trigger')"
         " AND sql IS NOT NULL AND tbl_name NOT IN"

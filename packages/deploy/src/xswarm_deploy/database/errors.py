@@ -80,5 +80,5 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
 
 
 def kind_of(code: str) -> Kind:
-    """Give the kind for a result code such as ``SQLITE_CONSTRAINT_UNIQUE``."""
+    """Return the kind for a result code such as ``SQLITE_CONSTRAINT_UNIQUE``."""
     return next((kind for prefix, kind in _KINDS if code.startswith(prefix)), "failed")

@@ -63,7 +63,7 @@ class FileDatabase:
         return _within(self._connection(), "BEGIN", statements, keep=True)
 
     def position(self) -> str:
-        """Give how far it is; see :class:`xswarm_deploy.database.client.Database`."""
+        """Return how far it is; see :class:`xswarm_deploy.database.client.Database`."""
         connection = self._connection()
         with translated():
             (others,) = connection.execute("PRAGMA data_version").fetchone()

@@ -22,7 +22,7 @@ _SHORTEST = re.compile(r"(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?")
 
 
 def token(number: float) -> str | None:
-    """Give a JSON number that the server reads as this number; None if there is none.
+    """Return a JSON number that the server reads as this number; None if there is none.
 
     Args:
         number: finite.
@@ -37,7 +37,7 @@ def token(number: float) -> str | None:
 
 
 def _decimals(size: float) -> Iterator[tuple[int, int]]:
-    """Give decimals near a number that the server reads as that number."""
+    """Return decimals near a number that the server reads as that number."""
     from decimal import Decimal  # few numbers come this far
 
     exact = Decimal(size)
@@ -53,7 +53,7 @@ def _decimals(size: float) -> Iterator[tuple[int, int]]:
 
 
 def _digits(shortest: str) -> tuple[int, int]:
-    """Give the digits and the power of ten of a decimal."""
+    """Return the digits and the power of ten of a decimal."""
     found = _SHORTEST.fullmatch(shortest)
     if found is None:
         raise ValueError(f"no decimal: {shortest}")

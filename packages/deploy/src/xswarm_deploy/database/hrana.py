@@ -21,7 +21,7 @@ _NOT_IN_TRANSACTION = "no transaction is active"
 
 
 def encode(value: Value) -> Json:
-    """Give a value as Hrana's JSON.
+    """Return a value as Hrana's JSON.
 
     Raises:
         DatabaseError: kind ``value``, for a number that JSON would carry as another.
@@ -64,7 +64,7 @@ _FLOAT = re.compile(rb'("type": "float", "value": )"([^"]*)"')
 
 
 def decode(cell: Json, column: str) -> Value:
-    """Give the value in a cell of an answer.
+    """Return the value in a cell of an answer.
 
     Args:
         cell: Hrana's JSON.
@@ -97,7 +97,7 @@ def _decode_float(number: float | None, column: str) -> float:
 
 
 def statement(source: Statement) -> Json:
-    """Give one statement as Hrana's JSON, checked."""
+    """Return one statement as Hrana's JSON, checked."""
     check(source)
     encoded: Json = {"sql": source.sql}
     if source.parameters:
@@ -106,12 +106,12 @@ def statement(source: Statement) -> Json:
 
 
 def execute(sql: str) -> Json:
-    """Give the request that runs one statement without parameters."""
+    """Return the request that runs one statement without parameters."""
     return {"type": "execute", "stmt": {"sql": sql}}
 
 
 def position(answer: Json) -> str:
-    """Give how far the server's log was when it ran a statement.
+    """Return how far the server's log was when it ran a statement.
 
     Raises:
         DatabaseError: the server does not say.
@@ -123,7 +123,7 @@ def position(answer: Json) -> str:
 
 
 def result(answer: Json) -> Result:
-    """Give what one statement did, from the answer to it."""
+    """Return what one statement did, from the answer to it."""
     columns = tuple(column["name"] or "" for column in answer["cols"])
     affected = int(answer["affected_row_count"])
     rowid = answer.get("last_insert_rowid")
@@ -141,7 +141,7 @@ def result(answer: Json) -> Result:
 def atomic(
     statements: Iterable[Statement], *, begin: str, foreign_keys: bool, keep: bool
 ) -> Iterator[Json]:
-    """Give the steps of a batch that runs all statements or none.
+    """Return the steps of a batch that runs all statements or none.
 
     Each statement runs only if the one before succeeded, COMMIT only if the last
     did, and ROLLBACK if COMMIT did not happen: so nothing remains of a failure,
@@ -164,7 +164,7 @@ def atomic(
 
 
 def atomic_results(answer: Json, *, foreign_keys: bool) -> list[Result]:
-    """Give what the statements of an atomic batch did.
+    """Return what the statements of an atomic batch did.
 
     Args:
         answer: the batch's answer.
@@ -185,12 +185,12 @@ def atomic_results(answer: Json, *, foreign_keys: bool) -> list[Result]:
 
 
 def _opened(foreign_keys: bool) -> int:
-    """Give the place of BEGIN."""
+    """Return the place of BEGIN."""
     return 0 if foreign_keys else 1
 
 
 def failure(error: Mapping[str, Any], place: int | None = None) -> DatabaseError:
-    """Give the error both homes share, from Hrana's."""
+    """Return the error both homes share, from Hrana's."""
     message = str(error.get("message", "")).removeprefix("SQLite error: ")
     return DatabaseError(kind_of(str(error.get("code", ""))), message, statement=place)
 
@@ -208,5 +208,5 @@ def _ok(step: int) -> Json:
 
 
 def after(step: int) -> Json:
-    """Give the condition that a step succeeded; none for the place before the first."""
+    """Return the condition that a step succeeded; none for the place before the first."""
     return {"condition": _ok(step)} if step >= 0 else {}

@@ -65,12 +65,12 @@ class Applied(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Give the name others depend on."""
+        """Return the name others depend on."""
         return self.filename.removesuffix(".sql")
 
 
 def read(database: Database) -> list[Applied]:
-    """Give what was applied, in that order; nothing where there is no ledger yet."""
+    """Return what was applied, in that order; nothing where there is no ledger yet."""
     try:
         return rows(database.query(SELECT.sql))
     except DatabaseError as error:
@@ -80,7 +80,7 @@ def read(database: Database) -> list[Applied]:
 
 
 def names(database: Database) -> list[str]:
-    """Give the names of what was applied, in that order, without what the files said."""
+    """Return the names of what was applied, in that order, without what the files said."""
     try:
         found = database.query("SELECT filename FROM _migrations ORDER BY id")
     except DatabaseError as error:
@@ -91,7 +91,7 @@ def names(database: Database) -> list[str]:
 
 
 def texts(database: Database) -> dict[str, str]:
-    """Give what files said when they were applied, by checksum; also of those taken back."""
+    """Return what files said when they were applied, by checksum; also of those taken back."""
     found = database.query("SELECT checksum, text FROM _migration_texts")
     return {row.text("checksum"): _unpack(row) or "" for row in found}
 
@@ -113,7 +113,7 @@ def rows(found: Sequence[Row]) -> list[Applied]:
 
 
 def recording(migration: Migration, status: str = SUCCESS) -> Statement:
-    """Give the statement that enters a migration, to run before its own.
+    """Return the statement that enters a migration, to run before its own.
 
     The name is unique: of several runners at once, this lets exactly one go on.
     """
@@ -125,7 +125,7 @@ def recording(migration: Migration, status: str = SUCCESS) -> Statement:
 
 
 def keeping(migrations: Sequence[Migration]) -> Statement:
-    """Give the statement that keeps what files say."""
+    """Return the statement that keeps what files say."""
     values: list[Value] = []
     for migration in migrations:
         text = migration.text
@@ -136,7 +136,7 @@ def keeping(migrations: Sequence[Migration]) -> Statement:
 
 
 def timing(migrations: Sequence[Migration]) -> Statement:
-    """Give the statement that enters how long each took, to run after the last one.
+    """Return the statement that enters how long each took, to run after the last one.
 
     A migration ends when the one after it begins.
     """
@@ -151,12 +151,12 @@ def timing(migrations: Sequence[Migration]) -> Statement:
 
 
 def removing(filename: str) -> Statement:
-    """Give the statement that takes a migration out."""
+    """Return the statement that takes a migration out."""
     return Statement("DELETE FROM _migrations WHERE filename = ?", (filename,))
 
 
 def stamping(migration: Migration) -> list[Statement]:
-    """Give the statements that enter a migration as applied, whatever was entered before."""
+    """Return the statements that enter a migration as applied, whatever was entered before."""
     return [
         keeping([migration]),
         Statement(

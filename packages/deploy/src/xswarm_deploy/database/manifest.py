@@ -79,11 +79,11 @@ class Manifest:
 
     @property
     def rows(self) -> int:
-        """Give how many rows it holds in all."""
+        """Return how many rows it holds in all."""
         return sum(rows for rows, _ in self.content.tables.values())
 
     def as_json(self) -> str:
-        """Give the text that stands beside the backup."""
+        """Return the text that stands beside the backup."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
@@ -141,7 +141,7 @@ def of_file(path: Path, progress: Progress = no_progress, total: int | None = No
 
 
 def differences(expected: Content, found: Content) -> list[str]:
-    """Say where two contents differ; empty: nowhere."""
+    """Return where two contents differ; empty: nowhere."""
     lines = []
     for name in sorted({*expected.tables, *found.tables}):
         wanted, had = expected.tables.get(name), found.tables.get(name)

@@ -1,4 +1,4 @@
-"""Whether a release's restore took place: a mark, written at one stroke with the restore.
+"""Whether a release's restore took place: a mark, written atomically with the restore.
 
 An error does not tell: the restore may have been refused, or made and only its reply lost,
 or may still be on its way. The mark tells, and a mark against it keeps a late one from
@@ -25,22 +25,22 @@ _FORBID: Final = f"INSERT OR IGNORE INTO {TABLE} VALUES (?, '{_UNDONE}')"  # noq
 
 
 def making(release: str) -> list[str]:
-    """Give the SQL that marks a restore as made; it fails where the restore was undone."""
+    """Return the SQL that marks a restore as made; it fails where the restore was undone."""
     return [_CREATE, f"INSERT INTO {TABLE} VALUES ({literal(release)}, '{_MADE}')"]  # noqa: S608
 
 
 def undoing(release: str) -> list[str]:
-    """Give the SQL that marks a restore as undone."""
+    """Return the SQL that marks a restore as undone."""
     return [f"UPDATE {TABLE} SET state = '{_UNDONE}' WHERE release = {literal(release)}"]  # noqa: S608
 
 
 def is_made(database: Database, release: str) -> bool:
-    """Tell whether a release's restore took place and stands."""
+    """Return whether a release's restore took place and stands."""
     return _state(database, release) == _MADE
 
 
 def is_to_undo(database: Database, release: str) -> bool:
-    """Tell whether a release's restore stands; where it does not, see to it that it never will.
+    """Return whether a release's restore stands; where it does not, see to it that it never will.
 
     Asked as a writer: a restore that the server is still busy with is waited for.
 

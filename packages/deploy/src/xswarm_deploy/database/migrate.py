@@ -31,7 +31,7 @@ class State(NamedTuple):
 
     @property
     def pending(self) -> list[Migration]:
-        """Give the files that were not applied, in the order they run."""
+        """Return the files that were not applied, in the order they run."""
         done = {row.filename for row in self.applied}
         return [file for file in self.files if file.filename not in done]
 
@@ -43,7 +43,7 @@ class Group(NamedTuple):
 
     @property
     def transactional(self) -> bool:
-        """Tell whether this group is a transaction."""
+        """Return whether this group is a transaction."""
         return all(migration.transactional for migration in self.migrations)
 
 
@@ -225,7 +225,7 @@ def stamp(database: Database, files: Sequence[Migration]) -> None:
 
 
 def notes(group: Group) -> list[str]:
-    """Say in advance what a person should know about a group."""
+    """Return in advance what a person should know about a group."""
     found = []
     tables = migrations.rebuilt([fragment for item in group.migrations for fragment in item.up])
     if tables:
@@ -249,7 +249,7 @@ def notes(group: Group) -> list[str]:
 
 
 def slow(seconds: float) -> str:
-    """Say what follows where a rehearsal took long; empty: nothing."""
+    """Return what follows where a rehearsal took long; empty: nothing."""
     if seconds < _LONGEST_WRITE / 2:
         return ""
     return (
@@ -286,7 +286,7 @@ def _require_unedited(state: State) -> None:
 
 
 def _after_edit(state: State, row: Applied) -> str:
-    """Say what to type about an edited file."""
+    """Return what to type about an edited file."""
     if row.text is not None:
         return f"undo the edit and write a new migration, or: inv migrate.restamp {row.name}"
     names = {other.name for other in state.applied}
@@ -405,7 +405,7 @@ def _failed(script: Script, error: DatabaseError) -> DeployError:
 
 
 def _is_applied(database: Database, group: Sequence[Migration], error: DatabaseError) -> bool:
-    """Tell, after a failure, whether all is applied nevertheless.
+    """Return, after a failure, whether all is applied nevertheless.
 
     So it is where only the reply was lost, and where another runner was faster.
     """
@@ -464,7 +464,7 @@ def _apply_alone(database: Database, migration: Migration) -> Outcome:
                 f"{migration.filename}:{fragment.line} failed outside a transaction;"
                 " what came before it remains",
                 error.why,
-                f"mend it by hand, then: inv migrate.baseline --to {migration.name}",
+                f"fix it by hand, then: inv migrate.baseline --to {migration.name}",
             ) from None
     database.transaction([ledger.timing([migration])])
     return _outcome(database, [migration], before, {migration.filename: seconds * 1000})

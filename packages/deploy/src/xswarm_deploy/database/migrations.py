@@ -58,22 +58,22 @@ class Migration:
 
     @property
     def name(self) -> str:
-        """Give the name others depend on: the file's, without ``.sql``."""
+        """Return the name others depend on: the file's, without ``.sql``."""
         return self.filename.removesuffix(".sql")
 
     @property
     def title(self) -> str:
-        """Give the name for people."""
+        """Return the name for people."""
         return self.options.get("name", self.name)
 
     @cached_property
     def checksum(self) -> str:
-        """Give the SHA-256 of the text, hexadecimal."""
+        """Return the SHA-256 of the text, hexadecimal."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
     def depends(self) -> tuple[str, ...]:
-        """Give the names of the migrations that must come before."""
+        """Return the names of the migrations that must come before."""
         if "depends" not in self.options:
             return ()
         named = re.split(r"[,\s]+", self.options["depends"])
@@ -81,32 +81,32 @@ class Migration:
 
     @property
     def transactional(self) -> bool:
-        """Tell whether it runs in a transaction; only ``transaction: none`` does not."""
+        """Return whether it runs in a transaction; only ``transaction: none`` does not."""
         return self.options.get("transaction") != "none"
 
     @property
     def compatible(self) -> bool:
-        """Tell whether the code of before still works with the schema of after."""
+        """Return whether the code of before still works with the schema of after."""
         return self.options.get("compatible", "yes") == "yes"
 
     @property
     def critical(self) -> bool:
-        """Tell whether the service cannot run without it."""
+        """Return whether the service cannot run without it."""
         return self.options.get("critical", "yes") == "yes"
 
     @property
     def irreversible(self) -> str:
-        """Give the reason there is no down part; empty where there is one."""
+        """Return the reason there is no down part; empty where there is one."""
         return self.options.get("irreversible", "")
 
     @cached_property
     def up(self) -> tuple[Fragment, ...]:
-        """Give the statements that apply it."""
+        """Return the statements that apply it."""
         return self._fragments("up")
 
     @cached_property
     def down(self) -> tuple[Fragment, ...]:
-        """Give the statements that take it back."""
+        """Return the statements that take it back."""
         return self._fragments("down")
 
     def _fragments(self, part: Part) -> tuple[Fragment, ...]:
@@ -134,7 +134,7 @@ def parse(filename: str, text: str) -> Migration:
     """Read one file's text.
 
     Raises:
-        Refused: an option nobody knows, or a part given twice.
+        Refused: an unknown option, or a part given twice.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     marks, options = _comments(filename, text)
@@ -175,7 +175,7 @@ def order(migrations: Sequence[Migration]) -> list[Migration]:
 
 
 def faults(migration: Migration) -> list[str]:
-    """Say what a file must not say, each with its line; empty: nothing.
+    """Return what a file must not say, each with its line; empty: nothing.
 
     Both homes take the same files, so what libSQL's server refuses is refused
     for both, before anything runs.
@@ -194,7 +194,7 @@ def faults(migration: Migration) -> list[str]:
 
 
 def statement_fault(sql: str) -> str:
-    """Say why a statement may not stand in a migration; empty: it may."""
+    """Return why a statement may not stand in a migration; empty: it may."""
     verb = "".join(statements.first_words(sql, 1))
     if verb in ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"):
         return f"{verb} would break the transaction that the migration runs in; leave it out"
@@ -219,7 +219,7 @@ _RENAME = rf"ALTER\s+TABLE\s+{_NAME}\s+RENAME\s+TO\s+{_NAME}"
 
 
 def rebuilt(fragments: Sequence[Fragment]) -> list[str]:
-    """Give the tables that are dropped and replaced by a renamed one.
+    """Return the tables that are dropped and replaced by a renamed one.
 
     With foreign keys enforced, dropping such a table would first delete its rows,
     and by ON DELETE CASCADE those of its children, without an error.
@@ -248,7 +248,7 @@ def _read_file(path: Path) -> Migration:
 
 
 def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dict[str, str]]:
-    """Give the marks of parts (part, where it starts, where its text begins) and options."""
+    """Return the marks of parts (part, where it starts, where its text begins) and options."""
     marks: list[tuple[str, int, int]] = []
     options: dict[str, str] = {}
     for start, end in statements.line_comments(text):

@@ -73,7 +73,7 @@ def one_table(
     along: Sequence[str] = (),
     progress: Progress = no_progress,
 ) -> int:
-    """Replace the rows of one table by what a file holds; give how many there are.
+    """Replace the rows of one table by what a file holds; return how many there are.
 
     Its triggers do not fire; a full-text index over it is made anew.
 
@@ -154,7 +154,7 @@ def replacing(
     stays: tuple[str, ...] = (KEPT,),
     filling: dump.Filling | None = None,
 ) -> Iterator[str]:
-    """Give the SQL that replaces all a database holds by what a file holds.
+    """Return the SQL that replaces all a database holds by what a file holds.
 
     Args:
         database: either home.
@@ -185,12 +185,12 @@ def _count(connection: sqlite3.Connection, table: tables.Table) -> int:
 
 
 def _guard(allowed: int) -> str:
-    """Give the SQL that fails where more foreign keys point nowhere than may."""
+    """Return the SQL that fails where more foreign keys point nowhere than may."""
     return f"SELECT CASE WHEN {_VIOLATIONS} > {allowed} THEN {_REFUSE} END"
 
 
 def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tuple[str, int]]:
-    """Give how far each table has counted that counts (AUTOINCREMENT), the kept ones left out."""
+    """Return how far each table has counted that counts (AUTOINCREMENT), the kept ones left out."""
     if not _counts(connection):
         return []
     rows = connection.execute(f"SELECT name, seq FROM {_SEQUENCES} ORDER BY name")  # noqa: S608
@@ -198,7 +198,7 @@ def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tup
 
 
 def _counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> Iterator[str]:
-    """Give the SQL that sets the counters, which filling a table sets: an empty one's, too."""
+    """Return the SQL that sets the counters, which filling a table sets: an empty one's, too."""
     if not _counts(connection):
         return
     others = [f"substr(name, 1, {len(kept)}) <> {dump.literal(kept)}" for kept in stays]
@@ -213,7 +213,7 @@ def _counts(connection: sqlite3.Connection) -> bool:
 
 
 def _drops(database: Database, stays: tuple[str, ...]) -> list[str]:
-    """Give what empties a database, the kept tables left; indexes and triggers go along."""
+    """Return what empties a database, the kept tables left; indexes and triggers go along."""
     found, schema_rows = database.snapshot(
         [
             tables.SELECT,
@@ -242,7 +242,7 @@ def _drops(database: Database, stays: tuple[str, ...]) -> list[str]:
 
 
 def _same_pages(one: Path, other: Path) -> bool:
-    """Tell whether two database files hold the same pages.
+    """Return whether two database files hold the same pages.
 
     Only the counters in the header, which every write moves, may differ; while the
     log of a file in WAL mode is not yet in it, the answer is no.
@@ -334,7 +334,7 @@ def _replacing(database: Database, table: tables.Table, moving: Iterator[str]) -
 
 
 def _is_index_over(sql: str, table: str) -> bool:
-    """Tell whether SQL makes a full-text index over a table's content."""
+    """Return whether SQL makes a full-text index over a table's content."""
     if not re.match(r"\s*CREATE\s+VIRTUAL\s+TABLE", sql, re.IGNORECASE):
         return False
     found = re.search(r"\bcontent\s*=\s*['\"]?([^'\",)]+)", sql, re.IGNORECASE)

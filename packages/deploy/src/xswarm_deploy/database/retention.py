@@ -28,7 +28,7 @@ class Keep:
 
 
 def expired(backups: Sequence[Backup], keep: Keep, now: datetime) -> list[Backup]:
-    """Give the backups that may go, the oldest first; never the last good one.
+    """Return the backups that may go, the oldest first; never the last good one.
 
     Args:
         backups: of one environment.

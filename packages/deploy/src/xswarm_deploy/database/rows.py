@@ -51,14 +51,14 @@ class Row(Mapping[str, Value]):
         return f"Row({dict(self)!r})"
 
     def integer(self, key: str | int) -> int:
-        """Give a value that is an integer by the query that made it."""
+        """Return a value that is an integer by the query that made it."""
         value = self[key]
         if not isinstance(value, int):
             raise TypeError(f"{key} is no integer but {type(value).__name__}")
         return value
 
     def text(self, key: str | int) -> str:
-        """Give a value that is text by the query that made it."""
+        """Return a value that is text by the query that made it."""
         value = self[key]
         if not isinstance(value, str):
             raise TypeError(f"{key} is no text but {type(value).__name__}")

@@ -27,7 +27,7 @@ SELECT = Statement(
 
 @cache
 def _token() -> re.Pattern[str]:
-    """Give the pattern of one token; compiled when schemas are compared."""
+    """Return the pattern of one token; compiled when schemas are compared."""
     return re.compile(
         r"""
         (?P<skip>[ \t-\r]+|--[^\n]*|/\*(?s:.*?)\*/)
@@ -46,7 +46,7 @@ def quoted(name: str) -> str:
 
 
 def read(database: Database) -> Objects:
-    """Give the tables, indexes, views and triggers, the house's own left out."""
+    """Return the tables, indexes, views and triggers, the house's own left out."""
     return objects(database.query(SELECT.sql))
 
 
@@ -57,7 +57,7 @@ def objects(found: Sequence[Row]) -> Objects:
 
 
 def of_migrations(migrations: Sequence[Migration]) -> Objects:
-    """Give what migrations make of an empty database.
+    """Return what migrations make of an empty database.
 
     Raises:
         Refused: SQLite does not take one of them.
@@ -75,7 +75,7 @@ def of_migrations(migrations: Sequence[Migration]) -> Objects:
 
 
 def difference(expected: Objects, found: Objects) -> list[str]:
-    """Say what differs, as lines of a diff; empty: nothing that matters.
+    """Return what differs, as lines of a diff; empty: nothing that matters.
 
     Spaces, comments, quotes around names and the case of words do not matter.
     """
@@ -95,7 +95,7 @@ def difference(expected: Objects, found: Objects) -> list[str]:
 
 
 def tokens(sql: str) -> list[str]:
-    """Give the words and signs of a statement, as far as they matter."""
+    """Return the words and signs of a statement, as far as they matter."""
     found = []
     for token in _token().finditer(sql):
         kind = token.lastgroup

@@ -176,7 +176,7 @@ def _measuring(table: Table) -> str:
 
 
 def _reading(table: Table, largest: int, *, plain: bool) -> str:
-    """Give the SQL that reads a table as JSON texts of many rows each.
+    """Return the SQL that reads a table as JSON texts of many rows each.
 
     Where the rowid can be named, the server walks it, so that it neither sorts nor holds the
     table. Every name is told by its table: any column may be called like one of these.
@@ -205,13 +205,13 @@ _VALUES_A_CALL = 60  # SQLite takes at most 127 arguments, and expressions 1,000
 
 
 def _row(table: Table, *, plain: bool) -> str:
-    """Give the SQL that writes a row as a JSON array."""
+    """Return the SQL that writes a row as a JSON array."""
     joined = _joined([_value(quoted(column), plain=plain) for column in table.copied])
     return f"'[' || {joined} || ']'"
 
 
 def _joined(values: Sequence[str]) -> str:
-    """Give the SQL that joins texts by commas."""
+    """Return the SQL that joins texts by commas."""
     return " || ',' || ".join(
         f"printf('{','.join(['%s'] * len(part))}', {', '.join(part)})" for part in _parts(values)
     )
@@ -223,7 +223,7 @@ def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _cells(table: Table) -> str:
-    """Give the columns that carry a row by itself: first its types, then each value."""
+    """Return the columns that carry a row by itself: first its types, then each value."""
     columns = [quoted(column) for column in table.copied]
     cells = [
         f"CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB)"
@@ -243,7 +243,7 @@ def _value(column: str, *, plain: bool) -> str:
 
 
 def _real(column: str) -> str:
-    """Give the SQL that writes a real number as JSON.
+    """Return the SQL that writes a real number as JSON.
 
     Not by quote(): it knows neither the sign of zero nor JSON's way to infinity, and of one
     number in 60,000 it gives a neighbour, which SQLite itself reads as the same.
@@ -319,7 +319,7 @@ class _Loading:
             raise DatabaseError("unavailable", "the snapshot broke off", remedy="run it again")
 
     def finish(self) -> list[str]:
-        """Make indexes, views and triggers; give the SQL that only libSQL can run."""
+        """Make indexes, views and triggers; return the SQL that only libSQL can run."""
         beside = []
         kinds = ("index", "view", "trigger")
         held = {table.name for table in self._present}
@@ -388,7 +388,7 @@ class _Loading:
 
 
 def _read_cells(cells: Sequence[hrana.Json], columns: Sequence[str]) -> list[Any]:
-    """Give the values of a row that came by itself."""
+    """Return the values of a row that came by itself."""
     kinds = str(cells[0]["value"]).split(",")
     values = map(hrana.decode, cells[1:], columns)
     return [_read_cell(kind, value) for kind, value in zip(kinds, values, strict=True)]
@@ -406,5 +406,5 @@ def _read_cell(kind: str, value: Any) -> Any:
 
 
 def _bytes(found: dict[str, str]) -> bytes:
-    """Give the blob, or the text as bytes, that a JSON object stands for."""
+    """Return the blob, or the text as bytes, that a JSON object stands for."""
     return bytes.fromhex(found["b"]) if "b" in found else _Text(bytes.fromhex(found["t"]))

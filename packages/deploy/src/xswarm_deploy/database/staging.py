@@ -57,7 +57,7 @@ class Stage:
         self._send(table, waiting, rows)
 
     def moving(self, _source: sqlite3.Connection, table: Table) -> Iterator[str]:
-        """Give the SQL that moves a table's rows to where they belong."""
+        """Return the SQL that moves a table's rows to where they belong."""
         name = self._names[table.name]
         yield (
             f"INSERT INTO {quoted(table.name)} ({table.list})"  # noqa: S608
@@ -80,7 +80,7 @@ class Stage:
 
 @contextmanager
 def stage(database: Database, total: int, progress: Progress = no_progress) -> Iterator[Stage]:
-    """Give a stage; whatever fails, nothing of it is left.
+    """Return a stage; whatever fails, nothing of it is left.
 
     Args:
         database: either home.

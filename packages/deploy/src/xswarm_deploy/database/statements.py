@@ -70,19 +70,19 @@ def split(text: str, line: int = 1) -> list[Fragment]:
 
 
 def is_blank(text: str) -> bool:
-    """Tell whether a text holds no statement."""
+    """Return whether a text holds no statement."""
     return _BLANK.match(text) is not None
 
 
 def line_comments(text: str) -> Iterator[tuple[int, int]]:
-    """Give where each ``--`` comment that is really one begins and ends."""
+    """Return where each ``--`` comment that is really one begins and ends."""
     for token in _TOKEN.finditer(text):
         if text.startswith("--", token.start()):
             yield token.span()
 
 
 def first_words(sql: str, count: int) -> tuple[str, ...]:
-    """Give the first words of a statement in capitals, comments left out.
+    """Return the first words of a statement in capitals, comments left out.
 
     Args:
         sql: one statement.
@@ -98,7 +98,7 @@ def first_words(sql: str, count: int) -> tuple[str, ...]:
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Give where each statement begins, and where its last semicolon stands."""
+    """Return where each statement begins, and where its last semicolon stands."""
     start = _skip(text, 0)
     in_trigger = _makes_trigger(text, start)
     for token in _TOKEN.finditer(text):
@@ -120,7 +120,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _makes_trigger(text: str, start: int) -> bool:
-    """Tell whether CREATE TRIGGER begins here, be it temporary or explained."""
+    """Return whether CREATE TRIGGER begins here, be it temporary or explained."""
     if text[start : start + 1].upper() not in ("C", "E"):
         return False  # as most statements: no need to look closer
     words = _words(text, start)
@@ -133,7 +133,7 @@ def _makes_trigger(text: str, start: int) -> bool:
 
 
 def _words(text: str, position: int) -> Iterator[str]:
-    """Give a statement's tokens: words in capitals; of any other token, just that it is there."""
+    """Return a statement's tokens: words in capitals; of any other token, just that it is there."""
     token = _compiled(_NEXT)
     while found := token.match(text, position):
         word, position = found["word"] or "", found.end()

@@ -50,22 +50,22 @@ class Table:
 
     @property
     def made_along(self) -> bool:
-        """Tell whether making another table makes it, and fills it."""
+        """Return whether making another table makes it, and fills it."""
         return self.kind == "shadow" or self.name == _SEQUENCES
 
     @property
     def copied(self) -> tuple[str, ...]:
-        """Give the columns a copy reads and writes, the rowid first where it has one."""
+        """Return the columns a copy reads and writes, the rowid first where it has one."""
         return (self.rowid, *self.columns) if self.rowid else self.columns
 
     @property
     def list(self) -> str:
-        """Give those columns as SQL."""
+        """Return those columns as SQL."""
         return ", ".join(map(quoted, self.copied))
 
     @property
     def in_order(self) -> str:
-        """Give the SQL that reads its rows in the order of their key."""
+        """Return the SQL that reads its rows in the order of their key."""
         keys = (self.rowid,) if self.rowid else self.keys
         ordered = ", ".join(map(quoted, keys))
         return f"SELECT {self.list} FROM {quoted(self.name)} ORDER BY {ordered}"  # noqa: S608
@@ -93,7 +93,7 @@ def tables(found: Sequence[Row], columns: Sequence[Row]) -> list[Table]:
 
 
 def vector_shadows(names: Sequence[str], indexes: Sequence[str]) -> set[str]:
-    """Give the tables libSQL keeps for its vector indexes, which it rebuilds by itself.
+    """Return the tables libSQL keeps for its vector indexes, which it rebuilds by itself.
 
     Args:
         names: of all tables.
@@ -126,7 +126,7 @@ def _table(row: Row, columns: Sequence[Row]) -> Table:
 
 
 def _is_rowid(keyed: Sequence[Row], sql: str) -> bool:
-    """Tell whether the key is the rowid itself: INTEGER PRIMARY KEY, but not … DESC."""
+    """Return whether the key is the rowid itself: INTEGER PRIMARY KEY, but not … DESC."""
     if len(keyed) != 1 or str(keyed[0]["type"]).upper() != "INTEGER":
         return False
     words = tokens(sql)
@@ -134,6 +134,6 @@ def _is_rowid(keyed: Sequence[Row], sql: str) -> bool:
 
 
 def _rowid_name(columns: Sequence[Row]) -> str:
-    """Give a name of the rowid that no column has; none is left where all are taken."""
+    """Return a name of the rowid that no column has; none is left where all are taken."""
     taken = {column.text("name").lower() for column in columns}
     return next((name for name in _ROWID_NAMES if name not in taken), "")

@@ -100,7 +100,7 @@ class TursoDatabase:
             yield _entries(reply)
 
     def position(self) -> str:
-        """Give how far its log is; see :class:`xswarm_deploy.database.client.Database`."""
+        """Return how far its log is; see :class:`xswarm_deploy.database.client.Database`."""
         return hrana.position(self._answer(hrana.execute("SELECT 1")))
 
     def replace(self, statements: Iterable[str], position: str) -> bool:
@@ -217,14 +217,14 @@ def _open(url: str, token: Secret | None) -> TursoConnection:
 
 
 def _finished(request: PreparedRequest) -> PreparedRequest:
-    """Give a request its floats, which json cannot write as they have to be."""
+    """Return a request its floats, which json cannot write as they have to be."""
     if isinstance(request.body, bytes):
         request.body = hrana.with_exact_floats(request.body)
     return request
 
 
 def _checked(token: Secret | None) -> str:
-    """Give the token, or refuse one that would be quoted in an error of requests."""
+    """Return the token, or refuse one that would be quoted in an error of requests."""
     text = token.reveal() if token else ""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise DatabaseError("unauthorised", "the token has characters that no token has")
@@ -288,7 +288,7 @@ _PIECE = 1 << 18
 
 
 def _entries(reply: Response) -> Iterator[hrana.Json]:
-    """Give a cursor's entries, a JSON object a line, as they arrive."""
+    """Return a cursor's entries, a JSON object a line, as they arrive."""
     waiting: list[bytes] = []
     pieces = reply.iter_content(_PIECE)
     while True:

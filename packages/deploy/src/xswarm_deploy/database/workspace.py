@@ -17,7 +17,7 @@ _A_MOMENT = 5.0  # seconds
 
 @contextmanager
 def workspace(folder: Path) -> Iterator[Path]:
-    """Give an empty folder inside another one, mode 0700, and remove it at the end.
+    """Return an empty folder inside another one, mode 0700, and remove it at the end.
 
     Whoever was killed before it could remove its own leaves it unlocked; such
     folders are removed first.

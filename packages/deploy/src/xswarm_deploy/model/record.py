@@ -45,7 +45,7 @@ class Record(NamedTuple):
 
 
 def noted(records: Iterable[Record], version: str) -> dict[str, Any]:
-    """Give what the release that made a version noted of it; empty where none did.
+    """Return what the release that made a version noted of it; empty where none did.
 
     Args:
         records: newest first.

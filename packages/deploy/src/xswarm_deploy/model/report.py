@@ -18,7 +18,7 @@ COLOURS: Final = {"pass": "", "warn": "yellow", "fail": "red", "unknown": "yello
 
 
 class Finding(NamedTuple):
-    """Say what one probe found.
+    """What one probe found.
 
     Args:
         name: what was looked at, e.g. ``STRIPE_SECRET_KEY_TEST`` or ``GET /health``.
@@ -56,12 +56,12 @@ class Report(NamedTuple):
 
     @property
     def failures(self) -> tuple[Finding, ...]:
-        """Give the failures that block a release."""
+        """Return the failures that block a release."""
         return tuple(f for f in self.findings if f.status == "fail" and f.critical)
 
     @property
     def ok(self) -> bool:
-        """Tell whether nothing blocks a release."""
+        """Return whether nothing blocks a release."""
         return not self.failures
 
     @property
@@ -76,13 +76,13 @@ class Report(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """Give the counts in one line."""
+        """Return the counts in one line."""
         counts = self.counts
         plural = "" if counts["warnings"] == 1 else "s"
         return "{passed} passed, {failed} failed, {warnings} warning".format(**counts) + plural
 
     def as_json(self) -> dict[str, Any]:
-        """Give the report for ``--json``."""
+        """Return the report for ``--json``."""
         return {
             "title": self.title,
             "ok": self.ok,
@@ -91,7 +91,7 @@ class Report(NamedTuple):
         }
 
     def lines(self, *, verbose: bool = False) -> list[tuple[str, str]]:
-        """Give the report as printed: (text, colour) each; the critical ones listed last.
+        """Return the report as printed: (text, colour) each; the critical ones listed last.
 
         Args:
             verbose: show what passed, too.

@@ -13,7 +13,7 @@ Facts = Mapping[str, Any]
 
 
 class Change(NamedTuple):
-    """Say what a step would do to one resource, before it is done.
+    """What a step would do to one resource, before it is done.
 
     Args:
         step: the step's name, as in ``inv <step>``.
@@ -35,23 +35,23 @@ class Change(NamedTuple):
 
     @property
     def moves_traffic(self) -> bool:
-        """Tell whether users meet other code after it; with a share of 0 % they do not."""
+        """Return whether users meet other code after it; with a share of 0 % they do not."""
         if self.step == "worker" and self.action in ("shift", "leap"):
             return met(self.before["split"]) != met(self.after["split"])
         return (self.step, self.action) == ("worker", "open")
 
     @property
     def is_schema(self) -> bool:
-        """Tell whether it makes the schema another one; code may run on one of them only."""
+        """Return whether it makes the schema another one; code may run on one of them only."""
         return self.step in ("migrate", "restore")
 
     def as_json(self) -> dict[str, Any]:
-        """Give the change as it stands in plan and journal."""
+        """Return the change as it stands in plan and journal."""
         return self._asdict()
 
 
 def met(split: Mapping[str, float]) -> dict[str, float]:
-    """Give the versions of a split that users meet, each with its percentage."""
+    """Return the versions of a split that users meet, each with its percentage."""
     return {version: percent for version, percent in split.items() if percent > 0}
 
 
@@ -65,7 +65,7 @@ class Step(Protocol):
         ...
 
     def apply(self, site: Site, change: Change) -> Facts:
-        """Make one change, idempotently, and give what undo and later steps need."""
+        """Make one change, idempotently, and return what undo and later steps need."""
         ...
 
     def undo(self, site: Site, change: Change, outcome: Facts) -> None:

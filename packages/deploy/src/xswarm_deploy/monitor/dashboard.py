@@ -51,7 +51,7 @@ def server(site: Site, port: int) -> ThreadingHTTPServer:
 
 
 def markers(site: Site) -> list[dict[str, str]]:
-    """Give those of the newest releases that put a version live, for the charts."""
+    """Return those of the newest releases that put a version live, for the charts."""
     newest = islice(site.history(), _MARKED)
     return [_marker(each) for each in newest if each.status == SUCCEEDED and each.version]
 
@@ -68,7 +68,7 @@ def handler(http: Http, marked: Markers) -> type[BaseHTTPRequestHandler]:
         """Answer one request; only this machine's own browser is let in."""
 
         def do_GET(self) -> None:
-            """Give the page, or what the Worker answers."""
+            """Answer with the page, or with what the Worker answers."""
             asked = urlsplit(self.path)
             if not self._is_ours():
                 self._answer(403, "text/plain", b"ask for 127.0.0.1\n")
@@ -102,7 +102,7 @@ def handler(http: Http, marked: Markers) -> type[BaseHTTPRequestHandler]:
 
 
 def passed_on(http: Http, marked: Markers, path: str, query: str) -> tuple[int, dict[str, Any]]:
-    """Ask the Worker, and give its status and its JSON.
+    """Ask the Worker, and return its status and its JSON.
 
     Args:
         http: reaches the Worker, with the admin token.
@@ -121,7 +121,7 @@ def passed_on(http: Http, marked: Markers, path: str, query: str) -> tuple[int, 
 
 
 def _within(body: Mapping[str, Any], marked: Markers) -> Sequence[Mapping[str, str]]:
-    """Give the ledger's releases in the window; the Worker's own where there is no ledger."""
+    """Return the ledger's releases in the window; the Worker's own where there is no ledger."""
     try:
         known = marked()
     except DeployError:

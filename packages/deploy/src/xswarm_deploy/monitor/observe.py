@@ -32,7 +32,7 @@ DATABASE = "database"
 
 @dataclass(frozen=True)
 class Seen:
-    """Say what was seen.
+    """What was seen.
 
     Args:
         mounted: whether the Worker has a monitor; else it was judged from outside.
@@ -49,7 +49,7 @@ class Seen:
     remembering: bool = True
 
     def judged(self, thresholds: Thresholds) -> list[Alert]:
-        """Give the alerts that are due; a handful of probes counts as much as it is."""
+        """Return the alerts that are due; a handful of probes counts as much as it is."""
         limits = thresholds if self.mounted else replace(thresholds, least=1)
         return rules.judge(self.measured, self.checks, limits, self.memory)
 
@@ -99,7 +99,7 @@ def _measures(monitor: Monitor) -> bool:
 
 
 def _measured(site: Site, window: float, now: float) -> tuple[Frame, list[Check]]:
-    """Give what all isolates measured, and the database's fault where it cannot be read."""
+    """Return what all isolates measured, and the database's fault where it cannot be read."""
     try:
         frames = asyncio.run(_frames(site, now - window, now))
     except DatabaseError as error:
@@ -108,7 +108,7 @@ def _measured(site: Site, window: float, now: float) -> tuple[Frame, list[Check]
 
 
 async def _frames(site: Site, since: float, until: float) -> list[Frame]:
-    """Give the frames of a window, once rows that are old enough are merged into few."""
+    """Return the frames of a window, once rows that are old enough are merged into few."""
     storage = Storage(execute(site.database), instance="")
     await storage.prepare()
     await storage.compact(until)
@@ -116,7 +116,7 @@ async def _frames(site: Site, since: float, until: float) -> list[Frame]:
 
 
 def _asked(site: Site) -> list[Route]:
-    """Give the routes that anybody may ask and that change nothing."""
+    """Return the routes that anybody may ask and that change nothing."""
     routes = site.settings.project.verify.routes
     return [each for each in routes if each.method == "GET" and not each.token]
 
@@ -153,7 +153,7 @@ def _asking(
 
 
 def _whole(health: Health, now: float) -> Check:
-    """Give the verdict as one check, where the details are kept from us."""
+    """Return the verdict as one check, where the details are kept from us."""
     told = "" if health.verdict != FAIL else f"HTTP {health.status}; ADMIN_TOKEN shows the details"
     return Check(WORKER, health.verdict, True, health.milliseconds, now, told)
 

@@ -33,7 +33,7 @@ def silence(site: Site, wanted: Silence) -> None:
 
 
 def summary(site: Site) -> dict[str, Any]:
-    """Give the alerts that are on, the silences, and the history, the oldest first."""
+    """Return the alerts that are on, the silences, and the history, the oldest first."""
     _, book = asyncio.run(_load(DatabaseShelf(execute(site.database))))
     return {
         "on": [

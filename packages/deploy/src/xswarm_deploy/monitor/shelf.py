@@ -22,7 +22,7 @@ PATIENCE: Final = 8.0  # seconds; a migration may take minutes, a monitor's stat
 
 
 def execute(database: Database) -> Execute:
-    """Give what the monitoring runs its statements by."""
+    """Return what the monitoring runs its statements by."""
 
     async def run(sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
         rows = _in_time(lambda: database.execute(sql, parameters).rows)
@@ -65,7 +65,7 @@ class FileShelf:
     path: Path
 
     async def load(self) -> tuple[int, str]:
-        """Give the book's revision and text; 0 and an empty text where there is none."""
+        """Return the book's revision and text; 0 and an empty text where there is none."""
         if not self.path.exists():
             return 0, ""
         kept = json.loads(self.path.read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ COLOURS: Final = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
 def endpoints(answers: Iterable[Health]) -> Rows:
-    """Give a row for each health endpoint."""
+    """Return a row for each health endpoint."""
     return [
         (
             each.path,
@@ -40,7 +40,7 @@ def endpoints(answers: Iterable[Health]) -> Rows:
 
 
 def checks(answer: Health) -> Rows:
-    """Give a row for each component of a health report; none without the admin token."""
+    """Return a row for each component of a health report; none without the admin token."""
     return [
         (
             each.name,
@@ -54,7 +54,7 @@ def checks(answer: Health) -> Rows:
 
 
 def figures(requests: Mapping[str, Any]) -> str:
-    """Give the requests of a window on one line."""
+    """Return the requests of a window on one line."""
     took = requests["duration_ms"]
     return (
         f"{requests['total']} requests, {requests['per_second']:g} a second,"
@@ -64,7 +64,7 @@ def figures(requests: Mapping[str, Any]) -> str:
 
 
 def routes(requests: Mapping[str, Any]) -> Rows:
-    """Give a row for each route, the busiest first."""
+    """Return a row for each route, the busiest first."""
     return [
         (
             each["route"],
@@ -78,7 +78,7 @@ def routes(requests: Mapping[str, Any]) -> Rows:
 
 
 def queries(database: Mapping[str, Any]) -> Rows:
-    """Give a row for each kind of query."""
+    """Return a row for each kind of query."""
     return [
         (each["operation"], each["queries"], f"{each['rows']:g}", *_quantiles(each["duration_ms"]))
         for each in database["operations"]
@@ -86,7 +86,7 @@ def queries(database: Mapping[str, Any]) -> Rows:
 
 
 def slow(database: Mapping[str, Any]) -> Rows:
-    """Give a row for each slow query, the slowest first."""
+    """Return a row for each slow query, the slowest first."""
     return [
         (f"{each['seconds']:.2f} s", each["rows"], each["time"], each["sql"])
         for each in database["slow_queries"]
@@ -94,7 +94,7 @@ def slow(database: Mapping[str, Any]) -> Rows:
 
 
 def business(measured: Mapping[str, Any]) -> Rows:
-    """Give a row for each thing the business counts."""
+    """Return a row for each thing the business counts."""
     counted = [
         (name.replace("_", " "), f"{each['total']:g}", _most(each["listed"]))
         for name, each in measured.items()
@@ -108,7 +108,7 @@ def business(measured: Mapping[str, Any]) -> Rows:
 
 
 def on(alerts: Sequence[Mapping[str, Any]]) -> Rows:
-    """Give a row for each alert that is on."""
+    """Return a row for each alert that is on."""
     return [
         (each["name"], each["severity"], each["state"], each["since"], each["summary"])
         for each in alerts
@@ -116,12 +116,12 @@ def on(alerts: Sequence[Mapping[str, Any]]) -> Rows:
 
 
 def silences(kept: Sequence[Mapping[str, Any]]) -> Rows:
-    """Give a row for each silence."""
+    """Return a row for each silence."""
     return [(each["pattern"], each["until"], each["why"]) for each in kept]
 
 
 def history(entries: Sequence[Mapping[str, Any]]) -> Rows:
-    """Give a row for each of the latest notices, the oldest first."""
+    """Return a row for each of the latest notices, the oldest first."""
     return [
         (each["time"], each["what"], each["alert"]["summary"], went(each["channels"]))
         for each in entries[-20:]
@@ -129,7 +129,7 @@ def history(entries: Sequence[Mapping[str, Any]]) -> Rows:
 
 
 def round_(watched: Watched, now: float) -> list[tuple[str, str]]:
-    """Give the lines of one round, each with its colour.
+    """Return the lines of one round, each with its colour.
 
     Args:
         watched: the round.
@@ -150,7 +150,7 @@ def _told(told: Told) -> tuple[str, str]:
 
 
 def went(channels: Mapping[str, str]) -> str:
-    """Say how each channel took a message."""
+    """Return how each channel took a message."""
     return ", ".join(f"{name} {outcome}" for name, outcome in channels.items())
 
 

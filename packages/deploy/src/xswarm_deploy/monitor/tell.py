@@ -1,4 +1,4 @@
-"""Tell people: the channels of an environment, and what their messages are sent by."""
+"""Return people: the channels of an environment, and what their messages are sent by."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MISSING: Final = "not set up"
 
 
 def courier(settings: Settings) -> Courier:
-    """Give what brings notices to people, by the channels that are set up."""
+    """Return what brings notices to people, by the channels that are set up."""
     return Courier(channels(settings), send, sleep=asyncio.sleep)
 
 
 def channels(settings: Settings) -> list[Channel]:
-    """Give the channels whose variables the environment has."""
+    """Return the channels whose variables the environment has."""
     service = f"{settings.project.worker.name} ({settings.environment})"
     return configured(lambda name: _value(settings, name), service)
 
@@ -70,12 +70,12 @@ def severity(name: str) -> Severity:
     """
     if name.upper() not in Severity.__members__:
         known = ", ".join(each.name.lower() for each in Severity)
-        raise Refused(f"nobody knows the severity {name!r}", f"there are {known}")
+        raise Refused(f"unknown severity {name!r}", f"there are {known}")
     return Severity[name.upper()]
 
 
 def test(settings: Settings, level: Severity, now: float) -> dict[str, str]:
-    """Send a test alert by every channel its severity is for; gives how each went.
+    """Send a test alert by every channel its severity is for; returns how each went.
 
     It has a book of its own, so that a second test within minutes is not taken for the
     first one again.

@@ -27,7 +27,7 @@ FOLDER: Final = ".deployments"
 
 @dataclass(frozen=True)
 class Rules:
-    """Say what counts as wrong and when people are told: the key ``monitor`` of invoke.yaml.
+    """What counts as wrong and when people are told: the key ``monitor`` of invoke.yaml.
 
     Args:
         window: seconds that are judged.
@@ -44,7 +44,7 @@ class Rules:
         """Make them of plain values.
 
         Raises:
-            Refused: a key nobody knows, or a value that is no number.
+            Refused: an unknown key, or a value that is no number.
         """
         limits = dict(values.get("thresholds", {}))
         _require_known("monitor", values, {"window", "hold", "clear", "thresholds"})
@@ -62,20 +62,20 @@ class Rules:
 
 @dataclass(frozen=True)
 class Told:
-    """Say what people were told of, and how each channel took it."""
+    """What people were told of, and how each channel took it."""
 
     alert: Alert
     what: str
     channels: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as JSON."""
+        """Return it as JSON."""
         return {"what": self.what, "alert": self.alert.as_json(), "channels": dict(self.channels)}
 
 
 @dataclass(frozen=True)
 class Watched:
-    """Say what one round saw, judged and told.
+    """What one round saw, judged and told.
 
     Args:
         seen: what was seen.
@@ -94,11 +94,11 @@ class Watched:
     ours: bool
 
     def figures(self) -> dict[str, Any]:
-        """Give the figures of the requests in the window."""
+        """Return the figures of the requests in the window."""
         return report.requests(self.seen.measured, self.window)
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as JSON."""
+        """Return it as JSON."""
         return {
             "mounted": self.seen.mounted,
             "checks": {each.name: each.as_json() for each in self.seen.checks},
@@ -162,7 +162,7 @@ def _require_known(where: str, values: Mapping[str, Any], known: set[str]) -> No
     unknown = sorted(set(values) - known)
     if unknown:
         raise Refused(
-            f"invoke.yaml: nobody knows {where}.{unknown[0]}",
+            f"invoke.yaml: unknown setting {where}.{unknown[0]}",
             f"{where} has: {', '.join(sorted(known))}",
             "correct the name in invoke.yaml (or in the INVOKE_ variable)",
         )

@@ -41,7 +41,7 @@ _ESCAPED = "".join(f' | reReplaceAll "{sign}" "{escape}"' for sign, escape in _E
 
 
 def _lines(escaped: str = "") -> str:
-    """Give the template of an alert's two lines, for the first of many."""
+    """Return the template of an alert's two lines, for the first of many."""
     return (
         f"{{{{ range $number, $alert := .Alerts }}}}{{{{ if lt $number {_LISTED} }}}}"
         f"{{{{ .Labels.severity }}}}: {{{{ .Annotations.summary{escaped} }}}}"
@@ -51,7 +51,7 @@ def _lines(escaped: str = "") -> str:
 
 
 def file(stack: Stack) -> dict[str, Any]:
-    """Give Alertmanager's configuration; secrets are in files beside it."""
+    """Return Alertmanager's configuration; secrets are in files beside it."""
     return {
         "global": _global(stack),
         "route": _route(stack),
@@ -110,7 +110,7 @@ def _receiver(severity: Severity, stack: Stack) -> dict[str, Any]:
 
 
 def _available(stack: Stack) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Give the ways that are set up, the least intrusive first."""
+    """Return the ways that are set up, the least intrusive first."""
     told, given = stack.contacts, {}
     if told.slack:
         given[SLACK] = ("slack_configs", _slack())
@@ -145,7 +145,7 @@ def _sms(stack: Stack) -> dict[str, Any]:
 
 
 def command(places: Places) -> list[str]:
-    """Give the command that runs Alertmanager, alone: it has no peers to talk to."""
+    """Return the command that runs Alertmanager, alone: it has no peers to talk to."""
     return [
         "/usr/bin/prometheus-alertmanager",
         f"--config.file={places.configuration / CONFIGURATION}",

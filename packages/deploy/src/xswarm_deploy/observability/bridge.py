@@ -16,7 +16,7 @@ _ROOM: Final = Path(str(xswarm_monitoring.__file__)).parent
 
 
 def file(stack: Stack) -> dict[str, Any]:
-    """Give the bridge's configuration; secrets are in files beside it."""
+    """Return the bridge's configuration; secrets are in files beside it."""
     sms, places = stack.contacts.sms, stack.places
     if sms is None:
         return {}
@@ -33,17 +33,17 @@ def file(stack: Stack) -> dict[str, Any]:
 
 
 def url(places: Places) -> str:
-    """Give the address that Alertmanager tells."""
+    """Return the address that Alertmanager tells."""
     return f"http://{places.bridge}/"
 
 
 def command(places: Places) -> list[str]:
-    """Give the command that runs the bridge, in the folder :func:`modules` are in."""
+    """Return the command that runs the bridge, in the folder :func:`modules` are in."""
     return ["/usr/bin/python3", "-m", PROGRAM, str(places.configuration / CONFIGURATION)]
 
 
 def modules(places: Places) -> dict[PurePosixPath, str]:
-    """Give each module's text by its path: the bridge, and what it imports of the library."""
+    """Return each module's text by its path: the bridge, and what it imports of the library."""
     package = places.library / LIBRARY
     made = {package / "__init__.py": ""}
     waiting = [PROGRAM]

@@ -14,7 +14,7 @@ FAILED_PAYMENTS = {"outcome": "failed"}
 
 
 def count(family: Family, matching: dict[str, str] | None = None) -> str:
-    """Give the series that counts a family, e.g. ``http_request_duration_seconds_count``."""
+    """Return the series that counts a family, e.g. ``http_request_duration_seconds_count``."""
     suffix = "_total" if family.kind is Kind.COUNTER else "_count"
     return f"{family.name}{suffix}{selector(family, matching)}"
 
@@ -38,7 +38,7 @@ def rate(
     matching: dict[str, str] | None = None,
     by: tuple[str, ...] = (),
 ) -> str:
-    """Give how many a second, summed by labels beside those of the scrape."""
+    """Return how many a second, summed by labels beside those of the scrape."""
     return f"sum by ({', '.join((*BY, *by))}) (rate({count(family, matching)}[{window}]))"
 
 
@@ -49,7 +49,7 @@ def ratio(
     by: tuple[str, ...] = (),
     within: dict[str, str] | None = None,
 ) -> str:
-    """Give the part of all that matches; 0 where none does, NaN where there is nothing.
+    """Return the part of all that matches; 0 where none does, NaN where there is nothing.
 
     Args:
         family: what is counted.
@@ -70,7 +70,7 @@ def quantile(
     by: tuple[str, ...] = (),
     matching: dict[str, str] | None = None,
 ) -> str:
-    """Give a quantile from a family's histogram.
+    """Return a quantile from a family's histogram.
 
     Whether it lies above a threshold is exact where the threshold is one of the family's
     boundaries (2 s is), and interpolated where it is not.
@@ -81,7 +81,7 @@ def quantile(
 
 
 def mean(family: Family, window: str, matching: dict[str, str] | None = None) -> str:
-    """Give the mean of a distribution."""
+    """Return the mean of a distribution."""
     chosen = selector(family, matching)
     total, number = (
         f"sum by ({', '.join(BY)}) (rate({family.name}_{part}{chosen}[{window}]))"

@@ -25,7 +25,7 @@ _MADE = "# Made by `inv monitor.files` from the project's settings; changes here
 
 @dataclass(frozen=True)
 class File:
-    """Say what a file holds.
+    """What a file holds.
 
     Args:
         path: on the host.
@@ -49,12 +49,12 @@ class File:
 
 
 def all_files(stack: Stack) -> list[File]:
-    """Give every file of the stack, the secrets first, so that what reads them finds them."""
+    """Return every file of the stack, the secrets first, so that what reads them finds them."""
     return [*secrets(stack), *configuration(stack), *_bridge(stack), *_units(stack)]
 
 
 def secrets(stack: Stack) -> list[File]:
-    """Give one file for each secret."""
+    """Return one file for each secret."""
     return [
         File(stack.places.secret(name), secret.reveal(), secret=True)
         for name, secret in stack.secrets.items()
@@ -62,7 +62,7 @@ def secrets(stack: Stack) -> list[File]:
 
 
 def configuration(stack: Stack) -> list[File]:
-    """Give what holds no secret: configuration, rules, and the dashboard."""
+    """Return what holds no secret: configuration, rules, and the dashboard."""
     folder = stack.places.configuration
     made = {
         prometheus.CONFIGURATION: prometheus.file(stack),
@@ -75,7 +75,7 @@ def configuration(stack: Stack) -> list[File]:
 
 
 def _bridge(stack: Stack) -> list[File]:
-    """Give the SMS bridge: its configuration and its modules; nothing without a telephone."""
+    """Return the SMS bridge: its configuration and its modules; nothing without a telephone."""
     if stack.contacts.sms is None:
         return []
     told = json.dumps(bridge.file(stack), indent=2) + "\n"
@@ -99,7 +99,7 @@ def _yaml(data: Mapping[str, Any]) -> str:
 
 
 def write(stack: Stack, folder: Path) -> list[Path]:
-    """Write what holds no secret, and the rules' tests, into a folder; give the paths."""
+    """Write what holds no secret, and the rules' tests, into a folder; return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for file in [*configuration(stack), _rule_tests(stack), *_units(stack)]:

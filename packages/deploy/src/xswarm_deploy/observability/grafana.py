@@ -71,7 +71,7 @@ class Panel:
 
 
 def rows(stack: Stack) -> dict[str, list[Panel]]:
-    """Give the panels under their headings."""
+    """Return the panels under their headings."""
     return {
         "Health": _health(),
         "Requests": _requests(stack),
@@ -168,19 +168,19 @@ def _durations(title: str, family: Family, limit: float) -> Panel:
 
 
 def expressions(stack: Stack) -> list[str]:
-    """Give all PromQL of the dashboard, Grafana's variables still in it."""
+    """Return all PromQL of the dashboard, Grafana's variables still in it."""
     shown = [query.expression for part in rows(stack).values() for p in part for query in p.queries]
     return [*shown, _releases()]
 
 
 def _releases() -> str:
-    """Give 1 where a version appears that was not there five minutes ago."""
+    """Return 1 where a version appears that was not there five minutes ago."""
     info = f"service_info{{{_CHOOSE}}}"
     return f"{info} unless {info} offset 5m"
 
 
 def file(stack: Stack) -> dict[str, Any]:
-    """Give the dashboard as Grafana imports or provisions it."""
+    """Return the dashboard as Grafana imports or provisions it."""
     title = f"{stack.service}: {stack.environment}"
     return {
         "uid": hashlib.sha256(title.encode()).hexdigest()[:16],

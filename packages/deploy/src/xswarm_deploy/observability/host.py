@@ -22,7 +22,7 @@ _COMMAND_SECONDS = 60
 
 @dataclass(frozen=True)
 class Found:
-    """Say what a file on the host is: its content, its permissions, its group."""
+    """What a file on the host is: its content, its permissions, its group."""
 
     content: bytes
     mode: int
@@ -31,7 +31,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Ended:
-    """Say how a command on the host ended."""
+    """How a command on the host ended."""
 
     code: int
     output: str
@@ -71,16 +71,16 @@ class Host:
         return Ended(ended.return_code, redact(f"{ended.stdout}{ended.stderr}".strip()))
 
     def has(self, program: str) -> bool:
-        """Tell whether there is a program."""
+        """Return whether there is a program."""
         return self.run(["command", "-v", program]).code == 0
 
     def group(self, name: str) -> int | None:
-        """Give a group's number, None where there is no such group."""
+        """Return a group's number, None where there is no such group."""
         found = self.run(["getent", "group", name])
         return int(found.output.split(":")[2]) if found.code == 0 else None
 
     def read(self, path: PurePosixPath) -> Found | None:
-        """Give a file as it is, None where there is none."""
+        """Return a file as it is, None where there is none."""
         try:
             with self._files.open(str(path), "rb") as stream:
                 status = stream.stat()
@@ -135,7 +135,7 @@ class Host:
             self._files.remove(str(path))
 
     def remove_empty(self, folder: PurePosixPath) -> bool:
-        """Remove a folder where it is empty, and tell whether it is gone."""
+        """Remove a folder where it is empty, and return whether it is gone."""
         try:
             if self._files.listdir(str(folder)):
                 return False

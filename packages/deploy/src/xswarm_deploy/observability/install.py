@@ -22,7 +22,7 @@ _PROGRAMS = ("prometheus", "prometheus-alertmanager", "python3")
 
 @dataclass(frozen=True)
 class Outcome:
-    """Say what was done on a host.
+    """What was done on a host.
 
     Args:
         changed: files written or removed.
@@ -37,7 +37,7 @@ class Outcome:
     running: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Give what a person reads."""
+        """Return what a person reads."""
         told = [f"✓ {path}" for path in self.changed]
         told += [f"✓ checked by {check}" for check in self.checked]
         told += [f"✓ running: {unit}" for unit in self.running]
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def plan(host: Host, stack: Stack) -> list[File]:
-    """Give the files that differ from what they should be; reads only."""
+    """Return the files that differ from what they should be; reads only."""
     wanted = _wanted(stack)
     group = _group(host, stack.places)
     return [file for file in wanted if not _is_right(host.read(file.path), file, group)]
@@ -106,7 +106,7 @@ def uninstall(host: Host, places: Places) -> Outcome:
 def _no_longer_wanted(
     host: Host, places: Places, wanted: Sequence[File]
 ) -> dict[PurePosixPath, Found]:
-    """Give the files that were installed and have no place any more, if nobody changed them."""
+    """Return the files that were installed and have no place any more, if nobody changed them."""
     kept = {file.path for file in wanted}
     listed = {path: sha256 for path, sha256 in installed(host, places).items() if path not in kept}
     there = {path: host.read(path) for path in listed}
@@ -121,7 +121,7 @@ def _wanted(stack: Stack) -> list[File]:
 
 
 def installed(host: Host, places: Places) -> Mapping[PurePosixPath, str]:
-    """Give the files that were installed on a host, with their hashes; none: nothing was."""
+    """Return the files that were installed on a host, with their hashes; none: nothing was."""
     found = host.read(places.configuration / MANIFEST)
     listed: dict[str, str] = json.loads(found.content) if found else {}
     return {PurePosixPath(path): sha256 for path, sha256 in listed.items()}
@@ -138,7 +138,7 @@ def _hash(found: Found) -> str:
 
 
 def _group(host: Host, places: Places) -> int | None:
-    """Give the group that may read the secrets; None where nothing will run by them."""
+    """Return the group that may read the secrets; None where nothing will run by them."""
     return host.group(places.user) if places.managed else None
 
 
@@ -255,7 +255,7 @@ def _stop(host: Host, places: Places) -> None:
 
 
 def _present(host: Host, places: Places) -> list[str]:
-    """Give the units that the host has: the bridge is there only with a telephone."""
+    """Return the units that the host has: the bridge is there only with a telephone."""
     return [unit for unit in units.names(places) if host.read(places.units / unit)]
 
 

@@ -13,7 +13,7 @@ METRICS = "/api/metrics"
 
 
 def file(stack: Stack) -> dict[str, Any]:
-    """Give Prometheus' configuration; paths in it are relative to its folder."""
+    """Return Prometheus' configuration; paths in it are relative to its folder."""
     interval = duration(stack.timing.scrape)
     return {
         "global": {
@@ -54,7 +54,7 @@ def _labels(stack: Stack) -> dict[str, str]:
 
 
 def command(places: Places) -> list[str]:
-    """Give the command that runs Prometheus."""
+    """Return the command that runs Prometheus."""
     return [
         "/usr/bin/prometheus",
         f"--config.file={places.configuration / CONFIGURATION}",

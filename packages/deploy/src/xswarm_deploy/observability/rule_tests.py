@@ -36,7 +36,7 @@ class Due:
 
 @dataclass(frozen=True)
 class Case:
-    """Say whether an alert is due with some series.
+    """Whether an alert is due with some series.
 
     Args:
         words: what the series are like.
@@ -54,7 +54,7 @@ class Case:
 
 
 def cases(stack: Stack) -> list[Case]:
-    """Give all cases."""
+    """Return all cases."""
     limits = [*_rate_limits(stack)] if stack.calls_per_minute else []
     return [
         *_outages(stack),
@@ -118,7 +118,7 @@ class _Share:
     window: float
 
     def cases(self, stack: Stack) -> Iterator[Case]:
-        """Give the three cases."""
+        """Return the three cases."""
         above, below = self.threshold + 0.01, self.threshold - 0.01
         due = Due(f"{100 * above:.4g}% of {self.what} fail (threshold {self.threshold:.0%})")
         few = (stack.thresholds.least - 1) * _step(stack) / self.window
@@ -208,7 +208,7 @@ def _step(stack: Stack) -> float:
 
 
 def file(stack: Stack, rules_file: str) -> dict[str, Any]:
-    """Give promtool's test file.
+    """Return promtool's test file.
 
     Args:
         stack: what is watched.
@@ -241,7 +241,7 @@ def _test(case: Case, named: list[Rule], stack: Stack) -> dict[str, Any]:
 
 
 def _settled(case: Case, stack: Stack) -> float:
-    """Give the seconds after which all of the alert's window is filled, and it is pending no more.
+    """Return the seconds after which all of the alert's window is filled, and it is pending no more.
 
     Raises:
         ValueError: the series would have to be longer.

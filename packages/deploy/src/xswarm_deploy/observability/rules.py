@@ -39,7 +39,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Rule:
-    """Say when Prometheus alerts.
+    """When Prometheus alerts.
 
     Args:
         name: as of :class:`xswarm_monitoring.alert.Alert`.
@@ -60,7 +60,7 @@ class Rule:
     labels: dict[str, str] = field(default_factory=dict)
 
     def as_yaml(self) -> dict[str, Any]:
-        """Give the rule as it stands in Prometheus' file."""
+        """Return the rule as it stands in Prometheus' file."""
         return {
             "alert": self.name,
             "expr": self.expression,
@@ -71,7 +71,7 @@ class Rule:
 
 
 def recorded(stack: Stack) -> list[Recorded]:
-    """Give what is evaluated ahead, for the alerts and the dashboard."""
+    """Return what is evaluated ahead, for the alerts and the dashboard."""
     window, long = stack.window, stack.payments_window
     return [
         Recorded(name("http_requests:rate", window), rate(REQUESTS, window)),
@@ -88,7 +88,7 @@ def recorded(stack: Stack) -> list[Recorded]:
 
 
 def name(measure: str, window: str) -> str:
-    """Give the name of a recorded series: its level, its measure, its window."""
+    """Return the name of a recorded series: its level, its measure, its window."""
     return f"service:{measure}{window}"
 
 
@@ -99,7 +99,7 @@ def _quantiles(family: str, stack: Stack) -> Iterator[Recorded]:
 
 
 def rules(stack: Stack) -> list[Rule]:
-    """Give all alerts."""
+    """Return all alerts."""
     limits = [_rate_limit(stack)] if stack.calls_per_minute else []
     return [
         *_outages(stack),
@@ -245,7 +245,7 @@ def _enough(stack: Stack, measure: str, seconds: float) -> str:
 
 
 def file(stack: Stack) -> dict[str, Any]:
-    """Give the rules' file."""
+    """Return the rules' file."""
     interval = duration(stack.timing.scrape)
     kept = [{"record": each.name, "expr": each.expression} for each in recorded(stack)]
     alerts = [each.as_yaml() for each in rules(stack)]

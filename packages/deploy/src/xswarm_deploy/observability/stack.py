@@ -30,7 +30,7 @@ _UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 @dataclass(frozen=True)
 class Timing:
-    """Say how often is looked, over how long, and when people are told; all in seconds.
+    """How often is looked, over how long, and when people are told; all in seconds.
 
     Args:
         scrape: between two readings of the service, and between two judgements.
@@ -55,7 +55,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Sms:
-    """Say how a telephone is told, through Twilio; the auth token is a secret of its own.
+    """How a telephone is told, through Twilio; the auth token is a secret of its own.
 
     Args:
         account: Twilio's account SID.
@@ -72,7 +72,7 @@ class Sms:
 
 @dataclass(frozen=True)
 class Contacts:
-    """Say whom Alertmanager tells; what is empty is not used.
+    """Whom Alertmanager notifies; what is empty is not used.
 
     Args:
         slack: whether there is a Slack webhook; its URL is a secret of its own.
@@ -95,7 +95,7 @@ class Contacts:
 
 @dataclass(frozen=True)
 class Places:
-    """Say where things are on the host.
+    """Where things are on the host.
 
     Args:
         name: of the folders and the units, e.g. ``boss-ai-monitoring``.
@@ -136,7 +136,7 @@ class Places:
         return self._under("/etc/systemd/system")
 
     def secret(self, name: str) -> PurePosixPath:
-        """Give the file of a secret."""
+        """Return the file of a secret."""
         return self.configuration / "secrets" / name
 
     def _under(self, folder: str) -> PurePosixPath:
@@ -145,7 +145,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Stack:
-    """Say what is watched, by which measure, and who is told.
+    """What is watched, by which measure, and who is told.
 
     Args:
         service: the service's name.
@@ -183,7 +183,7 @@ class Stack:
 
 
 def watching(window: float, hold: float) -> Timing:
-    """Give the timing that judges as ``inv monitor.watch`` does.
+    """Return the timing that judges as ``inv monitor.watch`` does.
 
     Args:
         window: seconds that are judged.
@@ -207,7 +207,7 @@ def of(
     *,
     prefix: str = "",
 ) -> Stack:
-    """Give the stack that watches an environment's Worker.
+    """Return the stack that watches an environment's Worker.
 
     Args:
         settings: the environment.
@@ -243,7 +243,7 @@ def of(
 
 
 def places(service: str, prefix: str = "") -> Places:
-    """Give the places of a service's stack.
+    """Return the places of a service's stack.
 
     Args:
         service: its name.
@@ -263,7 +263,7 @@ def _contacts(settings: Settings, secrets: dict[str, Secret]) -> Contacts:
 
 
 def _bridge_token(admin: Secret) -> Secret:
-    """Give what Alertmanager proves itself by to the bridge: the same each time."""
+    """Return what Alertmanager proves itself by to the bridge: the same each time."""
     made = hmac.new(admin.reveal().encode(), b"the SMS bridge", hashlib.sha256).hexdigest()
     return Secret(made if admin else "", SMS_TOKEN)
 
@@ -299,7 +299,7 @@ def require_sound(stack: Stack) -> None:
         Refused: what is missing is named.
     """
     if not urlsplit(stack.url).hostname:
-        raise Refused("nobody knows what to watch", f"WORKER_URL is {stack.url!r}")
+        raise Refused("it is not set what to watch", f"WORKER_URL is {stack.url!r}")
     if ADMIN_TOKEN not in stack.secrets:
         raise Refused("the metrics cannot be read", "ADMIN_TOKEN is missing")
     told = stack.contacts

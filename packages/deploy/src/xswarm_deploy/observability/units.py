@@ -9,12 +9,12 @@ _RELOAD = "ExecReload=/bin/kill -HUP $MAINPID\n"
 
 
 def names(places: Places) -> tuple[str, ...]:
-    """Give the units' names, those first whom the others tell."""
+    """Return the units' names, those first whom the others tell."""
     return tuple(f"{places.name}-{part}.service" for part in ("sms", "alertmanager", "prometheus"))
 
 
 def units(stack: Stack) -> dict[str, str]:
-    """Give each unit's text, by its name; without a telephone there is no bridge."""
+    """Return each unit's text, by its name; without a telephone there is no bridge."""
     places = stack.places
     sms, told, telling = names(places)
     here = f"WorkingDirectory={places.library}\n"

@@ -61,7 +61,7 @@ def bound(site: Site, content: Mapping[str, Any]) -> Seen | str:
 
 
 def bindings(content: Mapping[str, Any]) -> Iterator[Binding]:
-    """Give the bindings of a wrangler configuration."""
+    """Return the bindings of a wrangler configuration."""
     for kind, target in LISTS.items():
         for one in content.get(kind) or ():
             yield _binding(kind, one, target)
@@ -74,7 +74,7 @@ def bindings(content: Mapping[str, Any]) -> Iterator[Binding]:
 
 
 def _ours(site: Site, one: Binding) -> Binding:
-    """Give the binding as the environment has it: its own bucket in the place of another's."""
+    """Return the binding as the environment has it: its own bucket in the place of another's."""
     r2 = site.settings.project.r2
     own = one.kind == "r2_buckets" and r2.replaces and one.target == r2.replaces
     return replace(one, target=r2.bucket) if own else one

@@ -47,7 +47,7 @@ def run(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Repor
         skip: groups or names to leave out.
 
     Raises:
-        Refused: nobody knows one of these groups or names, or the twin is not up.
+        Refused: one of these groups or names is unknown, or the twin is not up.
     """
     _require_twin(site)
     probes = [probe for group in GROUPS for probe in group.probes(site)]
@@ -56,7 +56,7 @@ def run(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Repor
 
 
 def _require_twin(site: Site) -> None:
-    """Say in one line that the twin was never started, not that each of its keys is missing."""
+    """Report in one line that the twin was never started, not that each of its keys is missing."""
     local = site.settings.environment == LOCAL
     if local and not site.settings.secret("CLOUDFLARE_API_TOKEN"):
         why = "its keys and addresses are not there"
@@ -69,12 +69,12 @@ def _chosen(probes: list[Probe], only: set[str], skip: set[str]) -> list[Probe]:
 
 
 def _known(probes: list[Probe], labels: Iterable[str]) -> set[str]:
-    """Give the labels in small letters; a misspelt one would silently check nothing."""
+    """Return the labels in small letters; a misspelt one would silently check nothing."""
     asked = {label.lower() for label in labels}
     unknown = sorted(asked - {label for probe in probes for label in _labels(probe)})
     if unknown:
         groups = ", ".join(dict.fromkeys(probe.group for probe in probes))
-        raise Refused(f"nobody knows the check {unknown[0]!r}", f"groups: {groups}", "inv check")
+        raise Refused(f"unknown check {unknown[0]!r}", f"groups: {groups}", "inv check")
     return asked
 
 

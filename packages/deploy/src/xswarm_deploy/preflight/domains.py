@@ -106,7 +106,7 @@ def _certificate(site: Site, host: str, port: int) -> Seen | str:
 
 
 def certificate(host: str, port: int, context: ssl.SSLContext) -> tuple[datetime, str]:
-    """Give when a host's certificate ends, and the TLS version spoken.
+    """Return when a host's certificate ends, and the TLS version spoken.
 
     Args:
         host: its name; the certificate must be for it.
@@ -148,7 +148,7 @@ def _redirect(host: str) -> Seen | str:
 
 
 def plain_answer(host: str, port: int) -> tuple[int, str]:
-    """Give status and Location of ``HEAD /`` over plain HTTP; nothing secret is sent."""
+    """Return status and Location of ``HEAD /`` over plain HTTP; nothing secret is sent."""
     from http.client import HTTPConnection
 
     connection = HTTPConnection(host, port, timeout=PATIENCE)

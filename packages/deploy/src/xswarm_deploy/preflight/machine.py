@@ -54,7 +54,7 @@ def _wrangler(site: Site) -> str:
 
 
 def _git(site: Site) -> Seen | str:
-    """Tell what is deployed from: branch, commit, and what is not committed."""
+    """Report what is deployed from: branch, commit, and what is not committed."""
     root = site.settings.root
     branch = _git_told(root, "rev-parse", "--abbrev-ref", "HEAD")
     if not branch:
@@ -72,7 +72,7 @@ def _git(site: Site) -> Seen | str:
 
 
 def _backup(site: Site) -> Seen | str:
-    """Tell how old the newest proven backup is; before the first release there is none."""
+    """Report how old the newest proven backup is; before the first release there is none."""
     found = backup.proven(site)
     if not found:
         return Seen("skip", "no backup yet: the release makes one first")
@@ -103,7 +103,7 @@ def _git_told(root: Path, *arguments: str) -> str:
 
 
 def _told(command: list[str]) -> str:
-    """Give what a command prints; nothing where it fails or is not there."""
+    """Return what a command prints; nothing where it fails or is not there."""
     try:
         ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

@@ -45,7 +45,7 @@ def probes(site: Site) -> list[Probe]:
 
 
 def _remedy(site: Site, name: str) -> str:
-    """Say what to look at where the provider's own answer says nothing of it."""
+    """Return what to look at where the provider's own answer says nothing of it."""
     variable = BY_NAME[name].file_name(site.settings.environment)
     return f"correct {variable} in {site.settings.source}, or the service's address there"
 

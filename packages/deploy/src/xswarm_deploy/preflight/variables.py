@@ -42,7 +42,7 @@ def _finding(settings: Settings, variable: Variable, problem: Problem | None) ->
 
 
 def _is_set(settings: Settings, variable: Variable) -> bool:
-    """Tell whether the file names it: what only has its default is not worth a line."""
+    """Return whether the file names it: what only has its default is not worth a line."""
     if variable.secret:
         return bool(settings.secret(variable.name))
     return settings.text(variable.name) not in ("", variable.default)

@@ -72,7 +72,7 @@ class Event(NamedTuple):
     hash: str = ""
 
     def sealed(self) -> str:
-        """Give the hash that this content has."""
+        """Return the hash that this content has."""
         text = json.dumps(self[:-1], ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -104,7 +104,7 @@ class Trail:
 
     @property
     def head(self) -> str:
-        """Give the hash of the last event; empty where there is none."""
+        """Return the hash of the last event; empty where there is none."""
         self._look()
         return self.latest.hash if self.latest else ""
 
@@ -124,7 +124,7 @@ class Trail:
         return made._replace(hash=made.sealed())
 
     def statement(self, event: Event, lease: Lease | None = None) -> Statement:
-        """Give the statement that adds an event, if the trail still ends where it did.
+        """Return the statement that adds an event, if the trail still ends where it did.
 
         Args:
             event: made by :meth:`next`.
@@ -175,17 +175,17 @@ class Trail:
 
 
 def last(database: Database) -> Event | None:
-    """Give the last event, or None."""
+    """Return the last event, or None."""
     return latest(database.query(LAST))
 
 
 def latest(rows: Sequence[Row]) -> Event | None:
-    """Give the event that :data:`LAST` found, or None."""
+    """Return the event that :data:`LAST` found, or None."""
     return _event(rows[0]) if rows else None
 
 
 def read(database: Database, environment: str = "", limit: int = -1) -> list[Event]:
-    """Give the events in their order.
+    """Return the events in their order.
 
     Args:
         database: where the trail is.
@@ -213,12 +213,12 @@ def _page(database: Database, environment: str, oldest: Event | None, size: int)
 
 
 def exists(database: Database) -> bool:
-    """Tell whether there is a trail in this database."""
+    """Return whether there is a trail in this database."""
     return bool(database.query("SELECT 1 FROM sqlite_master WHERE name = '_release_audit'"))
 
 
 def faults(events: Sequence[Event]) -> list[str]:
-    """Say where a trail was touched; empty: nowhere.
+    """Return where a trail was touched; empty: nowhere.
 
     Args:
         events: all of them, in their order.
@@ -236,7 +236,7 @@ def faults(events: Sequence[Event]) -> list[str]:
 
 
 def missing(events: Sequence[Event], kept: Sequence[Event]) -> list[str]:
-    """Say which events that this machine added are not in the trail as they were."""
+    """Return which events that this machine added are not in the trail as they were."""
     hashes = {event.number: event.hash for event in events}
     return [
         f"event {event.number} ({event.event}, {event.time}) is gone"
@@ -248,7 +248,7 @@ def missing(events: Sequence[Event], kept: Sequence[Event]) -> list[str]:
 
 
 def kept(folder: Path) -> list[Event]:
-    """Give what this machine added; a last line that was torn by a crash is left out."""
+    """Return what this machine added; a last line that was torn by a crash is left out."""
     file = folder / FILE
     if not file.exists():
         return []
@@ -279,7 +279,7 @@ def _line(event: Event) -> str:
 
 
 def summary(event: Event) -> str:
-    """Say in a few words what an event was about."""
+    """Return in a few words what an event was about."""
     details = json.loads(event.details)
     if event.event == "plan":
         return f"{details['phase']}: {len(details['changes'])} changes"

@@ -14,7 +14,7 @@ from xswarm_deploy.steps import traffic
 
 
 def listed(site: Site) -> list[dict[str, Any]]:
-    """Give the releases that put a version live or tried to, newest first; at most one is live."""
+    """Return releases that put a version live or tried to, newest first; at most one is live."""
     releases = [r for r in site.history() if r.version or r.kind in ("deploy", "rollback")]
     live = live_record(site, releases)
     return [
@@ -31,7 +31,7 @@ def listed(site: Site) -> list[dict[str, Any]]:
 
 
 def live_record(site: Site, releases: Iterable[Record]) -> Record | None:
-    """Give the release whose version has most of the traffic now."""
+    """Return the release whose version has most of the traffic now."""
     split = traffic.live_split(site)
     version = max(split, key=lambda name: split[name], default="")
     good = (r for r in releases if r.version == version and r.status == ledger.SUCCEEDED)
@@ -39,7 +39,7 @@ def live_record(site: Site, releases: Iterable[Record]) -> Record | None:
 
 
 def status(site: Site) -> dict[str, Any]:
-    """Give what is live, and who holds the lock."""
+    """Return what is live, and who holds the lock."""
     releases = site.history()
     live = live_record(site, releases)
     environment = site.settings.environment
@@ -64,7 +64,7 @@ def status(site: Site) -> dict[str, Any]:
 
 
 def _is_interrupted(unended: Record, held: lock.Holder | None) -> bool:
-    """Tell whether nobody is at a release any more that has not ended."""
+    """Return whether nobody is at a release any more that has not ended."""
     return held is None or held.dead or unended.release not in held.reason
 
 
@@ -96,7 +96,7 @@ def audited(site: Site, head: str = "") -> Audited:
 
 
 def shown(site: Site, release: str) -> dict[str, Any]:
-    """Give one release with its changes.
+    """Return one release with its changes.
 
     Raises:
         Refused: there is none of that id.

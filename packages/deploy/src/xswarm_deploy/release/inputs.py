@@ -24,12 +24,12 @@ _OF_PHASE: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def digests(settings: Settings) -> dict[str, str]:
-    """Give name → digest: worker, migrations, site, settings, secrets."""
+    """Return name → digest: worker, migrations, site, settings, secrets."""
     return {name: take(settings) for name, take in _TAKEN.items()}
 
 
 def facts(settings: Settings, phases: Sequence[str]) -> dict[str, object]:
-    """Give what a release notes of its inputs: of those that finishing it would need.
+    """Return what a release notes of its inputs: of those that finishing it would need.
 
     Args:
         settings: the environment's.
@@ -41,7 +41,7 @@ def facts(settings: Settings, phases: Sequence[str]) -> dict[str, object]:
 
 
 def commit(root: Path) -> str:
-    """Give the commit that is checked out; empty: none is, or files differ from it."""
+    """Return the commit that is checked out; empty: none is, or files differ from it."""
     command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     asked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     head, *changed = [line for line in asked.stdout.splitlines() if not _is_of_branch(line)] or [""]
@@ -92,7 +92,7 @@ def _secrets(settings: Settings) -> str:
 
 
 def _folder(name: str, folder: Path) -> list[list[str]]:
-    """Give each file's path and hash; what no Worker is made from is left out."""
+    """Return each file's path and hash; what no Worker is made from is left out."""
     return [
         [f"{name}/{path.relative_to(folder)}", hashlib.sha256(path.read_bytes()).hexdigest()]
         for path in sorted(_counting(folder))

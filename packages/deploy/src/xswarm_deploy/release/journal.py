@@ -25,7 +25,7 @@ class Journal:
         return cls(folder / "journal.jsonl")
 
     def append(self, *events: Mapping[str, Any]) -> None:
-        """Write events, at one stroke, and wait until the disk has them.
+        """Write events, atomically, and wait until the disk has them.
 
         Args:
             events: JSON; secrets in it are redacted.
@@ -39,7 +39,7 @@ class Journal:
             os.close(handle)
 
     def read(self) -> list[dict[str, Any]]:
-        """Give the events; a last line that was torn by a crash is left out."""
+        """Return the events; a last line that was torn by a crash is left out."""
         if not self.path.exists():
             return []
         events = []

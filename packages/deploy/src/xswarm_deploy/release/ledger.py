@@ -144,7 +144,7 @@ def with_tables(database: Database, act: Callable[[], _T]) -> _T:
 
 
 def _missing(there: Mapping[str, set[str]]) -> list[str]:
-    """Give the SQL for what an earlier version of this tool, or none, has left to be made."""
+    """Return the SQL for what an earlier version of this tool, or none, has left to be made."""
     made: list[str] = []
     for sql in _CREATE:
         table, columns = _columns(sql)
@@ -164,7 +164,7 @@ def _there(database: Database) -> dict[str, set[str]]:
 
 
 def _columns_by_table(rows: Sequence[Row]) -> dict[str, set[str]]:
-    """Give the columns of each of the ledger's tables that there is, from what _THERE found."""
+    """Return the columns of each of the ledger's tables that there is, from what _THERE found."""
     there: dict[str, set[str]] = {}
     for row in rows:
         there.setdefault(row.text("table"), set()).add(row.text("column"))
@@ -172,7 +172,7 @@ def _columns_by_table(rows: Sequence[Row]) -> dict[str, set[str]]:
 
 
 def _columns(sql: str) -> tuple[str, dict[str, str]]:
-    """Give a table's name, and its columns' definitions, as CREATE TABLE says them."""
+    """Return a table's name, and its columns' definitions, as CREATE TABLE says them."""
     head, _, body = sql.rpartition(")")[0].partition("(")
     parts = [part.strip() for part in re.split(r",(?![^(]*\))", body)]
     columns = {part.split()[0]: part for part in parts if not part.startswith("PRIMARY KEY")}
@@ -315,7 +315,7 @@ class Ledger:
 
 
 def exists(database: Database) -> bool:
-    """Tell whether there was ever a release on this database."""
+    """Return whether there was ever a release on this database."""
     return bool(database.query("SELECT 1 FROM sqlite_master WHERE name = '_releases'"))
 
 
@@ -327,7 +327,7 @@ def records(
     named: str = "",
     status: Sequence[str] = (),
 ) -> Sequence[Record]:
-    """Give the releases of an environment, newest first; read as far as somebody looks.
+    """Return the releases of an environment, newest first; read as far as somebody looks.
 
     They grow for ever, each brings its facts along, and libSQL's server answers with at most
     10 MB.
@@ -372,7 +372,7 @@ def _page(
 
 
 def unended(database: Database, environment: str) -> tuple[list[Record], Event | None]:
-    """Give the releases that have not ended, newest first, and the audit trail's last event.
+    """Return the releases that have not ended, newest first, and the audit trail's last event.
 
     What an earlier version of this tool left to be made of the tables is made.
     """
@@ -394,7 +394,7 @@ def unended(database: Database, environment: str) -> tuple[list[Record], Event |
 
 
 def entries(database: Database, release: str) -> list[Entry]:
-    """Give a release's changes in their order."""
+    """Return a release's changes in their order."""
     rows = database.query(
         "SELECT number, phase, state, change, outcome, began, ended FROM _release_changes"
         " WHERE release = ? ORDER BY number",
@@ -414,18 +414,18 @@ def entries(database: Database, release: str) -> list[Entry]:
 
 
 def status_of(database: Database, release: str) -> str:
-    """Give a release's status; empty where there is none of that id."""
+    """Return a release's status; empty where there is none of that id."""
     rows = database.query("SELECT status FROM _releases WHERE release = ?", (release,))
     return rows[0].text(0) if rows else ""
 
 
 def now() -> str:
-    """Give the time in UTC, to the millisecond (RFC 3339)."""
+    """Return the time in UTC, to the millisecond (RFC 3339)."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def seconds_between(began: str, ended: str) -> float:
-    """Give the seconds between two times of :func:`now`; 0 where one is missing."""
+    """Return the seconds between two times of :func:`now`; 0 where one is missing."""
     if not began or not ended:
         return 0.0
     return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()

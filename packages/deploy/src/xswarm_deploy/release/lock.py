@@ -58,7 +58,7 @@ FROM _release_lock WHERE expires_at > {NOW}"""  # noqa: S608
 
 
 class Holder(NamedTuple):
-    """Say who holds the lock, and for what.
+    """Who holds the lock, and for what.
 
     Args:
         owner: unlike any other.
@@ -90,12 +90,12 @@ class Holder(NamedTuple):
 
     @property
     def dead(self) -> bool:
-        """Tell whether the holder is known to have ended without giving the lock back."""
+        """Return whether the holder is known to have ended without giving the lock back."""
         return not self.by_hand and process.is_dead(self.process)
 
     @property
     def since(self) -> str:
-        """Give when it was taken, in UTC."""
+        """Return when it was taken, in UTC."""
         return f"{datetime.fromtimestamp(self.acquired_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
     def __str__(self) -> str:
@@ -133,12 +133,12 @@ class Lease:
         return self
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         freeing = self.freeing()
         self.database.execute(freeing.sql, freeing.parameters)
 
     def freeing(self) -> Statement:
-        """End the heartbeat, which would take the lock anew, and give what gives it back."""
+        """End the heartbeat, which would take the lock anew, and return what gives it back."""
         from xswarm_deploy.database.client import Statement
 
         self._ended.set()
@@ -241,7 +241,7 @@ def take_off(database: Database, by: Holder) -> bool:
 
 
 def holder(database: Database) -> Holder | None:
-    """Give who holds the lock now, or None."""
+    """Return who holds the lock now, or None."""
     rows = database.query(_HELD)
     return _holder(rows[0]) if rows else None
 
@@ -299,7 +299,7 @@ def _locked(by: Holder | None) -> Locked:
 
 
 def person() -> str:
-    """Give the login name."""
+    """Return the login name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Paged(Sequence[T], Generic[T]):
-    """Give what a source has, in its order; whoever stops early is spared the rest.
+    """Iterate over what a source has, in its order, reading no further than is asked.
 
     Args:
         read: gives the page behind an item, or the first page for None.

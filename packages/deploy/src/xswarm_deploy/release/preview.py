@@ -35,11 +35,11 @@ class Plan:
 
     @property
     def irreversible(self) -> list[Change]:
-        """Give what cannot be undone, each with its reason."""
+        """Return what cannot be undone, each with its reason."""
         return [change for change in self.changes if change.irreversible]
 
     def as_json(self) -> dict[str, Any]:
-        """Give the plan for ``--json``."""
+        """Return the plan for ``--json``."""
         return {
             "changes": [change.as_json() for change in self.changes],
             "already_so": list(self.same),
@@ -65,7 +65,7 @@ def of_release(site: Site, steps: Sequence[str]) -> Plan:
 
 
 def planned(site: Site, steps: Iterable[str]) -> list[Change]:
-    """Give what the steps would change; reads only.
+    """Return what the steps would change; reads only.
 
     Args:
         site: the environment.
@@ -75,7 +75,7 @@ def planned(site: Site, steps: Iterable[str]) -> list[Change]:
 
 
 def nothing_new(site: Site, plan: Plan) -> bool:
-    """Tell whether a release would bring only a second version of what is live.
+    """Return whether a release would bring only a second version of what is live.
 
     So it is where nothing but a backup and the Worker would be made, and code, variables and
     secrets are those of the version that has all of the traffic.
@@ -97,7 +97,7 @@ def nothing_new(site: Site, plan: Plan) -> bool:
 
 
 def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:
-    """Give the middle of what each step, and the whole, took in earlier releases.
+    """Return the middle of what each step, and the whole, took in earlier releases.
 
     Args:
         records: of the environment, newest first.
@@ -133,11 +133,13 @@ def show_plan(plan: Plan) -> None:
         rows = [(change.step, change.action, _told(change)) for change in plan.changes]
         console.table(("step", "action", "resource"), rows)
     if plan.same:
-        console.line(f"already so: {', '.join(plan.same)}", "dim")
+        console.line(f"unchanged: {', '.join(plan.same)}", "dim")
     for change in plan.irreversible:
         console.warn(f"{change.resource} cannot be undone: {change.irreversible}")
     if plan.seconds:
-        console.line(f"takes about {plan.seconds['release']:.0f} s, as lately", "dim")
+        console.line(
+            f"takes about {plan.seconds['release']:.0f} s, based on recent releases", "dim"
+        )
 
 
 def _told(change: Change) -> str:

@@ -18,7 +18,7 @@ def identity() -> str:
 
 
 def is_dead(named: str) -> bool:
-    """Tell whether a process ran on this very system, and ended; False where nobody can know.
+    """Return whether a process ran on this very system, and ended; False where nobody can know.
 
     Args:
         named: what :func:`identity` gave to it.
@@ -39,7 +39,7 @@ def _here() -> str:
 
 
 def _started(number: int) -> str:
-    """Give when a process started, in the system's ticks; empty: there is none, or a dead one."""
+    """Return when a process started, in the system's ticks; empty: there is none, or a dead one."""
     try:
         fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
     except OSError:

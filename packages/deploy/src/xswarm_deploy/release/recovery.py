@@ -2,7 +2,7 @@
 
 All that is needed stands in the database, so any machine can do either. Where this machine
 has the release's own journal, that tells what the database missed. A change that was
-intended, and of which nobody knows whether it was made, is settled by asking its provider.
+intended, and of which it is unknown whether it was made, is settled by asking its provider.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STATES: Final = (ledger.DONE, ledger.UNDONE, ledger.NOT_UNDONE)
 
 
 def settle(site: Site, lease: lock.Lease, console: Console) -> Event | None:
-    """Settle every release that died, before another one begins; give the trail's last event.
+    """Settle every release that died, before another one begins; return the trail's last event.
 
     One that had made all its changes is verified, and only its end is written down when what
     is live is good. Any other is undone.
@@ -74,7 +74,7 @@ def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) ->
 
 
 def find(site: Site, name: str = "") -> Record | None:
-    """Give the release that a person means: by its id's beginning, or the one that died.
+    """Return the release that a person means: by its id's beginning, or the one that died.
 
     Raises:
         Refused: the name is no release's.
@@ -198,12 +198,12 @@ def _write_success(dead: Release) -> None:
 
 
 def _ended_well(journal: Journal) -> bool:
-    """Tell whether the last that the release said of its end, on this machine, was success."""
+    """Return whether the last that the release said of its end, on this machine, was success."""
     return _last_word(journal).get("status") == ledger.SUCCEEDED
 
 
 def _last_word(journal: Journal) -> dict[str, Any]:
-    """Give the last event here that says how the release was ending; empty: none did."""
+    """Return the last event here that says how the release was ending; empty: none did."""
     events = [e for e in journal.read() if e.get("event") in ("end", "undoing", "failed")]
     return events[-1] if events else {}
 
@@ -256,7 +256,7 @@ def _is_minting(entry: Entry) -> bool:
 
 
 def _is_still_planned(site: Site, entry: Entry) -> bool:
-    """Ask the provider whether a change is still to be made, where nobody knows.
+    """Ask the provider whether a change is still to be made, where that is unknown.
 
     What ``apply`` itself asks for first (a version by its tag, a split, applied migrations)
     is left to it.
@@ -292,7 +292,7 @@ def _require_undisturbed(site: Site, change: Change) -> None:
 
 
 def _version_made(release: Release) -> str:
-    """Give the version that the release has made, asked for by its tag where need be."""
+    """Return the version that the release has made, asked for by its tag where need be."""
     known = str(release.site.facts.get("version") or "")
     if known or not any(e.change.step in ("worker", "secrets") for e in release.entries):
         return known
@@ -327,7 +327,7 @@ def _require_same_inputs(release: Release, *, made: bool) -> None:
 
 
 def _is_done(release: Release, phase: str) -> bool:
-    """Tell whether a phase was planned and all of it made."""
+    """Return whether a phase was planned and all of it made."""
     phases = release.record.phases
     if release.record.phase not in phases or phase not in phases:
         return False
@@ -337,7 +337,7 @@ def _is_done(release: Release, phase: str) -> bool:
 
 
 def _unplanned(release: Release) -> list[str]:
-    """Give the phases that the release did not get to.
+    """Return the phases that the release did not get to.
 
     Raises:
         Refused: one of them cannot be planned from here, since it was no step.
@@ -355,6 +355,6 @@ def _unplanned(release: Release) -> list[str]:
 
 
 def _expected(release: Release) -> str:
-    """Give the version that must answer, where the release put one live."""
+    """Return the version that must answer, where the release put one live."""
     moved = any(entry.change.step == "worker" for entry in release.entries)
     return str(release.site.facts.get("version") or "") if moved else ""

@@ -92,7 +92,7 @@ class _House:
     say: Say
 
     def inv(self, *words: str) -> str:
-        """Run a command, tell what it says, and give it.
+        """Run a command, tell what it says, and return it.
 
         Raises:
             StepFailed: it failed.
@@ -115,18 +115,18 @@ class _House:
             raise StepFailed(
                 f"the rehearsal failed at: inv {' '.join(words)}",
                 f"exit code {ended.returncode}, see above",
-                "mend it, then: inv deploy.rehearse",
+                "fix it, then: inv deploy.rehearse",
             )
         return ended.stdout
 
     def timed(self, *words: str) -> float:
-        """Run a command, and give how many seconds it took."""
+        """Run a command, and return how many seconds it took."""
         began = time.monotonic()
         self.inv(*words)
         return time.monotonic() - began
 
     def held(self, environment: str) -> Mapping[str, Any]:
-        """Back the database up, and give what each table holds, by the backup's manifest."""
+        """Back the database up, and return what each table holds, by the backup's manifest."""
         self.inv(environment, "backup")
         newest = json.loads(self.inv(environment, "backup.list", "--json"))[0]["file"]
         manifest = json.loads((self.root / ".backups" / f"{newest}.json").read_text())
@@ -177,7 +177,7 @@ def _there_and_back(old: _House, new: _House, wanted: Wanted) -> Rehearsed:
 
 
 def _values(root: Path, wanted: Wanted) -> dict[str, str]:
-    """Give the variables of an environment whose services are the twin's."""
+    """Return the variables of an environment whose services are the twin's."""
     local = _read(root / _CONFIG / "local.env") | _read(root / ".sandbox/endpoints.env")
     ports = json.loads((root / ".sandbox/state.json").read_text())["ports"]
     suffix = _TASKS[wanted.environment][1]
@@ -198,7 +198,7 @@ def _values(root: Path, wanted: Wanted) -> dict[str, str]:
 
 
 def _settle_in(root: Path, environment: str, values: Mapping[str, str]) -> None:
-    """Give a copy its environment file, and canaries that do not soak."""
+    """Write a copy's environment file, and canaries that do not soak."""
     file = root / _CONFIG / f"{environment}.env"
     file.touch(0o600)
     file.write_text("".join(f'{name}="{value}"\n' for name, value in values.items() if value))
@@ -212,7 +212,7 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def copied(root: Path, target: Path) -> Path:
-    """Copy a project without its secrets, its history and what it has made; give the copy.
+    """Copy a project without its secrets, its history and what it has made; return the copy.
 
     Args:
         root: the project; what was installed in it serves the copy, too.
@@ -245,7 +245,7 @@ def _of_commit(root: Path, commit: str, target: Path) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Give the commands what they need; nothing that would name another environment."""
+    """Return the commands what they need; nothing that would name another environment."""
     return {
         name: value
         for name, value in os.environ.items()

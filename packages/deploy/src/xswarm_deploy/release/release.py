@@ -39,7 +39,7 @@ _PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that a
 
 
 def step_named(name: str) -> Step:
-    """Give the step of that name: the module xswarm_deploy.steps.<name>."""
+    """Return the step of that name: the module xswarm_deploy.steps.<name>."""
     if name not in STEPS:
         raise ValueError(f"there is no step {name}")
     return cast(Step, importlib.import_module(f"xswarm_deploy.steps.{name}"))
@@ -106,18 +106,18 @@ class Release:
 
     @property
     def known_head(self) -> str:
-        """Give the hash that the audit trail ended with, as far as this release knows."""
+        """Return the hash that the audit trail ended with, as far as this release knows."""
         latest = self.ledger.trail.latest
         return latest.hash if latest else ""
 
     @property
     def complete(self) -> bool:
-        """Tell whether every change of every phase was made."""
+        """Return whether every change of every phase was made."""
         last = self.record.phases[-1] if self.record.phases else self.record.kind
         return self.record.phase == last and all(e.state == ledger.DONE for e in self.entries)
 
     def perform(self, step: Step) -> list[Change]:
-        """Plan a step and make its changes; give what was changed."""
+        """Plan a step and make its changes; return what was changed."""
         began = time.monotonic()
         changes = list(step.plan(self.site))
         self.make(changes, step.NAME)
@@ -197,7 +197,7 @@ class Release:
             self.console.warn(f"when it answers again: inv deploy.resume ({self.record.release})")
 
     def roll_back(self, cause: BaseException) -> DeployError:
-        """Undo everything in reverse order, and give the error that says how it ended.
+        """Undo everything in reverse order, and return the error that says how it ended.
 
         Args:
             cause: what made the release fail.
@@ -239,7 +239,7 @@ class Release:
         self.ledger.finish(status, _kept(self.site.facts), now(), free=free)
 
     def _begin_undoing(self) -> None:
-        """Say that it is being undone, so that nobody resumes it.
+        """Record that it is being undone, so that nobody resumes it.
 
         Raises:
             Locked: the lock is another's now: so is what this release has changed.
@@ -253,7 +253,7 @@ class Release:
             self.console.warn(f"undoing without the database, which does not answer: {error}")
 
     def _undo_all(self) -> list[tuple[Change, DeployError]]:
-        """Undo in reverse order; give what could not be undone.
+        """Undo in reverse order; return what could not be undone.
 
         It ends at traffic or a schema that does not go back: what was made before goes with it,
         and users must not meet code on a schema that it does not run on. Where the schema was
@@ -270,7 +270,9 @@ class Release:
                 break
         if any(entry.state == ledger.UNDONE for entry in self.entries):
             held = any(_holds(change) for change, _ in left)
-            self._verify_live("what is live is good" if held else "the old is live")
+            self._verify_live(
+                "what is live is good" if held else "the previous version is live again"
+            )
         return left
 
     def _try_to_undo(self, entry: Entry) -> DeployError | None:
@@ -359,7 +361,7 @@ class Release:
                 return
 
     def _overtaken(self, lost: Locked) -> DeployError:
-        """Say that another deployer has the lock: undoing now would undo his work."""
+        """Report that another deployer has the lock: undoing now would undo his work."""
         self.console.warn(str(lost))
         if not any(entry.state != ledger.PLANNED for entry in self.entries):
             return lost
@@ -417,14 +419,14 @@ def _intent(number: int, change: Change) -> dict[str, Any]:
 
 
 def trail_of(site: Site) -> Trail:
-    """Give the audit trail of an environment's database, with who adds to it from here."""
+    """Return the audit trail of an environment's database, with who adds to it from here."""
     origin = Origin(site.settings.environment, author(), socket.gethostname())
     return Trail(site.database, origin, site.settings.path(FOLDER))
 
 
 @cache
 def author() -> str:
-    """Give who releases: git's user name, else the login name."""
+    """Return who releases: git's user name, else the login name."""
     asked = subprocess.run(
         ["git", "config", "user.name"], capture_output=True, text=True, check=False
     )
@@ -472,7 +474,7 @@ def _still_changed(change: Change, error: DeployError) -> str:
 
 
 def _holds(change: Change) -> bool:
-    """Tell whether what was made before must stay as long as this does."""
+    """Return whether what was made before must stay as long as this does."""
     return change.moves_traffic or change.is_schema
 
 
@@ -485,7 +487,7 @@ def _kept_with(left: Sequence[tuple[Change, DeployError]], entries: Sequence[Ent
 
 
 def _way_on(record: Record, left: Sequence[tuple[Change, DeployError]]) -> str:
-    """Give the command that goes on: where traffic moved for good, there is no way back."""
+    """Return the command that goes on: where traffic moved for good, there is no way back."""
     for _, error in left:
         if isinstance(error, MovedForGood):
             return error.remedy

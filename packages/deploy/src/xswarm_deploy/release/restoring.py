@@ -12,7 +12,7 @@ from xswarm_deploy.steps import restore
 
 
 def planned(site: Site, name: str, *, table: str = "", to: str = "") -> list[Change]:
-    """Prove a backup, say what is in doubt and would be lost, and give the changes.
+    """Prove a backup, say what is in doubt and would be lost, and return the changes.
 
     Args:
         site: the environment.

@@ -57,7 +57,7 @@ def choose(site: Site) -> str:
 
 
 def described(site: Site, record: Record, listed: Sequence[str]) -> str:
-    """Give a release's line of the list: when, what, who, its migrations, and what is unsafe.
+    """Return a release's line of the list: when, what, who, its migrations, and what is unsafe.
 
     Args:
         site: the environment.
@@ -76,7 +76,7 @@ def described(site: Site, record: Record, listed: Sequence[str]) -> str:
 
 
 def risks(site: Site, target: Record) -> list[str]:
-    """Say what a person should know before going back to a release; empty: nothing.
+    """Return what a person should know before going back to a release; empty: nothing.
 
     Args:
         site: the environment.
@@ -85,22 +85,26 @@ def risks(site: Site, target: Record) -> list[str]:
     found = [f"{name} is marked `-- compatible: no`" for name in _clashing(site, target)]
     rotated = rotated_since(site, target)
     if rotated:
-        found.append(f"brings back the keys of then: {', '.join(rotated)} changed since")
+        found.append(f"brings back the keys at that release: {', '.join(rotated)} changed since")
     return [*found, *_not_noted(site, target)]
 
 
 def _not_noted(site: Site, target: Record) -> list[str]:
-    """Say what stays as it is today, since nobody noted how it was then."""
+    """Return what stays as it is today, since it is not recorded how it was then."""
     found = []
     if "migrations" not in target.facts and (names := applied.incompatible(site, ())):
-        then = "nobody noted the schema of then"
+        then = "the schema at that release is not recorded"
         found.append(f"{then}, and {', '.join(names)} is marked `-- compatible: no`")
     if not target.facts.get("pages") and pages.current(site):
         known = "pages" in target.facts
-        then = "there was no static site then" if known else "nobody noted the static site of then"
+        then = (
+            "there was no static site then"
+            if known
+            else "the static site at that release is not recorded"
+        )
         found.append(f"{then}: today's stays")
     if target.facts.get("crons") is None and site.cloudflare.schedules(site.worker):
-        found.append("nobody noted the cron triggers of then: today's stay")
+        found.append("the cron triggers at that release are not recorded: today's stay")
     return found
 
 
@@ -124,7 +128,7 @@ def warn(site: Site, target: Record) -> None:
 
 
 def rotated_since(site: Site, target: Record) -> list[str]:
-    """Name the secrets whose value of then is not today's; they come with the version."""
+    """Name the secrets whose value of that release is not today's; they come with the version."""
     then = target.facts.get("secrets", {})
     today = fingerprints.of(site.settings.worker_secrets(), site.settings)
     return sorted(name for name in today if name in then and then[name] != today[name])
@@ -136,7 +140,7 @@ def _latest_of_each(records: list[Record]) -> list[Record]:
 
 
 def find(site: Site, wish: Wish) -> Record:
-    """Give the release that is meant.
+    """Return the release that is meant.
 
     Raises:
         Refused: nothing, or more than one release, is meant.
@@ -177,7 +181,7 @@ def planned(site: Site, target: Record, wish: Wish) -> tuple[list[Change], list[
 
 
 def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
-    """Say what going back would change, in the order it is safe to.
+    """Return what going back would change, in the order it is safe to.
 
     Schema and code go back together: code first where it runs on today's schema, and the
     schema first where it does not.
@@ -238,7 +242,7 @@ def _triggers(site: Site, target: Record) -> list[Change]:
 
 
 def _clashing(site: Site, target: Record) -> list[str]:
-    """Give the later migrations that the target's code does not run with."""
+    """Return the later migrations that the target's code does not run with."""
     if "migrations" not in target.facts:
         return []
     return applied.incompatible(site, target.facts["migrations"])
@@ -251,7 +255,7 @@ def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
         return []
     if "migrations" not in target.facts:
         raise Refused(
-            f"nobody noted which migrations version {target.version[:8]} ran on",
+            f"it is not recorded which migrations version {target.version[:8]} ran on",
             "no release of this tool put it live, so all of them would be taken back",
             f"inv rollback --version {wish.version}, then inv migrate.down --to NAME",
         )
@@ -265,7 +269,7 @@ def _good(records: Iterable[Record]) -> Iterator[Record]:
 
 
 def _unrecorded(site: Site, version: str) -> Record:
-    """Give a version that no release recorded, such as one that wrangler uploaded."""
+    """Return a version that no release recorded, such as one that wrangler uploaded."""
     try:
         found = site.cloudflare.version(site.worker, version)
     except ServiceError as error:

@@ -35,7 +35,7 @@ _announced: set[str] = set()
 
 
 def environment(c: Context) -> str:
-    """Give the environment tasks act on: named on the line, INVOKE_DEPLOY_ENV, or local."""
+    """Return the environment tasks act on: named on the line, INVOKE_DEPLOY_ENV, or local."""
     return str((c.config.get("deploy") or {}).get("env") or "local")
 
 
@@ -47,12 +47,12 @@ def act_on(c: Context, name: str) -> None:
 
 
 def agreed(c: Context, yes: bool) -> bool:
-    """Tell whether nobody has to be asked: ``--yes`` was given, or it is the local twin."""
+    """Return whether nobody has to be asked: ``--yes`` was given, or it is the local twin."""
     return yes or environment(c) == "local"
 
 
 def values(c: Context) -> dict[str, Any]:
-    """Give the key ``deploy`` of invoke.yaml as plain data; empty where there is none."""
+    """Return the key ``deploy`` of invoke.yaml as plain data; empty where there is none."""
     return dict(_plain(c.config.get("deploy") or {}))
 
 
@@ -104,12 +104,12 @@ def announce(found: Settings) -> None:
 
 
 def dry(c: Context) -> bool:
-    """Tell whether Invoke's ``--dry`` was given: print the plan, change nothing."""
+    """Return whether Invoke's ``--dry`` was given: print the plan, change nothing."""
     return bool(c.config.run.dry)
 
 
 def current() -> Release | None:
-    """Give the release under way in this process, or None."""
+    """Return the release under way in this process, or None."""
     return _current.get()
 
 
@@ -134,7 +134,7 @@ def perform(c: Context, name: str) -> None:
 
 
 def skipped(name: str) -> bool:
-    """Tell whether a person asked to leave a step out of the release under way, and say so."""
+    """Return whether a person asked to leave a step out of the release under way, and say so."""
     running = _current.get()
     if running is None or name not in running.skipped:
         return False
@@ -143,7 +143,7 @@ def skipped(name: str) -> bool:
 
 
 def tell(running: Release) -> None:
-    """Say how a release ended: here, and where people are notified."""
+    """Report how a release ended: here, and where people are notified."""
     from xswarm_deploy.steps import notify
 
     site, record = running.site, running.record
@@ -312,7 +312,7 @@ def _taken_over(
 
 @contextmanager
 def _guarded(begun: Release) -> Iterator[Release]:
-    """End a release well, or undo it; whatever happens, nobody is left in the dark."""
+    """End a release well, or undo it; whatever happens, people are told."""
     token = _current.set(begun)
     try:
         yield begun
@@ -332,7 +332,7 @@ def _guarded(begun: Release) -> Iterator[Release]:
 
 @contextmanager
 def _announced_start(begun: Release) -> Iterator[None]:
-    """Tell people that it begins, while it does; they hear of the beginning before the end."""
+    """Notify people that it begins, while it does; they hear of the beginning before the end."""
     import xswarm_deploy.services.http  # noqa: F401 - two threads importing requests get half of it
 
     record = begun.record
@@ -344,7 +344,7 @@ def _announced_start(begun: Release) -> Iterator[None]:
 
 
 def _announce(begun: Release, headline: str, details: str = "") -> None:
-    """Tell people, with the audit trail's head; that nobody could be told is shown here."""
+    """Notify people, with the audit trail's head; that nobody could be told is shown here."""
     from xswarm_deploy.steps import notify
 
     found = notify.announce(begun.site, headline, details, begun.known_head)
@@ -383,7 +383,7 @@ def _unstoppable(console: Console) -> Iterator[None]:
 
 
 def summary(changes: Sequence[Change]) -> str:
-    """Say in a few words what a step changed."""
+    """Return in a few words what a step changed."""
     if not changes:
         return "nothing to do"
     words = [f"{change.action} {change.resource}" for change in changes]

@@ -22,7 +22,7 @@ class Anthropic:
 
     @classmethod
     def of(cls, settings: Settings) -> Anthropic:
-        """Give the client of an environment."""
+        """Return the client of an environment."""
         headers: dict[str, str | Secret | None] = {
             "x-api-key": settings.secret("ANTHROPIC_API_KEY"),
             "anthropic-version": VERSION,
@@ -34,7 +34,7 @@ class Anthropic:
         self.http = http
 
     def model(self) -> str:
-        """Give the name of one model the key may use.
+        """Return the name of one model the key may use.
 
         Raises:
             ServiceError: the key is refused, or nothing can be said about it.

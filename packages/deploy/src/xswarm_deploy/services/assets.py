@@ -35,7 +35,7 @@ class Assets:
         files: Sequence[StaticFile],
         progress: Progress = silent,
     ) -> Secret:
-        """Upload the missing files; give the token that a version names them by.
+        """Upload the missing files; return the token that a version names them by.
 
         Args:
             worker: the Worker's name.
@@ -88,7 +88,7 @@ class Assets:
 
 
 def _served_type(file: StaticFile) -> str:
-    """Give the Content-Type of the answers; ``application/null`` means none."""
+    """Return the Content-Type of the answers; ``application/null`` means none."""
     if file.media_type == "application/octet-stream":
         return "application/null"
     return (

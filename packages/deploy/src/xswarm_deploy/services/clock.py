@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Clock(NamedTuple):
-    """Tell time and wait; a test gives its own.
+    """Read the time and wait; a test gives its own.
 
     Args:
         now: seconds since 1970 (UTC), to compare with what services say.

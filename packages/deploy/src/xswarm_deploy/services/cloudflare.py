@@ -49,7 +49,7 @@ class Deployment(NamedTuple):
 
     @property
     def message(self) -> str:
-        """Give the words it was deployed with."""
+        """Return the words it was deployed with."""
         return self.annotations.get("workers/message", "")
 
 
@@ -65,13 +65,13 @@ class Version(NamedTuple):
 
     @property
     def secret_names(self) -> tuple[str, ...]:
-        """Give the names of its secrets; the API never gives their values."""
+        """Return the names of its secrets; the API never gives their values."""
         names = (b["name"] for b in self.bindings if str(b.get("type")).startswith("secret"))
         return tuple(sorted(names))
 
     @property
     def tag(self) -> str:
-        """Give the release it was tagged with."""
+        """Return the release it was tagged with."""
         return self.annotations.get("workers/tag", "")
 
 
@@ -92,7 +92,7 @@ class Cloudflare:
 
     @classmethod
     def of(cls, settings: Settings) -> Cloudflare:
-        """Give the client of an environment."""
+        """Return the client of an environment."""
         token = settings.secret("CLOUDFLARE_API_TOKEN")
         http = Http(
             "Cloudflare",
@@ -131,7 +131,7 @@ class Cloudflare:
     # Workers
 
     def worker_exists(self, name: str) -> bool:
-        """Tell whether there is such a Worker."""
+        """Return whether there is such a Worker."""
         path = f"{self._account}/workers/services/{_quoted(name)}"
         return unless_missing(lambda: self._get(path), WORKER_MISSING) is not None
 
@@ -146,7 +146,7 @@ class Cloudflare:
     def deploy(
         self, name: str, split: Mapping[str, float], message: str = "", force: bool = False
     ) -> str:
-        """Send the traffic to versions, by percentage, and give the deployment's id.
+        """Send the traffic to versions, by percentage, and return the deployment's id.
 
         The call states the whole split, so a lost reply is settled by looking, and by
         saying it once more where it was not applied.
@@ -201,7 +201,7 @@ class Cloudflare:
         return settled(lambda: self._post_version(name, body, content_type), look)
 
     def create_worker(self, name: str, body: bytes, content_type: str) -> str:
-        """Create a Worker with its first version, at 100 % at once; gives the version's id."""
+        """Create a Worker with its first version, at 100 % at once; returns the version's id."""
         reply = self.http.put(
             self._script(name),
             query={"excludeScript": "true", "bindings_inherit": "strict"},
@@ -217,7 +217,7 @@ class Cloudflare:
         unless_missing(lambda: self.http.delete(path, query={"force": "true"}), WORKER_MISSING)
 
     def account_subdomain(self) -> str:
-        """Give the account's name under workers.dev."""
+        """Return the account's name under workers.dev."""
         return str(self._get(f"{self._account}/workers/subdomain")["subdomain"])
 
     def worker_subdomain(self, name: str) -> Subdomain:
@@ -317,7 +317,7 @@ class Cloudflare:
     # What a Worker may be bound to besides
 
     def has(self, path: str) -> bool:
-        """Tell whether the account has a resource, e.g. ``d1/database/ID``."""
+        """Return whether the account has a resource, e.g. ``d1/database/ID``."""
         quoted = "/".join(map(_quoted, path.split("/")))
         try:
             self._get(f"{self._account}/{quoted}")

@@ -18,7 +18,7 @@ class Result(NamedTuple):
 
 
 def unwrap(reply: Reply) -> Any:
-    """Give an answer's ``result``; see :func:`result`."""
+    """Return an answer's ``result``; see :func:`result`."""
     return result(reply).value
 
 

@@ -107,7 +107,7 @@ class ServiceUnavailable(ServiceError):
 
 
 def error_kind(status: int) -> type[ServiceError]:
-    """Give the error type for an HTTP status that is no success."""
+    """Return the error type for an HTTP status that is no success."""
     kinds = {401: Unauthorised, 403: Forbidden, 404: NotFound, 409: Conflict, 412: Conflict}
     if status == 429:
         return RateLimited

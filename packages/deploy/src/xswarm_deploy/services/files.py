@@ -67,7 +67,7 @@ def asset_files(directory: Path) -> tuple[StaticFile, ...]:
 
 
 def manifest(files: Iterable[StaticFile]) -> dict[str, str]:
-    """Give path → hash, as a Pages deployment takes it."""
+    """Return path → hash, as a Pages deployment takes it."""
     return {file.path: file.hash for file in files}
 
 
@@ -79,13 +79,13 @@ def content_hash(content: bytes, suffix: str) -> str:
 
 
 def media_type(name: str) -> str:
-    """Give the media type a file is served with."""
+    """Return the media type a file is served with."""
     return _media_types().guess_type(name)[0] or "application/octet-stream"
 
 
 @cache
 def _media_types() -> MimeTypes:
-    """Give the interpreter's own table with ours: the machine's files would make it vary."""
+    """Return the interpreter's own table with ours: the machine's files would make it vary."""
     types = MimeTypes()
     for suffix, name in _TYPES.items():
         types.add_type(name, suffix)
@@ -131,7 +131,7 @@ Stamp = tuple[int, int, int]
 def _walk(
     directory: str, prefix: str, ignored: Callable[[str], bool]
 ) -> Iterator[tuple[str, Stamp]]:
-    """Give the files' relative paths and stamps; links are left out, as wrangler does."""
+    """Return the files' relative paths and stamps; links are left out, as wrangler does."""
     with os.scandir(directory) as entries:
         for entry in entries:
             path = prefix + entry.name

@@ -50,11 +50,11 @@ class Reply(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Give the body as text; what is no UTF-8 is replaced."""
+        """Return the body as text; what is no UTF-8 is replaced."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """Give the body as JSON.
+        """Return the body as JSON.
 
         Raises:
             ServiceUnavailable: it is none; a changing call is then in doubt.
@@ -222,7 +222,7 @@ class Http:
         return outcome
 
     def _pause(self, call: _Call, outcome: Reply | _Lost, attempt: int) -> float | None:
-        """Say how many seconds to wait before the next try; None: there is none."""
+        """Return how many seconds to wait before the next try; None: there is none."""
         if attempt >= self._retries or not _repeatable(call, outcome):
             return None
         pause = min(LONGEST_WAIT, 0.25 * 2**attempt) * (0.5 + self._jitter() / 2)
@@ -255,7 +255,7 @@ class Http:
         )
 
     def _surroundings(self) -> dict[str, Any]:
-        """Give proxies and certificates as the environment says; this machine needs none."""
+        """Return proxies and certificates as the environment says; this machine needs none."""
         if is_loopback(self.base_url):
             return {"proxies": {}, "stream": True, "verify": True, "cert": None}
         settings = self._session.merge_environment_settings
@@ -302,7 +302,7 @@ class Http:
 
 
 def new_session() -> requests.Session:
-    """Give a session that keeps connections, and neither cookies nor hidden retries."""
+    """Return a session that keeps connections, and neither cookies nor hidden retries."""
     session = requests.Session()
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
     session.mount("https://", adapter)
@@ -312,18 +312,18 @@ def new_session() -> requests.Session:
 
 
 def bearer(token: Secret) -> Secret:
-    """Give the value of an ``Authorization`` header for a token."""
+    """Return the value of an ``Authorization`` header for a token."""
     return Secret(f"Bearer {token.reveal()}", token.name)
 
 
 def basic(user: str, password: Secret) -> Secret:
-    """Give the value of an ``Authorization`` header for a name and a password (RFC 7617)."""
+    """Return the value of an ``Authorization`` header for a name and a password (RFC 7617)."""
     pair = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()
     return Secret(f"Basic {pair}", password.name)
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether a URL's host can only be this machine."""
+    """Return whether a URL's host can only be this machine."""
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -384,7 +384,7 @@ def _checked_base_url(service: str, base_url: str) -> str:
 
 
 def _header(name: str, value: str | Secret | None) -> str:
-    """Give a header's value; one that cannot be sent is refused by name, never shown."""
+    """Return a header's value; one that cannot be sent is refused by name, never shown."""
     text = value.reveal() if isinstance(value, Secret) else str(value)
     if not (text.isascii() and text.isprintable()):
         source = value.name if isinstance(value, Secret) else name
@@ -411,7 +411,7 @@ def _doubtful(call: _Call, outcome: Reply | _Lost) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Say what kind of failure it was, in words of our own: the error's own may leak."""
+    """Return what kind of failure it was, in words of our own: the error's own may leak."""
     if isinstance(error, requests.exceptions.SSLError):
         return "the TLS certificate or handshake is not acceptable"
     if isinstance(error, requests.exceptions.ConnectTimeout):
@@ -424,7 +424,7 @@ def _reason(error: Exception) -> str:
 
 
 def _was_sent(error: Exception) -> bool:
-    """Tell whether the service may have got the request; only a sure no is False."""
+    """Return whether the service may have got the request; only a sure no is False."""
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
         return False
     wrapped = error.args[0] if error.args else None

@@ -46,27 +46,27 @@ class Health:
 
     @property
     def reported(self) -> bool:
-        """Tell whether this is a report, and not the page of a Worker that has no monitor."""
+        """Return whether this is a report, and not the page of a Worker that has no monitor."""
         return self.body.get("status") in VERDICTS
 
     @property
     def verdict(self) -> str:
-        """Give ``pass``, ``warn`` or ``fail``; what is no report failed."""
+        """Return ``pass``, ``warn`` or ``fail``; what is no report failed."""
         return str(self.body["status"]) if self.reported else "fail"
 
     @property
     def budget(self) -> int:
-        """Give the milliseconds it may take."""
+        """Return the milliseconds it may take."""
         return BUDGETS[self.path]
 
     @property
     def in_time(self) -> bool:
-        """Tell whether it kept to its budget."""
+        """Return whether it kept to its budget."""
         return self.milliseconds <= self.budget
 
     @property
     def checks(self) -> list[Check]:
-        """Give the report's checks, whoever wrote it; none where the details are kept back."""
+        """Return the report's checks, whoever wrote it; none where the details are kept back."""
         listed = self.body.get("checks")
         return [
             _check(name.partition(":")[0], entry)
@@ -75,7 +75,7 @@ class Health:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as JSON."""
+        """Return it as JSON."""
         return {
             "path": self.path,
             "status": self.status,
@@ -97,7 +97,7 @@ class Monitor:
 
     @classmethod
     def of(cls, settings: Settings) -> Monitor:
-        """Give the client of an environment; without ADMIN_TOKEN it sees no details."""
+        """Return the client of an environment; without ADMIN_TOKEN it sees no details."""
         token = settings.secret("ADMIN_TOKEN")
         headers: Headers = {"Authorization": bearer(token)} if token else {}
         # Asked once: that a first try failed is what a monitor is for.
@@ -129,7 +129,7 @@ class Monitor:
         return [self.health(path) for path in BUDGETS]
 
     def metrics(self, window: str, points: int = 0) -> dict[str, Any]:
-        """Give what was measured.
+        """Return what was measured.
 
         Args:
             window: how far back, e.g. ``5m``, ``1h`` or ``7d``.

@@ -48,12 +48,12 @@ class Upload:
 
     @property
     def bindings(self) -> tuple[Mapping[str, Any], ...]:
-        """Give the bindings without the secrets."""
+        """Return the bindings without the secrets."""
         return tuple(self.metadata.get("bindings", ()))
 
     @property
     def content_type(self) -> str:
-        """Give the media type that goes with :meth:`body`."""
+        """Return the media type that goes with :meth:`body`."""
         return f"multipart/form-data; boundary={self.boundary}"
 
     def with_secrets(self, secrets: Mapping[str, Secret], *, keep: bool = True) -> Upload:
@@ -115,7 +115,7 @@ class Upload:
         return self._with(assets={"jwt": jwt.reveal(), "config": dict(config)})
 
     def body(self) -> bytes:
-        """Give the form's bytes; they hold the secrets."""
+        """Return the form's bytes; they hold the secrets."""
         parts = [_metadata_part(self._sent_metadata())]
         parts += [_module_part(module) for module in self.modules]
         line = f"--{self.boundary}\r\n".encode()

@@ -19,7 +19,7 @@ class OpenAI:
 
     @classmethod
     def of(cls, settings: Settings) -> OpenAI:
-        """Give the client of an environment."""
+        """Return the client of an environment."""
         headers = {"Authorization": bearer(settings.secret("OPENAI_API_KEY"))}
         base_url = settings.text("OPENAI_BASE_URL").rstrip("/").removesuffix("/v1")
         return cls(Http("OpenAI", base_url, headers))
@@ -28,7 +28,7 @@ class OpenAI:
         self.http = http
 
     def model(self) -> str:
-        """Give the name of one model the key may use.
+        """Return the name of one model the key may use.
 
         Raises:
             ServiceError: the key is refused, or nothing can be said about it.

@@ -52,12 +52,12 @@ class PagesDeployment(NamedTuple):
 
     @property
     def live(self) -> bool:
-        """Tell whether it was deployed to the end."""
+        """Return whether it was deployed to the end."""
         return (self.stage, self.status) == ("deploy", "success")
 
     @property
     def failed(self) -> bool:
-        """Tell whether it ended in another way than being deployed."""
+        """Return whether it ended in another way than being deployed."""
         return self.status in ("failure", "canceled")
 
 
@@ -150,7 +150,7 @@ class Pages:
         files: Sequence[StaticFile],
         progress: Progress = silent,
     ) -> int:
-        """Upload the files Cloudflare does not have yet; give how many that were.
+        """Upload the files Cloudflare does not have yet; return how many that were.
 
         Args:
             name: the project.

@@ -9,4 +9,4 @@ Progress = Callable[[int, int], None]
 
 
 def silent(_done: int, _total: int) -> None:
-    """Tell nobody."""
+    """Report to nobody."""

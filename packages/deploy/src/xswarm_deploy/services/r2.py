@@ -41,7 +41,7 @@ class R2:
 
     @classmethod
     def of(cls, settings: Settings) -> R2:
-        """Give the project's bucket in an environment."""
+        """Return the project's bucket in an environment."""
         account = settings.text("CLOUDFLARE_ACCOUNT_ID")
         endpoint = settings.text("S3_ENDPOINT_URL") or f"https://{account}.r2.cloudflarestorage.com"
         signer = Signer(

@@ -78,7 +78,7 @@ class SendGrid:
 
     @classmethod
     def of(cls, settings: Settings) -> SendGrid:
-        """Give the client of an environment."""
+        """Return the client of an environment."""
         headers = {"Authorization": bearer(settings.secret("SENDGRID_API_KEY"))}
         return cls(Http("SendGrid", settings.text("SENDGRID_API_BASE"), headers))
 
@@ -86,11 +86,11 @@ class SendGrid:
         self.http = http
 
     def scopes(self) -> frozenset[str]:
-        """Give what the key may do."""
+        """Return what the key may do."""
         return frozenset(self.http.get("/v3/scopes").json()["scopes"])
 
     def sender_is_verified(self, address: str) -> bool:
-        """Tell whether mail may go out from an address: itself, or its whole domain."""
+        """Return whether mail may go out from an address: itself, or its whole domain."""
         senders = self.http.get("/v3/verified_senders").json()["results"]
         if any(s["from_email"].lower() == address.lower() and s["verified"] for s in senders):
             return True
@@ -128,12 +128,12 @@ class SendGrid:
         _unless_gone(self.http, f"{EVENTS}/settings/{_named(webhook_id)}")
 
     def public_key(self, webhook_id: str) -> str:
-        """Give the key that an event webhook's signatures are checked with; "": not signed."""
+        """Return the key that an event webhook's signatures are checked with; "": not signed."""
         path = f"{EVENTS}/settings/signed/{_named(webhook_id)}"
         return str(self.http.get(path).json().get("public_key") or "")
 
     def sign_event_webhook(self, webhook_id: str, enabled: bool = True) -> str:
-        """Switch an event webhook's signatures on or off; give the public key."""
+        """Switch an event webhook's signatures on or off; return the public key."""
         path = f"{EVENTS}/settings/signed/{_named(webhook_id)}"
         reply = self.http.patch(path, json={"enabled": enabled}, safe=True)
         return str(reply.json().get("public_key") or "")

@@ -27,7 +27,7 @@ def settled(make: Callable[[], Made], look: Callable[[], Made | None]) -> Made:
 
 
 def unless_missing(call: Callable[[], Made], codes: Collection[str]) -> Made | None:
-    """Call; give None where the service says, by its own code, that the thing is not there.
+    """Call; return None where the service says, by its own code, that the thing is not there.
 
     A bare 404 goes through as an error: a proxy or a wrong address says that too.
     """

@@ -16,7 +16,7 @@ from xswarm_deploy.secret import Secret
 
 
 def stripe_signature(body: bytes, secret: Secret, now: float) -> str:
-    """Give the header ``Stripe-Signature`` (Stripe documentation, "Verify manually").
+    """Return the header ``Stripe-Signature`` (Stripe documentation, "Verify manually").
 
     Args:
         body: what is sent.
@@ -30,7 +30,7 @@ def stripe_signature(body: bytes, secret: Secret, now: float) -> str:
 
 
 def twilio_signature(url: str, fields: Mapping[str, str], token: Secret) -> str:
-    """Give the header ``X-Twilio-Signature`` (Twilio documentation, "Webhooks security").
+    """Return the header ``X-Twilio-Signature`` (Twilio documentation, "Webhooks security").
 
     Args:
         url: the URL as Twilio knows it.

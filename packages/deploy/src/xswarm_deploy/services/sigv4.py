@@ -37,7 +37,7 @@ class Signer:
     def headers(
         self, method: str, host: str, path: str, query: Mapping[str, str], body: bytes, now: float
     ) -> dict[str, str]:
-        """Give the headers that make a request a signed one.
+        """Return the headers that make a request a signed one.
 
         Args:
             method: the HTTP method.
@@ -77,7 +77,7 @@ def quoted_path(path: str) -> str:
 
 
 def quoted_query(query: Mapping[str, str]) -> str:
-    """Give a query string as it is signed: quoted, sorted."""
+    """Return a query string as it is signed: quoted, sorted."""
     pairs = sorted((quote(key, safe="~"), quote(value, safe="~")) for key, value in query.items())
     return "&".join(f"{key}={value}" for key, value in pairs)
 

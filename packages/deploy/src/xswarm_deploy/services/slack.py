@@ -25,7 +25,7 @@ class Slack:
 
     @classmethod
     def of(cls, settings: Settings) -> Slack:
-        """Give the client of an environment."""
+        """Return the client of an environment."""
         url = settings.secret("SLACK_WEBHOOK_URL")
         Secret(urlsplit(url.reveal()).path, url.name)  # errors name paths: redact this one
         return cls(Http("Slack", url.reveal()))

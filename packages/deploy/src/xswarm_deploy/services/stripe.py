@@ -45,7 +45,7 @@ class Stripe:
 
     @classmethod
     def of(cls, settings: Settings) -> Stripe:
-        """Give the client of an environment."""
+        """Return the client of an environment."""
         headers = {"Authorization": bearer(settings.secret("STRIPE_SECRET_KEY"))}
         return cls(Http("Stripe", settings.text("STRIPE_API_BASE"), headers))
 
@@ -53,7 +53,7 @@ class Stripe:
         self.http = http
 
     def livemode(self) -> bool:
-        """Tell whether the key moves real money."""
+        """Return whether the key moves real money."""
         return bool(self.http.get("/v1/balance").json()["livemode"])
 
     def account(self) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Twilio:
 
     @classmethod
     def of(cls, settings: Settings) -> Twilio:
-        """Give the client of an environment."""
+        """Return the client of an environment."""
         account_sid = settings.text("TWILIO_ACCOUNT_SID")
         headers = {"Authorization": basic(account_sid, settings.secret("TWILIO_AUTH_TOKEN"))}
         return cls(Http("Twilio", settings.text("TWILIO_API_BASE"), headers), account_sid)
@@ -61,7 +61,7 @@ class Twilio:
         self._account = f"/2010-04-01/Accounts/{quote(account_sid, safe='')}"
 
     def account_status(self) -> str:
-        """Give the account's state: ``active``, ``suspended`` or ``closed``."""
+        """Return the account's state: ``active``, ``suspended`` or ``closed``."""
         return str(self.http.get(f"{self._account}.json").json()["status"])
 
     def number(self, phone_number: str) -> Number | None:
@@ -89,7 +89,7 @@ def _number(item: Mapping[str, Any]) -> Number:
 
 
 def _overrides(item: Mapping[str, Any]) -> dict[str, str]:
-    """Say what Twilio obeys in place of the URLs: an application, or for calls a trunk."""
+    """Return what Twilio obeys in place of the URLs: an application, or for calls a trunk."""
     calls = item.get("trunk_sid") or item.get("voice_application_sid")
     found = {"sms": item.get("sms_application_sid"), "voice": calls, "status": calls}
     return {kind: str(sid) for kind, sid in found.items() if sid}

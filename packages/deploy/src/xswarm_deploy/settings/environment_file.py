@@ -17,7 +17,7 @@ _PLAIN: Final = re.compile(r"[\w./:=+@~-]+")
 
 
 def read(file: Path, name: str) -> Secret:
-    """Give the value the file holds for a name; falsy where it has none."""
+    """Return the value the file holds for a name; falsy where it has none."""
     values = {str(key): value for key, value, _ in _lines(file) if key}
     return Secret(values.get(name) or "", name)
 
@@ -49,7 +49,7 @@ def write(file: Path, values: Mapping[str, Secret]) -> None:
 
 
 def _lines(file: Path) -> list[tuple[str, str, str]]:
-    """Give each line of the file: its name or the empty string, its value, its text."""
+    """Return each line of the file: its name or the empty string, its value, its text."""
     from dotenv.parser import parse_stream
 
     with file.open(encoding="utf-8") as stream:
@@ -68,7 +68,7 @@ def _quoted(value: str) -> str:
 
 
 def _space(text: str) -> str:
-    """Give the empty lines that stand before a line."""
+    """Return the empty lines that stand before a line."""
     return text[: len(text) - len(text.lstrip())]
 
 

@@ -16,7 +16,7 @@ _HEAD = """\
 
 
 def render(environment: str) -> str:
-    """Give the example file of an environment."""
+    """Return the example file of an environment."""
     lines = [_HEAD.format(environment=environment)]
     group = ""
     for variable in VARIABLES:
@@ -28,7 +28,7 @@ def render(environment: str) -> str:
 
 
 def write(root: Path) -> list[Path]:
-    """Write both example files, and give their paths."""
+    """Write both example files, and return their paths."""
     written = []
     for environment in (PRODUCTION, STAGING):
         file = root / CONFIG / f"{environment}.env.example"

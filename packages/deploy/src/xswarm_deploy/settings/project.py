@@ -231,16 +231,16 @@ class Project(NamedTuple):
 
     @property
     def parts(self) -> frozenset[str]:
-        """Give what the project uses; the static site is one where it has a folder.
+        """Return what the project uses; the static site is one where it has a folder.
 
         Raises:
-            Refused: nobody knows one of the names.
+            Refused: one of the names is unknown.
         """
         named = {name.strip() for name in self.uses.split(",") if name.strip()}
         unknown = sorted(named - set(PARTS))
         if unknown:
             raise Refused(
-                f"invoke.yaml: nobody can use {unknown[0]!r}",
+                f"invoke.yaml: deploy.uses: unknown {unknown[0]!r}",
                 f"deploy.uses takes {', '.join(PARTS)}",
                 "correct the name in invoke.yaml (or in INVOKE_DEPLOY_USES)",
             )
@@ -256,7 +256,7 @@ def read(values: Mapping[str, Any], environment: str = "") -> Project:
         environment: production, staging or local.
 
     Raises:
-        Refused: a key nobody knows, or a value of the wrong kind; both are named.
+        Refused: an unknown key, or a value of the wrong kind; both are named.
     """
     if not isinstance(values, Mapping):
         raise Refused("invoke.yaml has no mapping under deploy", f"it is {values!r}")
@@ -271,7 +271,7 @@ def _environments(values: Mapping[str, Any]) -> Mapping[str, Any]:
     unknown = sorted(set(found) - set(ENVIRONMENTS)) if isinstance(found, Mapping) else [found]
     if unknown:
         raise Refused(
-            f"invoke.yaml: nobody knows deploy.environments.{unknown[0]}",
+            f"invoke.yaml: unknown setting deploy.environments.{unknown[0]}",
             f"there are {', '.join(ENVIRONMENTS)}",
             "correct the name in invoke.yaml",
         )
@@ -310,7 +310,7 @@ def _mapping(kind: Any, value: Any, where: str) -> Any:
     unknown = sorted(set(value) - set(kinds))
     if unknown:
         raise Refused(
-            f"invoke.yaml: nobody knows {where}.{unknown[0]}",
+            f"invoke.yaml: unknown setting {where}.{unknown[0]}",
             f"{where} has: {', '.join(sorted(kinds))}",
             "correct the name in invoke.yaml (or in the INVOKE_ variable)",
         )

@@ -27,12 +27,12 @@ _AT_ONCE: Final = 8
 
 
 def is_reference(value: str) -> bool:
-    """Tell whether a value of an environment file says where the value is."""
+    """Return whether a value of an environment file says where the value is."""
     return value.startswith(tuple(_COMMANDS))
 
 
 def resolved(values: Mapping[str, str], root: Path, seconds: float = SECONDS) -> dict[str, str]:
-    """Give values with every reference replaced by what it names.
+    """Return values with every reference replaced by what it names.
 
     Args:
         values: by name.
@@ -52,7 +52,7 @@ def resolved(values: Mapping[str, str], root: Path, seconds: float = SECONDS) ->
 
 
 def command(reference: str) -> list[str]:
-    """Give the command that prints what a reference names.
+    """Return the command that prints what a reference names.
 
     Raises:
         ValueError: the reference is incomplete; the words say of what form it must be.

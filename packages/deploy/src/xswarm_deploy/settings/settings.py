@@ -31,7 +31,7 @@ ENDPOINTS: Final = Path(".sandbox/endpoints.env")
 
 
 class Problem(NamedTuple):
-    """Say what is wrong with one variable, and what to do; never its value."""
+    """What is wrong with one variable, and what to do; never its value."""
 
     name: str
     state: str
@@ -65,34 +65,34 @@ class Settings:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """Give the variables the project has: those of what it does not use are not read."""
+        """Return the variables the project has: those of what it does not use are not read."""
         return used(self.project)
 
     def text(self, name: str) -> str:
-        """Give a plain variable's value, or its default, or the empty string."""
+        """Return a plain variable's value, or its default, or the empty string."""
         if BY_NAME[name].secret:
             raise KeyError(f"{name} is a secret: use secret()")
         return self._values.get(name) or BY_NAME[name].default
 
     def number(self, name: str) -> int:
-        """Give a plain variable as a whole number."""
+        """Return a plain variable as a whole number."""
         return int(self.text(name))
 
     def flag(self, name: str) -> bool:
-        """Give a plain variable that is true or false."""
+        """Return a plain variable that is true or false."""
         return self.text(name) == "true"
 
     def secret(self, name: str) -> Secret:
-        """Give a secret variable; it is falsy where the file has none."""
+        """Return a secret variable; it is falsy where the file has none."""
         return self._secrets.get(name) or Secret("", name)
 
     def worker_secrets(self) -> dict[str, Secret]:
-        """Give what the Worker gets as secrets, by the Worker's names; blanks left out."""
+        """Return what the Worker gets as secrets, by the Worker's names; blanks left out."""
         names = [v.name for v in self.variables if v.sent is Sent.WORKER_SECRET]
         return {name: self._secrets[name] for name in names if self._secrets.get(name)}
 
     def worker_variables(self) -> dict[str, str]:
-        """Give what the Worker gets as plain variables, defaults included."""
+        """Return what the Worker gets as plain variables, defaults included."""
         names = [v.name for v in self.variables if v.sent is Sent.WORKER_VARIABLE]
         return {name: self.text(name) for name in names if self.text(name)}
 
@@ -116,7 +116,7 @@ class Settings:
             )
 
     def path(self, relative: str) -> Path:
-        """Give a path of the project, made absolute."""
+        """Return a path of the project, made absolute."""
         return self.root / relative
 
     def _problem(self, variable: Variable) -> Problem | None:
@@ -134,7 +134,7 @@ class Settings:
 
 
 def used(project: Project) -> tuple[Variable, ...]:
-    """Give the variables of what a project uses, and its Worker's own secrets.
+    """Return the variables of what a project uses, and its Worker's own secrets.
 
     Raises:
         Refused: a name of its own is none, or is taken.
@@ -163,7 +163,7 @@ def _own(project: Project) -> Iterable[Variable]:
 
 
 def judge(variable: Variable, value: str, environment: str) -> tuple[str, str, str]:
-    """Say what is wrong with a value: (state, why, remedy); three empty strings: nothing.
+    """Return what is wrong with a value: (state, why, remedy); three empty strings: nothing.
 
     Args:
         variable: what is known of the variable.
@@ -225,7 +225,7 @@ def load(
     """
     if environment not in ENVIRONMENTS:
         raise Refused(
-            f"nobody knows the environment {environment!r}",
+            f"unknown environment {environment!r}",
             f"there are {', '.join(ENVIRONMENTS)}",
             "inv production check, inv staging check, or inv local check",
         )
@@ -249,7 +249,7 @@ def load(
 
 
 def env_file(environment: str, root: Path, process_environment: Mapping[str, str]) -> Path:
-    """Give the environment's file: deployment/config/<environment>.env, or DEPLOY_ENV_FILE."""
+    """Return the environment's file: deployment/config/<environment>.env, or DEPLOY_ENV_FILE."""
     named = process_environment.get("DEPLOY_ENV_FILE")
     return Path(named) if named else root / CONFIG / f"{environment}.env"
 

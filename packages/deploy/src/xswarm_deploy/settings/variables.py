@@ -18,7 +18,7 @@ ENVIRONMENTS: Final = (PRODUCTION, STAGING, LOCAL)
 
 
 class Sent(Enum):
-    """Say where a variable goes."""
+    """Where a variable goes."""
 
     WORKER_SECRET = "a secret of the Worker"
     WORKER_VARIABLE = "a plain variable of the Worker"
@@ -61,7 +61,7 @@ class Variable(NamedTuple):
     part: str = ""
 
     def file_name(self, environment: str) -> str:
-        """Give the name under which the environment's file holds it."""
+        """Return the name under which the environment's file holds it."""
         if not self.split:
             return self.name
         return f"{self.name}_{'LIVE' if environment == PRODUCTION else 'TEST'}"

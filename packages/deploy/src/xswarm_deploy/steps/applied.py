@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def names(site: Site) -> list[str]:
-    """Give the names of the applied migrations, in the order they ran."""
+    """Return the names of the applied migrations, in the order they ran."""
     return ledger.names(site.database)
 
 
 def since(site: Site, then: Sequence[str]) -> list[Migration]:
-    """Give what was applied since the ledger held these names, as it was applied."""
+    """Return what was applied since the ledger held these names, as it was applied."""
     return [_parsed(row) for row in ledger.read(site.database) if row.name not in then]
 
 
 def incompatible(site: Site, then: Sequence[str]) -> list[str]:
-    """Give the applied migrations that code of an earlier schema does not work with.
+    """Return the applied migrations that code of an earlier schema does not work with.
 
     Args:
         site: the environment.

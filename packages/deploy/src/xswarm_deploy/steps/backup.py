@@ -25,12 +25,12 @@ NAME = "backup"
 
 
 def plan(site: Site) -> list[Change]:
-    """Say that a backup would be made; nothing where BACKUP_ENABLED is false."""
+    """Report that a backup would be made; nothing where BACKUP_ENABLED is false."""
     return always(site) if site.settings.text("BACKUP_ENABLED") == "true" else []
 
 
 def always(site: Site, format: str = "db") -> list[Change]:
-    """Say that a backup would be made, whatever BACKUP_ENABLED says.
+    """Report that a backup would be made, whatever BACKUP_ENABLED says.
 
     Raises:
         Refused: there is no such format.
@@ -62,12 +62,12 @@ def undo(site: Site, change: Change, outcome: Facts) -> None:
 
 
 def folder(site: Site) -> Path:
-    """Give where the backups are."""
+    """Return where the backups are."""
     return site.settings.path(site.settings.project.backup.directory)
 
 
 def listed(site: Site) -> list[Backup]:
-    """Give the environment's backups, the newest first, and those another tool made."""
+    """Return the environment's backups, the newest first, and those another tool made."""
     environment = site.settings.environment
     found = backup.read_folder(folder(site))
     return [
@@ -76,12 +76,12 @@ def listed(site: Site) -> list[Backup]:
 
 
 def proven(site: Site) -> list[Backup]:
-    """Give those of the environment's backups that a manifest vouches for, the newest first."""
+    """Return those of the environment's backups that a manifest vouches for, the newest first."""
     return [item for item in listed(site) if item.manifest]
 
 
 def chosen(site: Site, name: str) -> Backup:
-    """Give the backup a person names: a file, its name in the folder, or ``latest``.
+    """Return the backup a person names: a file, its name in the folder, or ``latest``.
 
     ``latest`` is never one without a manifest: such a one must be named.
 
@@ -98,7 +98,7 @@ def chosen(site: Site, name: str) -> Backup:
 
 
 def identities(site: Site) -> Sequence[Identity]:
-    """Give the key that opens encrypted backups, where it is set."""
+    """Return the key that opens encrypted backups, where it is set."""
     return archive.identity(site.settings.secret("BACKUP_AGE_IDENTITY"))
 
 
@@ -113,7 +113,7 @@ def verify(site: Site, found: Backup) -> Content:
 
 
 def expired(site: Site, now: datetime) -> list[Backup]:
-    """Give the backups that may go by what is to be kept; never the last good one."""
+    """Return the backups that may go by what is to be kept; never the last good one."""
     kept = site.settings.project.backup
     keep = Keep(
         int(site.settings.text("BACKUP_RETENTION_DAYS")),

@@ -11,7 +11,7 @@ from xswarm_deploy.settings.settings import Settings
 
 
 def key(jwt_secret: Secret) -> bytes:
-    """Give an environment's own key for fingerprints, derived from its JWT_SECRET.
+    """Return an environment's own key for fingerprints, derived from its JWT_SECRET.
 
     Who has the ledger but not the environment file can guess nothing from them. When
     JWT_SECRET is rotated all fingerprints change: every secret is then sent again.
@@ -21,6 +21,6 @@ def key(jwt_secret: Secret) -> bytes:
 
 
 def of(secrets: Mapping[str, Secret], settings: Settings) -> dict[str, str]:
-    """Give name → fingerprint."""
+    """Return name → fingerprint."""
     own = key(secrets.get("JWT_SECRET") or settings.secret("JWT_SECRET"))
     return {name: secret.fingerprint(own) for name, secret in sorted(secrets.items())}

@@ -35,7 +35,7 @@ def files(site: Site) -> list[Migration]:
 
 
 def overview(site: Site) -> list[dict[str, Any]]:
-    """Give a row for every migration that there is a file or an entry of."""
+    """Return a row for every migration that there is a file or an entry of."""
     found = state(site)
     rows = {row.filename: row for row in found.applied}
     known = {item.filename for item in found.files}
@@ -45,7 +45,7 @@ def overview(site: Site) -> list[dict[str, Any]]:
 
 
 def pending_groups(site: Site) -> list[Group]:
-    """Give the pending migrations, checked, a group for each transaction."""
+    """Return the pending migrations, checked, a group for each transaction."""
     found = state(site)
     migrate.check(found)
     return migrate.groups(found.pending)
@@ -66,7 +66,7 @@ def by_kind(labels: Sequence[str]) -> list[str]:
 
 
 def write_new(settings: Settings, name: str, depends: str = "") -> Path:
-    """Write an empty migration file, and give its path.
+    """Write an empty migration file, and return its path.
 
     Args:
         settings: of any environment.
@@ -100,7 +100,7 @@ def write_new(settings: Settings, name: str, depends: str = "") -> Path:
 
 
 def plan(site: Site) -> list[Change]:
-    """Say which pending migrations would be applied; a change is one transaction."""
+    """Return which pending migrations would be applied; a change is one transaction."""
     found = state(site)
     migrate.check(found)
     before = [row.name for row in found.applied]
@@ -112,7 +112,7 @@ def plan(site: Site) -> list[Change]:
 
 
 def plan_down(site: Site, *, steps: int = 1, to: str = "") -> list[Change]:
-    """Say which applied migrations would be taken back, in one transaction.
+    """Return which applied migrations would be taken back, in one transaction.
 
     Args:
         site: the environment.
@@ -124,7 +124,7 @@ def plan_down(site: Site, *, steps: int = 1, to: str = "") -> list[Change]:
 
 
 def plan_back(site: Site, then: Sequence[str]) -> list[Change]:
-    """Say that whatever was applied since would be taken back, in one transaction.
+    """Report that whatever was applied since would be taken back, in one transaction.
 
     Args:
         site: the environment.
@@ -138,7 +138,7 @@ def plan_back(site: Site, then: Sequence[str]) -> list[Change]:
 
 
 def plan_baseline(site: Site, to: str = "") -> list[Change]:
-    """Say which files would be entered as applied without being run.
+    """Return which files would be entered as applied without being run.
 
     Args:
         site: the environment, whose schema is there already.
@@ -152,7 +152,7 @@ def plan_baseline(site: Site, to: str = "") -> list[Change]:
 
 
 def plan_restamp(site: Site, name: str) -> list[Change]:
-    """Say that an edited file would be accepted as what was applied.
+    """Report that an edited file would be accepted as what was applied.
 
     Raises:
         Refused: it is not applied, or not edited.
@@ -192,7 +192,7 @@ def undo(site: Site, change: Change, outcome: Facts) -> None:
 
 
 def drift(site: Site) -> list[str]:
-    """Say where the schema differs from what the applied files give, as lines of a diff."""
+    """Return where the schema differs from what the applied files give, as lines of a diff."""
     found = state(site)
     done = {row.filename for row in found.applied}
     expected = schema.of_migrations([file for file in found.files if file.filename in done])
@@ -200,7 +200,7 @@ def drift(site: Site) -> list[str]:
 
 
 def integrity(site: Site) -> list[str]:
-    """Say what SQLite finds wrong with the database itself; empty: nothing."""
+    """Return what SQLite finds wrong with the database itself; empty: nothing."""
     found = [str(row[0]) for row in site.database.query("PRAGMA integrity_check")]
     broken = site.database.query("SELECT * FROM pragma_foreign_key_check LIMIT 20")
     rows = [f"row {row[1]!r} of {row[0]!r} points at no row of {row[2]!r}" for row in broken]

@@ -1,4 +1,4 @@
-"""Tell people how a release went; a message that fails never fails the release."""
+"""Return people how a release went; a message that fails never fails the release."""
 
 from __future__ import annotations
 

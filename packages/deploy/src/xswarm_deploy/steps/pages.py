@@ -25,7 +25,7 @@ _CONTENT: Final = "content "  # marks the digest in a deployment's commit messag
 
 
 def plan(site: Site) -> list[Change]:
-    """Say what would change: the project where it is missing, a deployment where it differs.
+    """Return what would change: the project where it is missing, a deployment where it differs.
 
     Raises:
         Refused: no such folder, a file above 25 MiB, more than 20,000 files, or Functions
@@ -45,13 +45,13 @@ def plan(site: Site) -> list[Change]:
 
 
 def used(site: Site) -> bool:
-    """Tell whether the project has a static site."""
+    """Return whether the project has a static site."""
     wanted = site.settings.project.pages
     return bool(wanted.project and wanted.directory)
 
 
 def _deployment(site: Site, now: PagesDeployment | None, wanted: str, *, new: bool) -> Change:
-    """Say that the site is deployed; without an earlier one the project itself is the undo."""
+    """Report that the site is deployed; without an earlier one the project itself is the undo."""
     before = {"deployment": now.id, "content": _content_of(now)} if now else None
     final = not now and not new
     return Change(
@@ -66,7 +66,7 @@ def _deployment(site: Site, now: PagesDeployment | None, wanted: str, *, new: bo
 
 
 def go_back(site: Site, deployment: str) -> list[Change]:
-    """Say what would change to make an earlier deployment the live one again."""
+    """Return what would change to make an earlier deployment the live one again."""
     now = current(site)
     if now is None or now.id == deployment:
         return []
@@ -107,7 +107,7 @@ def undo(site: Site, change: Change, _outcome: Facts) -> None:
 
 
 def current(site: Site) -> PagesDeployment | None:
-    """Give the deployment that is live, or None."""
+    """Return the deployment that is live, or None."""
     if not used(site):
         return None
     pages, name = site.cloudflare.pages, site.settings.project.pages.project
@@ -121,7 +121,7 @@ def current(site: Site) -> PagesDeployment | None:
 
 
 def content(files: tuple[StaticFile, ...], rules: Rules, code: str = "") -> str:
-    """Give a digest of all that a deployment holds.
+    """Return a digest of all that a deployment holds.
 
     Args:
         files: the static files.
@@ -134,7 +134,7 @@ def content(files: tuple[StaticFile, ...], rules: Rules, code: str = "") -> str:
 
 
 def digest(settings: Settings) -> str:
-    """Give a digest of all that a deployment of the project's folder would hold.
+    """Return a digest of all that a deployment of the project's folder would hold.
 
     Raises:
         Refused: no such folder, a file above 25 MiB, more than 20,000 files.
@@ -214,7 +214,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def commit_hash(root: Path) -> str:
-    """Give git's current commit, or the empty string outside a checkout."""
+    """Return git's current commit, or the empty string outside a checkout."""
     asked = subprocess.run(
         ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )

@@ -24,13 +24,13 @@ NAME = "restore"
 
 
 def plan(site: Site) -> list[Change]:
-    """Say what would change by the restore that a person chose (fact ``restore``), if any."""
+    """Return what would change by the restore that a person chose (fact ``restore``), if any."""
     wish = site.facts.get("restore")
     return plan_of(site, **wish) if wish else []
 
 
 def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Change]:
-    """Say what a restore would change: a fresh backup first, then the restore.
+    """Return what a restore would change: a fresh backup first, then the restore.
 
     The backup is unpacked into a scratch database and compared with its manifest now, so
     that nothing begins with one that cannot be restored.
@@ -61,12 +61,12 @@ def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
 
 
 def doubts(changes: Sequence[Change]) -> list[str]:
-    """Say what a person should know of the backup that a plan restores; empty: nothing."""
+    """Return what a person should know of the backup that a plan restores; empty: nothing."""
     return [doubt for change in changes if change.step == NAME for doubt in change.after["doubts"]]
 
 
 def lost(changes: Sequence[Change]) -> list[Loss]:
-    """Give what the tables would lose by a plan that restores."""
+    """Return what the tables would lose by a plan that restores."""
     return [
         Loss(**each) for change in changes if change.step == NAME for each in change.after["lost"]
     ]
@@ -145,7 +145,7 @@ def _put_back(
 
 
 def _doubts(site: Site, found: Backup, content: Content) -> list[str]:
-    """Say what nothing vouches for, although the backup can be restored."""
+    """Return what nothing vouches for, although the backup can be restored."""
     name, environment = found.path.name, site.settings.environment
     if found.manifest:
         of = found.manifest.environment

@@ -29,7 +29,7 @@ PREVIOUS: Final = "_PREVIOUS"
 
 
 def require_own(site: Site, name: str) -> Path:
-    """Give the environment file of a secret that can be made here.
+    """Return the environment file of a secret that can be made here.
 
     Raises:
         Refused: it is a provider's, it does not stand in the file, or it is being rotated.
@@ -56,14 +56,14 @@ def require_own(site: Site, name: str) -> Path:
 
 
 def plan(site: Site, name: str) -> Change:
-    """Say that a secret of our own gets a new value, in the environment file."""
+    """Report that a secret of our own gets a new value, in the environment file."""
     file = require_own(site, name)
     told = {"name": name}
     return Change("secrets", f"{name} in {file.name}", "rotate", after=told, undo=told)
 
 
 def plan_finish(site: Site, name: str) -> Change:
-    """Say that the old value is forgotten.
+    """Report that the old value is forgotten.
 
     Raises:
         Refused: there is none.
@@ -117,7 +117,7 @@ def forget(site: Site, change: Change) -> Facts:
 
 
 def plan_stripe(site: Site) -> tuple[list[Change], list[Change]]:
-    """Say what gives Stripe's endpoint a new signing secret: before and after the version.
+    """Return what gives Stripe's endpoint a new signing secret: before and after the version.
 
     Each event reaches both endpoints meanwhile, so that none is lost whichever secret the
     Worker knows. The old endpoint is switched off last, which can be taken back.
@@ -143,7 +143,7 @@ def plan_stripe(site: Site) -> tuple[list[Change], list[Change]]:
 
 
 def remove_replaced(site: Site) -> int:
-    """Delete Stripe's endpoints that were switched off for a newer one; give how many."""
+    """Delete Stripe's endpoints that were switched off for a newer one; return how many."""
     live = stripe.current(site)
     replaced = [
         one
@@ -168,7 +168,7 @@ def _new_endpoint(like: Mapping[str, Any]) -> Change:
 
 
 def _file(site: Site, name: str) -> Path:
-    """Give the file that holds a secret: for the twin its own, where that one has it."""
+    """Return the file that holds a secret: for the twin its own, where that one has it."""
     settings = site.settings
     endpoints = settings.path(str(ENDPOINTS))
     twin = settings.environment == LOCAL and endpoints.is_file()

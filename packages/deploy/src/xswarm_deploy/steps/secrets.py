@@ -46,16 +46,16 @@ class Difference:
 
     @property
     def sent(self) -> tuple[str, ...]:
-        """Give the names that the Worker has to get."""
+        """Return the names that the Worker has to get."""
         return (*self.added, *self.changed, *self.unknown)
 
     def as_json(self) -> dict[str, list[str]]:
-        """Give the names by kind."""
+        """Return the names by kind."""
         return {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
 
 
 def plan(site: Site) -> list[Change]:
-    """Say what would change: secrets a provider has to make, then the Worker's own."""
+    """Return what would change: secrets a provider has to make, then the Worker's own."""
     minted = webhooks.plan_minting(site)
     found = difference(site)
     if not found.sent and not minted:
@@ -66,7 +66,7 @@ def plan(site: Site) -> list[Change]:
 
 
 def plan_prune(site: Site) -> list[Change]:
-    """Say what removes the Worker's secrets that the environment does not have.
+    """Return what removes the Worker's secrets that the environment does not have.
 
     Those that a provider's webhook minted stay: they are nowhere else.
     """
@@ -75,7 +75,7 @@ def plan_prune(site: Site) -> list[Change]:
 
 
 def plan_rotation(site: Site, name: str) -> list[Change]:
-    """Say what gives a secret a new value, in a version of its own.
+    """Return what gives a secret a new value, in a version of its own.
 
     Args:
         site: the environment.
@@ -93,7 +93,7 @@ def plan_rotation(site: Site, name: str) -> list[Change]:
 
 
 def plan_finish(site: Site, name: str) -> list[Change]:
-    """Say what ends a rotation: the Worker no longer accepts the old value.
+    """Return what ends a rotation: the Worker no longer accepts the old value.
 
     Raises:
         Refused: none is under way.
@@ -144,13 +144,13 @@ def difference(site: Site) -> Difference:
 
 
 def _mintable(site: Site) -> set[str]:
-    """Give the secrets that come from a webhook of the project."""
+    """Return the secrets that come from a webhook of the project."""
     made = ((stripe, stripe.SECRET), (sendgrid, sendgrid.KEY), (inbound, inbound.KEY))
     return {name for provider, name in made if provider.used(site)}
 
 
 def _live_fingerprints(site: Site) -> Mapping[str, Any]:
-    """Give the fingerprints kept with the live version; empty where they are not known."""
+    """Return the fingerprints kept with the live version; empty where they are not known."""
     live = traffic.live_split(site)
     for record in site.history():
         if record.version in live:
@@ -160,7 +160,7 @@ def _live_fingerprints(site: Site) -> Mapping[str, Any]:
 
 
 def _alone(site: Site, change: Change, before: Sequence[Change] = ()) -> list[Change]:
-    """Give a change of secrets with its way to the traffic, for a Worker that serves."""
+    """Return a change of secrets with its way to the traffic, for a Worker that serves."""
     live = traffic.live_split(site)
     if not live:
         raise Refused(

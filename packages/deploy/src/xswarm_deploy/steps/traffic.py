@@ -32,20 +32,20 @@ DEPLOYABLE: Final = 100
 
 
 def live_split(site: Site) -> dict[str, float]:
-    """Give today's split of the traffic: version → percent above 0; empty: no Worker."""
+    """Return today's split of the traffic: version → percent above 0; empty: no Worker."""
     deployments = site.cloudflare.deployments(site.worker)
     return met(deployments[0].split) if deployments else {}
 
 
 def deployable(site: Site) -> list[str]:
-    """Give the versions that Cloudflare would deploy, newest first."""
+    """Return the versions that Cloudflare would deploy, newest first."""
     return [version.id for version in site.cloudflare.versions(site.worker)]
 
 
 def roll_out(
     site: Site, live: Split, version: str, listed: Sequence[str], *, back: bool = False
 ) -> list[Change]:
-    """Say how the traffic moves to a version: at 0 % first, then step by step to 100 %.
+    """Return how the traffic moves to a version: at 0 % first, then step by step to 100 %.
 
     Args:
         site: the environment.
@@ -78,7 +78,7 @@ def roll_out(
 
 
 def to_leave(site: Site, live: Split, listed: Sequence[str]) -> str:
-    """Give the version that is to be left, or one of several that cannot all be deployed again.
+    """Return the version that is to be left, or one of several that cannot all be deployed again.
 
     Raises:
         Refused: several share the traffic, and a person can end that.
@@ -89,7 +89,7 @@ def to_leave(site: Site, live: Split, listed: Sequence[str]) -> str:
 
 
 def only(live: Split, worker: str) -> str:
-    """Give the version that has all of the traffic.
+    """Return the version that has all of the traffic.
 
     Raises:
         Refused: several share it, and a person has to end that.
@@ -105,7 +105,7 @@ def only(live: Split, worker: str) -> str:
 
 
 def can_share(site: Site, live: Split, version: str, listed: Sequence[str]) -> bool:
-    """Tell whether what is live can be deployed together with another version.
+    """Return whether what is live can be deployed together with another version.
 
     Raises:
         Refused: Cloudflare deploys the other one no more.
@@ -119,7 +119,7 @@ def can_share(site: Site, live: Split, version: str, listed: Sequence[str]) -> b
 
 
 def too_old(site: Site, what: str, remedy: str) -> Refused:
-    """Give the refusal of what a version is too old for."""
+    """Return the refusal of what a version is too old for."""
     why = f"Cloudflare deploys the newest {DEPLOYABLE}, and {site.worker} got more since"
     return Refused(what, why, remedy)
 
@@ -135,7 +135,7 @@ def moving(
     verified: bool = False,
     soak: float | None = None,
 ) -> Change:
-    """Say how traffic moves.
+    """Return how traffic moves.
 
     Args:
         site: the environment.
@@ -164,7 +164,7 @@ def moving(
 
 
 def leaping(site: Site, live: Split, version: str, *, quick: bool) -> Change:
-    """Say how all of the traffic moves at once, since what is live cannot stay beside it.
+    """Return how all of the traffic moves at once, since what is live cannot stay beside it.
 
     Raises:
         Refused: versions of the Worker have no preview host, where it could be verified first.
@@ -247,7 +247,7 @@ def _no_longer(split: Split) -> str:
 
 
 def _shift(site: Site, change: Change) -> Facts:
-    """Move the traffic one step; before any user meets the version, verify it in the dark."""
+    """Move the traffic one step; before any user meets the version, verify it at 0 % of traffic."""
     version = _named(site, str(change.after["version"]))
     split, before = named(site, change.after["split"]), named(site, change.before["split"])
     if before.get(version) == 0.0 or change.after["verified"]:
@@ -291,7 +291,7 @@ def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts
     raise StepFailed(
         f"{name}: version {pair.new[:8]} {word}",
         "; ".join(verdict.reasons),
-        "mend it, or, if nobody can tell: inv worker.canary --soak 600, then inv worker.promote",
+        "fix it, or, if nobody can tell: inv worker.canary --soak 600, then inv worker.promote",
     )
 
 
@@ -305,7 +305,7 @@ def _named(site: Site, version: str) -> str:
 
 
 def message(site: Site) -> str:
-    """Give a person's words for the release, for Cloudflare's own lists."""
+    """Return a person's words for the release, for Cloudflare's own lists."""
     return str(site.facts.get("message") or f"release {site.facts['release']}")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def described(settings: Settings) -> list[str] | None:
-    """Give the triggers of the configuration; None where it leaves them as they are.
+    """Return the triggers of the configuration; None where it leaves them as they are.
 
     Raises:
         Refused: they are no list of texts.
@@ -44,7 +44,7 @@ def _are_texts(crons: object) -> bool:
 
 
 def changes(site: Site, step: str, wanted: Sequence[str] | None) -> list[Change]:
-    """Say how the triggers would change.
+    """Return how the triggers would change.
 
     Args:
         site: the environment.

@@ -24,7 +24,7 @@ _BY_NAME: Final = {provider.PROVIDER: provider for provider in _PROVIDERS}
 
 
 def plan_minting(site: Site) -> list[Change]:
-    """Say which webhooks must be made now, so that the Worker's next version gets their secrets.
+    """Return which webhooks must be made now, so that the Worker's next version gets their secrets.
 
     Applying such a change puts the secret into ``site.staged``; it is nowhere else.
 
@@ -51,7 +51,7 @@ def require_minted(site: Site) -> None:
 
 
 def plan(site: Site) -> list[Change]:
-    """Say how the providers' webhooks differ from what invoke.yaml wants."""
+    """Return how the providers' webhooks differ from what invoke.yaml wants."""
     with ThreadPoolExecutor(len(_PROVIDERS), thread_name_prefix="webhooks") as pool:
         planned = pool.map(lambda provider: provider.plan(site), _used(site))
         return [change for changes in planned for change in changes]

@@ -1,4 +1,4 @@
-"""The Worker: upload a version, verify it in the dark, then move the traffic to it.
+"""The Worker: upload a version, verify it at 0 % of the traffic, then move the traffic to it.
 
 No user reaches an unverified version. Code and secrets are one version; the version goes
 live at 0 %, is verified through Cloudflare's version override, and then takes the
@@ -32,7 +32,7 @@ NAME: Final = "worker"
 
 
 def plan(site: Site) -> list[Change]:
-    """Say what would change: a new version, and the traffic's way to it."""
+    """Return what would change: a new version, and the traffic's way to it."""
     live = traffic.live_split(site)
     digest = site.bundling.result().digest
     if not live:
@@ -49,7 +49,7 @@ def plan(site: Site) -> list[Change]:
 
 
 def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
-    """Say what a canary by hand would change: a version, and a share of the traffic for it.
+    """Return what a canary by hand would change: a version, and a share of the traffic for it.
 
     Args:
         site: the environment.
@@ -61,7 +61,9 @@ def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
     """
     live = traffic.live_split(site)
     if not 0 < percent < 100:
-        raise Refused(f"{percent:g} % is no share", "", "choose one between 0 and 100")
+        raise Refused(
+            f"{percent:g} % is not a valid percentage", "", "choose one between 0 and 100"
+        )
     if not live:
         raise Refused(
             f"there is no worker {site.worker} yet",
@@ -84,7 +86,7 @@ def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
 
 
 def plan_promotion(site: Site) -> list[Change]:
-    """Say what giving the canary all of the traffic would change.
+    """Return what giving the canary all of the traffic would change.
 
     Raises:
         Refused: no canary is under way; or Cloudflare deploys it no more.
@@ -100,7 +102,7 @@ def plan_promotion(site: Site) -> list[Change]:
 
 
 def plan_abortion(site: Site) -> list[Change]:
-    """Say what taking the canary's share away would change.
+    """Return what taking the canary's share away would change.
 
     Raises:
         Refused: no canary is under way; or Cloudflare deploys the older version no more.
@@ -113,7 +115,7 @@ def plan_abortion(site: Site) -> list[Change]:
 
 
 def canary_pair(site: Site) -> canary.Pair:
-    """Give the two versions that share the traffic, by age.
+    """Return the two versions that share the traffic, by age.
 
     Raises:
         Refused: there are not two.
@@ -158,7 +160,7 @@ def _delete(site: Site, _change: Change) -> None:
 
 
 def tagged(site: Site, release: str) -> str:
-    """Give the version that a release has made, asked for by its tag; empty: it made none."""
+    """Return the version that a release has made, asked for by its tag; empty: it made none."""
     found = (
         version.id for version in site.cloudflare.versions(site.worker) if version.tag == release
     )
@@ -166,7 +168,7 @@ def tagged(site: Site, release: str) -> str:
 
 
 def prepared(site: Site) -> Upload:
-    """Give the bundle with the environment's variables and secrets, as one version.
+    """Return the bundle with the environment's variables and secrets, as one version.
 
     Secrets that only the Worker has are taken over from the live version: the latest may be
     one that was undone, and what its webhooks' secrets belonged to is gone.
@@ -193,7 +195,7 @@ def _bound(site: Site, upload: Upload) -> Upload:
 
 
 def secrets(site: Site) -> dict[str, Secret]:
-    """Give all secrets of the next version: the environment's, and those just minted."""
+    """Return all secrets of the next version: the environment's, and those just minted."""
     return {**site.settings.worker_secrets(), **site.staged}
 
 
@@ -215,7 +217,7 @@ def _require_own(site: Site, version: str) -> None:
 
 
 def _buckets(site: Site) -> list[Change]:
-    """Say which R2 buckets the Worker is bound to but the account does not have yet."""
+    """Return which R2 buckets the Worker is bound to but the account does not have yet."""
     bindings = _bound(site, site.bundling.result().upload).bindings
     names = [str(b["bucket_name"]) for b in bindings if b.get("type") == "r2_bucket"]
     missing = [name for name in dict.fromkeys(names) if site.cloudflare.bucket(name) is None]
@@ -257,13 +259,13 @@ def _upload(site: Site, digest: str) -> Change:
 
 @contextmanager
 def _startable(site: Site) -> Iterator[None]:
-    """Say of a refused upload that the Worker does not start, where that is why (10021)."""
+    """Report of a refused upload that the Worker does not start, where that is why (10021)."""
     try:
         yield
     except Invalid as error:
         if "10021" not in error.codes:
             raise
-        remedy = f"mend it, then: {site.deploy_command}"
+        remedy = f"fix it, then: {site.deploy_command}"
         raise StepFailed("the Worker does not start", error.said, remedy) from None
 
 
@@ -333,7 +335,7 @@ def _version_facts(site: Site, version: str, change: Change) -> Facts:
 
 
 def variables_digest(site: Site) -> str:
-    """Give a digest of the Worker's plain variables."""
+    """Return a digest of the Worker's plain variables."""
     text = json.dumps(site.settings.worker_variables(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

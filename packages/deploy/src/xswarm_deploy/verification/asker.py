@@ -62,7 +62,7 @@ class Answer:
 
     @cached_property
     def content(self) -> Any:
-        """Give the body as JSON; None where it is none."""
+        """Return the body as JSON; None where it is none."""
         try:
             return json.loads(self.text)
         except ValueError:
@@ -70,12 +70,12 @@ class Answer:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """Give the body's JSON object; empty where it is none."""
+        """Return the body's JSON object; empty where it is none."""
         return self.content if isinstance(self.content, dict) else {}
 
     @property
     def excerpt(self) -> str:
-        """Give the body's beginning, on one line, as evidence."""
+        """Return the body's beginning, on one line, as evidence."""
         return " ".join(self.text.split())[:120]
 
 
@@ -94,7 +94,7 @@ class Asker:
     session: requests.Session
 
     def at(self, target: Target) -> Asker:
-        """Give one who asks another target over the same connections."""
+        """Return one who asks another target over the same connections."""
         return Asker(self.site, target, self.session)
 
     def once(self, ask: Ask) -> Answer:
@@ -110,7 +110,7 @@ class Asker:
     def judged(
         self, ask: Ask, wrong: Callable[[Answer], str], retry: int = 1
     ) -> tuple[Answer, str]:
-        """Ask, and ask again after a transient error; give the answer and what is wrong with it.
+        """Ask, and ask again after a transient error; return the answer and what is wrong with it.
 
         Args:
             ask: the request.
@@ -148,12 +148,12 @@ class Asker:
 
 
 def unlike(expected: tuple[int, ...]) -> Callable[[Answer], str]:
-    """Give a judge that wants one of these statuses."""
+    """Return a judge that wants one of these statuses."""
     return lambda answer: wrong_status(answer, expected)
 
 
 def wrong_status(answer: Answer, expected: tuple[int, ...]) -> str:
-    """Say what is wrong with an answer's status; empty: nothing."""
+    """Return what is wrong with an answer's status; empty: nothing."""
     if answer.status == 0:
         return f"no answer ({answer.text})"
     if answer.status in expected:

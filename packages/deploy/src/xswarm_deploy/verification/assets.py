@@ -29,7 +29,7 @@ NAMING: Final = {
 
 
 def probes(asker: Asker) -> list[Probe]:
-    """Give the probe, where there is a static site to be asked."""
+    """Return the probe, where there is a static site to be asked."""
     if not asker.target.site_url:
         return []
     return [Probe("static site", GROUP, lambda: Walk(asker).findings())]
@@ -67,7 +67,7 @@ class Walk:
         return len(self.named) >= MOST
 
     def _asked(self, path: str) -> list[str]:
-        """Ask for one file; give what it names that was not asked yet."""
+        """Ask for one file; return what it names that was not asked yet."""
         answer, said = self.asker.judged(Ask(path, site=True), lambda a: wrong_status(a, FOUND))
         if said:
             self.wrong[path] = said
@@ -86,7 +86,7 @@ class Walk:
 
 
 def named_by(answer: Answer, base: str, path: str) -> list[str]:
-    """Give the paths of the same site that an answer names: by its HTML, or as a redirect."""
+    """Return the paths of the same site that an answer names: by its HTML, or as a redirect."""
     here = urljoin(base, path)
     if answer.status >= 300:
         links: Iterable[str] = [answer.headers.get("Location", "")]

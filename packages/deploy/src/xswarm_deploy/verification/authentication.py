@@ -47,7 +47,7 @@ class Visitor:
 
 
 def probes(asker: Asker) -> list[Probe]:
-    """Give the probe, where invoke.yaml says how accounts are made."""
+    """Return the probe, where invoke.yaml says how accounts are made."""
     settings = asker.site.settings.project.verify.authentication
     if not settings.signup_path:
         return []
@@ -184,7 +184,7 @@ class Visit:
 
 
 def tampered(token: Secret) -> list[Secret]:
-    """Give forgeries of a token: another signature, other claims, and none needed (RFC 7519, 6)."""
+    """Return forgeries of a token: another signature, other claims, and none needed (RFC 7519, 6)."""
     parts = token.reveal().split(".")
     if len(parts) != 3:
         return [_forged([_flipped(token.reveal())])]
@@ -198,7 +198,7 @@ def tampered(token: Secret) -> list[Secret]:
 
 
 def wrong_cookie(cookie: str, settings: Settings) -> str:
-    """Say how a session's cookie differs from what the environment sets; empty: not at all."""
+    """Return how a session's cookie differs from what the environment sets; empty: not at all."""
     attributes = [part.strip().lower() for part in cookie.split(";")[1:]]
     same_site = settings.text("SESSION_COOKIE_SAMESITE")
     wanted = ["httponly", f"samesite={same_site}"]

@@ -17,7 +17,7 @@ ANY: Final = "*"
 
 
 def probes(asker: Asker) -> list[Probe]:
-    """Give the probes that invoke.yaml asks for: headers of the Worker and the site, and CORS."""
+    """Return the probes that invoke.yaml asks for: headers of the Worker and the site, and CORS."""
     wanted = asker.site.settings.project.verify
     made: list[Probe] = []
     if wanted.headers:
@@ -47,7 +47,7 @@ def _headers(asker: Asker, name: str, ask: Ask, wanted: Mapping[str, str]) -> Pr
 
 
 def wrong_headers(answer: Answer, wanted: Mapping[str, str]) -> str:
-    """Say which headers are missing or another than wanted; ``*`` takes any value."""
+    """Return which headers are missing or another than wanted; ``*`` takes any value."""
     if answer.status == 0:
         return f"no answer ({answer.text})"
     found = {name.lower(): value for name, value in answer.headers.items()}

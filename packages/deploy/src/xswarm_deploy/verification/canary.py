@@ -89,19 +89,19 @@ def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdi
 
 
 def routes(site: Site) -> list[Route]:
-    """Give what is asked: what reads and must succeed; health only where there is nothing else."""
+    """Return what is asked: what reads and must succeed; health only where there is nothing else."""
     listed = site.settings.project.verify.routes
     good = [route for route in listed if _is_askable(route)]
     return [route for route in good if not route.quick] or good
 
 
 def _is_askable(route: Route) -> bool:
-    """Tell whether users ask it, too; what needs a token may burden others with each answer."""
+    """Return whether users ask it, too; what needs a token may burden others with each answer."""
     return (route.method, route.status) == ("GET", (200,)) and not (route.site or route.token)
 
 
 def looks(steps: int, soak: float) -> Looks:
-    """Give how often a canary may look, so that the risk can be divided.
+    """Return how often a canary may look, so that the risk can be divided.
 
     Args:
         steps: how many shares of the traffic it goes through.

@@ -181,7 +181,7 @@ def _times(strata: Strata, factor: float) -> Strata:
 
 
 def more_errors(old: Figures, new: Figures) -> float:
-    """Give the chance of so many errors on the new side, were both alike (Fisher, one-sided)."""
+    """Return the chance of so many errors on the new side, were both alike (Fisher, one-sided)."""
     errors, answers = old.errors + new.errors, old.answers + new.answers
     every = _log_choose(answers, new.answers)
     return sum(
@@ -193,7 +193,7 @@ def more_errors(old: Figures, new: Figures) -> float:
 
 
 def greatest_difference(old: Figures, new: Figures, risk: float) -> float:
-    """Give by how much the new error rate may be greater, but for a risk (Newcombe)."""
+    """Return by how much the new error rate may be greater, but for a risk (Newcombe)."""
     old_rate, new_rate = old.errors / old.answers, new.errors / new.answers
     lowest, _ = wilson(old, risk)
     _, highest = wilson(new, risk)
@@ -201,7 +201,7 @@ def greatest_difference(old: Figures, new: Figures, risk: float) -> float:
 
 
 def wilson(figures: Figures, risk: float) -> tuple[float, float]:
-    """Give the bounds of an error rate, each with the risk of lying beyond (Wilson 1927)."""
+    """Return the bounds of an error rate, each with the risk of lying beyond (Wilson 1927)."""
     z, count = _NORMAL.inv_cdf(1 - risk), figures.answers
     rate = figures.errors / count
     centre = (rate + z * z / (2 * count)) / (1 + z * z / count)
@@ -211,7 +211,7 @@ def wilson(figures: Figures, risk: float) -> tuple[float, float]:
 
 
 def slower(first: Strata, second: Strata) -> float:
-    """Give the chance of the second sample's ranks being so high, were both alike.
+    """Return the chance of the second sample's ranks being so high, were both alike.
 
     Mann and Whitney's U of each stratum, summed up, one-sided; the normal approximation with
     ties corrected.
@@ -226,7 +226,7 @@ def slower(first: Strata, second: Strata) -> float:
 
 
 def _surplus(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Give by how much U is above its mean in one stratum, and its variance."""
+    """Return by how much U is above its mean in one stratum, and its variance."""
     m, n = len(first), len(second)
     whole = m + n
     if not m or not n:
@@ -237,13 +237,13 @@ def _surplus(first: Sequence[float], second: Sequence[float]) -> tuple[float, fl
 
 
 def middle(values: Sequence[float]) -> float:
-    """Give the median."""
+    """Return the median."""
     ordered, count = sorted(values), len(values)
     return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
 
 
 def _ranks(values: Sequence[float]) -> tuple[list[float], float]:
-    """Give each value's rank, the mean one where several are equal, and the sum over ties."""
+    """Return each value's rank, the mean one where several are equal, and the sum over ties."""
     order = sorted(range(len(values)), key=values.__getitem__)
     ranks, ties, start = [0.0] * len(values), 0.0, 0
     while start < len(order):

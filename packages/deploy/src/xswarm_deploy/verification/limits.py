@@ -14,7 +14,7 @@ LEFT: Final = "RateLimit-Remaining"
 
 
 def probes(asker: Asker) -> list[Probe]:
-    """Give the probe, where invoke.yaml names a route that is limited."""
+    """Return the probe, where invoke.yaml names a route that is limited."""
     path = asker.site.settings.project.verify.limit_path
     return [Probe("rate limit", GROUP, lambda: _looked(asker, path))] if path else []
 
@@ -30,13 +30,13 @@ def _looked(asker: Asker, path: str) -> Finding:
 
 
 def limits(settings: Settings) -> tuple[str, ...]:
-    """Give the limits a client may be told, whichever is nearer: of the minute, of the hour."""
+    """Return the limits a client may be told, whichever is nearer: of the minute, of the hour."""
     per_minute = settings.text("RATE_LIMIT_REQUESTS_PER_MINUTE")
     return per_minute, settings.text("RATE_LIMIT_REQUESTS_PER_HOUR")
 
 
 def wrong(answer: Answer, settings: Settings) -> str:
-    """Say how an answer's limits differ from the environment's; empty: not at all."""
+    """Return how an answer's limits differ from the environment's; empty: not at all."""
     if answer.status == 0:
         return f"no answer ({answer.text})"
     told, left = answer.headers.get(LIMIT), answer.headers.get(LEFT, "")

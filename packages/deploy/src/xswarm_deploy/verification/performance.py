@@ -45,7 +45,7 @@ class Speed:
         return cls(p50, p95, p99, len(ordered))
 
     def as_json(self) -> dict[str, float]:
-        """Give the figures as they are kept with a release."""
+        """Return the figures as they are kept with a release."""
         figures = {"p50": self.p50, "p95": self.p95, "p99": self.p99}
         return {name: round(value, 1) for name, value in figures.items()} | {
             "requests": self.requests
@@ -53,7 +53,7 @@ class Speed:
 
     @property
     def words(self) -> str:
-        """Give the figures as they are shown."""
+        """Return the figures as they are shown."""
         return f"p50 {self.p50:.0f} ms, p95 {self.p95:.0f} ms, p99 {self.p99:.0f} ms"
 
 
@@ -77,7 +77,7 @@ def measured(asker: Asker) -> list[Finding]:
 
 
 def route_of(settings: Verify) -> Route | None:
-    """Give what is measured: the route that is named for it, else the first that just reads."""
+    """Return what is measured: the route that is named for it, else the first that just reads."""
     if settings.performance_path:
         return Route(settings.performance_path, status=settings.performance_status)
     reading = (r for r in asked(settings) if r.method == "GET" and not (r.site or r.token))
@@ -131,7 +131,7 @@ def _asked(asker: Asker, beside: Target | None, route: Route) -> tuple[list[Answ
 
 
 def _beside(asker: Asker) -> Target | None:
-    """Give the other version of the current deployment, where there is one to be asked."""
+    """Return the other version of the current deployment, where there is one to be asked."""
     target, site = asker.target, asker.site
     if not target.version or "Host" in target.headers:
         return None
@@ -147,7 +147,7 @@ def _beside(asker: Asker) -> Target | None:
 
 
 def _before(asker: Asker, theirs: Sequence[Answer], route: Route) -> tuple[Speed | None, str]:
-    """Give the previous version's speed: as measured beside ours, else as it was kept."""
+    """Return the previous version's speed: as measured beside ours, else as it was kept."""
     good = unlike(route.status)
     if theirs and not any(good(answer) for answer in theirs):
         return Speed.of([answer.milliseconds for answer in theirs]), "the previous version"
@@ -160,7 +160,7 @@ def _before(asker: Asker, theirs: Sequence[Answer], route: Route) -> tuple[Speed
 
 
 def _history(asker: Asker) -> Iterator[Record]:
-    """Give the earlier releases; without their database there is nothing to compare with."""
+    """Return the earlier releases; without their database there is nothing to compare with."""
     try:
         yield from asker.site.history()
     except DeployError:
@@ -172,7 +172,7 @@ def _kept(figures: Mapping[str, Any]) -> Speed:
 
 
 def _other_versions(asker: Asker, answers: Sequence[Answer]) -> list[str]:
-    """Give versions that answered although another one was expected."""
+    """Return versions that answered although another one was expected."""
     named = {version.seen(answer) for answer in answers} - {"", asker.target.version}
     return sorted(named) if asker.target.version else []
 

@@ -20,7 +20,7 @@ REMEDY: Final = "look at the Worker's log (npx wrangler tail, or inv sandbox.log
 
 
 def probes(asker: Asker, *, quick: bool) -> list[Probe]:
-    """Give a probe for each route that can be asked here.
+    """Return a probe for each route that can be asked here.
 
     Args:
         asker: asks the target.
@@ -31,7 +31,7 @@ def probes(asker: Asker, *, quick: bool) -> list[Probe]:
 
 
 def asked(settings: Verify) -> tuple[Route, ...]:
-    """Give the routes of invoke.yaml; where it has none, the root, which must not break."""
+    """Return the routes of invoke.yaml; where it has none, the root, which must not break."""
     return settings.routes or (ANYTHING,)
 
 
@@ -78,7 +78,7 @@ def _looked(asker: Asker, name: str, route: Route) -> Finding:
 
 
 def wrong(route: Route, answer: Answer, check: Callable[[Any], str] | None = None) -> str:
-    """Say what is wrong with a route's answer; empty: nothing.
+    """Return what is wrong with a route's answer; empty: nothing.
 
     Args:
         route: what is expected.
@@ -98,7 +98,7 @@ def wrong(route: Route, answer: Answer, check: Callable[[Any], str] | None = Non
 
 
 def _token(asker: Asker, route: Route) -> dict[str, str | Secret]:
-    """Give the header of a route that only administrators may ask."""
+    """Return the header of a route that only administrators may ask."""
     if not route.token:
         return {}
     secret = asker.site.staged.get(route.token) or asker.site.settings.secret(route.token)
@@ -111,7 +111,7 @@ def _schema(asker: Asker, route: Route) -> Callable[[Any], str] | None:
 
 @cache
 def schema(file: Path) -> Callable[[Any], str]:
-    """Give what says how a value breaks a JSON schema (json-schema.org, drafts 4 to 7).
+    """Return what says how a value breaks a JSON schema (json-schema.org, drafts 4 to 7).
 
     The library is fastjsonschema: no dependencies, 20 ms to import.
 

@@ -1,4 +1,4 @@
-"""Where verification asks: the live address, a version in the dark, or a preview host."""
+"""Where verification asks: the live address, a version at 0 % of the traffic, or a preview host."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Target(NamedTuple):
 
 
 def live(site: Site, version: str = "") -> Target:
-    """Give the address users reach, and the static site's."""
+    """Return the address users reach, and the static site's."""
     settings = site.settings
     pages = settings.text("BASE_URL") if settings.project.pages.directory else ""
     return Target(settings.text("WORKER_URL"), {}, version, pages)
 
 
 def dark(site: Site, version: str) -> Target:
-    """Give a version of the current deployment that has no traffic yet, by override."""
+    """Return a version of the current deployment that has no traffic yet, by override."""
     headers = {OVERRIDE: f'{site.worker}="{version}"'}
     return Target(site.settings.text("WORKER_URL"), headers, version)
 
 
 def preview(site: Site, version: str) -> Target:
-    """Give a version by its preview host; on loopback the Host header names it."""
+    """Return a version by its preview host; on loopback the Host header names it."""
     url, host = site.settings.text("WORKER_URL"), f"{version[:8]}-{site.worker}"
     if is_loopback(url):
         return Target(url, {"Host": f"{host}.localhost:{urlsplit(url).port or 80}"}, version)

@@ -40,7 +40,7 @@ def gate(site: Site, target: Target, *, quick: bool = False) -> Report:
         raise CheckFailed(
             f"version {target.version[:8] or 'live'} is not good",
             why,
-            "mend it and deploy again; no user met it" if target.headers else "inv verify",
+            "fix it and deploy again; no user met it" if target.headers else "inv verify",
         )
     return report
 
@@ -75,7 +75,7 @@ def _measured(asker: Asker) -> Sequence[Finding]:
 
 
 def _probes(asker: Asker, *, quick: bool) -> list[Probe]:
-    """Give what is looked at; what takes longest is first to begin."""
+    """Return what is looked at; what takes longest is first to begin."""
     from xswarm_deploy.verification import routes, version
 
     asked = [*routes.probes(asker, quick=quick), *version.probes(asker)]
@@ -100,5 +100,5 @@ def _chosen(site: Site, probes: Iterable[Probe]) -> list[Probe]:
 
 
 def _left_out(site: Site) -> frozenset[str]:
-    """Give the groups that invoke.yaml leaves out."""
+    """Return the groups that invoke.yaml leaves out."""
     return frozenset(name.strip() for name in site.settings.project.verify.skip.split(","))

@@ -30,12 +30,12 @@ def wait(asker: Asker) -> None:
 
 
 def seen(answer: Answer) -> str:
-    """Give the version that an answer names, or the empty string."""
+    """Return the version that an answer names, or the empty string."""
     return str(answer.fields.get("version", ""))
 
 
 def probes(asker: Asker) -> list[Probe]:
-    """Give the probe: the Worker's own word, where a route tells it; else Cloudflare's."""
+    """Return the probe: the Worker's own word, where a route tells it; else Cloudflare's."""
     path = asker.site.settings.project.verify.version_path
     look = partial(_looked, asker, path) if path else partial(_deployed, asker)
     return [Probe("version", GROUP, look)]
@@ -51,7 +51,7 @@ def _deployed(asker: Asker) -> Finding:
         evidence = f"{asker.site.worker} {lacking}"
         return Finding("version", GROUP, "fail", True, evidence, asker.site.deploy_command)
     told = wanted or ", ".join(version for version, percent in split.items() if percent)
-    return Finding("version", GROUP, "pass", True, f"{told}, by Cloudflare's word")
+    return Finding("version", GROUP, "pass", True, f"{told}, as reported by Cloudflare")
 
 
 def _looked(asker: Asker, path: str) -> Finding:
@@ -67,7 +67,7 @@ def _looked(asker: Asker, path: str) -> Finding:
 
 
 def _expected(asker: Asker) -> tuple[str, ...]:
-    """Give the versions that may answer: the one asked for, else those that have traffic."""
+    """Return the versions that may answer: the one asked for, else those that have traffic."""
     if asker.target.version:
         return (asker.target.version,)
     deployments = asker.site.cloudflare.deployments(asker.site.worker)

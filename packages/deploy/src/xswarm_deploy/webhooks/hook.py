@@ -32,14 +32,14 @@ class Hook(NamedTuple):
     note: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Give the webhook for ``--json``."""
+        """Return the webhook for ``--json``."""
         return self._asdict()
 
 
 def compared(
     provider: str, name: str, wanted: Mapping[str, Any], found: Mapping[str, Any] | None
 ) -> Hook:
-    """Say how a webhook compares with what is wanted of it."""
+    """Return how a webhook compares with what is wanted of it."""
     if found is None:
         return Hook(provider, name, "missing", wanted, {})
     shown = {key: found[key] for key in wanted}
@@ -47,5 +47,5 @@ def compared(
 
 
 def address(site: Site, path: str) -> str:
-    """Give the URL under which a provider reaches a path of the Worker."""
+    """Return the URL under which a provider reaches a path of the Worker."""
     return site.settings.text("WORKER_URL").rstrip("/") + path

@@ -23,12 +23,12 @@ KEY: Final = "SENDGRID_PARSE_PUBLIC_KEY"
 
 
 def used(site: Site) -> bool:
-    """Tell whether mail to a host of the project is handed to the Worker."""
+    """Return whether mail to a host of the project is handed to the Worker."""
     return bool(site.settings.project.webhooks.email_hostname)
 
 
 def plan_minting(site: Site) -> list[Change]:
-    """Say whether the Worker has to get the policy's key, and the policy to be made for it.
+    """Return whether the Worker has to get the policy's key, and the policy to be made for it.
 
     Raises:
         Refused: the environment names a key that is not the policy's.
@@ -49,7 +49,7 @@ def plan_minting(site: Site) -> list[Change]:
 
 
 def plan(site: Site) -> list[Change]:
-    """Say how the parse setting differs from what is wanted."""
+    """Return how the parse setting differs from what is wanted."""
     if not used(site):
         return []
     there, policy = _setting(site), _policy(site)

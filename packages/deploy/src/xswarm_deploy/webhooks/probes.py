@@ -40,7 +40,7 @@ class Delivery(NamedTuple):
 
 
 def probes(site: Site, url: str = "", headers: Mapping[str, str] | None = None) -> list[Probe]:
-    """Give all probes of the providers the project uses.
+    """Return all probes of the providers the project uses.
 
     Args:
         site: the environment.
@@ -80,7 +80,7 @@ def _stripe(site: Site, http: Http) -> list[Probe]:
 
 
 def _stripe_event(created: int) -> dict[str, object]:
-    """Give an event in Stripe's own form, of a type that changes nothing."""
+    """Return an event in Stripe's own form, of a type that changes nothing."""
     return {
         "id": "evt_deployment_probe",
         "object": "event",
@@ -185,7 +185,7 @@ def _turned_away(delivery: Delivery, reply: Reply) -> Finding:
     evidence = f"HTTP {reply.status} from POST {delivery.path}"
     if reply.status in REFUSED:
         return Finding(delivery.name, "webhooks", "pass", True, evidence)
-    remedy = "the Worker must refuse this with 400, 401 or 403: mend its signature check"
+    remedy = "the Worker must refuse this with 400, 401 or 403: fix its signature check"
     return Finding(delivery.name, "webhooks", "fail", True, evidence, remedy)
 
 

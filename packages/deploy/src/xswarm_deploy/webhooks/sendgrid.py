@@ -24,14 +24,14 @@ KEY: Final = "SENDGRID_WEBHOOK_PUBLIC_KEY"
 
 
 def used(site: Site) -> bool:
-    """Tell whether the project has SendGrid deliver anything."""
+    """Return whether the project has SendGrid deliver anything."""
     webhooks = site.settings.project.webhooks
     used = PROVIDER in site.settings.project.parts
     return used and bool(webhooks.email_path and webhooks.email_events)
 
 
 def plan_minting(site: Site) -> list[Change]:
-    """Say whether webhook or policy has to be made or signed, so that the version gets the keys.
+    """Return whether webhook or policy has to be made or signed, so that the version gets the keys.
 
     Raises:
         Refused: the environment names a key that is not the webhook's.
@@ -40,7 +40,7 @@ def plan_minting(site: Site) -> list[Change]:
 
 
 def plan(site: Site) -> list[Change]:
-    """Say how webhook and inbound parse differ; a webhook that is missing is minted."""
+    """Return how webhook and inbound parse differ; a webhook that is missing is minted."""
     return [*_plan_events(site), *inbound.plan(site)]
 
 
@@ -72,7 +72,7 @@ def current(site: Site) -> EventWebhook | None:
 
 
 def _plan_key(site: Site) -> list[Change]:
-    """Say what makes the Worker know the key of the webhook's signatures."""
+    """Return what makes the Worker know the key of the webhook's signatures."""
     found = current(site)
     key = site.sendgrid.public_key(found.id) if found else ""
     if site.settings.secret(KEY):

@@ -23,14 +23,14 @@ SECRET: Final = "STRIPE_WEBHOOK_SECRET"  # noqa: S105 - its name
 
 
 def used(site: Site) -> bool:
-    """Tell whether the project has Stripe deliver anything."""
+    """Return whether the project has Stripe deliver anything."""
     webhooks = site.settings.project.webhooks
     used = PROVIDER in site.settings.project.parts
     return used and bool(webhooks.stripe_path and webhooks.stripe_events)
 
 
 def plan_minting(site: Site) -> list[Change]:
-    """Say whether an endpoint has to be made, so that the Worker's version gets its secret.
+    """Return whether an endpoint has to be made, so that the Worker's version gets its secret.
 
     Raises:
         Refused: the environment names a signing secret, but Stripe has no such endpoint.
@@ -50,7 +50,7 @@ def plan_minting(site: Site) -> list[Change]:
 
 
 def plan(site: Site) -> list[Change]:
-    """Say how the endpoint differs from what is wanted; where there is none, it is minted."""
+    """Return how the endpoint differs from what is wanted; where there is none, it is minted."""
     found = current(site)
     wanted = {**_wanted(site), "enabled": True}
     if found is None or _state(found) == wanted:
@@ -69,7 +69,7 @@ def apply(site: Site, change: Change) -> Facts:
 
 
 def undo(site: Site, change: Change) -> None:
-    """Delete what was created; give what was updated its earlier settings."""
+    """Delete what was created; return what was updated its earlier settings."""
     before = change.undo
     if change.action == "create":
         site.stripe.delete_attempt(before["attempt"])

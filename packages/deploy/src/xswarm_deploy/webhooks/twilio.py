@@ -26,12 +26,12 @@ NAMES: Final = {
 
 
 def used(site: Site) -> bool:
-    """Tell whether the project has Twilio deliver anything."""
+    """Return whether the project has Twilio deliver anything."""
     return PROVIDER in site.settings.project.parts and bool(_kinds(site))
 
 
 def plan(site: Site) -> list[Change]:
-    """Say how the number's URLs differ from what is wanted."""
+    """Return how the number's URLs differ from what is wanted."""
     number = owned(site)
     wanted = _wanted(site, number)
     now = {name: number.urls[name] for name in wanted}
@@ -50,7 +50,7 @@ def apply(site: Site, change: Change) -> Facts:
 
 
 def undo(site: Site, change: Change) -> None:
-    """Give the number its earlier URLs."""
+    """Set the number's earlier URLs again."""
     _set(site, change.undo)
 
 
@@ -61,7 +61,7 @@ def listed(site: Site) -> list[Hook]:
 
 
 def owned(site: Site) -> Number:
-    """Give the project's number.
+    """Return the project's number.
 
     Raises:
         Refused: the account does not own it.

@@ -19,7 +19,7 @@ routes = web.RouteTableDef()
 @routes.get("/user/tokens/verify")
 @routes.get("/accounts/{account}/tokens/verify")
 async def verify(request: web.Request) -> web.Response:
-    """Say that the token is good; a bad one did not come this far."""
+    """Report that the token is good; a bad one did not come this far."""
     account = twin_of(request).account
     token_id = hashlib.sha256(account.token.encode()).hexdigest()[:32]
     return success({"id": token_id, "status": "active"})
@@ -27,7 +27,7 @@ async def verify(request: web.Request) -> web.Response:
 
 @routes.get("/user")
 async def user(request: web.Request) -> web.Response:
-    """Give the user."""
+    """Return the user."""
     account = twin_of(request).account
     return success({"id": account.id, "email": _EMAIL, "two_factor_authentication_enabled": True})
 
@@ -40,7 +40,7 @@ async def accounts(request: web.Request) -> web.Response:
 
 @routes.get("/accounts/{account}")
 async def account(request: web.Request) -> web.Response:
-    """Give the account."""
+    """Return the account."""
     return success(_account(twin_of(request).account))
 
 

@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 def make_app(twin: Twin) -> web.Application:
-    """Give the application; its clean-up closes what it opened.
+    """Return the application; its clean-up closes what it opened.
 
     Args:
         twin: the parts that the routes work with.
@@ -79,7 +79,7 @@ async def serve_stored(twin: Twin) -> None:
 
 
 def api_routes() -> Iterator[web.RouteDef]:
-    """Give the routes of the API, by their paths behind the base."""
+    """Return the routes of the API, by their paths behind the base."""
     for module in (
         accounts,
         workers,
@@ -151,7 +151,7 @@ async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _carries_session(request: web.Request) -> bool:
-    """Tell whether a route checks a session's token by itself."""
+    """Return whether a route checks a session's token by itself."""
     resource = request.match_info.route.resource
     path = "" if resource is None else resource.canonical.removeprefix(BASE)
     return path.startswith(_SESSIONS)

@@ -34,7 +34,7 @@ routes = web.RouteTableDef()
 
 @routes.post("/accounts/{account}/workers/scripts/{worker}/assets-upload-session")
 async def start(request: web.Request) -> web.Response:
-    """Say which of the files are still to be uploaded; the Worker need not exist yet."""
+    """Return which of the files are still to be uploaded; the Worker need not exist yet."""
     twin = twin_of(request)
     body = await bodies.json_object(request)
     manifest = _manifest(bodies.required(body, "manifest", dict))
@@ -79,7 +79,7 @@ async def keep_files(twin: Twin, product: str, received: list[tuple[str, str, In
 def of_upload(
     twin: Twin, worker: str, metadata: Mapping[str, Any], previous: Version | None
 ) -> dict[str, Any] | None:
-    """Give the static files that an upload's metadata asks for.
+    """Return the static files that an upload's metadata asks for.
 
     Raises:
         Refusal: the token of the session is not good.
@@ -96,7 +96,7 @@ def of_upload(
 
 
 def files_of(twin: Twin, product: str, manifest: Mapping[str, str]) -> dict[str, AssetFile]:
-    """Give the files of a manifest as the edge takes them."""
+    """Return the files of a manifest as the edge takes them."""
     files = {}
     for path, name in manifest.items():
         asset = twin.store.find(Asset, name, product)
@@ -115,7 +115,7 @@ def decoded(text: bytes | str) -> bytes:
 
 
 def bearer(request: web.Request) -> str:
-    """Give the token of a request; empty when there is none."""
+    """Return the token of a request; empty when there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 

@@ -38,7 +38,7 @@ def resolve(
     *,
     strict: bool,
 ) -> list[Binding]:
-    """Give the bindings of a new version, in the order of their names' first mention.
+    """Return the bindings of a new version, in the order of their names' first mention.
 
     Args:
         declared: the upload's ``bindings``, as they came.
@@ -67,7 +67,7 @@ def resolve(
 def with_changes(
     bindings: Iterable[Binding], changes: Mapping[str, Binding | None]
 ) -> list[Binding]:
-    """Give bindings with some set and others (None) removed."""
+    """Return bindings with some set and others (None) removed."""
     found: dict[str, Binding | None] = {binding["name"]: binding for binding in bindings}
     changed = [binding for binding in (found | dict(changes)).values() if binding is not None]
     check_limits(changed)
@@ -85,7 +85,7 @@ def check_limits(bindings: Iterable[Binding]) -> None:
 
 
 def public(bindings: Iterable[Binding]) -> list[Binding]:
-    """Give bindings as replies show them: a secret's name and type only."""
+    """Return bindings as replies show them: a secret's name and type only."""
     return [
         {"name": binding["name"], "type": binding["type"]}
         if binding["type"].startswith("secret_")
@@ -95,7 +95,7 @@ def public(bindings: Iterable[Binding]) -> list[Binding]:
 
 
 def valid(binding: Binding) -> Binding:
-    """Give a named binding that the edge can serve; refuse another."""
+    """Return a named binding that the edge can serve; refuse another."""
     if binding.get("type") not in _FIELDS:
         raise _invalid(binding)
     field = _FIELDS[binding["type"]]

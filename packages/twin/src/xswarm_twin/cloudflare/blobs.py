@@ -35,7 +35,7 @@ class Blobs:
         self._incoming.mkdir(parents=True, exist_ok=True)
 
     def path(self, sha256: str) -> Path:
-        """Say where bytes are."""
+        """Return where bytes are."""
         return self._folder / sha256
 
     async def receive(self, chunks: AsyncIterator[bytes], limit: int) -> Incoming:

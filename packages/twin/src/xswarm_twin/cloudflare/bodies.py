@@ -48,40 +48,40 @@ def parsed(raw: bytes) -> Any:
 
 
 def checked(value: Any, kind: type[Wanted], what: str) -> Wanted:
-    """Give a value that is of a type, or refuse it by the name of its field."""
+    """Return a value that is of a type, or refuse it by the name of its field."""
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise refusals.body_invalid(f"{what} is not {_NAMES[kind]}")
     return value
 
 
 def required(body: Mapping[str, Any], name: str, kind: type[Wanted]) -> Wanted:
-    """Give a field of a type."""
+    """Return a field of a type."""
     if name not in body:
         raise refusals.body_invalid(f"{name} is missing")
     return checked(body[name], kind, name)
 
 
 def optional(body: Mapping[str, Any], name: str, default: Wanted) -> Wanted:
-    """Give a field of its default's type, or the default when it is absent or null."""
+    """Return a field of its default's type, or the default when it is absent or null."""
     value = body.get(name)
     return default if value is None else checked(value, type(default), name)
 
 
 def texts(body: Mapping[str, Any], name: str) -> list[str]:
-    """Give a field that is a list of texts; empty when absent."""
+    """Return a field that is a list of texts; empty when absent."""
     return [
         checked(value, str, f"an entry of {name}") for value in optional(body, name, list[Any]())
     ]
 
 
 def annotations_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """Give the annotations of a version or a deployment; entries of null are left out."""
+    """Return the annotations of a version or a deployment; entries of null are left out."""
     given = optional(body, "annotations", dict[str, Any]())
     return {name: checked(value, str, name) for name, value in given.items() if value is not None}
 
 
 def number(request: web.Request, name: str, default: int, largest: int) -> int:
-    """Give a whole number of the query, from 1 to the largest."""
+    """Return a whole number of the query, from 1 to the largest."""
     text = request.query.get(name, str(default))
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= largest:
         raise refusals.body_invalid(f"{name} is not a number from 1 to {largest}")

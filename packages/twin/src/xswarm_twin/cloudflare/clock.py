@@ -8,7 +8,7 @@ _STEP = timedelta(microseconds=1)
 
 
 class Clock:
-    """Give the time as Cloudflare writes it, each one later than all before.
+    """The time as Cloudflare writes it, each one later than all before.
 
     Args:
         latest: the latest time that was ever given, as text; empty when none was.
@@ -20,6 +20,6 @@ class Clock:
         )
 
     def now(self) -> str:
-        """Give the present time, with microseconds."""
+        """Return the present time, with microseconds."""
         self._latest = max(datetime.now(UTC), self._latest + _STEP)
         return self._latest.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -40,7 +40,7 @@ async def index(request: web.Request) -> web.Response:
 
 @routes.get(_AT + "/{deployment}")
 async def show(request: web.Request) -> web.Response:
-    """Give one deployment."""
+    """Return one deployment."""
     worker, wanted = versions.find_worker(request), request.match_info["deployment"]
     found = twin_of(request).store.find(Deployment, wanted, worker.name)
     if found is None:
@@ -107,7 +107,7 @@ async def restore(twin: Twin, name: str) -> None:
 
 
 def deployed_alone(twin: Twin, worker: str, version: Version) -> bool:
-    """Tell whether a version serves all of a Worker's traffic."""
+    """Return whether a version serves all of a Worker's traffic."""
     deployment = twin.store.last(Deployment, worker)
     return deployment is not None and deployment.shares.get(version.id) == 100
 

@@ -29,7 +29,7 @@ class Refusal(Exception):
 def success(
     result: Any = None, information: Mapping[str, Any] | None = None, status: int = 200
 ) -> web.Response:
-    """Give a result, with ``result_info`` when it is a page of a list."""
+    """Return a result, with ``result_info`` when it is a page of a list."""
     body: dict[str, Any] = {"success": True, "errors": [], "messages": [], "result": result}
     if information is not None:
         body["result_info"] = dict(information)
@@ -37,14 +37,14 @@ def success(
 
 
 def failure(refusal: Refusal) -> web.Response:
-    """Give a refusal."""
+    """Return a refusal."""
     errors = [{"code": refusal.code, "message": refusal.message}]
     body = {"success": False, "errors": errors, "messages": [], "result": None}
     return web.json_response(body, status=refusal.status, headers=refusal.headers)
 
 
 def page_of(page: int, size: int, count: int, total: int) -> dict[str, int]:
-    """Give the ``result_info`` of a page."""
+    """Return the ``result_info`` of a page."""
     pages = -(-total // size)
     return {
         "page": page,

@@ -43,7 +43,7 @@ class Fault:
     times: int = 1
 
     def concerns(self, method: str, path: str) -> bool:
-        """Tell whether a call is to fail."""
+        """Return whether a call is to fail."""
         return self.times > 0 and self.method == method and bool(re.search(self.path, path))
 
 
@@ -54,7 +54,7 @@ class Faults:
     table: list[Fault] = field(default_factory=list)
 
     def take(self, method: str, path: str) -> str | None:
-        """Give the kind of fault that a call is to suffer, and count it."""
+        """Return the kind of fault that a call is to suffer, and count it."""
         for fault in self.table:
             if fault.concerns(method, path):
                 fault.times -= 1

@@ -58,7 +58,7 @@ async def create(request: web.Request) -> web.Response:
 
 @routes.get(_ONE)
 async def show(request: web.Request) -> web.Response:
-    """Give a project."""
+    """Return a project."""
     return success(_told(twin_of(request), find_project(request)))
 
 
@@ -74,7 +74,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @routes.get(_ONE + "/upload-token")
 async def upload_token(request: web.Request) -> web.Response:
-    """Give the token that the project's files are uploaded with."""
+    """Return the token that the project's files are uploaded with."""
     twin, project = twin_of(request), find_project(request)
     return success({"jwt": twin.tokens.sign(_UPLOAD, project.name)})
 
@@ -84,7 +84,7 @@ async def upload_token(request: web.Request) -> web.Response:
 
 @routes.post("/pages/assets/check-missing")
 async def check_missing(request: web.Request) -> web.Response:
-    """Say which files are still to be uploaded."""
+    """Return which files are still to be uploaded."""
     _require_token(request)
     hashes = bodies.texts(await bodies.json_object(request), "hashes")
     return success([name for name in hashes if not _known(twin_of(request), name)])
@@ -142,7 +142,7 @@ async def deploy(request: web.Request) -> web.Response:
 
 @routes.get(_DEPLOYMENTS + "/{deployment}")
 async def deployment(request: web.Request) -> web.Response:
-    """Give one deployment."""
+    """Return one deployment."""
     return success(_deployment(twin_of(request), _find(request)))
 
 
@@ -181,7 +181,7 @@ async def serve_all(twin: Twin, project: Project) -> None:
 
 
 def served(twin: Twin, publication: Publication) -> PagesDeployment:
-    """Give a deployment as the edge takes it."""
+    """Return a deployment as the edge takes it."""
     bundle = publication.worker_bundle
     return PagesDeployment(
         id=publication.id,
@@ -197,7 +197,7 @@ def served(twin: Twin, publication: Publication) -> PagesDeployment:
 
 
 def find_project(request: web.Request) -> Project:
-    """Give the project that the path names; refuse an unknown one."""
+    """Return the project that the path names; refuse an unknown one."""
     project = twin_of(request).store.find(Project, request.match_info["project"])
     if project is None:
         raise refusals.project_not_found()

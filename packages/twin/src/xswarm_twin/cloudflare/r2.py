@@ -64,7 +64,7 @@ async def create(request: web.Request) -> web.Response:
 
 @routes.get(_ONE)
 async def show(request: web.Request) -> web.Response:
-    """Give a bucket."""
+    """Return a bucket."""
     async with _refusing():
         return success(_told(twin_of(request).objects.bucket(request.match_info["bucket"])))
 
@@ -115,7 +115,7 @@ async def put(request: web.Request) -> web.Response:
 
 @routes.get(_OBJECT)
 async def get(request: web.Request) -> web.StreamResponse:
-    """Give an object's bytes."""
+    """Return an object's bytes."""
     objects = twin_of(request).objects
     async with _refusing():
         opened = objects.open(request.match_info["bucket"], request.match_info["key"])

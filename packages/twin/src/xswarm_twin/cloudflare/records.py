@@ -17,17 +17,17 @@ class Record:
 
     @property
     def key(self) -> str:
-        """Give the name that the record is found by, within its owner."""
+        """Return the name that the record is found by, within its owner."""
         raise NotImplementedError
 
     @property
     def owner(self) -> str:
-        """Give the key of what the record belongs to; empty when to the account."""
+        """Return the key of what the record belongs to; empty when to the account."""
         return ""
 
     @property
     def blobs(self) -> tuple[str, ...]:
-        """Give the SHA-256 of all the bytes that the record names."""
+        """Return the SHA-256 of all the bytes that the record names."""
         return ()
 
 
@@ -50,7 +50,7 @@ class Worker(Record):
 
     @property
     def key(self) -> str:
-        """Give the Worker's name."""
+        """Return the Worker's name."""
         return self.name
 
 
@@ -78,22 +78,22 @@ class Version(Record):
 
     @property
     def key(self) -> str:
-        """Give the version's id."""
+        """Return the version's id."""
         return self.id
 
     @property
     def owner(self) -> str:
-        """Give the Worker's name."""
+        """Return the Worker's name."""
         return self.worker
 
     @property
     def blobs(self) -> tuple[str, ...]:
-        """Give the modules' bytes."""
+        """Return the modules' bytes."""
         return tuple(module["blob"] for module in self.modules)
 
     @property
     def secrets(self) -> dict[str, dict[str, Any]]:
-        """Give the secret bindings by their names."""
+        """Return the secret bindings by their names."""
         return {
             binding["name"]: binding
             for binding in self.bindings
@@ -115,17 +115,17 @@ class Deployment(Record):
 
     @property
     def key(self) -> str:
-        """Give the deployment's id."""
+        """Return the deployment's id."""
         return self.id
 
     @property
     def owner(self) -> str:
-        """Give the Worker's name."""
+        """Return the Worker's name."""
         return self.worker
 
     @property
     def shares(self) -> dict[str, float]:
-        """Give the percentage of each version id."""
+        """Return the percentage of each version id."""
         return {share["version_id"]: share["percentage"] for share in self.versions}
 
 
@@ -141,17 +141,17 @@ class Asset(Record):
 
     @property
     def key(self) -> str:
-        """Give the hash."""
+        """Return the hash."""
         return self.hash
 
     @property
     def owner(self) -> str:
-        """Give the product: ``workers`` or ``pages``."""
+        """Return the product: ``workers`` or ``pages``."""
         return self.product
 
     @property
     def blobs(self) -> tuple[str, ...]:
-        """Give the file's bytes."""
+        """Return the file's bytes."""
         return (self.blob,)
 
 
@@ -167,7 +167,7 @@ class AssetSession(Record):
 
     @property
     def key(self) -> str:
-        """Give the session's id."""
+        """Return the session's id."""
         return self.id
 
 
@@ -184,7 +184,7 @@ class Project(Record):
 
     @property
     def key(self) -> str:
-        """Give the project's name."""
+        """Return the project's name."""
         return self.name
 
 
@@ -206,17 +206,17 @@ class Publication(Record):
 
     @property
     def key(self) -> str:
-        """Give the deployment's id."""
+        """Return the deployment's id."""
         return self.id
 
     @property
     def owner(self) -> str:
-        """Give the project's name."""
+        """Return the project's name."""
         return self.project
 
     @property
     def blobs(self) -> tuple[str, ...]:
-        """Give the bundle's bytes."""
+        """Return the bundle's bytes."""
         return () if self.worker_bundle is None else (self.worker_bundle,)
 
 
@@ -233,7 +233,7 @@ class Zone(Record):
 
     @property
     def key(self) -> str:
-        """Give the zone's id."""
+        """Return the zone's id."""
         return self.id
 
 
@@ -253,12 +253,12 @@ class DnsRecord(Record):
 
     @property
     def key(self) -> str:
-        """Give the record's id."""
+        """Return the record's id."""
         return self.id
 
     @property
     def owner(self) -> str:
-        """Give the zone's id."""
+        """Return the zone's id."""
         return self.zone
 
 
@@ -271,7 +271,7 @@ class SigningKey(Record):
 
     @property
     def key(self) -> str:
-        """Give the one name there is."""
+        """Return the one name there is."""
         return "sessions"
 
 

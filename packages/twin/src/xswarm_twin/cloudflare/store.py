@@ -51,7 +51,7 @@ class Store:
         self._database.close()
 
     def find(self, kind: type[Kept], key: str, owner: str = "") -> Kept | None:
-        """Give a record, or None."""
+        """Return a record, or None."""
         row = self._database.execute(
             "SELECT body FROM records WHERE kind = ? AND owner = ? AND key = ?",
             (kind.kind, owner, key),
@@ -59,7 +59,7 @@ class Store:
         return None if row is None else kind(**json.loads(row[0]))
 
     def all(self, kind: type[Kept], owner: str | None = None) -> list[Kept]:
-        """Give all records of a kind (of one owner, or of all), the oldest first."""
+        """Return all records of a kind (of one owner, or of all), the oldest first."""
         rows = self._database.execute(
             "SELECT body FROM records WHERE kind = ? AND owner = coalesce(?, owner)"
             " ORDER BY position",
@@ -68,7 +68,7 @@ class Store:
         return [kind(**json.loads(row[0])) for row in rows]
 
     def newest(self, kind: type[Kept], owner: str, count: int, skip: int = 0) -> list[Kept]:
-        """Give the last records of an owner, the newest first."""
+        """Return the last records of an owner, the newest first."""
         rows = self._database.execute(
             "SELECT body FROM records WHERE kind = ? AND owner = ?"
             " ORDER BY position DESC LIMIT ? OFFSET ?",
@@ -77,7 +77,7 @@ class Store:
         return [kind(**json.loads(row[0])) for row in rows]
 
     def last(self, kind: type[Kept], owner: str) -> Kept | None:
-        """Give the newest record of an owner, or None."""
+        """Return the newest record of an owner, or None."""
         return next(iter(self.newest(kind, owner, 1)), None)
 
     def count(self, kind: type[Record], owner: str) -> int:
@@ -88,7 +88,7 @@ class Store:
         return int(number)
 
     def latest_time(self) -> str:
-        """Give the latest ``created_on`` of all records, or the empty text."""
+        """Return the latest ``created_on`` of all records, or the empty text."""
         (latest,) = self._database.execute(
             "SELECT max(body ->> '$.created_on') FROM records"
         ).fetchone()
@@ -117,7 +117,7 @@ class Store:
                     )
 
     def blobs(self) -> set[str]:
-        """Give the SHA-256 of all bytes that any record names."""
+        """Return the SHA-256 of all bytes that any record names."""
         return {blob for kind in KINDS for record in self.all(kind) for blob in record.blobs}
 
     def _transaction(self) -> _Transaction:

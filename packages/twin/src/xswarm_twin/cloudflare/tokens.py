@@ -44,7 +44,7 @@ class Tokens:
         return f"{text}.{self._signature(text)}"
 
     def subject(self, token: str, purpose: str) -> str:
-        """Give the subject of a good token; raises TokenInvalid."""
+        """Return the subject of a good token; raises TokenInvalid."""
         text, _, signature = token.rpartition(".")
         if not hmac.compare_digest(signature.encode(), self._signature(text).encode()):
             raise TokenInvalid("the signature is not ours")

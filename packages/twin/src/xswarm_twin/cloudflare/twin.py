@@ -42,7 +42,7 @@ class Serving(Protocol):
         """Serve a Worker no longer."""
 
     async def schedule(self, worker: str, crons: Sequence[str]) -> None:
-        """Tell a Worker by these cron triggers; raises ValueError."""
+        """Schedule a Worker by these cron triggers; raises ValueError."""
 
     async def preview(self, version: WorkerVersion) -> None:
         """Make a version known to its preview host."""
@@ -70,19 +70,19 @@ class Addresses:
     pages: Mapping[str, int]
 
     def worker_host(self, name: str) -> str:
-        """Give the host and port that a Worker answers at."""
+        """Return the host and port that a Worker answers at."""
         return _host(name, self.workers)
 
     def preview_suffix(self, name: str) -> str:
-        """Give what follows a version's first eight characters in its preview host."""
+        """Return what follows a version's first eight characters in its preview host."""
         return f"-{name}.localhost{_any_port(self.workers)}"
 
     def project_host(self, name: str) -> str:
-        """Give the host and port that a Pages project answers at."""
+        """Return the host and port that a Pages project answers at."""
         return _host(name, self.pages)
 
     def publication_host(self, project: str, publication: str) -> str:
-        """Give the host and port that one deployment of a Pages project answers at."""
+        """Return the host and port that one deployment of a Pages project answers at."""
         return f"{publication[:8]}.{project}.localhost{_any_port(self.pages)}"
 
 
@@ -102,7 +102,7 @@ class Twin:
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     def lock(self, name: str) -> asyncio.Lock:
-        """Give the lock that changes of one Worker or project take turns by."""
+        """Return the lock that changes of one Worker or project take turns by."""
         return self._locks[name]
 
 
@@ -131,17 +131,17 @@ def open_twin(
 
 
 def twin_of(request: web.Request) -> Twin:
-    """Give the parts that a request's route works with."""
+    """Return the parts that a request's route works with."""
     return request.app[TWIN]
 
 
 def new_id() -> str:
-    """Give a new id of a version or a deployment."""
+    """Return a new id of a version or a deployment."""
     return str(uuid.uuid4())
 
 
 def source_of(request: web.Request) -> str:
-    """Say which client sent a request: wrangler, or a program."""
+    """Return which client sent a request: wrangler, or a program."""
     agent = request.headers.get("User-Agent", "")
     return "wrangler" if agent.startswith("wrangler/") else "api"
 
@@ -161,5 +161,5 @@ def _host(name: str, ports: Mapping[str, int]) -> str:
 
 
 def _any_port(ports: Mapping[str, int]) -> str:
-    """Give the first port; each of the edge's ports knows all names."""
+    """Return the first port; each of the edge's ports knows all names."""
     return next((f":{port}" for port in ports.values()), "")

@@ -43,7 +43,7 @@ class Upload:
 
     @property
     def size(self) -> int:
-        """Give the bytes of all modules."""
+        """Return the bytes of all modules."""
         return sum(incoming.size for incoming in self.received)
 
 
@@ -65,7 +65,7 @@ async def read(request: web.Request, blobs: Blobs) -> Upload:
 
 
 async def parts_of(request: web.Request) -> AsyncIterator[BodyPartReader]:
-    """Give the parts of a multipart form, or refuse what is none."""
+    """Return the parts of a multipart form, or refuse what is none."""
     if not request.content_type.startswith("multipart/"):
         raise refusals.body_invalid("it is not a multipart form")
     try:
@@ -79,13 +79,13 @@ async def parts_of(request: web.Request) -> AsyncIterator[BodyPartReader]:
 
 
 async def chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
-    """Give a part's bytes as they come."""
+    """Return a part's bytes as they come."""
     while chunk := await part.read_chunk(1 << 16):
         yield chunk
 
 
 async def whole(part: BodyPartReader, limit: int) -> bytes:
-    """Give a part's bytes, a limited number of them."""
+    """Return a part's bytes, a limited number of them."""
     body = bytearray()
     async for chunk in chunks(part):
         body += chunk
@@ -95,7 +95,7 @@ async def whole(part: BodyPartReader, limit: int) -> bytes:
 
 
 def text_of(raw: bytes, what: str) -> str:
-    """Give a part's text."""
+    """Return a part's text."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -103,7 +103,7 @@ def text_of(raw: bytes, what: str) -> str:
 
 
 def compatibility_date(metadata: dict[str, Any]) -> str:
-    """Give the upload's compatibility date; Cloudflare's default when it names none."""
+    """Return the upload's compatibility date; Cloudflare's default when it names none."""
     date = bodies.optional(metadata, "compatibility_date", "2021-11-02")
     if not _DATE.fullmatch(date):
         raise refusals.script_invalid(f"Invalid compatibility date: {date!r}")
@@ -153,7 +153,7 @@ def _require_main_module(metadata: dict[str, Any], names: list[str]) -> None:
 
 
 def module_name(name: str) -> str:
-    """Give a module's name as a relative path without dots; refuse one that leaves its folder."""
+    """Return a module's name as a relative path without dots; refuse one that leaves its folder."""
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
         raise refusals.script_invalid(f"{name!r} is not a valid module name")

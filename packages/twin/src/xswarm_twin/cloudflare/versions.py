@@ -43,7 +43,7 @@ async def index(request: web.Request) -> web.Response:
 
 @routes.get(_AT + "/{version}")
 async def show(request: web.Request) -> web.Response:
-    """Give one version, without the texts of its secrets."""
+    """Return one version, without the texts of its secrets."""
     twin, worker = twin_of(request), find_worker(request)
     version = find_version(twin, worker.name, request.match_info["version"])
     return success(detail(version, worker))
@@ -104,7 +104,7 @@ async def make(request: web.Request, worker: str, form: Upload, cause: str) -> V
 def derive(
     twin: Twin, version: Version, changes: dict[str, Binding | None], source: str, cause: str
 ) -> Version:
-    """Give a new version that differs from another in some bindings only."""
+    """Return a new version that differs from another in some bindings only."""
     return replace(
         version,
         id=new_id(),
@@ -117,7 +117,7 @@ def derive(
 
 
 def served(twin: Twin, version: Version) -> WorkerVersion:
-    """Give a version as the edge takes it, its modules laid out in a folder of its own."""
+    """Return a version as the edge takes it, its modules laid out in a folder of its own."""
     folder = twin.state / "versions" / version.id
     modules = tuple(
         Module(module["name"], module["media_type"], folder / module["name"])
@@ -144,7 +144,7 @@ def served(twin: Twin, version: Version) -> WorkerVersion:
 
 
 def find_worker(request: web.Request, code: int = 10007) -> Worker:
-    """Give the Worker that the path names, by its name or its tag; refuse an unknown one."""
+    """Return the Worker that the path names, by its name or its tag; refuse an unknown one."""
     store, name = twin_of(request).store, request.match_info["worker"]
     worker = store.find(Worker, name)
     if worker is None:
@@ -155,7 +155,7 @@ def find_worker(request: web.Request, code: int = 10007) -> Worker:
 
 
 def find_version(twin: Twin, worker: str, version: str) -> Version:
-    """Give a version of a Worker; refuse an unknown one."""
+    """Return a version of a Worker; refuse an unknown one."""
     found = twin.store.find(Version, version, worker)
     if found is None:
         raise refusals.version_not_found(version)
@@ -163,7 +163,7 @@ def find_version(twin: Twin, worker: str, version: str) -> Version:
 
 
 def latest_of(twin: Twin, worker: str) -> Version:
-    """Give the latest version of a Worker."""
+    """Return the latest version of a Worker."""
     latest = twin.store.last(Version, worker)
     if latest is None:
         raise refusals.no_versions()
@@ -171,7 +171,7 @@ def latest_of(twin: Twin, worker: str) -> Version:
 
 
 def detail(version: Version, worker: Worker) -> dict[str, Any]:
-    """Give all of a version that may be told."""
+    """Return all of a version that may be told."""
     return _summary(version) | {
         "resources": {
             "bindings": bindings.public(version.bindings),

@@ -62,7 +62,7 @@ async def upload(request: web.Request) -> web.Response:
 
 @routes.get(_SERVICE)
 async def service(request: web.Request) -> web.Response:
-    """Give a Worker as the older API calls it."""
+    """Return a Worker as the older API calls it."""
     worker = versions.find_worker(request, code=10090)
     environment = {"environment": "production", "script": _told(worker)}
     return success({"id": worker.name, "default_environment": environment})
@@ -95,7 +95,7 @@ async def tails(request: web.Request) -> web.Response:
 
 @routes.get(_ONE + "/settings")
 async def settings(request: web.Request) -> web.Response:
-    """Give what the latest version is bound to, and the Worker's own settings."""
+    """Return what the latest version is bound to, and the Worker's own settings."""
     twin, worker = twin_of(request), versions.find_worker(request)
     latest = versions.latest_of(twin, worker.name)
     return success(
@@ -111,7 +111,7 @@ async def settings(request: web.Request) -> web.Response:
 
 @routes.get(_ONE + "/script-settings")
 async def script_settings(request: web.Request) -> web.Response:
-    """Give the settings that belong to no version."""
+    """Return the settings that belong to no version."""
     return success(versions.find_worker(request).settings)
 
 
@@ -134,7 +134,7 @@ async def change_script_settings(request: web.Request) -> web.Response:
 
 @routes.get(_ONE + "/subdomain")
 async def subdomain(request: web.Request) -> web.Response:
-    """Tell whether a Worker's own host and its versions' hosts answer."""
+    """Return whether a Worker's own host and its versions' hosts answer."""
     return success(_subdomain(versions.find_worker(request)))
 
 
@@ -155,7 +155,7 @@ async def change_subdomain(request: web.Request) -> web.Response:
 
 @routes.get(_ONE + "/schedules")
 async def schedules(request: web.Request) -> web.Response:
-    """Give a Worker's cron triggers."""
+    """Return a Worker's cron triggers."""
     return success({"schedules": versions.find_worker(request).schedules})
 
 
@@ -180,13 +180,13 @@ async def change_schedules(request: web.Request) -> web.Response:
 
 @routes.get("/accounts/{account}/workers/subdomain")
 async def account_subdomain(_: web.Request) -> web.Response:
-    """Give the account's own part of its Workers' hosts."""
+    """Return the account's own part of its Workers' hosts."""
     return success({"subdomain": "sandbox"})
 
 
 @routes.get("/accounts/{account}/workers/workers/{worker}")
 async def show(request: web.Request) -> web.Response:
-    """Give a Worker with the addresses that it answers at."""
+    """Return a Worker with the addresses that it answers at."""
     twin, worker = twin_of(request), versions.find_worker(request)
     addresses = {
         "url": f"http://{twin.addresses.worker_host(worker.name)}",

@@ -50,7 +50,7 @@ async def create(request: web.Request) -> web.Response:
 
 @routes.get(_ONE)
 async def show(request: web.Request) -> web.Response:
-    """Give a zone."""
+    """Return a zone."""
     return success(_told(twin_of(request), _find(request)))
 
 
@@ -64,7 +64,7 @@ async def delete(request: web.Request) -> web.Response:
 
 @routes.get(_ONE + "/settings/{setting}")
 async def setting(request: web.Request) -> web.Response:
-    """Give a setting."""
+    """Return a setting."""
     return success(_setting(_find(request), request.match_info["setting"]))
 
 

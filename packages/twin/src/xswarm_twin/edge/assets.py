@@ -73,7 +73,7 @@ class Answer:
 
 
 def worker_site(version: WorkerVersion) -> Site | None:
-    """Give the site of a Worker version's static assets, if it has any."""
+    """Return the site of a Worker version's static assets, if it has any."""
     assets = version.assets
     if assets is None:
         return None
@@ -90,7 +90,7 @@ def worker_site(version: WorkerVersion) -> Site | None:
 
 
 def pages_site(deployment: PagesDeployment, *, production: bool) -> Site:
-    """Give the site of a Pages deployment."""
+    """Return the site of a Pages deployment."""
     files = _decoded(deployment.files)
     has_404 = any(path.endswith("/404.html") for path in files)
     hidden = () if production else (("X-Robots-Tag", "noindex"),)
@@ -105,7 +105,7 @@ def pages_site(deployment: PagesDeployment, *, production: bool) -> Site:
 
 
 def goes_to_worker(site: Site, path: str) -> bool:
-    """Tell whether ``run_worker_first`` sends a path to the Worker before the files."""
+    """Return whether ``run_worker_first`` sends a path to the Worker before the files."""
     kept = (pattern[1:] for pattern in site.worker_first if pattern.startswith("!"))
     if _any_match(kept, path):
         return False
@@ -113,7 +113,7 @@ def goes_to_worker(site: Site, path: str) -> bool:
 
 
 def for_routing(site: Site, headers: Mapping[str, str]) -> Site:
-    """Give the site as it is asked before a Worker: a missing page is the Worker's to answer."""
+    """Return the site as it is asked before a Worker: a missing page is the Worker's to answer."""
     navigating = headers.get("Sec-Fetch-Mode") == "navigate" and site.not_found_on_navigation
     by_rules = any(pattern != "/*" for pattern in site.worker_first)
     return site if navigating or by_rules else replace(site, not_found="none")
@@ -138,7 +138,7 @@ def answer(
 
 
 def nothing(site: Site, host: str, target: str) -> Answer:
-    """Give the answer where nothing else is: the rules of ``_headers`` are for it too."""
+    """Return the answer where nothing else is: the rules of ``_headers`` are for it too."""
     return _with_rules(site, host, target.partition("?")[0], Answer(404, []))
 
 
@@ -198,7 +198,7 @@ def _resolve(site: Site, path: str) -> _Found | None:
 
 
 def _spellings(handling: Handling, path: str) -> tuple[tuple[str, str], ...]:
-    """Give the pages that a path may mean, the likeliest first, with their proper paths."""
+    """Return the pages that a path may mean, the likeliest first, with their proper paths."""
     if path.endswith("/"):
         page = f"{path[:-1]}.html"
         proper = path if handling == "force-trailing-slash" else path[:-1]
@@ -223,7 +223,7 @@ def _proper(handling: Handling, name: str) -> str:
 
 
 def _served_at(site: Site, path: str) -> str | None:
-    """Give the name of the page that is served, without a redirect, at a path."""
+    """Return the name of the page that is served, without a redirect, at a path."""
     if path.endswith("/"):
         names = [f"{path}index.html"]
         if site.html_handling == "force-trailing-slash":
@@ -236,7 +236,7 @@ def _served_at(site: Site, path: str) -> str | None:
 
 
 def _missing(site: Site, path: str) -> _Found | None:
-    """Give what answers where nothing is."""
+    """Return what answers where nothing is."""
     if site.not_found == "single-page-application":
         page = site.files.get("/index.html")
         return None if page is None else _Found(page)

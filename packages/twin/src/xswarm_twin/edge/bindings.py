@@ -51,7 +51,7 @@ def read_bindings(version: WorkerVersion) -> Bindings:
 
 
 def version_metadata(version: WorkerVersion) -> dict[str, str]:
-    """Give what the version metadata binding tells."""
+    """Return what the version metadata binding tells."""
     return {
         "id": version.id,
         "tag": version.annotations.get("workers/tag", ""),

@@ -60,11 +60,11 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Tell whether the process has not ended, as far as is known."""
+        """Return whether the process has not ended, as far as is known."""
         return self.process.returncode is None
 
     async def ended(self, within: float) -> bool:
-        """Wait for the process's end, at most some seconds, and tell whether it came."""
+        """Wait for the process's end, at most some seconds, and return whether it came."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), within)
         return not self.running
@@ -146,7 +146,7 @@ class Children:
         return child
 
     async def _group(self) -> int:
-        """Give the id of the guarded process group."""
+        """Return the id of the guarded process group."""
         async with self._starting:
             if self._guard is None or self._guard.returncode is not None:
                 self._guard = await asyncio.create_subprocess_exec(
@@ -156,7 +156,7 @@ class Children:
 
 
 def environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """Give a child's environment: nothing of ours but what names places and languages."""
+    """Return a child's environment: nothing of ours but what names places and languages."""
     return {name: ours[name] for name in _KEPT_VARIABLES if name in ours}
 
 
@@ -181,7 +181,7 @@ async def _ports(descriptor: int, sockets: Sequence[str]) -> dict[str, int]:
 
 
 async def _write(process: asyncio.subprocess.Process, data: bytes) -> None:
-    """Give a process its input; one that ended before it read is judged by its output."""
+    """Write a process's input; one that ended before it read is judged by its output."""
     if process.stdin is None:
         return
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):

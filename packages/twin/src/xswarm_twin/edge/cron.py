@@ -20,7 +20,7 @@ _LONGEST = 64
 
 @dataclass(frozen=True)
 class _Field:
-    """Say what a field may hold: its least and its greatest number, and words for them."""
+    """What a field may hold: its least and its greatest number, and words for them."""
 
     name: str
     least: int
@@ -29,7 +29,7 @@ class _Field:
     special: str = ""
 
     def read(self, text: str) -> tuple[str, ...]:
-        """Give the parts of a list, words turned to numbers; raises ValueError."""
+        """Return the parts of a list, words turned to numbers; raises ValueError."""
         parts = tuple(self._numbered(part) for part in text.upper().split(","))
         for part in parts:
             if not (self.special and re.fullmatch(self.special, part)):
@@ -37,7 +37,7 @@ class _Field:
         return parts
 
     def numbers(self, part: str) -> range:
-        """Give the numbers of a part that has no special sign; raises ValueError."""
+        """Return the numbers of a part that has no special sign; raises ValueError."""
         found = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?", part)
         if not found:
             raise ValueError(f"{part!r} is no {self.name}")
@@ -64,7 +64,7 @@ _FIELDS = (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY)
 
 @dataclass(frozen=True)
 class Cron:
-    """Say when a cron trigger fires; made by :func:`parse`."""
+    """When a cron trigger fires; made by :func:`parse`."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -73,7 +73,7 @@ class Cron:
     weekdays: tuple[str, ...]
 
     def fires(self, at: datetime) -> bool:
-        """Tell whether it fires in a minute.
+        """Return whether it fires in a minute.
 
         Args:
             at: the minute, in UTC.
@@ -83,7 +83,7 @@ class Cron:
         return at.minute in self.minutes and self._on(at.date())
 
     def _on(self, day: date) -> bool:
-        """Tell whether it fires on a day: where both fields of days say something, by either."""
+        """Return whether it fires on a day: where both fields of days say something, by either."""
         of_month = any(_is_day(part, day) for part in self.days)
         of_week = any(_is_weekday(part, day) for part in self.weekdays)
         both = not ("*" in self.days or "*" in self.weekdays)
@@ -122,7 +122,7 @@ def _is_day(part: str, day: date) -> bool:
 
 
 def _nearest_working_day(meant: date, last: int) -> int:
-    """Give the working day nearest to a day, within its month."""
+    """Return the working day nearest to a day, within its month."""
     if meant.weekday() == 5:  # Saturday
         return meant.day - 1 if meant.day > 1 else 3
     if meant.weekday() == 6:

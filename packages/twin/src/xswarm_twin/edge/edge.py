@@ -143,7 +143,7 @@ class Edge:
             await self._versions.forget(worker)
 
     async def schedule(self, worker: str, crons: Sequence[str]) -> None:
-        """Tell a Worker by these cron triggers from now on, and by no others.
+        """Schedule a Worker by these cron triggers from now on, and by no others.
 
         Raises:
             ValueError: one is no cron expression.
@@ -151,7 +151,7 @@ class Edge:
         self._schedules.set(worker, crons)
 
     async def fire(self, worker: str, cron: str, time: int) -> str:
-        """Let a cron trigger fire, and give the outcome: ``ok``, or why not.
+        """Let a cron trigger fire, and return the outcome: ``ok``, or why not.
 
         Args:
             worker: the Worker's name.

@@ -30,7 +30,7 @@ def find_answer(request: web.Request, site: Site) -> Answer | None:
 
 
 def etag(file: AssetFile) -> str:
-    """Give a file's etag, which its content alone decides."""
+    """Return a file's etag, which its content alone decides."""
     state = file.file.stat()
     return _etag(file.file, state.st_mtime_ns, state.st_size)
 
@@ -53,7 +53,7 @@ async def send(request: web.Request, found: Answer) -> web.StreamResponse:
 
 
 def media_type(file: AssetFile) -> str:
-    """Give a file's media type: as uploaded, else as its name tells."""
+    """Return a file's media type: as uploaded, else as its name tells."""
     guessed = mimetypes.guess_type(file.path)[0] or "application/octet-stream"
     return file.media_type or guessed
 

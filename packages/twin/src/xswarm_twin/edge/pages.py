@@ -19,7 +19,7 @@ class Pages:
         self._parts: dict[str, dict[str, Site]] = {}
 
     def projects(self) -> Collection[str]:
-        """Give the names of the projects."""
+        """Return the names of the projects."""
         return self._parts.keys()
 
     def publish(self, deployment: PagesDeployment, *, production: bool) -> None:
@@ -36,7 +36,7 @@ class Pages:
         self._parts.pop(project, None)
 
     def find(self, project: str, part: str | None) -> Site | None:
-        """Give the site of a project's host, or of a deployment or branch of it."""
+        """Return the site of a project's host, or of a deployment or branch of it."""
         if part is None:
             return self._production.get(project)
         return self._parts.get(project, {}).get(part)

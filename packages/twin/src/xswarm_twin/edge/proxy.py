@@ -85,7 +85,7 @@ class Proxy:
                 return _unavailable(failure)
 
     async def fire(self, runtime: Runtime, cron: str, time: int) -> str:
-        """Tell a version that a cron trigger fires, and give the outcome: ``ok`` or why not."""
+        """Fire a version's cron trigger, and return the outcome: ``ok`` or why not."""
         async with runtime.borrowed():
             try:
                 url = URL.build(
@@ -153,12 +153,12 @@ class Proxy:
 
 
 def new_ray() -> str:
-    """Give a new identifier of a request."""
+    """Return a new identifier of a request."""
     return f"{secrets.token_hex(8)}-{_COLO}"
 
 
 def request_headers(request: web.Request) -> CIMultiDict[str]:
-    """Give a request's headers as the real edge passes them on."""
+    """Return a request's headers as the real edge passes them on."""
     caller = request.remote or "127.0.0.1"
     passed = end_to_end(request.headers.items(), request.headers.get("Connection", ""))
     headers = CIMultiDict((name, text) for name, text in passed if name.lower() not in _OURS)

@@ -75,7 +75,7 @@ def write_modules(modules: Iterable[Module], folder: Path, bytecode: Bytecode) -
 
 
 def server_paths() -> list[str]:
-    """Say where the server's packages are; raises Unavailable."""
+    """Return where the server's packages are; raises Unavailable."""
     found = {name: importlib.util.find_spec(name) for name in _SERVER_PACKAGES}
     missing = [name for name, spec in found.items() if spec is None]
     if missing:
@@ -89,7 +89,7 @@ def server_paths() -> list[str]:
 
 
 def _line(control: int) -> tuple[str, ...]:
-    """Give the command: isolated, without the packages of our own interpreter."""
+    """Return the command: isolated, without the packages of our own interpreter."""
     options = ("-I", "-S", "-u", "-X", "utf8")
     return (sys.executable, *options, str(_HERE / "python_serve.py"), str(control))
 
@@ -97,7 +97,7 @@ def _line(control: int) -> tuple[str, ...]:
 def _told(
     version: WorkerVersion, bindings: Bindings, access: Access, folder: Path
 ) -> dict[str, Any]:
-    """Give what the process reads of itself."""
+    """Return what the process reads of itself."""
     if version.main_module is None:
         raise ScriptInvalid("a Python Worker needs a main module")
     return {

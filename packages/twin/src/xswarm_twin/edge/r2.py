@@ -215,7 +215,7 @@ def _decoded(cursor: str | None) -> str | None:
 
 
 def _properties(found: StoredObject, part: ByteRange | None = None) -> dict[str, Any]:
-    """Give what workerd reads of an object."""
+    """Return what workerd reads of an object."""
     told: dict[str, Any] = {
         "name": found.key,
         "version": found.version,
@@ -236,7 +236,7 @@ def _properties(found: StoredObject, part: ByteRange | None = None) -> dict[str,
 
 
 def _part_of(asked: Mapping[str, Any], size: int) -> ByteRange:
-    """Give the bytes that are asked for; without a range, all of them (an empty object too)."""
+    """Return the bytes that are asked for; without a range, all of them (an empty object too)."""
     if header := asked.get("rangeHeader"):
         found = parse_range(header, size)
     elif wanted := asked.get("range"):
@@ -275,7 +275,7 @@ def _custom_fields(asked: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _verified(asked: Mapping[str, Any], body: Incoming) -> dict[str, str]:
-    """Compare the announced digests with those of the bytes; give them in hexadecimal."""
+    """Compare the announced digests with those of the bytes; return them in hexadecimal."""
     announced = {name: asked[name] for name in _CHECKSUMS if asked.get(name)}
     if "md5" in announced:
         announced["md5"] = base64.b64decode(announced["md5"]).hex()

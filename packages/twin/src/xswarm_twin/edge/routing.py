@@ -62,14 +62,14 @@ def overrides(header: str) -> dict[str, str]:
 
 
 def bucket(key: str) -> float:
-    """Give a sticky key its place in [0, 1)."""
+    """Return a sticky key its place in [0, 1)."""
     return int.from_bytes(hashlib.sha256(key.encode("utf-8", "replace")).digest()[:6]) / 2**48
 
 
 def target_of(
     host: str, own: Target, workers: Collection[str], projects: Collection[str]
 ) -> Target | None:
-    """Say what a host names on a port whose own Worker or project is known.
+    """Return what a host names on a port whose own Worker or project is known.
 
     Loopback names are the port's own; ``<worker>.localhost`` and ``<project>.localhost`` any
     other; ``<version>-<worker>.localhost`` and ``<deployment>.<project>.localhost`` one part.

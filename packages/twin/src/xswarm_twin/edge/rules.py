@@ -25,7 +25,7 @@ class Pattern:
     expression: re.Pattern[str]
 
     def match(self, host: str, path: str) -> Mapping[str, str] | None:
-        """Give what splat and placeholders stand for, or None when the rule is not for it."""
+        """Return what splat and placeholders stand for, or None when the rule is not for it."""
         subject = f"https://{host}{path}" if self.text.startswith("https://") else path
         found = self.expression.match(subject)
         return None if found is None else found.groupdict()
@@ -57,7 +57,7 @@ class Redirects:
     patterns: tuple[Redirect, ...]
 
     def find(self, host: str, path: str) -> tuple[int, str] | None:
-        """Give the status and the target of a request, or None."""
+        """Return the status and the target of a request, or None."""
         rule = self.exact.get(path)
         if rule is not None:
             return rule.status, _target(rule.target, {})
@@ -107,7 +107,7 @@ def parse_headers(text: str) -> tuple[HeaderRule, ...]:
 def apply_headers(
     rules: Iterable[HeaderRule], host: str, path: str, headers: list[tuple[str, str]]
 ) -> list[tuple[str, str]]:
-    """Give a response's headers after all rules that match: a later rule adds to an earlier."""
+    """Return a response's headers after all rules that match: a later rule adds to an earlier."""
     own: set[str] = set()
     for rule in rules:
         values = rule.pattern.match(host, path)
@@ -156,7 +156,7 @@ def _without_comment(words: list[str]) -> list[str]:
 
 
 def _loops(source: str, target: str) -> bool:
-    """Tell whether a rule would send every page to an index that is redirected back."""
+    """Return whether a rule would send every page to an index that is redirected back."""
     return bool(re.search(r"/\*?$", source)) and bool(re.search(r"/index(\.html)?$", target))
 
 

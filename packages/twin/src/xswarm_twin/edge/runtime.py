@@ -40,7 +40,7 @@ class Runtime:
         self._rests_until = 0.0
 
     async def ready(self, socket: str = "http") -> int:
-        """Give a port of the running process, starting it where needed.
+        """Return a port of the running process, starting it where needed.
 
         Args:
             socket: the one asked for, of :data:`xswarm_twin.edge.children.SOCKETS`.

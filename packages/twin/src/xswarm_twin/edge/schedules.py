@@ -38,7 +38,7 @@ class Schedules:
             self._ticking = asyncio.create_task(self._tick())
 
     def forget(self, worker: str) -> None:
-        """Tell a Worker no more."""
+        """Stop scheduling a Worker."""
         self._crons.pop(worker, None)
 
     async def close(self) -> None:

@@ -37,11 +37,11 @@ class Access:
     site: Site | None
 
     def headers(self, resource: str) -> dict[str, str]:
-        """Give the headers by which a request reaches ``/r2/<bucket>`` or ``/assets``."""
+        """Return the headers by which a request reaches ``/r2/<bucket>`` or ``/assets``."""
         return {TOKEN_HEADER: self.token, RESOURCE_HEADER: resource}
 
     def allows(self, resource: str) -> bool:
-        """Tell whether a resource is among what the process is bound to."""
+        """Return whether a resource is among what the process is bound to."""
         if resource == "/assets":
             return self.site is not None
         return resource.removeprefix("/r2/") in self.buckets

@@ -60,7 +60,7 @@ class Versions:
         shutil.rmtree(self._runs, ignore_errors=True)
 
     def workers(self) -> Set[str]:
-        """Give the names of the Workers that have a known version."""
+        """Return the names of the Workers that have a known version."""
         return self._workers
 
     def know(self, version: WorkerVersion) -> None:
@@ -71,12 +71,12 @@ class Versions:
             self._workers.add(version.worker)
 
     def find(self, worker: str, beginning: str) -> WorkerVersion | None:
-        """Give the Worker's version whose id begins so."""
+        """Return the Worker's version whose id begins so."""
         known = (version for version in self._known.values() if version.worker == worker)
         return next((version for version in known if version.id.startswith(beginning)), None)
 
     def site(self, version: WorkerVersion) -> Site | None:
-        """Give a version's static files, if it has any."""
+        """Return a version's static files, if it has any."""
         return self._sites[version.id]
 
     async def start(self, version: WorkerVersion) -> None:
@@ -93,7 +93,7 @@ class Versions:
             raise
 
     def runtime(self, version: WorkerVersion) -> Runtime:
-        """Give a version's runtime; its process is started on first need."""
+        """Return a version's runtime; its process is started on first need."""
         if version.id not in self._runtimes:
             self._runtimes[version.id] = self._new_runtime(version)
         if version.id not in self._held:

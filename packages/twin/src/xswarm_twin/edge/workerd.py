@@ -103,7 +103,7 @@ async def start(
 
 
 def configuration(version: WorkerVersion, bindings: Bindings, access: Access) -> str:
-    """Give the configuration of a version's process, as Cap'n Proto text."""
+    """Return the configuration of a version's process, as Cap'n Proto text."""
     services = [
         '(name = "worker", worker = .worker)',
         '(name = "events", worker = .events)',
@@ -154,7 +154,7 @@ def listed(items: Iterable[str]) -> str:
 
 
 def _modules(version: WorkerVersion) -> list[str]:
-    """Give the modules, the main one first."""
+    """Return the modules, the main one first."""
     numbered = [
         (number, module)
         for number, module in enumerate(version.modules)
@@ -191,7 +191,7 @@ def _buckets(bindings: Bindings) -> list[str]:
 
 
 def _external(name: str, access: Access, resource: str) -> str:
-    """Give a service of ours, which the Worker reaches without knowing its token."""
+    """Return a service of ours, which the Worker reaches without knowing its token."""
     headers = [
         f"(name = {text(header)}, value = {text(value)})"
         for header, value in access.headers(resource).items()
@@ -203,5 +203,5 @@ def _external(name: str, access: Access, resource: str) -> str:
 
 
 def _reason(output: str, folder: Path) -> str:
-    """Give what workerd said, without our paths."""
+    """Return what workerd said, without our paths."""
     return output.replace(f"{folder}/", "").strip() or "workerd ended without a word"

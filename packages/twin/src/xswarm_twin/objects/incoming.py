@@ -33,11 +33,11 @@ class Incoming:
 
     @property
     def md5(self) -> str:
-        """Give the MD5 so far, in hexadecimal."""
+        """Return the MD5 so far, in hexadecimal."""
         return self._md5.hexdigest()
 
     def digest(self, name: str) -> str:
-        """Give a digest so far in hexadecimal, by reading again: a name of hashlib, or crc32."""
+        """Return a digest so far in hexadecimal, by reading again: a name of hashlib, or crc32."""
         self._file.flush()
         with self._path.open("rb") as file:
             if name != "crc32":
@@ -48,7 +48,7 @@ class Incoming:
             return f"{checksum:08x}"
 
     def read(self) -> bytes:
-        """Give the bytes so far."""
+        """Return the bytes so far."""
         self._file.flush()
         return self._path.read_bytes()
 
@@ -77,7 +77,7 @@ class Incoming:
 
 
 def blob_path(folder: Path, name: str) -> Path:
-    """Say where the bytes of a name are."""
+    """Return where the bytes of a name are."""
     return folder / name[:2] / name
 
 

@@ -50,7 +50,7 @@ async def receive(
 
 
 async def _receive_chunks(content: StreamReader, proof: Proof, body: Incoming) -> dict[str, str]:
-    """Take chunks in until the empty one, and give the trailing headers."""
+    """Take chunks in until the empty one, and return the trailing headers."""
     signed = proof.payload.startswith(_SIGNED)
     signature = proof.signature
     while True:

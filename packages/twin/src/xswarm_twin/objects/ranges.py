@@ -20,7 +20,7 @@ class ByteRange:
     length: int
 
     def content_range(self, size: int) -> str:
-        """Give the Content-Range header of a part of an object of some size."""
+        """Return the Content-Range header of a part of an object of some size."""
         return f"bytes {self.offset}-{self.offset + self.length - 1}/{size}"
 
 

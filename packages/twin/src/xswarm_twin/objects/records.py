@@ -87,7 +87,7 @@ class Listing:
 
     @property
     def truncated(self) -> bool:
-        """Tell whether there is more."""
+        """Return whether there is more."""
         return self.cursor is not None
 
 

@@ -93,7 +93,7 @@ class S3:
         self._runner: web.AppRunner | None = None
 
     def application(self) -> web.Application:
-        """Give the aiohttp application."""
+        """Return the aiohttp application."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._serve)
         return application
@@ -415,7 +415,7 @@ async def _send(
 
 
 def _joined(request: web.Request) -> dict[str, str]:
-    """Give the headers by lower-case name, repeated ones joined."""
+    """Return the headers by lower-case name, repeated ones joined."""
     joined: dict[str, str] = {}
     for name, text in request.headers.items():
         lower = name.lower()
@@ -424,7 +424,7 @@ def _joined(request: web.Request) -> dict[str, str]:
 
 
 def _object_headers(found: StoredObject, query: Mapping[str, str]) -> dict[str, str]:
-    """Give an object's headers; a signed query may set some otherwise."""
+    """Return an object's headers; a signed query may set some otherwise."""
     headers = {
         name: found.http_metadata[field]
         for name, field in _HTTP_FIELDS.items()
@@ -459,7 +459,7 @@ def _custom_fields(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _checksums(headers: Mapping[str, str]) -> dict[str, str]:
-    """Give the checksums back that came in headers, and were verified."""
+    """Return the checksums back that came in headers, and were verified."""
     return {name: text for name, text in headers.items() if name.startswith("x-amz-checksum-")}
 
 

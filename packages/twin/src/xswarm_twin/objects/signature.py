@@ -76,12 +76,12 @@ class Proof:
     timestamp: str
 
     def chunk_signature(self, before: str, chunk: bytes) -> str:
-        """Give the signature of one chunk of a streamed body after the one before."""
+        """Return the signature of one chunk of a streamed body after the one before."""
         digest = hashlib.sha256(chunk).hexdigest()
         return self._sign("-PAYLOAD", before, EMPTY_DIGEST, digest)
 
     def trailer_signature(self, before: str, trailer: bytes) -> str:
-        """Give the signature of the trailing headers after the last chunk's."""
+        """Return the signature of the trailing headers after the last chunk's."""
         return self._sign("-TRAILER", before, hashlib.sha256(trailer).hexdigest())
 
     def _sign(self, kind: str, *parts: str) -> str:

@@ -106,7 +106,7 @@ class Objects:
         return tuple(_bucket(row) for row in rows)
 
     def bucket(self, name: str) -> Bucket:
-        """Give a bucket; raises BucketMissing."""
+        """Return a bucket; raises BucketMissing."""
         rows = self._query("SELECT * FROM buckets WHERE name = ?", name)
         if not rows:
             raise BucketMissing(f"there is no bucket {name}")
@@ -137,13 +137,13 @@ class Objects:
     # Objects
 
     def head(self, bucket: str, key: str) -> StoredObject | None:
-        """Give what is known of an object, or None; raises BucketMissing."""
+        """Return what is known of an object, or None; raises BucketMissing."""
         self.bucket(bucket)
         rows = self._query("SELECT * FROM objects WHERE bucket = ? AND key = ?", bucket, key)
         return _object(rows[0]) if rows else None
 
     def open(self, bucket: str, key: str) -> tuple[StoredObject, BinaryIO] | None:
-        """Give an object with its opened bytes (the caller closes them), or None.
+        """Return an object with its opened bytes (the caller closes them), or None.
 
         What was opened stays readable when the object is replaced or deleted meanwhile.
         """
@@ -154,7 +154,7 @@ class Objects:
             return found, blob_path(self._blobs, found.blob).open("rb")
 
     def read(self, bucket: str, key: str) -> bytes | None:
-        """Give an object's bytes, or None."""
+        """Return an object's bytes, or None."""
         opened = self.open(bucket, key)
         if opened is None:
             return None
@@ -490,7 +490,7 @@ def _part(row: sqlite3.Row) -> Part:
 
 
 def _now() -> datetime:
-    """Give the time with milliseconds, as R2 keeps it."""
+    """Return the time with milliseconds, as R2 keeps it."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 

@@ -38,7 +38,7 @@ class Walk:
         return True
 
     def listing(self) -> Listing:
-        """Give the page."""
+        """Return the page."""
         cursor = self._last if self._more else None
         return Listing(tuple(self.objects), tuple(self.prefixes), cursor)
 
@@ -54,7 +54,7 @@ class Walk:
 
 
 def _behind(prefix: str) -> str:
-    """Give the least text that is greater than all that begin with a prefix."""
+    """Return the least text that is greater than all that begin with a prefix."""
     last = ord(prefix[-1])
     if last == 0x10FFFF:
         return prefix + chr(0x10FFFF)

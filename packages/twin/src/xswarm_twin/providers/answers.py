@@ -25,7 +25,7 @@ async def body(request: web.Request) -> dict[str, Any]:
 
 
 def is_url(value: Any) -> bool:
-    """Tell whether a value is a URL that can be delivered to."""
+    """Return whether a value is a URL that can be delivered to."""
     if not isinstance(value, str):
         return False
     parts = urlsplit(value)

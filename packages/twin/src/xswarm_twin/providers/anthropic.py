@@ -56,14 +56,14 @@ class Anthropic:
         return application
 
     def failure(self, status: int) -> web.Response:
-        """Give the documented error of a status."""
+        """Return the documented error of a status."""
         response = _error(status, _MESSAGES.get(status, "Internal server error"))
         if status == 429:
             response.headers["retry-after"] = "1"
         return response
 
     def revoked(self) -> web.Response:
-        """Give what a key that is not good gets."""
+        """Return what a key that is not good gets."""
         return _error(401, "invalid x-api-key")
 
     def _guarded(self) -> Middleware:

@@ -52,7 +52,7 @@ class EventWebhooks:
         self._signing = records.table("signing_keys")
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes; without an id the oldest webhook is meant."""
+        """Return the routes; without an id the oldest webhook is meant."""
         settings = f"{_PATH}/settings"
         return [
             web.get(f"{settings}/all", self._list),

@@ -18,7 +18,7 @@ class Expired:
         self._server: asyncio.Server | None = None
 
     async def url(self) -> str:
-        """Give the address; a handshake with it ends in the client's refusal."""
+        """Return the address; a handshake with it ends in the client's refusal."""
         if self._server is None:
             self._server = await asyncio.start_server(_hang_up, HOST, 0, ssl=context())
         port = self._server.sockets[0].getsockname()[1]
@@ -35,7 +35,7 @@ async def _hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 
 
 def context() -> ssl.SSLContext:
-    """Give a server's TLS settings with a certificate that ended yesterday."""
+    """Return a server's TLS settings with a certificate that ended yesterday."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory(prefix="certificate-") as folder:
         file = Path(folder) / "expired.pem"

@@ -27,10 +27,10 @@ class Failing(Protocol):
     """A stand-in that knows the errors its service documents."""
 
     def failure(self, status: int) -> web.Response:
-        """Give the documented answer of a status."""
+        """Return the documented answer of a status."""
 
     def revoked(self) -> web.Response:
-        """Give the documented answer to a key that was revoked."""
+        """Return the documented answer to a key that was revoked."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Fault:
     left: int
 
     def describe(self) -> dict[str, object]:
-        """Give it as it was asked for."""
+        """Return it as it was asked for."""
         value = f"{self.kind}:{self.amount:g}" if self.amount else self.kind
         return {"kind": value, "times": self.left}
 
@@ -72,7 +72,7 @@ def parse(kind: str, times: int) -> Fault:
         return Fault(name, int(amount), times)
     if name == "slow" and _seconds(amount):
         return Fault(name, _seconds(amount), times)
-    raise ValueError(f"nobody knows the fault {kind!r}; there are: {'; '.join(_KINDS)}")
+    raise ValueError(f"unknown fault {kind!r}; there are: {'; '.join(_KINDS)}")
 
 
 class Faults:
@@ -90,11 +90,11 @@ class Faults:
         self._on.pop(provider, None)
 
     def describe(self) -> dict[str, dict[str, object]]:
-        """Give what is on, by provider."""
+        """Return what is on, by provider."""
         return {name: fault.describe() for name, fault in self._on.items()}
 
     def take(self, provider: str) -> Fault | None:
-        """Give the fault that the next request meets, and count it."""
+        """Return the fault that the next request meets, and count it."""
         fault = self._on.get(provider)
         if fault and fault.left <= 1:
             del self._on[provider]

@@ -13,7 +13,7 @@ _HOP: Final = ("connection", "content-length", "host", "keep-alive", "transfer-e
 
 
 async def passed_on(request: web.Request, target: str, unavailable: web.Response) -> web.Response:
-    """Send a request on, and give the answer.
+    """Send a request on, and return the answer.
 
     Args:
         request: as it came.

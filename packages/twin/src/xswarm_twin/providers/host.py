@@ -116,7 +116,7 @@ def _wanted(name: str, shared: Shared, text: str) -> tuple[str, Fault]:
     wanted = json.loads(text)
     provider = str(wanted.get("provider", name))
     if provider not in shared.names:
-        raise ValueError(f"nobody knows {provider!r}; there are {', '.join(shared.names)}")
+        raise ValueError(f"unknown: {provider!r}; there are {', '.join(shared.names)}")
     return provider, faults.parse(str(wanted.get("kind", "")), int(wanted.get("times", 1)))
 
 

@@ -11,18 +11,18 @@ _SHOWN: Final = 4  # characters at each end
 
 
 def bearer(request: web.Request) -> str:
-    """Give the bearer token of a request, or the empty string."""
+    """Return the bearer token of a request, or the empty string."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def same(given: str, wanted: str) -> bool:
-    """Tell whether two keys are the same."""
+    """Return whether two keys are the same."""
     return hmac.compare_digest(given.encode(), wanted.encode())
 
 
 def masked(key: str) -> str:
-    """Give a key as services quote it in their errors: its ends only."""
+    """Return a key as services quote it in their errors: its ends only."""
     if len(key) <= 2 * _SHOWN:
         return "*" * len(key)
     return f"{key[:_SHOWN]}{'*' * (len(key) - 2 * _SHOWN)}{key[-_SHOWN:]}"

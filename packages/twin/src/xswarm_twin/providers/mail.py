@@ -22,18 +22,18 @@ _ORDER: Final = ("text/plain", "text/x-amp-html", "text/html")
 
 @dataclass(frozen=True)
 class Problem:
-    """Say what is wrong with a message, and where."""
+    """What is wrong with a message, and where."""
 
     message: str
     field: str
 
     def describe(self) -> dict[str, str | None]:
-        """Give it as the service answers."""
+        """Return it as the service answers."""
         return {"message": self.message, "field": self.field, "help": None}
 
 
 def problems(message: dict[str, Any]) -> list[Problem]:
-    """Give everything that keeps a message from being accepted; none: it is accepted."""
+    """Return everything that keeps a message from being accepted; none: it is accepted."""
     return [
         *_personalizations(message),
         *_sender(message),
@@ -43,7 +43,7 @@ def problems(message: dict[str, Any]) -> list[Problem]:
 
 
 def sandboxed(message: dict[str, Any]) -> bool:
-    """Tell whether a message is only to be checked."""
+    """Return whether a message is only to be checked."""
     settings = message.get("mail_settings")
     mode = settings.get("sandbox_mode") if isinstance(settings, dict) else None
     return bool(isinstance(mode, dict) and mode.get("enable"))

@@ -27,7 +27,7 @@ def records(folder: Path) -> Records:
 
 
 def seed(folder: Path, token: str) -> dict[str, Any]:
-    """Give what emulate starts with: the account's token, and the numbers.
+    """Return what emulate starts with: the account's token, and the numbers.
 
     Args:
         folder: where the stand-ins keep their state.

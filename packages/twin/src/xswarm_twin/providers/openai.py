@@ -40,7 +40,7 @@ class OpenAI:
         return application
 
     def failure(self, status: int) -> web.Response:
-        """Give the documented error of a status."""
+        """Return the documented error of a status."""
         if status == 429:
             response = _error(
                 429, "Rate limit reached for requests", "requests", "rate_limit_exceeded"
@@ -51,7 +51,7 @@ class OpenAI:
         return _error(status, message, "server_error" if status >= 500 else "invalid_request_error")
 
     def revoked(self) -> web.Response:
-        """Give what a key that is not good gets."""
+        """Return what a key that is not good gets."""
         return _wrong_key(self._key)
 
     def _guarded(self) -> Middleware:

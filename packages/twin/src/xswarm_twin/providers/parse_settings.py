@@ -28,7 +28,7 @@ class ParseSettings:
         self._policies = records.table("security_policies")
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         return [
             web.get(_PATH, self._list),
             web.post(_PATH, self._create),

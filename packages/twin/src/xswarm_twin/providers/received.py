@@ -23,7 +23,7 @@ class Received:
             stream.write(line + "\n")
 
     def of(self, provider: str) -> list[dict[str, Any]]:
-        """Give what a provider received, oldest first."""
+        """Return what a provider received, oldest first."""
         if not self._path.exists():
             return []
         lines = self._path.read_text(encoding="utf-8").splitlines()

@@ -21,7 +21,7 @@ class Records:
         self._tables: dict[str, dict[str, Any]] = files.read_object(path)
 
     def table(self, name: str, first: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Give one table, id to object, in the order they were made.
+        """Return one table, id to object, in the order they were made.
 
         Args:
             name: the table's.

@@ -29,7 +29,7 @@ class SecurityPolicies:
         self._signing = records.table("policy_signing_keys")
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         return [
             web.get(_PATH, self._list),
             web.post(_PATH, self._create),

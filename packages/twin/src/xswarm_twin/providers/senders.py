@@ -38,7 +38,7 @@ class Senders:
         self._senders = records.table("verified_senders", {"1": _FIRST_SENDER})
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes."""
+        """Return the routes."""
         return [
             web.get("/v3/verified_senders", self._list),
             web.post("/v3/verified_senders", self._create),
@@ -47,7 +47,7 @@ class Senders:
         ]
 
     def may_send(self, address: str) -> bool:
-        """Tell whether mail from an address is taken."""
+        """Return whether mail from an address is taken."""
         domain = address.rpartition("@")[2].lower()
         if domain == _DOMAIN or domain.endswith(f".{_DOMAIN}"):
             return True

@@ -67,7 +67,7 @@ class SendGrid:
         return application
 
     def failure(self, status: int) -> web.Response:
-        """Give the documented error of a status."""
+        """Return the documented error of a status."""
         if status == 429:
             response = answers.error(429, "too many requests")
             response.headers["X-RateLimit-Remaining"] = "0"
@@ -78,7 +78,7 @@ class SendGrid:
         )
 
     def revoked(self) -> web.Response:
-        """Give what a key that is not good gets."""
+        """Return what a key that is not good gets."""
         return answers.error(
             401, "The provided authorization grant is invalid, expired, or revoked"
         )

@@ -31,7 +31,7 @@ def make() -> tuple[str, str]:
 
 
 def headers(private_key: str, payload: bytes) -> dict[str, str]:
-    """Sign a payload now; give the headers it is delivered with."""
+    """Sign a payload now; return the headers it is delivered with."""
     key = serialization.load_pem_private_key(private_key.encode(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise TypeError("not a key on an elliptic curve")

@@ -37,7 +37,7 @@ class Slack:
         return application
 
     def failure(self, status: int) -> web.Response:
-        """Give the answer of a status."""
+        """Return the answer of a status."""
         if status == 429:
             return web.Response(text="rate_limited", status=429, headers={"Retry-After": "1"})
         return web.Response(
@@ -45,7 +45,7 @@ class Slack:
         )
 
     def revoked(self) -> web.Response:
-        """Give what a webhook that was removed gets."""
+        """Return what a webhook that was removed gets."""
         return web.Response(text="no_service", status=404)
 
     async def _post(self, request: web.Request) -> web.Response:

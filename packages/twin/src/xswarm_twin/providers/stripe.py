@@ -95,7 +95,7 @@ class Stripe:
         return application
 
     def failure(self, status: int) -> web.Response:
-        """Give the documented error of a status."""
+        """Return the documented error of a status."""
         if status == 429:
             message = "Request rate limit exceeded. Learn more: https://stripe.com/docs/rate-limits"
             response = _error(429, message, code="rate_limit")
@@ -104,7 +104,7 @@ class Stripe:
         return _error(status, "An unknown error occurred", kind="api_error")
 
     def revoked(self) -> web.Response:
-        """Give what a key that was revoked gets."""
+        """Return what a key that was revoked gets."""
         return _error(
             401, f"Expired API Key provided: {_masked(self._key)}", code="api_key_expired"
         )
@@ -139,7 +139,7 @@ class Stripe:
         return await handler(self._as_secret(request))
 
     def _as_secret(self, request: web.Request) -> web.Request:
-        """Give the request as if it had the secret test key, the one that localstripe takes."""
+        """Return the request as if it had the secret test key, the one that localstripe takes."""
         headers = request.headers.copy()
         headers["Authorization"] = f"Bearer {self._key}"
         return request.clone(headers=headers)
@@ -199,7 +199,7 @@ async def _form(request: web.Request) -> dict[str, Any]:
 
 
 def _key_of(request: web.Request) -> str:
-    """Give the key: as a bearer token, or as the user name of basic authentication."""
+    """Return the key: as a bearer token, or as the user name of basic authentication."""
     token = keys.bearer(request)
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if token or scheme.lower() != "basic":
@@ -231,7 +231,7 @@ def _masked(key: str) -> str:
 
 
 def _in_live_mode(response: web.StreamResponse) -> web.StreamResponse:
-    """Give an answer as live mode gives it."""
+    """Return an answer as live mode gives it."""
     if not isinstance(response, web.Response) or not response.text:
         return response
     try:

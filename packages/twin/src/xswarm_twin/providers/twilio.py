@@ -53,13 +53,13 @@ class Twilio:
         return application
 
     def failure(self, status: int) -> web.Response:
-        """Give the documented error of a status."""
+        """Return the documented error of a status."""
         if status == 429:
             return _error(429, "Too Many Requests", 20429)
         return _error(status, "An internal server error has occurred", 20500)
 
     def revoked(self) -> web.Response:
-        """Give what a token that is not good gets."""
+        """Return what a token that is not good gets."""
         return _error(401, "Authenticate", 20003)
 
     async def _any(self, request: web.Request) -> web.Response:

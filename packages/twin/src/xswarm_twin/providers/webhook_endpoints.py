@@ -54,7 +54,7 @@ class Endpoints:
         self._table = records.table("webhook_endpoints")
 
     def connect(self) -> None:
-        """Tell localstripe of the endpoints that were kept."""
+        """Inform localstripe of the endpoints that were kept."""
         for endpoint in self._table.values():
             _deliver(endpoint)
 
@@ -75,11 +75,11 @@ class Endpoints:
         return endpoint
 
     def get(self, identity: str) -> dict[str, Any]:
-        """Give one endpoint."""
+        """Return one endpoint."""
         return _shown(self._find(identity))
 
     def page(self, query: dict[str, str]) -> dict[str, Any]:
-        """Give a page of endpoints, newest first."""
+        """Return a page of endpoints, newest first."""
         known = list(reversed(self._table.values()))
         limit = _limit(query.get("limit", "10"))
         begin, end = self._window(known, query)
@@ -162,7 +162,7 @@ def _shown(endpoint: dict[str, Any]) -> dict[str, Any]:
 
 
 def _deliver(endpoint: dict[str, Any]) -> None:
-    """Tell localstripe where its events go: one entry an endpoint, none when it is off."""
+    """Inform localstripe where its events go: one entry an endpoint, none when it is off."""
     from localstripe import webhooks
 
     events = endpoint["enabled_events"]

@@ -95,7 +95,7 @@ def entrypoint(app: Any, *, options: Options | None = None) -> type[WorkerEntryp
 def request_to_scope(
     req: Request, env: Any, ws: bool = False, state: dict[str, Any] | None = None
 ) -> Scope:
-    """Give the scope of a request."""
+    """Return the scope of a request."""
     parts = urlsplit(req.url)
     scope: Scope = {
         "asgi": ASGI,
@@ -180,7 +180,7 @@ class Exchange:
         self._task = asyncio.ensure_future(self._run())
 
     async def response(self, encode_body: str) -> Response:
-        """Give the response as soon as its body begins; raises what the application raised."""
+        """Return the response as soon as its body begins; raises what the application raised."""
         content = await self._begun
         if not self._streaming:
             await self._task

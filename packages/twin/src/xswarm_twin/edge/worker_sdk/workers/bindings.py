@@ -79,19 +79,19 @@ class R2ObjectBody(R2Object):
         self._content = content
 
     async def text(self) -> str:
-        """Give the bytes as text."""
+        """Return the bytes as text."""
         return self._content.decode("utf-8", "replace")
 
     async def json(self) -> Any:
-        """Give the bytes as JSON."""
+        """Return the bytes as JSON."""
         return to_python(json.loads(self._content))
 
     async def bytes(self) -> memoryview:
-        """Give the bytes."""
+        """Return the bytes."""
         return memoryview(self._content)
 
     async def arrayBuffer(self) -> memoryview:  # noqa: N802 (the Workers API's name)
-        """Give the bytes."""
+        """Return the bytes."""
         return memoryview(self._content)
 
 
@@ -102,14 +102,14 @@ class R2Bucket:
         self._service = service
 
     async def head(self, key: str) -> R2Object | None:
-        """Give what is known of an object, or None."""
+        """Return what is known of an object, or None."""
         told, _ = await self._read({"method": "head", "object": key})
         return None if told is None else R2Object(told)
 
     async def get(
         self, key: str, options: Mapping[str, Any] | None = None, **keywords: Any
     ) -> R2Object | None:
-        """Give an object with its bytes, or None; without them where ``onlyIf`` does not hold."""
+        """Return an object with its bytes, or None; without them where ``onlyIf`` does not hold."""
         asked = {"method": "get", "object": key, **_get_options({**(options or {}), **keywords})}
         told, content = await self._read(asked)
         if told is None:
@@ -135,7 +135,7 @@ class R2Bucket:
         await self._change({"method": "delete", **named})
 
     async def list(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> JsDict:
-        """Give a page: objects, truncated, cursor, delimitedPrefixes."""
+        """Return a page: objects, truncated, cursor, delimitedPrefixes."""
         given = {**(options or {}), **keywords}
         included = given.pop("include", ["httpMetadata", "customMetadata"])
         numbers = [["httpMetadata", "customMetadata"].index(name) for name in included]

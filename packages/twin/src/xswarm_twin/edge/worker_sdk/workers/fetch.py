@@ -77,7 +77,7 @@ async def _follow(call: Call) -> Reply:
 
 
 def _redirected(call: Call, status: int, url: str) -> Call:
-    """Give the request that a redirect asks for (Fetch Standard, HTTP-redirect fetch)."""
+    """Return the request that a redirect asks for (Fetch Standard, HTTP-redirect fetch)."""
     if urlsplit(url).netloc != urlsplit(call.url).netloc:
         kept = tuple(pair for pair in call.headers if pair[0].lower() != "authorization")
         call = replace(call, headers=kept)

@@ -26,7 +26,7 @@ def message(pairs: Iterable[tuple[str, str]]) -> HTTPMessageMapping:
 
 
 def pairs(headers: object) -> list[tuple[str, str]]:
-    """Give headers as pairs; raises TypeError for what the SDK does not take."""
+    """Return headers as pairs; raises TypeError for what the SDK does not take."""
     if headers is None:
         return []
     if isinstance(headers, list):

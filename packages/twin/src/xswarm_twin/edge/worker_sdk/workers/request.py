@@ -40,32 +40,32 @@ class Request:
 
     @property
     def url(self) -> str:
-        """Give the whole URL."""
+        """Return the whole URL."""
         return self._url
 
     @property
     def method(self) -> HTTPMethod:
-        """Give the method."""
+        """Return the method."""
         return self._method
 
     @property
     def headers(self) -> HTTPMessageMapping:
-        """Give the headers."""
+        """Return the headers."""
         return message(self._pairs)
 
     @property
     def redirect(self) -> str:
-        """Say what is done about redirects: follow, error or manual."""
+        """Return what is done about redirects: follow, error or manual."""
         return self._redirect
 
     @property
     def body_used(self) -> bool:
-        """Tell whether the body was read."""
+        """Return whether the body was read."""
         return self._used
 
     @property
     def cf(self) -> None:
-        """Give what the edge knows of the caller: nothing here."""
+        """Report what the edge knows of the caller: nothing here."""
         return
 
     async def bytes(self) -> bytes:
@@ -83,7 +83,7 @@ class Request:
         return json.loads(await self.text(), **kwargs)
 
     def clone(self) -> Request:
-        """Give a second request of the same content."""
+        """Return a second request of the same content."""
         self._raise_if_failed()
         return Request(self)
 

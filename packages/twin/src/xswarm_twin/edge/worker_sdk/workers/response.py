@@ -35,37 +35,37 @@ class FetchResponse:
 
     @property
     def status(self) -> int:
-        """Give the status."""
+        """Return the status."""
         return self._status
 
     @property
     def status_text(self) -> str:
-        """Give the text of the status."""
+        """Return the text of the status."""
         return self._status_text
 
     @property
     def ok(self) -> bool:
-        """Tell whether the status is one of success."""
+        """Return whether the status is one of success."""
         return 200 <= self._status <= 299
 
     @property
     def url(self) -> str:
-        """Give the URL that was answered."""
+        """Return the URL that was answered."""
         return self._url
 
     @property
     def redirected(self) -> bool:
-        """Tell whether a redirect was followed."""
+        """Return whether a redirect was followed."""
         return self._redirected
 
     @property
     def body_used(self) -> bool:
-        """Tell whether the body was read."""
+        """Return whether the body was read."""
         return self._used
 
     @property
     def headers(self) -> HTTPMessageMapping:
-        """Give the headers."""
+        """Return the headers."""
         return message(self._pairs)
 
     async def bytes(self) -> bytes:
@@ -89,7 +89,7 @@ class FetchResponse:
             raise OSError(text)
 
     def replace_body(self, body: Body) -> Response:
-        """Give a response that differs in its body."""
+        """Return a response that differs in its body."""
         made = Response(body, self._status, self._status_text)
         made._pairs = list(self._pairs)
         return made
@@ -108,7 +108,7 @@ class FetchResponse:
         status_text: str = "",
         headers: Headers | None = None,
     ) -> Response:
-        """Give a response of JSON."""
+        """Return a response of JSON."""
         made = Response(json.dumps(data), status, status_text, headers)
         if "content-type" not in message(pairs(headers)):
             made._set_type("application/json")

@@ -41,7 +41,7 @@ runtime = Runtime()
 
 
 def import_from_javascript(module_name: str) -> Any:
-    """Give a module of the runtime; ``cloudflare:workers`` is the one there is."""
+    """Return a module of the runtime; ``cloudflare:workers`` is the one there is."""
     if module_name == "cloudflare:workers":
         return SimpleNamespace(env=runtime.env, waitUntil=runtime.wait_until)
     raise ImportError(f"Failed to import '{module_name}': not offered by the local host")
