@@ -30,7 +30,7 @@ from pathlib import Path
 from xswarm_deploy.database import backup
 from xswarm_deploy.database.client import connect
 with connect(sys.argv[1]) as database:
-    backup.make(database, Path(sys.argv[2]), backup.Wanted("bench"))
+    backup.make(database, Path(sys.argv[2]), backup.BackupRequest("bench"))
 """
 RESTORE = """
 import sys

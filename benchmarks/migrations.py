@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.database.conftest import empty, find_sqld, serve  # noqa: E402
 from tests.deploy.conftest import STARTED  # noqa: E402
-from xswarm_deploy.database import ledger, migrate, migrations  # noqa: E402 - the path first
+from xswarm_deploy.database import migrate, migration_history, migrations  # noqa: E402 - the path first
 from xswarm_deploy.database.client import Database, connect  # noqa: E402
 from xswarm_deploy.release.rehearsal import copied  # noqa: E402
 
@@ -52,10 +52,10 @@ connection.execute("COMMIT")
 OURS = """
 import sys
 from pathlib import Path
-from xswarm_deploy.database import ledger, migrate, migrations
+from xswarm_deploy.database import migration_history, migrate, migrations
 from xswarm_deploy.database.client import connect
 with connect(sys.argv[1]) as database:
-    state = migrate.State(migrations.read(Path(sys.argv[2])), ledger.read(database))
+    state = migrate.State(migrations.read(Path(sys.argv[2])), migration_history.read(database))
     migrate.check(state)
     for group in migrate.groups(state.pending):
         migrate.apply(database, group)
@@ -192,7 +192,7 @@ def one_by_one(database: Database, files: Sequence[migrations.Migration]) -> Non
 
 def together(database: Database, files: Sequence[migrations.Migration]) -> None:
     """Run what `inv migrate` runs."""
-    state = migrate.State(files, ledger.read(database))
+    state = migrate.State(files, migration_history.read(database))
     migrate.check(state)
     for group in migrate.groups(state.pending):
         migrate.apply(database, group)

@@ -210,7 +210,7 @@ def observations() -> list[Figure]:
     """Measure one observation of a labelled distribution."""
     from prometheus_client import CollectorRegistry, Histogram
 
-    from xswarm_monitoring.families import Distribution, Family, Kind
+    from xswarm_monitoring.instruments import Distribution, Family, Kind
 
     ours = Distribution(Family("a", Kind.DISTRIBUTION, "A", ("b", "c")))
     theirs = Histogram("a", "A", ("b", "c"), registry=CollectorRegistry())
@@ -412,7 +412,7 @@ def expositions() -> list[Figure]:
     from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
     from xswarm_monitoring import exposition
-    from xswarm_monitoring.families import Family, Kind
+    from xswarm_monitoring.instruments import Family, Kind
     from xswarm_monitoring.metrics import Metrics
 
     counter = Family("calls", Kind.COUNTER, "Calls", ("who",), limit=1000)

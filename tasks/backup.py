@@ -75,11 +75,11 @@ def verify(c: Context, file: str = "latest") -> None:
 def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = False) -> None:
     """Replace the database, or one table, by a backup; a fresh backup is made first."""
     from xswarm_deploy.cli import console
-    from xswarm_deploy.release import preview, restoring
+    from xswarm_deploy.release import preview, restore_preview
     from xswarm_deploy.settings.variables import PRODUCTION
 
     site = session.open_site(c)
-    changes = restoring.planned(site, file, table=table, to=to)
+    changes = restore_preview.planned(site, file, table=table, to=to)
     if session.dry(c):
         preview.show(changes)
         return

@@ -114,7 +114,7 @@ def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
     split = traffic.live_split(site)
     live = max(split, key=lambda version: split[version], default="")
     environment = site.settings.environment
-    wanted = rehearsal.Wanted(
+    wanted = rehearsal.RehearsalRequest(
         "production" if environment == "local" else environment,
         site.worker,
         site.settings.project.pages.project,
@@ -215,9 +215,9 @@ def abort(c: Context, release: str = "") -> None:
 def lock(c: Context, message: str) -> None:
     """Keep everybody from releasing, until deploy.unlock."""
     from xswarm_deploy.cli.console import Console
-    from xswarm_deploy.release import locking
+    from xswarm_deploy.release import manual_lock
 
-    locking.put_on(session.open_site(c), message)
+    manual_lock.put_on(session.open_site(c), message)
     Console().line("✓ locked; inv deploy.unlock takes the lock off")
 
 
@@ -225,9 +225,9 @@ def lock(c: Context, message: str) -> None:
 def unlock(c: Context, yes: bool = False) -> None:
     """Take the lock off, whoever holds it; a release under way stops at its next change."""
     from xswarm_deploy.cli.console import Console
-    from xswarm_deploy.release import locking
+    from xswarm_deploy.release import manual_lock
 
-    held = locking.take_off(session.open_site(c), yes=yes)
+    held = manual_lock.take_off(session.open_site(c), yes=yes)
     Console().line(f"✓ taken off: {held}" if held else "nothing to do: the lock is free")
 
 

@@ -97,17 +97,17 @@ def alert(c: Context, severity: str = "warning") -> None:
     """Send a test alert for real, by every channel its severity is for; exit 1: one failed."""
     from xswarm_deploy.cli.console import Console
     from xswarm_deploy.errors import CheckFailed
-    from xswarm_deploy.monitor import tables, tell
+    from xswarm_deploy.monitor import notify, tables
     from xswarm_monitoring.channels import NEEDED
-    from xswarm_monitoring.courier import DELIVERED
+    from xswarm_monitoring.notifier import DELIVERED
 
-    level, site = tell.severity(severity), session.open_site(c)
-    went = tell.test(site.settings, level, time.time())
-    missing = [name for name, outcome in went.items() if outcome == tell.MISSING]
+    level, site = notify.severity(severity), session.open_site(c)
+    went = notify.test(site.settings, level, time.time())
+    missing = [name for name, outcome in went.items() if outcome == notify.MISSING]
     Console().table(("channel", "outcome"), list(went.items()))
     for name in missing:
         Console().warn(f"{name} needs {', '.join(NEEDED[name])}")
-    if DELIVERED not in went.values() or set(went.values()) - {DELIVERED, tell.MISSING}:
+    if DELIVERED not in went.values() or set(went.values()) - {DELIVERED, notify.MISSING}:
         raise CheckFailed("the alert did not arrive everywhere", tables.went(went), "inv check")
 
 
@@ -140,7 +140,7 @@ def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
     from xswarm_deploy.cli.console import Console
     from xswarm_deploy.monitor import remembered
     from xswarm_deploy.monitor.watch import window_seconds
-    from xswarm_monitoring.book import Silence
+    from xswarm_monitoring.alert_state import Silence
     from xswarm_monitoring.clock import iso
 
     until = time.time() + window_seconds(window)

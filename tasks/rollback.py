@@ -34,7 +34,7 @@ def rollback(
     if env:
         session.act_on(c, env)
     site = session.open_site(c)
-    wish = going_back.Wish(version or going_back.choose(site), restore_db, migrations)
+    wish = going_back.RollbackRequest(version or going_back.choose(site), restore_db, migrations)
     target = going_back.find(site, wish)
     wish = going_back.proven(site, wish)
     if dry or session.dry(c):

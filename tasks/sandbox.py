@@ -127,14 +127,14 @@ def fault(
 ) -> None:
     """Let the next requests to a provider fail, to see what a release makes of it."""
     from xswarm_deploy.cli.console import Console
-    from xswarm_twin import gameday
+    from xswarm_twin import fault_injection
 
     console = Console()
     if kind == "off":
-        gameday.clear(session.ROOT, provider)
+        fault_injection.clear(session.ROOT, provider)
         console.line(f"✓ {provider}: no fault", "green")
         return
-    gameday.put(session.ROOT, provider, gameday.Wanted(kind, times, method, path))
+    fault_injection.put(session.ROOT, provider, fault_injection.Fault(kind, times, method, path))
     console.line(f"✓ {provider}: {kind}, {times} time(s)", "green")
 
 

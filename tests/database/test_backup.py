@@ -13,7 +13,7 @@ import pyrage
 import pytest
 
 from xswarm_deploy.database import backup, manifest, restore, staging
-from xswarm_deploy.database.backup import Backup, Wanted
+from xswarm_deploy.database.backup import Backup, BackupRequest
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, connect
 from xswarm_deploy.errors import DeployError, Refused
 
@@ -141,7 +141,7 @@ def test_a_backup_restores_into_the_same_home(
 ) -> None:
     fill(database)
     before, numbers = seen(database), doubles(database)
-    made = backup.make(database, folder, Wanted("test", format))  # type: ignore[arg-type]
+    made = backup.make(database, folder, BackupRequest("test", format))  # type: ignore[arg-type]
     database.execute("DROP TABLE plain")
     database.execute("CREATE TABLE later (v)")
     put_back(made, database, tmp_path / "work")
@@ -154,11 +154,11 @@ def test_a_backup_restores_into_the_other_home(
     local: Database, remote: Database, folder: Path, tmp_path: Path
 ) -> None:
     fill(local)
-    put_back(backup.make(local, folder, Wanted("test")), remote, tmp_path / "there")
+    put_back(backup.make(local, folder, BackupRequest("test")), remote, tmp_path / "there")
     assert comparable(seen(remote)) == comparable(seen(local))
     assert doubles(remote) == doubles(local)
     remote.execute("UPDATE plain SET v = 'changed' WHERE id = 1")
-    put_back(backup.make(remote, folder, Wanted("test")), local, tmp_path / "back")
+    put_back(backup.make(remote, folder, BackupRequest("test")), local, tmp_path / "back")
     assert comparable(seen(remote)) == comparable(seen(local))
     assert doubles(remote) == doubles(local)
 
@@ -167,7 +167,7 @@ def test_infinity_and_the_sign_of_zero_come_back(
     database: Database, folder: Path, tmp_path: Path
 ) -> None:
     fill(database)
-    made = backup.make(database, folder, Wanted("test"))
+    made = backup.make(database, folder, BackupRequest("test"))
     with connect(f"file:{backup.unpack(made, tmp_path)}") as copy:
         values = {row["id"]: repr(row["v"]) for row in copy.query("SELECT id, v FROM plain")}
     assert (values[5], values[6], values[22]) == ("inf", "-inf", "-0.0")
@@ -176,7 +176,7 @@ def test_infinity_and_the_sign_of_zero_come_back(
 def test_text_that_is_no_utf8_comes_back(database: Database, folder: Path, tmp_path: Path) -> None:
     database.execute("CREATE TABLE t (v)")
     database.execute("INSERT INTO t VALUES (CAST(x'61ff62' AS TEXT)), ('fine'), (x'ff'), (0.5)")
-    made = backup.make(database, folder, Wanted("test"))
+    made = backup.make(database, folder, BackupRequest("test"))
     database.execute("DELETE FROM t")
     put_back(made, database, tmp_path / "work")
     shown = database.query("SELECT typeof(v), hex(v) FROM t ORDER BY rowid")
@@ -193,7 +193,7 @@ def test_what_only_libsql_knows_is_kept_beside_and_put_back(
         "INSERT INTO film VALUES (1, vector('[1,2,3]')), (2, vector('[9,9,9]'));"
         "CREATE INDEX film_place ON film (libsql_vector_idx(place))",
     )
-    made = backup.make(remote, folder, Wanted("test"))
+    made = backup.make(remote, folder, BackupRequest("test"))
     assert made.manifest is not None
     assert [*made.manifest.beside] == ["CREATE INDEX film_place ON film (libsql_vector_idx(place))"]
     remote.execute("DELETE FROM film")
@@ -207,7 +207,7 @@ def test_an_encrypted_backup_opens_with_public_tools(
 ) -> None:
     key = pyrage.x25519.Identity.generate()
     fill(local)
-    made = backup.make(local, folder, Wanted("test", recipients=[key.to_public()]))
+    made = backup.make(local, folder, BackupRequest("test", recipients=[key.to_public()]))
     assert made.path.name.endswith(".db.zst.age")
     (tmp_path / "key.txt").write_text(f"{key}\n")
     with (tmp_path / "new.db").open("wb") as target:
@@ -226,7 +226,7 @@ def test_a_plain_backup_opens_with_public_tools(
     local: Database, folder: Path, tmp_path: Path
 ) -> None:
     fill(local)
-    made = backup.make(local, folder, Wanted("test"))
+    made = backup.make(local, folder, BackupRequest("test"))
     subprocess.run(["zstd", "-q", "-d", made.path, "-o", tmp_path / "new.db"], check=True)
     with connect(f"file:{tmp_path / 'new.db'}") as new:
         assert seen(new) == seen(local)
@@ -236,7 +236,7 @@ def test_a_sql_backup_opens_with_public_tools(
     local: Database, folder: Path, tmp_path: Path
 ) -> None:
     fill(local)
-    made = backup.make(local, folder, Wanted("test", "sql"))
+    made = backup.make(local, folder, BackupRequest("test", "sql"))
     text = subprocess.run(["zstd", "-dc", made.path], check=True, capture_output=True).stdout
     subprocess.run(["sqlite3", "-bail", tmp_path / "new.db"], input=text, check=True)
     with connect(f"file:{tmp_path / 'new.db'}") as new:
@@ -248,7 +248,7 @@ def test_an_encrypted_backup_needs_its_own_key(
 ) -> None:
     key, other = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
     local.execute("CREATE TABLE t (v)")
-    made = backup.make(local, folder, Wanted("test", recipients=[key.to_public()]))
+    made = backup.make(local, folder, BackupRequest("test", recipients=[key.to_public()]))
     backup.unpack(made, tmp_path, [key])
     for number, identities in enumerate(([], [other])):
         (tmp_path / str(number)).mkdir()
@@ -259,7 +259,7 @@ def test_an_encrypted_backup_needs_its_own_key(
 
 def test_the_manifest_says_what_is_in_it(database: Database, folder: Path) -> None:
     fill(database)
-    made = backup.make(database, folder, Wanted("test", worker_version="v1"))
+    made = backup.make(database, folder, BackupRequest("test", worker_version="v1"))
     found = made.manifest
     assert found is not None
     assert found.content.tables["plain"][0] == 23
@@ -281,7 +281,7 @@ def test_a_damaged_backup_is_refused(
     key = pyrage.x25519.Identity.generate()
     fill(local)
     recipients = [key.to_public()] if encrypted else []
-    made = backup.make(local, folder, Wanted("test", recipients=recipients))
+    made = backup.make(local, folder, BackupRequest("test", recipients=recipients))
     raw = bytearray(made.path.read_bytes())
     places = {"start": 3, "middle": len(raw) // 2, "end": len(raw) - 3}
     if where == "cut":
@@ -300,9 +300,9 @@ def test_a_backup_with_other_rows_than_its_manifest_is_refused(
     local: Database, folder: Path, tmp_path: Path
 ) -> None:
     local.execute("CREATE TABLE t (v)")
-    made = backup.make(local, folder, Wanted("test"))
+    made = backup.make(local, folder, BackupRequest("test"))
     local.execute("INSERT INTO t VALUES (1)")
-    other = backup.make(local, folder, Wanted("test"))
+    other = backup.make(local, folder, BackupRequest("test"))
     other.path.rename(made.path)
     with pytest.raises(Refused, match="SHA-256 is another"):
         backup.verify(backup.of_path(made.path), tmp_path)
@@ -311,7 +311,7 @@ def test_a_backup_with_other_rows_than_its_manifest_is_refused(
 def test_a_backup_that_cannot_be_made_leaves_nothing(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "bad.db").write_bytes(b"no database " * 1000)
     with connect(f"file:{tmp_path / 'bad.db'}") as database, pytest.raises(Exception):  # noqa: B017
-        backup.make(database, folder, Wanted("test"))
+        backup.make(database, folder, BackupRequest("test"))
     assert not list(folder.iterdir())
 
 
@@ -345,7 +345,7 @@ def test_the_releases_own_tables_stay_as_they_are(
         database,
         "CREATE TABLE _releases (id); CREATE TABLE t (v); INSERT INTO _releases VALUES (1)",
     )
-    made = backup.make(database, folder, Wanted("test"))
+    made = backup.make(database, folder, BackupRequest("test"))
     fill(database, "INSERT INTO _releases VALUES (2); INSERT INTO t VALUES (1)")
     put_back(made, database, tmp_path / "work")
     assert [row[0] for row in database.query("SELECT id FROM _releases")] == [1, 2]
@@ -403,7 +403,7 @@ def test_no_backup_holds_what_a_killed_restore_left(
     remote: Database, folder: Path, tmp_path: Path
 ) -> None:
     fill(remote, "CREATE TABLE t (v); CREATE TABLE _release_staged_0_0 (c0)")
-    made = backup.make(remote, folder, Wanted("test"))
+    made = backup.make(remote, folder, BackupRequest("test"))
     assert made.manifest is not None
     assert list(made.manifest.content.tables) == ["t"]
     put_back(made, remote, tmp_path / "work")
@@ -414,7 +414,7 @@ def test_one_table_is_restored_without_its_triggers(
     database: Database, folder: Path, tmp_path: Path
 ) -> None:
     fill(database)
-    made = backup.make(database, folder, Wanted("test"))
+    made = backup.make(database, folder, BackupRequest("test"))
     database.execute("UPDATE plain SET v = 0 WHERE id < 20")
     database.execute("INSERT INTO rowids VALUES ('kept')")
     assert restore.one_table(database, backup.unpack(made, tmp_path), "plain") == 23
@@ -429,7 +429,7 @@ def test_one_table_is_restored_without_its_triggers(
 
 def test_one_table_needs_the_same_columns(local: Database, folder: Path, tmp_path: Path) -> None:
     local.execute("CREATE TABLE t (v)")
-    source = backup.unpack(backup.make(local, folder, Wanted("test")), tmp_path)
+    source = backup.unpack(backup.make(local, folder, BackupRequest("test")), tmp_path)
     local.execute("ALTER TABLE t ADD COLUMN w")
     with pytest.raises(Refused, match="other columns"):
         restore.one_table(local, source, "t")
@@ -442,7 +442,7 @@ def test_a_file_in_wal_mode_comes_back_in_wal_mode(
 ) -> None:
     local.execute("PRAGMA journal_mode = WAL")
     local.execute("CREATE TABLE t (v)")
-    made = backup.make(local, folder, Wanted("test"))
+    made = backup.make(local, folder, BackupRequest("test"))
     source = backup.unpack(made, tmp_path)
     restore.whole(local, source, tmp_path, proven=made.manifest)
     assert local.query("PRAGMA journal_mode")[0][0] == "wal"
@@ -485,7 +485,7 @@ def test_progress_is_told(database: Database, folder: Path, tmp_path: Path) -> N
         return found
 
     fill(database)
-    made = backup.make(database, folder, Wanted("test"), progress)
+    made = backup.make(database, folder, BackupRequest("test"), progress)
     assert made.manifest is not None
     rows, size = made.manifest.rows, made.manifest.database_size
     far = database.url.startswith("http")
@@ -534,7 +534,7 @@ def test_a_table_that_quick_check_wrongly_doubts_is_backed_up(
     )
     database.execute("INSERT INTO member VALUES ('ann', 1)")
     before = seen(database)
-    made = backup.make(database, folder, Wanted("test"))
+    made = backup.make(database, folder, BackupRequest("test"))
     put_back(made, database, tmp_path / "work")
     assert seen(database) == before
 
@@ -558,7 +558,7 @@ def test_columns_named_like_those_of_our_own_queries_come_back(
 ) -> None:
     fill(database, CLASHING)
     before = seen(database)
-    made = backup.make(database, folder, Wanted("test"))
+    made = backup.make(database, folder, BackupRequest("test"))
     database.execute("DELETE FROM taken")
     put_back(made, database, tmp_path / "work")
     assert seen(database) == before
@@ -582,11 +582,11 @@ def test_large_rows_come_back(database: Database, folder: Path, tmp_path: Path) 
     fill(database, LARGE)
     shown = "SELECT id, typeof(a), length(CAST(a AS BLOB)), typeof(b), hex(b) FROM t"
     before = database.query(shown)
-    made = backup.make(database, folder, Wanted("test"))
+    made = backup.make(database, folder, BackupRequest("test"))
     database.execute("DELETE FROM t")
     put_back(made, database, tmp_path / "work")
     assert database.query(shown) == before
-    again = backup.make(database, folder, Wanted("test"))
+    again = backup.make(database, folder, BackupRequest("test"))
     assert made.manifest is not None
     assert again.manifest is not None
     assert again.manifest.content == made.manifest.content
@@ -598,7 +598,7 @@ def test_a_table_of_very_many_columns_comes_back(
     columns = [f"c{number}" for number in range(1500)]
     database.execute(f"CREATE TABLE wide ({', '.join(columns)})")
     database.execute(f"INSERT INTO wide VALUES ({', '.join(map(str, range(1500)))})")
-    made = backup.make(database, folder, Wanted("test"))
+    made = backup.make(database, folder, BackupRequest("test"))
     database.execute("DELETE FROM wide")
     put_back(made, database, tmp_path / "work")
     assert database.query("SELECT c0, c1499 FROM wide")[0].values_in_order == (0, 1499)
@@ -636,6 +636,6 @@ def test_every_real_number_comes_back_to_its_last_bit(
         )
         numbers.commit()
     restore.whole(database, tmp_path / "numbers.db", tmp_path)
-    made = backup.make(database, folder, Wanted("test"))
+    made = backup.make(database, folder, BackupRequest("test"))
     assert made.manifest is not None
     assert made.manifest.content.tables == manifest.of_file(tmp_path / "numbers.db").tables

@@ -22,8 +22,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xswarm_deploy.database import backup, ledger, migrate, restore, snapshot, staging
-from xswarm_deploy.database.backup import Wanted
+from xswarm_deploy.database import backup, migrate, migration_history, restore, snapshot, staging
+from xswarm_deploy.database.backup import BackupRequest
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, connect
 from xswarm_deploy.database.schema import quoted
 
@@ -152,7 +152,7 @@ def test_random_files_come_back(
     folder = tmp_path_factory.mktemp("random")
     build(folder / "a.db", made)
     with connect(f"file:{folder / 'a.db'}") as one, connect(f"file:{folder / 'b.db'}") as two:
-        kept = backup.make(one, folder / "backups", Wanted("test", format))
+        kept = backup.make(one, folder / "backups", BackupRequest("test", format))
         two.execute("CREATE TABLE before (v)")
         restore.whole(two, backup.unpack(kept, folder), folder)
     assert contents(folder / "b.db") == contents(folder / "a.db")
@@ -180,10 +180,10 @@ def test_random_files_come_back_through_libsqls_server(
     ):
         for room in (snapshot, staging):
             patch.setattr(room, "_LARGEST", largest)
-        first = backup.make(one, folder / "first", Wanted("test"))
+        first = backup.make(one, folder / "first", BackupRequest("test"))
         (folder / "x").mkdir()
         restore.whole(server, backup.unpack(first, folder / "x"), folder / "x")
-        second = backup.make(server, folder / "second", Wanted("test"))
+        second = backup.make(server, folder / "second", BackupRequest("test"))
         (folder / "y").mkdir()
         restore.whole(two, backup.unpack(second, folder / "y"), folder / "y")
     assert contents(folder / "b.db") == contents(folder / "a.db")
@@ -229,7 +229,7 @@ def test_paired_counters_are_equal_in_every_backup(database: Database, tmp_path:
 
 
 def _pair(database: Database, folder: Path) -> tuple[int, int, int]:
-    made = backup.make(database, folder / "backups", Wanted("test"))
+    made = backup.make(database, folder / "backups", BackupRequest("test"))
     restored = backup.unpack(made, folder)
     with closing(sqlite3.connect(restored)) as connection:
         (one,), (two,) = connection.execute("SELECT n FROM pair ORDER BY id").fetchall()
@@ -243,7 +243,7 @@ def _pair(database: Database, folder: Path) -> tuple[int, int, int]:
 PROGRAM = """
 import sys
 from pathlib import Path
-from xswarm_deploy.database import backup, ledger, migrate, restore
+from xswarm_deploy.database import backup, migration_history, migrate, restore
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.database.migrations import parse
 url, folder, action = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
@@ -256,10 +256,10 @@ with connect(url) as database:
     if action == "migrate":
         migrate.apply(database, migrate.Group(files))
     elif action == "down":
-        rows = ledger.read(database)
+        rows = migration_history.read(database)
         migrate.take_back(database, migrate.chosen_down(rows, steps=len(rows)))
     elif action == "backup":
-        backup.make(database, folder / "backups", backup.Wanted("test"))
+        backup.make(database, folder / "backups", backup.BackupRequest("test"))
     else:
         found = backup.read_folder(folder / "kept")[0]
         with backup.workspace(folder / "kept") as work:
@@ -285,7 +285,7 @@ def run_and_kill(url: str, folder: Path, action: str, after: float) -> bool:
 
 def wholly(database: Database) -> str:
     """Return which of the two states a database is in; anything between fails."""
-    rows = len(ledger.read(database))
+    rows = len(migration_history.read(database))
     tables = database.query("SELECT count(*) FROM sqlite_schema WHERE name LIKE 't%'")[0][0]
     assert rows == tables
     assert rows in (0, 20)
@@ -330,7 +330,7 @@ def test_kill_9_leaves_no_unproven_backup(database: Database, tmp_path: Path) ->
         (tmp_path / "work").mkdir(exist_ok=True)
         assert backup.verify(found, tmp_path / "work").tables["t"][0] == 3000
         (tmp_path / "work" / "unpacked.db").unlink()
-    backup.make(database, tmp_path / "backups", Wanted("test"))
+    backup.make(database, tmp_path / "backups", BackupRequest("test"))
     left = [path.name for path in (tmp_path / "backups").iterdir()]
     assert not [name for name in left if name.startswith(".")]
 
@@ -338,7 +338,7 @@ def test_kill_9_leaves_no_unproven_backup(database: Database, tmp_path: Path) ->
 def test_kill_9_leaves_a_restore_wholly_before_or_after(database: Database, tmp_path: Path) -> None:
     database.execute("CREATE TABLE t (v)")
     database.transaction([Statement("INSERT INTO t VALUES (randomblob(900))") for _ in range(3000)])
-    backup.make(database, tmp_path / "kept", Wanted("test"))
+    backup.make(database, tmp_path / "kept", BackupRequest("test"))
     digest = "SELECT count(*), ifnull(sum(length(v)), 0) FROM t"
     database.execute("DELETE FROM t")
     database.execute("INSERT INTO t VALUES (randomblob(5))")
@@ -354,7 +354,7 @@ def test_kill_9_leaves_a_restore_wholly_before_or_after(database: Database, tmp_
             database.transaction(
                 [Statement("DELETE FROM t"), Statement("INSERT INTO t VALUES (randomblob(5))")]
             )
-    made = backup.make(database, tmp_path / "fresh", Wanted("test"))
+    made = backup.make(database, tmp_path / "fresh", BackupRequest("test"))
     restore.whole(database, backup.unpack(made, tmp_path), tmp_path)
     staged = "SELECT name FROM sqlite_schema WHERE name LIKE '\\_release%' ESCAPE '\\'"
     assert not database.query(staged), "nothing is left over"
@@ -366,5 +366,5 @@ def test_five_processes_at_once_apply_once(database: Database, tmp_path: Path) -
         children = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(5)]
         assert [child.wait() for child in children] == [0] * 5
         assert wholly(database) == "after"
-        rows = ledger.read(database)
+        rows = migration_history.read(database)
         migrate.take_back(database, migrate.chosen_down(rows, steps=len(rows)))

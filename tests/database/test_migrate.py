@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xswarm_deploy.database import ledger, migrate, migrations, schema
+from xswarm_deploy.database import migrate, migration_history, migrations, schema
 from xswarm_deploy.database.client import Database, DatabaseError, Result, Statement, connect
 from xswarm_deploy.database.migrate import Group, State
 from xswarm_deploy.database.migrations import Migration, parse
@@ -35,11 +35,11 @@ THREE = [USERS, POSTS, INDEX]
 
 
 def names(database: Database) -> list[str]:
-    return [row.name for row in ledger.read(database)]
+    return [row.name for row in migration_history.read(database)]
 
 
 def run(database: Database, files: Sequence[Migration]) -> list[migrate.Outcome]:
-    state = State(files, ledger.read(database))
+    state = State(files, migration_history.read(database))
     migrate.check(state)
     return [migrate.apply(database, group) for group in migrate.groups(state.pending)]
 
@@ -54,7 +54,7 @@ def test_all_pending_are_applied_in_one_transaction(database: Database) -> None:
     assert outcome.names == ["a-users", "b-posts", "c-index"]
     assert sorted(outcome.made) == ["index posts_u", "table posts", "table users"]
     assert sorted(outcome.milliseconds) == ["a-users.sql", "b-posts.sql", "c-index.sql"]
-    rows = ledger.read(database)
+    rows = migration_history.read(database)
     assert [(row.filename, row.checksum, row.status) for row in rows] == [
         (item.filename, item.checksum, "success") for item in THREE
     ]
@@ -67,7 +67,7 @@ def test_the_services_own_migrations_go_forward_and_back(database: Database) -> 
     run(database, files)
     assert schema.difference(schema.of_migrations(files), schema.read(database)) == []
     assert set(schema.rows_by_table(database).values()) == {0}
-    rows = ledger.read(database)
+    rows = migration_history.read(database)
     migrate.take_back(database, migrate.chosen_down(rows, steps=len(rows)))
     assert schema.read(database) == {}
     assert names(database) == []
@@ -123,7 +123,7 @@ def test_an_edited_file_is_refused_with_the_difference(database: Database) -> No
 def test_a_long_file_is_kept_whole(database: Database) -> None:
     long = file("a-long", "CREATE TABLE t (v);\n-- " + "é🐝" * 5000)
     run(database, [long])
-    assert ledger.read(database)[0].text == long.text
+    assert migration_history.read(database)[0].text == long.text
 
 
 def test_a_deleted_file_is_refused(database: Database) -> None:
@@ -143,7 +143,7 @@ def test_faults_are_refused_before_anything_runs(database: Database) -> None:
 
 def test_taking_back_runs_what_was_applied_not_what_the_file_says_now(database: Database) -> None:
     run(database, THREE)
-    rows = ledger.read(database)
+    rows = migration_history.read(database)
     assert [row.name for row in migrate.chosen_down(rows, to="a-users")] == ["c-index", "b-posts"]
     outcome = migrate.take_back(database, migrate.chosen_down(rows, steps=2))
     assert sorted(outcome.gone) == ["index posts_u", "table posts"]
@@ -156,7 +156,7 @@ def test_a_failing_down_leaves_everything(database: Database) -> None:
     bad = file("b-posts", "CREATE TABLE posts (id)", "DROP TABLE posts;\nDROP TABLE nowhere")
     run(database, [USERS, bad])
     with pytest.raises(DeployError, match=r"b-posts\.sql:5 failed"):
-        migrate.take_back(database, migrate.chosen_down(ledger.read(database), steps=2))
+        migrate.take_back(database, migrate.chosen_down(migration_history.read(database), steps=2))
     assert names(database) == ["a-users", "b-posts"]
     assert set(schema.rows_by_table(database)) == {"users", "posts"}
 
@@ -165,7 +165,7 @@ def test_what_cannot_be_taken_back_is_refused(database: Database) -> None:
     one_way = parse("b.sql", "-- irreversible: merged\n-- migrate:up\nCREATE TABLE t (v);\n")
     run(database, [USERS, one_way])
     with pytest.raises(Refused, match=r"b\.sql cannot be taken back") as caught:
-        migrate.chosen_down(ledger.read(database))
+        migrate.chosen_down(migration_history.read(database))
     assert caught.value.why == "merged"
     assert any("cannot be taken back: merged" in note for note in migrate.notes(Group([one_way])))
 
@@ -234,7 +234,7 @@ def test_a_migration_without_transaction_runs_alone(database: Database) -> None:
         ["c-late"],
     ]
     run(database, [USERS, alone, late])
-    assert [row.status for row in ledger.read(database)] == ["success"] * 3
+    assert [row.status for row in migration_history.read(database)] == ["success"] * 3
 
 
 def test_one_that_stops_in_the_middle_blocks_until_a_person_says_it_is_mended(
@@ -243,7 +243,7 @@ def test_one_that_stops_in_the_middle_blocks_until_a_person_says_it_is_mended(
     alone = file("b-alone", "CREATE TABLE t (v);\nINSERT INTO nowhere VALUES (1)", header=NONE)
     with pytest.raises(DeployError, match=r"b-alone\.sql:4 failed outside a transaction"):
         run(database, [USERS, alone])
-    assert ledger.read(database)[1].status == "running"
+    assert migration_history.read(database)[1].status == "running"
     with pytest.raises(Refused, match="left unfinished"):
         run(database, [USERS, alone])
     migrate.stamp(database, [alone])
@@ -275,7 +275,7 @@ def test_a_lost_reply_is_settled_by_reading_the_ledger(database: Database) -> No
     outcome = migrate.apply(lossy, Group(THREE))
     assert (list(outcome.names), outcome.by_other) == (["a-users", "b-posts", "c-index"], False)
     lossy = LosesReply(database, carried_out=True)  # type: ignore[assignment]
-    migrate.take_back(lossy, migrate.chosen_down(ledger.read(database), steps=3))
+    migrate.take_back(lossy, migrate.chosen_down(migration_history.read(database), steps=3))
     assert names(database) == []
 
 
@@ -328,7 +328,7 @@ def test_the_former_systems_ledger_is_read(database: Database) -> None:
             *[Statement(fragment.sql) for fragment in (*USERS.up, *POSTS.up)],
         ]
     )
-    assert [(row.name, row.text) for row in ledger.read(database)] == [
+    assert [(row.name, row.text) for row in migration_history.read(database)] == [
         ("a-users", None),
         ("b-posts", None),
     ]
@@ -337,7 +337,7 @@ def test_the_former_systems_ledger_is_read(database: Database) -> None:
     migrate.stamp(database, [USERS, POSTS])
     (outcome,) = run(database, THREE)
     assert outcome.names == ["c-index"]
-    assert ledger.read(database)[0].text == USERS.text
+    assert migration_history.read(database)[0].text == USERS.text
 
 
 def test_a_ledger_whose_tool_kept_no_texts_is_led_to_the_baseline(local: Database) -> None:
@@ -353,7 +353,7 @@ def test_a_ledger_whose_tool_kept_no_texts_is_led_to_the_baseline(local: Databas
 def test_another_tables_name_is_not_taken_for_the_ledger(database: Database) -> None:
     database.execute("CREATE TABLE _migrations (version)")
     with pytest.raises(Refused, match="not this tool's"):
-        ledger.read(database)
+        migration_history.read(database)
 
 
 def test_drift_is_shown_and_spelling_is_not() -> None:

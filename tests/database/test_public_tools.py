@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from xswarm_deploy.database import archive, backup
-from xswarm_deploy.database.backup import Backup, Format, Wanted
+from xswarm_deploy.database.backup import Backup, BackupRequest, Format
 from xswarm_deploy.database.client import Database, Statement
 from xswarm_deploy.database.statements import split
 
@@ -98,7 +98,7 @@ def _backed_up(database: Database, key: Path | None, folder: Path, format: Forma
         told = subprocess.run(command, check=True, capture_output=True, text=True)
         public = told.stdout.strip()
     return backup.make(
-        database, folder / "backups", Wanted("test", format, archive.recipient(public))
+        database, folder / "backups", BackupRequest("test", format, archive.recipient(public))
     )
 
 

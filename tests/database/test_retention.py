@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from xswarm_deploy.database.backup import Backup
 from xswarm_deploy.database.manifest import Content, Manifest
-from xswarm_deploy.database.retention import Keep, expired
+from xswarm_deploy.database.retention import RetentionPolicy, expired
 
 NOW = datetime(2025, 10, 29, 12, 0, tzinfo=UTC)
 
@@ -30,17 +30,20 @@ def ages(found: list[Backup]) -> list[float]:
 
 
 def test_young_ones_stay() -> None:
-    assert ages(expired([made(1), made(29), made(31), made(40)], Keep(30), NOW)) == [40, 31]
+    assert ages(expired([made(1), made(29), made(31), made(40)], RetentionPolicy(30), NOW)) == [
+        40,
+        31,
+    ]
 
 
 def test_the_last_good_one_always_stays() -> None:
-    assert expired([made(400)], Keep(30), NOW) == []
-    assert ages(expired([made(400), made(500)], Keep(0), NOW)) == [500]
+    assert expired([made(400)], RetentionPolicy(30), NOW) == []
+    assert ages(expired([made(400), made(500)], RetentionPolicy(0), NOW)) == [500]
 
 
 def test_the_last_of_each_day_week_and_month_stays() -> None:
     every = [made(days / 2) for days in range(400)]
-    gone = expired(every, Keep(1, daily=3, weekly=2, monthly=2), NOW)
+    gone = expired(every, RetentionPolicy(1, daily=3, weekly=2, monthly=2), NOW)
     kept = [f"{backup.created:%m-%d %H}" for backup in every if backup not in gone]
     # young: 29th 12:00, 29th 00:00, 28th 12:00; days 29, 28, 27; weeks of the 29th and the
     # 26th (a Sunday); months October and September
@@ -50,7 +53,7 @@ def test_the_last_of_each_day_week_and_month_stays() -> None:
 @given(st.lists(st.integers(0, 2000), unique=True, min_size=1), st.integers(0, 60))
 def test_never_all_and_never_a_young_one(days: list[int], keep: int) -> None:
     every = [made(day) for day in days]
-    gone = expired(every, Keep(keep, 7, 4, 12), NOW)
+    gone = expired(every, RetentionPolicy(keep, 7, 4, 12), NOW)
     left = [backup for backup in every if backup not in gone]
     assert min(days) in [round(age) for age in ages(left)]
     assert all(age > keep for age in ages(gone))

@@ -20,18 +20,18 @@ from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.model.record import Record
-from xswarm_deploy.monitor import dashboard, remembered, shelf, tables, tell, watch
+from xswarm_deploy.monitor import alert_store, dashboard, notify, remembered, tables, watch
 from xswarm_deploy.monitor.watch import Rules, Watched
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services.monitor import BUDGETS
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_monitoring.alert import Severity
-from xswarm_monitoring.book import Silence
+from xswarm_monitoring.alert_state import Silence
 from xswarm_monitoring.channels import NEEDED
 from xswarm_monitoring.clock import iso
-from xswarm_monitoring.courier import ROUTES
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.notifier import ROUTES
 from xswarm_monitoring.rules import Thresholds
 from xswarm_monitoring.storage import SCHEMA
 
@@ -262,8 +262,8 @@ def test_a_database_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
             released.wait(30)
             raise DatabaseError("unavailable", "too late")
 
-    monkeypatch.setattr(shelf, "PATIENCE", 0.05)
-    run = shelf.execute(cast(Database, Hanging()))
+    monkeypatch.setattr(alert_store, "PATIENCE", 0.05)
+    run = alert_store.execute(cast(Database, Hanging()))
     with pytest.raises(DatabaseError, match="no answer within"):
         asyncio.run(_awaited(run("SELECT 1", ())))
     released.set()
@@ -311,13 +311,13 @@ def test_a_silence_keeps_an_alert_from_people_and_in_the_history(world: World, s
 def test_a_test_alert_goes_where_its_severity_does(
     world: World, site: Site, severity: str, expected: dict[str, str]
 ) -> None:
-    assert tell.test(site.settings, tell.severity(severity), NOW) == expected
+    assert notify.test(site.settings, notify.severity(severity), NOW) == expected
     assert len(world.told()) == len(expected)
 
 
 def test_a_channel_that_fails_is_stood_in_for(world: World, site: Site) -> None:
     world.down = {"/hook"}
-    went = tell.test(site.settings, Severity.WARNING, NOW)
+    went = notify.test(site.settings, Severity.WARNING, NOW)
     assert went == {"slack": "failed: HTTP 404", "email": "delivered"}
 
 
@@ -325,15 +325,15 @@ def test_channels_without_their_variables_are_said_to_be_missing(
     settings: Callable[..., Settings],
 ) -> None:
     found = settings()
-    assert tell.channels(found) == []
-    went = tell.test(found, Severity.CRITICAL, NOW)
-    assert went == dict.fromkeys(NEEDED, tell.MISSING)
+    assert notify.channels(found) == []
+    went = notify.test(found, Severity.CRITICAL, NOW)
+    assert went == dict.fromkeys(NEEDED, notify.MISSING)
 
 
 @pytest.mark.slow  # the courier's own pauses
 def test_a_failed_channel_says_nothing_secret(world: World, site: Site) -> None:
     world.close()
-    went = tell.test(site.settings, Severity.INFO, NOW)
+    went = notify.test(site.settings, Severity.INFO, NOW)
     assert set(went) == {"slack", "email"}
     assert "very-secret" not in str(went)
     assert "very-secret" not in redact(f"POST {world.url}/services/T0/B0/very-secret/hook")
@@ -341,7 +341,7 @@ def test_a_failed_channel_says_nothing_secret(world: World, site: Site) -> None:
 
 def test_nobody_knows_the_severity() -> None:
     with pytest.raises(Refused, match="loud"):
-        tell.severity("loud")
+        notify.severity("loud")
 
 
 @pytest.mark.parametrize(

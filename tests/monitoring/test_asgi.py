@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 
 from tests.monitoring.conftest import IN_A_WORKER, Hands, SQLite
-from xswarm_monitoring import families
+from xswarm_monitoring import instruments
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.health import Probe
 from xswarm_monitoring.logs import Log
@@ -138,7 +138,7 @@ class Later:
 
 
 def counted(watched: Monitor) -> dict[tuple[str, ...], int]:
-    series = watched.metrics.total().sketches.get(families.REQUESTS.name, {})
+    series = watched.metrics.total().sketches.get(instruments.REQUESTS.name, {})
     return {labels: sketch.count for labels, sketch in series.items()}
 
 

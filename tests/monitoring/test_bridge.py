@@ -12,7 +12,7 @@ import pytest
 
 from xswarm_monitoring.bridge import Bridge
 from xswarm_monitoring.channels import SMS_BODY, Sms
-from xswarm_monitoring.outgoing import Outgoing, Response
+from xswarm_monitoring.http_request import Outgoing, Response
 
 TOKEN = "Bearer a-token-of-the-tests"
 SMS = Sms("AC1", "canary-auth-token", "+15005550006", "+15551234567", "boss-ai (production)")

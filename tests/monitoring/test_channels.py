@@ -13,9 +13,9 @@ from slack_sdk.models.blocks.basic_components import MarkdownTextObject, PlainTe
 
 from xswarm_monitoring import alert, channels
 from xswarm_monitoring.alert import Alert, Severity
-from xswarm_monitoring.book import Notice, What
+from xswarm_monitoring.alert_state import Notice, What
 from xswarm_monitoring.channels import Email, Slack, Sms
-from xswarm_monitoring.outgoing import Outgoing
+from xswarm_monitoring.http_request import Outgoing
 
 SLACK = Slack("https://hooks.slack.example/services/secret-hook", "boss-ai (production)")
 EMAIL = Email("SG.secret-key", "boss@example.com", ("ada@example.com", "b@example.com"), "boss-ai")

@@ -28,10 +28,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from tests.monitoring.conftest import Hands
-from xswarm_monitoring import datadog, families, otlp, remote_write
+from xswarm_monitoring import datadog, instruments, otlp, remote_write
 from xswarm_monitoring.asgi import Monitor
+from xswarm_monitoring.http_request import Outgoing
 from xswarm_monitoring.metrics import Metrics
-from xswarm_monitoring.outgoing import Outgoing
 from xswarm_monitoring.sketch import BASE
 
 WAIT = 60  # seconds
@@ -195,7 +195,7 @@ def test_a_real_prometheus_scrapes_and_takes_remote_writes(
     monitor, _ = server
     for seconds in (0.5, 1.5, 2.0, 3.0):
         monitor.metrics.requests.observe("/a", "GET", 200, seconds)
-    name = families.REQUESTS.name
+    name = instruments.REQUESTS.name
     eventually(lambda: query(prometheus, f'{name}_count{{route="/a"}}') == {None: 4.0})
     assert query(prometheus, f'{name}_bucket{{le="2.0"}}') == {"2.0": 3.0}
     assert query(prometheus, "up") == {None: 1.0}

@@ -12,7 +12,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.monitoring.conftest import Hands, needs_processes
-from xswarm_monitoring import exposition, families
+from xswarm_monitoring import exposition, instruments
 from xswarm_monitoring.exposition import Gauge
 from xswarm_monitoring.metrics import Metrics
 
@@ -111,7 +111,7 @@ def written_only(measured: Metrics) -> str:
 
 def test_families_that_are_not_known_are_left_out(hands: Hands) -> None:
     measured = busy(hands)
-    text = exposition.write(measured.total(), {families.FEATURES.name: families.FEATURES})
+    text = exposition.write(measured.total(), {instruments.FEATURES.name: instruments.FEATURES})
     assert text.splitlines()[1:] == [
         "# TYPE business_features_total counter",
         'business_features_total{feature="voice"} 1',

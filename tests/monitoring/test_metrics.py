@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from tests.monitoring.conftest import Hands
-from xswarm_monitoring import families
+from xswarm_monitoring import instruments
 from xswarm_monitoring.correlation import correlate, reset_current, set_current
-from xswarm_monitoring.families import Family, Kind
-from xswarm_monitoring.frame import load, merge
+from xswarm_monitoring.instruments import Family, Kind
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.window import load, merge
 
 
 def metrics(hands: Hands, **options: float) -> Metrics:
@@ -18,7 +18,7 @@ def metrics(hands: Hands, **options: float) -> Metrics:
 
 def requests_in(measured: Metrics, seconds: float) -> int:
     frames = measured.frames(seconds)
-    found = (each.sketches.get(families.REQUESTS.name, {}) for each in frames)
+    found = (each.sketches.get(instruments.REQUESTS.name, {}) for each in frames)
     return sum(sketch.count for sketches in found for sketch in sketches.values())
 
 
@@ -41,7 +41,7 @@ def test_frames_expire_but_the_total_only_grows(hands: Hands) -> None:
         measured.requests.observe("/", "GET", 200, 0.1)
         hands.turn(60)
     assert requests_in(measured, 1e9) == 10
-    assert measured.total().sketches[families.REQUESTS.name][("/", "GET", "200")].count == 100
+    assert measured.total().sketches[instruments.REQUESTS.name][("/", "GET", "200")].count == 100
     assert measured.lost == 100 - 10
 
 
@@ -52,7 +52,7 @@ def test_what_was_measured_before_a_pause_is_not_taken_for_new(hands: Hands) -> 
     measured.business.feature("voice")
     assert requests_in(measured, 60) == 0
     assert requests_in(measured, 1830) == 1
-    assert measured.frames(60)[-1].counts[families.FEATURES.name] == {("voice",): 1}
+    assert measured.frames(60)[-1].counts[instruments.FEATURES.name] == {("voice",): 1}
 
 
 def test_slots_of_all_processes_begin_at_the_same_times_of_day(hands: Hands) -> None:
@@ -71,11 +71,11 @@ def test_labels_beyond_the_limit_overflow_and_keep_what_is_closed(hands: Hands) 
     measured = metrics(hands)
     for number in range(20_000):
         measured.requests.observe(f"/scan/{number}", "GET", 404, 0.001)
-    series = measured.total().sketches[families.REQUESTS.name]
-    assert len(series) == families.REQUESTS.limit + 1
-    beyond = series[families.OVERFLOW, "GET", "404"]
-    assert beyond.count == 20_000 - families.REQUESTS.limit
-    assert measured.overflowed() == {families.REQUESTS.name: beyond.count}
+    series = measured.total().sketches[instruments.REQUESTS.name]
+    assert len(series) == instruments.REQUESTS.limit + 1
+    beyond = series[instruments.OVERFLOW, "GET", "404"]
+    assert beyond.count == 20_000 - instruments.REQUESTS.limit
+    assert measured.overflowed() == {instruments.REQUESTS.name: beyond.count}
 
 
 def test_labels_stay_known_when_a_new_frame_begins(hands: Hands) -> None:
@@ -86,31 +86,34 @@ def test_labels_stay_known_when_a_new_frame_begins(hands: Hands) -> None:
     measured.seal()
     for who in ("c", "b", "a"):
         measured.counter(family).add(1, who)
-    assert measured.total().counts["calls"] == {("a",): 2, ("b",): 2, (families.OVERFLOW,): 2}
+    assert measured.total().counts["calls"] == {("a",): 2, ("b",): 2, (instruments.OVERFLOW,): 2}
 
 
 def test_an_app_with_strange_statuses_and_methods_cannot_fill_the_memory(hands: Hands) -> None:
     measured = metrics(hands)
     for number in range(5_000):
         measured.requests.observe("/", f"M{number}", number, 0.1)
-    assert len(measured.total().sketches[families.REQUESTS.name]) <= 2 * families.REQUESTS.limit + 1
+    assert (
+        len(measured.total().sketches[instruments.REQUESTS.name])
+        <= 2 * instruments.REQUESTS.limit + 1
+    )
 
 
 def test_labels_must_be_those_declared(hands: Hands) -> None:
     measured = metrics(hands)
     with pytest.raises(ValueError, match="has the labels"):
-        measured.counter(families.SIGNUPS).add(1, "a", "b")
+        measured.counter(instruments.SIGNUPS).add(1, "a", "b")
 
 
 @pytest.mark.parametrize("amount", [-1, float("nan")])
 def test_a_counter_only_grows(hands: Hands, amount: float) -> None:
     with pytest.raises(ValueError, match="only grows"):
-        metrics(hands).counter(families.SIGNUPS).add(amount, "x")
+        metrics(hands).counter(instruments.SIGNUPS).add(amount, "x")
 
 
 def test_two_families_of_one_name_are_refused(hands: Hands) -> None:
     with pytest.raises(ValueError, match="same name"):
-        Metrics(own=(families.SIGNUPS,), clock=hands.clock)
+        Metrics(own=(instruments.SIGNUPS,), clock=hands.clock)
 
 
 def test_slow_queries_are_kept_masked_with_their_request(hands: Hands) -> None:
@@ -122,7 +125,7 @@ def test_slow_queries_are_kept_masked_with_their_request(hands: Hands) -> None:
     (slow,) = measured.total().slow
     assert slow.sql == "SELECT * FROM users WHERE email = ?"
     assert (slow.seconds, slow.rows, slow.request_id) == (1.5, 7, "r-1")
-    assert measured.total().counts[families.SLOW_QUERIES.name] == {("SELECT",): 1}
+    assert measured.total().counts[instruments.SLOW_QUERIES.name] == {("SELECT",): 1}
 
 
 def test_of_many_slow_queries_in_a_frame_the_slowest_are_kept(hands: Hands) -> None:
@@ -148,10 +151,10 @@ def test_a_query_is_timed_and_its_rows_counted(hands: Hands) -> None:
     with pytest.raises(OSError, match="gone"):
         asyncio.run(measured.database.timed("DELETE FROM b", refusal()))
     total = measured.total()
-    series = total.sketches[families.QUERIES.name]
+    series = total.sketches[instruments.QUERIES.name]
     assert series["SELECT", "ok"].maximum == pytest.approx(0.25)
     assert series["DELETE", "error"].count == 1
-    assert total.counts[families.ROWS.name]["SELECT",] == 3
+    assert total.counts[instruments.ROWS.name]["SELECT",] == 3
 
 
 def test_the_business_is_counted(hands: Hands) -> None:
@@ -165,13 +168,13 @@ def test_the_business_is_counted(hands: Hands) -> None:
     for customer in ("ada@example.com", "bob@example.com", "ada@example.com", "customer-7"):
         measured.business.api_call(customer)
     total = measured.total()
-    assert total.counts[families.SIGNUPS.name] == {("referral",): 1}
-    assert total.counts[families.SUBSCRIPTIONS.name] == {("upgraded", "pro"): 1}
-    calls = total.counts[families.API_CALLS.name]
+    assert total.counts[instruments.SIGNUPS.name] == {("referral",): 1}
+    assert total.counts[instruments.SUBSCRIPTIONS.name] == {("upgraded", "pro"): 1}
+    calls = total.counts[instruments.API_CALLS.name]
     assert sorted(calls.values()) == [1, 1, 2]  # told apart, and nobody's address is told
     assert calls["customer-7",] == 1
     assert "@" not in str(calls)
-    payments = total.sketches[families.PAYMENTS.name]
+    payments = total.sketches[instruments.PAYMENTS.name]
     assert payments["USD", "succeeded"].total == 29.0
     assert payments["USD", "failed"].count == 1
 
@@ -185,8 +188,8 @@ def test_frames_keep_everything_through_text(hands: Hands) -> None:
     again = load(frame.dump())
     assert again.dump() == frame.dump()
     doubled = merge([frame, again], frame.start, frame.end)
-    assert doubled.sketches[families.REQUESTS.name]['/ü\n"', "GET", "200"].count == 2
-    assert doubled.counts[families.FEATURES.name] == {("a",): 2}
+    assert doubled.sketches[instruments.REQUESTS.name]['/ü\n"', "GET", "200"].count == 2
+    assert doubled.counts[instruments.FEATURES.name] == {("a",): 2}
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,20 @@ from __future__ import annotations
 import pytest
 
 from tests.monitoring.conftest import Hands
-from xswarm_monitoring.frame import Frame
 from xswarm_monitoring.health import Check
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Thresholds, judge
+from xswarm_monitoring.window import Window
 
 
-def served(hands: Hands, *, good: int, bad: int, seconds: float = 0.1) -> Frame:
+def served(hands: Hands, *, good: int, bad: int, seconds: float = 0.1) -> Window:
     measured = Metrics(clock=hands.clock)
     for number in range(good + bad):
         measured.requests.observe("/", "GET", 500 if number < bad else 200, seconds)
     return measured.total()
 
 
-def names(measured: Frame, **options: object) -> list[str]:
+def names(measured: Window, **options: object) -> list[str]:
     return [each.name for each in judge(measured, **options)]  # type: ignore[arg-type]
 
 
@@ -55,7 +55,7 @@ def test_failed_components_are_alerts_by_what_they_mean() -> None:
         Check("stripe", "fail", False, 1.0, 0.0, "HTTP 500"),
         Check("r2", "warn", True, 1.0, 0.0),
     ]
-    due = judge(Frame(0, 0), checks)
+    due = judge(Window(0, 0), checks)
     assert [(each.key, each.severity.name) for each in due] == [
         ("service-outage{component=database}", "CRITICAL"),
         ("service-degraded{component=stripe}", "WARNING"),
@@ -64,6 +64,6 @@ def test_failed_components_are_alerts_by_what_they_mean() -> None:
 
 def test_memory_is_judged_where_it_is_told() -> None:
     limits = Thresholds(memory_limit=100 << 20)
-    assert names(Frame(0, 0), thresholds=limits, memory=91 << 20) == ["high-memory"]
-    assert names(Frame(0, 0), thresholds=limits, memory=89 << 20) == []
-    assert names(Frame(0, 0), thresholds=limits, memory=None) == []
+    assert names(Window(0, 0), thresholds=limits, memory=91 << 20) == ["high-memory"]
+    assert names(Window(0, 0), thresholds=limits, memory=89 << 20) == []
+    assert names(Window(0, 0), thresholds=limits, memory=None) == []

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.monitoring.conftest import Hands, SQLite
-from xswarm_monitoring import families, frame
+from xswarm_monitoring import instruments, window
 from xswarm_monitoring.asgi import Monitor
-from xswarm_monitoring.frame import Frame
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.storage import EVER, Execute, Storage
+from xswarm_monitoring.window import Window
 
 
 class Lost(Exception):
@@ -39,8 +39,8 @@ def storage(sqlite: SQLite, instance: str = "a") -> Storage:
     return made
 
 
-def durations(total: Frame) -> dict[tuple[str, ...], int]:
-    series = total.sketches.get(families.REQUESTS.name, {})
+def durations(total: Window) -> dict[tuple[str, ...], int]:
+    series = total.sketches.get(instruments.REQUESTS.name, {})
     return {labels: sketch.count for labels, sketch in series.items()}
 
 
@@ -232,7 +232,7 @@ def test_forty_isolates_of_which_some_are_evicted_agree_with_the_raw_data(
         hands.turn(15)
         asyncio.run(Storage(sqlite.execute, instance="cron").compact(hands.now))
     merged = asyncio.run(Storage(sqlite.execute, instance="reader").total())
-    sketch = merged.sketches[families.REQUESTS.name]["/", "GET", "200"]
+    sketch = merged.sketches[instruments.REQUESTS.name]["/", "GET", "200"]
     assert evicted_before_flush > 0
     assert sketch.count == len(flushed)
     assert sketch.maximum == max(flushed)
@@ -265,7 +265,7 @@ def test_an_eviction_loses_less_than_half_a_minute_of_its_own_traffic(
 
     asyncio.run(story())
     merged = asyncio.run(Storage(sqlite.execute, instance="reader").total())
-    counted = sum(sketch.count for sketch in merged.sketches[families.REQUESTS.name].values())
+    counted = sum(sketch.count for sketch in merged.sketches[instruments.REQUESTS.name].values())
     assert counted == sent - lost
     assert len(spans) > 40
     assert max(spans) < 30
@@ -282,7 +282,7 @@ def test_versions_are_told_apart_and_their_first_sight_marks_a_release(
         asyncio.run(kept.flush(measured, version))
         hands.turn(100)
     found = asyncio.run(kept.read(before, hands.now, "v2"))
-    assert durations(frame.merge(found, 0, 0)) == {("/", "GET", "200"): 5}
+    assert durations(window.merge(found, 0, 0)) == {("/", "GET", "200"): 5}
     assert [each.version for each in asyncio.run(kept.releases(before))] == ["v1", "v2"]
     assert [each.version for each in asyncio.run(kept.releases(before + 50))] == ["v2"]
 

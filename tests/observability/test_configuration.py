@@ -23,11 +23,11 @@ from xswarm_deploy.observability.stack import SLACK_URL, Contacts, Stack, Timing
 from xswarm_deploy.settings.settings import Settings
 from xswarm_monitoring import rules as judged
 from xswarm_monitoring.alert import Alert, Severity
-from xswarm_monitoring.families import PAYMENTS, QUERIES, REQUESTS
-from xswarm_monitoring.frame import Frame
 from xswarm_monitoring.health import FAIL, Check
+from xswarm_monitoring.instruments import PAYMENTS, QUERIES, REQUESTS
 from xswarm_monitoring.rules import Thresholds
 from xswarm_monitoring.sketch import Sketch
+from xswarm_monitoring.window import Window
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -105,7 +105,7 @@ def everything_wrong() -> list[Alert]:
     slow = Sketch()
     for _ in range(100):
         slow.observe(10.0)
-    measured = Frame(
+    measured = Window(
         0.0,
         60.0,
         {

@@ -10,7 +10,7 @@ import pytest
 
 from xswarm_deploy.database.client import Database, connect
 from xswarm_deploy.errors import Locked
-from xswarm_deploy.release import ledger, lock, process
+from xswarm_deploy.release import ledger, lock, process_identity
 
 Open = Callable[[], Database]
 
@@ -121,7 +121,9 @@ def test_a_holder_that_died_here_is_not_waited_for(
 ) -> None:
     dead = lock.acquire(open_(), open_, "dead")
     dead._ended.set()
-    monkeypatch.setattr(process, "is_dead", lambda named: named == process.identity())
+    monkeypatch.setattr(
+        process_identity, "is_dead", lambda named: named == process_identity.identity()
+    )
     found = lock.holder(open_())
     assert found is not None
     assert found.dead
@@ -133,7 +135,7 @@ def test_a_holder_that_died_here_is_not_waited_for(
 def test_one_by_hand_stays_until_it_is_taken_off(
     open_: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "is_dead", lambda _named: True)
+    monkeypatch.setattr(process_identity, "is_dead", lambda _named: True)
     lock.lock_by_hand(open_(), "looking at a hotfix")
     with pytest.raises(Locked, match="locked by a person") as caught:
         lock.acquire(open_(), open_, "deploy")

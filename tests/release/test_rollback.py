@@ -14,7 +14,7 @@ from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import ledger, rollback, session
-from xswarm_deploy.release.rollback import Wish
+from xswarm_deploy.release.rollback import RollbackRequest
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -69,13 +69,15 @@ def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: F
     newer, older = ledger.records(site.database, "local")
     assert newer.release > older.release
     for name in (VERSION, VERSION[:6], older.release, older.release[:-1]):
-        assert rollback.find(site, Wish(name)) == older
+        assert rollback.find(site, RollbackRequest(name)) == older
 
 
 def test_the_newest_release_of_a_version_is_meant(site: Site, step: FakeStep) -> None:
     put_live(step)
     put_live(step)
-    assert rollback.find(site, Wish(VERSION)) == ledger.records(site.database, "local")[0]
+    assert (
+        rollback.find(site, RollbackRequest(VERSION)) == ledger.records(site.database, "local")[0]
+    )
 
 
 def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
@@ -104,7 +106,7 @@ def test_what_failed_is_nothing_to_go_back_to(site: Site, step: FakeStep) -> Non
     with pytest.raises(DeployError):
         put_live(step)
     with pytest.raises(Refused, match="there is no version"):
-        rollback.find(site, Wish(VERSION))
+        rollback.find(site, RollbackRequest(VERSION))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_a_name_that_means_no_one_release_is_refused(
     put_live(step)
     put_live(step, VERSION.replace("5", "6"))
     with pytest.raises(Refused, match=why):
-        rollback.find(site, Wish(name))
+        rollback.find(site, RollbackRequest(name))
 
 
 def unknown(_worker: str, version: str) -> None:
@@ -132,15 +134,17 @@ def unknown(_worker: str, version: str) -> None:
 
 
 def test_only_what_came_since_is_taken_back(site: Site) -> None:
-    (change,) = rollback.plan(site, target(migrations=["users"]), Wish(VERSION, migrations=True))
+    (change,) = rollback.plan(
+        site, target(migrations=["users"]), RollbackRequest(VERSION, migrations=True)
+    )
     assert (change.action, change.after) == ("take back", ["users"])
 
 
 def test_of_a_version_nobody_noted_anything_of_no_migration_is_taken_back(site: Site) -> None:
     with pytest.raises(Refused, match="it is not recorded which migrations") as caught:
-        rollback.plan(site, target(), Wish(VERSION, migrations=True))
+        rollback.plan(site, target(), RollbackRequest(VERSION, migrations=True))
     assert "inv migrate.down" in caught.value.remedy
-    assert rollback.plan(site, target(), Wish(VERSION)) == []
+    assert rollback.plan(site, target(), RollbackRequest(VERSION)) == []
 
 
 def test_that_todays_static_site_stays_is_said(site: Site) -> None:
@@ -191,14 +195,14 @@ def test_what_made_no_version_notes_the_versions_own_facts(site: Site, step: Fak
 def test_cron_triggers_come_back_with_the_version(site: Site) -> None:
     """Whatever was noted of the live version: one that moved traffic for good left others."""
     site.__dict__["cloudflare"] = SimpleNamespace(schedules=lambda _worker: ["0 2 * * *"])
-    (change,) = rollback.plan(site, target(crons=["* * * * *"]), Wish(VERSION))
+    (change,) = rollback.plan(site, target(crons=["* * * * *"]), RollbackRequest(VERSION))
     assert (change.action, change.before, change.after) == (
         "schedule",
         {"crons": ["0 2 * * *"]},
         {"crons": ["* * * * *"]},
     )
-    assert rollback.plan(site, target(crons=["0 2 * * *"]), Wish(VERSION)) == []
-    assert rollback.plan(site, target(), Wish(VERSION)) == []
+    assert rollback.plan(site, target(crons=["0 2 * * *"]), RollbackRequest(VERSION)) == []
+    assert rollback.plan(site, target(), RollbackRequest(VERSION)) == []
     for unknown in (target(pages="p"), target(pages="p", crons=None)):
         assert (
             "cron triggers at that release are not recorded: today's stay"
@@ -219,7 +223,7 @@ def test_a_person_is_shown_what_is_for_good_before_being_asked(
 
     monkeypatch.setattr(console, "interactive", lambda: True)
     monkeypatch.setattr(console, "confirm", confirm)
-    rollback.confirm(site, target(), Wish(VERSION), yes=False)
+    rollback.confirm(site, target(), RollbackRequest(VERSION), yes=False)
     assert "traffic cannot be undone: too many were made since" in asked[0]
 
 

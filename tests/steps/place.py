@@ -163,7 +163,7 @@ class Zones(SoundCloudflare):
 
 def backed_up(site: Site, hours: float, environment: str = "local") -> None:
     """Make a backup, and let its manifest say that it is so old."""
-    wanted = backups.Wanted(environment)
+    wanted = backups.BackupRequest(environment)
     with connect(f"file:{site.settings.root / 'small.db'}") as database:
         found = backups.make(database, backup.folder(site), wanted).manifest
     assert found is not None

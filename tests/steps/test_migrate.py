@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xswarm_deploy.database import ledger
+from xswarm_deploy.database import migration_history
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.settings.settings import Settings
@@ -151,7 +151,7 @@ def test_down_and_its_undo(site: Site) -> None:
 
 
 def test_back_to_an_earlier_schema_goes_only_what_came_since(site: Site, tmp_path: Path) -> None:
-    """Also where a migration of that release was taken back, and applied again after a newer one."""
+    """Also where an earlier migration was taken back, and applied again after a newer one."""
     do(site)
     migrate.apply(site, migrate.plan_down(site)[0])
     posts = tmp_path / "migrations/posts.sql"
@@ -242,4 +242,4 @@ def test_by_kind_gathers() -> None:
 
 def test_the_ledger_is_this_sites(site: Site) -> None:
     do(site)
-    assert [row.title for row in ledger.read(site.database)] == ["users", "posts"]
+    assert [row.title for row in migration_history.read(site.database)] == ["users", "posts"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xswarm_twin import custody, folder, state
+from xswarm_twin import folder, state, state_directory
 from xswarm_twin.folder import Folder
 from xswarm_twin.state import Process, State
 
@@ -15,7 +15,7 @@ from xswarm_twin.state import Process, State
 @pytest.fixture
 def home(tmp_path: Path) -> Folder:
     made = folder.of(tmp_path)
-    custody.make(made)
+    state_directory.make(made)
     return made
 
 

@@ -18,9 +18,9 @@ import pytest
 import requests
 from dotenv import dotenv_values
 
-from xswarm_twin import custody, folder, processes, supervisor
+from xswarm_twin import folder, processes, state_directory, supervisor
+from xswarm_twin.components import CODE
 from xswarm_twin.errors import Refused, Unavailable
-from xswarm_twin.parts import CODE
 from xswarm_twin.state import State
 
 pytestmark = pytest.mark.slow
@@ -257,7 +257,7 @@ def test_a_recycled_pid_is_never_killed(root: Path) -> None:
 
 def test_down_ends_also_what_a_part_started_without_the_mark(root: Path) -> None:
     home = folder.of(root)
-    custody.make(home)
+    state_directory.make(home)
     script = (
         "import subprocess, sys;"
         "child = subprocess.Popen(['sleep', '600'], env={}, start_new_session=True);"
@@ -345,7 +345,7 @@ def test_ctrl_c_at_the_terminal_leaves_nothing(root: Path, ready: int, delay: fl
 
 def test_a_part_that_does_not_start_is_told_and_nothing_is_left(root: Path) -> None:
     home = folder.of(root)
-    custody.make(home)
+    state_directory.make(home)
     (home.database / "dbs").write_text("in the way")
     with pytest.raises(Unavailable, match="sqld did not start") as caught:
         up(root)

@@ -18,7 +18,7 @@ from tests.worker.test_webhooks import event, stripe
 from tests.worker.world import PROVIDERS, World, forget_measures, opened
 from xswarm_deploy.database.client import Database
 from xswarm_monitoring.alert import payment_failed
-from xswarm_monitoring.book import Book
+from xswarm_monitoring.alert_state import AlertState
 from xswarm_monitoring.health import Probe
 
 NOW = 1_800_000_000.0
@@ -35,7 +35,7 @@ def world() -> Iterator[World]:
 @pytest.fixture(autouse=True)
 def _of_an_isolate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave this process' memory out, of which all tests together have more than an isolate."""
-    monkeypatch.setattr("xswarm_monitoring.rounds.resident_memory", lambda: 1 << 20)
+    monkeypatch.setattr("xswarm_monitoring.scheduler.resident_memory", lambda: 1 << 20)
 
 
 @pytest.fixture
@@ -226,9 +226,9 @@ def test_who_is_only_slow_is_not_told_of_and_who_is_silent_is(
 def test_an_event_waits_for_a_round_that_is_under_way(
     service: Isolate, clean: Database, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xswarm_monitoring.rounds._PAUSE", 0.01)
+    monkeypatch.setattr("xswarm_monitoring.scheduler._PAUSE", 0.01)
     service.go_round(NOW)
-    busy = json.loads(Book().dump()) | {"telling_until": time.time() + 3600}
+    busy = json.loads(AlertState().dump()) | {"telling_until": time.time() + 3600}
     clean.execute("DELETE FROM monitoring_book")
     clean.execute("INSERT INTO monitoring_book VALUES (1, 7, ?)", (json.dumps(busy),))
     failed = event("invoice.payment_failed", 1_700_000_500, amount_due=100, currency="usd")

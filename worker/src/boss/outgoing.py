@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from xswarm_monitoring.outgoing import Outgoing, Response, Send
+from xswarm_monitoring.http_request import Outgoing, Response, Send
 
 if TYPE_CHECKING:
     from boss.database import Fetch

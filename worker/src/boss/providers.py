@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from boss.configuration import Configuration
 from xswarm_monitoring.health import FAIL, WARN, Probe
-from xswarm_monitoring.outgoing import Outgoing, Send
+from xswarm_monitoring.http_request import Outgoing, Send
 
 TIMEOUT = 0.4  # seconds; /health/detailed answers within half a second, whoever is silent
 PATIENCE = 5.0  # seconds in a round; only who is silent for so long does not work

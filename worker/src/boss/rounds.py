@@ -11,7 +11,7 @@ from boss.outgoing import sending
 from boss.status import SERVICE
 from boss.storage import Storage
 from xswarm_monitoring import channels
-from xswarm_monitoring.rounds import Rounds
+from xswarm_monitoring.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from boss.database import Fetch
@@ -52,14 +52,14 @@ class BucketShelf:
         await self._storage.delete(_BOOK)
 
 
-def make_rounds(monitor: Monitor, fetch: Fetch) -> Rounds:
+def make_rounds(monitor: Monitor, fetch: Fetch) -> Scheduler:
     """Make the rounds of this service.
 
     Args:
         monitor: its monitor.
         fetch: the host's fetch.
     """
-    return Rounds(
+    return Scheduler(
         monitor,
         _channels,
         sending(fetch),

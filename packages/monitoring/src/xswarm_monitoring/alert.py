@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from xswarm_monitoring.masking import mask_text
+from xswarm_monitoring.redaction import mask_text
 
 
 class Severity(IntEnum):

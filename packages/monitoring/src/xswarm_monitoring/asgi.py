@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
+from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import correlate, reset_current, set_current
 from xswarm_monitoring.endpoints import Answer, Endpoint, Endpoints, Request
 from xswarm_monitoring.health import Probe, Prober
-from xswarm_monitoring.keeper import Keeper
 from xswarm_monitoring.logs import Log
-from xswarm_monitoring.masking import mask_path
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.redaction import mask_path
 from xswarm_monitoring.storage import Execute
 
 Scope = MutableMapping[str, Any]
@@ -68,7 +68,7 @@ class Monitor:
         clock = clock or Clock()
         self.app, self.log = app, log
         self.metrics = metrics or Metrics(clock=clock)
-        self.keeper = Keeper(self.metrics, execute or (lambda _env: None), every=flush_every)
+        self.keeper = Aggregator(self.metrics, execute or (lambda _env: None), every=flush_every)
         self.endpoints = Endpoints(
             service=service,
             version=version,

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from xswarm_monitoring.alert import Alert, Severity
-from xswarm_monitoring.book import Book, Notice, What
+from xswarm_monitoring.alert_state import AlertState, Notice, What
 from xswarm_monitoring.channels import Sms
-from xswarm_monitoring.courier import Courier, Patience, Route
-from xswarm_monitoring.outgoing import Outgoing, Response, Send
+from xswarm_monitoring.http_request import Outgoing, Response, Send
+from xswarm_monitoring.notifier import Notifier, Patience, Route
 
 LARGEST = 1 << 20
 """Bytes of a webhook."""
@@ -72,8 +72,8 @@ class Bridge:
             return 400, f"this is no webhook of Alertmanager's: {type(error).__name__}"
         if not told:
             return 200, "nothing to tell"
-        book = Book()
-        courier = Courier(
+        book = AlertState()
+        courier = Notifier(
             [self.sms], self.send, sleep=asyncio.sleep, routes=_ROUTES, patience=_PATIENCE
         )
         delivered = await courier.deliver(book, told)

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from xswarm_monitoring.alert import Severity
-from xswarm_monitoring.book import Notice, What
+from xswarm_monitoring.alert_state import Notice, What
 from xswarm_monitoring.clock import iso
-from xswarm_monitoring.outgoing import Outgoing, json_request
+from xswarm_monitoring.http_request import Outgoing, json_request
 
 SLACK_SECTION = 3000
 """Characters that a section of Slack's may have."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xswarm_monitoring.families import Family
-from xswarm_monitoring.frame import Frame, Labels
-from xswarm_monitoring.outgoing import Outgoing, json_request
+from xswarm_monitoring.http_request import Outgoing, json_request
+from xswarm_monitoring.instruments import Family
+from xswarm_monitoring.window import Labels, Window
 
 COUNT, GAUGE = 1, 3
 """The types of Datadog's that are used."""
@@ -16,7 +16,7 @@ _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def export(
-    measured: Frame,
+    measured: Window,
     families: Mapping[str, Family],
     *,
     key: str,
@@ -52,7 +52,7 @@ def export(
 _Value = tuple[str, int, float, list[str]]
 
 
-def _values(measured: Frame, families: Mapping[str, Family]) -> Iterator[_Value]:
+def _values(measured: Window, families: Mapping[str, Family]) -> Iterator[_Value]:
     for name, counts in measured.counts.items():
         for labels, count in counts.items() if name in families else ():
             yield name, COUNT, float(count), _tags(families[name], labels)

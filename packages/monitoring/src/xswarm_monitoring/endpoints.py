@@ -11,12 +11,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from xswarm_monitoring import exposition, health, report, system, tail
+from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.exposition import Gauge, Values
 from xswarm_monitoring.health import Check, Probe, Prober
-from xswarm_monitoring.keeper import Keeper
-from xswarm_monitoring.masking import mask_text
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.redaction import mask_text
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -77,7 +77,7 @@ class Endpoints:
     probes: Callable[[Any], Iterable[Probe]]
     admin_token: Callable[[Any], str | None]
     metrics: Metrics
-    keeper: Keeper
+    keeper: Aggregator
     prober: Prober
     clock: Clock
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from xswarm_monitoring.families import Family, Kind
-from xswarm_monitoring.frame import Frame, Labels
+from xswarm_monitoring.instruments import Family, Kind
 from xswarm_monitoring.sketch import Sketch
+from xswarm_monitoring.window import Labels, Window
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -36,7 +36,7 @@ class Gauge:
 
 
 def write(
-    measured: Frame,
+    measured: Window,
     families: Mapping[str, Family],
     gauges: Iterable[Gauge] = (),
     *,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from xswarm_monitoring.clock import Clock, iso
-from xswarm_monitoring.masking import mask_text
+from xswarm_monitoring.redaction import mask_text
 
 if TYPE_CHECKING:
     from asyncio import Future

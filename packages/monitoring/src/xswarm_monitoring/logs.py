@@ -11,7 +11,7 @@ from typing import Any
 
 from xswarm_monitoring.clock import Clock, iso
 from xswarm_monitoring.correlation import current
-from xswarm_monitoring.masking import mask_text
+from xswarm_monitoring.redaction import mask_text
 
 _LONGEST_TEXT = 8_000  # characters of one value
 _DEEPEST = 6  # levels of nested values

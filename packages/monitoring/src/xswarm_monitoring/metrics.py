@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from xswarm_monitoring import families, frame
+from xswarm_monitoring import instruments, window
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import current
-from xswarm_monitoring.families import Counter, Distribution, Family, Instrument, Kind, Value
-from xswarm_monitoring.frame import Frame, Labels, SlowQuery
-from xswarm_monitoring.masking import mask_sql, pseudonym
+from xswarm_monitoring.instruments import Counter, Distribution, Family, Instrument, Kind, Value
+from xswarm_monitoring.redaction import mask_sql, pseudonym
+from xswarm_monitoring.window import Labels, SlowQuery, Window
 
 SLOW_QUERY = 1.0
 """Seconds above which a query is kept as slow."""
@@ -37,7 +37,7 @@ class Closed:
         number: counts up from 1 in this process.
         start: when it began, seconds since 1970.
         end: when it ended, likewise.
-        text: the frame, see :meth:`xswarm_monitoring.frame.Frame.dump`.
+        text: the frame, see :meth:`xswarm_monitoring.window.Window.dump`.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Metrics:
     """Measure what happens in this process, in slots of some seconds.
 
     Args:
-        own: the app's own families, beside those of xswarm_monitoring.families.
+        own: the app's own families, beside those of xswarm_monitoring.instruments.
         slot: seconds a frame spans.
         retention: seconds for which frames are kept here.
         slow_query: seconds above which a query is kept as slow.
@@ -68,12 +68,12 @@ class Metrics:
     ) -> None:
         self.clock = clock or Clock()
         self.slot, self.retention = slot, retention
-        self.families = families.by_name((*families.FAMILIES, *own))
+        self.families = instruments.by_name((*instruments.FAMILIES, *own))
         self._counters = _instruments(self.families, Kind.COUNTER, Counter)
         self._distributions = _instruments(self.families, Kind.DISTRIBUTION, Distribution)
         self._slow: list[SlowQuery] = []
         self.born = self.clock.wall()
-        self._total = Frame(self.born, self.born)
+        self._total = Window(self.born, self.born)
         self._closed: deque[Closed] = deque()
         self._unflushed: deque[Closed] = deque()
         self._number = 0
@@ -132,9 +132,9 @@ class Metrics:
         self._expire()
         self._begin()
 
-    def _take(self) -> Frame:
+    def _take(self) -> Window:
         slow, self._slow = self._slow, []
-        return Frame(
+        return Window(
             start=self._start,
             end=max(min(self.clock.wall(), self._end), self._start),
             sketches=_taken(self._distributions),
@@ -150,17 +150,17 @@ class Metrics:
             self._unflushed.popleft()
             self.lost += 1
 
-    def total(self) -> Frame:
+    def total(self) -> Window:
         """Return all that was measured since this process began; not to be changed."""
         self.seal()
         self._total.end = max(self._total.end, self.clock.wall())
         return self._total
 
-    def frames(self, seconds: float) -> list[Frame]:
+    def frames(self, seconds: float) -> list[Window]:
         """Return the frames that ended within the last seconds, the oldest first."""
         self.seal()
         since = self.clock.wall() - seconds
-        return [frame.load(closed.text) for closed in self._closed if closed.end > since]
+        return [window.load(closed.text) for closed in self._closed if closed.end > since]
 
     def unflushed(self) -> list[Closed]:
         """Return what no storage has taken yet, the oldest first."""
@@ -181,7 +181,7 @@ class Requests:
     """Measure requests by route template, method and status."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._durations = metrics.distribution(families.REQUESTS)
+        self._durations = metrics.distribution(instruments.REQUESTS)
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request.
@@ -193,8 +193,8 @@ class Requests:
             seconds: how long it took.
         """
         if method not in _METHODS:
-            method = families.OVERFLOW
-        self._durations.observe(seconds, route, method, _STATUSES.get(status, families.OVERFLOW))
+            method = instruments.OVERFLOW
+        self._durations.observe(seconds, route, method, _STATUSES.get(status, instruments.OVERFLOW))
 
 
 class Database:
@@ -202,9 +202,9 @@ class Database:
 
     def __init__(self, metrics: Metrics, slow_query: float) -> None:
         self._metrics, self.slow_query = metrics, slow_query
-        self._durations = metrics.distribution(families.QUERIES)
-        self._rows = metrics.counter(families.ROWS)
-        self._slow = metrics.counter(families.SLOW_QUERIES)
+        self._durations = metrics.distribution(instruments.QUERIES)
+        self._rows = metrics.counter(instruments.ROWS)
+        self._slow = metrics.counter(instruments.SLOW_QUERIES)
 
     def observe(self, sql: str, seconds: float, rows: int = 0, *, failed: bool = False) -> None:
         """Count one query.
@@ -254,19 +254,19 @@ class Business:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._payments = metrics.distribution(families.PAYMENTS)
+        self._payments = metrics.distribution(instruments.PAYMENTS)
 
     def signup(self, source: str = "direct") -> None:
         """Count a user who signed up, by where they came from."""
-        self._count(families.SIGNUPS, source)
+        self._count(instruments.SIGNUPS, source)
 
     def activity(self, activity: str) -> None:
         """Count something a user did, e.g. ``login``."""
-        self._count(families.ACTIVITIES, activity)
+        self._count(instruments.ACTIVITIES, activity)
 
     def subscription(self, event: str, plan: str) -> None:
         """Count a subscription's event, e.g. ``created``, ``upgraded``, ``canceled``."""
-        self._count(families.SUBSCRIPTIONS, event, plan)
+        self._count(instruments.SUBSCRIPTIONS, event, plan)
 
     def payment(self, amount: float, currency: str, *, succeeded: bool) -> None:
         """Count a payment.
@@ -282,14 +282,14 @@ class Business:
 
     def feature(self, feature: str) -> None:
         """Count a use of a feature."""
-        self._count(families.FEATURES, feature)
+        self._count(instruments.FEATURES, feature)
 
     def api_call(self, customer: str) -> None:
         """Count an API call by a customer's id.
 
         An id that has an address in it, or could be a token, is counted under a hash of it.
         """
-        self._count(families.API_CALLS, pseudonym(customer))
+        self._count(instruments.API_CALLS, pseudonym(customer))
 
     def _count(self, family: Family, *labels: str) -> None:
         self._metrics.tick(self._metrics.clock.timer())
@@ -300,7 +300,7 @@ def _operation(sql: str) -> str:
     """Return a statement's first word in capitals, where it is one of SQL's."""
     words = sql.split(None, 1)
     operation = words[0].upper().rstrip(";") if words else ""
-    return operation if operation in _OPERATIONS else families.OVERFLOW
+    return operation if operation in _OPERATIONS else instruments.OVERFLOW
 
 
 Kept = TypeVar("Kept", Counter, Distribution)

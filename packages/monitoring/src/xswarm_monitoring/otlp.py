@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xswarm_monitoring.families import Family
-from xswarm_monitoring.frame import Frame, Labels
-from xswarm_monitoring.outgoing import Outgoing, json_request
+from xswarm_monitoring.http_request import Outgoing, json_request
+from xswarm_monitoring.instruments import Family
 from xswarm_monitoring.sketch import SCALE, SMALLEST, Sketch
+from xswarm_monitoring.window import Labels, Window
 
 _CUMULATIVE = 2
 
 
 def export(
-    total: Frame,
+    total: Window,
     families: Mapping[str, Family],
     *,
     url: str,

@@ -10,17 +10,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
-from xswarm_monitoring.families import Family
-from xswarm_monitoring.frame import Frame, Labels
-from xswarm_monitoring.outgoing import Outgoing
+from xswarm_monitoring.http_request import Outgoing
+from xswarm_monitoring.instruments import Family
 from xswarm_monitoring.sketch import Sketch
+from xswarm_monitoring.window import Labels, Window
 
 _LITERAL = 65_536  # bytes; snappy's block size, and a literal of two length bytes
 _Series = tuple[str, Mapping[str, str], float]
 
 
 def export(
-    total: Frame, families: Mapping[str, Family], *, url: str, headers: Mapping[str, str]
+    total: Window, families: Mapping[str, Family], *, url: str, headers: Mapping[str, str]
 ) -> Outgoing:
     """Make the request that brings a total to Prometheus.
 
@@ -41,7 +41,7 @@ def export(
     return Outgoing("POST", url, given, snappy(message))
 
 
-def _series(total: Frame, families: Mapping[str, Family]) -> Iterator[_Series]:
+def _series(total: Window, families: Mapping[str, Family]) -> Iterator[_Series]:
     for name, counts in total.counts.items():
         for labels, count in counts.items() if name in families else ():
             yield f"{name}_total", _labels(families[name], labels), count

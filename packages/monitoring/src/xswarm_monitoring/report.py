@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from xswarm_monitoring import families
+from xswarm_monitoring import instruments
 from xswarm_monitoring.clock import iso
-from xswarm_monitoring.families import Family
-from xswarm_monitoring.frame import Frame, Labels, SlowQuery, merge
+from xswarm_monitoring.instruments import Family
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.storage import Release
+from xswarm_monitoring.window import Labels, SlowQuery, Window, merge
 
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -19,7 +19,7 @@ _LISTED = 50  # routes, customers and the like; the rest is summed up
 _Series = Mapping[Labels, Sketch]
 
 
-def report(frames: Sequence[Frame], window: float, now: float) -> dict[str, Any]:
+def report(frames: Sequence[Window], window: float, now: float) -> dict[str, Any]:
     """Return the report of a window.
 
     Args:
@@ -37,9 +37,9 @@ def report(frames: Sequence[Frame], window: float, now: float) -> dict[str, Any]
     }
 
 
-def requests(measured: Frame, window: float) -> dict[str, Any]:
+def requests(measured: Window, window: float) -> dict[str, Any]:
     """Report on requests; an error is a status of 500 or above."""
-    series = measured.sketches.get(families.REQUESTS.name, {})
+    series = measured.sketches.get(instruments.REQUESTS.name, {})
     return {
         **_traffic(series),
         "per_second": round(_count(series) / window, 4) if window else 0.0,
@@ -52,10 +52,10 @@ def requests(measured: Frame, window: float) -> dict[str, Any]:
     }
 
 
-def database(measured: Frame) -> dict[str, Any]:
+def database(measured: Window) -> dict[str, Any]:
     """Report on queries, and the slow ones, the slowest first."""
-    series = measured.sketches.get(families.QUERIES.name, {})
-    rows = measured.counts.get(families.ROWS.name, {})
+    series = measured.sketches.get(instruments.QUERIES.name, {})
+    rows = measured.counts.get(instruments.ROWS.name, {})
     return {
         "queries": _count(series),
         "errors": _count(_where(series, 1, lambda outcome: outcome == "error")),
@@ -70,7 +70,7 @@ def database(measured: Frame) -> dict[str, Any]:
             }
             for key, each in _largest(_grouped(series, 0))
         ],
-        "slow": sum(measured.counts.get(families.SLOW_QUERIES.name, {}).values()),
+        "slow": sum(measured.counts.get(instruments.SLOW_QUERIES.name, {}).values()),
         "slow_queries": _slowest(measured.slow),
     }
 
@@ -80,13 +80,13 @@ def _slowest(slow: Iterable[SlowQuery]) -> list[dict[str, Any]]:
     return [asdict(query) | {"time": iso(query.time)} for query in ordered]
 
 
-def business(measured: Frame) -> dict[str, Any]:
+def business(measured: Window) -> dict[str, Any]:
     """Report on the business."""
-    payments = measured.sketches.get(families.PAYMENTS.name, {})
+    payments = measured.sketches.get(instruments.PAYMENTS.name, {})
     return {
-        "signups": _counted(measured, families.SIGNUPS),
-        "activities": _counted(measured, families.ACTIVITIES),
-        "subscriptions": _counted(measured, families.SUBSCRIPTIONS),
+        "signups": _counted(measured, instruments.SIGNUPS),
+        "activities": _counted(measured, instruments.ACTIVITIES),
+        "subscriptions": _counted(measured, instruments.SUBSCRIPTIONS),
         "payments": [
             {
                 "currency": currency,
@@ -96,12 +96,12 @@ def business(measured: Frame) -> dict[str, Any]:
             }
             for (currency, outcome), sketch in sorted(payments.items())
         ],
-        "features": _counted(measured, families.FEATURES),
-        "api_calls": _counted(measured, families.API_CALLS),
+        "features": _counted(measured, instruments.FEATURES),
+        "api_calls": _counted(measured, instruments.API_CALLS),
     }
 
 
-def _counted(measured: Frame, family: Family) -> dict[str, Any]:
+def _counted(measured: Window, family: Family) -> dict[str, Any]:
     """Return a family's sum and its greatest label sets; what is not listed is still summed."""
     counts = measured.counts.get(family.name, {})
     greatest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_LISTED]
@@ -153,7 +153,7 @@ def combined(sketches: Iterable[Sketch]) -> Sketch:
 
 
 def timeline(
-    frames: Sequence[Frame], start: float, end: float, points: int
+    frames: Sequence[Window], start: float, end: float, points: int
 ) -> list[dict[str, Any]]:
     """Return a window as points of equal length for a chart; a frame counts where it ended.
 
@@ -164,7 +164,7 @@ def timeline(
         points: how many.
     """
     step = (end - start) / points
-    parts: list[list[Frame]] = [[] for _ in range(points)]
+    parts: list[list[Window]] = [[] for _ in range(points)]
     for each in frames:
         if start < each.end:
             parts[min(int((each.end - start) / step), points - 1)].append(each)
@@ -178,9 +178,9 @@ def timeline(
     ]
 
 
-def _point(measured: Frame, start: float, step: float) -> dict[str, Any]:
-    series = measured.sketches.get(families.REQUESTS.name, {})
-    queries = measured.sketches.get(families.QUERIES.name, {})
+def _point(measured: Window, start: float, step: float) -> dict[str, Any]:
+    series = measured.sketches.get(instruments.REQUESTS.name, {})
+    queries = measured.sketches.get(instruments.QUERIES.name, {})
     return {
         "time": iso(start),
         "requests": _count(series),

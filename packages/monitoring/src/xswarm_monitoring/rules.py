@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xswarm_monitoring import alert, families
+from xswarm_monitoring import alert, instruments
 from xswarm_monitoring.alert import Alert, Severity
-from xswarm_monitoring.frame import Frame
 from xswarm_monitoring.health import FAIL, Check
 from xswarm_monitoring.report import combined, is_error
+from xswarm_monitoring.window import Window
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Thresholds:
 
 
 def judge(
-    measured: Frame,
+    measured: Window,
     checks: Sequence[Check] = (),
     thresholds: Thresholds | None = None,
     memory: int | None = None,
@@ -66,8 +66,8 @@ def _components(checks: Sequence[Check]) -> list[Alert]:
     return [made[each.critical](each.name, each.output) for each in checks if each.status == FAIL]
 
 
-def _requests(measured: Frame, limits: Thresholds) -> list[Alert]:
-    series = measured.sketches.get(families.REQUESTS.name, {})
+def _requests(measured: Window, limits: Thresholds) -> list[Alert]:
+    series = measured.sketches.get(instruments.REQUESTS.name, {})
     total = sum(sketch.count for sketch in series.values())
     if total < limits.least:
         return []
@@ -101,8 +101,8 @@ def _slow(what: str, p95: float, threshold: float, total: int) -> Alert:
     )
 
 
-def _queries(measured: Frame, limits: Thresholds) -> list[Alert]:
-    series = measured.sketches.get(families.QUERIES.name, {})
+def _queries(measured: Window, limits: Thresholds) -> list[Alert]:
+    series = measured.sketches.get(instruments.QUERIES.name, {})
     total = sum(sketch.count for sketch in series.values())
     if total < limits.least:
         return []
@@ -116,8 +116,8 @@ def _queries(measured: Frame, limits: Thresholds) -> list[Alert]:
     return due
 
 
-def _payments(measured: Frame, limits: Thresholds) -> list[Alert]:
-    series = measured.sketches.get(families.PAYMENTS.name, {})
+def _payments(measured: Window, limits: Thresholds) -> list[Alert]:
+    series = measured.sketches.get(instruments.PAYMENTS.name, {})
     total = sum(sketch.count for sketch in series.values())
     failed = sum(sketch.count for labels, sketch in series.items() if labels[1] == "failed")
     if total < limits.least or failed / total <= limits.payment_failures:

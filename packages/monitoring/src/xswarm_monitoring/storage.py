@@ -18,9 +18,9 @@ from itertools import groupby
 from random import getrandbits
 from typing import Any
 
-from xswarm_monitoring import frame
-from xswarm_monitoring.frame import Frame
+from xswarm_monitoring import window
 from xswarm_monitoring.metrics import Closed, Metrics
+from xswarm_monitoring.window import Window
 
 Execute = Callable[[str, Sequence[Any]], Awaitable[Sequence[Sequence[Any]]]]
 """Runs one statement of SQLite's and gives its rows, each readable by index."""
@@ -140,7 +140,7 @@ class Storage:
             metrics.flushed(part[-1].number)
         return len(closed)
 
-    async def read(self, since: float, until: float, version: str | None = None) -> list[Frame]:
+    async def read(self, since: float, until: float, version: str | None = None) -> list[Window]:
         """Return the frames of all isolates that overlap a window, of one version or of all.
 
         A merged row is given whole, so that a window reaching back beyond the first
@@ -153,13 +153,13 @@ class Storage:
         """
         where, parameters = "ended > ? AND began < ?", [since, until]
         rows = [_row(values) for values in await self._execute(_SELECT + where, parameters)]
-        return [frame.load(row.data) for row in rows if version in (None, row.version)]
+        return [window.load(row.data) for row in rows if version in (None, row.version)]
 
-    async def total(self) -> Frame:
+    async def total(self) -> Window:
         """Return all that was ever flushed, merged; it only grows."""
         frames = await self.read(0, EVER)
         start = min((each.start for each in frames), default=0.0)
-        return frame.merge(frames, start, start)
+        return window.merge(frames, start, start)
 
     async def releases(self, since: float) -> list[Release]:
         """Return the versions first seen after a moment, the oldest first."""
@@ -190,7 +190,7 @@ class Storage:
 
     async def _merge(self, group: Sequence[Row], tier: Tier) -> None:
         began, ended = min(row.began for row in group), max(row.ended for row in group)
-        data = frame.merge((frame.load(row.data) for row in group), began, ended).dump()
+        data = window.merge((window.load(row.data) for row in group), began, ended).dump()
         parts = json.dumps([row.id for row in group])
         version = "" if tier.width == EVER else group[0].version
         values = (version, tier.width, began, ended, data, parts, len(group), parts)

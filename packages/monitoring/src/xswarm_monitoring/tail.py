@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from xswarm_monitoring.masking import mask_path
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.redaction import mask_path
 
 LARGEST = 1 << 20
 """Bytes of events taken at once."""

@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from xswarm_twin import credentials, parts, state
+from xswarm_twin import components, credentials, state
 from xswarm_twin.folder import Folder
-from xswarm_twin.watch import Watch
+from xswarm_twin.supervision import Watch
 
 
 def main(path: str) -> None:
@@ -23,8 +23,8 @@ def main(path: str) -> None:
 async def _watch(folder: Folder) -> None:
     planned = state.read(folder)
     keys = credentials.load(folder)
-    plan = parts.Plan(folder, planned.workers, planned.pages, planned.ports, keys)
-    await Watch(folder, planned, parts.build(plan, planned.parts)).run()
+    plan = components.Plan(folder, planned.workers, planned.pages, planned.ports, keys)
+    await Watch(folder, planned, components.build(plan, planned.parts)).run()
 
 
 if __name__ == "__main__":

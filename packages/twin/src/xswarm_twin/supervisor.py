@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from xswarm_twin import (
+    components as parts,
+)
+from xswarm_twin import (
     credentials,
-    custody,
     endpoints,
     files,
     folder,
     install,
-    parts,
     ports,
     state,
-    watch,
+    state_directory,
+    supervision,
 )
 from xswarm_twin import processes as system
 from xswarm_twin.errors import Refused, Unavailable
@@ -46,7 +48,7 @@ _QUIET: Final = ("sqld",)  # its log holds SQL with data
 
 
 @dataclass(frozen=True)
-class Wish:
+class TwinRequest:
     """What a twin is wanted for.
 
     Args:
@@ -91,9 +93,14 @@ def up(
             left running then, and neither after Ctrl-C.
     """
     install.ensure(progress)
-    home, wish = folder.of(root), Wish(tuple(workers), tuple(pages), pinned or {}, tuple(only))
-    custody.make(home)
-    with custody.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
+    home, wish = (
+        folder.of(root),
+        TwinRequest(tuple(workers), tuple(pages), pinned or {}, tuple(only)),
+    )
+    state_directory.make(home)
+    with state_directory.locked(
+        home, lambda: progress("waiting for another sandbox command", 0, None, "")
+    ):
         now = status(root)
         if _serves(now, wish):
             return now
@@ -127,7 +134,9 @@ def down(root: Path, *, progress: Progress = silent) -> int:
     home = folder.of(root)
     if not home.path.is_dir():
         return 0
-    with custody.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
+    with state_directory.locked(
+        home, lambda: progress("waiting for another sandbox command", 0, None, "")
+    ):
         return _end(home, state.read(home))
 
 
@@ -140,10 +149,12 @@ def reset(root: Path, *, progress: Progress = silent) -> bool:
     home = folder.of(root)
     if not home.path.is_symlink() and not home.path.exists():
         return False
-    custody.make(home)  # refuses what is not ours, before anything is touched
-    with custody.locked(home, lambda: progress("waiting for another sandbox command", 0, None, "")):
+    state_directory.make(home)  # refuses what is not ours, before anything is touched
+    with state_directory.locked(
+        home, lambda: progress("waiting for another sandbox command", 0, None, "")
+    ):
         _end(home, state.read(home))
-        return custody.delete(home)
+        return state_directory.delete(home)
 
 
 def logs(
@@ -220,7 +231,7 @@ def summary(root: Path) -> dict[str, object]:
     }
 
 
-def _serves(now: State, wish: Wish) -> bool:
+def _serves(now: State, wish: TwinRequest) -> bool:
     """Return whether what runs is what is wanted."""
     if not now.up or not set(wish.parts) <= set(now.parts):
         return False
@@ -231,7 +242,7 @@ def _serves(now: State, wish: Wish) -> bool:
     return served and all(now.ports.get(name) == port for name, port in pinned.items())
 
 
-def _start(home: Folder, before: State, wish: Wish, progress: Progress) -> State:
+def _start(home: Folder, before: State, wish: TwinRequest, progress: Progress) -> State:
     """Plan, write down, start the supervisor, wait for every part."""
     plan = _plan(home, before, wish, progress)
     files.write(home.endpoints, _variables(home, plan))
@@ -240,7 +251,7 @@ def _start(home: Folder, before: State, wish: Wish, progress: Progress) -> State
     return _wait(home, plan, progress)
 
 
-def _plan(home: Folder, before: State, wish: Wish, progress: Progress) -> State:
+def _plan(home: Folder, before: State, wish: TwinRequest, progress: Progress) -> State:
     wanted = ports.names(wish.workers, wish.pages)
     pinned = ports.pin(wish.ports, wanted)
     chosen = ports.choose(wanted, before.ports, pinned, str(home.path))
@@ -265,7 +276,7 @@ def _variables(home: Folder, plan: State) -> str:
 
 def _spawn(home: Folder, instance: str) -> None:
     """Start the supervisor; it leaves this process and its terminal at once."""
-    with watch.open_log(home, "supervisor") as log:
+    with supervision.open_log(home, "supervisor") as log:
         subprocess.run(
             [sys.executable, "-m", "xswarm_twin", str(home.path)],
             stdin=subprocess.DEVNULL,
@@ -280,7 +291,7 @@ def _spawn(home: Folder, instance: str) -> None:
 def _wait(home: Folder, plan: State, progress: Progress) -> State:
     """Wait until every part is ready, telling of each; end when one failed."""
     told: set[str] = set()
-    limit = time.monotonic() + watch.START_LIMIT + 10
+    limit = time.monotonic() + supervision.START_LIMIT + 10
     while time.monotonic() < limit:
         now = state.read(home)
         for process in now.processes:

@@ -135,7 +135,7 @@ def _cached(config: Path, settings: Settings, folder: Path) -> bytes:
 
 
 def _key(folder: Path, settings: Settings) -> str:
-    """Return a hash of all that wrangler's answer depends on: each file, its own version, a name."""
+    """Return a hash of what wrangler's answer depends on: each file, its own version, a name."""
     worker = settings.project.worker
     found = hashlib.sha256(f"{worker.name} {worker.environment}".encode())
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from xswarm_deploy.cli.console import Progress, no_progress
-from xswarm_deploy.database import archive, digest, dump, ledger, manifest, snapshot
+from xswarm_deploy.database import archive, digest, dump, manifest, snapshot
+from xswarm_deploy.database import migration_history as ledger
 from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.manifest import Content, Manifest
@@ -50,7 +51,7 @@ class Backup:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BackupRequest:
     """What kind of backup is wanted.
 
     Args:
@@ -67,7 +68,7 @@ class Wanted:
 
 
 def make(
-    database: Database, folder: Path, wanted: Wanted, progress: Progress = no_progress
+    database: Database, folder: Path, wanted: BackupRequest, progress: Progress = no_progress
 ) -> Backup:
     """Make a backup, restore it into a scratch file, compare, and only then name it.
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from xswarm_deploy.database import ledger, migrations, schema
+from xswarm_deploy.database import migration_history, migrations, schema
 from xswarm_deploy.database.client import Database, DatabaseError, Result, Statement
-from xswarm_deploy.database.ledger import Applied
+from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.statements import Fragment
 from xswarm_deploy.errors import DeployError, Refused
@@ -220,8 +220,8 @@ def take_back(database: Database, chosen: Sequence[Applied]) -> Outcome:
 
 def stamp(database: Database, files: Sequence[Migration]) -> None:
     """Enter files as applied without running them, whatever was entered before."""
-    entered = [found for file in files for found in ledger.stamping(file)]
-    database.transaction([*ledger.CREATE, *entered])
+    entered = [found for file in files for found in migration_history.stamping(file)]
+    database.transaction([*migration_history.CREATE, *entered])
 
 
 def notes(group: Group) -> list[str]:
@@ -259,7 +259,7 @@ def slow(seconds: float) -> str:
 
 
 def _require_finished(row: Applied) -> None:
-    if row.status != ledger.SUCCESS:
+    if row.status != migration_history.SUCCESS:
         raise Refused(
             f"{row.filename} was left unfinished (status {row.status!r})",
             "an earlier run outside a transaction stopped in the middle",
@@ -364,11 +364,11 @@ def _guards(script: Script, violations: tuple[int, int]) -> None:
 
 def _up_script(group: Sequence[Migration], violations: tuple[int, int]) -> Script:
     script = Script()
-    script.add("the ledger", *ledger.CREATE, ledger.keeping(group))
+    script.add("the ledger", *migration_history.CREATE, migration_history.keeping(group))
     for migration in group:
-        script.add("the ledger", ledger.recording(migration))
+        script.add("the ledger", migration_history.recording(migration))
         script.add_fragments(migration.filename, migration.up)
-    script.add("the ledger", ledger.timing(group))
+    script.add("the ledger", migration_history.timing(group))
     _guards(script, violations)
     return script
 
@@ -386,7 +386,7 @@ def _down_script(chosen: Sequence[Applied], violations: tuple[int, int]) -> Scri
     )
     for row in chosen:
         script.add_fragments(row.filename, _parsed(row).down)
-        script.add("the ledger", ledger.removing(row.filename))
+        script.add("the ledger", migration_history.removing(row.filename))
     _guards(script, violations)
     return script
 
@@ -422,8 +422,8 @@ def _still_applied(database: Database, chosen: Sequence[Applied]) -> bool:
 
 def _settled(database: Database) -> list[Applied]:
     """Read the ledger under the write lock: a request still under way has ended then."""
-    (found,) = database.transaction([*ledger.CREATE, ledger.SELECT])[-1:]
-    return ledger.rows(found.rows)
+    (found,) = database.transaction([*migration_history.CREATE, migration_history.SELECT])[-1:]
+    return migration_history.rows(found.rows)
 
 
 def _times(script: Script, results: Sequence[Result]) -> dict[str, float]:
@@ -453,8 +453,11 @@ def _labels(present: schema.Objects, absent: schema.Objects) -> list[str]:
 def _apply_alone(database: Database, migration: Migration) -> Outcome:
     """Run a migration that asked for no transaction; the ledger says where it stopped."""
     before = schema.read(database)
-    entered = [ledger.keeping([migration]), ledger.recording(migration, ledger.RUNNING)]
-    database.transaction([*ledger.CREATE, *entered])
+    entered = [
+        migration_history.keeping([migration]),
+        migration_history.recording(migration, migration_history.RUNNING),
+    ]
+    database.transaction([*migration_history.CREATE, *entered])
     seconds = 0.0
     for fragment in migration.up:
         try:
@@ -466,5 +469,5 @@ def _apply_alone(database: Database, migration: Migration) -> Outcome:
                 error.why,
                 f"fix it by hand, then: inv migrate.baseline --to {migration.name}",
             ) from None
-    database.transaction([ledger.timing([migration])])
+    database.transaction([migration_history.timing([migration])])
     return _outcome(database, [migration], before, {migration.filename: seconds * 1000})

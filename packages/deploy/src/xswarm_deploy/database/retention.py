@@ -11,7 +11,7 @@ from xswarm_deploy.database.backup import Backup
 
 
 @dataclass(frozen=True)
-class Keep:
+class RetentionPolicy:
     """What is kept.
 
     Args:
@@ -27,7 +27,7 @@ class Keep:
     monthly: int = 0
 
 
-def expired(backups: Sequence[Backup], keep: Keep, now: datetime) -> list[Backup]:
+def expired(backups: Sequence[Backup], keep: RetentionPolicy, now: datetime) -> list[Backup]:
     """Return the backups that may go, the oldest first; never the last good one.
 
     Args:

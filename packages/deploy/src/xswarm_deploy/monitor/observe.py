@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.monitor.shelf import execute
+from xswarm_deploy.monitor.alert_store import execute
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.monitor import Health, Monitor
-from xswarm_monitoring import frame, rules
+from xswarm_monitoring import rules
 from xswarm_monitoring.alert import Alert
-from xswarm_monitoring.frame import Frame
 from xswarm_monitoring.health import FAIL, Check, Probe, Prober
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Thresholds
 from xswarm_monitoring.storage import Storage
+from xswarm_monitoring.window import Window, merge
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.project import Route
@@ -44,7 +44,7 @@ class Seen:
 
     mounted: bool
     checks: Sequence[Check]
-    measured: Frame
+    measured: Window
     memory: int | None = None
     remembering: bool = True
 
@@ -68,7 +68,7 @@ def look(site: Site, window: float, now: float) -> Seen:
     monitor = Monitor.of(site.settings)
     health = monitor.health("/health/detailed")
     if not health.status:
-        return Seen(True, [_down(WORKER, health.error, now)], Frame(now - window, now))
+        return Seen(True, [_down(WORKER, health.error, now)], Window(now - window, now))
     if not health.reported:
         return _from_outside(site, [each for each in _asked(site) if not each.site], now)
     if health.verdict != FAIL and not _measures(monitor):
@@ -98,16 +98,16 @@ def _measures(monitor: Monitor) -> bool:
     return True
 
 
-def _measured(site: Site, window: float, now: float) -> tuple[Frame, list[Check]]:
+def _measured(site: Site, window: float, now: float) -> tuple[Window, list[Check]]:
     """Return what all isolates measured, and the database's fault where it cannot be read."""
     try:
         frames = asyncio.run(_frames(site, now - window, now))
     except DatabaseError as error:
-        return Frame(now - window, now), [_down(DATABASE, str(error), now)]
-    return frame.merge(frames, now - window, now), []
+        return Window(now - window, now), [_down(DATABASE, str(error), now)]
+    return merge(frames, now - window, now), []
 
 
-async def _frames(site: Site, since: float, until: float) -> list[Frame]:
+async def _frames(site: Site, since: float, until: float) -> list[Window]:
     """Return the frames of a window, once rows that are old enough are merged into few."""
     storage = Storage(execute(site.database), instance="")
     await storage.prepare()
@@ -126,7 +126,7 @@ def _from_outside(site: Site, routes: Sequence[Route], now: float) -> Seen:
     metrics = Metrics()
     probes = [_probe(site, each, metrics) for each in routes]
     if not routes:
-        return Seen(False, [], Frame(now, now))
+        return Seen(False, [], Window(now, now))
     checks = asyncio.run(Prober().ask(probes))
     return Seen(False, checks, metrics.total())
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xswarm_deploy.errors import Unavailable
-from xswarm_deploy.monitor.shelf import execute
-from xswarm_monitoring import book as books
-from xswarm_monitoring.book import Book, Silence, State
+from xswarm_deploy.monitor.alert_store import execute
+from xswarm_monitoring import alert_state as books
+from xswarm_monitoring.alert_state import AlertState, Silence, State
 from xswarm_monitoring.clock import iso
-from xswarm_monitoring.patrol import DatabaseShelf
+from xswarm_monitoring.evaluation import DatabaseShelf
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
@@ -53,12 +53,12 @@ def summary(site: Site) -> dict[str, Any]:
     }
 
 
-async def _load(shelf: DatabaseShelf) -> tuple[int, Book]:
+async def _load(shelf: DatabaseShelf) -> tuple[int, AlertState]:
     revision, text = await shelf.load()
-    return revision, books.load(text) if text else Book()
+    return revision, books.load(text) if text else AlertState()
 
 
-async def _change(site: Site, change: Callable[[Book], None]) -> None:
+async def _change(site: Site, change: Callable[[AlertState], None]) -> None:
     shelf = DatabaseShelf(execute(site.database))
     for _ in range(_TRIES):
         revision, book = await _load(shelf)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from xswarm_deploy.monitor.watch import Told, Watched
+from xswarm_deploy.monitor.watch import Notification, Watched
 from xswarm_deploy.services.monitor import Health
 from xswarm_monitoring.health import FAIL, verdict
 
@@ -145,7 +145,7 @@ def round_(watched: Watched, now: float) -> list[tuple[str, str]]:
     return [(head, COLOURS[found]), *due, *other, *map(_told, watched.told)]
 
 
-def _told(told: Told) -> tuple[str, str]:
+def _told(told: Notification) -> tuple[str, str]:
     return f"  told ({told.what}): {told.alert.summary}: {went(told.channels)}", "dim"
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.monitor import observe, tell
+from xswarm_deploy.monitor import notify, observe
+from xswarm_deploy.monitor.alert_store import FileShelf, execute
 from xswarm_deploy.monitor.observe import Seen
-from xswarm_deploy.monitor.shelf import FileShelf, execute
 from xswarm_monitoring import report
 from xswarm_monitoring.alert import Alert
-from xswarm_monitoring.book import Policy
+from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.endpoints import BadRequest, seconds
-from xswarm_monitoring.patrol import DatabaseShelf, Round, patrol_surely
+from xswarm_monitoring.evaluation import DatabaseShelf, Evaluation, evaluate_with_fallback
 from xswarm_monitoring.rules import Thresholds
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Told:
+class Notification:
     """What people were told of, and how each channel took it."""
 
     alert: Alert
@@ -89,7 +89,7 @@ class Watched:
     seen: Seen
     window: float
     due: Sequence[Alert]
-    told: Sequence[Told]
+    told: Sequence[Notification]
     delivered: bool
     ours: bool
 
@@ -122,18 +122,20 @@ def go(site: Site, rules: Rules, now: float) -> Watched:
     due = seen.judged(rules.thresholds)
     went = asyncio.run(_tell(site, seen, due, rules.policy, now))
     told = [
-        Told(notice.alert, notice.what.value, channels)
+        Notification(notice.alert, notice.what.value, channels)
         for notice, channels in zip(went.notices, went.went, strict=True)
     ]
     return Watched(seen, rules.window, due, told, went.delivered or not went.ours, went.ours)
 
 
-async def _tell(site: Site, seen: Seen, due: Sequence[Alert], policy: Policy, now: float) -> Round:
+async def _tell(
+    site: Site, seen: Seen, due: Sequence[Alert], policy: Policy, now: float
+) -> Evaluation:
     """Keep the book in the database; while that is away, in a file."""
     shelf = DatabaseShelf(execute(site.database)) if seen.remembering else None
-    courier = tell.courier(site.settings)
+    courier = notify.courier(site.settings)
     file = FileShelf(_file(site))
-    return await patrol_surely(due, shelf, file, courier, now, policy=policy, by="watch")
+    return await evaluate_with_fallback(due, shelf, file, courier, now, policy=policy, by="watch")
 
 
 def _file(site: Site) -> Path:

@@ -1,7 +1,7 @@
 """Alertmanager's configuration: who is told of what, by which way.
 
 INFO and WARNING go to Slack, ERROR to mail and Slack, CRITICAL to mail, SMS and Slack, as
-:mod:`xswarm_monitoring.courier` has it.
+:mod:`xswarm_monitoring.notifier` has it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xswarm_monitoring.families import Family, Kind
+from xswarm_monitoring.instruments import Family, Kind
 
 BY = ("environment", "service")
 """The labels that the scrape gives every series, and that every rule keeps."""

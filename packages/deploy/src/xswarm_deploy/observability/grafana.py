@@ -18,7 +18,7 @@ from xswarm_deploy.observability.expressions import (
 )
 from xswarm_deploy.observability.rules import QUANTILES
 from xswarm_deploy.observability.stack import Stack
-from xswarm_monitoring.families import (
+from xswarm_monitoring.instruments import (
     ACTIVITIES,
     API_CALLS,
     FEATURES,

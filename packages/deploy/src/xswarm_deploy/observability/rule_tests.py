@@ -14,7 +14,7 @@ from typing import Any
 from xswarm_deploy.observability.expressions import count
 from xswarm_deploy.observability.rules import RATE_LIMIT_SHARE, Rule, rules
 from xswarm_deploy.observability.stack import Stack, duration
-from xswarm_monitoring.families import API_CALLS, PAYMENTS, QUERIES, REQUESTS, Family
+from xswarm_monitoring.instruments import API_CALLS, PAYMENTS, QUERIES, REQUESTS, Family
 
 FILE = "rules.test.yml"
 
@@ -241,7 +241,7 @@ def _test(case: Case, named: list[Rule], stack: Stack) -> dict[str, Any]:
 
 
 def _settled(case: Case, stack: Stack) -> float:
-    """Return the seconds after which all of the alert's window is filled, and it is pending no more.
+    """Return the seconds after which the alert's window is filled, and it is pending no more.
 
     Raises:
         ValueError: the series would have to be longer.

@@ -20,7 +20,7 @@ from xswarm_deploy.observability.expressions import (
 )
 from xswarm_deploy.observability.stack import Stack, duration
 from xswarm_monitoring.alert import Severity
-from xswarm_monitoring.families import API_CALLS, PAYMENTS, QUERIES, REQUESTS
+from xswarm_monitoring.instruments import API_CALLS, PAYMENTS, QUERIES, REQUESTS
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 WORKER = "worker"

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xswarm_deploy.errors import DeployError, Locked
-from xswarm_deploy.release import process
+from xswarm_deploy.release import process_identity as process
 
 if TYPE_CHECKING:
     from xswarm_deploy.database.client import Database, Row, Statement
@@ -64,7 +64,7 @@ class Holder(NamedTuple):
         owner: unlike any other.
         host: the machine.
         holder: the person.
-        process: which one, where that can be told; see :mod:`xswarm_deploy.release.process`.
+        process: which one, where known (:mod:`xswarm_deploy.release.process_identity`).
         reason: what it was taken for: a release, or a person's words.
         doing: the change being made at this moment.
         fence: the fencing number.

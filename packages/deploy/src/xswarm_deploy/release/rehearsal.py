@@ -64,7 +64,7 @@ class Rehearsed:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RehearsalRequest:
     """What is to be rehearsed.
 
     Args:
@@ -134,7 +134,7 @@ class _House:
         return {n: rows for n, rows in tables.items() if not n.startswith(_NOT_COMPARED)}
 
 
-def rehearse(root: Path, wanted: Wanted, say: Say) -> Rehearsed:
+def rehearse(root: Path, wanted: RehearsalRequest, say: Say) -> Rehearsed:
     """Release the project as it is, over what is live now, and go back.
 
     Args:
@@ -161,7 +161,7 @@ def rehearse(root: Path, wanted: Wanted, say: Say) -> Rehearsed:
             new.inv("sandbox.down")
 
 
-def _there_and_back(old: _House, new: _House, wanted: Wanted) -> Rehearsed:
+def _there_and_back(old: _House, new: _House, wanted: RehearsalRequest) -> Rehearsed:
     environment, (deploy, _) = wanted.environment, _TASKS[wanted.environment]
     new.inv(environment, "backup.restore", str(wanted.backup), "--yes")
     old.inv(deploy, "--yes", "--skip-backup", "--message", "what is live")
@@ -176,7 +176,7 @@ def _there_and_back(old: _House, new: _House, wanted: Wanted) -> Rehearsed:
     return Rehearsed(release, rollback, tuple(n for n in names if before.get(n) != after.get(n)))
 
 
-def _values(root: Path, wanted: Wanted) -> dict[str, str]:
+def _values(root: Path, wanted: RehearsalRequest) -> dict[str, str]:
     """Return the variables of an environment whose services are the twin's."""
     local = _read(root / _CONFIG / "local.env") | _read(root / ".sandbox/endpoints.env")
     ports = json.loads((root / ".sandbox/state.json").read_text())["ports"]

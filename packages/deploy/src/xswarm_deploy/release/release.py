@@ -26,7 +26,8 @@ from xswarm_deploy.errors import (
 )
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change, Facts, Step
-from xswarm_deploy.release import facts, ledger, lock
+from xswarm_deploy.release import ledger, lock
+from xswarm_deploy.release import rollback_facts as facts
 from xswarm_deploy.release.audit import Event, Origin, Trail
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.release.ledger import Entry, Ledger, now

@@ -26,7 +26,7 @@ _SHORTEST: Final = 6  # characters of an id that are taken for one
 _LISTED: Final = 100  # releases to choose from; an older one is named
 
 
-class Wish(NamedTuple):
+class RollbackRequest(NamedTuple):
     """What a person asked for.
 
     Args:
@@ -108,7 +108,7 @@ def _not_noted(site: Site, target: Record) -> list[str]:
     return found
 
 
-def proven(site: Site, wish: Wish) -> Wish:
+def proven(site: Site, wish: RollbackRequest) -> RollbackRequest:
     """Unpack and compare the backup that is to be restored, before anyone is asked.
 
     Raises:
@@ -116,7 +116,7 @@ def proven(site: Site, wish: Wish) -> Wish:
     """
     if not wish.restore_db:
         return wish
-    from xswarm_deploy.release import restoring
+    from xswarm_deploy.release import restore_preview as restoring
 
     return wish._replace(restoring=restoring.planned(site, wish.restore_db))
 
@@ -139,7 +139,7 @@ def _latest_of_each(records: list[Record]) -> list[Record]:
     return list({record.version: record for record in reversed(records)}.values())[::-1]
 
 
-def find(site: Site, wish: Wish) -> Record:
+def find(site: Site, wish: RollbackRequest) -> Record:
     """Return the release that is meant.
 
     Raises:
@@ -162,14 +162,14 @@ def find(site: Site, wish: Wish) -> Record:
     return meant[0] if meant else _unrecorded(site, name)
 
 
-def show(site: Site, target: Record, wish: Wish) -> None:
+def show(site: Site, target: Record, wish: RollbackRequest) -> None:
     """Print what going back would change; changes nothing."""
     from xswarm_deploy.release import preview
 
     preview.show([change for phase in planned(site, target, wish) for change in phase])
 
 
-def planned(site: Site, target: Record, wish: Wish) -> tuple[list[Change], list[Change]]:
+def planned(site: Site, target: Record, wish: RollbackRequest) -> tuple[list[Change], list[Change]]:
     """Plan both phases at the same time: what goes back, and the webhooks.
 
     Raises:
@@ -180,7 +180,7 @@ def planned(site: Site, target: Record, wish: Wish) -> tuple[list[Change], list[
         return plan(site, target, wish), list(hooks.result())
 
 
-def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
+def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
     """Return what going back would change, in the order it is safe to.
 
     Schema and code go back together: code first where it runs on today's schema, and the
@@ -207,7 +207,7 @@ def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
     return [*schema, *code] if clashing else [*code, *schema]
 
 
-def confirm(site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
+def confirm(site: Site, target: Record, wish: RollbackRequest, *, yes: bool) -> None:
     """Ask a person; in production the Worker's name must be typed."""
     what = f"{site.worker} in {site.settings.environment} to version {target.version[:8]}"
     lost = f" and restore the database from {wish.restore_db}" if wish.restore_db else ""
@@ -218,7 +218,7 @@ def confirm(site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
     console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
 
 
-def run(release: Release, target: Record, wish: Wish) -> None:
+def run(release: Release, target: Record, wish: RollbackRequest) -> None:
     """Make the older release live again, inside a release of its own."""
     site = release.site
     site.facts["version"] = target.version
@@ -248,7 +248,7 @@ def _clashing(site: Site, target: Record) -> list[str]:
     return applied.incompatible(site, target.facts["migrations"])
 
 
-def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
+def _schema(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
     if wish.restoring:
         return list(wish.restoring)
     if not wish.migrations:

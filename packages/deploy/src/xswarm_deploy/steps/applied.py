@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xswarm_deploy.database import ledger
+from xswarm_deploy.database import migration_history
 
 if TYPE_CHECKING:
-    from xswarm_deploy.database.ledger import Applied
+    from xswarm_deploy.database.migration_history import Applied
     from xswarm_deploy.database.migrations import Migration
     from xswarm_deploy.site import Site
 
 
 def names(site: Site) -> list[str]:
     """Return the names of the applied migrations, in the order they ran."""
-    return ledger.names(site.database)
+    return migration_history.names(site.database)
 
 
 def since(site: Site, then: Sequence[str]) -> list[Migration]:
     """Return what was applied since the ledger held these names, as it was applied."""
-    return [_parsed(row) for row in ledger.read(site.database) if row.name not in then]
+    return [_parsed(row) for row in migration_history.read(site.database) if row.name not in then]
 
 
 def incompatible(site: Site, then: Sequence[str]) -> list[str]:
@@ -32,7 +32,7 @@ def incompatible(site: Site, then: Sequence[str]) -> list[str]:
     """
     if set(names(site)) <= set(then):
         return []  # as mostly: no need to read what they say
-    rows = [row for row in ledger.read(site.database) if row.name not in then]
+    rows = [row for row in migration_history.read(site.database) if row.name not in then]
     return [row.name for row in rows if row.text and not _parsed(row).compatible]
 
 

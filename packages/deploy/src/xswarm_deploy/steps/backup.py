@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from xswarm_deploy.database import archive, backup, retention
-from xswarm_deploy.database.backup import Backup, Format, Wanted
+from xswarm_deploy.database.backup import Backup, BackupRequest, Format
 from xswarm_deploy.database.manifest import Content
-from xswarm_deploy.database.retention import Keep
+from xswarm_deploy.database.retention import RetentionPolicy
 from xswarm_deploy.database.workspace import workspace
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.step import Change, Facts
@@ -44,7 +44,7 @@ def always(site: Site, format: str = "db") -> list[Change]:
 def apply(site: Site, change: Change) -> Facts:
     """Make a backup and prove it; a failure stops the release."""
     settings = site.settings
-    wanted = Wanted(
+    wanted = BackupRequest(
         settings.environment,
         change.after["format"],
         archive.recipient(settings.text("BACKUP_AGE_RECIPIENT")),
@@ -115,7 +115,7 @@ def verify(site: Site, found: Backup) -> Content:
 def expired(site: Site, now: datetime) -> list[Backup]:
     """Return the backups that may go by what is to be kept; never the last good one."""
     kept = site.settings.project.backup
-    keep = Keep(
+    keep = RetentionPolicy(
         int(site.settings.text("BACKUP_RETENTION_DAYS")),
         kept.keep_daily,
         kept.keep_weekly,

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xswarm_deploy.database import ledger, migrate, migrations, schema
+from xswarm_deploy.database import migrate, migration_history, migrations, schema
 from xswarm_deploy.database.client import Statement
-from xswarm_deploy.database.ledger import Applied
 from xswarm_deploy.database.migrate import Group, Outcome, State
+from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Change, Facts
@@ -25,7 +25,7 @@ NAME = "migrate"
 
 def state(site: Site) -> State:
     """Read the files and the ledger, side by side."""
-    return State(files(site), ledger.read(site.database))
+    return State(files(site), migration_history.read(site.database))
 
 
 def files(site: Site) -> list[Migration]:
@@ -119,7 +119,7 @@ def plan_down(site: Site, *, steps: int = 1, to: str = "") -> list[Change]:
         steps: how many, where ``to`` is not given.
         to: the migration that becomes the last one.
     """
-    rows = ledger.read(site.database)
+    rows = migration_history.read(site.database)
     return _down(rows, migrate.chosen_down(rows, steps=steps, to=to))
 
 
@@ -133,7 +133,7 @@ def plan_back(site: Site, then: Sequence[str]) -> list[Change]:
     Raises:
         Refused: one of the others cannot be taken back.
     """
-    rows = ledger.read(site.database)
+    rows = migration_history.read(site.database)
     return _down(rows, migrate.chosen_back(rows, then))
 
 
@@ -272,7 +272,7 @@ def _apply_again(site: Site, names: Sequence[str], checksums: Mapping[str, str])
         DeployError: what a file said was not kept.
     """
     there = applied.names(site)
-    texts = ledger.texts(site.database)
+    texts = migration_history.texts(site.database)
     missing = [name for name in names if name not in there]
     for name in missing:
         if checksums[name] not in texts:
@@ -283,7 +283,7 @@ def _apply_again(site: Site, names: Sequence[str], checksums: Mapping[str, str])
 
 
 def _take_back(site: Site, names: Sequence[str]) -> Outcome:
-    rows = [row for row in reversed(ledger.read(site.database)) if row.name in names]
+    rows = [row for row in reversed(migration_history.read(site.database)) if row.name in names]
     return migrate.take_back(site.database, rows) if rows else Outcome(names, by_other=True)
 
 
@@ -298,7 +298,7 @@ def _restore_entries(site: Site, entries: Sequence[Sequence[Any]]) -> None:
     statements = []
     for filename, checksum, status in entries:
         if checksum is None:
-            statements.append(ledger.removing(filename))
+            statements.append(migration_history.removing(filename))
         else:
             sql = "UPDATE _migrations SET checksum = ?, status = ? WHERE filename = ?"
             statements.append(Statement(sql, (checksum, status, filename)))
@@ -369,7 +369,7 @@ def _up_to(found: Sequence[Migration], to: str) -> Sequence[Migration]:
 def _is_entered(file: Migration, row: Applied | None) -> bool:
     if row is None or row.text is None:
         return False
-    return row.checksum == file.checksum and row.status == ledger.SUCCESS
+    return row.checksum == file.checksum and row.status == migration_history.SUCCESS
 
 
 def _overview_row(file: Migration | None, row: Applied | None) -> dict[str, Any]:
@@ -386,7 +386,7 @@ def _overview_row(file: Migration | None, row: Applied | None) -> dict[str, Any]
 def _status(file: Migration | None, row: Applied | None) -> str:
     if row is None:
         return "pending"
-    if row.status != ledger.SUCCESS:
+    if row.status != migration_history.SUCCESS:
         return f"unfinished ({row.status})"
     if file is None:
         return "file is gone"

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.database import backup as backups
-from xswarm_deploy.database import mark, restore, snapshot, staging, untouched
+from xswarm_deploy.database import restore, restore_marker, safe_restore, snapshot, staging
 from xswarm_deploy.database.loss import Loss, losses
 from xswarm_deploy.database.workspace import workspace
 from xswarm_deploy.errors import DeployError, Refused
@@ -82,22 +82,24 @@ def apply(site: Site, change: Change) -> Facts:
         with connect(to, site.settings.secret("TURSO_AUTH_TOKEN")) as other:
             return {**outcome, "rows": _put_back(site, other, name, table)}
     release = str(site.facts["release"])
-    if mark.is_made(site.database, release):  # only its reply was lost
+    if restore_marker.is_made(site.database, release):  # only its reply was lost
         return outcome
-    rows = _put_back(site, site.database, name, table, mark.making(release))
+    rows = _put_back(site, site.database, name, table, restore_marker.making(release))
     return {**outcome, "rows": rows}
 
 
 def undo(site: Site, change: Change, outcome: Facts) -> None:
     """Put the fresh backup back that was made just before; nothing where nothing was restored."""
     release = str(site.facts["release"])
-    if not mark.is_to_undo(site.database, release):
+    if not restore_marker.is_to_undo(site.database, release):
         staging.sweep(site.database)  # what it had sent, before it was killed
         return
     fresh = outcome.get("before") or site.facts.get("backup")
     if not fresh:
         raise DeployError("The database is as the restore left it", "no backup was made before it")
-    _put_back(site, site.database, str(fresh), change.undo["table"], mark.undoing(release))
+    _put_back(
+        site, site.database, str(fresh), change.undo["table"], restore_marker.undoing(release)
+    )
 
 
 def undo_release(site: Site) -> str:
@@ -118,7 +120,7 @@ def undo_release(site: Site) -> str:
     since = applied.since(site, found.manifest.ledger)
     with workspace(backup.folder(site)) as work:
         source = backups.unpack(found, work, backup.identities(site), site.progress)
-        untouched.put_back(site.database, source, since, work, found.manifest.beside)
+        safe_restore.put_back(site.database, source, since, work, found.manifest.beside)
     return name
 
 

@@ -184,7 +184,7 @@ class Visit:
 
 
 def tampered(token: Secret) -> list[Secret]:
-    """Return forgeries of a token: another signature, other claims, and none needed (RFC 7519, 6)."""
+    """Return forgeries of a token: another signature, other claims, none needed (RFC 7519, 6)."""
     parts = token.reveal().split(".")
     if len(parts) != 3:
         return [_forged([_flipped(token.reveal())])]

@@ -89,7 +89,7 @@ def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdi
 
 
 def routes(site: Site) -> list[Route]:
-    """Return what is asked: what reads and must succeed; health only where there is nothing else."""
+    """Return what is asked: what reads and must succeed; health where there is nothing else."""
     listed = site.settings.project.verify.routes
     good = [route for route in listed if _is_askable(route)]
     return [route for route in good if not route.quick] or good

@@ -22,7 +22,7 @@ _AT = "/accounts/{account}/workers/scripts/{worker}/deployments"
 
 
 @dataclass(frozen=True)
-class Wish:
+class DeploymentRequest:
     """A deployment that is asked for: percentages by version id, from where, with what words."""
 
     shares: Mapping[str, float]
@@ -53,7 +53,7 @@ async def create(request: web.Request) -> web.Response:
     """Serve a Worker by other versions; when the reply comes, the edge does."""
     twin, worker = twin_of(request), versions.find_worker(request)
     body = await bodies.json_object(request)
-    wish = Wish(
+    wish = DeploymentRequest(
         _shares(body),
         source_of(request),
         {"workers/triggered_by": "deployment"} | bodies.annotations_of(body),
@@ -66,7 +66,7 @@ async def create(request: web.Request) -> web.Response:
     return success(_told(deployment))
 
 
-async def deploy(twin: Twin, worker: Worker, wish: Wish, *new: Version) -> Deployment:
+async def deploy(twin: Twin, worker: Worker, wish: DeploymentRequest, *new: Version) -> Deployment:
     """Let the edge serve, then store; the caller holds the Worker's lock.
 
     Args:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from xswarm_twin.cloudflare import bindings, bodies, deployments, refusals, versions
 from xswarm_twin.cloudflare.bindings import Binding
-from xswarm_twin.cloudflare.deployments import Wish
+from xswarm_twin.cloudflare.deployments import DeploymentRequest
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import Version
 from xswarm_twin.cloudflare.twin import source_of, twin_of
@@ -70,7 +70,7 @@ async def _edit(request: web.Request, changes: dict[str, Binding | None], refuse
         _require_secrets(latest, changes)
         source = source_of(request)
         version = versions.derive(twin, latest, changes, source, "secret")
-        wish = Wish({version.id: 100}, source, {"workers/triggered_by": "secret"})
+        wish = DeploymentRequest({version.id: 100}, source, {"workers/triggered_by": "secret"})
         await deployments.deploy(twin, versions.find_worker(request), wish, version)
     await twin.edge.preview(versions.served(twin, version))
 

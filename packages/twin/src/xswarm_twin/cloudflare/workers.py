@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bindings, bodies, deployments, refusals, uploads, versions
-from xswarm_twin.cloudflare.deployments import Wish
+from xswarm_twin.cloudflare.deployments import DeploymentRequest
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import Version, Worker
 from xswarm_twin.cloudflare.twin import Twin, source_of, twin_of
@@ -47,7 +47,7 @@ async def upload(request: web.Request) -> web.Response:
     async with twin.lock(name):
         version = await versions.make(request, name, form, "upload")
         worker = twin.store.find(Worker, name) or _new(twin, name)
-        wish = Wish({version.id: 100}, source_of(request), version.annotations)
+        wish = DeploymentRequest({version.id: 100}, source_of(request), version.annotations)
         await deployments.deploy(twin, worker, wish, version)
     await twin.edge.preview(versions.served(twin, version))
     return success(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xswarm_deploy.database import backup as backups
-from xswarm_deploy.database import mark, restore
+from xswarm_deploy.database import restore, restore_marker
 from xswarm_deploy.database.client import Database, DatabaseError
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.step import Change, Facts
@@ -76,7 +76,12 @@ def test_one_that_is_refused_on_the_way_is_undone_by_doing_nothing(
     site: Site, change: Change, tmp_path: Path
 ) -> None:
     with pytest.raises(DeployError):
-        put_back(site, change, tmp_path / "work", [*mark.making("release-1"), "INSERT INTO gone"])
+        put_back(
+            site,
+            change,
+            tmp_path / "work",
+            [*restore_marker.making("release-1"), "INSERT INTO gone"],
+        )
     by_a_user(site)
     step.undo(site, change, {})
     assert values(site) == [2, "of a user"]
@@ -122,16 +127,16 @@ def test_a_restore_is_made_once_a_release(site: Site, change: Change) -> None:
 def test_the_marks_of_other_releases_stay(site: Site, change: Change) -> None:
     step.apply(site, change)
     site.facts["release"] = "release-2"
-    assert not mark.is_made(site.database, "release-2")
+    assert not restore_marker.is_made(site.database, "release-2")
     step.apply(site, change)
     step.undo(site, change, {})
-    assert not mark.is_made(site.database, "release-2")
-    assert mark.is_made(site.database, "release-1")
-    assert mark.TABLE.startswith(restore.KEPT)
+    assert not restore_marker.is_made(site.database, "release-2")
+    assert restore_marker.is_made(site.database, "release-1")
+    assert restore_marker.TABLE.startswith(restore.KEPT)
 
 
 def test_another_database_gets_no_mark(site: Site, tmp_path: Path) -> None:
     target = tmp_path / "other.db"
     (change,) = step.plan_of(site, "latest", to=f"file:{target}")
     assert step.apply(site, change)["rows"] == 1
-    assert mark.TABLE.encode() not in target.read_bytes()
+    assert restore_marker.TABLE.encode() not in target.read_bytes()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
-from xswarm_monitoring.frame import Labels
 from xswarm_monitoring.sketch import Sketch
+from xswarm_monitoring.window import Labels
 
 OVERFLOW = "(other)"
 """The label of all that came after a family's label sets were full."""

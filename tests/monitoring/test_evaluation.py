@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import pytest
 
 from tests.monitoring.conftest import SQLite
-from xswarm_monitoring import alert, book
+from xswarm_monitoring import alert, alert_state
 from xswarm_monitoring.alert import Alert, Severity
-from xswarm_monitoring.book import Policy, Silence
+from xswarm_monitoring.alert_state import Policy, Silence
 from xswarm_monitoring.channels import Slack
-from xswarm_monitoring.courier import Courier
-from xswarm_monitoring.outgoing import Outgoing, Response
-from xswarm_monitoring.patrol import DatabaseShelf, Round, patrol
+from xswarm_monitoring.evaluation import DatabaseShelf, Evaluation, patrol
+from xswarm_monitoring.http_request import Outgoing, Response
+from xswarm_monitoring.notifier import Notifier
 
 DOWN = alert.service_outage("database", "no answer")
 POLICY = Policy(hold=0)
@@ -35,11 +35,11 @@ class Post:
         await asyncio.sleep(0)
 
     @property
-    def courier(self) -> Courier:
-        return Courier([Slack("https://slack.test/hook", "x")], self.send, sleep=self.sleep)
+    def courier(self) -> Notifier:
+        return Notifier([Slack("https://slack.test/hook", "x")], self.send, sleep=self.sleep)
 
 
-async def go(sqlite: SQLite, post: Post, due: Sequence[Alert], now: float) -> Round:
+async def go(sqlite: SQLite, post: Post, due: Sequence[Alert], now: float) -> Evaluation:
     return await patrol(due, DatabaseShelf(sqlite.execute), post.courier, now, policy=POLICY)
 
 
@@ -57,7 +57,7 @@ def test_rounds_remember_what_was_told(sqlite: SQLite) -> None:
 def test_of_rounds_at_once_one_tells(sqlite: SQLite, rounds: int) -> None:
     post = Post()
 
-    async def story() -> list[Round]:
+    async def story() -> list[Evaluation]:
         return list(await asyncio.gather(*(go(sqlite, post, [DOWN], 0.0) for _ in range(rounds))))
 
     assert sum(each.ours and bool(each.notices) for each in asyncio.run(story())) == 1
@@ -82,7 +82,7 @@ def test_a_round_that_was_cut_off_is_made_up_for(sqlite: SQLite) -> None:
         raise Cut
 
     post = Post()
-    courier = Courier([Slack("https://slack.test/hook", "x")], cut, sleep=post.sleep)
+    courier = Notifier([Slack("https://slack.test/hook", "x")], cut, sleep=post.sleep)
     with pytest.raises(Cut):
         asyncio.run(patrol([DOWN], DatabaseShelf(sqlite.execute), courier, 0.0, policy=POLICY))
     assert asyncio.run(go(sqlite, post, [DOWN], 60.0)).delivered
@@ -105,4 +105,4 @@ def test_events_and_silences_go_the_same_way(sqlite: SQLite) -> None:
     )
     assert [notice.alert.name for notice in went.notices] == ["test-alert"]
     _, text = asyncio.run(DatabaseShelf(sqlite.execute).load())
-    assert book.load(text).silences == [silence]
+    assert alert_state.load(text).silences == [silence]

@@ -157,7 +157,7 @@ class Event:
     unheard: int = 0
 
 
-class Book:
+class AlertState:
     """Keep the state of all alerts.
 
     Args:
@@ -327,13 +327,13 @@ class Book:
         return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 
 
-def load(text: str, policy: Policy | None = None) -> Book:
-    """Read what :meth:`Book.dump` gave.
+def load(text: str, policy: Policy | None = None) -> AlertState:
+    """Read what :meth:`AlertState.dump` gave.
 
     Raises:
         ValueError: it is nothing that ``dump`` gives.
     """
-    book, body = Book(policy), json.loads(text)
+    book, body = AlertState(policy), json.loads(text)
     try:
         entries = [_entry_from_json(data) for data in body["entries"]]
         events = [Event(alerts.from_json(data), *rest) for data, *rest in body["events"]]

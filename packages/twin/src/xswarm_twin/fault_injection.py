@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_twin import files, folder, parts, supervisor
+from xswarm_twin import components, files, folder, supervisor
 from xswarm_twin.address import HOST, address
 from xswarm_twin.errors import Refused, Unavailable
 
 CLOUDFLARE: Final = "cloudflare"
 CERTIFICATE: Final = "certificate"
-_PORTS: Final = {CLOUDFLARE: "api"} | {name: name for name in (*parts.OWN, *parts.FRONTED)}
+_PORTS: Final = {CLOUDFLARE: "api"} | {
+    name: name for name in (*components.OWN, *components.FRONTED)
+}
 _PATH: Final = "/__sandbox/faults"
 _EXPIRED: Final = "/__sandbox/expired"
 _ADDRESSES: Final = {
@@ -30,7 +32,7 @@ _LIMIT: Final = 10.0  # seconds
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Fault:
     """A fault as people ask for it.
 
     Args:
@@ -47,7 +49,7 @@ class Wanted:
     path: str = ""
 
 
-def put(root: Path, provider: str, wanted: Wanted) -> None:
+def put(root: Path, provider: str, wanted: Fault) -> None:
     """Let the next requests to a provider fail.
 
     Args:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from xswarm_monitoring import alert as alerts
-from xswarm_monitoring import book as books
+from xswarm_monitoring import alert_state as books
 from xswarm_monitoring.alert import Alert
-from xswarm_monitoring.book import Book, Notice, Policy
-from xswarm_monitoring.courier import Courier
+from xswarm_monitoring.alert_state import AlertState, Notice, Policy
+from xswarm_monitoring.notifier import Notifier
 from xswarm_monitoring.storage import Execute
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS monitoring_book (
@@ -27,7 +27,7 @@ _NEXT = """UPDATE monitoring_book SET revision = revision + 1, data = ?
 _LEASE = 50.0  # seconds for which a round that tells keeps others from telling the same
 
 
-class Shelf(Protocol):
+class AlertStore(Protocol):
     """Keeps a book between rounds."""
 
     async def load(self) -> tuple[int, str]:
@@ -39,7 +39,7 @@ class Shelf(Protocol):
         ...
 
 
-class Reserve(Shelf, Protocol):
+class FallbackStore(AlertStore, Protocol):
     """Keeps a book while the shelf is away."""
 
     async def forget(self) -> None:
@@ -89,7 +89,7 @@ class DatabaseShelf:
 
 
 @dataclass(frozen=True)
-class Round:
+class Evaluation:
     """What a round did.
 
     Args:
@@ -104,9 +104,9 @@ class Round:
     ours: bool = True
     went: Sequence[Mapping[str, str]] = ()
 
-    def and_(self, other: Round) -> Round:
+    def and_(self, other: Evaluation) -> Evaluation:
         """Join what another book told."""
-        return Round(
+        return Evaluation(
             [*self.notices, *other.notices],
             self.delivered and other.delivered,
             self.ours,
@@ -116,15 +116,15 @@ class Round:
 
 async def patrol(
     due: Sequence[Alert] | None,
-    shelf: Shelf,
-    courier: Courier,
+    shelf: AlertStore,
+    courier: Notifier,
     now: float,
     *,
     events: Sequence[Alert] = (),
     policy: Policy | None = None,
     by: str = "",
-    prepare: Callable[[Book], None] = lambda _book: None,
-) -> Round:
+    prepare: Callable[[AlertState], None] = lambda _book: None,
+) -> Evaluation:
     """Go one round.
 
     Args:
@@ -135,45 +135,45 @@ async def patrol(
         now: seconds since 1970.
         events: what happened since the last round.
         policy: when people are told.
-        by: who watches, see :meth:`xswarm_monitoring.book.Book.advance`.
+        by: who watches, see :meth:`xswarm_monitoring.alert_state.AlertState.advance`.
         prepare: changes the book first, e.g. adds a silence.
 
     Raises:
         Exception: what the shelf raised; then nobody was told.
     """
     revision, text = await shelf.load()
-    book = books.load(text, policy) if text else Book(policy)
+    book = books.load(text, policy) if text else AlertState(policy)
     if book.telling_until > now:
-        return Round((), delivered=False, ours=False)
+        return Evaluation((), delivered=False, ours=False)
     prepare(book)
     notices = book.take_undelivered()
     notices += [] if due is None else book.advance(due, now, by)
     notices += [notice for event in events for notice in book.happened(event, now)]
     if not notices and book.dump() == text:
-        return Round((), delivered=True)  # nothing new: a database bills what is written
+        return Evaluation((), delivered=True)  # nothing new: a database bills what is written
     book.keep_undelivered(notices)
     book.telling_until = now + _LEASE if notices else 0.0
     if not await shelf.save(revision, book.dump()):
-        return Round((), delivered=False, ours=False)
+        return Evaluation((), delivered=False, ours=False)
     if not notices:
-        return Round((), delivered=True)
+        return Evaluation((), delivered=True)
     delivered = await courier.deliver(book, ())
     book.telling_until = 0.0
     await shelf.save(revision + 1, book.dump())
     went = [entry["channels"] for entry in book.history[-len(notices) :]]
-    return Round(notices, delivered, went=went)
+    return Evaluation(notices, delivered, went=went)
 
 
-async def patrol_surely(
+async def evaluate_with_fallback(
     due: Sequence[Alert],
-    shelf: Shelf | None,
-    reserve: Reserve,
-    courier: Courier,
+    shelf: AlertStore | None,
+    reserve: FallbackStore,
+    courier: Notifier,
     now: float,
     *,
     policy: Policy | None = None,
     by: str = "",
-) -> Round:
+) -> Evaluation:
     """Go one round, by a reserve while the shelf is away.
 
     What began in the reserve ends there, so that each alert is told by one book.
@@ -190,7 +190,7 @@ async def patrol_surely(
     _, text = await reserve.load()
     begun = books.load(text, policy).entries if text else {}
 
-    def go(where: Shelf, those: Sequence[Alert]) -> Awaitable[Round]:
+    def go(where: AlertStore, those: Sequence[Alert]) -> Awaitable[Evaluation]:
         return patrol(those, where, courier, now, policy=policy, by=by)
 
     if shelf is None:
@@ -207,7 +207,7 @@ async def patrol_surely(
     return first.and_(second)
 
 
-async def _forget(reserve: Reserve) -> None:
+async def _forget(reserve: FallbackStore) -> None:
     """Forget the reserve's book once nothing in it is still to be told."""
     _, text = await reserve.load()
     book = books.load(text)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xswarm_deploy.database import migrate, snapshot, untouched
+from xswarm_deploy.database import migrate, safe_restore, snapshot
 from xswarm_deploy.database.client import Database, DatabaseError, Statement
 from xswarm_deploy.database.migrate import Group
 from xswarm_deploy.database.migrations import Migration, parse
@@ -57,7 +57,9 @@ def put_back(database: Database, backup: Path, tmp_path: Path) -> Callable[..., 
     (tmp_path / "work").mkdir()
 
     def put(made: list[Migration] | None = None) -> None:
-        untouched.put_back(database, backup, [ONE_WAY] if made is None else made, tmp_path / "work")
+        safe_restore.put_back(
+            database, backup, [ONE_WAY] if made is None else made, tmp_path / "work"
+        )
 
     return put
 
@@ -121,13 +123,13 @@ def test_where_somebody_wrote_nothing_is_touched(
 def test_what_is_written_between_looking_and_replacing_is_seen(
     database: Database, put_back: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = untouched._require_same
+    real = safe_restore._require_same
 
     def looked(expected: Path, found: Path) -> None:
         real(expected, found)
         database.execute("INSERT INTO users (name) VALUES ('late')")
 
-    monkeypatch.setattr(untouched, "_require_same", looked)
+    monkeypatch.setattr(safe_restore, "_require_same", looked)
     with pytest.raises(Refused, match="somebody else has written"):
         put_back()
     assert names(database) == ["ANN", "BOB", "late"]
@@ -136,14 +138,14 @@ def test_what_is_written_between_looking_and_replacing_is_seen(
 def test_who_only_renews_a_lease_meanwhile_is_waited_out(
     database: Database, put_back: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, times = untouched._require_same, iter((True, True, False))
+    real, times = safe_restore._require_same, iter((True, True, False))
 
     def looked(expected: Path, found: Path) -> None:
         real(expected, found)
         if next(times):
             database.execute("INSERT INTO _release_audit VALUES ('renewed')")
 
-    monkeypatch.setattr(untouched, "_require_same", looked)
+    monkeypatch.setattr(safe_restore, "_require_same", looked)
     put_back()
     assert names(database) == ["ann", "bob"]
     assert len(database.query("SELECT v FROM _release_audit")) == 3

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from xswarm_monitoring import alert, book
+from xswarm_monitoring import alert, alert_state
 from xswarm_monitoring.alert import Alert, Severity
-from xswarm_monitoring.book import Book, Notice, Policy, Silence
+from xswarm_monitoring.alert_state import AlertState, Notice, Policy, Silence
 
 DOWN = alert.service_outage("database", "no answer")
 SLOW = Alert("slow-responses", Severity.WARNING, "slow")
@@ -17,12 +17,12 @@ def told(notices: list[Notice]) -> list[tuple[str, str]]:
     return [(notice.what.value, notice.alert.name) for notice in notices]
 
 
-def watch(kept: Book, due: list[tuple[float, list[Alert]]]) -> list[tuple[float, str, str]]:
+def watch(kept: AlertState, due: list[tuple[float, list[Alert]]]) -> list[tuple[float, str, str]]:
     """Advance a book through moments, and return when people were told what."""
     seen = []
     for now, alerts in due:
         seen += [(now, *each) for each in told(kept.advance(alerts, now))]
-        kept = book.load(kept.dump(), kept.policy)  # as a cron trigger keeps it
+        kept = alert_state.load(kept.dump(), kept.policy)  # as a cron trigger keeps it
     return seen
 
 
@@ -35,18 +35,18 @@ def minutes(
 
 
 def test_a_condition_fires_when_it_held_for_a_while_and_is_resolved_when_it_stayed_away() -> None:
-    assert watch(Book(), minutes((2, 10), until=30)) == [
+    assert watch(AlertState(), minutes((2, 10), until=30)) == [
         (181.0, "firing", "service-outage"),
         (841.0, "resolved", "service-outage"),
     ]
 
 
 def test_one_bad_moment_wakes_nobody() -> None:
-    assert watch(Book(), minutes((2, 3), (9, 10), (20, 21), until=60)) == []
+    assert watch(AlertState(), minutes((2, 3), (9, 10), (20, 21), until=60)) == []
 
 
 def test_what_goes_on_is_told_again_but_rarely() -> None:
-    seen = watch(Book(), minutes((0, 200), until=200))
+    seen = watch(AlertState(), minutes((0, 200), until=200))
     assert seen == [
         (61.0, "firing", "service-outage"),
         (3661.0, "still firing", "service-outage"),
@@ -56,14 +56,14 @@ def test_what_goes_on_is_told_again_but_rarely() -> None:
 
 
 def test_a_short_break_does_not_resolve() -> None:
-    seen = watch(Book(), minutes((0, 10), (12, 20), (23, 30), until=60))
+    seen = watch(AlertState(), minutes((0, 10), (12, 20), (23, 30), until=60))
     assert [what for _, what, _ in seen] == ["firing", "resolved"]
 
 
 def test_a_service_that_flaps_for_an_hour_sends_a_handful_of_messages() -> None:
     """On for two minutes, off for six, all hour long: each is a new outage and a recovery."""
     spans = [(start, start + 2) for start in range(0, 60, 8)]
-    seen = watch(Book(), minutes(*spans, until=240))
+    seen = watch(AlertState(), minutes(*spans, until=240))
     assert [what for _, what, _ in seen] == [
         "firing",
         "resolved",
@@ -79,11 +79,11 @@ def test_a_service_that_flaps_for_an_hour_sends_a_handful_of_messages() -> None:
 def test_a_service_that_flaps_at_random_never_storms(seed: int) -> None:
     chance = random.Random(seed)
     due = [(20.0 * n, [DOWN] if chance.random() < 0.6 else []) for n in range(180)]
-    assert len(watch(Book(), due)) <= 6
+    assert len(watch(AlertState(), due)) <= 6
 
 
 def test_each_flapping_ends_with_good_news() -> None:
-    kept = Book(Policy(hold=0, clear=60, flap_window=600))
+    kept = AlertState(Policy(hold=0, clear=60, flap_window=600))
     spans = [(start, start + 1) for start in range(0, 20, 3)]
     seen = watch(kept, minutes(*spans, until=60))
     assert [what for _, what, _ in seen][-2:] == ["flapping", "resolved"]
@@ -93,13 +93,13 @@ def test_each_flapping_ends_with_good_news() -> None:
 
 def test_alerts_of_one_kind_about_different_things_are_different() -> None:
     other = alert.service_outage("r2", "no answer")
-    kept = Book(Policy(hold=0))
+    kept = AlertState(Policy(hold=0))
     assert len(kept.advance([DOWN, other, DOWN], 1.0)) == 2
 
 
 def test_an_event_that_happens_again_is_counted_and_told_once() -> None:
     failed = alert.payment_failed("cus_1", 29, "usd", "card declined")
-    kept = Book()
+    kept = AlertState()
     assert told(kept.happened(failed, 0.0)) == [("happened", "payment-failed")]
     for second in range(1, 40):
         assert kept.happened(failed, float(second)) == []
@@ -111,7 +111,7 @@ def test_an_event_that_happens_again_is_counted_and_told_once() -> None:
 
 
 def test_silenced_alerts_reach_nobody_until_the_silence_is_over() -> None:
-    kept = Book(Policy(hold=0))
+    kept = AlertState(Policy(hold=0))
     kept.silence(Silence("service-*", 100.0, "maintenance"))
     assert kept.advance([DOWN], 10.0) == []
     assert kept.advance([DOWN], 50.0) == []
@@ -120,14 +120,14 @@ def test_silenced_alerts_reach_nobody_until_the_silence_is_over() -> None:
 
 
 def test_what_was_silenced_from_first_to_last_is_not_resolved_aloud() -> None:
-    kept = Book(Policy(hold=0, clear=0))
+    kept = AlertState(Policy(hold=0, clear=0))
     kept.silence(Silence("*", 100.0, "maintenance"))
     kept.advance([DOWN], 10.0)
     assert kept.advance([], 120.0) == []
 
 
 def test_the_history_keeps_the_last_hundred() -> None:
-    kept = Book()
+    kept = AlertState()
     for number in range(250):
         (notice,) = kept.happened(alert.deployment_succeeded(f"v{number}"), float(number))
         kept.record(notice, {"slack": "delivered"})
@@ -136,12 +136,12 @@ def test_the_history_keeps_the_last_hundred() -> None:
 
 
 def test_the_book_survives_as_text() -> None:
-    kept = Book(Policy(hold=0))
+    kept = AlertState(Policy(hold=0))
     kept.silence(Silence("slow-*", 1e9, "known"))
     kept.advance([DOWN, SLOW], 5.0)
     kept.happened(alert.payment_failed("c", 1, "eur", "x"), 6.0)
     kept.keep_undelivered(kept.advance([DOWN], 7200.0))
-    again = book.load(kept.dump())
+    again = alert_state.load(kept.dump())
     assert again.dump() == kept.dump()
     assert again.entries == kept.entries
     assert told(again.take_undelivered()) == [("still firing", "service-outage")]
@@ -150,7 +150,7 @@ def test_the_book_survives_as_text() -> None:
 @pytest.mark.parametrize("text", ["{}", "[]", '{"entries": [1]}'])
 def test_what_is_no_book_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="book"):
-        book.load(text)
+        alert_state.load(text)
 
 
 def test_alerts_hold_no_secret() -> None:
@@ -160,7 +160,7 @@ def test_alerts_hold_no_secret() -> None:
 
 
 def test_what_another_saw_is_not_called_off() -> None:
-    kept = Book(Policy(hold=60, clear=300))
+    kept = AlertState(Policy(hold=60, clear=300))
     seen = []
     for now in range(0, 300, 30):  # one watches at the minute, the other at the half
         by = "watch" if now % 60 == 0 else "worker"
@@ -172,8 +172,8 @@ def test_what_another_saw_is_not_called_off() -> None:
 
 
 def test_a_book_of_before_there_were_several_is_read() -> None:
-    kept = Book(Policy(hold=0))
+    kept = AlertState(Policy(hold=0))
     kept.advance([DOWN], 0)
     old = json.loads(kept.dump())
     old["entries"] = [entry[:-1] for entry in old["entries"]]
-    assert book.load(json.dumps(old)).entries[DOWN.key].by == ""
+    assert alert_state.load(json.dumps(old)).entries[DOWN.key].by == ""

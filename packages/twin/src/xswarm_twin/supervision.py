@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING, Final
 
 from xswarm_twin import processes, readiness, state
 from xswarm_twin.address import address
+from xswarm_twin.components import CODE, Part
 from xswarm_twin.folder import Folder
 from xswarm_twin.guard import DONE
-from xswarm_twin.parts import CODE, Part
 from xswarm_twin.state import Process, State
 
 if TYPE_CHECKING:

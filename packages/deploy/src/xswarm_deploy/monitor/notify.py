@@ -12,10 +12,10 @@ from xswarm_deploy.services.http import Http
 from xswarm_deploy.settings.variables import BY_NAME
 from xswarm_monitoring import alert
 from xswarm_monitoring.alert import Severity
-from xswarm_monitoring.book import Book
+from xswarm_monitoring.alert_state import AlertState
 from xswarm_monitoring.channels import Channel, configured
-from xswarm_monitoring.courier import Courier
-from xswarm_monitoring.outgoing import Outgoing, Response
+from xswarm_monitoring.http_request import Outgoing, Response
+from xswarm_monitoring.notifier import Notifier
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -24,9 +24,9 @@ MISSING: Final = "not set up"
 """How the courier says that there is no such channel."""
 
 
-def courier(settings: Settings) -> Courier:
+def courier(settings: Settings) -> Notifier:
     """Return what brings notices to people, by the channels that are set up."""
-    return Courier(channels(settings), send, sleep=asyncio.sleep)
+    return Notifier(channels(settings), send, sleep=asyncio.sleep)
 
 
 def channels(settings: Settings) -> list[Channel]:
@@ -85,7 +85,7 @@ def test(settings: Settings, level: Severity, now: float) -> dict[str, str]:
         level: the severity.
         now: seconds since 1970.
     """
-    book = Book()
+    book = AlertState()
     notices = book.happened(alert.test_alert(level), now)
     asyncio.run(courier(settings).deliver(book, notices))
     went: dict[str, str] = book.history[-1]["channels"]

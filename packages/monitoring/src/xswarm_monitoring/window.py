@@ -35,7 +35,7 @@ class SlowQuery:
 
 
 @dataclass
-class Frame:
+class Window:
     """Hold the counts and sketches of one stretch of time; frames merge by addition.
 
     Args:
@@ -55,7 +55,7 @@ class Frame:
     def __bool__(self) -> bool:
         return any(self.sketches.values()) or any(self.counts.values()) or bool(self.slow)
 
-    def merge(self, other: Frame) -> None:
+    def merge(self, other: Window) -> None:
         """Add another frame's measurements to this one; it then spans both."""
         self.start, self.end = min(self.start, other.start), max(self.end, other.end)
         for name, sketches in other.sketches.items():
@@ -85,8 +85,8 @@ class Frame:
         return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 
 
-def load(text: str) -> Frame:
-    """Read what :meth:`Frame.dump` gave.
+def load(text: str) -> Window:
+    """Read what :meth:`Window.dump` gave.
 
     Raises:
         ValueError: it is nothing that ``dump`` gives, or of another format.
@@ -100,8 +100,8 @@ def load(text: str) -> Frame:
         raise ValueError(f"not a frame: {text[:80]}") from error
 
 
-def _from_json(body: dict[str, Any]) -> Frame:
-    return Frame(
+def _from_json(body: dict[str, Any]) -> Window:
+    return Window(
         start=float(body["start"]),
         end=float(body["end"]),
         sketches={
@@ -116,9 +116,9 @@ def _from_json(body: dict[str, Any]) -> Frame:
     )
 
 
-def merge(frames: Iterable[Frame], start: float, end: float) -> Frame:
+def merge(frames: Iterable[Window], start: float, end: float) -> Window:
     """Merge frames into a new one that spans at least from ``start`` to ``end``."""
-    merged = Frame(start, end)
+    merged = Window(start, end)
     for frame in frames:
         merged.merge(frame)
     return merged

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xswarm_twin import custody, folder
+from xswarm_twin import folder, state_directory
 from xswarm_twin.errors import Refused
 from xswarm_twin.folder import Folder
 
@@ -22,22 +22,22 @@ def nothing() -> None:
 
 
 def test_it_is_for_its_owner_only(home: Folder) -> None:
-    custody.make(home)
+    state_directory.make(home)
     assert home.path.stat().st_mode & 0o777 == 0o700
 
 
 def test_delete_takes_all(home: Folder) -> None:
-    custody.make(home)
+    state_directory.make(home)
     home.log("sqld").write_text("x")
-    assert custody.delete(home)
+    assert state_directory.delete(home)
     assert not home.path.exists()
-    assert not custody.delete(home)
+    assert not state_directory.delete(home)
 
 
 def test_a_folder_of_somebody_else_is_refused(home: Folder) -> None:
     home.path.mkdir()
     (home.path / "thesis.txt").write_text("x")
-    for act in (custody.make, custody.delete):
+    for act in (state_directory.make, state_directory.delete):
         with pytest.raises(Refused, match="is not a sandbox"):
             act(home)
     assert (home.path / "thesis.txt").read_text() == "x"
@@ -45,17 +45,17 @@ def test_a_folder_of_somebody_else_is_refused(home: Folder) -> None:
 
 def test_a_link_is_refused_even_to_a_sandbox(home: Folder, tmp_path: Path) -> None:
     other = Folder(tmp_path / "elsewhere" / ".sandbox")
-    custody.make(other)
+    state_directory.make(other)
     home.path.symlink_to(other.path)
     with pytest.raises(Refused, match="is not a sandbox"):
-        custody.delete(home)
+        state_directory.delete(home)
     assert other.logs.is_dir()
 
 
 def test_a_file_in_its_place_is_refused(home: Folder) -> None:
     home.path.write_text("x")
     with pytest.raises(Refused, match="is not a sandbox"):
-        custody.make(home)
+        state_directory.make(home)
 
 
 def test_a_second_command_waits_for_the_first(home: Folder) -> None:
@@ -63,11 +63,11 @@ def test_a_second_command_waits_for_the_first(home: Folder) -> None:
     waits = threading.Event()
 
     def second() -> None:
-        with custody.locked(home, waits.set):
+        with state_directory.locked(home, waits.set):
             order.append("second")
 
     thread = threading.Thread(target=second)
-    with custody.locked(home, nothing):
+    with state_directory.locked(home, nothing):
         thread.start()
         assert waits.wait(60)
         order.append("first")
@@ -76,23 +76,23 @@ def test_a_second_command_waits_for_the_first(home: Folder) -> None:
 
 
 def test_whoever_waited_through_a_reset_holds_the_new_lock(home: Folder) -> None:
-    custody.make(home)
+    state_directory.make(home)
     waits, entered, leave = threading.Event(), threading.Event(), threading.Event()
 
     def second() -> None:
-        with custody.locked(home, waits.set):
+        with state_directory.locked(home, waits.set):
             entered.set()
             leave.wait(60)
 
     thread = threading.Thread(target=second)
-    with custody.locked(home, nothing):
+    with state_directory.locked(home, nothing):
         thread.start()
         assert waits.wait(60)
-        custody.delete(home)
+        state_directory.delete(home)
     assert entered.wait(60)
     third = threading.Event()
     contender = threading.Thread(
-        target=lambda: custody.locked(home, third.set).__enter__(), daemon=True
+        target=lambda: state_directory.locked(home, third.set).__enter__(), daemon=True
     )
     contender.start()
     assert third.wait(60), "the third must wait for the second"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from xswarm_monitoring.alert import Alert, Severity
-from xswarm_monitoring.book import Book, Notice
+from xswarm_monitoring.alert_state import AlertState, Notice
 from xswarm_monitoring.channels import Channel
-from xswarm_monitoring.masking import mask_text
-from xswarm_monitoring.outgoing import Outgoing, Send
+from xswarm_monitoring.http_request import Outgoing, Send
+from xswarm_monitoring.redaction import mask_text
 
 DELIVERED = "delivered"
 
@@ -60,7 +60,7 @@ class Patience:
     longest: float = 30.0
 
 
-class Courier:
+class Notifier:
     """Send notices by their channels.
 
     Args:
@@ -86,7 +86,7 @@ class Courier:
         self._send, self._sleep, self._wall = send, sleep, wall
         self._routes, self._patience = routes, patience or Patience()
 
-    async def deliver(self, book: Book, notices: Sequence[Notice]) -> bool:
+    async def deliver(self, book: AlertState, notices: Sequence[Notice]) -> bool:
         """Send notices, and what reached nobody before; write into the book how it went.
 
         Gives whether each reached somebody.
@@ -103,7 +103,7 @@ class Courier:
         book.keep_undelivered(unheard)
         return not unheard
 
-    async def announce(self, book: Book, alert: Alert) -> bool:
+    async def announce(self, book: AlertState, alert: Alert) -> bool:
         """Notify people of an event at once; returns whether it reached somebody."""
         return await self.deliver(book, book.happened(alert, self._wall()))
 

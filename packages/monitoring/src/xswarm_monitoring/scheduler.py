@@ -10,32 +10,32 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from xswarm_monitoring import frame
+from xswarm_monitoring import window
 from xswarm_monitoring.alert import Alert
+from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.asgi import Monitor
-from xswarm_monitoring.book import Policy
 from xswarm_monitoring.channels import Channel
-from xswarm_monitoring.courier import Courier, Sleep
-from xswarm_monitoring.frame import Frame
-from xswarm_monitoring.outgoing import Send
-from xswarm_monitoring.patrol import (
+from xswarm_monitoring.evaluation import (
+    AlertStore,
     DatabaseShelf,
+    Evaluation,
+    FallbackStore,
     MemoryShelf,
-    Reserve,
-    Round,
-    Shelf,
+    evaluate_with_fallback,
     patrol,
-    patrol_surely,
 )
+from xswarm_monitoring.http_request import Send
+from xswarm_monitoring.notifier import Notifier, Sleep
 from xswarm_monitoring.rules import Thresholds, judge
 from xswarm_monitoring.system import resident_memory
+from xswarm_monitoring.window import Window
 
 WATCHER = "worker"
 _TRIES, _PAUSE = 5, 2.0  # of an event for the book, and seconds between them
 
 
 @dataclass(frozen=True)
-class Rounds:
+class Scheduler:
     """Go rounds for a service whose monitor is mounted.
 
     Args:
@@ -54,12 +54,14 @@ class Rounds:
     channels: Callable[[Any], Iterable[Channel]]
     send: Send
     sleep: Sleep
-    reserve: Callable[[Any], Reserve] = field(default_factory=lambda: _in_memory(MemoryShelf()))
+    reserve: Callable[[Any], FallbackStore] = field(
+        default_factory=lambda: _in_memory(MemoryShelf())
+    )
     window: float = 300.0
     thresholds: Thresholds = field(default_factory=Thresholds)
     policy: Policy = field(default_factory=Policy)
 
-    async def go(self, env: Any, now: float) -> Round:
+    async def go(self, env: Any, now: float) -> Evaluation:
         """Go one round.
 
         Args:
@@ -71,7 +73,7 @@ class Rounds:
         measured, shelf = await self._measured(env, now)
         due = judge(measured, checks, self.thresholds, resident_memory())
         courier, reserve = self._courier(env), self.reserve(env)
-        return await patrol_surely(
+        return await evaluate_with_fallback(
             due, shelf, reserve, courier, now, policy=self.policy, by=WATCHER
         )
 
@@ -96,14 +98,14 @@ class Rounds:
             self.monitor.log_raised(error, "the book of alerts could not be read")
         await self._announce(env, event, MemoryShelf())
 
-    async def _announce(self, env: Any, event: Alert, shelf: Shelf) -> Round:
+    async def _announce(self, env: Any, event: Alert, shelf: AlertStore) -> Evaluation:
         now, courier = self.monitor.metrics.clock.wall(), self._courier(env)
         return await patrol(None, shelf, courier, now, events=[event], policy=self.policy)
 
-    def _courier(self, env: Any) -> Courier:
-        return Courier(self.channels(env), self.send, sleep=self.sleep)
+    def _courier(self, env: Any) -> Notifier:
+        return Notifier(self.channels(env), self.send, sleep=self.sleep)
 
-    async def _measured(self, env: Any, now: float) -> tuple[Frame, Shelf | None]:
+    async def _measured(self, env: Any, now: float) -> tuple[Window, AlertStore | None]:
         """Return what all isolates measured, and the shelf; None while the database is away."""
         monitor, begin = self.monitor, now - self.window
         execute = monitor.keeper.execute(env)
@@ -111,12 +113,12 @@ class Rounds:
             await monitor.maintain(env)
         except Exception as error:  # it shows in the checks; what is here is judged meanwhile
             monitor.log_raised(error, "metrics were not flushed; the next flush repeats it")
-            return frame.merge(monitor.metrics.frames(self.window), begin, now), None
+            return window.merge(monitor.metrics.frames(self.window), begin, now), None
         version = monitor.endpoints.version_of(env)
         gathered = await monitor.keeper.gather(env, version, begin, None)
         shelf = DatabaseShelf(execute) if execute and not gathered.incomplete else None
-        return frame.merge(gathered.frames, begin, now), shelf
+        return window.merge(gathered.frames, begin, now), shelf
 
 
-def _in_memory(shelf: MemoryShelf) -> Callable[[Any], Reserve]:
+def _in_memory(shelf: MemoryShelf) -> Callable[[Any], FallbackStore]:
     return lambda _env: shelf

@@ -8,10 +8,10 @@ import pytest
 
 from xswarm_monitoring import alert
 from xswarm_monitoring.alert import Alert, Severity
-from xswarm_monitoring.book import Book, Notice, What
+from xswarm_monitoring.alert_state import AlertState, Notice, What
 from xswarm_monitoring.channels import Email, Slack, Sms
-from xswarm_monitoring.courier import Courier, retry_after
-from xswarm_monitoring.outgoing import Outgoing, Response
+from xswarm_monitoring.http_request import Outgoing, Response
+from xswarm_monitoring.notifier import Notifier, retry_after
 
 CHANNELS = (
     Slack("https://slack.test/hook", "boss-ai"),
@@ -56,16 +56,16 @@ class Services:
         self.slept.append(seconds)
 
     @property
-    def courier(self) -> Courier:
-        return Courier(CHANNELS, self.send, sleep=self.sleep, wall=lambda: 0.0)
+    def courier(self) -> Notifier:
+        return Notifier(CHANNELS, self.send, sleep=self.sleep, wall=lambda: 0.0)
 
 
 def notice(severity: Severity) -> Notice:
     return Notice(What.FIRING, Alert("it", severity, "It is down"), 0.0, 0.0)
 
 
-def deliver(services: Services, severity: Severity, book: Book | None = None) -> bool:
-    return asyncio.run(services.courier.deliver(book or Book(), [notice(severity)]))
+def deliver(services: Services, severity: Severity, book: AlertState | None = None) -> bool:
+    return asyncio.run(services.courier.deliver(book or AlertState(), [notice(severity)]))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_each_severity_takes_its_channels(severity: Severity, asked: set[str]) -
 
 @pytest.mark.parametrize("severity", [Severity.WARNING, Severity.ERROR, Severity.CRITICAL])
 def test_with_slack_and_sendgrid_down_the_sms_still_arrives(severity: Severity) -> None:
-    services, book = Services(slack=DOWN, sendgrid=DOWN), Book()
+    services, book = Services(slack=DOWN, sendgrid=DOWN), AlertState()
     assert deliver(services, severity, book)
     assert services.asked.count("twilio") == 1
     assert book.history[-1]["channels"] == {
@@ -111,7 +111,7 @@ def test_an_info_wakes_nobody_by_sms() -> None:
 
 
 def test_what_reached_nobody_is_kept_and_sent_with_the_next() -> None:
-    book = Book()
+    book = AlertState()
     assert not deliver(Services(DOWN, DOWN, DOWN), Severity.CRITICAL, book)
     assert len(book.undelivered) == 1
     services = Services()
@@ -127,7 +127,7 @@ def test_what_reached_nobody_is_kept_and_sent_with_the_next() -> None:
 def test_all_notices_of_one_moment_are_one_message_a_channel() -> None:
     services = Services()
     notices = [notice(Severity.CRITICAL)] * 5 + [notice(Severity.INFO)] * 5
-    asyncio.run(services.courier.deliver(Book(), notices))
+    asyncio.run(services.courier.deliver(AlertState(), notices))
     assert sorted(services.asked) == ["sendgrid", "slack", "twilio"]
 
 
@@ -140,14 +140,14 @@ def test_retry_after_is_honoured() -> None:
 
 def test_a_service_that_is_busy_for_ever_is_asked_three_times() -> None:
     services = Services(slack=always(Response(429, {"retry-after": "1"})))
-    book = Book()
+    book = AlertState()
     assert deliver(services, Severity.WARNING, book)
     assert services.asked == ["slack", "slack", "slack", "sendgrid"]
     assert book.history[-1]["channels"]["slack"] == "failed: HTTP 429"
 
 
 def test_a_service_that_asks_for_long_patience_is_given_up_for_now() -> None:
-    services, book = Services(slack=always(Response(429, {"retry-after": "3600"}))), Book()
+    services, book = Services(slack=always(Response(429, {"retry-after": "3600"}))), AlertState()
     assert deliver(services, Severity.WARNING, book)
     assert services.asked == ["slack", "sendgrid"]
     assert services.slept == []
@@ -169,14 +169,14 @@ def test_a_failure_is_repeated_with_growing_pauses(status: int) -> None:
 
 
 def test_a_channel_that_is_not_set_up_is_named_and_another_stands_in() -> None:
-    services, book = Services(), Book()
-    courier = Courier(CHANNELS[1:], services.send, sleep=services.sleep)
+    services, book = Services(), AlertState()
+    courier = Notifier(CHANNELS[1:], services.send, sleep=services.sleep)
     assert asyncio.run(courier.deliver(book, [notice(Severity.WARNING)]))
     assert book.history[-1]["channels"] == {"slack": "not set up", "email": "delivered"}
 
 
 def test_an_event_is_announced_at_once() -> None:
-    services, book = Services(), Book()
+    services, book = Services(), AlertState()
     failed = alert.deployment_failed("v9", "migrate", "syntax error")
     assert asyncio.run(services.courier.announce(book, failed))
     assert asyncio.run(services.courier.announce(book, failed))

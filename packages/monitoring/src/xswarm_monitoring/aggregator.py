@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xswarm_monitoring.frame import Frame
-from xswarm_monitoring.masking import mask_text
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.redaction import mask_text
 from xswarm_monitoring.storage import Execute, Release, Storage, new_instance
+from xswarm_monitoring.window import Window
 
 _STUCK = 60.0  # seconds after which a flush under way counts as ended with its isolate
 
@@ -25,13 +25,13 @@ class Gathered:
         incomplete: why the others are missing, where they should be there; else empty.
     """
 
-    frames: Sequence[Frame]
+    frames: Sequence[Window]
     releases: Sequence[Release]
     scope: str
     incomplete: str = ""
 
 
-class Keeper:
+class Aggregator:
     """Flush this process' metrics now and then, and read everyone's.
 
     Args:
@@ -86,7 +86,7 @@ class Keeper:
         if storage:
             await storage.compact(self.metrics.clock.wall())
 
-    async def total(self, env: Any, version: str) -> Frame:
+    async def total(self, env: Any, version: str) -> Window:
         """Return all that was ever measured: by everyone where there is a database.
 
         Raises:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xswarm_monitoring.masking import mask_path, mask_sql, mask_text
+from xswarm_monitoring.redaction import mask_path, mask_sql, mask_text
 
 
 @pytest.mark.parametrize(
