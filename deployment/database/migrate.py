@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
-from deployment.database import ledger, migrations, schema
-from deployment.database.client import Database, DatabaseError, Result, Statement
+from deployment.database import guards, ledger, migrations, schema, script
+from deployment.database.client import Database, DatabaseError, Result
+from deployment.database.guards import Foresight, Part
 from deployment.database.ledger import Applied
 from deployment.database.migrations import Migration
-from deployment.database.statements import Fragment
+from deployment.database.script import Script
 from deployment.errors import DeployError, Refused
 
 _LONGEST_WRITE = 5  # seconds after which sqld ends a write while another one waits
@@ -65,22 +66,12 @@ class Outcome(NamedTuple):
     by_other: bool = False
 
 
-@dataclass(frozen=True)
-class Script:
-    """Statements, and for each where it comes from, for the error that names it."""
+class _Run(NamedTuple):
+    """A transaction that was run."""
 
-    statements: list[Statement] = field(default_factory=list)
-    origins: list[str] = field(default_factory=list)
-
-    def add(self, origin: str, *added: Statement) -> None:
-        """Append statements of one origin."""
-        self.statements.extend(added)
-        self.origins.extend([origin] * len(added))
-
-    def add_fragments(self, filename: str, fragments: Sequence[Fragment]) -> None:
-        """Append the statements of a file."""
-        self.statements.extend([Statement(fragment.sql) for fragment in fragments])
-        self.origins.extend([f"{filename}:{fragment.line}" for fragment in fragments])
+    before: script.Before
+    script: Script
+    results: Sequence[Result]
 
 
 def check(state: State) -> None:
@@ -122,16 +113,15 @@ def apply(database: Database, group: Group) -> Outcome:
     """
     if not group.transactional:
         return _apply_alone(database, group.migrations[0])
-    before, violations = _before(database)
-    script = _up_script(group.migrations, violations)
-    fragments = [fragment for item in group.migrations for fragment in item.up]
+    parts = script.up_parts(group.migrations)
     try:
-        results = database.transaction(script.statements, foreign_keys=not _lifted(fragments))
-    except DatabaseError as error:
-        if _is_applied(database, group.migrations, error):
-            return Outcome([item.name for item in group.migrations], by_other=not error.in_doubt)
-        raise _failed(script, error) from None
-    return _outcome(database, group.migrations, before, _times(script, results))
+        run = _run(database, parts, partial(script.up, group.migrations))
+    except script.Failure as failure:
+        if _is_applied(database, group.migrations, failure.cause):
+            by_other = not failure.cause.in_doubt
+            return Outcome([item.name for item in group.migrations], by_other=by_other)
+        raise failure.told from None
+    return _outcome(database, group.migrations, run)
 
 
 def rehearse(database: Database, group: Group) -> list[tuple[str, str, float]]:
@@ -143,16 +133,12 @@ def rehearse(database: Database, group: Group) -> list[tuple[str, str, float]]:
     Raises:
         DeployError: with the file and line that would fail.
     """
-    _, violations = _before(database)
-    script = _up_script(group.migrations, violations)
-    fragments = [fragment for item in group.migrations for fragment in item.up]
+    parts = script.up_parts(group.migrations)
     try:
-        results = database.transaction(
-            script.statements, foreign_keys=not _lifted(fragments), keep=False
-        )
-    except DatabaseError as error:
-        raise _failed(script, error) from None
-    rows = zip(script.origins, script.statements, results, strict=True)
+        run = _run(database, parts, partial(script.up, group.migrations), keep=False)
+    except script.Failure as failure:
+        raise failure.told from None
+    rows = zip(run.script.origins, run.script.statements, run.results, strict=True)
     return [(origin, found.sql, result.seconds) for origin, found, result in rows if ":" in origin]
 
 
@@ -200,21 +186,18 @@ def take_back(database: Database, chosen: Sequence[Applied]) -> Outcome:
     """
     for row in chosen:
         _require_down(row)
-    before, violations = _before(database)
-    script = _down_script(chosen, violations)
-    fragments = [fragment for row in chosen for fragment in _parsed(row).down]
     try:
-        results = database.transaction(script.statements, foreign_keys=not _lifted(fragments))
-    except DatabaseError as error:
-        if error.in_doubt and not _still_applied(database, chosen):
+        run = _run(database, script.down_parts(chosen), partial(script.down, chosen))
+    except script.Failure as failure:
+        if failure.cause.in_doubt and not _still_applied(database, chosen):
             return Outcome([row.name for row in chosen])
-        raise _failed(script, error) from None
+        raise failure.told from None
     after = schema.read(database)
     return Outcome(
         [row.name for row in chosen],
-        _labels(after, before),
-        _labels(before, after),
-        _times(script, results),
+        _labels(after, run.before.objects),
+        _labels(run.before.objects, after),
+        script.times(run.script, run.results),
     )
 
 
@@ -224,15 +207,18 @@ def stamp(database: Database, files: Sequence[Migration]) -> None:
     database.transaction([*ledger.CREATE, *entered])
 
 
-def notes(group: Group) -> list[str]:
-    """Say in advance what a person should know about a group."""
+def notes(database: Database, group: Group) -> list[str]:
+    """Say in advance what a person should know about a group.
+
+    Raises:
+        Refused: it cannot run as it is.
+    """
     found = []
-    tables = migrations.rebuilt([fragment for item in group.migrations for fragment in item.up])
-    if tables:
-        found.append(
-            f"rebuilds {', '.join(tables)}: foreign keys are lifted meanwhile,"
-            " and checked before COMMIT"
-        )
+    foreseen = _foresee(script.before(database), script.up_parts(group.migrations))
+    if foreseen.rebuilt:
+        lifted = "foreign keys are lifted meanwhile and checked before COMMIT, " * foreseen.lifted
+        tables = ", ".join(foreseen.rebuilt)
+        found.append(f"rebuilds {tables}: {lifted}and no row of them may be missing then")
     if not group.transactional:
         found.append(f"{group.migrations[0].filename} runs outside a transaction: not atomic")
     found += [
@@ -330,80 +316,6 @@ def _parsed(row: Applied) -> Migration:
     return migrations.parse(row.filename, row.text or "")
 
 
-def _lifted(fragments: Sequence[Fragment]) -> bool:
-    return bool(migrations.rebuilt(fragments))
-
-
-_VIOLATIONS = "(SELECT count(*) FROM pragma_foreign_key_check)"
-_DANGLING = (
-    "(SELECT count(*) FROM sqlite_schema AS child, pragma_foreign_key_list(child.name) AS key"
-    " WHERE child.type = 'table' AND lower(key.\"table\") NOT IN"
-    " (SELECT lower(name) FROM sqlite_schema WHERE type = 'table'))"
-)
-_REFUSE = "abs(-9223372036854775807 - 1)"  # an integer overflow: SQL has no RAISE out here
-
-
-def _before(database: Database) -> tuple[schema.Objects, tuple[int, int]]:
-    """Read the schema, and how many foreign keys point nowhere already."""
-    found, broken = database.snapshot(
-        [schema.SELECT, Statement(f"SELECT {_VIOLATIONS}, {_DANGLING}")]
-    )
-    row = broken.rows[0]
-    return schema.objects(found.rows), (row.integer(0), row.integer(1))
-
-
-def _guards(script: Script, violations: tuple[int, int]) -> None:
-    """Let the transaction fail if it made more foreign keys point nowhere."""
-    for origin, count, allowed in (
-        ("rows whose foreign key points nowhere", _VIOLATIONS, violations[0]),
-        ("foreign keys to a table that is not there", _DANGLING, violations[1]),
-    ):
-        guard = f"SELECT CASE WHEN {count} > ? THEN {_REFUSE} END"
-        script.add(origin, Statement(guard, (allowed,)))
-
-
-def _up_script(group: Sequence[Migration], violations: tuple[int, int]) -> Script:
-    script = Script()
-    script.add("the ledger", *ledger.CREATE, ledger.keeping(group))
-    for migration in group:
-        script.add("the ledger", ledger.recording(migration))
-        script.add_fragments(migration.filename, migration.up)
-    script.add("the ledger", ledger.timing(group))
-    _guards(script, violations)
-    return script
-
-
-def _down_script(chosen: Sequence[Applied], violations: tuple[int, int]) -> Script:
-    script = Script()
-    places = ", ".join("?" for _ in chosen)
-    present = f"(SELECT count(*) FROM _migrations WHERE filename IN ({places}))"  # noqa: S608
-    script.add(
-        "the ledger, which another run has changed",
-        Statement(
-            f"SELECT CASE WHEN {present} <> ? THEN {_REFUSE} END",
-            [*(row.filename for row in chosen), len(chosen)],
-        ),
-    )
-    for row in chosen:
-        script.add_fragments(row.filename, _parsed(row).down)
-        script.add("the ledger", ledger.removing(row.filename))
-    _guards(script, violations)
-    return script
-
-
-def _failed(script: Script, error: DatabaseError) -> DeployError:
-    """Name the file and line in an error."""
-    if error.statement is None:
-        return error
-    origin = script.origins[error.statement]
-    if ":" not in origin:
-        what = "The migration would leave" if error.kind == "syntax" else "Refused by"
-        return DeployError(f"{what} {origin}; nothing remains of it", error.why, error.remedy)
-    return DeployError(
-        f"{origin} failed; nothing remains of it", error.why, "correct it, then: inv migrate.plan"
-    )
-
-
 def _is_applied(database: Database, group: Sequence[Migration], error: DatabaseError) -> bool:
     """Tell, after a failure, whether all is applied nevertheless.
 
@@ -426,22 +338,51 @@ def _settled(database: Database) -> list[Applied]:
     return ledger.rows(found.rows)
 
 
-def _times(script: Script, results: Sequence[Result]) -> dict[str, float]:
-    times: dict[str, float] = {}
-    for origin, result in zip(script.origins, results, strict=True):
-        filename, colon, _ = origin.partition(":")
-        if colon:
-            times[filename] = times.get(filename, 0.0) + result.seconds * 1000
-    return times
+def _foresee(before: script.Before, parts: Sequence[Part]) -> Foresight:
+    """Find out what parts do to the rows of a database.
+
+    Raises:
+        Refused: they cannot run as they are.
+    """
+    found = guards.foresee(before.schema, parts)
+    if found.refusals:
+        raise Refused(
+            "Migrations cannot run as they are", "; ".join(found.refusals), "correct the files"
+        )
+    return found
 
 
-def _outcome(
+def _run(
     database: Database,
-    group: Sequence[Migration],
-    before: schema.Objects,
-    times: Mapping[str, float],
-) -> Outcome:
-    after = schema.read(database)
+    parts: Sequence[Part],
+    make: Callable[[script.Before, Foresight], Script],
+    *,
+    keep: bool = True,
+) -> _Run:
+    """Run parts in one transaction that guards every row they do not name.
+
+    Raises:
+        Failure: nothing remains.
+    """
+    for last in (False, False, True):  # the schema may change between a look and the transaction
+        before = script.before(database)
+        foreseen = _foresee(before, parts)
+        made = make(before, foreseen)
+        try:
+            results = database.transaction(
+                made.statements, foreign_keys=not foreseen.lifted, keep=keep
+            )
+        except DatabaseError as error:
+            if last or not made.is_outdated(error):
+                raise script.Failure(made, error) from None
+        else:
+            return _Run(before, made, results)
+    raise AssertionError("the last round returns or raises")
+
+
+def _outcome(database: Database, group: Sequence[Migration], run: _Run) -> Outcome:
+    before, after = run.before.objects, schema.read(database)
+    times = script.times(run.script, run.results)
     names = [migration.name for migration in group]
     return Outcome(names, _labels(after, before), _labels(before, after), times)
 
@@ -452,7 +393,8 @@ def _labels(present: schema.Objects, absent: schema.Objects) -> list[str]:
 
 def _apply_alone(database: Database, migration: Migration) -> Outcome:
     """Run a migration that asked for no transaction; the ledger says where it stopped."""
-    before = schema.read(database)
+    before = script.before(database)
+    _require_unguarded(migration, _foresee(before, script.up_parts([migration])))
     entered = [ledger.keeping([migration]), ledger.recording(migration, ledger.RUNNING)]
     database.transaction([*ledger.CREATE, *entered])
     seconds = 0.0
@@ -467,4 +409,24 @@ def _apply_alone(database: Database, migration: Migration) -> Outcome:
                 f"mend it by hand, then: inv migrate.baseline --to {migration.name}",
             ) from None
     database.transaction([ledger.timing([migration])])
-    return _outcome(database, [migration], before, {migration.filename: seconds * 1000})
+    after, times = schema.read(database), {migration.filename: seconds * 1000}
+    return Outcome(
+        [migration.name], _labels(after, before.objects), _labels(before.objects, after), times
+    )
+
+
+def _require_unguarded(migration: Migration, foreseen: Foresight) -> None:
+    """Refuse what could remove rows where no transaction guards them."""
+    if foreseen.lifted or foreseen.guarded:
+        raise Refused(
+            f"{migration.filename} may remove rows, and runs outside a transaction",
+            "only in a transaction can rows be counted, and foreign keys be lifted",
+            f"leave out its line -- transaction: none{_or_say_so(foreseen)}",
+        )
+
+
+def _or_say_so(foreseen: Foresight) -> str:
+    tables = sorted({step.measure.table for step in foreseen.comparisons})
+    if foreseen.lifted or not tables:
+        return ""
+    return f", or say which tables lose rows: -- removes: {', '.join(tables)}"

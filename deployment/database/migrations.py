@@ -9,6 +9,7 @@ without these marks is one up part. Comments before the first part may say::
     -- compatible: no
     -- critical: no
     -- irreversible: why there is no down part
+    -- removes: posts, likes
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Literal
 
 from deployment.database import statements
-from deployment.database.statements import Fragment
+from deployment.database.statements import Fragment, folded
 from deployment.errors import Refused
 
 Part = Literal["up", "down"]
@@ -34,6 +35,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "name": (),
     "depends": (),
     "irreversible": (),
+    "removes": (),
     "transaction": ("none", "one"),
     "compatible": ("yes", "no"),
     "critical": ("yes", "no"),
@@ -98,6 +100,12 @@ class Migration:
     def irreversible(self) -> str:
         """Give the reason there is no down part; empty where there is one."""
         return self.options.get("irreversible", "")
+
+    @property
+    def removes(self) -> frozenset[str]:
+        """Return the tables, in small letters, of which the file says that rows go along."""
+        named = self.options.get("removes", "").split(",")
+        return frozenset(folded(name.strip()) for name in named if name.strip())
 
     @cached_property
     def up(self) -> tuple[Fragment, ...]:
@@ -212,31 +220,6 @@ def statement_fault(sql: str) -> str:
 
 
 _PRAGMAS = frozenset({"DEFER_FOREIGN_KEYS", "USER_VERSION", "FOREIGN_KEY_CHECK", "TABLE_INFO"})
-
-_NAME = r'("(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s("\'`\[;]+)'
-_DROP = rf"DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}"
-_RENAME = rf"ALTER\s+TABLE\s+{_NAME}\s+RENAME\s+TO\s+{_NAME}"
-
-
-def rebuilt(fragments: Sequence[Fragment]) -> list[str]:
-    """Give the tables that are dropped and replaced by a renamed one.
-
-    With foreign keys enforced, dropping such a table would first delete its rows,
-    and by ON DELETE CASCADE those of its children, without an error.
-    """
-    drops, renames = (re.compile(each, re.IGNORECASE) for each in (_DROP, _RENAME))
-    dropped: set[str] = set()
-    found = []
-    for fragment in fragments:
-        if drop := drops.match(fragment.sql):
-            dropped.add(_plain(drop[1]))
-        if (rename := renames.match(fragment.sql)) and _plain(rename[2]) in dropped:
-            found.append(_plain(rename[2]))
-    return found
-
-
-def _plain(name: str) -> str:
-    return name.strip('"`[]').lower()
 
 
 def _read_file(path: Path) -> Migration:

@@ -97,6 +97,13 @@ def first_words(sql: str, count: int) -> tuple[str, ...]:
     return tuple(words)
 
 
+def folded(name: str) -> str:
+    """Return a name in small letters, as SQLite compares names: only A to Z have two cases."""
+    if name.isascii():
+        return name.lower()
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     """Give where each statement begins, and where its last semicolon stands."""
     start = _skip(text, 0)

@@ -172,20 +172,6 @@ def test_a_missing_or_empty_part_is_a_fault() -> None:
     assert reasoned.irreversible == "rows are merged"
 
 
-@pytest.mark.parametrize(
-    ("sql", "tables"),
-    [
-        ("CREATE TABLE new_t (v); DROP TABLE t; ALTER TABLE new_t RENAME TO t", ["t"]),
-        ('create table x (v); drop table if exists "T"; alter table x rename to [t]', ["t"]),
-        ("DROP TABLE t; CREATE TABLE t (v)", []),
-        ("ALTER TABLE t RENAME TO u", []),
-        ("ALTER TABLE t RENAME COLUMN a TO b", []),
-    ],
-)
-def test_rebuilt_tables_are_seen(sql: str, tables: list[str]) -> None:
-    assert migrations.rebuilt(make("a", up=sql).up) == tables
-
-
 def test_a_file_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_bytes(b"SELECT '\xff';")
     with pytest.raises(Refused, match=r"a\.sql cannot be read"):
