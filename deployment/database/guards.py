@@ -263,6 +263,16 @@ class _Watch:
         )
 
 
+def may_drop(parts: Sequence[Part]) -> bool:
+    """Tell whether parts have a word without which no table is dropped or renamed."""
+    return any(
+        word in fragment.sql.lower()
+        for part in parts
+        for fragment in part.fragments
+        for word in ("drop", "alter")
+    )
+
+
 def _is_harmless(schema: Sequence[Row], parts: Sequence[Part]) -> bool:
     """Tell whether nothing can happen that is worth a look, from the words that it would need."""
     texts = [fragment.sql for part in parts for fragment in part.fragments]

@@ -25,10 +25,30 @@ class State(NamedTuple):
     Args:
         files: in the order they run.
         applied: in the order they ran.
+        worker: whose files they are; empty: that does not matter.
     """
 
     files: Sequence[Migration]
     applied: Sequence[Applied]
+    worker: str = ""
+
+    @property
+    def own(self) -> list[Applied]:
+        """Return the entries but those of other Workers that share the database.
+
+        One that has its file here, unchanged, is no other's: a Worker may get another name.
+        """
+        if all(self._may_be_own(row) for row in self.applied):
+            return list(self.applied)
+        here = {(file.filename, file.checksum) for file in self.files}
+        return [
+            row
+            for row in self.applied
+            if self._may_be_own(row) or (row.filename, row.checksum) in here
+        ]
+
+    def _may_be_own(self, row: Applied) -> bool:
+        return not self.worker or row.owner in ("", self.worker)
 
     @property
     def pending(self) -> list[Migration]:
@@ -81,9 +101,10 @@ def check(state: State) -> None:
         Refused: an applied file was edited or is gone; an earlier run was left
             unfinished; a pending file says what it must not.
     """
-    for row in state.applied:
+    for row in state.own:
         _require_finished(row)
     _require_unedited(state)
+    _require_own_names(state)
     found = [fault for migration in state.pending for fault in migrations.faults(migration)]
     if found:
         raise Refused("Migrations cannot run as they are", "; ".join(found), "correct the files")
@@ -100,22 +121,23 @@ def groups(pending: Sequence[Migration]) -> list[Group]:
     return [Group(members) for members in found]
 
 
-def apply(database: Database, group: Group) -> Outcome:
+def apply(database: Database, group: Group, owner: str = "") -> Outcome:
     """Apply a group, wholly or not at all.
 
     Args:
         database: where.
         group: migrations that were checked.
+        owner: the Worker whose they are, for the ledger; empty: that is not recorded.
 
     Raises:
         DeployError: with the file and line that failed; nothing of the group remains
             (of a migration without transaction: what its statements had done).
     """
     if not group.transactional:
-        return _apply_alone(database, group.migrations[0])
+        return _apply_alone(database, group.migrations[0], owner)
     parts = script.up_parts(group.migrations)
     try:
-        run = _run(database, parts, partial(script.up, group.migrations))
+        run = _run(database, parts, partial(script.up, group.migrations, owner))
     except script.Failure as failure:
         if _is_applied(database, group.migrations, failure.cause):
             by_other = not failure.cause.in_doubt
@@ -135,11 +157,34 @@ def rehearse(database: Database, group: Group) -> list[tuple[str, str, float]]:
     """
     parts = script.up_parts(group.migrations)
     try:
-        run = _run(database, parts, partial(script.up, group.migrations), keep=False)
+        run = _run(database, parts, partial(script.up, group.migrations, ""), keep=False)
     except script.Failure as failure:
         raise failure.told from None
     rows = zip(run.script.origins, run.script.statements, run.results, strict=True)
     return [(origin, found.sql, result.seconds) for origin, found, result in rows if ":" in origin]
+
+
+def require_ours(state: State, chosen: Sequence[Applied]) -> None:
+    """Refuse to take back what may be another Worker's.
+
+    Raises:
+        Refused: an entry that is not recorded as this Worker's has no file here.
+    """
+    here = {file.filename for file in state.files}
+    for row in chosen:
+        if row.owner != state.worker and row.filename not in here:
+            raise _gone(row)
+
+
+def foresee(database: Database, pending: Sequence[Migration]) -> None:
+    """Refuse pending migrations that cannot run on a database as it is, before anything runs.
+
+    Raises:
+        Refused: a foreign key would name a table that is not there.
+    """
+    parts = script.up_parts(pending)
+    if guards.may_drop(parts):
+        _require_possible(guards.foresee(database.query(schema.SELECT.sql), parts))
 
 
 def chosen_down(applied: Sequence[Applied], *, steps: int = 1, to: str = "") -> list[Applied]:
@@ -201,9 +246,9 @@ def take_back(database: Database, chosen: Sequence[Applied]) -> Outcome:
     )
 
 
-def stamp(database: Database, files: Sequence[Migration]) -> None:
+def stamp(database: Database, files: Sequence[Migration], owner: str = "") -> None:
     """Enter files as applied without running them, whatever was entered before."""
-    entered = [found for file in files for found in ledger.stamping(file)]
+    entered = [found for file in files for found in ledger.stamping(file, owner)]
     database.transaction([*ledger.CREATE, *entered])
 
 
@@ -255,20 +300,39 @@ def _require_finished(row: Applied) -> None:
 
 def _require_unedited(state: State) -> None:
     files = {file.filename: file for file in state.files}
-    for row in state.applied:
+    for row in state.own:
         file = files.get(row.filename)
         if file is None:
-            raise Refused(
-                f"{row.filename} was applied, and its file is gone",
-                f"applied at {row.applied_at}",
-                "bring the file back from version control, or take it back: inv migrate.down",
-            )
+            raise _gone(row)
         if file.checksum != row.checksum:
             raise Refused(
                 f"{row.filename} was edited after it was applied",
                 _edit(row, file),
                 _after_edit(state, row),
             )
+
+
+def _require_own_names(state: State) -> None:
+    """Refuse a file whose name another Worker's migration has in the ledger."""
+    others = {row.filename: row for row in state.applied if row not in state.own}
+    for file in state.files:
+        if file.filename in others:
+            raise Refused(
+                f"{file.filename} has the name of a migration of the Worker"
+                f" {others[file.filename].owner}, which shares this database",
+                "the ledger keeps one migration of a name",
+                f"rename this file, e.g. to {state.worker}-{file.filename}",
+            )
+
+
+def _gone(row: Applied) -> Refused:
+    """Return the refusal of an entry without its file, which may be another Worker's."""
+    return Refused(
+        f"{row.filename} was applied, and its file is gone",
+        f"applied at {row.applied_at}" + (f" by {row.owner}" if row.owner else ""),
+        "bring the file back from version control; if it is the migration of another Worker that"
+        " shares this database, record that in the other one's repository: inv migrate.baseline",
+    )
 
 
 def _after_edit(state: State, row: Applied) -> str:
@@ -345,11 +409,14 @@ def _foresee(before: script.Before, parts: Sequence[Part]) -> Foresight:
         Refused: they cannot run as they are.
     """
     found = guards.foresee(before.schema, parts)
-    if found.refusals:
-        raise Refused(
-            "Migrations cannot run as they are", "; ".join(found.refusals), "correct the files"
-        )
+    _require_possible(found)
     return found
+
+
+def _require_possible(foreseen: Foresight) -> None:
+    if foreseen.refusals:
+        why = "; ".join(foreseen.refusals)
+        raise Refused("Migrations cannot run as they are", why, "correct the files")
 
 
 def _run(
@@ -391,11 +458,13 @@ def _labels(present: schema.Objects, absent: schema.Objects) -> list[str]:
     return [f"{kind} {name}" for kind, name in present if (kind, name) not in absent]
 
 
-def _apply_alone(database: Database, migration: Migration) -> Outcome:
+def _apply_alone(database: Database, migration: Migration, owner: str) -> Outcome:
     """Run a migration that asked for no transaction; the ledger says where it stopped."""
     before = script.before(database)
     _require_unguarded(migration, _foresee(before, script.up_parts([migration])))
     entered = [ledger.keeping([migration]), ledger.recording(migration, ledger.RUNNING)]
+    if owner:
+        entered.append(ledger.owning([migration.filename], owner))
     database.transaction([*ledger.CREATE, *entered])
     seconds = 0.0
     for fragment in migration.up:

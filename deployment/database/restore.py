@@ -15,7 +15,7 @@ from deployment.database import digest, dump, manifest, schema, snapshot, stagin
 from deployment.database.client import Database, Statement
 from deployment.database.file import FileDatabase, translated
 from deployment.database.manifest import Content, Manifest
-from deployment.database.schema import quoted
+from deployment.database.schema import quoted, vector_shadows
 from deployment.database.turso import TursoDatabase
 from deployment.errors import DeployError, Refused
 
@@ -223,7 +223,7 @@ def _drops(database: Database, stays: tuple[str, ...]) -> list[str]:
     views = [row.text("name") for row in schema_rows.rows if row["type"] == "view"]
     indexes = [row.text("name") for row in schema_rows.rows if row["type"] == "index"]
     names = [row.text("name") for row in found.rows]
-    of_vectors = tables.vector_shadows(names, indexes)
+    of_vectors = vector_shadows(names, indexes)
     kinds = {"virtual": 0, "table": 1}
     dropped = sorted(
         (

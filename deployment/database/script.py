@@ -155,11 +155,20 @@ def down_parts(chosen: Sequence[Applied]) -> list[Part]:
     return [Part(item.filename, item.down, item.removes) for item in parsed]
 
 
-def up(group: Sequence[Migration], found: Before, foreseen: Foresight) -> Script:
-    """Return the script that applies migrations."""
+def up(group: Sequence[Migration], owner: str, found: Before, foreseen: Foresight) -> Script:
+    """Return the script that applies migrations.
+
+    Args:
+        group: what is applied.
+        owner: the Worker whose they are; empty: that is not recorded.
+        found: the database before it.
+        foreseen: what they will do.
+    """
     script = Script()
     _open(script, found, foreseen)
     script.add("the ledger", *ledger.CREATE, ledger.keeping(group))
+    if owner:
+        script.add("the ledger", ledger.owning([item.filename for item in group], owner))
     for migration, steps in zip(group, foreseen.parts, strict=True):
         script.add("the ledger", ledger.recording(migration))
         script.add_steps(migration.filename, steps)
@@ -210,6 +219,7 @@ def _close(script: Script, found: Before, foreseen: Foresight) -> None:
     """Let the transaction fail if it made more foreign keys point nowhere."""
     if foreseen.guarded:
         script.add(_NUMBERS, guards.DROP)
+    script.add("the ledger", ledger.keeping_schema(schema.SELECT))
     known = json.dumps(dict(found.violations))
     total = sum(found.violations.values())
     script.add("rows whose foreign key points nowhere", Statement(_NO_MORE, (total, known, known)))

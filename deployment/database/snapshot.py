@@ -20,7 +20,7 @@ from deployment.console import Progress, no_progress
 from deployment.database import hrana, staging, tables
 from deployment.database.client import Database, DatabaseError, Row, Statement
 from deployment.database.file import FileDatabase, translated
-from deployment.database.schema import quoted
+from deployment.database.schema import quoted, vector_shadows
 from deployment.database.tables import Table
 from deployment.database.turso import TursoDatabase
 from deployment.errors import Refused
@@ -149,7 +149,7 @@ def _look(database: TursoDatabase) -> tuple[list[Row], list[tuple[Table, int, in
     )
     indexes = [row.text("name") for row in schema.rows if row["type"] == "index"]
     every = tables.tables(found.rows, columns.rows)
-    of_vectors = tables.vector_shadows([table.name for table in every], indexes)
+    of_vectors = vector_shadows([table.name for table in every], indexes)
     held = [
         table
         for table in every
