@@ -74,6 +74,12 @@ def is_blank(text: str) -> bool:
     return _BLANK.match(text) is not None
 
 
+def ends_with_semicolon(text: str) -> bool:
+    """Tell whether the last statement of a text has its semicolon."""
+    ends = [end for _, end in _spans(text)]
+    return bool(ends) and text[ends[-1] : ends[-1] + 1] == ";"
+
+
 def line_comments(text: str) -> Iterator[tuple[int, int]]:
     """Give where each ``--`` comment that is really one begins and ends."""
     for token in _TOKEN.finditer(text):

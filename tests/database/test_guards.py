@@ -1,6 +1,7 @@
 """No row goes that a migration does not name, whatever the SQL; SQLite is the judge.
 
-GUARD_CASES sets how many random rebuilds are tried (10000 is the full number).
+GUARD_CASES sets how many random rebuilds are tried (10000 is the full number), GUARD_FIRST
+which is the first.
 """
 
 from __future__ import annotations
@@ -280,6 +281,7 @@ def test_what_only_libsql_knows_hides_no_loss(remote: Database, sql: str) -> Non
 
 
 CASES = int(os.environ.get("GUARD_CASES", "300"))
+FIRST = int(os.environ.get("GUARD_FIRST", "0"))
 ACTIONS = (*["CASCADE"] * 4, *["SET NULL"] * 3, "SET DEFAULT", "NO ACTION", "RESTRICT")
 NAMES = ("owners", "Häuser", "a b", 'q"q', "select", "x'y", "t;t", "_t", "T2", "main")
 
@@ -441,7 +443,9 @@ def judged(case: Case, database: Database) -> str:
             word in case.sql.lower() for word in ("delete", "set id")
         )
         assert not lost or explicit, (name, lost, case.house, case.sql)
-        if name != case.parent and "set id" not in case.sql.lower():
+        # A trigger of the schema that writes a whole row anew does what the schema says.
+        written = any(f"INSERT OR REPLACE INTO {quoted(name)}" in sql for sql in case.house)
+        if name != case.parent and not written and "set id" not in case.sql.lower():
             keys = [tuple(row[2:]) for row in rows]
             now = [tuple(row[2:]) for row in after[name]]
             assert sorted(keys, key=repr) == sorted(now, key=repr), (name, case.house, case.sql)
@@ -451,7 +455,7 @@ def judged(case: Case, database: Database) -> str:
 
 @pytest.mark.timeout(7200)
 def test_random_rebuilds_keep_every_row_or_are_refused(tmp_path: Path) -> None:
-    ended = Counter(_judged_in(tmp_path / "case.db", seed) for seed in range(CASES))
+    ended = Counter(_judged_in(tmp_path / "case.db", seed) for seed in range(FIRST, FIRST + CASES))
     print(dict(ended))  # noqa: T201 - the counts are the claim
     assert ended["kept"] > CASES / 10
     assert ended["refused"] > CASES / 10
