@@ -282,7 +282,8 @@ def _opened(backup: Backup, work: Path, identities: Sequence[Identity], progress
         return database
     text = ".sql" in backup.path.suffixes
     plain = work / "unpacked.sql" if text else database
-    packed, digest = archive.unpack(backup.path, plain, identities, progress)
+    most = backup.manifest.database_size if backup.manifest else None
+    packed, digest = archive.unpack(backup.path, plain, identities, progress, most)
     if backup.manifest:
         _require_digests(backup.manifest, packed, digest)
     if text:
