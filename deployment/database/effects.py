@@ -14,10 +14,10 @@ import re
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
-from deployment.database.client import Row
-from deployment.database.schema import quoted
+from deployment.database.client import Row, Value
+from deployment.database.schema import SELECT, Objects, difference, objects, quoted
 from deployment.database.statements import first_words, folded
 
 _HARMLESS: Final = frozenset({"CREATE", "ALTER", "EXPLAIN"})
@@ -32,6 +32,7 @@ _PASSIVE: Final = frozenset(
 _UNKNOWN_FUNCTION = re.compile(r"no such function: (?P<name>.+)")
 _RANDOM_ROWID = re.compile(r"\bRANDOM\s+ROWID\b", re.IGNORECASE)  # libSQL's own
 _MOST_FUNCTIONS = 50
+_OFF: Final = frozenset({"off", "no", "false", "0"})
 
 
 class Action(NamedTuple):
@@ -72,19 +73,24 @@ class Effect:
         deletes: tables whose rows it deletes in its own words.
         followed: what must not become smaller by the actions of foreign keys.
         unsaid: what must not become smaller by triggers, or by rows replaced.
+        writes: tables whose rows it writes in any way.
         dropped: tables that are gone after it, and the tables whose foreign keys name each.
         renamed: old name → new name.
         changes: it may delete, change or replace rows, or drop a table.
         known: SQLite here could read it.
+        keys: it turns the enforcement of foreign keys off (``OFF``) or on (``ON``), which within a
+            transaction does nothing; empty: it does not.
     """
 
     deletes: frozenset[str] = frozenset()
     followed: tuple[Measure, ...] = ()
     unsaid: tuple[Measure, ...] = ()
+    writes: frozenset[str] = frozenset()
     dropped: Mapping[str, Collection[str]] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     changes: bool = False
     known: bool = True
+    keys: Literal["", "ON", "OFF"] = ""
 
 
 class SchemaCopy:
@@ -120,6 +126,34 @@ class SchemaCopy:
         )
         return dict(found.fetchall())
 
+    def objects(self) -> Objects:
+        """Return what the copy is made of."""
+        return objects(
+            [Row(("type", "name", "tbl_name", "sql"), row) for row in self._all(SELECT.sql)]
+        )
+
+    def columns(self) -> dict[str, list[str]]:
+        """Return the columns of each ordinary table."""
+        return {
+            table: [
+                str(name) for (name,) in self._all("SELECT name FROM pragma_table_info(?)", table)
+            ]
+            for table in self.tables
+        }
+
+    def gives(self, statements: Sequence[str], wanted: Objects) -> bool:
+        """Tell whether statements would make the copy what is wanted; it stays as it is."""
+        self._connection.execute("BEGIN")
+        try:
+            ran = all(self._run(sql) for sql in statements)
+            found = self.objects()
+        finally:
+            self._connection.execute("ROLLBACK")
+        return ran and not difference(wanted, found)
+
+    def _all(self, sql: str, *parameters: str) -> list[tuple[Value, ...]]:
+        return self._connection.execute(sql, parameters).fetchall()
+
     def dangling(self) -> dict[str, str]:
         """Return the tables that are not there and that a foreign key names: by one that does."""
         found = self._connection.execute(
@@ -135,6 +169,8 @@ class SchemaCopy:
         own = self._actions(sql)
         if own is None:
             return self._unknown(sql)
+        if own and (own[0].code, folded(own[0].table)) == (sqlite3.SQLITE_PRAGMA, "foreign_keys"):
+            return Effect(keys="OFF" if folded(own[0].column) in _OFF else "ON")
         if any(action.code not in _ROWS for action in own):
             return self._of_schema(sql)
         return self._of_rows(sql, own)
@@ -162,6 +198,7 @@ class SchemaCopy:
             frozenset(deletes),
             tuple(measure for found in along for measure in self._measures(found)),
             tuple(rows_of(table) for table in sorted(unsaid) if table in tables),
+            frozenset(found.table for found in (*own, *along)),
             changes=bool(replaced) or any(action.code != _INSERT for action in own),
         )
 

@@ -19,7 +19,7 @@ from deployment.database.statements import Fragment, folded
 _NUMBERS: Final = "_migration_numbers"
 CREATE: Final = Statement(f"CREATE TABLE {_NUMBERS} (place INTEGER PRIMARY KEY, number INTEGER)")
 DROP: Final = Statement(f"DROP TABLE {_NUMBERS}")
-_WORDS: Final = ("drop", "delete", "update", "replace", "alter", "trigger")
+_WORDS: Final = ("drop", "delete", "update", "replace", "alter", "trigger", "foreign_keys")
 """Without one of these words nothing that SQLite takes removes or changes a row."""
 
 
@@ -126,7 +126,7 @@ def foresee(schema: Sequence[Row], parts: Sequence[Part]) -> Foresight:
     with SchemaCopy(schema) as copy:
         watch = _Watch(copy)
         told = [watch.read(part) for part in parts]
-        lifted = watch.referenced or (not copy.exact and watch.changes)
+        lifted = watch.referenced or watch.off or (not copy.exact and watch.changes)
         return Foresight(
             [
                 watch.woven(part, found, lifted=lifted)
@@ -170,7 +170,7 @@ class _Watch:
         self._dangling = copy.dangling()
         self._moved: dict[str, tuple[str, str]] = {}  # a table's last name → file, first name
         self._numbers = count(1)
-        self.referenced = self.changes = False
+        self.referenced = self.changes = self.off = False
         self.rebuilt: list[str] = []
 
     def read(self, part: Part) -> _Told:
@@ -182,6 +182,7 @@ class _Watch:
             effect = self._copy.effect(fragment.sql)
             told.effects.append(effect)
             self.changes = self.changes or effect.changes
+            self.off = self.off or effect.keys == "OFF"
             for old, new in effect.renamed.items():
                 origins[folded(new)] = origins.pop(folded(old), None)
             for name, children in effect.dropped.items():
@@ -222,7 +223,8 @@ class _Watch:
                 )
         steps: list[Step] = []
         for place, fragment in enumerate(part.fragments):
-            steps += [*before.get(place, ()), fragment, *after.get(place, ())]
+            run = [] if told.effects[place].keys else [fragment]  # it is done before BEGIN
+            steps += [*before.get(place, ()), *run, *after.get(place, ())]
         return steps + before.get(len(part.fragments), [])
 
     def _guard(

@@ -4,7 +4,8 @@
 ``_migration_texts`` keeps what each file said when it was applied, so that an edit
 is shown as a difference, and taking back does not need the file; and, under ``owner:FILENAME``,
 which Worker applied it, since several may share a database; and, under ``schema``, the schema as
-the server had it after the last run, for what only that server can read.
+the server had it after the last run, for what only that server can read; and, under
+``down:FILENAME``, a down part that was made for a file that has none.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ CREATE = (
 )
 SELECT = Statement(
     "SELECT filename, name, checksum, applied_at, execution_time_ms, status, text,"
-    " (SELECT text FROM _migration_texts WHERE checksum = 'owner:' || filename) AS owner"
+    " (SELECT text FROM _migration_texts WHERE checksum = 'owner:' || filename) AS owner,"
+    " (SELECT text FROM _migration_texts WHERE checksum = 'down:' || filename) AS down"
     " FROM _migrations LEFT JOIN _migration_texts USING (checksum) ORDER BY id"
 )
 _SELECT_OF_OTHERS = (
     "SELECT filename, name, checksum, applied_at, execution_time_ms, status, NULL AS text,"
-    " '' AS owner FROM _migrations ORDER BY id"
+    " '' AS owner, '' AS down FROM _migrations ORDER BY id"
 )
 
 
@@ -57,6 +59,7 @@ class Applied(NamedTuple):
         status: ``success``; anything else was left unfinished.
         text: what the file said; None where an earlier tool did not keep it.
         owner: the Worker whose migration it is; empty: not recorded.
+        made_down: the down part that was made for it; empty: the file's own counts.
     """
 
     filename: str
@@ -67,6 +70,7 @@ class Applied(NamedTuple):
     status: str
     text: str | None
     owner: str = ""
+    made_down: str = ""
 
     @property
     def name(self) -> str:
@@ -113,6 +117,7 @@ def rows(found: Sequence[Row]) -> list[Applied]:
             str(row["status"] or SUCCESS),
             _unpack(row),
             str(row["owner"] or ""),
+            str(row["down"] or ""),
         )
         for row in found
     ]
@@ -146,6 +151,12 @@ def owning(filenames: Sequence[str], owner: str) -> Statement:
     rows = ", ".join(["('owner:' || ?, ?)"] * len(filenames))
     values = [value for filename in filenames for value in (filename, owner)]
     return Statement(f"INSERT OR REPLACE INTO _migration_texts VALUES {rows}", values)  # noqa: S608
+
+
+def keeping_downs(migrations: Sequence[Migration]) -> list[Statement]:
+    """Return the statements that keep the down parts that were made."""
+    sql = "INSERT OR REPLACE INTO _migration_texts VALUES ('down:' || ?, ?)"
+    return [Statement(sql, (m.filename, m.made_down)) for m in migrations if m.made_down]
 
 
 def keeping_schema(select: Statement) -> Statement:
@@ -203,6 +214,7 @@ def stamping(migration: Migration, owner: str = "") -> list[Statement]:
     return [
         keeping([migration]),
         *([owning([migration.filename], owner)] if owner else []),
+        *keeping_downs([migration]),
         Statement(
             "INSERT INTO _migrations (filename, name, checksum, applied_at, execution_time_ms,"
             " status) VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0, 'success')"

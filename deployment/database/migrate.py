@@ -370,14 +370,10 @@ def _require_down(row: Applied) -> None:
             "what it said when it was applied was not kept",
             "inv migrate.baseline",
         )
-    migration = _parsed(row)
+    migration = script.parsed(row)
     if not migration.down:
         reason = migration.irreversible or "its down part is missing or empty"
         raise Refused(f"{row.filename} cannot be taken back", reason, "inv backup.restore")
-
-
-def _parsed(row: Applied) -> Migration:
-    return migrations.parse(row.filename, row.text or "")
 
 
 def _is_applied(database: Database, group: Sequence[Migration], error: DatabaseError) -> bool:

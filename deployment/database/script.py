@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from deployment.database import guards, ledger, migrations, schema
@@ -151,8 +151,12 @@ def up_parts(group: Sequence[Migration]) -> list[Part]:
 
 def down_parts(chosen: Sequence[Applied]) -> list[Part]:
     """Return what takes applied migrations back, as they were applied."""
-    parsed = [migrations.parse(row.filename, row.text or "") for row in chosen]
-    return [Part(item.filename, item.down, item.removes) for item in parsed]
+    return [Part(item.filename, item.down, item.removes) for item in map(parsed, chosen)]
+
+
+def parsed(row: Applied) -> Migration:
+    """Return an applied migration as it was applied."""
+    return replace(migrations.parse(row.filename, row.text or ""), made_down=row.made_down)
 
 
 def up(group: Sequence[Migration], owner: str, found: Before, foreseen: Foresight) -> Script:
@@ -167,6 +171,7 @@ def up(group: Sequence[Migration], owner: str, found: Before, foreseen: Foresigh
     script = Script()
     _open(script, found, foreseen)
     script.add("the ledger", *ledger.CREATE, ledger.keeping(group))
+    script.add("the ledger", *ledger.keeping_downs(group))
     if owner:
         script.add("the ledger", ledger.owning([item.filename for item in group], owner))
     for migration, steps in zip(group, foreseen.parts, strict=True):

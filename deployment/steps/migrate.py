@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deployment.database import ledger, migrate, migrations, schema
+from deployment.database import downs, ledger, migrate, migrations, schema
 from deployment.database.client import Statement
 from deployment.database.ledger import Applied
 from deployment.database.migrate import Group, Outcome, State
@@ -25,7 +25,21 @@ NAME = "migrate"
 
 def state(site: Site) -> State:
     """Read the files and the ledger, side by side."""
-    return State(files(site), ledger.read(site.database), site.worker)
+    found = State(files(site), ledger.read(site.database), site.worker)
+    if not _generates_downs(site.settings) or not found.pending:
+        return found
+    wanted = {item.name for item in found.pending}
+    return found._replace(files=downs.complete(found.files, wanted))
+
+
+def _generates_downs(settings: Settings) -> bool:
+    """Tell whether down parts are made for files that have none."""
+    how = settings.project.migrations.down
+    if how not in ("written", "generated"):
+        raise Refused(
+            f"deploy.migrations.down is {how!r}", "", "write down: written, or down: generated"
+        )
+    return how == "generated"
 
 
 def files(site: Site) -> list[Migration]:
