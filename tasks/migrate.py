@@ -58,7 +58,7 @@ def plan(c: Context, sql: bool = True) -> None:
     if not groups:
         console.line("nothing to do")
     for group in groups:
-        for note in runner.notes(group):
+        for note in runner.notes(site.database, group):
             console.warn(note)
         if not group.transactional:
             continue  # what runs outside a transaction cannot be rolled back

@@ -6,6 +6,7 @@ import random
 import sqlite3
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -639,3 +640,46 @@ def test_every_real_number_comes_back_to_its_last_bit(
     made = backup.make(database, folder, BackupRequest("test"))
     assert made.manifest is not None
     assert made.manifest.content.tables == manifest.of_file(tmp_path / "numbers.db").tables
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_bomb_stops_at_the_size_that_the_manifest_says(
+    local: Database, tmp_path: Path, encrypted: bool
+) -> None:
+    """A few kilobytes that unpack to a gigabyte, in the place of a small backup."""
+    import pyrage
+    import zstandard
+
+    local.execute("CREATE TABLE t (v)")
+    key = pyrage.x25519.Identity.generate()
+    recipients = [key.to_public()] if encrypted else []
+    made = backup.make(local, tmp_path / "backups", BackupRequest("test", recipients=recipients))
+    compressor = zstandard.ZstdCompressor().compressobj()  # without a size in its header
+    bomb = b"".join(compressor.compress(bytes(1 << 20)) for _ in range(1024)) + compressor.flush()
+    made.path.write_bytes(pyrage.encrypt(bomb, recipients) if encrypted else bomb)
+    (tmp_path / "work").mkdir()
+    with pytest.raises(Refused, match="unpacks to more than"):
+        backup.unpack(made, tmp_path / "work", [key] if encrypted else [])
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP TABLE t",
+        "CREATE INDEX i ON t (v); DROP TABLE t",
+        "CREATE TABLE view (v)",
+        "/* CREATE INDEX */ DELETE FROM t",
+        "",
+    ],
+)
+def test_a_manifest_whose_sql_does_more_than_it_is_for_is_refused(
+    local: Database, tmp_path: Path, sql: str
+) -> None:
+    local.execute("CREATE TABLE t (v)")
+    made = backup.make(local, tmp_path, BackupRequest("test"))
+    assert made.manifest is not None
+    changed = replace(made.manifest, beside=[sql])
+    backup.manifest_path(made.path).write_text(changed.as_json())
+    with pytest.raises(Refused, match="is no manifest of a backup"):
+        backup.of_path(made.path)

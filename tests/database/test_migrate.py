@@ -65,7 +65,7 @@ def test_all_pending_are_applied_in_one_transaction(database: Database) -> None:
 def test_the_services_own_migrations_go_forward_and_back(database: Database) -> None:
     files = migrations.read(Path("migrations"))
     run(database, files)
-    assert schema.difference(schema.of_migrations(files), schema.read(database)) == []
+    assert schema.difference(schema.of_migrations(files)[0], schema.read(database)) == []
     assert set(schema.rows_by_table(database).values()) == {0}
     rows = migration_history.read(database)
     migrate.take_back(database, migrate.chosen_down(rows, steps=len(rows)))
@@ -167,7 +167,9 @@ def test_what_cannot_be_taken_back_is_refused(database: Database) -> None:
     with pytest.raises(Refused, match=r"b\.sql cannot be taken back") as caught:
         migrate.chosen_down(migration_history.read(database))
     assert caught.value.why == "merged"
-    assert any("cannot be taken back: merged" in note for note in migrate.notes(Group([one_way])))
+    assert any(
+        "cannot be taken back: merged" in note for note in migrate.notes(database, Group([one_way]))
+    )
 
 
 REBUILD = file(
@@ -185,7 +187,7 @@ def test_a_rebuilt_table_keeps_the_rows_of_its_children(database: Database) -> N
     assert database.query("PRAGMA foreign_key_check") == []
     database.execute("DELETE FROM users")
     assert database.query("SELECT count(*) FROM posts")[0][0] == 0, "the key still cascades"
-    assert any("rebuilds users" in note for note in migrate.notes(Group([REBUILD])))
+    assert any("rebuilds users" in note for note in migrate.notes(database, Group([REBUILD])))
 
 
 def test_without_the_guard_the_children_would_be_gone(database: Database) -> None:
@@ -202,9 +204,23 @@ def test_a_rebuild_that_loses_parents_is_refused(database: Database) -> None:
         "CREATE TABLE new_users (id INTEGER PRIMARY KEY, name TEXT);\n"
         "DROP TABLE users;\nALTER TABLE new_users RENAME TO users",
     )
-    with pytest.raises(DeployError, match="rows whose foreign key points nowhere"):
+    with pytest.raises(Refused, match=r"d-lossy\.sql would remove 1 of 1 rows of users"):
         run(database, [*THREE, lossy])
     assert database.query("SELECT count(*) FROM users")[0][0] == 1
+
+
+def test_a_rebuild_that_gives_parents_other_keys_is_refused(database: Database) -> None:
+    run(database, THREE)
+    other = file(
+        "d-other",
+        "CREATE TABLE new_users (id INTEGER PRIMARY KEY, name TEXT);\n"
+        "INSERT INTO new_users SELECT id + 100, name FROM users;\n"
+        "DROP TABLE users;\nALTER TABLE new_users RENAME TO users",
+    )
+    with pytest.raises(DeployError, match="rows whose foreign key points nowhere") as caught:
+        run(database, [*THREE, other])
+    assert caught.value.why == "1 of posts → users"
+    assert database.query("SELECT id FROM users")[0][0] == 1
 
 
 def test_a_key_to_a_table_that_is_not_there_is_refused(database: Database) -> None:

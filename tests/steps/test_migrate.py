@@ -243,3 +243,95 @@ def test_by_kind_gathers() -> None:
 def test_the_ledger_is_this_sites(site: Site) -> None:
     do(site)
     assert [row.title for row in migration_history.read(site.database)] == ["users", "posts"]
+
+
+# --- two Workers on one database ---------------------------------------------------------
+
+
+@pytest.fixture
+def other(settings: Callable[..., Settings], tmp_path: Path, site: Site) -> Iterator[Site]:
+    """Return the site of another Worker with a folder of its own, on the same database."""
+    folder = tmp_path / "billing"
+    folder.mkdir()
+    bills = "CREATE TABLE bills (id);\n-- migrate:down\nDROP TABLE bills;"
+    (folder / "bills.sql").write_text(f"-- migrate:up\n{bills}")
+    made = Site(settings({"worker": {"name": "billing"}, "migrations": {"directory": "billing"}}))
+    assert made.database.url == site.database.url
+    yield made
+    made.database.close()
+
+
+def test_each_worker_leaves_the_others_migrations_alone(site: Site, other: Site) -> None:
+    do(site)
+    do(other)
+    assert migrate.plan(site) == migrate.plan(other) == []
+    migrate.require_sound(site)
+    migrate.require_sound(other)
+    status = {row["filename"]: row["status"] for row in migrate.overview(site)}
+    assert status["bills.sql"] == "of the Worker billing"
+    (change,) = migrate.plan_down(site)
+    assert change.undo["apply"] == ["posts"]
+    assert migrate.plan_back(site, ["users", "posts"]) == []
+    assert applied.since(site, ["users", "posts"]) == []
+
+
+def test_taking_back_never_reaches_another_workers_tables(site: Site, other: Site) -> None:
+    do(other)
+    do(site)
+    for change in migrate.plan_down(site, steps=9):
+        migrate.apply(site, change)
+    assert tables(other) == {"bills"}
+    assert applied.names(other) == ["bills"]
+
+
+def forget_owners(site: Site) -> None:
+    """Leave the ledger as an earlier version of this tool did."""
+    site.database.execute("DELETE FROM _migration_texts WHERE checksum LIKE 'owner:%'")
+
+
+def test_whose_an_entry_is_unknown_no_advice_takes_it_back(site: Site, other: Site) -> None:
+    do(site)
+    do(other)
+    forget_owners(site)
+    for attempt in (migrate.plan, migrate.plan_down, lambda at: migrate.plan_back(at, [])):
+        with pytest.raises(
+            Refused, match=r"bills\.sql was applied, and its file is gone"
+        ) as caught:
+            attempt(site)
+        assert "migrate.down" not in caught.value.remedy
+        assert "migrate.baseline" in caught.value.remedy
+    for change in migrate.plan_baseline(other):  # what the remedy says
+        migrate.apply(other, change)
+    assert migrate.plan(site) == []
+
+
+def test_a_name_that_another_worker_has_taken_is_refused(
+    site: Site, other: Site, tmp_path: Path
+) -> None:
+    do(site)
+    (tmp_path / "billing" / "users.sql").write_text("SELECT 1; -- irreversible")
+    with pytest.raises(Refused, match=r"users\.sql has the name of a migration of the Worker boss"):
+        migrate.plan(other)
+
+
+def test_a_folder_that_two_workers_share_is_applied_once(
+    site: Site, settings: Callable[..., Settings]
+) -> None:
+    do(site)
+    same = Site(settings({"worker": {"name": "cron"}}))
+    assert migrate.plan(same) == []
+    assert migrate.plan_down(same)[0].undo["apply"] == ["posts"]
+    same.database.close()
+
+
+# --- what only the server can read --------------------------------------------------------
+
+
+def test_a_plan_refuses_what_cannot_run_before_anything_runs(site: Site, tmp_path: Path) -> None:
+    do(site)
+    text = "ALTER TABLE users RENAME TO old; CREATE TABLE users (id); DROP TABLE old;"
+    (tmp_path / "migrations" / "z.sql").write_text(
+        f"-- migrate:up\n{text}\n-- migrate:down\nSELECT 1;"
+    )
+    with pytest.raises(Refused, match=r"z\.sql renames users to old and drops it"):
+        migrate.plan(site)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -125,6 +126,7 @@ def unpack(
     target: Path,
     identities: Sequence[Identity] = (),
     progress: Progress = no_progress,
+    most: int | None = None,
 ) -> tuple[Digest, Digest]:
     """Decrypt and decompress a file.
 
@@ -133,12 +135,14 @@ def unpack(
         target: a new file, mode 0600.
         identities: age secret keys; needed where the file's name ends in ``.age``.
         progress: told how many bytes of the source were read.
+        most: how many bytes it may unpack to; None: as many as the disk has free.
 
     Returns:
         The digests of the source and of the target.
 
     Raises:
-        Refused: it is damaged, cut off, or of another key; what was unpacked is gone.
+        Refused: it is damaged, cut off, of another key, or larger than it may be; what was
+            unpacked is gone.
     """
     import zstandard
 
@@ -146,8 +150,10 @@ def unpack(
         with source.open("rb") as file, _created(target) as plain:
             reading = Measured(file, "unpack", source.stat().st_size, progress)
             writing = Measured(plain)
+            limit = shutil.disk_usage(target.parent).free if most is None else most
+            limited = _Limited(writing, limit)
             expected = _Header(
-                zstandard.ZstdDecompressor().stream_writer(cast("BinaryIO", writing), closefd=False)
+                zstandard.ZstdDecompressor().stream_writer(cast("BinaryIO", limited), closefd=False)
             )
             if source.suffix == ".age":
                 _decrypt(reading, expected, identities)
@@ -161,6 +167,9 @@ def unpack(
     except Refused as error:
         target.unlink(missing_ok=True)
         raise _damaged(source, error.what) from None
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
     return reading.digest, writing.digest
 
 
@@ -249,6 +258,22 @@ class _Header:
         expected = zstandard.get_frame_parameters(self._start).content_size
         if expected not in (size, zstandard.CONTENTSIZE_UNKNOWN):
             raise Refused(f"it holds {size} of {expected} bytes")
+
+
+class _Limited:
+    """Pass bytes on, but no more than there may be: a small file can unpack to any size."""
+
+    def __init__(self, stream: Measured, most: int) -> None:
+        self._stream, self._left, self._most = stream, most, most
+
+    def write(self, piece: bytes) -> int:
+        self._left -= len(piece)
+        if self._left < 0:
+            raise Refused(f"it unpacks to more than {self._most} bytes")
+        return self._stream.write(piece)
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def _decrypt(reading: Measured, writing: _Header, identities: Sequence[Identity]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from xswarm_deploy.cli.console import Progress, no_progress
-from xswarm_deploy.database import archive, digest, dump, manifest, snapshot
+from xswarm_deploy.database import archive, digest, manifest, snapshot, sqltext
 from xswarm_deploy.database import migration_history as ledger
 from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.file import FileDatabase
@@ -90,7 +90,10 @@ def make(
         recipients, identities = _with_own_key(wanted.recipients)
         content = _Running(lambda: manifest.of_file(scratch))
         soundness = _Running(lambda: _require_sound(scratch, "the backup"))
-        plain = _text_of(scratch, work) if wanted.format == "sql" else scratch
+        plain = scratch
+        if wanted.format == "sql":
+            plain = work / "database.sql"
+            sqltext.write(scratch, plain)
         source, target = archive.pack(plain, packed, recipients, progress)
         ending = f"{wanted.format}.zst{'.age' if recipients else ''}"
         proven = packed.rename(work / f"packed.{ending}")
@@ -197,36 +200,6 @@ def verify(
     return found
 
 
-def load_text(path: Path, target: Path) -> None:
-    """Make a database file of SQL text.
-
-    Args:
-        path: the text; transaction statements and comments in it are passed over.
-        target: the new file.
-
-    Raises:
-        Refused: a statement fails; it is named by its line.
-    """
-    from xswarm_deploy.database.statements import first_words, split
-
-    skipped = {"BEGIN", "COMMIT", "END", "ROLLBACK"}
-    with closing(sqlite3.connect(target, isolation_level=None)) as connection:
-        connection.execute("PRAGMA foreign_keys = OFF")
-        connection.execute("BEGIN")
-        text = path.read_bytes().decode("utf-8", "surrogateescape")  # with its line ends
-        for fragment in split(text):
-            if skipped.intersection(first_words(fragment.sql, 1)):
-                continue
-            try:
-                connection.execute(fragment.sql)
-            except (sqlite3.Error, UnicodeEncodeError) as error:
-                raise Refused(
-                    f"{path.name}:{fragment.line} fails", str(error), "inv backup.list"
-                ) from None
-        connection.execute("COMMIT")
-    target.chmod(0o600)
-
-
 class _Running(Generic[T]):
     """Something that is done in a thread, beside what the main one does."""
 
@@ -263,18 +236,6 @@ def _with_own_key(
     return [*recipients, own.to_public()], [own]
 
 
-def _text_of(scratch: Path, work: Path) -> Path:
-    """Write a database as SQL text."""
-    path = work / "database.sql"
-    with closing(digest.open_readonly(scratch)) as connection, path.open("wb") as file:
-        path.chmod(0o600)
-        file.write(b"PRAGMA foreign_keys = OFF;\nBEGIN;\n")
-        for sql in dump.statements(connection):
-            file.write(f"{sql};\n".encode())
-        file.write(b"COMMIT;\n")
-    return path
-
-
 def _prove(
     packed: Path,
     work: Path,
@@ -288,7 +249,7 @@ def _prove(
     if archive.unpack(packed, restored, identities, progress) != written:
         raise DeployError("The backup did not restore", "it holds other bytes than were packed")
     if ".sql" in packed.suffixes:
-        load_text(restored, work / "restored.db")
+        sqltext.load(restored, work / "restored.db")
         _require_equal(content(), manifest.of_file(work / "restored.db"), packed.name)
 
 
@@ -318,15 +279,16 @@ def _sync_folder(folder: Path) -> None:
 def _opened(backup: Backup, work: Path, identities: Sequence[Identity], progress: Progress) -> Path:
     database = work / "unpacked.db"
     if backup.path.name.endswith(_OF_OTHERS):
-        load_text(backup.path, database)
+        sqltext.load(backup.path, database)
         return database
     text = ".sql" in backup.path.suffixes
     plain = work / "unpacked.sql" if text else database
-    packed, digest = archive.unpack(backup.path, plain, identities, progress)
+    most = backup.manifest.database_size if backup.manifest else None
+    packed, digest = archive.unpack(backup.path, plain, identities, progress, most)
     if backup.manifest:
         _require_digests(backup.manifest, packed, digest)
     if text:
-        load_text(plain, database)
+        sqltext.load(plain, database)
     return database
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 from xswarm_deploy.database import digest, tables
@@ -103,13 +104,25 @@ def _blob(value: bytes) -> str:
 
 def _text(text: str) -> str:
     try:
-        raw = text.encode()
+        text.encode()
     except UnicodeEncodeError:  # text that is no UTF-8, kept by surrogate escapes
-        raw = text.encode("utf-8", "surrogateescape")
-    else:
-        if "\0" not in text:
-            return "'" + text.replace("'", "''") + "'"
-    return f"CAST({_blob(raw)} AS TEXT)"
+        return f"CAST({_blob(text.encode('utf-8', 'surrogateescape'))} AS TEXT)"
+    quoted_text = "'" + text.replace("'", "''") + "'"
+    if "\0" not in text and "\r" not in text:
+        return quoted_text
+    # A NUL ends what SQLite reads, and sqlite3 reads a line end of Windows as another.
+    for letter in ("\0", "\r"):
+        if letter in text:
+            stand_in = _stand_in(text)
+            text += stand_in
+            written = quoted_text.replace(letter, stand_in)
+            quoted_text = f"replace({written}, '{stand_in}', char({ord(letter)}))"
+    return quoted_text
+
+
+def _stand_in(text: str) -> str:
+    """Return letters that a text does not hold."""
+    return next(found for number in count() if (found := f"\\{number};") not in text)
 
 
 def _real(number: float) -> str:

@@ -14,9 +14,11 @@ from typing import Any
 from xswarm_deploy.cli.console import Progress, no_progress
 from xswarm_deploy.database import digest, tables
 from xswarm_deploy.database.file import translated
+from xswarm_deploy.database.statements import first_words, split
 from xswarm_deploy.errors import Refused
 
 FORMAT = 1
+_MADE_BESIDE = frozenset(("CREATE", kind) for kind in ("INDEX", "VIEW", "TRIGGER"))
 _ANOTHER = "inv backup.list, and name another"
 
 
@@ -109,11 +111,24 @@ def parse(text: str, name: str) -> Manifest:
         raise Refused(
             f"{name} is no manifest of a backup", type(error).__name__, _ANOTHER
         ) from None
+    _require_definitions(name, manifest.beside)
     if manifest.format != FORMAT:
         raise Refused(
             f"{name} is of format {manifest.format}", f"this tool reads {FORMAT}", _ANOTHER
         )
     return manifest
+
+
+def _require_definitions(name: str, beside: Sequence[str]) -> None:
+    """Refuse a manifest whose SQL does more than make what the schema held.
+
+    It is run on the database that is restored: nothing but one index, view or trigger each.
+    """
+    for sql in beside:
+        words = first_words(sql, 3)
+        makes = words[:2] in _MADE_BESIDE or words == ("CREATE", "UNIQUE", "INDEX")
+        if len(split(sql)) != 1 or not makes:
+            raise Refused(f"{name} is no manifest of a backup", f"it would run: {sql}", _ANOTHER)
 
 
 def of_file(path: Path, progress: Progress = no_progress, total: int | None = None) -> Content:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
-from xswarm_deploy.database import migration_history, migrations, schema
-from xswarm_deploy.database.client import Database, DatabaseError, Result, Statement
+from xswarm_deploy.database import guards, migration_history, migrations, schema, script
+from xswarm_deploy.database.client import Database, DatabaseError, Result
+from xswarm_deploy.database.guards import Foresight, Part
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
-from xswarm_deploy.database.statements import Fragment
+from xswarm_deploy.database.script import Script
 from xswarm_deploy.errors import DeployError, Refused
 
 _LONGEST_WRITE = 5  # seconds after which sqld ends a write while another one waits
@@ -24,10 +25,30 @@ class State(NamedTuple):
     Args:
         files: in the order they run.
         applied: in the order they ran.
+        worker: whose files they are; empty: that does not matter.
     """
 
     files: Sequence[Migration]
     applied: Sequence[Applied]
+    worker: str = ""
+
+    @property
+    def own(self) -> list[Applied]:
+        """Return the entries but those of other Workers that share the database.
+
+        One that has its file here, unchanged, is no other's: a Worker may get another name.
+        """
+        if all(self._may_be_own(row) for row in self.applied):
+            return list(self.applied)
+        here = {(file.filename, file.checksum) for file in self.files}
+        return [
+            row
+            for row in self.applied
+            if self._may_be_own(row) or (row.filename, row.checksum) in here
+        ]
+
+    def _may_be_own(self, row: Applied) -> bool:
+        return not self.worker or row.owner in ("", self.worker)
 
     @property
     def pending(self) -> list[Migration]:
@@ -65,22 +86,12 @@ class Outcome(NamedTuple):
     by_other: bool = False
 
 
-@dataclass(frozen=True)
-class Script:
-    """Statements, and for each where it comes from, for the error that names it."""
+class _Run(NamedTuple):
+    """A transaction that was run."""
 
-    statements: list[Statement] = field(default_factory=list)
-    origins: list[str] = field(default_factory=list)
-
-    def add(self, origin: str, *added: Statement) -> None:
-        """Append statements of one origin."""
-        self.statements.extend(added)
-        self.origins.extend([origin] * len(added))
-
-    def add_fragments(self, filename: str, fragments: Sequence[Fragment]) -> None:
-        """Append the statements of a file."""
-        self.statements.extend([Statement(fragment.sql) for fragment in fragments])
-        self.origins.extend([f"{filename}:{fragment.line}" for fragment in fragments])
+    before: script.Before
+    script: Script
+    results: Sequence[Result]
 
 
 def check(state: State) -> None:
@@ -90,9 +101,10 @@ def check(state: State) -> None:
         Refused: an applied file was edited or is gone; an earlier run was left
             unfinished; a pending file says what it must not.
     """
-    for row in state.applied:
+    for row in state.own:
         _require_finished(row)
     _require_unedited(state)
+    _require_own_names(state)
     found = [fault for migration in state.pending for fault in migrations.faults(migration)]
     if found:
         raise Refused("Migrations cannot run as they are", "; ".join(found), "correct the files")
@@ -109,29 +121,29 @@ def groups(pending: Sequence[Migration]) -> list[Group]:
     return [Group(members) for members in found]
 
 
-def apply(database: Database, group: Group) -> Outcome:
+def apply(database: Database, group: Group, owner: str = "") -> Outcome:
     """Apply a group, wholly or not at all.
 
     Args:
         database: where.
         group: migrations that were checked.
+        owner: the Worker whose they are, for the ledger; empty: that is not recorded.
 
     Raises:
         DeployError: with the file and line that failed; nothing of the group remains
             (of a migration without transaction: what its statements had done).
     """
     if not group.transactional:
-        return _apply_alone(database, group.migrations[0])
-    before, violations = _before(database)
-    script = _up_script(group.migrations, violations)
-    fragments = [fragment for item in group.migrations for fragment in item.up]
+        return _apply_alone(database, group.migrations[0], owner)
+    parts = script.up_parts(group.migrations)
     try:
-        results = database.transaction(script.statements, foreign_keys=not _lifted(fragments))
-    except DatabaseError as error:
-        if _is_applied(database, group.migrations, error):
-            return Outcome([item.name for item in group.migrations], by_other=not error.in_doubt)
-        raise _failed(script, error) from None
-    return _outcome(database, group.migrations, before, _times(script, results))
+        run = _run(database, parts, partial(script.up, group.migrations, owner))
+    except script.Failure as failure:
+        if _is_applied(database, group.migrations, failure.cause):
+            by_other = not failure.cause.in_doubt
+            return Outcome([item.name for item in group.migrations], by_other=by_other)
+        raise failure.told from None
+    return _outcome(database, group.migrations, run)
 
 
 def rehearse(database: Database, group: Group) -> list[tuple[str, str, float]]:
@@ -143,17 +155,36 @@ def rehearse(database: Database, group: Group) -> list[tuple[str, str, float]]:
     Raises:
         DeployError: with the file and line that would fail.
     """
-    _, violations = _before(database)
-    script = _up_script(group.migrations, violations)
-    fragments = [fragment for item in group.migrations for fragment in item.up]
+    parts = script.up_parts(group.migrations)
     try:
-        results = database.transaction(
-            script.statements, foreign_keys=not _lifted(fragments), keep=False
-        )
-    except DatabaseError as error:
-        raise _failed(script, error) from None
-    rows = zip(script.origins, script.statements, results, strict=True)
+        run = _run(database, parts, partial(script.up, group.migrations, ""), keep=False)
+    except script.Failure as failure:
+        raise failure.told from None
+    rows = zip(run.script.origins, run.script.statements, run.results, strict=True)
     return [(origin, found.sql, result.seconds) for origin, found, result in rows if ":" in origin]
+
+
+def require_ours(state: State, chosen: Sequence[Applied]) -> None:
+    """Refuse to take back what may be another Worker's.
+
+    Raises:
+        Refused: an entry that is not recorded as this Worker's has no file here.
+    """
+    here = {file.filename for file in state.files}
+    for row in chosen:
+        if row.owner != state.worker and row.filename not in here:
+            raise _gone(row)
+
+
+def foresee(database: Database, pending: Sequence[Migration]) -> None:
+    """Refuse pending migrations that cannot run on a database as it is, before anything runs.
+
+    Raises:
+        Refused: a foreign key would name a table that is not there.
+    """
+    parts = script.up_parts(pending)
+    if guards.may_drop(parts):
+        _require_possible(guards.foresee(database.query(schema.SELECT.sql), parts))
 
 
 def chosen_down(applied: Sequence[Applied], *, steps: int = 1, to: str = "") -> list[Applied]:
@@ -200,39 +231,39 @@ def take_back(database: Database, chosen: Sequence[Applied]) -> Outcome:
     """
     for row in chosen:
         _require_down(row)
-    before, violations = _before(database)
-    script = _down_script(chosen, violations)
-    fragments = [fragment for row in chosen for fragment in _parsed(row).down]
     try:
-        results = database.transaction(script.statements, foreign_keys=not _lifted(fragments))
-    except DatabaseError as error:
-        if error.in_doubt and not _still_applied(database, chosen):
+        run = _run(database, script.down_parts(chosen), partial(script.down, chosen))
+    except script.Failure as failure:
+        if failure.cause.in_doubt and not _still_applied(database, chosen):
             return Outcome([row.name for row in chosen])
-        raise _failed(script, error) from None
+        raise failure.told from None
     after = schema.read(database)
     return Outcome(
         [row.name for row in chosen],
-        _labels(after, before),
-        _labels(before, after),
-        _times(script, results),
+        _labels(after, run.before.objects),
+        _labels(run.before.objects, after),
+        script.times(run.script, run.results),
     )
 
 
-def stamp(database: Database, files: Sequence[Migration]) -> None:
+def stamp(database: Database, files: Sequence[Migration], owner: str = "") -> None:
     """Enter files as applied without running them, whatever was entered before."""
-    entered = [found for file in files for found in migration_history.stamping(file)]
+    entered = [found for file in files for found in migration_history.stamping(file, owner)]
     database.transaction([*migration_history.CREATE, *entered])
 
 
-def notes(group: Group) -> list[str]:
-    """Return in advance what a person should know about a group."""
+def notes(database: Database, group: Group) -> list[str]:
+    """Return in advance what a person should know about a group.
+
+    Raises:
+        Refused: it cannot run as it is.
+    """
     found = []
-    tables = migrations.rebuilt([fragment for item in group.migrations for fragment in item.up])
-    if tables:
-        found.append(
-            f"rebuilds {', '.join(tables)}: foreign keys are lifted meanwhile,"
-            " and checked before COMMIT"
-        )
+    foreseen = _foresee(script.before(database), script.up_parts(group.migrations))
+    if foreseen.rebuilt:
+        lifted = "foreign keys are lifted meanwhile and checked before COMMIT, " * foreseen.lifted
+        tables = ", ".join(foreseen.rebuilt)
+        found.append(f"rebuilds {tables}: {lifted}and no row of them may be missing then")
     if not group.transactional:
         found.append(f"{group.migrations[0].filename} runs outside a transaction: not atomic")
     found += [
@@ -269,20 +300,39 @@ def _require_finished(row: Applied) -> None:
 
 def _require_unedited(state: State) -> None:
     files = {file.filename: file for file in state.files}
-    for row in state.applied:
+    for row in state.own:
         file = files.get(row.filename)
         if file is None:
-            raise Refused(
-                f"{row.filename} was applied, and its file is gone",
-                f"applied at {row.applied_at}",
-                "bring the file back from version control, or take it back: inv migrate.down",
-            )
+            raise _gone(row)
         if file.checksum != row.checksum:
             raise Refused(
                 f"{row.filename} was edited after it was applied",
                 _edit(row, file),
                 _after_edit(state, row),
             )
+
+
+def _require_own_names(state: State) -> None:
+    """Refuse a file whose name another Worker's migration has in the ledger."""
+    others = {row.filename: row for row in state.applied if row not in state.own}
+    for file in state.files:
+        if file.filename in others:
+            raise Refused(
+                f"{file.filename} has the name of a migration of the Worker"
+                f" {others[file.filename].owner}, which shares this database",
+                "the ledger keeps one migration of a name",
+                f"rename this file, e.g. to {state.worker}-{file.filename}",
+            )
+
+
+def _gone(row: Applied) -> Refused:
+    """Return the refusal of an entry without its file, which may be another Worker's."""
+    return Refused(
+        f"{row.filename} was applied, and its file is gone",
+        f"applied at {row.applied_at}" + (f" by {row.owner}" if row.owner else ""),
+        "bring the file back from version control; if it is the migration of another Worker that"
+        " shares this database, record that in the other one's repository: inv migrate.baseline",
+    )
 
 
 def _after_edit(state: State, row: Applied) -> str:
@@ -320,88 +370,10 @@ def _require_down(row: Applied) -> None:
             "what it said when it was applied was not kept",
             "inv migrate.baseline",
         )
-    migration = _parsed(row)
+    migration = script.parsed(row)
     if not migration.down:
         reason = migration.irreversible or "its down part is missing or empty"
         raise Refused(f"{row.filename} cannot be taken back", reason, "inv backup.restore")
-
-
-def _parsed(row: Applied) -> Migration:
-    return migrations.parse(row.filename, row.text or "")
-
-
-def _lifted(fragments: Sequence[Fragment]) -> bool:
-    return bool(migrations.rebuilt(fragments))
-
-
-_VIOLATIONS = "(SELECT count(*) FROM pragma_foreign_key_check)"
-_DANGLING = (
-    "(SELECT count(*) FROM sqlite_schema AS child, pragma_foreign_key_list(child.name) AS key"
-    " WHERE child.type = 'table' AND lower(key.\"table\") NOT IN"
-    " (SELECT lower(name) FROM sqlite_schema WHERE type = 'table'))"
-)
-_REFUSE = "abs(-9223372036854775807 - 1)"  # an integer overflow: SQL has no RAISE out here
-
-
-def _before(database: Database) -> tuple[schema.Objects, tuple[int, int]]:
-    """Read the schema, and how many foreign keys point nowhere already."""
-    found, broken = database.snapshot(
-        [schema.SELECT, Statement(f"SELECT {_VIOLATIONS}, {_DANGLING}")]
-    )
-    row = broken.rows[0]
-    return schema.objects(found.rows), (row.integer(0), row.integer(1))
-
-
-def _guards(script: Script, violations: tuple[int, int]) -> None:
-    """Let the transaction fail if it made more foreign keys point nowhere."""
-    for origin, count, allowed in (
-        ("rows whose foreign key points nowhere", _VIOLATIONS, violations[0]),
-        ("foreign keys to a table that is not there", _DANGLING, violations[1]),
-    ):
-        guard = f"SELECT CASE WHEN {count} > ? THEN {_REFUSE} END"
-        script.add(origin, Statement(guard, (allowed,)))
-
-
-def _up_script(group: Sequence[Migration], violations: tuple[int, int]) -> Script:
-    script = Script()
-    script.add("the ledger", *migration_history.CREATE, migration_history.keeping(group))
-    for migration in group:
-        script.add("the ledger", migration_history.recording(migration))
-        script.add_fragments(migration.filename, migration.up)
-    script.add("the ledger", migration_history.timing(group))
-    _guards(script, violations)
-    return script
-
-
-def _down_script(chosen: Sequence[Applied], violations: tuple[int, int]) -> Script:
-    script = Script()
-    places = ", ".join("?" for _ in chosen)
-    present = f"(SELECT count(*) FROM _migrations WHERE filename IN ({places}))"  # noqa: S608
-    script.add(
-        "the ledger, which another run has changed",
-        Statement(
-            f"SELECT CASE WHEN {present} <> ? THEN {_REFUSE} END",
-            [*(row.filename for row in chosen), len(chosen)],
-        ),
-    )
-    for row in chosen:
-        script.add_fragments(row.filename, _parsed(row).down)
-        script.add("the ledger", migration_history.removing(row.filename))
-    _guards(script, violations)
-    return script
-
-
-def _failed(script: Script, error: DatabaseError) -> DeployError:
-    """Name the file and line in an error."""
-    if error.statement is None:
-        return error
-    origin = script.origins[error.statement]
-    if ":" not in origin:
-        what = "The migration would leave" if error.kind == "syntax" else "Refused by"
-        return DeployError(f"{what} {origin}; nothing remains of it", error.why, error.remedy)
-    return DeployError(
-        f"{origin} failed; nothing remains of it", error.why, "correct it, then: inv migrate.plan"
-    )
 
 
 def _is_applied(database: Database, group: Sequence[Migration], error: DatabaseError) -> bool:
@@ -426,22 +398,54 @@ def _settled(database: Database) -> list[Applied]:
     return migration_history.rows(found.rows)
 
 
-def _times(script: Script, results: Sequence[Result]) -> dict[str, float]:
-    times: dict[str, float] = {}
-    for origin, result in zip(script.origins, results, strict=True):
-        filename, colon, _ = origin.partition(":")
-        if colon:
-            times[filename] = times.get(filename, 0.0) + result.seconds * 1000
-    return times
+def _foresee(before: script.Before, parts: Sequence[Part]) -> Foresight:
+    """Find out what parts do to the rows of a database.
+
+    Raises:
+        Refused: they cannot run as they are.
+    """
+    found = guards.foresee(before.schema, parts)
+    _require_possible(found)
+    return found
 
 
-def _outcome(
+def _require_possible(foreseen: Foresight) -> None:
+    if foreseen.refusals:
+        why = "; ".join(foreseen.refusals)
+        raise Refused("Migrations cannot run as they are", why, "correct the files")
+
+
+def _run(
     database: Database,
-    group: Sequence[Migration],
-    before: schema.Objects,
-    times: Mapping[str, float],
-) -> Outcome:
-    after = schema.read(database)
+    parts: Sequence[Part],
+    make: Callable[[script.Before, Foresight], Script],
+    *,
+    keep: bool = True,
+) -> _Run:
+    """Run parts in one transaction that guards every row they do not name.
+
+    Raises:
+        Failure: nothing remains.
+    """
+    for last in (False, False, True):  # the schema may change between a look and the transaction
+        before = script.before(database)
+        foreseen = _foresee(before, parts)
+        made = make(before, foreseen)
+        try:
+            results = database.transaction(
+                made.statements, foreign_keys=not foreseen.lifted, keep=keep
+            )
+        except DatabaseError as error:
+            if last or not made.is_outdated(error):
+                raise script.Failure(made, error) from None
+        else:
+            return _Run(before, made, results)
+    raise AssertionError("the last round returns or raises")
+
+
+def _outcome(database: Database, group: Sequence[Migration], run: _Run) -> Outcome:
+    before, after = run.before.objects, schema.read(database)
+    times = script.times(run.script, run.results)
     names = [migration.name for migration in group]
     return Outcome(names, _labels(after, before), _labels(before, after), times)
 
@@ -450,13 +454,16 @@ def _labels(present: schema.Objects, absent: schema.Objects) -> list[str]:
     return [f"{kind} {name}" for kind, name in present if (kind, name) not in absent]
 
 
-def _apply_alone(database: Database, migration: Migration) -> Outcome:
+def _apply_alone(database: Database, migration: Migration, owner: str) -> Outcome:
     """Run a migration that asked for no transaction; the ledger says where it stopped."""
-    before = schema.read(database)
+    before = script.before(database)
+    _require_unguarded(migration, _foresee(before, script.up_parts([migration])))
     entered = [
         migration_history.keeping([migration]),
         migration_history.recording(migration, migration_history.RUNNING),
     ]
+    if owner:
+        entered.append(migration_history.owning([migration.filename], owner))
     database.transaction([*migration_history.CREATE, *entered])
     seconds = 0.0
     for fragment in migration.up:
@@ -470,4 +477,24 @@ def _apply_alone(database: Database, migration: Migration) -> Outcome:
                 f"fix it by hand, then: inv migrate.baseline --to {migration.name}",
             ) from None
     database.transaction([migration_history.timing([migration])])
-    return _outcome(database, [migration], before, {migration.filename: seconds * 1000})
+    after, times = schema.read(database), {migration.filename: seconds * 1000}
+    return Outcome(
+        [migration.name], _labels(after, before.objects), _labels(before.objects, after), times
+    )
+
+
+def _require_unguarded(migration: Migration, foreseen: Foresight) -> None:
+    """Refuse what could remove rows where no transaction guards them."""
+    if foreseen.lifted or foreseen.guarded:
+        raise Refused(
+            f"{migration.filename} may remove rows, and runs outside a transaction",
+            "only in a transaction can rows be counted, and foreign keys be lifted",
+            f"leave out its line -- transaction: none{_or_say_so(foreseen)}",
+        )
+
+
+def _or_say_so(foreseen: Foresight) -> str:
+    tables = sorted({step.measure.table for step in foreseen.comparisons})
+    if foreseen.lifted or not tables:
+        return ""
+    return f", or say which tables lose rows: -- removes: {', '.join(tables)}"

@@ -2,7 +2,10 @@
 
 ``_migrations`` has the columns earlier tools of this service used; beside it,
 ``_migration_texts`` keeps what each file said when it was applied, so that an edit
-is shown as a difference, and taking back does not need the file.
+is shown as a difference, and taking back does not need the file; and, under ``owner:FILENAME``,
+which Worker applied it, since several may share a database; and, under ``schema``, the schema as
+the server had it after the last run, for what only that server can read; and, under
+``down:FILENAME``, a down part that was made for a file that has none.
 """
 
 from __future__ import annotations
@@ -33,12 +36,14 @@ CREATE = (
     ),
 )
 SELECT = Statement(
-    "SELECT filename, name, checksum, applied_at, execution_time_ms, status, text"
+    "SELECT filename, name, checksum, applied_at, execution_time_ms, status, text,"
+    " (SELECT text FROM _migration_texts WHERE checksum = 'owner:' || filename) AS owner,"
+    " (SELECT text FROM _migration_texts WHERE checksum = 'down:' || filename) AS down"
     " FROM _migrations LEFT JOIN _migration_texts USING (checksum) ORDER BY id"
 )
 _SELECT_OF_OTHERS = (
-    "SELECT filename, name, checksum, applied_at, execution_time_ms, status, NULL AS text"
-    " FROM _migrations ORDER BY id"
+    "SELECT filename, name, checksum, applied_at, execution_time_ms, status, NULL AS text,"
+    " '' AS owner, '' AS down FROM _migrations ORDER BY id"
 )
 
 
@@ -53,6 +58,8 @@ class Applied(NamedTuple):
         milliseconds: how long it took.
         status: ``success``; anything else was left unfinished.
         text: what the file said; None where an earlier tool did not keep it.
+        owner: the Worker whose migration it is; empty: not recorded.
+        made_down: the down part that was made for it; empty: the file's own counts.
     """
 
     filename: str
@@ -62,6 +69,8 @@ class Applied(NamedTuple):
     milliseconds: int
     status: str
     text: str | None
+    owner: str = ""
+    made_down: str = ""
 
     @property
     def name(self) -> str:
@@ -107,6 +116,8 @@ def rows(found: Sequence[Row]) -> list[Applied]:
             int(row["execution_time_ms"] or 0),
             str(row["status"] or SUCCESS),
             _unpack(row),
+            str(row["owner"] or ""),
+            str(row["down"] or ""),
         )
         for row in found
     ]
@@ -135,6 +146,49 @@ def keeping(migrations: Sequence[Migration]) -> Statement:
     return Statement(f"INSERT OR IGNORE INTO _migration_texts VALUES {rows}", values)  # noqa: S608
 
 
+def owning(filenames: Sequence[str], owner: str) -> Statement:
+    """Return the statement that keeps whose migrations these are."""
+    rows = ", ".join(["('owner:' || ?, ?)"] * len(filenames))
+    values = [value for filename in filenames for value in (filename, owner)]
+    return Statement(f"INSERT OR REPLACE INTO _migration_texts VALUES {rows}", values)  # noqa: S608
+
+
+def keeping_downs(migrations: Sequence[Migration]) -> list[Statement]:
+    """Return the statements that keep the down parts that were made."""
+    sql = "INSERT OR REPLACE INTO _migration_texts VALUES ('down:' || ?, ?)"
+    return [Statement(sql, (m.filename, m.made_down)) for m in migrations if m.made_down]
+
+
+def keeping_schema(select: Statement) -> Statement:
+    """Return the statement that keeps the schema as it is now, to run after the last migration.
+
+    Args:
+        select: what gives its rows of type, name, tbl_name and sql.
+    """
+    return Statement(
+        "INSERT OR REPLACE INTO _migration_texts SELECT 'schema', json_object('after',"  # noqa: S608
+        " (SELECT filename FROM _migrations ORDER BY id DESC LIMIT 1), 'objects',"
+        f" json_group_array(json_array(type, name, tbl_name, sql))) FROM ({select.sql})"
+    )
+
+
+def kept_schema(database: Database) -> list[Row] | None:
+    """Return the schema's rows as the last migration left them; None: they were not kept."""
+    try:
+        found = database.query(
+            "SELECT text FROM _migration_texts WHERE checksum = 'schema' AND json_extract(text,"
+            " '$.after') IS (SELECT filename FROM _migrations ORDER BY id DESC LIMIT 1)"
+        )
+    except DatabaseError as error:
+        if error.kind != "syntax":  # an earlier tool's ledger, or none
+            raise
+        return None
+    if not found:
+        return None
+    columns = ("type", "name", "tbl_name", "sql")
+    return [Row(columns, values) for values in json.loads(found[0].text(0))["objects"]]
+
+
 def timing(migrations: Sequence[Migration]) -> Statement:
     """Return the statement that enters how long each took, to run after the last one.
 
@@ -155,10 +209,12 @@ def removing(filename: str) -> Statement:
     return Statement("DELETE FROM _migrations WHERE filename = ?", (filename,))
 
 
-def stamping(migration: Migration) -> list[Statement]:
+def stamping(migration: Migration, owner: str = "") -> list[Statement]:
     """Return the statements that enter a migration as applied, whatever was entered before."""
     return [
         keeping([migration]),
+        *([owning([migration.filename], owner)] if owner else []),
+        *keeping_downs([migration]),
         Statement(
             "INSERT INTO _migrations (filename, name, checksum, applied_at, execution_time_ms,"
             " status) VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 0, 'success')"

@@ -9,6 +9,7 @@ without these marks is one up part. Comments before the first part may say::
     -- compatible: no
     -- critical: no
     -- irreversible: why there is no down part
+    -- removes: posts, likes
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Literal
 
 from xswarm_deploy.database import statements
-from xswarm_deploy.database.statements import Fragment
+from xswarm_deploy.database.statements import Fragment, folded
 from xswarm_deploy.errors import Refused
 
 Part = Literal["up", "down"]
@@ -34,6 +35,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "name": (),
     "depends": (),
     "irreversible": (),
+    "removes": (),
     "transaction": ("none", "one"),
     "compatible": ("yes", "no"),
     "critical": ("yes", "no"),
@@ -49,12 +51,14 @@ class Migration:
         text: what it holds, with line ends of Unix.
         options: what the comments before its first part say.
         parts: the text of each part, and the line it begins on.
+        made_down: a down part that was made from the up part; empty: the file's own counts.
     """
 
     filename: str
     text: str
     options: Mapping[str, str]
     parts: Mapping[str, tuple[str, int]]
+    made_down: str = ""
 
     @property
     def name(self) -> str:
@@ -99,6 +103,12 @@ class Migration:
         """Return the reason there is no down part; empty where there is one."""
         return self.options.get("irreversible", "")
 
+    @property
+    def removes(self) -> frozenset[str]:
+        """Return the tables, in small letters, of which the file says that rows go along."""
+        named = self.options.get("removes", "").split(",")
+        return frozenset(folded(name.strip()) for name in named if name.strip())
+
     @cached_property
     def up(self) -> tuple[Fragment, ...]:
         """Return the statements that apply it."""
@@ -107,7 +117,7 @@ class Migration:
     @cached_property
     def down(self) -> tuple[Fragment, ...]:
         """Return the statements that take it back."""
-        return self._fragments("down")
+        return self._fragments("down") or tuple(statements.split(self.made_down))
 
     def _fragments(self, part: Part) -> tuple[Fragment, ...]:
         return tuple(statements.split(*self.parts.get(part, ("", 1))))
@@ -117,7 +127,7 @@ def read(folder: Path) -> list[Migration]:
     """Read a folder's migrations, in the order they run.
 
     Args:
-        folder: where the ``.sql`` files are.
+        folder: where the ``.sql`` files are, or folders with a ``migration.sql`` each.
 
     Raises:
         Refused: the folder or a file cannot be read; an unknown option; a dependency
@@ -125,8 +135,9 @@ def read(folder: Path) -> list[Migration]:
     """
     if not folder.is_dir():
         raise Refused(f"There is no folder {folder}", "", "inv migrate.new NAME")
-    files = sorted(folder.glob("*.sql"), key=lambda path: path.name)
-    return order([_read_file(path) for path in files])
+    files = {path.name: path for path in folder.glob("*.sql")}
+    files |= {f"{path.parent.name}.sql": path for path in folder.glob("*/migration.sql")}
+    return order([_read_file(name, path) for name, path in sorted(files.items())])
 
 
 @cache  # a run reads the same files when it looks, when it plans, and when it applies
@@ -184,17 +195,21 @@ def faults(migration: Migration) -> list[str]:
     if not migration.down and not migration.irreversible:
         found.append(
             f"{migration.filename}: the down part is missing or empty; write one,"
-            " or say why there is none: -- irreversible: REASON"
+            " or say why there is none: -- irreversible: REASON; a whole folder of up parts is"
+            " taken with down: generated under deploy.migrations in invoke.yaml"
         )
     for fragment in (*migration.up, *migration.down):
-        reason = statement_fault(fragment.sql)
+        reason = statement_fault(fragment.sql, transactional=migration.transactional)
         if reason:
             found.append(f"{migration.filename}:{fragment.line}: {reason}")
     return found
 
 
-def statement_fault(sql: str) -> str:
-    """Return why a statement may not stand in a migration; empty: it may."""
+def statement_fault(sql: str, *, transactional: bool = True) -> str:
+    """Return why a statement may not stand in a migration; empty: it may.
+
+    ``PRAGMA foreign_keys`` may stand where a transaction is: it is done before BEGIN.
+    """
     verb = "".join(statements.first_words(sql, 1))
     if verb in ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"):
         return f"{verb} would break the transaction that the migration runs in; leave it out"
@@ -206,45 +221,22 @@ def statement_fault(sql: str) -> str:
     if verb == "CREATE":
         temporary = second in ("TEMP", "TEMPORARY")
         return "temporary objects are refused by libSQL's server" if temporary else ""
-    if second == "FOREIGN_KEYS":
-        return "foreign keys are lifted by themselves where a table is rebuilt; leave it out"
+    if second == "FOREIGN_KEYS" and not transactional:
+        return "foreign keys are lifted in a transaction only; leave out -- transaction: none"
     return "" if second in _PRAGMAS else f"PRAGMA {second.lower()} is refused by libSQL's server"
 
 
-_PRAGMAS = frozenset({"DEFER_FOREIGN_KEYS", "USER_VERSION", "FOREIGN_KEY_CHECK", "TABLE_INFO"})
-
-_NAME = r'("(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s("\'`\[;]+)'
-_DROP = rf"DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}"
-_RENAME = rf"ALTER\s+TABLE\s+{_NAME}\s+RENAME\s+TO\s+{_NAME}"
+_PRAGMAS = frozenset(
+    {"FOREIGN_KEYS", "DEFER_FOREIGN_KEYS", "USER_VERSION", "FOREIGN_KEY_CHECK", "TABLE_INFO"}
+)
 
 
-def rebuilt(fragments: Sequence[Fragment]) -> list[str]:
-    """Return the tables that are dropped and replaced by a renamed one.
-
-    With foreign keys enforced, dropping such a table would first delete its rows,
-    and by ON DELETE CASCADE those of its children, without an error.
-    """
-    drops, renames = (re.compile(each, re.IGNORECASE) for each in (_DROP, _RENAME))
-    dropped: set[str] = set()
-    found = []
-    for fragment in fragments:
-        if drop := drops.match(fragment.sql):
-            dropped.add(_plain(drop[1]))
-        if (rename := renames.match(fragment.sql)) and _plain(rename[2]) in dropped:
-            found.append(_plain(rename[2]))
-    return found
-
-
-def _plain(name: str) -> str:
-    return name.strip('"`[]').lower()
-
-
-def _read_file(path: Path) -> Migration:
+def _read_file(name: str, path: Path) -> Migration:
     try:
         text = path.read_bytes().decode()  # by half quicker than read_text
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{path.name} cannot be read", str(error), "save it as UTF-8") from None
-    return parse(path.name, text.replace("\r\n", "\n").replace("\r", "\n"))
+    return parse(name, text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dict[str, str]]:

@@ -15,7 +15,7 @@ from xswarm_deploy.database import digest, dump, manifest, schema, snapshot, sta
 from xswarm_deploy.database.client import Database, Statement
 from xswarm_deploy.database.file import FileDatabase, translated
 from xswarm_deploy.database.manifest import Content, Manifest
-from xswarm_deploy.database.schema import quoted
+from xswarm_deploy.database.schema import quoted, vector_shadows
 from xswarm_deploy.database.turso import TursoDatabase
 from xswarm_deploy.errors import DeployError, Refused
 
@@ -223,7 +223,7 @@ def _drops(database: Database, stays: tuple[str, ...]) -> list[str]:
     views = [row.text("name") for row in schema_rows.rows if row["type"] == "view"]
     indexes = [row.text("name") for row in schema_rows.rows if row["type"] == "index"]
     names = [row.text("name") for row in found.rows]
-    of_vectors = tables.vector_shadows(names, indexes)
+    of_vectors = vector_shadows(names, indexes)
     kinds = {"virtual": 0, "table": 1}
     dropped = sorted(
         (

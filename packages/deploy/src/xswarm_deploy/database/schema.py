@@ -7,16 +7,19 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 
 from xswarm_deploy.database.client import Database, Row, Statement
 from xswarm_deploy.database.migrations import Migration
-from xswarm_deploy.errors import Refused
 
 Objects = Mapping[tuple[str, str], str]
 """(type, name) → the SQL that makes it."""
 
 HOUSE = ("_migration", "_release", "monitoring_")
 """How the names begin of the tables that this house keeps for itself."""
+
+OF_VECTORS = "libsql_vector_meta_shadow"
+"""The table that libSQL keeps of its vector indexes."""
 
 SELECT = Statement(
     "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
@@ -51,27 +54,64 @@ def read(database: Database) -> Objects:
 
 
 def objects(found: Sequence[Row]) -> Objects:
-    """Read the rows that :data:`SELECT` gives."""
-    texts = [map(str, row.values_in_order) for row in found]
-    return {(kind, name): sql for kind, name, table, sql in texts if not table.startswith(HOUSE)}
+    """Read the rows that :data:`SELECT` gives; what libSQL keeps for itself is left out."""
+    texts = [tuple(map(str, row.values_in_order)) for row in found]
+    indexes = [name for kind, name, _, _ in texts if kind == "index"]
+    shadows = vector_shadows([name for kind, name, _, _ in texts if kind == "table"], indexes)
+    return {
+        (kind, name): sql
+        for kind, name, table, sql in texts
+        if not table.startswith(HOUSE) and table not in shadows
+    }
 
 
-def of_migrations(migrations: Sequence[Migration]) -> Objects:
-    """Return what migrations make of an empty database.
+def vector_shadows(names: Sequence[str], indexes: Sequence[str]) -> set[str]:
+    """Return the tables libSQL keeps for its vector indexes, which it rebuilds by itself.
 
-    Raises:
-        Refused: SQLite does not take one of them.
+    Args:
+        names: of all tables.
+        indexes: of all indexes.
+    """
+    if OF_VECTORS not in names:
+        return set()
+    return {OF_VECTORS, *(name for name in names if name.removesuffix("_shadow") in indexes)}
+
+
+def of_migrations(migrations: Sequence[Migration]) -> tuple[Objects, list[str]]:
+    """Return what migrations make of an empty database, and the statements SQLite here refuses.
+
+    Those are libSQL's own, or an extension's, or about what such a statement made.
     """
     scratch = sqlite3.connect(":memory:", isolation_level=None)
+    refused = []
     try:
         scratch.execute("PRAGMA recursive_triggers = ON")
-        for migration in migrations:
-            for fragment in migration.up:
-                _try(scratch, migration, fragment.sql, fragment.line)
+        for fragment in [fragment for migration in migrations for fragment in migration.up]:
+            try:
+                scratch.execute(fragment.sql)
+            except (sqlite3.Error, UnicodeEncodeError):
+                refused.append(fragment.sql)
         columns = ("type", "name", "tbl_name", "sql")
-        return objects([Row(columns, row) for row in scratch.execute(SELECT.sql)])
+        found = objects([Row(columns, row) for row in scratch.execute(SELECT.sql)])
     finally:
         scratch.close()
+    return found, refused
+
+
+def without(found: Objects, named: Sequence[str]) -> Objects:
+    """Return the objects that statements do not name, and that are not made by them."""
+    words = {word for sql in named for word in tokens(sql)}
+    return {
+        (kind, name): sql
+        for (kind, name), sql in found.items()
+        if name.lower() not in words and not (kind in ("index", "trigger") and _on(sql) & words)
+    }
+
+
+def _on(sql: str) -> set[str]:
+    """Return the name that follows ON in what makes an index or a trigger."""
+    words = tokens(sql)
+    return {after for word, after in pairwise(words) if word == "on"}
 
 
 def difference(expected: Objects, found: Objects) -> list[str]:
@@ -114,12 +154,3 @@ def rows_by_table(database: Database) -> dict[str, int]:
         [Statement(f"SELECT count(*) FROM {quoted(table)}") for table in tables]  # noqa: S608
     )
     return {table: count.rows[0].integer(0) for table, count in zip(tables, counts, strict=True)}
-
-
-def _try(scratch: sqlite3.Connection, migration: Migration, sql: str, line: int) -> None:
-    try:
-        scratch.execute(sql)
-    except sqlite3.Error as error:
-        raise Refused(
-            f"{migration.filename}:{line} cannot be run on an empty database", str(error)
-        ) from None

@@ -20,7 +20,7 @@ from xswarm_deploy.cli.console import Progress, no_progress
 from xswarm_deploy.database import hrana, staging, tables
 from xswarm_deploy.database.client import Database, DatabaseError, Row, Statement
 from xswarm_deploy.database.file import FileDatabase, translated
-from xswarm_deploy.database.schema import quoted
+from xswarm_deploy.database.schema import quoted, vector_shadows
 from xswarm_deploy.database.tables import Table
 from xswarm_deploy.database.turso import TursoDatabase
 from xswarm_deploy.errors import Refused
@@ -149,7 +149,7 @@ def _look(database: TursoDatabase) -> tuple[list[Row], list[tuple[Table, int, in
     )
     indexes = [row.text("name") for row in schema.rows if row["type"] == "index"]
     every = tables.tables(found.rows, columns.rows)
-    of_vectors = tables.vector_shadows([table.name for table in every], indexes)
+    of_vectors = vector_shadows([table.name for table in every], indexes)
     held = [
         table
         for table in every

@@ -74,6 +74,12 @@ def is_blank(text: str) -> bool:
     return _BLANK.match(text) is not None
 
 
+def ends_with_semicolon(text: str) -> bool:
+    """Return whether the last statement of a text has its semicolon."""
+    ends = [end for _, end in _spans(text)]
+    return bool(ends) and text[ends[-1] : ends[-1] + 1] == ";"
+
+
 def line_comments(text: str) -> Iterator[tuple[int, int]]:
     """Return where each ``--`` comment that is really one begins and ends."""
     for token in _TOKEN.finditer(text):
@@ -95,6 +101,13 @@ def first_words(sql: str, count: int) -> tuple[str, ...]:
         words.append(found[1].upper())
         found = word.match(sql, found.end())
     return tuple(words)
+
+
+def folded(name: str) -> str:
+    """Return a name in small letters, as SQLite compares names: only A to Z have two cases."""
+    if name.isascii():
+        return name.lower()
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:

@@ -23,7 +23,6 @@ SELECT_COLUMNS = Statement(
 )
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 _SEQUENCES = "sqlite_sequence"
-_OF_VECTORS = "libsql_vector_meta_shadow"
 
 
 @dataclass(frozen=True)
@@ -90,18 +89,6 @@ def tables(found: Sequence[Row], columns: Sequence[Row]) -> list[Table]:
     counted = any("autoincrement" in tokens(table.sql) for table in every)
     sequences = [table for table in every if table.name == _SEQUENCES and counted]
     return [table for table in every if not table.name.startswith("sqlite_")] + sequences
-
-
-def vector_shadows(names: Sequence[str], indexes: Sequence[str]) -> set[str]:
-    """Return the tables libSQL keeps for its vector indexes, which it rebuilds by itself.
-
-    Args:
-        names: of all tables.
-        indexes: of all indexes.
-    """
-    if _OF_VECTORS not in names:
-        return set()
-    return {_OF_VECTORS, *(name for name in names if name.removesuffix("_shadow") in indexes)}
 
 
 def _rows(connection: sqlite3.Connection, sql: str) -> list[Row]:

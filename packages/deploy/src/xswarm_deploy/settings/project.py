@@ -63,9 +63,16 @@ class R2(NamedTuple):
 
 
 class Migrations(NamedTuple):
-    """Where the SQL files are; empty: the project has none."""
+    """Where the SQL files are; empty: the project has none.
+
+    Args:
+        directory: of the files.
+        down: ``written``, each file has its down part or says why there is none; ``generated``,
+            for files of up parts only (drizzle, wrangler d1): made where SQLite can tell it.
+    """
 
     directory: str = ""
+    down: str = "written"
 
 
 class Backup(NamedTuple):

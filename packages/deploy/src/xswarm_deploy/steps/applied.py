@@ -20,7 +20,7 @@ def names(site: Site) -> list[str]:
 
 def since(site: Site, then: Sequence[str]) -> list[Migration]:
     """Return what was applied since the ledger held these names, as it was applied."""
-    return [_parsed(row) for row in migration_history.read(site.database) if row.name not in then]
+    return [_parsed(row) for row in _own(site) if row.name not in then]
 
 
 def incompatible(site: Site, then: Sequence[str]) -> list[str]:
@@ -32,8 +32,13 @@ def incompatible(site: Site, then: Sequence[str]) -> list[str]:
     """
     if set(names(site)) <= set(then):
         return []  # as mostly: no need to read what they say
-    rows = [row for row in migration_history.read(site.database) if row.name not in then]
+    rows = [row for row in _own(site) if row.name not in then]
     return [row.name for row in rows if row.text and not _parsed(row).compatible]
+
+
+def _own(site: Site) -> list[Applied]:
+    """Return the entries but those of other Workers that share the database."""
+    return [row for row in migration_history.read(site.database) if row.owner in ("", site.worker)]
 
 
 def _parsed(row: Applied) -> Migration:

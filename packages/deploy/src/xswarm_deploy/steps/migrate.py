@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xswarm_deploy.database import migrate, migration_history, migrations, schema
+from xswarm_deploy.database import downs, migrate, migration_history, migrations, schema
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.database.migrate import Group, Outcome, State
 from xswarm_deploy.database.migration_history import Applied
@@ -25,7 +25,21 @@ NAME = "migrate"
 
 def state(site: Site) -> State:
     """Read the files and the ledger, side by side."""
-    return State(files(site), migration_history.read(site.database))
+    found = State(files(site), migration_history.read(site.database), site.worker)
+    if not _generates_downs(site.settings) or not found.pending:
+        return found
+    wanted = {item.name for item in found.pending}
+    return found._replace(files=downs.complete(found.files, wanted))
+
+
+def _generates_downs(settings: Settings) -> bool:
+    """Return whether down parts are made for files that have none."""
+    how = settings.project.migrations.down
+    if how not in ("written", "generated"):
+        raise Refused(
+            f"deploy.migrations.down is {how!r}", "", "write down: written, or down: generated"
+        )
+    return how == "generated"
 
 
 def files(site: Site) -> list[Migration]:
@@ -39,16 +53,18 @@ def overview(site: Site) -> list[dict[str, Any]]:
     found = state(site)
     rows = {row.filename: row for row in found.applied}
     known = {item.filename for item in found.files}
+    own = {row.filename for row in found.own}
     listed = [_overview_row(item, rows.get(item.filename)) for item in found.files]
     gone = [_overview_row(None, row) for row in found.applied if row.filename not in known]
+    for row in gone:
+        if row["filename"] not in own:
+            row["status"] = f"of the Worker {rows[row['filename']].owner}"
     return listed + gone
 
 
 def pending_groups(site: Site) -> list[Group]:
     """Return the pending migrations, checked, a group for each transaction."""
-    found = state(site)
-    migrate.check(found)
-    return migrate.groups(found.pending)
+    return migrate.groups(_checked(site).pending)
 
 
 def rows_by_table(site: Site) -> dict[str, int]:
@@ -101,8 +117,7 @@ def write_new(settings: Settings, name: str, depends: str = "") -> Path:
 
 def plan(site: Site) -> list[Change]:
     """Return which pending migrations would be applied; a change is one transaction."""
-    found = state(site)
-    migrate.check(found)
+    found = _checked(site)
     before = [row.name for row in found.applied]
     changes = []
     for group in migrate.groups(found.pending):
@@ -119,8 +134,10 @@ def plan_down(site: Site, *, steps: int = 1, to: str = "") -> list[Change]:
         steps: how many, where ``to`` is not given.
         to: the migration that becomes the last one.
     """
-    rows = migration_history.read(site.database)
-    return _down(rows, migrate.chosen_down(rows, steps=steps, to=to))
+    found = state(site)
+    chosen = migrate.chosen_down(found.own, steps=steps, to=to)
+    migrate.require_ours(found, chosen)
+    return _down(found.applied, chosen)
 
 
 def plan_back(site: Site, then: Sequence[str]) -> list[Change]:
@@ -133,8 +150,10 @@ def plan_back(site: Site, then: Sequence[str]) -> list[Change]:
     Raises:
         Refused: one of the others cannot be taken back.
     """
-    rows = migration_history.read(site.database)
-    return _down(rows, migrate.chosen_back(rows, then))
+    found = _applied(site)
+    chosen = migrate.chosen_back(found.own, then)
+    migrate.require_ours(found, chosen)
+    return _down(found.applied, chosen)
 
 
 def plan_baseline(site: Site, to: str = "") -> list[Change]:
@@ -147,7 +166,11 @@ def plan_baseline(site: Site, to: str = "") -> list[Change]:
     found = state(site)
     entered = _up_to(found.files, to)
     known = {row.filename: row for row in found.applied}
-    names = [item.name for item in entered if not _is_entered(item, known.get(item.filename))]
+    names = [
+        item.name
+        for item in entered
+        if not _is_entered(item, known.get(item.filename), site.worker)
+    ]
     return [_stamp("baseline", names, found)] if names else []
 
 
@@ -192,11 +215,31 @@ def undo(site: Site, change: Change, outcome: Facts) -> None:
 
 
 def drift(site: Site) -> list[str]:
-    """Return where the schema differs from what the applied files give, as lines of a diff."""
-    found = state(site)
-    done = {row.filename for row in found.applied}
-    expected = schema.of_migrations([file for file in found.files if file.filename in done])
-    return schema.difference(expected, schema.read(site.database))
+    """Return where the schema differs from what the applied files give, as lines of a diff.
+
+    SQL that only the server can read is judged by the schema that the server had after the last
+    run; where that was not kept, the rest is compared.
+    """
+    now = schema.read(site.database)
+    expected, refused = schema.of_migrations(_as_applied(state(site)))
+    if not refused:
+        return schema.difference(expected, now)
+    kept = migration_history.kept_schema(site.database)
+    if kept is not None:
+        return schema.difference(schema.objects(kept), now)
+    return schema.difference(schema.without(expected, refused), schema.without(now, refused))
+
+
+def _as_applied(found: State) -> list[Migration]:
+    """Return the applied migrations, those of other Workers too, in the order they ran."""
+    files = {(file.filename, file.checksum): file for file in found.files}
+    edited = {file.filename: file for file in found.files}
+    return [
+        files.get((row.filename, row.checksum))
+        or (migrations.parse(row.filename, row.text) if row.text else edited[row.filename])
+        for row in found.applied
+        if row.text or row.filename in edited
+    ]
 
 
 def integrity(site: Site) -> list[str]:
@@ -218,6 +261,21 @@ def require_sound(site: Site) -> None:
         raise DeployError("The database is not what the migrations say", "\n".join(wrong))
 
 
+def _checked(site: Site) -> State:
+    """Read the files and the ledger, and refuse what must not run."""
+    found = state(site)
+    migrate.check(found)
+    migrate.foresee(site.database, found.pending)
+    return found
+
+
+def _applied(site: Site) -> State:
+    """Read the ledger, and the files only where they are needed to know whose entries are."""
+    rows = migration_history.read(site.database)
+    known = all(row.owner == site.worker for row in rows)
+    return State([] if known else files(site), rows, site.worker)
+
+
 def _apply(site: Site, names: Sequence[str]) -> Outcome:
     found = state(site)
     pending = [item for item in found.pending if item.name in names]
@@ -227,7 +285,7 @@ def _apply(site: Site, names: Sequence[str]) -> Outcome:
     times: dict[str, float] = {}
     for number, group in enumerate(migrate.groups(pending)):
         site.progress("migrations", number, len(pending), "files")
-        outcome = migrate.apply(site.database, group)
+        outcome = migrate.apply(site.database, group, site.worker)
         made += outcome.made
         times |= outcome.milliseconds
         if outcome.by_other:
@@ -279,7 +337,7 @@ def _apply_again(site: Site, names: Sequence[str], checksums: Mapping[str, str])
             raise DeployError(f"What {name} said is not kept", "", f"inv migrate, with {name}.sql")
     parsed = [migrations.parse(f"{name}.sql", texts[checksums[name]]) for name in missing]
     for group in migrate.groups(parsed):
-        migrate.apply(site.database, group)
+        migrate.apply(site.database, group, site.worker)
 
 
 def _take_back(site: Site, names: Sequence[str]) -> Outcome:
@@ -289,7 +347,8 @@ def _take_back(site: Site, names: Sequence[str]) -> Outcome:
 
 def _enter(site: Site, change: Change) -> Facts:
     names = change.undo["names"]
-    migrate.stamp(site.database, [item for item in files(site) if item.name in names])
+    entered = [item for item in files(site) if item.name in names]
+    migrate.stamp(site.database, entered, site.worker)
     return {"entered": names}
 
 
@@ -366,8 +425,8 @@ def _up_to(found: Sequence[Migration], to: str) -> Sequence[Migration]:
     return found[: names.index(wanted) + 1]
 
 
-def _is_entered(file: Migration, row: Applied | None) -> bool:
-    if row is None or row.text is None:
+def _is_entered(file: Migration, row: Applied | None, worker: str) -> bool:
+    if row is None or row.text is None or row.owner != worker:
         return False
     return row.checksum == file.checksum and row.status == migration_history.SUCCESS
 

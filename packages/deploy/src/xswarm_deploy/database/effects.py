@@ -1,0 +1,302 @@
+"""What a statement does to tables and rows, asked of SQLite on an empty copy of the schema.
+
+A statement is compiled under an authorizer, which SQLite tells every action of it, whatever its
+spelling; once without and once with foreign keys, so that the difference is what they do along.
+Only what changes the schema is run, and the copy holds no rows.
+
+Source: https://www.sqlite.org/c3ref/set_authorizer.html (the actions),
+https://www.sqlite.org/foreignkeys.html#fk_schemacommands (DROP TABLE deletes all rows first).
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple, Self
+
+from xswarm_deploy.database.client import Row, Value
+from xswarm_deploy.database.schema import SELECT, Objects, difference, objects, quoted
+from xswarm_deploy.database.statements import first_words, folded
+
+_HARMLESS: Final = frozenset({"CREATE", "ALTER", "EXPLAIN"})
+"""Verbs that remove no row in any dialect, where SQLite here does not know the rest."""
+
+_KINDS: Final = ("table", "index", "view", "trigger")
+_DELETE, _INSERT, _UPDATE = sqlite3.SQLITE_DELETE, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE
+_ROWS: Final = frozenset({_DELETE, _INSERT, _UPDATE})
+_PASSIVE: Final = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+)
+_UNKNOWN_FUNCTION = re.compile(r"no such function: (?P<name>.+)")
+_RANDOM_ROWID = re.compile(r"\bRANDOM\s+ROWID\b", re.IGNORECASE)  # libSQL's own
+_MOST_FUNCTIONS = 50
+_OFF: Final = frozenset({"off", "no", "false", "0"})
+
+
+class Action(NamedTuple):
+    """One thing that a statement does.
+
+    Args:
+        code: SQLite's, e.g. ``SQLITE_DELETE``.
+        table: whose rows, or what is made or dropped.
+        column: of an UPDATE.
+        trigger: the trigger that does it; None: the statement itself.
+    """
+
+    code: int
+    table: str
+    column: str
+    trigger: str | None
+
+
+class Measure(NamedTuple):
+    """A number that must not become smaller.
+
+    Args:
+        table: whose it is.
+        what: in words, e.g. ``rows``.
+        sql: the expression that gives it.
+    """
+
+    table: str
+    what: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one statement does.
+
+    Args:
+        deletes: tables whose rows it deletes in its own words.
+        followed: what must not become smaller by the actions of foreign keys.
+        unsaid: what must not become smaller by triggers, or by rows replaced.
+        writes: tables whose rows it writes in any way.
+        dropped: tables that are gone after it, and the tables whose foreign keys name each.
+        renamed: old name → new name.
+        changes: it may delete, change or replace rows, or drop a table.
+        known: SQLite here could read it.
+        keys: it turns the enforcement of foreign keys off (``OFF``) or on (``ON``), which within a
+            transaction does nothing; empty: it does not.
+    """
+
+    deletes: frozenset[str] = frozenset()
+    followed: tuple[Measure, ...] = ()
+    unsaid: tuple[Measure, ...] = ()
+    writes: frozenset[str] = frozenset()
+    dropped: Mapping[str, Collection[str]] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    changes: bool = False
+    known: bool = True
+    keys: Literal["", "ON", "OFF"] = ""
+
+
+class SchemaCopy:
+    """An empty database with the schema of another.
+
+    Args:
+        schema: rows of type, name, tbl_name and sql, as ``schema.SELECT`` gives them.
+    """
+
+    def __init__(self, schema: Sequence[Row]) -> None:
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0)
+        self._seen: list[Action] = []
+        self.exact = True
+        """Whether everything so far could be made and read here."""
+        for row in sorted(schema, key=lambda row: _KINDS.index(row.text("type"))):
+            made = self._run(row.text("sql"))
+            # An index changes no row: one that only libSQL knows may be missing here.
+            self.exact = self.exact and (made or row["type"] == "index")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Return the name of each ordinary table, and the page that its rows begin on."""
+        found = self._connection.execute(
+            "SELECT name, rootpage FROM sqlite_schema WHERE type = 'table' AND name IN"
+            " (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table')"
+            " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        )
+        return dict(found.fetchall())
+
+    def objects(self) -> Objects:
+        """Return what the copy is made of."""
+        return objects(
+            [Row(("type", "name", "tbl_name", "sql"), row) for row in self._all(SELECT.sql)]
+        )
+
+    def columns(self) -> dict[str, list[str]]:
+        """Return the columns of each ordinary table."""
+        return {
+            table: [
+                str(name) for (name,) in self._all("SELECT name FROM pragma_table_info(?)", table)
+            ]
+            for table in self.tables
+        }
+
+    def gives(self, statements: Sequence[str], wanted: Objects) -> bool:
+        """Return whether statements would make the copy what is wanted; it stays as it is."""
+        self._connection.execute("BEGIN")
+        try:
+            ran = all(self._run(sql) for sql in statements)
+            found = self.objects()
+        finally:
+            self._connection.execute("ROLLBACK")
+        return ran and not difference(wanted, found)
+
+    def _all(self, sql: str, *parameters: str) -> list[tuple[Value, ...]]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def dangling(self) -> dict[str, str]:
+        """Return the tables that are not there and that a foreign key names: by one that does."""
+        found = self._connection.execute(
+            'SELECT key."table", child.name FROM sqlite_schema AS child,'
+            " pragma_foreign_key_list(child.name) AS key WHERE child.type = 'table' AND NOT EXISTS"
+            " (SELECT 1 FROM sqlite_schema WHERE type = 'table'"
+            ' AND name = key."table" COLLATE NOCASE)'
+        )
+        return dict(found.fetchall())
+
+    def effect(self, sql: str) -> Effect:
+        """Return what a statement does; where it changes the schema, change the copy's."""
+        own = self._actions(sql)
+        if own is None:
+            return self._unknown(sql)
+        if own and (own[0].code, folded(own[0].table)) == (sqlite3.SQLITE_PRAGMA, "foreign_keys"):
+            return Effect(keys="OFF" if folded(own[0].column) in _OFF else "ON")
+        if any(action.code not in _ROWS for action in own):
+            return self._of_schema(sql)
+        return self._of_rows(sql, own)
+
+    def _of_schema(self, sql: str) -> Effect:
+        before, children = self.tables, self._children()
+        if not self._run(sql):
+            return self._unknown(sql)
+        after = self.tables
+        pages = {page: name for name, page in after.items()}
+        gone = [name for name in before if name not in after]
+        renamed = {name: pages[before[name]] for name in gone if before[name] in pages}
+        dropped = {name: children.get(folded(name), ()) for name in gone if name not in renamed}
+        return Effect(dropped=dropped, renamed=renamed, changes=bool(dropped))
+
+    def _of_rows(self, sql: str, own: Sequence[Action]) -> Effect:
+        tables = self.tables
+        deletes = {found.table for found in own if found.code == _DELETE and not found.trigger}
+        triggered = {found.table for found in own if found.code == _DELETE and found.trigger}
+        replaced = {found.table for found in own if self._replaces(sql, found)}
+        with_keys = self._actions(sql, foreign_keys=True) or ()
+        along = [found for found in with_keys if found not in own and found.table in tables]
+        unsaid = (triggered | replaced) - deletes
+        return Effect(
+            frozenset(deletes),
+            tuple(measure for found in along for measure in self._measures(found)),
+            tuple(rows_of(table) for table in sorted(unsaid) if table in tables),
+            frozenset(found.table for found in (*own, *along)),
+            changes=bool(replaced) or any(action.code != _INSERT for action in own),
+        )
+
+    def _unknown(self, sql: str) -> Effect:
+        self.exact = False
+        verb = "".join(first_words(sql, 1))
+        return Effect(changes=verb not in _HARMLESS, known=False)
+
+    def _replaces(self, sql: str, action: Action) -> bool:
+        """Return whether a write may remove rows of its own table, by a conflict clause REPLACE.
+
+        The word in the statement, its trigger or its table is needed for it; that it stands
+        there means little, and costs two counts.
+        """
+        if action.code == _DELETE:
+            return False
+        named = [action.table, *([action.trigger] if action.trigger else [])]
+        places = ", ".join("?" for _ in named)
+        made = self._connection.execute(
+            f"SELECT group_concat(sql) FROM sqlite_schema WHERE name IN ({places})",  # noqa: S608
+            named,
+        ).fetchone()[0]
+        return "replace" in f"{sql} {made}".lower()
+
+    def _measures(self, action: Action) -> list[Measure]:
+        """Return what must stay, where a foreign key's action deletes or changes rows."""
+        if action.code == _DELETE:
+            return [rows_of(action.table)]
+        keys = self._connection.execute(
+            "SELECT on_update, on_delete FROM pragma_foreign_key_list(?)"
+            ' WHERE "from" = ? COLLATE NOCASE',
+            (action.table, action.column),
+        ).fetchall()
+        done = {verb for key in keys for verb in key}
+        (default,) = self._connection.execute(
+            "SELECT dflt_value FROM pragma_table_xinfo(?) WHERE name = ?",
+            (action.table, action.column),
+        ).fetchone() or (None,)
+        column, table = quoted(action.column), quoted(action.table)
+        kept = {"SET NULL": "NOT NULL", "SET DEFAULT": f"IS NOT ({default or 'NULL'})"}
+        return [
+            Measure(
+                action.table,
+                f"values of {action.column}",
+                f"(SELECT count(*) FROM {table} WHERE {column} {condition})",  # noqa: S608
+            )
+            for verb, condition in kept.items()
+            if verb in done
+        ]
+
+    def _children(self) -> dict[str, set[str]]:
+        """Return the tables whose foreign keys name a table, by its name in small letters."""
+        found: dict[str, set[str]] = {}
+        for parent, child in self._connection.execute(
+            'SELECT key."table", child.name FROM sqlite_schema AS child,'
+            " pragma_foreign_key_list(child.name) AS key WHERE child.type = 'table'"
+        ):
+            if folded(parent) != folded(child):
+                found.setdefault(folded(parent), set()).add(child)
+        return found
+
+    def _actions(self, sql: str, *, foreign_keys: bool = False) -> list[Action] | None:
+        """Compile a statement, and return what SQLite would do; None: it does not know it."""
+        self._connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+        self._seen = []
+        self._connection.set_authorizer(self._note)
+        try:
+            compiled = self._run(f"EXPLAIN {sql}")
+        finally:
+            self._connection.set_authorizer(None)
+            self._connection.execute("PRAGMA foreign_keys = OFF")
+        return self._seen if compiled else None
+
+    def _note(
+        self, code: int, first: str | None, second: str | None, _: str | None, trigger: str | None
+    ) -> int:
+        if code not in _PASSIVE:
+            self._seen.append(Action(code, first or "", second or "", trigger))
+        return sqlite3.SQLITE_OK
+
+    def _run(self, sql: str) -> bool:
+        """Run a statement; False: SQLite here cannot."""
+        for _ in range(_MOST_FUNCTIONS):
+            try:
+                self._connection.execute(sql).fetchall()
+            except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+                unknown = _UNKNOWN_FUNCTION.fullmatch(str(error))
+                if unknown:  # libSQL's, or an extension's
+                    self._connection.create_function(unknown["name"], -1, lambda *_: None)
+                elif _RANDOM_ROWID.search(sql):
+                    sql = _RANDOM_ROWID.sub("", sql)
+                else:
+                    return False
+            else:
+                return True
+        return False
+
+
+def rows_of(table: str) -> Measure:
+    """Return the number of a table's rows."""
+    return Measure(table, "rows", f"(SELECT count(*) FROM {quoted(table)})")  # noqa: S608

@@ -1,0 +1,254 @@
+"""The statements of one transaction, and for each where it comes from, for the error that names it.
+
+The ledger's statements come first, so that of several runners one goes on; the guards come
+between those of the files; what has to hold of foreign keys is asked last.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from xswarm_deploy.database import guards, migration_history, migrations, schema
+from xswarm_deploy.database.client import Database, DatabaseError, Result, Row, Statement
+from xswarm_deploy.database.guards import Compared, Foresight, Part, Step
+from xswarm_deploy.database.migration_history import Applied
+from xswarm_deploy.database.migrations import Migration
+from xswarm_deploy.database.schema import Objects
+from xswarm_deploy.database.statements import Fragment
+from xswarm_deploy.errors import DeployError, Refused
+
+_NUMBERS: Final = "the numbers of rows"
+_CHANGED: Final = "the schema, which has changed meanwhile"
+_MESSAGE: Final = re.compile(r"'!(.*)'", re.DOTALL)
+
+_VIOLATIONS: Final = (
+    """SELECT "table" || ' → ' || parent AS key, count(*) AS rows"""
+    " FROM pragma_foreign_key_check GROUP BY 1"
+)
+_NO_MORE: Final = f"WITH found AS MATERIALIZED ({_VIOLATIONS}) " + guards.failing(  # noqa: S608
+    "(SELECT ifnull(sum(rows), 0) FROM found) > ? OR EXISTS (SELECT 1 FROM found"
+    " JOIN json_each(?) AS known ON known.key = found.key WHERE rows > known.value)",
+    "(SELECT group_concat(rows || ' of ' || found.key, ', ') FROM found"
+    " LEFT JOIN json_each(?) AS known ON known.key = found.key"
+    " WHERE rows > ifnull(known.value, 0))",
+)
+_DANGLING: Final = (
+    "FROM sqlite_schema AS child, pragma_foreign_key_list(child.name) AS key"
+    " WHERE child.type = 'table' AND lower(key.\"table\") NOT IN"
+    " (SELECT lower(name) FROM sqlite_schema WHERE type = 'table')"
+)
+_LIST_DANGLING: Final = f"group_concat(DISTINCT child.name || ' → ' || key.\"table\") {_DANGLING}"
+_SHAPE: Final = (
+    "(SELECT count(*) || ' ' || ifnull(sum(length(sql)), 0) || ' ' || ifnull(sum(rootpage), 0)"
+    " FROM sqlite_schema)"
+)
+
+
+class Before(NamedTuple):
+    """How the database is before a transaction.
+
+    Args:
+        schema: rows of type, name, tbl_name and sql.
+        violations: foreign key → how many rows it leads nowhere from already.
+        dangling: how many foreign keys name a table that is not there.
+        shape: changes with the schema.
+    """
+
+    schema: Sequence[Row]
+    violations: Mapping[str, int]
+    dangling: int
+    shape: str
+
+    @property
+    def objects(self) -> Objects:
+        """Return the tables, indexes, views and triggers."""
+        return schema.objects(self.schema)
+
+
+@dataclass(frozen=True)
+class Script:
+    """Statements, and for each where it comes from.
+
+    Args:
+        statements: in the order they run.
+        origins: of each, e.g. ``teams.sql:3``.
+        compared: the place of a comparison → it, and its file.
+    """
+
+    statements: list[Statement] = field(default_factory=list)
+    origins: list[str] = field(default_factory=list)
+    compared: dict[int, tuple[str, Compared]] = field(default_factory=dict)
+
+    def add(self, origin: str, *added: Statement) -> None:
+        """Append statements of one origin."""
+        self.statements.extend(added)
+        self.origins.extend([origin] * len(added))
+
+    def add_steps(self, filename: str, steps: Sequence[Step]) -> None:
+        """Append the statements of a file, and what guards them."""
+        for step in steps:
+            if isinstance(step, Fragment):
+                self.add(f"{filename}:{step.line}", Statement(step.sql))
+            else:
+                if isinstance(step, Compared):
+                    self.compared[len(self.statements)] = filename, step
+                self.add("the numbers of rows", step.statement)
+
+    def is_outdated(self, error: DatabaseError) -> bool:
+        """Return whether the schema changed after it was looked at, which was to be foreseen."""
+        return error.statement is not None and self.origins[error.statement] == _CHANGED
+
+    def told(self, error: DatabaseError) -> DeployError:
+        """Return the error that names the file and line."""
+        if error.statement is None:
+            return error
+        if error.statement in self.compared:
+            return _fewer(*self.compared[error.statement], _told(error))
+        origin = self.origins[error.statement]
+        if ":" in origin:
+            remedy = "correct it, then: inv migrate.plan"
+            return DeployError(f"{origin} failed; nothing remains of it", error.why, remedy)
+        what = "The migration would leave" if error.kind == "syntax" else "Refused by"
+        why = _told(error) or error.why
+        return DeployError(f"{what} {origin}; nothing remains of it", why, error.remedy)
+
+
+class Failure(Exception):
+    """A script failed.
+
+    Args:
+        script: which.
+        cause: what the database said.
+    """
+
+    def __init__(self, script: Script, cause: DatabaseError) -> None:
+        self.cause = cause
+        self.told = script.told(cause)
+        super().__init__(str(cause))
+
+
+def before(database: Database) -> Before:
+    """Read the schema, and which foreign keys lead nowhere already, as of one moment."""
+    found, broken, rest = database.snapshot(
+        [
+            schema.SELECT,
+            Statement(_VIOLATIONS),
+            Statement(f"SELECT (SELECT count(*) {_DANGLING}), {_SHAPE}"),
+        ]
+    )
+    violations = {row.text(0): row.integer(1) for row in broken.rows}
+    return Before(found.rows, violations, rest.rows[0].integer(0), rest.rows[0].text(1))
+
+
+def up_parts(group: Sequence[Migration]) -> list[Part]:
+    """Return what applies migrations."""
+    return [Part(item.filename, item.up, item.removes) for item in group]
+
+
+def down_parts(chosen: Sequence[Applied]) -> list[Part]:
+    """Return what takes applied migrations back, as they were applied."""
+    return [Part(item.filename, item.down, item.removes) for item in map(parsed, chosen)]
+
+
+def parsed(row: Applied) -> Migration:
+    """Return an applied migration as it was applied."""
+    return replace(migrations.parse(row.filename, row.text or ""), made_down=row.made_down)
+
+
+def up(group: Sequence[Migration], owner: str, found: Before, foreseen: Foresight) -> Script:
+    """Return the script that applies migrations.
+
+    Args:
+        group: what is applied.
+        owner: the Worker whose they are; empty: that is not recorded.
+        found: the database before it.
+        foreseen: what they will do.
+    """
+    script = Script()
+    _open(script, found, foreseen)
+    script.add("the ledger", *migration_history.CREATE, migration_history.keeping(group))
+    script.add("the ledger", *migration_history.keeping_downs(group))
+    if owner:
+        script.add("the ledger", migration_history.owning([item.filename for item in group], owner))
+    for migration, steps in zip(group, foreseen.parts, strict=True):
+        script.add("the ledger", migration_history.recording(migration))
+        script.add_steps(migration.filename, steps)
+    script.add("the ledger", migration_history.timing(group))
+    _close(script, found, foreseen)
+    return script
+
+
+def down(chosen: Sequence[Applied], found: Before, foreseen: Foresight) -> Script:
+    """Return the script that takes applied migrations back."""
+    script = Script()
+    _open(script, found, foreseen)
+    places = ", ".join("?" for _ in chosen)
+    present = f"(SELECT count(*) FROM _migrations WHERE filename IN ({places}))"  # noqa: S608
+    script.add(
+        "the ledger, which another run has changed",
+        Statement(
+            guards.failing(f"{present} <> ?", "'changed'"),
+            [*(row.filename for row in chosen), len(chosen)],
+        ),
+    )
+    for row, steps in zip(chosen, foreseen.parts, strict=True):
+        script.add_steps(row.filename, steps)
+        script.add("the ledger", migration_history.removing(row.filename))
+    _close(script, found, foreseen)
+    return script
+
+
+def times(script: Script, results: Sequence[Result]) -> dict[str, float]:
+    """Return how long each file took, in milliseconds."""
+    found: dict[str, float] = {}
+    for origin, result in zip(script.origins, results, strict=True):
+        filename, colon, _ = origin.partition(":")
+        if colon:
+            found[filename] = found.get(filename, 0.0) + result.seconds * 1000
+    return found
+
+
+def _open(script: Script, found: Before, foreseen: Foresight) -> None:
+    if foreseen.examined:
+        sql = guards.failing(f"{_SHAPE} <> ?", "'changed'")
+        script.add(_CHANGED, Statement(sql, (found.shape,)))
+    if foreseen.guarded:
+        script.add(_NUMBERS, guards.CREATE)
+
+
+def _close(script: Script, found: Before, foreseen: Foresight) -> None:
+    """Let the transaction fail if it made more foreign keys point nowhere."""
+    if foreseen.guarded:
+        script.add(_NUMBERS, guards.DROP)
+    script.add("the ledger", migration_history.keeping_schema(schema.SELECT))
+    known = json.dumps(dict(found.violations))
+    total = sum(found.violations.values())
+    script.add("rows whose foreign key points nowhere", Statement(_NO_MORE, (total, known, known)))
+    sql = guards.failing(f"(SELECT count(*) {_DANGLING}) > ?", f"(SELECT {_LIST_DANGLING})")
+    script.add("foreign keys to a table that is not there", Statement(sql, (found.dangling,)))
+
+
+def _told(error: DatabaseError) -> str:
+    """Return the message of a guard that failed; empty: it was none."""
+    found = _MESSAGE.search(error.why)
+    return found[1].replace("''", "'") if found else ""
+
+
+def _fewer(filename: str, compared: Compared, numbers: str) -> DeployError:
+    """Return which rows a file would remove without a word of it."""
+    table, what = compared.measure.table, compared.measure.what
+    if compared.line:
+        where = f"{filename}:{compared.line}"
+        why = "a foreign key, a trigger or REPLACE removes them along, and the file does not say so"
+    else:
+        where = filename
+        why = f"{table} is made anew, and not all of its rows are copied into it"
+    return Refused(
+        f"{where} would remove {numbers} {what} of {table}; nothing remains of it",
+        why,
+        f"if that is meant, write among the first lines of the file: -- removes: {table}",
+    )
