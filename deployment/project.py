@@ -33,6 +33,8 @@ class Worker(NamedTuple):
         secrets: names of secrets that only this Worker has, by comma; the environment file
             holds their values.
         canary: the steps by which a version gets the traffic.
+        canary_patience: seconds that one step may ask, where the Worker's own rate limit slows it.
+        longest_soak: seconds; no step is watched for longer, whatever its ``soak`` says.
     """
 
     name: str = "boss-ai"
@@ -40,6 +42,12 @@ class Worker(NamedTuple):
     environment: str = ""
     secrets: str = ""
     canary: tuple[CanaryStep, ...] = ()
+    canary_patience: float = 900.0
+    longest_soak: float = 86400.0
+
+    def soak(self, step: CanaryStep) -> float:
+        """Return how long a step is watched, seconds."""
+        return min(step.soak, self.longest_soak)
 
 
 class Pages(NamedTuple):

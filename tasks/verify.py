@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from deployment.steps.report import Report
 
 
+_AGAIN = "wait, then: inv verify"
+
+
 @task(
     auto_shortflags=False,
     help={
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 def verify(c: Context, quick: bool = False, json: bool = False, report: str = "") -> None:
     """Verify what is deployed by all that invoke.yaml expects of it, and its speed."""
     from deployment.console import Console
-    from deployment.errors import CheckFailed
+    from deployment.errors import CheckFailed, Unavailable
     from deployment.steps import verify as step
 
     site = session.open_site(c, quiet=json)
@@ -45,6 +48,9 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
     if not found.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.failures)
         raise CheckFailed("the deployment is not good", why, "inv rollback")
+    if found.untold and session.current() is None:
+        why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.untold)
+        raise Unavailable("not all could be verified: the Worker limits its callers", why, _AGAIN)
 
 
 def _write(path: Path, found: Report) -> None:

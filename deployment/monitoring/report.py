@@ -34,6 +34,7 @@ def report(frames: Sequence[Frame], window: float, now: float) -> dict[str, Any]
         "requests": requests(whole, window),
         "database": database(whole),
         "business": business(whole),
+        "probes": _traffic(whole.sketches.get(families.PROBES.name, {})),
     }
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
 
+from deployment.monitoring import probe_header
+from deployment.monitoring.probe_header import EXEMPT, HEADER, ProbedRequest, sign
 from tests.worker.isolate import Isolate
 
 Start = Callable[..., Isolate]
@@ -286,3 +289,37 @@ def test_routes_of_users_need_a_valid_session(
     answer = isolate.ask(method, path, {}, headers)
     assert (answer.status, answer.error()) == (401, "unauthenticated")
     assert answer.header("www-authenticate") == "Bearer"
+
+
+def probe(isolate: Isolate, path: str, kind: str = EXEMPT, token: str = "") -> dict[str, str]:
+    """Sign a request as a release does."""
+    request = ProbedRequest("boss.example", "GET", path)
+    value = sign([token or isolate.environment["ADMIN_TOKEN"]], request, time.time(), kind=kind)
+    return {"host": "boss.example", HEADER.lower(): value}
+
+
+def test_a_signed_probe_is_not_limited_and_nobody_elses_is(start: Start) -> None:
+    isolate, path = (
+        start(RATE_LIMIT_REQUESTS_PER_MINUTE="2", RATE_LIMIT_ENABLED="true"),
+        "/api/buzz",
+    )
+    for _ in range(5):
+        answer = isolate.ask("GET", path, headers=probe(isolate, path))
+        assert (answer.status != 429, answer.header("ratelimit-limit")) == (True, "")
+    forged = [
+        isolate.ask("GET", path, headers=probe(isolate, path, token="forged")).status
+        for _ in range(5)
+    ]
+    assert forged[2:] == [429, 429, 429]
+    assert isolate.ask("GET", path, headers=probe(isolate, path)).status != 429
+
+
+def test_a_probe_of_the_limit_itself_is_counted_by_it(start: Start) -> None:
+    isolate, path = (
+        start(RATE_LIMIT_REQUESTS_PER_MINUTE="2", RATE_LIMIT_ENABLED="true"),
+        "/api/buzz",
+    )
+    asked = [
+        isolate.ask("GET", path, headers=probe(isolate, path, probe_header.LIMITED)).status for _ in range(3)
+    ]
+    assert asked[-1] == 429

@@ -14,12 +14,14 @@ from deployment.monitoring.alert import Alert
 from deployment.monitoring.frame import Frame
 from deployment.monitoring.health import FAIL, Check, Probe, Prober
 from deployment.monitoring.metrics import Metrics
+from deployment.monitoring.probe_header import ProbedRequest
 from deployment.monitoring.rules import Thresholds
 from deployment.monitoring.storage import Storage
 from deployment.services.errors import NotFound
 from deployment.services.http import Http
 from deployment.services.monitor import Health, Monitor
 from deployment.steps.monitor.shelf import execute
+from deployment.steps.verification.probe_header import headers
 
 if TYPE_CHECKING:
     from deployment.project import Route
@@ -134,16 +136,18 @@ def _from_outside(site: Site, routes: Sequence[Route], now: float) -> Seen:
 def _probe(site: Site, route: Route, metrics: Metrics) -> Probe:
     base = site.settings.text("BASE_URL" if route.site else "WORKER_URL")
     http = Http("The site", base, timeout=(5.0, _PATIENCE), retries=0, budget=_PATIENCE)
-    run = _asking(http, route, metrics)
+    run = _asking(site, http, route, metrics)
     return Probe(f"{route.method} {route.path}", run, timeout=_PATIENCE + 1)
 
 
 def _asking(
-    http: Http, route: Route, metrics: Metrics
+    site: Site, http: Http, route: Route, metrics: Metrics
 ) -> Callable[[], Awaitable[Mapping[str, Any] | None]]:
     async def ask() -> Mapping[str, Any] | None:
+        request = ProbedRequest.of("GET", http.base_url + route.path)
+        mark = {} if route.site else headers(site.settings, request, http.clock.now())
         began = http.clock.monotonic()
-        reply = await asyncio.to_thread(http.get, route.path, expect=range(300, 600))
+        reply = await asyncio.to_thread(http.get, route.path, headers=mark, expect=range(300, 600))
         metrics.requests.observe(route.path, "GET", reply.status, http.clock.monotonic() - began)
         if reply.status in route.status:
             return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from deployment.errors import DeployError
 from deployment.project import Authentication
 from deployment.secret import Secret
-from deployment.steps.report import Finding, Probe
+from deployment.steps.report import Finding, Limited, Probe
 from deployment.steps.verification.asker import Answer, Ask, Asker, unlike, wrong_status
 
 if TYPE_CHECKING:
@@ -139,7 +139,10 @@ class Visit:
 
     def _leave(self, token: Secret | None) -> Finding:
         """Delete the account; where the Worker does not, in the database."""
-        said = self._deleted(token or self._token(self.asker.once(self._log_in_again())))
+        try:
+            said = self._deleted(token or self._token(self.asker.once(self._log_in_again())))
+        except Limited as limited:
+            said = str(limited)
         if not said:
             return _judged("account deleted", "")
         by_hand = self._removed_by_hand()

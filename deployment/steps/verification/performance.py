@@ -16,7 +16,7 @@ from deployment.errors import DeployError
 from deployment.project import Route, Verify
 from deployment.services.errors import ServiceError
 from deployment.steps.record import Record
-from deployment.steps.report import Finding
+from deployment.steps.report import Finding, Limited, not_told
 from deployment.steps.verification import version
 from deployment.steps.verification.asker import Answer, Ask, Asker, unlike
 from deployment.steps.verification.routes import asked
@@ -64,7 +64,10 @@ def measured(asker: Asker) -> list[Finding]:
     if route is None or settings.performance_requests < 1:
         return []
     beside = _beside(asker)
-    ours, theirs = _asked(asker, beside, route)
+    try:
+        ours, theirs = _asked(asker, beside, route)
+    except Limited as limited:
+        return [not_told(NAME, NAME, limited)]
     failed = [answer for answer in ours if unlike(route.status)(answer)]
     others = _other_versions(asker, ours)
     if failed or others:

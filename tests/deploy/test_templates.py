@@ -1,0 +1,98 @@
+"""What each template ships is what is released: limits, flags, canaries; twice, and a bad one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+
+from deployment.settings import PLACEHOLDERS
+from deployment.variables import VARIABLES
+from tests.deploy.conftest import House, temporary_house
+from tests.deploy.test_canary_load import FAILING, edited
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+SOAK = {"INVOKE_DEPLOY_WORKER_LONGEST_SOAK": "1"}
+OWN = ("ENVIRONMENT", "WORKER_URL", "BASE_URL", "API_URL", "CORS_ALLOWED_ORIGINS")
+"""Names of one environment alone; the twin has others."""
+
+
+def ship(house: House, environment: str) -> None:
+    """Let the twin have what a template and invoke.yaml say of an environment."""
+    template = house.root / f"deployment/config/{environment}.env.example"
+    secret = {variable.name for variable in VARIABLES if variable.secret}
+    lines = [line for line in template.read_text().splitlines() if _ships(line, secret)]
+    local = house.root / "deployment/config/local.env"
+    local.write_text("\n".join([*lines, "ENVIRONMENT=local", "CORS_ALLOWED_ORIGINS=*", ""]))
+    file = house.root / "invoke.yaml"
+    values = yaml.safe_load(file.read_text())
+    canary = values["deploy"]["environments"][environment]["worker"]["canary"]
+    assert [step["percent"] for step in canary] == [10, 50]
+    values["deploy"]["environments"]["local"] = {"worker": {"canary": canary}}
+    file.write_text(yaml.safe_dump(values))
+
+
+def _ships(line: str, secret: set[str]) -> bool:
+    name, mark, value = line.partition("=")
+    plain = name.removesuffix("_LIVE").removesuffix("_TEST")
+    given = bool(mark and value.strip('"')) and not line.startswith("#")
+    placeholder = any(each in value for each in PLACEHOLDERS)
+    return given and not placeholder and name not in OWN and plain not in secret
+
+
+@pytest.fixture(params=["production", "staging"])
+def shipped(request: pytest.FixtureRequest) -> Iterator[House]:
+    """Give a house whose twin runs what a template ships."""
+    with temporary_house() as house:
+        ship(house, request.param)
+        yield house
+
+
+def limits(house: House) -> str:
+    reply = requests.get(f"{house.url}/api/suggestions", timeout=10)
+    return reply.headers.get("RateLimit-Limit", "")
+
+
+def test_two_releases_in_a_row_succeed_and_a_bad_one_is_stopped(shipped: House) -> None:
+    shipped.inv("deploy.local", **SOAK)
+    assert limits(shipped) in ("60", "120")
+    first = shipped.version()
+    second = shipped.inv("deploy.local", **SOAK)
+    assert "canary at 50 %" not in second.stderr, "it is told of a failure alone"
+    third = shipped.inv("deploy.local", **SOAK)
+    assert (second.returncode, third.returncode) == (0, 0)
+    good = shipped.version()
+    assert good != first
+    with edited(shipped, FAILING):
+        ended = shipped.inv("deploy.local", check=False, **SOAK)
+    assert ended.returncode == 3
+    assert re.search(r"/api/suggestions: \d+ of \d+ failed, before 0 of", ended.stderr)
+    assert shipped.version() == good
+
+
+def test_own_probes_are_no_customers(shipped: House) -> None:
+    shipped.inv("deploy.local", **SOAK)
+    shipped.inv("deploy.local", **SOAK)
+    shipped.inv("verify")
+    measured = shipped.json("monitor.metrics")
+    assert measured["business"]["signups"]["total"] == 0
+    assert measured["business"]["activities"]["total"] == 0
+    assert measured["requests"]["total"] <= 2, measured["requests"]["routes"]
+    assert measured["probes"]["total"] > 500
+
+
+def test_limits_are_switched_off_and_on(shipped: House) -> None:
+    file = shipped.root / "deployment/config/local.env"
+    shipped.inv("deploy.local", **SOAK)
+    on = file.read_text()
+    file.write_text(on.replace("RATE_LIMIT_ENABLED=true", "RATE_LIMIT_ENABLED=false"))
+    shipped.inv("deploy.local", **SOAK)
+    assert limits(shipped) == ""
+    file.write_text(on)
+    shipped.inv("deploy.local", **SOAK)
+    assert limits(shipped) in ("60", "120")
