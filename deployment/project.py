@@ -13,7 +13,14 @@ from deployment.errors import Refused
 ENVIRONMENTS: Final = ("production", "staging", "local")
 PARTS: Final = ("anthropic", "openai", "stripe", "twilio", "sendgrid", "r2", "monitoring")
 SITE: Final = "site"
+OVER_BUDGET: Final = ("warn", "fail")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+HEALTH_BUDGETS: Final[Mapping[str, int]] = MappingProxyType(
+    {"/health": 50, "/health/live": 50, "/health/ready": 200, "/health/detailed": 500}
+)
+"""The health endpoints, and the milliseconds each may take where invoke.yaml sets no other."""
 
 
 class CanaryStep(NamedTuple):
@@ -108,7 +115,7 @@ class Route(NamedTuple):
         body: what is sent, JSON or a form's text.
         text: what the answer must contain.
         json: keys the answer's JSON must have.
-        budget_ms: the time limit in milliseconds; 0: none.
+        budget_ms: the time limit in milliseconds; 0: :data:`HEALTH_BUDGETS`, or none.
         retry: how often a transient error is tried again.
         quick: whether ``--quick`` asks it too.
         site: whether the static site is asked, not the Worker.
@@ -180,6 +187,7 @@ class Verify(NamedTuple):
         slower_warn: warn when p95 is so many times the previous version's; 0: never.
         slower_fail: fail when p50 is so many times the previous version's; 0: never.
         timeout_seconds: how long one answer may take.
+        over_budget: what a route that misses its ``budget_ms`` is: ``warn`` or ``fail``.
     """
 
     routes: tuple[Route, ...] = ()
@@ -200,6 +208,13 @@ class Verify(NamedTuple):
     slower_warn: float = 1.5
     slower_fail: float = 3.0
     timeout_seconds: float = 10.0
+    over_budget: str = "warn"
+
+    @property
+    def budgets(self) -> Mapping[str, int]:
+        """Return the milliseconds that each path may take, where it has a budget."""
+        own = {route.path: route.budget_ms for route in self.routes if route.budget_ms}
+        return {**HEALTH_BUDGETS, **own}
 
 
 class Sandbox(NamedTuple):
@@ -271,6 +286,12 @@ def read(values: Mapping[str, Any], environment: str = "") -> Project:
     common = {name: value for name, value in values.items() if name != "environments"}
     own = _environments(values).get(environment) or {}
     project: Project = _build(Project, _laid_over(common, own), "deploy")
+    if project.verify.over_budget not in OVER_BUDGET:
+        raise Refused(
+            f"invoke.yaml: deploy.verify.over_budget is {project.verify.over_budget!r}",
+            f"it is {' or '.join(OVER_BUDGET)}",
+            "correct it in invoke.yaml",
+        )
     return project
 
 

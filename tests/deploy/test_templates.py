@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -17,7 +16,6 @@ from tests.deploy.test_canary_load import FAILING, edited
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-SOAK = {"INVOKE_DEPLOY_WORKER_LONGEST_SOAK": "1"}
 OWN = ("ENVIRONMENT", "WORKER_URL", "BASE_URL", "API_URL", "CORS_ALLOWED_ORIGINS")
 """Names of one environment alone; the twin has others."""
 
@@ -53,31 +51,36 @@ def shipped(request: pytest.FixtureRequest) -> Iterator[House]:
         yield house
 
 
+def release(house: House, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Release with soaks of a second, by the setting that is made for it."""
+    return house.inv("deploy.local", check=check, INVOKE_DEPLOY_WORKER_LONGEST_SOAK="1")
+
+
 def limits(house: House) -> str:
     reply = requests.get(f"{house.url}/api/suggestions", timeout=10)
     return reply.headers.get("RateLimit-Limit", "")
 
 
 def test_two_releases_in_a_row_succeed_and_a_bad_one_is_stopped(shipped: House) -> None:
-    shipped.inv("deploy.local", **SOAK)
+    release(shipped)
     assert limits(shipped) in ("60", "120")
     first = shipped.version()
-    second = shipped.inv("deploy.local", **SOAK)
+    second = release(shipped)
     assert "canary at 50 %" not in second.stderr, "it is told of a failure alone"
-    third = shipped.inv("deploy.local", **SOAK)
+    third = release(shipped)
     assert (second.returncode, third.returncode) == (0, 0)
     good = shipped.version()
     assert good != first
     with edited(shipped, FAILING):
-        ended = shipped.inv("deploy.local", check=False, **SOAK)
+        ended = release(shipped, check=False)
     assert ended.returncode == 3
     assert re.search(r"/api/suggestions: \d+ of \d+ failed, before 0 of", ended.stderr)
     assert shipped.version() == good
 
 
 def test_own_probes_are_no_customers(shipped: House) -> None:
-    shipped.inv("deploy.local", **SOAK)
-    shipped.inv("deploy.local", **SOAK)
+    release(shipped)
+    release(shipped)
     shipped.inv("verify")
     measured = shipped.json("monitor.metrics")
     assert measured["business"]["signups"]["total"] == 0
@@ -88,11 +91,11 @@ def test_own_probes_are_no_customers(shipped: House) -> None:
 
 def test_limits_are_switched_off_and_on(shipped: House) -> None:
     file = shipped.root / "deployment/config/local.env"
-    shipped.inv("deploy.local", **SOAK)
+    release(shipped)
     on = file.read_text()
     file.write_text(on.replace("RATE_LIMIT_ENABLED=true", "RATE_LIMIT_ENABLED=false"))
-    shipped.inv("deploy.local", **SOAK)
+    release(shipped)
     assert limits(shipped) == ""
     file.write_text(on)
-    shipped.inv("deploy.local", **SOAK)
+    release(shipped)
     assert limits(shipped) in ("60", "120")

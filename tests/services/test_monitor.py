@@ -8,10 +8,11 @@ import pytest
 import requests
 from responses import matchers
 
+from deployment.project import HEALTH_BUDGETS
 from deployment.secret import Secret
 from deployment.services.errors import Invalid, NotFound, Unauthorised
 from deployment.services.http import Http, bearer
-from deployment.services.monitor import BUDGETS, Health, Monitor
+from deployment.services.monitor import Health, Monitor
 
 HOST = "https://worker.test"
 TOKEN = "an-admin-token-of-32-characters!"
@@ -57,10 +58,10 @@ def test_silence_is_told_without_anything_secret(monitor: Monitor, api: Any) -> 
 
 
 def test_all_endpoints_are_asked_on_an_open_connection(monitor: Monitor, api: Any) -> None:
-    for path in BUDGETS:
+    for path in HEALTH_BUDGETS:
         api.get(f"{HOST}{path}", json=REPORT)
-    assert [each.path for each in monitor.everything()] == list(BUDGETS)
-    assert [call.request.path_url for call in api.calls] == ["/health", *BUDGETS]
+    assert [each.path for each in monitor.everything()] == list(HEALTH_BUDGETS)
+    assert [call.request.path_url for call in api.calls] == ["/health", *HEALTH_BUDGETS]
 
 
 def test_a_budget_is_kept_or_not() -> None:

@@ -27,8 +27,8 @@ from deployment.monitoring.courier import ROUTES
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.rules import Thresholds
 from deployment.monitoring.storage import SCHEMA
+from deployment.project import HEALTH_BUDGETS
 from deployment.secret import redact
-from deployment.services.monitor import BUDGETS
 from deployment.settings import Settings
 from deployment.steps.monitor import dashboard, remembered, shelf, tables, tell, watch
 from deployment.steps.monitor.watch import Rules, Watched
@@ -447,7 +447,7 @@ def test_the_thresholds_in_the_words_are_the_usual_ones() -> None:
 
 
 def test_the_budgets_and_channels_in_the_words_are_those_kept() -> None:
-    for path, budget in BUDGETS.items():
+    for path, budget in HEALTH_BUDGETS.items():
         assert re.search(rf"\| `{path}` \|.*\| {budget} ms \|", WORDS), path
     for variables in NEEDED.values():
         assert all(name in WORDS for name in variables), variables

@@ -29,6 +29,12 @@ def test_a_database_out_of_reach_makes_it_not_ready(isolate: Isolate) -> None:
     assert isolate.ask("GET", "/health/ready").status == 503
 
 
+def test_being_ready_asks_the_database_and_the_bucket(isolate: Isolate) -> None:
+    token = {"authorization": f"Bearer {isolate.environment['ADMIN_TOKEN']}"}
+    checks = isolate.ask("GET", "/health/ready", headers=token).json()["checks"]
+    assert {"database:responseTime", "storage:responseTime"} <= set(checks)
+
+
 def test_the_details_and_metrics_are_for_administrators(isolate: Isolate) -> None:
     token = {"authorization": f"Bearer {isolate.environment['ADMIN_TOKEN']}"}
     assert isolate.ask("GET", "/api/metrics").status == 401
@@ -320,6 +326,7 @@ def test_a_probe_of_the_limit_itself_is_counted_by_it(start: Start) -> None:
         "/api/buzz",
     )
     asked = [
-        isolate.ask("GET", path, headers=probe(isolate, path, probe_header.LIMITED)).status for _ in range(3)
+        isolate.ask("GET", path, headers=probe(isolate, path, probe_header.LIMITED)).status
+        for _ in range(3)
     ]
     assert asked[-1] == 429

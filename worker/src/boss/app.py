@@ -160,7 +160,7 @@ def probes(environment: Any, fetch: Fetch, metrics: Metrics) -> list[Probe]:
     storage = Storage(environment)
     return [
         Probe("database", database.check, timeout=2.0, ready=True, kind="datastore"),
-        Probe("storage", storage.check, critical=False, timeout=2.0, kind="datastore"),
+        Probe("storage", storage.check, critical=False, timeout=2.0, ready=True, kind="datastore"),
         Probe("configuration", lambda: status.check(configuration), ready=True),
         *providers.probes(configuration, sending(fetch)),
     ]
