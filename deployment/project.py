@@ -52,10 +52,6 @@ class Worker(NamedTuple):
     canary_patience: float = 900.0
     longest_soak: float = 86400.0
 
-    def soak(self, step: CanaryStep) -> float:
-        """Return how long a step is watched, seconds."""
-        return min(step.soak, self.longest_soak)
-
 
 class Pages(NamedTuple):
     """The static site: its Pages project, its folder (empty: there is none), its branch."""
@@ -122,6 +118,8 @@ class Route(NamedTuple):
         schema: a file with the JSON schema its JSON must fit, from the project's folder.
         token: the secret that is sent with it, as ``Authorization: Bearer``.
         group: the heading its finding stands under.
+        flag: a variable that switches it on, e.g. ``MARKETPLACE_ENABLED``; where that is
+            ``false``, the route must answer 404.
     """
 
     path: str
@@ -137,6 +135,7 @@ class Route(NamedTuple):
     schema: str = ""
     token: str = ""
     group: str = "routes"
+    flag: str = ""
 
 
 class Authentication(NamedTuple):
@@ -238,6 +237,7 @@ class Project(NamedTuple):
     Args:
         uses: what the Worker uses beside Cloudflare and the database, by comma, of
             :data:`PARTS`; what it does not use is neither asked for nor looked at.
+        fast: whether nothing is soaked: what ``--fast`` sets, for an emergency.
     """
 
     env: str = ""
@@ -251,6 +251,11 @@ class Project(NamedTuple):
     verify: Verify = Verify()
     check: Check = Check()
     sandbox: Sandbox = Sandbox()
+    fast: bool = False
+
+    def soak(self, step: CanaryStep) -> float:
+        """Return how long a step of the canary is watched, seconds."""
+        return 0.0 if self.fast else min(step.soak, self.worker.longest_soak)
 
     @property
     def parts(self) -> frozenset[str]:

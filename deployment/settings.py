@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from deployment import imports
 from deployment import project as projects
 from deployment.errors import Refused
+from deployment.monitoring.rules import Rules
 from deployment.project import Project
 from deployment.references import resolved
 from deployment.secret import Secret
@@ -20,6 +22,8 @@ from deployment.variables import BY_NAME, ENVIRONMENTS, LOCAL, PRODUCTION, VARIA
 PLACEHOLDERS: Final = ("xxxxx", "your_")
 CONFIG: Final = Path("deployment/config")
 ENDPOINTS: Final = Path(".sandbox/endpoints.env")
+MONITORING_RULES: Final = "MONITORING_RULES"
+"""The Worker's variable with the key ``monitor`` of invoke.yaml, as JSON."""
 
 
 class Problem(NamedTuple):
@@ -45,6 +49,7 @@ class Settings:
         project: what invoke.yaml says.
         source: the environment's file.
         overlay: the file whose values stand over that one's; empty: there is none.
+        monitor: the key ``monitor`` of invoke.yaml, as it stands there.
     """
 
     environment: str
@@ -52,6 +57,7 @@ class Settings:
     project: Project
     source: str
     overlay: str = ""
+    monitor: Mapping[str, Any] = field(default_factory=dict)
     _values: Mapping[str, str] = field(repr=False, default_factory=dict)
     _secrets: Mapping[str, Secret] = field(repr=False, default_factory=dict)
 
@@ -86,7 +92,14 @@ class Settings:
     def worker_variables(self) -> dict[str, str]:
         """Give what the Worker gets as plain variables, defaults included."""
         names = [v.name for v in self.variables if v.sent is Sent.WORKER_VARIABLE]
-        return {name: self.text(name) for name in names if self.text(name)}
+        plain = {name: self.text(name) for name in names if self.text(name)}
+        return plain | self._alerting()
+
+    def _alerting(self) -> dict[str, str]:
+        """Return the variable by which the Worker alerts as invoke.yaml says."""
+        if not self.monitor or "monitoring" not in self.project.parts:
+            return {}
+        return {MONITORING_RULES: json.dumps(self.monitor, sort_keys=True, separators=(",", ":"))}
 
     def problems(self) -> tuple[Problem, ...]:
         """Judge every variable; empty when all are in order."""
@@ -198,6 +211,7 @@ def load(
     values: Mapping[str, Any],
     root: Path,
     process_environment: Mapping[str, str],
+    monitor: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Read one environment: its file, then the process environment over it.
 
@@ -210,6 +224,7 @@ def load(
         values: the key ``deploy`` of invoke.yaml.
         root: the project's folder.
         process_environment: usually ``os.environ``.
+        monitor: the key ``monitor`` of invoke.yaml.
 
     Raises:
         Refused: an unknown environment, no file, a line that cannot be read, or a value
@@ -229,7 +244,9 @@ def load(
     here = [variable.file_name(environment) for variable in mine]
     known = {name: merged[name] for name in here if name in merged}
     plain, secrets = _sort(resolved(known, root), environment, mine)
+    alerting_rules(monitor or {})
     return Settings(
+        monitor=monitor or {},
         environment=environment,
         root=root,
         project=project,
@@ -238,6 +255,20 @@ def load(
         _values=plain,
         _secrets=secrets,
     )
+
+
+def alerting_rules(values: Mapping[str, Any]) -> Rules:
+    """Return what counts as wrong and when people are told, by the key ``monitor``.
+
+    Raises:
+        Refused: an unknown key, or a value that does not fit.
+    """
+    try:
+        return Rules.read(values)
+    except ValueError as error:
+        raise Refused(
+            f"invoke.yaml: {error}", "", "correct it in invoke.yaml (or in the INVOKE_ variable)"
+        ) from None
 
 
 def env_file(environment: str, root: Path, process_environment: Mapping[str, str]) -> Path:

@@ -12,8 +12,9 @@ from invoke.tasks import task
 from deployment.release import session
 
 if TYPE_CHECKING:
+    from deployment.monitoring.rules import Rules
     from deployment.observability.stack import Stack
-    from deployment.steps.monitor.watch import Rules, Watched
+    from deployment.steps.monitor.watch import Watched
     from deployment.steps.site import Site
 
 
@@ -276,9 +277,9 @@ def _require_well(watched: Watched) -> None:
 
 
 def _rules(c: Context) -> Rules:
-    from deployment.steps.monitor.watch import Rules
+    from deployment.settings import alerting_rules
 
-    return Rules.read(c.config.get("monitor", {}))
+    return alerting_rules(session.settings(c).monitor)
 
 
 def _table(console: Any, header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:

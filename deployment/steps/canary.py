@@ -24,6 +24,7 @@ from deployment.steps.judge import STRICT, Figures, Limits, Looks, Seen, Verdict
 from deployment.steps.site import Site
 from deployment.steps.verification import pace
 from deployment.steps.verification.asker import Answer, Ask, Asker
+from deployment.steps.verification.routes import is_on
 from deployment.steps.verification.target import dark, live
 
 PAIRS: Final = (150, 150, 300, 600, 1200, 1200)
@@ -135,7 +136,7 @@ def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdi
 def routes(site: Site) -> list[Route]:
     """Give what is asked: what reads and must succeed; health only where there is nothing else."""
     listed = site.settings.project.verify.routes
-    good = [route for route in listed if _is_askable(route)]
+    good = [route for route in listed if _is_askable(route) and is_on(route, site.settings)]
     return [route for route in good if not route.quick] or good
 
 

@@ -64,13 +64,13 @@ def roll_out(
         return []
     if not can_share(site, live, version, listed):
         return [leaping(site, live, version, quick=back)]
-    worker = site.settings.project.worker
-    steps = [step for step in (worker.canary if not back else ()) if 0 < step.percent < 100]
+    project = site.settings.project
+    steps = [s for s in (project.worker.canary if not back else ()) if 0 < s.percent < 100]
     splits = [
         {old: 100.0},
         *({old: 100 - p, version: p} for p in (0.0, *(step.percent for step in steps), 100.0)),
     ]
-    soaks = [None, *(worker.soak(step) for step in steps), None]
+    soaks = [None, *(project.soak(step) for step in steps), None]
     return [
         moving(site, before, after, version, dict(live), quick=back, soak=soak)
         for (before, after), soak in zip(pairwise(splits), soaks, strict=True)
@@ -285,7 +285,7 @@ def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts
     name = f"canary at {percent:g} %"
     notify.announce(site, f"{name} of version {pair.new[:8]}: {verdict.outcome}", str(verdict))
     if verdict.outcome == "pass":
-        return {name: str(verdict)}
+        return {name: str(verdict), "soaked": float(site.facts.get("soaked", 0.0)) + soak}
     environment = site.settings.environment
     if verdict.outcome == "inconclusive" and verdict.limited:
         raise StepFailed(

@@ -65,8 +65,8 @@ def test_all_endpoints_are_asked_on_an_open_connection(monitor: Monitor, api: An
 
 
 def test_a_budget_is_kept_or_not() -> None:
-    assert Health("/health", 200, 50.0, REPORT).in_time
-    assert not Health("/health", 200, 50.1, REPORT).in_time
+    assert Health("/health", 200, 50.0, REPORT, budget=50).in_time
+    assert not Health("/health", 200, 50.1, REPORT, budget=50).in_time
 
 
 def test_metrics_are_asked_for_a_window(monitor: Monitor, api: Any) -> None:

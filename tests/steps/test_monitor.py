@@ -25,13 +25,13 @@ from deployment.monitoring.channels import NEEDED
 from deployment.monitoring.clock import iso
 from deployment.monitoring.courier import ROUTES
 from deployment.monitoring.metrics import Metrics
-from deployment.monitoring.rules import Thresholds
+from deployment.monitoring.rules import Rules, Thresholds
 from deployment.monitoring.storage import SCHEMA
 from deployment.project import HEALTH_BUDGETS
 from deployment.secret import redact
 from deployment.settings import Settings
 from deployment.steps.monitor import dashboard, remembered, shelf, tables, tell, watch
-from deployment.steps.monitor.watch import Rules, Watched
+from deployment.steps.monitor.watch import Watched
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 

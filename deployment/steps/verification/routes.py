@@ -11,9 +11,11 @@ from typing import Any, Final
 from deployment.errors import Refused
 from deployment.project import Route, Verify
 from deployment.secret import Secret
+from deployment.settings import Settings
 from deployment.steps.report import Finding, Limited, Probe, not_told
 from deployment.steps.verification import components
 from deployment.steps.verification.asker import Answer, Ask, Asker, wrong_status
+from deployment.variables import BY_NAME
 
 ANYTHING: Final = Route("/", status=tuple(range(200, 500)), quick=True)
 """What is asked where invoke.yaml names no route: whether the Worker answers at all."""
@@ -77,8 +79,30 @@ def _probe(asker: Asker, route: Route) -> Probe:
     return Probe(_name(route), route.group, lambda: _looked(asker, _name(route), route))
 
 
+def is_on(route: Route, settings: Settings) -> bool:
+    """Return whether the environment has the route switched on.
+
+    Raises:
+        Refused: its flag is no variable.
+    """
+    if not route.flag:
+        return True
+    if route.flag not in BY_NAME:
+        what = f"invoke.yaml: {route.flag!r} switches {route.path}, and is no variable"
+        raise Refused(what, "", "correct deploy.verify.routes in invoke.yaml")
+    return settings.flag(route.flag)
+
+
+def _expected(route: Route, settings: Settings) -> Route:
+    """Return what must be answered: by a route that is switched off, that it is not there."""
+    if is_on(route, settings):
+        return route
+    return route._replace(status=(404,), text="", json=(), schema="")
+
+
 def _looked(asker: Asker, name: str, route: Route) -> list[Finding]:
     """Judge the route's answer, and each component that a health report in it says of."""
+    route = _expected(route, asker.site.settings)
     ask = Ask(route.path, route.method, route.body, _token(asker, route), route.site)
     check = _schema(asker, route)
     answer, said = asker.judged(ask, lambda seen: wrong(route, seen, check), route.retry)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from boss import accounts, buzz, mail, payments, phone, providers, status, suggestions
+from boss import accounts, buzz, mail, payments, phone, providers, status, suggestions, teams
 from boss.browsers import Browsers
 from boss.configuration import Configuration
 from boss.context import Context
@@ -27,6 +27,7 @@ from deployment.monitoring.health import Probe
 from deployment.monitoring.logs import Log
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.probe_header import EXEMPT
+from deployment.monitoring.rounds import Rounds
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -41,6 +42,8 @@ ROUTES = (
     Route("DELETE", "/api/auth/me", accounts.delete),
     Route("GET", "/api/buzz", buzz.listings),
     Route("GET", "/api/buzz/categories", buzz.categories),
+    Route("GET", "/api/payments/configuration", payments.configuration),
+    Route("GET", "/api/teams", teams.listed),
     Route("GET", "/api/suggestions", suggestions.listed),
     Route("POST", "/api/suggestions", suggestions.suggest),
     Route("DELETE", "/api/suggestions/{id}", suggestions.withdraw),
@@ -162,7 +165,7 @@ def probes(environment: Any, fetch: Fetch, metrics: Metrics) -> list[Probe]:
         Probe("database", database.check, timeout=2.0, ready=True, kind="datastore"),
         Probe("storage", storage.check, critical=False, timeout=2.0, ready=True, kind="datastore"),
         Probe("configuration", lambda: status.check(configuration), ready=True),
-        *providers.probes(configuration, sending(fetch)),
+        *providers.probes(configuration, sending(fetch, configuration.time_limit)),
     ]
 
 
@@ -187,9 +190,11 @@ class Application:
             defer=defer,
             metrics=metrics,
         )
-        self._rounds = make_rounds(monitor, fetch)
+        self._rounds: Callable[[Any], Rounds] = lambda environment: make_rounds(
+            monitor, fetch, Configuration(environment)
+        )
         service.tell = lambda environment, event: monitor.defer(
-            self._rounds.tell(environment, event)
+            self._rounds(environment).tell(environment, event)
         )
         self._logged = Logged(monitor, service)
         self._browsers = Browsers(self._logged)
@@ -206,7 +211,7 @@ class Application:
             now: when the round was due, seconds since 1970.
         """
         self._logged.open(environment)
-        await self._rounds.go(environment, now)
+        await self._rounds(environment).go(environment, now)
 
 
 def create_app(fetch: Fetch, defer: Defer | None = None) -> Application:
