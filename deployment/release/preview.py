@@ -188,5 +188,10 @@ def _told(change: Change) -> str:
     from deployment.steps import traffic
 
     shares = ", ".join(f"{v if v == traffic.NEW else v[:8]} {p:g} %" for v, p in split.items())
-    soak = f", watched for {after['soak']:g} s" if after.get("soak") is not None else ""
-    return f"{change.resource}: {shares}{soak}"
+    return f"{change.resource}: {shares}{_watched(after.get('soak'))}"
+
+
+def _watched(soak: float | None) -> str:
+    if soak is None:
+        return ""
+    return f", watched for {soak:g} s" if soak else ", judged without a soak"

@@ -100,3 +100,16 @@ def test_limits_are_switched_off_and_on(shipped: House) -> None:
     file.write_text(on)
     release(shipped)
     assert limits(shipped) in ("60", "120")
+
+
+def test_fast_soaks_nothing_and_is_told_in_plan_and_audit() -> None:
+    """With the soaks as shipped: they alone would take ten minutes."""
+    with temporary_house() as house:
+        ship(house, "production")
+        house.inv("deploy.local")
+        assert "300 s" in house.inv("--dry", "deploy.local").stdout
+        planned = house.inv("--dry", "deploy.local", "--fast").stdout
+        assert planned.count("judged without a soak") == 2
+        house.inv("deploy.local", "--fast", "--message", "an emergency")
+        told = house.inv("local", "audit").stdout
+        assert "an emergency (--fast: nothing is soaked)" in told

@@ -20,7 +20,7 @@ from deployment.database.client import Database
 from deployment.database.errors import DatabaseError
 from deployment.errors import Refused, Unavailable
 from deployment.monitoring.alert import Severity
-from deployment.monitoring.book import Silence
+from deployment.monitoring.book import Policy, Silence
 from deployment.monitoring.channels import NEEDED
 from deployment.monitoring.clock import iso
 from deployment.monitoring.courier import ROUTES
@@ -29,7 +29,7 @@ from deployment.monitoring.rules import Rules, Thresholds
 from deployment.monitoring.storage import SCHEMA
 from deployment.project import HEALTH_BUDGETS
 from deployment.secret import redact
-from deployment.settings import Settings
+from deployment.settings import Settings, alerting_rules
 from deployment.steps.monitor import dashboard, remembered, shelf, tables, tell, watch
 from deployment.steps.monitor.watch import Watched
 from deployment.steps.record import Record
@@ -353,15 +353,29 @@ def test_nobody_knows_the_severity() -> None:
         {"clear": True},
         {"thresholds": {"error_rat": 0.1}},
         {"thresholds": {"error_rate": "much"}},
+        {"thresholds": [1]},
+        {"hold": -1},
+        {"repeat": {"loud": 60}},
     ],
 )
 def test_rules_that_cannot_be_understood_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match=r"invoke\.yaml|no length of time"):
-        Rules.read(values)
+    with pytest.raises(Refused, match=r"invoke\.yaml: "):
+        alerting_rules(values)
 
 
 def test_rules_are_read() -> None:
-    read = Rules.read({"window": "10m", "hold": 5, "thresholds": {"error_rate": 0.5}})
+    repeat = {"critical": 600}
+    read = Rules.read(
+        {
+            "window": "10m",
+            "hold": 5,
+            "thresholds": {"error_rate": 0.5},
+            "repeat": repeat,
+            "flaps": 9,
+        }
+    )
+    assert read.policy.repeat == {**Policy().repeat, Severity.CRITICAL: 600}
+    assert read.policy.flaps == 9
     assert (read.window, read.policy.hold, read.policy.clear) == (600.0, 5, 300.0)
     assert (read.thresholds.error_rate, read.thresholds.response_p95) == (0.5, 2.0)
 

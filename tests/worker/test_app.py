@@ -330,3 +330,10 @@ def test_a_probe_of_the_limit_itself_is_counted_by_it(start: Start) -> None:
         for _ in range(3)
     ]
     assert asked[-1] == 429
+
+
+def test_pages_get_stripes_publishable_key_where_there_is_one(start: Start) -> None:
+    path = "/api/payments/configuration"
+    answer = start(STRIPE_PUBLISHABLE_KEY="pk_test_canary").ask("GET", path)
+    assert (answer.status, answer.json()) == (200, {"publishable_key": "pk_test_canary"})
+    assert start().ask("GET", path).status == 404
