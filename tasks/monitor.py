@@ -60,6 +60,8 @@ def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
     if found["scope"] != "all":
         console.warn(f"one isolate's figures only: {found['incomplete'] or 'it has no database'}")
     console.line(tables.figures(found["requests"]), "bold")
+    if own := found.get("probes", {}).get("total"):
+        console.line(f"beside them {own} of the deployment's own, which count nowhere else", "dim")
     for header, rows in (
         (tables.ROUTES, tables.routes(found["requests"])),
         (tables.QUERIES, tables.queries(found["database"])),
