@@ -8,16 +8,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deployment import imports
 from deployment import project as projects
 from deployment.errors import Refused
-from deployment.monitoring.rules import Rules
 from deployment.project import Project
 from deployment.references import resolved
 from deployment.secret import Secret
 from deployment.variables import BY_NAME, ENVIRONMENTS, LOCAL, PRODUCTION, VARIABLES, Sent, Variable
+
+if TYPE_CHECKING:
+    from deployment.monitoring.rules import Rules
 
 PLACEHOLDERS: Final = ("xxxxx", "your_")
 CONFIG: Final = Path("deployment/config")
@@ -90,7 +92,11 @@ class Settings:
         return {name: self._secrets[name] for name in names if self._secrets.get(name)}
 
     def worker_variables(self) -> dict[str, str]:
-        """Give what the Worker gets as plain variables, defaults included."""
+        """Return what the Worker gets as plain variables, defaults included.
+
+        Raises:
+            Refused: the key ``monitor`` of invoke.yaml cannot be understood.
+        """
         names = [v.name for v in self.variables if v.sent is Sent.WORKER_VARIABLE]
         plain = {name: self.text(name) for name in names if self.text(name)}
         return plain | self._alerting()
@@ -99,6 +105,7 @@ class Settings:
         """Return the variable by which the Worker alerts as invoke.yaml says."""
         if not self.monitor or "monitoring" not in self.project.parts:
             return {}
+        alerting_rules(self.monitor)  # none goes to the Worker that it could not read
         return {MONITORING_RULES: json.dumps(self.monitor, sort_keys=True, separators=(",", ":"))}
 
     def problems(self) -> tuple[Problem, ...]:
@@ -244,7 +251,6 @@ def load(
     here = [variable.file_name(environment) for variable in mine]
     known = {name: merged[name] for name in here if name in merged}
     plain, secrets = _sort(resolved(known, root), environment, mine)
-    alerting_rules(monitor or {})
     return Settings(
         monitor=monitor or {},
         environment=environment,
@@ -263,6 +269,8 @@ def alerting_rules(values: Mapping[str, Any]) -> Rules:
     Raises:
         Refused: an unknown key, or a value that does not fit.
     """
+    from deployment.monitoring.rules import Rules  # every command reads settings, few of them these
+
     try:
         return Rules.read(values)
     except ValueError as error:

@@ -237,7 +237,7 @@ def test_the_rules_of_invoke_yaml_travel_to_the_worker_that_has_a_monitor(
         "MONITORING_RULES" not in load("local", using_everything(), tmp_path, {}).worker_variables()
     )
     with pytest.raises(Refused, match=r"invoke\.yaml: unknown monitor\.windw"):
-        load("local", using_everything(), tmp_path, {}, {"windw": "5m"})
+        load("local", using_everything(), tmp_path, {}, {"windw": "5m"}).worker_variables()
 
 
 @pytest.mark.parametrize(
