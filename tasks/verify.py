@@ -42,7 +42,7 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         _write(Path(report), found)
     if json:
         console.json(found.as_json())
-    elif session.current() is None or not found.ok:
+    elif session.current() is None or not found.ok or found.untold:
         for text, colour in found.lines(verbose=session.current() is None):
             console.line(text, colour)
     if not found.ok:

@@ -56,7 +56,7 @@ def probes(site: Site, url: str = "", headers: Mapping[str, str] | None = None) 
     if stripe.used(site):
         made += _stripe(site, http)
     if twilio.used(site):
-        made += _twilio(site, http)
+        made += _twilio(site)
     if sendgrid.used(site):
         made += _sendgrid(site, http)
     host = dict(headers or {}).get("Host", "")
@@ -103,7 +103,7 @@ def _stripe_delivery(
     return Delivery(name, path, headers, body, welcome)
 
 
-def _twilio(site: Site, _http: Http) -> list[Delivery | Probe]:
+def _twilio(site: Site) -> list[Delivery | Probe]:
     webhooks, token = site.settings.project.webhooks, site.settings.secret("TWILIO_AUTH_TOKEN")
     wrong = Secret(secrets.token_hex(16), "a wrong token")
     caller = {"From": site.settings.text("TWILIO_PHONE_NUMBER")}
