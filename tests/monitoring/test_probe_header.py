@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 from hashlib import sha256
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployment.monitoring import tail
 from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.correlation import current
+from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.probe_header import (
     EXEMPT,
     HEADER,
@@ -127,3 +130,26 @@ def test_what_a_probe_does_is_counted_apart(genuine: bool) -> None:
     assert found["business"]["signups"]["total"] == customers
     assert len(found["business"]["payments"]) == customers
     assert found["database"]["queries"] == customers
+
+
+@pytest.mark.parametrize(
+    ("token", "later", "probes"), [(TOKEN, 0, 1), (TOKEN, 3600, 0), ("forged", 0, 0)]
+)
+def test_another_workers_tail_tells_probes_from_customers(
+    token: str, later: float, probes: int
+) -> None:
+    url = "https://js.example/api/orders?page=2"
+    mark = sign([token], ProbedRequest.of("GET", url), NOW)
+    event = {
+        "outcome": "ok",
+        "eventTimestamp": (NOW + later) * 1000,
+        "wallTime": 3,
+        "event": {
+            "request": {"url": url, "method": "GET", "headers": {HEADER.lower(): mark}},
+            "response": {"status": 200},
+        },
+    }
+    metrics = Metrics()
+    assert tail.measure(json.dumps(event).encode(), metrics, TOKEN) == (1, 0)
+    found = report(metrics.frames(60), 60, metrics.clock.wall() + 1)
+    assert (found["probes"]["total"], found["requests"]["total"]) == (probes, 1 - probes)

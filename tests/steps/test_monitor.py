@@ -217,6 +217,15 @@ def test_a_worker_without_a_monitor_is_judged_from_outside(world: World, site: S
     assert asked == {"/health/detailed", "/", "/api"}
 
 
+def test_one_that_limits_its_callers_is_not_taken_for_one_that_is_down(
+    world: World, site: Site
+) -> None:
+    world.answers.update({"/": (200, {}), "/api": (429, {})})
+    watched = go(site)
+    assert {each.name: each.status for each in watched.seen.checks}["GET /api"] == "warn"
+    assert names(watched) == []
+
+
 def test_a_worker_that_does_not_answer_is_down(world: World, site: Site) -> None:
     values = {**site.settings._values, "WORKER_URL": "http://127.0.0.1:9"}
     site.settings = replace(site.settings, _values=values)

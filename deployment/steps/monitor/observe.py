@@ -12,7 +12,7 @@ from deployment.errors import DeployError
 from deployment.monitoring import frame, rules
 from deployment.monitoring.alert import Alert
 from deployment.monitoring.frame import Frame
-from deployment.monitoring.health import FAIL, Check, Probe, Prober
+from deployment.monitoring.health import FAIL, WARN, Check, Probe, Prober
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.probe_header import ProbedRequest
 from deployment.monitoring.rules import Thresholds
@@ -21,6 +21,7 @@ from deployment.services.errors import NotFound
 from deployment.services.http import Http
 from deployment.services.monitor import Health, Monitor
 from deployment.steps.monitor.shelf import execute
+from deployment.steps.verification.pace import TOO_MANY
 from deployment.steps.verification.probe_header import headers
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ def _asking(
         metrics.requests.observe(route.path, "GET", reply.status, http.clock.monotonic() - began)
         if reply.status in route.status:
             return None
+        if reply.status == TOO_MANY:
+            return {"status": WARN, "output": "HTTP 429: the Worker limits its callers"}
         return {"status": FAIL, "output": f"HTTP {reply.status}"}
 
     return ask
