@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xswarm_deploy.release.preview import Plan
+    from xswarm_deploy.release.release import Release
     from xswarm_deploy.site import Site
 
 _FLAGS = {
@@ -34,6 +35,7 @@ _FLAGS = {
     "yes": "do not ask (without a terminal the answer is NO)",
     "skip_checks": "leave the check out",
     "skip_backup": "leave the backup out",
+    "fast": "for an emergency: no soaks; everything else as ever",
     "if_changed": "when all is live already, make no second version of it, and exit with 7",
 }
 
@@ -63,9 +65,14 @@ def _deploying(name: str, environment: str, words: str) -> Task[Any]:
         yes: bool = False,
         skip_checks: bool = False,
         skip_backup: bool = False,
+        fast: bool = False,
         if_changed: bool = False,
     ) -> None:
         skip = _skipped(skip_checks, skip_backup)
+        if fast:
+            session.act_on(c, environment)
+            c.config.deploy["fast"] = True
+            message = f"{message} (--fast: nothing is soaked)".strip()
         _deploy(c, environment, message, yes=yes, skip=skip, if_changed=if_changed)
 
     deploy.__doc__ = words
@@ -258,7 +265,23 @@ def _deploy(
         release.site.facts["message"] = message
         _ = release.site.bundling  # wrangler bundles while check, backup and migrations run
         Executor(Collection(steps), config=c.config).execute("steps")
+    _prune(release)
     session.tell(release)
+
+
+def _prune(release: Release) -> None:
+    """Remove the backups that no rule keeps, now that a newer one is proven; never fail for it."""
+    from datetime import UTC, datetime
+
+    from xswarm_deploy.steps import backup as step
+
+    try:
+        removed = step.prune(release.site, datetime.now(UTC))
+    except OSError as error:
+        release.console.warn(f"old backups were not removed: {error.strerror}: inv backup.prune")
+        return
+    if removed:
+        release.console.line(f"· removed {len(removed)} backups that no rule keeps any more", "dim")
 
 
 def _bring_twin_up(c: Context) -> None:

@@ -12,9 +12,10 @@ from invoke.tasks import task
 from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from xswarm_deploy.monitor.watch import Rules, Watched
+    from xswarm_deploy.monitor.watch import Watched
     from xswarm_deploy.observability.stack import Stack
     from xswarm_deploy.site import Site
+    from xswarm_monitoring.rules import Rules
 
 
 @task(auto_shortflags=False, help={"json": "print the reports as JSON"})
@@ -59,6 +60,8 @@ def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
     if found["scope"] != "all":
         console.warn(f"one isolate's figures only: {found['incomplete'] or 'it has no database'}")
     console.line(tables.figures(found["requests"]), "bold")
+    if own := found.get("probes", {}).get("total"):
+        console.line(f"beside them {own} of the deployment's own, which count nowhere else", "dim")
     for header, rows in (
         (tables.ROUTES, tables.routes(found["requests"])),
         (tables.QUERIES, tables.queries(found["database"])),
@@ -276,9 +279,9 @@ def _require_well(watched: Watched) -> None:
 
 
 def _rules(c: Context) -> Rules:
-    from xswarm_deploy.monitor.watch import Rules
+    from xswarm_deploy.settings.settings import alerting_rules
 
-    return Rules.read(c.config.get("monitor", {}))
+    return alerting_rules(session.settings(c).monitor)
 
 
 def _table(console: Any, header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:

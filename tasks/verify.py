@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from xswarm_deploy.model.report import Report
 
 
+_AGAIN = "wait, then: inv verify"
+
+
 @task(
     auto_shortflags=False,
     help={
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 def verify(c: Context, quick: bool = False, json: bool = False, report: str = "") -> None:
     """Verify what is deployed by all that invoke.yaml expects of it, and its speed."""
     from xswarm_deploy.cli.console import Console
-    from xswarm_deploy.errors import CheckFailed
+    from xswarm_deploy.errors import CheckFailed, Unavailable
     from xswarm_deploy.verification import verify as step
 
     site = session.open_site(c, quiet=json)
@@ -39,12 +42,15 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         _write(Path(report), found)
     if json:
         console.json(found.as_json())
-    elif session.current() is None or not found.ok:
+    elif session.current() is None or not found.ok or found.untold:
         for text, colour in found.lines(verbose=session.current() is None):
             console.line(text, colour)
     if not found.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.failures)
         raise CheckFailed("the deployment is not good", why, "inv rollback")
+    if found.untold and session.current() is None:
+        why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.untold)
+        raise Unavailable("not all could be verified: the Worker limits its callers", why, _AGAIN)
 
 
 def _write(path: Path, found: Report) -> None:

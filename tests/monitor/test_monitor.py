@@ -21,18 +21,18 @@ from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.monitor import alert_store, dashboard, notify, remembered, tables, watch
-from xswarm_deploy.monitor.watch import Rules, Watched
+from xswarm_deploy.monitor.watch import Watched
 from xswarm_deploy.secret import redact
-from xswarm_deploy.services.monitor import BUDGETS
-from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.settings.project import HEALTH_BUDGETS
+from xswarm_deploy.settings.settings import Settings, alerting_rules
 from xswarm_deploy.site import Site
 from xswarm_monitoring.alert import Severity
-from xswarm_monitoring.alert_state import Silence
+from xswarm_monitoring.alert_state import Policy, Silence
 from xswarm_monitoring.channels import NEEDED
 from xswarm_monitoring.clock import iso
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.notifier import ROUTES
-from xswarm_monitoring.rules import Thresholds
+from xswarm_monitoring.rules import Rules, Thresholds
 from xswarm_monitoring.storage import SCHEMA
 
 NOW = 1_800_000_000.0
@@ -217,6 +217,15 @@ def test_a_worker_without_a_monitor_is_judged_from_outside(world: World, site: S
     assert asked == {"/health/detailed", "/", "/api"}
 
 
+def test_one_that_limits_its_callers_is_not_taken_for_one_that_is_down(
+    world: World, site: Site
+) -> None:
+    world.answers.update({"/": (200, {}), "/api": (429, {})})
+    watched = go(site)
+    assert {each.name: each.status for each in watched.seen.checks}["GET /api"] == "warn"
+    assert names(watched) == []
+
+
 def test_a_worker_that_does_not_answer_is_down(world: World, site: Site) -> None:
     values = {**site.settings._values, "WORKER_URL": "http://127.0.0.1:9"}
     site.settings = replace(site.settings, _values=values)
@@ -353,15 +362,29 @@ def test_nobody_knows_the_severity() -> None:
         {"clear": True},
         {"thresholds": {"error_rat": 0.1}},
         {"thresholds": {"error_rate": "much"}},
+        {"thresholds": [1]},
+        {"hold": -1},
+        {"repeat": {"loud": 60}},
     ],
 )
 def test_rules_that_cannot_be_understood_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match=r"invoke\.yaml|no length of time"):
-        Rules.read(values)
+    with pytest.raises(Refused, match=r"invoke\.yaml: "):
+        alerting_rules(values)
 
 
 def test_rules_are_read() -> None:
-    read = Rules.read({"window": "10m", "hold": 5, "thresholds": {"error_rate": 0.5}})
+    repeat = {"critical": 600}
+    read = Rules.read(
+        {
+            "window": "10m",
+            "hold": 5,
+            "thresholds": {"error_rate": 0.5},
+            "repeat": repeat,
+            "flaps": 9,
+        }
+    )
+    assert read.policy.repeat == {**Policy().repeat, Severity.CRITICAL: 600}
+    assert read.policy.flaps == 9
     assert (read.window, read.policy.hold, read.policy.clear) == (600.0, 5, 300.0)
     assert (read.thresholds.error_rate, read.thresholds.response_p95) == (0.5, 2.0)
 
@@ -447,7 +470,7 @@ def test_the_thresholds_in_the_words_are_the_usual_ones() -> None:
 
 
 def test_the_budgets_and_channels_in_the_words_are_those_kept() -> None:
-    for path, budget in BUDGETS.items():
+    for path, budget in HEALTH_BUDGETS.items():
         assert re.search(rf"\| `{path}` \|.*\| {budget} ms \|", WORDS), path
     for variables in NEEDED.values():
         assert all(name in WORDS for name in variables), variables

@@ -49,7 +49,7 @@ class Twilio:
 def take(
     twilio: Twilio, webhook: Mapping[str, Any] | bytes, authorization: str = TOKEN
 ) -> tuple[int, str]:
-    bridge = Bridge(SMS, TOKEN.removeprefix("Bearer "), twilio.send)
+    bridge = Bridge([SMS], TOKEN.removeprefix("Bearer "), twilio.send)
     body = webhook if isinstance(webhook, bytes) else json.dumps(webhook).encode()
     return asyncio.run(bridge.take(authorization, body))
 

@@ -11,7 +11,8 @@ from responses import matchers
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import Invalid, NotFound, Unauthorised
 from xswarm_deploy.services.http import Http, bearer
-from xswarm_deploy.services.monitor import BUDGETS, Health, Monitor
+from xswarm_deploy.services.monitor import Health, Monitor
+from xswarm_deploy.settings.project import HEALTH_BUDGETS
 
 HOST = "https://worker.test"
 TOKEN = "an-admin-token-of-32-characters!"
@@ -57,15 +58,15 @@ def test_silence_is_told_without_anything_secret(monitor: Monitor, api: Any) -> 
 
 
 def test_all_endpoints_are_asked_on_an_open_connection(monitor: Monitor, api: Any) -> None:
-    for path in BUDGETS:
+    for path in HEALTH_BUDGETS:
         api.get(f"{HOST}{path}", json=REPORT)
-    assert [each.path for each in monitor.everything()] == list(BUDGETS)
-    assert [call.request.path_url for call in api.calls] == ["/health", *BUDGETS]
+    assert [each.path for each in monitor.everything()] == list(HEALTH_BUDGETS)
+    assert [call.request.path_url for call in api.calls] == ["/health", *HEALTH_BUDGETS]
 
 
 def test_a_budget_is_kept_or_not() -> None:
-    assert Health("/health", 200, 50.0, REPORT).in_time
-    assert not Health("/health", 200, 50.1, REPORT).in_time
+    assert Health("/health", 200, 50.0, REPORT, budget=50).in_time
+    assert not Health("/health", 200, 50.1, REPORT, budget=50).in_time
 
 
 def test_metrics_are_asked_for_a_window(monitor: Monitor, api: Any) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -221,3 +222,34 @@ def test_a_workers_own_secrets_are_read_and_required(
 def test_a_name_that_cannot_be_the_workers_own_is_refused(settings: Make, name: str) -> None:
     with pytest.raises(Refused, match="cannot be a secret of the Worker's own"):
         settings({"worker": {"secrets": name}})
+
+
+def test_the_rules_of_invoke_yaml_travel_to_the_worker_that_has_a_monitor(
+    tmp_path: Path, environment_file: Write
+) -> None:
+    environment_file()
+    rules = {"window": "10m", "thresholds": {"error_rate": 0.5}}
+    found = load("local", using_everything(), tmp_path, {}, rules)
+    assert json.loads(found.worker_variables()["MONITORING_RULES"]) == rules
+    without = load("local", using_everything({"uses": ""}), tmp_path, {}, rules)
+    assert "MONITORING_RULES" not in without.worker_variables()
+    assert (
+        "MONITORING_RULES" not in load("local", using_everything(), tmp_path, {}).worker_variables()
+    )
+    with pytest.raises(Refused, match=r"invoke\.yaml: unknown monitor\.windw"):
+        load("local", using_everything(), tmp_path, {}, {"windw": "5m"}).worker_variables()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "good"),
+    [
+        ("ADMIN_EMAIL", "a@xswarm.test", True),
+        ("ADMIN_EMAIL", "a@xswarm.test, b@xswarm.test", True),
+        ("ADMIN_EMAIL", "a@xswarm.test,", False),
+        ("ADMIN_EMAIL", "a@xswarm.test;b@xswarm.test", False),
+        ("ADMIN_PHONE", "+15005550006,+15005550010", True),
+        ("ADMIN_PHONE", "+15005550006 +15005550010", False),
+    ],
+)
+def test_several_people_stand_by_comma(settings: Make, name: str, value: str, good: bool) -> None:
+    assert (not settings(**{name: value}).problems()) is good

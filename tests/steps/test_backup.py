@@ -289,6 +289,24 @@ def test_old_ones_are_pruned_with_their_manifests(site: Site) -> None:
     assert len(list(backup.folder(site).iterdir())) == 2
 
 
+def test_a_good_release_prunes_as_the_retention_says(make_site: Callable[..., Site]) -> None:
+    site = make_site(BACKUP_RETENTION_DAYS="3")
+    for _ in range(3):
+        do(site, backup.plan(site))
+    now = datetime.now(UTC)
+    assert backup.prune(site, now + timedelta(days=2)) == []
+    assert len(backup.prune(site, now + timedelta(days=4))) == 2
+    assert len(backup.listed(site)) == 1
+
+
+def test_where_backups_are_switched_off_none_is_removed(make_site: Callable[..., Site]) -> None:
+    site = make_site(BACKUP_RETENTION_DAYS="1")
+    for _ in range(2):
+        do(site, backup.plan(site))
+    off = make_site(BACKUP_RETENTION_DAYS="1", BACKUP_ENABLED="false")
+    assert backup.prune(off, datetime.now(UTC) + timedelta(days=9)) == []
+
+
 def test_a_backup_that_fails_stops_everything(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

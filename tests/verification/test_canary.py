@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -82,11 +83,80 @@ def test_a_slower_one_is_stopped(site: Site, behave: Callable[..., list[Ask]]) -
     assert "slower" in str(verdict)
 
 
-def test_who_is_sent_away_learns_nothing(site: Site, behave: Callable[..., list[Ask]]) -> None:
-    behave(lambda _: (429, 0.001), lambda _: (429, 0.001))
+class Limiter:
+    """A Worker's rate limit on a clock that sleeping turns: so many in each fixed window."""
+
+    def __init__(self, allowed: int, window: float, *, tells: bool = True) -> None:
+        self.now, self.allowed, self.window, self.tells = 1_000.0, allowed, window, tells
+        self.used: Counter[tuple[str, int]] = Counter()
+        self.refused = 0
+
+    def time(self) -> float:
+        return self.now
+
+    monotonic = time
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def once(self, asker: Asker, _ask: Ask) -> Answer:
+        """Answer as a version whose isolate counts for itself."""
+        self.now += 0.01
+        key = (str(asker.target.version), int(self.now // self.window))
+        self.used[key] += 1
+        left = self.allowed - self.used[key]
+        reset = str(int(self.window - self.now % self.window) + 1)
+        told = {"RateLimit-Limit": str(self.allowed), "RateLimit-Remaining": str(max(left, 0))}
+        told["RateLimit-Reset"] = reset
+        if left < 0:
+            self.refused += 1
+            return Answer(429, "", 1.0, {**told, "Retry-After": reset})
+        return Answer(200, "", random.uniform(4, 8), told if self.tells else {})
+
+
+@pytest.fixture
+def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Limiter]:
+    """Let both versions limit their callers, and know no probes."""
+
+    def make(allowed: int, window: float, *, tells: bool = True) -> Limiter:
+        limiter = Limiter(allowed, window, tells=tells)
+        monkeypatch.setattr(canary, "time", limiter)
+        monkeypatch.setattr(Asker, "once", lambda asker, ask: limiter.once(asker, ask))
+        return limiter
+
+    return make
+
+
+def test_a_worker_that_limits_its_callers_is_asked_as_fast_as_it_allows(
+    site: Site, limited: Callable[..., Limiter]
+) -> None:
+    limiter = limited(60, 60.0)
+    verdict = canary.watch(site, PAIR, 0.0)
+    assert (verdict.outcome, limiter.refused) == ("pass", 0)
+    assert sum(limiter.used.values()) <= 2 * (sum(canary.PACED) + 5)
+
+
+def test_one_that_tells_nothing_beforehand_is_heeded_when_it_refuses(
+    site: Site, limited: Callable[..., Limiter]
+) -> None:
+    limiter = limited(100, 60.0, tells=False)
+    assert canary.watch(site, PAIR, 0.0).outcome == "pass"
+    assert 0 < limiter.refused < 20
+
+
+def test_a_limit_that_would_take_too_long_is_named_and_is_no_failure(
+    site: Site, limited: Callable[..., Limiter]
+) -> None:
+    limiter = limited(50, 3600.0)
     verdict = canary.watch(site, PAIR, 0.0)
     assert verdict.outcome == "inconclusive"
-    assert "0 of 0 failed" in str(verdict)
+    assert verdict.limited.startswith("429: the Worker limits its callers to 50, and asks to wait")
+    assert limiter.now < 1_000 + site.settings.project.worker.canary_patience
+
+
+def test_two_steps_fit_into_an_hour_of_a_thousand() -> None:
+    """Two routes, two steps, and the first questions of each, of one version."""
+    assert 2 * 2 * (canary.PACED[0] + 5) < 1000
 
 
 def test_what_is_too_noisy_to_tell_is_inconclusive(

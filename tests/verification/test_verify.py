@@ -16,6 +16,7 @@ from tests.verification.verify_cases import (
     DELIVERIES,
     DOCUMENT,
     GOOD,
+    LIMITED,
     VERDICTS,
     VERSIONS,
     WAYS,
@@ -36,6 +37,8 @@ from xswarm_deploy.verification import authentication, performance, routes, veri
 from xswarm_deploy.verification.asker import Answer
 from xswarm_deploy.verification.performance import Speed
 from xswarm_deploy.webhooks import probes
+from xswarm_monitoring import health
+from xswarm_monitoring.health import Check
 
 ACCOUNTS = {"signup_path": "/signup", "login_path": "/login", "account_path": "/account"}
 EVERYTHING: dict[str, Any] = {
@@ -235,7 +238,7 @@ def test_a_token_is_sent_where_it_is_asked_for(
     assert statuses(at({"path": "/account"}))["GET /account"] == "fail"
 
 
-@pytest.mark.parametrize("first", [(503, "moment"), (429, "slow down"), (0, "")])
+@pytest.mark.parametrize("first", [(503, "moment"), (0, "")])
 def test_one_transient_error_is_forgiven_two_are_not(
     at: Callable[..., Site], worker: SoundWorker, first: tuple[int, Any]
 ) -> None:
@@ -243,6 +246,27 @@ def test_one_transient_error_is_forgiven_two_are_not(
     assert statuses(at({"path": "/x"}))["GET /x"] == "pass"
     worker.answers["/x"] = [first, first, (200, "ok")]
     assert statuses(at({"path": "/x"}))["GET /x"] == "fail"
+
+
+def test_a_rate_limit_is_waited_for(at: Callable[..., Site], worker: SoundWorker) -> None:
+    worker.answers["/x"] = [(429, "slow down"), (429, "slow down"), (200, "ok")]
+    assert statuses(at({"path": "/x"}))["GET /x"] == "pass"
+
+
+def test_one_that_asks_to_wait_for_long_is_neither_a_pass_nor_a_failure(
+    at: Callable[..., Site], worker: SoundWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xswarm_deploy.verification.asker.LIMIT_PATIENCE", 0.2)
+    worker.answers["/x"] = [(429, "slow down")]
+    site = at({"path": "/x"})
+    report = verify.run(site, verify.live(site))
+    assert (report.ok, [f.name for f in report.untold]) == (True, ["GET /x"])
+    assert LIMITED[1] in report.untold[0].evidence
+    assert verify.gate(site, verify.live(site)).ok  # what is live was verified before it was
+    with pytest.raises(CheckFailed) as caught:
+        verify.gate(site, verify.dark(site, "a-version"))
+    assert "could not be verified: the Worker limits its callers (429)" in caught.value.what
+    assert "rollback" not in caught.value.remedy
 
 
 def test_a_wrong_answer_that_is_no_accident_is_asked_once(
@@ -268,6 +292,54 @@ def test_a_budget_is_measured_again_alone_and_then_warned_of(
     assert {f.name: f.status for f in report.findings}["GET /health"] == "warn"
     assert report.ok
     assert worker.asked[before:].count("GET /health") >= 4  # settling, route, version, again
+
+
+def test_a_budget_that_is_missed_fails_where_the_settings_say_so(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    worker.delay["v1"] = 0.03
+    slow = {"path": "/health", "budget_ms": 5}
+    report = looked(at(slow, performance_path="", over_budget="fail"))
+    assert [finding.name for finding in report.failures] == ["GET /health"]
+
+
+def report_of(**components: tuple[str, bool, str]) -> dict[str, Any]:
+    """Return a health report as the Worker writes it: status, critical, output by component."""
+    checks = [
+        Check(name, status, critical, 1.0, 0.0, output)
+        for name, (status, critical, output) in components.items()
+    ]
+    head = {"status": health.verdict(checks), "timestamp": "t", "service": "s", "version": "v1"}
+    return {**head, "checks": health.checks_as_json(checks)}
+
+
+def test_each_component_that_does_not_work_is_named(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    told = report_of(
+        database=("pass", True, ""),
+        stripe=("fail", False, "HTTP 401: the key is refused"),
+        twilio=("warn", False, "no answer within 400 ms"),
+    )
+    worker.answers["/details"] = [(200, told)]
+    report = looked(at({"path": "/details"}))
+    found = {f.name: (f.status, f.evidence) for f in report.findings if "component" in f.name}
+    assert found == {
+        "component stripe": ("warn", "HTTP 401: the key is refused"),
+        "component twilio": ("warn", "no answer within 400 ms"),
+    }
+    assert report.ok
+
+
+def test_a_critical_one_fails_the_release_by_its_name(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    told = report_of(database=("fail", True, "unavailable"), storage=("fail", False, "no bucket"))
+    worker.answers["/details"] = [(503, told)]
+    report = looked(at({"path": "/details"}))
+    assert [f.name for f in report.failures] == ["GET /details", "component database"]
+    assert report.failures[0].evidence.startswith("component database: unavailable; ")
+    assert statuses(at({"path": "/details"}))["component storage"] == "warn"
 
 
 # The version

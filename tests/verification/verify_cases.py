@@ -160,11 +160,19 @@ DELIVERIES: Final = [
 """A webhook's delivery, whether it is welcome, the Worker's answer, ours, what is said."""
 
 
+LIMITED: Final = (
+    "it limits its callers (429) for longer than two minutes",
+    "429: the Worker limits",
+)
+"""What is neither a pass nor a failure; a version without traffic gets none before it is told."""
+
+
 def rows() -> list[tuple[str, str, str, str]]:
     """Return all lines: looked at, way, answer, evidence."""
     sound = [(name, "sound", status, "") for name, status in GOOD.items()]
     defects = [(name, defect, "fail", said) for defect, name, said in WAYS]
     answers = [("a route", way, "fail", said) for way, _, _, said in WRONG_ANSWERS]
+    answers.append(("a route", LIMITED[0], "unknown", LIMITED[1]))
     versions = [("version", case.way, case.status, case.says) for case in VERSIONS]
     speeds = [("performance", way, status, said) for way, _, _, status, said in VERDICTS]
     deliveries = [("a webhook", way, status, said) for way, _, _, status, said in DELIVERIES]

@@ -22,6 +22,7 @@ VARIABLES = {
     "ENVIRONMENT": "local",
     "WORKER_URL": "https://boss.example",
     "BASE_URL": "https://example",
+    "API_URL": "https://api.example",
     "CORS_ALLOWED_ORIGINS": "https://example, https://other.example",
     "RATE_LIMIT_ENABLED": "false",
     "TURSO_DATABASE_URL": "http://127.0.0.1:9",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
 
 from tests.worker.isolate import Isolate
+from xswarm_monitoring import probe_header
+from xswarm_monitoring.probe_header import EXEMPT, HEADER, ProbedRequest, sign
 
 Start = Callable[..., Isolate]
 
@@ -24,6 +27,12 @@ def test_being_alive_asks_no_dependency(isolate: Isolate) -> None:
 
 def test_a_database_out_of_reach_makes_it_not_ready(isolate: Isolate) -> None:
     assert isolate.ask("GET", "/health/ready").status == 503
+
+
+def test_being_ready_asks_the_database_and_the_bucket(isolate: Isolate) -> None:
+    token = {"authorization": f"Bearer {isolate.environment['ADMIN_TOKEN']}"}
+    checks = isolate.ask("GET", "/health/ready", headers=token).json()["checks"]
+    assert {"database:responseTime", "storage:responseTime"} <= set(checks)
 
 
 def test_the_details_and_metrics_are_for_administrators(isolate: Isolate) -> None:
@@ -286,3 +295,45 @@ def test_routes_of_users_need_a_valid_session(
     answer = isolate.ask(method, path, {}, headers)
     assert (answer.status, answer.error()) == (401, "unauthenticated")
     assert answer.header("www-authenticate") == "Bearer"
+
+
+def probe(isolate: Isolate, path: str, kind: str = EXEMPT, token: str = "") -> dict[str, str]:
+    """Sign a request as a release does."""
+    request = ProbedRequest("boss.example", "GET", path)
+    value = sign([token or isolate.environment["ADMIN_TOKEN"]], request, time.time(), kind=kind)
+    return {"host": "boss.example", HEADER.lower(): value}
+
+
+def test_a_signed_probe_is_not_limited_and_nobody_elses_is(start: Start) -> None:
+    isolate, path = (
+        start(RATE_LIMIT_REQUESTS_PER_MINUTE="2", RATE_LIMIT_ENABLED="true"),
+        "/api/buzz",
+    )
+    for _ in range(5):
+        answer = isolate.ask("GET", path, headers=probe(isolate, path))
+        assert (answer.status != 429, answer.header("ratelimit-limit")) == (True, "")
+    forged = [
+        isolate.ask("GET", path, headers=probe(isolate, path, token="forged")).status
+        for _ in range(5)
+    ]
+    assert forged[2:] == [429, 429, 429]
+    assert isolate.ask("GET", path, headers=probe(isolate, path)).status != 429
+
+
+def test_a_probe_of_the_limit_itself_is_counted_by_it(start: Start) -> None:
+    isolate, path = (
+        start(RATE_LIMIT_REQUESTS_PER_MINUTE="2", RATE_LIMIT_ENABLED="true"),
+        "/api/buzz",
+    )
+    asked = [
+        isolate.ask("GET", path, headers=probe(isolate, path, probe_header.LIMITED)).status
+        for _ in range(3)
+    ]
+    assert asked[-1] == 429
+
+
+def test_pages_get_stripes_publishable_key_where_there_is_one(start: Start) -> None:
+    path = "/api/payments/configuration"
+    answer = start(STRIPE_PUBLISHABLE_KEY="pk_test_canary").ask("GET", path)
+    assert (answer.status, answer.json()) == (200, {"publishable_key": "pk_test_canary"})
+    assert start().ask("GET", path).status == 404

@@ -60,4 +60,5 @@ def test_a_marketplace_that_is_switched_off_is_not_there(
     start: Callable[..., Isolate], database: Database
 ) -> None:
     service = start(TURSO_DATABASE_URL=database.url, MARKETPLACE_ENABLED="false")
-    assert service.ask("GET", "/api/buzz").status == 404
+    for path in ("/api/buzz", "/api/buzz/categories"):
+        assert service.ask("GET", path).status == 404

@@ -20,6 +20,7 @@ from xswarm_deploy.database.client import Database
 from xswarm_monitoring.alert import payment_failed
 from xswarm_monitoring.alert_state import AlertState
 from xswarm_monitoring.health import Probe
+from xswarm_monitoring.probe_header import HEADER, ProbedRequest, sign
 
 NOW = 1_800_000_000.0
 TIMEOUT = providers.TIMEOUT  # as the Worker has it, not the tests
@@ -64,6 +65,7 @@ def test_every_provider_is_asked_by_its_key(service: Isolate, world: World) -> N
     assert not any(found[name]["critical"] for name in PROVIDERS.values())
     keys = dict(world.asked)
     assert keys["anthropic"]["x-api-key"] == "sk-ant-canary"
+    assert keys["openai"]["authorization"] == "Bearer sk-canary"
     assert keys["stripe"]["authorization"] == "Bearer sk_test_canary"
     assert keys["sendgrid"]["authorization"] == "Bearer SG.canary"
     assert keys["twilio"]["authorization"].startswith("Basic ")
@@ -239,5 +241,97 @@ def test_an_event_waits_for_a_round_that_is_under_way(
 def test_an_event_is_told_without_the_database(start: Callable[..., Isolate], world: World) -> None:
     rounds = start(**world.variables)
     told = payment_failed("cus_1", 5, "usd", "")
-    asyncio.run(rounds.application._rounds.tell(rounds.bindings, told))
+    asyncio.run(rounds.application._rounds(rounds.bindings).tell(rounds.bindings, told))
     assert world.heard("A payment of 5.00 USD failed") == ["email", "slack"]
+
+
+def rounds_of(service: Isolate, minutes: int = 2) -> None:
+    for minute in range(minutes):
+        service.go_round(NOW + 60 * minute)
+
+
+@pytest.mark.parametrize(
+    ("rules", "rounds", "told"),
+    [
+        ("{}", 2, ["email", "slack", "sms"]),
+        ("{}", 1, []),
+        ('{"hold": 0}', 1, ["email", "slack", "sms"]),
+        ('{"hold": 600}', 2, []),
+        ("not JSON", 2, ["email", "slack", "sms"]),
+        ('{"hold": "soon"}', 2, ["email", "slack", "sms"]),
+    ],
+)
+def test_the_policy_that_came_with_the_release_acts(
+    start: Callable[..., Isolate],
+    clean: Database,
+    world: World,
+    rules: str,
+    rounds: int,
+    told: list[str],
+) -> None:
+    """What cannot be read leaves the usual rules on: no release sends it."""
+    variables = {**world.variables, "MONITORING_RULES": rules, "JWT_SECRET": ""}
+    rounds_of(start(TURSO_DATABASE_URL=clean.url, **variables), rounds)
+    assert world.heard("configuration is down") == told
+
+
+@pytest.mark.parametrize(("limit", "told"), [(0.05, ["email", "slack"]), (1.0, [])])
+def test_the_thresholds_that_came_with_the_release_act(
+    start: Callable[..., Isolate], clean: Database, world: World, limit: float, told: list[str]
+) -> None:
+    rules = json.dumps({"hold": 0, "thresholds": {"error_rate": limit, "least": 1}})
+    service = start(TURSO_DATABASE_URL=clean.url, **world.variables, MONITORING_RULES=rules)
+    clean.execute("ALTER TABLE suggestions RENAME TO elsewhere")
+    try:
+        assert service.ask("GET", "/api/suggestions").status == 500
+    finally:
+        clean.execute("ALTER TABLE elsewhere RENAME TO suggestions")
+    service.go_round(time.time())
+    assert world.heard("of requests fail") == told
+
+
+def test_a_probe_that_fails_alerts_nobody(
+    start: Callable[..., Isolate], clean: Database, world: World
+) -> None:
+    rules = json.dumps({"hold": 0, "thresholds": {"least": 1}})
+    service = start(TURSO_DATABASE_URL=clean.url, **world.variables, MONITORING_RULES=rules)
+    request = ProbedRequest("boss.example", "GET", "/api/suggestions")
+    mark = {HEADER.lower(): sign([SECRETS["ADMIN_TOKEN"]], request, time.time())}
+    clean.execute("ALTER TABLE suggestions RENAME TO elsewhere")
+    try:
+        answer = service.ask("GET", "/api/suggestions", headers={"host": "boss.example", **mark})
+        assert answer.status == 500
+    finally:
+        clean.execute("ALTER TABLE elsewhere RENAME TO suggestions")
+    service.go_round(time.time())
+    assert world.told == []
+
+
+def test_several_people_are_told(
+    start: Callable[..., Isolate], clean: Database, world: World
+) -> None:
+    people = {
+        "ADMIN_EMAIL": "admin@example.org, second@example.org",
+        "ADMIN_PHONE": "+15551234567,+15557654321",
+        "SENDGRID_FROM_NAME": "The Boss",
+    }
+    variables = {**world.variables, **people, "JWT_SECRET": ""}
+    rounds_of(start(TURSO_DATABASE_URL=clean.url, **variables))
+    assert world.heard("configuration is down") == ["email", "slack", "sms", "sms"]
+    mail = json.loads(next(body for name, body in world.told if name == "email"))
+    assert mail["from"] == {"email": "boss@example.org", "name": "The Boss"}
+    assert [to["email"] for to in mail["personalizations"][0]["to"]] == [
+        "admin@example.org",
+        "second@example.org",
+    ]
+
+
+def test_providers_have_as_long_as_api_timeout_ms(
+    start: Callable[..., Isolate], clean: Database, world: World
+) -> None:
+    """The probes of these tests are patient; so it is the call's own limit that ends it."""
+    world.slow = {"stripe": 1.0}
+    quick = start(TURSO_DATABASE_URL=clean.url, **world.variables, API_TIMEOUT_MS="300")
+    assert checks(quick)[1]["stripe"]["status"] == "fail"
+    patient = start(TURSO_DATABASE_URL=clean.url, **world.variables, API_TIMEOUT_MS="30000")
+    assert checks(patient)[1]["stripe"]["status"] == "pass"

@@ -205,7 +205,8 @@ def test_a_call_is_greeted_recorded_and_ended(
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://boss.example", "https://boss.example:443", "https://example"]
+    "origin",
+    ["https://boss.example", "https://boss.example:443", "https://example", "https://api.example"],
 )
 def test_any_of_our_public_origins_may_be_signed(service: Isolate, user: str, origin: str) -> None:
     assert twilio(service, "/sms/boss", SMS, origin).status == 200
@@ -234,6 +235,21 @@ def test_what_is_switched_off_is_not_taken(start: Start, database: Database, use
 
 
 # SendGrid
+
+
+def test_with_email_switched_off_neither_letters_nor_events_are_kept(
+    start: Start, database: Database, sendgrid: SendGrid, postman: SendGrid
+) -> None:
+    off = start(
+        TURSO_DATABASE_URL=database.url,
+        SENDGRID_WEBHOOK_PUBLIC_KEY=sendgrid.public_key,
+        SENDGRID_PARSE_PUBLIC_KEY=postman.public_key,
+        EMAIL_ENABLED="false",
+    )
+    told = json.dumps([news("bounce", sg_event_id="off")]).encode()
+    for answer in (deliver(off, sendgrid, told), deliver(off, postman, *letter("a"))):
+        assert answer.json() == {"received": True, "new": 0}
+    assert count(database, "webhook_events") == count(database, "email_suppressions") == 0
 
 
 @pytest.fixture(scope="module")

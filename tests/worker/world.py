@@ -14,6 +14,7 @@ from xswarm_deploy.database.client import Database
 
 PROVIDERS = {
     "/v1/models?limit=1": "anthropic",
+    "/v1/models": "openai",
     "/v1/balance": "stripe",
     "/v3/scopes": "sendgrid",
     "/2010-04-01/Accounts/AC1.json": "twilio",
@@ -75,10 +76,12 @@ class World:
     @property
     def variables(self) -> dict[str, str]:
         """The Worker's variables that lead here."""
-        bases = ("ANTHROPIC_BASE_URL", "STRIPE_API_BASE", "SENDGRID_API_BASE", "TWILIO_API_BASE")
+        models = ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL")
+        bases = (*models, "STRIPE_API_BASE", "SENDGRID_API_BASE", "TWILIO_API_BASE")
         return {
             **dict.fromkeys(bases, self.url),
             "ANTHROPIC_API_KEY": "sk-ant-canary",
+            "OPENAI_API_KEY": "sk-canary",
             "STRIPE_SECRET_KEY": "sk_test_canary",
             "SENDGRID_API_KEY": "SG.canary",
             "SENDGRID_FROM_EMAIL": "boss@example.org",

@@ -58,6 +58,8 @@ async def _signed_body(context: Context) -> bytes:
 
 
 async def _take_events(context: Context, body: bytes) -> Response:
+    if not context.configuration.flag("EMAIL_ENABLED", True):
+        return json_response({"received": True, "new": 0})
     new = 0
     for event in _events(body):
         event_id, kind = event["sg_event_id"], event["event"]

@@ -10,21 +10,20 @@ from xswarm_monitoring.http_request import Outgoing, Response, Send
 if TYPE_CHECKING:
     from boss.database import Fetch
 
-PATIENCE = 10.0  # seconds that one request may take
 
-
-def sending(fetch: Fetch) -> Send:
+def sending(fetch: Fetch, patience: float) -> Send:
     """Return what sends one request, once.
 
     Args:
         fetch: the host's fetch.
+        patience: seconds that it may take: API_TIMEOUT_MS.
     """
 
     async def send(request: Outgoing) -> Response:
         content = {"body": request.body.decode()} if request.body else {}
         headers = dict(request.headers)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 answer = await fetch(request.url, method=request.method, headers=headers, **content)
                 await answer.text()
         except OSError:  # its words may quote the address, and Slack's is a secret

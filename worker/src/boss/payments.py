@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from boss.events import keep_once
-from boss.problem import Problem
+from boss.problem import Problem, not_found
 from boss.response import Response, json_response
 from boss.signatures import InvalidSignature, check_stripe
 from boss.subscriptions import effects, failure, measure
@@ -28,6 +28,14 @@ async def receive(context: Context) -> Response:
         if failed := failure(event):
             context.tell(failed)
     return json_response({"received": True, "new": new})
+
+
+async def configuration(context: Context) -> Response:
+    """Return what a page needs to take a payment: Stripe's publishable key, which is no secret."""
+    key = context.configuration.text("STRIPE_PUBLISHABLE_KEY")
+    if not key:
+        raise not_found("Payments are not set up here.")
+    return json_response({"publishable_key": key})
 
 
 async def _signed_body(context: Context) -> bytes:

@@ -55,6 +55,9 @@ def _providers(configuration: Configuration) -> Iterator[Provider]:
         base = text("ANTHROPIC_BASE_URL", "https://api.anthropic.com").removesuffix("/v1")
         headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
         yield Provider("anthropic", f"{base}/v1/models?limit=1", headers)
+    if key := text("OPENAI_API_KEY"):
+        base = text("OPENAI_BASE_URL", "https://api.openai.com").removesuffix("/v1")
+        yield Provider("openai", f"{base}/v1/models", _bearer(key))
     if key := text("STRIPE_SECRET_KEY"):
         base = text("STRIPE_API_BASE", "https://api.stripe.com")
         yield Provider("stripe", f"{base}/v1/balance", _bearer(key), limited_is_well=True)

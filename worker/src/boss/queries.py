@@ -26,6 +26,16 @@ def user_of_session(session_id: str, user_id: str) -> Statement:
     return Statement(sql, (session_id, user_id))
 
 
+def teams_of(user_id: str) -> Statement:
+    """Find the teams that a user belongs to, by name."""
+    sql = (
+        "SELECT teams.id, teams.name, team_members.role, team_members.joined_at FROM team_members"
+        " JOIN teams ON teams.id = team_members.team_id WHERE team_members.user_id = ?"
+        " ORDER BY teams.name, teams.id"
+    )
+    return Statement(sql, (user_id,))
+
+
 def user_by_handle(handle: str) -> Statement:
     """Find the user that calls and messages are for."""
     return Statement("SELECT id FROM users WHERE handle = ?", (handle,))

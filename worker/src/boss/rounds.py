@@ -11,6 +11,7 @@ from boss.outgoing import sending
 from boss.status import SERVICE
 from boss.storage import Storage
 from xswarm_monitoring import channels
+from xswarm_monitoring.rules import Rules
 from xswarm_monitoring.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -52,20 +53,42 @@ class BucketShelf:
         await self._storage.delete(_BOOK)
 
 
-def make_rounds(monitor: Monitor, fetch: Fetch) -> Scheduler:
-    """Make the rounds of this service.
+def make_rounds(monitor: Monitor, fetch: Fetch, configuration: Configuration) -> Scheduler:
+    """Make the rounds of this service, with the rules that came with this version.
 
     Args:
         monitor: its monitor.
         fetch: the host's fetch.
+        configuration: the Worker's variables and secrets.
     """
+    rules = alerting_rules(monitor, configuration)
     return Scheduler(
         monitor,
         _channels,
-        sending(fetch),
+        sending(fetch, configuration.time_limit),
         asyncio.sleep,
         reserve=lambda environment: BucketShelf(Storage(environment)),
+        window=rules.window,
+        thresholds=rules.thresholds,
+        policy=rules.policy,
     )
+
+
+def alerting_rules(monitor: Monitor, configuration: Configuration) -> Rules:
+    """Return the rules of invoke.yaml, as the release sent them.
+
+    A release sends none that cannot be read. Were they changed by hand all the same, the usual
+    ones are better than no alerts; the log says so.
+
+    Args:
+        monitor: its log is written.
+        configuration: the Worker's variables.
+    """
+    try:
+        return Rules.read(json.loads(configuration.text("MONITORING_RULES", "{}")))
+    except ValueError as error:
+        monitor.log_raised(error, "MONITORING_RULES cannot be read; the usual rules hold")
+        return Rules()
 
 
 def _channels(environment: Any) -> list[Channel]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
-from xswarm_monitoring.correlation import correlate, reset_current, set_current
+from xswarm_monitoring.correlation import Correlation, correlate, reset_current, set_current
 from xswarm_monitoring.endpoints import Answer, Endpoint, Endpoints, Request
 from xswarm_monitoring.health import Probe, Prober
 from xswarm_monitoring.logs import Log
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.probe_header import ProbedRequest, recognise
 from xswarm_monitoring.redaction import mask_path
 from xswarm_monitoring.storage import Execute
 
@@ -83,6 +84,7 @@ class Monitor:
         self._keeps = execute is not None
         self.defer = defer or _Tasks()
         self._timer, self._observe = clock.timer, self.metrics.requests.observe
+        self._observe_probe = self.metrics.probes.observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request where the path is one of ours, else measure the app's answer.
@@ -98,6 +100,8 @@ class Monitor:
             return
         started = self._timer()
         correlation = correlate(scope["headers"])
+        if correlation.claim is not None:
+            correlation.probe = self._recognised(scope, correlation.claim)
         root, status = scope.get("root_path", ""), 500
 
         def send_with_id(message: Message) -> Awaitable[None]:
@@ -119,13 +123,26 @@ class Monitor:
             status = CLIENT_LEFT
             raise
         finally:
-            self._measure(scope, root, status, started)
+            self._measure(scope, root, status, started, correlation)
             reset_current(token)
 
-    def _measure(self, scope: Scope, root: str, status: int, started: float) -> None:
+    def _recognised(self, scope: Scope, claim: bytes) -> str:
+        """Return the kind of a deployment's own request; empty: its header is not genuine."""
+        environment, endpoints = scope.get("env"), self.endpoints
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        request = ProbedRequest(host, scope["method"], scope["path"])
+        token = endpoints.admin_token(environment) or ""
+        version = endpoints.version(environment) or ""
+        version = "" if version == "unknown" else version
+        return recognise(claim.decode("latin-1"), token, request, endpoints.clock.wall(), version)
+
+    def _measure(
+        self, scope: Scope, root: str, status: int, started: float, correlation: Correlation
+    ) -> None:
         ended = self._timer()
         self.metrics.tick(ended)
-        self._observe(route(scope, root), scope["method"], status, ended - started)
+        observe = self._observe_probe if correlation.probe else self._observe
+        observe(route(scope, root), scope["method"], status, ended - started)
         if self.log is not None:
             self._log_answered(scope, status, ended - started)
         if self._keeps and self.keeper.claim(ended):

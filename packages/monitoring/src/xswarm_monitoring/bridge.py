@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,7 +26,7 @@ from typing import Any
 
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import AlertState, Notice, What
-from xswarm_monitoring.channels import Sms
+from xswarm_monitoring.channels import Sms, listed
 from xswarm_monitoring.http_request import Outgoing, Response, Send
 from xswarm_monitoring.notifier import Notifier, Patience, Route
 
@@ -44,13 +44,13 @@ class Bridge:
     """Bring what Alertmanager tells to a telephone.
 
     Args:
-        sms: makes the message.
+        sms: make the messages, one for each telephone.
         token: what Alertmanager sends as ``Authorization: Bearer``.
         send: sends one request.
         wall: seconds since 1970.
     """
 
-    sms: Sms
+    sms: Sequence[Sms]
     token: str = field(repr=False)
     send: Send
     wall: Callable[[], float] = time.time
@@ -74,7 +74,7 @@ class Bridge:
             return 200, "nothing to tell"
         book = AlertState()
         courier = Notifier(
-            [self.sms], self.send, sleep=asyncio.sleep, routes=_ROUTES, patience=_PATIENCE
+            self.sms, self.send, sleep=asyncio.sleep, routes=_ROUTES, patience=_PATIENCE
         )
         delivered = await courier.deliver(book, told)
         went = str(book.history[-1]["channels"]["sms"])
@@ -128,17 +128,21 @@ def configured(configuration: Mapping[str, Any]) -> Bridge:
     """Make the bridge that a configuration describes; its secrets are in files.
 
     Args:
-        configuration: ``service``, ``account``, ``sender``, ``recipient``, ``base``, and the
-            files ``twilio_token_file`` and ``token_file``.
+        configuration: ``service``, ``account``, ``sender``, ``recipient`` (several by
+            comma), ``base``, and the files ``twilio_token_file`` and ``token_file``.
     """
-    sms = Sms(
-        configuration["account"],
-        Path(configuration["twilio_token_file"]).read_text().strip(),
-        configuration["sender"],
-        configuration["recipient"],
-        configuration["service"],
-        configuration["base"],
-    )
+    token = Path(configuration["twilio_token_file"]).read_text().strip()
+    sms = [
+        Sms(
+            configuration["account"],
+            token,
+            configuration["sender"],
+            number,
+            configuration["service"],
+            configuration["base"],
+        )
+        for number in listed(configuration["recipient"])
+    ]
     return Bridge(sms, Path(configuration["token_file"]).read_text().strip(), send)
 
 

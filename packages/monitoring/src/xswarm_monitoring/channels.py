@@ -113,6 +113,7 @@ class Email:
         recipients: the addresses it is for.
         service: who is telling.
         base: SendGrid's base URL.
+        sender_name: the name that people see beside the address; empty: none.
     """
 
     key: str = field(repr=False)
@@ -120,13 +121,17 @@ class Email:
     recipients: tuple[str, ...]
     service: str
     base: str = SENDGRID
+    sender_name: str = ""
     name: str = "email"
 
     def request(self, notices: Sequence[Notice]) -> Outgoing:
         """Make a mail in text and HTML."""
         body = {
             "personalizations": [{"to": [{"email": address} for address in self.recipients]}],
-            "from": {"email": self.sender},
+            "from": {
+                "email": self.sender,
+                **({"name": self.sender_name} if self.sender_name else {}),
+            },
             "subject": cut(headline(notices, self.service), SUBJECT),
             "content": [
                 {"type": "text/plain", "value": self._text(notices)},
@@ -257,17 +262,28 @@ def configured(value: Callable[[str], str], service: str) -> list[Channel]:
         service: who is telling.
     """
     return [
-        _make(name, [value(each) for each in needed], value, service)
+        channel
         for name, needed in NEEDED.items()
         if all(value(each) for each in needed)
+        for channel in _make(name, [value(each) for each in needed], value, service)
     ]
 
 
-def _make(name: str, given: Sequence[str], value: Callable[[str], str], service: str) -> Channel:
+def _make(
+    name: str, given: Sequence[str], value: Callable[[str], str], service: str
+) -> list[Channel]:
+    """Make a kind of channel; a text message goes to one number, so each has one of its own."""
     if name == "slack":
-        return Slack(given[0], service)
+        return [Slack(given[0], service)]
     if name == "email":
-        key, sender, recipient = given
-        return Email(key, sender, (recipient,), service, value("SENDGRID_API_BASE") or SENDGRID)
-    account, token, sender, recipient = given
-    return Sms(account, token, sender, recipient, service, value("TWILIO_API_BASE") or TWILIO)
+        key, sender, to = given
+        base = value("SENDGRID_API_BASE") or SENDGRID
+        return [Email(key, sender, listed(to), service, base, value("SENDGRID_FROM_NAME"))]
+    account, token, sender, to = given
+    base = value("TWILIO_API_BASE") or TWILIO
+    return [Sms(account, token, sender, number, service, base) for number in listed(to)]
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return the values that stand in a text, by comma."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

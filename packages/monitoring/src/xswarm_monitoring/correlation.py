@@ -21,10 +21,15 @@ class Correlation:
             :attr:`parent_id` and :attr:`flags` give them; None: begun when asked for.
     """
 
-    __slots__ = ("_trace", "request_id")
+    __slots__ = ("_trace", "claim", "probe", "request_id")
 
     def __init__(self, request_id: str, trace: tuple[str, str, str] | None) -> None:
         self.request_id, self._trace = request_id, trace
+        self.claim: bytes | None = None
+        """What came in ``X-Deployment-Probe``; not believed yet."""
+        self.probe = ""
+        """The kind of a deployment's own request, see :mod:`xswarm_monitoring.probe_header`;
+        empty: it is a customer's."""
 
     @property
     def trace_id(self) -> str:
@@ -67,6 +72,12 @@ def current() -> Correlation | None:
     return _current.get()
 
 
+def is_probe() -> bool:
+    """Return whether the request being served is a deployment's own."""
+    served = _current.get()
+    return served is not None and bool(served.probe)
+
+
 def correlate(headers: Iterable[tuple[bytes, bytes]]) -> Correlation:
     """Read a request's correlation from its ASGI headers, or make a new one.
 
@@ -77,9 +88,12 @@ def correlate(headers: Iterable[tuple[bytes, bytes]]) -> Correlation:
     traceparent, request_id = sent.get(b"traceparent"), sent.get(b"x-request-id")
     trace = _read(traceparent) if traceparent else None
     if request_id is not None and _REQUEST_ID.fullmatch(request_id):
-        return Correlation(request_id.decode("ascii"), trace)
-    trace = trace or _new_trace()
-    return Correlation(trace[0], trace)
+        made = Correlation(request_id.decode("ascii"), trace)
+    else:
+        trace = trace or _new_trace()
+        made = Correlation(trace[0], trace)
+    made.claim = sent.get(b"x-deployment-probe")
+    return made
 
 
 def _new_trace() -> tuple[str, str, str]:

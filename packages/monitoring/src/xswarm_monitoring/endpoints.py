@@ -196,7 +196,9 @@ class Endpoints:
         if body is None:
             return _json(413, {"error": f"send up to {tail.LARGEST} bytes at once"})
         try:
-            counted, passed_over = tail.measure(body, self.metrics)
+            counted, passed_over = tail.measure(
+                body, self.metrics, self.admin_token(request.env) or ""
+            )
         except ValueError as error:
             return _json(400, {"error": f"not tail events: {error}"[:200]})
         return _json(200, {"counted": counted, "passed_over": passed_over})

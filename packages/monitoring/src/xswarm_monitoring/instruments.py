@@ -82,6 +82,19 @@ PAYMENTS = Family(
 )
 FEATURES = Family("business_features", Kind.COUNTER, "Uses of features", ("feature",))
 API_CALLS = Family("business_api_calls", Kind.COUNTER, "API calls by customer", ("customer",))
+PROBES = Family(
+    "probe_request_duration_seconds",
+    Kind.DISTRIBUTION,
+    "Time to answer a request of a deployment's own, which no other family counts",
+    ("route", "method", "status"),
+    closed=2,
+)
+PROBE_QUERIES = Family(
+    "probe_query_duration_seconds",
+    Kind.DISTRIBUTION,
+    "Time a database query took for a request of a deployment's own",
+    ("operation", "outcome"),
+)
 
 FAMILIES = (
     REQUESTS,
@@ -94,6 +107,8 @@ FAMILIES = (
     PAYMENTS,
     FEATURES,
     API_CALLS,
+    PROBES,
+    PROBE_QUERIES,
 )
 
 Value = TypeVar("Value", Sketch, float)

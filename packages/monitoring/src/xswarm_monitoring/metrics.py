@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from xswarm_monitoring import instruments, window
 from xswarm_monitoring.clock import Clock
-from xswarm_monitoring.correlation import current
+from xswarm_monitoring.correlation import current, is_probe
 from xswarm_monitoring.instruments import Counter, Distribution, Family, Instrument, Kind, Value
 from xswarm_monitoring.redaction import mask_sql, pseudonym
 from xswarm_monitoring.window import Labels, SlowQuery, Window
@@ -79,7 +79,8 @@ class Metrics:
         self._number = 0
         self.lost = 0
         self._begin()
-        self.requests = Requests(self)
+        self.requests = Requests(self, instruments.REQUESTS)
+        self.probes = Requests(self, instruments.PROBES)
         self.database = Database(self, slow_query)
         self.business = Business(self)
 
@@ -178,10 +179,15 @@ class Metrics:
 
 
 class Requests:
-    """Measure requests by route template, method and status."""
+    """Measure requests by route template, method and status.
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._durations = metrics.distribution(instruments.REQUESTS)
+    Args:
+        metrics: keeps the measures.
+        family: customers' requests, or the deployment's own.
+    """
+
+    def __init__(self, metrics: Metrics, family: Family) -> None:
+        self._durations = metrics.distribution(family)
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request.
@@ -198,11 +204,15 @@ class Requests:
 
 
 class Database:
-    """Measure queries: how many, how long, how many rows, and which were slow."""
+    """Measure queries: how many, how long, how many rows, and which were slow.
+
+    Those for a deployment's own requests are counted apart, by their times alone.
+    """
 
     def __init__(self, metrics: Metrics, slow_query: float) -> None:
         self._metrics, self.slow_query = metrics, slow_query
         self._durations = metrics.distribution(instruments.QUERIES)
+        self._probed = metrics.distribution(instruments.PROBE_QUERIES)
         self._rows = metrics.counter(instruments.ROWS)
         self._slow = metrics.counter(instruments.SLOW_QUERIES)
 
@@ -216,8 +226,11 @@ class Database:
             failed: whether the database refused it or did not answer.
         """
         self._metrics.tick(self._metrics.clock.timer())
-        operation = _operation(sql)
-        self._durations.observe(seconds, operation, "error" if failed else "ok")
+        operation, outcome = _operation(sql), "error" if failed else "ok"
+        if is_probe():
+            self._probed.observe(seconds, operation, outcome)
+            return
+        self._durations.observe(seconds, operation, outcome)
         self._rows.add(rows, operation)
         if seconds > self.slow_query:
             self._slow.add(1, operation)
@@ -250,7 +263,7 @@ class Database:
 
 
 class Business:
-    """Count what the business lives on."""
+    """Count what the business lives on; what a deployment's own request does is none of it."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -276,6 +289,8 @@ class Business:
             currency: its ISO 4217 code.
             succeeded: whether the money came.
         """
+        if is_probe():
+            return
         self._metrics.tick(self._metrics.clock.timer())
         outcome = "succeeded" if succeeded else "failed"
         self._payments.observe(amount, currency.upper(), outcome)
@@ -292,6 +307,8 @@ class Business:
         self._count(instruments.API_CALLS, pseudonym(customer))
 
     def _count(self, family: Family, *labels: str) -> None:
+        if is_probe():
+            return
         self._metrics.tick(self._metrics.clock.timer())
         self._metrics.counter(family).add(1, *labels)
 

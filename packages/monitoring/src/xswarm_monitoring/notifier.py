@@ -82,7 +82,9 @@ class Notifier:
         patience: Patience | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._channels = {channel.name: channel for channel in channels}
+        self._channels: dict[str, list[Channel]] = {}
+        for channel in channels:
+            self._channels.setdefault(channel.name, []).append(channel)
         self._send, self._sleep, self._wall = send, sleep, wall
         self._routes, self._patience = routes, patience or Patience()
 
@@ -127,10 +129,16 @@ class Notifier:
         return name in route.instead and failed > stood_in
 
     async def _by(self, name: str, notices: Sequence[Notice]) -> str:
-        channel = self._channels.get(name)
-        if channel is None:
+        """Send by all channels of a name, such as one for each telephone; returns how it went."""
+        channels = self._channels.get(name)
+        if not channels:
             return "not set up"
-        return await self._try(channel.request(notices))
+        outcomes = [await self._try(channel.request(notices)) for channel in channels]
+        failed = [outcome for outcome in outcomes if outcome != DELIVERED]
+        if not failed:
+            return DELIVERED
+        reached = len(outcomes) - len(failed)
+        return f"{DELIVERED} to {reached} of {len(outcomes)}; {failed[0]}" if reached else failed[0]
 
     async def _try(self, request: Outgoing) -> str:
         """Send a request, again where that may help; returns how it went."""
@@ -184,4 +192,4 @@ def retry_after(value: str, now: float) -> float | None:
 
 
 def _reached(went: Mapping[str, str]) -> bool:
-    return DELIVERED in went.values()
+    return any(outcome.startswith(DELIVERED) for outcome in went.values())

@@ -34,6 +34,7 @@ def report(frames: Sequence[Window], window: float, now: float) -> dict[str, Any
         "requests": requests(whole, window),
         "database": database(whole),
         "business": business(whole),
+        "probes": _traffic(whole.sketches.get(instruments.PROBES.name, {})),
     }
 
 

@@ -1,12 +1,14 @@
-"""The rules: which measurements and checks are worth an alert."""
+"""The rules: which measurements and checks are worth an alert, and when people are told."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from xswarm_monitoring import alert, instruments
 from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.health import FAIL, Check
 from xswarm_monitoring.report import combined, is_error
 from xswarm_monitoring.window import Window
@@ -35,6 +37,69 @@ class Thresholds:
     memory: float = 0.9
     memory_limit: int = 128 << 20
     least: int = 20
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What counts as wrong and when people are told: the key ``monitor`` of invoke.yaml.
+
+    Args:
+        window: seconds that are judged.
+        thresholds: where wrong begins.
+        policy: when people are told.
+    """
+
+    window: float = 300.0
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    policy: Policy = field(default_factory=Policy)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Rules:
+        """Make them of plain values; what is not there is as usual.
+
+        Raises:
+            ValueError: an unknown key, or a value that does not fit; the message names it.
+        """
+        numbers = ("hold", "clear", "flaps", "flap_window", "event_repeat")
+        _require_known("monitor", values, {"window", "thresholds", "repeat", *numbers})
+        limits, repeat = _block(values, "thresholds"), _block(values, "repeat")
+        _require_known("monitor.thresholds", limits, {each.name for each in fields(Thresholds)})
+        _require_known("monitor.repeat", repeat, {each.name.lower() for each in Severity})
+        told = {Severity[name.upper()]: _number(name, value) for name, value in repeat.items()}
+        policy = {name: _number(name, values[name]) for name in numbers if name in values}
+        return cls(
+            _window(values.get("window", "5m")),
+            Thresholds(**{name: _number(name, limit) for name, limit in limits.items()}),
+            Policy(**policy, repeat={**Policy().repeat, **told}),
+        )
+
+
+def _block(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = values.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise ValueError(f"monitor.{name} must be a block of `key: value` lines, not {found!r}")  # noqa: TRY004 - a file's value
+    return found
+
+
+def _require_known(where: str, values: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(f"unknown {where}.{unknown[0]}; {where} has: {', '.join(sorted(known))}")
+
+
+def _number(name: str, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise ValueError(f"monitor: {name} must be a number from 0 on, not {value!r}")
+    return value
+
+
+def _window(value: Any) -> float:
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    text = str(value)
+    number, unit = (text, "s") if text[-1:].isdigit() else (text[:-1], text[-1:])
+    if not number.isdecimal() or unit not in units or not int(number):
+        raise ValueError(f"monitor.window must be a length of time such as 5m, not {text!r}")
+    return float(number) * units[unit]
 
 
 def judge(

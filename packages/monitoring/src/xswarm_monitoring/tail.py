@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.probe_header import HEADER, ProbedRequest, recognise
 from xswarm_monitoring.redaction import mask_path
 
 LARGEST = 1 << 20
@@ -21,15 +22,16 @@ _CANCELED = 499
 _STATUS_OF_OUTCOME = {"ok": 200, "canceled": _CANCELED, "responseStreamDisconnected": _CANCELED}
 
 
-def measure(body: bytes, metrics: Metrics) -> tuple[int, int]:
-    """Measure the requests among tail events; returns how many were counted and passed over.
+def measure(body: bytes, metrics: Metrics, token: str = "") -> tuple[int, int]:
+    """Measure the requests among tail events; return how many were counted and passed over.
 
     Events of other kinds (cron triggers, queues) and those without a duration are passed
-    over.
+    over. A deployment's own requests are counted apart, by their signature.
 
     Args:
         body: a JSON array of events, or a single one.
         metrics: to count them by.
+        token: the admin token; empty: no signature is believed.
 
     Raises:
         ValueError: the body is not that.
@@ -39,21 +41,34 @@ def measure(body: bytes, metrics: Metrics) -> tuple[int, int]:
     if not all(isinstance(event, dict) for event in events):
         raise ValueError("tail events are JSON objects")
     metrics.tick(metrics.clock.timer())
-    counted = sum(_count(event, metrics) for event in events)
+    counted = sum(_count(event, metrics, token) for event in events)
     return counted, len(events) - counted
 
 
-def _count(event: Mapping[str, Any], metrics: Metrics) -> bool:
+def _count(event: Mapping[str, Any], metrics: Metrics, token: str) -> bool:
     try:
         about, request = event["event"], event["event"]["request"]
         route = mask_path(urlsplit(request["url"]).path or "/")
         seconds = float(event["wallTime"]) / 1000
         status = _status(about, str(event["outcome"]))
         method = str(request["method"])
-    except (KeyError, TypeError, ValueError):
+        kept = metrics.probes if _is_probe(event, metrics, token) else metrics.requests
+    except (KeyError, TypeError, ValueError, AttributeError):
         return False
-    metrics.requests.observe(route, method, status, seconds)
+    kept.observe(route, method, status, seconds)
     return True
+
+
+def _is_probe(event: Mapping[str, Any], metrics: Metrics, token: str) -> bool:
+    """Return whether a request was the deployment's own, at the time that it was made."""
+    request = event["event"]["request"]
+    sent = {str(name).lower(): str(text) for name, text in (request.get("headers") or {}).items()}
+    claim = sent.get(HEADER.lower(), "")
+    if not claim:
+        return False
+    now = float(event.get("eventTimestamp") or metrics.clock.wall() * 1000) / 1000
+    asked = ProbedRequest.of(str(request["method"]), str(request["url"]), sent.get("host", ""))
+    return bool(recognise(claim, token, asked, now))
 
 
 def _status(about: Mapping[str, Any], outcome: str) -> int:

@@ -24,7 +24,7 @@ class Finding(NamedTuple):
         name: what was looked at, e.g. ``STRIPE_SECRET_KEY_TEST`` or ``GET /health``.
         group: the heading it stands under.
         status: pass, warn, fail, unknown (could not be told) or skip (does not apply).
-        critical: whether a failure blocks a release.
+        critical: whether a failure blocks a release; of ``unknown``: whether it had to be told.
         evidence: what was seen; no secrets.
         remedy: what to do, where there is something to do.
         milliseconds: how long looking took.
@@ -37,6 +37,19 @@ class Finding(NamedTuple):
     evidence: str = ""
     remedy: str = ""
     milliseconds: float = 0.0
+
+
+class Limited(Exception):
+    """A probe could not look: the Worker sends its callers away for asking too often (429).
+
+    That says nothing of the version, so it is neither a pass nor a failure.
+
+    Args:
+        evidence: what was answered.
+    """
+
+
+LIMITED_REMEDY: Final = "wait, then: inv verify; or let the Worker recognise signed probes"
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,11 @@ class Report(NamedTuple):
     def failures(self) -> tuple[Finding, ...]:
         """Return the failures that block a release."""
         return tuple(f for f in self.findings if f.status == "fail" and f.critical)
+
+    @property
+    def untold(self) -> tuple[Finding, ...]:
+        """Return what had to be looked at and could not: no failure, and no pass either."""
+        return tuple(f for f in self.findings if f.status == "unknown" and f.critical)
 
     @property
     def ok(self) -> bool:
@@ -132,10 +150,17 @@ def run_probes(title: str, probes: Sequence[Probe], threads: int = 16) -> Report
     return Report(title, tuple(finding for answer in answers for finding in answer))
 
 
+def not_told(name: str, group: str, limited: Limited) -> Finding:
+    """Return the finding of a probe that the Worker's rate limit sent away."""
+    return Finding(name, group, "unknown", True, str(limited), LIMITED_REMEDY)
+
+
 def _looked(probe: Probe) -> Sequence[Finding]:
     began = monotonic()
     try:
         found = probe.look()
+    except Limited as limited:
+        found = not_told(probe.name, probe.group, limited)
     except Exception as error:  # whatever it is, it is the finding
         why = redact(f"{type(error).__name__}: {error}")
         found = Finding(probe.name, probe.group, "fail", True, f"the probe failed: {why}")

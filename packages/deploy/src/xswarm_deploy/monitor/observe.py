@@ -13,10 +13,13 @@ from xswarm_deploy.monitor.alert_store import execute
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.monitor import Health, Monitor
+from xswarm_deploy.verification.pace import TOO_MANY
+from xswarm_deploy.verification.probe_header import headers
 from xswarm_monitoring import rules
 from xswarm_monitoring.alert import Alert
-from xswarm_monitoring.health import FAIL, Check, Probe, Prober
+from xswarm_monitoring.health import FAIL, WARN, Check, Probe, Prober
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.probe_header import ProbedRequest
 from xswarm_monitoring.rules import Thresholds
 from xswarm_monitoring.storage import Storage
 from xswarm_monitoring.window import Window, merge
@@ -134,19 +137,23 @@ def _from_outside(site: Site, routes: Sequence[Route], now: float) -> Seen:
 def _probe(site: Site, route: Route, metrics: Metrics) -> Probe:
     base = site.settings.text("BASE_URL" if route.site else "WORKER_URL")
     http = Http("The site", base, timeout=(5.0, _PATIENCE), retries=0, budget=_PATIENCE)
-    run = _asking(http, route, metrics)
+    run = _asking(site, http, route, metrics)
     return Probe(f"{route.method} {route.path}", run, timeout=_PATIENCE + 1)
 
 
 def _asking(
-    http: Http, route: Route, metrics: Metrics
+    site: Site, http: Http, route: Route, metrics: Metrics
 ) -> Callable[[], Awaitable[Mapping[str, Any] | None]]:
     async def ask() -> Mapping[str, Any] | None:
+        request = ProbedRequest.of("GET", http.base_url + route.path)
+        mark = {} if route.site else headers(site.settings, request, http.clock.now())
         began = http.clock.monotonic()
-        reply = await asyncio.to_thread(http.get, route.path, expect=range(300, 600))
+        reply = await asyncio.to_thread(http.get, route.path, headers=mark, expect=range(300, 600))
         metrics.requests.observe(route.path, "GET", reply.status, http.clock.monotonic() - began)
         if reply.status in route.status:
             return None
+        if reply.status == TOO_MANY:
+            return {"status": WARN, "output": "HTTP 429: the Worker limits its callers"}
         return {"status": FAIL, "output": f"HTTP {reply.status}"}
 
     return ask

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,47 +17,12 @@ from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.endpoints import BadRequest, seconds
 from xswarm_monitoring.evaluation import DatabaseShelf, Evaluation, evaluate_with_fallback
-from xswarm_monitoring.rules import Thresholds
+from xswarm_monitoring.rules import Rules
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 FOLDER: Final = ".deployments"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What counts as wrong and when people are told: the key ``monitor`` of invoke.yaml.
-
-    Args:
-        window: seconds that are judged.
-        thresholds: where wrong begins.
-        policy: when people are told.
-    """
-
-    window: float = 300.0
-    thresholds: Thresholds = field(default_factory=Thresholds)
-    policy: Policy = field(default_factory=Policy)
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Rules:
-        """Make them of plain values.
-
-        Raises:
-            Refused: an unknown key, or a value that is no number.
-        """
-        limits = dict(values.get("thresholds", {}))
-        _require_known("monitor", values, {"window", "hold", "clear", "thresholds"})
-        _require_known("monitor.thresholds", limits, {each.name for each in fields(Thresholds)})
-        usual = Policy()
-        return cls(
-            window_seconds(values.get("window", "5m")),
-            Thresholds(**{name: _number(name, limit) for name, limit in limits.items()}),
-            Policy(
-                hold=_number("hold", values.get("hold", usual.hold)),
-                clear=_number("clear", values.get("clear", usual.clear)),
-            ),
-        )
 
 
 @dataclass(frozen=True)
@@ -152,19 +117,3 @@ def window_seconds(text: str) -> float:
         return seconds(str(text))
     except BadRequest as error:
         raise Refused("this is no length of time", str(error), "write 30m, 2h or 1d") from None
-
-
-def _number(name: str, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused(f"invoke.yaml: monitor: {name} is no number", f"it is {value!r}")
-    return value
-
-
-def _require_known(where: str, values: Mapping[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise Refused(
-            f"invoke.yaml: unknown setting {where}.{unknown[0]}",
-            f"{where} has: {', '.join(sorted(known))}",
-            "correct the name in invoke.yaml (or in the INVOKE_ variable)",
-        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from email.utils import formataddr
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -257,7 +258,9 @@ def _contacts(settings: Settings, secrets: dict[str, Secret]) -> Contacts:
     return Contacts(
         slack=bool(secrets[SLACK_URL]),
         mail_to=settings.text("ADMIN_EMAIL") if mail else "",
-        mail_from=settings.text("SENDGRID_FROM_EMAIL"),
+        mail_from=formataddr(
+            (settings.text("SENDGRID_FROM_NAME"), settings.text("SENDGRID_FROM_EMAIL"))
+        ),
         sms=_sms(settings) if secrets[TWILIO_TOKEN] else None,
     )
 

@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 GROUP: Final = "machine"
 NODE: Final = (22, 12)  # what wrangler 4.164 needs
+LATE: Final = timedelta(hours=1)
+"""How long a scheduled backup may take to be there."""
 SKEW_WARNED: Final = 30.0  # seconds
 SKEW_REFUSED: Final = 240.0  # signatures are taken for 5 minutes
 
@@ -76,11 +79,38 @@ def _backup(site: Site) -> Seen | str:
     found = backup.proven(site)
     if not found:
         return Seen("skip", "no backup yet: the release makes one first")
-    hours = (time.time() - found[0].created.timestamp()) / 3600
+    newest = found[0].created
+    hours = (time.time() - newest.timestamp()) / 3600
     evidence = f"the newest is {hours:.0f} hours old"
+    schedule = site.settings.text("BACKUP_SCHEDULE")
+    try:
+        due = last_due(schedule, datetime.now(UTC) - LATE)
+    except ValueError as error:
+        return Seen("warn", f"BACKUP_SCHEDULE cannot be read: {error}", "write five cron fields")
+    if newest < due and site.settings.environment != LOCAL:
+        missed = f"{evidence}; cron made none at {due:%Y-%m-%d %H:%M} UTC ({schedule})"
+        return Seen("warn", missed, "inv backup, and let cron run it: see BACKUP_SCHEDULE")
     if hours > site.settings.project.check.backup_age_hours:
         return Seen("warn", evidence, "inv backup; see BACKUP_SCHEDULE")
     return evidence
+
+
+def last_due(schedule: str, before: datetime) -> datetime:
+    """Return when a schedule was last due.
+
+    Args:
+        schedule: five cron fields, in UTC.
+        before: with its time zone.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    from cronsim import CronSim, CronSimError
+
+    try:
+        return next(CronSim(schedule, before, reverse=True))
+    except (CronSimError, StopIteration):
+        raise ValueError(f"{schedule!r} are no five cron fields") from None
 
 
 def _clock(site: Site) -> Seen | str:

@@ -84,7 +84,8 @@ def _site(settings: Settings) -> str:
 
 def _settings(settings: Settings) -> str:
     """Digest what is not secret: invoke.yaml and the Worker's variables."""
-    return _hash([settings.project, settings.worker_variables()])
+    project = settings.project._replace(fast=False)  # says how long is watched, not what is made
+    return _hash([project, settings.worker_variables()])
 
 
 def _secrets(settings: Settings) -> str:

@@ -26,7 +26,8 @@ class Plan:
     Args:
         changes: what would be changed, in order.
         same: steps that would find all as it is wanted.
-        seconds: how long each step took lately, and the whole under ``release``.
+        seconds: how long each step took in recent releases, with the canary's soaks of this
+            one; those alone under ``soaks``, the whole under ``release``.
     """
 
     changes: tuple[Change, ...]
@@ -61,7 +62,26 @@ def of_release(site: Site, steps: Sequence[str]) -> Plan:
     made = {name: tuple(step_named(name).plan(site)) for name in steps}
     changes = tuple(change for changes in made.values() for change in changes)
     same = tuple(name for name, changes in made.items() if not changes)
-    return Plan(changes, same, estimate(site.history(), "deploy"))
+    return Plan(changes, same, with_soaks(estimate(site.history(), "deploy"), soaks(changes)))
+
+
+def soaks(changes: Sequence[Change]) -> float:
+    """Return the seconds for which canaries are watched, in all."""
+    planned = (c.after.get("soak") for c in changes if isinstance(c.after, Mapping))
+    return sum(float(seconds) for seconds in planned if seconds)
+
+
+def with_soaks(seconds: Mapping[str, float], soaked: float) -> dict[str, float]:
+    """Add the soaks of a plan to what its steps take; without earlier releases they are all.
+
+    Args:
+        seconds: by step, without soaks, as :func:`estimate` gives them.
+        soaked: the plan's, seconds.
+    """
+    if not soaked:
+        return dict(seconds)
+    longer = {name: seconds[name] + soaked for name in ("worker", "release") if name in seconds}
+    return {**seconds, **longer, "soaks": soaked}
 
 
 def planned(site: Site, steps: Iterable[str]) -> list[Change]:
@@ -99,6 +119,8 @@ def nothing_new(site: Site, plan: Plan) -> bool:
 def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:
     """Return the middle of what each step, and the whole, took in earlier releases.
 
+    The soaks of that release are left out: the settings of today say how long these take.
+
     Args:
         records: of the environment, newest first.
         kind: of the release that is to come.
@@ -107,16 +129,24 @@ def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:
     earlier = list(islice(succeeded, _EARLIER))
     if not earlier:
         return {}
-    wholes = [ledger.seconds_between(r.created, r.finished) for r in earlier]
+    wholes = [ledger.seconds_between(r.created, r.finished) - _soaked(r) for r in earlier]
     steps = dict.fromkeys(name for r in earlier for name in r.facts.get("seconds", {}))
     times = {
-        name: [r.facts["seconds"][name] for r in earlier if name in r.facts.get("seconds", {})]
+        name: [
+            r.facts["seconds"][name] - (_soaked(r) if name == "worker" else 0.0)
+            for r in earlier
+            if name in r.facts.get("seconds", {})
+        ]
         for name in steps
     }
     from statistics import median  # it brings decimal and fractions along
 
     middles = {name: round(median(found), 2) for name, found in times.items()}
     return {**middles, "release": round(median(wholes), 2)}
+
+
+def _soaked(record: Record) -> float:
+    return float(record.facts.get("soaked", 0.0))
 
 
 def show(changes: Sequence[Change]) -> None:
@@ -136,10 +166,17 @@ def show_plan(plan: Plan) -> None:
         console.line(f"unchanged: {', '.join(plan.same)}", "dim")
     for change in plan.irreversible:
         console.warn(f"{change.resource} cannot be undone: {change.irreversible}")
-    if plan.seconds:
-        console.line(
-            f"takes about {plan.seconds['release']:.0f} s, based on recent releases", "dim"
-        )
+    for line in _times(plan):
+        console.line(line, "dim")
+
+
+def _times(plan: Plan) -> list[str]:
+    """Return how long it takes: what is known from recent releases, and what the soaks add."""
+    soaked, whole = plan.seconds.get("soaks", 0.0), plan.seconds.get("release")
+    if whole is None:
+        return [f"its soaks alone take {soaked:.0f} s"] if soaked else []
+    part = f", {soaked:.0f} s of it soaks" if soaked else ""
+    return [f"takes about {whole:.0f} s{part} (based on recent releases)"]
 
 
 def _told(change: Change) -> str:
@@ -151,5 +188,10 @@ def _told(change: Change) -> str:
     from xswarm_deploy.steps import traffic
 
     shares = ", ".join(f"{v if v == traffic.NEW else v[:8]} {p:g} %" for v, p in split.items())
-    soak = f", watched for {after['soak']:g} s" if after.get("soak") is not None else ""
-    return f"{change.resource}: {shares}{soak}"
+    return f"{change.resource}: {shares}{_watched(after.get('soak'))}"
+
+
+def _watched(soak: float | None) -> str:
+    if soak is None:
+        return ""
+    return f", watched for {soak:g} s" if soak else ", judged without a soak"

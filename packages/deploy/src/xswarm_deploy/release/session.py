@@ -60,7 +60,8 @@ def settings(c: Context) -> Settings:
     """Read the environment's settings."""
     from xswarm_deploy.settings.settings import load
 
-    return load(environment(c), values(c), ROOT, os.environ)
+    monitor = _plain(c.config.get("monitor") or {})
+    return load(environment(c), values(c), ROOT, os.environ, monitor)
 
 
 def open_site(c: Context, *, quiet: bool = False) -> Site:

@@ -10,18 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.services.errors import ServiceUnavailable
 from xswarm_deploy.services.http import Headers, Http, bearer
+from xswarm_deploy.settings.project import HEALTH_BUDGETS
 from xswarm_monitoring.health import Check
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
-BUDGETS: Final[Mapping[str, int]] = {
-    "/health": 50,
-    "/health/live": 50,
-    "/health/ready": 200,
-    "/health/detailed": 500,
-}
-"""The health endpoints, and the milliseconds each may take."""
 VERDICTS: Final = ("pass", "warn", "fail")
 _ANY: Final = range(300, 600)  # a 503 is an answer, too
 
@@ -36,6 +30,7 @@ class Health:
         milliseconds: from sending to the body's end.
         body: the report; empty where the answer is none.
         error: why there was no answer.
+        budget: the milliseconds it may take.
     """
 
     path: str
@@ -43,6 +38,7 @@ class Health:
     milliseconds: float
     body: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    budget: int = 0
 
     @property
     def reported(self) -> bool:
@@ -53,11 +49,6 @@ class Health:
     def verdict(self) -> str:
         """Return ``pass``, ``warn`` or ``fail``; what is no report failed."""
         return str(self.body["status"]) if self.reported else "fail"
-
-    @property
-    def budget(self) -> int:
-        """Return the milliseconds it may take."""
-        return BUDGETS[self.path]
 
     @property
     def in_time(self) -> bool:
@@ -93,6 +84,7 @@ class Monitor:
 
     Args:
         http: its base URL is the Worker's; it carries the admin token.
+        budgets: the milliseconds that each endpoint may take.
     """
 
     @classmethod
@@ -109,24 +101,25 @@ class Monitor:
             retries=0,
             budget=15.0,
         )
-        return cls(http)
+        return cls(http, settings.project.verify.budgets)
 
-    def __init__(self, http: Http) -> None:
-        self.http = http
+    def __init__(self, http: Http, budgets: Mapping[str, int] = HEALTH_BUDGETS) -> None:
+        self.http, self._budgets = http, budgets
 
     def health(self, path: str) -> Health:
         """Ask one health endpoint; that it does not answer is an answer, too."""
-        began = self.http.clock.monotonic()
+        began, budget = self.http.clock.monotonic(), self._budgets[path]
         try:
             reply = self.http.get(path, expect=_ANY)
         except ServiceUnavailable as error:
-            return Health(path, 0, self._since(began), error=error.said)
-        return Health(path, reply.status, self._since(began), _mapping(reply.body))
+            return Health(path, 0, self._since(began), error=error.said, budget=budget)
+        took = self._since(began)
+        return Health(path, reply.status, took, _mapping(reply.body), budget=budget)
 
     def everything(self) -> list[Health]:
         """Ask all health endpoints, one after the other, on a connection that is open."""
         self.health("/health")  # opens it; a handshake is nothing of the Worker's
-        return [self.health(path) for path in BUDGETS]
+        return [self.health(path) for path in HEALTH_BUDGETS]
 
     def metrics(self, window: str, points: int = 0) -> dict[str, Any]:
         """Return what was measured.

@@ -13,7 +13,14 @@ from xswarm_deploy.errors import Refused
 ENVIRONMENTS: Final = ("production", "staging", "local")
 PARTS: Final = ("anthropic", "openai", "stripe", "twilio", "sendgrid", "r2", "monitoring")
 SITE: Final = "site"
+OVER_BUDGET: Final = ("warn", "fail")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+HEALTH_BUDGETS: Final[Mapping[str, int]] = MappingProxyType(
+    {"/health": 50, "/health/live": 50, "/health/ready": 200, "/health/detailed": 500}
+)
+"""The health endpoints, and the milliseconds each may take where invoke.yaml sets no other."""
 
 
 class CanaryStep(NamedTuple):
@@ -33,6 +40,8 @@ class Worker(NamedTuple):
         secrets: names of secrets that only this Worker has, by comma; the environment file
             holds their values.
         canary: the steps by which a version gets the traffic.
+        canary_patience: seconds that one step may ask, where the Worker's own rate limit slows it.
+        longest_soak: seconds; no step is watched for longer, whatever its ``soak`` says.
     """
 
     name: str = "boss-ai"
@@ -40,6 +49,8 @@ class Worker(NamedTuple):
     environment: str = ""
     secrets: str = ""
     canary: tuple[CanaryStep, ...] = ()
+    canary_patience: float = 900.0
+    longest_soak: float = 86400.0
 
 
 class Pages(NamedTuple):
@@ -107,13 +118,15 @@ class Route(NamedTuple):
         body: what is sent, JSON or a form's text.
         text: what the answer must contain.
         json: keys the answer's JSON must have.
-        budget_ms: the time limit in milliseconds; 0: none.
+        budget_ms: the time limit in milliseconds; 0: :data:`HEALTH_BUDGETS`, or none.
         retry: how often a transient error is tried again.
         quick: whether ``--quick`` asks it too.
         site: whether the static site is asked, not the Worker.
         schema: a file with the JSON schema its JSON must fit, from the project's folder.
         token: the secret that is sent with it, as ``Authorization: Bearer``.
         group: the heading its finding stands under.
+        flag: a variable that switches it on, e.g. ``MARKETPLACE_ENABLED``; where that is
+            ``false``, the route must answer 404.
     """
 
     path: str
@@ -129,6 +142,7 @@ class Route(NamedTuple):
     schema: str = ""
     token: str = ""
     group: str = "routes"
+    flag: str = ""
 
 
 class Authentication(NamedTuple):
@@ -179,6 +193,7 @@ class Verify(NamedTuple):
         slower_warn: warn when p95 is so many times the previous version's; 0: never.
         slower_fail: fail when p50 is so many times the previous version's; 0: never.
         timeout_seconds: how long one answer may take.
+        over_budget: what a route that misses its ``budget_ms`` is: ``warn`` or ``fail``.
     """
 
     routes: tuple[Route, ...] = ()
@@ -199,6 +214,13 @@ class Verify(NamedTuple):
     slower_warn: float = 1.5
     slower_fail: float = 3.0
     timeout_seconds: float = 10.0
+    over_budget: str = "warn"
+
+    @property
+    def budgets(self) -> Mapping[str, int]:
+        """Return the milliseconds that each path may take, where it has a budget."""
+        own = {route.path: route.budget_ms for route in self.routes if route.budget_ms}
+        return {**HEALTH_BUDGETS, **own}
 
 
 class Sandbox(NamedTuple):
@@ -222,6 +244,7 @@ class Project(NamedTuple):
     Args:
         uses: what the Worker uses beside Cloudflare and the database, by comma, of
             :data:`PARTS`; what it does not use is neither asked for nor looked at.
+        fast: whether nothing is soaked: what ``--fast`` sets, for an emergency.
     """
 
     env: str = ""
@@ -235,6 +258,11 @@ class Project(NamedTuple):
     verify: Verify = Verify()
     check: Check = Check()
     sandbox: Sandbox = Sandbox()
+    fast: bool = False
+
+    def soak(self, step: CanaryStep) -> float:
+        """Return how long a step of the canary is watched, seconds."""
+        return 0.0 if self.fast else min(step.soak, self.worker.longest_soak)
 
     @property
     def parts(self) -> frozenset[str]:
@@ -270,6 +298,12 @@ def read(values: Mapping[str, Any], environment: str = "") -> Project:
     common = {name: value for name, value in values.items() if name != "environments"}
     own = _environments(values).get(environment) or {}
     project: Project = _build(Project, _laid_over(common, own), "deploy")
+    if project.verify.over_budget not in OVER_BUDGET:
+        raise Refused(
+            f"invoke.yaml: deploy.verify.over_budget is {project.verify.over_budget!r}",
+            f"it is {' or '.join(OVER_BUDGET)}",
+            "correct it in invoke.yaml",
+        )
     return project
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from xswarm_deploy import imports
 from xswarm_deploy.errors import Refused
@@ -25,9 +26,14 @@ from xswarm_deploy.settings.variables import (
     Variable,
 )
 
+if TYPE_CHECKING:
+    from xswarm_monitoring.rules import Rules
+
 PLACEHOLDERS: Final = ("xxxxx", "your_")
 CONFIG: Final = Path("deployment/config")
 ENDPOINTS: Final = Path(".sandbox/endpoints.env")
+MONITORING_RULES: Final = "MONITORING_RULES"
+"""The Worker's variable with the key ``monitor`` of invoke.yaml, as JSON."""
 
 
 class Problem(NamedTuple):
@@ -53,6 +59,7 @@ class Settings:
         project: what invoke.yaml says.
         source: the environment's file.
         overlay: the file whose values stand over that one's; empty: there is none.
+        monitor: the key ``monitor`` of invoke.yaml, as it stands there.
     """
 
     environment: str
@@ -60,6 +67,7 @@ class Settings:
     project: Project
     source: str
     overlay: str = ""
+    monitor: Mapping[str, Any] = field(default_factory=dict)
     _values: Mapping[str, str] = field(repr=False, default_factory=dict)
     _secrets: Mapping[str, Secret] = field(repr=False, default_factory=dict)
 
@@ -92,9 +100,21 @@ class Settings:
         return {name: self._secrets[name] for name in names if self._secrets.get(name)}
 
     def worker_variables(self) -> dict[str, str]:
-        """Return what the Worker gets as plain variables, defaults included."""
+        """Return what the Worker gets as plain variables, defaults included.
+
+        Raises:
+            Refused: the key ``monitor`` of invoke.yaml cannot be understood.
+        """
         names = [v.name for v in self.variables if v.sent is Sent.WORKER_VARIABLE]
-        return {name: self.text(name) for name in names if self.text(name)}
+        plain = {name: self.text(name) for name in names if self.text(name)}
+        return plain | self._alerting()
+
+    def _alerting(self) -> dict[str, str]:
+        """Return the variable by which the Worker alerts as invoke.yaml says."""
+        if not self.monitor or "monitoring" not in self.project.parts:
+            return {}
+        alerting_rules(self.monitor)  # none goes to the Worker that it could not read
+        return {MONITORING_RULES: json.dumps(self.monitor, sort_keys=True, separators=(",", ":"))}
 
     def problems(self) -> tuple[Problem, ...]:
         """Judge every variable; empty when all are in order."""
@@ -206,6 +226,7 @@ def load(
     values: Mapping[str, Any],
     root: Path,
     process_environment: Mapping[str, str],
+    monitor: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Read one environment: its file, then the process environment over it.
 
@@ -218,6 +239,7 @@ def load(
         values: the key ``deploy`` of invoke.yaml.
         root: the project's folder.
         process_environment: usually ``os.environ``.
+        monitor: the key ``monitor`` of invoke.yaml.
 
     Raises:
         Refused: an unknown environment, no file, a line that cannot be read, or a value
@@ -238,6 +260,7 @@ def load(
     known = {name: merged[name] for name in here if name in merged}
     plain, secrets = _sort(resolved(known, root), environment, mine)
     return Settings(
+        monitor=monitor or {},
         environment=environment,
         root=root,
         project=project,
@@ -246,6 +269,22 @@ def load(
         _values=plain,
         _secrets=secrets,
     )
+
+
+def alerting_rules(values: Mapping[str, Any]) -> Rules:
+    """Return what counts as wrong and when people are told, by the key ``monitor``.
+
+    Raises:
+        Refused: an unknown key, or a value that does not fit.
+    """
+    from xswarm_monitoring.rules import Rules  # every command reads settings, few of them these
+
+    try:
+        return Rules.read(values)
+    except ValueError as error:
+        raise Refused(
+            f"invoke.yaml: {error}", "", "correct it in invoke.yaml (or in the INVOKE_ variable)"
+        ) from None
 
 
 def env_file(environment: str, root: Path, process_environment: Mapping[str, str]) -> Path:

@@ -71,8 +71,13 @@ _URL = r"(https://[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?[^\s]*)"
 _FLAG = r"true|false"
 _NUMBER = r"\d+"
 _E164 = r"\+[1-9]\d{6,14}"
-_MAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+_MAIL = r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+"
 _CRON = r"(\S+\s+){4}\S+"
+
+
+def _listed(pattern: str) -> str:
+    """Return the form of one value or several, by comma."""
+    return rf"{pattern}(\s*,\s*{pattern})*"
 
 
 def _same(value: str) -> dict[str, str]:
@@ -209,9 +214,8 @@ def _sendgrid() -> Iterator[Variable]:
     yield Variable(
         "SENDGRID_FROM_NAME",
         group,
-        "The sender's name people see.",
+        "The sender's name that people see beside the address in alerts by mail.",
         sent=Sent.WORKER_VARIABLE,
-        default="xSwarm Boss",
         example=_same("xSwarm Boss"),
         part="sendgrid",
     )
@@ -390,17 +394,17 @@ def _alerts() -> Iterator[Variable]:
     yield Variable(
         "ADMIN_EMAIL",
         group,
-        "Who gets mail about errors.",
+        "Who gets mail about errors; several by comma.",
         sent=Sent.WORKER_VARIABLE,
-        pattern=_MAIL,
+        pattern=_listed(_MAIL),
         example=_same("admin@xswarm.ai"),
     )
     yield Variable(
         "ADMIN_PHONE",
         group,
-        "Who gets a text message about outages, as +15551234567.",
+        "Who gets a text message about outages, as +15551234567; several by comma.",
         sent=Sent.WORKER_VARIABLE,
-        pattern=_E164,
+        pattern=_listed(_E164),
         example=_same("+1xxxxx"),
     )
     yield Variable(
@@ -445,11 +449,17 @@ def _limits_and_flags() -> Iterator[Variable]:
         example={PRODUCTION: "1000", STAGING: "5000"},
     )
     group = "Flags"
-    for name in ("VOICE", "SMS", "EMAIL", "TEAMS", "MARKETPLACE"):
+    for name, words in (
+        ("VOICE", "calls are answered, and not rejected"),
+        ("SMS", "text messages are kept and answered"),
+        ("EMAIL", "letters and SendGrid's events are kept"),
+        ("TEAMS", "users can ask for their teams"),
+        ("MARKETPLACE", "the marketplace can be asked"),
+    ):
         yield Variable(
             f"{name}_ENABLED",
             group,
-            f"Whether {name.lower()} is switched on.",
+            f"Whether {words}.",
             sent=sent,
             pattern=_FLAG,
             default="true",
@@ -506,18 +516,9 @@ def _security_and_performance() -> Iterator[Variable]:
     )
     group = "Performance"
     yield Variable(
-        "DATABASE_CONNECTION_POOL_SIZE",
-        group,
-        "Connections to the database.",
-        sent=sent,
-        pattern=_NUMBER,
-        default="10",
-        example={PRODUCTION: "10", STAGING: "5"},
-    )
-    yield Variable(
         "API_TIMEOUT_MS",
         group,
-        "Time limit of calls to providers, milliseconds.",
+        "Time limit of the Worker's calls to the database and to providers, milliseconds.",
         sent=sent,
         pattern=_NUMBER,
         default="30000",
@@ -547,7 +548,7 @@ def _backup() -> Iterator[Variable]:
     yield Variable(
         "BACKUP_SCHEDULE",
         group,
-        "When cron runs `inv backup` (five fields).",
+        "When cron runs `inv backup` (five fields, UTC); the check warns when it did not.",
         pattern=_CRON,
         default="0 2 * * *",
         example={PRODUCTION: "0 2 * * *", STAGING: "0 4 * * *"},
@@ -555,7 +556,7 @@ def _backup() -> Iterator[Variable]:
     yield Variable(
         "BACKUP_RETENTION_DAYS",
         group,
-        "How long every backup is kept, days.",
+        "How long every backup is kept, days; a release removes what no rule keeps.",
         pattern=_NUMBER,
         default="30",
         example={PRODUCTION: "30", STAGING: "7"},
@@ -587,8 +588,8 @@ def _addresses() -> Iterator[Variable]:
         ("TWILIO_API_BASE", "https://api.twilio.com", "Twilio"),
         ("SENDGRID_API_BASE", "https://api.sendgrid.com", "SendGrid"),
     ):
-        # The Worker asks these four for its health, and tells people by two of them.
-        asked = owner in ("Anthropic", "Stripe", "Twilio", "SendGrid")
+        # The Worker asks these five for its health, and tells people by two of them.
+        asked = owner != "Cloudflare"
         sent = Sent.WORKER_VARIABLE if asked else Sent.HERE
         yield Variable(name, group, f"{owner}'s API.", pattern=_URL, default=default, sent=sent)
     yield Variable(

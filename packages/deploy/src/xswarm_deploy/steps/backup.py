@@ -124,6 +124,15 @@ def expired(site: Site, now: datetime) -> list[Backup]:
     return retention.expired(listed(site), keep, now)
 
 
+def prune(site: Site, now: datetime) -> list[Backup]:
+    """Remove what is no longer to be kept, after a good release; return what was removed."""
+    if not site.settings.flag("BACKUP_ENABLED"):
+        return []
+    found = expired(site, now)
+    remove(found)
+    return found
+
+
 def remove(found: Sequence[Backup]) -> None:
     """Remove backups with their manifests; the backup first, so that none stays unproven."""
     for item in found:

@@ -64,13 +64,13 @@ def roll_out(
         return []
     if not can_share(site, live, version, listed):
         return [leaping(site, live, version, quick=back)]
-    canary = site.settings.project.worker.canary if not back else ()
-    steps = [step for step in canary if 0 < step.percent < 100]
+    project = site.settings.project
+    steps = [s for s in (project.worker.canary if not back else ()) if 0 < s.percent < 100]
     splits = [
         {old: 100.0},
         *({old: 100 - p, version: p} for p in (0.0, *(step.percent for step in steps), 100.0)),
     ]
-    soaks = [None, *(step.soak for step in steps), None]
+    soaks = [None, *(project.soak(step) for step in steps), None]
     return [
         moving(site, before, after, version, dict(live), quick=back, soak=soak)
         for (before, after), soak in zip(pairwise(splits), soaks, strict=True)
@@ -277,7 +277,7 @@ def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts
     """Watch the version while it has its share; go on only when it is as good as the old one.
 
     Raises:
-        StepFailed: it is not, or nobody can tell.
+        StepFailed: it is not, or it cannot be told.
     """
     from xswarm_deploy.steps import notify
     from xswarm_deploy.verification import canary
@@ -286,12 +286,21 @@ def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts
     name = f"canary at {percent:g} %"
     notify.announce(site, f"{name} of version {pair.new[:8]}: {verdict.outcome}", str(verdict))
     if verdict.outcome == "pass":
-        return {name: str(verdict)}
+        return {name: str(verdict), "soaked": float(site.facts.get("soaked", 0.0)) + soak}
+    environment = site.settings.environment
+    if verdict.outcome == "inconclusive" and verdict.limited:
+        raise StepFailed(
+            f"{name}: version {pair.new[:8]} was not judged: the Worker limits its callers (429)",
+            "; ".join((verdict.limited, *verdict.reasons)),
+            "let the Worker recognise signed probes (deployment/docs/guide/verification.md), or"
+            f" raise deploy.worker.canary_patience in invoke.yaml, then: {site.deploy_command}",
+        )
     word = "is not as good as the old one" if verdict.outcome == "fail" else "is inconclusive"
     raise StepFailed(
         f"{name}: version {pair.new[:8]} {word}",
         "; ".join(verdict.reasons),
-        "fix it, or, if nobody can tell: inv worker.canary --soak 600, then inv worker.promote",
+        f"fix it, or, if it cannot be told: inv {environment} worker.canary --soak 600,"
+        f" then: inv {environment} worker.promote",
     )
 
 

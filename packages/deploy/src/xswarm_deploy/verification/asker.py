@@ -12,15 +12,19 @@ from typing import Any, Final, NamedTuple
 
 import requests
 
+from xswarm_deploy.model.report import Limited
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.http import is_loopback
 from xswarm_deploy.site import Site
+from xswarm_deploy.verification import pace, probe_header
 from xswarm_deploy.verification.target import Target
+from xswarm_monitoring.probe_header import EXEMPT, LIMITED, ProbedRequest
 
-TRANSIENT: Final = frozenset({0, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 530})
+TRANSIENT: Final = frozenset({0, 500, 502, 503, 504, 520, 521, 522, 523, 524, 530})
 """Statuses after which asking again may help; 0: there was no answer."""
 PAUSE: Final = 0.2  # seconds before a transient error is asked again
-LONGEST_PAUSE: Final = 5.0  # seconds; a longer Retry-After is not waited for
+LONGEST_PAUSE: Final = 5.0  # seconds; an outage's longer Retry-After is not waited for
+LIMIT_PATIENCE: Final = 130.0  # seconds for the Worker's own rate limit: two windows of a minute
 FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -33,6 +37,7 @@ class Ask(NamedTuple):
         body: what is sent, JSON or a form's text.
         headers: beside those of the target.
         site: whether the static site is asked.
+        limited: whether the Worker's rate limit is to count it, although it is a probe.
     """
 
     path: str
@@ -40,6 +45,7 @@ class Ask(NamedTuple):
     body: str = ""
     headers: Mapping[str, str | Secret] = MappingProxyType({})
     site: bool = False
+    limited: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,14 +122,31 @@ class Asker:
             ask: the request.
             wrong: says what is wrong with an answer; empty: nothing.
             retry: how often a transient error is asked again.
+
+        Raises:
+            Limited: the Worker's rate limit sends this client away, for longer than is waited.
         """
         for attempt in range(retry + 1):
-            answer = self.once(ask)
+            answer = self._in_pace(ask, wrong)
             said = wrong(answer)
             if not said or answer.status not in TRANSIENT or attempt == retry:
                 break
             time.sleep(_pause(answer))
         return answer, said
+
+    def _in_pace(self, ask: Ask, wrong: Callable[[Answer], str]) -> Answer:
+        """Ask, and wait as the Worker's rate limit asks to, where 429 is not what is wanted."""
+        patient_until = time.monotonic() + LIMIT_PATIENCE
+        while True:
+            answer = self.once(ask)
+            if answer.status != pace.TOO_MANY or not wrong(answer):
+                return answer
+            seconds = pace.pause(answer.status, answer.headers, time.time())
+            if time.monotonic() + seconds > patient_until:
+                raise Limited(
+                    f"429: the Worker limits its callers, and asks to wait {seconds:.0f} s"
+                )
+            time.sleep(seconds)
 
     def _send(self, ask: Ask) -> requests.Response:
         base = self.target.site_url if ask.site else self.target.url
@@ -131,20 +154,31 @@ class Asker:
             ask.method,
             base.rstrip("/") + ask.path,
             data=ask.body.encode() or None,
-            headers=self._headers(ask),
+            headers=self._headers(ask, base.rstrip("/") + ask.path),
             timeout=self.site.settings.project.verify.timeout_seconds,
             allow_redirects=False,
             proxies={"http": "", "https": ""} if is_loopback(base) else {},
             auth=_as_it_is,
         )
 
-    def _headers(self, ask: Ask) -> dict[str, str]:
-        headers = {} if ask.site else dict(self.target.headers)
+    def _headers(self, ask: Ask, url: str) -> dict[str, str]:
+        headers = {} if ask.site else {**self.target.headers, **self._mark(ask, url)}
         if ask.body:
             is_json = ask.body.lstrip().startswith(("{", "["))
             headers["Content-Type"] = "application/json" if is_json else FORM
         given = {k: v.reveal() if isinstance(v, Secret) else v for k, v in ask.headers.items()}
         return headers | given
+
+    def _mark(self, ask: Ask, url: str) -> dict[str, str]:
+        """Return what tells the Worker that this is no customer's request."""
+        return probe_header.headers(
+            self.site.settings,
+            ProbedRequest.of(ask.method, url, self.target.headers.get("Host", "")),
+            time.time(),
+            staged=self.site.staged.get(probe_header.TOKEN),
+            kind=LIMITED if ask.limited else EXEMPT,
+            version=self.target.version if self.target.headers else "",
+        )
 
 
 def unlike(expected: tuple[int, ...]) -> Callable[[Answer], str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.model.report import Finding, Probe
+from xswarm_deploy.model.report import Finding, Limited, Probe
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings.project import Authentication
 from xswarm_deploy.verification.asker import Answer, Ask, Asker, unlike, wrong_status
@@ -139,7 +139,10 @@ class Visit:
 
     def _leave(self, token: Secret | None) -> Finding:
         """Delete the account; where the Worker does not, in the database."""
-        said = self._deleted(token or self._token(self.asker.once(self._log_in_again())))
+        try:
+            said = self._deleted(token or self._token(self.asker.once(self._log_in_again())))
+        except Limited as limited:
+            said = str(limited)
         if not said:
             return _judged("account deleted", "")
         by_hand = self._removed_by_hand()

@@ -3,7 +3,9 @@
 Users alone may be too few to tell anything. So both versions are asked the same questions at
 the same time, by the version override, in turns and in random order: whatever burdens the
 machine or the network burdens both alike. What users met is read from the Worker's own
-metrics, where it mounts xswarm_monitoring.
+metrics, where it mounts xswarm_monitoring; those know our own questions by their signature and
+leave them out. A Worker that does not know it may limit us like anybody (429): then it is asked no
+faster than it allows, and judged by fewer answers.
 """
 
 from __future__ import annotations
@@ -12,15 +14,17 @@ import math
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.http import new_session
 from xswarm_deploy.settings.project import Route
 from xswarm_deploy.site import Site
+from xswarm_deploy.verification import pace
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 from xswarm_deploy.verification.judge import STRICT, Figures, Limits, Looks, Seen, Verdict, judge
+from xswarm_deploy.verification.routes import is_on
 from xswarm_deploy.verification.target import dark, live
 
 PAIRS: Final = (150, 150, 300, 600, 1200, 1200)
@@ -29,6 +33,9 @@ PAIRS: Final = (150, 150, 300, 600, 1200, 1200)
 Most versions are told apart at the second look. One that cannot be told yet is asked more; what
 3,600 questions do not tell is inconclusive.
 """
+PACED: Final = (180, 180)
+"""The same for a Worker whose rate limit counts our questions: each look is one of few, so fewer
+answers suffice, and an hour's limit of 1,000 is enough for two steps."""
 STRATUM: Final = 50
 """Questions in a row whose times are compared with each other: what burdens a machine comes and
 goes."""
@@ -36,7 +43,8 @@ _WARM_UP: Final = 5  # first questions to each version that do not count
 USERS_EVERY: Final = 30.0
 """Seconds between two looks at what users met."""
 _USERS: Final = "users"
-_LIMITED: Final = 429
+_WAIT: Final = 0.5
+"""Seconds between two signs of progress while nothing is asked."""
 _METRICS: Final = "/api/metrics"
 
 
@@ -57,9 +65,7 @@ class _Told:
     strata: list[list[float]] = field(default_factory=list)
 
     def add(self, answer: Answer) -> None:
-        """Count an answer; who is sent away for asking too often has learned nothing."""
-        if answer.status == _LIMITED:
-            return
+        """Count an answer."""
         self.answers += 1
         if answer.status == 0 or answer.status >= 500:
             self.errors += 1
@@ -68,6 +74,46 @@ class _Told:
 
     def figures(self) -> Figures:
         return Figures(self.answers, self.errors, tuple(map(tuple, self.strata)))
+
+
+@dataclass
+class Pace:
+    """Ask no faster than the Worker allows, and not for ever.
+
+    Args:
+        site: is told how long is waited.
+        ends: when questions end, on the monotonic clock.
+        until: when the next one may be asked, likewise.
+        limit: what an answer said of the limit; empty: our questions are not counted.
+        stopped: why no more is asked; empty: it may be.
+    """
+
+    site: Site
+    ends: float
+    until: float = 0.0
+    limit: str = ""
+    stopped: str = ""
+
+    def heard(self, answer: Answer) -> None:
+        """Note what an answer says of the limit."""
+        now = time.time()
+        if answer.status == pace.TOO_MANY or pace.allowance(answer.headers, now):
+            self.limit = pace.limit(answer.headers) or self.limit or "unknown"
+        seconds = pace.pause(answer.status, answer.headers, now)
+        if seconds:
+            self.until = max(self.until, time.monotonic() + seconds)
+
+    def wait(self) -> bool:
+        """Wait until the next question may be asked; False: that would take too long."""
+        left = self.until - time.monotonic()
+        if left > 0 and self.until > self.ends:
+            told = f"to {self.limit}, and asks to wait {left:.0f} s"
+            self.stopped = f"429: the Worker limits its callers {told}"
+            return False
+        while (left := self.until - time.monotonic()) > 0:
+            self.site.progress("canary: paced by the Worker's limit", 0, math.ceil(left), "s")
+            time.sleep(min(left, _WAIT))
+        return True
 
 
 def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdict:
@@ -80,8 +126,7 @@ def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdi
         limits: what is asked of the new version.
     """
     began = time.monotonic()
-    allowed = looks(max(1, len(site.settings.project.worker.canary)), soak)
-    verdict = _questioned(site, pair, limits, allowed)
+    verdict, allowed = _questioned(site, pair, limits, soak)
     while verdict.outcome == "pass" and (left := began + soak - time.monotonic()) > 0:
         _wait(site, began, soak, min(left, USERS_EVERY))
         verdict = _with_users(site, pair, verdict, time.monotonic() - began, limits, allowed)
@@ -91,7 +136,7 @@ def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdi
 def routes(site: Site) -> list[Route]:
     """Return what is asked: what reads and must succeed; health where there is nothing else."""
     listed = site.settings.project.verify.routes
-    good = [route for route in listed if _is_askable(route)]
+    good = [route for route in listed if _is_askable(route) and is_on(route, site.settings)]
     return [route for route in good if not route.quick] or good
 
 
@@ -100,28 +145,40 @@ def _is_askable(route: Route) -> bool:
     return (route.method, route.status) == ("GET", (200,)) and not (route.site or route.token)
 
 
-def looks(steps: int, soak: float) -> Looks:
+def looks(steps: int, soak: float, pairs: Sequence[int] = PAIRS) -> Looks:
     """Return how often a canary may look, so that the risk can be divided.
 
     Args:
         steps: how many shares of the traffic it goes through.
         soak: seconds each is watched.
+        pairs: questions before each look.
     """
-    return Looks(len(PAIRS), steps * (len(PAIRS) + math.ceil(soak / USERS_EVERY)))
+    return Looks(len(pairs), steps * (len(pairs) + math.ceil(soak / USERS_EVERY)))
 
 
-def _questioned(site: Site, pair: Pair, limits: Limits, allowed: Looks) -> Verdict:
-    asked = routes(site)
-    told = {route.path: (_Told(), _Told()) for route in asked}
-    _ask_all(site, pair, asked, {route.path: (_Told(), _Told()) for route in asked}, _WARM_UP)
-    verdict = Verdict("inconclusive", ("there is no route to ask",))
-    for look, count in enumerate(PAIRS if asked else ()):
-        site.progress("canary: questions", sum(PAIRS[:look]), sum(PAIRS), "pairs a route")
-        _ask_all(site, pair, asked, told, count)
-        verdict = judge(_seen(told), limits, allowed)
-        if verdict.outcome != "inconclusive":
+def _questioned(site: Site, pair: Pair, limits: Limits, soak: float) -> tuple[Verdict, Looks]:
+    """Ask until it can be told; return the verdict, and how often it may be looked at in all.
+
+    How much is asked is set by the first answers, which do not count: whether the Worker limits
+    us must not depend on what is judged.
+    """
+    asked, worker = routes(site), site.settings.project.worker
+    speed = Pace(site, time.monotonic() + worker.canary_patience)
+    _ask_all(site, pair, asked, _nothing(asked), _WARM_UP, speed)
+    pairs = PACED if speed.limit else PAIRS
+    allowed = looks(max(1, len(worker.canary)), soak, pairs)
+    told, verdict = _nothing(asked), Verdict("inconclusive", ("there is no route to ask",))
+    for look, count in enumerate(pairs if asked else ()):
+        site.progress("canary: questions", sum(pairs[:look]), sum(pairs), "pairs a route")
+        _ask_all(site, pair, asked, told, count, speed)
+        verdict = replace(judge(_seen(told), limits, allowed), limited=speed.stopped)
+        if verdict.outcome != "inconclusive" or speed.stopped:
             break
-    return verdict
+    return verdict, allowed
+
+
+def _nothing(asked: Sequence[Route]) -> dict[str, tuple[_Told, _Told]]:
+    return {route.path: (_Told(), _Told()) for route in asked}
 
 
 def _ask_all(
@@ -130,6 +187,7 @@ def _ask_all(
     asked: Sequence[Route],
     told: Mapping[str, tuple[_Told, _Told]],
     count: int,
+    speed: Pace,
 ) -> None:
     """Ask both versions, one question at a time: their speed is wanted, not that of a queue."""
     with new_session() as session:
@@ -140,14 +198,30 @@ def _ask_all(
                 if number % STRATUM == 0:
                     for one in both:
                         one.strata.append([])
-                for place, answer in _ask_both(askers, route.path):
+                for place, answer in _ask_both(askers, route.path, speed):
                     both[place].add(answer)
 
 
-def _ask_both(askers: Sequence[Asker], path: str) -> list[tuple[int, Answer]]:
-    turns = list(enumerate(askers))
+def _ask_both(askers: Sequence[Asker], path: str, speed: Pace) -> list[tuple[int, Answer]]:
+    """Ask both in random order; where the limit stops it, neither counts."""
+    turns, found = list(enumerate(askers)), []
     random.shuffle(turns)
-    return [(place, asker.once(Ask(path))) for place, asker in turns]
+    for place, asker in turns:
+        answer = _ask_one(asker, path, speed)
+        if answer is None:
+            return []
+        found.append((place, answer))
+    return found
+
+
+def _ask_one(asker: Asker, path: str, speed: Pace) -> Answer | None:
+    """Ask until it is answered: whoever is sent away for asking too often has learned nothing."""
+    while not speed.stopped and speed.wait():
+        answer = asker.once(Ask(path))
+        speed.heard(answer)
+        if answer.status != pace.TOO_MANY:
+            return answer
+    return None
 
 
 def _seen(told: Mapping[str, tuple[_Told, _Told]]) -> dict[str, tuple[Figures, Figures]]:
@@ -158,7 +232,7 @@ def _wait(site: Site, began: float, soak: float, seconds: float) -> None:
     ended = time.monotonic() + seconds
     while (left := ended - time.monotonic()) > 0:
         site.progress("canary: soaking", int(time.monotonic() - began), int(soak), "s")
-        time.sleep(min(left, 0.5))
+        time.sleep(min(left, _WAIT))
 
 
 def _with_users(

@@ -97,10 +97,17 @@ class Figures:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was decided, and why."""
+    """What was decided, and why.
+
+    Args:
+        outcome: the decision.
+        reasons: what it is made of.
+        limited: how the Worker's rate limit kept it from being asked; empty: it did not.
+    """
 
     outcome: Outcome
     reasons: tuple[str, ...]
+    limited: str = ""
 
     def __str__(self) -> str:
         return f"{self.outcome}: {'; '.join(self.reasons)}"

@@ -21,7 +21,7 @@ def probes(asker: Asker) -> list[Probe]:
 
 def _looked(asker: Asker, path: str) -> Finding:
     settings = asker.site.settings
-    _, said = asker.judged(Ask(path), lambda answer: wrong(answer, settings))
+    _, said = asker.judged(Ask(path, limited=True), lambda answer: wrong(answer, settings))
     if said:
         remedy = "the Worker must heed RATE_LIMIT_ENABLED and its two numbers"
         return Finding("rate limit", GROUP, "fail", True, said, remedy)

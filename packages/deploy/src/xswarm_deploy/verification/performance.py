@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.record import Record
-from xswarm_deploy.model.report import Finding
+from xswarm_deploy.model.report import Finding, Limited, not_told
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.settings.project import Route, Verify
 from xswarm_deploy.verification import version
@@ -64,7 +64,10 @@ def measured(asker: Asker) -> list[Finding]:
     if route is None or settings.performance_requests < 1:
         return []
     beside = _beside(asker)
-    ours, theirs = _asked(asker, beside, route)
+    try:
+        ours, theirs = _asked(asker, beside, route)
+    except Limited as limited:
+        return [not_told(NAME, NAME, limited)]
     failed = [answer for answer in ours if unlike(route.status)(answer)]
     others = _other_versions(asker, ours)
     if failed or others:

@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.model.report import Finding, Probe
+from xswarm_deploy.model.report import Finding, Limited, Probe, not_told
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings.project import Route, Verify
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.settings.variables import BY_NAME
+from xswarm_deploy.verification import components
 from xswarm_deploy.verification.asker import Answer, Ask, Asker, wrong_status
 
 ANYTHING: Final = Route("/", status=tuple(range(200, 500)), quick=True)
 """What is asked where invoke.yaml names no route: whether the Worker answers at all."""
+LATE: Final = "budget"
+"""Stands in the evidence of what took longer than it may."""
 REMEDY: Final = "look at the Worker's log (npx wrangler tail, or inv sandbox.logs)"
 
 
@@ -44,11 +49,22 @@ def timed_alone(asker: Asker, findings: Sequence[Finding]) -> list[Finding]:
     """
     routes = {_name(route): route for route in asked(asker.site.settings.project.verify)}
     return [
-        _looked(asker, finding.name, routes[finding.name])
-        if finding.status == "warn" and finding.name in routes
+        _asked_alone(asker, finding, routes[finding.name])
+        if _is_late(finding) and finding.name in routes
         else finding
         for finding in findings
     ]
+
+
+def _is_late(finding: Finding) -> bool:
+    return finding.status in ("warn", "fail") and LATE in finding.evidence
+
+
+def _asked_alone(asker: Asker, finding: Finding, route: Route) -> Finding:
+    try:
+        return _looked(asker, finding.name, route)[0]
+    except Limited as limited:
+        return not_told(finding.name, finding.group, limited)
 
 
 def _name(route: Route) -> str:
@@ -63,18 +79,52 @@ def _probe(asker: Asker, route: Route) -> Probe:
     return Probe(_name(route), route.group, lambda: _looked(asker, _name(route), route))
 
 
-def _looked(asker: Asker, name: str, route: Route) -> Finding:
+def is_on(route: Route, settings: Settings) -> bool:
+    """Return whether the environment has the route switched on.
+
+    Raises:
+        Refused: its flag is no variable.
+    """
+    if not route.flag:
+        return True
+    if route.flag not in BY_NAME:
+        what = f"invoke.yaml: {route.flag!r} switches {route.path}, and is no variable"
+        raise Refused(what, "", "correct deploy.verify.routes in invoke.yaml")
+    return settings.flag(route.flag)
+
+
+def _expected(route: Route, settings: Settings) -> Route:
+    """Return what must be answered: by a route that is switched off, that it is not there."""
+    if is_on(route, settings):
+        return route
+    return route._replace(status=(404,), text="", json=(), schema="")
+
+
+def _looked(asker: Asker, name: str, route: Route) -> list[Finding]:
+    """Judge the route's answer, and each component that a health report in it says of."""
+    route = _expected(route, asker.site.settings)
     ask = Ask(route.path, route.method, route.body, _token(asker, route), route.site)
     check = _schema(asker, route)
     answer, said = asker.judged(ask, lambda seen: wrong(route, seen, check), route.retry)
-    took = answer.milliseconds
+    found = components.judged(answer, route.group)
+    took, settings = answer.milliseconds, asker.site.settings.project.verify
     if said:
-        return Finding(name, route.group, "fail", True, said, REMEDY, took)
-    evidence = f"{answer.status} in {took:.0f} ms"
-    if route.budget_ms and took > route.budget_ms:
-        slow = f"{evidence}, budget {route.budget_ms} ms"
-        return Finding(name, route.group, "warn", False, slow, "see inv monitor.metrics", took)
-    return Finding(name, route.group, "pass", True, evidence, "", took)
+        down = "".join(f"{one.name}: {one.evidence}; " for one in found if one.status == "fail")
+        return [Finding(name, route.group, "fail", True, down + said, REMEDY, took), *found]
+    evidence, budget = f"{answer.status} in {took:.0f} ms", _budget(route, settings)
+    if budget and took > budget:
+        return [_late(name, route.group, f"{evidence}, {LATE} {budget} ms", took, settings), *found]
+    return [Finding(name, route.group, "pass", True, evidence, "", took), *found]
+
+
+def _budget(route: Route, settings: Verify) -> int:
+    return route.budget_ms or (0 if route.site else settings.budgets.get(route.path, 0))
+
+
+def _late(name: str, group: str, evidence: str, took: float, settings: Verify) -> Finding:
+    fails = settings.over_budget == "fail"
+    remedy = "see inv monitor.metrics"
+    return Finding(name, group, "fail" if fails else "warn", fails, evidence, remedy, took)
 
 
 def wrong(route: Route, answer: Answer, check: Callable[[Any], str] | None = None) -> str:

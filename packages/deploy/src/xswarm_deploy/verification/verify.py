@@ -35,6 +35,13 @@ def gate(site: Site, target: Target, *, quick: bool = False) -> Report:
         CheckFailed: the failures are named.
     """
     report = run(site, target, quick=quick)
+    if report.ok and report.untold and target.headers:  # what is live was verified before it was
+        raise CheckFailed(
+            f"version {target.version[:8] or 'live'} could not be verified: "
+            "the Worker limits its callers (429)",
+            "; ".join(f"{f.name}: {f.evidence}" for f in report.untold),
+            f"wait, then: {site.deploy_command}; or let the Worker recognise signed probes",
+        )
     if not report.ok:
         why = "; ".join(f"{f.name}: {f.evidence}" for f in report.failures)
         raise CheckFailed(

@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlencode
 
-from xswarm_deploy.model.report import Finding, Probe
+from xswarm_deploy.model.report import Finding, Limited, Probe
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.http import Http, Reply
 from xswarm_deploy.services.signatures import stripe_signature, twilio_signature
+from xswarm_deploy.verification import probe_header
+from xswarm_deploy.verification.pace import TOO_MANY
 from xswarm_deploy.webhooks import inbound, sendgrid, stripe, twilio
 from xswarm_deploy.webhooks.hook import address
+from xswarm_monitoring.probe_header import ProbedRequest
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
@@ -47,35 +50,36 @@ def probes(site: Site, url: str = "", headers: Mapping[str, str] | None = None) 
         url: where the Worker is asked; by default where its users do.
         headers: what chooses a version, if any.
     """
-    made: list[Probe] = []
     base = url or site.settings.text("WORKER_URL")
     http = Http("the Worker", base, headers, timeout=(5.0, 15.0), retries=1)
+    made: list[Delivery | Probe] = []
     if stripe.used(site):
         made += _stripe(site, http)
     if twilio.used(site):
-        made += _twilio(site, http)
+        made += _twilio(site)
     if sendgrid.used(site):
         made += _sendgrid(site, http)
-    return made
+    host = dict(headers or {}).get("Host", "")
+    return [one if isinstance(one, Probe) else _probe(site, http, host, one) for one in made]
 
 
-def _stripe(site: Site, http: Http) -> list[Probe]:
+def _stripe(site: Site, http: Http) -> list[Delivery | Probe]:
     path = site.settings.project.webhooks.stripe_path
     now = http.clock.now()
     body = json.dumps(_stripe_event(int(now))).encode()
     secret = site.staged.get(stripe.SECRET) or site.settings.secret(stripe.SECRET)
     wrong = Secret(f"whsec_{secrets.token_hex(16)}", "a wrong secret")
-    made = [
-        _probe(http, Delivery("stripe unsigned", path, {}, body, False)),
-        _probe(http, _stripe_delivery("stripe wrongly signed", path, body, wrong, now, False)),
+    made: list[Delivery | Probe] = [
+        Delivery("stripe unsigned", path, {}, body, False),
+        _stripe_delivery("stripe wrongly signed", path, body, wrong, now, False),
     ]
     if not secret:
         why = f"{stripe.SECRET} was minted by a release: only the Worker has it"
         return [*made, _untold("stripe signed", why)]
     return [
         *made,
-        _probe(http, _stripe_delivery("stripe old", path, body, secret, now - OLD, False)),
-        _probe(http, _stripe_delivery("stripe signed", path, body, secret, now, True)),
+        _stripe_delivery("stripe old", path, body, secret, now - OLD, False),
+        _stripe_delivery("stripe signed", path, body, secret, now, True),
     ]
 
 
@@ -99,7 +103,7 @@ def _stripe_delivery(
     return Delivery(name, path, headers, body, welcome)
 
 
-def _twilio(site: Site, http: Http) -> list[Probe]:
+def _twilio(site: Site) -> list[Delivery | Probe]:
     webhooks, token = site.settings.project.webhooks, site.settings.secret("TWILIO_AUTH_TOKEN")
     wrong = Secret(secrets.token_hex(16), "a wrong token")
     caller = {"From": site.settings.text("TWILIO_PHONE_NUMBER")}
@@ -108,30 +112,25 @@ def _twilio(site: Site, http: Http) -> list[Probe]:
         webhooks.voice_path: {"CallSid": "CAdeploymentprobe"},
         webhooks.status_path: {"CallSid": "CAdeploymentprobe", "CallStatus": "completed"},
     }
-    made: list[Probe] = []
+    made: list[Delivery | Probe] = []
     for path, fields in kinds.items():
         if path:
             url, sent = address(site, path), {**fields, **caller}
             for name, key in (("signed", token), ("wrongly signed", wrong)):
                 headers = {"X-Twilio-Signature": twilio_signature(url, sent, key)}
-                made.append(_form(http, f"twilio {path} {name}", path, headers, sent, key is token))
-            made.append(_form(http, f"twilio {path} unsigned", path, {}, sent, False))
+                made.append(_form(f"twilio {path} {name}", path, headers, sent, key is token))
+            made.append(_form(f"twilio {path} unsigned", path, {}, sent, False))
     return made
 
 
 def _form(
-    http: Http,
-    name: str,
-    path: str,
-    headers: Mapping[str, str],
-    fields: Mapping[str, str],
-    welcome: bool,
-) -> Probe:
+    name: str, path: str, headers: Mapping[str, str], fields: Mapping[str, str], welcome: bool
+) -> Delivery:
     typed = {**headers, "Content-Type": FORM}
-    return _probe(http, Delivery(name, path, typed, urlencode(fields).encode(), welcome))
+    return Delivery(name, path, typed, urlencode(fields).encode(), welcome)
 
 
-def _sendgrid(site: Site, http: Http) -> list[Probe]:
+def _sendgrid(site: Site, http: Http) -> list[Delivery | Probe]:
     path = site.settings.project.webhooks.email_path
     body = b'[{"sg_event_id": "deployment-probe", "event": "processed", "email": "a@b.test"}]'
     plain = {"Content-Type": "application/json"}
@@ -140,24 +139,36 @@ def _sendgrid(site: Site, http: Http) -> list[Probe]:
         "X-Twilio-Email-Event-Webhook-Signature": "MAYCAQECAQE=",  # DER of the pair (1, 1)
         "X-Twilio-Email-Event-Webhook-Timestamp": str(int(http.clock.now())),
     }
-    made = [
-        _probe(http, Delivery("sendgrid unsigned", path, plain, body, False)),
-        _probe(http, Delivery("sendgrid wrongly signed", path, signed, body, False)),
+    made: list[Delivery | Probe] = [
+        Delivery("sendgrid unsigned", path, plain, body, False),
+        Delivery("sendgrid wrongly signed", path, signed, body, False),
         _untold("sendgrid signed", "only SendGrid has the private key"),
     ]
     if inbound.used(site):
         letter = {**signed, "Content-Type": "multipart/form-data; boundary=probe"}
         name = "sendgrid mail wrongly signed"
-        made.append(_probe(http, Delivery(name, path, letter, _LETTER, False)))
+        made.append(Delivery(name, path, letter, _LETTER, False))
     return made
 
 
-def _probe(http: Http, delivery: Delivery) -> Probe:
-    return Probe(delivery.name, "webhooks", lambda: delivered(http, delivery))
+def _probe(site: Site, http: Http, host: str, delivery: Delivery) -> Probe:
+    """Return a probe that delivers, marked as a request of the deployment's own."""
+
+    def look() -> Finding:
+        request = ProbedRequest.of("POST", http.base_url + delivery.path, host)
+        staged = site.staged.get(probe_header.TOKEN)
+        mark = probe_header.headers(site.settings, request, http.clock.now(), staged=staged)
+        return delivered(http, delivery._replace(headers={**delivery.headers, **mark}))
+
+    return Probe(delivery.name, "webhooks", look)
 
 
 def delivered(http: Http, delivery: Delivery) -> Finding:
-    """Deliver, and judge the answer: who is welcome gets in, nobody else does."""
+    """Deliver, and judge the answer: who is welcome gets in, nobody else does.
+
+    Raises:
+        Limited: the Worker's rate limit sends this client away.
+    """
     json_type = {"Content-Type": "application/json"}
     reply = http.post(
         delivery.path,
@@ -166,6 +177,8 @@ def delivered(http: Http, delivery: Delivery) -> Finding:
         expect=range(300, 600),
         safe=True,  # its id makes a repetition harmless
     )
+    if reply.status == TOO_MANY:
+        raise Limited(f"429 from POST {delivery.path}: the Worker limits its callers")
     return _welcomed(delivery, reply) if delivery.welcome else _turned_away(delivery, reply)
 
 
