@@ -38,7 +38,7 @@ ns = Collection(
     check.check,
     verify.verify,
     rollback.rollback,
-    test.test,
+    test.ns,
     backup.ns,
     migrate.ns,
     secrets.ns,

@@ -12,6 +12,8 @@ from hypothesis import settings as hypothesis_settings
 
 from deployment.settings import CONFIG, Settings, load
 
+pytest_plugins = ["tests.support.needs"]
+
 # What an example takes says how busy the machine is, and nothing of what is judged.
 hypothesis_settings.register_profile(
     "unhurried", hypothesis_settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]

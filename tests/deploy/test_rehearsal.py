@@ -10,7 +10,7 @@ import pytest
 from tests.deploy.conftest import House, build
 from tests.deploy.world import observe, site_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.needs("git")]
 
 MIGRATION = """\
 -- depends: teams

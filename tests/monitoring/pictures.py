@@ -27,9 +27,9 @@ from deployment.monitoring.clock import Clock
 from deployment.monitoring.health import Probe, Prober
 from deployment.monitoring.storage import Storage
 from tests.monitoring.conftest import Hands, SQLite
+from tests.support.judges import find
 
 DOCS = Path(__file__).parents[2] / "deployment/docs"
-CHROMIUM = "/usr/bin/chromium"
 SHAPES: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1200, "height": 1000}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1200, "height": 1000}, "color_scheme": "dark"},
@@ -159,7 +159,7 @@ def main() -> None:
     folder, shop = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS, Shop()
     asyncio.run(shop.live())
     with served(shop) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=find("chromium"), args=["--no-sandbox"])
         for shape in SHAPES:
             sys.stdout.write(f"{take(browser, url, shape, folder)}\n")
         browser.close()

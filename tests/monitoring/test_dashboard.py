@@ -19,8 +19,9 @@ from deployment.monitoring import dashboard
 from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.health import Probe
 from tests.monitoring import pictures
+from tests.support.judges import find
+from tests.support.needs import require
 
-CHROMIUM = Path("/usr/bin/chromium")
 STRANGE = "/<img src=x onerror=document.title='taken'>"
 
 
@@ -74,8 +75,9 @@ def server() -> Iterator[uvicorn.Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    require("chromium")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(executable_path=find("chromium"), args=["--no-sandbox"])
         yield launched
         launched.close()
 

@@ -189,6 +189,7 @@ def send(request: Outgoing) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.needs("prometheus")
 def test_a_real_prometheus_scrapes_and_takes_remote_writes(
     prometheus: str, server: tuple[Monitor, int]
 ) -> None:

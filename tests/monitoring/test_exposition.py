@@ -56,6 +56,7 @@ def test_no_series_stands_twice(hands: Hands, openmetrics: bool) -> None:
 
 
 @needs_processes
+@pytest.mark.needs("promtool")
 def test_promtool_finds_no_fault(hands: Hands) -> None:
     text = written(busy(hands), openmetrics=False)
     checked = subprocess.run(

@@ -23,7 +23,9 @@ SETTINGS = """
 addopts = --import-mode=importlib -p no:cacheprovider --hypothesis-profile=ci
 pythonpath = .
 filterwarnings = error
-markers = slow: needs more than a second
+markers =
+    slow: needs more than a second
+    needs: not run where a program is missing
 """
 
 

@@ -26,6 +26,8 @@ from deployment.observability.stack import (
     Stack,
 )
 from deployment.secret import Secret
+from tests.support.judges import find
+from tests.support.needs import require
 
 SECRETS = {
     ADMIN_TOKEN: "canary-admin-token-7f3a",
@@ -116,6 +118,7 @@ if [ -e {fails} ] && grep -qx -- "$1" {fails}; then echo "$1 was refused" >&2; e
 
 @pytest.fixture(scope="session")
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    require("sshd", "ssh-keygen")
     folder = tmp_path_factory.mktemp("sshd")
     if os.getuid() == 0:  # sshd separates its privileges there
         Path("/run/sshd").mkdir(exist_ok=True)
@@ -150,7 +153,7 @@ Subsystem sftp internal-sftp
 """
     )
     with (folder / "sshd.log").open("wb") as log:
-        command = ["/usr/sbin/sshd", "-D", "-e", "-f", str(configuration)]
+        command = [str(find("sshd")), "-D", "-e", "-f", str(configuration)]
         with ended_at_last(subprocess.Popen(command, stdout=log, stderr=log)):
             wait_for(lambda: listens(port), "sshd")
             yield server

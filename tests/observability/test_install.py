@@ -17,6 +17,8 @@ from deployment.observability.stack import ADMIN_TOKEN, SMS_TOKEN, TWILIO_TOKEN,
 from deployment.secret import Secret
 from tests.observability.conftest import SECRETS, Server, free_port, make_key
 
+pytestmark = pytest.mark.needs("promtool", "amtool")
+
 LIBRARY = "usr/local/lib/boss-ai-monitoring/deployment"
 MODULES = [
     f"{LIBRARY}/__init__.py",

@@ -39,7 +39,7 @@ from deployment.observability.stack import (
 from deployment.secret import Secret
 from tests.observability.conftest import SECRETS, ended_at_last, free_port, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.needs("prometheus", "prometheus-alertmanager")]
 
 WINDOW = 8.0
 

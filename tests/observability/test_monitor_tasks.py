@@ -51,6 +51,7 @@ def person(tmp_path: Path, server: Server) -> Person:
     return Person(tmp_path / "home", server)
 
 
+@pytest.mark.needs("promtool", "amtool")
 def test_install_twice_and_uninstall(person: Person, tmp_path: Path) -> None:
     place = ("--host", person.host, "--prefix", str(tmp_path / "root"))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from deployment.release import inputs
 
 
@@ -16,6 +18,7 @@ def git(folder: Path, *words: str) -> str:
     return ended.stdout.strip()
 
 
+@pytest.mark.needs("git")
 def test_a_commit_is_noted_where_the_files_are_its_own(tmp_path: Path) -> None:
     assert inputs.commit(tmp_path) == ""
     git(tmp_path, "init", "-q")

@@ -20,6 +20,7 @@ from deployment.steps import backup, bundle, check, migrate
 from deployment.steps.report import Finding
 from deployment.steps.site import Site
 from tests.conftest import using_everything
+from tests.support.needs import require
 from tests.steps.provider_fakes import (
     SoundCloudflare,
     SoundModels,
@@ -171,5 +172,6 @@ def backed_up(site: Site, hours: float, environment: str = "local") -> None:
 
 
 def git(root: Path, *arguments: str) -> None:
+    require("git")
     identity = ["-c", "user.name=t", "-c", "user.email=t@t.test"]
     subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)

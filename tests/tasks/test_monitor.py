@@ -18,10 +18,10 @@ import requests
 from playwright.sync_api import sync_playwright
 
 from tests.deploy.conftest import House, build
+from tests.support.judges import find
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = Path("/usr/bin/chromium")
 AT_ONCE = "\nmonitor: {hold: 0, clear: 0}\n"
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/")
 
@@ -179,6 +179,7 @@ def ended(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
+@pytest.mark.needs("chromium")
 def test_the_dashboard_shows_figures_and_releases_in_a_browser(house: House) -> None:
     requests.get(f"{house.url}/api/health", timeout=60).raise_for_status()
     version = house.releases()[0]["version"]
@@ -187,7 +188,7 @@ def test_the_dashboard_shows_figures_and_releases_in_a_browser(house: House) -> 
     try:
         url = address(process)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=find("chromium"), args=["--no-sandbox"])
             page = browser.new_page()
             page.goto(f"{url}/")
             page.get_by_text("Releases: ").wait_for()
