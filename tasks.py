@@ -14,6 +14,7 @@ __path__ = [str(Path(__file__).with_suffix(""))]  # the folder tasks/ holds our 
 from tasks import (
     audit,
     backup,
+    benchmark,
     check,
     config,
     deploy,
@@ -39,6 +40,7 @@ ns = Collection(
     verify.verify,
     rollback.rollback,
     test.ns,
+    benchmark.benchmark,
     backup.ns,
     migrate.ns,
     secrets.ns,

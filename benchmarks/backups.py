@@ -21,6 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
 from tests.database.conftest import find_sqld, serve  # noqa: E402 - the path first
 
 FLAT = 100  # MB of memory, for any size

@@ -23,6 +23,10 @@ from typing import Final
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
 from deployment.steps import canary  # noqa: E402 - the path first
 from deployment.steps.judge import Figures, Outcome, judge  # noqa: E402
 

@@ -24,6 +24,10 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
 from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
 
 LIST_RUNS, DEPLOY_RUNS, BACK_RUNS = 15, 5, 15

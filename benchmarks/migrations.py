@@ -26,6 +26,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
 from deployment.database import ledger, migrate, migrations  # noqa: E402 - the path first
 from deployment.database.client import Database, connect  # noqa: E402
 from deployment.sandbox.rehearsal import copied  # noqa: E402

@@ -38,6 +38,9 @@ Interval = tuple[float, float]
 def main() -> None:
     """Deploy several times, and print our share of each and of the middle one."""
     sys.path.insert(0, str(PROJECT))
+    from benchmarks import installed
+
+    installed.require()
     from tests.deploy.conftest import temporary_house
 
     with temporary_house() as house:

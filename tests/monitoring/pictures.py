@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.clock import Clock
 from deployment.monitoring.health import Probe, Prober
 from deployment.monitoring.storage import Storage
 from tests.monitoring.conftest import Hands, SQLite
-from tests.support.judges import find
+from tests.support.browser import chromium
 
 DOCS = Path(__file__).parents[2] / "deployment/docs"
 SHAPES: dict[str, dict[str, Any]] = {
@@ -158,11 +158,9 @@ def main() -> None:
     """Take all pictures."""
     folder, shop = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS, Shop()
     asyncio.run(shop.live())
-    with served(shop) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find("chromium"), args=["--no-sandbox"])
+    with served(shop) as url, chromium() as browser:
         for shape in SHAPES:
             sys.stdout.write(f"{take(browser, url, shape, folder)}\n")
-        browser.close()
 
 
 if __name__ == "__main__":

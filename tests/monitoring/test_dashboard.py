@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from deployment.monitoring import dashboard
 from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.health import Probe
 from tests.monitoring import pictures
-from tests.support.judges import find
+from tests.support.browser import chromium
 from tests.support.needs import require
 
 STRANGE = "/<img src=x onerror=document.title='taken'>"
@@ -76,10 +76,8 @@ def server() -> Iterator[uvicorn.Server]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     require("chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=find("chromium"), args=["--no-sandbox"])
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 def url(server: uvicorn.Server) -> str:

@@ -1,9 +1,9 @@
 """The programs that judge what this project makes, and how a machine gets them.
 
-They are no Python packages: age, zstd and sqlite3 read our backups, Prometheus our metrics, Chromium
-our pages; sshd is a host to install on, and wrk its users. ``python -m tests.support.judges`` installs
-those that are missing, where it may; a test that needs one which is still missing is not run
-(:mod:`tests.support.needs`).
+They are no Python packages: age, zstd and sqlite3 read our backups, Prometheus our metrics,
+Chromium our pages; sshd is a host to install on, and wrk its users. ``python -m
+tests.support.judges`` installs those that are missing, where it may; a test that needs one which is
+still missing is not run (:mod:`tests.support.needs`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # where sshd is, and few users look
 
@@ -144,10 +143,10 @@ def main() -> None:
     wanted = missing([judge.program for judge in JUDGES.values() if not (quick and judge.slow)])
     if not wanted:
         return
-    print(f"· installing {', '.join(wanted)} for the tests (once)", file=sys.stderr)
+    sys.stderr.write(f"· installing {', '.join(wanted)} for the tests (once)\n")
     complaints = install(wanted)
     if missing(wanted) and complaints:
-        print("\n".join(f"  {line}" for line in complaints.splitlines()[-3:]), file=sys.stderr)
+        sys.stderr.writelines(f"  {line}\n" for line in complaints.splitlines()[-3:])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A pytest plugin: a test whose judge is missing is not run, and says so at the end.
 
-``@pytest.mark.needs("promtool")`` names what a test needs, :func:`require` what a fixture does. Such a
-test is counted as *not run*: it did not pass, and it did not fail. With ``CI=true`` it fails.
+``@pytest.mark.needs("promtool")`` names what a test needs, :func:`require` what a fixture does.
+Such a test counts as *not run*: it did not pass, and it did not fail. With ``CI=true`` it fails.
 """
 
 from __future__ import annotations

@@ -10,15 +10,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import sync_playwright
 
 from tests.deploy.conftest import House, build
-from tests.support.judges import find
+from tests.support.browser import chromium
 
 pytestmark = pytest.mark.slow
 
@@ -187,8 +185,7 @@ def test_the_dashboard_shows_figures_and_releases_in_a_browser(house: House) -> 
     assert process.stdout
     try:
         url = address(process)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=find("chromium"), args=["--no-sandbox"])
+        with chromium() as browser:
             page = browser.new_page()
             page.goto(f"{url}/")
             page.get_by_text("Releases: ").wait_for()
@@ -196,7 +193,6 @@ def test_the_dashboard_shows_figures_and_releases_in_a_browser(house: House) -> 
             assert page.locator("#service").inner_text() == "boss-ai"
             assert not page.locator("#login").is_visible()
             assert page.get_by_role("heading", name="database").count() == 1
-            browser.close()
     finally:
         ended(process)
 
