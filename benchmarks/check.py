@@ -20,7 +20,7 @@ from benchmarks import installed  # noqa: E402 - the path first
 installed.require()
 
 from benchmarks.deployments import median, row  # noqa: E402 - the path first
-from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
+from tests.support.house import House, temporary_house  # noqa: E402 - the path first
 
 RUNS, SLOW, TIMES = 7, "slow:0.3", "100000"
 PROVIDERS = ("anthropic", "openai", "stripe", "sendgrid", "twilio", "slack")

@@ -28,7 +28,7 @@ from benchmarks import installed  # noqa: E402 - the path first
 
 installed.require()
 
-from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
+from tests.support.house import House, temporary_house  # noqa: E402 - the path first
 
 LIST_RUNS, DEPLOY_RUNS, BACK_RUNS = 15, 5, 15
 # Python caches what it compiled, on everybody's machine; so it does here.

@@ -22,7 +22,7 @@ from benchmarks import installed  # noqa: E402 - the path first
 
 installed.require()
 
-from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
+from tests.support.house import House, temporary_house  # noqa: E402 - the path first
 
 PICTURE: Final = PROJECT / "deployment/docs/deploy.svg"
 WIDTH: Final = 104  # characters

@@ -41,7 +41,7 @@ def main() -> None:
     from benchmarks import installed
 
     installed.require()
-    from tests.deploy.conftest import temporary_house
+    from tests.support.house import temporary_house
 
     with temporary_house() as house:
         house.inv("deploy.local", "--message", "warm up")

@@ -37,14 +37,14 @@ def test(c: Context, quick: bool = False, only: str = "", expression: str = "") 
 
 
 @task(
-    positional=["module"],
+    auto_shortflags=False,
     help={
-        "module": "the file to change, e.g. deployment/release/lock.py",
-        "tests": "the tests that must notice, by comma; empty: those that bear the file's name",
+        "module": "the file to change, e.g. deployment/release/lock.py, or a folder: its files",
+        "tests": "the tests that must notice, by comma; without it: those that bear its name",
     },
 )
 def mutants(c: Context, module: str, tests: str = "") -> None:
-    """Change one file in many small ways, and name the changes that no test notices."""
+    """Change a file in many small ways, one at a time; name what no test notices."""
     install(c)
     python(c, "-m", "tests.support.mutants", module, *filter(None, tests.split(",")))
 
@@ -58,7 +58,7 @@ def python(c: Context, *words: str) -> None:
     with c.cd(str(session.ROOT)):
         command = shlex.join([sys.executable, *words])
         ended = c.run(command, warn=True, pty=sys.stdout.isatty(), in_stream=False)
-    if ended and ended.exited:
+    if ended is not None and ended.exited:
         raise Exit(code=ended.exited)
 
 
@@ -87,7 +87,7 @@ def _install_packages(c: Context, wanted: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command = shlex.join([*pip, "--require-hashes", "-r", str(wanted)])
     ended = c.run(command, warn=True, hide=True, in_stream=False)
-    if ended and ended.exited:
+    if ended is not None and ended.exited:
         raise Unavailable(
             "what the tests need could not be installed",
             ended.stderr.strip()[-600:],

@@ -9,7 +9,7 @@ from deployment import examples
 from deployment.errors import Refused
 from deployment.settings import CONFIG, ENDPOINTS, Settings, judge, load
 from deployment.variables import BY_NAME
-from tests.conftest import using_everything
+from tests.support.project import using_everything
 
 PROJECT = Path(__file__).resolve().parents[1]
 Write = Callable[..., Path]

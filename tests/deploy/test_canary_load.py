@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from tests.deploy.conftest import House
 from tests.deploy.load import load, wrk
+from tests.support.house import House
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -10,8 +10,8 @@ import pytest
 
 from deployment.services.multipart import Module, Upload
 from deployment.steps.traffic import DEPLOYABLE
-from tests.deploy.conftest import House
 from tests.deploy.world import observe, site_of
+from tests.support.house import House
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

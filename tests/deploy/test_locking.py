@@ -15,8 +15,8 @@ import pytest
 from deployment.database.client import Database
 from deployment.release import lock
 from deployment.release.lock import Holder
-from tests.deploy.conftest import House
 from tests.deploy.world import observe, site_of
+from tests.support.house import House
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

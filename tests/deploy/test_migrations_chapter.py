@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from deployment.steps.site import Site
-from tests.deploy.conftest import PROJECT, House
 from tests.deploy.world import site_of
+from tests.support.house import PROJECT, House
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.conftest import House, build
 from tests.deploy.world import observe, site_of
+from tests.support.house import House, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.needs("git")]
 

@@ -26,8 +26,8 @@ from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.clock import Clock
 from deployment.monitoring.health import Probe, Prober
 from deployment.monitoring.storage import Storage
-from tests.monitoring.conftest import Hands, SQLite
 from tests.support.browser import chromium
+from tests.support.monitoring import Hands, SQLite
 
 DOCS = Path(__file__).parents[2] / "deployment/docs"
 SHAPES: dict[str, dict[str, Any]] = {

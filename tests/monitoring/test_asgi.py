@@ -17,7 +17,7 @@ from deployment.monitoring import families
 from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.health import Probe
 from deployment.monitoring.logs import Log
-from tests.monitoring.conftest import IN_A_WORKER, Hands, SQLite
+from tests.support.monitoring import IN_A_WORKER, Hands, SQLite
 
 ADMIN = {"authorization": "Bearer let-me-in"}
 

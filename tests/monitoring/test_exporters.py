@@ -32,7 +32,7 @@ from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.outgoing import Outgoing
 from deployment.monitoring.sketch import BASE
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 
 WAIT = 60  # seconds
 

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deployment.monitoring import exposition, families
 from deployment.monitoring.exposition import Gauge
 from deployment.monitoring.metrics import Metrics
-from tests.monitoring.conftest import Hands, needs_processes
+from tests.support.monitoring import Hands, needs_processes
 
 Parse = Callable[[str], Iterable[Metric]]
 parse_text: Parse = text_string_to_metric_families

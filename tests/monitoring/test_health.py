@@ -10,7 +10,7 @@ import pytest
 
 from deployment.monitoring import health
 from deployment.monitoring.health import Check, Probe, Prober
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 
 LONG = 60.0  # seconds that no machine is busy for: this limit is not what ends a wait
 SHORT = 0.05  # a limit that is waited out, by what never answers

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployment.monitoring.logs import Log
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 
 
 def log(lines: list[str], **options: Any) -> Log:

@@ -9,7 +9,7 @@ from deployment.monitoring.correlation import correlate, reset_current, set_curr
 from deployment.monitoring.families import Family, Kind
 from deployment.monitoring.frame import load, merge
 from deployment.monitoring.metrics import Metrics
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 
 
 def metrics(hands: Hands, **options: float) -> Metrics:

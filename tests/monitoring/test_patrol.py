@@ -12,7 +12,7 @@ from deployment.monitoring.channels import Slack
 from deployment.monitoring.courier import Courier
 from deployment.monitoring.outgoing import Outgoing, Response
 from deployment.monitoring.patrol import DatabaseShelf, Round, patrol
-from tests.monitoring.conftest import SQLite
+from tests.support.monitoring import SQLite
 
 DOWN = alert.service_outage("database", "no answer")
 POLICY = Policy(hold=0)

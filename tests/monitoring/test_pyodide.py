@@ -35,6 +35,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("session")
     for name in ("deployment/monitoring", "tests/monitoring"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "tests/support").mkdir()
+    shutil.copy(ROOT / "tests/support/monitoring.py", folder / "tests/support")
     (folder / "deployment/__init__.py").touch()
     (folder / "pytest.ini").write_text(SETTINGS)
     return folder

@@ -4,7 +4,7 @@ import pytest
 
 from deployment.monitoring import report
 from deployment.monitoring.metrics import Metrics
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 
 
 def test_rates_routes_and_statuses_add_up(hands: Hands) -> None:

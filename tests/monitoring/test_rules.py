@@ -6,7 +6,7 @@ from deployment.monitoring.frame import Frame
 from deployment.monitoring.health import Check
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.rules import Thresholds, judge
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 
 
 def served(hands: Hands, *, good: int, bad: int, seconds: float = 0.1) -> Frame:

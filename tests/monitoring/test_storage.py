@@ -12,7 +12,7 @@ from deployment.monitoring.asgi import Monitor
 from deployment.monitoring.frame import Frame
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.storage import EVER, Execute, Storage
-from tests.monitoring.conftest import Hands, SQLite
+from tests.support.monitoring import Hands, SQLite
 
 
 class Lost(Exception):

@@ -27,7 +27,7 @@ from deployment.observability import alertmanager, expressions, grafana, rule_te
 from deployment.observability.files import write
 from deployment.observability.stack import SLACK_URL, Contacts, Stack, Timing, duration, of
 from deployment.settings import Settings
-from tests.observability.conftest import SECRETS
+from tests.support.ssh import SECRETS
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:

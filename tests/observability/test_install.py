@@ -15,7 +15,7 @@ from deployment.observability.host import Host, connected
 from deployment.observability.install import install, plan, uninstall
 from deployment.observability.stack import ADMIN_TOKEN, SMS_TOKEN, TWILIO_TOKEN, Stack
 from deployment.secret import Secret
-from tests.observability.conftest import SECRETS, Server, free_port, make_key
+from tests.support.ssh import SECRETS, Server, free_port, make_key
 
 pytestmark = pytest.mark.needs("promtool", "amtool")
 

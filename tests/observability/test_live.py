@@ -37,7 +37,7 @@ from deployment.observability.stack import (
     Timing,
 )
 from deployment.secret import Secret
-from tests.observability.conftest import SECRETS, ended_at_last, free_port, wait_for
+from tests.support.ssh import SECRETS, ended_at_last, free_port, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("prometheus", "prometheus-alertmanager")]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from deployment.errors import ExitCode
-from tests.conftest import LOCAL_VALUES, PROJECT
-from tests.observability.conftest import Server
+from tests.support.project import LOCAL_VALUES, PROJECT
+from tests.support.ssh import Server
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from deployment.release import audit, history, ledger
 from deployment.release.release import FOLDER, Release, trail_of
 from deployment.secret import Secret
 from deployment.steps.site import Site
-from tests.release.conftest import FakeStep, failing
+from tests.support.releases import FakeStep, failing
 
 Begin = Callable[..., Release]
 

@@ -17,8 +17,7 @@ from deployment.release.journal import Journal
 from deployment.release.ledger import Ledger
 from deployment.release.release import Release
 from deployment.steps.site import Site
-from tests.release.conftest import FakeStep, failing
-from tests.release.test_release import NEW, OLD, Begin, kill
+from tests.support.releases import NEW, OLD, Begin, FakeStep, failing, kill
 
 BOUNDARIES = range(1, 39)
 

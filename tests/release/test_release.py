@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from deployment.errors import (
@@ -14,14 +12,9 @@ from deployment.errors import (
     StepFailed,
 )
 from deployment.release import ledger, lock, recovery
-from deployment.release.release import Release
 from deployment.steps.site import Site
 from deployment.steps.step import Change
-from tests.release.conftest import FakeStep, failing
-
-Begin = Callable[..., Release]
-OLD = {"a": "old", "b": "old", "c": "old"}
-NEW = {"a": "new", "b": "new", "c": "new"}
+from tests.support.releases import NEW, OLD, Begin, FakeStep, failing, kill
 
 
 def test_a_release_that_succeeds_is_wholly_new(begin: Begin, step: FakeStep, site: Site) -> None:
@@ -210,9 +203,3 @@ def test_the_second_deployer_changes_nothing(begin: Begin, step: FakeStep) -> No
         begin()
     first.succeed()
     assert step.calls == []
-
-
-def kill(release: Release, site: Site) -> None:
-    """Let a release die: its heart stops, and its lease runs out."""
-    release.ledger.lease._ended.set()
-    site.database.execute("UPDATE _release_lock SET expires_at = 0")

@@ -17,8 +17,7 @@ from deployment.steps import migrate, pages, traffic, webhooks
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
-from tests.release.conftest import FakeStep
-from tests.release.test_session import context
+from tests.support.releases import FakeStep, context
 
 VERSION = "11111111-2222-4333-8444-555555555555"
 FILES = {

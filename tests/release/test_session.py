@@ -12,15 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from invoke.config import Config
-from invoke.context import Context
 
 from deployment.errors import DeployError, ExitCode
 from deployment.release import ledger, session
 from deployment.settings import Settings
 from deployment.steps import pages, traffic
 from deployment.steps.site import Site
-from tests.release.conftest import FakeStep, failing
+from tests.support.releases import FakeStep, context, failing
 
 HOOK = "https://hooks.slack.com/services/T00/B00/canary"
 
@@ -53,10 +51,6 @@ def told(
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())
     yield made
     made.database.close()
-
-
-def context() -> Context:
-    return Context(Config(overrides={"deploy": {"env": "local"}}))
 
 
 def release(kind: str, step: FakeStep, then: Callable[[], Any] = lambda: None) -> None:

@@ -17,8 +17,8 @@ from deployment.steps.record import Record
 from deployment.steps.report import Report
 from deployment.steps.site import Site
 from deployment.steps.step import Change
-from tests.release.conftest import FakeStep, change, failing
 from tests.steps.fakes import FakeCloudflare, bundling
+from tests.support.releases import FakeStep, change, failing
 
 Begin = Callable[..., Release]
 REPEAT = "mend what failed, then repeat it, with its flags: inv local rollback --version target"

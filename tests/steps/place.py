@@ -19,7 +19,6 @@ from deployment.settings import Settings
 from deployment.steps import backup, bundle, check, migrate
 from deployment.steps.report import Finding
 from deployment.steps.site import Site
-from tests.conftest import using_everything
 from tests.steps.provider_fakes import (
     SoundCloudflare,
     SoundModels,
@@ -30,6 +29,7 @@ from tests.steps.provider_fakes import (
     SoundTwilio,
 )
 from tests.support.needs import require
+from tests.support.project import using_everything
 
 CONFIGURATION: dict[str, Any] = {
     "name": "boss-ai",

@@ -12,7 +12,7 @@ from deployment.services.errors import Invalid
 from deployment.steps import traffic, verify, worker
 from deployment.steps.site import Site
 from tests.steps.fakes import FakeCloudflare
-from tests.steps.test_worker import run, splits, with_canary
+from tests.support.traffic import run, splits, with_canary
 
 
 def age(cloudflare: FakeCloudflare, count: int) -> None:

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
 
 from deployment.errors import CheckFailed, Refused, StepFailed
-from deployment.project import CanaryStep
 from deployment.services import multipart
 from deployment.services.cloudflare import Version
 from deployment.steps import canary, traffic, verify, worker
@@ -14,24 +12,8 @@ from deployment.steps.judge import Verdict
 from deployment.steps.record import Record
 from deployment.steps.report import Report
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.steps.fakes import BODY, FakeCloudflare
-
-
-def with_canary(site: Site, *percents: float) -> None:
-    project = site.settings.project
-    steps = tuple(CanaryStep(percent) for percent in percents)
-    changed = project._replace(worker=project.worker._replace(canary=steps))
-    site.settings = dataclasses.replace(site.settings, project=changed)
-
-
-def splits(changes: list[Change]) -> list[dict[str, float]]:
-    return [dict(change.after["split"]) for change in changes if change.action == "shift"]
-
-
-def run(site: Site, changes: list[Change]) -> None:
-    for change in changes:
-        site.facts.update(worker.apply(site, change))
+from tests.support.traffic import run, splits, with_canary
 
 
 def test_a_version_goes_dark_first_then_takes_all(site: Site) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.deploy.conftest import House, build
 from tests.support.browser import chromium
+from tests.support.house import House, build
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,9 @@ import pytest
 from boss import passwords
 
 from deployment.database.client import Database
+from tests.support.signatures import SendGrid, stripe_header, twilio_header
 from tests.worker.isolate import SECRETS
 from tests.worker.runtime import Worker, wait_for
-from tests.worker.test_signatures import SendGrid, stripe_header, twilio_header
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,8 @@ from deployment.database.client import Database
 from deployment.monitoring.alert import payment_failed
 from deployment.monitoring.book import Book
 from deployment.monitoring.health import Probe
+from tests.support.events import event, stripe
 from tests.worker.isolate import SECRETS, Isolate
-from tests.worker.test_webhooks import event, stripe
 from tests.worker.world import PROVIDERS, World, forget_measures, opened
 
 NOW = 1_800_000_000.0

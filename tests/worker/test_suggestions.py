@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from deployment.database.client import Database
+from tests.support.accounts import bearer, sign_up
 from tests.worker.isolate import Isolate
-from tests.worker.test_accounts import bearer, sign_up
 
 WISH = {"title": "Dark mode", "description": "My eyes; DROP TABLE users --", "category": "feature"}
 PNG = b"\x89PNG\r\n\x1a\n\x00\xff"

@@ -9,7 +9,7 @@ import requests
 
 from deployment.sandbox.providers import faults
 from deployment.sandbox.providers.faults import Fault, Faults
-from tests.sandbox.providers.conftest import Twin
+from tests.support.providers import Twin
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sendgrid.helpers.eventwebhook import EventWebhook, EventWebhookHeader
 from sendgrid.helpers.mail import Mail
 
 from deployment.sandbox.providers.sendgrid import SCOPES
-from tests.sandbox.providers.conftest import Receiver, Twin
+from tests.support.providers import Receiver, Twin
 
 
 def client(twin: Twin, key: str = "") -> Any:

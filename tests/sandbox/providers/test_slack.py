@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 from slack_sdk.webhook import WebhookClient
 
 from deployment.sandbox import folder
-from tests.sandbox.providers.conftest import Twin
+from tests.support.providers import Twin
 
 
 def webhook(root: Path) -> str:

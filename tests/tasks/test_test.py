@@ -1,0 +1,81 @@
+"""The tasks of the tests and the benchmarks, called as functions."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+import pytest
+from invoke.config import Config
+from invoke.context import MockContext
+from invoke.exceptions import Exit
+from invoke.runners import Result
+
+from tasks import benchmark, test
+from tests.support import judges
+
+
+@pytest.fixture
+def context(monkeypatch: pytest.MonkeyPatch) -> MockContext:
+    """Return a context in which every command succeeds, and nothing is installed."""
+    monkeypatch.setattr(test, "install", lambda _c: None)
+    monkeypatch.setattr(benchmark, "install", lambda _c: None)
+    return MockContext(Config(), run=True, repeat=True)
+
+
+def commands(context: MockContext) -> list[list[str]]:
+    """Return what was run, without the folder and the interpreter."""
+    ran = [shlex.split(call.args[0]) for call in context.run.call_args_list]  # type: ignore[attr-defined]
+    return [words[words.index(sys.executable) + 1 :] for words in ran]
+
+
+def test_the_judges_are_there_before_the_tests(context: MockContext) -> None:
+    test.test(context)
+    installed, tested = commands(context)
+    assert installed == ["-m", "tests.support.judges"]
+    assert tested == ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
+
+
+def test_the_quick_suite_wants_no_slow_judge(context: MockContext) -> None:
+    test.test(context, quick=True, only="tests/release,tests/steps", expression="lock")
+    installed, tested = commands(context)
+    assert installed == ["-m", "tests.support.judges", "--quick"]
+    assert tested[2:4] == ["tests/release", "tests/steps"]
+    assert tested[-4:] == ["-m", "not slow", "-k", "lock"]
+
+
+def test_a_failure_of_the_tests_is_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test, "install", lambda _c: None)
+    failing = MockContext(Config(), run=[True, Result(exited=1)])
+    with pytest.raises(Exit) as caught:
+        test.test(failing)
+    assert caught.value.code == 1
+
+
+def test_a_benchmark_is_run_by_its_name(context: MockContext) -> None:
+    benchmark.benchmark(context)
+    benchmark.benchmark(context, name="deployments")
+    assert commands(context) == [["-m", "benchmarks"], ["-m", "benchmarks", "deployments"]]
+
+
+def test_a_file_is_mutated_by_its_name(context: MockContext) -> None:
+    test.mutants(context, "deployment/release/lock.py", tests="tests/a.py,tests/b.py")
+    module, *tests = commands(context)[0][2:]
+    assert (module, tests) == ("deployment/release/lock.py", ["tests/a.py", "tests/b.py"])
+
+
+@pytest.mark.parametrize(
+    ("programs", "manager", "line"),
+    [
+        (["promtool"], "apt-get", "sudo apt-get install --no-install-recommends prometheus"),
+        (["age", "age-keygen"], "apt-get", "sudo apt-get install --no-install-recommends age"),
+        (["promtool", "amtool"], "brew", "brew install prometheus alertmanager"),
+        (["wrk"], "", "install what this system calls wrk"),
+    ],
+)
+def test_the_command_that_brings_a_judge_is_this_systems(
+    monkeypatch: pytest.MonkeyPatch, programs: list[str], manager: str, line: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin" if manager == "brew" else "linux")
+    monkeypatch.setattr(judges.shutil, "which", lambda name, **_: name if name == manager else None)
+    assert judges.command(programs) == line
