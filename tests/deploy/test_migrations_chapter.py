@@ -11,7 +11,8 @@ import pytest
 
 from deployment.steps.site import Site
 from tests.deploy.world import site_of
-from tests.support.house import PROJECT, House
+from tests.support.house import House
+from tests.support.project import PROJECT
 
 pytestmark = pytest.mark.slow
 

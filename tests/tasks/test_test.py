@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 
 import pytest
@@ -77,5 +78,5 @@ def test_the_command_that_brings_a_judge_is_this_systems(
     monkeypatch: pytest.MonkeyPatch, programs: list[str], manager: str, line: str
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin" if manager == "brew" else "linux")
-    monkeypatch.setattr(judges.shutil, "which", lambda name, **_: name if name == manager else None)
+    monkeypatch.setattr(shutil, "which", lambda name, **_: name if name == manager else None)
     assert judges.command(programs) == line
