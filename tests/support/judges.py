@@ -100,14 +100,16 @@ def command(programs: Sequence[str]) -> str:
 
 
 def install(programs: Sequence[str]) -> str:
-    """Install programs by the system's package manager; return its complaints, if any."""
-    packages = _packages(programs)
+    """Install programs by the system's package manager, where it may; return its complaints."""
+    packages, privilege = _packages(programs), _privilege()
     if _brew():
-        return "".join(_run(["brew", "install", *package.split()]) for package in packages)
-    privilege = _privilege()
-    if privilege is None or not shutil.which("apt-get"):
+        commands = [["brew", "install", *package.split()] for package in packages]
+    elif privilege is not None and shutil.which("apt-get"):
+        commands = [[*privilege, "sh", "-c", APT, "sh", *packages]]
+    else:
         return ""
-    return _run([*privilege, "sh", "-c", APT, "sh", *packages])
+    sys.stderr.write(f"· installing {', '.join(packages)} for the tests (once)\n")
+    return "".join(_run(command) for command in commands)
 
 
 def _packages(programs: Sequence[str]) -> list[str]:
@@ -141,11 +143,8 @@ def main() -> None:
     """Install the judges that are missing; ``--quick`` leaves out those of slow tests."""
     quick = "--quick" in sys.argv[1:]
     wanted = missing([judge.program for judge in JUDGES.values() if not (quick and judge.slow)])
-    if not wanted:
-        return
-    sys.stderr.write(f"· installing {', '.join(wanted)} for the tests (once)\n")
-    complaints = install(wanted)
-    if missing(wanted) and complaints:
+    complaints = install(wanted) if wanted else ""
+    if missing(wanted):
         sys.stderr.writelines(f"  {line}\n" for line in complaints.splitlines()[-3:])
 
 

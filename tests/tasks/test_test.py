@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from invoke.config import Config
@@ -80,3 +82,29 @@ def test_the_command_that_brings_a_judge_is_this_systems(
     monkeypatch.setattr(sys, "platform", "darwin" if manager == "brew" else "linux")
     monkeypatch.setattr(shutil, "which", lambda name, **_: name if name == manager else None)
     assert judges.command(programs) == line
+
+
+def test_who_may_not_install_is_not_told_that_it_is_done(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(judges, "_privilege", lambda: None)
+    monkeypatch.setattr(judges, "_brew", lambda: False)
+    assert judges.install(["promtool"]) == ""
+    assert capfd.readouterr().err == ""
+
+
+def test_one_package_that_cannot_be_had_keeps_no_other_away(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    apt = tmp_path / "apt-get"
+    apt.write_text(f'#!/bin/sh\necho "$@" >>{log}\ncase $* in *prometheus*) exit 100;; esac\n')
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(judges, "_privilege", list)
+    monkeypatch.setattr(judges, "_brew", lambda: False)
+    monkeypatch.setattr(judges, "APT", judges.APT.replace("/usr/sbin/policy", f"{tmp_path}/policy"))
+    judges.install(["age", "promtool"])
+    installs = [line.split()[-1] for line in log.read_text().splitlines() if "install" in line]
+    assert installs == ["prometheus", "age", "prometheus"]
+    assert not (tmp_path / "policy-rc.d").exists()
