@@ -81,3 +81,20 @@ def test_a_result_takes_the_place_of_its_last_one_alone() -> None:
     assert ("1.0 ×" in again, "2.0 ×" in again, "3.0 ×" in again) == (False, True, True)
     assert again.count("Python ") == 2
     assert benchmarks.written(again, "check", benchmarks.section("check", "3.0 ×")) == again
+
+
+def test_what_a_benchmark_prints_is_written_down_and_its_failure_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(benchmarks, "FOLDER", tmp_path)
+    monkeypatch.setattr(benchmarks, "RESULTS", tmp_path / "RESULTS.md")
+    (tmp_path / "check.py").write_text("print('ours ÷ theirs  1.02 ×')")
+    (tmp_path / "verify.py").write_text("print('missed'); raise SystemExit(1)")
+    assert benchmarks.main(["check"]) == 0
+    assert benchmarks.main(["check", "verify"]) == 1
+    said = capsys.readouterr()
+    assert said.out.count("1.02 ×") == 2
+    assert said.err.splitlines()[-1] == "✗ failed, or missed a goal: verify"
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert text.count("ours ÷ theirs  1.02 ×") == 1
+    assert "missed" in text
