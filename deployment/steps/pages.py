@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from deployment import git
 from deployment.errors import StepFailed
 from deployment.services.files import StaticFile, manifest, pages_files
 from deployment.services.pages import Commit, PagesDeployment, Rules
@@ -215,7 +215,4 @@ def _folder(settings: Settings) -> Path:
 
 def commit_hash(root: Path) -> str:
     """Give git's current commit, or the empty string outside a checkout."""
-    asked = subprocess.run(
-        ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() if asked.returncode == 0 else ""
+    return git.output(root, "rev-parse", "HEAD")
