@@ -21,7 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.database.conftest import find_sqld, serve  # noqa: E402 - the path first
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
+from tests.support.sqld import serve  # noqa: E402 - the path first
 
 FLAT = 100  # MB of memory, for any size
 BACKUP = """
@@ -156,7 +160,7 @@ def of_a_server(folder: Path, rows: int, runs: int) -> None:
     backups, copy = folder / "of-server", folder / "copy.db"
     python(BACKUP, f"file:{folder / 'small.db'}", str(backups))
     memory = {}
-    with serve(find_sqld(folder), folder) as (url, _):
+    with serve(folder) as (url, _):
         started = time.perf_counter()
         python(RESTORE, url, str(backups))
         restored = time.perf_counter() - started

@@ -23,6 +23,10 @@ from typing import Final
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
 from xswarm_deploy.verification import canary  # noqa: E402 - the path first
 from xswarm_deploy.verification.judge import Figures, Outcome, judge  # noqa: E402
 

@@ -15,8 +15,12 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
 from benchmarks.deployments import median, row  # noqa: E402 - the path first
-from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
+from tests.support.house import House, temporary_house  # noqa: E402 - the path first
 
 RUNS, SLOW, TIMES = 7, "slow:0.3", "100000"
 PROVIDERS = ("anthropic", "openai", "stripe", "sendgrid", "twilio", "slack")

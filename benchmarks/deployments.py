@@ -24,7 +24,11 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
+from tests.support.house import House, temporary_house  # noqa: E402 - the path first
 from xswarm_deploy.bundling import library  # noqa: E402
 
 LIST_RUNS, DEPLOY_RUNS, BACK_RUNS = 15, 5, 15

@@ -26,8 +26,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.database.conftest import empty, find_sqld, serve  # noqa: E402
-from tests.deploy.conftest import STARTED  # noqa: E402
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
+from tests.support.house import STARTED  # noqa: E402
+from tests.support.sqld import empty, serve  # noqa: E402
 from xswarm_deploy.database import migrate, migration_history, migrations  # noqa: E402 - the path first
 from xswarm_deploy.database.client import Database, connect  # noqa: E402
 from xswarm_deploy.release.rehearsal import copied  # noqa: E402
@@ -169,7 +173,7 @@ def to_a_file(folder: Path, peers: Path, runs: int) -> None:
 def to_a_server(folder: Path) -> None:
     """Compare with a request a statement, on libSQL's server with a delay."""
     files = migrations.read(folder / "ours")
-    with serve(find_sqld(folder), folder) as (url, _), delayed(url) as slow, connect(slow) as far:
+    with serve(folder) as (url, _), delayed(url) as slow, connect(slow) as far:
         far.query("SELECT 1")  # the client's import is measured above, with the process
         one, one_trips = measured(far, lambda: one_by_one(far, files))
         empty(far)
@@ -235,7 +239,7 @@ def goal(name: str, ratio: float, most: float) -> None:
 
 def release_environment(folder: Path, file: Path) -> dict[str, str]:
     """Return what `inv migrate` needs to act on the scratch file in a release of its own."""
-    from tests.conftest import LOCAL_VALUES
+    from tests.support.project import LOCAL_VALUES
 
     values = {**LOCAL_VALUES, "TURSO_DATABASE_URL": f"file:{file}"}
     settings = folder / "local.env"

@@ -15,8 +15,12 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
 from benchmarks.deployments import Wrangler, median, row, wall  # noqa: E402 - the path first
-from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
+from tests.support.house import House, temporary_house  # noqa: E402 - the path first
 
 FILES, CHANGED, RUNS = 1_000, 10, 5
 

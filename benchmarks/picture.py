@@ -18,7 +18,11 @@ from typing import Final
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
+from tests.support.house import House, temporary_house  # noqa: E402 - the path first
 
 PICTURE: Final = PROJECT / "deployment/docs/deploy.svg"
 WIDTH: Final = 104  # characters

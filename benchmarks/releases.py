@@ -38,7 +38,10 @@ Interval = tuple[float, float]
 def main() -> None:
     """Deploy several times, and print our share of each and of the middle one."""
     sys.path.insert(0, str(PROJECT))
-    from tests.deploy.conftest import temporary_house
+    from benchmarks import installed
+
+    installed.require()
+    from tests.support.house import temporary_house
 
     with temporary_house() as house:
         house.inv("deploy.local", "--message", "warm up")

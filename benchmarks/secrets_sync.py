@@ -20,8 +20,12 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
 from benchmarks.deployments import Wrangler, median, row, wall  # noqa: E402 - the path first
-from tests.deploy.conftest import House, temporary_house  # noqa: E402 - the path first
+from tests.support.house import House, temporary_house  # noqa: E402 - the path first
 
 SECRETS, RUNS = 30, 7
 NAME = "hello-javascript"

@@ -11,6 +11,7 @@ from invoke.collection import Collection
 from xswarm_deploy.tasks import (
     audit,
     backup,
+    benchmark,
     check,
     config,
     deploy,
@@ -35,7 +36,8 @@ ns = Collection(
     check.check,
     verify.verify,
     rollback.rollback,
-    test.test,
+    test.ns,
+    benchmark.benchmark,
     backup.ns,
     migrate.ns,
     secrets.ns,

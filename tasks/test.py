@@ -1,21 +1,19 @@
-"""Run the tests: ``inv test``."""
+"""Run the tests: ``inv test``, ``inv test.mutants``."""
 
 from __future__ import annotations
 
-import subprocess
+import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from xswarm_deploy.release import session
 
-if TYPE_CHECKING:
-    from xswarm_deploy.cli.console import Console
-
+PACKAGES = "requirements-test.txt"
 _STAMP = "installed-for-tests"
 
 
@@ -27,52 +25,76 @@ _STAMP = "installed-for-tests"
         "expression": "run what matches, as pytest -k",
     },
 )
-def test(_c: Context, quick: bool = False, only: str = "", expression: str = "") -> None:
+def test(c: Context, quick: bool = False, only: str = "", expression: str = "") -> None:
     """Run the tests; what they need is installed when first needed."""
+    install(c)
+    python(c, "-m", "tests.support.judges", *(["--quick"] if quick else []))
+    words = [*filter(None, only.split(","))]
+    words += ["-n", "2", "--dist", "loadfile"]  # a file's tests share what they start
+    words += ["-m", "not slow"] if quick else []
+    words += ["-k", expression] if expression else []
+    python(c, "-m", "pytest", *words)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "module": "the file to change, or a folder: its files",
+        "tests": "the tests that must notice, by comma; without it: those that bear its name",
+    },
+)
+def mutants(c: Context, module: str, tests: str = "") -> None:
+    """Change a file in many small ways, one at a time; name what no test notices."""
+    install(c)
+    python(c, "-m", "tests.support.mutants", module, *filter(None, tests.split(",")))
+
+
+def python(c: Context, *words: str) -> None:
+    """Run this Python on these words, at the top of the checkout.
+
+    Raises:
+        Exit: it failed; its exit code is the task's.
+    """
+    with c.cd(str(session.ROOT)):
+        command = shlex.join([sys.executable, *words])
+        ended = c.run(command, warn=True, pty=sys.stdout.isatty(), in_stream=False)
+    if ended is not None and ended.exited:
+        raise Exit(code=ended.exited)
+
+
+def install(c: Context) -> None:
+    """Install what tests and benchmarks need beyond a deployment, unless it is there.
+
+    Raises:
+        Unavailable: an installer failed; the command to try is named.
+    """
     from xswarm_deploy.cli.console import Console
-    from xswarm_twin import install
+    from xswarm_twin import install as sandbox
 
     console = Console(sys.stderr)
-    install.ensure(lambda label, _done, _total, _unit: console.line(f"· {label}"))
-    _install_test_packages(console)
-    command = (
-        [sys.executable, "-m", "pytest", *only.split(",")]
-        if only
-        else [sys.executable, "-m", "pytest"]
-    )
-    command += ["-n", "2", "--dist", "loadfile"]  # a file's tests share what they start
-    command += ["-m", "not slow"] if quick else []
-    command += ["-k", expression] if expression else []
-    ended = subprocess.run(command, cwd=session.ROOT, check=False)
-    if ended.returncode:
-        raise Exit(code=ended.returncode)
-
-
-def _install_test_packages(console: Console) -> None:
-    """Install requirements-test.txt, when it changed since it was installed."""
-    from xswarm_deploy.errors import Unavailable
-
-    wanted = session.ROOT / "requirements-test.txt"
-    stamp = Path(sys.prefix) / _STAMP
+    sandbox.ensure(lambda label, _done, _total, _unit: console.line(f"· {label}"))
+    wanted, stamp = session.ROOT / PACKAGES, Path(sys.prefix) / _STAMP
     if stamp.is_file() and stamp.read_bytes() == wanted.read_bytes():
         return
     console.line("· installing what the tests need (once)")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--require-hashes",
-        "-r",
-        str(wanted),
-    ]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
+    _install_packages(c, wanted)
+    stamp.write_bytes(wanted.read_bytes())
+
+
+def _install_packages(c: Context, wanted: Path) -> None:
+    from xswarm_deploy.errors import Unavailable
+
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = shlex.join([*pip, "--require-hashes", "-r", str(wanted)])
+    ended = c.run(command, warn=True, hide=True, in_stream=False)
+    if ended is not None and ended.exited:
         raise Unavailable(
             "what the tests need could not be installed",
             ended.stderr.strip()[-600:],
             f"pip install -r {wanted.name}",
         )
-    stamp.write_bytes(wanted.read_bytes())
+
+
+ns = Collection("test")
+ns.add_task(test, default=True)
+ns.add_task(mutants)

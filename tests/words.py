@@ -19,9 +19,10 @@ _PLACES = {
 
 
 def files() -> list[Path]:
-    """Return README and all documents of deployment/."""
+    """Return README, CONTRIBUTING and all documents of deployment/."""
     return [
         PROJECT / "README.md",
+        PROJECT / "CONTRIBUTING.md",
         *sorted((PROJECT / "deployment").glob("*.md")),
         *sorted((PROJECT / "deployment/docs").glob("**/*.md")),
     ]

@@ -203,6 +203,7 @@ def test_what_only_libsql_knows_is_kept_beside_and_put_back(
     assert near[0]["id"] == 1
 
 
+@pytest.mark.needs("age", "zstd")
 def test_an_encrypted_backup_opens_with_public_tools(
     local: Database, folder: Path, tmp_path: Path
 ) -> None:
@@ -223,6 +224,7 @@ def test_an_encrypted_backup_opens_with_public_tools(
         assert seen(new) == seen(local)
 
 
+@pytest.mark.needs("zstd")
 def test_a_plain_backup_opens_with_public_tools(
     local: Database, folder: Path, tmp_path: Path
 ) -> None:
@@ -233,6 +235,7 @@ def test_a_plain_backup_opens_with_public_tools(
         assert seen(new) == seen(local)
 
 
+@pytest.mark.needs("zstd", "sqlite3")
 def test_a_sql_backup_opens_with_public_tools(
     local: Database, folder: Path, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.database.conftest import empty
+from tests.support.sqld import empty
 from xswarm_deploy.database import migrate, migration_history
 from xswarm_deploy.database.client import Database, Statement, Value, connect
 from xswarm_deploy.database.migrate import Group, State

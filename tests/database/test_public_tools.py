@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from xswarm_deploy.database.backup import Backup, BackupRequest, Format
 from xswarm_deploy.database.client import Database, Statement
 from xswarm_deploy.database.statements import split
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.needs("age", "age-keygen", "zstd", "sqlite3")]
 
 CHAPTER = Path(__file__).parents[2] / "deployment/docs/guide/backups-and-restore.md"
-TOOLS = ("age", "age-keygen", "zstd", "sqlite3")
 CONTENT = """
 CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, photo BLOB, score REAL, note);
 INSERT INTO people VALUES (1, 'it''s "é漢🐝"', x'00ff10', 0.5, NULL),
@@ -36,12 +34,6 @@ TABLES = {
     "empty": ("a", "b"),
     "letters": ("id", "person"),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def installed() -> None:
-    missing = [tool for tool in TOOLS if not shutil.which(tool)]
-    assert not missing, f"install {', '.join(missing)} (packages age, zstd, sqlite3)"
 
 
 @pytest.fixture

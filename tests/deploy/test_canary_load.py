@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from tests.deploy.conftest import House
 from tests.deploy.load import load, wrk
+from tests.support.house import House
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -75,6 +75,7 @@ def test_one_that_is_30_percent_slower_is_stopped(gradual: House) -> None:
     assert gradual.version() == before
 
 
+@pytest.mark.needs("wrk")
 def test_wrk_meets_no_failure_whatever_happens(gradual: House) -> None:
     """An equal version that passes all steps, one that fails at the first, one that never
     starts, and a rollback.

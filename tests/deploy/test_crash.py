@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import House, build
 from tests.deploy.world import World, differences, observe, site_of
+from tests.support.house import House, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

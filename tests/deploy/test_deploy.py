@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.deploy.conftest import House
 from tests.deploy.load import load
 from tests.deploy.world import differences, observe, site_of
+from tests.support.house import House
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.deploy.conftest import House, build
+from tests.support.house import House, build
 
 pytestmark = pytest.mark.slow
 

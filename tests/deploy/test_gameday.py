@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.deploy.conftest import House
+from tests.support.house import House
 
 pytestmark = pytest.mark.slow
 

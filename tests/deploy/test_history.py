@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.conftest import House
 from tests.deploy.world import observe, site_of
+from tests.support.house import House
 from xswarm_deploy.services.multipart import Module, Upload
 from xswarm_deploy.steps.traffic import DEPLOYABLE
 

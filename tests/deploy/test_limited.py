@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import House, temporary_house
+from tests.support.house import House, temporary_house
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.deploy.conftest import House
 from tests.deploy.world import observe, site_of
+from tests.support.house import House
 from xswarm_deploy.database.client import Database
 from xswarm_deploy.release import lock
 from xswarm_deploy.release.lock import Holder

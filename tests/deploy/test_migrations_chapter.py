@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.conftest import PROJECT, House
 from tests.deploy.world import site_of
+from tests.support.house import House
+from tests.support.project import PROJECT
 from xswarm_deploy.site import Site
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.deploy.conftest import House
+from tests.support.house import House
 
 pytestmark = pytest.mark.slow
 

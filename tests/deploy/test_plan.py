@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.conftest import House
 from tests.deploy.world import observe
+from tests.support.house import House
 
 pytestmark = pytest.mark.slow
 

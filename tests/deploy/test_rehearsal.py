@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.conftest import House, build
 from tests.deploy.world import observe, site_of
+from tests.support.house import House, build
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.needs("git")]
 
 MIGRATION = """\
 -- depends: teams

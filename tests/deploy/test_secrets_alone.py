@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.deploy.conftest import House
+from tests.support.house import House
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ import pytest
 import requests
 import yaml
 
-from tests.deploy.conftest import House, temporary_house
 from tests.deploy.test_canary_load import FAILING, edited
+from tests.support.house import House, temporary_house
 from xswarm_deploy.settings.settings import PLACEHOLDERS
 from xswarm_deploy.settings.variables import VARIABLES
 

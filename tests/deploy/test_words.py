@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests import words
-from tests.deploy.conftest import House, build
+from tests.support.house import House, build
 
 pytestmark = pytest.mark.slow
 

@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.monitoring.conftest import Hands, SQLite
+from tests.support.browser import chromium
+from tests.support.monitoring import Hands, SQLite
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.health import Probe, Prober
 from xswarm_monitoring.storage import Storage
 
 DOCS = Path(__file__).parents[2] / "deployment/docs"
-CHROMIUM = "/usr/bin/chromium"
 SHAPES: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1200, "height": 1000}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1200, "height": 1000}, "color_scheme": "dark"},
@@ -158,11 +158,9 @@ def main() -> None:
     """Take all pictures."""
     folder, shop = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS, Shop()
     asyncio.run(shop.live())
-    with served(shop) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with served(shop) as url, chromium() as browser:
         for shape in SHAPES:
             sys.stdout.write(f"{take(browser, url, shape, folder)}\n")
-        browser.close()
 
 
 if __name__ == "__main__":

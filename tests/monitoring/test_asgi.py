@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 
-from tests.monitoring.conftest import IN_A_WORKER, Hands, SQLite
+from tests.support.monitoring import IN_A_WORKER, Hands, SQLite
 from xswarm_monitoring import instruments
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.health import Probe

@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.monitoring import pictures
+from tests.support.browser import chromium
+from tests.support.needs import require
 from xswarm_monitoring import dashboard
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.health import Probe
 
-CHROMIUM = Path("/usr/bin/chromium")
 STRANGE = "/<img src=x onerror=document.title='taken'>"
 
 
@@ -74,10 +75,9 @@ def server() -> Iterator[uvicorn.Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    require("chromium")
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 def url(server: uvicorn.Server) -> str:

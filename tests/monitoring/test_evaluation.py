@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.monitoring.conftest import SQLite
+from tests.support.monitoring import SQLite
 from xswarm_monitoring import alert, alert_state
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import Policy, Silence

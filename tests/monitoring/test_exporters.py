@@ -27,7 +27,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 from xswarm_monitoring import datadog, instruments, otlp, remote_write
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.http_request import Outgoing
@@ -189,6 +189,7 @@ def send(request: Outgoing) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.needs("prometheus")
 def test_a_real_prometheus_scrapes_and_takes_remote_writes(
     prometheus: str, server: tuple[Monitor, int]
 ) -> None:

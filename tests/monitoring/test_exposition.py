@@ -11,7 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.monitoring.conftest import Hands, needs_processes
+from tests.support.monitoring import Hands, needs_processes
 from xswarm_monitoring import exposition, instruments
 from xswarm_monitoring.exposition import Gauge
 from xswarm_monitoring.metrics import Metrics
@@ -56,6 +56,7 @@ def test_no_series_stands_twice(hands: Hands, openmetrics: bool) -> None:
 
 
 @needs_processes
+@pytest.mark.needs("promtool")
 def test_promtool_finds_no_fault(hands: Hands) -> None:
     text = written(busy(hands), openmetrics=False)
     checked = subprocess.run(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 from xswarm_monitoring import health
 from xswarm_monitoring.health import Check, Probe, Prober
 

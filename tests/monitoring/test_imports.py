@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import xswarm_monitoring
-from tests.monitoring.conftest import needs_processes
+from tests.support.monitoring import needs_processes
 
 ROOM = Path(str(xswarm_monitoring.__file__)).parent
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 from xswarm_monitoring.logs import Log
 
 

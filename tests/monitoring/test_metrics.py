@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 from xswarm_monitoring import instruments
 from xswarm_monitoring.correlation import correlate, reset_current, set_current
 from xswarm_monitoring.instruments import Family, Kind

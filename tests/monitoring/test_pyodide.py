@@ -23,7 +23,9 @@ SETTINGS = """
 addopts = --import-mode=importlib -p no:cacheprovider --hypothesis-profile=ci
 pythonpath = .
 filterwarnings = error
-markers = slow: needs more than a second
+markers =
+    slow: needs more than a second
+    needs: not run where a program is missing
 """
 
 
@@ -36,6 +38,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("tests/monitoring", "tests/monitoring"),
     ):
         shutil.copytree(ROOT / source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "tests/support").mkdir()
+    shutil.copy(ROOT / "tests/support/monitoring.py", folder / "tests/support")
     (folder / "pytest.ini").write_text(SETTINGS)
     return folder
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 from xswarm_monitoring import report
 from xswarm_monitoring.metrics import Metrics
 

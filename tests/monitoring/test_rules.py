@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.monitoring.conftest import Hands
+from tests.support.monitoring import Hands
 from xswarm_monitoring.health import Check
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Thresholds, judge

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.monitoring.conftest import Hands, SQLite
+from tests.support.monitoring import Hands, SQLite
 from xswarm_monitoring import instruments, window
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.metrics import Metrics

@@ -15,7 +15,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from tests.observability.conftest import SECRETS
+from tests.support.ssh import SECRETS
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.observability import alertmanager, expressions, grafana, rule_tests, rules
 from xswarm_deploy.observability.files import write
@@ -41,6 +41,7 @@ def written(stack: Stack, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.needs("promtool", "amtool")
 def test_the_tools_find_no_fault(written: Path) -> None:
     secrets = written / "secrets"
     secrets.mkdir()
@@ -53,12 +54,14 @@ def test_the_tools_find_no_fault(written: Path) -> None:
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.needs("promtool")
 def test_every_alert_is_due_when_it_should_be(written: Path) -> None:
     ended = run(written, "promtool", "test", "rules", "rules.test.yml")
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @pytest.mark.slow
+@pytest.mark.needs("promtool")
 @pytest.mark.parametrize(
     "thresholds",
     [
@@ -76,6 +79,7 @@ def test_so_it_is_with_other_thresholds_and_windows(
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.needs("promtool")
 def test_a_wrong_rule_is_found_by_its_tests(written: Path) -> None:
     file = written / "rules.yml"
     right = file.read_text()
@@ -141,6 +145,7 @@ def test_a_label_that_a_family_has_not_is_a_mistake() -> None:
         expressions.rate(REQUESTS, "5m", {"code": "5.."})
 
 
+@pytest.mark.needs("amtool")
 @pytest.mark.parametrize(
     ("severity", "labels", "receiver", "ways"),
     [
@@ -220,6 +225,7 @@ def test_panels_lie_side_by_side(stack: Stack) -> None:
     assert len({panel["id"] for panel in panels}) == len(panels)
 
 
+@pytest.mark.needs("promtool")
 def test_prometheus_parses_all_that_the_dashboard_asks(stack: Stack, tmp_path: Path) -> None:
     asked = [e.replace(grafana.INTERVAL, "5m") for e in grafana.expressions(stack)]
     recorded = [{"record": f"shown:{n}", "expr": e} for n, e in enumerate(asked)]

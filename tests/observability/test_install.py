@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.observability.conftest import SECRETS, Server, free_port, make_key
+from tests.support.ssh import SECRETS, Server, free_port, make_key
 from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
 from xswarm_deploy.observability import units
 from xswarm_deploy.observability.host import Host, connected
@@ -17,13 +17,15 @@ from xswarm_deploy.observability.stack import ADMIN_TOKEN, SMS_TOKEN, TWILIO_TOK
 from xswarm_deploy.secret import Secret
 from xswarm_monitoring.rules import Thresholds
 
+pytestmark = pytest.mark.needs("promtool", "amtool")
+
 LIBRARY = "usr/local/lib/boss-ai-monitoring/xswarm_monitoring"
 MODULES = [
     *(
         f"{LIBRARY}/{name}.py"
-        for name in ("__init__", "alert", "book", "bridge", "channels", "clock")
+        for name in ("__init__", "alert", "alert_state", "bridge", "channels", "clock")
     ),
-    *(f"{LIBRARY}/{name}.py" for name in ("courier", "masking", "outgoing")),
+    *(f"{LIBRARY}/{name}.py" for name in ("http_request", "notifier", "redaction")),
 ]
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from tests.observability.conftest import SECRETS, ended_at_last, free_port, wait_for
+from tests.support.ssh import SECRETS, ended_at_last, free_port, wait_for
 from xswarm_deploy.observability import alertmanager, bridge, grafana, prometheus
 from xswarm_deploy.observability.files import all_files
 from xswarm_deploy.observability.stack import (
@@ -39,7 +39,7 @@ from xswarm_monitoring.health import Probe
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Thresholds
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.needs("prometheus", "prometheus-alertmanager")]
 
 WINDOW = 8.0
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LOCAL_VALUES, PROJECT
-from tests.observability.conftest import Server
+from tests.support.project import LOCAL_VALUES, PROJECT
+from tests.support.ssh import Server
 from xswarm_deploy.errors import ExitCode
 
 pytestmark = pytest.mark.slow
@@ -51,6 +51,7 @@ def person(tmp_path: Path, server: Server) -> Person:
     return Person(tmp_path / "home", server)
 
 
+@pytest.mark.needs("promtool", "amtool")
 def test_install_twice_and_uninstall(person: Person, tmp_path: Path) -> None:
     place = ("--host", person.host, "--prefix", str(tmp_path / "root"))
 

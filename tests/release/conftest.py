@@ -4,56 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
+from tests.support.releases import FakeStep, change
 from xswarm_deploy.cli.console import Console
-from xswarm_deploy.errors import DeployError
-from xswarm_deploy.model.step import Change, Facts
 from xswarm_deploy.release import recovery, session
 from xswarm_deploy.release import release as releases
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import pages, traffic
-
-
-@dataclass
-class FakeStep:
-    """Sets names in a mapping, as a provider would; can be told to fail."""
-
-    NAME = "fake"
-    world: dict[str, str] = field(default_factory=dict)
-    plans: list[Change] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
-    fail_apply: dict[str, BaseException] = field(default_factory=dict)
-    fail_undo: dict[str, BaseException] = field(default_factory=dict)
-    apply_then_fail: bool = False
-
-    def plan(self, site: Site) -> list[Change]:
-        return self.plans
-
-    def apply(self, site: Site, change: Change) -> Facts:
-        self.calls.append(f"apply {change.resource}")
-        error = self.fail_apply.get(change.resource)
-        if error and not self.apply_then_fail:
-            raise error
-        self.world[change.resource] = str(change.after)
-        if error:
-            raise error
-        return {change.resource: change.after}
-
-    def undo(self, site: Site, change: Change, outcome: Facts) -> None:
-        self.calls.append(f"undo {change.resource}")
-        if change.resource in self.fail_undo:
-            raise self.fail_undo[change.resource]
-        self.world[change.resource] = str(change.undo)
-
-
-def change(resource: str, after: Any = "new") -> Change:
-    return Change("fake", resource, "update", before="old", after=after, undo="old")
 
 
 @pytest.fixture
@@ -82,7 +43,3 @@ def begin(site: Site) -> Callable[[], Release]:
         return session.begin(site, kind, "a message", phases, Console(io.StringIO()))
 
     return make
-
-
-def failing(what: str = "it failed") -> DeployError:
-    return DeployError(what, "because", "inv again")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.release.conftest import FakeStep, failing
+from tests.support.releases import FakeStep, failing
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.release import audit, history, ledger
 from xswarm_deploy.release.release import FOLDER, Release, trail_of

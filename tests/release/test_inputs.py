@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from xswarm_deploy.release import inputs
 from xswarm_deploy.settings.settings import Settings
 
@@ -19,6 +21,7 @@ def git(folder: Path, *words: str) -> str:
     return ended.stdout.strip()
 
 
+@pytest.mark.needs("git")
 def test_a_commit_is_noted_where_the_files_are_its_own(tmp_path: Path) -> None:
     assert inputs.commit(tmp_path) == ""
     git(tmp_path, "init", "-q")

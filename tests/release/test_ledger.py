@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.database.conftest import find_sqld, serve
-from tests.release.conftest import FakeStep
+from tests.support.releases import FakeStep
+from tests.support.sqld import serve
 from xswarm_deploy.cli.console import Console
 from xswarm_deploy.database.client import Database, connect
 from xswarm_deploy.database.errors import DatabaseError, Kind
@@ -135,7 +135,7 @@ EVENTS = (
 def test_an_audit_trail_of_years_is_read_though_no_answer_could_hold_it(
     site: Site, begin: Begin, step: FakeStep, tmp_path: Path
 ) -> None:
-    with serve(find_sqld(tmp_path), tmp_path) as (url, _), connect(url) as database:
+    with serve(tmp_path) as (url, _), connect(url) as database:
         site.__dict__["database"] = database
         begin().succeed()
         few = audit.read(database)
@@ -155,7 +155,7 @@ def test_releases_of_years_are_listed_though_no_answer_could_hold_them(
     site: Site, begin: Begin, tmp_path: Path
 ) -> None:
     """libSQL's server answers with at most 10 MB; these are 12."""
-    with serve(find_sqld(tmp_path), tmp_path) as (url, _), connect(url) as database:
+    with serve(tmp_path) as (url, _), connect(url) as database:
         site.__dict__["database"] = database
         begin().succeed()
         database.execute(COPIES, (4000,))

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.release.conftest import FakeStep, failing
-from tests.release.test_release import NEW, OLD, Begin, kill
+from tests.support.releases import NEW, OLD, Begin, FakeStep, failing, kill
 from xswarm_deploy.cli.console import Console
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import CheckFailed, DeployError, Locked, NotRolledBack, Refused

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.release.conftest import FakeStep, failing
+from tests.support.releases import NEW, OLD, Begin, FakeStep, failing, kill
 from xswarm_deploy.errors import (
     DeployError,
     ExitCode,
@@ -16,12 +14,7 @@ from xswarm_deploy.errors import (
 )
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import ledger, lock, recovery
-from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
-
-Begin = Callable[..., Release]
-OLD = {"a": "old", "b": "old", "c": "old"}
-NEW = {"a": "new", "b": "new", "c": "new"}
 
 
 def test_a_release_that_succeeds_is_wholly_new(begin: Begin, step: FakeStep, site: Site) -> None:
@@ -210,9 +203,3 @@ def test_the_second_deployer_changes_nothing(begin: Begin, step: FakeStep) -> No
         begin()
     first.succeed()
     assert step.calls == []
-
-
-def kill(release: Release, site: Site) -> None:
-    """Let a release die: its heart stops, and its lease runs out."""
-    release.ledger.lease._ended.set()
-    site.database.execute("UPDATE _release_lock SET expires_at = 0")

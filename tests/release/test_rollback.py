@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.release.conftest import FakeStep
-from tests.release.test_session import context
+from tests.support.releases import FakeStep, context
 from xswarm_deploy.cli import console
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.record import Record

@@ -12,10 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from invoke.config import Config
-from invoke.context import Context
 
-from tests.release.conftest import FakeStep, failing
+from tests.support.releases import FakeStep, context, failing
 from xswarm_deploy.errors import DeployError, ExitCode
 from xswarm_deploy.release import ledger, session
 from xswarm_deploy.settings.settings import Settings
@@ -53,10 +51,6 @@ def told(
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())
     yield made
     made.database.close()
-
-
-def context() -> Context:
-    return Context(Config(overrides={"deploy": {"env": "local"}}))
 
 
 def release(kind: str, step: FakeStep, then: Callable[[], Any] = lambda: None) -> None:

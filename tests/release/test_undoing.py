@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.release.conftest import FakeStep, change, failing
 from tests.steps.fakes import FakeCloudflare, bundling
+from tests.support.releases import FakeStep, change, failing
 from xswarm_deploy.errors import DeployError, NotRolledBack, Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import using_everything
+from tests.support.project import using_everything
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings import examples
 from xswarm_deploy.settings.settings import CONFIG, ENDPOINTS, Settings, judge, load

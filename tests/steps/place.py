@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import using_everything
 from tests.steps.provider_fakes import (
     SoundCloudflare,
     SoundModels,
@@ -22,6 +21,8 @@ from tests.steps.provider_fakes import (
     SoundStripe,
     SoundTwilio,
 )
+from tests.support.needs import require
+from tests.support.project import using_everything
 from xswarm_deploy.bundling import bundle
 from xswarm_deploy.database import backup as backups
 from xswarm_deploy.database.client import connect
@@ -173,5 +174,6 @@ def backed_up(site: Site, hours: float, environment: str = "local") -> None:
 
 
 def git(root: Path, *arguments: str) -> None:
+    require("git")
     identity = ["-c", "user.name=t", "-c", "user.email=t@t.test"]
     subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)

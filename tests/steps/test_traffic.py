@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.steps.fakes import FakeCloudflare
-from tests.steps.test_worker import run, splits, with_canary
+from tests.support.traffic import run, splits, with_canary
 from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
 from xswarm_deploy.services.cloudflare import Subdomain
 from xswarm_deploy.services.errors import Invalid

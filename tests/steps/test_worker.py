@@ -1,38 +1,20 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
 
 from tests.steps.fakes import BODY, FakeCloudflare
+from tests.support.traffic import run, splits, with_canary
 from xswarm_deploy.errors import CheckFailed, Refused, StepFailed
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
-from xswarm_deploy.model.step import Change
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.cloudflare import Version
-from xswarm_deploy.settings.project import CanaryStep
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import traffic, worker
 from xswarm_deploy.verification import canary, verify
 from xswarm_deploy.verification.judge import Verdict
-
-
-def with_canary(site: Site, *percents: float) -> None:
-    project = site.settings.project
-    steps = tuple(CanaryStep(percent) for percent in percents)
-    changed = project._replace(worker=project.worker._replace(canary=steps))
-    site.settings = dataclasses.replace(site.settings, project=changed)
-
-
-def splits(changes: list[Change]) -> list[dict[str, float]]:
-    return [dict(change.after["split"]) for change in changes if change.action == "shift"]
-
-
-def run(site: Site, changes: list[Change]) -> None:
-    for change in changes:
-        site.facts.update(worker.apply(site, change))
 
 
 def test_a_version_goes_dark_first_then_takes_all(site: Site) -> None:

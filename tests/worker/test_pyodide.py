@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from boss import passwords
 
+from tests.support.signatures import SendGrid, stripe_header, twilio_header
 from tests.worker.isolate import SECRETS
 from tests.worker.runtime import Worker, wait_for
-from tests.worker.test_signatures import SendGrid, stripe_header, twilio_header
 from xswarm_deploy.database.client import Database
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from boss import providers
 
+from tests.support.events import event, stripe
 from tests.worker.isolate import SECRETS, Isolate
-from tests.worker.test_webhooks import event, stripe
 from tests.worker.world import PROVIDERS, World, forget_measures, opened
 from xswarm_deploy.database.client import Database
 from xswarm_monitoring.alert import payment_failed

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from typing import Any
 
 import pytest
 from boss.signatures import InvalidSignature, check_sendgrid, check_stripe, check_twilio
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.support.signatures import SendGrid, stripe_header, twilio_header
 
 NOW = 1_700_000_000
 BODY = '{"id":"evt_1","name":"Zoë"}'.encode()
 SECRET = "whsec_of_a_test"
-
-
-def stripe_header(body: bytes, secret: str, at: int) -> str:
-    import stripe
-
-    text = f"{at}.{body.decode()}"
-    signature = stripe.WebhookSignature._compute_signature(text, secret)
-    return f"t={at},v1={signature}"
 
 
 def test_a_signature_of_stripes_library_fits() -> None:
@@ -75,13 +65,6 @@ FIELDS = [("From", "+15551234567"), ("Body", "Zoë & Co + 100%"), ("MessageSid",
 URL = "https://boss.example/sms/boss?a=1&b=%20"
 
 
-def twilio_header(url: str, fields: list[tuple[str, str]], token: str) -> str:
-    from twilio.request_validator import RequestValidator
-    from werkzeug.datastructures import MultiDict
-
-    return str(RequestValidator(token).compute_signature(url, MultiDict(fields)))
-
-
 def test_a_signature_of_twilios_library_fits() -> None:
     check_twilio([URL], FIELDS, twilio_header(URL, FIELDS, "token"), "token")
 
@@ -115,19 +98,6 @@ def test_a_changed_field_is_refused() -> None:
     header = twilio_header(URL, FIELDS, "token")
     with pytest.raises(InvalidSignature):
         check_twilio([URL], [("From", "+1"), *FIELDS[1:]], header, "token")
-
-
-class SendGrid:
-    """The signing side of SendGrid's webhooks."""
-
-    def __init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        public = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        self.public_key = base64.b64encode(public).decode()
-
-    def sign(self, body: bytes, stamp: str) -> str:
-        signature = self.key.sign(stamp.encode() + body, ec.ECDSA(hashes.SHA256()))
-        return base64.b64encode(signature).decode()
 
 
 @pytest.fixture(scope="module")

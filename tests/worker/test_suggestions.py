@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.accounts import bearer, sign_up
 from tests.worker.isolate import Isolate
-from tests.worker.test_accounts import bearer, sign_up
 from xswarm_deploy.database.client import Database
 
 WISH = {"title": "Dark mode", "description": "My eyes; DROP TABLE users --", "category": "feature"}

@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.support.events import event, stripe
+from tests.support.signatures import SendGrid, twilio_header
 from tests.worker.isolate import SECRETS, Answer, Isolate
-from tests.worker.test_signatures import SendGrid, stripe_header, twilio_header
 from xswarm_deploy.database.client import Database
 
 Start = Callable[..., Isolate]
@@ -30,17 +31,6 @@ def count(database: Database, table: str) -> int:
 
 
 # Stripe
-
-
-def stripe(service: Isolate, event: dict[str, Any] | bytes) -> Answer:
-    body = event if isinstance(event, bytes) else json.dumps(event).encode()
-    header = stripe_header(body, SECRETS["STRIPE_WEBHOOK_SECRET"], int(time.time()))
-    return service.ask("POST", "/stripe/webhook", body, {"stripe-signature": header})
-
-
-def event(kind: str, created: int = 1_700_000_000, **subject: Any) -> dict[str, Any]:
-    key = f"evt_{kind}_{created}_{subject.get('status', '')}"
-    return {"id": key, "type": kind, "created": created, "data": {"object": subject}}
 
 
 CHECKOUT = event(

@@ -4,43 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
+from tests.support.providers import Receiver, Twin
 from xswarm_twin import files, folder, processes, supervisor
-
-
-@dataclass(frozen=True)
-class Twin:
-    """A running twin: where its stand-ins answer, and with which keys."""
-
-    root: Path
-    endpoints: dict[str, str]
-    keys: dict[str, str]
-    ports: dict[str, int]
-
-    def url(self, provider: str) -> str:
-        """Return a stand-in's address."""
-        return f"http://127.0.0.1:{self.ports[provider]}"
-
-    def fault(self, provider: str, kind: str, times: int = 1) -> None:
-        """Switch a fault on."""
-        answer = requests.put(
-            self.url(provider) + "/__sandbox/faults",
-            json={"kind": kind, "times": times},
-            timeout=60,
-        )
-        assert answer.status_code == 200, answer.text
-
-    def received(self, provider: str) -> list[Any]:
-        """Return what a stand-in received."""
-        answer = requests.get(self.url(provider) + "/__sandbox/received", timeout=60)
-        return [entry["content"] for entry in answer.json()["received"]]
 
 
 @pytest.fixture(scope="session")
@@ -62,20 +32,6 @@ def no_faults(twin: Twin) -> Iterator[None]:
     yield
     for name in ("stripe", "twilio", "slack", "sendgrid", "anthropic", "openai"):
         requests.delete(twin.url(name) + "/__sandbox/faults", timeout=60)
-
-
-@dataclass
-class Receiver:
-    """A server that keeps what is delivered to it."""
-
-    url: str = ""
-    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-    arrived: threading.Event = field(default_factory=threading.Event)
-
-    def wait(self) -> tuple[str, dict[str, str], bytes]:
-        """Return the first delivery: path, headers, body."""
-        assert self.arrived.wait(60), "nothing was delivered"
-        return self.requests[0]
 
 
 @pytest.fixture

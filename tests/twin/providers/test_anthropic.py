@@ -6,7 +6,7 @@ import anthropic
 import pytest
 import requests
 
-from tests.twin.providers.conftest import Twin
+from tests.support.providers import Twin
 
 
 def client(twin: Twin, key: str = "") -> anthropic.Anthropic:

@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from tests.twin.providers.conftest import Twin
+from tests.support.providers import Twin
 from xswarm_twin.providers import faults
 from xswarm_twin.providers.faults import Fault, Faults
 

@@ -6,7 +6,7 @@ import openai
 import pytest
 import requests
 
-from tests.twin.providers.conftest import Twin
+from tests.support.providers import Twin
 
 
 def client(twin: Twin, key: str = "") -> openai.OpenAI:

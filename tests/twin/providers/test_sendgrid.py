@@ -12,7 +12,7 @@ from sendgrid import SendGridAPIClient
 from sendgrid.helpers.eventwebhook import EventWebhook, EventWebhookHeader
 from sendgrid.helpers.mail import Mail
 
-from tests.twin.providers.conftest import Receiver, Twin
+from tests.support.providers import Receiver, Twin
 from xswarm_twin.providers.sendgrid import SCOPES
 
 

@@ -8,7 +8,7 @@ import pytest
 from dotenv import dotenv_values
 from slack_sdk.webhook import WebhookClient
 
-from tests.twin.providers.conftest import Twin
+from tests.support.providers import Twin
 from xswarm_twin import folder
 
 

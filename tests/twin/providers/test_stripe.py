@@ -9,7 +9,7 @@ import pytest
 import requests
 import stripe
 
-from tests.twin.providers.conftest import Receiver, Twin
+from tests.support.providers import Receiver, Twin
 
 EVENTS: Any = ["customer.subscription.created", "invoice.payment_failed"]
 

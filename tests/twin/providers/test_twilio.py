@@ -12,7 +12,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from tests.twin.providers.conftest import Receiver, Twin
+from tests.support.providers import Receiver, Twin
 
 REAL = "https://api.twilio.com"
 

@@ -6,11 +6,11 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from xswarm_deploy import git
 from xswarm_deploy.bundling import bundle, library
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.steps import fingerprints
@@ -42,9 +42,8 @@ def facts(settings: Settings, phases: Sequence[str]) -> dict[str, object]:
 
 def commit(root: Path) -> str:
     """Return the commit that is checked out; empty: none is, or files differ from it."""
-    command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
-    asked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    head, *changed = [line for line in asked.stdout.splitlines() if not _is_of_branch(line)] or [""]
+    status = git.output(root, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    head, *changed = [line for line in status.splitlines() if not _is_of_branch(line)] or [""]
     named = head.removeprefix("# branch.oid ")
     return named if re.fullmatch(r"[0-9a-f]{40,64}", named) and not changed else ""
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib
 import secrets
 import socket
-import subprocess
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, cast
 
+from xswarm_deploy import git
 from xswarm_deploy.cli.console import Console
 from xswarm_deploy.errors import (
     DeployError,
@@ -428,10 +429,7 @@ def trail_of(site: Site) -> Trail:
 @cache
 def author() -> str:
     """Return who releases: git's user name, else the login name."""
-    asked = subprocess.run(
-        ["git", "config", "user.name"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() or lock.person()
+    return git.output(Path(), "config", "user.name") or lock.person()
 
 
 def _kept(facts: Facts) -> dict[str, Any]:

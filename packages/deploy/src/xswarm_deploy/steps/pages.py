@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy import git
 from xswarm_deploy.bundling import functions
 from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.model.step import Change, Facts
@@ -215,7 +215,4 @@ def _folder(settings: Settings) -> Path:
 
 def commit_hash(root: Path) -> str:
     """Return git's current commit, or the empty string outside a checkout."""
-    asked = subprocess.run(
-        ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() if asked.returncode == 0 else ""
+    return git.output(root, "rev-parse", "HEAD")

@@ -1,0 +1,16 @@
+"""What git knows of a checkout; a machine without git releases all the same."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+
+def output(root: Path, *arguments: str) -> str:
+    """Return what a git command prints; nothing where it fails, or git is not installed."""
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return ended.stdout.strip() if ended.returncode == 0 else ""

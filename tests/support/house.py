@@ -1,0 +1,108 @@
+"""A copy of this project with a twin of its own, and the commands that are run in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.support.project import PROJECT
+from xswarm_deploy.release.rehearsal import copied
+
+STARTED = (
+    "import gc; gc.disable(); from xswarm_deploy.cli.program import main; main()"  # as in ./inv
+)
+
+
+@dataclass(frozen=True)
+class House:
+    """A copy of the project, and the commands run in it."""
+
+    root: Path
+
+    def inv(
+        self, *words: str, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``inv`` with these words, without a terminal."""
+        ended = subprocess.run(
+            self.command(*words),
+            cwd=self.root,
+            env=self.environment(**environment),
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=240,
+            check=False,
+        )
+        if check and ended.returncode:
+            raise AssertionError(
+                f"inv {' '.join(words)}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
+            )
+        return ended
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """Start ``inv`` with these words, in a process group of its own."""
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.root,
+            env=self.environment(**environment),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-c", STARTED, *words]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        foreign = ("INVOKE_", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}", **more}
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.inv(*words, "--json").stdout)
+
+    @property
+    def url(self) -> str:
+        return str(self.status["worker_url"])
+
+    @property
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.root / ".sandbox/state.json").read_text())
+        return {**found["endpoints"], **self.json("sandbox.status")}
+
+    def version(self) -> str:
+        """Ask the Worker which version answers."""
+        reply = requests.get(f"{self.url}/health", timeout=10)
+        reply.raise_for_status()
+        return str(reply.json()["version"])
+
+    def releases(self) -> list[dict[str, Any]]:
+        return list(self.json("deploy.list"))
+
+
+def build(target: Path) -> House:
+    """Copy the project; what was installed is linked, not copied."""
+    return House(copied(PROJECT, target))
+
+
+@contextmanager
+def temporary_house() -> Iterator[House]:
+    """Return a house in a folder of its own for a while; whatever is started in it is ended."""
+    with tempfile.TemporaryDirectory(prefix="house-") as folder:
+        made = build(Path(folder) / "house")
+        try:
+            yield made
+        finally:
+            made.inv("sandbox.down")

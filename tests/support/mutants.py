@@ -1,0 +1,155 @@
+"""Mutation testing: python -m tests.support.mutants FILE|FOLDER [TESTS …].
+
+Cosmic Ray changes one operator, number or condition at a time, in a copy of the project, and runs
+the tests that should notice. What survives is printed as a diff: a test is missing there, or the
+change means the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cosmic_ray.work_db import WorkDB, use_db
+from cosmic_ray.work_item import TestOutcome, WorkResult
+
+from tests.support.project import PROJECT
+from xswarm_deploy.release.rehearsal import copied
+
+PYTEST = (sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", "-m", "not slow")
+LIMIT = 300.0  # seconds for the tests of one mutant; one that hangs was noticed
+# Of each operator the nearest neighbours alone: where `<` for `<=` is noticed, `is not` is, too.
+# `|` stands mostly in annotations, which nothing runs.
+COMPARISONS = "Lt_LtE LtE_Lt Gt_GtE GtE_Gt Eq_NotEq NotEq_Eq Is_IsNot IsNot_Is"
+KEPT = {
+    "ReplaceComparisonOperator": COMPARISONS.split(),
+    "ReplaceBinaryOperator": [
+        "Add_Sub",
+        "Sub_Add",
+        "Mul_Div",
+        "Div_Mul",
+        "FloorDiv_Mul",
+        "Mod_Mul",
+    ],
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Mutate the named file, or each of a folder; return 1 where a mutant survives."""
+    files = _files(arguments[0]) if arguments else []
+    if not files:
+        return _refuse(
+            "no file was named",
+            "./inv test.mutants packages/deploy/src/xswarm_deploy/release/lock.py",
+        )
+    results: list[WorkResult] = []
+    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
+        copy = copied(PROJECT, Path(scratch) / "project")
+        for module in files:
+            results += _judged(copy, module, arguments[1:] or named_for(Path(module)))
+    if len(files) > 1:
+        sys.stdout.write(f"{score(arguments[0], results)}\n")
+    return any(result.test_outcome is TestOutcome.SURVIVED for result in results) or not results
+
+
+def _files(named: str) -> list[str]:
+    path = PROJECT / named
+    found = [path] if path.is_file() else sorted(path.glob("*.py"))
+    return [str(file.relative_to(PROJECT)) for file in found if file.stat().st_size]
+
+
+def _judged(copy: Path, module: str, tests: Sequence[str]) -> list[WorkResult]:
+    """Mutate one file and report; nothing where its tests cannot judge it."""
+    command = [*PYTEST, *tests]
+    if refusal := unfit(copy, module, command):
+        _refuse(f"{module}: {refusal}", f"./inv test.mutants {module} --tests FILE,FILE")
+        return []
+    results = mutate(copy, module, command)
+    sys.stdout.write(report(module, results))
+    return results
+
+
+def named_for(module: Path) -> list[str]:
+    """Return the test files that bear a module's name, else the folder of its room."""
+    tests = PROJECT / "tests"
+    found = [*tests.rglob(f"test_{module.stem}.py")] or [tests / module.parent.name]
+    return [str(path.relative_to(PROJECT)) for path in sorted(found) if path.exists()]
+
+
+def unfit(copy: Path, module: str, command: Sequence[str]) -> str:
+    """Return why these tests cannot judge a module; empty if they can."""
+    if _run(copy, command):
+        return "the tests fail before anything was changed"
+    file = copy / module
+    whole = file.read_text(encoding="utf-8")
+    file.write_text("raise RuntimeError('a mutant')\n", encoding="utf-8")
+    noticed = _run(copy, command)
+    file.write_text(whole, encoding="utf-8")
+    return "" if noticed else f"these tests do not import {module}"
+
+
+def mutate(copy: Path, module: str, command: Sequence[str]) -> list[WorkResult]:
+    """Run the tests once for each mutant of a file."""
+    settings, session = copy / "mutants.toml", copy / f"{Path(module).stem}.sqlite"
+    settings.write_text(_settings(module, command), encoding="utf-8")
+    for words in (
+        ["-m", "cosmic_ray.cli", "init", str(settings), str(session)],
+        ["-m", "cosmic_ray.tools.filters.operators_filter", str(session), str(settings)],
+        ["-m", "cosmic_ray.cli", "exec", str(settings), str(session)],
+    ):
+        subprocess.run([sys.executable, *words], cwd=copy, env=_environment(copy), check=True)
+    with use_db(session, WorkDB.Mode.open) as database:
+        return [result for _, result in database.results if result.test_outcome is not None]
+
+
+def report(module: str, results: Sequence[WorkResult]) -> str:
+    """Return the diffs of the survivors, and the score."""
+    survivors = [r.diff or "" for r in results if r.test_outcome is TestOutcome.SURVIVED]
+    return "".join([*(f"{diff.strip()}\n\n" for diff in survivors), f"{score(module, results)}\n"])
+
+
+def score(name: str, results: Sequence[WorkResult]) -> str:
+    """Return how many of the mutants the tests noticed."""
+    noticed = sum(result.is_killed for result in results)
+    share = noticed / len(results) if results else 1.0
+    return f"{name}: {noticed} of {len(results)} mutants were noticed, {share:.0%}"
+
+
+def _settings(module: str, command: Sequence[str]) -> str:
+    excluded = [rf"core/{name}_(?!({'|'.join(kept)})$)" for name, kept in KEPT.items()]
+    return f"""[cosmic-ray]
+module-path = {json.dumps(module)}
+timeout = {LIMIT}
+excluded-modules = []
+test-command = {json.dumps(shlex.join(command))}
+[cosmic-ray.distributor]
+name = "local"
+[cosmic-ray.filters.operators-filter]
+exclude-operators = {json.dumps(excluded)}
+"""
+
+
+def _run(copy: Path, command: Sequence[str]) -> int:
+    return subprocess.run(command, cwd=copy, env=_environment(copy), capture_output=True).returncode
+
+
+def _environment(copy: Path) -> dict[str, str]:
+    """Let Python import what is in the copy, whatever is installed."""
+    sources = [copy, *copy.glob("packages/*/src")]
+    path = os.pathsep.join(map(str, sources))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _refuse(what: str, remedy: str) -> int:
+    sys.stderr.write(f"✗ {what}\n  next: {remedy}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,70 @@
+"""A step that records what is done to it, and the releases that run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from invoke.config import Config
+from invoke.context import Context
+
+from xswarm_deploy.errors import DeployError
+from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.release.release import Release
+from xswarm_deploy.site import Site
+
+
+@dataclass
+class FakeStep:
+    """Sets names in a mapping, as a provider would; can be told to fail."""
+
+    NAME = "fake"
+    world: dict[str, str] = field(default_factory=dict)
+    plans: list[Change] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    fail_apply: dict[str, BaseException] = field(default_factory=dict)
+    fail_undo: dict[str, BaseException] = field(default_factory=dict)
+    apply_then_fail: bool = False
+
+    def plan(self, site: Site) -> list[Change]:
+        return self.plans
+
+    def apply(self, site: Site, change: Change) -> Facts:
+        self.calls.append(f"apply {change.resource}")
+        error = self.fail_apply.get(change.resource)
+        if error and not self.apply_then_fail:
+            raise error
+        self.world[change.resource] = str(change.after)
+        if error:
+            raise error
+        return {change.resource: change.after}
+
+    def undo(self, site: Site, change: Change, outcome: Facts) -> None:
+        self.calls.append(f"undo {change.resource}")
+        if change.resource in self.fail_undo:
+            raise self.fail_undo[change.resource]
+        self.world[change.resource] = str(change.undo)
+
+
+def change(resource: str, after: Any = "new") -> Change:
+    return Change("fake", resource, "update", before="old", after=after, undo="old")
+
+
+def failing(what: str = "it failed") -> DeployError:
+    return DeployError(what, "because", "inv again")
+
+
+def context() -> Context:
+    return Context(Config(overrides={"deploy": {"env": "local"}}))
+
+
+Begin = Callable[..., Release]
+OLD = {"a": "old", "b": "old", "c": "old"}
+NEW = {"a": "new", "b": "new", "c": "new"}
+
+
+def kill(release: Release, site: Site) -> None:
+    """Let a release die: its heart stops, and its lease runs out."""
+    release.ledger.lease._ended.set()
+    site.database.execute("UPDATE _release_lock SET expires_at = 0")

@@ -1,0 +1,114 @@
+"""``./inv`` itself, in a checkout that holds little else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.project import PROJECT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Make a checkout that needs no packages, and a PATH with this Python and an npm."""
+    made = tmp_path / "checkout"
+    (made / "deployment").mkdir(parents=True)
+    shutil.copy(PROJECT / "inv", made)
+    (made / "requirements.txt").touch()
+    (made / "package-lock.json").write_text("{}")
+    (made / "packages/deploy/src/xswarm_deploy/cli/program.py").write_text(
+        "import os, sys\ndef main(): print('ran', *sys.argv[1:], 'in', os.getcwd())\n"
+    )
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "npm").write_text("#!/bin/sh\n")
+    (programs / "npm").chmod(0o755)
+    (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin/python3")
+    return made
+
+
+def run(checkout: Path, *words: str, program: str = "", **environment: str) -> tuple[int, str, str]:
+    path = f"{checkout.parent / 'programs'}:/usr/bin:/bin"
+    ended = subprocess.run(
+        [program or str(checkout / "inv"), *words],
+        cwd=checkout.parent,
+        env={"PATH": path, "LANG": os.environ.get("LANG", "C.UTF-8"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_it_installs_once_without_a_home_and_runs(checkout: Path) -> None:
+    code, said, told = run(checkout, "check")
+    assert (code, said) == (0, f"ran check in {checkout}\n"), told
+    assert "installing" in told
+    assert run(checkout, "check") == (0, said, "")
+
+
+def test_a_link_to_it_works_in_the_checkout(checkout: Path) -> None:
+    (checkout.parent / "absolute").symlink_to(checkout / "inv")
+    (checkout.parent / "again").symlink_to("absolute")
+    code, said, told = run(checkout, program="./again", CDPATH="/")
+    assert (code, said) == (0, f"ran in {checkout}\n"), told
+
+
+@pytest.mark.parametrize("half", ["empty", "without pip", "its Python is gone"])
+def test_an_environment_that_is_half_made_is_made_anew(checkout: Path, half: str) -> None:
+    program = checkout / ".venv/bin/python"
+    program.parent.mkdir(parents=True)
+    if half == "without pip":
+        program.symlink_to(Path(sys.base_prefix) / "bin/python3")
+        (checkout / ".venv/pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\n")
+    if half == "its Python is gone":
+        program.symlink_to("/nowhere/python3")
+        stamp = (checkout / "package-lock.json").read_text()
+        (checkout / ".venv/installed").write_text(stamp)
+    code, said, told = run(checkout)
+    assert (code, said) == (0, f"ran in {checkout}\n"), told
+
+
+def test_a_checkout_that_cannot_be_written_is_one_line_and_a_remedy(
+    checkout: Path, tmp_path: Path
+) -> None:
+    line = f"✗ {checkout} cannot be written, and nothing is installed in it yet"
+    if os.geteuid():
+        checkout.chmod(0o555)
+    else:  # root may write everywhere but where `test -w` says no
+        text = (checkout / "inv").read_text()
+        assert text.count("[ -w . ]") == 1
+        (checkout / "inv").write_text(text.replace("[ -w . ]", "false"))
+    code, said, told = run(checkout)
+    checkout.chmod(0o755)
+    assert (code, said, told.splitlines()[0], len(told.splitlines())) == (6, "", line, 2)
+
+
+@pytest.mark.parametrize(
+    ("python", "line"),
+    [
+        ("exit 1", "✗ no Python 3.11 to 3.14 was found on PATH"),
+        (
+            "case $2 in *ensurepip*) exit 1 ;; *print*) echo 3.12 ;; esac",
+            "✗ python3.14 cannot make a virtual environment: its venv module is missing",
+        ),
+    ],
+)
+def test_a_machine_whose_python_does_not_do_says_what_to_install(
+    checkout: Path, python: str, line: str
+) -> None:
+    programs = checkout.parent / "programs"
+    (programs / "python3").unlink()
+    for version in ("3", "3.11", "3.12", "3.13", "3.14", ""):
+        (programs / f"python{version}").write_text(f"#!/bin/sh\n{python}\n")
+        (programs / f"python{version}").chmod(0o755)
+    code, said, told = run(checkout)
+    assert (code, said, told.splitlines()[0]) == (6, "", line)
+    assert told.splitlines()[1].startswith("  next: ")
