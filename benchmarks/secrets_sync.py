@@ -34,7 +34,7 @@ from deployment.secret import Secret
 from deployment.settings import load
 from deployment.steps import secrets, traffic
 from deployment.steps.site import Site
-from deployment.steps.step import Change
+from deployment.model.step import Change
 
 root = Path.cwd()
 values = yaml.safe_load((root / "invoke.yaml").read_text())["deploy"]

@@ -23,12 +23,13 @@ def backup(c: Context, format: str = "db") -> None:
     if format == "db":
         session.perform(c, "backup")
         return
+    from deployment.console import Console
     from deployment.release import preview
     from deployment.steps import backup as step
 
     changes = step.always(session.open_site(c), format)
     if session.dry(c):
-        preview.show(changes)
+        preview.show(Console(), changes)
         return
     with session.release(c, "backup") as running, running.console.step("backup") as line:
         running.make(changes)
@@ -79,9 +80,9 @@ def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = Fa
     from deployment.variables import PRODUCTION
 
     site = session.open_site(c)
-    changes = restoring.planned(site, file, table=table, to=to)
+    changes = restoring.planned(console.Console(), site, file, table=table, to=to)
     if session.dry(c):
-        preview.show(changes)
+        preview.show(console.Console(), changes)
         return
     what = f"Replace the {changes[-1].resource} of {site.settings.environment} by {file}?"
     production = site.settings.environment == PRODUCTION

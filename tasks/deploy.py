@@ -80,7 +80,7 @@ def plan(c: Context, json: bool = False) -> None:
     if json:
         Console().json(found.as_json())
         return
-    preview.show_plan(found)
+    preview.show_plan(Console(), found)
 
 
 @task(
@@ -93,10 +93,10 @@ def plan(c: Context, json: bool = False) -> None:
 def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
     """Run production's next release on a twin of its own, on its last backup, and go back."""
     from deployment.console import Console
+    from deployment.model.record import noted
     from deployment.sandbox import rehearsal
     from deployment.steps import backup as step
     from deployment.steps import traffic
-    from deployment.steps.record import noted
 
     if not session.values(c).get("env"):
         session.act_on(c, "production")
@@ -269,9 +269,10 @@ def _confirm(c: Context, site: Site, phases: Sequence[str], *, yes: bool) -> Non
 
 
 def _preview(c: Context, phases: Sequence[str]) -> None:
+    from deployment.console import Console
     from deployment.release import preview
 
-    preview.show_plan(_planned(c, phases))
+    preview.show_plan(Console(), _planned(c, phases))
 
 
 def _planned(c: Context, phases: Sequence[str], *, quiet: bool = False) -> Plan:

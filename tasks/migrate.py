@@ -12,8 +12,8 @@ from deployment.release import session
 
 if TYPE_CHECKING:
     from deployment.console import Console
+    from deployment.model.step import Change
     from deployment.release.release import Release
-    from deployment.steps.step import Change
 
 
 @task
@@ -89,7 +89,7 @@ def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
     changes = step.plan_down(site, steps=steps, to=to)
     if _shown(c, changes):
         return
-    lost = ", ".join(name for name in changes[0].before if name not in changes[0].after)
+    lost = ", ".join(step.DOWN.undo_of(changes[0]).names)
     console.confirm(
         f"Take {lost} back in {site.settings.environment}? What only they hold is lost.",
         yes=session.agreed(c, yes),
@@ -174,11 +174,12 @@ def _nothing_is_pending(c: Context) -> bool:
 
 def _shown(c: Context, changes: list[Change]) -> bool:
     """Print the plan where that is all to do: nothing to change, or ``--dry``."""
+    from deployment.console import Console
     from deployment.release import preview
 
     if changes and not session.dry(c):
         return False
-    preview.show(changes)
+    preview.show(Console(), changes)
     return True
 
 

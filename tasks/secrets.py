@@ -12,7 +12,7 @@ from invoke.tasks import task
 from deployment.release import session
 
 if TYPE_CHECKING:
-    from deployment.steps.step import Change
+    from deployment.model.step import Change
 
 
 @task
@@ -79,11 +79,11 @@ def rotate(c: Context, name: str, finish: bool = False, yes: bool = False) -> No
 
 def _confirmed(c: Context, changes: Sequence[Change], verb: str, yes: bool) -> None:
     """Show what would change, ask, then change it in a release of its own."""
-    from deployment.console import confirm
+    from deployment.console import Console, confirm
     from deployment.release import preview
 
     if session.dry(c) or not changes:
-        preview.show(changes)
+        preview.show(Console(), changes)
         return
     named = next(change for change in changes if change.step == "secrets")
     confirm(f"{verb}: {named.resource}?", yes=session.agreed(c, yes))

@@ -11,7 +11,7 @@ from invoke.tasks import task
 from deployment.release import session
 
 if TYPE_CHECKING:
-    from deployment.steps.step import Change
+    from deployment.model.step import Change
 
 
 @task
@@ -71,10 +71,11 @@ def abort(c: Context) -> None:
 
 def _make(c: Context, kind: str, changes: list[Change], message: str = "") -> None:
     """Make planned changes inside a release, or print them when ``--dry`` was given."""
+    from deployment.console import Console
     from deployment.release import preview
 
     if session.dry(c):
-        preview.show(changes)
+        preview.show(Console(), changes)
         return
     with (
         session.release(c, kind, message, (kind,)) as running,

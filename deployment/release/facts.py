@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from deployment.steps.record import noted
+from deployment.model.record import noted
 from deployment.steps.site import Site
 
 
@@ -14,12 +14,11 @@ def remember(site: Site) -> None:
     Raises:
         DeployError: the database or Cloudflare did not tell; what was told by then is noted.
     """
-    from deployment.steps import applied, pages
+    from deployment.steps import applied, pages  # not migrate: it is heavy
 
     with ThreadPoolExecutor(1, thread_name_prefix="facts") as pool:
-        live = pool.submit(pages.current, site)
+        live = pool.submit(pages.observe, site)
         site.facts["migrations"] = applied.names(site)
         if "digest" not in site.facts:  # it made no version: the checkout's commit is not its own
             site.facts |= {"commit": "", **noted(site.history(), str(site.facts["version"]))}
-    deployment = live.result()
-    site.facts["pages"] = deployment.id if deployment else ""
+    site.facts |= live.result()

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from deployment.errors import Refused
-from deployment.release import audit, ledger, lock
+from deployment.model.record import Record
+from deployment.release import audit, lock, records
 from deployment.release.release import FOLDER
 from deployment.steps import traffic
-from deployment.steps.record import Record
 from deployment.steps.site import Site
 
 
@@ -34,7 +34,7 @@ def live_record(site: Site, releases: Iterable[Record]) -> Record | None:
     """Give the release whose version has most of the traffic now."""
     split = traffic.live_split(site)
     version = max(split, key=lambda name: split[name], default="")
-    good = (r for r in releases if r.version == version and r.status == ledger.SUCCEEDED)
+    good = (r for r in releases if r.version == version and r.status == records.SUCCEEDED)
     return next(good, None) if version else None
 
 
@@ -43,8 +43,8 @@ def status(site: Site) -> dict[str, Any]:
     releases = site.history()
     live = live_record(site, releases)
     environment = site.settings.environment
-    unended = ledger.records(site.database, environment, site.worker, status=ledger.UNENDED)
-    held = lock.holder(site.database) if ledger.exists(site.database) else None
+    unended = records.read(site.database, environment, site.worker, status=records.UNENDED)
+    held = lock.holder(site.database) if records.exists(site.database) else None
     return {
         "environment": environment,
         "worker": site.worker,
@@ -104,7 +104,7 @@ def shown(site: Site, release: str) -> dict[str, Any]:
     environment = site.settings.environment
     if not release:
         raise Refused("no release is named", "", "inv deploy.list")
-    named = ledger.records(site.database, environment, site.worker, named=release)
+    named = records.read(site.database, environment, site.worker, named=release)
     found = [r for r in named if r.release.startswith(release)]
     if len(found) != 1:
         raise Refused(
@@ -113,15 +113,5 @@ def shown(site: Site, release: str) -> dict[str, Any]:
             "inv deploy.list",
         )
     record = found[0]
-    changes = [
-        {
-            "number": entry.number,
-            "phase": entry.phase,
-            "state": entry.state,
-            "seconds": entry.seconds,
-            "change": entry.change.as_json(),
-            "outcome": dict(entry.outcome),
-        }
-        for entry in ledger.entries(site.database, record.release)
-    ]
+    changes = records.recorded(site.database, record.release)
     return {**record._asdict(), "facts": dict(record.facts), "changes": changes}

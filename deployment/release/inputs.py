@@ -11,15 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from deployment.release import steps
 from deployment.settings import Settings
 from deployment.steps import bundle, fingerprints
 
-_OF_PHASE: Final[Mapping[str, tuple[str, ...]]] = {
-    "migrate": ("settings", "migrations"),
-    "secrets": ("settings", "worker", "secrets"),
-    "worker": ("settings", "worker", "secrets"),
-    "pages": ("settings", "site"),
-}
+_OF_VERSION: Final = frozenset({"worker", "secrets"})
+"""What a version is made of: not needed any more once it is made."""
 LIBRARY: Final = "deployment/monitoring"
 """Vendored into a Python Worker; see deployment/steps/bundle.py."""
 
@@ -36,8 +33,7 @@ def facts(settings: Settings, phases: Sequence[str]) -> dict[str, object]:
         settings: the environment's.
         phases: its parts; none: it is never finished by another, and notes no inputs.
     """
-    names = {name for phase in phases for name in _OF_PHASE.get(phase, ("settings",))}
-    taken = {name: _TAKEN[name](settings) for name in sorted(names)}
+    taken = {name: _TAKEN[name](settings) for name in sorted(_of(phases))}
     return {"inputs": taken, "commit": commit(settings.root)}
 
 
@@ -52,6 +48,25 @@ def commit(root: Path) -> str:
 
 def _is_of_branch(line: str) -> bool:
     return line.startswith("# branch.") and not line.startswith("# branch.oid ")
+
+
+def needed(phases: Sequence[str], *, made: bool) -> list[str]:
+    """Name what finishing a release needs to be as it was.
+
+    Args:
+        phases: those of its parts that are not done.
+        made: whether its version of the Worker is.
+    """
+    return sorted({"settings"} | _of(phases) - (_OF_VERSION if made else frozenset()))
+
+
+def _of(phases: Iterable[str]) -> set[str]:
+    """Name what these parts of a release are made from; one that is no step, from settings."""
+    made = (
+        steps.step_named(phase).INPUTS if phase in steps.STEPS else ("settings",)
+        for phase in phases
+    )
+    return {name for names in made for name in names}
 
 
 def different(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from deployment import console
 from deployment.errors import Refused
-from deployment.release import ledger, lock
-from deployment.release.ledger import now
+from deployment.release import lock, records
+from deployment.release.records import now
 from deployment.release.release import trail_of
 from deployment.steps.site import Site
 
@@ -23,7 +23,7 @@ def put_on(site: Site, message: str) -> None:
     """
     if not message.strip() or message.startswith("--"):
         raise Refused("a lock needs a reason", "", 'inv deploy.lock --message "why"')
-    ledger.prepare(site.database)
+    records.prepare(site.database)
     lock.lock_by_hand(site.database, message.strip())
     trail_of(site).add("", "lock", now(), {"message": message.strip()})
 
@@ -34,7 +34,7 @@ def take_off(site: Site, *, yes: bool) -> str:
     Raises:
         Refused: not confirmed, or the lock has changed hands meanwhile.
     """
-    held = lock.holder(site.database) if ledger.exists(site.database) else None
+    held = lock.holder(site.database) if records.exists(site.database) else None
     if held is None:
         return ""
     stops = "" if held.by_hand else " A release stops at its next change, half done!"

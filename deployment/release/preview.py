@@ -8,15 +8,12 @@ from itertools import islice
 from typing import Any, Final
 
 from deployment.console import Console
-from deployment.release import ledger
-from deployment.release.release import step_named
-from deployment.steps.record import Record, noted
+from deployment.model.record import Record
+from deployment.model.step import Change
+from deployment.release import history, records, steps
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 
 _EARLIER: Final = 5  # releases whose times an estimate is made of
-_WITHOUT_EFFECT: Final = ("backup", "worker")
-"""Steps that a release always takes: alone, they make nothing new."""
 
 
 @dataclass(frozen=True)
@@ -51,27 +48,27 @@ class Plan:
         }
 
 
-def of_release(site: Site, steps: Sequence[str]) -> Plan:
+def of_release(site: Site, phases: Sequence[str]) -> Plan:
     """Plan a whole release; reads only.
 
     Args:
         site: the environment.
-        steps: their names, in order.
+        phases: its steps by their names, in order.
     """
-    made = {name: tuple(step_named(name).plan(site)) for name in steps}
+    made = {name: tuple(steps.step_named(name).plan(site)) for name in phases}
     changes = tuple(change for changes in made.values() for change in changes)
     same = tuple(name for name, changes in made.items() if not changes)
     return Plan(changes, same, estimate(site.history(), "deploy"))
 
 
-def planned(site: Site, steps: Iterable[str]) -> list[Change]:
+def planned(site: Site, phases: Iterable[str]) -> list[Change]:
     """Give what the steps would change; reads only.
 
     Args:
         site: the environment.
-        steps: their names, in order.
+        phases: their names, in order.
     """
-    return [change for name in steps for change in step_named(name).plan(site)]
+    return [change for name in phases for change in steps.step_named(name).plan(site)]
 
 
 def nothing_new(site: Site, plan: Plan) -> bool:
@@ -80,38 +77,28 @@ def nothing_new(site: Site, plan: Plan) -> bool:
     So it is where nothing but a backup and the Worker would be made, and code, variables and
     secrets are those of the version that has all of the traffic.
     """
-    from deployment.release import history
-    from deployment.steps import traffic, worker
+    from deployment.steps import worker  # heavy, and most plans are not asked for that
 
-    others = [
-        c
-        for c in plan.changes
-        if c.step not in _WITHOUT_EFFECT or c.action in ("bucket", "schedule")
-    ]
-    live = traffic.live_split(site)
-    if others or len(live) != 1 or not history.live_record(site, site.history()):
-        return False
-    known = noted(site.history(), next(iter(live)))
-    digest = site.bundling.result().digest
-    return (known.get("digest"), known.get("variables")) == (digest, worker.variables_digest(site))
+    routine = all(steps.action_named(change).routine for change in plan.changes)
+    return routine and bool(history.live_record(site, site.history())) and worker.is_live(site)
 
 
-def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:
+def estimate(listed: Sequence[Record], kind: str) -> dict[str, float]:
     """Give the middle of what each step, and the whole, took in earlier releases.
 
     Args:
-        records: of the environment, newest first.
+        listed: of the environment, newest first.
         kind: of the release that is to come.
     """
-    succeeded = (r for r in records if r.kind == kind and r.status == ledger.SUCCEEDED)
+    succeeded = (r for r in listed if r.kind == kind and r.status == records.SUCCEEDED)
     earlier = list(islice(succeeded, _EARLIER))
     if not earlier:
         return {}
-    wholes = [ledger.seconds_between(r.created, r.finished) for r in earlier]
-    steps = dict.fromkeys(name for r in earlier for name in r.facts.get("seconds", {}))
+    wholes = [records.seconds_between(r.created, r.finished) for r in earlier]
+    names = dict.fromkeys(name for r in earlier for name in r.facts.get("seconds", {}))
     times = {
         name: [r.facts["seconds"][name] for r in earlier if name in r.facts.get("seconds", {})]
-        for name in steps
+        for name in names
     }
     from statistics import median  # it brings decimal and fractions along
 
@@ -119,14 +106,13 @@ def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:
     return {**middles, "release": round(median(wholes), 2)}
 
 
-def show(changes: Sequence[Change]) -> None:
+def show(console: Console, changes: Sequence[Change]) -> None:
     """Print changes, and what of them cannot be undone."""
-    show_plan(Plan(tuple(changes)))
+    show_plan(console, Plan(tuple(changes)))
 
 
-def show_plan(plan: Plan) -> None:
+def show_plan(console: Console, plan: Plan) -> None:
     """Print a plan: what changes, what is so already, what cannot be undone, how long it takes."""
-    console = Console()
     if not plan.changes:
         console.line("nothing to do")
     else:
@@ -141,13 +127,5 @@ def show_plan(plan: Plan) -> None:
 
 
 def _told(change: Change) -> str:
-    """Name the resource, and of traffic where it goes."""
-    after = change.after if isinstance(change.after, Mapping) else {}
-    split = after.get("split")
-    if not split:
-        return change.resource
-    from deployment.steps import traffic
-
-    shares = ", ".join(f"{v if v == traffic.NEW else v[:8]} {p:g} %" for v, p in split.items())
-    soak = f", watched for {after['soak']:g} s" if after.get("soak") is not None else ""
-    return f"{change.resource}: {shares}{soak}"
+    """Name the resource, and what its step says beside it."""
+    return f"{change.resource}: {change.details}" if change.details else change.resource

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 from deployment.console import Console
 from deployment.database.loss import Loss
+from deployment.model.step import Change
 from deployment.steps import restore
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 
 
-def planned(site: Site, name: str, *, table: str = "", to: str = "") -> list[Change]:
+def planned(
+    console: Console, site: Site, name: str, *, table: str = "", to: str = ""
+) -> list[Change]:
     """Prove a backup, say what is in doubt and would be lost, and give the changes.
 
     Args:
+        console: where it is said.
         site: the environment.
         name: a file, its name in the folder, or ``latest``.
         table: only this table; empty: the whole database.
@@ -23,7 +26,6 @@ def planned(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
     Raises:
         Refused: there is none, it is damaged, or is not what its manifest says.
     """
-    console = Console()
     with console.step("verify") as line:
         site.progress = console.progress
         changes = restore.plan_of(site, name, table=table, to=to)

@@ -8,14 +8,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deployment import console
+from deployment.console import Console
 from deployment.errors import Refused
-from deployment.release import history, ledger
-from deployment.release.release import step_named
+from deployment.model.record import OF_VERSION, Record
+from deployment.model.step import Change
+from deployment.release import history, preview, records, steps
 from deployment.services.errors import ServiceError
-from deployment.steps import applied, fingerprints, pages, traffic, triggers, worker
-from deployment.steps.record import OF_VERSION, Record
+from deployment.steps import applied, fingerprints, pages, traffic, triggers
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 from deployment.variables import PRODUCTION
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _not_noted(site: Site, target: Record) -> list[str]:
     return found
 
 
-def proven(site: Site, wish: Wish) -> Wish:
+def proven(out: Console, site: Site, wish: Wish) -> Wish:
     """Unpack and compare the backup that is to be restored, before anyone is asked.
 
     Raises:
@@ -112,15 +112,15 @@ def proven(site: Site, wish: Wish) -> Wish:
     """
     if not wish.restore_db:
         return wish
-    from deployment.release import restoring
+    from deployment.release import restoring  # heavy, and seldom asked for
 
-    return wish._replace(restoring=restoring.planned(site, wish.restore_db))
+    return wish._replace(restoring=restoring.planned(out, site, wish.restore_db))
 
 
-def warn(site: Site, target: Record) -> None:
+def warn(out: Console, site: Site, target: Record) -> None:
     """Print what a person should know before going back to a release."""
     for risk in risks(site, target):
-        console.Console().warn(risk)
+        out.warn(risk)
 
 
 def rotated_since(site: Site, target: Record) -> list[str]:
@@ -130,9 +130,9 @@ def rotated_since(site: Site, target: Record) -> list[str]:
     return sorted(name for name in today if name in then and then[name] != today[name])
 
 
-def _latest_of_each(records: list[Record]) -> list[Record]:
+def _latest_of_each(listed: list[Record]) -> list[Record]:
     """Keep one release of each version, the newest."""
-    return list({record.version: record for record in reversed(records)}.values())[::-1]
+    return list({record.version: record for record in reversed(listed)}.values())[::-1]
 
 
 def find(site: Site, wish: Wish) -> Record:
@@ -149,7 +149,7 @@ def find(site: Site, wish: Wish) -> Record:
             "inv deploy.list",
         )
     environment = site.settings.environment
-    meant = list(_good(ledger.records(site.database, environment, site.worker, named=name)))
+    meant = list(_good(records.read(site.database, environment, site.worker, named=name)))
     versions = {record.version for record in meant}
     if len(versions) > 1:
         raise Refused(
@@ -158,11 +158,9 @@ def find(site: Site, wish: Wish) -> Record:
     return meant[0] if meant else _unrecorded(site, name)
 
 
-def show(site: Site, target: Record, wish: Wish) -> None:
+def show(out: Console, site: Site, target: Record, wish: Wish) -> None:
     """Print what going back would change; changes nothing."""
-    from deployment.release import preview
-
-    preview.show([change for phase in planned(site, target, wish) for change in phase])
+    preview.show(out, [change for phase in planned(site, target, wish) for change in phase])
 
 
 def planned(site: Site, target: Record, wish: Wish) -> tuple[list[Change], list[Change]]:
@@ -172,7 +170,7 @@ def planned(site: Site, target: Record, wish: Wish) -> tuple[list[Change], list[
         Refused: see :func:`plan`.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="webhooks") as pool:
-        hooks = pool.submit(step_named("webhooks").plan, site)
+        hooks = pool.submit(steps.step_named("webhooks").plan, site)
         return plan(site, target, wish), list(hooks.result())
 
 
@@ -203,14 +201,14 @@ def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
     return [*schema, *code] if clashing else [*code, *schema]
 
 
-def confirm(site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
+def confirm(out: Console, site: Site, target: Record, wish: Wish, *, yes: bool) -> None:
     """Ask a person; in production the Worker's name must be typed."""
     what = f"{site.worker} in {site.settings.environment} to version {target.version[:8]}"
     lost = f" and restore the database from {wish.restore_db}" if wish.restore_db else ""
     name = site.worker if site.settings.environment == PRODUCTION else None
     if console.interactive() and not yes:
-        show(site, target, wish)
-    warn(site, target)
+        show(out, site, target, wish)
+    warn(out, site, target)
     console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
 
 
@@ -234,7 +232,7 @@ def _static_site(site: Site, target: Record) -> list[Change]:
 
 
 def _triggers(site: Site, target: Record) -> list[Change]:
-    return triggers.changes(site, worker.NAME, target.facts.get("crons"))
+    return triggers.changes(site, target.facts.get("crons"))
 
 
 def _clashing(site: Site, target: Record) -> list[str]:
@@ -255,13 +253,13 @@ def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
             "no release of this tool put it live, so all of them would be taken back",
             f"inv rollback --version {wish.version}, then inv migrate.down --to NAME",
         )
-    from deployment.steps import migrate
+    from deployment.steps import migrate  # heavy, and seldom asked for
 
     return migrate.plan_back(site, target.facts["migrations"])
 
 
-def _good(records: Iterable[Record]) -> Iterator[Record]:
-    return (r for r in records if r.status == ledger.SUCCEEDED and r.version)
+def _good(listed: Iterable[Record]) -> Iterator[Record]:
+    return (r for r in listed if r.status == records.SUCCEEDED and r.version)
 
 
 def _unrecorded(site: Site, version: str) -> Record:

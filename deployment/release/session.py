@@ -17,11 +17,11 @@ from invoke.context import Context
 
 if TYPE_CHECKING:
     from deployment.console import Console
+    from deployment.model.record import Record
+    from deployment.model.step import Change, Facts
     from deployment.release.release import Release
     from deployment.settings import Settings
-    from deployment.steps.record import Record
     from deployment.steps.site import Site
-    from deployment.steps.step import Change, Facts
 
 # What is heavy is imported where it is used: every `inv --list` loads this module.
 DEPLOY_STEPS: Final = ("backup", "migrate", "secrets", "worker", "pages", "webhooks")
@@ -85,9 +85,9 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
 
 
 def _history(site: Site) -> Sequence[Record]:
-    from deployment.release import ledger
+    from deployment.release import records
 
-    return ledger.records(site.database, site.settings.environment, site.worker)
+    return records.read(site.database, site.settings.environment, site.worker)
 
 
 def announce(found: Settings) -> None:
@@ -118,17 +118,17 @@ def perform(c: Context, name: str) -> None:
         c: the task's context.
         name: the step, e.g. ``migrate``.
     """
-    from deployment.release import preview
-    from deployment.release.release import step_named
+    from deployment.console import Console
+    from deployment.release import preview, steps
 
     if dry(c):
-        preview.show(preview.planned(open_site(c), (name,)))
+        preview.show(Console(), preview.planned(open_site(c), (name,)))
         return
     with release(c, name, phases=(name,)) as running:
         if skipped(name):
             return
         with running.console.step(name) as line:
-            line.detail = summary(running.perform(step_named(name)))
+            line.detail = summary(running.perform(steps.step_named(name)))
 
 
 def skipped(name: str) -> bool:
@@ -205,13 +205,13 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
         Locked: another release is under way; nothing was changed.
         NotRolledBack: an interrupted release was found and could not be undone.
     """
-    from deployment.release import ledger, lock, recovery
+    from deployment.release import lock, records, recovery
     from deployment.release.release import Release, new_record
 
     facts = {} if kind == "rollback" else _inputs(site, phases)
     record = new_record(site, kind, message, phases, facts)
     reason = f"{kind} {record.release}"
-    lease = ledger.with_tables(
+    lease = records.with_tables(
         site.database, lambda: lock.acquire(site.database, site.connect, reason)
     )
     site.progress = console.progress
@@ -236,10 +236,10 @@ def resume(c: Context, name: str = "") -> None:
         c: the task's context.
         name: the beginning of its id; empty: the one that died.
     """
-    from deployment.release import ledger, recovery
+    from deployment.release import records, recovery
 
     with _stoppable():
-        dead = _taken_over(c, name, recovery.require_resumable, ledger.SUCCEEDED)
+        dead = _taken_over(c, name, recovery.require_resumable, records.SUCCEEDED)
         if dead is None:
             return
         if recovery.write_success_if_known(dead):
@@ -261,15 +261,15 @@ def abort(c: Context, name: str = "") -> None:
     Raises:
         NotRolledBack: something is still changed; it is named.
     """
-    from deployment.release import ledger, recovery
+    from deployment.release import records, recovery, undo
 
     with _stoppable():
-        dead = _taken_over(c, name, recovery.require_abortable, ledger.ROLLED_BACK)
+        dead = _taken_over(c, name, recovery.require_abortable, records.ROLLED_BACK)
         if dead is None:
             return
         try:
             with _unstoppable(dead.console):
-                dead.abandon()
+                undo.abandon(dead)
         finally:
             dead.ledger.lease.release()
         _announce(dead, f"{dead.record.kind} {dead.record.release} was aborted: all is as before")
@@ -281,11 +281,11 @@ def _taken_over(
 ) -> Release | None:
     """Take an interrupted release over with its lock; None: it is as wanted, which is told."""
     from deployment.console import Console
-    from deployment.release import ledger, lock, recovery
+    from deployment.release import lock, records, recovery
 
     site, console = open_site(c), Console()
     site.settings.require_sound()
-    ledger.prepare(site.database)
+    records.prepare(site.database)
     record = recovery.find(site, name)
     if record is None or record.status == wanted:
         state = f"{record.release} is {wanted}" if record else "no release is interrupted"
@@ -311,6 +311,8 @@ def _taken_over(
 @contextmanager
 def _guarded(begun: Release) -> Iterator[Release]:
     """End a release well, or undo it; whatever happens, nobody is left in the dark."""
+    from deployment.release import undo
+
     token = _current.set(begun)
     try:
         yield begun
@@ -319,7 +321,7 @@ def _guarded(begun: Release) -> Iterator[Release]:
             begun.succeed()
     except BaseException as cause:
         with _unstoppable(begun.console):
-            ended = begun.roll_back(cause)
+            ended = undo.roll_back(begun, cause)
             _announce(
                 begun, f"{begun.record.kind} {begun.record.release} failed: {ended.what}", ended.why
             )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from types import NoneType
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 from deployment.database import archive, backup, retention
 from deployment.database.backup import Backup, Format, Wanted
@@ -12,7 +14,7 @@ from deployment.database.manifest import Content
 from deployment.database.retention import Keep
 from deployment.database.workspace import workspace
 from deployment.errors import Refused
-from deployment.steps.step import Change, Facts
+from deployment.model.step import Action, Change, Facts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,7 +23,21 @@ if TYPE_CHECKING:
 
     from deployment.steps.site import Site
 
-NAME = "backup"
+NAME: Final = "backup"
+INPUTS: Final = ("settings",)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What kind of backup is made: its format, and the folder it goes to."""
+
+    format: str
+    folder: str
+
+
+def observe(_site: Site) -> Facts:
+    """Give nothing: going back to a release needs no backup that is there."""
+    return {}
 
 
 def plan(site: Site) -> list[Change]:
@@ -37,8 +53,8 @@ def always(site: Site, format: str = "db") -> list[Change]:
     """
     if format not in get_args(Format):
         raise Refused(f"There is no format {format!r}", "", "inv backup --format db, or sql")
-    wanted = {"format": format, "folder": site.settings.project.backup.directory}
-    return [Change(NAME, "backup of the database", "create", after=wanted)]
+    wanted = Kind(format, site.settings.project.backup.directory)
+    return [CREATE.change("backup of the database", after=wanted)]
 
 
 def apply(site: Site, change: Change) -> Facts:
@@ -46,7 +62,7 @@ def apply(site: Site, change: Change) -> Facts:
     settings = site.settings
     wanted = Wanted(
         settings.environment,
-        change.after["format"],
+        cast(Format, CREATE.after_of(change).format),
         archive.recipient(settings.text("BACKUP_AGE_RECIPIENT")),
         str(site.facts.get("version", "")),
     )
@@ -57,8 +73,13 @@ def apply(site: Site, change: Change) -> Facts:
     return facts
 
 
-def undo(site: Site, change: Change, outcome: Facts) -> None:
+def undo(_site: Site, _change: Change, _outcome: Facts) -> str:
     """Leave the backup where it is: it harms nobody, and may be needed now."""
+    return ""
+
+
+def require_undisturbed(_site: Site, _change: Change) -> None:
+    """Refuse nothing: a backup is one of its own."""
 
 
 def folder(site: Site) -> Path:
@@ -134,3 +155,7 @@ def remove(found: Sequence[Backup]) -> None:
 def _without_manifest(site: Site) -> str:
     names = ", ".join(item.path.name for item in listed(site))
     return f"what has no manifest must be named: {names}" if names else "none was made here"
+
+
+CREATE: Final = Action(NAME, "create", NoneType, Kind, NoneType, routine=True)
+ACTIONS: Final = (CREATE,)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from deployment.database import ledger, migrate, migrations, schema
 from deployment.database.client import Statement
@@ -13,14 +14,56 @@ from deployment.database.ledger import Applied
 from deployment.database.migrate import Group, Outcome, State
 from deployment.database.migrations import Migration
 from deployment.errors import DeployError, Refused
+from deployment.model.step import Action, Change, Facts
 from deployment.steps import applied
-from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
     from deployment.settings import Settings
     from deployment.steps.site import Site
 
-NAME = "migrate"
+NAME: Final = "migrate"
+INPUTS: Final = ("settings", "migrations")
+Names = tuple[str, ...]
+"""Migrations by their names, in the order they ran."""
+Checksums = dict[str, str]
+"""A migration's name → the checksum of its file."""
+
+
+Entry = tuple[str, str | None, str | None]
+"""A row of the ledger: its file, checksum and status; None for both where there was none."""
+
+
+@dataclass(frozen=True)
+class TakeBack:
+    """Undo of applying: which are taken back, in this order."""
+
+    names: Names = field(metadata={"json": "take back"})
+
+
+@dataclass(frozen=True)
+class ApplyAgain:
+    """Undo of taking back: which are applied once more, and what their files said."""
+
+    names: Names = field(metadata={"json": "apply"})
+    checksums: Checksums
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Undo of entering without running.
+
+    Args:
+        names: what was entered.
+        entries: how each was.
+    """
+
+    names: Names
+    entries: tuple[Entry, ...]
+
+
+def observe(site: Site) -> Facts:
+    """Give the names of the applied migrations."""
+    return {"migrations": applied.names(site)}
 
 
 def state(site: Site) -> State:
@@ -148,7 +191,7 @@ def plan_baseline(site: Site, to: str = "") -> list[Change]:
     entered = _up_to(found.files, to)
     known = {row.filename: row for row in found.applied}
     names = [item.name for item in entered if not _is_entered(item, known.get(item.filename))]
-    return [_stamp("baseline", names, found)] if names else []
+    return [_stamp(BASELINE, names, found)] if names else []
 
 
 def plan_restamp(site: Site, name: str) -> list[Change]:
@@ -165,30 +208,38 @@ def plan_restamp(site: Site, name: str) -> list[Change]:
         raise Refused(f"{name} is not applied", "", "inv migrate.status")
     if file.checksum == row.checksum:
         return []
-    return [_stamp("restamp", [wanted], found)]
+    return [_stamp(RESTAMP, [wanted], found)]
 
 
 def apply(site: Site, change: Change) -> Facts:
     """Make one change; where it was made already, only say so."""
-    if change.action in ("baseline", "restamp"):
-        return _enter(site, change)
-    if change.action == "take back":
-        names = change.undo["apply"]
-        return _facts("taken back", _take_back(site, names))
-    names = [name for name in change.after if name not in change.before]
-    return _facts("applied", _apply(site, names))
+    if APPLY.owns(change):
+        return _facts("applied", _apply(site, _applied_by(change)))
+    if DOWN.owns(change):
+        return _facts("taken back", _take_back(site, DOWN.undo_of(change).names))
+    return _enter(site, _stamping(change).undo_of(change).names)
 
 
-def undo(site: Site, change: Change, outcome: Facts) -> None:
-    """Bring the schema back to before: nothing, where another run did the change."""
+def undo(site: Site, change: Change, outcome: Facts) -> str:
+    """Bring the schema back to before: nothing, where another run did the change.
+
+    Returns:
+        Which backup was put back, where one was.
+    """
     if outcome.get("by_other"):
-        return
-    if change.action == "apply":
-        _undo_applied(site, change)
-    elif "apply" in change.undo:
-        _apply_again(site, change.undo["apply"], change.undo["checksums"])
+        return ""
+    if APPLY.owns(change):
+        return _undo_applied(site, change)
+    if DOWN.owns(change):
+        again = DOWN.undo_of(change)
+        _apply_again(site, again.names, again.checksums)
     else:
-        _restore_entries(site, change.undo["entries"])
+        _restore_entries(site, _stamping(change).undo_of(change).entries)
+    return ""
+
+
+def require_undisturbed(_site: Site, _change: Change) -> None:
+    """Refuse nothing: applying asks the database which migrations are applied."""
 
 
 def drift(site: Site) -> list[str]:
@@ -236,26 +287,36 @@ def _apply(site: Site, names: Sequence[str]) -> Outcome:
     return Outcome([item.name for item in pending], made, milliseconds=times)
 
 
-def _undo_applied(site: Site, change: Change) -> None:
+def _applied_by(change: Change) -> list[str]:
+    before = APPLY.before_of(change)
+    return [name for name in APPLY.after_of(change) if name not in before]
+
+
+def _stamping(change: Change) -> Action[Checksums, Checksums, Entries]:
+    return BASELINE if BASELINE.owns(change) else RESTAMP
+
+
+def _undo_applied(site: Site, change: Change) -> str:
     """Take migrations back: by their down parts, else by the backup where nothing is lost.
 
     Raises:
         DeployError: neither can be; it says what a person can do.
     """
-    names = [name for name in change.after if name not in change.before]
+    names = _applied_by(change)
     if not set(names) & set(applied.names(site)):
-        return
+        return ""
     try:
         _take_back(site, names)
     except DeployError as error:
-        _put_backup_back(site, error)
+        return f"{_put_backup_back(site, error)} was put back"
+    return ""
 
 
-def _put_backup_back(site: Site, cause: DeployError) -> None:
+def _put_backup_back(site: Site, cause: DeployError) -> str:
     from deployment.steps import restore
 
     try:
-        site.facts["_put_back"] = restore.undo_release(site)
+        return restore.undo_release(site)
     except DeployError as error:
         name = site.facts.get("backup") or "FILE"
         raise DeployError(
@@ -287,13 +348,12 @@ def _take_back(site: Site, names: Sequence[str]) -> Outcome:
     return migrate.take_back(site.database, rows) if rows else Outcome(names, by_other=True)
 
 
-def _enter(site: Site, change: Change) -> Facts:
-    names = change.undo["names"]
+def _enter(site: Site, names: Names) -> Facts:
     migrate.stamp(site.database, [item for item in files(site) if item.name in names])
-    return {"entered": names}
+    return {"entered": list(names)}
 
 
-def _restore_entries(site: Site, entries: Sequence[Sequence[Any]]) -> None:
+def _restore_entries(site: Site, entries: Iterable[Entry]) -> None:
     """Bring the ledger's rows back to what they were."""
     statements = []
     for filename, checksum, status in entries:
@@ -310,16 +370,11 @@ def _down(rows: Sequence[Applied], chosen: Sequence[Applied]) -> list[Change]:
         return []
     names = [row.name for row in chosen]
     return [
-        Change(
-            NAME,
+        DOWN.change(
             f"database, {_count(names)}",
-            "take back",
-            before=[row.name for row in rows],
-            after=[row.name for row in rows if row.name not in names],
-            undo={
-                "apply": list(reversed(names)),
-                "checksums": {row.name: row.checksum for row in chosen},
-            },
+            before=tuple(row.name for row in rows),
+            after=tuple(row.name for row in rows if row.name not in names),
+            undo=ApplyAgain(tuple(reversed(names)), {row.name: row.checksum for row in chosen}),
         )
     ]
 
@@ -328,31 +383,29 @@ def _up(group: Group, before: Sequence[str]) -> Change:
     names = [item.name for item in group.migrations]
     one_way = [item for item in group.migrations if not item.down]
     reasons = "; ".join(f"{item.filename}: {item.irreversible}" for item in one_way)
-    return Change(
-        NAME,
+    return APPLY.change(
         f"database, {_count(names)}",
-        "apply",
-        before=list(before),
-        after=[*before, *names],
-        undo={"take back": list(reversed(names))},
+        before=tuple(before),
+        after=(*before, *names),
+        undo=TakeBack(tuple(reversed(names))),
         irreversible=reasons,
     )
 
 
-def _stamp(action: str, names: Sequence[str], found: State) -> Change:
+def _stamp(
+    action: Action[Checksums, Checksums, Entries], names: Sequence[str], found: State
+) -> Change:
     rows = {row.name: row for row in found.applied}
-    entries: list[list[str | None]] = []
+    entries: list[Entry] = []
     for name in names:
         row = rows.get(name)
-        old = [row.checksum, row.status] if row else [None, None]
-        entries.append([f"{name}.sql", *old])
-    return Change(
-        NAME,
+        file = f"{name}.sql"
+        entries.append((file, row.checksum, row.status) if row else (file, None, None))
+    return action.change(
         f"ledger of migrations, {_count(names)}",
-        action,
         before={name: rows[name].checksum for name in names if name in rows},
         after={item.name: item.checksum for item in found.files if item.name in names},
-        undo={"names": list(names), "entries": entries},
+        undo=Entries(tuple(names), tuple(entries)),
     )
 
 
@@ -405,3 +458,10 @@ def _facts(verb: str, outcome: Outcome) -> Facts:
 
 def _count(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} migrations"
+
+
+APPLY: Final = Action(NAME, "apply", Names, Names, TakeBack, effect="schema")
+DOWN: Final = Action(NAME, "take back", Names, Names, ApplyAgain, effect="schema")
+BASELINE: Final = Action(NAME, "baseline", Checksums, Checksums, Entries, effect="schema")
+RESTAMP: Final = Action(NAME, "restamp", Checksums, Checksums, Entries, effect="schema")
+ACTIONS: Final = (APPLY, DOWN, BASELINE, RESTAMP)

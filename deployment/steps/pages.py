@@ -6,22 +6,54 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from deployment.errors import StepFailed
+from deployment.model.payload import Nothing
+from deployment.model.step import Action, Change, Facts
 from deployment.services.files import StaticFile, manifest, pages_files
 from deployment.services.pages import Commit, PagesDeployment, Rules
 from deployment.steps import functions
 from deployment.steps.site import Site
-from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
     from deployment.settings import Settings
 
 NAME: Final = "pages"
+INPUTS: Final = ("settings", "site")
 _CONTENT: Final = "content "  # marks the digest in a deployment's commit message
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployment, and a digest of what it holds; both empty: there is none."""
+
+    deployment: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Content:
+    """A digest of what a deployment is to hold."""
+
+    content: str
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier deployment, by its id."""
+
+    deployment: str
+
+
+def observe(site: Site) -> Facts:
+    """Give the deployment that is live; empty: none is."""
+    now = current(site)
+    return {"pages": now.id if now else ""}
 
 
 def plan(site: Site) -> list[Change]:
@@ -40,7 +72,7 @@ def plan(site: Site) -> list[Change]:
     if now and _content_of(now) == wanted:
         return []
     missing = site.cloudflare.pages.project(name) is None
-    made = [Change(NAME, f"pages project {name}", "create", undo={})] if missing else []
+    made = [CREATE.change(f"pages project {name}", undo=Nothing())] if missing else []
     return [*made, _deployment(site, now, wanted, new=missing)]
 
 
@@ -52,15 +84,13 @@ def used(site: Site) -> bool:
 
 def _deployment(site: Site, now: PagesDeployment | None, wanted: str, *, new: bool) -> Change:
     """Say that the site is deployed; without an earlier one the project itself is the undo."""
-    before = {"deployment": now.id, "content": _content_of(now)} if now else None
+    before = _seen(now) if now else None
     final = not now and not new
-    return Change(
-        NAME,
+    return DEPLOY.change(
         f"pages {site.settings.project.pages.project}",
-        "deploy",
         before=before,
-        after={"content": wanted},
-        undo=None if final else before or {},
+        after=Content(wanted),
+        undo=None if final else before or Deployed(),
         irreversible="the project had no deployment to go back to" if final else "",
     )
 
@@ -70,40 +100,38 @@ def go_back(site: Site, deployment: str) -> list[Change]:
     now = current(site)
     if now is None or now.id == deployment:
         return []
-    before = {"deployment": now.id, "content": _content_of(now)}
-    name = site.settings.project.pages.project
-    return [
-        Change(
-            NAME,
-            f"pages {name}",
-            "rollback",
-            before=before,
-            after={"deployment": deployment},
-            undo=before,
-        )
-    ]
+    name, before = site.settings.project.pages.project, _seen(now)
+    after = Earlier(deployment)
+    return [ROLLBACK.change(f"pages {name}", before=before, after=after, undo=before)]
 
 
 def apply(site: Site, change: Change) -> Facts:
     """Create the project, deploy the folder, or go back to an earlier deployment."""
     project = site.settings.project.pages
-    if change.action == "create":
+    if CREATE.owns(change):
         site.cloudflare.pages.create_project(project.project, project.branch)
         return {}
-    if change.action == "rollback":
-        return _make_live(site, str(change.after["deployment"]))
-    return _deploy(site, str(change.after["content"]))
+    if ROLLBACK.owns(change):
+        return _make_live(site, ROLLBACK.after_of(change).deployment)
+    return _deploy(site, DEPLOY.after_of(change).content)
 
 
-def undo(site: Site, change: Change, _outcome: Facts) -> None:
+def undo(site: Site, change: Change, _outcome: Facts) -> str:
     """Make the previous deployment the live one; what there was none of is deleted."""
     pages, name = site.cloudflare.pages, site.settings.project.pages.project
-    if change.action == "create":
+    if CREATE.owns(change):
         pages.delete_project(name)
         if pages.project(name) is not None:
             raise StepFailed(f"pages project {name} is still there after its deletion")
-    elif change.undo.get("deployment"):
-        _make_live(site, str(change.undo["deployment"]))
+        return ""
+    action = ROLLBACK if ROLLBACK.owns(change) else DEPLOY
+    if earlier := action.undo_of(change).deployment:
+        _make_live(site, earlier)
+    return ""
+
+
+def require_undisturbed(_site: Site, _change: Change) -> None:
+    """Refuse nothing: a deployment replaces whatever is live, and notes what it was."""
 
 
 def current(site: Site) -> PagesDeployment | None:
@@ -200,6 +228,10 @@ def _content_of(deployment: PagesDeployment) -> str:
     return digest.strip() if mark else f"deployment {deployment.id}"
 
 
+def _seen(deployment: PagesDeployment) -> Deployed:
+    return Deployed(deployment.id, _content_of(deployment))
+
+
 def _rules(folder: Path) -> Rules:
     texts: Mapping[str, str] = {
         name: (folder / name).read_text(encoding="utf-8")
@@ -219,3 +251,9 @@ def commit_hash(root: Path) -> str:
         ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )
     return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+CREATE: Final = Action(NAME, "create", NoneType, NoneType, Nothing, replan=True)
+DEPLOY: Final = Action(NAME, "deploy", Deployed, Content, Deployed, replan=True)
+ROLLBACK: Final = Action(NAME, "rollback", Deployed, Earlier, Deployed, replan=True)
+ACTIONS: Final = (CREATE, DEPLOY, ROLLBACK)

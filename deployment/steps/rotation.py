@@ -11,21 +11,30 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from types import NoneType
+from typing import Final
 
 from deployment import environment_file
 from deployment.errors import Refused, StepFailed
+from deployment.model.step import Action, AnyAction, Change, Facts
 from deployment.secret import Secret
 from deployment.settings import ENDPOINTS, env_file
 from deployment.steps.hooks import stripe
 from deployment.steps.site import Site
-from deployment.steps.step import Change, Facts
 from deployment.variables import BY_NAME, LOCAL
 
 OWN: Final = ("JWT_SECRET", "ADMIN_TOKEN")
 """Secrets nobody but this project gives out."""
 PREVIOUS: Final = "_PREVIOUS"
+
+
+@dataclass(frozen=True)
+class Named:
+    """Which secret."""
+
+    name: str
 
 
 def require_own(site: Site, name: str) -> Path:
@@ -58,8 +67,7 @@ def require_own(site: Site, name: str) -> Path:
 def plan(site: Site, name: str) -> Change:
     """Say that a secret of our own gets a new value, in the environment file."""
     file = require_own(site, name)
-    told = {"name": name}
-    return Change("secrets", f"{name} in {file.name}", "rotate", after=told, undo=told)
+    return ROTATE.change(f"{name} in {file.name}", after=Named(name), undo=Named(name))
 
 
 def plan_finish(site: Site, name: str) -> Change:
@@ -73,12 +81,12 @@ def plan_finish(site: Site, name: str) -> Change:
         raise Refused(f"no rotation of {name} is under way", f"no {name}{PREVIOUS} in {file.name}")
     resource = f"{name}{PREVIOUS} in {file.name}"
     why = "it is the value that was replaced"
-    return Change("secrets", resource, "forget", after={"name": name}, irreversible=why)
+    return FORGET.change(resource, after=Named(name), irreversible=why)
 
 
 def rotate(site: Site, change: Change) -> Facts:
     """Make a new value, write it beside the old one, and stage both for the Worker."""
-    name = str(change.after["name"])
+    name = ROTATE.after_of(change).name
     file = _file(site, name)
     old = environment_file.read(file, name)
     kept = environment_file.read(file, name + PREVIOUS)
@@ -98,7 +106,7 @@ def unrotate(site: Site, change: Change) -> None:
     Raises:
         StepFailed: the file is not here: the rotation began on another machine.
     """
-    name = str(change.undo["name"])
+    name = ROTATE.undo_of(change).name
     file = _file(site, name)
     if not file.is_file():
         raise StepFailed(f"{file.name} is not on this machine", f"{name} was rotated elsewhere")
@@ -111,7 +119,7 @@ def unrotate(site: Site, change: Change) -> None:
 
 def forget(site: Site, change: Change) -> Facts:
     """Take the old value out of the environment file."""
-    name = str(change.after["name"])
+    name = FORGET.after_of(change).name
     environment_file.write(_file(site, name), {name + PREVIOUS: Secret("")})
     return {}
 
@@ -135,11 +143,7 @@ def plan_stripe(site: Site) -> tuple[list[Change], list[Change]]:
             "a release cannot know its successor's place",
             f"empty it there: the release then keeps {stripe.SECRET} in the Worker alone",
         )
-    place = {"provider": stripe.PROVIDER, "id": found.id}
-    before = {**place, "url": found.url, "events": list(found.events), "enabled": found.enabled}
-    off = {**before, "enabled": False}
-    switched_off = Change("webhooks", f"stripe endpoint {found.id}", "update", before, off, before)
-    return [_new_endpoint(before)], [switched_off]
+    return [stripe.creation(found.url, found.events)], [stripe.switching_off(found)]
 
 
 def remove_replaced(site: Site) -> int:
@@ -155,18 +159,6 @@ def remove_replaced(site: Site) -> int:
     return len(replaced)
 
 
-def _new_endpoint(like: Mapping[str, Any]) -> Change:
-    attempt = secrets.token_hex(16)
-    after = {
-        "provider": stripe.PROVIDER,
-        "attempt": attempt,
-        "url": like["url"],
-        "events": like["events"],
-    }
-    undo = {"provider": stripe.PROVIDER, "attempt": attempt}
-    return Change("webhooks", f"stripe endpoint {like['url']}", "create", None, after, undo)
-
-
 def _file(site: Site, name: str) -> Path:
     """Give the file that holds a secret: for the twin its own, where that one has it."""
     settings = site.settings
@@ -177,4 +169,9 @@ def _file(site: Site, name: str) -> Path:
     return env_file(settings.environment, settings.root, os.environ)
 
 
-VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {"rotate": rotate, "forget": forget}
+ROTATE: Final = Action("secrets", "rotate", NoneType, Named, Named)
+FORGET: Final = Action("secrets", "forget", NoneType, Named, NoneType)
+VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
+    ROTATE: rotate,
+    FORGET: forget,
+}

@@ -7,19 +7,22 @@ that differs in secrets only, which goes the same way as any other: dark, verifi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any, Final
 
 from deployment.errors import Refused
+from deployment.model.payload import Nothing
+from deployment.model.record import noted
+from deployment.model.step import Action, AnyAction, Change, Facts, action_of
 from deployment.secret import Secret
 from deployment.services.errors import ServiceError
 from deployment.steps import fingerprints, rotation, traffic, webhooks, worker
 from deployment.steps.hooks import inbound, sendgrid, stripe
-from deployment.steps.record import noted
 from deployment.steps.site import Site
-from deployment.steps.step import Change, Facts
 
 NAME: Final = "secrets"
+INPUTS: Final = ("settings", "worker", "secrets")
 LATEST_NOT_LIVE: Final = frozenset({"10214", "10215"})
 _OVER: Final = "secrets over "  # marks, in a version's message, the live version it was made of
 
@@ -54,6 +57,38 @@ class Difference:
         return {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
 
 
+@dataclass(frozen=True)
+class Sent:
+    """Which secrets the Worker's next version gets, and how they compare; names only.
+
+    Args:
+        sent: those that it has to get.
+        over: the version that it is made of; empty: of new code.
+    """
+
+    sent: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    minted: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    over: str = ""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Which secrets the Worker's next version lacks, and the version that it is made of."""
+
+    removed: tuple[str, ...]
+    over: str = ""
+
+
+def observe(_site: Site) -> Facts:
+    """Give nothing: the secrets come back with the version, and apply noted their fingerprints."""
+    return {}
+
+
 def plan(site: Site) -> list[Change]:
     """Say what would change: secrets a provider has to make, then the Worker's own."""
     minted = webhooks.plan_minting(site)
@@ -61,8 +96,8 @@ def plan(site: Site) -> list[Change]:
     if not found.sent and not minted:
         return []
     if site.uploads:
-        return [*minted, _change(site, "stage", found)]
-    return _alone(site, _change(site, "update", found), before=minted)
+        return [*minted, _change(site, STAGE, found)]
+    return _alone(site, _change(site, UPDATE, found), before=minted)
 
 
 def plan_prune(site: Site) -> list[Change]:
@@ -85,7 +120,7 @@ def plan_rotation(site: Site, name: str) -> list[Change]:
         Refused: it is not made here, or its last rotation is not finished.
     """
     found = difference(site)
-    update = _change(site, "update", found, rotated=name)
+    update = _change(site, UPDATE, found, rotated=name)
     if name == stripe.SECRET:
         before, after = rotation.plan_stripe(site)
         return [*_alone(site, update, before=before), *after]
@@ -107,23 +142,29 @@ def plan_finish(site: Site, name: str) -> list[Change]:
 
 def apply(site: Site, change: Change) -> Facts:
     """Stage the secrets for the version to come, or make the version that carries them."""
-    if change.action in rotation.VERBS:
-        return rotation.VERBS[change.action](site, change)
-    removed = tuple(change.after.get("removed", ()))
+    action = action_of(change, ACTIONS)
+    if action in rotation.VERBS:
+        return rotation.VERBS[action](site, change)
+    removed = REMOVE.after_of(change).removed if action == REMOVE else ()
     values = {n: s for n, s in worker.secrets(site).items() if n not in removed}
     marks = {"secrets": fingerprints.of(values, site.settings)}
-    if change.action == "stage":
+    if action == STAGE:
         return marks
     sent = {**values, **dict.fromkeys(removed)}
-    over = str(change.after["over"])
+    over = _over(change)
     made = _patched(site, sent, over)
     return {"commit": "", **noted(site.history(), over), **marks, "version": made}
 
 
-def undo(site: Site, change: Change, _outcome: Facts) -> None:
+def undo(site: Site, change: Change, _outcome: Facts) -> str:
     """Take a rotation back; else do nothing: the traffic went back, and secrets with it."""
-    if change.action == "rotate":
+    if rotation.ROTATE.owns(change):
         rotation.unrotate(site, change)
+    return ""
+
+
+def require_undisturbed(_site: Site, _change: Change) -> None:
+    """Refuse nothing: a version is made of the one that the plan names."""
 
 
 def difference(site: Site) -> Difference:
@@ -170,20 +211,27 @@ def _alone(site: Site, change: Change, before: Sequence[Change] = ()) -> list[Ch
         )
     over = traffic.only(live, site.worker)
     _require_latest_live(site, live)
-    placed = change._replace(after={**change.after, "over": over})
+    after = REMOVE.after_of(change) if REMOVE.owns(change) else UPDATE.after_of(change)
+    placed = change._replace(after=replace(after, over=over))
     return [*before, placed, *traffic.roll_out(site, live, traffic.NEW, traffic.deployable(site))]
 
 
-def _change(site: Site, action: str, found: Difference, rotated: str = "") -> Change:
+def _over(change: Change) -> str:
+    """Give the version that the new one is made of."""
+    return (REMOVE.after_of(change) if REMOVE.owns(change) else UPDATE.after_of(change)).over
+
+
+def _change(
+    site: Site, action: Action[None, Sent, Nothing], found: Difference, rotated: str = ""
+) -> Change:
     sent = sorted({*found.sent, *([rotated] if rotated else [])})
-    after = {"sent": sent, **found.as_json()}
-    return Change(NAME, f"secrets of {site.worker}", action, after=after, undo={})
+    after = Sent(tuple(sent), **vars(found))
+    return action.change(f"secrets of {site.worker}", after=after, undo=Nothing())
 
 
 def _removal(site: Site, names: Sequence[str]) -> Change:
-    after = {"removed": list(names)}
     resource = f"{', '.join(names)} of {site.worker}"
-    return Change(NAME, resource, "remove", after=after, undo={})
+    return REMOVE.change(resource, after=Removed(tuple(names)), undo=Nothing())
 
 
 def _patched(site: Site, sent: Mapping[str, Secret | None], over: str) -> str:
@@ -222,3 +270,9 @@ def _latest_not_live(site: Site, why: str) -> Refused:
         why,
         f"{site.deploy_command} (code and secrets together)",
     )
+
+
+STAGE: Final = Action(NAME, "stage", NoneType, Sent, Nothing)
+UPDATE: Final = Action(NAME, "update", NoneType, Sent, Nothing, upload=True)
+REMOVE: Final = Action(NAME, "remove", NoneType, Removed, Nothing, upload=True)
+ACTIONS: Final[tuple[AnyAction, ...]] = (STAGE, UPDATE, REMOVE, *rotation.VERBS)

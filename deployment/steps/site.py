@@ -14,6 +14,7 @@ from deployment.variables import PRODUCTION
 
 if TYPE_CHECKING:
     from deployment.database.client import Database
+    from deployment.model.record import Record
     from deployment.services.anthropic import Anthropic
     from deployment.services.cloudflare import Cloudflare
     from deployment.services.openai import OpenAI
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from deployment.services.twilio import Twilio
     from deployment.settings import Settings
     from deployment.steps.bundle import Bundle
-    from deployment.steps.record import Record
 
 
 @dataclass

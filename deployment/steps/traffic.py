@@ -7,14 +7,15 @@ newest hundred versions only; one that is live and older than that is left at on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from deployment.errors import MovedForGood, Refused, StepFailed
+from deployment.model.step import Action, AnyAction, Change, Effect, Facts
 from deployment.services.errors import Invalid, ServiceError
 from deployment.steps import verify
 from deployment.steps.site import Site
-from deployment.steps.step import Change, Facts, met
 
 if TYPE_CHECKING:
     from deployment.steps import canary
@@ -25,10 +26,42 @@ NEW: Final = "(new version)"
 """Stands in a plan for the id that the upload will give."""
 
 Split = Mapping[str, float]
+"""Version → its percentage of the traffic; 0 is a version that stands beside."""
 NOT_TAKEN: Final = "10026"
 """Cloudflare's code for a deployment that it never takes, such as one of a version too old."""
 DEPLOYABLE: Final = 100
 """So many versions, the newest, Cloudflare deploys; an older one that is live just stays it."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """How the traffic is split."""
+
+    split: Split
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where the traffic goes.
+
+    Args:
+        split: the split it moves to.
+        version: the one this is about; an id, or :data:`NEW`.
+        quick: verify the quick routes alone.
+        verified: verify the version although it has traffic already.
+        soak: seconds to watch it as a canary; None: not at all.
+    """
+
+    split: Split
+    version: str
+    quick: bool = False
+    verified: bool = False
+    soak: float | None = None
+
+
+def met(split: Split) -> dict[str, float]:
+    """Give the versions of a split that users meet, each with its percentage."""
+    return {version: percent for version, percent in split.items() if percent > 0}
 
 
 def live_split(site: Site) -> dict[str, float]:
@@ -147,19 +180,11 @@ def moving(
         verified: verify the version although it has traffic already.
         soak: seconds to watch it as a canary; None: not at all.
     """
-    return Change(
-        STEP,
+    return SHIFT.change(
         f"traffic of {site.worker}",
-        "shift",
-        before={"split": dict(before)},
-        after={
-            "split": dict(after),
-            "version": version,
-            "quick": quick,
-            "verified": verified,
-            "soak": soak,
-        },
-        undo={"split": dict(live)},
+        before=Traffic(dict(before)),
+        after=Move(dict(after), version, quick, verified, soak),
+        undo=Traffic(dict(live)),
     )
 
 
@@ -178,13 +203,11 @@ def leaping(site: Site, live: Split, version: str, *, quick: bool) -> Change:
             " the other one could be verified",
             f"switch them on (Cloudflare: {site.worker}, Settings, Domains), then repeat",
         )
-    return Change(
-        STEP,
+    return LEAP.change(
         f"traffic of {site.worker}",
-        "leap",
-        before={"split": dict(live)},
-        after={"split": {version: 100.0}, "version": version, "quick": quick},
-        undo={"split": dict(live)},
+        before=Traffic(dict(live)),
+        after=Move({version: 100.0}, version, quick),
+        undo=Traffic(dict(live)),
         irreversible=_no_longer(left),
     )
 
@@ -226,17 +249,19 @@ def bring_back(site: Site, change: Change) -> None:
     Raises:
         MovedForGood: it has moved, and Cloudflare deploys what had it no more.
     """
+    action = LEAP if LEAP.owns(change) else SHIFT
+    moved, before = action.after_of(change), action.undo_of(change).split
     try:
-        shift(site, change.undo["split"], "brought back", force=True)
+        shift(site, before, "brought back", force=True)
     except Invalid as error:
         if NOT_TAKEN not in error.codes:
             raise
-        again = f"inv {site.settings.environment} rollback --version {change.after['version']}"
+        again = f"inv {site.settings.environment} rollback --version {moved.version}"
         raise MovedForGood(
             f"the traffic of {site.worker} stays where it is",
-            change.irreversible or _no_longer(change.undo["split"]),
+            change.irreversible or _no_longer(before),
             f"mend what failed, then: {site.deploy_command}"
-            if not change.after["quick"]
+            if not moved.quick
             else f"mend what failed, then repeat it, with its flags: {again}",
         ) from None
 
@@ -248,25 +273,27 @@ def _no_longer(split: Split) -> str:
 
 def _shift(site: Site, change: Change) -> Facts:
     """Move the traffic one step; before any user meets the version, verify it in the dark."""
-    version = _named(site, str(change.after["version"]))
-    split, before = named(site, change.after["split"]), named(site, change.before["split"])
-    if before.get(version) == 0.0 or change.after["verified"]:
-        verify.gate(site, verify.dark(site, version), quick=bool(change.after["quick"]))
+    move = SHIFT.after_of(change)
+    version = _named(site, move.version)
+    split, before = named(site, move.split), named(site, SHIFT.before_of(change).split)
+    if before.get(version) == 0.0 or move.verified:
+        verify.gate(site, verify.dark(site, version), quick=move.quick)
     # An older version brings its secrets back, which is meant (error 10220).
-    shift(site, split, message(site), force=bool(change.after["quick"]))
-    if change.after["soak"] is None:
+    shift(site, split, message(site), force=move.quick)
+    if move.soak is None:
         return {"version": version}
     from deployment.steps import canary
 
     old = next(name for name in split if name != version)
-    pair, soak = canary.Pair(old, version), float(change.after["soak"])
-    return {"version": version, **_judged(site, pair, split[version], soak)}
+    pair = canary.Pair(old, version)
+    return {"version": version, **_judged(site, pair, split[version], move.soak)}
 
 
 def _leap(site: Site, change: Change) -> Facts:
     """Move all of the traffic at once, to a version that was verified on its preview host."""
-    version, quick = _named(site, str(change.after["version"])), bool(change.after["quick"])
-    split = named(site, change.after["split"])
+    move = LEAP.after_of(change)
+    version, quick = _named(site, move.version), move.quick
+    split = named(site, move.split)
     if _newest_split(site) != split:
         verify.gate(site, verify.preview(site, version), quick=quick)
     shift(site, split, message(site), force=quick)
@@ -308,4 +335,37 @@ def message(site: Site) -> str:
     return str(site.facts.get("message") or f"release {site.facts['release']}")
 
 
-VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {"shift": _shift, "leap": _leap}
+def require_undisturbed(site: Site, change: Change) -> None:
+    """Refuse to move traffic that somebody else has moved since.
+
+    Raises:
+        Refused: the split is neither what it was before, nor what it was to become.
+    """
+    action = LEAP if LEAP.owns(change) else SHIFT
+    live = live_split(site)
+    allowed = (action.before_of(change).split, action.after_of(change).split)
+    if live not in [met(named(site, split)) for split in allowed]:
+        raise Refused(
+            f"the traffic of {site.worker} was moved by somebody else",
+            f"it is {live}",
+            f"inv {site.settings.environment} deploy.abort",
+        )
+
+
+def _effect(before: Traffic, after: Move) -> Effect:
+    """Tell whether users meet other code; with a share of 0 % they do not."""
+    return "traffic" if met(before.split) != met(after.split) else "none"
+
+
+def _described(after: Move) -> str:
+    shares = ", ".join(f"{v if v == NEW else v[:8]} {p:g} %" for v, p in after.split.items())
+    return shares if after.soak is None else f"{shares}, watched for {after.soak:g} s"
+
+
+SHIFT: Final = Action(
+    STEP, "shift", Traffic, Move, Traffic, effect=_effect, describe=_described, routine=True
+)
+LEAP: Final = Action(
+    STEP, "leap", Traffic, Move, Traffic, effect=_effect, describe=_described, routine=True
+)
+VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {SHIFT: _shift, LEAP: _leap}

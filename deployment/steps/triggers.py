@@ -8,14 +8,26 @@ brings them back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from deployment.errors import Refused, StepFailed
-from deployment.steps.step import Change
+from deployment.model.step import Action, Change
 
 if TYPE_CHECKING:
     from deployment.settings import Settings
     from deployment.steps.site import Site
+
+
+STEP: Final = "worker"
+"""Whose changes they are."""
+
+
+@dataclass(frozen=True)
+class Crons:
+    """The Worker's cron triggers, all of them."""
+
+    crons: tuple[str, ...]
 
 
 def described(settings: Settings) -> list[str] | None:
@@ -43,12 +55,11 @@ def _are_texts(crons: object) -> bool:
     return isinstance(crons, list) and all(isinstance(each, str) for each in crons)
 
 
-def changes(site: Site, step: str, wanted: Sequence[str] | None) -> list[Change]:
+def changes(site: Site, wanted: Sequence[str] | None) -> list[Change]:
     """Say how the triggers would change.
 
     Args:
         site: the environment.
-        step: whose change it is.
         wanted: cron expressions; None: they stay as they are.
     """
     if wanted is None:
@@ -56,9 +67,9 @@ def changes(site: Site, step: str, wanted: Sequence[str] | None) -> list[Change]
     there = site.cloudflare.schedules(site.worker)
     if set(wanted) == set(there):
         return []
-    told = [{"crons": list(crons)} for crons in (there, wanted)]
+    before, after = Crons(tuple(there)), Crons(tuple(wanted))
     name = f"cron triggers of {site.worker}"
-    return [Change(step, name, "schedule", before=told[0], after=told[1], undo=told[0])]
+    return [SCHEDULE.change(name, before=before, after=after, undo=before)]
 
 
 def put(site: Site, crons: Sequence[str]) -> None:
@@ -71,3 +82,6 @@ def put(site: Site, crons: Sequence[str]) -> None:
     seen = site.cloudflare.schedules(site.worker)
     if set(seen) != set(crons):
         raise StepFailed(f"the cron triggers of {site.worker} were not set", f"they are {seen}")
+
+
+SCHEDULE: Final = Action(STEP, "schedule", Crons, Crons, Crons)

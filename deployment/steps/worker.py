@@ -13,21 +13,51 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from deployment.errors import Refused, StepFailed
+from deployment.model.payload import Nothing
+from deployment.model.record import noted
+from deployment.model.step import Action, AnyAction, Change, Facts, action_of
 from deployment.secret import Secret
 from deployment.services.errors import Invalid
 from deployment.steps import fingerprints, traffic, triggers, verify
-from deployment.steps.record import noted
 from deployment.steps.site import Site
-from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
     from deployment.services.multipart import Upload
     from deployment.steps import canary
 
 NAME: Final = "worker"
+INPUTS: Final = ("settings", "worker", "secrets")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An R2 bucket that the Worker is bound to."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a version is made of, by the digest of its bundle."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
+class Address:
+    """Whether the Worker answers at its own address."""
+
+    open: bool
+
+
+def observe(_site: Site) -> Facts:
+    """Give nothing: the version itself, and what apply said of it, is all that it takes."""
+    return {}
 
 
 def plan(site: Site) -> list[Change]:
@@ -43,7 +73,7 @@ def plan(site: Site) -> list[Change]:
     return [
         *_buckets(site),
         *made,
-        *triggers.changes(site, NAME, triggers.described(site.settings)),
+        *triggers.changes(site, triggers.described(site.settings)),
     ]
 
 
@@ -95,7 +125,7 @@ def plan_promotion(site: Site) -> list[Change]:
     else:
         moved = traffic.leaping(site, live, pair.new, quick=False)
     crons = noted(site.history(), pair.new).get("crons")  # those of its own configuration
-    return [moved, *triggers.changes(site, NAME, crons)]
+    return [moved, *triggers.changes(site, crons)]
 
 
 def plan_abortion(site: Site) -> list[Change]:
@@ -129,17 +159,39 @@ def canary_pair(site: Site) -> canary.Pair:
 
 def apply(site: Site, change: Change) -> Facts:
     """Make one change; see the verbs below."""
-    return _VERBS[change.action](site, change)
+    return _VERBS[action_of(change, ACTIONS)](site, change)
 
 
-def undo(site: Site, change: Change, _outcome: Facts) -> None:
+def undo(site: Site, change: Change, _outcome: Facts) -> str:
     """Bring the traffic back to before; an uploaded version just stays without traffic."""
-    if change.action in traffic.VERBS:
+    action = action_of(change, ACTIONS)
+    if action in traffic.VERBS:
         traffic.bring_back(site, change)
-    elif change.action == "bucket":
-        site.cloudflare.delete_bucket(str(change.undo["name"]))
-    elif change.action in _UNDOING and site.cloudflare.worker_exists(site.worker):
-        _UNDOING[change.action](site, change)
+    elif action == BUCKET:
+        site.cloudflare.delete_bucket(BUCKET.undo_of(change).name)
+    elif action in _UNDOING and site.cloudflare.worker_exists(site.worker):
+        _UNDOING[action](site, change)
+    return ""
+
+
+def require_undisturbed(site: Site, change: Change) -> None:
+    """Refuse to move traffic that somebody else has moved since.
+
+    Raises:
+        Refused: the split is neither what it was before, nor what it was to become.
+    """
+    if action_of(change, ACTIONS) in traffic.VERBS:
+        traffic.require_undisturbed(site, change)
+
+
+def is_live(site: Site) -> bool:
+    """Tell whether the version that has all of the traffic is made of this code and variables."""
+    live = traffic.live_split(site)
+    if len(live) != 1:
+        return False
+    known = noted(site.history(), next(iter(live)))
+    made_of = (site.bundling.result().digest, variables_digest(site))
+    return (known.get("digest"), known.get("variables")) == made_of
 
 
 def _close(site: Site, _change: Change) -> None:
@@ -147,7 +199,7 @@ def _close(site: Site, _change: Change) -> None:
 
 
 def _unschedule(site: Site, change: Change) -> None:
-    triggers.put(site, change.undo["crons"])
+    triggers.put(site, triggers.SCHEDULE.undo_of(change).crons)
 
 
 def _delete(site: Site, _change: Change) -> None:
@@ -219,39 +271,28 @@ def _buckets(site: Site) -> list[Change]:
     names = [str(b["bucket_name"]) for b in bindings if b.get("type") == "r2_bucket"]
     missing = [name for name in dict.fromkeys(names) if site.cloudflare.bucket(name) is None]
     return [
-        Change(NAME, f"r2 bucket {name}", "bucket", after={"name": name}, undo={"name": name})
+        BUCKET.change(f"r2 bucket {name}", after=Bucket(name), undo=Bucket(name))
         for name in missing
     ]
 
 
 def _do_bucket(site: Site, change: Change) -> Facts:
-    site.cloudflare.create_bucket(str(change.after["name"]))
+    site.cloudflare.create_bucket(BUCKET.after_of(change).name)
     return {}
 
 
 def _first(site: Site, digest: str) -> list[Change]:
     name = site.worker
     return [
-        Change(NAME, f"worker {name}", "create", after={"digest": digest}, undo={}),
-        Change(
-            NAME,
-            f"address of {name}",
-            "open",
-            before={"open": False},
-            after={"open": True},
-            undo={},
+        CREATE.change(f"worker {name}", after=Code(digest), undo=Nothing()),
+        OPEN.change(
+            f"address of {name}", before=Address(False), after=Address(True), undo=Nothing()
         ),
     ]
 
 
 def _upload(site: Site, digest: str) -> Change:
-    return Change(
-        NAME,
-        f"version of {site.worker}",
-        "upload",
-        after={"digest": digest},
-        undo={},
-    )
+    return UPLOAD.change(f"version of {site.worker}", after=Code(digest), undo=Nothing())
 
 
 @contextmanager
@@ -269,27 +310,27 @@ def _startable(site: Site) -> Iterator[None]:
 def _do_upload(site: Site, change: Change) -> Facts:
     """Upload the version, unless this release did already and only the reply was lost."""
     tag = str(site.facts["release"])
-    made = tagged(site, tag)
+    made, digest = tagged(site, tag), UPLOAD.after_of(change).digest
     if made:
-        return _version_facts(site, made, change)
-    _require_planned(site, change)
+        return _version_facts(site, made, digest)
+    _require_planned(site, digest)
     form = prepared(site).with_annotations(traffic.message(site), tag)
     with _startable(site):
         version = site.cloudflare.upload_version(site.worker, form.body(), form.content_type, tag)
-    return _version_facts(site, version.id, change)
+    return _version_facts(site, version.id, digest)
 
 
 def _do_create(site: Site, change: Change) -> Facts:
     """Create the Worker behind a closed address, unless this release did already."""
     tag = str(site.facts["release"])
-    version = tagged(site, tag)
+    version, digest = tagged(site, tag), CREATE.after_of(change).digest
     if not version:
-        _require_planned(site, change)
+        _require_planned(site, digest)
         form = prepared(site).with_annotations(traffic.message(site), tag)
         with _startable(site):
             version = site.cloudflare.create_worker(site.worker, form.body(), form.content_type)
     site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
-    return _version_facts(site, version, change)
+    return _version_facts(site, version, digest)
 
 
 def _do_open(site: Site, _change: Change) -> Facts:
@@ -302,29 +343,29 @@ def _do_open(site: Site, _change: Change) -> Facts:
 
 
 def _do_schedule(site: Site, change: Change) -> Facts:
-    triggers.put(site, change.after["crons"])
+    triggers.put(site, triggers.SCHEDULE.after_of(change).crons)
     return {}
 
 
-def _require_planned(site: Site, change: Change) -> None:
+def _require_planned(site: Site, planned: str) -> None:
     """Upload what the plan says, or nothing: another checkout may hold other code.
 
     Raises:
         Refused: the bundle is not the planned one.
     """
     digest = site.bundling.result().digest
-    if digest != change.after["digest"]:
+    if digest != planned:
         raise Refused(
             f"the code of {site.worker} is not what was planned",
-            f"digest {digest[:12]} instead of {change.after['digest'][:12]}",
+            f"digest {digest[:12]} instead of {planned[:12]}",
             "check out what the release was made from, or: inv deploy.abort",
         )
 
 
-def _version_facts(site: Site, version: str, change: Change) -> Facts:
+def _version_facts(site: Site, version: str, digest: str) -> Facts:
     return {
         "version": version,
-        "digest": change.after["digest"],
+        "digest": digest,
         "variables": variables_digest(site),
         "secrets": fingerprints.of(secrets(site), site.settings),
         "crons": triggers.described(site.settings),
@@ -337,16 +378,21 @@ def variables_digest(site: Site) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-_VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {
+BUCKET: Final = Action(NAME, "bucket", NoneType, Bucket, Bucket)
+UPLOAD: Final = Action(NAME, "upload", NoneType, Code, Nothing, routine=True, upload=True)
+CREATE: Final = Action(NAME, "create", NoneType, Code, Nothing, routine=True, upload=True)
+OPEN: Final = Action(NAME, "open", Address, Address, Nothing, effect="traffic", routine=True)
+_VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
     **traffic.VERBS,
-    "bucket": _do_bucket,
-    "upload": _do_upload,
-    "create": _do_create,
-    "open": _do_open,
-    "schedule": _do_schedule,
+    BUCKET: _do_bucket,
+    UPLOAD: _do_upload,
+    CREATE: _do_create,
+    OPEN: _do_open,
+    triggers.SCHEDULE: _do_schedule,
 }
-_UNDOING: Final[Mapping[str, Callable[[Site, Change], None]]] = {  # of a Worker that is there
-    "open": _close,
-    "schedule": _unschedule,
-    "create": _delete,
+_UNDOING: Final[Mapping[AnyAction, Callable[[Site, Change], None]]] = {  # of a Worker that is there
+    OPEN: _close,
+    triggers.SCHEDULE: _unschedule,
+    CREATE: _delete,
 }
+ACTIONS: Final = tuple(_VERBS)

@@ -11,11 +11,11 @@ from deployment.database import backup as backups
 from deployment.database import mark, restore
 from deployment.database.client import Database, DatabaseError
 from deployment.errors import DeployError
+from deployment.model.step import Change, Facts
 from deployment.settings import Settings
 from deployment.steps import backup
 from deployment.steps import restore as step
 from deployment.steps.site import Site
-from deployment.steps.step import Change, Facts
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def by_a_user(site: Site) -> None:
 def put_back(site: Site, change: Change, work: Path, along: list[str]) -> None:
     """Restore as the step does, with other SQL along."""
     work.mkdir()
-    found = backup.chosen(site, change.after["backup"])
+    found = backup.chosen(site, step.RESTORE.after_of(change).backup)
     source = backups.unpack(found, work)
-    if change.after["table"]:
+    if step.RESTORE.after_of(change).table:
         restore.one_table(site.database, source, "t", along)
     else:
         restore.whole(site.database, source, work, proven=found.manifest, along=along)
@@ -96,7 +96,7 @@ def test_one_that_took_place_is_undone_once(site: Site, change: Change, replied:
 def test_one_that_reads_back_as_something_else_is_undone(
     site: Site, change: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = getattr(restore, "one_table" if change.after["table"] else "whole")
+    real = getattr(restore, "one_table" if step.RESTORE.after_of(change).table else "whole")
 
     def disturbed(*given: object, **named: object) -> None:
         real(*given, **named)

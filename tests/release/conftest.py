@@ -5,19 +5,21 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from deployment.console import Console
 from deployment.errors import DeployError
-from deployment.release import recovery, session
-from deployment.release import release as releases
+from deployment.model.payload import encode
+from deployment.model.step import Action, Change, Facts
+from deployment.release import session, steps
 from deployment.release.release import Release
 from deployment.settings import Settings
-from deployment.steps import pages, traffic
+from deployment.steps import migrate, pages, traffic, worker
 from deployment.steps.site import Site
-from deployment.steps.step import Change, Facts
+
+UPDATE: Final = Action("fake", "update", str, str, str)
 
 
 @dataclass
@@ -25,12 +27,17 @@ class FakeStep:
     """Sets names in a mapping, as a provider would; can be told to fail."""
 
     NAME = "fake"
+    ACTIONS = (UPDATE, traffic.SHIFT, traffic.LEAP, worker.OPEN, migrate.DOWN)  # it stands for all
+    INPUTS = ("settings",)
     world: dict[str, str] = field(default_factory=dict)
     plans: list[Change] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     fail_apply: dict[str, BaseException] = field(default_factory=dict)
     fail_undo: dict[str, BaseException] = field(default_factory=dict)
     apply_then_fail: bool = False
+
+    def observe(self, site: Site) -> Facts:
+        return {}
 
     def plan(self, site: Site) -> list[Change]:
         return self.plans
@@ -40,29 +47,40 @@ class FakeStep:
         error = self.fail_apply.get(change.resource)
         if error and not self.apply_then_fail:
             raise error
-        self.world[change.resource] = str(change.after)
+        self.world[change.resource] = told(change.after)
         if error:
             raise error
-        return {change.resource: change.after}
+        return {change.resource: encode(change.after)}
 
-    def undo(self, site: Site, change: Change, outcome: Facts) -> None:
+    def undo(self, site: Site, change: Change, outcome: Facts) -> str:
         self.calls.append(f"undo {change.resource}")
         if change.resource in self.fail_undo:
             raise self.fail_undo[change.resource]
-        self.world[change.resource] = str(change.undo)
+        self.world[change.resource] = told(change.undo)
+        return ""
+
+    def require_undisturbed(self, site: Site, change: Change) -> None:
+        pass
+
+
+def told(payload: object) -> str:
+    """Name a state: as it is, or as a split names the version that has the traffic."""
+    if isinstance(payload, str):
+        return payload
+    split = getattr(payload, "split", None)
+    return next(iter(split)) if split else str(encode(payload))
 
 
 def change(resource: str, after: Any = "new") -> Change:
-    return Change("fake", resource, "update", before="old", after=after, undo="old")
+    return UPDATE.change(resource, before="old", after=after, undo="old")
 
 
 @pytest.fixture
 def step(monkeypatch: pytest.MonkeyPatch) -> FakeStep:
     fake = FakeStep(world={"a": "old", "b": "old", "c": "old"})
     fake.plans = [change("a"), change("b"), change("c")]
-    monkeypatch.setattr(releases, "step_named", lambda _name: fake)
-    monkeypatch.setattr(recovery, "step_named", lambda _name: fake)
-    monkeypatch.setattr(recovery, "STEPS", ("fake",))
+    monkeypatch.setattr(steps, "step_named", lambda _name: fake)
+    monkeypatch.setitem(steps.STEPS, "fake", "tests.release.conftest")
     return fake
 
 

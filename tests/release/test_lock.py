@@ -10,7 +10,7 @@ import pytest
 
 from deployment.database.client import Database, connect
 from deployment.errors import Locked
-from deployment.release import ledger, lock, process
+from deployment.release import lock, process, records
 
 Open = Callable[[], Database]
 
@@ -23,7 +23,7 @@ def open_(tmp_path: Path) -> Iterator[Open]:
         opened.append(connect(f"file:{tmp_path / 'lock.db'}"))
         return opened[-1]
 
-    ledger.prepare(make())
+    records.prepare(make())
     yield make
     for database in opened:
         database.close()

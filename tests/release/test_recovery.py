@@ -12,7 +12,7 @@ import pytest
 from deployment.console import Console
 from deployment.database.errors import DatabaseError
 from deployment.errors import CheckFailed, DeployError, Locked, NotRolledBack, Refused
-from deployment.release import ledger, lock, recovery
+from deployment.release import lock, records, recovery, undo
 from deployment.release.journal import Journal
 from deployment.release.ledger import Ledger
 from deployment.release.release import Release
@@ -80,8 +80,8 @@ def die(
         else:
             assert len(seen) < place
     site.database.execute("UPDATE _release_lock SET expires_at = 0, owner = 'dead'")
-    records = ledger.records(site.database, "local")
-    return records[0].status if records else ""
+    listed = records.read(site.database, "local")
+    return listed[0].status if listed else ""
 
 
 @pytest.mark.slow
@@ -96,19 +96,19 @@ def test_abort_leaves_it_wholly_old(
     forget: bool,
 ) -> None:
     status = die(begin, step, site, monkeypatch, place)
-    if status not in ledger.UNENDED:
+    if status not in records.UNENDED:
         assert step.world == (NEW if status else OLD)
         return
     if forget:
         _forget_journal(site)
     dead = reopen(site)
-    dead.abandon()
+    undo.abandon(dead)
     dead.ledger.lease.release()
     assert step.world == OLD
-    assert ledger.records(site.database, "local")[0].status == "rolled back"
+    assert records.read(site.database, "local")[0].status == "rolled back"
     calls = list(step.calls)
     again = reopened_by_name(site, dead.record.release)
-    again.abandon()
+    undo.abandon(again)
     again.ledger.lease.release()
     assert step.calls == calls, "undoing twice is undoing once"
 
@@ -125,7 +125,7 @@ def test_resume_leaves_it_wholly_new(
     forget: bool,
 ) -> None:
     status = die(begin, step, site, monkeypatch, place)
-    if status not in ledger.UNENDED:
+    if status not in records.UNENDED:
         assert step.world == (NEW if status else OLD)
         return
     if forget:
@@ -134,9 +134,9 @@ def test_resume_leaves_it_wholly_new(
     recovery.carry_on(dead)
     dead.succeed()
     assert step.world == NEW
-    record = ledger.records(site.database, "local")[0]
+    record = records.read(site.database, "local")[0]
     assert record.status == "succeeded"
-    assert {e.state for e in ledger.entries(site.database, record.release)} == {"done"}
+    assert {e.state for e in records.entries(site.database, record.release)} == {"done"}
     assert recovery.find(site) is None
 
 
@@ -150,8 +150,8 @@ def test_the_next_release_settles_it_first(
     step.plans = []
     begin().succeed()
     assert step.world in (OLD, NEW)
-    records = ledger.records(site.database, "local")
-    statuses = [record.status for record in records]
+    listed = records.read(site.database, "local")
+    statuses = [record.status for record in listed]
     assert set(statuses) <= {"succeeded", "rolled back"}
     made = step.world == NEW
     assert made == ("succeeded" in statuses[1:])
@@ -172,7 +172,7 @@ def test_one_that_was_all_made_and_is_good_stays(begin: Begin, step: FakeStep, s
     step.plans = []
     begin().succeed()
     assert step.world == NEW
-    assert [r.status for r in ledger.records(site.database, "local")] == ["succeeded"] * 2
+    assert [r.status for r in records.read(site.database, "local")] == ["succeeded"] * 2
 
 
 def test_one_that_was_all_made_but_is_not_good_is_undone(
@@ -199,7 +199,7 @@ def test_a_lost_mark_of_success_is_written_later(
     with unreachable(monkeypatch):
         release.succeed()
     assert "database does not know yet" in release.console.stream.getvalue()  # type: ignore[attr-defined]
-    assert ledger.status_of(site.database, release.record.release) == "running"
+    assert records.status_of(site.database, release.record.release) == "running"
     kill(release, site)
     dead = reopen(site)
     assert recovery.write_success_if_known(dead)
@@ -216,16 +216,16 @@ def test_undoing_goes_on_without_the_database_and_is_settled_later(
     with pytest.raises(DeployError) as caught:
         release.perform(step)
     with unreachable(monkeypatch):
-        ended = release.roll_back(caught.value)
+        ended = undo.roll_back(release, caught.value)
     assert "everything was brought back" in ended.what
     assert step.world == OLD
     undone = list(step.calls)
-    assert ledger.status_of(site.database, release.record.release) == "running"
+    assert records.status_of(site.database, release.record.release) == "running"
     kill(release, site)
     step.plans = []
     begin().succeed()
     assert step.calls == undone, "this machine's journal knows that all was undone"
-    statuses = [record.status for record in ledger.records(site.database, "local")]
+    statuses = [record.status for record in records.read(site.database, "local")]
     assert statuses == ["succeeded", "rolled back"]
 
 
@@ -237,7 +237,7 @@ def test_elsewhere_it_is_undone_once_more(
     with pytest.raises(DeployError) as caught:
         release.perform(step)
     with unreachable(monkeypatch):
-        release.roll_back(caught.value)
+        undo.roll_back(release, caught.value)
     kill(release, site)
     _forget_journal(site)
     step.plans = []
@@ -251,7 +251,7 @@ def test_what_is_half_undone_is_not_resumed(begin: Begin, step: FakeStep, site: 
     release = begin()
     with pytest.raises(DeployError) as caught:
         release.perform(step)
-    ended = release.roll_back(caught.value)
+    ended = undo.roll_back(release, caught.value)
     assert isinstance(ended, NotRolledBack)
     record = recovery.find(site)
     assert record is not None
@@ -261,7 +261,7 @@ def test_what_is_half_undone_is_not_resumed(begin: Begin, step: FakeStep, site: 
     assert "deploy.abort" in refused.value.remedy
     step.fail_undo.clear()
     dead = reopen(site)
-    dead.abandon()
+    undo.abandon(dead)
     dead.ledger.lease.release()
     assert step.world == OLD
     assert step.calls.count("undo b") == 1, "what was undone is not undone again"
@@ -289,7 +289,7 @@ def _die(*_: Any) -> None:
 
 def test_what_stands_is_not_aborted(begin: Begin, step: FakeStep, site: Site) -> None:
     deploy(begin, step)
-    record = ledger.records(site.database, "local")[0]
+    record = records.read(site.database, "local")[0]
     with pytest.raises(Refused, match="cannot be aborted") as refused:
         recovery.require_abortable(site, record)
     assert refused.value.remedy == "inv rollback"
@@ -302,7 +302,7 @@ def test_who_lost_the_lock_does_not_undo(begin: Begin, step: FakeStep, site: Sit
     other = lock.acquire(site.database, site.connect, "other")
     with pytest.raises(Locked) as caught:
         slept.make(step.plans[1:])
-    ended = slept.roll_back(caught.value)
+    ended = undo.roll_back(slept, caught.value)
     assert isinstance(ended, NotRolledBack)
     assert step.calls == ["apply a"]
     other.release()

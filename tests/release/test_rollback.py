@@ -9,14 +9,15 @@ import pytest
 
 from deployment import console
 from deployment.errors import DeployError, Refused
-from deployment.release import ledger, rollback, session
+from deployment.model.record import Record
+from deployment.model.step import Change
+from deployment.release import records, rollback, session
 from deployment.release.rollback import Wish
 from deployment.services.errors import NotFound
 from deployment.settings import Settings
 from deployment.steps import migrate, pages, traffic, webhooks
-from deployment.steps.record import Record
 from deployment.steps.site import Site
-from deployment.steps.step import Change
+from deployment.steps.triggers import Crons
 from tests.release.conftest import FakeStep
 from tests.release.test_session import context
 
@@ -66,7 +67,7 @@ def put_live(step: FakeStep, version: str = VERSION) -> None:
 def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: FakeStep) -> None:
     put_live(step)
     put_live(step, "22222222-2222-4333-8444-555555555555")
-    newer, older = ledger.records(site.database, "local")
+    newer, older = records.read(site.database, "local")
     assert newer.release > older.release
     for name in (VERSION, VERSION[:6], older.release, older.release[:-1]):
         assert rollback.find(site, Wish(name)) == older
@@ -75,7 +76,7 @@ def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: F
 def test_the_newest_release_of_a_version_is_meant(site: Site, step: FakeStep) -> None:
     put_live(step)
     put_live(step)
-    assert rollback.find(site, Wish(VERSION)) == ledger.records(site.database, "local")[0]
+    assert rollback.find(site, Wish(VERSION)) == records.read(site.database, "local")[0]
 
 
 def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
@@ -83,8 +84,8 @@ def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
 ) -> None:
     put_live(step)
     put_live(step, "22222222-2222-4333-8444-555555555555")
-    newer, older = ledger.records(site.database, "local")
-    many = [newer._replace(status=ledger.ROLLED_BACK, release=f"9-{n}") for n in range(150)]
+    newer, older = records.read(site.database, "local")
+    many = [newer._replace(status=records.ROLLED_BACK, release=f"9-{n}") for n in range(150)]
     site.history = lambda: [*many, newer, older]
     monkeypatch.setattr(traffic, "live_split", lambda _site: {newer.version: 100.0})
     shown: list[str] = []
@@ -133,7 +134,7 @@ def unknown(_worker: str, version: str) -> None:
 
 def test_only_what_came_since_is_taken_back(site: Site) -> None:
     (change,) = rollback.plan(site, target(migrations=["users"]), Wish(VERSION, migrations=True))
-    assert (change.action, change.after) == ("take back", ["users"])
+    assert (change.action, change.after) == ("take back", ("users",))
 
 
 def test_of_a_version_nobody_noted_anything_of_no_migration_is_taken_back(site: Site) -> None:
@@ -153,7 +154,7 @@ def test_that_todays_static_site_stays_is_said(site: Site) -> None:
 def test_whatever_put_a_version_live_can_be_gone_back_to(site: Site, step: FakeStep) -> None:
     """``inv worker`` alone, too: what it leaves unnoted could not be brought back."""
     put_live(step)
-    (record,) = ledger.records(site.database, "local")
+    (record,) = records.read(site.database, "local")
     assert record.facts["pages"] == "today"
     assert record.facts["migrations"] == ["users", "posts"]
 
@@ -170,7 +171,7 @@ def test_what_cannot_be_noted_harms_nothing_but_that(
     monkeypatch.setattr(pages, "current", silent)
     put_live(step)
     assert step.world == {"a": "new", "b": "new", "c": "new"}
-    (record,) = ledger.records(site.database, "local")
+    (record,) = records.read(site.database, "local")
     assert record.facts["migrations"] == ["users", "posts"]
     assert "pages" not in record.facts
     assert "Cloudflare did not answer" in capsys.readouterr().out
@@ -182,7 +183,7 @@ def test_what_made_no_version_notes_the_versions_own_facts(site: Site, step: Fak
     made = Record("0", "local", "", "succeeded", "", "", "", "", VERSION, facts=known)
     site.history = lambda: [made]
     put_live(step)
-    (record,) = ledger.records(site.database, "local")
+    (record,) = records.read(site.database, "local")
     assert {name: record.facts[name] for name in known} == known
 
 
@@ -192,8 +193,8 @@ def test_cron_triggers_come_back_with_the_version(site: Site) -> None:
     (change,) = rollback.plan(site, target(crons=["* * * * *"]), Wish(VERSION))
     assert (change.action, change.before, change.after) == (
         "schedule",
-        {"crons": ["0 2 * * *"]},
-        {"crons": ["* * * * *"]},
+        Crons(("0 2 * * *",)),
+        Crons(("* * * * *",)),
     )
     assert rollback.plan(site, target(crons=["0 2 * * *"]), Wish(VERSION)) == []
     assert rollback.plan(site, target(), Wish(VERSION)) == []
@@ -214,7 +215,7 @@ def test_a_person_is_shown_what_is_for_good_before_being_asked(
 
     monkeypatch.setattr(console, "interactive", lambda: True)
     monkeypatch.setattr(console, "confirm", confirm)
-    rollback.confirm(site, target(), Wish(VERSION), yes=False)
+    rollback.confirm(console.Console(), site, target(), Wish(VERSION), yes=False)
     assert "traffic cannot be undone: too many were made since" in asked[0]
 
 

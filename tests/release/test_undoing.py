@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from deployment.errors import DeployError, NotRolledBack, Refused
-from deployment.release import ledger, preview, recovery, rollback
-from deployment.release import release as releases
+from deployment.model.payload import Nothing
+from deployment.model.record import Record
+from deployment.model.step import Change
+from deployment.release import preview, records, recovery, rollback, steps, undo
 from deployment.release.release import Release
 from deployment.services.cloudflare import Deployment, Subdomain
 from deployment.services.errors import NotFound, ServiceUnavailable
 from deployment.steps import migrate, secrets, traffic, verify, webhooks, worker
-from deployment.steps.record import Record
 from deployment.steps.report import Report
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.release.conftest import FakeStep, change, failing
 from tests.steps.fakes import FakeCloudflare, bundling
 
@@ -59,8 +59,7 @@ def cloudflare(step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch) -> F
     def named(name: str) -> object:
         return worker if name == "worker" else step
 
-    monkeypatch.setattr(releases, "step_named", named)
-    monkeypatch.setattr(recovery, "step_named", named)
+    monkeypatch.setattr(steps, "step_named", named)
     for name in ("gate", "run"):  # nobody serves: asking would only take time
         monkeypatch.setattr(verify, name, lambda *_, **__: Report("verify", ()))
     monkeypatch.setattr(traffic, "live_split", _SPLIT)
@@ -70,7 +69,7 @@ def cloudflare(step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch) -> F
 def failed(release: Release, changes: list[Change]) -> DeployError:
     with pytest.raises(DeployError) as caught:
         release.make(changes, "fake")
-    return release.roll_back(caught.value)
+    return undo.roll_back(release, caught.value)
 
 
 def back(site: Site) -> list[Change]:
@@ -125,9 +124,13 @@ def test_the_schema_stays_where_the_traffic_has_moved(
 
 def test_the_traffic_stays_on_a_schema_that_does_not_go_back(step: FakeStep, begin: Begin) -> None:
     """Going back takes code first and schema after, where the code runs on both."""
-    new, old = ({"split": {version: 100.0}} for version in ("new", "old"))
-    moved = Change("worker", "a", "shift", new, old, undo=new)
-    taken = Change("migrate", "b", "take back", "new", "old", "new")
+    new = traffic.Traffic({"new": 100.0})
+    moved = traffic.SHIFT.change(
+        "a", before=new, after=traffic.Move({"old": 100.0}, "old"), undo=new
+    )
+    taken = migrate.DOWN.change(
+        "b", before=("new",), after=(), undo=migrate.ApplyAgain(("new",), {})
+    )
     step.fail_apply["c"] = failing("the webhooks")
     step.fail_undo["b"] = failing("the database")
     ended = failed(begin(), [moved, taken, change("c")])
@@ -170,7 +173,7 @@ def test_the_next_release_goes_on_where_traffic_moved_for_good(
     dead.ledger.lease.release()
     following = begin()
     assert step.world["a"] == "new"
-    statuses = [record.status for record in ledger.records(site.database, "local")]
+    statuses = [record.status for record in records.read(site.database, "local")]
     assert statuses == ["running", "not rolled back"]
     following.succeed()
 
@@ -192,11 +195,11 @@ def test_a_kill_while_undoing_stops_at_the_same_place(
         with pytest.raises(Killed):
             failed(dead, changes)
     dead.ledger.lease.release()
-    (record,) = ledger.records(site.database, "local")
+    (record,) = records.read(site.database, "local")
     again = recovery.reopened(site, record, dead.ledger.lease, dead.console)
     for _ in range(2):
         with pytest.raises(NotRolledBack, match="not everything"):
-            again.abandon()
+            undo.abandon(again)
     assert (step.world["a"], step.world["c"]) == ("new", "old")
 
 
@@ -205,20 +208,20 @@ def test_a_first_worker_that_is_gone_already_is_undone_once_more(
 ) -> None:
     """Another machine had undone it while the database was silent."""
     made = [
-        Change("worker", "worker x", "create", None, {"digest": "d"}, {}),
-        Change("worker", "address of x", "open", {"open": False}, {"open": True}, {}),
+        worker.CREATE.change("worker x", after=worker.Code("d"), undo=Nothing()),
+        opening("address of x"),
     ]
     release = begin()
     with monkeypatch.context() as patched:
         patched.setattr(worker, "apply", lambda *_: {})
         release.make([change("a"), *made], "fake")
     cloudflare.splits.clear()
-    release.abandon()
+    undo.abandon(release)
     assert step.world["a"] == "old"
 
 
 def test_a_first_worker_that_stays_open_keeps_its_schema(step: FakeStep, begin: Begin) -> None:
-    opened = Change("worker", "b", "open", {"open": False}, {"open": True}, {})
+    opened = opening("b")
     step.fail_apply["c"] = failing()
     step.fail_undo["b"] = failing("no reply")
     ended = failed(begin(), [change("a"), opened, change("c")])
@@ -233,7 +236,7 @@ def test_of_two_that_are_stuck_the_later_one_is_aborted_first(
         step.fail_undo["a"] = failing("no reply")
         step.fail_apply["b"] = failing()
         failed(begin(), step.plans[:2])
-    later, earlier = ledger.records(site.database, "local")
+    later, earlier = records.read(site.database, "local")
     recovery.require_abortable(site, later)
     with pytest.raises(Refused, match="built upon it, and is not rolled back") as caught:
         recovery.require_abortable(site, earlier)
@@ -244,10 +247,15 @@ def test_nothing_is_aborted_beneath_one_that_died(step: FakeStep, site: Site, be
     step.fail_undo["a"] = failing("no reply")
     step.fail_apply["b"] = failing()
     failed(begin(), step.plans[:2])
-    (stuck,) = ledger.records(site.database, "local")
+    (stuck,) = records.read(site.database, "local")
     begin().ledger.lease.release()
     with pytest.raises(Refused, match="built upon it, and is running"):
         recovery.require_abortable(site, stuck)
+
+
+def opening(resource: str) -> Change:
+    closed, opened = worker.Address(False), worker.Address(True)
+    return worker.OPEN.change(resource, before=closed, after=opened, undo=Nothing())
 
 
 def recorded(version: str, status: str = "succeeded", **facts: object) -> Record:
@@ -261,7 +269,7 @@ def test_what_is_stuck_is_not_called_live_already(
     digest = site.bundling.result().digest
     made = recorded("old", status, digest=digest, variables=worker.variables_digest(site))
     site.history = lambda: [made]
-    plan = preview.Plan((Change("worker", "version", "upload"),))
+    plan = preview.Plan((worker.UPLOAD.change("version", after=worker.Code("d"), undo=Nothing()),))
     assert preview.nothing_new(site, plan) is nothing
 
 

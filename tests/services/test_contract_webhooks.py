@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from deployment.errors import DeployError
+from deployment.model.step import Change
 from deployment.steps import webhooks
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.services.twin import Twin
 
 pytestmark = pytest.mark.slow

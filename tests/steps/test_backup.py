@@ -12,10 +12,10 @@ import pytest
 from deployment.database import archive
 from deployment.database.backup import Format, manifest_path
 from deployment.errors import DeployError, Refused
+from deployment.model.step import Change
 from deployment.settings import Settings
 from deployment.steps import backup, restore
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 
 
 @pytest.fixture

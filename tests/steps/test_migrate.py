@@ -9,10 +9,10 @@ import pytest
 
 from deployment.database import ledger
 from deployment.errors import DeployError, Refused
+from deployment.model.step import Change
 from deployment.settings import Settings
 from deployment.steps import applied, backup, migrate
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 
 FILES = {
     "users": "CREATE TABLE users (id INTEGER PRIMARY KEY);\n-- migrate:down\nDROP TABLE users;",
@@ -46,8 +46,8 @@ def test_plan_names_what_would_be_applied_and_changes_nothing(site: Site) -> Non
         "apply",
         "database, 2 migrations",
     )
-    assert (change.before, change.after) == ([], ["users", "posts"])
-    assert change.undo == {"take back": ["posts", "users"]}
+    assert (change.before, change.after) == ((), ("users", "posts"))
+    assert change.as_json()["undo"] == {"take back": ["posts", "users"]}
     assert site.database.query("SELECT * FROM sqlite_schema") == []
 
 
@@ -142,7 +142,7 @@ def test_what_was_never_applied_needs_no_way_down(site: Site, one_way: Change) -
 def test_down_and_its_undo(site: Site) -> None:
     do(site)
     (change,) = migrate.plan_down(site, steps=1)
-    assert (change.action, change.after) == ("take back", ["users"])
+    assert (change.action, change.after) == ("take back", ("users",))
     outcome = migrate.apply(site, change)
     assert tables(site) == {"users"}
     migrate.undo(site, change, outcome)

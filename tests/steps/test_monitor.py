@@ -19,6 +19,7 @@ import yaml
 from deployment.database.client import Database
 from deployment.database.errors import DatabaseError
 from deployment.errors import Refused, Unavailable
+from deployment.model.record import Record
 from deployment.monitoring.alert import Severity
 from deployment.monitoring.book import Silence
 from deployment.monitoring.channels import NEEDED
@@ -32,7 +33,6 @@ from deployment.services.monitor import BUDGETS
 from deployment.settings import Settings
 from deployment.steps.monitor import dashboard, remembered, shelf, tables, tell, watch
 from deployment.steps.monitor.watch import Rules, Watched
-from deployment.steps.record import Record
 from deployment.steps.site import Site
 
 NOW = 1_800_000_000.0

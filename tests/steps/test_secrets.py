@@ -11,14 +11,14 @@ import pytest
 
 from deployment import environment_file
 from deployment.errors import Refused
+from deployment.model.record import Record
+from deployment.model.step import Change
 from deployment.secret import Secret
 from deployment.services.cloudflare import Version
 from deployment.services.errors import Invalid
 from deployment.settings import Settings
 from deployment.steps import fingerprints, secrets, traffic, verify, webhooks, worker
-from deployment.steps.record import Record
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.steps.fakes import FakeCloudflare
 from tests.steps.provider_fakes import FakeStripe
 
@@ -217,7 +217,7 @@ def test_prune_removes_what_the_environment_does_not_have_but_nothing_minted(
     site = at(STRIPE)
     cloudflare.names += ["LEFT_BEHIND", "STRIPE_WEBHOOK_SECRET"]
     changes = secrets.plan_prune(site)
-    assert changes[0].after["removed"] == ["LEFT_BEHIND"]
+    assert secrets.REMOVE.after_of(changes[0]).removed == ("LEFT_BEHIND",)
     make(site, changes)
     (sent,) = cloudflare.patched
     assert [name for name, value in sent.items() if value is None] == ["LEFT_BEHIND"]
@@ -267,7 +267,7 @@ def test_after_a_rotation_nothing_is_to_be_sent(
     assert caught.value.remedy == "inv secrets.rotate JWT_SECRET --finish"
     again.facts["release"] = "release-3"
     changes = secrets.plan_finish(again, "JWT_SECRET")
-    assert changes[0].after["removed"] == ["JWT_SECRET_PREVIOUS"]
+    assert secrets.REMOVE.after_of(changes[0]).removed == ("JWT_SECRET_PREVIOUS",)
     assert changes[-1].irreversible
     make(again, changes)
     assert not environment_file.read(environment(again), "JWT_SECRET_PREVIOUS")

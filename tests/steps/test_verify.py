@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from deployment.errors import CheckFailed, Refused
+from deployment.model.record import Record
 from deployment.project import Route, Verify
 from deployment.secret import Secret
 from deployment.services.http import Http
 from deployment.settings import Settings
 from deployment.steps import verify
 from deployment.steps.hooks import probes
-from deployment.steps.record import Record
 from deployment.steps.report import Report
 from deployment.steps.site import Site
 from deployment.steps.verification import authentication, performance, routes, version

@@ -12,10 +12,12 @@ import pytest
 import responses
 
 from deployment.errors import Refused, StepFailed
+from deployment.model.payload import encode
+from deployment.model.step import Change
 from deployment.settings import Settings
 from deployment.steps import webhooks
+from deployment.steps.hooks import twilio
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.steps.fakes import FakeCloudflare
 from tests.steps.provider_fakes import FakeSendGrid, FakeStripe, FakeTwilio
 
@@ -67,7 +69,11 @@ def world(settings: Callable[..., Settings]) -> Callable[..., World]:
 
 
 def actions(changes: list[Change]) -> list[tuple[str, str]]:
-    return [(str((change.after or {}).get("provider")), change.action) for change in changes]
+    return [(provider_of(change), change.action) for change in changes]
+
+
+def provider_of(change: Change) -> str:
+    return str(encode(change.after)["provider"])  # type: ignore[index]
 
 
 # Minting
@@ -122,7 +128,7 @@ def test_an_endpoint_whose_secret_nobody_has_is_replaced(world: Callable[..., Wo
     here = world()
     old = here.stripe.add(HOOK, EVENTS)
     before = here.state()
-    changes = [c for c in webhooks.plan_minting(here.site) if c.after["provider"] == "stripe"]
+    changes = [c for c in webhooks.plan_minting(here.site) if provider_of(c) == "stripe"]
     assert actions(changes) == [("stripe", "create"), ("stripe", "update")]
     here.make(changes)
     assert not here.stripe.kept[old.id].enabled
@@ -154,7 +160,7 @@ def test_an_unsigned_webhook_is_signed_and_undone(world: Callable[..., World]) -
     here = world()
     here.sendgrid.create_event_webhook(MAIL, MAIL_EVENTS, "by hand")
     before = here.state()
-    changes = [c for c in webhooks.plan_minting(here.site) if c.after["provider"] == "sendgrid"]
+    changes = [c for c in webhooks.plan_minting(here.site) if provider_of(c) == "sendgrid"]
     assert actions(changes) == [("sendgrid", "sign")]
     here.make(changes)
     assert here.sendgrid.keys == {"h1": "canary-public-key-h1"}
@@ -169,7 +175,7 @@ def test_a_key_that_is_there_is_read_for_a_worker_without_it(
     here.sendgrid.create_event_webhook(MAIL, MAIL_EVENTS, "by hand")
     here.sendgrid.sign_event_webhook("h1")
     before = here.state()
-    changes = [c for c in webhooks.plan_minting(here.site) if c.after["provider"] == "sendgrid"]
+    changes = [c for c in webhooks.plan_minting(here.site) if provider_of(c) == "sendgrid"]
     here.make(changes)
     assert here.site.staged["SENDGRID_WEBHOOK_PUBLIC_KEY"].reveal() == "canary-public-key-h1"
     here.unmake(changes)
@@ -234,7 +240,7 @@ def test_urls_that_twilio_ignores_are_left_and_said(world: Callable[..., World])
     owned = here.twilio.owned
     here.twilio.owned = owned._replace(overridden_by={"voice": "TK1", "status": "TK1"})
     (change,) = webhooks.plan(here.site)
-    assert set(change.after["urls"]) == {"sms_url", "sms_method"}
+    assert set(twilio.UPDATE.after_of(change).urls) == {"sms_url", "sms_method"}
     states = {hook.name: hook for hook in webhooks.listed(here.site) if hook.provider == "twilio"}
     assert states["voice"].state == "overridden"
     assert "TK1" in states["voice"].note

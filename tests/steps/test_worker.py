@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from deployment.errors import CheckFailed, Refused, StepFailed
+from deployment.model.record import Record
+from deployment.model.step import Change
 from deployment.project import CanaryStep
 from deployment.services import multipart
 from deployment.services.cloudflare import Version
-from deployment.steps import canary, traffic, verify, worker
+from deployment.steps import canary, traffic, triggers, verify, worker
 from deployment.steps.judge import Verdict
-from deployment.steps.record import Record
 from deployment.steps.report import Report
 from deployment.steps.site import Site
-from deployment.steps.step import Change
 from tests.steps.fakes import BODY, FakeCloudflare
 
 
@@ -26,7 +26,7 @@ def with_canary(site: Site, *percents: float) -> None:
 
 
 def splits(changes: list[Change]) -> list[dict[str, float]]:
-    return [dict(change.after["split"]) for change in changes if change.action == "shift"]
+    return [dict(traffic.SHIFT.after_of(c).split) for c in changes if traffic.SHIFT.owns(c)]
 
 
 def run(site: Site, changes: list[Change]) -> None:
@@ -225,7 +225,7 @@ def test_an_upload_whose_reply_was_lost_is_found_by_its_tag(
 
 
 def test_other_code_than_planned_is_not_uploaded(site: Site, cloudflare: FakeCloudflare) -> None:
-    upload = worker.plan(site)[0]._replace(after={"digest": "of other code"})
+    upload = worker.plan(site)[0]._replace(after=worker.Code("of other code"))
     with pytest.raises(Refused, match="not what was planned"):
         worker.apply(site, upload)
     assert cloudflare.bodies == []
@@ -266,8 +266,8 @@ def test_cron_triggers_come_last_and_go_first(site: Site, cloudflare: FakeCloudf
     *_, last = changes = worker.plan(site)
     assert (last.action, last.resource) == ("schedule", "cron triggers of boss-ai")
     assert (last.before, last.after) == (
-        {"crons": ["0 2 * * *"]},
-        {"crons": ["* * * * *", "0 2 * * *"]},
+        triggers.Crons(("0 2 * * *",)),
+        triggers.Crons(("* * * * *", "0 2 * * *")),
     )
     run(site, changes)
     assert cloudflare.crons == ["* * * * *", "0 2 * * *"]

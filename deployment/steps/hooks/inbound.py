@@ -6,20 +6,66 @@ policy is minted before the Worker's version, and attached when that version is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
 
 from deployment.errors import Refused, StepFailed
+from deployment.model.step import Action, AnyAction, Change, Facts
 from deployment.secret import Secret
 from deployment.steps.hooks.hook import STEP, Hook, address, compared
-from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
     from deployment.services.sendgrid import ParseSetting, SecurityPolicy
     from deployment.steps.site import Site
 
-PROVIDER: Final = "sendgrid"
+PROVIDER: Final[Literal["sendgrid"]] = "sendgrid"
 NAME: Final = "inbound parse"
 KEY: Final = "SENDGRID_PARSE_PUBLIC_KEY"
+
+
+@dataclass(frozen=True)
+class PolicyId:
+    """A security policy that is there, by SendGrid's id."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A security policy by its name."""
+
+    name: str
+    provider: Literal["sendgrid"] = PROVIDER
+
+
+@dataclass(frozen=True)
+class MadePolicy:
+    """A security policy by its name, and whether the release made it."""
+
+    name: str
+    made: bool
+    provider: Literal["sendgrid"] = PROVIDER
+
+
+@dataclass(frozen=True)
+class Parse:
+    """The parse setting of a host; without a URL: there is none.
+
+    Args:
+        hostname: whose mail.
+        url: where it is handed in.
+        spam_check: whether SendGrid judges it first.
+        send_raw: whether it is handed in as it came.
+        policy: the security policy that signs it: its id; in a plan its name.
+    """
+
+    hostname: str
+    url: str = ""
+    spam_check: bool = False
+    send_raw: bool = False
+    policy: str = ""
+    provider: Literal["sendgrid"] = PROVIDER
 
 
 def used(site: Site) -> bool:
@@ -41,11 +87,15 @@ def plan_minting(site: Site) -> list[Change]:
         return []
     if found and KEY in site.cloudflare.secrets(site.worker):
         return []
-    place = {"provider": PROVIDER, "name": _policy_name(site)}
-    before = {"id": found.id} if found else None
-    undoing = {**place, "made": found is None}
-    resource = f"sendgrid security policy {place['name']}"
-    return [Change(STEP, resource, "policy", before, after=place, undo=undoing)]
+    name = _policy_name(site)
+    return [
+        POLICY.change(
+            f"sendgrid security policy {name}",
+            before=PolicyId(found.id) if found else None,
+            after=Policy(name),
+            undo=MadePolicy(name, found is None),
+        )
+    ]
 
 
 def plan(site: Site) -> list[Change]:
@@ -53,15 +103,13 @@ def plan(site: Site) -> list[Change]:
     if not used(site):
         return []
     there, policy = _setting(site), _policy(site)
-    wanted = {"hostname": _hostname(site), "url": _url(site)}
-    if there and policy and (there.url, there.policy) == (wanted["url"], policy.id):
+    url = _url(site)
+    if there and policy and (there.url, there.policy) == (url, policy.id):
         return []
-    kept = _state(there)
-    after = {"spam_check": False, "send_raw": False, **kept, **wanted, "policy": _policy_name(site)}
-    before = {"provider": PROVIDER, "hostname": wanted["hostname"], **kept}
-    resource = f"sendgrid inbound parse {wanted['hostname']}"
-    after = {"provider": PROVIDER, **after}
-    return [Change(STEP, resource, "parse", before if there else None, after, before)]
+    before = _state(site, there)
+    after = replace(before, url=url, policy=_policy_name(site))
+    resource = f"sendgrid inbound parse {before.hostname}"
+    return [PARSE.change(resource, before=before if there else None, after=after, undo=before)]
 
 
 def listed(site: Site) -> list[Hook]:
@@ -78,35 +126,44 @@ def listed(site: Site) -> list[Hook]:
     return [compared(PROVIDER, NAME, wanted, found)]
 
 
-def _mint(site: Site, after: dict[str, Any]) -> Facts:
-    policy = _policy(site) or site.sendgrid.create_security_policy(after["name"])
+def _mint(site: Site, change: Change) -> Facts:
+    name = POLICY.after_of(change).name
+    policy = _policy(site) or site.sendgrid.create_security_policy(name)
     if not policy.public_key:
         raise StepFailed("SendGrid gave no key for the policy's signatures", policy.id)
     site.staged[KEY] = Secret(policy.public_key, KEY)
     return {}
 
 
-def _unmint(site: Site, before: dict[str, Any]) -> None:
-    made = _policy(site) if before["made"] else None
+def _unmint(site: Site, change: Change) -> None:
+    before = POLICY.undo_of(change)
+    made = _policy(site) if before.made else None
     if made is None:
         return
     site.sendgrid.delete_security_policy(made.id)
     if _policy(site):
-        raise StepFailed(f"sendgrid security policy {before['name']} is still there")
+        raise StepFailed(f"sendgrid security policy {before.name} is still there")
 
 
-def _attach(site: Site, after: dict[str, Any]) -> Facts:
+def _attach(site: Site, change: Change) -> Facts:
     """Set URL and policy; the policy was made since the plan, so its id is asked for now."""
-    policy = _policy(site)
+    after, policy = PARSE.after_of(change), _policy(site)
     if policy is None:
-        raise StepFailed(f"sendgrid security policy {after['policy']} is not there", "", _REMEDY)
-    return _set(site, {**after, "policy": policy.id})
+        raise StepFailed(f"sendgrid security policy {after.policy} is not there", "", _REMEDY)
+    _set(site, replace(after, policy=policy.id))
+    return {}
 
 
-def _set(site: Site, state: dict[str, Any]) -> Facts:
+def _set(site: Site, parse: Parse) -> None:
     from deployment.services.sendgrid import ParseSetting
 
-    wanted = ParseSetting(**{name: state[name] for name in ("hostname", *_STATE)})
+    wanted = ParseSetting(
+        parse.hostname,
+        url=parse.url,
+        policy=parse.policy,
+        spam_check=parse.spam_check,
+        send_raw=parse.send_raw,
+    )
     there = _setting(site)
     if there is None:
         site.sendgrid.create_parse_setting(wanted)
@@ -114,16 +171,16 @@ def _set(site: Site, state: dict[str, Any]) -> Facts:
         site.sendgrid.update_parse_setting(wanted)
     if _setting(site) != wanted:
         raise StepFailed(f"sendgrid inbound parse {wanted.hostname} is not as it was set")
-    return {}
 
 
-def _unset(site: Site, before: dict[str, Any]) -> None:
-    if before.get("url"):
+def _unset(site: Site, change: Change) -> None:
+    before = PARSE.undo_of(change)
+    if before.url:
         _set(site, before)
         return
-    site.sendgrid.delete_parse_setting(before["hostname"])
+    site.sendgrid.delete_parse_setting(before.hostname)
     if _setting(site):
-        raise StepFailed(f"sendgrid inbound parse {before['hostname']} is still there")
+        raise StepFailed(f"sendgrid inbound parse {before.hostname} is still there")
 
 
 def _setting(site: Site) -> ParseSetting | None:
@@ -131,8 +188,10 @@ def _setting(site: Site) -> ParseSetting | None:
     return next((one for one in settings if one.hostname == _hostname(site)), None)
 
 
-def _state(setting: ParseSetting | None) -> dict[str, Any]:
-    return {name: getattr(setting, name) for name in _STATE} if setting else {}
+def _state(site: Site, there: ParseSetting | None) -> Parse:
+    if there is None:
+        return Parse(_hostname(site))
+    return Parse(there.hostname, there.url, there.spam_check, there.send_raw, there.policy)
 
 
 def _policy(site: Site) -> SecurityPolicy | None:
@@ -163,7 +222,8 @@ def _require_named_key(site: Site, key: str) -> None:
     )
 
 
-_STATE: Final = ("url", "spam_check", "send_raw", "policy")
 _REMEDY: Final = "inv secrets (it makes the policy, and the Worker's secret)"
-VERBS: Final = {"policy": _mint, "parse": _attach}
-UNDO: Final = {"policy": _unmint, "parse": _unset}
+POLICY: Final = Action(STEP, "policy", PolicyId, Policy, MadePolicy, secret=True)
+PARSE: Final = Action(STEP, "parse", Parse, Parse, Parse, replan=True)
+VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {POLICY: _mint, PARSE: _attach}
+UNDO: Final[Mapping[AnyAction, Callable[[Site, Change], None]]] = {POLICY: _unmint, PARSE: _unset}

@@ -7,20 +7,62 @@ same version as its code. Unlike Stripe's secret it can be read again at any tim
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from deployment.errors import Refused, StepFailed
+from deployment.model.step import Action, AnyAction, Change, Facts, action_of
 from deployment.secret import Secret
 from deployment.steps.hooks import inbound
 from deployment.steps.hooks.hook import STEP, Hook, address, compared
-from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
     from deployment.services.sendgrid import EventWebhook
     from deployment.steps.site import Site
 
-PROVIDER: Final = "sendgrid"
+PROVIDER: Final[Literal["sendgrid"]] = "sendgrid"
 KEY: Final = "SENDGRID_WEBHOOK_PUBLIC_KEY"
+
+
+@dataclass(frozen=True)
+class Creation:
+    """An event webhook to be made, by a name of its own, so that it is made once."""
+
+    name: str
+    url: str
+    events: tuple[str, ...]
+    enabled: bool = True
+    provider: Literal["sendgrid"] = PROVIDER
+
+
+@dataclass(frozen=True)
+class Named:
+    """An event webhook by its name."""
+
+    name: str
+    provider: Literal["sendgrid"] = PROVIDER
+
+
+@dataclass(frozen=True)
+class State:
+    """An event webhook as it is, or as it is to be."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    enabled: bool
+    provider: Literal["sendgrid"] = PROVIDER
+
+
+@dataclass(frozen=True)
+class Signing:
+    """Whether an event webhook is signed."""
+
+    id: str
+    signed: bool
+    provider: Literal["sendgrid"] = PROVIDER
 
 
 def used(site: Site) -> bool:
@@ -46,12 +88,12 @@ def plan(site: Site) -> list[Change]:
 
 def apply(site: Site, change: Change) -> Facts:
     """Make one change; see the verbs below."""
-    return _VERBS[change.action](site, change.after)
+    return _VERBS[action_of(change, ACTIONS)](site, change)
 
 
 def undo(site: Site, change: Change) -> None:
     """Bring the webhook or the inbound parse back to before."""
-    _UNDO[change.action](site, change.undo)
+    _UNDO[action_of(change, ACTIONS)](site, change)
 
 
 def listed(site: Site) -> list[Hook]:
@@ -89,60 +131,72 @@ def _plan_events(site: Site) -> list[Change]:
     found, wanted = current(site), _wanted(site)
     if found is None or _state(found) == wanted:
         return []
-    place = {"provider": PROVIDER, "id": found.id}
-    before = {**place, **_state(found)}
-    after = {**place, **wanted}
-    return [Change(STEP, f"sendgrid event webhook {found.id}", "update", before, after, before)]
+    before = State(found.id, **_state(found))
+    after = replace(before, **wanted)
+    resource = f"sendgrid event webhook {found.id}"
+    return [UPDATE.change(resource, before=before, after=after, undo=before)]
 
 
 def _creation(site: Site) -> Change:
     name = f"{site.worker} {site.settings.environment} {secrets.token_hex(4)}"
-    after = {"provider": PROVIDER, "name": name, **_wanted(site)}
-    undoing = {"provider": PROVIDER, "name": name}
-    resource = f"sendgrid event webhook {after['url']}"
-    return Change(STEP, resource, "create", after=after, undo=undoing)
+    after = Creation(name, **_wanted(site))
+    return CREATE.change(f"sendgrid event webhook {after.url}", after=after, undo=Named(name))
 
 
 def _signing(found: EventWebhook, signed: bool) -> Change:
-    before = {"provider": PROVIDER, "id": found.id, "signed": signed}
-    after = {"provider": PROVIDER, "id": found.id, "signed": True}
+    before, after = Signing(found.id, signed), Signing(found.id, True)
     resource = f"signature of sendgrid event webhook {found.id}"
-    return Change(STEP, resource, "sign", before, after, before)
+    return SIGN.change(resource, before=before, after=after, undo=before)
 
 
-def _create(site: Site, after: dict[str, Any]) -> Facts:
-    made = _by_name(site, after["name"]) or site.sendgrid.create_event_webhook(
-        after["url"], after["events"], after["name"]
+def _create(site: Site, change: Change) -> Facts:
+    after = CREATE.after_of(change)
+    made = _by_name(site, after.name) or site.sendgrid.create_event_webhook(
+        after.url, after.events, after.name
     )
-    return _sign(site, {"id": made.id})
+    return _sign(site, made.id)
 
 
-def _sign(site: Site, after: dict[str, Any]) -> Facts:
-    key = site.sendgrid.sign_event_webhook(after["id"])
-    if not key or key != site.sendgrid.public_key(after["id"]):
-        raise StepFailed("SendGrid gave no key for the webhook's signatures", after["id"])
+def _sign(site: Site, webhook: str) -> Facts:
+    key = site.sendgrid.sign_event_webhook(webhook)
+    if not key or key != site.sendgrid.public_key(webhook):
+        raise StepFailed("SendGrid gave no key for the webhook's signatures", webhook)
     site.staged[KEY] = Secret(key, KEY)
-    return {"sendgrid_webhook": after["id"]}
+    return {"sendgrid_webhook": webhook}
 
 
-def _update(site: Site, state: dict[str, Any]) -> Facts:
-    site.sendgrid.update_event_webhook(state["id"], state["url"], state["events"], state["enabled"])
-    seen = next((one for one in site.sendgrid.event_webhooks() if one.id == state["id"]), None)
-    if seen is None or any(state[key] != value for key, value in _state(seen).items()):
-        raise StepFailed(f"sendgrid event webhook {state['id']} is not as it was set")
+def _set(site: Site, wanted: State) -> None:
+    site.sendgrid.update_event_webhook(wanted.id, wanted.url, wanted.events, wanted.enabled)
+    seen = next((one for one in site.sendgrid.event_webhooks() if one.id == wanted.id), None)
+    if seen is None or State(seen.id, **_state(seen)) != wanted:
+        raise StepFailed(f"sendgrid event webhook {wanted.id} is not as it was set")
+
+
+def _do_sign(site: Site, change: Change) -> Facts:
+    return _sign(site, SIGN.after_of(change).id)
+
+
+def _do_update(site: Site, change: Change) -> Facts:
+    _set(site, UPDATE.after_of(change))
     return {}
 
 
-def _uncreate(site: Site, before: dict[str, Any]) -> None:
-    made = _by_name(site, before["name"])
+def _uncreate(site: Site, change: Change) -> None:
+    name = CREATE.undo_of(change).name
+    made = _by_name(site, name)
     if made:
         site.sendgrid.delete_event_webhook(made.id)
-    if _by_name(site, before["name"]):
-        raise StepFailed(f"sendgrid event webhook {before['name']} is still there")
+    if _by_name(site, name):
+        raise StepFailed(f"sendgrid event webhook {name} is still there")
 
 
-def _unsign(site: Site, before: dict[str, Any]) -> None:
-    site.sendgrid.sign_event_webhook(before["id"], before["signed"])
+def _unsign(site: Site, change: Change) -> None:
+    before = SIGN.undo_of(change)
+    site.sendgrid.sign_event_webhook(before.id, before.signed)
+
+
+def _unupdate(site: Site, change: Change) -> None:
+    _set(site, UPDATE.undo_of(change))
 
 
 def _by_name(site: Site, name: str) -> EventWebhook | None:
@@ -153,13 +207,13 @@ def _wanted(site: Site) -> dict[str, Any]:
     webhooks = site.settings.project.webhooks
     return {
         "url": address(site, webhooks.email_path),
-        "events": sorted(webhooks.email_events),
+        "events": tuple(sorted(webhooks.email_events)),
         "enabled": True,
     }
 
 
 def _state(hook: EventWebhook) -> dict[str, Any]:
-    return {"url": hook.url, "events": list(hook.events), "enabled": hook.enabled}
+    return {"url": hook.url, "events": tuple(hook.events), "enabled": hook.enabled}
 
 
 def _require_named_key(site: Site, key: str) -> None:
@@ -172,5 +226,19 @@ def _require_named_key(site: Site, key: str) -> None:
     )
 
 
-_VERBS: Final = {"create": _create, "sign": _sign, "update": _update, **inbound.VERBS}
-_UNDO: Final = {"create": _uncreate, "sign": _unsign, "update": _update, **inbound.UNDO}
+CREATE: Final = Action(STEP, "create", NoneType, Creation, Named, secret=True)
+SIGN: Final = Action(STEP, "sign", Signing, Signing, Signing, secret=True)
+UPDATE: Final = Action(STEP, "update", State, State, State, replan=True)
+_VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
+    CREATE: _create,
+    SIGN: _do_sign,
+    UPDATE: _do_update,
+    **inbound.VERBS,
+}
+_UNDO: Final[Mapping[AnyAction, Callable[[Site, Change], None]]] = {
+    CREATE: _uncreate,
+    SIGN: _unsign,
+    UPDATE: _unupdate,
+    **inbound.UNDO,
+}
+ACTIONS: Final = tuple(_VERBS)

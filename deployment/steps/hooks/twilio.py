@@ -6,23 +6,34 @@ are left as they are, and said.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
 from deployment.errors import Refused, StepFailed
+from deployment.model.step import Action, Change, Facts
 from deployment.steps.hooks.hook import STEP, Hook, address, compared
-from deployment.steps.step import Change, Facts
 
 if TYPE_CHECKING:
     from deployment.services.twilio import Number
     from deployment.steps.site import Site
 
-PROVIDER: Final = "twilio"
+PROVIDER: Final[Literal["twilio"]] = "twilio"
 NAMES: Final = {
     "sms": ("sms_url", "sms_method"),
     "voice": ("voice_url", "voice_method"),
     "status": ("status_callback", "status_callback_method"),
 }
 """Twilio's names for the URL of each kind, and for its method."""
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Where a number sends what it gets: Twilio's names → URLs and methods."""
+
+    sid: str
+    urls: Mapping[str, str]
+    provider: Literal["twilio"] = PROVIDER
 
 
 def used(site: Site) -> bool:
@@ -37,21 +48,20 @@ def plan(site: Site) -> list[Change]:
     now = {name: number.urls[name] for name in wanted}
     if now == wanted:
         return []
-    place = {"provider": PROVIDER, "sid": number.sid}
-    before = {**place, "urls": now}
-    after = {**place, "urls": wanted}
-    return [Change(STEP, f"twilio number {number.number}", "update", before, after, before)]
+    before, after = Urls(number.sid, now), Urls(number.sid, wanted)
+    resource = f"twilio number {number.number}"
+    return [UPDATE.change(resource, before=before, after=after, undo=before)]
 
 
 def apply(site: Site, change: Change) -> Facts:
     """Set the URLs, and read them back."""
-    _set(site, change.after)
+    _set(site, UPDATE.after_of(change))
     return {}
 
 
 def undo(site: Site, change: Change) -> None:
     """Give the number its earlier URLs."""
-    _set(site, change.undo)
+    _set(site, UPDATE.undo_of(change))
 
 
 def listed(site: Site) -> list[Hook]:
@@ -77,11 +87,11 @@ def owned(site: Site) -> Number:
     return number
 
 
-def _set(site: Site, state: dict[str, Any]) -> None:
-    site.twilio.update_number(state["sid"], state["urls"])
+def _set(site: Site, wanted: Urls) -> None:
+    site.twilio.update_number(wanted.sid, wanted.urls)
     seen = owned(site).urls
-    if any(seen[name] != value for name, value in state["urls"].items()):
-        raise StepFailed(f"twilio number {state['sid']} is not as it was set")
+    if any(seen[name] != value for name, value in wanted.urls.items()):
+        raise StepFailed(f"twilio number {wanted.sid} is not as it was set")
 
 
 def _kinds(site: Site) -> dict[str, str]:
@@ -110,3 +120,7 @@ def _compared(number: Number, kind: str, url: str) -> Hook:
         note = f"Twilio obeys {number.overridden_by[kind]} and ignores the number's URL"
         return Hook(PROVIDER, kind, "overridden", wanted, found, note)
     return compared(PROVIDER, kind, wanted, found)
+
+
+UPDATE: Final = Action(STEP, "update", Urls, Urls, Urls, replan=True)
+ACTIONS: Final = (UPDATE,)

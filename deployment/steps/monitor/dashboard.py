@@ -17,7 +17,7 @@ from deployment.services.http import Http
 from deployment.services.monitor import Monitor
 
 if TYPE_CHECKING:
-    from deployment.steps.record import Record
+    from deployment.model.record import Record
     from deployment.steps.site import Site
 
 HOST: Final = "127.0.0.1"

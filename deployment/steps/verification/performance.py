@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deployment.errors import DeployError
+from deployment.model.record import Record
 from deployment.project import Route, Verify
 from deployment.services.errors import ServiceError
-from deployment.steps.record import Record
 from deployment.steps.report import Finding
 from deployment.steps.verification import version
 from deployment.steps.verification.asker import Answer, Ask, Asker, unlike
