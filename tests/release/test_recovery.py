@@ -17,7 +17,7 @@ from deployment.release.journal import Journal
 from deployment.release.ledger import Ledger
 from deployment.release.release import Release
 from deployment.steps.site import Site
-from tests.release.conftest import FakeStep, failing
+from tests.release.conftest import FakeStep, change, failing
 from tests.release.test_release import NEW, OLD, Begin, kill
 
 BOUNDARIES = range(1, 39)
@@ -342,3 +342,23 @@ def _forget_journal(site: Site) -> None:
     """Be another machine: one without the dead release's journal."""
     for file in site.settings.path(".deployments").glob("*/journal.jsonl"):
         file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("reached", "done"),
+    [("", []), ("migrate", ["backup", "migrate"]), ("worker", ["backup", "migrate"])],
+)
+def test_a_phase_is_done_once_it_was_reached_and_all_of_it_was_made(
+    begin: Begin, reached: str, done: list[str]
+) -> None:
+    """One of which nothing had to be changed is done, too; and so is the one reached last."""
+    release = begin("deploy", ("backup", "migrate", "worker", "pages"))
+    release.record = release.record._replace(phase=reached)
+    states = [("backup", "done"), ("worker", "done"), ("worker", "intended")]
+    release.entries = [
+        records.Entry(number, phase, state, change("a"), {})
+        for number, (phase, state) in enumerate(states, start=1)
+    ]
+    phases = release.record.phases
+    assert [phase for phase in phases if recovery._is_done(release, phase)] == done
+    release.ledger.lease.release()

@@ -15,7 +15,7 @@ from deployment.release import records, rollback, session
 from deployment.release.rollback import Wish
 from deployment.services.errors import NotFound
 from deployment.settings import Settings
-from deployment.steps import migrate, pages, traffic, webhooks
+from deployment.steps import applied, fingerprints, migrate, pages, traffic, webhooks
 from deployment.steps.site import Site
 from deployment.steps.triggers import Crons
 from tests.release.conftest import FakeStep
@@ -135,6 +135,55 @@ def unknown(_worker: str, version: str) -> None:
 def test_only_what_came_since_is_taken_back(site: Site) -> None:
     (change,) = rollback.plan(site, target(migrations=["users"]), Wish(VERSION, migrations=True))
     assert (change.action, change.after) == ("take back", ("users",))
+
+
+@pytest.fixture
+def clashing(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Let the newer migration be one that older code does not run with."""
+    text = FILES["posts"].replace("-- migrate:up", "-- compatible: no\n-- migrate:up", 1)
+    for change in migrate.plan_down(site):
+        migrate.apply(site, change)
+    site.settings.path("migrations/posts.sql").write_text(text)
+    for change in migrate.plan(site):
+        migrate.apply(site, change)
+    moved = traffic.SHIFT.change(
+        "traffic",
+        before=traffic.Traffic({"live": 100.0}),
+        after=traffic.Move({VERSION: 100.0}, VERSION),
+        undo=traffic.Traffic({"live": 100.0}),
+    )
+    monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [moved])
+    return site
+
+
+def test_code_does_not_go_back_alone_past_what_it_does_not_run_with(clashing: Site) -> None:
+    with pytest.raises(Refused, match="does not run on today's schema") as caught:
+        rollback.plan(clashing, target(migrations=["users"]), Wish(VERSION))
+    assert "posts" in caught.value.why
+    assert caught.value.remedy.startswith(f"inv rollback --version {VERSION} --migrations")
+
+
+def test_the_schema_goes_first_where_the_older_code_does_not_run_on_todays(clashing: Site) -> None:
+    wish = Wish(VERSION, migrations=True)
+    changes = rollback.plan(clashing, target(migrations=["users"]), wish)
+    assert [change.effect for change in changes] == ["schema", "traffic"]
+
+
+def test_the_code_goes_first_where_it_runs_on_todays_schema(
+    clashing: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applied, "incompatible", lambda *_: [])
+    wish = Wish(VERSION, migrations=True)
+    changes = rollback.plan(clashing, target(migrations=["users"]), wish)
+    assert [change.effect for change in changes] == ["traffic", "schema"]
+
+
+def test_the_keys_that_changed_since_are_named_and_no_others(site: Site) -> None:
+    today = fingerprints.of(site.settings.worker_secrets(), site.settings)
+    changed, same = sorted(today)[:2]
+    then = {changed: "another", same: today[same], "GONE": "x"}
+    assert rollback.rotated_since(site, target(secrets=then)) == [changed]
+    assert rollback.rotated_since(site, target(secrets=dict(today))) == []
 
 
 def test_of_a_version_nobody_noted_anything_of_no_migration_is_taken_back(site: Site) -> None:
