@@ -31,6 +31,7 @@ import json, sys, time
 from pathlib import Path
 import yaml
 from deployment.secret import Secret
+from deployment.model.state import ReleaseState
 from deployment.settings import load
 from deployment.steps import secrets, traffic
 from deployment.steps.site import Site
@@ -39,12 +40,12 @@ from deployment.model.step import Change
 root = Path.cwd()
 values = yaml.safe_load((root / "invoke.yaml").read_text())["deploy"]
 values["worker"]["name"] = "hello-javascript"
-site = Site(load("local", values, root, {}), facts={"release": "benchmark"})
+site = Site(load("local", values, root, {}), ReleaseState({"release": "benchmark"}))
 site.staged.update({name: Secret(text, name) for name, text in json.load(sys.stdin).items()})
 site.cloudflare
 began = time.perf_counter()
 live = traffic.live_split(site)
-change = Change("secrets", "30 secrets", "update", after={"over": next(iter(live))})
+change = secrets.UPDATE.change("30 secrets", after=secrets.Sent(over=next(iter(live))))
 version = secrets.apply(site, change)["version"]
 traffic.shift(site, {version: 100.0}, "benchmark")
 print(time.perf_counter() - began)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
@@ -11,8 +12,10 @@ from invoke.tasks import task
 from deployment.release import session
 
 if TYPE_CHECKING:
+    from deployment.console import Console
     from deployment.database.backup import Backup
     from deployment.database.manifest import Content
+    from deployment.steps.site import Site
 
 
 @task(
@@ -59,9 +62,8 @@ def verify(c: Context, file: str = "latest") -> None:
 
     site, console = session.open_site(c), Console()
     with console.step("verify") as line:
-        site.progress = console.progress
         found = step.chosen(site, file)
-        line.detail = _summary(found, step.verify(site, found))
+        line.detail = _summary(found, step.verify(_shown(site, console), found))
 
 
 @task(
@@ -128,9 +130,13 @@ def drill(c: Context) -> None:
     latest = step.chosen(site, "latest")
     age = datetime.now(UTC) - latest.created
     with console.step("drill") as line:
-        site.progress = console.progress
-        line.detail = _summary(latest, step.verify(site, latest))
+        line.detail = _summary(latest, step.verify(_shown(site, console), latest))
     console.line(f"  the backup is {age.total_seconds() / 3600:.1f} h old: so much would be lost")
+
+
+def _shown(site: Site, console: Console) -> Site:
+    """Give the environment with a progress that is shown."""
+    return site.holding(replace(site.state, progress=console.progress))
 
 
 def _row(found: Backup) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
@@ -244,7 +245,6 @@ def _deploy(
     _confirm(c, site, phases, yes=yes)
     with session.release(c, "deploy", message, phases, site) as release:
         release.skipped = skip
-        release.site.uploads = True
         release.site.facts["message"] = message
         _ = release.site.bundling  # wrangler bundles while check, backup and migrations run
         Executor(Collection(steps), config=c.config).execute("steps")
@@ -278,10 +278,14 @@ def _preview(c: Context, phases: Sequence[str]) -> None:
 def _planned(c: Context, phases: Sequence[str], *, quiet: bool = False) -> Plan:
     from deployment.release import preview
 
-    site = session.open_site(c, quiet=quiet)
+    site = _uploading(session.open_site(c, quiet=quiet))
     site.settings.require_sound()
-    site.uploads = True
     return preview.of_release(site, phases)
+
+
+def _uploading(site: Site) -> Site:
+    """Give the environment as a release sees it that uploads a version."""
+    return site.holding(replace(site.state, uploads=True))
 
 
 def _require_news(c: Context, phases: Sequence[str]) -> None:
@@ -289,8 +293,7 @@ def _require_news(c: Context, phases: Sequence[str]) -> None:
     from deployment.errors import ExitCode
     from deployment.release import preview
 
-    site = session.open_site(c)
-    site.uploads = True
+    site = _uploading(session.open_site(c))
     if preview.nothing_new(site, preview.of_release(site, phases)):
         raise Exit("nothing to do: all of it is live already", int(ExitCode.NOTHING_TO_DO))
 

@@ -20,5 +20,5 @@ def remember(site: Site) -> None:
         live = pool.submit(pages.observe, site)
         site.facts["migrations"] = applied.names(site)
         if "digest" not in site.facts:  # it made no version: the checkout's commit is not its own
-            site.facts |= {"commit": "", **noted(site.history(), str(site.facts["version"]))}
-    site.facts |= live.result()
+            site.facts.update({"commit": "", **noted(site.history(), str(site.facts["version"]))})
+    site.facts.update(live.result())

@@ -7,13 +7,13 @@ intended, and of which nobody knows whether it was made, is settled by asking it
 
 from __future__ import annotations
 
-import copy
 from itertools import takewhile
 from typing import Any, Final
 
 from deployment.console import Console
 from deployment.errors import CheckFailed, Refused
 from deployment.model.record import Record
+from deployment.model.state import ReleaseState
 from deployment.model.step import Change, Facts
 from deployment.release import audit, lock, records, steps, undo
 from deployment.release.audit import Event
@@ -52,9 +52,9 @@ def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) ->
         lease: the lock, held.
         console: where its steps are shown.
     """
-    own = copy.copy(site)
-    own.facts, own.staged = {"release": record.release, **record.facts}, {}
-    release = Release.adopt(record, own, lease, console)
+    anew = site.holding(ReleaseState(history=site.history))
+    release = Release.adopt(record, anew, lease, console)
+    facts = release.site.facts
     if _last_word(release.journal).get("event") in ("failed", "undoing"):
         release.record = record._replace(status=records.UNDOING)
     recorded = records.entries(site.database, record.release)
@@ -64,10 +64,9 @@ def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) ->
             release.ledger.mark(entry.number, entry.state, entry.change, entry.outcome)
     for entry in release.entries:
         if entry.state == records.DONE:
-            own.facts.update(entry.outcome)
+            facts.update(entry.outcome)
     if record.message:
-        own.facts.setdefault("message", record.message)
-    own.uploads = record.kind == "deploy"
+        facts.setdefault("message", record.message)
     return release
 
 
@@ -191,7 +190,7 @@ def write_success_if_known(dead: Release) -> bool:
 
 
 def _write_success(dead: Release) -> None:
-    dead.site.facts |= _last_word(dead.journal).get("facts", {})
+    dead.site.facts.update(_last_word(dead.journal).get("facts", {}))
     if "migrations" not in dead.site.facts:  # the database was silent then
         dead.remember()
     dead.finish(records.SUCCEEDED)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from deployment.console import Console
 from deployment.errors import DeployError, Locked
 from deployment.model.record import Record
+from deployment.model.state import ReleaseState
 from deployment.model.step import Change, Facts, Step
 from deployment.release import facts, lock, records, steps
 from deployment.release.audit import Event, Origin, Trail
@@ -26,6 +27,8 @@ from deployment.secret import redact
 from deployment.steps.site import Site
 
 FOLDER: Final = ".deployments"
+DEPLOY: Final = "deploy"
+"""The kind of release that uploads a version of the Worker with all that it needs."""
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that all is done
 
 
@@ -65,7 +68,7 @@ class Release:
         """Open the journal of a new release, here and in the database.
 
         Args:
-            site: what it acts upon; its facts are this release's from now on.
+            site: what it acts upon; the release gets a state of its own.
             record: made by :func:`new_record`.
             lease: the lock, held.
             console: where its steps are shown.
@@ -74,14 +77,13 @@ class Release:
         release = cls.adopt(record, site, lease, console)
         release.ledger.trail.follow(last)
         release.ledger.begin(record)
-        site.facts |= {"release": record.release, **record.facts}
-        site.history = cache(site.history)  # nobody else adds to it meanwhile
         release.note("begin", kind=record.kind, message=record.message)
         return release
 
     @classmethod
     def adopt(cls, record: Record, site: Site, lease: lock.Lease, console: Console) -> Release:
-        """Take a release over, new or interrupted, under a lease."""
+        """Take a release over, new or interrupted, under a lease, with a state of its own."""
+        site = site.holding(_state_of(record, site, console))
         folder = site.settings.path(FOLDER)
         trail = trail_of(site)
         journal = Journal.begin(folder / record.release)
@@ -262,6 +264,20 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts
         facts=facts,
         phases=tuple(phases),
         worker=site.worker,
+    )
+
+
+def _state_of(record: Record, site: Site, console: Console) -> ReleaseState:
+    """Give the state that a release begins with.
+
+    A person's facts, such as which backup is wanted, stay; nobody else adds to the history
+    while the lease is held.
+    """
+    return ReleaseState(
+        facts={**site.facts, "release": record.release, **record.facts},
+        progress=console.progress,
+        history=cache(site.history),
+        uploads=record.kind == DEPLOY,
     )
 
 

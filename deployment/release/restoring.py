@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deployment.console import Console
 from deployment.database.loss import Loss
@@ -27,8 +28,8 @@ def planned(
         Refused: there is none, it is damaged, or is not what its manifest says.
     """
     with console.step("verify") as line:
-        site.progress = console.progress
-        changes = restore.plan_of(site, name, table=table, to=to)
+        shown = site.holding(replace(site.state, progress=console.progress))
+        changes = restore.plan_of(shown, name, table=table, to=to)
         line.detail = "the backup can be restored"
     for doubt in restore.doubts(changes):
         console.warn(doubt)

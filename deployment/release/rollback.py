@@ -216,7 +216,7 @@ def run(release: Release, target: Record, wish: Wish) -> None:
     """Make the older release live again, inside a release of its own."""
     site = release.site
     site.facts["version"] = target.version
-    site.facts |= {n: target.facts[n] for n in OF_VERSION if n in target.facts}
+    site.facts.update({n: target.facts[n] for n in OF_VERSION if n in target.facts})
     with release.console.step("rollback") as line:
         changes, hooks = planned(site, target, wish)
         release.make(changes, "rollback")

@@ -71,6 +71,7 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     Raises:
         Refused: the environment file is missing or not in order.
     """
+    from deployment.model.state import ReleaseState
     from deployment.steps.site import Site
 
     running = _current.get()
@@ -79,8 +80,7 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     found = settings(c)
     if not quiet:
         announce(found)
-    site = Site(found)
-    site.history = lambda: _history(site)
+    site = Site(found, ReleaseState(history=lambda: _history(site)))
     return site
 
 
@@ -214,7 +214,6 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     lease = records.with_tables(
         site.database, lambda: lock.acquire(site.database, site.connect, reason)
     )
-    site.progress = console.progress
     try:
         last = recovery.settle(site, lease, console)
         return Release.begin(site, record, lease, console, last)
@@ -298,7 +297,6 @@ def _taken_over(
         f"settling {record.release}",
         lambda by: console.line(f"· waiting for the lease of {by}: {by.left:.0f} s left"),
     )
-    site.progress = console.progress
     try:
         record = recovery.find(site, record.release) or record  # settled by another meanwhile?
         require(site, record)

@@ -1,62 +1,64 @@
-"""What the steps act upon: one environment, its services, and the facts of this release."""
+"""What the steps act upon: one environment, and the state of the release that acts."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from deployment.console import Progress, no_progress
+from deployment.console import Progress
+from deployment.environment import Environment
+from deployment.model.record import Record
+from deployment.model.state import ReleaseState
 from deployment.secret import Secret
-from deployment.variables import PRODUCTION
 
 if TYPE_CHECKING:
-    from deployment.database.client import Database
-    from deployment.model.record import Record
-    from deployment.services.anthropic import Anthropic
-    from deployment.services.cloudflare import Cloudflare
-    from deployment.services.openai import OpenAI
-    from deployment.services.r2 import R2
-    from deployment.services.sendgrid import SendGrid
-    from deployment.services.slack import Slack
-    from deployment.services.stripe import Stripe
-    from deployment.services.twilio import Twilio
-    from deployment.settings import Settings
     from deployment.steps.bundle import Bundle
 
 
-@dataclass
-class Site:
-    """One environment with its clients, made when first used.
+@dataclass(frozen=True)
+class Site(Environment):
+    """An environment as one release sees it.
 
     Args:
-        settings: the environment's variables and plain settings.
-        facts: JSON gathered from the outcomes of this release, e.g. ``version``.
-        progress: told how far a long step is.
-        staged: secrets that exist only in memory until the Worker's version carries them.
-        history: gives the earlier releases of the environment, newest first.
-        uploads: whether this release uploads a Worker version, which then carries the secrets.
+        state: of the release that acts, which alone changes it; or of one that is planned.
     """
 
-    settings: Settings
-    facts: dict[str, Any] = field(default_factory=dict)
-    progress: Progress = no_progress
-    staged: dict[str, Secret] = field(default_factory=dict, repr=False)
-    history: Callable[[], Sequence[Record]] = tuple
-    uploads: bool = False
+    state: ReleaseState = field(default_factory=ReleaseState)
+
+    def holding(self, state: ReleaseState) -> Site:
+        """Return the same environment, clients and all, as another release sees it."""
+        made = copy.copy(self)
+        object.__setattr__(made, "state", state)
+        return made
 
     @property
-    def worker(self) -> str:
-        """Give the Worker's name."""
-        return self.settings.project.worker.name
+    def facts(self) -> dict[str, Any]:
+        """Return the facts of the release."""
+        return self.state.facts
 
     @property
-    def deploy_command(self) -> str:
-        """Give the command that deploys the environment."""
-        environment = self.settings.environment
-        return f"inv deploy.{'prod' if environment == PRODUCTION else environment}"
+    def staged(self) -> dict[str, Secret]:
+        """Return the secrets that exist only in memory."""
+        return self.state.staged
+
+    @property
+    def progress(self) -> Progress:
+        """Return what is told how far a long step is."""
+        return self.state.progress
+
+    @property
+    def history(self) -> Callable[[], Sequence[Record]]:
+        """Return what gives the earlier releases, newest first."""
+        return self.state.history
+
+    @property
+    def uploads(self) -> bool:
+        """Return whether the release uploads a Worker version, which carries the secrets."""
+        return self.state.uploads
 
     @cached_property
     def bundling(self) -> Future[Bundle]:
@@ -68,71 +70,3 @@ class Site:
             return pool.submit(bundle, self.settings)
         finally:
             pool.shutdown(wait=False)
-
-    @cached_property
-    def database(self) -> Database:
-        """Give the database."""
-        return self.connect()
-
-    def connect(self) -> Database:
-        """Open a connection of its own, for another thread."""
-        from deployment.database.client import connect
-
-        settings = self.settings
-        return connect(settings.text("TURSO_DATABASE_URL"), settings.secret("TURSO_AUTH_TOKEN"))
-
-    @cached_property
-    def cloudflare(self) -> Cloudflare:
-        """Give Cloudflare's API, for this account."""
-        from deployment.services.cloudflare import Cloudflare
-
-        return Cloudflare.of(self.settings)
-
-    @cached_property
-    def stripe(self) -> Stripe:
-        """Give Stripe."""
-        from deployment.services.stripe import Stripe
-
-        return Stripe.of(self.settings)
-
-    @cached_property
-    def twilio(self) -> Twilio:
-        """Give Twilio."""
-        from deployment.services.twilio import Twilio
-
-        return Twilio.of(self.settings)
-
-    @cached_property
-    def sendgrid(self) -> SendGrid:
-        """Give SendGrid."""
-        from deployment.services.sendgrid import SendGrid
-
-        return SendGrid.of(self.settings)
-
-    @cached_property
-    def anthropic(self) -> Anthropic:
-        """Give Anthropic."""
-        from deployment.services.anthropic import Anthropic
-
-        return Anthropic.of(self.settings)
-
-    @cached_property
-    def openai(self) -> OpenAI:
-        """Give OpenAI."""
-        from deployment.services.openai import OpenAI
-
-        return OpenAI.of(self.settings)
-
-    @cached_property
-    def slack(self) -> Slack:
-        """Give Slack."""
-        from deployment.services.slack import Slack
-
-        return Slack.of(self.settings)
-
-    @cached_property
-    def objects(self) -> R2:
-        """Give R2 through its S3 API."""
-        from deployment.services.r2 import R2
-
-        return R2.of(self.settings)

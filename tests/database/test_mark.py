@@ -11,6 +11,7 @@ from deployment.database import backup as backups
 from deployment.database import mark, restore
 from deployment.database.client import Database, DatabaseError
 from deployment.errors import DeployError
+from deployment.model.state import ReleaseState
 from deployment.model.step import Change, Facts
 from deployment.settings import Settings
 from deployment.steps import backup
@@ -21,7 +22,7 @@ from deployment.steps.site import Site
 @pytest.fixture
 def site(settings: Callable[..., Settings], database: Database) -> Site:
     """Give a site on each home, with a backup that holds 1 while the database holds 2."""
-    made = Site(settings(), facts={"release": "release-1"})
+    made = Site(settings(), ReleaseState({"release": "release-1"}))
     made.__dict__["database"] = database
     database.execute("CREATE TABLE t (v)")
     database.execute("INSERT INTO t VALUES (1)")

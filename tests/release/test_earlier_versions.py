@@ -53,7 +53,7 @@ def site(
         (shutil.copytree if kept.is_dir() else shutil.copy)(kept, target)
     made = Site(settings(json.loads((KEPT / "project.json").read_text()), JWT_SECRET="j" * 40))
     made.__dict__.update(cloudflare=cloudflare, bundling=bundling())
-    made.history = lambda: records.read(made.database, "local", made.worker)
+    made.state.history = lambda: records.read(made.database, "local", made.worker)
     for name in ("gate", "run"):  # nobody serves
         monkeypatch.setattr(verify, name, lambda *_, **__: Report("verify", ()))
     yield made

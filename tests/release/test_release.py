@@ -30,7 +30,7 @@ def test_a_release_that_succeeds_is_wholly_new(begin: Begin, step: FakeStep, sit
     release.perform(step)
     release.succeed()
     assert step.world == NEW
-    assert site.facts["a"] == "new"
+    assert release.site.facts["a"] == "new"
     record = records.read(site.database, "local")[0]
     assert (record.status, record.kind, record.message) == ("succeeded", "test", "a message")
     states = [entry.state for entry in records.entries(site.database, record.release)]

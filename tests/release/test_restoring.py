@@ -38,7 +38,7 @@ def place(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(pages, "current", lambda _site: None)
     monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())
-    made.history = lambda: records.read(made.database, "local")
+    made.state.history = lambda: records.read(made.database, "local")
     made.database.execute("CREATE TABLE t (v)")
     made.database.execute("INSERT INTO t VALUES (1)")
     backup.apply(made, backup.always(made)[0])

@@ -86,7 +86,7 @@ def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
     put_live(step, "22222222-2222-4333-8444-555555555555")
     newer, older = records.read(site.database, "local")
     many = [newer._replace(status=records.ROLLED_BACK, release=f"9-{n}") for n in range(150)]
-    site.history = lambda: [*many, newer, older]
+    site.state.history = lambda: [*many, newer, older]
     monkeypatch.setattr(traffic, "live_split", lambda _site: {newer.version: 100.0})
     shown: list[str] = []
 
@@ -230,7 +230,7 @@ def test_what_made_no_version_notes_the_versions_own_facts(site: Site, step: Fak
     """The commit of whoever promotes a canary, or goes back, need not be the version's."""
     known = {"digest": "d", "variables": "v", "secrets": {}, "commit": "c" * 40, "crons": []}
     made = Record("0", "local", "", "succeeded", "", "", "", "", VERSION, facts=known)
-    site.history = lambda: [made]
+    site.state.history = lambda: [made]
     put_live(step)
     (record,) = records.read(site.database, "local")
     assert {name: record.facts[name] for name in known} == known

@@ -58,7 +58,7 @@ def test_it_is_applied_and_journaled(site: Site, begun: Callable[[], Release]) -
     release.perform(steps.step_named("toy"))
     release.succeed()
     assert toy.lamp == {"colour": "green"}
-    assert site.facts["painted"] == "green"
+    assert release.site.facts["painted"] == "green"
     (entry,) = records.entries(site.database, release.record.release)
     assert (entry.state, entry.change.after) == ("done", toy.Colour("green"))
     planned = next(e for e in release.journal.read() if e["event"] == "plan")

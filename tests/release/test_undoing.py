@@ -268,7 +268,7 @@ def test_what_is_stuck_is_not_called_live_already(
 ) -> None:
     digest = site.bundling.result().digest
     made = recorded("old", status, digest=digest, variables=worker.variables_digest(site))
-    site.history = lambda: [made]
+    site.state.history = lambda: [made]
     plan = preview.Plan((worker.UPLOAD.change("version", after=worker.Code("d"), undo=Nothing()),))
     assert preview.nothing_new(site, plan) is nothing
 

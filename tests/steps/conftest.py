@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from deployment.model.state import ReleaseState
 from deployment.settings import Settings
 from deployment.steps import verify
 from deployment.steps.report import Report
@@ -20,7 +21,7 @@ def cloudflare() -> FakeCloudflare:
 
 @pytest.fixture
 def site(settings: Callable[..., Settings], cloudflare: FakeCloudflare) -> Site:
-    made = Site(settings(), facts={"release": "release-1"})
+    made = Site(settings(), ReleaseState({"release": "release-1"}))
     made.__dict__.update(cloudflare=cloudflare, bundling=bundling())
     return made
 

@@ -99,7 +99,7 @@ def one_way(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Chang
     site.database.execute("INSERT INTO users VALUES (1), (2)")
     (tmp_path / "migrations" / "one_way.sql").write_text(ONE_WAY[request.param])
     (made,) = backup.always(site)
-    site.facts |= backup.apply(site, made)
+    site.facts.update(backup.apply(site, made))
     (change,) = migrate.plan(site)
     return change
 

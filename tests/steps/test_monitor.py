@@ -219,7 +219,7 @@ def test_a_worker_without_a_monitor_is_judged_from_outside(world: World, site: S
 
 def test_a_worker_that_does_not_answer_is_down(world: World, site: Site) -> None:
     values = {**site.settings._values, "WORKER_URL": "http://127.0.0.1:9"}
-    site.settings = replace(site.settings, _values=values)
+    site.__dict__["settings"] = replace(site.settings, _values=values)
     watched = go(site)
     assert names(watched) == ["service-outage{component=worker}"]
     assert told(watched) == [("firing", "service-outage{component=worker}")]
@@ -375,7 +375,7 @@ def page(world: World, site: Site) -> Iterator[str]:
     world.answers["/api/metrics"] = (200, {"timeline": timeline, "releases": []})
     world.health("pass", database="pass")
     world.answers["/api/metrics"] = (200, {"timeline": timeline, "releases": []})
-    site.history = lambda: [_record("new", NOW - 30), _record("old", NOW - 600), _failed()]
+    site.state.history = lambda: [_record("new", NOW - 30), _record("old", NOW - 600), _failed()]
     server = dashboard.server(site, 0)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -421,7 +421,7 @@ def test_without_a_ledger_the_workers_own_releases_are_shown(page: str, site: Si
     def broken() -> list[Record]:
         raise DatabaseError("unavailable", "connection refused")
 
-    site.history = broken
+    site.state.history = broken
     assert requests.get(f"{page}/api/metrics?points=2", timeout=60).json()["releases"] == []
 
 

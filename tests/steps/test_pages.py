@@ -125,7 +125,7 @@ def test_a_deployment_that_is_not_served_is_a_failure(
 
 def test_progress_is_told(site: Site, folder: Path, cloudflare: FakeCloudflare) -> None:
     told: list[tuple[object, ...]] = []
-    site.progress = lambda *given: told.append(given)
+    site.state.progress = lambda *given: told.append(given)
     deploy(site)
     assert told == [("pages", 1, 1, "files")]
 

@@ -12,6 +12,7 @@ import pytest
 from deployment import environment_file
 from deployment.errors import Refused
 from deployment.model.record import Record
+from deployment.model.state import ReleaseState
 from deployment.model.step import Change
 from deployment.secret import Secret
 from deployment.services.cloudflare import Version
@@ -41,11 +42,11 @@ def at(settings: Callable[..., Settings], cloudflare: FakeCloudflare) -> Callabl
     """Give a site whose live version has the secrets it was made with."""
 
     def make(project: dict[str, Any] | None = None, **values: str) -> Site:
-        site = Site(settings(project or PROJECT), facts={"release": "release-2"})
+        site = Site(settings(project or PROJECT), ReleaseState({"release": "release-2"}))
         cloudflare.names = sorted(site.settings.worker_secrets())
         marks = fingerprints.of(site.settings.worker_secrets(), site.settings)
-        site.history = lambda: [record("old", {"secrets": marks})]
-        site.settings = settings(project or PROJECT, **values)
+        site.state.history = lambda: [record("old", {"secrets": marks})]
+        site.__dict__["settings"] = settings(project or PROJECT, **values)
         site.__dict__.update(cloudflare=cloudflare, stripe=FakeStripe())
         return site
 
@@ -102,7 +103,7 @@ def test_the_difference_names_each_kind(
 
 def test_a_version_no_release_knows_gets_everything_again(at: Callable[..., Site]) -> None:
     site = at()
-    site.history = tuple
+    site.state.history = tuple
     assert set(secrets.difference(site).unknown) == set(site.settings.worker_secrets())
 
 
@@ -119,7 +120,7 @@ def test_alone_a_changed_secret_is_a_version_that_is_verified_before_it_is_live(
     make(site, changes)
     assert gates == ["version-2"]
     assert traffic.live_split(site) == {"version-2": 100.0}
-    site.history = lambda: [record("version-2", site.facts)]
+    site.state.history = lambda: [record("version-2", site.facts)]
     assert secrets.plan(site) == []
 
 
@@ -127,7 +128,7 @@ def test_in_a_deployment_secrets_are_staged_for_the_version_to_come(
     at: Callable[..., Site], cloudflare: FakeCloudflare
 ) -> None:
     site = at(ADMIN_TOKEN="another-admin-token-0123456789-xyz")
-    site.uploads = True
+    site.state.uploads = True
     (change,) = secrets.plan(site)
     assert change.action == "stage"
     assert set(secrets.apply(site, change)) == {"secrets"}
@@ -258,8 +259,8 @@ def test_after_a_rotation_nothing_is_to_be_sent(
 
     site = at()
     make(site, secrets.plan_rotation(site, "JWT_SECRET"))
-    site.history = lambda: [record("version-2", site.facts)]
-    again = Site(load("local", PROJECT, tmp_path, {}), history=site.history)
+    site.state.history = lambda: [record("version-2", site.facts)]
+    again = Site(load("local", PROJECT, tmp_path, {}), ReleaseState(history=site.history))
     again.__dict__["cloudflare"] = site.cloudflare
     assert secrets.plan(again) == []
     with pytest.raises(Refused, match="not finished") as caught:

@@ -13,6 +13,7 @@ import responses
 
 from deployment.errors import Refused, StepFailed
 from deployment.model.payload import encode
+from deployment.model.state import ReleaseState
 from deployment.model.step import Change
 from deployment.settings import Settings
 from deployment.steps import webhooks
@@ -56,7 +57,7 @@ class World:
 @pytest.fixture
 def world(settings: Callable[..., Settings]) -> Callable[..., World]:
     def make(project: dict[str, Any] | None = None, **values: str) -> World:
-        made = World(Site(settings(project or PROJECT, **values), uploads=True))
+        made = World(Site(settings(project or PROJECT, **values), ReleaseState(uploads=True)))
         made.site.__dict__.update(
             stripe=made.stripe,
             twilio=made.twilio,

@@ -22,7 +22,7 @@ def with_canary(site: Site, *percents: float) -> None:
     project = site.settings.project
     steps = tuple(CanaryStep(percent) for percent in percents)
     changed = project._replace(worker=project.worker._replace(canary=steps))
-    site.settings = dataclasses.replace(site.settings, project=changed)
+    site.__dict__["settings"] = dataclasses.replace(site.settings, project=changed)
 
 
 def splits(changes: list[Change]) -> list[dict[str, float]]:
@@ -203,7 +203,7 @@ def test_a_canary_that_is_promoted_gets_its_cron_triggers(
     run(site, worker.plan_canary(site, 20, 5.0))
     assert cloudflare.crons == []
     made = Record("r", "local", "", "", "", "", "", "", str(site.facts["version"]), site.facts)
-    site.history = lambda: [made]
+    site.state.history = lambda: [made]
     configured(site, '{"triggers": {"crons": ["0 2 * * *"]}}')
     run(site, worker.plan_promotion(site))
     assert cloudflare.crons == ["* * * * *"]
