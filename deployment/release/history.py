@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from deployment.environment import Environment
 from deployment.errors import Refused
 from deployment.model.record import Record
 from deployment.release import audit, lock, records
@@ -30,9 +31,9 @@ def listed(site: Site) -> list[dict[str, Any]]:
     ]
 
 
-def live_record(site: Site, releases: Iterable[Record]) -> Record | None:
+def live_record(environment: Environment, releases: Iterable[Record]) -> Record | None:
     """Give the release whose version has most of the traffic now."""
-    split = traffic.live_split(site)
+    split = traffic.live_split(environment)
     version = max(split, key=lambda name: split[name], default="")
     good = (r for r in releases if r.version == version and r.status == records.SUCCEEDED)
     return next(good, None) if version else None
@@ -76,18 +77,18 @@ class Audited(NamedTuple):
     faults: tuple[str, ...]
 
 
-def audited(site: Site, head: str = "") -> Audited:
+def audited(environment: Environment, head: str = "") -> Audited:
     """Verify the audit trail: by itself, by what this machine added, and by a noted hash.
 
     Args:
-        site: the environment; the trail is the whole database's.
+        environment: the environment; the trail is the whole database's.
         head: a hash that somebody noted; empty: none.
     """
-    events = audit.read(site.database) if audit.exists(site.database) else []
+    events = audit.read(environment.database) if audit.exists(environment.database) else []
     kept = [
         event
-        for event in audit.kept(site.settings.path(FOLDER))
-        if event.environment == site.settings.environment
+        for event in audit.kept(environment.settings.path(FOLDER))
+        if event.environment == environment.settings.environment
     ]
     found = [*audit.faults(events), *audit.missing(events, kept)]
     if head and head not in {event.hash for event in events}:
@@ -95,7 +96,7 @@ def audited(site: Site, head: str = "") -> Audited:
     return Audited(len(events), events[-1].hash if events else "", tuple(dict.fromkeys(found)))
 
 
-def shown(site: Site, release: str) -> dict[str, Any]:
+def shown(site: Environment, release: str) -> dict[str, Any]:
     """Give one release with its changes.
 
     Raises:

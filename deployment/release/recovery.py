@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from deployment.console import Console
+from deployment.environment import Environment
 from deployment.errors import CheckFailed, Refused
 from deployment.model.record import Record
 from deployment.model.state import ReleaseState
@@ -70,7 +71,7 @@ def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) ->
     return release
 
 
-def find(site: Site, name: str = "") -> Record | None:
+def find(site: Environment, name: str = "") -> Record | None:
     """Give the release that a person means: by its id's beginning, or the one that died.
 
     Raises:
@@ -87,7 +88,7 @@ def find(site: Site, name: str = "") -> Record | None:
     return found[0]
 
 
-def require_resumable(site: Site, record: Record) -> None:
+def require_resumable(environment: Environment, record: Record) -> None:
     """Refuse what cannot be finished.
 
     Raises:
@@ -97,11 +98,11 @@ def require_resumable(site: Site, record: Record) -> None:
         raise Refused(
             f"release {record.release} cannot be finished: it is {record.status}",
             "what is undone, wholly or half, is not made again",
-            f"inv {site.settings.environment} deploy.abort --release {record.release}",
+            f"inv {environment.settings.environment} deploy.abort --release {record.release}",
         )
 
 
-def require_abortable(site: Site, record: Record) -> None:
+def require_abortable(site: Environment, record: Record) -> None:
     """Refuse to undo what stands, or what later releases were built upon.
 
     Raises:
@@ -158,11 +159,11 @@ def verified(release: Release) -> None:
         line.detail = report.summary
 
 
-def _require_own(site: Site, record: Record) -> None:
-    if record.worker not in ("", site.worker):
+def _require_own(environment: Environment, record: Record) -> None:
+    if record.worker not in ("", environment.worker):
         raise Refused(
             f"release {record.release} was interrupted, and is one of worker {record.worker}",
-            f"{site.worker} is deployed into the same database; nothing was changed",
+            f"{environment.worker} is deployed into the same database; nothing was changed",
             f"settle it first: INVOKE_DEPLOY_WORKER_NAME={record.worker} inv deploy.abort",
         )
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, Final
 
 from deployment.console import Console
+from deployment.environment import Environment
 from deployment.errors import DeployError, Locked
 from deployment.model.record import Record
 from deployment.model.state import ReleaseState
@@ -240,11 +241,13 @@ class Release:
         file.write_text(redact("".join(traceback.format_exception(cause))), encoding="utf-8")
 
 
-def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts: Facts) -> Record:
+def new_record(
+    environment: Environment, kind: str, message: str, phases: Sequence[str], facts: Facts
+) -> Record:
     """Make the record of a release that is about to begin.
 
     Args:
-        site: the environment.
+        environment: the environment.
         kind: ``deploy``, ``rollback``, or a step's name.
         message: a person's words for it.
         phases: its parts that change anything, in their order.
@@ -253,7 +256,7 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     return Record(
         release=f"{stamp}-{secrets.token_hex(2)}",
-        environment=site.settings.environment,
+        environment=environment.settings.environment,
         kind=kind,
         status=records.RUNNING,
         created=now(),
@@ -263,7 +266,7 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts
         version="",
         facts=facts,
         phases=tuple(phases),
-        worker=site.worker,
+        worker=environment.worker,
     )
 
 
@@ -289,10 +292,10 @@ def _intent(number: int, change: Change) -> dict[str, Any]:
     return _event("intend", number=number, change=change.as_json())
 
 
-def trail_of(site: Site) -> Trail:
+def trail_of(environment: Environment) -> Trail:
     """Give the audit trail of an environment's database, with who adds to it from here."""
-    origin = Origin(site.settings.environment, author(), socket.gethostname())
-    return Trail(site.database, origin, site.settings.path(FOLDER))
+    origin = Origin(environment.settings.environment, author(), socket.gethostname())
+    return Trail(environment.database, origin, environment.settings.path(FOLDER))
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from deployment import console
 from deployment.console import Console
+from deployment.environment import Environment
 from deployment.errors import Refused
 from deployment.model.record import OF_VERSION, Record
 from deployment.model.step import Change
@@ -56,16 +57,16 @@ def choose(site: Site) -> str:
     )
 
 
-def described(site: Site, record: Record, listed: Sequence[str]) -> str:
+def described(environment: Environment, record: Record, listed: Sequence[str]) -> str:
     """Give a release's line of the list: when, what, who, its migrations, and what is unsafe.
 
     Args:
-        site: the environment.
+        environment: the environment.
         record: the release.
         listed: the versions that Cloudflare would deploy.
     """
     count = len(record.facts.get("migrations", ()))
-    found = risks(site, record)
+    found = risks(environment, record)
     if record.version not in listed:
         found.append("its version is too old: Cloudflare deploys it no more")
     safe = "⚠ " + "; ".join(found) if found else "safe"
@@ -75,31 +76,31 @@ def described(site: Site, record: Record, listed: Sequence[str]) -> str:
     )
 
 
-def risks(site: Site, target: Record) -> list[str]:
+def risks(environment: Environment, target: Record) -> list[str]:
     """Say what a person should know before going back to a release; empty: nothing.
 
     Args:
-        site: the environment.
+        environment: the environment.
         target: the release.
     """
-    found = [f"{name} is marked `-- compatible: no`" for name in _clashing(site, target)]
-    rotated = rotated_since(site, target)
+    found = [f"{name} is marked `-- compatible: no`" for name in _clashing(environment, target)]
+    rotated = rotated_since(environment, target)
     if rotated:
         found.append(f"brings back the keys of then: {', '.join(rotated)} changed since")
-    return [*found, *_not_noted(site, target)]
+    return [*found, *_not_noted(environment, target)]
 
 
-def _not_noted(site: Site, target: Record) -> list[str]:
+def _not_noted(environment: Environment, target: Record) -> list[str]:
     """Say what stays as it is today, since nobody noted how it was then."""
     found = []
-    if "migrations" not in target.facts and (names := applied.incompatible(site, ())):
+    if "migrations" not in target.facts and (names := applied.incompatible(environment, ())):
         then = "nobody noted the schema of then"
         found.append(f"{then}, and {', '.join(names)} is marked `-- compatible: no`")
-    if not target.facts.get("pages") and pages.current(site):
+    if not target.facts.get("pages") and pages.current(environment):
         known = "pages" in target.facts
         then = "there was no static site then" if known else "nobody noted the static site of then"
         found.append(f"{then}: today's stays")
-    if target.facts.get("crons") is None and site.cloudflare.schedules(site.worker):
+    if target.facts.get("crons") is None and environment.cloudflare.schedules(environment.worker):
         found.append("nobody noted the cron triggers of then: today's stay")
     return found
 
@@ -117,16 +118,16 @@ def proven(out: Console, site: Site, wish: Wish) -> Wish:
     return wish._replace(restoring=restoring.planned(out, site, wish.restore_db))
 
 
-def warn(out: Console, site: Site, target: Record) -> None:
+def warn(out: Console, environment: Environment, target: Record) -> None:
     """Print what a person should know before going back to a release."""
-    for risk in risks(site, target):
+    for risk in risks(environment, target):
         out.warn(risk)
 
 
-def rotated_since(site: Site, target: Record) -> list[str]:
+def rotated_since(environment: Environment, target: Record) -> list[str]:
     """Name the secrets whose value of then is not today's; they come with the version."""
     then = target.facts.get("secrets", {})
-    today = fingerprints.of(site.settings.worker_secrets(), site.settings)
+    today = fingerprints.of(environment.settings.worker_secrets(), environment.settings)
     return sorted(name for name in today if name in then and then[name] != today[name])
 
 
@@ -135,7 +136,7 @@ def _latest_of_each(listed: list[Record]) -> list[Record]:
     return list({record.version: record for record in reversed(listed)}.values())[::-1]
 
 
-def find(site: Site, wish: Wish) -> Record:
+def find(site: Environment, wish: Wish) -> Record:
     """Give the release that is meant.
 
     Raises:
@@ -174,7 +175,7 @@ def planned(site: Site, target: Record, wish: Wish) -> tuple[list[Change], list[
         return plan(site, target, wish), list(hooks.result())
 
 
-def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
+def plan(environment: Environment, target: Record, wish: Wish) -> list[Change]:
     """Say what going back would change, in the order it is safe to.
 
     Schema and code go back together: code first where it runs on today's schema, and the
@@ -184,12 +185,12 @@ def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
         Refused: the older code does not run on today's schema, and the schema is to stay.
     """
     with ThreadPoolExecutor(4, thread_name_prefix="rollback") as pool:
-        split = pool.submit(traffic.live_split, site)
-        listed = pool.submit(traffic.deployable, site)
-        static = pool.submit(_static_site, site, target)
-        crons = pool.submit(_triggers, site, target)
-        clashing = _clashing(site, target)
-    code = traffic.roll_out(site, split.result(), target.version, listed.result(), back=True)
+        split = pool.submit(traffic.live_split, environment)
+        listed = pool.submit(traffic.deployable, environment)
+        static = pool.submit(_static_site, environment, target)
+        crons = pool.submit(_triggers, environment, target)
+        clashing = _clashing(environment, target)
+    code = traffic.roll_out(environment, split.result(), target.version, listed.result(), back=True)
     code += [*static.result(), *crons.result()]
     if clashing and not (wish.migrations or wish.restoring):
         raise Refused(
@@ -197,7 +198,7 @@ def plan(site: Site, target: Record, wish: Wish) -> list[Change]:
             f"{', '.join(clashing)} came later and is marked `-- compatible: no`",
             f"inv rollback --version {wish.version} --migrations (takes them back, too)",
         )
-    schema = _schema(site, target, wish)
+    schema = _schema(environment, target, wish)
     return [*schema, *code] if clashing else [*code, *schema]
 
 
@@ -226,23 +227,23 @@ def run(release: Release, target: Record, wish: Wish) -> None:
         line.detail = f"{len(hooks)} changes" if hooks else "nothing to do"
 
 
-def _static_site(site: Site, target: Record) -> list[Change]:
+def _static_site(environment: Environment, target: Record) -> list[Change]:
     deployment = str(target.facts.get("pages", ""))
-    return pages.go_back(site, deployment) if deployment else []
+    return pages.go_back(environment, deployment) if deployment else []
 
 
-def _triggers(site: Site, target: Record) -> list[Change]:
-    return triggers.changes(site, target.facts.get("crons"))
+def _triggers(environment: Environment, target: Record) -> list[Change]:
+    return triggers.changes(environment, target.facts.get("crons"))
 
 
-def _clashing(site: Site, target: Record) -> list[str]:
+def _clashing(environment: Environment, target: Record) -> list[str]:
     """Give the later migrations that the target's code does not run with."""
     if "migrations" not in target.facts:
         return []
-    return applied.incompatible(site, target.facts["migrations"])
+    return applied.incompatible(environment, target.facts["migrations"])
 
 
-def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
+def _schema(environment: Environment, target: Record, wish: Wish) -> list[Change]:
     if wish.restoring:
         return list(wish.restoring)
     if not wish.migrations:
@@ -255,17 +256,19 @@ def _schema(site: Site, target: Record, wish: Wish) -> list[Change]:
         )
     from deployment.steps import migrate  # heavy, and seldom asked for
 
-    return migrate.plan_back(site, target.facts["migrations"])
+    return migrate.plan_back(environment, target.facts["migrations"])
 
 
 def _good(listed: Iterable[Record]) -> Iterator[Record]:
     return (r for r in listed if r.status == records.SUCCEEDED and r.version)
 
 
-def _unrecorded(site: Site, version: str) -> Record:
+def _unrecorded(environment: Environment, version: str) -> Record:
     """Give a version that no release recorded, such as one that wrangler uploaded."""
     try:
-        found = site.cloudflare.version(site.worker, version)
+        found = environment.cloudflare.version(environment.worker, version)
     except ServiceError as error:
         raise Refused(f"there is no version {version}", str(error), "inv deploy.list") from None
-    return Record("", site.settings.environment, "", "", found.created_on, "", "", "", found.id)
+    return Record(
+        "", environment.settings.environment, "", "", found.created_on, "", "", "", found.id
+    )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pyrage.x25519 import Identity
 
+    from deployment.environment import Environment
     from deployment.steps.site import Site
 
 NAME: Final = "backup"
@@ -45,7 +46,7 @@ def plan(site: Site) -> list[Change]:
     return always(site) if site.settings.text("BACKUP_ENABLED") == "true" else []
 
 
-def always(site: Site, format: str = "db") -> list[Change]:
+def always(environment: Environment, format: str = "db") -> list[Change]:
     """Say that a backup would be made, whatever BACKUP_ENABLED says.
 
     Raises:
@@ -53,7 +54,7 @@ def always(site: Site, format: str = "db") -> list[Change]:
     """
     if format not in get_args(Format):
         raise Refused(f"There is no format {format!r}", "", "inv backup --format db, or sql")
-    wanted = Kind(format, site.settings.project.backup.directory)
+    wanted = Kind(format, environment.settings.project.backup.directory)
     return [CREATE.change("backup of the database", after=wanted)]
 
 
@@ -82,12 +83,12 @@ def require_undisturbed(_site: Site, _change: Change) -> None:
     """Refuse nothing: a backup is one of its own."""
 
 
-def folder(site: Site) -> Path:
+def folder(environment: Environment) -> Path:
     """Give where the backups are."""
-    return site.settings.path(site.settings.project.backup.directory)
+    return environment.settings.path(environment.settings.project.backup.directory)
 
 
-def listed(site: Site) -> list[Backup]:
+def listed(site: Environment) -> list[Backup]:
     """Give the environment's backups, the newest first, and those another tool made."""
     environment = site.settings.environment
     found = backup.read_folder(folder(site))
@@ -96,12 +97,12 @@ def listed(site: Site) -> list[Backup]:
     ]
 
 
-def proven(site: Site) -> list[Backup]:
+def proven(environment: Environment) -> list[Backup]:
     """Give those of the environment's backups that a manifest vouches for, the newest first."""
-    return [item for item in listed(site) if item.manifest]
+    return [item for item in listed(environment) if item.manifest]
 
 
-def chosen(site: Site, name: str) -> Backup:
+def chosen(environment: Environment, name: str) -> Backup:
     """Give the backup a person names: a file, its name in the folder, or ``latest``.
 
     ``latest`` is never one without a manifest: such a one must be named.
@@ -110,17 +111,17 @@ def chosen(site: Site, name: str) -> Backup:
         Refused: there is none.
     """
     if name == "latest":
-        good = proven(site)
+        good = proven(environment)
         if not good:
-            raise Refused("There is no backup yet", _without_manifest(site), "inv backup")
+            raise Refused("There is no backup yet", _without_manifest(environment), "inv backup")
         return good[0]
-    inside = folder(site) / name
+    inside = folder(environment) / name
     return backup.of_path(inside if inside.is_file() else Path(name))
 
 
-def identities(site: Site) -> Sequence[Identity]:
+def identities(environment: Environment) -> Sequence[Identity]:
     """Give the key that opens encrypted backups, where it is set."""
-    return archive.identity(site.settings.secret("BACKUP_AGE_IDENTITY"))
+    return archive.identity(environment.settings.secret("BACKUP_AGE_IDENTITY"))
 
 
 def verify(site: Site, found: Backup) -> Content:
@@ -133,16 +134,16 @@ def verify(site: Site, found: Backup) -> Content:
         return backup.verify(found, work, identities(site), site.progress)
 
 
-def expired(site: Site, now: datetime) -> list[Backup]:
+def expired(environment: Environment, now: datetime) -> list[Backup]:
     """Give the backups that may go by what is to be kept; never the last good one."""
-    kept = site.settings.project.backup
+    kept = environment.settings.project.backup
     keep = Keep(
-        int(site.settings.text("BACKUP_RETENTION_DAYS")),
+        int(environment.settings.text("BACKUP_RETENTION_DAYS")),
         kept.keep_daily,
         kept.keep_weekly,
         kept.keep_monthly,
     )
-    return retention.expired(listed(site), keep, now)
+    return retention.expired(listed(environment), keep, now)
 
 
 def remove(found: Sequence[Backup]) -> None:
@@ -152,8 +153,8 @@ def remove(found: Sequence[Backup]) -> None:
         backup.manifest_path(item.path).unlink(missing_ok=True)
 
 
-def _without_manifest(site: Site) -> str:
-    names = ", ".join(item.path.name for item in listed(site))
+def _without_manifest(environment: Environment) -> str:
+    names = ", ".join(item.path.name for item in listed(environment))
     return f"what has no manifest must be named: {names}" if names else "none was made here"
 
 

@@ -18,6 +18,7 @@ from deployment.model.step import Action, Change, Facts
 from deployment.steps import applied
 
 if TYPE_CHECKING:
+    from deployment.environment import Environment
     from deployment.settings import Settings
     from deployment.steps.site import Site
 
@@ -61,25 +62,25 @@ class Entries:
     entries: tuple[Entry, ...]
 
 
-def observe(site: Site) -> Facts:
+def observe(environment: Environment) -> Facts:
     """Give the names of the applied migrations."""
-    return {"migrations": applied.names(site)}
+    return {"migrations": applied.names(environment)}
 
 
-def state(site: Site) -> State:
+def state(environment: Environment) -> State:
     """Read the files and the ledger, side by side."""
-    return State(files(site), ledger.read(site.database))
+    return State(files(environment), ledger.read(environment.database))
 
 
-def files(site: Site) -> list[Migration]:
+def files(environment: Environment) -> list[Migration]:
     """Read the migration files, in the order they run; none where no folder is named."""
-    directory = site.settings.project.migrations.directory
-    return migrations.read(site.settings.path(directory)) if directory else []
+    directory = environment.settings.project.migrations.directory
+    return migrations.read(environment.settings.path(directory)) if directory else []
 
 
-def overview(site: Site) -> list[dict[str, Any]]:
+def overview(environment: Environment) -> list[dict[str, Any]]:
     """Give a row for every migration that there is a file or an entry of."""
-    found = state(site)
+    found = state(environment)
     rows = {row.filename: row for row in found.applied}
     known = {item.filename for item in found.files}
     listed = [_overview_row(item, rows.get(item.filename)) for item in found.files]
@@ -87,16 +88,16 @@ def overview(site: Site) -> list[dict[str, Any]]:
     return listed + gone
 
 
-def pending_groups(site: Site) -> list[Group]:
+def pending_groups(environment: Environment) -> list[Group]:
     """Give the pending migrations, checked, a group for each transaction."""
-    found = state(site)
+    found = state(environment)
     migrate.check(found)
     return migrate.groups(found.pending)
 
 
-def rows_by_table(site: Site) -> dict[str, int]:
+def rows_by_table(environment: Environment) -> dict[str, int]:
     """Count the rows of every table."""
-    return schema.rows_by_table(site.database)
+    return schema.rows_by_table(environment.database)
 
 
 def by_kind(labels: Sequence[str]) -> list[str]:
@@ -154,53 +155,53 @@ def plan(site: Site) -> list[Change]:
     return changes
 
 
-def plan_down(site: Site, *, steps: int = 1, to: str = "") -> list[Change]:
+def plan_down(environment: Environment, *, steps: int = 1, to: str = "") -> list[Change]:
     """Say which applied migrations would be taken back, in one transaction.
 
     Args:
-        site: the environment.
+        environment: the environment.
         steps: how many, where ``to`` is not given.
         to: the migration that becomes the last one.
     """
-    rows = ledger.read(site.database)
+    rows = ledger.read(environment.database)
     return _down(rows, migrate.chosen_down(rows, steps=steps, to=to))
 
 
-def plan_back(site: Site, then: Sequence[str]) -> list[Change]:
+def plan_back(environment: Environment, then: Sequence[str]) -> list[Change]:
     """Say that whatever was applied since would be taken back, in one transaction.
 
     Args:
-        site: the environment.
+        environment: the environment.
         then: the names of the migrations that stay.
 
     Raises:
         Refused: one of the others cannot be taken back.
     """
-    rows = ledger.read(site.database)
+    rows = ledger.read(environment.database)
     return _down(rows, migrate.chosen_back(rows, then))
 
 
-def plan_baseline(site: Site, to: str = "") -> list[Change]:
+def plan_baseline(environment: Environment, to: str = "") -> list[Change]:
     """Say which files would be entered as applied without being run.
 
     Args:
-        site: the environment, whose schema is there already.
+        environment: the environment, whose schema is there already.
         to: the last file that is; all, where it is not given.
     """
-    found = state(site)
+    found = state(environment)
     entered = _up_to(found.files, to)
     known = {row.filename: row for row in found.applied}
     names = [item.name for item in entered if not _is_entered(item, known.get(item.filename))]
     return [_stamp(BASELINE, names, found)] if names else []
 
 
-def plan_restamp(site: Site, name: str) -> list[Change]:
+def plan_restamp(environment: Environment, name: str) -> list[Change]:
     """Say that an edited file would be accepted as what was applied.
 
     Raises:
         Refused: it is not applied, or not edited.
     """
-    found = state(site)
+    found = state(environment)
     wanted = name.removesuffix(".sql")
     file = next((item for item in found.files if item.name == wanted), None)
     row = next((item for item in found.applied if item.name == wanted), None)
@@ -242,29 +243,29 @@ def require_undisturbed(_site: Site, _change: Change) -> None:
     """Refuse nothing: applying asks the database which migrations are applied."""
 
 
-def drift(site: Site) -> list[str]:
+def drift(environment: Environment) -> list[str]:
     """Say where the schema differs from what the applied files give, as lines of a diff."""
-    found = state(site)
+    found = state(environment)
     done = {row.filename for row in found.applied}
     expected = schema.of_migrations([file for file in found.files if file.filename in done])
-    return schema.difference(expected, schema.read(site.database))
+    return schema.difference(expected, schema.read(environment.database))
 
 
-def integrity(site: Site) -> list[str]:
+def integrity(environment: Environment) -> list[str]:
     """Say what SQLite finds wrong with the database itself; empty: nothing."""
-    found = [str(row[0]) for row in site.database.query("PRAGMA integrity_check")]
-    broken = site.database.query("SELECT * FROM pragma_foreign_key_check LIMIT 20")
+    found = [str(row[0]) for row in environment.database.query("PRAGMA integrity_check")]
+    broken = environment.database.query("SELECT * FROM pragma_foreign_key_check LIMIT 20")
     rows = [f"row {row[1]!r} of {row[0]!r} points at no row of {row[2]!r}" for row in broken]
     return [line for line in found if line != "ok"] + rows
 
 
-def require_sound(site: Site) -> None:
+def require_sound(environment: Environment) -> None:
     """Refuse a database that is not what the files say.
 
     Raises:
         DeployError: with every difference.
     """
-    wrong = [*drift(site), *integrity(site)]
+    wrong = [*drift(environment), *integrity(environment)]
     if wrong:
         raise DeployError("The database is not what the migrations say", "\n".join(wrong))
 
@@ -326,34 +327,36 @@ def _put_backup_back(site: Site, cause: DeployError) -> str:
         ) from None
 
 
-def _apply_again(site: Site, names: Sequence[str], checksums: Mapping[str, str]) -> None:
+def _apply_again(
+    environment: Environment, names: Sequence[str], checksums: Mapping[str, str]
+) -> None:
     """Apply what was taken back as it was applied before: this checkout need not have its files.
 
     Raises:
         DeployError: what a file said was not kept.
     """
-    there = applied.names(site)
-    texts = ledger.texts(site.database)
+    there = applied.names(environment)
+    texts = ledger.texts(environment.database)
     missing = [name for name in names if name not in there]
     for name in missing:
         if checksums[name] not in texts:
             raise DeployError(f"What {name} said is not kept", "", f"inv migrate, with {name}.sql")
     parsed = [migrations.parse(f"{name}.sql", texts[checksums[name]]) for name in missing]
     for group in migrate.groups(parsed):
-        migrate.apply(site.database, group)
+        migrate.apply(environment.database, group)
 
 
-def _take_back(site: Site, names: Sequence[str]) -> Outcome:
-    rows = [row for row in reversed(ledger.read(site.database)) if row.name in names]
-    return migrate.take_back(site.database, rows) if rows else Outcome(names, by_other=True)
+def _take_back(environment: Environment, names: Sequence[str]) -> Outcome:
+    rows = [row for row in reversed(ledger.read(environment.database)) if row.name in names]
+    return migrate.take_back(environment.database, rows) if rows else Outcome(names, by_other=True)
 
 
-def _enter(site: Site, names: Names) -> Facts:
-    migrate.stamp(site.database, [item for item in files(site) if item.name in names])
+def _enter(environment: Environment, names: Names) -> Facts:
+    migrate.stamp(environment.database, [item for item in files(environment) if item.name in names])
     return {"entered": list(names)}
 
 
-def _restore_entries(site: Site, entries: Iterable[Entry]) -> None:
+def _restore_entries(environment: Environment, entries: Iterable[Entry]) -> None:
     """Bring the ledger's rows back to what they were."""
     statements = []
     for filename, checksum, status in entries:
@@ -362,7 +365,7 @@ def _restore_entries(site: Site, entries: Iterable[Entry]) -> None:
         else:
             sql = "UPDATE _migrations SET checksum = ?, status = ? WHERE filename = ?"
             statements.append(Statement(sql, (checksum, status, filename)))
-    site.database.transaction(statements)
+    environment.database.transaction(statements)
 
 
 def _down(rows: Sequence[Applied], chosen: Sequence[Applied]) -> list[Change]:

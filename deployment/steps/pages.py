@@ -12,6 +12,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Final
 
+from deployment.environment import Environment
 from deployment.errors import StepFailed
 from deployment.model.payload import Nothing
 from deployment.model.step import Action, Change, Facts
@@ -50,9 +51,9 @@ class Earlier:
     deployment: str
 
 
-def observe(site: Site) -> Facts:
+def observe(environment: Environment) -> Facts:
     """Give the deployment that is live; empty: none is."""
-    now = current(site)
+    now = current(environment)
     return {"pages": now.id if now else ""}
 
 
@@ -76,18 +77,20 @@ def plan(site: Site) -> list[Change]:
     return [*made, _deployment(site, now, wanted, new=missing)]
 
 
-def used(site: Site) -> bool:
+def used(environment: Environment) -> bool:
     """Tell whether the project has a static site."""
-    wanted = site.settings.project.pages
+    wanted = environment.settings.project.pages
     return bool(wanted.project and wanted.directory)
 
 
-def _deployment(site: Site, now: PagesDeployment | None, wanted: str, *, new: bool) -> Change:
+def _deployment(
+    environment: Environment, now: PagesDeployment | None, wanted: str, *, new: bool
+) -> Change:
     """Say that the site is deployed; without an earlier one the project itself is the undo."""
     before = _seen(now) if now else None
     final = not now and not new
     return DEPLOY.change(
-        f"pages {site.settings.project.pages.project}",
+        f"pages {environment.settings.project.pages.project}",
         before=before,
         after=Content(wanted),
         undo=None if final else before or Deployed(),
@@ -95,12 +98,12 @@ def _deployment(site: Site, now: PagesDeployment | None, wanted: str, *, new: bo
     )
 
 
-def go_back(site: Site, deployment: str) -> list[Change]:
+def go_back(environment: Environment, deployment: str) -> list[Change]:
     """Say what would change to make an earlier deployment the live one again."""
-    now = current(site)
+    now = current(environment)
     if now is None or now.id == deployment:
         return []
-    name, before = site.settings.project.pages.project, _seen(now)
+    name, before = environment.settings.project.pages.project, _seen(now)
     after = Earlier(deployment)
     return [ROLLBACK.change(f"pages {name}", before=before, after=after, undo=before)]
 
@@ -134,11 +137,11 @@ def require_undisturbed(_site: Site, _change: Change) -> None:
     """Refuse nothing: a deployment replaces whatever is live, and notes what it was."""
 
 
-def current(site: Site) -> PagesDeployment | None:
+def current(environment: Environment) -> PagesDeployment | None:
     """Give the deployment that is live, or None."""
-    if not used(site):
+    if not used(environment):
         return None
-    pages, name = site.cloudflare.pages, site.settings.project.pages.project
+    pages, name = environment.cloudflare.pages, environment.settings.project.pages.project
     project = pages.project(name)
     if project is None:
         return None
@@ -193,11 +196,15 @@ def _deploy(site: Site, wanted: str) -> Facts:
     return {"pages": live.id, "pages_url": live.url, "pages_files": sent}
 
 
-def _deploy_by_wrangler(site: Site, commit: Commit) -> PagesDeployment:
+def _deploy_by_wrangler(environment: Environment, commit: Commit) -> PagesDeployment:
     """Deploy a site with Functions, and find what wrangler made by its commit message."""
-    functions.deploy(site, _folder(site.settings), commit)
-    name = site.settings.project.pages.project
-    made = [one for one in site.cloudflare.pages.deployments(name) if one.message == commit.message]
+    functions.deploy(environment, _folder(environment.settings), commit)
+    name = environment.settings.project.pages.project
+    made = [
+        one
+        for one in environment.cloudflare.pages.deployments(name)
+        if one.message == commit.message
+    ]
     if not made:
         raise StepFailed(f"pages {name} has no deployment although wrangler made one")
     return made[0]
@@ -207,13 +214,13 @@ def _progress(site: Site, done: int, total: int) -> None:
     site.progress("pages", done, total, "files")
 
 
-def _make_live(site: Site, deployment: str) -> Facts:
+def _make_live(environment: Environment, deployment: str) -> Facts:
     """Go back to a deployment; one of the same content that is live already will do."""
-    name = site.settings.project.pages.project
-    wanted = _content_of(site.cloudflare.pages.deployment(name, deployment))
-    if not _shows(current(site), deployment, wanted):
-        site.cloudflare.pages.rollback_deployment(name, deployment)
-    now = current(site)
+    name = environment.settings.project.pages.project
+    wanted = _content_of(environment.cloudflare.pages.deployment(name, deployment))
+    if not _shows(current(environment), deployment, wanted):
+        environment.cloudflare.pages.rollback_deployment(name, deployment)
+    now = current(environment)
     if now is None or not _shows(now, deployment, wanted):
         raise StepFailed(f"pages {name} did not go back to {deployment[:8]}")
     return {"pages": now.id, "pages_url": now.url}

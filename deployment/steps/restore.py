@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from deployment.database.backup import Backup
     from deployment.database.client import Database
     from deployment.database.manifest import Content
+    from deployment.environment import Environment
     from deployment.steps.site import Site
 
 NAME: Final = "restore"
@@ -181,7 +182,7 @@ def _put_back(
     return sum(rows for rows, _ in held.tables.values())
 
 
-def _doubts(site: Site, found: Backup, content: Content) -> list[str]:
+def _doubts(site: Environment, found: Backup, content: Content) -> list[str]:
     """Say what nothing vouches for, although the backup can be restored."""
     name, environment = found.path.name, site.settings.environment
     if found.manifest:

@@ -17,6 +17,7 @@ from types import NoneType
 from typing import Final
 
 from deployment import environment_file
+from deployment.environment import Environment
 from deployment.errors import Refused, StepFailed
 from deployment.model.step import Action, AnyAction, Change, Facts
 from deployment.secret import Secret
@@ -37,7 +38,7 @@ class Named:
     name: str
 
 
-def require_own(site: Site, name: str) -> Path:
+def require_own(environment: Environment, name: str) -> Path:
     """Give the environment file of a secret that can be made here.
 
     Raises:
@@ -47,12 +48,13 @@ def require_own(site: Site, name: str) -> Path:
         raise Refused(
             f"{name} is not made here",
             f"{', '.join((*OWN, stripe.SECRET))} can be rotated",
-            f"make a new one at its provider, put it into {site.settings.source}: inv secrets",
+            f"make a new one at its provider, put it into {environment.settings.source}:"
+            " inv secrets",
         )
-    file = _file(site, name)
+    file = _file(environment, name)
     if os.environ.get(name):
         raise Refused(f"{name} comes from the process environment", "", "change it there")
-    if environment_file.read(file, name) != site.settings.secret(name):
+    if environment_file.read(file, name) != environment.settings.secret(name):
         where = f"{file.name} has another value than is used"
         raise Refused(f"{name} does not stand in {file.name}", where, "change it where it stands")
     if environment_file.read(file, name + PREVIOUS):
@@ -64,19 +66,19 @@ def require_own(site: Site, name: str) -> Path:
     return file
 
 
-def plan(site: Site, name: str) -> Change:
+def plan(environment: Environment, name: str) -> Change:
     """Say that a secret of our own gets a new value, in the environment file."""
-    file = require_own(site, name)
+    file = require_own(environment, name)
     return ROTATE.change(f"{name} in {file.name}", after=Named(name), undo=Named(name))
 
 
-def plan_finish(site: Site, name: str) -> Change:
+def plan_finish(environment: Environment, name: str) -> Change:
     """Say that the old value is forgotten.
 
     Raises:
         Refused: there is none.
     """
-    file = _file(site, name)
+    file = _file(environment, name)
     if not environment_file.read(file, name + PREVIOUS):
         raise Refused(f"no rotation of {name} is under way", f"no {name}{PREVIOUS} in {file.name}")
     resource = f"{name}{PREVIOUS} in {file.name}"
@@ -117,10 +119,10 @@ def unrotate(site: Site, change: Change) -> None:
         site.staged.pop(staged, None)
 
 
-def forget(site: Site, change: Change) -> Facts:
+def forget(environment: Environment, change: Change) -> Facts:
     """Take the old value out of the environment file."""
     name = FORGET.after_of(change).name
-    environment_file.write(_file(site, name), {name + PREVIOUS: Secret("")})
+    environment_file.write(_file(environment, name), {name + PREVIOUS: Secret("")})
     return {}
 
 
@@ -159,9 +161,9 @@ def remove_replaced(site: Site) -> int:
     return len(replaced)
 
 
-def _file(site: Site, name: str) -> Path:
+def _file(environment: Environment, name: str) -> Path:
     """Give the file that holds a secret: for the twin its own, where that one has it."""
-    settings = site.settings
+    settings = environment.settings
     endpoints = settings.path(str(ENDPOINTS))
     twin = settings.environment == LOCAL and endpoints.is_file()
     if twin and environment_file.read(endpoints, name):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, Final
 
+from deployment.environment import Environment
 from deployment.errors import Refused
 from deployment.model.payload import Nothing
 from deployment.model.record import noted
@@ -127,17 +128,17 @@ def plan_rotation(site: Site, name: str) -> list[Change]:
     return _alone(site, update, before=[rotation.plan(site, name)])
 
 
-def plan_finish(site: Site, name: str) -> list[Change]:
+def plan_finish(environment: Environment, name: str) -> list[Change]:
     """Say what ends a rotation: the Worker no longer accepts the old value.
 
     Raises:
         Refused: none is under way.
     """
-    forgotten = rotation.plan_finish(site, name)
+    forgotten = rotation.plan_finish(environment, name)
     old = name + rotation.PREVIOUS
-    if old not in site.cloudflare.secrets(site.worker):
+    if old not in environment.cloudflare.secrets(environment.worker):
         return [forgotten]
-    return [*_alone(site, _removal(site, (old,))), forgotten]
+    return [*_alone(environment, _removal(environment, (old,))), forgotten]
 
 
 def apply(site: Site, change: Change) -> Facts:
@@ -200,20 +201,24 @@ def _live_fingerprints(site: Site) -> Mapping[str, Any]:
     return {}
 
 
-def _alone(site: Site, change: Change, before: Sequence[Change] = ()) -> list[Change]:
+def _alone(environment: Environment, change: Change, before: Sequence[Change] = ()) -> list[Change]:
     """Give a change of secrets with its way to the traffic, for a Worker that serves."""
-    live = traffic.live_split(site)
+    live = traffic.live_split(environment)
     if not live:
         raise Refused(
-            f"there is no worker {site.worker} to hold secrets",
+            f"there is no worker {environment.worker} to hold secrets",
             "it was never deployed",
-            site.deploy_command,
+            environment.deploy_command,
         )
-    over = traffic.only(live, site.worker)
-    _require_latest_live(site, live)
+    over = traffic.only(live, environment.worker)
+    _require_latest_live(environment, live)
     after = REMOVE.after_of(change) if REMOVE.owns(change) else UPDATE.after_of(change)
     placed = change._replace(after=replace(after, over=over))
-    return [*before, placed, *traffic.roll_out(site, live, traffic.NEW, traffic.deployable(site))]
+    return [
+        *before,
+        placed,
+        *traffic.roll_out(environment, live, traffic.NEW, traffic.deployable(environment)),
+    ]
 
 
 def _over(change: Change) -> str:
@@ -222,15 +227,18 @@ def _over(change: Change) -> str:
 
 
 def _change(
-    site: Site, action: Action[None, Sent, Nothing], found: Difference, rotated: str = ""
+    environment: Environment,
+    action: Action[None, Sent, Nothing],
+    found: Difference,
+    rotated: str = "",
 ) -> Change:
     sent = sorted({*found.sent, *([rotated] if rotated else [])})
     after = Sent(tuple(sent), **vars(found))
-    return action.change(f"secrets of {site.worker}", after=after, undo=Nothing())
+    return action.change(f"secrets of {environment.worker}", after=after, undo=Nothing())
 
 
-def _removal(site: Site, names: Sequence[str]) -> Change:
-    resource = f"{', '.join(names)} of {site.worker}"
+def _removal(environment: Environment, names: Sequence[str]) -> Change:
+    resource = f"{', '.join(names)} of {environment.worker}"
     return REMOVE.change(resource, after=Removed(tuple(names)), undo=Nothing())
 
 
@@ -249,26 +257,26 @@ def _patched(site: Site, sent: Mapping[str, Secret | None], over: str) -> str:
         raise _latest_not_live(site, str(error)) from None
 
 
-def _require_latest_live(site: Site, live: Mapping[str, float]) -> None:
+def _require_latest_live(environment: Environment, live: Mapping[str, float]) -> None:
     """Refuse where the API would build on code that is not live (errors 10214, 10215).
 
     A version that differs from the live one in secrets only, as an undone run leaves it, is
     as good: its secrets are all sent again. Minted ones could not be: nobody has them.
     """
-    newest = site.cloudflare.versions(site.worker)[:1]
+    newest = environment.cloudflare.versions(environment.worker)[:1]
     if not newest or newest[0].id in live:
         return
     made_of = newest[0].annotations.get("workers/message", "").removeprefix(_OVER)
     if made_of not in live:
         shown = f"latest {newest[0].id[:8]}, live {', '.join(version[:8] for version in live)}"
-        raise _latest_not_live(site, shown)
+        raise _latest_not_live(environment, shown)
 
 
-def _latest_not_live(site: Site, why: str) -> Refused:
+def _latest_not_live(environment: Environment, why: str) -> Refused:
     return Refused(
-        f"the latest version of {site.worker} is not the live one",
+        f"the latest version of {environment.worker} is not the live one",
         why,
-        f"{site.deploy_command} (code and secrets together)",
+        f"{environment.deploy_command} (code and secrets together)",
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from deployment.environment import Environment
 from deployment.errors import MovedForGood, Refused, StepFailed
 from deployment.model.step import Action, AnyAction, Change, Effect, Facts
 from deployment.services.errors import Invalid, ServiceError
@@ -64,24 +65,29 @@ def met(split: Split) -> dict[str, float]:
     return {version: percent for version, percent in split.items() if percent > 0}
 
 
-def live_split(site: Site) -> dict[str, float]:
+def live_split(environment: Environment) -> dict[str, float]:
     """Give today's split of the traffic: version → percent above 0; empty: no Worker."""
-    deployments = site.cloudflare.deployments(site.worker)
+    deployments = environment.cloudflare.deployments(environment.worker)
     return met(deployments[0].split) if deployments else {}
 
 
-def deployable(site: Site) -> list[str]:
+def deployable(environment: Environment) -> list[str]:
     """Give the versions that Cloudflare would deploy, newest first."""
-    return [version.id for version in site.cloudflare.versions(site.worker)]
+    return [version.id for version in environment.cloudflare.versions(environment.worker)]
 
 
 def roll_out(
-    site: Site, live: Split, version: str, listed: Sequence[str], *, back: bool = False
+    environment: Environment,
+    live: Split,
+    version: str,
+    listed: Sequence[str],
+    *,
+    back: bool = False,
 ) -> list[Change]:
     """Say how the traffic moves to a version: at 0 % first, then step by step to 100 %.
 
     Args:
-        site: the environment.
+        environment: the environment.
         live: today's split.
         version: an id, or :data:`NEW`.
         listed: what :func:`deployable` gives.
@@ -92,12 +98,12 @@ def roll_out(
         Refused: another gradual deployment is under way; or Cloudflare deploys this version no
             more.
     """
-    old = to_leave(site, live, listed)
+    old = to_leave(environment, live, listed)
     if set(live) == {version}:
         return []
-    if not can_share(site, live, version, listed):
-        return [leaping(site, live, version, quick=back)]
-    canary = site.settings.project.worker.canary if not back else ()
+    if not can_share(environment, live, version, listed):
+        return [leaping(environment, live, version, quick=back)]
+    canary = environment.settings.project.worker.canary if not back else ()
     steps = [step for step in canary if 0 < step.percent < 100]
     splits = [
         {old: 100.0},
@@ -105,19 +111,19 @@ def roll_out(
     ]
     soaks = [None, *(step.soak for step in steps), None]
     return [
-        moving(site, before, after, version, dict(live), quick=back, soak=soak)
+        moving(environment, before, after, version, dict(live), quick=back, soak=soak)
         for (before, after), soak in zip(pairwise(splits), soaks, strict=True)
     ]
 
 
-def to_leave(site: Site, live: Split, listed: Sequence[str]) -> str:
+def to_leave(environment: Environment, live: Split, listed: Sequence[str]) -> str:
     """Give the version that is to be left, or one of several that cannot all be deployed again.
 
     Raises:
         Refused: several share the traffic, and a person can end that.
     """
     if set(live) <= set(listed):
-        return only(live, site.worker)
+        return only(live, environment.worker)
     return next(iter(live))
 
 
@@ -137,7 +143,7 @@ def only(live: Split, worker: str) -> str:
     return next(iter(live))
 
 
-def can_share(site: Site, live: Split, version: str, listed: Sequence[str]) -> bool:
+def can_share(environment: Environment, live: Split, version: str, listed: Sequence[str]) -> bool:
     """Tell whether what is live can be deployed together with another version.
 
     Raises:
@@ -146,19 +152,19 @@ def can_share(site: Site, live: Split, version: str, listed: Sequence[str]) -> b
     if version == NEW:
         return set(live) <= set(listed[: DEPLOYABLE - 1])  # the new one will be of the newest, too
     if version not in listed:
-        remedy = f"check out the commit it was made from, then: {site.deploy_command}"
-        raise too_old(site, f"version {version[:8]} is too old to be deployed again", remedy)
+        remedy = f"check out the commit it was made from, then: {environment.deploy_command}"
+        raise too_old(environment, f"version {version[:8]} is too old to be deployed again", remedy)
     return set(live) <= set(listed)
 
 
-def too_old(site: Site, what: str, remedy: str) -> Refused:
+def too_old(environment: Environment, what: str, remedy: str) -> Refused:
     """Give the refusal of what a version is too old for."""
-    why = f"Cloudflare deploys the newest {DEPLOYABLE}, and {site.worker} got more since"
+    why = f"Cloudflare deploys the newest {DEPLOYABLE}, and {environment.worker} got more since"
     return Refused(what, why, remedy)
 
 
 def moving(
-    site: Site,
+    environment: Environment,
     before: Split,
     after: Split,
     version: str,
@@ -171,7 +177,7 @@ def moving(
     """Say how traffic moves.
 
     Args:
-        site: the environment.
+        environment: the environment.
         before: the split it moves from.
         after: the split it moves to.
         version: the one this is about.
@@ -181,30 +187,30 @@ def moving(
         soak: seconds to watch it as a canary; None: not at all.
     """
     return SHIFT.change(
-        f"traffic of {site.worker}",
+        f"traffic of {environment.worker}",
         before=Traffic(dict(before)),
         after=Move(dict(after), version, quick, verified, soak),
         undo=Traffic(dict(live)),
     )
 
 
-def leaping(site: Site, live: Split, version: str, *, quick: bool) -> Change:
+def leaping(environment: Environment, live: Split, version: str, *, quick: bool) -> Change:
     """Say how all of the traffic moves at once, since what is live cannot stay beside it.
 
     Raises:
         Refused: versions of the Worker have no preview host, where it could be verified first.
     """
     left = {old: percent for old, percent in live.items() if old != version}
-    if not site.cloudflare.worker_subdomain(site.worker).previews_enabled:
+    if not environment.cloudflare.worker_subdomain(environment.worker).previews_enabled:
         raise Refused(
             f"version {', '.join(old[:8] for old in left)}, which is live, is too old to share the"
             " traffic",
             f"Cloudflare deploys the newest {DEPLOYABLE}, and the Worker has no preview URLs where"
             " the other one could be verified",
-            f"switch them on (Cloudflare: {site.worker}, Settings, Domains), then repeat",
+            f"switch them on (Cloudflare: {environment.worker}, Settings, Domains), then repeat",
         )
     return LEAP.change(
-        f"traffic of {site.worker}",
+        f"traffic of {environment.worker}",
         before=Traffic(dict(live)),
         after=Move({version: 100.0}, version, quick),
         undo=Traffic(dict(live)),
@@ -217,7 +223,7 @@ def named(site: Site, split: Split) -> dict[str, float]:
     return {_named(site, version): float(percent) for version, percent in split.items()}
 
 
-def shift(site: Site, split: Split, message: str, *, force: bool = False) -> None:
+def shift(environment: Environment, split: Split, message: str, *, force: bool = False) -> None:
     """Move the traffic and read back that it moved.
 
     A version that is live, but no longer among the newest hundred, is refused in a new deployment
@@ -229,21 +235,21 @@ def shift(site: Site, split: Split, message: str, *, force: bool = False) -> Non
         StepFailed: it took it, but does not show it.
     """
     wanted = {version: float(percent) for version, percent in split.items()}
-    now = _newest_split(site)
+    now = _newest_split(environment)
     if now == wanted:
         return
     try:
-        site.cloudflare.deploy(site.worker, wanted, message, force)
+        environment.cloudflare.deploy(environment.worker, wanted, message, force)
     except ServiceError:
         if met(now) == met(wanted) and set(wanted) <= set(now):
             return
         raise
-    seen = _newest_split(site)
+    seen = _newest_split(environment)
     if met(seen) != met(wanted):
-        raise StepFailed(f"the traffic of {site.worker} did not move", f"it is {seen}")
+        raise StepFailed(f"the traffic of {environment.worker} did not move", f"it is {seen}")
 
 
-def bring_back(site: Site, change: Change) -> None:
+def bring_back(environment: Environment, change: Change) -> None:
     """Move the traffic back, or find it where it was.
 
     Raises:
@@ -252,15 +258,15 @@ def bring_back(site: Site, change: Change) -> None:
     action = LEAP if LEAP.owns(change) else SHIFT
     moved, before = action.after_of(change), action.undo_of(change).split
     try:
-        shift(site, before, "brought back", force=True)
+        shift(environment, before, "brought back", force=True)
     except Invalid as error:
         if NOT_TAKEN not in error.codes:
             raise
-        again = f"inv {site.settings.environment} rollback --version {moved.version}"
+        again = f"inv {environment.settings.environment} rollback --version {moved.version}"
         raise MovedForGood(
-            f"the traffic of {site.worker} stays where it is",
+            f"the traffic of {environment.worker} stays where it is",
             change.irreversible or _no_longer(before),
-            f"mend what failed, then: {site.deploy_command}"
+            f"mend what failed, then: {environment.deploy_command}"
             if not moved.quick
             else f"mend what failed, then repeat it, with its flags: {again}",
         ) from None
@@ -321,8 +327,8 @@ def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts
     )
 
 
-def _newest_split(site: Site) -> dict[str, float]:
-    deployments = site.cloudflare.deployments(site.worker)
+def _newest_split(environment: Environment) -> dict[str, float]:
+    deployments = environment.cloudflare.deployments(environment.worker)
     return dict(deployments[0].split) if deployments else {}
 
 

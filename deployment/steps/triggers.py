@@ -15,8 +15,8 @@ from deployment.errors import Refused, StepFailed
 from deployment.model.step import Action, Change
 
 if TYPE_CHECKING:
+    from deployment.environment import Environment
     from deployment.settings import Settings
-    from deployment.steps.site import Site
 
 
 STEP: Final = "worker"
@@ -55,33 +55,35 @@ def _are_texts(crons: object) -> bool:
     return isinstance(crons, list) and all(isinstance(each, str) for each in crons)
 
 
-def changes(site: Site, wanted: Sequence[str] | None) -> list[Change]:
+def changes(environment: Environment, wanted: Sequence[str] | None) -> list[Change]:
     """Say how the triggers would change.
 
     Args:
-        site: the environment.
+        environment: the environment.
         wanted: cron expressions; None: they stay as they are.
     """
     if wanted is None:
         return []
-    there = site.cloudflare.schedules(site.worker)
+    there = environment.cloudflare.schedules(environment.worker)
     if set(wanted) == set(there):
         return []
     before, after = Crons(tuple(there)), Crons(tuple(wanted))
-    name = f"cron triggers of {site.worker}"
+    name = f"cron triggers of {environment.worker}"
     return [SCHEDULE.change(name, before=before, after=after, undo=before)]
 
 
-def put(site: Site, crons: Sequence[str]) -> None:
+def put(environment: Environment, crons: Sequence[str]) -> None:
     """Set the triggers, and read back that they are set.
 
     Raises:
         StepFailed: the API took them but does not show them.
     """
-    site.cloudflare.set_schedules(site.worker, crons)
-    seen = site.cloudflare.schedules(site.worker)
+    environment.cloudflare.set_schedules(environment.worker, crons)
+    seen = environment.cloudflare.schedules(environment.worker)
     if set(seen) != set(crons):
-        raise StepFailed(f"the cron triggers of {site.worker} were not set", f"they are {seen}")
+        raise StepFailed(
+            f"the cron triggers of {environment.worker} were not set", f"they are {seen}"
+        )
 
 
 SCHEDULE: Final = Action(STEP, "schedule", Crons, Crons, Crons)

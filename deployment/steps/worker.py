@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Final
 
+from deployment.environment import Environment
 from deployment.errors import Refused, StepFailed
 from deployment.model.payload import Nothing
 from deployment.model.record import noted
@@ -128,20 +129,20 @@ def plan_promotion(site: Site) -> list[Change]:
     return [moved, *triggers.changes(site, crons)]
 
 
-def plan_abortion(site: Site) -> list[Change]:
+def plan_abortion(environment: Environment) -> list[Change]:
     """Say what taking the canary's share away would change.
 
     Raises:
         Refused: no canary is under way; or Cloudflare deploys the older version no more.
     """
-    pair, live = canary_pair(site), traffic.live_split(site)
-    if pair.old not in traffic.deployable(site):
+    pair, live = canary_pair(environment), traffic.live_split(environment)
+    if pair.old not in traffic.deployable(environment):
         what = f"version {pair.old[:8]} is too old to take the traffic back"
-        raise traffic.too_old(site, what, site.deploy_command)
-    return [traffic.moving(site, live, {pair.old: 100.0}, pair.old, live)]
+        raise traffic.too_old(environment, what, environment.deploy_command)
+    return [traffic.moving(environment, live, {pair.old: 100.0}, pair.old, live)]
 
 
-def canary_pair(site: Site) -> canary.Pair:
+def canary_pair(environment: Environment) -> canary.Pair:
     """Give the two versions that share the traffic, by age.
 
     Raises:
@@ -149,10 +150,15 @@ def canary_pair(site: Site) -> canary.Pair:
     """
     from deployment.steps import canary
 
-    live = traffic.live_split(site)
+    live = traffic.live_split(environment)
     if len(live) != 2:
-        raise Refused(f"no canary of {site.worker} is under way", f"traffic: {live}", "inv worker")
-    ages = {version: site.cloudflare.version(site.worker, version).created_on for version in live}
+        raise Refused(
+            f"no canary of {environment.worker} is under way", f"traffic: {live}", "inv worker"
+        )
+    ages = {
+        version: environment.cloudflare.version(environment.worker, version).created_on
+        for version in live
+    }
     old, new = sorted(ages, key=lambda version: ages[version])
     return canary.Pair(old, new)
 
@@ -194,24 +200,26 @@ def is_live(site: Site) -> bool:
     return (known.get("digest"), known.get("variables")) == made_of
 
 
-def _close(site: Site, _change: Change) -> None:
-    site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
+def _close(environment: Environment, _change: Change) -> None:
+    environment.cloudflare.set_subdomain(environment.worker, enabled=False, previews_enabled=True)
 
 
-def _unschedule(site: Site, change: Change) -> None:
-    triggers.put(site, triggers.SCHEDULE.undo_of(change).crons)
+def _unschedule(environment: Environment, change: Change) -> None:
+    triggers.put(environment, triggers.SCHEDULE.undo_of(change).crons)
 
 
-def _delete(site: Site, _change: Change) -> None:
-    site.cloudflare.delete_worker(site.worker)
-    if site.cloudflare.worker_exists(site.worker):
-        raise StepFailed(f"worker {site.worker} is still there after its deletion")
+def _delete(environment: Environment, _change: Change) -> None:
+    environment.cloudflare.delete_worker(environment.worker)
+    if environment.cloudflare.worker_exists(environment.worker):
+        raise StepFailed(f"worker {environment.worker} is still there after its deletion")
 
 
-def tagged(site: Site, release: str) -> str:
+def tagged(environment: Environment, release: str) -> str:
     """Give the version that a release has made, asked for by its tag; empty: it made none."""
     found = (
-        version.id for version in site.cloudflare.versions(site.worker) if version.tag == release
+        version.id
+        for version in environment.cloudflare.versions(environment.worker)
+        if version.tag == release
     )
     return next(found, "")
 
@@ -237,9 +245,9 @@ def prepared(site: Site) -> Upload:
     return upload
 
 
-def _bound(site: Site, upload: Upload) -> Upload:
+def _bound(environment: Environment, upload: Upload) -> Upload:
     """Bind the Worker to the environment's own bucket."""
-    r2 = site.settings.project.r2
+    r2 = environment.settings.project.r2
     return upload.with_bucket(r2.replaces, r2.bucket) if r2.replaces else upload
 
 
@@ -248,18 +256,18 @@ def secrets(site: Site) -> dict[str, Secret]:
     return {**site.settings.worker_secrets(), **site.staged}
 
 
-def _require_own(site: Site, version: str) -> None:
+def _require_own(environment: Environment, version: str) -> None:
     """Refuse to replace another environment's Worker, such as production's by staging's.
 
     Raises:
         Refused: the live version says that it is another environment's.
     """
-    bindings = site.cloudflare.version(site.worker, version).bindings
+    bindings = environment.cloudflare.version(environment.worker, version).bindings
     texts = {str(b.get("name")): str(b.get("text", "")) for b in bindings}
-    ours, theirs = site.settings.environment, texts.get("ENVIRONMENT", "")
+    ours, theirs = environment.settings.environment, texts.get("ENVIRONMENT", "")
     if theirs not in ("", ours):
         raise Refused(
-            f"worker {site.worker} is the one of {theirs}",
+            f"worker {environment.worker} is the one of {theirs}",
             f"{ours} would replace it",
             f"name another in invoke.yaml: deploy.environments.{ours}.worker.name",
         )
@@ -276,13 +284,13 @@ def _buckets(site: Site) -> list[Change]:
     ]
 
 
-def _do_bucket(site: Site, change: Change) -> Facts:
-    site.cloudflare.create_bucket(BUCKET.after_of(change).name)
+def _do_bucket(environment: Environment, change: Change) -> Facts:
+    environment.cloudflare.create_bucket(BUCKET.after_of(change).name)
     return {}
 
 
-def _first(site: Site, digest: str) -> list[Change]:
-    name = site.worker
+def _first(environment: Environment, digest: str) -> list[Change]:
+    name = environment.worker
     return [
         CREATE.change(f"worker {name}", after=Code(digest), undo=Nothing()),
         OPEN.change(
@@ -291,19 +299,19 @@ def _first(site: Site, digest: str) -> list[Change]:
     ]
 
 
-def _upload(site: Site, digest: str) -> Change:
-    return UPLOAD.change(f"version of {site.worker}", after=Code(digest), undo=Nothing())
+def _upload(environment: Environment, digest: str) -> Change:
+    return UPLOAD.change(f"version of {environment.worker}", after=Code(digest), undo=Nothing())
 
 
 @contextmanager
-def _startable(site: Site) -> Iterator[None]:
+def _startable(environment: Environment) -> Iterator[None]:
     """Say of a refused upload that the Worker does not start, where that is why (10021)."""
     try:
         yield
     except Invalid as error:
         if "10021" not in error.codes:
             raise
-        remedy = f"mend it, then: {site.deploy_command}"
+        remedy = f"mend it, then: {environment.deploy_command}"
         raise StepFailed("the Worker does not start", error.said, remedy) from None
 
 
@@ -342,8 +350,8 @@ def _do_open(site: Site, _change: Change) -> Facts:
     return {}
 
 
-def _do_schedule(site: Site, change: Change) -> Facts:
-    triggers.put(site, triggers.SCHEDULE.after_of(change).crons)
+def _do_schedule(environment: Environment, change: Change) -> Facts:
+    triggers.put(environment, triggers.SCHEDULE.after_of(change).crons)
     return {}
 
 
@@ -372,9 +380,9 @@ def _version_facts(site: Site, version: str, digest: str) -> Facts:
     }
 
 
-def variables_digest(site: Site) -> str:
+def variables_digest(environment: Environment) -> str:
     """Give a digest of the Worker's plain variables."""
-    text = json.dumps(site.settings.worker_variables(), sort_keys=True)
+    text = json.dumps(environment.settings.worker_variables(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

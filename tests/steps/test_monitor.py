@@ -233,11 +233,11 @@ def test_an_outage_of_the_database_is_told_all_the_same(
     world.answers["/page"] = (200, {})
     file = tmp_path / watch.FOLDER / "alerts-local.json"
     working = site.database
-    monkeypatch.setattr(site, "database", Broken())
+    monkeypatch.setitem(site.__dict__, "database", Broken())
     assert told(go(site)) == [("firing", DATABASE_DOWN)]
     assert file.stat().st_mode & 0o777 == 0o600
     assert told(go(site, 60)) == []
-    monkeypatch.setattr(site, "database", working)
+    monkeypatch.setitem(site.__dict__, "database", working)
     back = go(site, 120)
     assert (names(back), told(back)) == ([], [("resolved", DATABASE_DOWN)])
     assert told(go(site, 2 * 3600 * 24)) == []

@@ -14,7 +14,7 @@ import responses
 from deployment.errors import Refused, StepFailed
 from deployment.model.payload import encode
 from deployment.model.state import ReleaseState
-from deployment.model.step import Change
+from deployment.model.step import Change, action_of
 from deployment.settings import Settings
 from deployment.steps import webhooks
 from deployment.steps.hooks import twilio
@@ -259,6 +259,18 @@ def test_what_does_not_read_back_is_no_success(world: Callable[..., World]) -> N
     here.twilio.deaf = True
     with pytest.raises(StepFailed, match="not as it was set"):
         here.make(webhooks.plan(here.site))
+
+
+def test_what_only_the_deployer_holds_is_made_again_by_who_takes_over(
+    world: Callable[..., World],
+) -> None:
+    """Each change that puts a secret into memory says so; the Worker would lack it else."""
+    here = world({"webhooks": {**INBOUND, **PROJECT["webhooks"]}})
+    for change in webhooks.plan_minting(here.site):
+        staged = dict(here.site.staged)
+        here.make([change])
+        holds = here.site.staged != staged
+        assert action_of(change, webhooks.ACTIONS).secret is holds, change.resource
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -16,6 +16,7 @@ from deployment.secret import Secret
 from deployment.steps.hooks.hook import STEP, Hook, address, compared
 
 if TYPE_CHECKING:
+    from deployment.environment import Environment
     from deployment.services.sendgrid import ParseSetting, SecurityPolicy
     from deployment.steps.site import Site
 
@@ -68,26 +69,26 @@ class Parse:
     provider: Literal["sendgrid"] = PROVIDER
 
 
-def used(site: Site) -> bool:
+def used(environment: Environment) -> bool:
     """Tell whether mail to a host of the project is handed to the Worker."""
-    return bool(site.settings.project.webhooks.email_hostname)
+    return bool(environment.settings.project.webhooks.email_hostname)
 
 
-def plan_minting(site: Site) -> list[Change]:
+def plan_minting(environment: Environment) -> list[Change]:
     """Say whether the Worker has to get the policy's key, and the policy to be made for it.
 
     Raises:
         Refused: the environment names a key that is not the policy's.
     """
-    if not used(site):
+    if not used(environment):
         return []
-    found = _policy(site)
-    if site.settings.secret(KEY):
-        _require_named_key(site, found.public_key if found else "")
+    found = _policy(environment)
+    if environment.settings.secret(KEY):
+        _require_named_key(environment, found.public_key if found else "")
         return []
-    if found and KEY in site.cloudflare.secrets(site.worker):
+    if found and KEY in environment.cloudflare.secrets(environment.worker):
         return []
-    name = _policy_name(site)
+    name = _policy_name(environment)
     return [
         POLICY.change(
             f"sendgrid security policy {name}",
@@ -98,26 +99,30 @@ def plan_minting(site: Site) -> list[Change]:
     ]
 
 
-def plan(site: Site) -> list[Change]:
+def plan(environment: Environment) -> list[Change]:
     """Say how the parse setting differs from what is wanted."""
-    if not used(site):
+    if not used(environment):
         return []
-    there, policy = _setting(site), _policy(site)
-    url = _url(site)
+    there, policy = _setting(environment), _policy(environment)
+    url = _url(environment)
     if there and policy and (there.url, there.policy) == (url, policy.id):
         return []
-    before = _state(site, there)
-    after = replace(before, url=url, policy=_policy_name(site))
+    before = _state(environment, there)
+    after = replace(before, url=url, policy=_policy_name(environment))
     resource = f"sendgrid inbound parse {before.hostname}"
     return [PARSE.change(resource, before=before if there else None, after=after, undo=before)]
 
 
-def listed(site: Site) -> list[Hook]:
+def listed(environment: Environment) -> list[Hook]:
     """Compare the parse setting with what is wanted."""
-    if not used(site):
+    if not used(environment):
         return []
-    there, policy = _setting(site), _policy(site)
-    wanted = {"hostname": _hostname(site), "url": _url(site), "policy": _policy_name(site)}
+    there, policy = _setting(environment), _policy(environment)
+    wanted = {
+        "hostname": _hostname(environment),
+        "url": _url(environment),
+        "policy": _policy_name(environment),
+    }
     found = None
     if there:
         signed = bool(policy and policy.id == there.policy)
@@ -135,26 +140,26 @@ def _mint(site: Site, change: Change) -> Facts:
     return {}
 
 
-def _unmint(site: Site, change: Change) -> None:
+def _unmint(environment: Environment, change: Change) -> None:
     before = POLICY.undo_of(change)
-    made = _policy(site) if before.made else None
+    made = _policy(environment) if before.made else None
     if made is None:
         return
-    site.sendgrid.delete_security_policy(made.id)
-    if _policy(site):
+    environment.sendgrid.delete_security_policy(made.id)
+    if _policy(environment):
         raise StepFailed(f"sendgrid security policy {before.name} is still there")
 
 
-def _attach(site: Site, change: Change) -> Facts:
+def _attach(environment: Environment, change: Change) -> Facts:
     """Set URL and policy; the policy was made since the plan, so its id is asked for now."""
-    after, policy = PARSE.after_of(change), _policy(site)
+    after, policy = PARSE.after_of(change), _policy(environment)
     if policy is None:
         raise StepFailed(f"sendgrid security policy {after.policy} is not there", "", _REMEDY)
-    _set(site, replace(after, policy=policy.id))
+    _set(environment, replace(after, policy=policy.id))
     return {}
 
 
-def _set(site: Site, parse: Parse) -> None:
+def _set(environment: Environment, parse: Parse) -> None:
     from deployment.services.sendgrid import ParseSetting
 
     wanted = ParseSetting(
@@ -164,61 +169,61 @@ def _set(site: Site, parse: Parse) -> None:
         spam_check=parse.spam_check,
         send_raw=parse.send_raw,
     )
-    there = _setting(site)
+    there = _setting(environment)
     if there is None:
-        site.sendgrid.create_parse_setting(wanted)
+        environment.sendgrid.create_parse_setting(wanted)
     elif there != wanted:
-        site.sendgrid.update_parse_setting(wanted)
-    if _setting(site) != wanted:
+        environment.sendgrid.update_parse_setting(wanted)
+    if _setting(environment) != wanted:
         raise StepFailed(f"sendgrid inbound parse {wanted.hostname} is not as it was set")
 
 
-def _unset(site: Site, change: Change) -> None:
+def _unset(environment: Environment, change: Change) -> None:
     before = PARSE.undo_of(change)
     if before.url:
-        _set(site, before)
+        _set(environment, before)
         return
-    site.sendgrid.delete_parse_setting(before.hostname)
-    if _setting(site):
+    environment.sendgrid.delete_parse_setting(before.hostname)
+    if _setting(environment):
         raise StepFailed(f"sendgrid inbound parse {before.hostname} is still there")
 
 
-def _setting(site: Site) -> ParseSetting | None:
-    settings = site.sendgrid.parse_settings()
-    return next((one for one in settings if one.hostname == _hostname(site)), None)
+def _setting(environment: Environment) -> ParseSetting | None:
+    settings = environment.sendgrid.parse_settings()
+    return next((one for one in settings if one.hostname == _hostname(environment)), None)
 
 
-def _state(site: Site, there: ParseSetting | None) -> Parse:
+def _state(environment: Environment, there: ParseSetting | None) -> Parse:
     if there is None:
-        return Parse(_hostname(site))
+        return Parse(_hostname(environment))
     return Parse(there.hostname, there.url, there.spam_check, there.send_raw, there.policy)
 
 
-def _policy(site: Site) -> SecurityPolicy | None:
+def _policy(environment: Environment) -> SecurityPolicy | None:
     """Find the policy of this Worker and environment, by its name."""
-    name = _policy_name(site)
-    return next((one for one in site.sendgrid.security_policies() if one.name == name), None)
+    name = _policy_name(environment)
+    return next((one for one in environment.sendgrid.security_policies() if one.name == name), None)
 
 
-def _policy_name(site: Site) -> str:
-    return f"{site.worker} {site.settings.environment}"
+def _policy_name(environment: Environment) -> str:
+    return f"{environment.worker} {environment.settings.environment}"
 
 
-def _hostname(site: Site) -> str:
-    return site.settings.project.webhooks.email_hostname
+def _hostname(environment: Environment) -> str:
+    return environment.settings.project.webhooks.email_hostname
 
 
-def _url(site: Site) -> str:
-    return address(site, site.settings.project.webhooks.email_path)
+def _url(environment: Environment) -> str:
+    return address(environment, environment.settings.project.webhooks.email_path)
 
 
-def _require_named_key(site: Site, key: str) -> None:
-    if site.settings.secret(KEY).reveal() == key:
+def _require_named_key(environment: Environment, key: str) -> None:
+    if environment.settings.secret(KEY).reveal() == key:
         return
     raise Refused(
         f"{KEY} is not the key of SendGrid's security policy for the Worker",
-        "it has another" if key else f"SendGrid has no policy {_policy_name(site)}",
-        f"empty {KEY} in {site.settings.source}: the release fetches it",
+        "it has another" if key else f"SendGrid has no policy {_policy_name(environment)}",
+        f"empty {KEY} in {environment.settings.source}: the release fetches it",
     )
 
 

@@ -19,6 +19,7 @@ from deployment.steps.hooks.hook import address
 from deployment.steps.report import Finding, Probe
 
 if TYPE_CHECKING:
+    from deployment.environment import Environment
     from deployment.steps.site import Site
 
 REFUSED: Final = frozenset({400, 401, 403})
@@ -99,10 +100,13 @@ def _stripe_delivery(
     return Delivery(name, path, headers, body, welcome)
 
 
-def _twilio(site: Site, http: Http) -> list[Probe]:
-    webhooks, token = site.settings.project.webhooks, site.settings.secret("TWILIO_AUTH_TOKEN")
+def _twilio(environment: Environment, http: Http) -> list[Probe]:
+    webhooks, token = (
+        environment.settings.project.webhooks,
+        environment.settings.secret("TWILIO_AUTH_TOKEN"),
+    )
     wrong = Secret(secrets.token_hex(16), "a wrong token")
-    caller = {"From": site.settings.text("TWILIO_PHONE_NUMBER")}
+    caller = {"From": environment.settings.text("TWILIO_PHONE_NUMBER")}
     kinds = {
         webhooks.sms_path: {"MessageSid": "SMdeploymentprobe", "Body": "deployment probe"},
         webhooks.voice_path: {"CallSid": "CAdeploymentprobe"},
@@ -111,7 +115,7 @@ def _twilio(site: Site, http: Http) -> list[Probe]:
     made: list[Probe] = []
     for path, fields in kinds.items():
         if path:
-            url, sent = address(site, path), {**fields, **caller}
+            url, sent = address(environment, path), {**fields, **caller}
             for name, key in (("signed", token), ("wrongly signed", wrong)):
                 headers = {"X-Twilio-Signature": twilio_signature(url, sent, key)}
                 made.append(_form(http, f"twilio {path} {name}", path, headers, sent, key is token))
@@ -131,8 +135,8 @@ def _form(
     return _probe(http, Delivery(name, path, typed, urlencode(fields).encode(), welcome))
 
 
-def _sendgrid(site: Site, http: Http) -> list[Probe]:
-    path = site.settings.project.webhooks.email_path
+def _sendgrid(environment: Environment, http: Http) -> list[Probe]:
+    path = environment.settings.project.webhooks.email_path
     body = b'[{"sg_event_id": "deployment-probe", "event": "processed", "email": "a@b.test"}]'
     plain = {"Content-Type": "application/json"}
     signed = {
@@ -145,7 +149,7 @@ def _sendgrid(site: Site, http: Http) -> list[Probe]:
         _probe(http, Delivery("sendgrid wrongly signed", path, signed, body, False)),
         _untold("sendgrid signed", "only SendGrid has the private key"),
     ]
-    if inbound.used(site):
+    if inbound.used(environment):
         letter = {**signed, "Content-Type": "multipart/form-data; boundary=probe"}
         name = "sendgrid mail wrongly signed"
         made.append(_probe(http, Delivery(name, path, letter, _LETTER, False)))

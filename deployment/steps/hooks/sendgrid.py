@@ -19,6 +19,7 @@ from deployment.steps.hooks import inbound
 from deployment.steps.hooks.hook import STEP, Hook, address, compared
 
 if TYPE_CHECKING:
+    from deployment.environment import Environment
     from deployment.services.sendgrid import EventWebhook
     from deployment.steps.site import Site
 
@@ -65,25 +66,25 @@ class Signing:
     provider: Literal["sendgrid"] = PROVIDER
 
 
-def used(site: Site) -> bool:
+def used(environment: Environment) -> bool:
     """Tell whether the project has SendGrid deliver anything."""
-    webhooks = site.settings.project.webhooks
-    used = PROVIDER in site.settings.project.parts
+    webhooks = environment.settings.project.webhooks
+    used = PROVIDER in environment.settings.project.parts
     return used and bool(webhooks.email_path and webhooks.email_events)
 
 
-def plan_minting(site: Site) -> list[Change]:
+def plan_minting(environment: Environment) -> list[Change]:
     """Say whether webhook or policy has to be made or signed, so that the version gets the keys.
 
     Raises:
         Refused: the environment names a key that is not the webhook's.
     """
-    return [*_plan_key(site), *inbound.plan_minting(site)]
+    return [*_plan_key(environment), *inbound.plan_minting(environment)]
 
 
-def plan(site: Site) -> list[Change]:
+def plan(environment: Environment) -> list[Change]:
     """Say how webhook and inbound parse differ; a webhook that is missing is minted."""
-    return [*_plan_events(site), *inbound.plan(site)]
+    return [*_plan_events(environment), *inbound.plan(environment)]
 
 
 def apply(site: Site, change: Change) -> Facts:
@@ -96,39 +97,39 @@ def undo(site: Site, change: Change) -> None:
     _UNDO[action_of(change, ACTIONS)](site, change)
 
 
-def listed(site: Site) -> list[Hook]:
+def listed(environment: Environment) -> list[Hook]:
     """Compare webhook and inbound parse with what is wanted."""
-    found = current(site)
-    hooks = [compared(PROVIDER, "events", _wanted(site), _state(found) if found else None)]
-    return [*hooks, *inbound.listed(site)]
+    found = current(environment)
+    hooks = [compared(PROVIDER, "events", _wanted(environment), _state(found) if found else None)]
+    return [*hooks, *inbound.listed(environment)]
 
 
-def current(site: Site) -> EventWebhook | None:
+def current(environment: Environment) -> EventWebhook | None:
     """Find the event webhook that delivers to the Worker."""
-    url = _wanted(site)["url"]
-    ours = [hook for hook in site.sendgrid.event_webhooks() if hook.url == url]
+    url = _wanted(environment)["url"]
+    ours = [hook for hook in environment.sendgrid.event_webhooks() if hook.url == url]
     return max(ours, key=lambda hook: hook.enabled, default=None)
 
 
 # The event webhook
 
 
-def _plan_key(site: Site) -> list[Change]:
+def _plan_key(environment: Environment) -> list[Change]:
     """Say what makes the Worker know the key of the webhook's signatures."""
-    found = current(site)
-    key = site.sendgrid.public_key(found.id) if found else ""
-    if site.settings.secret(KEY):
-        _require_named_key(site, key)
+    found = current(environment)
+    key = environment.sendgrid.public_key(found.id) if found else ""
+    if environment.settings.secret(KEY):
+        _require_named_key(environment, key)
         return []
     if found is None:
-        return [_creation(site)]
-    if key and KEY in site.cloudflare.secrets(site.worker):
+        return [_creation(environment)]
+    if key and KEY in environment.cloudflare.secrets(environment.worker):
         return []
     return [_signing(found, bool(key))]
 
 
-def _plan_events(site: Site) -> list[Change]:
-    found, wanted = current(site), _wanted(site)
+def _plan_events(environment: Environment) -> list[Change]:
+    found, wanted = current(environment), _wanted(environment)
     if found is None or _state(found) == wanted:
         return []
     before = State(found.id, **_state(found))
@@ -137,9 +138,9 @@ def _plan_events(site: Site) -> list[Change]:
     return [UPDATE.change(resource, before=before, after=after, undo=before)]
 
 
-def _creation(site: Site) -> Change:
-    name = f"{site.worker} {site.settings.environment} {secrets.token_hex(4)}"
-    after = Creation(name, **_wanted(site))
+def _creation(environment: Environment) -> Change:
+    name = f"{environment.worker} {environment.settings.environment} {secrets.token_hex(4)}"
+    after = Creation(name, **_wanted(environment))
     return CREATE.change(f"sendgrid event webhook {after.url}", after=after, undo=Named(name))
 
 
@@ -165,9 +166,9 @@ def _sign(site: Site, webhook: str) -> Facts:
     return {"sendgrid_webhook": webhook}
 
 
-def _set(site: Site, wanted: State) -> None:
-    site.sendgrid.update_event_webhook(wanted.id, wanted.url, wanted.events, wanted.enabled)
-    seen = next((one for one in site.sendgrid.event_webhooks() if one.id == wanted.id), None)
+def _set(environment: Environment, wanted: State) -> None:
+    environment.sendgrid.update_event_webhook(wanted.id, wanted.url, wanted.events, wanted.enabled)
+    seen = next((one for one in environment.sendgrid.event_webhooks() if one.id == wanted.id), None)
     if seen is None or State(seen.id, **_state(seen)) != wanted:
         raise StepFailed(f"sendgrid event webhook {wanted.id} is not as it was set")
 
@@ -176,37 +177,37 @@ def _do_sign(site: Site, change: Change) -> Facts:
     return _sign(site, SIGN.after_of(change).id)
 
 
-def _do_update(site: Site, change: Change) -> Facts:
-    _set(site, UPDATE.after_of(change))
+def _do_update(environment: Environment, change: Change) -> Facts:
+    _set(environment, UPDATE.after_of(change))
     return {}
 
 
-def _uncreate(site: Site, change: Change) -> None:
+def _uncreate(environment: Environment, change: Change) -> None:
     name = CREATE.undo_of(change).name
-    made = _by_name(site, name)
+    made = _by_name(environment, name)
     if made:
-        site.sendgrid.delete_event_webhook(made.id)
-    if _by_name(site, name):
+        environment.sendgrid.delete_event_webhook(made.id)
+    if _by_name(environment, name):
         raise StepFailed(f"sendgrid event webhook {name} is still there")
 
 
-def _unsign(site: Site, change: Change) -> None:
+def _unsign(environment: Environment, change: Change) -> None:
     before = SIGN.undo_of(change)
-    site.sendgrid.sign_event_webhook(before.id, before.signed)
+    environment.sendgrid.sign_event_webhook(before.id, before.signed)
 
 
-def _unupdate(site: Site, change: Change) -> None:
-    _set(site, UPDATE.undo_of(change))
+def _unupdate(environment: Environment, change: Change) -> None:
+    _set(environment, UPDATE.undo_of(change))
 
 
-def _by_name(site: Site, name: str) -> EventWebhook | None:
-    return next((hook for hook in site.sendgrid.event_webhooks() if hook.name == name), None)
+def _by_name(environment: Environment, name: str) -> EventWebhook | None:
+    return next((hook for hook in environment.sendgrid.event_webhooks() if hook.name == name), None)
 
 
-def _wanted(site: Site) -> dict[str, Any]:
-    webhooks = site.settings.project.webhooks
+def _wanted(environment: Environment) -> dict[str, Any]:
+    webhooks = environment.settings.project.webhooks
     return {
-        "url": address(site, webhooks.email_path),
+        "url": address(environment, webhooks.email_path),
         "events": tuple(sorted(webhooks.email_events)),
         "enabled": True,
     }
@@ -216,13 +217,13 @@ def _state(hook: EventWebhook) -> dict[str, Any]:
     return {"url": hook.url, "events": tuple(hook.events), "enabled": hook.enabled}
 
 
-def _require_named_key(site: Site, key: str) -> None:
-    if site.settings.secret(KEY).reveal() == key:
+def _require_named_key(environment: Environment, key: str) -> None:
+    if environment.settings.secret(KEY).reveal() == key:
         return
     raise Refused(
         f"{KEY} is not the key of SendGrid's webhook for the Worker",
         "it has another" if key else "SendGrid has no signed one",
-        f"empty {KEY} in {site.settings.source}: the release fetches it",
+        f"empty {KEY} in {environment.settings.source}: the release fetches it",
     )
 
 

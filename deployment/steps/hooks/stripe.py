@@ -18,6 +18,7 @@ from deployment.model.step import Action, Change, Facts
 from deployment.steps.hooks.hook import STEP, Hook, address, compared
 
 if TYPE_CHECKING:
+    from deployment.environment import Environment
     from deployment.services.stripe import Endpoint
     from deployment.steps.site import Site
 
@@ -54,10 +55,10 @@ class Attempt:
     provider: Literal["stripe"] = PROVIDER
 
 
-def used(site: Site) -> bool:
+def used(environment: Environment) -> bool:
     """Tell whether the project has Stripe deliver anything."""
-    webhooks = site.settings.project.webhooks
-    used = PROVIDER in site.settings.project.parts
+    webhooks = environment.settings.project.webhooks
+    used = PROVIDER in environment.settings.project.parts
     return used and bool(webhooks.stripe_path and webhooks.stripe_events)
 
 
@@ -100,12 +101,12 @@ def apply(site: Site, change: Change) -> Facts:
     return {"stripe_endpoint": after.id} if after.enabled else {}
 
 
-def undo(site: Site, change: Change) -> None:
+def undo(environment: Environment, change: Change) -> None:
     """Delete what was created; give what was updated its earlier settings."""
     if CREATE.owns(change):
-        site.stripe.delete_attempt(CREATE.undo_of(change).attempt)
+        environment.stripe.delete_attempt(CREATE.undo_of(change).attempt)
     else:
-        _set(site, UPDATE.undo_of(change))
+        _set(environment, UPDATE.undo_of(change))
 
 
 def listed(site: Site) -> list[Hook]:
@@ -151,18 +152,18 @@ def _create(site: Site, after: Creation) -> Facts:
     return {"stripe_endpoint": made.id}
 
 
-def _set(site: Site, wanted: State) -> None:
+def _set(environment: Environment, wanted: State) -> None:
     """Set an endpoint, and read back: nothing is called done that was not seen."""
-    site.stripe.update_endpoint(wanted.id, wanted.url, wanted.events, wanted.enabled)
-    seen = next((one for one in site.stripe.endpoints() if one.id == wanted.id), None)
+    environment.stripe.update_endpoint(wanted.id, wanted.url, wanted.events, wanted.enabled)
+    seen = next((one for one in environment.stripe.endpoints() if one.id == wanted.id), None)
     if seen is None or State(seen.id, seen.url, tuple(seen.events), seen.enabled) != wanted:
         raise StepFailed(f"stripe endpoint {wanted.id} is not as it was set")
 
 
-def _wanted(site: Site) -> dict[str, Any]:
-    webhooks = site.settings.project.webhooks
+def _wanted(environment: Environment) -> dict[str, Any]:
+    webhooks = environment.settings.project.webhooks
     return {
-        "url": address(site, webhooks.stripe_path),
+        "url": address(environment, webhooks.stripe_path),
         "events": tuple(sorted(webhooks.stripe_events)),
     }
 

@@ -15,8 +15,8 @@ from deployment.model.step import Action, Change, Facts
 from deployment.steps.hooks.hook import STEP, Hook, address, compared
 
 if TYPE_CHECKING:
+    from deployment.environment import Environment
     from deployment.services.twilio import Number
-    from deployment.steps.site import Site
 
 PROVIDER: Final[Literal["twilio"]] = "twilio"
 NAMES: Final = {
@@ -36,15 +36,15 @@ class Urls:
     provider: Literal["twilio"] = PROVIDER
 
 
-def used(site: Site) -> bool:
+def used(environment: Environment) -> bool:
     """Tell whether the project has Twilio deliver anything."""
-    return PROVIDER in site.settings.project.parts and bool(_kinds(site))
+    return PROVIDER in environment.settings.project.parts and bool(_kinds(environment))
 
 
-def plan(site: Site) -> list[Change]:
+def plan(environment: Environment) -> list[Change]:
     """Say how the number's URLs differ from what is wanted."""
-    number = owned(site)
-    wanted = _wanted(site, number)
+    number = owned(environment)
+    wanted = _wanted(environment, number)
     now = {name: number.urls[name] for name in wanted}
     if now == wanted:
         return []
@@ -53,60 +53,60 @@ def plan(site: Site) -> list[Change]:
     return [UPDATE.change(resource, before=before, after=after, undo=before)]
 
 
-def apply(site: Site, change: Change) -> Facts:
+def apply(environment: Environment, change: Change) -> Facts:
     """Set the URLs, and read them back."""
-    _set(site, UPDATE.after_of(change))
+    _set(environment, UPDATE.after_of(change))
     return {}
 
 
-def undo(site: Site, change: Change) -> None:
+def undo(environment: Environment, change: Change) -> None:
     """Give the number its earlier URLs."""
-    _set(site, UPDATE.undo_of(change))
+    _set(environment, UPDATE.undo_of(change))
 
 
-def listed(site: Site) -> list[Hook]:
+def listed(environment: Environment) -> list[Hook]:
     """Compare each URL with what is wanted; say what overrides it."""
-    number = owned(site)
-    return [_compared(number, kind, url) for kind, url in _kinds(site).items()]
+    number = owned(environment)
+    return [_compared(number, kind, url) for kind, url in _kinds(environment).items()]
 
 
-def owned(site: Site) -> Number:
+def owned(environment: Environment) -> Number:
     """Give the project's number.
 
     Raises:
         Refused: the account does not own it.
     """
-    wanted = site.settings.text("TWILIO_PHONE_NUMBER")
-    number = site.twilio.number(wanted)
+    wanted = environment.settings.text("TWILIO_PHONE_NUMBER")
+    number = environment.twilio.number(wanted)
     if number is None:
         raise Refused(
             "Twilio's account does not own TWILIO_PHONE_NUMBER",
             wanted,
-            f"buy it, or correct TWILIO_PHONE_NUMBER in {site.settings.source}",
+            f"buy it, or correct TWILIO_PHONE_NUMBER in {environment.settings.source}",
         )
     return number
 
 
-def _set(site: Site, wanted: Urls) -> None:
-    site.twilio.update_number(wanted.sid, wanted.urls)
-    seen = owned(site).urls
+def _set(environment: Environment, wanted: Urls) -> None:
+    environment.twilio.update_number(wanted.sid, wanted.urls)
+    seen = owned(environment).urls
     if any(seen[name] != value for name, value in wanted.urls.items()):
         raise StepFailed(f"twilio number {wanted.sid} is not as it was set")
 
 
-def _kinds(site: Site) -> dict[str, str]:
-    webhooks = site.settings.project.webhooks
+def _kinds(environment: Environment) -> dict[str, str]:
+    webhooks = environment.settings.project.webhooks
     paths = {
         "sms": webhooks.sms_path,
         "voice": webhooks.voice_path,
         "status": webhooks.status_path,
     }
-    return {kind: address(site, path) for kind, path in paths.items() if path}
+    return {kind: address(environment, path) for kind, path in paths.items() if path}
 
 
-def _wanted(site: Site, number: Number) -> dict[str, str]:
+def _wanted(environment: Environment, number: Number) -> dict[str, str]:
     wanted: dict[str, str] = {}
-    for kind, url in _kinds(site).items():
+    for kind, url in _kinds(environment).items():
         if kind not in number.overridden_by:
             wanted |= dict(zip(NAMES[kind], (url, "POST"), strict=True))
     return wanted
