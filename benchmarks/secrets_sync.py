@@ -35,6 +35,7 @@ import json, sys, time
 from pathlib import Path
 import yaml
 from xswarm_deploy.secret import Secret
+from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.settings.settings import load
 from xswarm_deploy.steps import secrets, traffic
 from xswarm_deploy.site import Site
@@ -43,12 +44,12 @@ from xswarm_deploy.model.step import Change
 root = Path.cwd()
 values = yaml.safe_load((root / "invoke.yaml").read_text())["deploy"]
 values["worker"]["name"] = "hello-javascript"
-site = Site(load("local", values, root, {}), facts={"release": "benchmark"})
+site = Site(load("local", values, root, {}), ReleaseState({"release": "benchmark"}))
 site.staged.update({name: Secret(text, name) for name, text in json.load(sys.stdin).items()})
 site.cloudflare
 began = time.perf_counter()
 live = traffic.live_split(site)
-change = Change("secrets", "30 secrets", "update", after={"over": next(iter(live))})
+change = secrets.UPDATE.change("30 secrets", after=secrets.Sent(over=next(iter(live))))
 version = secrets.apply(site, change)["version"]
 traffic.shift(site, {version: 100.0}, "benchmark")
 print(time.perf_counter() - began)

@@ -15,7 +15,7 @@ from xswarm_deploy.release import session
 )
 def audit(c: Context, last: int = 30, json: bool = False) -> None:
     """Show who changed what, when, and from where."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import audit as trail
 
     site = session.open_site(c, quiet=json)
@@ -36,7 +36,7 @@ def audit(c: Context, last: int = 30, json: bool = False) -> None:
 )
 def verify(c: Context, head: str = "") -> None:
     """Prove that no event was edited, inserted or removed since it was written."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.errors import CheckFailed
     from xswarm_deploy.release import history
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
@@ -11,8 +12,10 @@ from invoke.tasks import task
 from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
+    from xswarm_deploy.console import Console
     from xswarm_deploy.database.backup import Backup
     from xswarm_deploy.database.manifest import Content
+    from xswarm_deploy.site import Site
 
 
 @task(
@@ -23,12 +26,13 @@ def backup(c: Context, format: str = "db") -> None:
     if format == "db":
         session.perform(c, "backup")
         return
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import preview
     from xswarm_deploy.steps import backup as step
 
     changes = step.always(session.open_site(c), format)
     if session.dry(c):
-        preview.show(changes)
+        preview.show(Console(), changes)
         return
     with session.release(c, "backup") as running, running.console.step("backup") as line:
         running.make(changes)
@@ -38,7 +42,7 @@ def backup(c: Context, format: str = "db") -> None:
 @task(auto_shortflags=False, name="list", help={"json": "print the list as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """List the backups, the newest first."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import backup as step
 
     rows = [_row(found) for found in step.listed(session.open_site(c, quiet=json))]
@@ -53,14 +57,13 @@ def list_(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"file": "a file, its name in the folder, or 'latest'"})
 def verify(c: Context, file: str = "latest") -> None:
     """Restore a backup into a scratch file, and compare it row by row with its manifest."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import backup as step
 
     site, console = session.open_site(c), Console()
     with console.step("verify") as line:
-        site.progress = console.progress
         found = step.chosen(site, file)
-        line.detail = _summary(found, step.verify(site, found))
+        line.detail = _summary(found, step.verify(_shown(site, console), found))
 
 
 @task(
@@ -74,14 +77,14 @@ def verify(c: Context, file: str = "latest") -> None:
 )
 def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = False) -> None:
     """Replace the database, or one table, by a backup; a fresh backup is made first."""
-    from xswarm_deploy.cli import console
+    from xswarm_deploy import console
     from xswarm_deploy.release import preview, restore_preview
     from xswarm_deploy.settings.variables import PRODUCTION
 
     site = session.open_site(c)
-    changes = restore_preview.planned(site, file, table=table, to=to)
+    changes = restore_preview.planned(console.Console(), site, file, table=table, to=to)
     if session.dry(c):
-        preview.show(changes)
+        preview.show(console.Console(), changes)
         return
     what = f"Replace the {changes[-1].resource} of {site.settings.environment} by {file}?"
     production = site.settings.environment == PRODUCTION
@@ -100,7 +103,7 @@ def prune(c: Context, yes: bool = False) -> None:
     """Remove backups that are no longer to be kept; never the last good one."""
     from datetime import UTC, datetime
 
-    from xswarm_deploy.cli import console
+    from xswarm_deploy import console
     from xswarm_deploy.steps import backup as step
 
     found = step.expired(session.open_site(c), datetime.now(UTC))
@@ -120,16 +123,20 @@ def drill(c: Context) -> None:
     """Practise: restore the latest backup into a scratch file; say how long, and how old."""
     from datetime import UTC, datetime
 
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import backup as step
 
     site, console = session.open_site(c), Console()
     latest = step.chosen(site, "latest")
     age = datetime.now(UTC) - latest.created
     with console.step("drill") as line:
-        site.progress = console.progress
-        line.detail = _summary(latest, step.verify(site, latest))
+        line.detail = _summary(latest, step.verify(_shown(site, console), latest))
     console.line(f"  the backup is {age.total_seconds() / 3600:.1f} h old: so much would be lost")
+
+
+def _shown(site: Site, console: Console) -> Site:
+    """Return the environment with a progress that is shown."""
+    return site.holding(replace(site.state, progress=console.progress))
 
 
 def _row(found: Backup) -> dict[str, object]:

@@ -21,7 +21,7 @@ from xswarm_deploy.release import session
 )
 def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit: str = "") -> None:
     """Check everything a deployment needs, all at once; exit 1 when it is blocked."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.errors import CheckFailed
     from xswarm_deploy.preflight import check as step
 

@@ -12,7 +12,7 @@ from xswarm_deploy.release import session
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def show(c: Context, json: bool = False) -> None:
     """Show the environment's variables, secrets by name only, and what is wrong with them."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
 
     found = session.settings(c)
     problems = {problem.name: problem.why for problem in found.problems()}
@@ -32,7 +32,7 @@ def show(c: Context, json: bool = False) -> None:
 @task
 def examples(_c: Context) -> None:
     """Write deployment/config/*.env.example anew from the table of variables."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.settings import examples as writer
 
     for file in writer.write(session.ROOT):

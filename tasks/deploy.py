@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
@@ -90,14 +91,14 @@ prod = _deploying("prod", "production", "Deploy to production; its name must be 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def plan(c: Context, json: bool = False) -> None:
     """Show the whole release before it starts: what changes, what is so, what is for good."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import preview
 
     found = _planned(c, session.DEPLOY_STEPS, quiet=json)
     if json:
         Console().json(found.as_json())
         return
-    preview.show_plan(found)
+    preview.show_plan(Console(), found)
 
 
 @task(
@@ -109,7 +110,7 @@ def plan(c: Context, json: bool = False) -> None:
 )
 def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
     """Run production's next release on a twin of its own, on its last backup, and go back."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.model.record import noted
     from xswarm_deploy.release import rehearsal
     from xswarm_deploy.steps import backup as step
@@ -140,7 +141,7 @@ def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
 @task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """List the releases of the environment, newest first."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import history
 
     rows = history.listed(session.open_site(c, quiet=json))
@@ -167,7 +168,7 @@ def list_(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Show what is live, and who holds the lock."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import history
 
     found = history.status(session.open_site(c, quiet=json))
@@ -181,7 +182,7 @@ def status(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def show(c: Context, release: str, json: bool = False) -> None:
     """Show one release: its changes, and what came of each."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import history
 
     found = history.shown(session.open_site(c, quiet=json), release)
@@ -221,7 +222,7 @@ def abort(c: Context, release: str = "") -> None:
 @task(auto_shortflags=False, help={"message": "why; shown to whoever is kept waiting"})
 def lock(c: Context, message: str) -> None:
     """Keep everybody from releasing, until deploy.unlock."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import manual_lock
 
     manual_lock.put_on(session.open_site(c), message)
@@ -231,7 +232,7 @@ def lock(c: Context, message: str) -> None:
 @task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
 def unlock(c: Context, yes: bool = False) -> None:
     """Take the lock off, whoever holds it; a release under way stops at its next change."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import manual_lock
 
     held = manual_lock.take_off(session.open_site(c), yes=yes)
@@ -261,7 +262,6 @@ def _deploy(
     _confirm(c, site, phases, yes=yes)
     with session.release(c, "deploy", message, phases, site) as release:
         release.skipped = skip
-        release.site.uploads = True
         release.site.facts["message"] = message
         _ = release.site.bundling  # wrangler bundles while check, backup and migrations run
         Executor(Collection(steps), config=c.config).execute("steps")
@@ -291,7 +291,7 @@ def _bring_twin_up(c: Context) -> None:
 
 
 def _confirm(c: Context, site: Site, phases: Sequence[str], *, yes: bool) -> None:
-    from xswarm_deploy.cli.console import confirm, interactive
+    from xswarm_deploy.console import confirm, interactive
 
     site.settings.require_sound()
     environment, agreed = site.settings.environment, session.agreed(c, yes)
@@ -302,18 +302,23 @@ def _confirm(c: Context, site: Site, phases: Sequence[str], *, yes: bool) -> Non
 
 
 def _preview(c: Context, phases: Sequence[str]) -> None:
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import preview
 
-    preview.show_plan(_planned(c, phases))
+    preview.show_plan(Console(), _planned(c, phases))
 
 
 def _planned(c: Context, phases: Sequence[str], *, quiet: bool = False) -> Plan:
     from xswarm_deploy.release import preview
 
-    site = session.open_site(c, quiet=quiet)
+    site = _uploading(session.open_site(c, quiet=quiet))
     site.settings.require_sound()
-    site.uploads = True
     return preview.of_release(site, phases)
+
+
+def _uploading(site: Site) -> Site:
+    """Return the environment as a release sees it that uploads a version."""
+    return site.holding(replace(site.state, uploads=True))
 
 
 def _require_news(c: Context, phases: Sequence[str]) -> None:
@@ -321,8 +326,7 @@ def _require_news(c: Context, phases: Sequence[str]) -> None:
     from xswarm_deploy.errors import ExitCode
     from xswarm_deploy.release import preview
 
-    site = session.open_site(c)
-    site.uploads = True
+    site = _uploading(session.open_site(c))
     if preview.nothing_new(site, preview.of_release(site, phases)):
         raise Exit("nothing to do: all of it is live already", int(ExitCode.NOTHING_TO_DO))
 

@@ -11,7 +11,7 @@ from invoke.tasks import task
 from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.model.step import Change
     from xswarm_deploy.release.release import Release
 
@@ -34,7 +34,7 @@ def migrate(c: Context) -> None:
 @task(auto_shortflags=False, help={"json": "print the table as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Show which migrations are applied, pending, edited or gone."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import migrate as step
 
     rows = step.overview(session.open_site(c, quiet=json))
@@ -49,7 +49,7 @@ def status(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"sql": "show the statements, each with the time it took"})
 def plan(c: Context, sql: bool = True) -> None:
     """Rehearse pending migrations on the real data, and roll them back."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.database import migrate as runner
     from xswarm_deploy.steps import migrate as step
 
@@ -82,14 +82,14 @@ def plan(c: Context, sql: bool = True) -> None:
 )
 def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
     """Take applied migrations back by their down parts, after a fresh backup."""
-    from xswarm_deploy.cli import console
+    from xswarm_deploy import console
     from xswarm_deploy.steps import migrate as step
 
     site = session.open_site(c)
     changes = step.plan_down(site, steps=steps, to=to)
     if _shown(c, changes):
         return
-    lost = ", ".join(name for name in changes[0].before if name not in changes[0].after)
+    lost = ", ".join(step.DOWN.undo_of(changes[0]).names)
     console.confirm(
         f"Take {lost} back in {site.settings.environment}? What only they hold is lost.",
         yes=session.agreed(c, yes),
@@ -103,7 +103,7 @@ def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
 @task(auto_shortflags=False, help={"depends": "what must come before; by default the last file"})
 def new(c: Context, name: str, depends: str = "") -> None:
     """Write an empty migration file."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import migrate as step
 
     Console().line(f"wrote {step.write_new(session.settings(c), name, depends)}")
@@ -112,7 +112,7 @@ def new(c: Context, name: str, depends: str = "") -> None:
 @task
 def verify(c: Context) -> None:
     """Compare the schema with what the files give; check integrity and foreign keys."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import migrate as step
 
     site = session.open_site(c)
@@ -131,7 +131,7 @@ def verify(c: Context) -> None:
 )
 def baseline(c: Context, to: str = "", yes: bool = False) -> None:
     """Enter files as applied without running them, for a database that is there already."""
-    from xswarm_deploy.cli import console
+    from xswarm_deploy import console
     from xswarm_deploy.steps import migrate as step
 
     site = session.open_site(c)
@@ -150,7 +150,7 @@ def baseline(c: Context, to: str = "", yes: bool = False) -> None:
 @task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
 def restamp(c: Context, name: str, yes: bool = False) -> None:
     """Accept an edited file as what was applied; nothing is run."""
-    from xswarm_deploy.cli import console
+    from xswarm_deploy import console
     from xswarm_deploy.steps import migrate as step
 
     changes = step.plan_restamp(session.open_site(c), name)
@@ -163,7 +163,7 @@ def restamp(c: Context, name: str, yes: bool = False) -> None:
 
 def _nothing_is_pending(c: Context) -> bool:
     """Report so where there is nothing to do: that takes no lock and no release."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import migrate as step
 
     if step.plan(session.open_site(c)):
@@ -174,11 +174,12 @@ def _nothing_is_pending(c: Context) -> bool:
 
 def _shown(c: Context, changes: list[Change]) -> bool:
     """Print the plan where that is all to do: nothing to change, or ``--dry``."""
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import preview
 
     if changes and not session.dry(c):
         return False
-    preview.show(changes)
+    preview.show(Console(), changes)
     return True
 
 

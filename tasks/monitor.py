@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @task(auto_shortflags=False, help={"json": "print the reports as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Ask every health endpoint and show what it says and how long it took; exit 1: one failed."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.errors import CheckFailed
     from xswarm_deploy.monitor import tables
     from xswarm_deploy.services.monitor import Monitor
@@ -48,7 +48,7 @@ def status(c: Context, json: bool = False) -> None:
 )
 def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
     """Show what all isolates measured: requests, queries, business."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.monitor import tables
     from xswarm_deploy.services.monitor import Monitor
 
@@ -98,7 +98,7 @@ def watch(c: Context, once: bool = False, interval: float = 30.0, json: bool = F
 )
 def alert(c: Context, severity: str = "warning") -> None:
     """Send a test alert for real, by every channel its severity is for; exit 1: one failed."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.errors import CheckFailed
     from xswarm_deploy.monitor import notify, tables
     from xswarm_monitoring.channels import NEEDED
@@ -117,7 +117,7 @@ def alert(c: Context, severity: str = "warning") -> None:
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def alerts(c: Context, json: bool = False) -> None:
     """Show the alerts that are on, what is kept quiet, and what people were told."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.monitor import remembered, tables
 
     found, console = remembered.summary(session.open_site(c, quiet=json)), Console()
@@ -140,7 +140,7 @@ def alerts(c: Context, json: bool = False) -> None:
 )
 def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
     """Keep alerts from people for a while; the history still has them."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.monitor import remembered
     from xswarm_deploy.monitor.watch import window_seconds
     from xswarm_monitoring.alert_state import Silence
@@ -154,7 +154,7 @@ def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
 @task(auto_shortflags=False, help={"port": "where it listens on this machine; 0: a free one"})
 def dashboard(c: Context, port: int = 8787) -> None:
     """Serve the dashboard on this machine until Ctrl-C; the admin token stays in this process."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.monitor import dashboard as page
 
     with page.server(session.open_site(c), port) as server:
@@ -170,7 +170,7 @@ def files(c: Context, to: str = "monitoring") -> None:
     """Write Prometheus' rules, Alertmanager's routes and Grafana's dashboard; no secret."""
     from pathlib import Path
 
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.observability import files as stack_files
 
     for path in stack_files.write(_stack(c), Path(to)):
@@ -192,7 +192,7 @@ def install(
     yes: bool = False,
 ) -> None:
     """Put Prometheus and Alertmanager on a host over SSH, checked there; again: only changes."""
-    from xswarm_deploy.cli import console
+    from xswarm_deploy import console
     from xswarm_deploy.observability import install as step
     from xswarm_deploy.observability.host import connected
 
@@ -221,7 +221,7 @@ def install(
 )
 def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> None:
     """Stop what was installed on a host and remove its files; what was measured stays there."""
-    from xswarm_deploy.cli import console
+    from xswarm_deploy import console
     from xswarm_deploy.observability import install as step
     from xswarm_deploy.observability.host import connected
     from xswarm_deploy.observability.stack import places
@@ -252,7 +252,7 @@ def _stack(c: Context, prefix: str = "") -> Stack:
 
 
 def _round(site: Site, rules: Rules, *, json: bool) -> Watched:
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.monitor import tables
     from xswarm_deploy.monitor import watch as step
 

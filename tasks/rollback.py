@@ -29,19 +29,20 @@ def rollback(
     yes: bool = False,
 ) -> None:
     """Go back to an earlier release: Worker, secrets and Pages; the database when asked."""
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import rollback as going_back
 
     if env:
         session.act_on(c, env)
-    site = session.open_site(c)
+    site, console = session.open_site(c), Console()
     wish = going_back.RollbackRequest(version or going_back.choose(site), restore_db, migrations)
     target = going_back.find(site, wish)
-    wish = going_back.proven(site, wish)
+    wish = going_back.proven(console, site, wish)
     if dry or session.dry(c):
-        going_back.show(site, target, wish)
-        going_back.warn(site, target)
+        going_back.show(console, site, target, wish)
+        going_back.warn(console, site, target)
         return
-    going_back.confirm(site, target, wish, yes=session.agreed(c, yes))
+    going_back.confirm(console, site, target, wish, yes=session.agreed(c, yes))
     message = f"back to {target.release or target.version}"
     with session.release(c, "rollback", message, going_back.PHASES, site) as release:
         going_back.run(release, target, wish)

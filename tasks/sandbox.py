@@ -15,7 +15,7 @@ from xswarm_deploy.cli.twin import translated_errors
 from xswarm_deploy.release import session
 
 if TYPE_CHECKING:
-    from xswarm_deploy.cli.console import Console, Progress
+    from xswarm_deploy.console import Console, Progress
     from xswarm_twin.state import State
 
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @translated_errors()
 def up(c: Context) -> None:
     """Start the twin, or find it running; installs what it needs the first time."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.settings import project
     from xswarm_twin import supervisor
 
@@ -45,7 +45,7 @@ def up(c: Context) -> None:
 @translated_errors()
 def status(_c: Context, json: bool = False) -> None:
     """Show what of the twin runs, and where it answers."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_twin import supervisor
 
     if json:
@@ -66,7 +66,7 @@ def status(_c: Context, json: bool = False) -> None:
 @translated_errors()
 def logs(_c: Context, name: str = "", follow: bool = False, lines: int = 40) -> None:
     """Show what the twin's processes logged."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_twin import supervisor
 
     console = Console()
@@ -78,7 +78,7 @@ def logs(_c: Context, name: str = "", follow: bool = False, lines: int = 40) -> 
 @translated_errors()
 def down(_c: Context) -> None:
     """End every process of the twin; its data and its addresses stay."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_twin import supervisor
 
     console = Console()
@@ -91,7 +91,7 @@ def down(_c: Context) -> None:
 @translated_errors()
 def reset(_c: Context, yes: bool = False) -> None:
     """End the twin and delete all it holds: database, deployments, objects, keys."""
-    from xswarm_deploy.cli.console import Console, confirm
+    from xswarm_deploy.console import Console, confirm
     from xswarm_deploy.release import audit
     from xswarm_deploy.release.release import FOLDER
     from xswarm_twin import supervisor
@@ -126,7 +126,7 @@ def fault(
     path: str = "",
 ) -> None:
     """Let the next requests to a provider fail, to see what a release makes of it."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_twin import fault_injection
 
     console = Console()

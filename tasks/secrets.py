@@ -24,7 +24,7 @@ def secrets(c: Context) -> None:
 @task(auto_shortflags=False, help={"json": "print the difference as JSON"})
 def diff(c: Context, json: bool = False) -> None:
     """Show which secrets were added, changed or are unchanged; by fingerprint, never by value."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import secrets as step
 
     found = step.difference(session.open_site(c, quiet=json)).as_json()
@@ -38,7 +38,7 @@ def diff(c: Context, json: bool = False) -> None:
 @task(name="list", auto_shortflags=False, help={"json": "print the names as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """List the names of the Worker's secrets."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
 
     site = session.open_site(c, quiet=json)
     names = site.cloudflare.secrets(site.worker)
@@ -79,11 +79,11 @@ def rotate(c: Context, name: str, finish: bool = False, yes: bool = False) -> No
 
 def _confirmed(c: Context, changes: Sequence[Change], verb: str, yes: bool) -> None:
     """Show what would change, ask, then change it in a release of its own."""
-    from xswarm_deploy.cli.console import confirm
+    from xswarm_deploy.console import Console, confirm
     from xswarm_deploy.release import preview
 
     if session.dry(c) or not changes:
-        preview.show(changes)
+        preview.show(Console(), changes)
         return
     named = next(change for change in changes if change.step == "secrets")
     confirm(f"{verb}: {named.resource}?", yes=session.agreed(c, yes))
@@ -94,7 +94,7 @@ def _confirmed(c: Context, changes: Sequence[Change], verb: str, yes: bool) -> N
 
 def _tell(c: Context, name: str) -> None:
     """Report what is left to do after a rotation."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import rotation
 
     if name in rotation.OWN:

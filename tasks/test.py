@@ -68,7 +68,7 @@ def install(c: Context) -> None:
     Raises:
         Unavailable: an installer failed; the command to try is named.
     """
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_twin import install as sandbox
 
     console = Console(sys.stderr)

@@ -27,7 +27,7 @@ _AGAIN = "wait, then: inv verify"
 )
 def verify(c: Context, quick: bool = False, json: bool = False, report: str = "") -> None:
     """Verify what is deployed by all that invoke.yaml expects of it, and its speed."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.errors import CheckFailed, Unavailable
     from xswarm_deploy.verification import verify as step
 
@@ -54,7 +54,7 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
 
 
 def _write(path: Path, found: Report) -> None:
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.errors import Refused
 
     try:

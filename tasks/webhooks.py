@@ -27,7 +27,7 @@ def webhooks(c: Context) -> None:
 @task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """Show every webhook as it is, beside what is wanted."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import webhooks as step
 
     hooks = step.listed(session.open_site(c, quiet=json))
@@ -45,7 +45,7 @@ def list_(c: Context, json: bool = False) -> None:
 @task(auto_shortflags=False, help={"json": "print the report as JSON"})
 def test(c: Context, json: bool = False) -> None:  # noqa: PT028 - a task, not a test
     """Send probes to the Worker: signed ones must get in, all others must be refused."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.errors import CheckFailed
     from xswarm_deploy.steps import webhooks as step
 

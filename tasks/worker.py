@@ -23,7 +23,7 @@ def worker(c: Context) -> None:
 @task(auto_shortflags=False, help={"json": "print the status as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Show which versions have how much of the traffic."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.steps import traffic
 
     site = session.open_site(c, quiet=json)
@@ -71,10 +71,11 @@ def abort(c: Context) -> None:
 
 def _make(c: Context, kind: str, changes: list[Change], message: str = "") -> None:
     """Make planned changes inside a release, or print them when ``--dry`` was given."""
+    from xswarm_deploy.console import Console
     from xswarm_deploy.release import preview
 
     if session.dry(c):
-        preview.show(changes)
+        preview.show(Console(), changes)
         return
     with (
         session.release(c, kind, message, (kind,)) as running,

@@ -11,8 +11,8 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from xswarm_deploy.cli import console
-from xswarm_deploy.cli.console import Console, bar
+from xswarm_deploy import console
+from xswarm_deploy.console import Console, bar
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret
 

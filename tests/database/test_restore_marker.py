@@ -11,6 +11,7 @@ from xswarm_deploy.database import backup as backups
 from xswarm_deploy.database import restore, restore_marker
 from xswarm_deploy.database.client import Database, DatabaseError
 from xswarm_deploy.errors import DeployError
+from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change, Facts
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -21,7 +22,7 @@ from xswarm_deploy.steps import restore as step
 @pytest.fixture
 def site(settings: Callable[..., Settings], database: Database) -> Site:
     """Return a site on each home, with a backup that holds 1 while the database holds 2."""
-    made = Site(settings(), facts={"release": "release-1"})
+    made = Site(settings(), ReleaseState({"release": "release-1"}))
     made.__dict__["database"] = database
     database.execute("CREATE TABLE t (v)")
     database.execute("INSERT INTO t VALUES (1)")
@@ -49,9 +50,9 @@ def by_a_user(site: Site) -> None:
 def put_back(site: Site, change: Change, work: Path, along: list[str]) -> None:
     """Restore as the step does, with other SQL along."""
     work.mkdir()
-    found = backup.chosen(site, change.after["backup"])
+    found = backup.chosen(site, step.RESTORE.after_of(change).backup)
     source = backups.unpack(found, work)
-    if change.after["table"]:
+    if step.RESTORE.after_of(change).table:
         restore.one_table(site.database, source, "t", along)
     else:
         restore.whole(site.database, source, work, proven=found.manifest, along=along)
@@ -101,7 +102,7 @@ def test_one_that_took_place_is_undone_once(site: Site, change: Change, replied:
 def test_one_that_reads_back_as_something_else_is_undone(
     site: Site, change: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = getattr(restore, "one_table" if change.after["table"] else "whole")
+    real = getattr(restore, "one_table" if step.RESTORE.after_of(change).table else "whole")
 
     def disturbed(*given: object, **named: object) -> None:
         real(*given, **named)

@@ -50,6 +50,19 @@ def test_the_last_of_each_day_week_and_month_stays() -> None:
     assert kept == ["10-29 12", "10-29 00", "10-28 12", "10-27 12", "10-26 12", "09-30 12"]
 
 
+def test_one_that_is_as_old_as_what_is_kept_stays() -> None:
+    assert ages(expired([made(1), made(30), made(31)], RetentionPolicy(30), NOW)) == [31]
+
+
+def test_weeks_are_those_of_iso_8601_across_a_new_year() -> None:
+    """2024-12-30 and 2025-01-01 are of one week, 2025-W01; 2024-12-29 is of 2024-W52."""
+    now = datetime(2025, 1, 2, 12, 0, tzinfo=UTC)
+    every = [made((NOW - now) / timedelta(days=1) + days) for days in (0, 1, 3, 4, 10, 11)]
+    gone = expired(every, RetentionPolicy(0, weekly=3), now)
+    kept = [f"{backup.created:%Y-%m-%d}" for backup in every if backup not in gone]
+    assert kept == ["2025-01-02", "2024-12-29", "2024-12-22"]
+
+
 @given(st.lists(st.integers(0, 2000), unique=True, min_size=1), st.integers(0, 60))
 def test_never_all_and_never_a_young_one(days: list[int], keep: int) -> None:
     every = [made(day) for day in days]

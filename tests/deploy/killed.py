@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path.cwd()))
 
 from invoke.main import program
 
-from xswarm_deploy.release import release as releases
+from xswarm_deploy.release import steps
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.release.ledger import Ledger
 
@@ -49,23 +49,25 @@ class Followed:
 
     def __init__(self, step: Any) -> None:
         self.step = step
-        self.NAME = step.NAME
-        self.plan = step.plan
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.step, name)
 
     def apply(self, site: Any, change: Any) -> Any:
         outcome = self.step.apply(site, change)
         boundary(f"after making {change.step} {change.action} {change.resource}")
         return outcome
 
-    def undo(self, site: Any, change: Any, outcome: Any) -> None:
-        self.step.undo(site, change, outcome)
+    def undo(self, site: Any, change: Any, outcome: Any) -> Any:
+        said = self.step.undo(site, change, outcome)
         boundary(f"after undoing {change.step} {change.action} {change.resource}")
+        return said
 
 
 Journal.append = surrounded("journal", Journal.append)  # type: ignore[method-assign]
 Ledger._write = surrounded("ledger", Ledger._write)  # type: ignore[method-assign]
-named = releases.step_named
-releases.step_named = lambda name: Followed(named(name))
+named = steps.step_named
+steps.step_named = lambda name: Followed(named(name))
 try:
     program.run(["inv", *words])
 finally:

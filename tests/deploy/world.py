@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from xswarm_deploy.database.client import Database
-from xswarm_deploy.release import ledger
+from xswarm_deploy.release import records
 from xswarm_deploy.settings.settings import load
 from xswarm_deploy.site import Site
 
@@ -41,9 +41,9 @@ def observe(root: Path) -> World:
 
 def _cloudflare(file: Path) -> World:
     """Read the stand-in's own records: code and secrets byte for byte, by their hashes."""
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as records:
-        rows = records.execute("SELECT kind, key, body FROM records ORDER BY position").fetchall()
-    records.close()
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as found:
+        rows = found.execute("SELECT kind, key, body FROM records ORDER BY position").fetchall()
+    found.close()
     by_kind: dict[str, dict[str, Any]] = {}
     for kind, key, body in rows:
         by_kind.setdefault(kind, {})[key] = json.loads(body)
@@ -91,7 +91,7 @@ def _database(database: Database) -> World:
     kept = {
         name: sql
         for name, sql in schema.items()
-        if name not in ledger.TABLES and not name.startswith("monitoring_")
+        if name not in records.TABLES and not name.startswith("monitoring_")
     }
     tables = [name for name, sql in kept.items() if sql.startswith("CREATE TABLE")]
     return {"schema": kept, "rows": {name: _rows(database, name) for name in tables}}

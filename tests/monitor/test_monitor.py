@@ -228,7 +228,7 @@ def test_one_that_limits_its_callers_is_not_taken_for_one_that_is_down(
 
 def test_a_worker_that_does_not_answer_is_down(world: World, site: Site) -> None:
     values = {**site.settings._values, "WORKER_URL": "http://127.0.0.1:9"}
-    site.settings = replace(site.settings, _values=values)
+    site.__dict__["settings"] = replace(site.settings, _values=values)
     watched = go(site)
     assert names(watched) == ["service-outage{component=worker}"]
     assert told(watched) == [("firing", "service-outage{component=worker}")]
@@ -242,11 +242,11 @@ def test_an_outage_of_the_database_is_told_all_the_same(
     world.answers["/page"] = (200, {})
     file = tmp_path / watch.FOLDER / "alerts-local.json"
     working = site.database
-    monkeypatch.setattr(site, "database", Broken())
+    monkeypatch.setitem(site.__dict__, "database", Broken())
     assert told(go(site)) == [("firing", DATABASE_DOWN)]
     assert file.stat().st_mode & 0o777 == 0o600
     assert told(go(site, 60)) == []
-    monkeypatch.setattr(site, "database", working)
+    monkeypatch.setitem(site.__dict__, "database", working)
     back = go(site, 120)
     assert (names(back), told(back)) == ([], [("resolved", DATABASE_DOWN)])
     assert told(go(site, 2 * 3600 * 24)) == []
@@ -398,7 +398,7 @@ def page(world: World, site: Site) -> Iterator[str]:
     world.answers["/api/metrics"] = (200, {"timeline": timeline, "releases": []})
     world.health("pass", database="pass")
     world.answers["/api/metrics"] = (200, {"timeline": timeline, "releases": []})
-    site.history = lambda: [_record("new", NOW - 30), _record("old", NOW - 600), _failed()]
+    site.state.history = lambda: [_record("new", NOW - 30), _record("old", NOW - 600), _failed()]
     server = dashboard.server(site, 0)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -444,7 +444,7 @@ def test_without_a_ledger_the_workers_own_releases_are_shown(page: str, site: Si
     def broken() -> list[Record]:
         raise DatabaseError("unavailable", "connection refused")
 
-    site.history = broken
+    site.state.history = broken
     assert requests.get(f"{page}/api/metrics?points=2", timeout=60).json()["releases"] == []
 
 

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.releases import FakeStep, change
-from xswarm_deploy.cli.console import Console
-from xswarm_deploy.release import recovery, session
-from xswarm_deploy.release import release as releases
+from xswarm_deploy.console import Console
+from xswarm_deploy.release import session, steps
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -21,9 +20,8 @@ from xswarm_deploy.steps import pages, traffic
 def step(monkeypatch: pytest.MonkeyPatch) -> FakeStep:
     fake = FakeStep(world={"a": "old", "b": "old", "c": "old"})
     fake.plans = [change("a"), change("b"), change("c")]
-    monkeypatch.setattr(releases, "step_named", lambda _name: fake)
-    monkeypatch.setattr(recovery, "step_named", lambda _name: fake)
-    monkeypatch.setattr(recovery, "STEPS", ("fake",))
+    monkeypatch.setattr(steps, "step_named", lambda _name: fake)
+    monkeypatch.setitem(steps.STEPS, "fake", "tests.release.conftest")
     return fake
 
 

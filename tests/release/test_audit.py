@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.releases import FakeStep, failing
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.release import audit, history, ledger
+from xswarm_deploy.release import audit, history, records, undo
 from xswarm_deploy.release.release import FOLDER, Release, trail_of
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.site import Site
@@ -25,7 +25,7 @@ def told(begin: Begin, step: FakeStep, site: Site) -> list[audit.Event]:
     bad = begin()
     with pytest.raises(DeployError) as caught:
         bad.perform(step)
-    bad.roll_back(caught.value)
+    undo.roll_back(bad, caught.value)
     return audit.read(site.database)
 
 
@@ -112,7 +112,7 @@ def test_the_head_is_the_last_hash(told: list[audit.Event], site: Site) -> None:
 
 def test_two_writers_keep_one_chain(begin: Begin, site: Site) -> None:
     release = begin()
-    trail_of(site).add("", "lock", ledger.now(), {"message": "meanwhile"})
+    trail_of(site).add("", "lock", records.now(), {"message": "meanwhile"})
     release.succeed()
     events = audit.read(site.database)
     assert [event.event for event in events] == ["begin", "lock", "end"]
@@ -123,7 +123,7 @@ def test_no_secret_gets_into_it(begin: Begin, site: Site, tmp_path: Path) -> Non
     Secret("canary-in-the-trail", "CANARY")
     trail_of(site)
     release = begin()
-    release.ledger.trail.add("", "note", ledger.now(), {"value": "canary-in-the-trail"})
+    release.ledger.trail.add("", "note", records.now(), {"value": "canary-in-the-trail"})
     release.succeed()
     events = audit.read(site.database)
     assert "canary-in-the-trail" not in repr(events)

@@ -11,11 +11,11 @@ import pytest
 
 from tests.support.releases import FakeStep
 from tests.support.sqld import serve
-from xswarm_deploy.cli.console import Console
+from xswarm_deploy.console import Console
 from xswarm_deploy.database.client import Database, connect
 from xswarm_deploy.database.errors import DatabaseError, Kind
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.release import audit, ledger, lock, recovery, session
+from xswarm_deploy.release import audit, ledger, lock, records, recovery, session
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
 
@@ -37,7 +37,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def columns(database: Database) -> dict[str, set[str]]:
-    return ledger._there(database)
+    return records._there(database)
 
 
 def test_an_older_ledger_is_brought_up_to_date_where_it_is(
@@ -45,11 +45,11 @@ def test_an_older_ledger_is_brought_up_to_date_where_it_is(
 ) -> None:
     for sql in OLD:
         database.execute(sql)
-    ledger.prepare(database)
+    records.prepare(database)
     with connect(f"file:{tmp_path / 'fresh.db'}") as fresh:
-        ledger.prepare(fresh)
+        records.prepare(fresh)
         assert columns(database) == columns(fresh)
-    (record,) = ledger.records(database, "local")
+    (record,) = records.read(database, "local")
     assert (record.message, record.phases, record.worker) == ("first", (), "")
     lock.acquire(database, lambda: database, "a release").release()
 
@@ -58,20 +58,20 @@ def test_reading_an_older_ledger_changes_nothing(database: Database) -> None:
     for sql in OLD:
         database.execute(sql)
     before = columns(database)
-    (record,) = ledger.records(database, "local", "boss-ai")
+    (record,) = records.read(database, "local", "boss-ai")
     assert record.version == "v1"
     assert columns(database) == before
 
 
 def test_what_is_there_is_left_alone(database: Database) -> None:
-    ledger.prepare(database)
+    records.prepare(database)
     position = database.position()
-    ledger.prepare(database)
+    records.prepare(database)
     assert database.position() == position
 
 
 def test_a_release_begins_on_a_ledger_of_any_age(site: Site, database: Database) -> None:
-    ledger.prepare(database)
+    records.prepare(database)
     whole = columns(database)
     for sql in OLD:
         site.database.execute(sql)
@@ -93,7 +93,7 @@ def test_where_the_ledger_is_whole_nothing_looks_for_it(
     def look(_database: Database) -> None:
         pytest.fail("it was looked for")
 
-    monkeypatch.setattr(ledger, "prepare", look)
+    monkeypatch.setattr(records, "prepare", look)
     begin().succeed()
 
 
@@ -108,10 +108,10 @@ def test_what_fails_for_another_reason_is_not_done_twice(
         raise DatabaseError(kind, "so it is")
 
     if whole:
-        ledger.prepare(database)
+        records.prepare(database)
     before = columns(database)
     with pytest.raises(DatabaseError, match="so it is"):
-        ledger.with_tables(database, fail)
+        records.with_tables(database, fail)
     assert len(tries) == 1
     assert columns(database) == before
 
@@ -161,14 +161,14 @@ def test_releases_of_years_are_listed_though_no_answer_could_hold_them(
         database.execute(COPIES, (4000,))
         with pytest.raises(DatabaseError, match="too large"):
             database.query("SELECT facts FROM _releases")
-        found = ledger.records(database, "local")
+        found = records.read(database, "local")
         assert len(found) == 4001
         names = [record.release for record in found]
         assert names == sorted(set(names), reverse=True)
-        (oldest,) = ledger.records(database, "local", named="20250101-00001")
+        (oldest,) = records.read(database, "local", named="20250101-00001")
         assert oldest == found[-1]
         trips = database.round_trips
-        assert next(iter(ledger.records(database, "local"))) == found[0]
+        assert next(iter(records.read(database, "local"))) == found[0]
         assert database.round_trips == trips + 1
 
 
@@ -186,8 +186,8 @@ def test_each_worker_has_a_list_of_its_own(begin: Begin, site: Site, step: FakeS
     release.site.facts["version"] = "0123456789abcdef"
     release.succeed()
     environment = site.settings.environment
-    assert len(ledger.records(site.database, environment, site.worker)) == 1
-    assert ledger.records(site.database, environment, "another") == []
+    assert len(records.read(site.database, environment, site.worker)) == 1
+    assert records.read(site.database, environment, "another") == []
     assert recovery.find(named(site, "another")) is None
 
 
@@ -230,8 +230,8 @@ def test_what_was_made_and_what_is_next_stand_in_one_write(
     monkeypatch.setattr(ledger.Ledger, "_write", counted)
     release.perform(step)
     assert len(writes) == 1 + len(step.plans)
-    states = [entry.state for entry in ledger.entries(site.database, release.record.release)]
-    assert states == [ledger.DONE] * 3
+    states = [entry.state for entry in records.entries(site.database, release.record.release)]
+    assert states == [records.DONE] * 3
     events = [event["event"] for event in release.journal.read()]
     assert events == ["begin", "plan", "done", "intend", "done", "intend", "done"]
     assert writes == [2, 4, 6, 7], "what is written there stood here before"

@@ -10,7 +10,7 @@ import pytest
 
 from xswarm_deploy.database.client import Database, connect
 from xswarm_deploy.errors import Locked
-from xswarm_deploy.release import ledger, lock, process_identity
+from xswarm_deploy.release import lock, process_identity, records
 
 Open = Callable[[], Database]
 
@@ -23,7 +23,7 @@ def open_(tmp_path: Path) -> Iterator[Open]:
         opened.append(connect(f"file:{tmp_path / 'lock.db'}"))
         return opened[-1]
 
-    ledger.prepare(make())
+    records.prepare(make())
     yield make
     for database in opened:
         database.close()
@@ -180,3 +180,24 @@ def test_who_is_patient_does_not_wait_for_the_living(open_: Open) -> None:
     with pytest.raises(Locked, match="under way"):
         lock.acquire_patiently(open_(), open_, "settling", lambda _by: None, pause=0.01)
     alive.release()
+
+
+class Patient(threading.Event):
+    """A pause that notes how long it was to be, and ends at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses.append(timeout)
+        return len(self.pauses) > 2
+
+
+def test_it_is_renewed_twice_before_it_ends(open_: Open) -> None:
+    """A renewal that fails once is followed by another one, while the lease still lasts."""
+    lease = lock.acquire(open_(), open_, "deploy")
+    lease.freeing()
+    pauses = Patient()
+    replace(lease, _ended=pauses, _thread=None)._beat()
+    assert pauses.pauses == [lease.seconds / 3] * 3

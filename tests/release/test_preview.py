@@ -11,7 +11,7 @@ import pytest
 from tests.steps.fakes import FakeCloudflare
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import ledger, preview
+from xswarm_deploy.release import preview, records
 from xswarm_deploy.settings.project import CanaryStep
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -27,7 +27,7 @@ def record(seconds: float, soaked: float = 0.0) -> Record:
         release="r",
         environment="production",
         kind="deploy",
-        status=ledger.SUCCEEDED,
+        status=records.SUCCEEDED,
         created=times[0],
         finished=times[1],
         author="a",
@@ -35,6 +35,10 @@ def record(seconds: float, soaked: float = 0.0) -> Record:
         version="v",
         facts=facts,
     )
+
+
+def moves(changes: list[Change]) -> list[traffic.Move]:
+    return [traffic.SHIFT.after_of(change) for change in changes]
 
 
 def shifts(site: Site) -> list[Change]:
@@ -52,7 +56,7 @@ def site(settings: Callable[..., Settings]) -> Site:
 
 def changed(site: Site, **project: Any) -> Site:
     settings = replace(site.settings, project=site.settings.project._replace(**project))
-    site.settings = settings
+    site.__dict__["settings"] = settings
     return site
 
 
@@ -64,8 +68,8 @@ def test_fast_soaks_nothing_and_everything_else_is_as_ever(site: Site) -> None:
     before = shifts(site)
     after = shifts(changed(site, fast=True))
     assert preview.soaks(after) == 0.0
-    assert [c.after["split"] for c in after] == [c.after["split"] for c in before]
-    assert [c.after["soak"] for c in after] == [None, 0.0, 0.0, None], "still judged"
+    assert [move.split for move in moves(after)] == [move.split for move in moves(before)]
+    assert [move.soak for move in moves(after)] == [None, 0.0, 0.0, None], "still judged"
 
 
 def test_a_trial_shortens_soaks(site: Site) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.releases import NEW, OLD, Begin, FakeStep, failing, kill
-from xswarm_deploy.cli.console import Console
+from tests.support.releases import NEW, OLD, Begin, FakeStep, change, failing, kill
+from xswarm_deploy.console import Console
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import CheckFailed, DeployError, Locked, NotRolledBack, Refused
-from xswarm_deploy.release import ledger, lock, recovery
+from xswarm_deploy.release import lock, records, recovery, undo
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.release.ledger import Ledger
 from xswarm_deploy.release.release import Release
@@ -79,8 +79,8 @@ def die(
         else:
             assert len(seen) < place
     site.database.execute("UPDATE _release_lock SET expires_at = 0, owner = 'dead'")
-    records = ledger.records(site.database, "local")
-    return records[0].status if records else ""
+    listed = records.read(site.database, "local")
+    return listed[0].status if listed else ""
 
 
 @pytest.mark.slow
@@ -95,19 +95,19 @@ def test_abort_leaves_it_wholly_old(
     forget: bool,
 ) -> None:
     status = die(begin, step, site, monkeypatch, place)
-    if status not in ledger.UNENDED:
+    if status not in records.UNENDED:
         assert step.world == (NEW if status else OLD)
         return
     if forget:
         _forget_journal(site)
     dead = reopen(site)
-    dead.abandon()
+    undo.abandon(dead)
     dead.ledger.lease.release()
     assert step.world == OLD
-    assert ledger.records(site.database, "local")[0].status == "rolled back"
+    assert records.read(site.database, "local")[0].status == "rolled back"
     calls = list(step.calls)
     again = reopened_by_name(site, dead.record.release)
-    again.abandon()
+    undo.abandon(again)
     again.ledger.lease.release()
     assert step.calls == calls, "undoing twice is undoing once"
 
@@ -124,7 +124,7 @@ def test_resume_leaves_it_wholly_new(
     forget: bool,
 ) -> None:
     status = die(begin, step, site, monkeypatch, place)
-    if status not in ledger.UNENDED:
+    if status not in records.UNENDED:
         assert step.world == (NEW if status else OLD)
         return
     if forget:
@@ -133,9 +133,9 @@ def test_resume_leaves_it_wholly_new(
     recovery.carry_on(dead)
     dead.succeed()
     assert step.world == NEW
-    record = ledger.records(site.database, "local")[0]
+    record = records.read(site.database, "local")[0]
     assert record.status == "succeeded"
-    assert {e.state for e in ledger.entries(site.database, record.release)} == {"done"}
+    assert {e.state for e in records.entries(site.database, record.release)} == {"done"}
     assert recovery.find(site) is None
 
 
@@ -149,8 +149,8 @@ def test_the_next_release_settles_it_first(
     step.plans = []
     begin().succeed()
     assert step.world in (OLD, NEW)
-    records = ledger.records(site.database, "local")
-    statuses = [record.status for record in records]
+    listed = records.read(site.database, "local")
+    statuses = [record.status for record in listed]
     assert set(statuses) <= {"succeeded", "rolled back"}
     made = step.world == NEW
     assert made == ("succeeded" in statuses[1:])
@@ -171,7 +171,7 @@ def test_one_that_was_all_made_and_is_good_stays(begin: Begin, step: FakeStep, s
     step.plans = []
     begin().succeed()
     assert step.world == NEW
-    assert [r.status for r in ledger.records(site.database, "local")] == ["succeeded"] * 2
+    assert [r.status for r in records.read(site.database, "local")] == ["succeeded"] * 2
 
 
 def test_one_that_was_all_made_but_is_not_good_is_undone(
@@ -198,7 +198,7 @@ def test_a_lost_mark_of_success_is_written_later(
     with unreachable(monkeypatch):
         release.succeed()
     assert "database does not know yet" in release.console.stream.getvalue()  # type: ignore[attr-defined]
-    assert ledger.status_of(site.database, release.record.release) == "running"
+    assert records.status_of(site.database, release.record.release) == "running"
     kill(release, site)
     dead = reopen(site)
     assert recovery.write_success_if_known(dead)
@@ -215,16 +215,16 @@ def test_undoing_goes_on_without_the_database_and_is_settled_later(
     with pytest.raises(DeployError) as caught:
         release.perform(step)
     with unreachable(monkeypatch):
-        ended = release.roll_back(caught.value)
+        ended = undo.roll_back(release, caught.value)
     assert "everything was brought back" in ended.what
     assert step.world == OLD
     undone = list(step.calls)
-    assert ledger.status_of(site.database, release.record.release) == "running"
+    assert records.status_of(site.database, release.record.release) == "running"
     kill(release, site)
     step.plans = []
     begin().succeed()
     assert step.calls == undone, "this machine's journal knows that all was undone"
-    statuses = [record.status for record in ledger.records(site.database, "local")]
+    statuses = [record.status for record in records.read(site.database, "local")]
     assert statuses == ["succeeded", "rolled back"]
 
 
@@ -236,7 +236,7 @@ def test_elsewhere_it_is_undone_once_more(
     with pytest.raises(DeployError) as caught:
         release.perform(step)
     with unreachable(monkeypatch):
-        release.roll_back(caught.value)
+        undo.roll_back(release, caught.value)
     kill(release, site)
     _forget_journal(site)
     step.plans = []
@@ -250,7 +250,7 @@ def test_what_is_half_undone_is_not_resumed(begin: Begin, step: FakeStep, site: 
     release = begin()
     with pytest.raises(DeployError) as caught:
         release.perform(step)
-    ended = release.roll_back(caught.value)
+    ended = undo.roll_back(release, caught.value)
     assert isinstance(ended, NotRolledBack)
     record = recovery.find(site)
     assert record is not None
@@ -260,7 +260,7 @@ def test_what_is_half_undone_is_not_resumed(begin: Begin, step: FakeStep, site: 
     assert "deploy.abort" in refused.value.remedy
     step.fail_undo.clear()
     dead = reopen(site)
-    dead.abandon()
+    undo.abandon(dead)
     dead.ledger.lease.release()
     assert step.world == OLD
     assert step.calls.count("undo b") == 1, "what was undone is not undone again"
@@ -288,7 +288,7 @@ def _die(*_: Any) -> None:
 
 def test_what_stands_is_not_aborted(begin: Begin, step: FakeStep, site: Site) -> None:
     deploy(begin, step)
-    record = ledger.records(site.database, "local")[0]
+    record = records.read(site.database, "local")[0]
     with pytest.raises(Refused, match="cannot be aborted") as refused:
         recovery.require_abortable(site, record)
     assert refused.value.remedy == "inv rollback"
@@ -301,7 +301,7 @@ def test_who_lost_the_lock_does_not_undo(begin: Begin, step: FakeStep, site: Sit
     other = lock.acquire(site.database, site.connect, "other")
     with pytest.raises(Locked) as caught:
         slept.make(step.plans[1:])
-    ended = slept.roll_back(caught.value)
+    ended = undo.roll_back(slept, caught.value)
     assert isinstance(ended, NotRolledBack)
     assert step.calls == ["apply a"]
     other.release()
@@ -341,3 +341,23 @@ def _forget_journal(site: Site) -> None:
     """Be another machine: one without the dead release's journal."""
     for file in site.settings.path(".deployments").glob("*/journal.jsonl"):
         file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("reached", "done"),
+    [("", []), ("migrate", ["backup", "migrate"]), ("worker", ["backup", "migrate"])],
+)
+def test_a_phase_is_done_once_it_was_reached_and_all_of_it_was_made(
+    begin: Begin, reached: str, done: list[str]
+) -> None:
+    """One of which nothing had to be changed is done, too; and so is the one reached last."""
+    release = begin("deploy", ("backup", "migrate", "worker", "pages"))
+    release.record = release.record._replace(phase=reached)
+    states = [("backup", "done"), ("worker", "done"), ("worker", "intended")]
+    release.entries = [
+        records.Entry(number, phase, state, change("a"), {})
+        for number, (phase, state) in enumerate(states, start=1)
+    ]
+    phases = release.record.phases
+    assert [phase for phase in phases if recovery._is_done(release, phase)] == done
+    release.ledger.lease.release()

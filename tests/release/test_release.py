@@ -13,8 +13,9 @@ from xswarm_deploy.errors import (
     StepFailed,
 )
 from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import ledger, lock, recovery
+from xswarm_deploy.release import lock, records, recovery, undo
 from xswarm_deploy.site import Site
+from xswarm_deploy.steps import traffic as moves
 
 
 def test_a_release_that_succeeds_is_wholly_new(begin: Begin, step: FakeStep, site: Site) -> None:
@@ -22,10 +23,10 @@ def test_a_release_that_succeeds_is_wholly_new(begin: Begin, step: FakeStep, sit
     release.perform(step)
     release.succeed()
     assert step.world == NEW
-    assert site.facts["a"] == "new"
-    record = ledger.records(site.database, "local")[0]
+    assert release.site.facts["a"] == "new"
+    record = records.read(site.database, "local")[0]
     assert (record.status, record.kind, record.message) == ("succeeded", "test", "a message")
-    states = [entry.state for entry in ledger.entries(site.database, record.release)]
+    states = [entry.state for entry in records.entries(site.database, record.release)]
     assert states == ["done"] * 3
     assert lock.holder(site.database) is None
 
@@ -40,13 +41,13 @@ def test_a_failure_anywhere_leaves_it_wholly_old(
     release = begin()
     with pytest.raises(DeployError) as caught:
         release.perform(step)
-    ended = release.roll_back(caught.value)
+    ended = undo.roll_back(release, caught.value)
     assert step.world == OLD
     assert isinstance(ended, StepFailed)
     assert ended.code == ExitCode.ROLLED_BACK
     assert "it failed" in ended.what
     assert ended.remedy == "inv again"
-    assert ledger.records(site.database, "local")[0].status == "rolled back"
+    assert records.read(site.database, "local")[0].status == "rolled back"
     undone = [call for call in step.calls if call.startswith("undo")]
     assert undone == [f"undo {name}" for name in "cba"["cba".index(broken) :]]
 
@@ -57,7 +58,7 @@ def test_the_intent_is_written_before_the_change(begin: Begin, step: FakeStep, s
     real = step.apply
 
     def apply(at: Site, change: object) -> dict[str, object]:
-        entries = ledger.entries(site.database, release.record.release)
+        entries = records.entries(site.database, release.record.release)
         states = [entry.state for entry in entries]
         seen.append((states.index("intended"), release.journal.read()[-1]["event"]))
         return dict(real(at, change))  # type: ignore[arg-type]
@@ -76,16 +77,17 @@ def test_what_cannot_be_undone_is_named_and_the_rest_is_undone(
     release = begin()
     with pytest.raises(DeployError) as caught:
         release.perform(step)
-    ended = release.roll_back(caught.value)
+    ended = undo.roll_back(release, caught.value)
     assert isinstance(ended, NotRolledBack)
     assert "fake: b" in ended.why
     assert step.world == {"a": "old", "b": "new", "c": "old"}
-    assert ledger.records(site.database, "local")[0].status == "not rolled back"
+    assert records.read(site.database, "local")[0].status == "not rolled back"
 
 
 def traffic(resource: str, action: str, irreversible: str = "") -> Change:
-    before, after = ({"split": {version: 100.0}} for version in ("old", "new"))
-    return Change("worker", resource, action, before, after, "old", irreversible)
+    kind = moves.LEAP if action == "leap" else moves.SHIFT
+    old, after = moves.Traffic({"old": 100.0}), moves.Move({"new": 100.0}, "new")
+    return kind.change(resource, before=old, after=after, undo=old, irreversible=irreversible)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +111,12 @@ def test_what_goes_with_code_that_stays_live_is_left_as_it_is(
     release = begin()
     with pytest.raises(DeployError) as caught:
         release.perform(step)
-    ended = release.roll_back(caught.value)
+    ended = undo.roll_back(release, caught.value)
     assert isinstance(ended, NotRolledBack)
     assert (step.world["a"], step.world["c"]) == ("new", "old")
     assert "left as it is, since it goes with that: a" in ended.why
     assert ended.remedy.startswith(way_on)
-    states = [entry.state for entry in ledger.entries(site.database, release.record.release)]
+    states = [entry.state for entry in records.entries(site.database, release.record.release)]
     assert states == ["done", "not undone", "undone"]
 
 
@@ -127,12 +129,12 @@ def test_what_was_left_for_the_live_code_is_undone_once_the_traffic_goes_back(
     release = begin()
     with pytest.raises(DeployError) as caught:
         release.perform(step)
-    release.roll_back(caught.value)
+    undo.roll_back(release, caught.value)
     step.fail_undo.clear()
     lease = lock.acquire(site.database, site.connect, "abort")
-    (record,) = ledger.records(site.database, "local")
+    (record,) = records.read(site.database, "local")
     again = recovery.reopened(site, record, lease, release.console)
-    again.abandon()
+    undo.abandon(again)
     lease.release()
     assert step.world == OLD
 
@@ -142,7 +144,7 @@ def test_ctrl_c_undoes_and_says_so(begin: Begin, step: FakeStep) -> None:
     release = begin()
     with pytest.raises(KeyboardInterrupt) as caught:
         release.perform(step)
-    ended = release.roll_back(caught.value)
+    ended = undo.roll_back(release, caught.value)
     assert isinstance(ended, Interrupted)
     assert ended.code == ExitCode.INTERRUPTED
     assert step.world == OLD
@@ -153,7 +155,7 @@ def test_an_unforeseen_error_is_undone_and_its_traceback_kept(begin: Begin, step
     release = begin()
     with pytest.raises(ZeroDivisionError) as caught:
         release.perform(step)
-    ended = release.roll_back(caught.value)
+    ended = undo.roll_back(release, caught.value)
     assert "ZeroDivisionError" in ended.what
     assert "by zero" in release.journal.path.with_name("traceback.txt").read_text()
     assert step.world == OLD
@@ -168,8 +170,8 @@ def test_a_release_that_died_is_undone_by_the_next(
     step.plans = []
     begin().succeed()
     assert step.world == OLD
-    records = ledger.records(site.database, "local")
-    assert [record.status for record in records] == ["succeeded", "rolled back"]
+    listed = records.read(site.database, "local")
+    assert [record.status for record in listed] == ["succeeded", "rolled back"]
 
 
 def test_the_next_does_not_begin_when_the_dead_one_cannot_be_undone(

@@ -12,9 +12,9 @@ import pytest
 from invoke.config import Config
 from invoke.context import Context
 
-from xswarm_deploy.cli import console
+from xswarm_deploy import console
 from xswarm_deploy.errors import DeployError, ExitCode, Refused, StepFailed
-from xswarm_deploy.release import ledger, session
+from xswarm_deploy.release import records, session
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import backup, pages, traffic
@@ -38,7 +38,7 @@ def place(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(pages, "current", lambda _site: None)
     monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())
-    made.history = lambda: ledger.records(made.database, "local")
+    made.state.history = lambda: records.read(made.database, "local")
     made.database.execute("CREATE TABLE t (v)")
     made.database.execute("INSERT INTO t VALUES (1)")
     backup.apply(made, backup.always(made)[0])
@@ -85,7 +85,7 @@ def test_what_cannot_be_restored_is_refused_before_anyone_is_asked(
     assert caught.value.code == ExitCode.REFUSED
     assert all((caught.value.what, caught.value.why, caught.value.remedy))
     assert asked == []
-    assert ledger.records(place.database, "local") == []
+    assert records.read(place.database, "local") == []
     assert values(place) == [2]
     assert len(backup.listed(place)) == 1
 
@@ -116,8 +116,8 @@ def test_one_without_a_manifest_is_said_before_anyone_is_asked(
 def test_a_good_one_is_restored_by_a_release(place: Site) -> None:
     putting_back("latest")
     assert values(place) == [1]
-    (record,) = ledger.records(place.database, "local")
-    assert (record.kind, record.status) == ("restore", ledger.SUCCEEDED)
+    (record,) = records.read(place.database, "local")
+    assert (record.kind, record.status) == ("restore", records.SUCCEEDED)
 
 
 def test_what_would_be_lost_is_counted_before_anyone_is_asked(
@@ -151,8 +151,8 @@ def test_a_restore_that_fails_before_it_writes_loses_nothing_users_write_meanwhi
     with pytest.raises(StepFailed, match="the disk is full"):
         putting_back("latest")
     assert values(place) == [2, "of a user"]
-    (record,) = ledger.records(place.database, "local")
-    assert record.status == ledger.ROLLED_BACK
+    (record,) = records.read(place.database, "local")
+    assert record.status == records.ROLLED_BACK
 
 
 def test_a_restore_whose_release_fails_later_is_undone(

@@ -8,16 +8,17 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.releases import FakeStep, context
-from xswarm_deploy.cli import console
+from xswarm_deploy import console
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import ledger, rollback, session
+from xswarm_deploy.release import records, rollback, session
 from xswarm_deploy.release.rollback import RollbackRequest
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import migrate, pages, traffic, webhooks
+from xswarm_deploy.steps import applied, fingerprints, migrate, pages, traffic, webhooks
+from xswarm_deploy.steps.triggers import Crons
 
 VERSION = "11111111-2222-4333-8444-555555555555"
 FILES = {
@@ -65,7 +66,7 @@ def put_live(step: FakeStep, version: str = VERSION) -> None:
 def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: FakeStep) -> None:
     put_live(step)
     put_live(step, "22222222-2222-4333-8444-555555555555")
-    newer, older = ledger.records(site.database, "local")
+    newer, older = records.read(site.database, "local")
     assert newer.release > older.release
     for name in (VERSION, VERSION[:6], older.release, older.release[:-1]):
         assert rollback.find(site, RollbackRequest(name)) == older
@@ -74,9 +75,7 @@ def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: F
 def test_the_newest_release_of_a_version_is_meant(site: Site, step: FakeStep) -> None:
     put_live(step)
     put_live(step)
-    assert (
-        rollback.find(site, RollbackRequest(VERSION)) == ledger.records(site.database, "local")[0]
-    )
+    assert rollback.find(site, RollbackRequest(VERSION)) == records.read(site.database, "local")[0]
 
 
 def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
@@ -84,9 +83,9 @@ def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
 ) -> None:
     put_live(step)
     put_live(step, "22222222-2222-4333-8444-555555555555")
-    newer, older = ledger.records(site.database, "local")
-    many = [newer._replace(status=ledger.ROLLED_BACK, release=f"9-{n}") for n in range(150)]
-    site.history = lambda: [*many, newer, older]
+    newer, older = records.read(site.database, "local")
+    many = [newer._replace(status=records.ROLLED_BACK, release=f"9-{n}") for n in range(150)]
+    site.state.history = lambda: [*many, newer, older]
     monkeypatch.setattr(traffic, "live_split", lambda _site: {newer.version: 100.0})
     shown: list[str] = []
 
@@ -136,7 +135,56 @@ def test_only_what_came_since_is_taken_back(site: Site) -> None:
     (change,) = rollback.plan(
         site, target(migrations=["users"]), RollbackRequest(VERSION, migrations=True)
     )
-    assert (change.action, change.after) == ("take back", ["users"])
+    assert (change.action, change.after) == ("take back", ("users",))
+
+
+@pytest.fixture
+def clashing(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Let the newer migration be one that older code does not run with."""
+    text = FILES["posts"].replace("-- migrate:up", "-- compatible: no\n-- migrate:up", 1)
+    for change in migrate.plan_down(site):
+        migrate.apply(site, change)
+    site.settings.path("migrations/posts.sql").write_text(text)
+    for change in migrate.plan(site):
+        migrate.apply(site, change)
+    moved = traffic.SHIFT.change(
+        "traffic",
+        before=traffic.Traffic({"live": 100.0}),
+        after=traffic.Move({VERSION: 100.0}, VERSION),
+        undo=traffic.Traffic({"live": 100.0}),
+    )
+    monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [moved])
+    return site
+
+
+def test_code_does_not_go_back_alone_past_what_it_does_not_run_with(clashing: Site) -> None:
+    with pytest.raises(Refused, match="does not run on today's schema") as caught:
+        rollback.plan(clashing, target(migrations=["users"]), RollbackRequest(VERSION))
+    assert "posts" in caught.value.why
+    assert caught.value.remedy.startswith(f"inv rollback --version {VERSION} --migrations")
+
+
+def test_the_schema_goes_first_where_the_older_code_does_not_run_on_todays(clashing: Site) -> None:
+    wish = RollbackRequest(VERSION, migrations=True)
+    changes = rollback.plan(clashing, target(migrations=["users"]), wish)
+    assert [change.effect for change in changes] == ["schema", "traffic"]
+
+
+def test_the_code_goes_first_where_it_runs_on_todays_schema(
+    clashing: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applied, "incompatible", lambda *_: [])
+    wish = RollbackRequest(VERSION, migrations=True)
+    changes = rollback.plan(clashing, target(migrations=["users"]), wish)
+    assert [change.effect for change in changes] == ["traffic", "schema"]
+
+
+def test_the_keys_that_changed_since_are_named_and_no_others(site: Site) -> None:
+    today = fingerprints.of(site.settings.worker_secrets(), site.settings)
+    changed, same = sorted(today)[:2]
+    then = {changed: "another", same: today[same], "GONE": "x"}
+    assert rollback.rotated_since(site, target(secrets=then)) == [changed]
+    assert rollback.rotated_since(site, target(secrets=dict(today))) == []
 
 
 def test_of_a_version_nobody_noted_anything_of_no_migration_is_taken_back(site: Site) -> None:
@@ -158,7 +206,7 @@ def test_that_todays_static_site_stays_is_said(site: Site) -> None:
 def test_whatever_put_a_version_live_can_be_gone_back_to(site: Site, step: FakeStep) -> None:
     """``inv worker`` alone, too: what it leaves unnoted could not be brought back."""
     put_live(step)
-    (record,) = ledger.records(site.database, "local")
+    (record,) = records.read(site.database, "local")
     assert record.facts["pages"] == "today"
     assert record.facts["migrations"] == ["users", "posts"]
 
@@ -175,7 +223,7 @@ def test_what_cannot_be_noted_harms_nothing_but_that(
     monkeypatch.setattr(pages, "current", silent)
     put_live(step)
     assert step.world == {"a": "new", "b": "new", "c": "new"}
-    (record,) = ledger.records(site.database, "local")
+    (record,) = records.read(site.database, "local")
     assert record.facts["migrations"] == ["users", "posts"]
     assert "pages" not in record.facts
     assert "Cloudflare did not answer" in capsys.readouterr().out
@@ -185,9 +233,9 @@ def test_what_made_no_version_notes_the_versions_own_facts(site: Site, step: Fak
     """The commit of whoever promotes a canary, or goes back, need not be the version's."""
     known = {"digest": "d", "variables": "v", "secrets": {}, "commit": "c" * 40, "crons": []}
     made = Record("0", "local", "", "succeeded", "", "", "", "", VERSION, facts=known)
-    site.history = lambda: [made]
+    site.state.history = lambda: [made]
     put_live(step)
-    (record,) = ledger.records(site.database, "local")
+    (record,) = records.read(site.database, "local")
     assert {name: record.facts[name] for name in known} == known
 
 
@@ -197,8 +245,8 @@ def test_cron_triggers_come_back_with_the_version(site: Site) -> None:
     (change,) = rollback.plan(site, target(crons=["* * * * *"]), RollbackRequest(VERSION))
     assert (change.action, change.before, change.after) == (
         "schedule",
-        {"crons": ["0 2 * * *"]},
-        {"crons": ["* * * * *"]},
+        Crons(("0 2 * * *",)),
+        Crons(("* * * * *",)),
     )
     assert rollback.plan(site, target(crons=["0 2 * * *"]), RollbackRequest(VERSION)) == []
     assert rollback.plan(site, target(), RollbackRequest(VERSION)) == []
@@ -222,7 +270,7 @@ def test_a_person_is_shown_what_is_for_good_before_being_asked(
 
     monkeypatch.setattr(console, "interactive", lambda: True)
     monkeypatch.setattr(console, "confirm", confirm)
-    rollback.confirm(site, target(), RollbackRequest(VERSION), yes=False)
+    rollback.confirm(console.Console(), site, target(), RollbackRequest(VERSION), yes=False)
     assert "traffic cannot be undone: too many were made since" in asked[0]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.releases import FakeStep, context, failing
 from xswarm_deploy.errors import DeployError, ExitCode
-from xswarm_deploy.release import ledger, session
+from xswarm_deploy.release import records, session
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import pages, traffic
@@ -88,7 +88,7 @@ def test_a_deaf_channel_is_said_and_stops_nobody(
 ) -> None:
     slack.deaf = True
     release("deploy", step)
-    assert ledger.records(told.database, "local")[0].status == "succeeded"
+    assert records.read(told.database, "local")[0].status == "succeeded"
     said = capsys.readouterr().out
     assert "nobody was notified: Slack did not answer" in said
     assert "⚠ notify" in said
@@ -102,7 +102,7 @@ def test_a_signal_undoes_and_has_an_exit_code_of_its_own(
         release("deploy", step, lambda: os.kill(os.getpid(), number))
     assert caught.value.code == ExitCode.INTERRUPTED
     assert step.world == {"a": "old", "b": "old", "c": "old"}
-    assert ledger.records(told.database, "local")[0].status == "rolled back"
+    assert records.read(told.database, "local")[0].status == "rolled back"
 
 
 def test_tasks_inside_a_release_join_it(told: Site, step: FakeStep, slack: FakeSlack) -> None:
@@ -110,7 +110,7 @@ def test_tasks_inside_a_release_join_it(told: Site, step: FakeStep, slack: FakeS
         with session.release(context(), "worker") as inner:
             inner.perform(step)
         assert inner is outer
-    assert len(ledger.records(told.database, "local")) == 1
+    assert len(records.read(told.database, "local")) == 1
 
 
 def test_who_tells_of_the_beginning_in_a_thread_finds_requests_imported() -> None:

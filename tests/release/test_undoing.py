@@ -9,11 +9,11 @@ import pytest
 from tests.steps.fakes import FakeCloudflare, bundling
 from tests.support.releases import FakeStep, change, failing
 from xswarm_deploy.errors import DeployError, NotRolledBack, Refused
+from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import ledger, preview, recovery, rollback
-from xswarm_deploy.release import release as releases
+from xswarm_deploy.release import preview, records, recovery, rollback, steps, undo
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.services.cloudflare import Deployment, Subdomain
 from xswarm_deploy.services.errors import NotFound, ServiceUnavailable
@@ -60,8 +60,7 @@ def cloudflare(step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch) -> F
     def named(name: str) -> object:
         return worker if name == "worker" else step
 
-    monkeypatch.setattr(releases, "step_named", named)
-    monkeypatch.setattr(recovery, "step_named", named)
+    monkeypatch.setattr(steps, "step_named", named)
     for name in ("gate", "run"):  # nobody serves: asking would only take time
         monkeypatch.setattr(verify, name, lambda *_, **__: Report("verify", ()))
     monkeypatch.setattr(traffic, "live_split", _SPLIT)
@@ -71,7 +70,7 @@ def cloudflare(step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch) -> F
 def failed(release: Release, changes: list[Change]) -> DeployError:
     with pytest.raises(DeployError) as caught:
         release.make(changes, "fake")
-    return release.roll_back(caught.value)
+    return undo.roll_back(release, caught.value)
 
 
 def back(site: Site) -> list[Change]:
@@ -126,9 +125,13 @@ def test_the_schema_stays_where_the_traffic_has_moved(
 
 def test_the_traffic_stays_on_a_schema_that_does_not_go_back(step: FakeStep, begin: Begin) -> None:
     """Going back takes code first and schema after, where the code runs on both."""
-    new, old = ({"split": {version: 100.0}} for version in ("new", "old"))
-    moved = Change("worker", "a", "shift", new, old, undo=new)
-    taken = Change("migrate", "b", "take back", "new", "old", "new")
+    new = traffic.Traffic({"new": 100.0})
+    moved = traffic.SHIFT.change(
+        "a", before=new, after=traffic.Move({"old": 100.0}, "old"), undo=new
+    )
+    taken = migrate.DOWN.change(
+        "b", before=("new",), after=(), undo=migrate.ApplyAgain(("new",), {})
+    )
     step.fail_apply["c"] = failing("the webhooks")
     step.fail_undo["b"] = failing("the database")
     ended = failed(begin(), [moved, taken, change("c")])
@@ -171,7 +174,7 @@ def test_the_next_release_goes_on_where_traffic_moved_for_good(
     dead.ledger.lease.release()
     following = begin()
     assert step.world["a"] == "new"
-    statuses = [record.status for record in ledger.records(site.database, "local")]
+    statuses = [record.status for record in records.read(site.database, "local")]
     assert statuses == ["running", "not rolled back"]
     following.succeed()
 
@@ -193,11 +196,11 @@ def test_a_kill_while_undoing_stops_at_the_same_place(
         with pytest.raises(Killed):
             failed(dead, changes)
     dead.ledger.lease.release()
-    (record,) = ledger.records(site.database, "local")
+    (record,) = records.read(site.database, "local")
     again = recovery.reopened(site, record, dead.ledger.lease, dead.console)
     for _ in range(2):
         with pytest.raises(NotRolledBack, match="not everything"):
-            again.abandon()
+            undo.abandon(again)
     assert (step.world["a"], step.world["c"]) == ("new", "old")
 
 
@@ -206,20 +209,20 @@ def test_a_first_worker_that_is_gone_already_is_undone_once_more(
 ) -> None:
     """Another machine had undone it while the database was silent."""
     made = [
-        Change("worker", "worker x", "create", None, {"digest": "d"}, {}),
-        Change("worker", "address of x", "open", {"open": False}, {"open": True}, {}),
+        worker.CREATE.change("worker x", after=worker.Code("d"), undo=Nothing()),
+        opening("address of x"),
     ]
     release = begin()
     with monkeypatch.context() as patched:
         patched.setattr(worker, "apply", lambda *_: {})
         release.make([change("a"), *made], "fake")
     cloudflare.splits.clear()
-    release.abandon()
+    undo.abandon(release)
     assert step.world["a"] == "old"
 
 
 def test_a_first_worker_that_stays_open_keeps_its_schema(step: FakeStep, begin: Begin) -> None:
-    opened = Change("worker", "b", "open", {"open": False}, {"open": True}, {})
+    opened = opening("b")
     step.fail_apply["c"] = failing()
     step.fail_undo["b"] = failing("no reply")
     ended = failed(begin(), [change("a"), opened, change("c")])
@@ -234,7 +237,7 @@ def test_of_two_that_are_stuck_the_later_one_is_aborted_first(
         step.fail_undo["a"] = failing("no reply")
         step.fail_apply["b"] = failing()
         failed(begin(), step.plans[:2])
-    later, earlier = ledger.records(site.database, "local")
+    later, earlier = records.read(site.database, "local")
     recovery.require_abortable(site, later)
     with pytest.raises(Refused, match="built upon it, and is not rolled back") as caught:
         recovery.require_abortable(site, earlier)
@@ -245,10 +248,15 @@ def test_nothing_is_aborted_beneath_one_that_died(step: FakeStep, site: Site, be
     step.fail_undo["a"] = failing("no reply")
     step.fail_apply["b"] = failing()
     failed(begin(), step.plans[:2])
-    (stuck,) = ledger.records(site.database, "local")
+    (stuck,) = records.read(site.database, "local")
     begin().ledger.lease.release()
     with pytest.raises(Refused, match="built upon it, and is running"):
         recovery.require_abortable(site, stuck)
+
+
+def opening(resource: str) -> Change:
+    closed, opened = worker.Address(False), worker.Address(True)
+    return worker.OPEN.change(resource, before=closed, after=opened, undo=Nothing())
 
 
 def recorded(version: str, status: str = "succeeded", **facts: object) -> Record:
@@ -261,8 +269,8 @@ def test_what_is_stuck_is_not_called_live_already(
 ) -> None:
     digest = site.bundling.result().digest
     made = recorded("old", status, digest=digest, variables=worker.variables_digest(site))
-    site.history = lambda: [made]
-    plan = preview.Plan((Change("worker", "version", "upload"),))
+    site.state.history = lambda: [made]
+    plan = preview.Plan((worker.UPLOAD.change("version", after=worker.Code("d"), undo=Nothing()),))
     assert preview.nothing_new(site, plan) is nothing
 
 

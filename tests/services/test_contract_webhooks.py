@@ -23,7 +23,7 @@ def site(twin: Twin) -> Iterator[Site]:
     site = twin.site()
     webhooks_wanted = site.settings.project.webhooks._replace(email_hostname="in.xswarm.test")
     project = site.settings.project._replace(webhooks=webhooks_wanted)
-    site.settings = replace(site.settings, project=project)
+    site.__dict__["settings"] = replace(site.settings, project=project)
     before = state(site)
     yield site
     twin.clear()

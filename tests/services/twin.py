@@ -9,6 +9,7 @@ from typing import Any
 import requests
 import yaml
 
+from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings.settings import Settings, load
 from xswarm_deploy.settings.variables import VARIABLES
@@ -54,7 +55,7 @@ class Twin:
         return replace(read, _values=plain, _secrets=secret)
 
     def site(self, **values: str) -> Site:
-        return Site(self.settings(**values), facts={"release": "release-1"}, uploads=True)
+        return Site(self.settings(**values), ReleaseState({"release": "release-1"}, uploads=True))
 
     def fault(self, service: str, kind: str, times: int = 1) -> None:
         """Switch a fault on at a provider's stand-in."""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.steps.fakes import FakeCloudflare, bundling
 from xswarm_deploy.model.report import Report
+from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import verify
@@ -20,7 +21,7 @@ def cloudflare() -> FakeCloudflare:
 
 @pytest.fixture
 def site(settings: Callable[..., Settings], cloudflare: FakeCloudflare) -> Site:
-    made = Site(settings(), facts={"release": "release-1"})
+    made = Site(settings(), ReleaseState({"release": "release-1"}))
     made.__dict__.update(cloudflare=cloudflare, bundling=bundling())
     return made
 

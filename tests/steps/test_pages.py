@@ -57,7 +57,7 @@ def test_undo_brings_the_previous_one_back_once(
     (folder / "index.html").write_text("two")
     (change,) = pages.plan(site)
     pages.apply(site, change)
-    before = change.before["content"]
+    before = pages.DEPLOY.before_of(change).content
     pages.undo(site, change, {})
     pages.undo(site, change, {})
     now = pages.current(site)
@@ -125,7 +125,7 @@ def test_a_deployment_that_is_not_served_is_a_failure(
 
 def test_progress_is_told(site: Site, folder: Path, cloudflare: FakeCloudflare) -> None:
     told: list[tuple[object, ...]] = []
-    site.progress = lambda *given: told.append(given)
+    site.state.progress = lambda *given: told.append(given)
     deploy(site)
     assert told == [("pages", 1, 1, "files")]
 
@@ -164,7 +164,8 @@ def test_a_site_with_functions_goes_through_wrangler(
     changes = pages.plan(site)
     pages.apply(site, changes[0])
     made = cloudflare.pages.create_deployment
-    commit = Commit("main", "", f"release release-1 content {changes[1].after['content']}")
+    wanted = pages.DEPLOY.after_of(changes[1]).content
+    commit = Commit("main", "", f"release release-1 content {wanted}")
     made("xswarm-boss", {}, commit, Rules())  # as the real one would
     facts = pages.apply(site, changes[1])
     called = json.loads((wrangler / "called.json").read_text())

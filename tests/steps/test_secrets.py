@@ -13,6 +13,7 @@ from tests.steps.fakes import FakeCloudflare
 from tests.steps.provider_fakes import FakeStripe
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.cloudflare import Version
@@ -42,11 +43,11 @@ def at(settings: Callable[..., Settings], cloudflare: FakeCloudflare) -> Callabl
     """Return a site whose live version has the secrets it was made with."""
 
     def make(project: dict[str, Any] | None = None, **values: str) -> Site:
-        site = Site(settings(project or PROJECT), facts={"release": "release-2"})
+        site = Site(settings(project or PROJECT), ReleaseState({"release": "release-2"}))
         cloudflare.names = sorted(site.settings.worker_secrets())
         marks = fingerprints.of(site.settings.worker_secrets(), site.settings)
-        site.history = lambda: [record("old", {"secrets": marks})]
-        site.settings = settings(project or PROJECT, **values)
+        site.state.history = lambda: [record("old", {"secrets": marks})]
+        site.__dict__["settings"] = settings(project or PROJECT, **values)
         site.__dict__.update(cloudflare=cloudflare, stripe=FakeStripe())
         return site
 
@@ -103,7 +104,7 @@ def test_the_difference_names_each_kind(
 
 def test_a_version_no_release_knows_gets_everything_again(at: Callable[..., Site]) -> None:
     site = at()
-    site.history = tuple
+    site.state.history = tuple
     assert set(secrets.difference(site).unknown) == set(site.settings.worker_secrets())
 
 
@@ -120,7 +121,7 @@ def test_alone_a_changed_secret_is_a_version_that_is_verified_before_it_is_live(
     make(site, changes)
     assert gates == ["version-2"]
     assert traffic.live_split(site) == {"version-2": 100.0}
-    site.history = lambda: [record("version-2", site.facts)]
+    site.state.history = lambda: [record("version-2", site.facts)]
     assert secrets.plan(site) == []
 
 
@@ -128,7 +129,7 @@ def test_in_a_deployment_secrets_are_staged_for_the_version_to_come(
     at: Callable[..., Site], cloudflare: FakeCloudflare
 ) -> None:
     site = at(ADMIN_TOKEN="another-admin-token-0123456789-xyz")
-    site.uploads = True
+    site.state.uploads = True
     (change,) = secrets.plan(site)
     assert change.action == "stage"
     assert set(secrets.apply(site, change)) == {"secrets"}
@@ -218,7 +219,7 @@ def test_prune_removes_what_the_environment_does_not_have_but_nothing_minted(
     site = at(STRIPE)
     cloudflare.names += ["LEFT_BEHIND", "STRIPE_WEBHOOK_SECRET"]
     changes = secrets.plan_prune(site)
-    assert changes[0].after["removed"] == ["LEFT_BEHIND"]
+    assert secrets.REMOVE.after_of(changes[0]).removed == ("LEFT_BEHIND",)
     make(site, changes)
     (sent,) = cloudflare.patched
     assert [name for name, value in sent.items() if value is None] == ["LEFT_BEHIND"]
@@ -259,8 +260,8 @@ def test_after_a_rotation_nothing_is_to_be_sent(
 
     site = at()
     make(site, secrets.plan_rotation(site, "JWT_SECRET"))
-    site.history = lambda: [record("version-2", site.facts)]
-    again = Site(load("local", PROJECT, tmp_path, {}), history=site.history)
+    site.state.history = lambda: [record("version-2", site.facts)]
+    again = Site(load("local", PROJECT, tmp_path, {}), ReleaseState(history=site.history))
     again.__dict__["cloudflare"] = site.cloudflare
     assert secrets.plan(again) == []
     with pytest.raises(Refused, match="not finished") as caught:
@@ -268,7 +269,7 @@ def test_after_a_rotation_nothing_is_to_be_sent(
     assert caught.value.remedy == "inv secrets.rotate JWT_SECRET --finish"
     again.facts["release"] = "release-3"
     changes = secrets.plan_finish(again, "JWT_SECRET")
-    assert changes[0].after["removed"] == ["JWT_SECRET_PREVIOUS"]
+    assert secrets.REMOVE.after_of(changes[0]).removed == ("JWT_SECRET_PREVIOUS",)
     assert changes[-1].irreversible
     make(again, changes)
     assert not environment_file.read(environment(again), "JWT_SECRET_PREVIOUS")

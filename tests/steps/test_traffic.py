@@ -91,7 +91,7 @@ def test_going_back_takes_no_canary_steps(site: Site) -> None:
     with_canary(site, 10, 50)
     changes = traffic.roll_out(site, {"old": 100.0}, "older", ["older", "old"], back=True)
     assert splits(changes) == [{"old": 100, "older": 0}, {"old": 0, "older": 100}]
-    assert all(change.after["quick"] for change in changes)
+    assert all(traffic.SHIFT.after_of(change).quick for change in changes)
 
 
 def test_the_last_version_that_can_be_deployed_shares_the_traffic(

@@ -14,10 +14,13 @@ import responses
 from tests.steps.fakes import FakeCloudflare
 from tests.steps.provider_fakes import FakeSendGrid, FakeStripe, FakeTwilio
 from xswarm_deploy.errors import Refused, StepFailed
-from xswarm_deploy.model.step import Change
+from xswarm_deploy.model.payload import encode
+from xswarm_deploy.model.state import ReleaseState
+from xswarm_deploy.model.step import Change, action_of
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import webhooks
+from xswarm_deploy.webhooks import twilio
 
 WORKER = "http://127.0.0.1:1"
 HOOK = f"{WORKER}/stripe/webhook"
@@ -54,7 +57,7 @@ class World:
 @pytest.fixture
 def world(settings: Callable[..., Settings]) -> Callable[..., World]:
     def make(project: dict[str, Any] | None = None, **values: str) -> World:
-        made = World(Site(settings(project or PROJECT, **values), uploads=True))
+        made = World(Site(settings(project or PROJECT, **values), ReleaseState(uploads=True)))
         made.site.__dict__.update(
             stripe=made.stripe,
             twilio=made.twilio,
@@ -67,7 +70,11 @@ def world(settings: Callable[..., Settings]) -> Callable[..., World]:
 
 
 def actions(changes: list[Change]) -> list[tuple[str, str]]:
-    return [(str((change.after or {}).get("provider")), change.action) for change in changes]
+    return [(provider_of(change), change.action) for change in changes]
+
+
+def provider_of(change: Change) -> str:
+    return str(encode(change.after)["provider"])  # type: ignore[index]
 
 
 # Minting
@@ -122,7 +129,7 @@ def test_an_endpoint_whose_secret_nobody_has_is_replaced(world: Callable[..., Wo
     here = world()
     old = here.stripe.add(HOOK, EVENTS)
     before = here.state()
-    changes = [c for c in webhooks.plan_minting(here.site) if c.after["provider"] == "stripe"]
+    changes = [c for c in webhooks.plan_minting(here.site) if provider_of(c) == "stripe"]
     assert actions(changes) == [("stripe", "create"), ("stripe", "update")]
     here.make(changes)
     assert not here.stripe.kept[old.id].enabled
@@ -154,7 +161,7 @@ def test_an_unsigned_webhook_is_signed_and_undone(world: Callable[..., World]) -
     here = world()
     here.sendgrid.create_event_webhook(MAIL, MAIL_EVENTS, "by hand")
     before = here.state()
-    changes = [c for c in webhooks.plan_minting(here.site) if c.after["provider"] == "sendgrid"]
+    changes = [c for c in webhooks.plan_minting(here.site) if provider_of(c) == "sendgrid"]
     assert actions(changes) == [("sendgrid", "sign")]
     here.make(changes)
     assert here.sendgrid.keys == {"h1": "canary-public-key-h1"}
@@ -169,7 +176,7 @@ def test_a_key_that_is_there_is_read_for_a_worker_without_it(
     here.sendgrid.create_event_webhook(MAIL, MAIL_EVENTS, "by hand")
     here.sendgrid.sign_event_webhook("h1")
     before = here.state()
-    changes = [c for c in webhooks.plan_minting(here.site) if c.after["provider"] == "sendgrid"]
+    changes = [c for c in webhooks.plan_minting(here.site) if provider_of(c) == "sendgrid"]
     here.make(changes)
     assert here.site.staged["SENDGRID_WEBHOOK_PUBLIC_KEY"].reveal() == "canary-public-key-h1"
     here.unmake(changes)
@@ -234,7 +241,7 @@ def test_urls_that_twilio_ignores_are_left_and_said(world: Callable[..., World])
     owned = here.twilio.owned
     here.twilio.owned = owned._replace(overridden_by={"voice": "TK1", "status": "TK1"})
     (change,) = webhooks.plan(here.site)
-    assert set(change.after["urls"]) == {"sms_url", "sms_method"}
+    assert set(twilio.UPDATE.after_of(change).urls) == {"sms_url", "sms_method"}
     states = {hook.name: hook for hook in webhooks.listed(here.site) if hook.provider == "twilio"}
     assert states["voice"].state == "overridden"
     assert "TK1" in states["voice"].note
@@ -252,6 +259,18 @@ def test_what_does_not_read_back_is_no_success(world: Callable[..., World]) -> N
     here.twilio.deaf = True
     with pytest.raises(StepFailed, match="not as it was set"):
         here.make(webhooks.plan(here.site))
+
+
+def test_what_only_the_deployer_holds_is_made_again_by_who_takes_over(
+    world: Callable[..., World],
+) -> None:
+    """Each change that puts a secret into memory says so; the Worker would lack it else."""
+    here = world({"webhooks": {**INBOUND, **PROJECT["webhooks"]}})
+    for change in webhooks.plan_minting(here.site):
+        staged = dict(here.site.staged)
+        here.make([change])
+        holds = here.site.staged != staged
+        assert action_of(change, webhooks.ACTIONS).secret is holds, change.resource
 
 
 @pytest.mark.parametrize("there", [False, True])

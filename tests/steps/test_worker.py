@@ -12,7 +12,7 @@ from xswarm_deploy.model.report import Report
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.cloudflare import Version
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import traffic, worker
+from xswarm_deploy.steps import traffic, triggers, worker
 from xswarm_deploy.verification import canary, verify
 from xswarm_deploy.verification.judge import Verdict
 
@@ -186,7 +186,7 @@ def test_a_canary_that_is_promoted_gets_its_cron_triggers(
     run(site, worker.plan_canary(site, 20, 5.0))
     assert cloudflare.crons == []
     made = Record("r", "local", "", "", "", "", "", "", str(site.facts["version"]), site.facts)
-    site.history = lambda: [made]
+    site.state.history = lambda: [made]
     configured(site, '{"triggers": {"crons": ["0 2 * * *"]}}')
     run(site, worker.plan_promotion(site))
     assert cloudflare.crons == ["* * * * *"]
@@ -208,7 +208,7 @@ def test_an_upload_whose_reply_was_lost_is_found_by_its_tag(
 
 
 def test_other_code_than_planned_is_not_uploaded(site: Site, cloudflare: FakeCloudflare) -> None:
-    upload = worker.plan(site)[0]._replace(after={"digest": "of other code"})
+    upload = worker.plan(site)[0]._replace(after=worker.Code("of other code"))
     with pytest.raises(Refused, match="not what was planned"):
         worker.apply(site, upload)
     assert cloudflare.bodies == []
@@ -249,8 +249,8 @@ def test_cron_triggers_come_last_and_go_first(site: Site, cloudflare: FakeCloudf
     *_, last = changes = worker.plan(site)
     assert (last.action, last.resource) == ("schedule", "cron triggers of boss-ai")
     assert (last.before, last.after) == (
-        {"crons": ["0 2 * * *"]},
-        {"crons": ["* * * * *", "0 2 * * *"]},
+        triggers.Crons(("0 2 * * *",)),
+        triggers.Crons(("* * * * *", "0 2 * * *")),
     )
     run(site, changes)
     assert cloudflare.crons == ["* * * * *", "0 2 * * *"]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from invoke.config import Config
 from invoke.context import Context
 
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.payload import encode
+from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
+from xswarm_deploy.steps import migrate, traffic, worker
+
+UPDATE: Final = Action("fake", "update", str, str, str)
 
 
 @dataclass
@@ -20,12 +24,17 @@ class FakeStep:
     """Sets names in a mapping, as a provider would; can be told to fail."""
 
     NAME = "fake"
+    ACTIONS = (UPDATE, traffic.SHIFT, traffic.LEAP, worker.OPEN, migrate.DOWN)  # it stands for all
+    INPUTS = ("settings",)
     world: dict[str, str] = field(default_factory=dict)
     plans: list[Change] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     fail_apply: dict[str, BaseException] = field(default_factory=dict)
     fail_undo: dict[str, BaseException] = field(default_factory=dict)
     apply_then_fail: bool = False
+
+    def observe(self, site: Site) -> Facts:
+        return {}
 
     def plan(self, site: Site) -> list[Change]:
         return self.plans
@@ -35,20 +44,32 @@ class FakeStep:
         error = self.fail_apply.get(change.resource)
         if error and not self.apply_then_fail:
             raise error
-        self.world[change.resource] = str(change.after)
+        self.world[change.resource] = told(change.after)
         if error:
             raise error
-        return {change.resource: change.after}
+        return {change.resource: encode(change.after)}
 
-    def undo(self, site: Site, change: Change, outcome: Facts) -> None:
+    def undo(self, site: Site, change: Change, outcome: Facts) -> str:
         self.calls.append(f"undo {change.resource}")
         if change.resource in self.fail_undo:
             raise self.fail_undo[change.resource]
-        self.world[change.resource] = str(change.undo)
+        self.world[change.resource] = told(change.undo)
+        return ""
+
+    def require_undisturbed(self, site: Site, change: Change) -> None:
+        pass
+
+
+def told(payload: object) -> str:
+    """Name a state: as it is, or as a split names the version that has the traffic."""
+    if isinstance(payload, str):
+        return payload
+    split = getattr(payload, "split", None)
+    return next(iter(split)) if split else str(encode(payload))
 
 
 def change(resource: str, after: Any = "new") -> Change:
-    return Change("fake", resource, "update", before="old", after=after, undo="old")
+    return UPDATE.change(resource, before="old", after=after, undo="old")
 
 
 def failing(what: str = "it failed") -> DeployError:

@@ -193,5 +193,6 @@ def test_too_few_users_or_other_figures_change_nothing(
 
 def test_health_is_asked_where_there_is_nothing_else(site: Site) -> None:
     verify = site.settings.project.verify._replace(routes=(Route("/health", quick=True),))
-    site.settings = replace(site.settings, project=site.settings.project._replace(verify=verify))
+    project = site.settings.project._replace(verify=verify)
+    site.__dict__["settings"] = replace(site.settings, project=project)
     assert [route.path for route in canary.routes(site)] == ["/health"]

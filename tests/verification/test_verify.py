@@ -490,7 +490,7 @@ def test_a_slower_version_is_caught_beside_the_one_that_serves(
 def test_the_last_releases_figures_stand_in(at: Callable[..., Site], worker: SoundWorker) -> None:
     site = at(performance_requests=4)
     kept, other = ({**speed(1, 1).as_json(), "worker": name} for name in ("boss-ai", "another"))
-    site.history = lambda: [
+    site.state.history = lambda: [
         record("r3", "v9", {"performance": other}),
         record("r2", "v1", {}),
         record("r1", "v0", {"performance": kept}),

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.services.http import is_loopback
 from xswarm_deploy.services.pages import Commit
-from xswarm_deploy.site import Site
 
 SECONDS: Final = 600.0
 
@@ -41,13 +41,13 @@ def digest(places: Iterable[Path]) -> str:
     return whole.hexdigest()
 
 
-def require_served(site: Site, folder: Path) -> None:
+def require_served(environment: Environment, folder: Path) -> None:
     """Refuse a site with Functions on the local twin, before anything is changed.
 
     Raises:
         Refused: the twin serves static files alone.
     """
-    if found(folder) and is_loopback(site.settings.text("CLOUDFLARE_API_BASE_URL")):
+    if found(folder) and is_loopback(environment.settings.text("CLOUDFLARE_API_BASE_URL")):
         raise Refused(
             "the local twin serves no Pages Functions",
             ", ".join(str(place.relative_to(folder.parent)) for place in found(folder)),
@@ -55,11 +55,11 @@ def require_served(site: Site, folder: Path) -> None:
         )
 
 
-def deploy(site: Site, folder: Path, commit: Commit) -> None:
+def deploy(environment: Environment, folder: Path, commit: Commit) -> None:
     """Let wrangler bundle and deploy; the token travels in its environment alone.
 
     Args:
-        site: the environment.
+        environment: the environment.
         folder: the site's folder.
         commit: what it is made from.
 
@@ -68,10 +68,10 @@ def deploy(site: Site, folder: Path, commit: Commit) -> None:
     """
     from xswarm_deploy.bundling import bundle  # most sites have no Functions
 
-    root = site.settings.root
+    root = environment.settings.root
     command = [
         *(str(bundle.node(root)), str(bundle.wrangler(root)), "pages", "deploy", folder.name),
-        *("--project-name", site.settings.project.pages.project, "--branch", commit.branch),
+        *("--project-name", environment.settings.project.pages.project, "--branch", commit.branch),
         *("--commit-hash", commit.hash, "--commit-message", commit.message),
         "--commit-dirty=false",
     ]
@@ -79,7 +79,7 @@ def deploy(site: Site, folder: Path, commit: Commit) -> None:
         ended = subprocess.run(
             command,
             cwd=folder.parent,
-            env=bundle.environment(Path(scratch)) | _credentials(site),
+            env=bundle.environment(Path(scratch)) | _credentials(environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -91,8 +91,8 @@ def deploy(site: Site, folder: Path, commit: Commit) -> None:
         raise StepFailed("wrangler did not deploy the Pages Functions", words)
 
 
-def _credentials(site: Site) -> dict[str, str]:
-    settings = site.settings
+def _credentials(environment: Environment) -> dict[str, str]:
+    settings = environment.settings
     return {
         "CLOUDFLARE_API_TOKEN": settings.secret("CLOUDFLARE_API_TOKEN").reveal(),
         "CLOUDFLARE_ACCOUNT_ID": settings.text("CLOUDFLARE_ACCOUNT_ID"),

@@ -88,7 +88,7 @@ def _run() -> None:
             sys.exit(Refused.exit_code)
         raise
     except BrokenPipeError:
-        from xswarm_deploy.cli.console import unheard
+        from xswarm_deploy.console import unheard
 
         unheard(sys.stdout)  # as in `--list | head`: nothing went wrong
     except (yaml.YAMLError, UncastableEnvVar) as error:

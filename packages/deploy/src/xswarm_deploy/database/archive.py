@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from xswarm_deploy.cli.console import Progress, no_progress
+from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret
 

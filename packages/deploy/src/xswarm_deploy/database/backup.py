@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from xswarm_deploy.cli.console import Progress, no_progress
+from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import archive, digest, manifest, snapshot, sqltext
 from xswarm_deploy.database import migration_history as ledger
 from xswarm_deploy.database.client import Database

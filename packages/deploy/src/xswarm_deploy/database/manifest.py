@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xswarm_deploy.cli.console import Progress, no_progress
+from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import digest, tables
 from xswarm_deploy.database.file import translated
 from xswarm_deploy.database.statements import first_words, split

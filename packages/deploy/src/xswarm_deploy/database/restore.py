@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from xswarm_deploy.cli.console import Progress, no_progress
+from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import digest, dump, manifest, schema, snapshot, staging, tables
 from xswarm_deploy.database.client import Database, Statement
 from xswarm_deploy.database.file import FileDatabase, translated

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xswarm_deploy.cli.console import Progress, no_progress
+from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import hrana, staging, tables
 from xswarm_deploy.database.client import Database, DatabaseError, Row, Statement
 from xswarm_deploy.database.file import FileDatabase, translated

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from xswarm_deploy.cli.console import Progress, no_progress
+from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import dump
 from xswarm_deploy.database.client import Database, DatabaseError, Statement
 from xswarm_deploy.database.schema import quoted

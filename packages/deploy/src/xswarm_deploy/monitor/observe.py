@@ -13,8 +13,8 @@ from xswarm_deploy.monitor.alert_store import execute
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.monitor import Health, Monitor
-from xswarm_deploy.verification.pace import TOO_MANY
-from xswarm_deploy.verification.probe_header import headers
+from xswarm_deploy.services.pace import TOO_MANY
+from xswarm_deploy.services.probe_header import headers
 from xswarm_monitoring import rules
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.health import FAIL, WARN, Check, Probe, Prober

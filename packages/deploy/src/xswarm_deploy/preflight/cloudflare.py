@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from xswarm_deploy.model.step import met
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.steps import traffic
 
@@ -61,7 +60,9 @@ def _workers(site: Site) -> Seen | str:
     if not deployments:
         return f"worker {site.worker} is made by the release"
     evidence = f"worker {site.worker}, deployed {deployments[0].created_on}"
-    if set(met(deployments[0].split)) <= set(traffic.deployable(site)[: traffic.DEPLOYABLE - 1]):
+    if set(traffic.met(deployments[0].split)) <= set(
+        traffic.deployable(site)[: traffic.DEPLOYABLE - 1]
+    ):
         return evidence
     count = traffic.DEPLOYABLE
     old = f"{evidence}; {count} versions were made since, so a release cannot go back to it"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import Record
-from xswarm_deploy.release import audit, ledger, lock
+from xswarm_deploy.release import audit, lock, records
 from xswarm_deploy.release.release import FOLDER
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import traffic
@@ -30,11 +31,11 @@ def listed(site: Site) -> list[dict[str, Any]]:
     ]
 
 
-def live_record(site: Site, releases: Iterable[Record]) -> Record | None:
+def live_record(environment: Environment, releases: Iterable[Record]) -> Record | None:
     """Return the release whose version has most of the traffic now."""
-    split = traffic.live_split(site)
+    split = traffic.live_split(environment)
     version = max(split, key=lambda name: split[name], default="")
-    good = (r for r in releases if r.version == version and r.status == ledger.SUCCEEDED)
+    good = (r for r in releases if r.version == version and r.status == records.SUCCEEDED)
     return next(good, None) if version else None
 
 
@@ -43,8 +44,8 @@ def status(site: Site) -> dict[str, Any]:
     releases = site.history()
     live = live_record(site, releases)
     environment = site.settings.environment
-    unended = ledger.records(site.database, environment, site.worker, status=ledger.UNENDED)
-    held = lock.holder(site.database) if ledger.exists(site.database) else None
+    unended = records.read(site.database, environment, site.worker, status=records.UNENDED)
+    held = lock.holder(site.database) if records.exists(site.database) else None
     return {
         "environment": environment,
         "worker": site.worker,
@@ -76,18 +77,18 @@ class Audited(NamedTuple):
     faults: tuple[str, ...]
 
 
-def audited(site: Site, head: str = "") -> Audited:
+def audited(environment: Environment, head: str = "") -> Audited:
     """Verify the audit trail: by itself, by what this machine added, and by a noted hash.
 
     Args:
-        site: the environment; the trail is the whole database's.
+        environment: the environment; the trail is the whole database's.
         head: a hash that somebody noted; empty: none.
     """
-    events = audit.read(site.database) if audit.exists(site.database) else []
+    events = audit.read(environment.database) if audit.exists(environment.database) else []
     kept = [
         event
-        for event in audit.kept(site.settings.path(FOLDER))
-        if event.environment == site.settings.environment
+        for event in audit.kept(environment.settings.path(FOLDER))
+        if event.environment == environment.settings.environment
     ]
     found = [*audit.faults(events), *audit.missing(events, kept)]
     if head and head not in {event.hash for event in events}:
@@ -95,7 +96,7 @@ def audited(site: Site, head: str = "") -> Audited:
     return Audited(len(events), events[-1].hash if events else "", tuple(dict.fromkeys(found)))
 
 
-def shown(site: Site, release: str) -> dict[str, Any]:
+def shown(site: Environment, release: str) -> dict[str, Any]:
     """Return one release with its changes.
 
     Raises:
@@ -104,7 +105,7 @@ def shown(site: Site, release: str) -> dict[str, Any]:
     environment = site.settings.environment
     if not release:
         raise Refused("no release is named", "", "inv deploy.list")
-    named = ledger.records(site.database, environment, site.worker, named=release)
+    named = records.read(site.database, environment, site.worker, named=release)
     found = [r for r in named if r.release.startswith(release)]
     if len(found) != 1:
         raise Refused(
@@ -113,15 +114,5 @@ def shown(site: Site, release: str) -> dict[str, Any]:
             "inv deploy.list",
         )
     record = found[0]
-    changes = [
-        {
-            "number": entry.number,
-            "phase": entry.phase,
-            "state": entry.state,
-            "seconds": entry.seconds,
-            "change": entry.change.as_json(),
-            "outcome": dict(entry.outcome),
-        }
-        for entry in ledger.entries(site.database, record.release)
-    ]
+    changes = records.recorded(site.database, record.release)
     return {**record._asdict(), "facts": dict(record.facts), "changes": changes}

@@ -12,15 +12,12 @@ from typing import Final
 
 from xswarm_deploy import git
 from xswarm_deploy.bundling import bundle, library
+from xswarm_deploy.release import steps
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.steps import fingerprints
 
-_OF_PHASE: Final[Mapping[str, tuple[str, ...]]] = {
-    "migrate": ("settings", "migrations"),
-    "secrets": ("settings", "worker", "secrets"),
-    "worker": ("settings", "worker", "secrets"),
-    "pages": ("settings", "site"),
-}
+_OF_VERSION: Final = frozenset({"worker", "secrets"})
+"""What a version is made of: not needed any more once it is made."""
 
 
 def digests(settings: Settings) -> dict[str, str]:
@@ -35,8 +32,7 @@ def facts(settings: Settings, phases: Sequence[str]) -> dict[str, object]:
         settings: the environment's.
         phases: its parts; none: it is never finished by another, and notes no inputs.
     """
-    names = {name for phase in phases for name in _OF_PHASE.get(phase, ("settings",))}
-    taken = {name: _TAKEN[name](settings) for name in sorted(names)}
+    taken = {name: _TAKEN[name](settings) for name in sorted(_of(phases))}
     return {"inputs": taken, "commit": commit(settings.root)}
 
 
@@ -50,6 +46,25 @@ def commit(root: Path) -> str:
 
 def _is_of_branch(line: str) -> bool:
     return line.startswith("# branch.") and not line.startswith("# branch.oid ")
+
+
+def needed(phases: Sequence[str], *, made: bool) -> list[str]:
+    """Name what finishing a release needs to be as it was.
+
+    Args:
+        phases: those of its parts that are not done.
+        made: whether its version of the Worker is.
+    """
+    return sorted({"settings"} | _of(phases) - (_OF_VERSION if made else frozenset()))
+
+
+def _of(phases: Iterable[str]) -> set[str]:
+    """Name what these parts of a release are made from; one that is no step, from settings."""
+    made = (
+        steps.step_named(phase).INPUTS if phase in steps.STEPS else ("settings",)
+        for phase in phases
+    )
+    return {name for names in made for name in names}
 
 
 def different(

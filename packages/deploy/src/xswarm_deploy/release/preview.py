@@ -7,16 +7,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from xswarm_deploy.cli.console import Console
-from xswarm_deploy.model.record import Record, noted
+from xswarm_deploy.console import Console
+from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import ledger
-from xswarm_deploy.release.release import step_named
+from xswarm_deploy.release import history, records, steps
 from xswarm_deploy.site import Site
 
 _EARLIER: Final = 5  # releases whose times an estimate is made of
-_WITHOUT_EFFECT: Final = ("backup", "worker")
-"""Steps that a release always takes: alone, they make nothing new."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +49,14 @@ class Plan:
         }
 
 
-def of_release(site: Site, steps: Sequence[str]) -> Plan:
+def of_release(site: Site, phases: Sequence[str]) -> Plan:
     """Plan a whole release; reads only.
 
     Args:
         site: the environment.
-        steps: their names, in order.
+        phases: its steps by their names, in order.
     """
-    made = {name: tuple(step_named(name).plan(site)) for name in steps}
+    made = {name: tuple(steps.step_named(name).plan(site)) for name in phases}
     changes = tuple(change for changes in made.values() for change in changes)
     same = tuple(name for name, changes in made.items() if not changes)
     return Plan(changes, same, with_soaks(estimate(site.history(), "deploy"), soaks(changes)))
@@ -67,8 +64,7 @@ def of_release(site: Site, steps: Sequence[str]) -> Plan:
 
 def soaks(changes: Sequence[Change]) -> float:
     """Return the seconds for which canaries are watched, in all."""
-    planned = (c.after.get("soak") for c in changes if isinstance(c.after, Mapping))
-    return sum(float(seconds) for seconds in planned if seconds)
+    return sum(change.waits for change in changes)
 
 
 def with_soaks(seconds: Mapping[str, float], soaked: float) -> dict[str, float]:
@@ -84,14 +80,14 @@ def with_soaks(seconds: Mapping[str, float], soaked: float) -> dict[str, float]:
     return {**seconds, **longer, "soaks": soaked}
 
 
-def planned(site: Site, steps: Iterable[str]) -> list[Change]:
+def planned(site: Site, phases: Iterable[str]) -> list[Change]:
     """Return what the steps would change; reads only.
 
     Args:
         site: the environment.
-        steps: their names, in order.
+        phases: their names, in order.
     """
-    return [change for name in steps for change in step_named(name).plan(site)]
+    return [change for name in phases for change in steps.step_named(name).plan(site)]
 
 
 def nothing_new(site: Site, plan: Plan) -> bool:
@@ -100,44 +96,34 @@ def nothing_new(site: Site, plan: Plan) -> bool:
     So it is where nothing but a backup and the Worker would be made, and code, variables and
     secrets are those of the version that has all of the traffic.
     """
-    from xswarm_deploy.release import history
-    from xswarm_deploy.steps import traffic, worker
+    from xswarm_deploy.steps import worker  # heavy, and most plans are not asked for that
 
-    others = [
-        c
-        for c in plan.changes
-        if c.step not in _WITHOUT_EFFECT or c.action in ("bucket", "schedule")
-    ]
-    live = traffic.live_split(site)
-    if others or len(live) != 1 or not history.live_record(site, site.history()):
-        return False
-    known = noted(site.history(), next(iter(live)))
-    digest = site.bundling.result().digest
-    return (known.get("digest"), known.get("variables")) == (digest, worker.variables_digest(site))
+    routine = all(steps.action_named(change).routine for change in plan.changes)
+    return routine and bool(history.live_record(site, site.history())) and worker.is_live(site)
 
 
-def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:
+def estimate(listed: Sequence[Record], kind: str) -> dict[str, float]:
     """Return the middle of what each step, and the whole, took in earlier releases.
 
     The soaks of that release are left out: the settings of today say how long these take.
 
     Args:
-        records: of the environment, newest first.
+        listed: of the environment, newest first.
         kind: of the release that is to come.
     """
-    succeeded = (r for r in records if r.kind == kind and r.status == ledger.SUCCEEDED)
+    succeeded = (r for r in listed if r.kind == kind and r.status == records.SUCCEEDED)
     earlier = list(islice(succeeded, _EARLIER))
     if not earlier:
         return {}
-    wholes = [ledger.seconds_between(r.created, r.finished) - _soaked(r) for r in earlier]
-    steps = dict.fromkeys(name for r in earlier for name in r.facts.get("seconds", {}))
+    wholes = [records.seconds_between(r.created, r.finished) - _soaked(r) for r in earlier]
+    names = dict.fromkeys(name for r in earlier for name in r.facts.get("seconds", {}))
     times = {
         name: [
             r.facts["seconds"][name] - (_soaked(r) if name == "worker" else 0.0)
             for r in earlier
             if name in r.facts.get("seconds", {})
         ]
-        for name in steps
+        for name in names
     }
     from statistics import median  # it brings decimal and fractions along
 
@@ -149,14 +135,13 @@ def _soaked(record: Record) -> float:
     return float(record.facts.get("soaked", 0.0))
 
 
-def show(changes: Sequence[Change]) -> None:
+def show(console: Console, changes: Sequence[Change]) -> None:
     """Print changes, and what of them cannot be undone."""
-    show_plan(Plan(tuple(changes)))
+    show_plan(console, Plan(tuple(changes)))
 
 
-def show_plan(plan: Plan) -> None:
+def show_plan(console: Console, plan: Plan) -> None:
     """Print a plan: what changes, what is so already, what cannot be undone, how long it takes."""
-    console = Console()
     if not plan.changes:
         console.line("nothing to do")
     else:
@@ -180,18 +165,5 @@ def _times(plan: Plan) -> list[str]:
 
 
 def _told(change: Change) -> str:
-    """Name the resource, and of traffic where it goes."""
-    after = change.after if isinstance(change.after, Mapping) else {}
-    split = after.get("split")
-    if not split:
-        return change.resource
-    from xswarm_deploy.steps import traffic
-
-    shares = ", ".join(f"{v if v == traffic.NEW else v[:8]} {p:g} %" for v, p in split.items())
-    return f"{change.resource}: {shares}{_watched(after.get('soak'))}"
-
-
-def _watched(soak: float | None) -> str:
-    if soak is None:
-        return ""
-    return f", watched for {soak:g} s" if soak else ", judged without a soak"
+    """Name the resource, and what its step says beside it."""
+    return f"{change.resource}: {change.details}" if change.details else change.resource

@@ -7,25 +7,24 @@ intended, and of which it is unknown whether it was made, is settled by asking i
 
 from __future__ import annotations
 
-import copy
 from itertools import takewhile
 from typing import Any, Final
 
-from xswarm_deploy.cli.console import Console
+from xswarm_deploy.console import Console
+from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import CheckFailed, Refused
 from xswarm_deploy.model.record import Record
-from xswarm_deploy.model.step import Change, Facts, met
-from xswarm_deploy.release import audit, ledger, lock
+from xswarm_deploy.model.state import ReleaseState
+from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.release import audit, lock, records, steps, undo
 from xswarm_deploy.release.audit import Event
 from xswarm_deploy.release.journal import Journal
-from xswarm_deploy.release.ledger import Entry
-from xswarm_deploy.release.release import STEPS, Release, step_named
+from xswarm_deploy.release.records import Entry
+from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
 
-_MINTED: Final = ("create", "sign")
-"""Webhooks whose secret is in nobody's hands once the deployer died; see steps/webhooks.py."""
 _SHORTEST: Final = 6  # characters of an id that are taken for one
-_STATES: Final = (ledger.DONE, ledger.UNDONE, ledger.NOT_UNDONE)
+_STATES: Final = (records.DONE, records.UNDONE, records.NOT_UNDONE)
 
 
 def settle(site: Site, lease: lock.Lease, console: Console) -> Event | None:
@@ -38,7 +37,7 @@ def settle(site: Site, lease: lock.Lease, console: Console) -> Event | None:
         NotRolledBack: one could not be undone; nothing else must begin.
         Refused: one is another Worker's, whose configuration is needed to settle it.
     """
-    dead, last = ledger.unended(site.database, site.settings.environment)
+    dead, last = records.unended(site.database, site.settings.environment)
     for record in dead:
         _require_own(site, record)
         _settle(reopened(site, record, lease, console))
@@ -54,26 +53,25 @@ def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) ->
         lease: the lock, held.
         console: where its steps are shown.
     """
-    own = copy.copy(site)
-    own.facts, own.staged = {"release": record.release, **record.facts}, {}
-    release = Release.adopt(record, own, lease, console)
+    anew = site.holding(ReleaseState(history=site.history))
+    release = Release.adopt(record, anew, lease, console)
+    facts = release.site.facts
     if _last_word(release.journal).get("event") in ("failed", "undoing"):
-        release.record = record._replace(status=ledger.UNDOING)
-    recorded = ledger.entries(site.database, record.release)
+        release.record = record._replace(status=records.UNDOING)
+    recorded = records.entries(site.database, record.release)
     release.entries = _known(recorded, release.journal.read())
     for before, entry in zip(recorded, release.entries, strict=True):
         if entry.state != before.state:
             release.ledger.mark(entry.number, entry.state, entry.change, entry.outcome)
     for entry in release.entries:
-        if entry.state == ledger.DONE:
-            own.facts.update(entry.outcome)
+        if entry.state == records.DONE:
+            facts.update(entry.outcome)
     if record.message:
-        own.facts.setdefault("message", record.message)
-    own.uploads = record.kind == "deploy"
+        facts.setdefault("message", record.message)
     return release
 
 
-def find(site: Site, name: str = "") -> Record | None:
+def find(site: Environment, name: str = "") -> Record | None:
     """Return the release that a person means: by its id's beginning, or the one that died.
 
     Raises:
@@ -81,43 +79,43 @@ def find(site: Site, name: str = "") -> Record | None:
     """
     environment = site.settings.environment
     if not name:
-        left = ledger.records(site.database, environment, site.worker, status=ledger.OPEN)
+        left = records.read(site.database, environment, site.worker, status=records.OPEN)
         return next(iter(left), None)
-    records = ledger.records(site.database, environment, site.worker, named=name)
-    found = [r for r in records if r.release.startswith(name)]
+    listed = records.read(site.database, environment, site.worker, named=name)
+    found = [r for r in listed if r.release.startswith(name)]
     if len(name) < _SHORTEST or len(found) != 1:
         raise Refused(f"{name} names no release", f"{len(found)} begin so", "inv deploy.list")
     return found[0]
 
 
-def require_resumable(site: Site, record: Record) -> None:
+def require_resumable(environment: Environment, record: Record) -> None:
     """Refuse what cannot be finished.
 
     Raises:
         Refused: it was being undone, or is.
     """
-    if record.status != ledger.RUNNING:
+    if record.status != records.RUNNING:
         raise Refused(
             f"release {record.release} cannot be finished: it is {record.status}",
             "what is undone, wholly or half, is not made again",
-            f"inv {site.settings.environment} deploy.abort --release {record.release}",
+            f"inv {environment.settings.environment} deploy.abort --release {record.release}",
         )
 
 
-def require_abortable(site: Site, record: Record) -> None:
+def require_abortable(site: Environment, record: Record) -> None:
     """Refuse to undo what stands, or what later releases were built upon.
 
     Raises:
         Refused: with the command that goes back instead.
     """
-    records = ledger.records(site.database, site.settings.environment, site.worker)
-    since = list(takewhile(lambda one: one.release >= record.release, records))
+    listed = records.read(site.database, site.settings.environment, site.worker)
+    since = list(takewhile(lambda one: one.release >= record.release, listed))
     what = f"release {record.release} cannot be aborted"
-    good = [r for r in since if r.status == ledger.SUCCEEDED]
+    good = [r for r in since if r.status == records.SUCCEEDED]
     if good:
         why = "it succeeded" if record in good else f"{good[0].release} was made since"
         raise Refused(what, why, "inv rollback")
-    if later := [r for r in since if r.status in ledger.OPEN and r.release > record.release]:
+    if later := [r for r in since if r.status in records.OPEN and r.release > record.release]:
         why = f"{later[0].release} was built upon it, and is {later[0].status}"
         environment = site.settings.environment
         raise Refused(what, why, f"inv {environment} deploy.abort --release {later[0].release}")
@@ -138,7 +136,7 @@ def carry_on(release: Release) -> None:
         _carry_on(release, entry, made=bool(version))
     for phase in _unplanned(release):
         with release.console.step(phase) as line:
-            line.detail = f"{len(release.perform(step_named(phase)))} changes"
+            line.detail = f"{len(release.perform(steps.step_named(phase)))} changes"
     verified(release)
 
 
@@ -159,11 +157,11 @@ def verified(release: Release) -> None:
         line.detail = report.summary
 
 
-def _require_own(site: Site, record: Record) -> None:
-    if record.worker not in ("", site.worker):
+def _require_own(environment: Environment, record: Record) -> None:
+    if record.worker not in ("", environment.worker):
         raise Refused(
             f"release {record.release} was interrupted, and is one of worker {record.worker}",
-            f"{site.worker} is deployed into the same database; nothing was changed",
+            f"{environment.worker} is deployed into the same database; nothing was changed",
             f"settle it first: INVOKE_DEPLOY_WORKER_NAME={record.worker} inv deploy.abort",
         )
 
@@ -173,13 +171,13 @@ def _settle(dead: Release) -> None:
     if _ended_well(dead.journal):
         console.warn(f"release {name} had succeeded; only its end was not written down")
         _write_success(dead)
-    elif dead.record.status == ledger.RUNNING and dead.complete and _is_good(dead):
+    elif dead.record.status == records.RUNNING and dead.complete and _is_good(dead):
         console.warn(f"release {name} was interrupted when all was made; it is good, and stays")
         dead.remember()
-        dead.finish(ledger.SUCCEEDED)
+        dead.finish(records.SUCCEEDED)
     else:
         console.warn(f"release {name} was interrupted; it is undone first")
-        dead.abandon(going_on=True)
+        undo.abandon(dead, going_on=True)
 
 
 def write_success_if_known(dead: Release) -> bool:
@@ -191,15 +189,15 @@ def write_success_if_known(dead: Release) -> bool:
 
 
 def _write_success(dead: Release) -> None:
-    dead.site.facts |= _last_word(dead.journal).get("facts", {})
+    dead.site.facts.update(_last_word(dead.journal).get("facts", {}))
     if "migrations" not in dead.site.facts:  # the database was silent then
         dead.remember()
-    dead.finish(ledger.SUCCEEDED)
+    dead.finish(records.SUCCEEDED)
 
 
 def _ended_well(journal: Journal) -> bool:
     """Return whether the last that the release said of its end, on this machine, was success."""
-    return _last_word(journal).get("status") == ledger.SUCCEEDED
+    return _last_word(journal).get("status") == records.SUCCEEDED
 
 
 def _last_word(journal: Journal) -> dict[str, Any]:
@@ -233,68 +231,40 @@ def _known(entries: list[Entry], events: list[dict[str, Any]]) -> list[Entry]:
 
 
 def _carry_on(release: Release, entry: Entry, *, made: bool) -> None:
-    if entry.state == ledger.DONE:
-        if not made and _is_minting(entry):
+    if entry.state == records.DONE:
+        if not made and steps.action_named(entry.change).secret:
             release.carry_out(entry.number)  # its secret died with the deployer: once more
         return
-    if entry.state == ledger.INTENDED and not _is_still_planned(release.site, entry):
+    if entry.state == records.INTENDED and not _is_still_planned(release.site, entry.change):
         release.console.line(f"· {entry.change.resource}: was made, only its reply was lost")
         release.mark_done(entry.number, {})
         return
     with release.console.step("resume") as line:
         line.detail = f"{entry.change.step}: {entry.change.action} {entry.change.resource}"
-        _require_undisturbed(release.site, entry.change)
+        steps.step_named(entry.change.step).require_undisturbed(release.site, entry.change)
         release.carry_out(entry.number)
     outcome = release.entries[entry.number - 1].outcome
-    if entry.state == ledger.INTENDED and outcome.get("by_other"):
+    if entry.state == records.INTENDED and outcome.get("by_other"):
         # The other run was this very release, before it died: it is ours to undo.
         release.mark_done(entry.number, {**outcome, "by_other": False})
 
 
-def _is_minting(entry: Entry) -> bool:
-    return entry.phase == "secrets" and entry.change.action in _MINTED
-
-
-def _is_still_planned(site: Site, entry: Entry) -> bool:
+def _is_still_planned(site: Site, change: Change) -> bool:
     """Ask the provider whether a change is still to be made, where that is unknown.
 
     What ``apply`` itself asks for first (a version by its tag, a split, applied migrations)
     is left to it.
     """
-    change = entry.change
-    if change.step not in ("pages", "webhooks") or _is_minting(entry):
+    if not steps.action_named(change).replan:
         return True
-    fresh = step_named(change.step).plan(site)
+    fresh = steps.step_named(change.step).plan(site)
     return any((c.action, c.resource) == (change.action, change.resource) for c in fresh)
-
-
-def _require_undisturbed(site: Site, change: Change) -> None:
-    """Refuse to move traffic that somebody else has moved since.
-
-    Raises:
-        Refused: the split is neither what it was before, nor what it was to become.
-    """
-    if change.step != "worker" or change.action not in ("shift", "leap"):
-        return
-    from xswarm_deploy.steps import traffic
-
-    live = traffic.live_split(site)
-    allowed = [
-        traffic.named(site, change.before["split"]),
-        traffic.named(site, change.after["split"]),
-    ]
-    if live not in [met(split) for split in allowed]:
-        raise Refused(
-            f"the traffic of {site.worker} was moved by somebody else",
-            f"it is {live}",
-            f"inv {site.settings.environment} deploy.abort",
-        )
 
 
 def _version_made(release: Release) -> str:
     """Return the version that the release has made, asked for by its tag where need be."""
     known = str(release.site.facts.get("version") or "")
-    if known or not any(e.change.step in ("worker", "secrets") for e in release.entries):
+    if known or not any(steps.action_named(e.change).upload for e in release.entries):
         return known
     from xswarm_deploy.steps import worker
 
@@ -307,16 +277,13 @@ def _require_same_inputs(release: Release, *, made: bool) -> None:
     Raises:
         Refused: it names what differs.
     """
-    from xswarm_deploy.release import inputs  # few releases are finished by another
+    from xswarm_deploy.release import inputs  # heavy; few releases are finished by another
 
     recorded = release.site.facts.get("inputs")
     if not recorded or release.record.kind == "rollback":
         return
-    done = [phase for phase in release.record.phases if _is_done(release, phase)]
-    needs = {"migrations": "migrate", "site": "pages"}
-    needed = ["settings", *(name for name, phase in needs.items() if phase not in done)]
-    if not made:
-        needed += ["worker", "secrets"]
+    left = [phase for phase in release.record.phases if not _is_done(release, phase)]
+    needed = inputs.needed(left, made=made)
     wrong = inputs.different(recorded, inputs.digests(release.site.settings), needed)
     if wrong:
         raise Refused(
@@ -333,7 +300,7 @@ def _is_done(release: Release, phase: str) -> bool:
         return False
     reached = phases.index(phase) <= phases.index(release.record.phase)
     states = {entry.state for entry in release.entries if entry.phase == phase}
-    return reached and states <= {ledger.DONE}
+    return reached and states <= {records.DONE}
 
 
 def _unplanned(release: Release) -> list[str]:
@@ -344,7 +311,7 @@ def _unplanned(release: Release) -> list[str]:
     """
     phases, reached = release.record.phases, release.record.phase
     left = list(phases[phases.index(reached) + 1 :] if reached in phases else phases)
-    foreign = [phase for phase in left if phase not in STEPS]
+    foreign = [phase for phase in left if phase not in steps.STEPS]
     if foreign or not phases:
         raise Refused(
             f"release {release.record.release} had not yet planned what to do",

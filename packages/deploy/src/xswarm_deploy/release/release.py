@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import secrets
 import socket
 import time
@@ -12,39 +11,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from xswarm_deploy import git
-from xswarm_deploy.cli.console import Console
-from xswarm_deploy.errors import (
-    DeployError,
-    Interrupted,
-    Locked,
-    MovedForGood,
-    NotRolledBack,
-    StepFailed,
-    typed,
-)
+from xswarm_deploy.console import Console
+from xswarm_deploy.environment import Environment
+from xswarm_deploy.errors import DeployError, Locked
 from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change, Facts, Step
-from xswarm_deploy.release import ledger, lock
+from xswarm_deploy.release import lock, records, steps
 from xswarm_deploy.release import rollback_facts as facts
 from xswarm_deploy.release.audit import Event, Origin, Trail
 from xswarm_deploy.release.journal import Journal
-from xswarm_deploy.release.ledger import Entry, Ledger, now
+from xswarm_deploy.release.ledger import Ledger
+from xswarm_deploy.release.records import Entry, now
 from xswarm_deploy.secret import redact
 from xswarm_deploy.site import Site
 
-STEPS: Final = ("backup", "migrate", "secrets", "worker", "pages", "webhooks", "restore")
 FOLDER: Final = ".deployments"
+DEPLOY: Final = "deploy"
+"""The kind of release that uploads a version of the Worker with all that it needs."""
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that all is done
-
-
-def step_named(name: str) -> Step:
-    """Return the step of that name: the module xswarm_deploy.steps.<name>."""
-    if name not in STEPS:
-        raise ValueError(f"there is no step {name}")
-    return cast(Step, importlib.import_module(f"xswarm_deploy.steps.{name}"))
 
 
 @dataclass
@@ -83,7 +71,7 @@ class Release:
         """Open the journal of a new release, here and in the database.
 
         Args:
-            site: what it acts upon; its facts are this release's from now on.
+            site: what it acts upon; the release gets a state of its own.
             record: made by :func:`new_record`.
             lease: the lock, held.
             console: where its steps are shown.
@@ -92,14 +80,13 @@ class Release:
         release = cls.adopt(record, site, lease, console)
         release.ledger.trail.follow(last)
         release.ledger.begin(record)
-        site.facts |= {"release": record.release, **record.facts}
-        site.history = cache(site.history)  # nobody else adds to it meanwhile
-        release._note_here("begin", kind=record.kind, message=record.message)
+        release.note("begin", kind=record.kind, message=record.message)
         return release
 
     @classmethod
     def adopt(cls, record: Record, site: Site, lease: lock.Lease, console: Console) -> Release:
-        """Take a release over, new or interrupted, under a lease."""
+        """Take a release over, new or interrupted, under a lease, with a state of its own."""
+        site = site.holding(_state_of(record, site, console))
         folder = site.settings.path(FOLDER)
         trail = trail_of(site)
         journal = Journal.begin(folder / record.release)
@@ -116,9 +103,9 @@ class Release:
     def complete(self) -> bool:
         """Return whether every change of every phase was made."""
         last = self.record.phases[-1] if self.record.phases else self.record.kind
-        return self.record.phase == last and all(e.state == ledger.DONE for e in self.entries)
+        return self.record.phase == last and all(e.state == records.DONE for e in self.entries)
 
-    def perform(self, step: Step) -> list[Change]:
+    def perform(self, step: Step[Site]) -> list[Change]:
         """Plan a step and make its changes; return what was changed."""
         began = time.monotonic()
         changes = list(step.plan(self.site))
@@ -138,11 +125,11 @@ class Release:
             return  # only that the last phase was reached is worth a write
         first = len(self.entries) + 1
         listed = [change.as_json() for change in changes]
-        self._note_here("plan", phase=named, first=first, changes=listed)
+        self.note("plan", phase=named, first=first, changes=listed)
         self.ledger.plan(named, first, changes)
         self.record = self.record._replace(phase=named)
         self.entries += [
-            Entry(number, named, ledger.PLANNED, change, {})
+            Entry(number, named, records.PLANNED, change, {})
             for number, change in enumerate(changes, start=first)
         ]
         for change in changes:
@@ -161,8 +148,8 @@ class Release:
 
     def _apply(self, number: int, following: Change | None = None) -> None:
         change = self.entries[number - 1].change
-        self._set(number, ledger.INTENDED, {})
-        outcome = step_named(change.step).apply(self.site, change)
+        self._set(number, records.INTENDED, {})
+        outcome = steps.step_named(change.step).apply(self.site, change)
         self.mark_done(number, outcome, following)
 
     def mark_done(self, number: int, outcome: Facts, following: Change | None = None) -> None:
@@ -170,7 +157,7 @@ class Release:
 
         What follows at once is intended by the same write: a sync less, and a round trip.
         """
-        self._mark(number, ledger.DONE, outcome, following)
+        self.mark(number, records.DONE, outcome, following)
         self.site.facts.update(outcome)
 
     def remember(self) -> None:
@@ -189,7 +176,7 @@ class Release:
         is live stays live, the journal here says so, and a later run writes it down.
         """
         self.site.facts["seconds"] = self.seconds
-        self._note_here("end", status=ledger.SUCCEEDED, facts=_kept(self.site.facts))
+        self.note("end", status=records.SUCCEEDED, facts=_kept(self.site.facts))
         try:
             self._write_success()
         except Locked:
@@ -198,38 +185,6 @@ class Release:
             self.console.warn(f"all is new and live, but the database does not know yet: {error}")
             self.console.warn(f"when it answers again: inv deploy.resume ({self.record.release})")
 
-    def roll_back(self, cause: BaseException) -> DeployError:
-        """Undo everything in reverse order, and return the error that says how it ended.
-
-        Args:
-            cause: what made the release fail.
-        """
-        self._note_here("failed", cause=_describe(cause))
-        self._keep_traceback(cause)
-        try:
-            self._begin_undoing()
-        except Locked as lost:
-            return self._overtaken(lost)
-        left = self._undo_all()
-        self._end(ledger.FAILED if left else ledger.ROLLED_BACK)
-        return _verdict(self.record, cause, self.entries, left)
-
-    def abandon(self, *, going_on: bool = False) -> None:
-        """Undo what a dead release left, under the lease of whoever found it.
-
-        Args:
-            going_on: whether traffic that moved for good is where the next release goes on from.
-
-        Raises:
-            NotRolledBack: something could not be undone.
-        """
-        self._begin_undoing()
-        left = self._undo_all()
-        self.finish(ledger.FAILED if left else ledger.ROLLED_BACK)
-        stuck = [error for _, error in left if not (going_on and isinstance(error, MovedForGood))]
-        if stuck:
-            raise _verdict(self.record, Interrupted("it was interrupted"), self.entries, left)
-
     def finish(self, status: str, *, free: bool = False) -> None:
         """Write down how it ended, here and in the database.
 
@@ -237,100 +192,20 @@ class Release:
             status: how.
             free: give the lock back, too.
         """
-        self._note_here("end", status=status)
+        self.note("end", status=status)
         self.ledger.finish(status, _kept(self.site.facts), now(), free=free)
 
-    def _begin_undoing(self) -> None:
-        """Record that it is being undone, so that nobody resumes it.
-
-        Raises:
-            Locked: the lock is another's now: so is what this release has changed.
-        """
-        self._note_here("undoing")
-        try:
-            self.ledger.undoing()
-        except Locked:
-            raise
-        except DeployError as error:
-            self.console.warn(f"undoing without the database, which does not answer: {error}")
-
-    def _undo_all(self) -> list[tuple[Change, DeployError]]:
-        """Undo in reverse order; return what could not be undone.
-
-        It ends at traffic or a schema that does not go back: what was made before goes with it,
-        and users must not meet code on a schema that it does not run on. Where the schema was
-        changed before the traffic, because they do not go together, that cannot be kept.
-        """
-        left: list[tuple[Change, DeployError]] = []
-        for entry in reversed(self.entries):
-            if entry.state in (ledger.UNDONE, ledger.PLANNED):
-                continue
-            failed = self._try_to_undo(entry)
-            if failed:
-                left.append((entry.change, failed))
-            if failed and _holds(entry.change):
-                break
-        if any(entry.state == ledger.UNDONE for entry in self.entries):
-            held = any(_holds(change) for change, _ in left)
-            self._verify_live(
-                "what is live is good" if held else "the previous version is live again"
-            )
-        return left
-
-    def _try_to_undo(self, entry: Entry) -> DeployError | None:
-        try:
-            self._undo(entry)
-        except Exception as error:  # whatever it is, what can be undone still must be
-            failed = _foreseen(error)
-            self.console.warn(f"{entry.change.resource}: could not be undone: {failed}")
-            self._note(entry.number, ledger.NOT_UNDONE, entry.outcome)
-            self._keep_traceback(error)
-            return failed
-        return None
-
-    def _undo(self, entry: Entry) -> None:
-        change = entry.change
-        if change.undo is None:
-            if change.irreversible:
-                raise DeployError("it cannot be undone", change.irreversible)
-            return
-        with self.console.step("undo") as line:
-            line.detail = f"{change.step}: {change.resource}"
-            step_named(change.step).undo(self.site, change, entry.outcome)
-            put_back = self.site.facts.pop("_put_back", "")
-            line.detail += f": {put_back} was put back" if put_back else ""
-        self._note(entry.number, ledger.UNDONE, entry.outcome)
-
-    def _verify_live(self, called: str) -> None:
-        """Look whether what is live now is good; it says so, and changes nothing."""
-        from xswarm_deploy.steps import traffic
-        from xswarm_deploy.verification import verify
-
-        try:
-            split = traffic.live_split(self.site)
-            if not split:
-                return
-            version = next(iter(split)) if len(split) == 1 else ""
-            report = verify.run(self.site, verify.live(self.site, version), quick=True)
-        except Exception as error:  # the undoing is what counts, and it is over
-            self.console.warn(f"what is live could not be verified: {_foreseen(error)}")
-            return
-        self._note_here("verified", ok=report.ok, counts=report.counts)
-        if report.ok:
-            self.console.line(f"✓ verify    {report.counts['passed']} passed: {called}")
-        for finding in report.failures:
-            self.console.warn(f"what is live is not good: {finding.name}: {finding.evidence}")
-
-    def _note(self, number: int, state: str, outcome: Facts) -> None:
-        """Mark while undoing: a database that does not answer must not stop the undoing."""
-        try:
-            self._mark(number, state, outcome)
-        except DeployError as error:
-            self.console.warn(f"the ledger was not written: {error}")
-
-    def _mark(
+    def mark(
         self, number: int, state: str, outcome: Facts, following: Change | None = None
     ) -> None:
+        """Write down, here and in the database, what became of a change.
+
+        Args:
+            number: its place, from 1.
+            state: done, undone, not undone.
+            outcome: what apply gave.
+            following: the change that is made next, at once.
+        """
         self._set(number, state, outcome)
         said = [_event(state, number=number, outcome=dict(outcome))]
         said += [_intent(number + 1, following)] if following else []
@@ -342,18 +217,11 @@ class Release:
         entry = self.entries[number - 1]
         self.entries[number - 1] = entry._replace(state=state, outcome=dict(outcome))
 
-    def _end(self, status: str) -> None:
-        """End a failed release; what is not written now, the next release settles."""
-        try:
-            self.finish(status, free=True)
-        except DeployError as error:
-            self.console.warn(f"the ledger was not written: {error}")
-
     def _write_success(self) -> None:
         for place, pause in enumerate(_PAUSES, start=1):
             time.sleep(pause)
             try:
-                self.ledger.finish(ledger.SUCCEEDED, _kept(self.site.facts), now(), free=True)
+                self.ledger.finish(records.SUCCEEDED, _kept(self.site.facts), now(), free=True)
             except Locked:
                 raise
             except DeployError:
@@ -362,21 +230,11 @@ class Release:
             else:
                 return
 
-    def _overtaken(self, lost: Locked) -> DeployError:
-        """Report that another deployer has the lock: undoing now would undo his work."""
-        self.console.warn(str(lost))
-        if not any(entry.state != ledger.PLANNED for entry in self.entries):
-            return lost
-        return NotRolledBack(
-            "this release lost its lock; whoever has it settles what it had changed",
-            lost.why,
-            f"inv deploy.status; inv deploy.show {self.record.release}",
-        )
-
-    def _note_here(self, event: str, **more: Any) -> None:
+    def note(self, event: str, **more: Any) -> None:
+        """Write an event into the journal on this machine."""
         self.journal.append(_event(event, **more))
 
-    def _keep_traceback(self, cause: BaseException) -> None:
+    def keep_traceback(self, cause: BaseException) -> None:
         """Keep what a person needs to mend an unforeseen error; a foreseen one says it all."""
         if isinstance(cause, DeployError | KeyboardInterrupt):
             return
@@ -385,11 +243,13 @@ class Release:
         file.write_text(redact("".join(traceback.format_exception(cause))), encoding="utf-8")
 
 
-def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts: Facts) -> Record:
+def new_record(
+    environment: Environment, kind: str, message: str, phases: Sequence[str], facts: Facts
+) -> Record:
     """Make the record of a release that is about to begin.
 
     Args:
-        site: the environment.
+        environment: the environment.
         kind: ``deploy``, ``rollback``, or a step's name.
         message: a person's words for it.
         phases: its parts that change anything, in their order.
@@ -398,9 +258,9 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     return Record(
         release=f"{stamp}-{secrets.token_hex(2)}",
-        environment=site.settings.environment,
+        environment=environment.settings.environment,
         kind=kind,
-        status=ledger.RUNNING,
+        status=records.RUNNING,
         created=now(),
         finished="",
         author=author(),
@@ -408,7 +268,21 @@ def new_record(site: Site, kind: str, message: str, phases: Sequence[str], facts
         version="",
         facts=facts,
         phases=tuple(phases),
-        worker=site.worker,
+        worker=environment.worker,
+    )
+
+
+def _state_of(record: Record, site: Site, console: Console) -> ReleaseState:
+    """Return the state that a release begins with.
+
+    A person's facts, such as which backup is wanted, stay; nobody else adds to the history
+    while the lease is held.
+    """
+    return ReleaseState(
+        facts={**site.facts, "release": record.release, **record.facts},
+        progress=console.progress,
+        history=cache(site.history),
+        uploads=record.kind == DEPLOY,
     )
 
 
@@ -420,10 +294,10 @@ def _intent(number: int, change: Change) -> dict[str, Any]:
     return _event("intend", number=number, change=change.as_json())
 
 
-def trail_of(site: Site) -> Trail:
+def trail_of(environment: Environment) -> Trail:
     """Return the audit trail of an environment's database, with who adds to it from here."""
-    origin = Origin(site.settings.environment, author(), socket.gethostname())
-    return Trail(site.database, origin, site.settings.path(FOLDER))
+    origin = Origin(environment.settings.environment, author(), socket.gethostname())
+    return Trail(environment.database, origin, environment.settings.path(FOLDER))
 
 
 @cache
@@ -434,66 +308,3 @@ def author() -> str:
 
 def _kept(facts: Facts) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if not name.startswith("_")}
-
-
-def _describe(cause: BaseException) -> str:
-    if isinstance(cause, KeyboardInterrupt):
-        return "interrupted"
-    return redact(str(cause)) if isinstance(cause, DeployError) else type(cause).__name__
-
-
-def _verdict(
-    record: Record,
-    cause: BaseException,
-    entries: Sequence[Entry],
-    left: Sequence[tuple[Change, DeployError]],
-) -> DeployError:
-    what = cause.what if isinstance(cause, DeployError) else _describe(cause)
-    why = cause.why if isinstance(cause, DeployError) else ""
-    if left:
-        names = "; ".join(_still_changed(change, error) for change, error in left)
-        return NotRolledBack(
-            f"{what}; and not everything could be undone",
-            f"{why} | still changed: {names}{_kept_with(left, entries)}",
-            _way_on(record, left),
-        )
-    touched = any(entry.state != ledger.PLANNED for entry in entries)
-    ended = "everything was brought back to before" if touched else "nothing was changed"
-    remedy = cause.remedy if isinstance(cause, DeployError) else ""
-    if isinstance(cause, KeyboardInterrupt):
-        return Interrupted(f"{what}; {ended}")
-    if not touched and isinstance(cause, DeployError):
-        return cause
-    return StepFailed(f"{what}; {ended}", why, remedy)
-
-
-def _still_changed(change: Change, error: DeployError) -> str:
-    remedy = f"; next: {typed(error.remedy)}" if error.remedy else ""
-    return f"{change.step}: {change.resource} ({error}{remedy})"
-
-
-def _holds(change: Change) -> bool:
-    """Return whether what was made before must stay as long as this does."""
-    return change.moves_traffic or change.is_schema
-
-
-def _kept_with(left: Sequence[tuple[Change, DeployError]], entries: Sequence[Entry]) -> str:
-    """Name what was left as it is, since it goes with what could not be undone."""
-    told = {change.resource for change, _ in left}
-    made = [e.change for e in entries if e.state in (ledger.INTENDED, ledger.DONE)]
-    names = dict.fromkeys(c.resource for c in made if c.undo and c.resource not in told)
-    return f"; left as it is, since it goes with that: {', '.join(names)}" if names else ""
-
-
-def _way_on(record: Record, left: Sequence[tuple[Change, DeployError]]) -> str:
-    """Return the command that goes on: where traffic moved for good, there is no way back."""
-    for _, error in left:
-        if isinstance(error, MovedForGood):
-            return error.remedy
-    return f"inv {record.environment} deploy.abort --release {record.release}"
-
-
-def _foreseen(error: Exception) -> DeployError:
-    if isinstance(error, DeployError):
-        return error
-    return DeployError(f"unforeseen: {type(error).__name__}", "see traceback.txt of the release")

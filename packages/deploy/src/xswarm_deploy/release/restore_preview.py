@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from xswarm_deploy.cli.console import Console
+from xswarm_deploy.console import Console
 from xswarm_deploy.database.loss import Loss
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import restore
 
 
-def planned(site: Site, name: str, *, table: str = "", to: str = "") -> list[Change]:
+def planned(
+    console: Console, site: Site, name: str, *, table: str = "", to: str = ""
+) -> list[Change]:
     """Prove a backup, say what is in doubt and would be lost, and return the changes.
 
     Args:
+        console: where it is said.
         site: the environment.
         name: a file, its name in the folder, or ``latest``.
         table: only this table; empty: the whole database.
@@ -23,10 +27,9 @@ def planned(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
     Raises:
         Refused: there is none, it is damaged, or is not what its manifest says.
     """
-    console = Console()
     with console.step("verify") as line:
-        site.progress = console.progress
-        changes = restore.plan_of(site, name, table=table, to=to)
+        shown = site.holding(replace(site.state, progress=console.progress))
+        changes = restore.plan_of(shown, name, table=table, to=to)
         line.detail = "the backup can be restored"
     for doubt in restore.doubts(changes):
         console.warn(doubt)

@@ -7,16 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from xswarm_deploy.cli import console
+from xswarm_deploy import console
+from xswarm_deploy.console import Console
+from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import OF_VERSION, Record
 from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import history, ledger
-from xswarm_deploy.release.release import step_named
+from xswarm_deploy.release import history, preview, records, steps
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.settings.variables import PRODUCTION
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import applied, fingerprints, pages, traffic, triggers, worker
+from xswarm_deploy.steps import applied, fingerprints, pages, traffic, triggers
 
 if TYPE_CHECKING:
     from xswarm_deploy.release.release import Release
@@ -56,16 +57,16 @@ def choose(site: Site) -> str:
     )
 
 
-def described(site: Site, record: Record, listed: Sequence[str]) -> str:
+def described(environment: Environment, record: Record, listed: Sequence[str]) -> str:
     """Return a release's line of the list: when, what, who, its migrations, and what is unsafe.
 
     Args:
-        site: the environment.
+        environment: the environment.
         record: the release.
         listed: the versions that Cloudflare would deploy.
     """
     count = len(record.facts.get("migrations", ()))
-    found = risks(site, record)
+    found = risks(environment, record)
     if record.version not in listed:
         found.append("its version is too old: Cloudflare deploys it no more")
     safe = "⚠ " + "; ".join(found) if found else "safe"
@@ -75,27 +76,27 @@ def described(site: Site, record: Record, listed: Sequence[str]) -> str:
     )
 
 
-def risks(site: Site, target: Record) -> list[str]:
+def risks(environment: Environment, target: Record) -> list[str]:
     """Return what a person should know before going back to a release; empty: nothing.
 
     Args:
-        site: the environment.
+        environment: the environment.
         target: the release.
     """
-    found = [f"{name} is marked `-- compatible: no`" for name in _clashing(site, target)]
-    rotated = rotated_since(site, target)
+    found = [f"{name} is marked `-- compatible: no`" for name in _clashing(environment, target)]
+    rotated = rotated_since(environment, target)
     if rotated:
         found.append(f"brings back the keys at that release: {', '.join(rotated)} changed since")
-    return [*found, *_not_noted(site, target)]
+    return [*found, *_not_noted(environment, target)]
 
 
-def _not_noted(site: Site, target: Record) -> list[str]:
+def _not_noted(environment: Environment, target: Record) -> list[str]:
     """Return what stays as it is today, since it is not recorded how it was then."""
     found = []
-    if "migrations" not in target.facts and (names := applied.incompatible(site, ())):
+    if "migrations" not in target.facts and (names := applied.incompatible(environment, ())):
         then = "the schema at that release is not recorded"
         found.append(f"{then}, and {', '.join(names)} is marked `-- compatible: no`")
-    if not target.facts.get("pages") and pages.current(site):
+    if not target.facts.get("pages") and pages.current(environment):
         known = "pages" in target.facts
         then = (
             "there was no static site then"
@@ -103,12 +104,12 @@ def _not_noted(site: Site, target: Record) -> list[str]:
             else "the static site at that release is not recorded"
         )
         found.append(f"{then}: today's stays")
-    if target.facts.get("crons") is None and site.cloudflare.schedules(site.worker):
+    if target.facts.get("crons") is None and environment.cloudflare.schedules(environment.worker):
         found.append("the cron triggers at that release are not recorded: today's stay")
     return found
 
 
-def proven(site: Site, wish: RollbackRequest) -> RollbackRequest:
+def proven(out: Console, site: Site, wish: RollbackRequest) -> RollbackRequest:
     """Unpack and compare the backup that is to be restored, before anyone is asked.
 
     Raises:
@@ -116,30 +117,30 @@ def proven(site: Site, wish: RollbackRequest) -> RollbackRequest:
     """
     if not wish.restore_db:
         return wish
-    from xswarm_deploy.release import restore_preview as restoring
+    from xswarm_deploy.release import restore_preview as restoring  # heavy, and seldom asked for
 
-    return wish._replace(restoring=restoring.planned(site, wish.restore_db))
+    return wish._replace(restoring=restoring.planned(out, site, wish.restore_db))
 
 
-def warn(site: Site, target: Record) -> None:
+def warn(out: Console, environment: Environment, target: Record) -> None:
     """Print what a person should know before going back to a release."""
-    for risk in risks(site, target):
-        console.Console().warn(risk)
+    for risk in risks(environment, target):
+        out.warn(risk)
 
 
-def rotated_since(site: Site, target: Record) -> list[str]:
+def rotated_since(environment: Environment, target: Record) -> list[str]:
     """Name the secrets whose value of that release is not today's; they come with the version."""
     then = target.facts.get("secrets", {})
-    today = fingerprints.of(site.settings.worker_secrets(), site.settings)
+    today = fingerprints.of(environment.settings.worker_secrets(), environment.settings)
     return sorted(name for name in today if name in then and then[name] != today[name])
 
 
-def _latest_of_each(records: list[Record]) -> list[Record]:
+def _latest_of_each(listed: list[Record]) -> list[Record]:
     """Keep one release of each version, the newest."""
-    return list({record.version: record for record in reversed(records)}.values())[::-1]
+    return list({record.version: record for record in reversed(listed)}.values())[::-1]
 
 
-def find(site: Site, wish: RollbackRequest) -> Record:
+def find(site: Environment, wish: RollbackRequest) -> Record:
     """Return the release that is meant.
 
     Raises:
@@ -153,7 +154,7 @@ def find(site: Site, wish: RollbackRequest) -> Record:
             "inv deploy.list",
         )
     environment = site.settings.environment
-    meant = list(_good(ledger.records(site.database, environment, site.worker, named=name)))
+    meant = list(_good(records.read(site.database, environment, site.worker, named=name)))
     versions = {record.version for record in meant}
     if len(versions) > 1:
         raise Refused(
@@ -162,11 +163,9 @@ def find(site: Site, wish: RollbackRequest) -> Record:
     return meant[0] if meant else _unrecorded(site, name)
 
 
-def show(site: Site, target: Record, wish: RollbackRequest) -> None:
+def show(out: Console, site: Site, target: Record, wish: RollbackRequest) -> None:
     """Print what going back would change; changes nothing."""
-    from xswarm_deploy.release import preview
-
-    preview.show([change for phase in planned(site, target, wish) for change in phase])
+    preview.show(out, [change for phase in planned(site, target, wish) for change in phase])
 
 
 def planned(site: Site, target: Record, wish: RollbackRequest) -> tuple[list[Change], list[Change]]:
@@ -176,11 +175,11 @@ def planned(site: Site, target: Record, wish: RollbackRequest) -> tuple[list[Cha
         Refused: see :func:`plan`.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="webhooks") as pool:
-        hooks = pool.submit(step_named("webhooks").plan, site)
+        hooks = pool.submit(steps.step_named("webhooks").plan, site)
         return plan(site, target, wish), list(hooks.result())
 
 
-def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
+def plan(environment: Environment, target: Record, wish: RollbackRequest) -> list[Change]:
     """Return what going back would change, in the order it is safe to.
 
     Schema and code go back together: code first where it runs on today's schema, and the
@@ -190,12 +189,12 @@ def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
         Refused: the older code does not run on today's schema, and the schema is to stay.
     """
     with ThreadPoolExecutor(4, thread_name_prefix="rollback") as pool:
-        split = pool.submit(traffic.live_split, site)
-        listed = pool.submit(traffic.deployable, site)
-        static = pool.submit(_static_site, site, target)
-        crons = pool.submit(_triggers, site, target)
-        clashing = _clashing(site, target)
-    code = traffic.roll_out(site, split.result(), target.version, listed.result(), back=True)
+        split = pool.submit(traffic.live_split, environment)
+        listed = pool.submit(traffic.deployable, environment)
+        static = pool.submit(_static_site, environment, target)
+        crons = pool.submit(_triggers, environment, target)
+        clashing = _clashing(environment, target)
+    code = traffic.roll_out(environment, split.result(), target.version, listed.result(), back=True)
     code += [*static.result(), *crons.result()]
     if clashing and not (wish.migrations or wish.restoring):
         raise Refused(
@@ -203,18 +202,18 @@ def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
             f"{', '.join(clashing)} came later and is marked `-- compatible: no`",
             f"inv rollback --version {wish.version} --migrations (takes them back, too)",
         )
-    schema = _schema(site, target, wish)
+    schema = _schema(environment, target, wish)
     return [*schema, *code] if clashing else [*code, *schema]
 
 
-def confirm(site: Site, target: Record, wish: RollbackRequest, *, yes: bool) -> None:
+def confirm(out: Console, site: Site, target: Record, wish: RollbackRequest, *, yes: bool) -> None:
     """Ask a person; in production the Worker's name must be typed."""
     what = f"{site.worker} in {site.settings.environment} to version {target.version[:8]}"
     lost = f" and restore the database from {wish.restore_db}" if wish.restore_db else ""
     name = site.worker if site.settings.environment == PRODUCTION else None
     if console.interactive() and not yes:
-        show(site, target, wish)
-    warn(site, target)
+        show(out, site, target, wish)
+    warn(out, site, target)
     console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
 
 
@@ -222,7 +221,7 @@ def run(release: Release, target: Record, wish: RollbackRequest) -> None:
     """Make the older release live again, inside a release of its own."""
     site = release.site
     site.facts["version"] = target.version
-    site.facts |= {n: target.facts[n] for n in OF_VERSION if n in target.facts}
+    site.facts.update({n: target.facts[n] for n in OF_VERSION if n in target.facts})
     with release.console.step("rollback") as line:
         changes, hooks = planned(site, target, wish)
         release.make(changes, "rollback")
@@ -232,23 +231,23 @@ def run(release: Release, target: Record, wish: RollbackRequest) -> None:
         line.detail = f"{len(hooks)} changes" if hooks else "nothing to do"
 
 
-def _static_site(site: Site, target: Record) -> list[Change]:
+def _static_site(environment: Environment, target: Record) -> list[Change]:
     deployment = str(target.facts.get("pages", ""))
-    return pages.go_back(site, deployment) if deployment else []
+    return pages.go_back(environment, deployment) if deployment else []
 
 
-def _triggers(site: Site, target: Record) -> list[Change]:
-    return triggers.changes(site, worker.NAME, target.facts.get("crons"))
+def _triggers(environment: Environment, target: Record) -> list[Change]:
+    return triggers.changes(environment, target.facts.get("crons"))
 
 
-def _clashing(site: Site, target: Record) -> list[str]:
+def _clashing(environment: Environment, target: Record) -> list[str]:
     """Return the later migrations that the target's code does not run with."""
     if "migrations" not in target.facts:
         return []
-    return applied.incompatible(site, target.facts["migrations"])
+    return applied.incompatible(environment, target.facts["migrations"])
 
 
-def _schema(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
+def _schema(environment: Environment, target: Record, wish: RollbackRequest) -> list[Change]:
     if wish.restoring:
         return list(wish.restoring)
     if not wish.migrations:
@@ -259,19 +258,21 @@ def _schema(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
             "no release of this tool put it live, so all of them would be taken back",
             f"inv rollback --version {wish.version}, then inv migrate.down --to NAME",
         )
-    from xswarm_deploy.steps import migrate
+    from xswarm_deploy.steps import migrate  # heavy, and seldom asked for
 
-    return migrate.plan_back(site, target.facts["migrations"])
-
-
-def _good(records: Iterable[Record]) -> Iterator[Record]:
-    return (r for r in records if r.status == ledger.SUCCEEDED and r.version)
+    return migrate.plan_back(environment, target.facts["migrations"])
 
 
-def _unrecorded(site: Site, version: str) -> Record:
+def _good(listed: Iterable[Record]) -> Iterator[Record]:
+    return (r for r in listed if r.status == records.SUCCEEDED and r.version)
+
+
+def _unrecorded(environment: Environment, version: str) -> Record:
     """Return a version that no release recorded, such as one that wrangler uploaded."""
     try:
-        found = site.cloudflare.version(site.worker, version)
+        found = environment.cloudflare.version(environment.worker, version)
     except ServiceError as error:
         raise Refused(f"there is no version {version}", str(error), "inv deploy.list") from None
-    return Record("", site.settings.environment, "", "", found.created_on, "", "", "", found.id)
+    return Record(
+        "", environment.settings.environment, "", "", found.created_on, "", "", "", found.id
+    )

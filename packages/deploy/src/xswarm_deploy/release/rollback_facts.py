@@ -14,12 +14,11 @@ def remember(site: Site) -> None:
     Raises:
         DeployError: the database or Cloudflare did not tell; what was told by then is noted.
     """
-    from xswarm_deploy.steps import applied, pages
+    from xswarm_deploy.steps import applied, pages  # not migrate: it is heavy
 
     with ThreadPoolExecutor(1, thread_name_prefix="facts") as pool:
-        live = pool.submit(pages.current, site)
+        live = pool.submit(pages.observe, site)
         site.facts["migrations"] = applied.names(site)
         if "digest" not in site.facts:  # it made no version: the checkout's commit is not its own
-            site.facts |= {"commit": "", **noted(site.history(), str(site.facts["version"]))}
-    deployment = live.result()
-    site.facts["pages"] = deployment.id if deployment else ""
+            site.facts.update({"commit": "", **noted(site.history(), str(site.facts["version"]))})
+    site.facts.update(live.result())

@@ -18,7 +18,7 @@ from invoke.context import Context
 from xswarm_deploy.settings import repository
 
 if TYPE_CHECKING:
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
     from xswarm_deploy.model.record import Record
     from xswarm_deploy.model.step import Change, Facts
     from xswarm_deploy.release.release import Release
@@ -74,6 +74,7 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     Raises:
         Refused: the environment file is missing or not in order.
     """
+    from xswarm_deploy.model.state import ReleaseState
     from xswarm_deploy.site import Site
 
     running = _current.get()
@@ -82,20 +83,19 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     found = settings(c)
     if not quiet:
         announce(found)
-    site = Site(found)
-    site.history = lambda: _history(site)
+    site = Site(found, ReleaseState(history=lambda: _history(site)))
     return site
 
 
 def _history(site: Site) -> Sequence[Record]:
-    from xswarm_deploy.release import ledger
+    from xswarm_deploy.release import records
 
-    return ledger.records(site.database, site.settings.environment, site.worker)
+    return records.read(site.database, site.settings.environment, site.worker)
 
 
 def announce(found: Settings) -> None:
     """Print which environment is acted on; once for each."""
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
 
     if found.environment not in _announced:
         _announced.add(found.environment)
@@ -121,17 +121,17 @@ def perform(c: Context, name: str) -> None:
         c: the task's context.
         name: the step, e.g. ``migrate``.
     """
-    from xswarm_deploy.release import preview
-    from xswarm_deploy.release.release import step_named
+    from xswarm_deploy.console import Console
+    from xswarm_deploy.release import preview, steps
 
     if dry(c):
-        preview.show(preview.planned(open_site(c), (name,)))
+        preview.show(Console(), preview.planned(open_site(c), (name,)))
         return
     with release(c, name, phases=(name,)) as running:
         if skipped(name):
             return
         with running.console.step(name) as line:
-            line.detail = summary(running.perform(step_named(name)))
+            line.detail = summary(running.perform(steps.step_named(name)))
 
 
 def skipped(name: str) -> bool:
@@ -184,7 +184,7 @@ def release(
     Raises:
         DeployError: why it failed, after everything was undone.
     """
-    from xswarm_deploy.cli.console import Console
+    from xswarm_deploy.console import Console
 
     running = _current.get()
     if running:
@@ -208,16 +208,15 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
         Locked: another release is under way; nothing was changed.
         NotRolledBack: an interrupted release was found and could not be undone.
     """
-    from xswarm_deploy.release import ledger, lock, recovery
+    from xswarm_deploy.release import lock, records, recovery
     from xswarm_deploy.release.release import Release, new_record
 
     facts = {} if kind == "rollback" else _inputs(site, phases)
     record = new_record(site, kind, message, phases, facts)
     reason = f"{kind} {record.release}"
-    lease = ledger.with_tables(
+    lease = records.with_tables(
         site.database, lambda: lock.acquire(site.database, site.connect, reason)
     )
-    site.progress = console.progress
     try:
         last = recovery.settle(site, lease, console)
         return Release.begin(site, record, lease, console, last)
@@ -239,10 +238,10 @@ def resume(c: Context, name: str = "") -> None:
         c: the task's context.
         name: the beginning of its id; empty: the one that died.
     """
-    from xswarm_deploy.release import ledger, recovery
+    from xswarm_deploy.release import records, recovery
 
     with _stoppable():
-        dead = _taken_over(c, name, recovery.require_resumable, ledger.SUCCEEDED)
+        dead = _taken_over(c, name, recovery.require_resumable, records.SUCCEEDED)
         if dead is None:
             return
         if recovery.write_success_if_known(dead):
@@ -264,15 +263,15 @@ def abort(c: Context, name: str = "") -> None:
     Raises:
         NotRolledBack: something is still changed; it is named.
     """
-    from xswarm_deploy.release import ledger, recovery
+    from xswarm_deploy.release import records, recovery, undo
 
     with _stoppable():
-        dead = _taken_over(c, name, recovery.require_abortable, ledger.ROLLED_BACK)
+        dead = _taken_over(c, name, recovery.require_abortable, records.ROLLED_BACK)
         if dead is None:
             return
         try:
             with _unstoppable(dead.console):
-                dead.abandon()
+                undo.abandon(dead)
         finally:
             dead.ledger.lease.release()
         _announce(dead, f"{dead.record.kind} {dead.record.release} was aborted: all is as before")
@@ -283,12 +282,12 @@ def _taken_over(
     c: Context, name: str, require: Callable[[Site, Record], None], wanted: str
 ) -> Release | None:
     """Take an interrupted release over with its lock; None: it is as wanted, which is told."""
-    from xswarm_deploy.cli.console import Console
-    from xswarm_deploy.release import ledger, lock, recovery
+    from xswarm_deploy.console import Console
+    from xswarm_deploy.release import lock, records, recovery
 
     site, console = open_site(c), Console()
     site.settings.require_sound()
-    ledger.prepare(site.database)
+    records.prepare(site.database)
     record = recovery.find(site, name)
     if record is None or record.status == wanted:
         state = f"{record.release} is {wanted}" if record else "no release is interrupted"
@@ -301,7 +300,6 @@ def _taken_over(
         f"settling {record.release}",
         lambda by: console.line(f"· waiting for the lease of {by}: {by.left:.0f} s left"),
     )
-    site.progress = console.progress
     try:
         record = recovery.find(site, record.release) or record  # settled by another meanwhile?
         require(site, record)
@@ -314,6 +312,8 @@ def _taken_over(
 @contextmanager
 def _guarded(begun: Release) -> Iterator[Release]:
     """End a release well, or undo it; whatever happens, people are told."""
+    from xswarm_deploy.release import undo
+
     token = _current.set(begun)
     try:
         yield begun
@@ -322,7 +322,7 @@ def _guarded(begun: Release) -> Iterator[Release]:
             begun.succeed()
     except BaseException as cause:
         with _unstoppable(begun.console):
-            ended = begun.roll_back(cause)
+            ended = undo.roll_back(begun, cause)
             _announce(
                 begun, f"{begun.record.kind} {begun.record.release} failed: {ended.what}", ended.why
             )

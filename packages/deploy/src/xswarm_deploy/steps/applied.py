@@ -10,35 +10,36 @@ from xswarm_deploy.database import migration_history
 if TYPE_CHECKING:
     from xswarm_deploy.database.migration_history import Applied
     from xswarm_deploy.database.migrations import Migration
-    from xswarm_deploy.site import Site
+    from xswarm_deploy.environment import Environment
 
 
-def names(site: Site) -> list[str]:
+def names(environment: Environment) -> list[str]:
     """Return the names of the applied migrations, in the order they ran."""
-    return migration_history.names(site.database)
+    return migration_history.names(environment.database)
 
 
-def since(site: Site, then: Sequence[str]) -> list[Migration]:
+def since(environment: Environment, then: Sequence[str]) -> list[Migration]:
     """Return what was applied since the ledger held these names, as it was applied."""
-    return [_parsed(row) for row in _own(site) if row.name not in then]
+    return [_parsed(row) for row in _own(environment) if row.name not in then]
 
 
-def incompatible(site: Site, then: Sequence[str]) -> list[str]:
+def incompatible(environment: Environment, then: Sequence[str]) -> list[str]:
     """Return the applied migrations that code of an earlier schema does not work with.
 
     Args:
-        site: the environment.
+        environment: the environment.
         then: the names that were applied when that code was live.
     """
-    if set(names(site)) <= set(then):
+    if set(names(environment)) <= set(then):
         return []  # as mostly: no need to read what they say
-    rows = [row for row in _own(site) if row.name not in then]
+    rows = [row for row in _own(environment) if row.name not in then]
     return [row.name for row in rows if row.text and not _parsed(row).compatible]
 
 
-def _own(site: Site) -> list[Applied]:
+def _own(environment: Environment) -> list[Applied]:
     """Return the entries but those of other Workers that share the database."""
-    return [row for row in migration_history.read(site.database) if row.owner in ("", site.worker)]
+    rows = migration_history.read(environment.database)
+    return [row for row in rows if row.owner in ("", environment.worker)]
 
 
 def _parsed(row: Applied) -> Migration:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from types import NoneType
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 from xswarm_deploy.database import archive, backup, retention
 from xswarm_deploy.database.backup import Backup, BackupRequest, Format
@@ -12,16 +14,31 @@ from xswarm_deploy.database.manifest import Content
 from xswarm_deploy.database.retention import RetentionPolicy
 from xswarm_deploy.database.workspace import workspace
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import Action, Change, Facts
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pyrage.x25519 import Identity
 
+    from xswarm_deploy.environment import Environment
     from xswarm_deploy.site import Site
 
-NAME = "backup"
+NAME: Final = "backup"
+INPUTS: Final = ("settings",)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What kind of backup is made: its format, and the folder it goes to."""
+
+    format: str
+    folder: str
+
+
+def observe(_site: Site) -> Facts:
+    """Return nothing: going back to a release needs no backup that is there."""
+    return {}
 
 
 def plan(site: Site) -> list[Change]:
@@ -29,7 +46,7 @@ def plan(site: Site) -> list[Change]:
     return always(site) if site.settings.text("BACKUP_ENABLED") == "true" else []
 
 
-def always(site: Site, format: str = "db") -> list[Change]:
+def always(environment: Environment, format: str = "db") -> list[Change]:
     """Report that a backup would be made, whatever BACKUP_ENABLED says.
 
     Raises:
@@ -37,8 +54,8 @@ def always(site: Site, format: str = "db") -> list[Change]:
     """
     if format not in get_args(Format):
         raise Refused(f"There is no format {format!r}", "", "inv backup --format db, or sql")
-    wanted = {"format": format, "folder": site.settings.project.backup.directory}
-    return [Change(NAME, "backup of the database", "create", after=wanted)]
+    wanted = Kind(format, environment.settings.project.backup.directory)
+    return [CREATE.change("backup of the database", after=wanted)]
 
 
 def apply(site: Site, change: Change) -> Facts:
@@ -46,7 +63,7 @@ def apply(site: Site, change: Change) -> Facts:
     settings = site.settings
     wanted = BackupRequest(
         settings.environment,
-        change.after["format"],
+        cast(Format, CREATE.after_of(change).format),
         archive.recipient(settings.text("BACKUP_AGE_RECIPIENT")),
         str(site.facts.get("version", "")),
     )
@@ -57,16 +74,21 @@ def apply(site: Site, change: Change) -> Facts:
     return facts
 
 
-def undo(site: Site, change: Change, outcome: Facts) -> None:
+def undo(_site: Site, _change: Change, _outcome: Facts) -> str:
     """Leave the backup where it is: it harms nobody, and may be needed now."""
+    return ""
 
 
-def folder(site: Site) -> Path:
+def require_undisturbed(_site: Site, _change: Change) -> None:
+    """Refuse nothing: a backup is one of its own."""
+
+
+def folder(environment: Environment) -> Path:
     """Return where the backups are."""
-    return site.settings.path(site.settings.project.backup.directory)
+    return environment.settings.path(environment.settings.project.backup.directory)
 
 
-def listed(site: Site) -> list[Backup]:
+def listed(site: Environment) -> list[Backup]:
     """Return the environment's backups, the newest first, and those another tool made."""
     environment = site.settings.environment
     found = backup.read_folder(folder(site))
@@ -75,12 +97,12 @@ def listed(site: Site) -> list[Backup]:
     ]
 
 
-def proven(site: Site) -> list[Backup]:
+def proven(environment: Environment) -> list[Backup]:
     """Return those of the environment's backups that a manifest vouches for, the newest first."""
-    return [item for item in listed(site) if item.manifest]
+    return [item for item in listed(environment) if item.manifest]
 
 
-def chosen(site: Site, name: str) -> Backup:
+def chosen(environment: Environment, name: str) -> Backup:
     """Return the backup a person names: a file, its name in the folder, or ``latest``.
 
     ``latest`` is never one without a manifest: such a one must be named.
@@ -89,17 +111,17 @@ def chosen(site: Site, name: str) -> Backup:
         Refused: there is none.
     """
     if name == "latest":
-        good = proven(site)
+        good = proven(environment)
         if not good:
-            raise Refused("There is no backup yet", _without_manifest(site), "inv backup")
+            raise Refused("There is no backup yet", _without_manifest(environment), "inv backup")
         return good[0]
-    inside = folder(site) / name
+    inside = folder(environment) / name
     return backup.of_path(inside if inside.is_file() else Path(name))
 
 
-def identities(site: Site) -> Sequence[Identity]:
+def identities(environment: Environment) -> Sequence[Identity]:
     """Return the key that opens encrypted backups, where it is set."""
-    return archive.identity(site.settings.secret("BACKUP_AGE_IDENTITY"))
+    return archive.identity(environment.settings.secret("BACKUP_AGE_IDENTITY"))
 
 
 def verify(site: Site, found: Backup) -> Content:
@@ -112,16 +134,16 @@ def verify(site: Site, found: Backup) -> Content:
         return backup.verify(found, work, identities(site), site.progress)
 
 
-def expired(site: Site, now: datetime) -> list[Backup]:
+def expired(environment: Environment, now: datetime) -> list[Backup]:
     """Return the backups that may go by what is to be kept; never the last good one."""
-    kept = site.settings.project.backup
+    kept = environment.settings.project.backup
     keep = RetentionPolicy(
-        int(site.settings.text("BACKUP_RETENTION_DAYS")),
+        int(environment.settings.text("BACKUP_RETENTION_DAYS")),
         kept.keep_daily,
         kept.keep_weekly,
         kept.keep_monthly,
     )
-    return retention.expired(listed(site), keep, now)
+    return retention.expired(listed(environment), keep, now)
 
 
 def prune(site: Site, now: datetime) -> list[Backup]:
@@ -140,6 +162,10 @@ def remove(found: Sequence[Backup]) -> None:
         backup.manifest_path(item.path).unlink(missing_ok=True)
 
 
-def _without_manifest(site: Site) -> str:
-    names = ", ".join(item.path.name for item in listed(site))
+def _without_manifest(environment: Environment) -> str:
+    names = ", ".join(item.path.name for item in listed(environment))
     return f"what has no manifest must be named: {names}" if names else "none was made here"
+
+
+CREATE: Final = Action(NAME, "create", NoneType, Kind, NoneType, routine=True)
+ACTIONS: Final = (CREATE,)

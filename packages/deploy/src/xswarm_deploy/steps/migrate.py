@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.database import downs, migrate, migration_history, migrations, schema
 from xswarm_deploy.database.client import Statement
@@ -13,20 +14,65 @@ from xswarm_deploy.database.migrate import Group, Outcome, State
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.errors import DeployError, Refused
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.steps import applied
 
 if TYPE_CHECKING:
+    from xswarm_deploy.environment import Environment
     from xswarm_deploy.settings.settings import Settings
     from xswarm_deploy.site import Site
 
-NAME = "migrate"
+NAME: Final = "migrate"
+INPUTS: Final = ("settings", "migrations")
+Names = tuple[str, ...]
+"""Migrations by their names, in the order they ran."""
+Checksums = dict[str, str]
+"""A migration's name → the checksum of its file."""
 
 
-def state(site: Site) -> State:
+Entry = tuple[str, str | None, str | None]
+"""A row of the ledger: its file, checksum and status; None for both where there was none."""
+
+
+@dataclass(frozen=True)
+class TakeBack:
+    """Undo of applying: which are taken back, in this order."""
+
+    names: Names = field(metadata={"json": "take back"})
+
+
+@dataclass(frozen=True)
+class ApplyAgain:
+    """Undo of taking back: which are applied once more, and what their files said."""
+
+    names: Names = field(metadata={"json": "apply"})
+    checksums: Checksums
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Undo of entering without running.
+
+    Args:
+        names: what was entered.
+        entries: how each was.
+    """
+
+    names: Names
+    entries: tuple[Entry, ...]
+
+
+def observe(environment: Environment) -> Facts:
+    """Return the names of the applied migrations."""
+    return {"migrations": applied.names(environment)}
+
+
+def state(environment: Environment) -> State:
     """Read the files and the ledger, side by side."""
-    found = State(files(site), migration_history.read(site.database), site.worker)
-    if not _generates_downs(site.settings) or not found.pending:
+    found = State(
+        files(environment), migration_history.read(environment.database), environment.worker
+    )
+    if not _generates_downs(environment.settings) or not found.pending:
         return found
     wanted = {item.name for item in found.pending}
     return found._replace(files=downs.complete(found.files, wanted))
@@ -42,15 +88,15 @@ def _generates_downs(settings: Settings) -> bool:
     return how == "generated"
 
 
-def files(site: Site) -> list[Migration]:
+def files(environment: Environment) -> list[Migration]:
     """Read the migration files, in the order they run; none where no folder is named."""
-    directory = site.settings.project.migrations.directory
-    return migrations.read(site.settings.path(directory)) if directory else []
+    directory = environment.settings.project.migrations.directory
+    return migrations.read(environment.settings.path(directory)) if directory else []
 
 
-def overview(site: Site) -> list[dict[str, Any]]:
+def overview(environment: Environment) -> list[dict[str, Any]]:
     """Return a row for every migration that there is a file or an entry of."""
-    found = state(site)
+    found = state(environment)
     rows = {row.filename: row for row in found.applied}
     known = {item.filename for item in found.files}
     own = {row.filename for row in found.own}
@@ -62,14 +108,14 @@ def overview(site: Site) -> list[dict[str, Any]]:
     return listed + gone
 
 
-def pending_groups(site: Site) -> list[Group]:
+def pending_groups(environment: Environment) -> list[Group]:
     """Return the pending migrations, checked, a group for each transaction."""
-    return migrate.groups(_checked(site).pending)
+    return migrate.groups(_checked(environment).pending)
 
 
-def rows_by_table(site: Site) -> dict[str, int]:
+def rows_by_table(environment: Environment) -> dict[str, int]:
     """Count the rows of every table."""
-    return schema.rows_by_table(site.database)
+    return schema.rows_by_table(environment.database)
 
 
 def by_kind(labels: Sequence[str]) -> list[str]:
@@ -126,61 +172,61 @@ def plan(site: Site) -> list[Change]:
     return changes
 
 
-def plan_down(site: Site, *, steps: int = 1, to: str = "") -> list[Change]:
+def plan_down(environment: Environment, *, steps: int = 1, to: str = "") -> list[Change]:
     """Return which applied migrations would be taken back, in one transaction.
 
     Args:
-        site: the environment.
+        environment: the environment.
         steps: how many, where ``to`` is not given.
         to: the migration that becomes the last one.
     """
-    found = state(site)
+    found = state(environment)
     chosen = migrate.chosen_down(found.own, steps=steps, to=to)
     migrate.require_ours(found, chosen)
     return _down(found.applied, chosen)
 
 
-def plan_back(site: Site, then: Sequence[str]) -> list[Change]:
+def plan_back(environment: Environment, then: Sequence[str]) -> list[Change]:
     """Report that whatever was applied since would be taken back, in one transaction.
 
     Args:
-        site: the environment.
+        environment: the environment.
         then: the names of the migrations that stay.
 
     Raises:
         Refused: one of the others cannot be taken back.
     """
-    found = _applied(site)
+    found = _applied(environment)
     chosen = migrate.chosen_back(found.own, then)
     migrate.require_ours(found, chosen)
     return _down(found.applied, chosen)
 
 
-def plan_baseline(site: Site, to: str = "") -> list[Change]:
+def plan_baseline(environment: Environment, to: str = "") -> list[Change]:
     """Return which files would be entered as applied without being run.
 
     Args:
-        site: the environment, whose schema is there already.
+        environment: the environment, whose schema is there already.
         to: the last file that is; all, where it is not given.
     """
-    found = state(site)
+    found = state(environment)
     entered = _up_to(found.files, to)
     known = {row.filename: row for row in found.applied}
     names = [
         item.name
         for item in entered
-        if not _is_entered(item, known.get(item.filename), site.worker)
+        if not _is_entered(item, known.get(item.filename), environment.worker)
     ]
-    return [_stamp("baseline", names, found)] if names else []
+    return [_stamp(BASELINE, names, found)] if names else []
 
 
-def plan_restamp(site: Site, name: str) -> list[Change]:
+def plan_restamp(environment: Environment, name: str) -> list[Change]:
     """Report that an edited file would be accepted as what was applied.
 
     Raises:
         Refused: it is not applied, or not edited.
     """
-    found = state(site)
+    found = state(environment)
     wanted = name.removesuffix(".sql")
     file = next((item for item in found.files if item.name == wanted), None)
     row = next((item for item in found.applied if item.name == wanted), None)
@@ -188,43 +234,51 @@ def plan_restamp(site: Site, name: str) -> list[Change]:
         raise Refused(f"{name} is not applied", "", "inv migrate.status")
     if file.checksum == row.checksum:
         return []
-    return [_stamp("restamp", [wanted], found)]
+    return [_stamp(RESTAMP, [wanted], found)]
 
 
 def apply(site: Site, change: Change) -> Facts:
     """Make one change; where it was made already, only say so."""
-    if change.action in ("baseline", "restamp"):
-        return _enter(site, change)
-    if change.action == "take back":
-        names = change.undo["apply"]
-        return _facts("taken back", _take_back(site, names))
-    names = [name for name in change.after if name not in change.before]
-    return _facts("applied", _apply(site, names))
+    if APPLY.owns(change):
+        return _facts("applied", _apply(site, _applied_by(change)))
+    if DOWN.owns(change):
+        return _facts("taken back", _take_back(site, DOWN.undo_of(change).names))
+    return _enter(site, _stamping(change).undo_of(change).names)
 
 
-def undo(site: Site, change: Change, outcome: Facts) -> None:
-    """Bring the schema back to before: nothing, where another run did the change."""
+def undo(site: Site, change: Change, outcome: Facts) -> str:
+    """Bring the schema back to before: nothing, where another run did the change.
+
+    Returns:
+        Which backup was put back, where one was.
+    """
     if outcome.get("by_other"):
-        return
-    if change.action == "apply":
-        _undo_applied(site, change)
-    elif "apply" in change.undo:
-        _apply_again(site, change.undo["apply"], change.undo["checksums"])
+        return ""
+    if APPLY.owns(change):
+        return _undo_applied(site, change)
+    if DOWN.owns(change):
+        again = DOWN.undo_of(change)
+        _apply_again(site, again.names, again.checksums)
     else:
-        _restore_entries(site, change.undo["entries"])
+        _restore_entries(site, _stamping(change).undo_of(change).entries)
+    return ""
 
 
-def drift(site: Site) -> list[str]:
+def require_undisturbed(_site: Site, _change: Change) -> None:
+    """Refuse nothing: applying asks the database which migrations are applied."""
+
+
+def drift(environment: Environment) -> list[str]:
     """Return where the schema differs from what the applied files give, as lines of a diff.
 
     SQL that only the server can read is judged by the schema that the server had after the last
     run; where that was not kept, the rest is compared.
     """
-    now = schema.read(site.database)
-    expected, refused = schema.of_migrations(_as_applied(state(site)))
+    now = schema.read(environment.database)
+    expected, refused = schema.of_migrations(_as_applied(state(environment)))
     if not refused:
         return schema.difference(expected, now)
-    kept = migration_history.kept_schema(site.database)
+    kept = migration_history.kept_schema(environment.database)
     if kept is not None:
         return schema.difference(schema.objects(kept), now)
     return schema.difference(schema.without(expected, refused), schema.without(now, refused))
@@ -242,38 +296,38 @@ def _as_applied(found: State) -> list[Migration]:
     ]
 
 
-def integrity(site: Site) -> list[str]:
+def integrity(environment: Environment) -> list[str]:
     """Return what SQLite finds wrong with the database itself; empty: nothing."""
-    found = [str(row[0]) for row in site.database.query("PRAGMA integrity_check")]
-    broken = site.database.query("SELECT * FROM pragma_foreign_key_check LIMIT 20")
+    found = [str(row[0]) for row in environment.database.query("PRAGMA integrity_check")]
+    broken = environment.database.query("SELECT * FROM pragma_foreign_key_check LIMIT 20")
     rows = [f"row {row[1]!r} of {row[0]!r} points at no row of {row[2]!r}" for row in broken]
     return [line for line in found if line != "ok"] + rows
 
 
-def require_sound(site: Site) -> None:
+def require_sound(environment: Environment) -> None:
     """Refuse a database that is not what the files say.
 
     Raises:
         DeployError: with every difference.
     """
-    wrong = [*drift(site), *integrity(site)]
+    wrong = [*drift(environment), *integrity(environment)]
     if wrong:
         raise DeployError("The database is not what the migrations say", "\n".join(wrong))
 
 
-def _checked(site: Site) -> State:
+def _checked(environment: Environment) -> State:
     """Read the files and the ledger, and refuse what must not run."""
-    found = state(site)
+    found = state(environment)
     migrate.check(found)
-    migrate.foresee(site.database, found.pending)
+    migrate.foresee(environment.database, found.pending)
     return found
 
 
-def _applied(site: Site) -> State:
+def _applied(environment: Environment) -> State:
     """Read the ledger, and the files only where they are needed to know whose entries are."""
-    rows = migration_history.read(site.database)
-    known = all(row.owner == site.worker for row in rows)
-    return State([] if known else files(site), rows, site.worker)
+    rows = migration_history.read(environment.database)
+    known = all(row.owner == environment.worker for row in rows)
+    return State([] if known else files(environment), rows, environment.worker)
 
 
 def _apply(site: Site, names: Sequence[str]) -> Outcome:
@@ -294,26 +348,36 @@ def _apply(site: Site, names: Sequence[str]) -> Outcome:
     return Outcome([item.name for item in pending], made, milliseconds=times)
 
 
-def _undo_applied(site: Site, change: Change) -> None:
+def _applied_by(change: Change) -> list[str]:
+    before = APPLY.before_of(change)
+    return [name for name in APPLY.after_of(change) if name not in before]
+
+
+def _stamping(change: Change) -> Action[Checksums, Checksums, Entries]:
+    return BASELINE if BASELINE.owns(change) else RESTAMP
+
+
+def _undo_applied(site: Site, change: Change) -> str:
     """Take migrations back: by their down parts, else by the backup where nothing is lost.
 
     Raises:
         DeployError: neither can be; it says what a person can do.
     """
-    names = [name for name in change.after if name not in change.before]
+    names = _applied_by(change)
     if not set(names) & set(applied.names(site)):
-        return
+        return ""
     try:
         _take_back(site, names)
     except DeployError as error:
-        _put_backup_back(site, error)
+        return f"{_put_backup_back(site, error)} was put back"
+    return ""
 
 
-def _put_backup_back(site: Site, cause: DeployError) -> None:
+def _put_backup_back(site: Site, cause: DeployError) -> str:
     from xswarm_deploy.steps import restore
 
     try:
-        site.facts["_put_back"] = restore.undo_release(site)
+        return restore.undo_release(site)
     except DeployError as error:
         name = site.facts.get("backup") or "FILE"
         raise DeployError(
@@ -323,36 +387,39 @@ def _put_backup_back(site: Site, cause: DeployError) -> None:
         ) from None
 
 
-def _apply_again(site: Site, names: Sequence[str], checksums: Mapping[str, str]) -> None:
+def _apply_again(
+    environment: Environment, names: Sequence[str], checksums: Mapping[str, str]
+) -> None:
     """Apply what was taken back as it was applied before: this checkout need not have its files.
 
     Raises:
         DeployError: what a file said was not kept.
     """
-    there = applied.names(site)
-    texts = migration_history.texts(site.database)
+    there = applied.names(environment)
+    texts = migration_history.texts(environment.database)
     missing = [name for name in names if name not in there]
     for name in missing:
         if checksums[name] not in texts:
             raise DeployError(f"What {name} said is not kept", "", f"inv migrate, with {name}.sql")
     parsed = [migrations.parse(f"{name}.sql", texts[checksums[name]]) for name in missing]
     for group in migrate.groups(parsed):
-        migrate.apply(site.database, group, site.worker)
+        migrate.apply(environment.database, group, environment.worker)
 
 
-def _take_back(site: Site, names: Sequence[str]) -> Outcome:
-    rows = [row for row in reversed(migration_history.read(site.database)) if row.name in names]
-    return migrate.take_back(site.database, rows) if rows else Outcome(names, by_other=True)
+def _take_back(environment: Environment, names: Sequence[str]) -> Outcome:
+    rows = [
+        row for row in reversed(migration_history.read(environment.database)) if row.name in names
+    ]
+    return migrate.take_back(environment.database, rows) if rows else Outcome(names, by_other=True)
 
 
-def _enter(site: Site, change: Change) -> Facts:
-    names = change.undo["names"]
-    entered = [item for item in files(site) if item.name in names]
-    migrate.stamp(site.database, entered, site.worker)
-    return {"entered": names}
+def _enter(environment: Environment, names: Names) -> Facts:
+    entered = [item for item in files(environment) if item.name in names]
+    migrate.stamp(environment.database, entered, environment.worker)
+    return {"entered": list(names)}
 
 
-def _restore_entries(site: Site, entries: Sequence[Sequence[Any]]) -> None:
+def _restore_entries(environment: Environment, entries: Iterable[Entry]) -> None:
     """Bring the ledger's rows back to what they were."""
     statements = []
     for filename, checksum, status in entries:
@@ -361,7 +428,7 @@ def _restore_entries(site: Site, entries: Sequence[Sequence[Any]]) -> None:
         else:
             sql = "UPDATE _migrations SET checksum = ?, status = ? WHERE filename = ?"
             statements.append(Statement(sql, (checksum, status, filename)))
-    site.database.transaction(statements)
+    environment.database.transaction(statements)
 
 
 def _down(rows: Sequence[Applied], chosen: Sequence[Applied]) -> list[Change]:
@@ -369,16 +436,11 @@ def _down(rows: Sequence[Applied], chosen: Sequence[Applied]) -> list[Change]:
         return []
     names = [row.name for row in chosen]
     return [
-        Change(
-            NAME,
+        DOWN.change(
             f"database, {_count(names)}",
-            "take back",
-            before=[row.name for row in rows],
-            after=[row.name for row in rows if row.name not in names],
-            undo={
-                "apply": list(reversed(names)),
-                "checksums": {row.name: row.checksum for row in chosen},
-            },
+            before=tuple(row.name for row in rows),
+            after=tuple(row.name for row in rows if row.name not in names),
+            undo=ApplyAgain(tuple(reversed(names)), {row.name: row.checksum for row in chosen}),
         )
     ]
 
@@ -387,31 +449,29 @@ def _up(group: Group, before: Sequence[str]) -> Change:
     names = [item.name for item in group.migrations]
     one_way = [item for item in group.migrations if not item.down]
     reasons = "; ".join(f"{item.filename}: {item.irreversible}" for item in one_way)
-    return Change(
-        NAME,
+    return APPLY.change(
         f"database, {_count(names)}",
-        "apply",
-        before=list(before),
-        after=[*before, *names],
-        undo={"take back": list(reversed(names))},
+        before=tuple(before),
+        after=(*before, *names),
+        undo=TakeBack(tuple(reversed(names))),
         irreversible=reasons,
     )
 
 
-def _stamp(action: str, names: Sequence[str], found: State) -> Change:
+def _stamp(
+    action: Action[Checksums, Checksums, Entries], names: Sequence[str], found: State
+) -> Change:
     rows = {row.name: row for row in found.applied}
-    entries: list[list[str | None]] = []
+    entries: list[Entry] = []
     for name in names:
         row = rows.get(name)
-        old = [row.checksum, row.status] if row else [None, None]
-        entries.append([f"{name}.sql", *old])
-    return Change(
-        NAME,
+        file = f"{name}.sql"
+        entries.append((file, row.checksum, row.status) if row else (file, None, None))
+    return action.change(
         f"ledger of migrations, {_count(names)}",
-        action,
         before={name: rows[name].checksum for name in names if name in rows},
         after={item.name: item.checksum for item in found.files if item.name in names},
-        undo={"names": list(names), "entries": entries},
+        undo=Entries(tuple(names), tuple(entries)),
     )
 
 
@@ -464,3 +524,10 @@ def _facts(verb: str, outcome: Outcome) -> Facts:
 
 def _count(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} migrations"
+
+
+APPLY: Final = Action(NAME, "apply", Names, Names, TakeBack, effect="schema")
+DOWN: Final = Action(NAME, "take back", Names, Names, ApplyAgain, effect="schema")
+BASELINE: Final = Action(NAME, "baseline", Checksums, Checksums, Entries, effect="schema")
+RESTAMP: Final = Action(NAME, "restamp", Checksums, Checksums, Entries, effect="schema")
+ACTIONS: Final = (APPLY, DOWN, BASELINE, RESTAMP)

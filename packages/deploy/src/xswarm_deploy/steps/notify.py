@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
+from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.report import Finding
-from xswarm_deploy.site import Site
 
 NAME: Final = "notify"
 
 
-def announce(site: Site, headline: str, details: str = "", head: str = "") -> Finding:
+def announce(environment: Environment, headline: str, details: str = "", head: str = "") -> Finding:
     """Send a message to Slack, and say how that went.
 
     Args:
-        site: the environment.
+        environment: the environment.
         headline: what happened, in one line.
         details: more of it.
         head: the audit trail's last hash: noted by others, it proves the trail up to there.
     """
-    if not site.settings.secret("SLACK_WEBHOOK_URL"):
+    if not environment.settings.secret("SLACK_WEBHOOK_URL"):
         return Finding(NAME, NAME, "skip", False, "no SLACK_WEBHOOK_URL")
-    lines = [f"[{site.settings.environment}] {site.worker}: {headline}", details]
+    lines = [f"[{environment.settings.environment}] {environment.worker}: {headline}", details]
     lines += [f"audit trail up to here: {head}"] if head else []
     try:
-        site.slack.send("\n".join(line for line in lines if line))
+        environment.slack.send("\n".join(line for line in lines if line))
     except DeployError as error:
         return Finding(NAME, NAME, "warn", False, str(error), "inv monitor.test-alert")
     return Finding(NAME, NAME, "pass", False, "Slack")

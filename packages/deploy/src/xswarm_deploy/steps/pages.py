@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy import git
 from xswarm_deploy.bundling import functions
+from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import StepFailed
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.payload import Nothing
+from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.services.files import StaticFile, manifest, pages_files
 from xswarm_deploy.services.pages import Commit, PagesDeployment, Rules
 from xswarm_deploy.site import Site
@@ -21,7 +25,36 @@ if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
 NAME: Final = "pages"
+INPUTS: Final = ("settings", "site")
 _CONTENT: Final = "content "  # marks the digest in a deployment's commit message
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployment, and a digest of what it holds; both empty: there is none."""
+
+    deployment: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Content:
+    """A digest of what a deployment is to hold."""
+
+    content: str
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier deployment, by its id."""
+
+    deployment: str
+
+
+def observe(environment: Environment) -> Facts:
+    """Return the deployment that is live; empty: none is."""
+    now = current(environment)
+    return {"pages": now.id if now else ""}
 
 
 def plan(site: Site) -> list[Change]:
@@ -40,77 +73,75 @@ def plan(site: Site) -> list[Change]:
     if now and _content_of(now) == wanted:
         return []
     missing = site.cloudflare.pages.project(name) is None
-    made = [Change(NAME, f"pages project {name}", "create", undo={})] if missing else []
+    made = [CREATE.change(f"pages project {name}", undo=Nothing())] if missing else []
     return [*made, _deployment(site, now, wanted, new=missing)]
 
 
-def used(site: Site) -> bool:
+def used(environment: Environment) -> bool:
     """Return whether the project has a static site."""
-    wanted = site.settings.project.pages
+    wanted = environment.settings.project.pages
     return bool(wanted.project and wanted.directory)
 
 
-def _deployment(site: Site, now: PagesDeployment | None, wanted: str, *, new: bool) -> Change:
+def _deployment(
+    environment: Environment, now: PagesDeployment | None, wanted: str, *, new: bool
+) -> Change:
     """Report that the site is deployed; without an earlier one the project itself is the undo."""
-    before = {"deployment": now.id, "content": _content_of(now)} if now else None
+    before = _seen(now) if now else None
     final = not now and not new
-    return Change(
-        NAME,
-        f"pages {site.settings.project.pages.project}",
-        "deploy",
+    return DEPLOY.change(
+        f"pages {environment.settings.project.pages.project}",
         before=before,
-        after={"content": wanted},
-        undo=None if final else before or {},
+        after=Content(wanted),
+        undo=None if final else before or Deployed(),
         irreversible="the project had no deployment to go back to" if final else "",
     )
 
 
-def go_back(site: Site, deployment: str) -> list[Change]:
+def go_back(environment: Environment, deployment: str) -> list[Change]:
     """Return what would change to make an earlier deployment the live one again."""
-    now = current(site)
+    now = current(environment)
     if now is None or now.id == deployment:
         return []
-    before = {"deployment": now.id, "content": _content_of(now)}
-    name = site.settings.project.pages.project
-    return [
-        Change(
-            NAME,
-            f"pages {name}",
-            "rollback",
-            before=before,
-            after={"deployment": deployment},
-            undo=before,
-        )
-    ]
+    name, before = environment.settings.project.pages.project, _seen(now)
+    after = Earlier(deployment)
+    return [ROLLBACK.change(f"pages {name}", before=before, after=after, undo=before)]
 
 
 def apply(site: Site, change: Change) -> Facts:
     """Create the project, deploy the folder, or go back to an earlier deployment."""
     project = site.settings.project.pages
-    if change.action == "create":
+    if CREATE.owns(change):
         site.cloudflare.pages.create_project(project.project, project.branch)
         return {}
-    if change.action == "rollback":
-        return _make_live(site, str(change.after["deployment"]))
-    return _deploy(site, str(change.after["content"]))
+    if ROLLBACK.owns(change):
+        return _make_live(site, ROLLBACK.after_of(change).deployment)
+    return _deploy(site, DEPLOY.after_of(change).content)
 
 
-def undo(site: Site, change: Change, _outcome: Facts) -> None:
+def undo(site: Site, change: Change, _outcome: Facts) -> str:
     """Make the previous deployment the live one; what there was none of is deleted."""
     pages, name = site.cloudflare.pages, site.settings.project.pages.project
-    if change.action == "create":
+    if CREATE.owns(change):
         pages.delete_project(name)
         if pages.project(name) is not None:
             raise StepFailed(f"pages project {name} is still there after its deletion")
-    elif change.undo.get("deployment"):
-        _make_live(site, str(change.undo["deployment"]))
+        return ""
+    action = ROLLBACK if ROLLBACK.owns(change) else DEPLOY
+    if earlier := action.undo_of(change).deployment:
+        _make_live(site, earlier)
+    return ""
 
 
-def current(site: Site) -> PagesDeployment | None:
+def require_undisturbed(_site: Site, _change: Change) -> None:
+    """Refuse nothing: a deployment replaces whatever is live, and notes what it was."""
+
+
+def current(environment: Environment) -> PagesDeployment | None:
     """Return the deployment that is live, or None."""
-    if not used(site):
+    if not used(environment):
         return None
-    pages, name = site.cloudflare.pages, site.settings.project.pages.project
+    pages, name = environment.cloudflare.pages, environment.settings.project.pages.project
     project = pages.project(name)
     if project is None:
         return None
@@ -165,11 +196,15 @@ def _deploy(site: Site, wanted: str) -> Facts:
     return {"pages": live.id, "pages_url": live.url, "pages_files": sent}
 
 
-def _deploy_by_wrangler(site: Site, commit: Commit) -> PagesDeployment:
+def _deploy_by_wrangler(environment: Environment, commit: Commit) -> PagesDeployment:
     """Deploy a site with Functions, and find what wrangler made by its commit message."""
-    functions.deploy(site, _folder(site.settings), commit)
-    name = site.settings.project.pages.project
-    made = [one for one in site.cloudflare.pages.deployments(name) if one.message == commit.message]
+    functions.deploy(environment, _folder(environment.settings), commit)
+    name = environment.settings.project.pages.project
+    made = [
+        one
+        for one in environment.cloudflare.pages.deployments(name)
+        if one.message == commit.message
+    ]
     if not made:
         raise StepFailed(f"pages {name} has no deployment although wrangler made one")
     return made[0]
@@ -179,13 +214,13 @@ def _progress(site: Site, done: int, total: int) -> None:
     site.progress("pages", done, total, "files")
 
 
-def _make_live(site: Site, deployment: str) -> Facts:
+def _make_live(environment: Environment, deployment: str) -> Facts:
     """Go back to a deployment; one of the same content that is live already will do."""
-    name = site.settings.project.pages.project
-    wanted = _content_of(site.cloudflare.pages.deployment(name, deployment))
-    if not _shows(current(site), deployment, wanted):
-        site.cloudflare.pages.rollback_deployment(name, deployment)
-    now = current(site)
+    name = environment.settings.project.pages.project
+    wanted = _content_of(environment.cloudflare.pages.deployment(name, deployment))
+    if not _shows(current(environment), deployment, wanted):
+        environment.cloudflare.pages.rollback_deployment(name, deployment)
+    now = current(environment)
     if now is None or not _shows(now, deployment, wanted):
         raise StepFailed(f"pages {name} did not go back to {deployment[:8]}")
     return {"pages": now.id, "pages_url": now.url}
@@ -198,6 +233,10 @@ def _shows(now: PagesDeployment | None, deployment: str, wanted: str) -> bool:
 def _content_of(deployment: PagesDeployment) -> str:
     _, mark, digest = deployment.message.partition(_CONTENT)
     return digest.strip() if mark else f"deployment {deployment.id}"
+
+
+def _seen(deployment: PagesDeployment) -> Deployed:
+    return Deployed(deployment.id, _content_of(deployment))
 
 
 def _rules(folder: Path) -> Rules:
@@ -216,3 +255,9 @@ def _folder(settings: Settings) -> Path:
 def commit_hash(root: Path) -> str:
     """Return git's current commit, or the empty string outside a checkout."""
     return git.output(root, "rev-parse", "HEAD")
+
+
+CREATE: Final = Action(NAME, "create", NoneType, NoneType, Nothing, replan=True)
+DEPLOY: Final = Action(NAME, "deploy", Deployed, Content, Deployed, replan=True)
+ROLLBACK: Final = Action(NAME, "rollback", Deployed, Earlier, Deployed, replan=True)
+ACTIONS: Final = (CREATE, DEPLOY, ROLLBACK)

@@ -3,24 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from types import NoneType
+from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.database import backup as backups
 from xswarm_deploy.database import restore, restore_marker, safe_restore, snapshot, staging
 from xswarm_deploy.database.loss import Loss, losses
 from xswarm_deploy.database.workspace import workspace
 from xswarm_deploy.errors import DeployError, Refused
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.steps import applied, backup
 
 if TYPE_CHECKING:
     from xswarm_deploy.database.backup import Backup
     from xswarm_deploy.database.client import Database
     from xswarm_deploy.database.manifest import Content
+    from xswarm_deploy.environment import Environment
     from xswarm_deploy.site import Site
 
-NAME = "restore"
+NAME: Final = "restore"
+INPUTS: Final = ("settings",)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What is put back.
+
+    Args:
+        backup: the file.
+        table: only this table; empty: the whole database.
+        to: the URL of another database to restore into; empty: the environment's.
+        doubts: what a person should know of the backup.
+        lost: what the tables would lose.
+    """
+
+    backup: str
+    table: str
+    to: str
+    doubts: tuple[str, ...] = ()
+    lost: tuple[Loss, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of the database was replaced: one table; empty: all of it."""
+
+    table: str
+
+
+def observe(_site: Site) -> Facts:
+    """Return nothing: the schema is what the migrate step observes."""
+    return {}
 
 
 def plan(site: Site) -> list[Change]:
@@ -46,35 +80,33 @@ def plan_of(site: Site, name: str, *, table: str = "", to: str = "") -> list[Cha
     """
     found = backup.chosen(site, name)
     what = f"table {table}" if table else "database"
-    after = {
-        "backup": str(found.path.absolute()),
-        "table": table,
-        "to": to,
-        "doubts": _doubts(site, found, backup.verify(site, found)),
-        "lost": [] if to else [asdict(each) for each in _losses(site, found, table)],
-    }
+    doubts = _doubts(site, found, backup.verify(site, found))
+    lost = () if to else tuple(_losses(site, found, table))
+    after = Restored(str(found.path.absolute()), table, to, tuple(doubts), lost)
     if to:
         reason = f"what {to} holds is not backed up first"
-        return [Change(NAME, f"{what} at {to}", "restore", after=after, irreversible=reason)]
-    undo = {"table": table}
-    return [*backup.always(site), Change(NAME, what, "restore", after=after, undo=undo)]
+        return [RESTORE.change(f"{what} at {to}", after=after, irreversible=reason)]
+    return [*backup.always(site), RESTORE.change(what, after=after, undo=Part(table))]
 
 
 def doubts(changes: Sequence[Change]) -> list[str]:
     """Return what a person should know of the backup that a plan restores; empty: nothing."""
-    return [doubt for change in changes if change.step == NAME for doubt in change.after["doubts"]]
+    return [doubt for restored in _restored(changes) for doubt in restored.doubts]
 
 
 def lost(changes: Sequence[Change]) -> list[Loss]:
     """Return what the tables would lose by a plan that restores."""
-    return [
-        Loss(**each) for change in changes if change.step == NAME for each in change.after["lost"]
-    ]
+    return [loss for restored in _restored(changes) for loss in restored.lost]
+
+
+def _restored(changes: Sequence[Change]) -> list[Restored]:
+    return [RESTORE.after_of(change) for change in changes if RESTORE.owns(change)]
 
 
 def apply(site: Site, change: Change) -> Facts:
     """Replace what the database holds, once a release, and compare what it holds then."""
-    name, table, to = (change.after[key] for key in ("backup", "table", "to"))
+    wanted = RESTORE.after_of(change)
+    name, table, to = wanted.backup, wanted.table, wanted.to
     outcome = {"restored": name, "before": site.facts.get("backup")}
     if to:
         from xswarm_deploy.database.client import connect
@@ -88,18 +120,22 @@ def apply(site: Site, change: Change) -> Facts:
     return {**outcome, "rows": rows}
 
 
-def undo(site: Site, change: Change, outcome: Facts) -> None:
+def undo(site: Site, change: Change, outcome: Facts) -> str:
     """Put the fresh backup back that was made just before; nothing where nothing was restored."""
     release = str(site.facts["release"])
     if not restore_marker.is_to_undo(site.database, release):
         staging.sweep(site.database)  # what it had sent, before it was killed
-        return
+        return ""
     fresh = outcome.get("before") or site.facts.get("backup")
     if not fresh:
         raise DeployError("The database is as the restore left it", "no backup was made before it")
-    _put_back(
-        site, site.database, str(fresh), change.undo["table"], restore_marker.undoing(release)
-    )
+    table = RESTORE.undo_of(change).table
+    _put_back(site, site.database, str(fresh), table, restore_marker.undoing(release))
+    return ""
+
+
+def require_undisturbed(_site: Site, _change: Change) -> None:
+    """Refuse nothing: a person chose to replace whatever the database holds."""
 
 
 def undo_release(site: Site) -> str:
@@ -146,7 +182,7 @@ def _put_back(
     return sum(rows for rows, _ in held.tables.values())
 
 
-def _doubts(site: Site, found: Backup, content: Content) -> list[str]:
+def _doubts(site: Environment, found: Backup, content: Content) -> list[str]:
     """Return what nothing vouches for, although the backup can be restored."""
     name, environment = found.path.name, site.settings.environment
     if found.manifest:
@@ -160,3 +196,7 @@ def _doubts(site: Site, found: Backup, content: Content) -> list[str]:
     if content.violations:
         said.append(f"{name}: {content.violations} foreign keys in it point nowhere")
     return said
+
+
+RESTORE: Final = Action(NAME, "restore", NoneType, Restored, Part, effect="schema")
+ACTIONS: Final = (RESTORE,)

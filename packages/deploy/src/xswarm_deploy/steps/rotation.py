@@ -11,11 +11,14 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from types import NoneType
+from typing import Final
 
+from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused, StepFailed
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import Action, AnyAction, Change, Facts
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings import environment_file
 from xswarm_deploy.settings.settings import ENDPOINTS, env_file
@@ -28,7 +31,14 @@ OWN: Final = ("JWT_SECRET", "ADMIN_TOKEN")
 PREVIOUS: Final = "_PREVIOUS"
 
 
-def require_own(site: Site, name: str) -> Path:
+@dataclass(frozen=True)
+class Named:
+    """Which secret."""
+
+    name: str
+
+
+def require_own(environment: Environment, name: str) -> Path:
     """Return the environment file of a secret that can be made here.
 
     Raises:
@@ -38,12 +48,13 @@ def require_own(site: Site, name: str) -> Path:
         raise Refused(
             f"{name} is not made here",
             f"{', '.join((*OWN, stripe.SECRET))} can be rotated",
-            f"make a new one at its provider, put it into {site.settings.source}: inv secrets",
+            f"make a new one at its provider, put it into {environment.settings.source}:"
+            " inv secrets",
         )
-    file = _file(site, name)
+    file = _file(environment, name)
     if os.environ.get(name):
         raise Refused(f"{name} comes from the process environment", "", "change it there")
-    if environment_file.read(file, name) != site.settings.secret(name):
+    if environment_file.read(file, name) != environment.settings.secret(name):
         where = f"{file.name} has another value than is used"
         raise Refused(f"{name} does not stand in {file.name}", where, "change it where it stands")
     if environment_file.read(file, name + PREVIOUS):
@@ -55,30 +66,29 @@ def require_own(site: Site, name: str) -> Path:
     return file
 
 
-def plan(site: Site, name: str) -> Change:
+def plan(environment: Environment, name: str) -> Change:
     """Report that a secret of our own gets a new value, in the environment file."""
-    file = require_own(site, name)
-    told = {"name": name}
-    return Change("secrets", f"{name} in {file.name}", "rotate", after=told, undo=told)
+    file = require_own(environment, name)
+    return ROTATE.change(f"{name} in {file.name}", after=Named(name), undo=Named(name))
 
 
-def plan_finish(site: Site, name: str) -> Change:
+def plan_finish(environment: Environment, name: str) -> Change:
     """Report that the old value is forgotten.
 
     Raises:
         Refused: there is none.
     """
-    file = _file(site, name)
+    file = _file(environment, name)
     if not environment_file.read(file, name + PREVIOUS):
         raise Refused(f"no rotation of {name} is under way", f"no {name}{PREVIOUS} in {file.name}")
     resource = f"{name}{PREVIOUS} in {file.name}"
     why = "it is the value that was replaced"
-    return Change("secrets", resource, "forget", after={"name": name}, irreversible=why)
+    return FORGET.change(resource, after=Named(name), irreversible=why)
 
 
 def rotate(site: Site, change: Change) -> Facts:
     """Make a new value, write it beside the old one, and stage both for the Worker."""
-    name = str(change.after["name"])
+    name = ROTATE.after_of(change).name
     file = _file(site, name)
     old = environment_file.read(file, name)
     kept = environment_file.read(file, name + PREVIOUS)
@@ -98,7 +108,7 @@ def unrotate(site: Site, change: Change) -> None:
     Raises:
         StepFailed: the file is not here: the rotation began on another machine.
     """
-    name = str(change.undo["name"])
+    name = ROTATE.undo_of(change).name
     file = _file(site, name)
     if not file.is_file():
         raise StepFailed(f"{file.name} is not on this machine", f"{name} was rotated elsewhere")
@@ -109,10 +119,10 @@ def unrotate(site: Site, change: Change) -> None:
         site.staged.pop(staged, None)
 
 
-def forget(site: Site, change: Change) -> Facts:
+def forget(environment: Environment, change: Change) -> Facts:
     """Take the old value out of the environment file."""
-    name = str(change.after["name"])
-    environment_file.write(_file(site, name), {name + PREVIOUS: Secret("")})
+    name = FORGET.after_of(change).name
+    environment_file.write(_file(environment, name), {name + PREVIOUS: Secret("")})
     return {}
 
 
@@ -135,11 +145,7 @@ def plan_stripe(site: Site) -> tuple[list[Change], list[Change]]:
             "a release cannot know its successor's place",
             f"empty it there: the release then keeps {stripe.SECRET} in the Worker alone",
         )
-    place = {"provider": stripe.PROVIDER, "id": found.id}
-    before = {**place, "url": found.url, "events": list(found.events), "enabled": found.enabled}
-    off = {**before, "enabled": False}
-    switched_off = Change("webhooks", f"stripe endpoint {found.id}", "update", before, off, before)
-    return [_new_endpoint(before)], [switched_off]
+    return [stripe.creation(found.url, found.events)], [stripe.switching_off(found)]
 
 
 def remove_replaced(site: Site) -> int:
@@ -155,21 +161,9 @@ def remove_replaced(site: Site) -> int:
     return len(replaced)
 
 
-def _new_endpoint(like: Mapping[str, Any]) -> Change:
-    attempt = secrets.token_hex(16)
-    after = {
-        "provider": stripe.PROVIDER,
-        "attempt": attempt,
-        "url": like["url"],
-        "events": like["events"],
-    }
-    undo = {"provider": stripe.PROVIDER, "attempt": attempt}
-    return Change("webhooks", f"stripe endpoint {like['url']}", "create", None, after, undo)
-
-
-def _file(site: Site, name: str) -> Path:
+def _file(environment: Environment, name: str) -> Path:
     """Return the file that holds a secret: for the twin its own, where that one has it."""
-    settings = site.settings
+    settings = environment.settings
     endpoints = settings.path(str(ENDPOINTS))
     twin = settings.environment == LOCAL and endpoints.is_file()
     if twin and environment_file.read(endpoints, name):
@@ -177,4 +171,9 @@ def _file(site: Site, name: str) -> Path:
     return env_file(settings.environment, settings.root, os.environ)
 
 
-VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {"rotate": rotate, "forget": forget}
+ROTATE: Final = Action("secrets", "rotate", NoneType, Named, Named)
+FORGET: Final = Action("secrets", "forget", NoneType, Named, NoneType)
+VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
+    ROTATE: rotate,
+    FORGET: forget,
+}

@@ -7,12 +7,15 @@ that differs in secrets only, which goes the same way as any other: dark, verifi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any, Final
 
+from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.record import noted
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import Action, AnyAction, Change, Facts, action_of
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.site import Site
@@ -20,6 +23,7 @@ from xswarm_deploy.steps import fingerprints, rotation, traffic, webhooks, worke
 from xswarm_deploy.webhooks import inbound, sendgrid, stripe
 
 NAME: Final = "secrets"
+INPUTS: Final = ("settings", "worker", "secrets")
 LATEST_NOT_LIVE: Final = frozenset({"10214", "10215"})
 _OVER: Final = "secrets over "  # marks, in a version's message, the live version it was made of
 
@@ -54,6 +58,38 @@ class Difference:
         return {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
 
 
+@dataclass(frozen=True)
+class Sent:
+    """Which secrets the Worker's next version gets, and how they compare; names only.
+
+    Args:
+        sent: those that it has to get.
+        over: the version that it is made of; empty: of new code.
+    """
+
+    sent: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    minted: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    over: str = ""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Which secrets the Worker's next version lacks, and the version that it is made of."""
+
+    removed: tuple[str, ...]
+    over: str = ""
+
+
+def observe(_site: Site) -> Facts:
+    """Return nothing: secrets come back with the version, and apply noted their fingerprints."""
+    return {}
+
+
 def plan(site: Site) -> list[Change]:
     """Return what would change: secrets a provider has to make, then the Worker's own."""
     minted = webhooks.plan_minting(site)
@@ -61,8 +97,8 @@ def plan(site: Site) -> list[Change]:
     if not found.sent and not minted:
         return []
     if site.uploads:
-        return [*minted, _change(site, "stage", found)]
-    return _alone(site, _change(site, "update", found), before=minted)
+        return [*minted, _change(site, STAGE, found)]
+    return _alone(site, _change(site, UPDATE, found), before=minted)
 
 
 def plan_prune(site: Site) -> list[Change]:
@@ -85,45 +121,51 @@ def plan_rotation(site: Site, name: str) -> list[Change]:
         Refused: it is not made here, or its last rotation is not finished.
     """
     found = difference(site)
-    update = _change(site, "update", found, rotated=name)
+    update = _change(site, UPDATE, found, rotated=name)
     if name == stripe.SECRET:
         before, after = rotation.plan_stripe(site)
         return [*_alone(site, update, before=before), *after]
     return _alone(site, update, before=[rotation.plan(site, name)])
 
 
-def plan_finish(site: Site, name: str) -> list[Change]:
+def plan_finish(environment: Environment, name: str) -> list[Change]:
     """Return what ends a rotation: the Worker no longer accepts the old value.
 
     Raises:
         Refused: none is under way.
     """
-    forgotten = rotation.plan_finish(site, name)
+    forgotten = rotation.plan_finish(environment, name)
     old = name + rotation.PREVIOUS
-    if old not in site.cloudflare.secrets(site.worker):
+    if old not in environment.cloudflare.secrets(environment.worker):
         return [forgotten]
-    return [*_alone(site, _removal(site, (old,))), forgotten]
+    return [*_alone(environment, _removal(environment, (old,))), forgotten]
 
 
 def apply(site: Site, change: Change) -> Facts:
     """Stage the secrets for the version to come, or make the version that carries them."""
-    if change.action in rotation.VERBS:
-        return rotation.VERBS[change.action](site, change)
-    removed = tuple(change.after.get("removed", ()))
+    action = action_of(change, ACTIONS)
+    if action in rotation.VERBS:
+        return rotation.VERBS[action](site, change)
+    removed = REMOVE.after_of(change).removed if action == REMOVE else ()
     values = {n: s for n, s in worker.secrets(site).items() if n not in removed}
     marks = {"secrets": fingerprints.of(values, site.settings)}
-    if change.action == "stage":
+    if action == STAGE:
         return marks
     sent = {**values, **dict.fromkeys(removed)}
-    over = str(change.after["over"])
+    over = _over(change)
     made = _patched(site, sent, over)
     return {"commit": "", **noted(site.history(), over), **marks, "version": made}
 
 
-def undo(site: Site, change: Change, _outcome: Facts) -> None:
+def undo(site: Site, change: Change, _outcome: Facts) -> str:
     """Take a rotation back; else do nothing: the traffic went back, and secrets with it."""
-    if change.action == "rotate":
+    if rotation.ROTATE.owns(change):
         rotation.unrotate(site, change)
+    return ""
+
+
+def require_undisturbed(_site: Site, _change: Change) -> None:
+    """Refuse nothing: a version is made of the one that the plan names."""
 
 
 def difference(site: Site) -> Difference:
@@ -159,31 +201,45 @@ def _live_fingerprints(site: Site) -> Mapping[str, Any]:
     return {}
 
 
-def _alone(site: Site, change: Change, before: Sequence[Change] = ()) -> list[Change]:
+def _alone(environment: Environment, change: Change, before: Sequence[Change] = ()) -> list[Change]:
     """Return a change of secrets with its way to the traffic, for a Worker that serves."""
-    live = traffic.live_split(site)
+    live = traffic.live_split(environment)
     if not live:
         raise Refused(
-            f"there is no worker {site.worker} to hold secrets",
+            f"there is no worker {environment.worker} to hold secrets",
             "it was never deployed",
-            site.deploy_command,
+            environment.deploy_command,
         )
-    over = traffic.only(live, site.worker)
-    _require_latest_live(site, live)
-    placed = change._replace(after={**change.after, "over": over})
-    return [*before, placed, *traffic.roll_out(site, live, traffic.NEW, traffic.deployable(site))]
+    over = traffic.only(live, environment.worker)
+    _require_latest_live(environment, live)
+    after = REMOVE.after_of(change) if REMOVE.owns(change) else UPDATE.after_of(change)
+    placed = change._replace(after=replace(after, over=over))
+    return [
+        *before,
+        placed,
+        *traffic.roll_out(environment, live, traffic.NEW, traffic.deployable(environment)),
+    ]
 
 
-def _change(site: Site, action: str, found: Difference, rotated: str = "") -> Change:
+def _over(change: Change) -> str:
+    """Return the version that the new one is made of."""
+    return (REMOVE.after_of(change) if REMOVE.owns(change) else UPDATE.after_of(change)).over
+
+
+def _change(
+    environment: Environment,
+    action: Action[None, Sent, Nothing],
+    found: Difference,
+    rotated: str = "",
+) -> Change:
     sent = sorted({*found.sent, *([rotated] if rotated else [])})
-    after = {"sent": sent, **found.as_json()}
-    return Change(NAME, f"secrets of {site.worker}", action, after=after, undo={})
+    after = Sent(tuple(sent), **vars(found))
+    return action.change(f"secrets of {environment.worker}", after=after, undo=Nothing())
 
 
-def _removal(site: Site, names: Sequence[str]) -> Change:
-    after = {"removed": list(names)}
-    resource = f"{', '.join(names)} of {site.worker}"
-    return Change(NAME, resource, "remove", after=after, undo={})
+def _removal(environment: Environment, names: Sequence[str]) -> Change:
+    resource = f"{', '.join(names)} of {environment.worker}"
+    return REMOVE.change(resource, after=Removed(tuple(names)), undo=Nothing())
 
 
 def _patched(site: Site, sent: Mapping[str, Secret | None], over: str) -> str:
@@ -201,24 +257,30 @@ def _patched(site: Site, sent: Mapping[str, Secret | None], over: str) -> str:
         raise _latest_not_live(site, str(error)) from None
 
 
-def _require_latest_live(site: Site, live: Mapping[str, float]) -> None:
+def _require_latest_live(environment: Environment, live: Mapping[str, float]) -> None:
     """Refuse where the API would build on code that is not live (errors 10214, 10215).
 
     A version that differs from the live one in secrets only, as an undone run leaves it, is
     as good: its secrets are all sent again. Minted ones could not be: nobody has them.
     """
-    newest = site.cloudflare.versions(site.worker)[:1]
+    newest = environment.cloudflare.versions(environment.worker)[:1]
     if not newest or newest[0].id in live:
         return
     made_of = newest[0].annotations.get("workers/message", "").removeprefix(_OVER)
     if made_of not in live:
         shown = f"latest {newest[0].id[:8]}, live {', '.join(version[:8] for version in live)}"
-        raise _latest_not_live(site, shown)
+        raise _latest_not_live(environment, shown)
 
 
-def _latest_not_live(site: Site, why: str) -> Refused:
+def _latest_not_live(environment: Environment, why: str) -> Refused:
     return Refused(
-        f"the latest version of {site.worker} is not the live one",
+        f"the latest version of {environment.worker} is not the live one",
         why,
-        f"{site.deploy_command} (code and secrets together)",
+        f"{environment.deploy_command} (code and secrets together)",
     )
+
+
+STAGE: Final = Action(NAME, "stage", NoneType, Sent, Nothing)
+UPDATE: Final = Action(NAME, "update", NoneType, Sent, Nothing, upload=True)
+REMOVE: Final = Action(NAME, "remove", NoneType, Removed, Nothing, upload=True)
+ACTIONS: Final[tuple[AnyAction, ...]] = (STAGE, UPDATE, REMOVE, *rotation.VERBS)

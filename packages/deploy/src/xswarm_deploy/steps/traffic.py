@@ -7,11 +7,13 @@ newest hundred versions only; one that is live and older than that is left at on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
-from xswarm_deploy.model.step import Change, Facts, met
+from xswarm_deploy.model.step import Action, AnyAction, Change, Effect, Facts
 from xswarm_deploy.services.errors import Invalid, ServiceError
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import verify
@@ -25,30 +27,67 @@ NEW: Final = "(new version)"
 """Stands in a plan for the id that the upload will give."""
 
 Split = Mapping[str, float]
+"""Version → its percentage of the traffic; 0 is a version that stands beside."""
 NOT_TAKEN: Final = "10026"
 """Cloudflare's code for a deployment that it never takes, such as one of a version too old."""
 DEPLOYABLE: Final = 100
 """So many versions, the newest, Cloudflare deploys; an older one that is live just stays it."""
 
 
-def live_split(site: Site) -> dict[str, float]:
+@dataclass(frozen=True)
+class Traffic:
+    """How the traffic is split."""
+
+    split: Split
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where the traffic goes.
+
+    Args:
+        split: the split it moves to.
+        version: the one this is about; an id, or :data:`NEW`.
+        quick: verify the quick routes alone.
+        verified: verify the version although it has traffic already.
+        soak: seconds to watch it as a canary; None: not at all.
+    """
+
+    split: Split
+    version: str
+    quick: bool = False
+    verified: bool = False
+    soak: float | None = None
+
+
+def met(split: Split) -> dict[str, float]:
+    """Return the versions of a split that users meet, each with its percentage."""
+    return {version: percent for version, percent in split.items() if percent > 0}
+
+
+def live_split(environment: Environment) -> dict[str, float]:
     """Return today's split of the traffic: version → percent above 0; empty: no Worker."""
-    deployments = site.cloudflare.deployments(site.worker)
+    deployments = environment.cloudflare.deployments(environment.worker)
     return met(deployments[0].split) if deployments else {}
 
 
-def deployable(site: Site) -> list[str]:
+def deployable(environment: Environment) -> list[str]:
     """Return the versions that Cloudflare would deploy, newest first."""
-    return [version.id for version in site.cloudflare.versions(site.worker)]
+    return [version.id for version in environment.cloudflare.versions(environment.worker)]
 
 
 def roll_out(
-    site: Site, live: Split, version: str, listed: Sequence[str], *, back: bool = False
+    environment: Environment,
+    live: Split,
+    version: str,
+    listed: Sequence[str],
+    *,
+    back: bool = False,
 ) -> list[Change]:
     """Return how the traffic moves to a version: at 0 % first, then step by step to 100 %.
 
     Args:
-        site: the environment.
+        environment: the environment.
         live: today's split.
         version: an id, or :data:`NEW`.
         listed: what :func:`deployable` gives.
@@ -59,12 +98,12 @@ def roll_out(
         Refused: another gradual deployment is under way; or Cloudflare deploys this version no
             more.
     """
-    old = to_leave(site, live, listed)
+    old = to_leave(environment, live, listed)
     if set(live) == {version}:
         return []
-    if not can_share(site, live, version, listed):
-        return [leaping(site, live, version, quick=back)]
-    project = site.settings.project
+    if not can_share(environment, live, version, listed):
+        return [leaping(environment, live, version, quick=back)]
+    project = environment.settings.project
     steps = [s for s in (project.worker.canary if not back else ()) if 0 < s.percent < 100]
     splits = [
         {old: 100.0},
@@ -72,19 +111,19 @@ def roll_out(
     ]
     soaks = [None, *(project.soak(step) for step in steps), None]
     return [
-        moving(site, before, after, version, dict(live), quick=back, soak=soak)
+        moving(environment, before, after, version, dict(live), quick=back, soak=soak)
         for (before, after), soak in zip(pairwise(splits), soaks, strict=True)
     ]
 
 
-def to_leave(site: Site, live: Split, listed: Sequence[str]) -> str:
+def to_leave(environment: Environment, live: Split, listed: Sequence[str]) -> str:
     """Return the version that is to be left, or one of several that cannot all be deployed again.
 
     Raises:
         Refused: several share the traffic, and a person can end that.
     """
     if set(live) <= set(listed):
-        return only(live, site.worker)
+        return only(live, environment.worker)
     return next(iter(live))
 
 
@@ -104,7 +143,7 @@ def only(live: Split, worker: str) -> str:
     return next(iter(live))
 
 
-def can_share(site: Site, live: Split, version: str, listed: Sequence[str]) -> bool:
+def can_share(environment: Environment, live: Split, version: str, listed: Sequence[str]) -> bool:
     """Return whether what is live can be deployed together with another version.
 
     Raises:
@@ -113,19 +152,19 @@ def can_share(site: Site, live: Split, version: str, listed: Sequence[str]) -> b
     if version == NEW:
         return set(live) <= set(listed[: DEPLOYABLE - 1])  # the new one will be of the newest, too
     if version not in listed:
-        remedy = f"check out the commit it was made from, then: {site.deploy_command}"
-        raise too_old(site, f"version {version[:8]} is too old to be deployed again", remedy)
+        remedy = f"check out the commit it was made from, then: {environment.deploy_command}"
+        raise too_old(environment, f"version {version[:8]} is too old to be deployed again", remedy)
     return set(live) <= set(listed)
 
 
-def too_old(site: Site, what: str, remedy: str) -> Refused:
+def too_old(environment: Environment, what: str, remedy: str) -> Refused:
     """Return the refusal of what a version is too old for."""
-    why = f"Cloudflare deploys the newest {DEPLOYABLE}, and {site.worker} got more since"
+    why = f"Cloudflare deploys the newest {DEPLOYABLE}, and {environment.worker} got more since"
     return Refused(what, why, remedy)
 
 
 def moving(
-    site: Site,
+    environment: Environment,
     before: Split,
     after: Split,
     version: str,
@@ -138,7 +177,7 @@ def moving(
     """Return how traffic moves.
 
     Args:
-        site: the environment.
+        environment: the environment.
         before: the split it moves from.
         after: the split it moves to.
         version: the one this is about.
@@ -147,44 +186,34 @@ def moving(
         verified: verify the version although it has traffic already.
         soak: seconds to watch it as a canary; None: not at all.
     """
-    return Change(
-        STEP,
-        f"traffic of {site.worker}",
-        "shift",
-        before={"split": dict(before)},
-        after={
-            "split": dict(after),
-            "version": version,
-            "quick": quick,
-            "verified": verified,
-            "soak": soak,
-        },
-        undo={"split": dict(live)},
+    return SHIFT.change(
+        f"traffic of {environment.worker}",
+        before=Traffic(dict(before)),
+        after=Move(dict(after), version, quick, verified, soak),
+        undo=Traffic(dict(live)),
     )
 
 
-def leaping(site: Site, live: Split, version: str, *, quick: bool) -> Change:
+def leaping(environment: Environment, live: Split, version: str, *, quick: bool) -> Change:
     """Return how all of the traffic moves at once, since what is live cannot stay beside it.
 
     Raises:
         Refused: versions of the Worker have no preview host, where it could be verified first.
     """
     left = {old: percent for old, percent in live.items() if old != version}
-    if not site.cloudflare.worker_subdomain(site.worker).previews_enabled:
+    if not environment.cloudflare.worker_subdomain(environment.worker).previews_enabled:
         raise Refused(
             f"version {', '.join(old[:8] for old in left)}, which is live, is too old to share the"
             " traffic",
             f"Cloudflare deploys the newest {DEPLOYABLE}, and the Worker has no preview URLs where"
             " the other one could be verified",
-            f"switch them on (Cloudflare: {site.worker}, Settings, Domains), then repeat",
+            f"switch them on (Cloudflare: {environment.worker}, Settings, Domains), then repeat",
         )
-    return Change(
-        STEP,
-        f"traffic of {site.worker}",
-        "leap",
-        before={"split": dict(live)},
-        after={"split": {version: 100.0}, "version": version, "quick": quick},
-        undo={"split": dict(live)},
+    return LEAP.change(
+        f"traffic of {environment.worker}",
+        before=Traffic(dict(live)),
+        after=Move({version: 100.0}, version, quick),
+        undo=Traffic(dict(live)),
         irreversible=_no_longer(left),
     )
 
@@ -194,7 +223,7 @@ def named(site: Site, split: Split) -> dict[str, float]:
     return {_named(site, version): float(percent) for version, percent in split.items()}
 
 
-def shift(site: Site, split: Split, message: str, *, force: bool = False) -> None:
+def shift(environment: Environment, split: Split, message: str, *, force: bool = False) -> None:
     """Move the traffic and read back that it moved.
 
     A version that is live, but no longer among the newest hundred, is refused in a new deployment
@@ -206,37 +235,39 @@ def shift(site: Site, split: Split, message: str, *, force: bool = False) -> Non
         StepFailed: it took it, but does not show it.
     """
     wanted = {version: float(percent) for version, percent in split.items()}
-    now = _newest_split(site)
+    now = _newest_split(environment)
     if now == wanted:
         return
     try:
-        site.cloudflare.deploy(site.worker, wanted, message, force)
+        environment.cloudflare.deploy(environment.worker, wanted, message, force)
     except ServiceError:
         if met(now) == met(wanted) and set(wanted) <= set(now):
             return
         raise
-    seen = _newest_split(site)
+    seen = _newest_split(environment)
     if met(seen) != met(wanted):
-        raise StepFailed(f"the traffic of {site.worker} did not move", f"it is {seen}")
+        raise StepFailed(f"the traffic of {environment.worker} did not move", f"it is {seen}")
 
 
-def bring_back(site: Site, change: Change) -> None:
+def bring_back(environment: Environment, change: Change) -> None:
     """Move the traffic back, or find it where it was.
 
     Raises:
         MovedForGood: it has moved, and Cloudflare deploys what had it no more.
     """
+    action = LEAP if LEAP.owns(change) else SHIFT
+    moved, before = action.after_of(change), action.undo_of(change).split
     try:
-        shift(site, change.undo["split"], "brought back", force=True)
+        shift(environment, before, "brought back", force=True)
     except Invalid as error:
         if NOT_TAKEN not in error.codes:
             raise
-        again = f"inv {site.settings.environment} rollback --version {change.after['version']}"
+        again = f"inv {environment.settings.environment} rollback --version {moved.version}"
         raise MovedForGood(
-            f"the traffic of {site.worker} stays where it is",
-            change.irreversible or _no_longer(change.undo["split"]),
-            f"mend what failed, then: {site.deploy_command}"
-            if not change.after["quick"]
+            f"the traffic of {environment.worker} stays where it is",
+            change.irreversible or _no_longer(before),
+            f"mend what failed, then: {environment.deploy_command}"
+            if not moved.quick
             else f"mend what failed, then repeat it, with its flags: {again}",
         ) from None
 
@@ -248,25 +279,27 @@ def _no_longer(split: Split) -> str:
 
 def _shift(site: Site, change: Change) -> Facts:
     """Move the traffic one step; before any user meets the version, verify it at 0 % of traffic."""
-    version = _named(site, str(change.after["version"]))
-    split, before = named(site, change.after["split"]), named(site, change.before["split"])
-    if before.get(version) == 0.0 or change.after["verified"]:
-        verify.gate(site, verify.dark(site, version), quick=bool(change.after["quick"]))
+    move = SHIFT.after_of(change)
+    version = _named(site, move.version)
+    split, before = named(site, move.split), named(site, SHIFT.before_of(change).split)
+    if before.get(version) == 0.0 or move.verified:
+        verify.gate(site, verify.dark(site, version), quick=move.quick)
     # An older version brings its secrets back, which is meant (error 10220).
-    shift(site, split, message(site), force=bool(change.after["quick"]))
-    if change.after["soak"] is None:
+    shift(site, split, message(site), force=move.quick)
+    if move.soak is None:
         return {"version": version}
     from xswarm_deploy.verification import canary
 
     old = next(name for name in split if name != version)
-    pair, soak = canary.Pair(old, version), float(change.after["soak"])
-    return {"version": version, **_judged(site, pair, split[version], soak)}
+    pair = canary.Pair(old, version)
+    return {"version": version, **_judged(site, pair, split[version], move.soak)}
 
 
 def _leap(site: Site, change: Change) -> Facts:
     """Move all of the traffic at once, to a version that was verified on its preview host."""
-    version, quick = _named(site, str(change.after["version"])), bool(change.after["quick"])
-    split = named(site, change.after["split"])
+    move = LEAP.after_of(change)
+    version, quick = _named(site, move.version), move.quick
+    split = named(site, move.split)
     if _newest_split(site) != split:
         verify.gate(site, verify.preview(site, version), quick=quick)
     shift(site, split, message(site), force=quick)
@@ -304,8 +337,8 @@ def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts
     )
 
 
-def _newest_split(site: Site) -> dict[str, float]:
-    deployments = site.cloudflare.deployments(site.worker)
+def _newest_split(environment: Environment) -> dict[str, float]:
+    deployments = environment.cloudflare.deployments(environment.worker)
     return dict(deployments[0].split) if deployments else {}
 
 
@@ -318,4 +351,51 @@ def message(site: Site) -> str:
     return str(site.facts.get("message") or f"release {site.facts['release']}")
 
 
-VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {"shift": _shift, "leap": _leap}
+def require_undisturbed(site: Site, change: Change) -> None:
+    """Refuse to move traffic that somebody else has moved since.
+
+    Raises:
+        Refused: the split is neither what it was before, nor what it was to become.
+    """
+    action = LEAP if LEAP.owns(change) else SHIFT
+    live = live_split(site)
+    allowed = (action.before_of(change).split, action.after_of(change).split)
+    if live not in [met(named(site, split)) for split in allowed]:
+        raise Refused(
+            f"the traffic of {site.worker} was moved by somebody else",
+            f"it is {live}",
+            f"inv {site.settings.environment} deploy.abort",
+        )
+
+
+def _effect(before: Traffic, after: Move) -> Effect:
+    """Return whether users meet other code; with a share of 0 % they do not."""
+    return "traffic" if met(before.split) != met(after.split) else "none"
+
+
+def _described(after: Move) -> str:
+    shares = ", ".join(f"{v if v == NEW else v[:8]} {p:g} %" for v, p in after.split.items())
+    if after.soak is None:
+        return shares
+    return f"{shares}, {f'watched for {after.soak:g} s' if after.soak else 'judged without a soak'}"
+
+
+def _watched(after: Move) -> float:
+    return after.soak or 0.0
+
+
+SHIFT: Final = Action(
+    STEP,
+    "shift",
+    Traffic,
+    Move,
+    Traffic,
+    effect=_effect,
+    describe=_described,
+    waits=_watched,
+    routine=True,
+)
+LEAP: Final = Action(
+    STEP, "leap", Traffic, Move, Traffic, effect=_effect, describe=_described, routine=True
+)
+VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {SHIFT: _shift, LEAP: _leap}

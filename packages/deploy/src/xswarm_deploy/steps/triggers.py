@@ -8,14 +8,26 @@ brings them back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.errors import Refused, StepFailed
-from xswarm_deploy.model.step import Change
+from xswarm_deploy.model.step import Action, Change
 
 if TYPE_CHECKING:
+    from xswarm_deploy.environment import Environment
     from xswarm_deploy.settings.settings import Settings
-    from xswarm_deploy.site import Site
+
+
+STEP: Final = "worker"
+"""Whose changes they are."""
+
+
+@dataclass(frozen=True)
+class Crons:
+    """The Worker's cron triggers, all of them."""
+
+    crons: tuple[str, ...]
 
 
 def described(settings: Settings) -> list[str] | None:
@@ -43,31 +55,35 @@ def _are_texts(crons: object) -> bool:
     return isinstance(crons, list) and all(isinstance(each, str) for each in crons)
 
 
-def changes(site: Site, step: str, wanted: Sequence[str] | None) -> list[Change]:
+def changes(environment: Environment, wanted: Sequence[str] | None) -> list[Change]:
     """Return how the triggers would change.
 
     Args:
-        site: the environment.
-        step: whose change it is.
+        environment: the environment.
         wanted: cron expressions; None: they stay as they are.
     """
     if wanted is None:
         return []
-    there = site.cloudflare.schedules(site.worker)
+    there = environment.cloudflare.schedules(environment.worker)
     if set(wanted) == set(there):
         return []
-    told = [{"crons": list(crons)} for crons in (there, wanted)]
-    name = f"cron triggers of {site.worker}"
-    return [Change(step, name, "schedule", before=told[0], after=told[1], undo=told[0])]
+    before, after = Crons(tuple(there)), Crons(tuple(wanted))
+    name = f"cron triggers of {environment.worker}"
+    return [SCHEDULE.change(name, before=before, after=after, undo=before)]
 
 
-def put(site: Site, crons: Sequence[str]) -> None:
+def put(environment: Environment, crons: Sequence[str]) -> None:
     """Set the triggers, and read back that they are set.
 
     Raises:
         StepFailed: the API took them but does not show them.
     """
-    site.cloudflare.set_schedules(site.worker, crons)
-    seen = site.cloudflare.schedules(site.worker)
+    environment.cloudflare.set_schedules(environment.worker, crons)
+    seen = environment.cloudflare.schedules(environment.worker)
     if set(seen) != set(crons):
-        raise StepFailed(f"the cron triggers of {site.worker} were not set", f"they are {seen}")
+        raise StepFailed(
+            f"the cron triggers of {environment.worker} were not set", f"they are {seen}"
+        )
+
+
+SCHEDULE: Final = Action(STEP, "schedule", Crons, Crons, Crons)

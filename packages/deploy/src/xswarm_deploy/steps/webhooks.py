@@ -13,14 +13,20 @@ from typing import Final
 
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Report, run_probes
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import AnyAction, Change, Facts, action_of
 from xswarm_deploy.site import Site
 from xswarm_deploy.webhooks import probes, sendgrid, stripe, twilio
 from xswarm_deploy.webhooks.hook import STEP, Hook
 
 NAME: Final = STEP
 _PROVIDERS: Final[tuple[ModuleType, ...]] = (stripe, twilio, sendgrid)
-_BY_NAME: Final = {provider.PROVIDER: provider for provider in _PROVIDERS}
+ACTIONS: Final[tuple[AnyAction, ...]] = (*stripe.ACTIONS, *twilio.ACTIONS, *sendgrid.ACTIONS)
+INPUTS: Final = ("settings",)
+
+
+def observe(_site: Site) -> Facts:
+    """Return nothing: they point at the Worker, whichever version is live."""
+    return {}
 
 
 def plan_minting(site: Site) -> list[Change]:
@@ -59,13 +65,18 @@ def plan(site: Site) -> list[Change]:
 
 def apply(site: Site, change: Change) -> Facts:
     """Make one change at its provider."""
-    facts: Facts = _BY_NAME[change.after["provider"]].apply(site, change)
+    facts: Facts = _provider(change).apply(site, change)
     return facts
 
 
-def undo(site: Site, change: Change, _outcome: Facts) -> None:
+def undo(site: Site, change: Change, _outcome: Facts) -> str:
     """Bring one webhook back to before; what it needs stands in the change itself."""
-    _BY_NAME[change.undo["provider"]].undo(site, change)
+    _provider(change).undo(site, change)
+    return ""
+
+
+def require_undisturbed(_site: Site, _change: Change) -> None:
+    """Refuse nothing: planning again tells what is still to be changed."""
 
 
 def listed(site: Site) -> list[Hook]:
@@ -76,6 +87,11 @@ def listed(site: Site) -> list[Hook]:
 def probe(site: Site) -> Report:
     """Send probes to the Worker: signed ones must get in, all others must be refused."""
     return run_probes("webhooks", probes.probes(site))
+
+
+def _provider(change: Change) -> ModuleType:
+    action = action_of(change, ACTIONS)
+    return next(provider for provider in _PROVIDERS if action in provider.ACTIONS)
 
 
 def _used(site: Site) -> list[ModuleType]:

@@ -13,11 +13,15 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from types import NoneType
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.record import noted
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import Action, AnyAction, Change, Facts, action_of
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import Invalid
 from xswarm_deploy.site import Site
@@ -29,6 +33,33 @@ if TYPE_CHECKING:
     from xswarm_deploy.verification import canary
 
 NAME: Final = "worker"
+INPUTS: Final = ("settings", "worker", "secrets")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An R2 bucket that the Worker is bound to."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a version is made of, by the digest of its bundle."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
+class Address:
+    """Whether the Worker answers at its own address."""
+
+    open: bool
+
+
+def observe(_site: Site) -> Facts:
+    """Return nothing: the version itself, and what apply said of it, is all that it takes."""
+    return {}
 
 
 def plan(site: Site) -> list[Change]:
@@ -44,7 +75,7 @@ def plan(site: Site) -> list[Change]:
     return [
         *_buckets(site),
         *made,
-        *triggers.changes(site, NAME, triggers.described(site.settings)),
+        *triggers.changes(site, triggers.described(site.settings)),
     ]
 
 
@@ -98,23 +129,23 @@ def plan_promotion(site: Site) -> list[Change]:
     else:
         moved = traffic.leaping(site, live, pair.new, quick=False)
     crons = noted(site.history(), pair.new).get("crons")  # those of its own configuration
-    return [moved, *triggers.changes(site, NAME, crons)]
+    return [moved, *triggers.changes(site, crons)]
 
 
-def plan_abortion(site: Site) -> list[Change]:
+def plan_abortion(environment: Environment) -> list[Change]:
     """Return what taking the canary's share away would change.
 
     Raises:
         Refused: no canary is under way; or Cloudflare deploys the older version no more.
     """
-    pair, live = canary_pair(site), traffic.live_split(site)
-    if pair.old not in traffic.deployable(site):
+    pair, live = canary_pair(environment), traffic.live_split(environment)
+    if pair.old not in traffic.deployable(environment):
         what = f"version {pair.old[:8]} is too old to take the traffic back"
-        raise traffic.too_old(site, what, site.deploy_command)
-    return [traffic.moving(site, live, {pair.old: 100.0}, pair.old, live)]
+        raise traffic.too_old(environment, what, environment.deploy_command)
+    return [traffic.moving(environment, live, {pair.old: 100.0}, pair.old, live)]
 
 
-def canary_pair(site: Site) -> canary.Pair:
+def canary_pair(environment: Environment) -> canary.Pair:
     """Return the two versions that share the traffic, by age.
 
     Raises:
@@ -122,47 +153,76 @@ def canary_pair(site: Site) -> canary.Pair:
     """
     from xswarm_deploy.verification import canary
 
-    live = traffic.live_split(site)
+    live = traffic.live_split(environment)
     if len(live) != 2:
-        raise Refused(f"no canary of {site.worker} is under way", f"traffic: {live}", "inv worker")
-    ages = {version: site.cloudflare.version(site.worker, version).created_on for version in live}
+        raise Refused(
+            f"no canary of {environment.worker} is under way", f"traffic: {live}", "inv worker"
+        )
+    ages = {
+        version: environment.cloudflare.version(environment.worker, version).created_on
+        for version in live
+    }
     old, new = sorted(ages, key=lambda version: ages[version])
     return canary.Pair(old, new)
 
 
 def apply(site: Site, change: Change) -> Facts:
     """Make one change; see the verbs below."""
-    return _VERBS[change.action](site, change)
+    return _VERBS[action_of(change, ACTIONS)](site, change)
 
 
-def undo(site: Site, change: Change, _outcome: Facts) -> None:
+def undo(site: Site, change: Change, _outcome: Facts) -> str:
     """Bring the traffic back to before; an uploaded version just stays without traffic."""
-    if change.action in traffic.VERBS:
+    action = action_of(change, ACTIONS)
+    if action in traffic.VERBS:
         traffic.bring_back(site, change)
-    elif change.action == "bucket":
-        site.cloudflare.delete_bucket(str(change.undo["name"]))
-    elif change.action in _UNDOING and site.cloudflare.worker_exists(site.worker):
-        _UNDOING[change.action](site, change)
+    elif action == BUCKET:
+        site.cloudflare.delete_bucket(BUCKET.undo_of(change).name)
+    elif action in _UNDOING and site.cloudflare.worker_exists(site.worker):
+        _UNDOING[action](site, change)
+    return ""
 
 
-def _close(site: Site, _change: Change) -> None:
-    site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
+def require_undisturbed(site: Site, change: Change) -> None:
+    """Refuse to move traffic that somebody else has moved since.
+
+    Raises:
+        Refused: the split is neither what it was before, nor what it was to become.
+    """
+    if action_of(change, ACTIONS) in traffic.VERBS:
+        traffic.require_undisturbed(site, change)
 
 
-def _unschedule(site: Site, change: Change) -> None:
-    triggers.put(site, change.undo["crons"])
+def is_live(site: Site) -> bool:
+    """Return whether the version that has all of the traffic is made of this code and variables."""
+    live = traffic.live_split(site)
+    if len(live) != 1:
+        return False
+    known = noted(site.history(), next(iter(live)))
+    made_of = (site.bundling.result().digest, variables_digest(site))
+    return (known.get("digest"), known.get("variables")) == made_of
 
 
-def _delete(site: Site, _change: Change) -> None:
-    site.cloudflare.delete_worker(site.worker)
-    if site.cloudflare.worker_exists(site.worker):
-        raise StepFailed(f"worker {site.worker} is still there after its deletion")
+def _close(environment: Environment, _change: Change) -> None:
+    environment.cloudflare.set_subdomain(environment.worker, enabled=False, previews_enabled=True)
 
 
-def tagged(site: Site, release: str) -> str:
+def _unschedule(environment: Environment, change: Change) -> None:
+    triggers.put(environment, triggers.SCHEDULE.undo_of(change).crons)
+
+
+def _delete(environment: Environment, _change: Change) -> None:
+    environment.cloudflare.delete_worker(environment.worker)
+    if environment.cloudflare.worker_exists(environment.worker):
+        raise StepFailed(f"worker {environment.worker} is still there after its deletion")
+
+
+def tagged(environment: Environment, release: str) -> str:
     """Return the version that a release has made, asked for by its tag; empty: it made none."""
     found = (
-        version.id for version in site.cloudflare.versions(site.worker) if version.tag == release
+        version.id
+        for version in environment.cloudflare.versions(environment.worker)
+        if version.tag == release
     )
     return next(found, "")
 
@@ -188,9 +248,9 @@ def prepared(site: Site) -> Upload:
     return upload
 
 
-def _bound(site: Site, upload: Upload) -> Upload:
+def _bound(environment: Environment, upload: Upload) -> Upload:
     """Bind the Worker to the environment's own bucket."""
-    r2 = site.settings.project.r2
+    r2 = environment.settings.project.r2
     return upload.with_bucket(r2.replaces, r2.bucket) if r2.replaces else upload
 
 
@@ -199,18 +259,18 @@ def secrets(site: Site) -> dict[str, Secret]:
     return {**site.settings.worker_secrets(), **site.staged}
 
 
-def _require_own(site: Site, version: str) -> None:
+def _require_own(environment: Environment, version: str) -> None:
     """Refuse to replace another environment's Worker, such as production's by staging's.
 
     Raises:
         Refused: the live version says that it is another environment's.
     """
-    bindings = site.cloudflare.version(site.worker, version).bindings
+    bindings = environment.cloudflare.version(environment.worker, version).bindings
     texts = {str(b.get("name")): str(b.get("text", "")) for b in bindings}
-    ours, theirs = site.settings.environment, texts.get("ENVIRONMENT", "")
+    ours, theirs = environment.settings.environment, texts.get("ENVIRONMENT", "")
     if theirs not in ("", ours):
         raise Refused(
-            f"worker {site.worker} is the one of {theirs}",
+            f"worker {environment.worker} is the one of {theirs}",
             f"{ours} would replace it",
             f"name another in invoke.yaml: deploy.environments.{ours}.worker.name",
         )
@@ -222,77 +282,66 @@ def _buckets(site: Site) -> list[Change]:
     names = [str(b["bucket_name"]) for b in bindings if b.get("type") == "r2_bucket"]
     missing = [name for name in dict.fromkeys(names) if site.cloudflare.bucket(name) is None]
     return [
-        Change(NAME, f"r2 bucket {name}", "bucket", after={"name": name}, undo={"name": name})
+        BUCKET.change(f"r2 bucket {name}", after=Bucket(name), undo=Bucket(name))
         for name in missing
     ]
 
 
-def _do_bucket(site: Site, change: Change) -> Facts:
-    site.cloudflare.create_bucket(str(change.after["name"]))
+def _do_bucket(environment: Environment, change: Change) -> Facts:
+    environment.cloudflare.create_bucket(BUCKET.after_of(change).name)
     return {}
 
 
-def _first(site: Site, digest: str) -> list[Change]:
-    name = site.worker
+def _first(environment: Environment, digest: str) -> list[Change]:
+    name = environment.worker
     return [
-        Change(NAME, f"worker {name}", "create", after={"digest": digest}, undo={}),
-        Change(
-            NAME,
-            f"address of {name}",
-            "open",
-            before={"open": False},
-            after={"open": True},
-            undo={},
+        CREATE.change(f"worker {name}", after=Code(digest), undo=Nothing()),
+        OPEN.change(
+            f"address of {name}", before=Address(False), after=Address(True), undo=Nothing()
         ),
     ]
 
 
-def _upload(site: Site, digest: str) -> Change:
-    return Change(
-        NAME,
-        f"version of {site.worker}",
-        "upload",
-        after={"digest": digest},
-        undo={},
-    )
+def _upload(environment: Environment, digest: str) -> Change:
+    return UPLOAD.change(f"version of {environment.worker}", after=Code(digest), undo=Nothing())
 
 
 @contextmanager
-def _startable(site: Site) -> Iterator[None]:
+def _startable(environment: Environment) -> Iterator[None]:
     """Report of a refused upload that the Worker does not start, where that is why (10021)."""
     try:
         yield
     except Invalid as error:
         if "10021" not in error.codes:
             raise
-        remedy = f"fix it, then: {site.deploy_command}"
+        remedy = f"fix it, then: {environment.deploy_command}"
         raise StepFailed("the Worker does not start", error.said, remedy) from None
 
 
 def _do_upload(site: Site, change: Change) -> Facts:
     """Upload the version, unless this release did already and only the reply was lost."""
     tag = str(site.facts["release"])
-    made = tagged(site, tag)
+    made, digest = tagged(site, tag), UPLOAD.after_of(change).digest
     if made:
-        return _version_facts(site, made, change)
-    _require_planned(site, change)
+        return _version_facts(site, made, digest)
+    _require_planned(site, digest)
     form = prepared(site).with_annotations(traffic.message(site), tag)
     with _startable(site):
         version = site.cloudflare.upload_version(site.worker, form.body(), form.content_type, tag)
-    return _version_facts(site, version.id, change)
+    return _version_facts(site, version.id, digest)
 
 
 def _do_create(site: Site, change: Change) -> Facts:
     """Create the Worker behind a closed address, unless this release did already."""
     tag = str(site.facts["release"])
-    version = tagged(site, tag)
+    version, digest = tagged(site, tag), CREATE.after_of(change).digest
     if not version:
-        _require_planned(site, change)
+        _require_planned(site, digest)
         form = prepared(site).with_annotations(traffic.message(site), tag)
         with _startable(site):
             version = site.cloudflare.create_worker(site.worker, form.body(), form.content_type)
     site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
-    return _version_facts(site, version, change)
+    return _version_facts(site, version, digest)
 
 
 def _do_open(site: Site, _change: Change) -> Facts:
@@ -304,52 +353,57 @@ def _do_open(site: Site, _change: Change) -> Facts:
     return {}
 
 
-def _do_schedule(site: Site, change: Change) -> Facts:
-    triggers.put(site, change.after["crons"])
+def _do_schedule(environment: Environment, change: Change) -> Facts:
+    triggers.put(environment, triggers.SCHEDULE.after_of(change).crons)
     return {}
 
 
-def _require_planned(site: Site, change: Change) -> None:
+def _require_planned(site: Site, planned: str) -> None:
     """Upload what the plan says, or nothing: another checkout may hold other code.
 
     Raises:
         Refused: the bundle is not the planned one.
     """
     digest = site.bundling.result().digest
-    if digest != change.after["digest"]:
+    if digest != planned:
         raise Refused(
             f"the code of {site.worker} is not what was planned",
-            f"digest {digest[:12]} instead of {change.after['digest'][:12]}",
+            f"digest {digest[:12]} instead of {planned[:12]}",
             "check out what the release was made from, or: inv deploy.abort",
         )
 
 
-def _version_facts(site: Site, version: str, change: Change) -> Facts:
+def _version_facts(site: Site, version: str, digest: str) -> Facts:
     return {
         "version": version,
-        "digest": change.after["digest"],
+        "digest": digest,
         "variables": variables_digest(site),
         "secrets": fingerprints.of(secrets(site), site.settings),
         "crons": triggers.described(site.settings),
     }
 
 
-def variables_digest(site: Site) -> str:
+def variables_digest(environment: Environment) -> str:
     """Return a digest of the Worker's plain variables."""
-    text = json.dumps(site.settings.worker_variables(), sort_keys=True)
+    text = json.dumps(environment.settings.worker_variables(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-_VERBS: Final[Mapping[str, Callable[[Site, Change], Facts]]] = {
+BUCKET: Final = Action(NAME, "bucket", NoneType, Bucket, Bucket)
+UPLOAD: Final = Action(NAME, "upload", NoneType, Code, Nothing, routine=True, upload=True)
+CREATE: Final = Action(NAME, "create", NoneType, Code, Nothing, routine=True, upload=True)
+OPEN: Final = Action(NAME, "open", Address, Address, Nothing, effect="traffic", routine=True)
+_VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
     **traffic.VERBS,
-    "bucket": _do_bucket,
-    "upload": _do_upload,
-    "create": _do_create,
-    "open": _do_open,
-    "schedule": _do_schedule,
+    BUCKET: _do_bucket,
+    UPLOAD: _do_upload,
+    CREATE: _do_create,
+    OPEN: _do_open,
+    triggers.SCHEDULE: _do_schedule,
 }
-_UNDOING: Final[Mapping[str, Callable[[Site, Change], None]]] = {  # of a Worker that is there
-    "open": _close,
-    "schedule": _unschedule,
-    "create": _delete,
+_UNDOING: Final[Mapping[AnyAction, Callable[[Site, Change], None]]] = {  # of a Worker that is there
+    OPEN: _close,
+    triggers.SCHEDULE: _unschedule,
+    CREATE: _delete,
 }
+ACTIONS: Final = tuple(_VERBS)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from xswarm_deploy.site import Site
+    from xswarm_deploy.environment import Environment
 
 STEP: Final = "webhooks"
 State = Literal["as wanted", "differs", "missing", "overridden"]
@@ -46,6 +46,6 @@ def compared(
     return Hook(provider, name, "as wanted" if shown == wanted else "differs", wanted, shown)
 
 
-def address(site: Site, path: str) -> str:
+def address(environment: Environment, path: str) -> str:
     """Return the URL under which a provider reaches a path of the Worker."""
-    return site.settings.text("WORKER_URL").rstrip("/") + path
+    return environment.settings.text("WORKER_URL").rstrip("/") + path

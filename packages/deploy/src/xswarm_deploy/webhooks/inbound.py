@@ -6,70 +6,123 @@ policy is minted before the Worker's version, and attached when that version is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
 
 from xswarm_deploy.errors import Refused, StepFailed
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import Action, AnyAction, Change, Facts
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.webhooks.hook import STEP, Hook, address, compared
 
 if TYPE_CHECKING:
+    from xswarm_deploy.environment import Environment
     from xswarm_deploy.services.sendgrid import ParseSetting, SecurityPolicy
     from xswarm_deploy.site import Site
 
-PROVIDER: Final = "sendgrid"
+PROVIDER: Final[Literal["sendgrid"]] = "sendgrid"
 NAME: Final = "inbound parse"
 KEY: Final = "SENDGRID_PARSE_PUBLIC_KEY"
 
 
-def used(site: Site) -> bool:
+@dataclass(frozen=True)
+class PolicyId:
+    """A security policy that is there, by SendGrid's id."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A security policy by its name."""
+
+    name: str
+    provider: Literal["sendgrid"] = PROVIDER
+
+
+@dataclass(frozen=True)
+class MadePolicy:
+    """A security policy by its name, and whether the release made it."""
+
+    name: str
+    made: bool
+    provider: Literal["sendgrid"] = PROVIDER
+
+
+@dataclass(frozen=True)
+class Parse:
+    """The parse setting of a host; without a URL: there is none.
+
+    Args:
+        hostname: whose mail.
+        url: where it is handed in.
+        spam_check: whether SendGrid judges it first.
+        send_raw: whether it is handed in as it came.
+        policy: the security policy that signs it: its id; in a plan its name.
+    """
+
+    hostname: str
+    url: str = ""
+    spam_check: bool = False
+    send_raw: bool = False
+    policy: str = ""
+    provider: Literal["sendgrid"] = PROVIDER
+
+
+def used(environment: Environment) -> bool:
     """Return whether mail to a host of the project is handed to the Worker."""
-    return bool(site.settings.project.webhooks.email_hostname)
+    return bool(environment.settings.project.webhooks.email_hostname)
 
 
-def plan_minting(site: Site) -> list[Change]:
+def plan_minting(environment: Environment) -> list[Change]:
     """Return whether the Worker has to get the policy's key, and the policy to be made for it.
 
     Raises:
         Refused: the environment names a key that is not the policy's.
     """
-    if not used(site):
+    if not used(environment):
         return []
-    found = _policy(site)
-    if site.settings.secret(KEY):
-        _require_named_key(site, found.public_key if found else "")
+    found = _policy(environment)
+    if environment.settings.secret(KEY):
+        _require_named_key(environment, found.public_key if found else "")
         return []
-    if found and KEY in site.cloudflare.secrets(site.worker):
+    if found and KEY in environment.cloudflare.secrets(environment.worker):
         return []
-    place = {"provider": PROVIDER, "name": _policy_name(site)}
-    before = {"id": found.id} if found else None
-    undoing = {**place, "made": found is None}
-    resource = f"sendgrid security policy {place['name']}"
-    return [Change(STEP, resource, "policy", before, after=place, undo=undoing)]
+    name = _policy_name(environment)
+    return [
+        POLICY.change(
+            f"sendgrid security policy {name}",
+            before=PolicyId(found.id) if found else None,
+            after=Policy(name),
+            undo=MadePolicy(name, found is None),
+        )
+    ]
 
 
-def plan(site: Site) -> list[Change]:
+def plan(environment: Environment) -> list[Change]:
     """Return how the parse setting differs from what is wanted."""
-    if not used(site):
+    if not used(environment):
         return []
-    there, policy = _setting(site), _policy(site)
-    wanted = {"hostname": _hostname(site), "url": _url(site)}
-    if there and policy and (there.url, there.policy) == (wanted["url"], policy.id):
+    there, policy = _setting(environment), _policy(environment)
+    url = _url(environment)
+    if there and policy and (there.url, there.policy) == (url, policy.id):
         return []
-    kept = _state(there)
-    after = {"spam_check": False, "send_raw": False, **kept, **wanted, "policy": _policy_name(site)}
-    before = {"provider": PROVIDER, "hostname": wanted["hostname"], **kept}
-    resource = f"sendgrid inbound parse {wanted['hostname']}"
-    after = {"provider": PROVIDER, **after}
-    return [Change(STEP, resource, "parse", before if there else None, after, before)]
+    before = _state(environment, there)
+    after = replace(before, url=url, policy=_policy_name(environment))
+    resource = f"sendgrid inbound parse {before.hostname}"
+    return [PARSE.change(resource, before=before if there else None, after=after, undo=before)]
 
 
-def listed(site: Site) -> list[Hook]:
+def listed(environment: Environment) -> list[Hook]:
     """Compare the parse setting with what is wanted."""
-    if not used(site):
+    if not used(environment):
         return []
-    there, policy = _setting(site), _policy(site)
-    wanted = {"hostname": _hostname(site), "url": _url(site), "policy": _policy_name(site)}
+    there, policy = _setting(environment), _policy(environment)
+    wanted = {
+        "hostname": _hostname(environment),
+        "url": _url(environment),
+        "policy": _policy_name(environment),
+    }
     found = None
     if there:
         signed = bool(policy and policy.id == there.policy)
@@ -78,92 +131,104 @@ def listed(site: Site) -> list[Hook]:
     return [compared(PROVIDER, NAME, wanted, found)]
 
 
-def _mint(site: Site, after: dict[str, Any]) -> Facts:
-    policy = _policy(site) or site.sendgrid.create_security_policy(after["name"])
+def _mint(site: Site, change: Change) -> Facts:
+    name = POLICY.after_of(change).name
+    policy = _policy(site) or site.sendgrid.create_security_policy(name)
     if not policy.public_key:
         raise StepFailed("SendGrid gave no key for the policy's signatures", policy.id)
     site.staged[KEY] = Secret(policy.public_key, KEY)
     return {}
 
 
-def _unmint(site: Site, before: dict[str, Any]) -> None:
-    made = _policy(site) if before["made"] else None
+def _unmint(environment: Environment, change: Change) -> None:
+    before = POLICY.undo_of(change)
+    made = _policy(environment) if before.made else None
     if made is None:
         return
-    site.sendgrid.delete_security_policy(made.id)
-    if _policy(site):
-        raise StepFailed(f"sendgrid security policy {before['name']} is still there")
+    environment.sendgrid.delete_security_policy(made.id)
+    if _policy(environment):
+        raise StepFailed(f"sendgrid security policy {before.name} is still there")
 
 
-def _attach(site: Site, after: dict[str, Any]) -> Facts:
+def _attach(environment: Environment, change: Change) -> Facts:
     """Set URL and policy; the policy was made since the plan, so its id is asked for now."""
-    policy = _policy(site)
+    after, policy = PARSE.after_of(change), _policy(environment)
     if policy is None:
-        raise StepFailed(f"sendgrid security policy {after['policy']} is not there", "", _REMEDY)
-    return _set(site, {**after, "policy": policy.id})
-
-
-def _set(site: Site, state: dict[str, Any]) -> Facts:
-    from xswarm_deploy.services.sendgrid import ParseSetting
-
-    wanted = ParseSetting(**{name: state[name] for name in ("hostname", *_STATE)})
-    there = _setting(site)
-    if there is None:
-        site.sendgrid.create_parse_setting(wanted)
-    elif there != wanted:
-        site.sendgrid.update_parse_setting(wanted)
-    if _setting(site) != wanted:
-        raise StepFailed(f"sendgrid inbound parse {wanted.hostname} is not as it was set")
+        raise StepFailed(f"sendgrid security policy {after.policy} is not there", "", _REMEDY)
+    _set(environment, replace(after, policy=policy.id))
     return {}
 
 
-def _unset(site: Site, before: dict[str, Any]) -> None:
-    if before.get("url"):
-        _set(site, before)
+def _set(environment: Environment, parse: Parse) -> None:
+    from xswarm_deploy.services.sendgrid import ParseSetting
+
+    wanted = ParseSetting(
+        parse.hostname,
+        url=parse.url,
+        policy=parse.policy,
+        spam_check=parse.spam_check,
+        send_raw=parse.send_raw,
+    )
+    there = _setting(environment)
+    if there is None:
+        environment.sendgrid.create_parse_setting(wanted)
+    elif there != wanted:
+        environment.sendgrid.update_parse_setting(wanted)
+    if _setting(environment) != wanted:
+        raise StepFailed(f"sendgrid inbound parse {wanted.hostname} is not as it was set")
+
+
+def _unset(environment: Environment, change: Change) -> None:
+    before = PARSE.undo_of(change)
+    if before.url:
+        _set(environment, before)
         return
-    site.sendgrid.delete_parse_setting(before["hostname"])
-    if _setting(site):
-        raise StepFailed(f"sendgrid inbound parse {before['hostname']} is still there")
+    environment.sendgrid.delete_parse_setting(before.hostname)
+    if _setting(environment):
+        raise StepFailed(f"sendgrid inbound parse {before.hostname} is still there")
 
 
-def _setting(site: Site) -> ParseSetting | None:
-    settings = site.sendgrid.parse_settings()
-    return next((one for one in settings if one.hostname == _hostname(site)), None)
+def _setting(environment: Environment) -> ParseSetting | None:
+    settings = environment.sendgrid.parse_settings()
+    return next((one for one in settings if one.hostname == _hostname(environment)), None)
 
 
-def _state(setting: ParseSetting | None) -> dict[str, Any]:
-    return {name: getattr(setting, name) for name in _STATE} if setting else {}
+def _state(environment: Environment, there: ParseSetting | None) -> Parse:
+    if there is None:
+        return Parse(_hostname(environment))
+    return Parse(there.hostname, there.url, there.spam_check, there.send_raw, there.policy)
 
 
-def _policy(site: Site) -> SecurityPolicy | None:
+def _policy(environment: Environment) -> SecurityPolicy | None:
     """Find the policy of this Worker and environment, by its name."""
-    name = _policy_name(site)
-    return next((one for one in site.sendgrid.security_policies() if one.name == name), None)
+    name = _policy_name(environment)
+    return next((one for one in environment.sendgrid.security_policies() if one.name == name), None)
 
 
-def _policy_name(site: Site) -> str:
-    return f"{site.worker} {site.settings.environment}"
+def _policy_name(environment: Environment) -> str:
+    return f"{environment.worker} {environment.settings.environment}"
 
 
-def _hostname(site: Site) -> str:
-    return site.settings.project.webhooks.email_hostname
+def _hostname(environment: Environment) -> str:
+    return environment.settings.project.webhooks.email_hostname
 
 
-def _url(site: Site) -> str:
-    return address(site, site.settings.project.webhooks.email_path)
+def _url(environment: Environment) -> str:
+    return address(environment, environment.settings.project.webhooks.email_path)
 
 
-def _require_named_key(site: Site, key: str) -> None:
-    if site.settings.secret(KEY).reveal() == key:
+def _require_named_key(environment: Environment, key: str) -> None:
+    if environment.settings.secret(KEY).reveal() == key:
         return
     raise Refused(
         f"{KEY} is not the key of SendGrid's security policy for the Worker",
-        "it has another" if key else f"SendGrid has no policy {_policy_name(site)}",
-        f"empty {KEY} in {site.settings.source}: the release fetches it",
+        "it has another" if key else f"SendGrid has no policy {_policy_name(environment)}",
+        f"empty {KEY} in {environment.settings.source}: the release fetches it",
     )
 
 
-_STATE: Final = ("url", "spam_check", "send_raw", "policy")
 _REMEDY: Final = "inv secrets (it makes the policy, and the Worker's secret)"
-VERBS: Final = {"policy": _mint, "parse": _attach}
-UNDO: Final = {"policy": _unmint, "parse": _unset}
+POLICY: Final = Action(STEP, "policy", PolicyId, Policy, MadePolicy, secret=True)
+PARSE: Final = Action(STEP, "parse", Parse, Parse, Parse, replan=True)
+VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {POLICY: _mint, PARSE: _attach}
+UNDO: Final[Mapping[AnyAction, Callable[[Site, Change], None]]] = {POLICY: _unmint, PARSE: _unset}

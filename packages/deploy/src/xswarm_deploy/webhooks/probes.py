@@ -14,14 +14,15 @@ from urllib.parse import urlencode
 from xswarm_deploy.model.report import Finding, Limited, Probe
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.http import Http, Reply
+from xswarm_deploy.services.pace import TOO_MANY
 from xswarm_deploy.services.signatures import stripe_signature, twilio_signature
 from xswarm_deploy.verification import probe_header
-from xswarm_deploy.verification.pace import TOO_MANY
 from xswarm_deploy.webhooks import inbound, sendgrid, stripe, twilio
 from xswarm_deploy.webhooks.hook import address
 from xswarm_monitoring.probe_header import ProbedRequest
 
 if TYPE_CHECKING:
+    from xswarm_deploy.environment import Environment
     from xswarm_deploy.site import Site
 
 REFUSED: Final = frozenset({400, 401, 403})
@@ -103,10 +104,13 @@ def _stripe_delivery(
     return Delivery(name, path, headers, body, welcome)
 
 
-def _twilio(site: Site) -> list[Delivery | Probe]:
-    webhooks, token = site.settings.project.webhooks, site.settings.secret("TWILIO_AUTH_TOKEN")
+def _twilio(environment: Environment) -> list[Delivery | Probe]:
+    webhooks, token = (
+        environment.settings.project.webhooks,
+        environment.settings.secret("TWILIO_AUTH_TOKEN"),
+    )
     wrong = Secret(secrets.token_hex(16), "a wrong token")
-    caller = {"From": site.settings.text("TWILIO_PHONE_NUMBER")}
+    caller = {"From": environment.settings.text("TWILIO_PHONE_NUMBER")}
     kinds = {
         webhooks.sms_path: {"MessageSid": "SMdeploymentprobe", "Body": "deployment probe"},
         webhooks.voice_path: {"CallSid": "CAdeploymentprobe"},
@@ -115,7 +119,7 @@ def _twilio(site: Site) -> list[Delivery | Probe]:
     made: list[Delivery | Probe] = []
     for path, fields in kinds.items():
         if path:
-            url, sent = address(site, path), {**fields, **caller}
+            url, sent = address(environment, path), {**fields, **caller}
             for name, key in (("signed", token), ("wrongly signed", wrong)):
                 headers = {"X-Twilio-Signature": twilio_signature(url, sent, key)}
                 made.append(_form(f"twilio {path} {name}", path, headers, sent, key is token))
@@ -130,8 +134,8 @@ def _form(
     return Delivery(name, path, typed, urlencode(fields).encode(), welcome)
 
 
-def _sendgrid(site: Site, http: Http) -> list[Delivery | Probe]:
-    path = site.settings.project.webhooks.email_path
+def _sendgrid(environment: Environment, http: Http) -> list[Delivery | Probe]:
+    path = environment.settings.project.webhooks.email_path
     body = b'[{"sg_event_id": "deployment-probe", "event": "processed", "email": "a@b.test"}]'
     plain = {"Content-Type": "application/json"}
     signed = {
@@ -144,7 +148,7 @@ def _sendgrid(site: Site, http: Http) -> list[Delivery | Probe]:
         Delivery("sendgrid wrongly signed", path, signed, body, False),
         _untold("sendgrid signed", "only SendGrid has the private key"),
     ]
-    if inbound.used(site):
+    if inbound.used(environment):
         letter = {**signed, "Content-Type": "multipart/form-data; boundary=probe"}
         name = "sendgrid mail wrongly signed"
         made.append(Delivery(name, path, letter, _LETTER, False))

@@ -8,24 +8,57 @@ Until that version is live Stripe's deliveries are refused, and Stripe repeats t
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from xswarm_deploy.errors import Refused, StepFailed
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.webhooks.hook import STEP, Hook, address, compared
 
 if TYPE_CHECKING:
+    from xswarm_deploy.environment import Environment
     from xswarm_deploy.services.stripe import Endpoint
     from xswarm_deploy.site import Site
 
-PROVIDER: Final = "stripe"
+PROVIDER: Final[Literal["stripe"]] = "stripe"
 SECRET: Final = "STRIPE_WEBHOOK_SECRET"  # noqa: S105 - its name
 
 
-def used(site: Site) -> bool:
+@dataclass(frozen=True)
+class State:
+    """An endpoint as it is, or as it is to be."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    enabled: bool
+    provider: Literal["stripe"] = PROVIDER
+
+
+@dataclass(frozen=True)
+class Creation:
+    """An endpoint to be made; the attempt names it, so that it is made once."""
+
+    attempt: str
+    url: str
+    events: tuple[str, ...]
+    provider: Literal["stripe"] = PROVIDER
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What was made by an attempt."""
+
+    attempt: str
+    provider: Literal["stripe"] = PROVIDER
+
+
+def used(environment: Environment) -> bool:
     """Return whether the project has Stripe deliver anything."""
-    webhooks = site.settings.project.webhooks
-    used = PROVIDER in site.settings.project.parts
+    webhooks = environment.settings.project.webhooks
+    used = PROVIDER in environment.settings.project.parts
     return used and bool(webhooks.stripe_path and webhooks.stripe_events)
 
 
@@ -44,9 +77,10 @@ def plan_minting(site: Site) -> list[Change]:
         )
     if named or (found and SECRET in site.cloudflare.secrets(site.worker)):
         return []
-    changes = [_creation(site)]
+    wanted = _wanted(site)
+    changes = [creation(wanted["url"], wanted["events"])]
     # Nobody has the secret of an endpoint that stands there already: it can serve no more.
-    return [*changes, _change(found, {**_wanted(site), "enabled": False})] if found else changes
+    return [*changes, _change(found, {**wanted, "enabled": False})] if found else changes
 
 
 def plan(site: Site) -> list[Change]:
@@ -60,22 +94,19 @@ def plan(site: Site) -> list[Change]:
 
 def apply(site: Site, change: Change) -> Facts:
     """Create the endpoint and stage its secret, or set what differs."""
-    after = change.after
-    if change.action == "create":
-        return _create(site, after)
-    site.stripe.update_endpoint(after["id"], after["url"], after["events"], after["enabled"])
-    _require(site, after["id"], after)
-    return {"stripe_endpoint": after["id"]} if after["enabled"] else {}
+    if CREATE.owns(change):
+        return _create(site, CREATE.after_of(change))
+    after = UPDATE.after_of(change)
+    _set(site, after)
+    return {"stripe_endpoint": after.id} if after.enabled else {}
 
 
-def undo(site: Site, change: Change) -> None:
+def undo(environment: Environment, change: Change) -> None:
     """Delete what was created; return what was updated its earlier settings."""
-    before = change.undo
-    if change.action == "create":
-        site.stripe.delete_attempt(before["attempt"])
-        return
-    site.stripe.update_endpoint(before["id"], before["url"], before["events"], before["enabled"])
-    _require(site, before["id"], before)
+    if CREATE.owns(change):
+        environment.stripe.delete_attempt(CREATE.undo_of(change).attempt)
+    else:
+        _set(environment, UPDATE.undo_of(change))
 
 
 def listed(site: Site) -> list[Hook]:
@@ -94,43 +125,53 @@ def current(site: Site) -> Endpoint | None:
     return ours[0] if ours else None
 
 
-def _creation(site: Site) -> Change:
+def creation(url: str, events: Iterable[str]) -> Change:
+    """Report that an endpoint is made; its secret goes into the Worker's next version."""
     attempt = secrets.token_hex(16)
-    after = {"provider": PROVIDER, "attempt": attempt, **_wanted(site)}
-    undoing = {"provider": PROVIDER, "attempt": attempt}
-    return Change(STEP, f"stripe endpoint {after['url']}", "create", after=after, undo=undoing)
+    after = Creation(attempt, url, tuple(events))
+    return CREATE.change(f"stripe endpoint {url}", after=after, undo=Attempt(attempt))
+
+
+def switching_off(found: Endpoint) -> Change:
+    """Report that an endpoint is switched off, which can be taken back."""
+    return _change(found, {"enabled": False})
 
 
 def _change(found: Endpoint, wanted: dict[str, Any]) -> Change:
-    place = {"provider": PROVIDER, "id": found.id}
-    before = {**place, **_state(found)}
-    after = {**place, **wanted}
-    return Change(STEP, f"stripe endpoint {found.id}", "update", before, after, before)
+    before = State(found.id, found.url, found.events, found.enabled)
+    after = replace(before, **wanted)
+    return UPDATE.change(f"stripe endpoint {found.id}", before=before, after=after, undo=before)
 
 
-def _create(site: Site, after: dict[str, Any]) -> Facts:
+def _create(site: Site, after: Creation) -> Facts:
     description = f"{site.worker} ({site.settings.environment})"
-    made = site.stripe.create_endpoint(after["url"], after["events"], after["attempt"], description)
+    made = site.stripe.create_endpoint(after.url, after.events, after.attempt, description)
     if made.secret is None:
         raise StepFailed("Stripe gave no signing secret with the new endpoint", made.id)
     site.staged[SECRET] = made.secret
     return {"stripe_endpoint": made.id}
 
 
-def _require(site: Site, endpoint_id: str, wanted: dict[str, Any]) -> None:
-    """Read back: nothing is called done that was not seen."""
-    seen = next((one for one in site.stripe.endpoints() if one.id == endpoint_id), None)
-    if seen is None or any(wanted[key] != value for key, value in _state(seen).items()):
-        raise StepFailed(f"stripe endpoint {endpoint_id} is not as it was set")
+def _set(environment: Environment, wanted: State) -> None:
+    """Set an endpoint, and read back: nothing is called done that was not seen."""
+    environment.stripe.update_endpoint(wanted.id, wanted.url, wanted.events, wanted.enabled)
+    seen = next((one for one in environment.stripe.endpoints() if one.id == wanted.id), None)
+    if seen is None or State(seen.id, seen.url, tuple(seen.events), seen.enabled) != wanted:
+        raise StepFailed(f"stripe endpoint {wanted.id} is not as it was set")
 
 
-def _wanted(site: Site) -> dict[str, Any]:
-    webhooks = site.settings.project.webhooks
+def _wanted(environment: Environment) -> dict[str, Any]:
+    webhooks = environment.settings.project.webhooks
     return {
-        "url": address(site, webhooks.stripe_path),
-        "events": sorted(webhooks.stripe_events),
+        "url": address(environment, webhooks.stripe_path),
+        "events": tuple(sorted(webhooks.stripe_events)),
     }
 
 
 def _state(endpoint: Endpoint) -> dict[str, Any]:
-    return {"url": endpoint.url, "events": list(endpoint.events), "enabled": endpoint.enabled}
+    return {"url": endpoint.url, "events": tuple(endpoint.events), "enabled": endpoint.enabled}
+
+
+CREATE: Final = Action(STEP, "create", NoneType, Creation, Attempt, secret=True)
+UPDATE: Final = Action(STEP, "update", State, State, State, replan=True)
+ACTIONS: Final = (CREATE, UPDATE)

@@ -6,17 +6,19 @@ are left as they are, and said.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
 from xswarm_deploy.errors import Refused, StepFailed
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.webhooks.hook import STEP, Hook, address, compared
 
 if TYPE_CHECKING:
+    from xswarm_deploy.environment import Environment
     from xswarm_deploy.services.twilio import Number
-    from xswarm_deploy.site import Site
 
-PROVIDER: Final = "twilio"
+PROVIDER: Final[Literal["twilio"]] = "twilio"
 NAMES: Final = {
     "sms": ("sms_url", "sms_method"),
     "voice": ("voice_url", "voice_method"),
@@ -25,78 +27,86 @@ NAMES: Final = {
 """Twilio's names for the URL of each kind, and for its method."""
 
 
-def used(site: Site) -> bool:
+@dataclass(frozen=True)
+class Urls:
+    """Where a number sends what it gets: Twilio's names → URLs and methods."""
+
+    sid: str
+    urls: Mapping[str, str]
+    provider: Literal["twilio"] = PROVIDER
+
+
+def used(environment: Environment) -> bool:
     """Return whether the project has Twilio deliver anything."""
-    return PROVIDER in site.settings.project.parts and bool(_kinds(site))
+    return PROVIDER in environment.settings.project.parts and bool(_kinds(environment))
 
 
-def plan(site: Site) -> list[Change]:
+def plan(environment: Environment) -> list[Change]:
     """Return how the number's URLs differ from what is wanted."""
-    number = owned(site)
-    wanted = _wanted(site, number)
+    number = owned(environment)
+    wanted = _wanted(environment, number)
     now = {name: number.urls[name] for name in wanted}
     if now == wanted:
         return []
-    place = {"provider": PROVIDER, "sid": number.sid}
-    before = {**place, "urls": now}
-    after = {**place, "urls": wanted}
-    return [Change(STEP, f"twilio number {number.number}", "update", before, after, before)]
+    before, after = Urls(number.sid, now), Urls(number.sid, wanted)
+    resource = f"twilio number {number.number}"
+    return [UPDATE.change(resource, before=before, after=after, undo=before)]
 
 
-def apply(site: Site, change: Change) -> Facts:
+def apply(environment: Environment, change: Change) -> Facts:
     """Set the URLs, and read them back."""
-    _set(site, change.after)
+    _set(environment, UPDATE.after_of(change))
     return {}
 
 
-def undo(site: Site, change: Change) -> None:
+def undo(environment: Environment, change: Change) -> None:
     """Set the number's earlier URLs again."""
-    _set(site, change.undo)
+    _set(environment, UPDATE.undo_of(change))
 
 
-def listed(site: Site) -> list[Hook]:
+def listed(environment: Environment) -> list[Hook]:
     """Compare each URL with what is wanted; say what overrides it."""
-    number = owned(site)
-    return [_compared(number, kind, url) for kind, url in _kinds(site).items()]
+    number = owned(environment)
+    return [_compared(number, kind, url) for kind, url in _kinds(environment).items()]
 
 
-def owned(site: Site) -> Number:
+def owned(environment: Environment) -> Number:
     """Return the project's number.
 
     Raises:
         Refused: the account does not own it.
     """
-    wanted = site.settings.text("TWILIO_PHONE_NUMBER")
-    number = site.twilio.number(wanted)
+    wanted = environment.settings.text("TWILIO_PHONE_NUMBER")
+    number = environment.twilio.number(wanted)
     if number is None:
         raise Refused(
             "Twilio's account does not own TWILIO_PHONE_NUMBER",
             wanted,
-            f"buy it, or correct TWILIO_PHONE_NUMBER in {site.settings.source}",
+            f"buy it, or correct TWILIO_PHONE_NUMBER in {environment.settings.source}",
         )
     return number
 
 
-def _set(site: Site, state: dict[str, Any]) -> None:
-    site.twilio.update_number(state["sid"], state["urls"])
-    seen = owned(site).urls
-    if any(seen[name] != value for name, value in state["urls"].items()):
-        raise StepFailed(f"twilio number {state['sid']} is not as it was set")
+def _set(environment: Environment, wanted: Urls) -> None:
+    environment.twilio.update_number(wanted.sid, wanted.urls)
+    seen = owned(environment).urls
+    if any(seen[name] != value for name, value in wanted.urls.items()):
+        raise StepFailed(f"twilio number {wanted.sid} is not as it was set")
 
 
-def _kinds(site: Site) -> dict[str, str]:
-    webhooks = site.settings.project.webhooks
+def _kinds(environment: Environment) -> dict[str, str]:
+    webhooks = environment.settings.project.webhooks
     paths = {
         "sms": webhooks.sms_path,
         "voice": webhooks.voice_path,
         "status": webhooks.status_path,
     }
-    return {kind: address(site, path) for kind, path in paths.items() if path}
+    return {kind: address(environment, path) for kind, path in paths.items() if path}
 
 
-def _wanted(site: Site, number: Number) -> dict[str, str]:
+def _wanted(environment: Environment, number: Number) -> dict[str, str]:
     wanted: dict[str, str] = {}
-    for kind, url in _kinds(site).items():
+    for kind, url in _kinds(environment).items():
         if kind not in number.overridden_by:
             wanted |= dict(zip(NAMES[kind], (url, "POST"), strict=True))
     return wanted
@@ -110,3 +120,7 @@ def _compared(number: Number, kind: str, url: str) -> Hook:
         note = f"Twilio obeys {number.overridden_by[kind]} and ignores the number's URL"
         return Hook(PROVIDER, kind, "overridden", wanted, found, note)
     return compared(PROVIDER, kind, wanted, found)
+
+
+UPDATE: Final = Action(STEP, "update", Urls, Urls, Urls, replan=True)
+ACTIONS: Final = (UPDATE,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xswarm_deploy.verification.pace import Allowance, allowance, limit, pause
+from xswarm_deploy.services.pace import Allowance, allowance, limit, pause
 
 NOW = 1_760_000_000.0
 

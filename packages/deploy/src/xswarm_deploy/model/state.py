@@ -1,0 +1,30 @@
+"""What one release knows and holds while it runs; it is the release's own, and handed to steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from xswarm_deploy.console import Progress, no_progress
+from xswarm_deploy.model.record import Record
+from xswarm_deploy.secret import Secret
+
+
+@dataclass
+class ReleaseState:
+    """What is known of a release under way, or of one that is only planned.
+
+    Args:
+        facts: JSON gathered from the outcomes of this release, e.g. ``version``.
+        staged: secrets that exist only in memory until the Worker's version carries them.
+        progress: told how far a long step is.
+        history: returns the earlier releases of the environment, newest first.
+        uploads: whether this release uploads a Worker version, which then carries the secrets.
+    """
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    staged: dict[str, Secret] = field(default_factory=dict, repr=False)
+    progress: Progress = no_progress
+    history: Callable[[], Sequence[Record]] = tuple
+    uploads: bool = False

@@ -1,0 +1,289 @@
+"""The releases in the database as any machine reads them, and the tables that hold them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from xswarm_deploy.database.errors import DatabaseError
+from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.release import audit, lock, steps
+from xswarm_deploy.release.paging import Paged
+
+if TYPE_CHECKING:
+    from xswarm_deploy.database.client import Database, Row, Value
+    from xswarm_deploy.release.audit import Event
+
+_T = TypeVar("_T")
+
+RUNNING: Final = "running"
+UNDOING: Final = "undoing"
+SUCCEEDED: Final = "succeeded"
+ROLLED_BACK: Final = "rolled back"
+FAILED: Final = "not rolled back"
+UNENDED: Final = (RUNNING, UNDOING)
+OPEN: Final = (*UNENDED, FAILED)
+
+PLANNED: Final = "planned"
+INTENDED: Final = "intended"
+DONE: Final = "done"
+UNDONE: Final = "undone"
+NOT_UNDONE: Final = "not undone"
+
+_CREATE: Final = (
+    lock.CREATE,
+    audit.CREATE,
+    """CREATE TABLE IF NOT EXISTS _releases (
+  release TEXT PRIMARY KEY, environment TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
+  created TEXT NOT NULL, finished TEXT, author TEXT NOT NULL, message TEXT NOT NULL,
+  version TEXT, facts TEXT NOT NULL, phases TEXT NOT NULL, phase TEXT NOT NULL,
+  worker TEXT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS _release_changes (
+  release TEXT NOT NULL, number INTEGER NOT NULL, phase TEXT NOT NULL, state TEXT NOT NULL,
+  change TEXT NOT NULL, outcome TEXT NOT NULL, began TEXT, ended TEXT,
+  PRIMARY KEY (release, number))""",
+)
+TABLES: Final = ("_release_lock", "_releases", "_release_changes", "_release_audit")
+"""What a restored backup must not bring back to an earlier state."""
+
+_RECORD: Final = (
+    "release, environment, kind, status, created, finished, author, message, version, facts,"
+    " phases, phase, worker"
+)
+_NAMES: Final = _RECORD.replace(",", "").split()
+_PAGE: Final = 100  # releases that are read at once
+_THERE: Final = (
+    'SELECT list.name AS "table", info.name AS "column" FROM sqlite_master AS list'
+    " JOIN pragma_table_info(list.name) AS info WHERE list.name IN (?, ?, ?, ?)"
+)
+
+
+class Entry(NamedTuple):
+    """One change of a release.
+
+    Args:
+        number: its place, from 1.
+        phase: the part of the release it belongs to, mostly a step's name.
+        state: planned, intended, done, undone, not undone.
+        change: what.
+        outcome: what came of it.
+        seconds: how long it took, where it was done.
+    """
+
+    number: int
+    phase: str
+    state: str
+    change: Change
+    outcome: Facts
+    seconds: float = 0.0
+
+
+def prepare(database: Database) -> None:
+    """Make the ledger's tables, and columns they came to have; looking first spares a write."""
+    from xswarm_deploy.database.client import Statement
+
+    missing = _missing(_there(database))
+    if not missing:
+        return
+    try:
+        database.transaction([Statement(sql) for sql in missing])
+    except DatabaseError:
+        if _missing(_there(database)):  # else another deployer made them at the same moment
+            raise
+
+
+def with_tables(database: Database, act: Callable[[], _T]) -> _T:
+    """Do what needs the ledger's tables; only where it fails for them, :func:`prepare` and repeat.
+
+    So it is the first release that pays the round trip of looking, not each.
+    """
+    try:
+        return act()
+    except DatabaseError as error:
+        if error.kind == "unavailable" or not _missing(_there(database)):
+            raise
+    prepare(database)
+    return act()
+
+
+def _missing(there: Mapping[str, set[str]]) -> list[str]:
+    """Return the SQL for what an earlier version of this tool, or none, has left to be made."""
+    made: list[str] = []
+    for sql in _CREATE:
+        table, columns = _columns(sql)
+        if table not in there:
+            made.append(sql)
+            continue
+        made += [
+            f"ALTER TABLE {table} ADD COLUMN {definition} DEFAULT {_default(definition)}"
+            for name, definition in columns.items()
+            if name not in there[table]
+        ]
+    return made
+
+
+def _there(database: Database) -> dict[str, set[str]]:
+    return _columns_by_table(database.query(_THERE, TABLES))
+
+
+def _columns_by_table(rows: Sequence[Row]) -> dict[str, set[str]]:
+    """Return the columns of each of the ledger's tables that there is, from what _THERE found."""
+    there: dict[str, set[str]] = {}
+    for row in rows:
+        there.setdefault(row.text("table"), set()).add(row.text("column"))
+    return there
+
+
+def _columns(sql: str) -> tuple[str, dict[str, str]]:
+    """Return a table's name, and its columns' definitions, as CREATE TABLE says them."""
+    head, _, body = sql.rpartition(")")[0].partition("(")
+    parts = [part.strip() for part in re.split(r",(?![^(]*\))", body)]
+    columns = {part.split()[0]: part for part in parts if not part.startswith("PRIMARY KEY")}
+    return head.split()[-1], columns
+
+
+def _default(definition: str) -> str:
+    return "''" if " TEXT" in definition else "0"
+
+
+def exists(database: Database) -> bool:
+    """Return whether there was ever a release on this database."""
+    return bool(database.query("SELECT 1 FROM sqlite_master WHERE name = '_releases'"))
+
+
+def read(
+    database: Database,
+    environment: str,
+    worker: str = "",
+    *,
+    named: str = "",
+    status: Sequence[str] = (),
+) -> Sequence[Record]:
+    """Return the releases of an environment, newest first; read as far as somebody looks.
+
+    They grow for ever, each brings its facts along, and libSQL's server answers with at most
+    10 MB.
+
+    Args:
+        database: where the ledger is.
+        environment: which one.
+        worker: only this Worker's, and those that do not tell whose they are; empty: all.
+        named: only those whose id, or whose version's, begins so; empty: all.
+        status: only those that are so; empty: all.
+    """
+    condition = (
+        "environment = ? AND (worker IN ('', ?) OR ? = '')"
+        " AND ? IN ('', substr(release, 1, ?), substr(version, 1, ?))"
+    )
+    if status:
+        condition += f" AND status IN ({', '.join('?' * len(status))})"
+    asked: tuple[Value, ...] = (environment, worker, worker, named, len(named), len(named), *status)
+    return Paged(lambda last: _page(database, condition, asked, last), _PAGE)
+
+
+def _page(
+    database: Database, condition: str, asked: Sequence[Value], last: Record | None
+) -> list[Record]:
+    """Read the releases behind the last one that is known."""
+    if last:
+        condition, asked = f"release < ? AND {condition}", (last.release, *asked)
+    rest = f" WHERE {condition} ORDER BY release DESC LIMIT {_PAGE}"
+    try:
+        rows = database.query(f"SELECT {_RECORD} FROM _releases{rest}", asked)  # noqa: S608
+    except DatabaseError:
+        there = _there(database).get("_releases")
+        if there is None:
+            return []
+        if set(_NAMES) <= there:
+            raise
+        # Written by an earlier version of this tool; the next release adds what is missing.
+        columns = ", ".join(name if name in there else f"'' AS {name}" for name in _NAMES)
+        source = f"(SELECT {columns} FROM _releases)"  # noqa: S608 - constants only
+        rows = database.query(f"SELECT {_RECORD} FROM {source}{rest}", asked)  # noqa: S608
+    return [_record(row) for row in rows]
+
+
+def unended(database: Database, environment: str) -> tuple[list[Record], Event | None]:
+    """Return the releases that have not ended, newest first, and the audit trail's last event.
+
+    What an earlier version of this tool left to be made of the tables is made.
+    """
+    from xswarm_deploy.database.client import Statement
+
+    sql = (
+        f"SELECT {_RECORD} FROM _releases WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
+        " ORDER BY release DESC"
+    )
+    asked = [
+        Statement(_THERE, TABLES),
+        Statement(sql, (environment, *UNENDED)),
+        Statement(audit.LAST),
+    ]
+    there, found, last = with_tables(database, lambda: database.snapshot(asked))
+    if _missing(_columns_by_table(there.rows)):
+        prepare(database)
+    return [_record(row) for row in found.rows], audit.latest(last.rows)
+
+
+def recorded(database: Database, release: str) -> list[dict[str, Any]]:
+    """Return a release's changes in their order, as JSON; of any version of this tool."""
+    rows = database.query(
+        "SELECT number, phase, state, change, outcome, began, ended FROM _release_changes"
+        " WHERE release = ? ORDER BY number",
+        (release,),
+    )
+    return [
+        {
+            "number": row.integer("number"),
+            "phase": row.text("phase"),
+            "state": row.text("state"),
+            "seconds": seconds_between(str(row["began"] or ""), str(row["ended"] or "")),
+            "change": json.loads(row.text("change")),
+            "outcome": json.loads(row.text("outcome")),
+        }
+        for row in rows
+    ]
+
+
+def entries(database: Database, release: str) -> list[Entry]:
+    """Return a release's changes in their order.
+
+    Raises:
+        UnknownPayload: another version of this tool planned one that this one cannot read.
+    """
+    return [
+        Entry(**{**found, "change": steps.change_of(found["change"])})
+        for found in recorded(database, release)
+    ]
+
+
+def status_of(database: Database, release: str) -> str:
+    """Return a release's status; empty where there is none of that id."""
+    rows = database.query("SELECT status FROM _releases WHERE release = ?", (release,))
+    return rows[0].text(0) if rows else ""
+
+
+def now() -> str:
+    """Return the time in UTC, to the millisecond (RFC 3339)."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_between(began: str, ended: str) -> float:
+    """Return the seconds between two times of :func:`now`; 0 where one is missing."""
+    if not began or not ended:
+        return 0.0
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
+
+
+def _record(row: Row) -> Record:
+    texts = {name: str(row[name] or "") for name in _NAMES}
+    texts.pop("facts"), texts.pop("phases")
+    return Record(
+        **texts,
+        facts=json.loads(row.text("facts")),
+        phases=tuple(json.loads(row.text("phases") or "[]")),
+    )

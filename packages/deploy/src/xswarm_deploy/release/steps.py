@@ -1,0 +1,59 @@
+"""The list of steps; a new kind of resource is a new step, and one more line here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from xswarm_deploy.model.step import AnyAction, Change, Step, action_of, read
+
+if TYPE_CHECKING:
+    from xswarm_deploy.site import Site
+    from xswarm_deploy.steps import backup, migrate, pages, restore, secrets, webhooks, worker
+
+    _CHECKED: tuple[Step[Site], ...] = (
+        backup,
+        migrate,
+        secrets,
+        worker,
+        pages,
+        webhooks,
+        restore,
+    )
+
+STEPS: Final[dict[str, str]] = {
+    "backup": "xswarm_deploy.steps.backup",
+    "migrate": "xswarm_deploy.steps.migrate",
+    "secrets": "xswarm_deploy.steps.secrets",
+    "worker": "xswarm_deploy.steps.worker",
+    "pages": "xswarm_deploy.steps.pages",
+    "webhooks": "xswarm_deploy.steps.webhooks",
+    "restore": "xswarm_deploy.steps.restore",
+}
+"""Each step's name → its module, which is imported when it is first used."""
+
+
+def step_named(name: str) -> Step[Site]:
+    """Return the step of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in STEPS:
+        raise ValueError(f"there is no step {name}")
+    return cast("Step[Site]", importlib.import_module(STEPS[name]))
+
+
+def action_named(change: Change) -> AnyAction:
+    """Return the action of a step whose change it is."""
+    return action_of(change, step_named(change.step).ACTIONS)
+
+
+def change_of(record: Mapping[str, Any]) -> Change:
+    """Return a change that a journal or the ledger recorded.
+
+    Raises:
+        UnknownPayload: no step of this version reads it.
+    """
+    return read(record, step_named(str(record["step"])).ACTIONS)

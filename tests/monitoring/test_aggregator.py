@@ -1,0 +1,37 @@
+"""When what was measured is written: now and then, by one flush at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from xswarm_monitoring.aggregator import Aggregator
+from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.metrics import Metrics
+
+
+def keeper(every: float = 30.0) -> Aggregator:
+    """Make one whose clock stands at 0, and who has no database."""
+    metrics = Metrics(clock=Clock(wall=lambda: 0.0, timer=lambda: 0.0))
+    return Aggregator(metrics, lambda _env: None, every=every)
+
+
+def test_a_flush_is_due_now_and_then() -> None:
+    kept = keeper()
+    assert [kept.claim(now) for now in (29.0, 30.0)] == [False, True]
+    asyncio.run(kept.flush(None, "v"))
+    assert [kept.claim(now) for now in (31.0, 59.0, 60.0)] == [False, False, True]
+
+
+def test_none_begins_while_one_is_under_way() -> None:
+    kept = keeper()
+    assert kept.claim(30.0)
+    assert not kept.claim(61.0)
+    asyncio.run(kept.flush(None, "v"))
+    assert kept.claim(61.0)
+
+
+def test_one_that_never_ends_counts_as_ended_after_a_minute() -> None:
+    """Its isolate went with it."""
+    kept = keeper()
+    assert kept.claim(30.0)
+    assert [kept.claim(now) for now in (89.0, 90.0)] == [False, True]
