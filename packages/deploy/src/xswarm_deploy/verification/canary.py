@@ -18,10 +18,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from xswarm_deploy.secret import Secret
+from xswarm_deploy.services import pace
 from xswarm_deploy.services.http import new_session
 from xswarm_deploy.settings.project import Route
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification import pace
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 from xswarm_deploy.verification.judge import STRICT, Figures, Limits, Looks, Seen, Verdict, judge
 from xswarm_deploy.verification.routes import is_on

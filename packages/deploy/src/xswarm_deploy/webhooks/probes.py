@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 
 from xswarm_deploy.model.report import Finding, Limited, Probe
 from xswarm_deploy.secret import Secret
+from xswarm_deploy.services import probe_header
 from xswarm_deploy.services.http import Http, Reply
 from xswarm_deploy.services.pace import TOO_MANY
 from xswarm_deploy.services.signatures import stripe_signature, twilio_signature
-from xswarm_deploy.verification import probe_header
 from xswarm_deploy.webhooks import inbound, sendgrid, stripe, twilio
 from xswarm_deploy.webhooks.hook import address
 from xswarm_monitoring.probe_header import ProbedRequest
