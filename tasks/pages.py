@@ -5,10 +5,12 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from deployment.cli import steps
+from deployment.cli.graph import Step
+from tasks import ns
 
 
-@task
+@task(klass=Step, pre=[ns["worker"]])
 def pages(c: Context) -> None:
     """Upload the site's missing files and deploy it; nothing to do where it is the same."""
-    session.perform(c, "pages")
+    steps.perform(c, "pages")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from deployment.cli import context
+from deployment.release import rollback as going_back
+from deployment.release.transaction import report_success, transaction
 
 
 @task(
@@ -29,20 +31,18 @@ def rollback(
     yes: bool = False,
 ) -> None:
     """Go back to an earlier release: Worker, secrets and Pages; the database when asked."""
-    from deployment.release import rollback as going_back
-
     if env:
-        session.act_on(c, env)
-    site = session.open_site(c)
+        context.select_environment(c, env)
+    site = context.open_site(c)
     wish = going_back.Wish(version or going_back.choose(site), restore_db, migrations)
     target = going_back.find(site, wish)
     wish = going_back.proven(site, wish)
-    if dry or session.dry(c):
+    if dry or context.dry(c):
         going_back.show(site, target, wish)
         going_back.warn(site, target)
         return
-    going_back.confirm(site, target, wish, yes=session.agreed(c, yes))
+    going_back.confirm(site, target, wish, yes=context.agreed(c, yes))
     message = f"back to {target.release or target.version}"
-    with session.release(c, "rollback", message, going_back.PHASES, site) as release:
+    with transaction(site, "rollback", message, going_back.PHASES) as release:
         going_back.run(release, target, wish)
-    session.tell(release)
+    report_success(release)

@@ -5,32 +5,29 @@ from __future__ import annotations
 import json as encoder
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
-
-if TYPE_CHECKING:
-    from deployment.console import Console, Progress
-    from deployment.sandbox.state import State
+from deployment import project
+from deployment.cli import context
+from deployment.cli.console import Console, Progress, confirm
+from deployment.errors import typed
+from deployment.release import audit
+from deployment.release.release import FOLDER
+from deployment.sandbox import gameday, supervisor
+from deployment.sandbox.state import State
 
 
 @task
 def up(c: Context) -> None:
     """Start the twin, or find it running; installs what it needs the first time."""
-    from deployment import project
-    from deployment.console import Console
-    from deployment.sandbox import supervisor
-
-    console, values = Console(), session.values(c)
+    console, values = Console(), context.project_values(c)
     wanted = project.read(values, "local")
     others = [project.read(values, environment) for environment in project.ENVIRONMENTS]
     with console.step("sandbox") as line:
         state = supervisor.up(
-            session.ROOT,
+            context.ROOT,
             _names(each.worker.name for each in (wanted, *others)),
             _names(each.pages.project for each in (wanted, *others)),
             pinned=wanted.sandbox.ports,
@@ -42,14 +39,11 @@ def up(c: Context) -> None:
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def status(_c: Context, json: bool = False) -> None:
     """Show what of the twin runs, and where it answers."""
-    from deployment.console import Console
-    from deployment.sandbox import supervisor
-
     if json:
         # Written as it is: scripts need the twin's own token, which redaction would take out.
-        sys.stdout.write(encoder.dumps(supervisor.summary(session.ROOT), indent=2) + "\n")
+        sys.stdout.write(encoder.dumps(supervisor.summary(context.ROOT), indent=2) + "\n")
         return
-    _show(Console(), supervisor.status(session.ROOT))
+    _show(Console(), supervisor.status(context.ROOT))
 
 
 @task(
@@ -62,39 +56,28 @@ def status(_c: Context, json: bool = False) -> None:
 )
 def logs(_c: Context, name: str = "", follow: bool = False, lines: int = 40) -> None:
     """Show what the twin's processes logged."""
-    from deployment.console import Console
-    from deployment.sandbox import supervisor
-
     console = Console()
-    for process, text in supervisor.logs(session.ROOT, name, lines=lines, follow=follow):
+    for process, text in supervisor.logs(context.ROOT, name, lines=lines, follow=follow):
         console.line(text if name else f"{process:<10} {text}")
 
 
 @task
 def down(_c: Context) -> None:
     """End every process of the twin; its data and its addresses stay."""
-    from deployment.console import Console
-    from deployment.sandbox import supervisor
-
     console = Console()
     with console.step("sandbox") as line:
-        ended = supervisor.down(session.ROOT, progress=_said(console))
+        ended = supervisor.down(context.ROOT, progress=_said(console))
         line.detail = f"down: {ended} process(es) ended" if ended else "was not up"
 
 
 @task(auto_shortflags=False, help={"yes": "delete without asking"})
 def reset(_c: Context, yes: bool = False) -> None:
     """End the twin and delete all it holds: database, deployments, objects, keys."""
-    from deployment.console import Console, confirm
-    from deployment.release import audit
-    from deployment.release.release import FOLDER
-    from deployment.sandbox import supervisor
-
     confirm("Delete the local twin with its database, deployments and objects?", yes=yes)
     console = Console()
     with console.step("sandbox") as line:
-        deleted = supervisor.reset(session.ROOT, progress=_said(console))
-        audit.forget_kept(session.ROOT / FOLDER, "local")
+        deleted = supervisor.reset(context.ROOT, progress=_said(console))
+        audit.forget_kept(context.ROOT / FOLDER, "local")
         line.detail = "deleted" if deleted else "there was none"
 
 
@@ -119,15 +102,12 @@ def fault(
     path: str = "",
 ) -> None:
     """Let the next requests to a provider fail, to see what a release makes of it."""
-    from deployment.console import Console
-    from deployment.sandbox import gameday
-
     console = Console()
     if kind == "off":
-        gameday.clear(session.ROOT, provider)
+        gameday.clear(context.ROOT, provider)
         console.line(f"✓ {provider}: no fault", "green")
         return
-    gameday.put(session.ROOT, provider, gameday.Wanted(kind, times, method, path))
+    gameday.put(context.ROOT, provider, gameday.Wanted(kind, times, method, path))
     console.line(f"✓ {provider}: {kind}, {times} time(s)", "green")
 
 
@@ -150,7 +130,7 @@ def _said(console: Console) -> Progress:
 
 def _show(console: Console, state: State) -> None:
     if not state.processes:
-        console.line("the sandbox is down; ./inv sandbox.up starts it")
+        console.line(f"the sandbox is down; {typed('inv sandbox.up')} starts it")
         return
     console.table(
         ("process", "status", "pid", "url"),
@@ -159,6 +139,3 @@ def _show(console: Console, state: State) -> None:
     console.line()
     addresses = [(name, url) for name, url in state.endpoints.items() if url.startswith("http")]
     console.table(("address", ""), sorted(addresses))
-
-
-ns = Collection("sandbox", up, status, logs, down, reset, fault)

@@ -3,59 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from deployment.cli import console, context, steps
+from deployment.cli.console import Console
+from deployment.cli.graph import Step
+from deployment.errors import typed
+from deployment.release.transaction import transaction
+from deployment.steps import rotation
+from deployment.steps import secrets as step
+from deployment.steps.site import Site
+from deployment.steps.step import Change
+from tasks import ns
 
-if TYPE_CHECKING:
-    from deployment.steps.step import Change
 
-
-@task
+@task(klass=Step, pre=[ns["migrate"]])
 def secrets(c: Context) -> None:
     """Send new and changed secrets, as one verified version of the Worker."""
-    session.perform(c, "secrets")
+    steps.perform(c, "secrets")
 
 
 @task(auto_shortflags=False, help={"json": "print the difference as JSON"})
 def diff(c: Context, json: bool = False) -> None:
     """Show which secrets were added, changed or are unchanged; by fingerprint, never by value."""
-    from deployment.console import Console
-    from deployment.steps import secrets as step
-
-    found = step.difference(session.open_site(c, quiet=json)).as_json()
-    console = Console()
-    if json:
-        console.json(found)
-        return
-    console.table(("secret", "state"), [(n, kind) for kind, names in found.items() for n in names])
+    found = step.difference(context.open_site(c, quiet=json)).as_json()
+    rows = [(name, kind) for kind, names in found.items() for name in names]
+    console.show(found, console.Table(("secret", "state"), rows), json=json)
 
 
 @task(name="list", auto_shortflags=False, help={"json": "print the names as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """List the names of the Worker's secrets."""
-    from deployment.console import Console
-
-    site = session.open_site(c, quiet=json)
+    site = context.open_site(c, quiet=json)
     names = site.cloudflare.secrets(site.worker)
-    console = Console()
-    if json:
-        console.json(names)
-        return
-    for name in names:
-        console.line(f"  {name}")
+    console.show(names, lambda out: _print(out, names), json=json)
 
 
 @task(auto_shortflags=False, help={"yes": "remove them without asking"})
 def prune(c: Context, yes: bool = False) -> None:
     """Remove the Worker's secrets that the environment does not have, as a verified version."""
-    from deployment.steps import secrets as step
-
-    _confirmed(c, step.plan_prune(session.open_site(c)), "Remove", yes)
+    site = context.open_site(c)
+    _change(c, site, step.plan_prune(site), "Remove", yes)
 
 
 @task(
@@ -68,43 +58,33 @@ def prune(c: Context, yes: bool = False) -> None:
 )
 def rotate(c: Context, name: str, finish: bool = False, yes: bool = False) -> None:
     """Give a secret a new value, as a verified version; the old one is accepted meanwhile."""
-    from deployment.steps import secrets as step
-
-    site = session.open_site(c)
+    site = context.open_site(c)
     plan = step.plan_finish(site, name) if finish else step.plan_rotation(site, name)
-    _confirmed(c, plan, "Finish rotating" if finish else "Rotate", yes)
-    if not finish and not session.dry(c):
-        _tell(c, name)
+    _change(c, site, plan, "Finish rotating" if finish else "Rotate", yes)
+    if not finish and not context.dry(c):
+        _report_rest(c, name)
 
 
-def _confirmed(c: Context, changes: Sequence[Change], verb: str, yes: bool) -> None:
+def _change(c: Context, site: Site, changes: Sequence[Change], verb: str, yes: bool) -> None:
     """Show what would change, ask, then change it in a release of its own."""
-    from deployment.console import confirm
-    from deployment.release import preview
-
-    if session.dry(c) or not changes:
-        preview.show(changes)
+    if steps.show_only(c, changes):
         return
     named = next(change for change in changes if change.step == "secrets")
-    confirm(f"{verb}: {named.resource}?", yes=session.agreed(c, yes))
-    with session.release(c, "secrets") as running, running.console.step("secrets") as line:
-        running.make(changes)
-        line.detail = session.summary(changes)
+    console.confirm(f"{verb}: {named.resource}?", yes=context.agreed(c, yes))
+    with transaction(site, "secrets") as running:
+        steps.make(running, "secrets", changes)
 
 
-def _tell(c: Context, name: str) -> None:
-    """Say what is left to do after a rotation."""
-    from deployment.console import Console
-    from deployment.steps import rotation
-
+def _report_rest(c: Context, name: str) -> None:
+    """Print what is left to do after a rotation."""
     if name in rotation.OWN:
-        Console().line(f"to forget the old value: inv secrets.rotate {name} --finish")
+        command = typed(f"inv secrets.rotate {name} --finish")
+        Console().line(f"to forget the old value: {command}")
         return
-    removed = rotation.remove_replaced(session.open_site(c, quiet=True))
+    removed = rotation.remove_replaced(context.open_site(c, quiet=True))
     Console().line(f"{removed} replaced endpoint(s) deleted")
 
 
-ns = Collection("secrets")
-for _task in (diff, list_, prune, rotate):
-    ns.add_task(_task)
-ns.add_task(secrets, default=True)
+def _print(out: Console, names: Sequence[str]) -> None:
+    for name in names:
+        out.line(f"  {name}")

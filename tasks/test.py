@@ -5,16 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from deployment.release import session
-
-if TYPE_CHECKING:
-    from deployment.console import Console
+from deployment.cli import context
+from deployment.cli.console import Console
+from deployment.errors import Unavailable
+from deployment.sandbox import install
 
 _STAMP = "installed-for-tests"
 
@@ -29,9 +28,6 @@ _STAMP = "installed-for-tests"
 )
 def test(_c: Context, quick: bool = False, only: str = "", expression: str = "") -> None:
     """Run the tests; what they need is installed when first needed."""
-    from deployment.console import Console
-    from deployment.sandbox import install
-
     console = Console(sys.stderr)
     install.ensure(lambda label, _done, _total, _unit: console.line(f"· {label}"))
     _install_test_packages(console)
@@ -43,16 +39,14 @@ def test(_c: Context, quick: bool = False, only: str = "", expression: str = "")
     command += ["-n", "2", "--dist", "loadfile"]  # a file's tests share what they start
     command += ["-m", "not slow"] if quick else []
     command += ["-k", expression] if expression else []
-    ended = subprocess.run(command, cwd=session.ROOT, check=False)
+    ended = subprocess.run(command, cwd=context.ROOT, check=False)
     if ended.returncode:
         raise Exit(code=ended.returncode)
 
 
 def _install_test_packages(console: Console) -> None:
     """Install requirements-test.txt, when it changed since it was installed."""
-    from deployment.errors import Unavailable
-
-    wanted = session.ROOT / "requirements-test.txt"
+    wanted = context.ROOT / "requirements-test.txt"
     stamp = Path(sys.prefix) / _STAMP
     if stamp.is_file() and stamp.read_bytes() == wanted.read_bytes():
         return

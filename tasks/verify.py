@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
-
-if TYPE_CHECKING:
-    from deployment.steps.report import Report
+from deployment.cli import context
+from deployment.cli.console import Console
+from deployment.cli.graph import Step
+from deployment.errors import CheckFailed, Refused
+from deployment.release.transaction import current
+from deployment.steps import verify as step
+from deployment.steps.report import Report
+from tasks import ns
 
 
 @task(
+    klass=Step,
+    pre=[ns["worker"], ns["pages"], ns["webhooks"]],
     auto_shortflags=False,
     help={
         "quick": "only the routes marked quick in invoke.yaml, no measuring",
@@ -24,11 +29,7 @@ if TYPE_CHECKING:
 )
 def verify(c: Context, quick: bool = False, json: bool = False, report: str = "") -> None:
     """Verify what is deployed by all that invoke.yaml expects of it, and its speed."""
-    from deployment.console import Console
-    from deployment.errors import CheckFailed
-    from deployment.steps import verify as step
-
-    site = session.open_site(c, quiet=json)
+    site = context.open_site(c, quiet=json)
     console = Console(quiet=json)
     with console.step("verify") as line:
         target = step.live(site, str(site.facts.get("version", "")))
@@ -39,8 +40,8 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         _write(Path(report), found)
     if json:
         console.json(found.as_json())
-    elif session.current() is None or not found.ok:
-        for text, colour in found.lines(verbose=session.current() is None):
+    elif current() is None or not found.ok:
+        for text, colour in found.lines(verbose=current() is None):
             console.line(text, colour)
     if not found.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.failures)
@@ -48,9 +49,6 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
 
 
 def _write(path: Path, found: Report) -> None:
-    from deployment.console import Console
-    from deployment.errors import Refused
-
     try:
         with path.open("w", encoding="utf-8") as file:
             Console(file).json(found.as_json())

@@ -2,66 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from deployment.release import session
+from deployment.cli import console, context, steps
+from deployment.cli.console import Console
+from deployment.cli.graph import Step
+from deployment.errors import CheckFailed
+from deployment.release.transaction import current
+from deployment.steps import webhooks as step
+from deployment.steps.hooks.hook import Hook
+from deployment.steps.report import Report
+from tasks import ns
 
-if TYPE_CHECKING:
-    from deployment.steps.hooks.hook import Hook
 
-
-@task
+@task(klass=Step, pre=[ns["worker"]])
 def webhooks(c: Context) -> None:
     """Create or update the webhooks of Stripe, Twilio and SendGrid."""
-    from deployment.steps import webhooks as step
-
-    if session.current() is None:
-        step.require_minted(session.open_site(c))
-    session.perform(c, "webhooks")
+    if current() is None:
+        step.require_minted(context.open_site(c))
+    steps.perform(c, "webhooks")
 
 
 @task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """Show every webhook as it is, beside what is wanted."""
-    from deployment.console import Console
-    from deployment.steps import webhooks as step
-
-    hooks = step.listed(session.open_site(c, quiet=json))
-    console = Console()
-    if json:
-        console.json([hook.as_json() for hook in hooks])
-        return
-    rows = [(hook.provider, hook.name, hook.state, hook.found.get("url", "")) for hook in hooks]
-    console.table(("provider", "webhook", "state", "url"), rows)
-    for hook in hooks:
-        for text in _remarks(hook):
-            console.line(f"  {hook.provider} {hook.name}: {text}", "yellow")
+    hooks = step.listed(context.open_site(c, quiet=json))
+    console.show([hook.as_json() for hook in hooks], lambda out: _print(out, hooks), json=json)
 
 
 @task(auto_shortflags=False, help={"json": "print the report as JSON"})
 def test(c: Context, json: bool = False) -> None:  # noqa: PT028 - a task, not a test
     """Send probes to the Worker: signed ones must get in, all others must be refused."""
-    from deployment.console import Console
-    from deployment.errors import CheckFailed
-    from deployment.steps import webhooks as step
-
-    report = step.probe(session.open_site(c, quiet=json))
-    console = Console(quiet=json)
-    if json:
-        console.json(report.as_json())
-    for text, colour in report.lines(verbose=True):
-        console.line(text, colour)
+    report = step.probe(context.open_site(c, quiet=json))
+    console.show(report.as_json(), lambda out: _print_report(out, report), json=json)
     if not report.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in report.failures)
         raise CheckFailed("the webhooks are not good", why, "inv webhooks.list")
 
 
+def _print(out: Console, hooks: list[Hook]) -> None:
+    rows = [(hook.provider, hook.name, hook.state, hook.found.get("url", "")) for hook in hooks]
+    out.table(("provider", "webhook", "state", "url"), rows)
+    for hook in hooks:
+        for text in _remarks(hook):
+            out.line(f"  {hook.provider} {hook.name}: {text}", "yellow")
+
+
+def _print_report(out: Console, report: Report) -> None:
+    for text, colour in report.lines(verbose=True):
+        out.line(text, colour)
+
+
 def _remarks(hook: Hook) -> list[str]:
-    """Say what is not as wanted, setting by setting, and what a person must know."""
+    """Return what is not as wanted, setting by setting, and what a person must know."""
     wanted = hook.wanted if hook.found else {"url": hook.wanted.get("url", "")}
     differing = {key: value for key, value in wanted.items() if hook.found.get(key) != value}
     remarks = [f"{key} should be {_words(value)}" for key, value in differing.items()]
@@ -70,9 +64,3 @@ def _remarks(hook: Hook) -> list[str]:
 
 def _words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-ns = Collection("webhooks")
-ns.add_task(webhooks, default=True)
-ns.add_task(list_)
-ns.add_task(test)

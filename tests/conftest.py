@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from deployment import errors
 from deployment.settings import CONFIG, Settings, load
 
 # What an example takes says how busy the machine is, and nothing of what is judged.
@@ -98,3 +99,4 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a developer's own settings out of the tests."""
     for name in ("INVOKE_DEPLOY_ENV", "DEPLOY_ENV_FILE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(errors, "_acting_on", "")

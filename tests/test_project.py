@@ -8,8 +8,8 @@ from invoke.config import Config
 from invoke.context import Context
 
 from deployment import project
+from deployment.cli.context import values
 from deployment.errors import Refused
-from deployment.release.session import values
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from deployment.console import Progress, no_progress
+from deployment.cli.console import Progress, no_progress
 from deployment.errors import Refused
 from deployment.secret import Secret
 

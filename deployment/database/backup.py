@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from deployment.console import Progress, no_progress
+from deployment.cli.console import Progress, no_progress
 from deployment.database import archive, digest, dump, ledger, manifest, snapshot
 from deployment.database.client import Database
 from deployment.database.file import FileDatabase

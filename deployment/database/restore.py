@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from deployment.console import Progress, no_progress
+from deployment.cli.console import Progress, no_progress
 from deployment.database import digest, dump, manifest, schema, snapshot, staging, tables
 from deployment.database.client import Database, Statement
 from deployment.database.file import FileDatabase, translated

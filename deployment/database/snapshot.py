@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployment.console import Progress, no_progress
+from deployment.cli.console import Progress, no_progress
 from deployment.database import hrana, staging, tables
 from deployment.database.client import Database, DatabaseError, Row, Statement
 from deployment.database.file import FileDatabase, translated

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from deployment.console import Progress, no_progress
+from deployment.cli.console import Progress, no_progress
 from deployment.database import dump
 from deployment.database.client import Database, DatabaseError, Statement
 from deployment.database.schema import quoted

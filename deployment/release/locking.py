@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployment import console
+from deployment.cli import console
 from deployment.errors import Refused
 from deployment.release import ledger, lock
 from deployment.release.ledger import now

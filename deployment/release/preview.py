@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from deployment.console import Console
+from deployment.cli.console import Console
 from deployment.release import ledger
 from deployment.release.release import step_named
 from deployment.steps.record import Record, noted

@@ -11,7 +11,7 @@ import copy
 from itertools import takewhile
 from typing import Any, Final
 
-from deployment.console import Console
+from deployment.cli.console import Console
 from deployment.errors import CheckFailed, Refused
 from deployment.release import audit, ledger, lock
 from deployment.release.audit import Event

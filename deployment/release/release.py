@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, cast
 
-from deployment.console import Console
+from deployment.cli.console import Console
 from deployment.errors import (
     DeployError,
     Interrupted,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deployment.console import Console
+from deployment.cli.console import Console
 from deployment.database.loss import Loss
 from deployment.steps import restore
 from deployment.steps.site import Site

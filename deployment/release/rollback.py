@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from deployment import console
+from deployment.cli import console
 from deployment.errors import Refused
 from deployment.release import history, ledger
 from deployment.release.release import step_named

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from deployment.console import Progress, no_progress
+from deployment.cli.console import Progress, no_progress
 from deployment.secret import Secret
 from deployment.variables import PRODUCTION
 

@@ -19,7 +19,7 @@ import requests
 from deployment.sandbox.rehearsal import copied
 
 PROJECT = Path(__file__).resolve().parents[2]
-STARTED = "import gc; gc.disable(); from deployment.program import main; main()"  # as in ./inv
+STARTED = "import gc; gc.disable(); from deployment.cli.program import main; main()"  # as in ./inv
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from deployment.console import Console
+from deployment.cli.console import Console
 from deployment.errors import DeployError
-from deployment.release import recovery, session
+from deployment.release import recovery, transaction
 from deployment.release import release as releases
 from deployment.release.release import Release
 from deployment.settings import Settings
@@ -79,7 +79,7 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def begin(site: Site) -> Callable[[], Release]:
     def make(kind: str = "test", phases: tuple[str, ...] = ("fake",)) -> Release:
-        return session.begin(site, kind, "a message", phases, Console(io.StringIO()))
+        return transaction.begin(site, kind, "a message", phases, Console(io.StringIO()))
 
     return make
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deployment.console import Console
+from deployment.cli.console import Console
 from deployment.database.errors import DatabaseError
 from deployment.errors import CheckFailed, DeployError, Locked, NotRolledBack, Refused
 from deployment.release import ledger, lock, recovery

@@ -12,9 +12,10 @@ import pytest
 from invoke.config import Config
 from invoke.context import Context
 
-from deployment import console
+from deployment.cli import console
+from deployment.cli import context as contexts
 from deployment.errors import DeployError, ExitCode, Refused, StepFailed
-from deployment.release import ledger, session
+from deployment.release import ledger
 from deployment.settings import Settings
 from deployment.steps import backup, pages, traffic
 from deployment.steps import restore as step
@@ -36,7 +37,7 @@ def place(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setattr(traffic, "live_split", lambda _site: {})
     monkeypatch.setattr(pages, "current", lambda _site: None)
-    monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
+    monkeypatch.setattr(contexts, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())
     made.history = lambda: ledger.records(made.database, "local")
     made.database.execute("CREATE TABLE t (v)")

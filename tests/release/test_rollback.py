@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from deployment import console
+from deployment.cli import console
 from deployment.errors import DeployError, Refused
-from deployment.release import ledger, rollback, session
+from deployment.release import ledger, rollback
 from deployment.release.rollback import Wish
+from deployment.release.transaction import transaction
 from deployment.services.errors import NotFound
 from deployment.settings import Settings
 from deployment.steps import migrate, pages, traffic, webhooks
@@ -18,7 +19,6 @@ from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change
 from tests.release.conftest import FakeStep
-from tests.release.test_session import context
 
 VERSION = "11111111-2222-4333-8444-555555555555"
 FILES = {
@@ -45,7 +45,6 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(traffic, "deployable", lambda _site: [])
     monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [])
     monkeypatch.setattr(pages, "current", lambda _site: SimpleNamespace(id="today"))
-    monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: None)
     for change in migrate.plan(made):
         migrate.apply(made, change)
@@ -57,15 +56,15 @@ def target(**facts: object) -> Record:
     return Record("", "local", "", "", "2026-01-01T00:00:00", "", "", "", VERSION, facts=facts)
 
 
-def put_live(step: FakeStep, version: str = VERSION) -> None:
-    with session.release(context(), "worker", "", ("fake",)) as running:
+def put_live(site: Site, step: FakeStep, version: str = VERSION) -> None:
+    with transaction(site, "worker", "", ("fake",)) as running:
         running.perform(step)
         running.site.facts["version"] = version
 
 
 def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: FakeStep) -> None:
-    put_live(step)
-    put_live(step, "22222222-2222-4333-8444-555555555555")
+    put_live(site, step)
+    put_live(site, step, "22222222-2222-4333-8444-555555555555")
     newer, older = ledger.records(site.database, "local")
     assert newer.release > older.release
     for name in (VERSION, VERSION[:6], older.release, older.release[:-1]):
@@ -73,16 +72,16 @@ def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: F
 
 
 def test_the_newest_release_of_a_version_is_meant(site: Site, step: FakeStep) -> None:
-    put_live(step)
-    put_live(step)
+    put_live(site, step)
+    put_live(site, step)
     assert rollback.find(site, Wish(VERSION)) == ledger.records(site.database, "local")[0]
 
 
 def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
     site: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_live(step)
-    put_live(step, "22222222-2222-4333-8444-555555555555")
+    put_live(site, step)
+    put_live(site, step, "22222222-2222-4333-8444-555555555555")
     newer, older = ledger.records(site.database, "local")
     many = [newer._replace(status=ledger.ROLLED_BACK, release=f"9-{n}") for n in range(150)]
     site.history = lambda: [*many, newer, older]
@@ -102,7 +101,7 @@ def test_what_failed_is_nothing_to_go_back_to(site: Site, step: FakeStep) -> Non
     site.cloudflare.__dict__["version"] = unknown
     step.fail_apply["b"] = DeployError("it failed")
     with pytest.raises(DeployError):
-        put_live(step)
+        put_live(site, step)
     with pytest.raises(Refused, match="there is no version"):
         rollback.find(site, Wish(VERSION))
 
@@ -121,8 +120,8 @@ def test_a_name_that_means_no_one_release_is_refused(
     name: str, why: str, site: Site, step: FakeStep
 ) -> None:
     site.cloudflare.__dict__["version"] = unknown
-    put_live(step)
-    put_live(step, VERSION.replace("5", "6"))
+    put_live(site, step)
+    put_live(site, step, VERSION.replace("5", "6"))
     with pytest.raises(Refused, match=why):
         rollback.find(site, Wish(name))
 
@@ -152,7 +151,7 @@ def test_that_todays_static_site_stays_is_said(site: Site) -> None:
 
 def test_whatever_put_a_version_live_can_be_gone_back_to(site: Site, step: FakeStep) -> None:
     """``inv worker`` alone, too: what it leaves unnoted could not be brought back."""
-    put_live(step)
+    put_live(site, step)
     (record,) = ledger.records(site.database, "local")
     assert record.facts["pages"] == "today"
     assert record.facts["migrations"] == ["users", "posts"]
@@ -168,7 +167,7 @@ def test_what_cannot_be_noted_harms_nothing_but_that(
         raise DeployError("Cloudflare did not answer")
 
     monkeypatch.setattr(pages, "current", silent)
-    put_live(step)
+    put_live(site, step)
     assert step.world == {"a": "new", "b": "new", "c": "new"}
     (record,) = ledger.records(site.database, "local")
     assert record.facts["migrations"] == ["users", "posts"]
@@ -181,7 +180,7 @@ def test_what_made_no_version_notes_the_versions_own_facts(site: Site, step: Fak
     known = {"digest": "d", "variables": "v", "secrets": {}, "commit": "c" * 40, "crons": []}
     made = Record("0", "local", "", "succeeded", "", "", "", "", VERSION, facts=known)
     site.history = lambda: [made]
-    put_live(step)
+    put_live(site, step)
     (record,) = ledger.records(site.database, "local")
     assert {name: record.facts[name] for name in known} == known
 

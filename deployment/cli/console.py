@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
+from deployment.cli.output import discard_output
 from deployment.errors import Refused
 from deployment.secret import redact
 
@@ -33,13 +34,6 @@ def no_progress(label: str, done: int, total: int | None, unit: str) -> None:
 def coloured(stream: TextIO) -> bool:
     """Tell whether a stream takes colour: a terminal, and NO_COLOR (no-color.org) is not set."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def unheard(stream: TextIO) -> None:
-    """Let what is still written to a stream go nowhere: its reader has gone."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
 
 
 @dataclass
@@ -158,7 +152,31 @@ class Console:
             self.stream.write(text)
             self.stream.flush()
         except BrokenPipeError:
-            unheard(self.stream)
+            discard_output(self.stream)
+
+
+class Table(NamedTuple):
+    """Rows under a header, as :meth:`Console.table` prints them."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+
+def show(data: object, table: Table | Callable[[Console], None], *, json: bool) -> None:
+    """Print what a task found: as JSON where that was asked for, else for a person.
+
+    Args:
+        data: JSON: mappings, lists, strings, numbers.
+        table: the same for a person; a function prints what is more than one table.
+        json: the flag ``--json``.
+    """
+    console = Console()
+    if json:
+        console.json(data)
+    elif isinstance(table, Table):
+        console.table(*table)
+    else:
+        table(console)
 
 
 def bar(label: str, done: int, total: int | None, unit: str, seconds: float) -> str:

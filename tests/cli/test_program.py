@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[1]
-OURS = ("-c", "from deployment.program import main; main()")
+PROJECT = Path(__file__).resolve().parents[2]
+OURS = ("-c", "from deployment.cli.program import main; main()")
 INVOKE = ("-m", "invoke")
 
 
@@ -39,9 +39,30 @@ def test_it_says_what_invoke_says(words: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("no-such-task", "No idea what 'no-such-task' is!"),
-        ("check --no-such-flag", "No idea what '--no-such-flag' is!"),
-        ("--help no-such-task", "No idea what 'no-such-task' is!"),
+        ("no-such-task", '✗ Unknown task "no-such-task".\n  next: ./inv --list'),
+        ("chek", '✗ Unknown task "chek". Did you mean "check"?\n  next: ./inv --list'),
+        (
+            "production deploy.pro --yes",
+            '✗ Unknown task "deploy.pro". Did you mean "deploy.prod"?\n  next: ./inv --list',
+        ),
+        (
+            "--help rolback",
+            '✗ Unknown task "rolback". Did you mean "rollback"?\n  next: ./inv --list',
+        ),
+        (
+            "check --no-such-flag",
+            '✗ Unknown flag "--no-such-flag" of check.\n  next: ./inv --help check',
+        ),
+        (
+            "rollback --versoin 1",
+            '✗ Unknown flag "--versoin" of rollback. Did you mean "--version"?\n'
+            "  next: ./inv --help rollback",
+        ),
+        (
+            "deploy.show",
+            "✗ 'deploy.show' did not receive required positional arguments: 'release'\n"
+            "  next: ./inv --list, or ./inv --help TASK",
+        ),
         ("--collection nowhere --list", "✗ there is no collection nowhere\n  next: ./inv --list"),
     ],
 )
@@ -76,7 +97,7 @@ def test_a_variable_that_cannot_be_read_is_named() -> None:
 def test_several_tasks_and_their_flags_are_found_on_one_line() -> None:
     ended = run(OURS, "--dry", "staging", "environment", "local", "--help", "check")
     assert ended.returncode == 2  # `environment` is no task, whatever else is on the line
-    assert "No idea what 'environment' is!" in ended.stderr
+    assert 'Unknown task "environment".' in ended.stderr
 
 
 def test_completion_knows_all_tasks() -> None:

@@ -11,8 +11,8 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from deployment import console
-from deployment.console import Console, bar
+from deployment.cli import console
+from deployment.cli.console import Console, bar
 from deployment.errors import Refused
 from deployment.secret import Secret
 

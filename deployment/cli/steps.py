@@ -1,0 +1,100 @@
+"""Run steps from the command line: in the release under way, or in one of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from invoke.context import Context
+
+from deployment.cli import context
+from deployment.cli.graph import Agreed
+from deployment.release import preview
+from deployment.release.release import Release, step_named
+from deployment.release.transaction import current, report_success, transaction
+from deployment.steps.step import Change
+
+
+def release(
+    c: Context, kind: str, message: str = "", phases: Sequence[str] = ()
+) -> AbstractContextManager[Release]:
+    """Join the release under way, or make one: all of the block's changes, or none.
+
+    Args:
+        c: the task's context.
+        kind: ``rollback``, or a step's name.
+        message: a person's words for it.
+        phases: its parts that change anything, in their order.
+    """
+    return transaction(context.open_site(c), kind, message, phases)
+
+
+@contextmanager
+def deployment(agreed: Agreed, phases: Sequence[str]) -> Iterator[Release]:
+    """Make one release of all steps that run in the block, and report how it ended.
+
+    Args:
+        agreed: what a person agreed to.
+        phases: the steps that change anything, in their order.
+
+    Raises:
+        DeployError: why it failed, after everything was undone.
+    """
+    with transaction(agreed.site, "deploy", agreed.message, phases) as running:
+        running.skipped = agreed.skipped
+        running.site.uploads = True
+        running.site.facts["message"] = agreed.message
+        _ = running.site.bundling  # wrangler bundles while check, backup and migrations run
+        yield running
+    report_success(running)
+
+
+def perform(c: Context, name: str) -> None:
+    """Run one step: in the release under way, or in one of its own; dry: print its plan.
+
+    Args:
+        c: the task's context.
+        name: the step, e.g. ``migrate``.
+    """
+    if context.dry(c):
+        preview.show(preview.planned(context.open_site(c), (name,)))
+        return
+    with release(c, name, phases=(name,)) as running:
+        if not skipped(name):
+            with running.console.step(name) as line:
+                line.detail = summary(running.perform(step_named(name)))
+
+
+def make(running: Release, name: str, changes: Sequence[Change]) -> None:
+    """Make planned changes in a release, shown as one step."""
+    with running.console.step(name) as line:
+        running.make(changes)
+        line.detail = summary(changes)
+
+
+def show_only(c: Context, changes: Sequence[Change]) -> bool:
+    """Print a plan where that is all to do: nothing to change, or ``--dry``; return whether."""
+    if changes and not context.dry(c):
+        return False
+    preview.show(changes)
+    return True
+
+
+def skipped(name: str) -> bool:
+    """Return whether a person asked to leave a step out of the release under way, and print so."""
+    running = current()
+    if running is None or name not in running.skipped:
+        return False
+    running.console.line(f"· {name:<9} left out ({_FLAGS.get(name, name)})", "yellow")
+    return True
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """Return in a few words what a step changed."""
+    if not changes:
+        return "nothing to do"
+    words = [f"{change.action} {change.resource}" for change in changes]
+    return words[0] if len(words) == 1 else f"{words[-1]} ({len(words)} changes)"
+
+
+_FLAGS = {"check": "--skip-checks", "backup": "--skip-backup"}
