@@ -61,11 +61,11 @@ def test_what_is_imported_imports_nothing_heavy(modules: str, heavy: tuple[str, 
 
 
 def test_every_task_says_what_it_does() -> None:
-    assert [name for name, task in _all(tasks.ns) if not task.__doc__] == []
+    assert [name for name, task in all_tasks(tasks.ns) if not task.__doc__] == []
 
 
 def test_the_original_names_still_lead_there() -> None:
-    names = {name for name, _ in _all(tasks.ns)}
+    names = {name for name, _ in all_tasks(tasks.ns)}
     assert names >= {
         f"deploy.{name}" for name in ("check", "migrate", "prod", "verify", "list", "rollback")
     }
@@ -85,8 +85,8 @@ def _contexts() -> list[ParserContext]:
     return list(tasks.ns.to_contexts())
 
 
-def _all(collection: Collection, prefix: str = "") -> list[tuple[str, object]]:
+def all_tasks(collection: Collection, prefix: str = "") -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = [(prefix + n, t) for n, t in collection.tasks.items()]
     for name, inner in collection.collections.items():
-        found += _all(inner, f"{prefix}{name}.")
+        found += all_tasks(inner, f"{prefix}{name}.")
     return found

@@ -94,6 +94,12 @@ def test_a_variable_that_cannot_be_read_is_named() -> None:
     assert "✗ the configuration cannot be read" in ended.stderr
 
 
+def test_plain_invoke_has_the_executor_too_and_a_release_begins_with_its_own_body() -> None:
+    ours, theirs = (run(program, "deploy.prod", "--yes") for program in (OURS, INVOKE))
+    assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
+    assert "no environment file" in ours.stderr  # not Invoke's order: the check would come first
+
+
 def test_several_tasks_and_their_flags_are_found_on_one_line() -> None:
     ended = run(OURS, "--dry", "staging", "environment", "local", "--help", "check")
     assert ended.returncode == 2  # `environment` is no task, whatever else is on the line
