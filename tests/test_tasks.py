@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from functools import cache
@@ -38,7 +39,17 @@ def test_tasks_is_the_file_not_the_folder() -> None:
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("tasks", HEAVY),
+        ("tasks", (*HEAVY, "deployment.release", "deployment.steps", "deployment.services")),
+        # A file of tasks/ imports all of ours that it uses, and what is heavy only at its edge.
+        (
+            ", ".join(f"tasks.{file.stem}" for file in sorted((PROJECT / "tasks").glob("*.py"))),
+            tuple(name for name in HEAVY if name not in ("requests", "deployment.sandbox")),
+        ),
+        ("tasks.migrate, tasks.backup", ("requests", "deployment.sandbox")),
+        (
+            "tasks.rollback",
+            ("deployment.database.migrate", "deployment.steps.bundle", "sqlite3", "uuid"),
+        ),
         # A release that asks no provider, such as `inv migrate` of a file, waits for no client.
         (
             "deployment.release.preview, deployment.release.recovery, deployment.release.inputs,"
@@ -58,6 +69,46 @@ def test_what_is_imported_imports_nothing_heavy(modules: str, heavy: tuple[str, 
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert ended.stdout.strip() == "[]"
+
+
+def test_the_list_is_printed_without_the_files_of_the_tasks() -> None:
+    script = (
+        "import sys; from deployment.cli.program import Config, Program\n"
+        "try: Program(name='Invoke', binary='./inv', config_class=Config).run(['inv', '--list'])\n"
+        "finally: print([m for m in sys.modules if m.startswith(('tasks.', 'deployment.release'))])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert "rollback" in ended.stdout
+    assert ended.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [*sorted((PROJECT / "tasks").glob("*.py")), *sorted((PROJECT / "deployment/cli").glob("*.py"))],
+    ids=lambda file: f"{file.parent.name}/{file.stem}",
+)
+def test_our_own_modules_are_imported_at_the_top(file: Path) -> None:
+    functions = [
+        node
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    imported = [
+        name
+        for function in functions
+        for node in ast.walk(function)
+        for name in _imported(node)
+        if name.partition(".")[0] in ("deployment", "tasks")
+    ]
+    assert imported == []
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [each.name for each in node.names] if isinstance(node, ast.Import) else []
 
 
 def test_every_task_says_what_it_does() -> None:

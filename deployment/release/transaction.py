@@ -9,11 +9,12 @@ from contextvars import ContextVar
 from typing import Final
 
 from deployment.cli.console import Console
-from deployment.release import inputs, ledger, lock, recovery
+from deployment.release import ledger, lock, recovery
 from deployment.release.interruption import stoppable, unstoppable
 from deployment.release.release import Release, new_record
 from deployment.steps import notify
 from deployment.steps.site import Site
+from deployment.steps.step import Facts
 
 ANNOUNCED: Final = ("deploy", "rollback")
 """Kinds of releases whose beginning people are notified of; of a failure they always are."""
@@ -66,7 +67,7 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
         Locked: another release is under way; nothing was changed.
         NotRolledBack: an interrupted release was found and could not be undone.
     """
-    facts = {} if kind == "rollback" else inputs.facts(site.settings, phases)
+    facts = {} if kind == "rollback" else _inputs(site, phases)
     record = new_record(site, kind, message, phases, facts)
     reason = f"{kind} {record.release}"
     lease = ledger.with_tables(
@@ -79,6 +80,12 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     except BaseException:
         lease.release()
         raise
+
+
+def _inputs(site: Site, phases: Sequence[str]) -> Facts:
+    from deployment.release import inputs  # with the bundling; a rollback needs neither
+
+    return inputs.facts(site.settings, phases)
 
 
 @contextmanager
