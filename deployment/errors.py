@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from enum import IntEnum
 
@@ -124,3 +125,18 @@ class Interrupted(DeployError):
     """A person or the system stopped the release; what it had done was undone."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+_OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_refusal(error: OSError) -> Refused | None:
+    """Return the error of a file that the system does not let us use; None: it is another.
+
+    Args:
+        error: as Python raised it, e.g. in a checkout that cannot be written.
+    """
+    if error.errno not in _OF_THE_DISK or not error.filename:
+        return None
+    what = f"{error.filename} cannot be used"
+    return Refused(what, error.strerror or "", "correct it, then repeat the command")

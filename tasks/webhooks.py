@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from deployment.cli import console, context, steps
 from deployment.cli.console import Console
 from deployment.cli.graph import Step
-from deployment.errors import CheckFailed
+from deployment.errors import CheckFailed, ExitCode
 from deployment.release.transaction import current
 from deployment.steps import webhooks as step
 from deployment.steps.hooks.hook import Hook
@@ -36,6 +37,9 @@ def test(c: Context, json: bool = False) -> None:  # noqa: PT028 - a task, not a
     """Send probes to the Worker: signed ones must get in, all others must be refused."""
     report = step.probe(context.open_site(c, quiet=json))
     console.show(report.as_json(), lambda out: _print_report(out, report), json=json)
+    if not report.findings:
+        why = "deploy.webhooks in invoke.yaml names no path on the Worker"
+        raise Exit(f"nothing to test: {why}", int(ExitCode.NOTHING_TO_DO))
     if not report.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in report.failures)
         raise CheckFailed("the webhooks are not good", why, "inv webhooks.list")

@@ -25,13 +25,19 @@ _announced: set[str] = set()
 
 def environment(c: Context) -> str:
     """Return the environment tasks act on: named on the line, INVOKE_DEPLOY_ENV, or local."""
-    return str((c.config.get("deploy") or {}).get("env") or LOCAL)
+    return str(_deploy(c).get("env") or LOCAL)
 
 
 def select_environment(c: Context, name: str) -> None:
-    """Let everything that follows on the line act on an environment."""
+    """Let everything that follows on the line act on an environment.
+
+    Raises:
+        Refused: invoke.yaml has the key ``deploy`` with nothing below it.
+    """
     if "deploy" not in c.config:
         c.config["deploy"] = {}  # type: ignore[assignment]
+    if c.config["deploy"] is None:
+        raise _nothing_named()
     c.config["deploy"]["env"] = name
     errors.act_on(name)
 
@@ -48,7 +54,7 @@ def dry(c: Context) -> bool:
 
 def values(c: Context) -> dict[str, Any]:
     """Return the key ``deploy`` of invoke.yaml as plain data; empty where there is none."""
-    return dict(_plain(c.config.get("deploy") or {}))
+    return dict(_plain(_deploy(c)))
 
 
 def project_values(c: Context) -> dict[str, Any]:
@@ -59,11 +65,7 @@ def project_values(c: Context) -> dict[str, Any]:
     """
     found = values(c)
     if not _names_a_worker(found, environment(c)):
-        raise Refused(
-            "no Worker is named, so there is nothing to act on",
-            f"{ROOT / 'invoke.yaml'} is missing, is empty, or has no deploy.worker.name",
-            "write into invoke.yaml: deploy: {worker: {name: NAME, config: wrangler.jsonc}}",
-        )
+        raise _nothing_named()
     return found
 
 
@@ -110,6 +112,28 @@ def _history(site: Site) -> Sequence[Record]:
     return ledger.records(site.database, site.settings.environment, site.worker)
 
 
+def _nothing_named() -> Refused:
+    return Refused(
+        "no Worker is named, so there is nothing to act on",
+        f"{ROOT / 'invoke.yaml'} is missing, is empty, or has no deploy.worker.name",
+        "write into invoke.yaml: deploy: {worker: {name: NAME, config: wrangler.jsonc}}",
+    )
+
+
+def _deploy(c: Context) -> Any:
+    """Return the key ``deploy`` of invoke.yaml as Invoke has it; empty where there is none."""
+    found = c.config.get("deploy") or {}
+    if not _is_mapping(found):
+        raise Refused(
+            "invoke.yaml: deploy must be a block of `key: value` lines", f"it is {found!r}"
+        )
+    return found
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping) or hasattr(value, "_config")
+
+
 def _names_a_worker(found: Mapping[str, Any], environment: str) -> bool:
     own = (found.get("environments") or {}).get(environment) or {}
     workers = [part.get("worker") for part in (found, own) if isinstance(part, Mapping)]
@@ -117,6 +141,6 @@ def _names_a_worker(found: Mapping[str, Any], environment: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping) or hasattr(value, "_config"):
+    if _is_mapping(value):
         return {str(key): _plain(value[key]) for key in value}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

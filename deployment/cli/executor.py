@@ -28,7 +28,10 @@ class Executor(executor.Executor):
         named = self.normalize(tasks)
         calls = self.expand_calls(named)
         wanted = self.dedupe(calls) if self.config.tasks.dedupe else calls
-        return {call.task: self._run(call, named) for call in wanted}
+        try:
+            return {call.task: self._run(call, named) for call in wanted}
+        except OSError as error:
+            raise errors.disk_refusal(error) or error from None
 
     def normalize(self, tasks: Any) -> list[Call]:
         """Return what was named as calls of the tasks themselves."""

@@ -25,7 +25,7 @@ from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
 from deployment.cli.output import discard_output
-from deployment.errors import DeployError, Interrupted, Refused
+from deployment.errors import DeployError, Interrupted, Refused, disk_refusal
 
 EXECUTOR: Final = "deployment.cli.executor.Executor"
 _UNKNOWN = re.compile(r"No idea what '(?P<word>.+)' is!")  # Invoke's words for it
@@ -119,7 +119,13 @@ def main() -> None:
 
 
 def _run() -> None:
-    named = Program(name="Invoke", binary="./inv", version=__version__, config_class=Config)
+    named = Program(
+        name="Invoke",
+        binary="./inv",
+        binary_names=["./inv"],  # what a shell completes
+        version=__version__,
+        config_class=Config,
+    )
     try:
         named.run(["inv", *sys.argv[1:]])
     except SystemExit as end:
@@ -130,6 +136,10 @@ def _run() -> None:
         raise
     except BrokenPipeError:
         discard_output(sys.stdout)  # as in `--list | head`: nothing went wrong
+    except OSError as error:
+        if not (refusal := disk_refusal(error)):
+            raise
+        _end(refusal)
     except (yaml.YAMLError, UncastableEnvVar) as error:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"

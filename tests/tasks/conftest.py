@@ -93,6 +93,7 @@ def report(*, ok: bool) -> Any:
     return SimpleNamespace(
         ok=ok,
         summary="1 passed" if ok else "1 failed",
+        findings=(failure,),
         failures=() if ok else (failure,),
         as_json=lambda: {"ok": ok},
         lines=lambda verbose: [(f"a line, verbose: {verbose}", "")],

@@ -4,10 +4,12 @@ import json
 
 import pytest
 from invoke.context import Context
+from invoke.exceptions import Exit
 
-from deployment.errors import CheckFailed
+from deployment.errors import CheckFailed, ExitCode
 from deployment.steps import webhooks as step
 from deployment.steps.hooks.hook import Hook
+from deployment.steps.report import Report
 from deployment.steps.site import Site
 from tasks import webhooks
 from tests.tasks.conftest import Steps, report
@@ -43,3 +45,12 @@ def test_probes_that_fail_name_what_to_look_at(
     with pytest.raises(CheckFailed, match="it answered 500") as caught:
         webhooks.test(c)
     assert caught.value.remedy == "inv webhooks.list"
+
+
+def test_where_there_is_nothing_to_test_it_does_not_pass(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "probe", lambda _site: Report("webhooks", ()))
+    with pytest.raises(Exit, match="nothing to test") as caught:
+        webhooks.test(c)
+    assert caught.value.code == ExitCode.NOTHING_TO_DO
