@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -101,7 +103,8 @@ class Console:
         waited = time.monotonic() - self._began
         if self.quiet or not self.stream.isatty() or waited < _PATIENCE:
             return
-        self._put("\r\x1b[2K" + redact(bar(label, done, total, unit, waited)))
+        drawn = redact(bar(label, done, total, unit, waited))
+        self._put("\r\x1b[2K" + drawn[: shutil.get_terminal_size().columns - 1])
         self._bar_shown = True
 
     def paint(self, text: str, colour: str) -> str:
@@ -124,9 +127,6 @@ class Console:
         """Break a line that is too wide for the terminal, behind an indent; pipes get it whole."""
         if not self.stream.isatty():
             return [text]
-        import shutil
-        import textwrap
-
         columns = shutil.get_terminal_size().columns
         if len(text) <= columns or columns - indent < _NARROWEST:
             return [text]

@@ -14,6 +14,8 @@ from deployment.release.release import Release, step_named
 from deployment.release.transaction import current, report_success, transaction
 from deployment.steps.step import Change
 
+_FLAGS = {"check": "--skip-checks", "backup": "--skip-backup"}
+
 
 def release(
     c: Context, kind: str, message: str = "", phases: Sequence[str] = ()
@@ -95,6 +97,3 @@ def summary(changes: Sequence[Change]) -> str:
         return "nothing to do"
     words = [f"{change.action} {change.resource}" for change in changes]
     return words[0] if len(words) == 1 else f"{words[-1]} ({len(words)} changes)"
-
-
-_FLAGS = {"check": "--skip-checks", "backup": "--skip-backup"}

@@ -23,10 +23,13 @@ def test_a_project_names_its_worker_for_all_or_for_one(value: object) -> None:
 
 @pytest.mark.parametrize("value", [None, {}, {"worker": {}}, {"worker": {"config": "w.jsonc"}}])
 def test_without_a_workers_name_nothing_is_acted_on(value: object) -> None:
-    c = with_deploy(value)
-    with pytest.raises(Refused, match="no Worker is named") as caught:
+    def act() -> None:
+        c = with_deploy(value)
         context.select_environment(c, "production")
         context.settings(c)
+
+    with pytest.raises(Refused, match="no Worker is named") as caught:
+        act()
     assert "deploy: {worker: {name: NAME" in caught.value.remedy
 
 
