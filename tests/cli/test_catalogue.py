@@ -23,7 +23,7 @@ def test_a_listed_task_is_the_task_itself_once_it_is_wanted(migrate: Listed) -> 
     assert isinstance(loaded(migrate), Step)
     assert migrate == loaded(migrate)
     assert loaded(loaded(migrate)) is loaded(migrate)
-    assert [step.name for step in migrate.pre] == ["backup"]
+    assert [loaded(step).name for step in migrate.pre] == ["backup"]
     assert copy.deepcopy(migrate) == migrate  # as Invoke does with every collection
     with pytest.raises(AttributeError):
         _ = migrate._no_such
