@@ -88,9 +88,15 @@ class Console:
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepLine]:
-        """Print one line for a step: a tick or a cross, its name, its time, what it says."""
+        """Print one line for a step: a tick or a cross, its name, its time, what it says.
+
+        On a terminal the name is there while the step runs.
+        """
         entry, began = StepLine(name), time.monotonic()
         self._began = began
+        if self.stream.isatty() and not self.quiet:
+            self._put(f"\r\x1b[2K· {redact(name)} …")
+            self._bar_shown = True
         try:
             yield entry
         except BaseException:

@@ -84,6 +84,18 @@ def test_a_bar_never_wraps(
     assert len(drawn) < columns
 
 
+def test_a_step_is_named_while_it_runs_on_a_terminal(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    shown = Console(stream)
+    with shown.step("migrate"):
+        assert stream.getvalue().endswith("· migrate …")
+        shown.line("a line")
+    assert stream.getvalue().split("\x1b[2K")[2].startswith("a line\n✓ migrate")
+
+
 def test_what_was_found_is_json_or_a_table_or_printed(capsys: pytest.CaptureFixture[str]) -> None:
     table = console.Table(("name",), [("a",)])
     console.show(["a"], table, json=True)
