@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import textwrap
 import time
@@ -110,7 +109,7 @@ class Console:
         if self.quiet or not self.stream.isatty() or waited < _PATIENCE:
             return
         drawn = redact(bar(label, done, total, unit, waited))
-        self._put("\r\x1b[2K" + drawn[: shutil.get_terminal_size().columns - 1])
+        self._put("\r\x1b[2K" + drawn[: _columns() - 1])
         self._bar_shown = True
 
     def paint(self, text: str, colour: str) -> str:
@@ -133,7 +132,7 @@ class Console:
         """Break a line that is too wide for the terminal, behind an indent; pipes get it whole."""
         if not self.stream.isatty():
             return [text]
-        columns = shutil.get_terminal_size().columns
+        columns = _columns()
         if len(text) <= columns or columns - indent < _NARROWEST:
             return [text]
         first, last = text[:indent], text[indent:]
@@ -183,6 +182,12 @@ def show(data: object, table: Table | Callable[[Console], None], *, json: bool) 
         console.table(*table)
     else:
         table(console)
+
+
+def _columns() -> int:
+    import shutil  # with bz2 and lzma: 5 ms, and a pipe needs no width
+
+    return shutil.get_terminal_size().columns
 
 
 def bar(label: str, done: int, total: int | None, unit: str, seconds: float) -> str:

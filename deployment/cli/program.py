@@ -11,7 +11,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -147,6 +146,8 @@ def _run() -> None:
 
 
 def _near(word: str, names: Iterable[str]) -> str:
+    from difflib import get_close_matches  # 3 ms, for a misspelt word only
+
     near = get_close_matches(word, list(names), n=1)
     return f' Did you mean "{near[0]}"?' if near else ""
 
