@@ -82,8 +82,9 @@ def inside(figures: Path) -> None:
     sys.path.insert(0, str(Path.cwd()))
     import requests
 
-    from xswarm_deploy.cli import program
-    from xswarm_deploy.release import audit, ledger, lock, session
+    from xswarm_deploy.cli import program, steps
+    from xswarm_deploy.release import audit, ledger, lock
+    from xswarm_deploy.release.transaction import current, transaction
     from xswarm_deploy.steps import backup
 
     others: list[Interval] = []
@@ -108,18 +109,17 @@ def inside(figures: Path) -> None:
         (audit, "last"),
     ):
         watch(owner, name, written, as_ours=True)
-    release = session.release
 
     @contextmanager
     def timed_release(*given: Any, **named: Any) -> Iterator[Any]:
-        outermost, began = session.current() is None, time.perf_counter()
-        with release(*given, **named) as running:
+        outermost, began = current() is None, time.perf_counter()
+        with transaction(*given, **named) as running:
             yield running
         if outermost:
             whole.append((began, time.perf_counter()))
 
-    session.release = timed_release
-    watch(session, "tell", whole)
+    setattr(steps, "transaction", timed_release)  # noqa: B010 - it is imported there
+    watch(steps, "report_success", whole)
     sys.argv = ["inv", "deploy.local"]
     try:
         program.main()

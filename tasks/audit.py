@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.release import session
+from xswarm_deploy import console
+from xswarm_deploy.cli import context
+from xswarm_deploy.errors import CheckFailed
+from xswarm_deploy.release import audit as trail
+from xswarm_deploy.release import history
+
+_COLUMNS = ("#", "time", "who", "event", "what")
 
 
 @task(
@@ -15,19 +20,11 @@ from xswarm_deploy.release import session
 )
 def audit(c: Context, last: int = 30, json: bool = False) -> None:
     """Show who changed what, when, and from where."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import audit as trail
-
-    site = session.open_site(c, quiet=json)
+    site = context.open_site(c, quiet=json)
     there = trail.exists(site.database)
     events = trail.read(site.database, site.settings.environment, last) if there else []
-    console = Console()
-    if json:
-        console.json([event._asdict() for event in events])
-        return
-    header = ("#", "time", "who", "event", "what")
     rows = [(e.number, e.time[:19], f"{e.who}@{e.host}", e.event, trail.summary(e)) for e in events]
-    console.table(header, rows)
+    console.show([event._asdict() for event in events], console.Table(_COLUMNS, rows), json=json)
 
 
 @task(
@@ -36,20 +33,11 @@ def audit(c: Context, last: int = 30, json: bool = False) -> None:
 )
 def verify(c: Context, head: str = "") -> None:
     """Prove that no event was edited, inserted or removed since it was written."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.errors import CheckFailed
-    from xswarm_deploy.release import history
-
-    found = history.audited(session.open_site(c), head)
+    found = history.audited(context.open_site(c), head)
     if found.faults:
         raise CheckFailed(
             "the audit trail was touched",
             "; ".join(found.faults),
             "compare with the hashes in the notifications, and with .deployments/audit.jsonl",
         )
-    Console().line(f"✓ {found.events} events, unbroken; head {found.head or '(none)'}")
-
-
-ns = Collection("audit")
-ns.add_task(audit, default=True)
-ns.add_task(verify)
+    console.Console().line(f"✓ {found.events} events, unbroken; head {found.head or '(none)'}")

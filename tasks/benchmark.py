@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
-from tasks.test import install, python
+from xswarm_deploy.tasks.test import install, python
 
 
 @task(

@@ -7,10 +7,18 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.release import session
+from xswarm_deploy.cli import context, steps
+from xswarm_deploy.cli.graph import Step, require_executor
+from xswarm_deploy.console import Console
+from xswarm_deploy.errors import CheckFailed, Refused
+from xswarm_deploy.model import junit as suite
+from xswarm_deploy.preflight import check as step
+from xswarm_deploy.release.transaction import current
 
 
 @task(
+    klass=Step,
+    pre=[require_executor],
     auto_shortflags=False,
     help={
         "only": "check these alone: groups or names, by comma",
@@ -21,26 +29,20 @@ from xswarm_deploy.release import session
 )
 def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit: str = "") -> None:
     """Check everything a deployment needs, all at once; exit 1 when it is blocked."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.errors import CheckFailed
-    from xswarm_deploy.preflight import check as step
-
-    if session.skipped("check"):
+    if steps.skipped("check"):
         return
-    site = session.open_site(c, quiet=json)
+    site = context.open_site(c, quiet=json)
     console = Console(quiet=json)
     with console.step("check") as line:
         report = step.run(site, only=_names(only), skip=_names(skip))
         line.detail = report.summary
         line.mark, line.colour = ("✓", "green") if report.ok else ("✗", "red")
     if junit:
-        from xswarm_deploy.model import junit as suite
-
         _write(Path(junit), suite.render(report))
     if json:
         console.json(report.as_json())
-    elif session.current() is None or not report.ok:
-        for text, colour in report.lines(verbose=session.current() is None):
+    elif current() is None or not report.ok:
+        for text, colour in report.lines(verbose=current() is None):
             console.line(text, colour)
     if not report.ok:
         raise CheckFailed(
@@ -51,8 +53,6 @@ def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit:
 
 
 def _write(file: Path, text: str) -> None:
-    from xswarm_deploy.errors import Refused
-
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:

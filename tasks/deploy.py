@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.executor import Executor
-from invoke.tasks import Task, task
+from invoke.tasks import task
 
-from xswarm_deploy.release import session
-from xswarm_deploy.tasks import (
-    backup,
-    check,
-    migrate,
-    pages,
-    rollback,
-    secrets,
-    verify,
-    webhooks,
-    worker,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from xswarm_deploy.release.preview import Plan
-    from xswarm_deploy.release.release import Release
-    from xswarm_deploy.site import Site
+from xswarm_deploy import console
+from xswarm_deploy.cli import context
+from xswarm_deploy.cli.catalogue import loaded
+from xswarm_deploy.cli.graph import Agreed, Release, order
+from xswarm_deploy.console import Console
+from xswarm_deploy.errors import ExitCode, typed
+from xswarm_deploy.model.record import noted
+from xswarm_deploy.release import history, manual_lock, preview, rehearsal, takeover
+from xswarm_deploy.release.preview import Plan
+from xswarm_deploy.release.steps import STEPS
+from xswarm_deploy.settings.variables import LOCAL, PRODUCTION, STAGING
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import backup as backups
+from xswarm_deploy.steps import traffic
+from xswarm_deploy.tasks import ns
 
 _FLAGS = {
     "message": "what this release is for; shown in deploy.list",
@@ -41,64 +35,63 @@ _FLAGS = {
 }
 
 
-@task(
-    pre=[
-        check.check,
-        backup.backup,
-        migrate.migrate,
-        secrets.secrets,
-        worker.worker,
-        pages.pages,
-        webhooks.webhooks,
-        verify.verify,
-    ]
-)
-def steps(_c: Context) -> None:
-    """Run all steps in their order; deploy.* runs them as one release."""
+@task(klass=Release, pre=[ns["verify"]], auto_shortflags=False, help=_FLAGS)
+def local(
+    c: Context,
+    message: str = "",
+    yes: bool = False,
+    skip_checks: bool = False,
+    skip_backup: bool = False,
+    fast: bool = False,
+    if_changed: bool = False,
+) -> Agreed | None:
+    """Deploy to the local twin of production; it is started when it is not up."""
+    context.select_environment(c, LOCAL)
+    loaded(ns["sandbox.up"])(c)
+    skip = _skipped(skip_checks, skip_backup)
+    said = _without_soaks(c, message) if fast else message
+    return _agree(c, said, skip, yes=yes, if_changed=if_changed)
 
 
-def _deploying(name: str, environment: str, words: str) -> Task[Any]:
-    """Make the task that deploys to an environment; all have the same flags."""
-
-    def deploy(
-        c: Context,
-        message: str = "",
-        yes: bool = False,
-        skip_checks: bool = False,
-        skip_backup: bool = False,
-        fast: bool = False,
-        if_changed: bool = False,
-    ) -> None:
-        skip = _skipped(skip_checks, skip_backup)
-        if fast:
-            session.act_on(c, environment)
-            c.config.deploy["fast"] = True
-            message = f"{message} (--fast: nothing is soaked)".strip()
-        _deploy(c, environment, message, yes=yes, skip=skip, if_changed=if_changed)
-
-    deploy.__doc__ = words
-    made: Task[Any] = task(name=name, auto_shortflags=False, help=_FLAGS)(deploy)
-    return made
+@task(klass=Release, pre=[ns["verify"]], auto_shortflags=False, help=_FLAGS)
+def staging(
+    c: Context,
+    message: str = "",
+    yes: bool = False,
+    skip_checks: bool = False,
+    skip_backup: bool = False,
+    fast: bool = False,
+    if_changed: bool = False,
+) -> Agreed | None:
+    """Deploy to staging."""
+    context.select_environment(c, STAGING)
+    skip = _skipped(skip_checks, skip_backup)
+    said = _without_soaks(c, message) if fast else message
+    return _agree(c, said, skip, yes=yes, if_changed=if_changed)
 
 
-local = _deploying(
-    "local", "local", "Deploy to the local twin of production; it is started when it is not up."
-)
-staging = _deploying("staging", "staging", "Deploy to staging.")
-prod = _deploying("prod", "production", "Deploy to production; its name must be typed.")
+@task(klass=Release, pre=[ns["verify"]], auto_shortflags=False, help=_FLAGS)
+def prod(
+    c: Context,
+    message: str = "",
+    yes: bool = False,
+    skip_checks: bool = False,
+    skip_backup: bool = False,
+    fast: bool = False,
+    if_changed: bool = False,
+) -> Agreed | None:
+    """Deploy to production; its name must be typed."""
+    context.select_environment(c, PRODUCTION)
+    skip = _skipped(skip_checks, skip_backup)
+    said = _without_soaks(c, message) if fast else message
+    return _agree(c, said, skip, yes=yes, if_changed=if_changed)
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def plan(c: Context, json: bool = False) -> None:
     """Show the whole release before it starts: what changes, what is so, what is for good."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import preview
-
-    found = _planned(c, session.DEPLOY_STEPS, quiet=json)
-    if json:
-        Console().json(found.as_json())
-        return
-    preview.show_plan(Console(), found)
+    found = _planned(context.open_site(c, quiet=json))
+    console.show(found.as_json(), lambda out: preview.show_plan(out, found), json=json)
 
 
 @task(
@@ -110,229 +103,157 @@ def plan(c: Context, json: bool = False) -> None:
 )
 def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
     """Run production's next release on a twin of its own, on its last backup, and go back."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.model.record import noted
-    from xswarm_deploy.release import rehearsal
-    from xswarm_deploy.steps import backup as step
-    from xswarm_deploy.steps import traffic
-
-    if not session.values(c).get("env"):
-        session.act_on(c, "production")
-    site, console = session.open_site(c), Console()
-    split = traffic.live_split(site)
-    live = max(split, key=lambda version: split[version], default="")
-    environment = site.settings.environment
-    wanted = rehearsal.RehearsalRequest(
-        "production" if environment == "local" else environment,
-        site.worker,
-        site.settings.project.pages.project,
-        step.chosen(site, file).path.absolute(),
-        site.settings.secret("BACKUP_AGE_IDENTITY").reveal(),
-        base or str(noted(site.history(), live).get("commit", "")),
-    )
-    found = rehearsal.rehearse(session.ROOT, wanted, lambda line: console.line(line, "dim"))
-    console.line(
+    if not context.values(c).get("env"):
+        context.select_environment(c, PRODUCTION)
+    site, out = context.open_site(c), Console()
+    wanted = _to_rehearse(site, file, base)
+    found = rehearsal.rehearse(context.ROOT, wanted, lambda line: out.line(line, "dim"))
+    out.line(
         f"✓ rehearsed: released in {found.release:.1f} s, back in {found.rollback:.1f} s", "bold"
     )
     if found.different:
-        console.warn(f"going back leaves other rows in: {', '.join(found.different)}")
+        out.warn(f"going back leaves other rows in: {', '.join(found.different)}")
 
 
 @task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """List the releases of the environment, newest first."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import history
-
-    rows = history.listed(session.open_site(c, quiet=json))
-    console = Console()
-    if json:
-        console.json(rows)
-        return
+    found = history.listed(context.open_site(c, quiet=json))
+    rows = [
+        (
+            r["release"],
+            str(r["version"])[:8],
+            r["status"],
+            "live" if r["live"] else "",
+            r["message"],
+        )
+        for r in found
+    ]
     header = ("release", "version", "status", "live", "message")
-    console.table(
-        header,
-        [
-            (
-                r["release"],
-                str(r["version"])[:8],
-                r["status"],
-                "live" if r["live"] else "",
-                r["message"],
-            )
-            for r in rows
-        ],
-    )
+    console.show(found, console.Table(header, rows), json=json)
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Show what is live, and who holds the lock."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import history
-
-    found = history.status(session.open_site(c, quiet=json))
-    console = Console()
-    if json:
-        console.json(found)
-        return
-    console.table(("", ""), [(name, _told(value)) for name, value in found.items()])
+    found = history.status(context.open_site(c, quiet=json))
+    rows = [(name, _written(value)) for name, value in found.items()]
+    console.show(found, console.Table(("", ""), rows), json=json)
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def show(c: Context, release: str, json: bool = False) -> None:
     """Show one release: its changes, and what came of each."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import history
+    found = history.shown(context.open_site(c, quiet=json), release)
+    rows = [
+        (
+            e["number"],
+            e["change"]["step"],
+            e["change"]["action"],
+            e["change"]["resource"],
+            e["state"],
+            f"{e['seconds']:.2f}",
+        )
+        for e in found["changes"]
+    ]
+    header = ("#", "step", "action", "resource", "state", "seconds")
 
-    found = history.shown(session.open_site(c, quiet=json), release)
-    console = Console()
-    if json:
-        console.json(found)
-        return
-    console.line(f"{found['release']}  {found['kind']}  {found['status']}  {found['message']}")
-    console.table(
-        ("#", "step", "action", "resource", "state", "seconds"),
-        [
-            (
-                e["number"],
-                e["change"]["step"],
-                e["change"]["action"],
-                e["change"]["resource"],
-                e["state"],
-                f"{e['seconds']:.2f}",
-            )
-            for e in found["changes"]
-        ],
-    )
+    def printed(out: Console) -> None:
+        out.line(f"{found['release']}  {found['kind']}  {found['status']}  {found['message']}")
+        out.table(header, rows)
+
+    console.show(found, printed, json=json)
 
 
 @task(auto_shortflags=False, help={"release": "which one; by default the one that was interrupted"})
 def resume(c: Context, release: str = "") -> None:
     """Finish a release whose deployer died; from any machine with the same files."""
-    session.resume(c, release)
+    takeover.resume(context.open_site(c), release)
 
 
 @task(auto_shortflags=False, help={"release": "which one; by default the one that was interrupted"})
 def abort(c: Context, release: str = "") -> None:
     """Undo a release whose deployer died, or which could not be undone; from any machine."""
-    session.abort(c, release)
+    takeover.abort(context.open_site(c), release)
 
 
 @task(auto_shortflags=False, help={"message": "why; shown to whoever is kept waiting"})
 def lock(c: Context, message: str) -> None:
     """Keep everybody from releasing, until deploy.unlock."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import manual_lock
-
-    manual_lock.put_on(session.open_site(c), message)
-    Console().line("✓ locked; inv deploy.unlock takes the lock off")
+    manual_lock.put_on(context.open_site(c), message)
+    Console().line(f"✓ locked; {typed('inv deploy.unlock')} takes the lock off")
 
 
 @task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
 def unlock(c: Context, yes: bool = False) -> None:
     """Take the lock off, whoever holds it; a release under way stops at its next change."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import manual_lock
-
-    held = manual_lock.take_off(session.open_site(c), yes=yes)
+    held = manual_lock.take_off(context.open_site(c), yes=yes)
     Console().line(f"✓ taken off: {held}" if held else "nothing to do: the lock is free")
 
 
-def _deploy(
-    c: Context,
-    environment: str,
-    message: str,
-    *,
-    yes: bool,
-    skip: frozenset[str],
-    if_changed: bool = False,
-) -> None:
-    """Confirm, then run the graph of steps inside one release."""
-    if environment == "local":
-        _bring_twin_up(c)
-    c.config.deploy.env = environment
-    phases = [name for name in session.DEPLOY_STEPS if name not in skip]
-    if session.dry(c):
-        _preview(c, phases)
-        return
+def _without_soaks(c: Context, message: str) -> str:
+    """Let canaries be judged without a soak, and return the message that says so."""
+    c.config.deploy["fast"] = True
+    return f"{message} (--fast: nothing is soaked)".strip()
+
+
+def _agree(
+    c: Context, message: str, skip: frozenset[str], *, yes: bool, if_changed: bool
+) -> Agreed | None:
+    """Return what is to be released, once a person has agreed; None: nothing, as for ``--dry``."""
+    if context.dry(c):
+        Console().line(" → ".join(step.name for step in order(prod) if step.name not in skip))
+        preview.show_plan(Console(), _planned(context.open_site(c), skip))
+        return None
+    site = context.open_site(c)
     if if_changed:
-        _require_news(c, phases)
-    site = session.open_site(c)
-    _confirm(c, site, phases, yes=yes)
-    with session.release(c, "deploy", message, phases, site) as release:
-        release.skipped = skip
-        release.site.facts["message"] = message
-        _ = release.site.bundling  # wrangler bundles while check, backup and migrations run
-        Executor(Collection(steps), config=c.config).execute("steps")
-    _prune(release)
-    session.tell(release)
+        _require_news(context.open_site(c), skip)
+    _confirm(c, site, skip, yes=yes)
+    return Agreed(site, message, skip)
 
 
-def _prune(release: Release) -> None:
-    """Remove the backups that no rule keeps, now that a newer one is proven; never fail for it."""
-    from datetime import UTC, datetime
-
-    from xswarm_deploy.steps import backup as step
-
-    try:
-        removed = step.prune(release.site, datetime.now(UTC))
-    except OSError as error:
-        release.console.warn(f"old backups were not removed: {error.strerror}: inv backup.prune")
-        return
-    if removed:
-        release.console.line(f"· removed {len(removed)} backups that no rule keeps any more", "dim")
-
-
-def _bring_twin_up(c: Context) -> None:
-    from xswarm_deploy.tasks import sandbox
-
-    sandbox.up(c)
-
-
-def _confirm(c: Context, site: Site, phases: Sequence[str], *, yes: bool) -> None:
-    from xswarm_deploy.console import confirm, interactive
-
+def _confirm(c: Context, site: Site, skip: frozenset[str], *, yes: bool) -> None:
     site.settings.require_sound()
-    environment, agreed = site.settings.environment, session.agreed(c, yes)
-    if interactive() and not agreed:
-        _preview(c, phases)
-    name = site.worker if environment == "production" else None
-    confirm(f"Deploy {site.worker} to {environment}?", yes=agreed, type_name=name)
+    environment, agreed = site.settings.environment, context.agreed(c, yes)
+    if console.interactive() and not agreed:
+        preview.show_plan(Console(), _planned(context.open_site(c), skip))
+    name = site.worker if environment == PRODUCTION else None
+    console.confirm(f"Deploy {site.worker} to {environment}?", yes=agreed, type_name=name)
 
 
-def _preview(c: Context, phases: Sequence[str]) -> None:
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import preview
-
-    preview.show_plan(Console(), _planned(c, phases))
-
-
-def _planned(c: Context, phases: Sequence[str], *, quiet: bool = False) -> Plan:
-    from xswarm_deploy.release import preview
-
-    site = _uploading(session.open_site(c, quiet=quiet))
+def _planned(site: Site, skip: frozenset[str] = frozenset()) -> Plan:
     site.settings.require_sound()
-    return preview.of_release(site, phases)
+    uploading = site.holding(replace(site.state, uploads=True))
+    return preview.of_release(uploading, _phases(skip))
 
 
-def _uploading(site: Site) -> Site:
-    """Return the environment as a release sees it that uploads a version."""
-    return site.holding(replace(site.state, uploads=True))
-
-
-def _require_news(c: Context, phases: Sequence[str]) -> None:
+def _require_news(site: Site, skip: frozenset[str]) -> None:
     """End here, with an exit code of its own, when all is live already."""
-    from xswarm_deploy.errors import ExitCode
-    from xswarm_deploy.release import preview
-
-    site = _uploading(session.open_site(c))
-    if preview.nothing_new(site, preview.of_release(site, phases)):
+    if preview.nothing_new(site, _planned(site, skip)):
         raise Exit("nothing to do: all of it is live already", int(ExitCode.NOTHING_TO_DO))
 
 
-def _told(value: object) -> str:
-    """Write a value of the status for a person."""
+def _phases(skip: frozenset[str]) -> Sequence[str]:
+    """Return the steps of a release that change anything, in their order."""
+    return [s.name for s in order(prod) if s.name in STEPS and s.name not in skip]
+
+
+def _to_rehearse(site: Site, file: str, base: str) -> rehearsal.RehearsalRequest:
+    split = traffic.live_split(site)
+    live = max(split, key=lambda version: split[version], default="")
+    environment = site.settings.environment
+    return rehearsal.RehearsalRequest(
+        PRODUCTION if environment == LOCAL else environment,
+        site.worker,
+        site.settings.project.pages.project,
+        backups.chosen(site, file).path.absolute(),
+        site.settings.secret("BACKUP_AGE_IDENTITY").reveal(),
+        base or str(noted(site.history(), live).get("commit", "")),
+    )
+
+
+def _written(value: object) -> str:
+    """Return a value of the status as a person reads it."""
     if isinstance(value, dict):
         return ", ".join(f"{version} {percent:g} %" for version, percent in value.items())
     return ", ".join(value) if isinstance(value, list) else str(value)
@@ -340,25 +261,3 @@ def _told(value: object) -> str:
 
 def _skipped(checks: bool, backups: bool) -> frozenset[str]:
     return frozenset(n for n, given in (("check", checks), ("backup", backups)) if given)
-
-
-ns = Collection("deploy")
-for _task in (
-    local,
-    staging,
-    prod,
-    plan,
-    rehearse,
-    list_,
-    status,
-    show,
-    resume,
-    abort,
-    lock,
-    unlock,
-):
-    ns.add_task(_task)
-ns.add_task(check.check, name="check")
-ns.add_task(migrate.migrate, name="migrate")
-ns.add_task(verify.verify, name="verify")
-ns.add_task(rollback.rollback, name="rollback")

@@ -2,74 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.release import session
+from xswarm_deploy import console
+from xswarm_deploy.cli import context
+from xswarm_deploy.cli import steps as cli_steps
+from xswarm_deploy.cli.graph import Step
+from xswarm_deploy.console import Console
+from xswarm_deploy.database import migrate as runner
+from xswarm_deploy.release.release import Release
+from xswarm_deploy.release.transaction import current, transaction
+from xswarm_deploy.settings.variables import PRODUCTION
+from xswarm_deploy.steps import migrate as step
+from xswarm_deploy.tasks import ns
 
-if TYPE_CHECKING:
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.model.step import Change
-    from xswarm_deploy.release.release import Release
+_COLUMNS = ("filename", "status", "applied_at", "milliseconds", "name")
 
 
-@task
+@task(klass=Step, pre=[ns["backup"]])
 def migrate(c: Context) -> None:
     """Apply all pending migrations: one transaction, wholly or not at all."""
-    if session.dry(c):
-        session.perform(c, "migrate")
+    if context.dry(c) or current() is not None:
+        cli_steps.perform(c, "migrate")
         return
-    alone = session.current() is None
-    if alone and _nothing_is_pending(c):
+    if _nothing_is_pending(c):
         return
-    with session.release(c, "migrate") as running:
-        session.perform(c, "migrate")
-        if alone:
-            _tell_what_was_made(running)
+    with cli_steps.release(c, "migrate") as running:
+        cli_steps.perform(c, "migrate")
+        _print_what_was_made(running)
 
 
 @task(auto_shortflags=False, help={"json": "print the table as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Show which migrations are applied, pending, edited or gone."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.steps import migrate as step
-
-    rows = step.overview(session.open_site(c, quiet=json))
-    console = Console()
-    if json:
-        console.json(rows)
-        return
-    columns = ("filename", "status", "applied_at", "milliseconds", "name")
-    console.table(columns, [[row[column] or "" for column in columns] for row in rows])
+    found = step.overview(context.open_site(c, quiet=json))
+    rows = [[row[column] or "" for column in _COLUMNS] for row in found]
+    console.show(found, console.Table(_COLUMNS, rows), json=json)
 
 
 @task(auto_shortflags=False, help={"sql": "show the statements, each with the time it took"})
 def plan(c: Context, sql: bool = True) -> None:
     """Rehearse pending migrations on the real data, and roll them back."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.database import migrate as runner
-    from xswarm_deploy.steps import migrate as step
-
-    site, console = session.open_site(c), Console()
+    site, out = context.open_site(c), Console()
     groups = step.pending_groups(site)
     if not groups:
-        console.line("nothing to do")
+        out.line("nothing to do")
     for group in groups:
         for note in runner.notes(site.database, group):
-            console.warn(note)
+            out.warn(note)
         if not group.transactional:
             continue  # what runs outside a transaction cannot be rolled back
         rehearsed = runner.rehearse(site.database, group)
         for origin, text, seconds in rehearsed if sql else ():
-            console.line(f"-- {origin}  {seconds * 1000:.1f} ms", "dim")
-            console.line(f"{text};")
+            out.line(f"-- {origin}  {seconds * 1000:.1f} ms", "dim")
+            out.line(f"{text};")
         total = sum(seconds for _, _, seconds in rehearsed)
-        console.line(f"✓ rehearsed and rolled back: {len(rehearsed)} statements, {total:.3f} s")
+        out.line(f"✓ rehearsed and rolled back: {len(rehearsed)} statements, {total:.3f} s")
         if runner.slow(total):
-            console.warn(runner.slow(total))
+            out.warn(runner.slow(total))
 
 
 @task(
@@ -82,44 +73,34 @@ def plan(c: Context, sql: bool = True) -> None:
 )
 def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
     """Take applied migrations back by their down parts, after a fresh backup."""
-    from xswarm_deploy import console
-    from xswarm_deploy.steps import migrate as step
-
-    site = session.open_site(c)
+    site = context.open_site(c)
     changes = step.plan_down(site, steps=steps, to=to)
-    if _shown(c, changes):
+    if cli_steps.show_only(c, changes):
         return
     lost = ", ".join(step.DOWN.undo_of(changes[0]).names)
     console.confirm(
         f"Take {lost} back in {site.settings.environment}? What only they hold is lost.",
-        yes=session.agreed(c, yes),
+        yes=context.agreed(c, yes),
         type_name=_name_to_type(c),
     )
-    with session.release(c, "migrate.down") as running:
-        session.perform(c, "backup")
-        _make(running, changes)
+    with transaction(site, "migrate.down") as running:
+        cli_steps.perform(c, "backup")
+        cli_steps.make(running, "migrate", changes)
 
 
 @task(auto_shortflags=False, help={"depends": "what must come before; by default the last file"})
 def new(c: Context, name: str, depends: str = "") -> None:
     """Write an empty migration file."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.steps import migrate as step
-
-    Console().line(f"wrote {step.write_new(session.settings(c), name, depends)}")
+    Console().line(f"wrote {step.write_new(context.settings(c), name, depends)}")
 
 
 @task
 def verify(c: Context) -> None:
     """Compare the schema with what the files give; check integrity and foreign keys."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.steps import migrate as step
-
-    site = session.open_site(c)
+    site, out = context.open_site(c), Console()
     step.require_sound(site)
-    console = Console()
-    console.line("✓ the schema is what the applied files give; integrity and foreign keys hold")
-    _tell_rows(console, step.rows_by_table(site))
+    out.line("✓ the schema is what the applied files give; integrity and foreign keys hold")
+    _print_rows(out, step.rows_by_table(site))
 
 
 @task(
@@ -131,93 +112,58 @@ def verify(c: Context) -> None:
 )
 def baseline(c: Context, to: str = "", yes: bool = False) -> None:
     """Enter files as applied without running them, for a database that is there already."""
-    from xswarm_deploy import console
-    from xswarm_deploy.steps import migrate as step
-
-    site = session.open_site(c)
+    site = context.open_site(c)
     changes = step.plan_baseline(site, to)
-    if _shown(c, changes):
+    if cli_steps.show_only(c, changes):
         return
     console.confirm(
-        f"Enter {changes[0].resource} as applied without running them?", yes=session.agreed(c, yes)
+        f"Enter {changes[0].resource} as applied without running them?", yes=context.agreed(c, yes)
     )
-    with session.release(c, "migrate.baseline") as running:
-        _make(running, changes)
+    with transaction(site, "migrate.baseline") as running:
+        cli_steps.make(running, "migrate", changes)
     for line in step.drift(site):
-        console.Console().line(line)
+        Console().line(line)
 
 
 @task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
 def restamp(c: Context, name: str, yes: bool = False) -> None:
     """Accept an edited file as what was applied; nothing is run."""
-    from xswarm_deploy import console
-    from xswarm_deploy.steps import migrate as step
-
-    changes = step.plan_restamp(session.open_site(c), name)
-    if _shown(c, changes):
+    site = context.open_site(c)
+    changes = step.plan_restamp(site, name)
+    if cli_steps.show_only(c, changes):
         return
-    console.confirm(f"Accept the edit of {name} without running it?", yes=session.agreed(c, yes))
-    with session.release(c, "migrate.restamp") as running:
-        _make(running, changes)
+    console.confirm(f"Accept the edit of {name} without running it?", yes=context.agreed(c, yes))
+    with transaction(site, "migrate.restamp") as running:
+        cli_steps.make(running, "migrate", changes)
 
 
 def _nothing_is_pending(c: Context) -> bool:
-    """Report so where there is nothing to do: that takes no lock and no release."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.steps import migrate as step
-
-    if step.plan(session.open_site(c)):
+    """Print it where there is nothing to do: that takes no lease and no release."""
+    if step.plan(context.open_site(c)):
         return False
     Console().line("✓ migrate: nothing to do")
     return True
 
 
-def _shown(c: Context, changes: list[Change]) -> bool:
-    """Print the plan where that is all to do: nothing to change, or ``--dry``."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import preview
-
-    if changes and not session.dry(c):
-        return False
-    preview.show(Console(), changes)
-    return True
-
-
-def _make(running: Release, changes: list[Change]) -> None:
-    with running.console.step("migrate") as line:
-        running.make(changes)
-        line.detail = session.summary(changes)
-
-
 def _name_to_type(c: Context) -> str | None:
-    from xswarm_deploy.settings.variables import PRODUCTION
-
-    return PRODUCTION if session.environment(c) == PRODUCTION else None
+    return PRODUCTION if context.environment(c) == PRODUCTION else None
 
 
-def _tell_what_was_made(running: Release) -> None:
-    from xswarm_deploy.steps import migrate as step
-
-    facts, console = running.site.facts, running.console
+def _print_what_was_made(running: Release) -> None:
+    facts, out = running.site.facts, running.console
     for label in ("made", "gone"):
         for line in step.by_kind(facts.get(label, ())):
-            console.line(f"  {label} {line}", "dim")
+            out.line(f"  {label} {line}", "dim")
     for filename, milliseconds in facts.get("milliseconds", {}).items():
-        console.line(f"  {milliseconds:8.1f} ms  {filename}", "dim")
+        out.line(f"  {milliseconds:8.1f} ms  {filename}", "dim")
     if facts.get("made"):
-        _tell_rows(console, step.rows_by_table(running.site))
+        _print_rows(out, step.rows_by_table(running.site))
 
 
-def _tell_rows(console: Console, counts: dict[str, int]) -> None:
+def _print_rows(out: Console, counts: dict[str, int]) -> None:
     empty = [table for table, count in counts.items() if not count]
     for table, count in counts.items():
         if count:
-            console.line(f"  {count:>8} rows  {table}", "dim")
+            out.line(f"  {count:>8} rows  {table}", "dim")
     if empty:
-        console.line(f"  {len(empty):>8} tables without rows", "dim")
-
-
-ns = Collection("migrate")
-ns.add_task(migrate, default=True)
-for each in (status, plan, down, new, verify, baseline, restamp):
-    ns.add_task(each)
+        out.line(f"  {len(empty):>8} tables without rows", "dim")

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.release import session
-
-if TYPE_CHECKING:
-    from xswarm_deploy.monitor.watch import Watched
-    from xswarm_deploy.observability.stack import Stack
-    from xswarm_deploy.site import Site
-    from xswarm_monitoring.rules import Rules
+from xswarm_deploy import console
+from xswarm_deploy.cli import context
+from xswarm_deploy.console import Console
+from xswarm_deploy.errors import CheckFailed, Unavailable
+from xswarm_deploy.monitor import dashboard as page
+from xswarm_deploy.monitor import notify, remembered, tables
+from xswarm_deploy.monitor import watch as step
+from xswarm_deploy.monitor.watch import Watched, window_seconds
+from xswarm_deploy.observability import files as stack_files
+from xswarm_deploy.observability import install as installer
+from xswarm_deploy.observability import stack
+from xswarm_deploy.observability.host import connected
+from xswarm_deploy.services.monitor import Monitor
+from xswarm_deploy.settings.settings import alerting_rules
+from xswarm_deploy.site import Site
+from xswarm_monitoring.alert_state import Silence
+from xswarm_monitoring.channels import NEEDED
+from xswarm_monitoring.clock import iso
+from xswarm_monitoring.notifier import DELIVERED
+from xswarm_monitoring.rules import Rules
 
 
 @task(auto_shortflags=False, help={"json": "print the reports as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Ask every health endpoint and show what it says and how long it took; exit 1: one failed."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.errors import CheckFailed
-    from xswarm_deploy.monitor import tables
-    from xswarm_deploy.services.monitor import Monitor
+    answers = Monitor.of(context.open_site(c, quiet=json).settings).everything()
 
-    site, console = session.open_site(c, quiet=json), Console()
-    answers = Monitor.of(site.settings).everything()
-    if json:
-        console.json([each.as_json() for each in answers])
-    else:
-        console.table(tables.ENDPOINTS, tables.endpoints(answers))
-        _table(console, tables.CHECKS, tables.checks(answers[-1]))
+    def printed(out: Console) -> None:
+        out.table(tables.ENDPOINTS, tables.endpoints(answers))
+        _table(out, tables.CHECKS, tables.checks(answers[-1]))
+
+    console.show([each.as_json() for each in answers], printed, json=json)
     failed = [each for each in answers if each.verdict == "fail"]
     if failed:
         why = "; ".join(f"{each.path}: {each.error or f'HTTP {each.status}'}" for each in failed)
@@ -48,27 +56,8 @@ def status(c: Context, json: bool = False) -> None:
 )
 def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
     """Show what all isolates measured: requests, queries, business."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.monitor import tables
-    from xswarm_deploy.services.monitor import Monitor
-
-    site, console = session.open_site(c, quiet=json), Console()
-    found = Monitor.of(site.settings).metrics(window)
-    if json:
-        console.json(found)
-        return
-    if found["scope"] != "all":
-        console.warn(f"one isolate's figures only: {found['incomplete'] or 'it has no database'}")
-    console.line(tables.figures(found["requests"]), "bold")
-    if own := found.get("probes", {}).get("total"):
-        console.line(f"beside them {own} of the deployment's own, which count nowhere else", "dim")
-    for header, rows in (
-        (tables.ROUTES, tables.routes(found["requests"])),
-        (tables.QUERIES, tables.queries(found["database"])),
-        (tables.SLOW, tables.slow(found["database"])),
-        (tables.BUSINESS, tables.business(found["business"])),
-    ):
-        _table(console, header, rows)
+    found = Monitor.of(context.open_site(c, quiet=json).settings).metrics(window)
+    console.show(found, lambda out: _print_metrics(out, found), json=json)
 
 
 @task(
@@ -81,7 +70,7 @@ def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
 )
 def watch(c: Context, once: bool = False, interval: float = 30.0, json: bool = False) -> None:
     """Judge what is measured, round after round, and tell people of what is wrong."""
-    site, rules = session.open_site(c, quiet=json), _rules(c)
+    site, rules = context.open_site(c, quiet=json), _rules(c)
     if once:
         _require_well(_round(site, rules, json=json))
         return
@@ -98,13 +87,7 @@ def watch(c: Context, once: bool = False, interval: float = 30.0, json: bool = F
 )
 def alert(c: Context, severity: str = "warning") -> None:
     """Send a test alert for real, by every channel its severity is for; exit 1: one failed."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.errors import CheckFailed
-    from xswarm_deploy.monitor import notify, tables
-    from xswarm_monitoring.channels import NEEDED
-    from xswarm_monitoring.notifier import DELIVERED
-
-    level, site = notify.severity(severity), session.open_site(c)
+    level, site = notify.severity(severity), context.open_site(c)
     went = notify.test(site.settings, level, time.time())
     missing = [name for name, outcome in went.items() if outcome == notify.MISSING]
     Console().table(("channel", "outcome"), list(went.items()))
@@ -117,17 +100,15 @@ def alert(c: Context, severity: str = "warning") -> None:
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def alerts(c: Context, json: bool = False) -> None:
     """Show the alerts that are on, what is kept quiet, and what people were told."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.monitor import remembered, tables
+    found = remembered.summary(context.open_site(c, quiet=json))
 
-    found, console = remembered.summary(session.open_site(c, quiet=json)), Console()
-    if json:
-        console.json(found)
-        return
-    console.line(f"{len(found['on'])} on, {len(found['silences'])} kept quiet", "bold")
-    _table(console, tables.ON, tables.on(found["on"]))
-    _table(console, tables.SILENCES, tables.silences(found["silences"]))
-    _table(console, tables.HISTORY, tables.history(found["history"]))
+    def printed(out: Console) -> None:
+        out.line(f"{len(found['on'])} on, {len(found['silences'])} kept quiet", "bold")
+        _table(out, tables.ON, tables.on(found["on"]))
+        _table(out, tables.SILENCES, tables.silences(found["silences"]))
+        _table(out, tables.HISTORY, tables.history(found["history"]))
+
+    console.show(found, printed, json=json)
 
 
 @task(
@@ -140,24 +121,15 @@ def alerts(c: Context, json: bool = False) -> None:
 )
 def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
     """Keep alerts from people for a while; the history still has them."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.monitor import remembered
-    from xswarm_deploy.monitor.watch import window_seconds
-    from xswarm_monitoring.alert_state import Silence
-    from xswarm_monitoring.clock import iso
-
     until = time.time() + window_seconds(window)
-    remembered.silence(session.open_site(c), Silence(pattern, until, why))
+    remembered.silence(context.open_site(c), Silence(pattern, until, why))
     Console().line(f"✓ {pattern} is kept quiet until {iso(until)}")
 
 
 @task(auto_shortflags=False, help={"port": "where it listens on this machine; 0: a free one"})
 def dashboard(c: Context, port: int = 8787) -> None:
     """Serve the dashboard on this machine until Ctrl-C; the admin token stays in this process."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.monitor import dashboard as page
-
-    with page.server(session.open_site(c), port) as server:
+    with page.server(context.open_site(c), port) as server:
         Console().line(f"http://{page.HOST}:{server.server_address[1]}/  (Ctrl-C ends it)")
         server.serve_forever()
 
@@ -168,11 +140,6 @@ def dashboard(c: Context, port: int = 8787) -> None:
 )
 def files(c: Context, to: str = "monitoring") -> None:
     """Write Prometheus' rules, Alertmanager's routes and Grafana's dashboard; no secret."""
-    from pathlib import Path
-
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.observability import files as stack_files
-
     for path in stack_files.write(_stack(c), Path(to)):
         Console().line(f"✓ {path}")
 
@@ -192,22 +159,18 @@ def install(
     yes: bool = False,
 ) -> None:
     """Put Prometheus and Alertmanager on a host over SSH, checked there; again: only changes."""
-    from xswarm_deploy import console
-    from xswarm_deploy.observability import install as step
-    from xswarm_deploy.observability.host import connected
-
-    stack, out = _stack(c, prefix), console.Console()
+    wanted, out = _stack(c, prefix), Console()
     with connected(host) as there:
-        planned = step.plan(there, stack)
+        planned = installer.plan(there, wanted)
         for file in planned:
             out.line(f"  {file.path}")
-        if session.dry(c):
+        if context.dry(c):
             out.line(f"{len(planned)} files would be written")
             return
         if planned:
             question = f"Write these {len(planned)} files on {host}?"
             console.confirm(question, yes=yes)
-        for line in step.install(there, stack).lines():
+        for line in installer.install(there, wanted).lines():
             out.line(line)
 
 
@@ -221,55 +184,43 @@ def install(
 )
 def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> None:
     """Stop what was installed on a host and remove its files; what was measured stays there."""
-    from xswarm_deploy import console
-    from xswarm_deploy.observability import install as step
-    from xswarm_deploy.observability.host import connected
-    from xswarm_deploy.observability.stack import places
-
-    found, out = places(session.settings(c).project.worker.name, prefix), console.Console()
+    found, out = stack.places(context.settings(c).project.worker.name, prefix), Console()
     with connected(host) as there:
-        installed = step.installed(there, found)
+        installed = installer.installed(there, found)
         for path in installed:
             out.line(f"  {path}")
-        if not installed or session.dry(c):
+        if not installed or context.dry(c):
             out.line(f"{len(installed)} files would be removed" if installed else "nothing to do")
             return
         question = f"Remove these {len(installed)} files from {host}?"
         console.confirm(question, yes=yes)
-        done = step.uninstall(there, found)
+        done = installer.uninstall(there, found)
         for path in done.kept:
             out.warn(f"kept, since somebody changed it: {path}")
         out.line(f"✓ removed {len(done.changed)} files; what was measured is in {found.data}")
 
 
-def _stack(c: Context, prefix: str = "") -> Stack:
+def _stack(c: Context, prefix: str = "") -> stack.Stack:
     """Return the stack that judges as ``watch`` does."""
-    from xswarm_deploy.observability import stack
-
     rules = _rules(c)
     watching = stack.watching(rules.window, rules.policy.hold)
-    return stack.of(session.settings(c), rules.thresholds, watching, prefix=prefix)
+    return stack.of(context.settings(c), rules.thresholds, watching, prefix=prefix)
 
 
 def _round(site: Site, rules: Rules, *, json: bool) -> Watched:
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.monitor import tables
-    from xswarm_deploy.monitor import watch as step
-
-    now, console = time.time(), Console()
+    now = time.time()
     watched = step.go(site, rules, now)
-    if json:
-        console.json(watched.as_json())
-    else:
+
+    def printed(out: Console) -> None:
         for text, colour in tables.round_(watched, now):
-            console.line(text, colour)
+            out.line(text, colour)
+
+    console.show(watched.as_json(), printed, json=json)
     return watched
 
 
 def _require_well(watched: Watched) -> None:
     """End with the exit code that a cron can act upon."""
-    from xswarm_deploy.errors import CheckFailed, Unavailable
-
     if not watched.delivered:
         why = "; ".join(each.alert.summary for each in watched.told)
         raise Unavailable("nobody could be told", why, "inv monitor.test-alert")
@@ -279,17 +230,25 @@ def _require_well(watched: Watched) -> None:
 
 
 def _rules(c: Context) -> Rules:
-    from xswarm_deploy.settings.settings import alerting_rules
-
-    return alerting_rules(session.settings(c).monitor)
+    return alerting_rules(context.settings(c).monitor)
 
 
-def _table(console: Any, header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+def _print_metrics(out: Console, found: dict[str, Any]) -> None:
+    if found["scope"] != "all":
+        out.warn(f"one isolate's figures only: {found['incomplete'] or 'it has no database'}")
+    out.line(tables.figures(found["requests"]), "bold")
+    if own := found.get("probes", {}).get("total"):
+        out.line(f"beside them {own} of the deployment's own, which count nowhere else", "dim")
+    for header, rows in (
+        (tables.ROUTES, tables.routes(found["requests"])),
+        (tables.QUERIES, tables.queries(found["database"])),
+        (tables.SLOW, tables.slow(found["database"])),
+        (tables.BUSINESS, tables.business(found["business"])),
+    ):
+        _table(out, header, rows)
+
+
+def _table(out: Console, header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
     if rows:
-        console.line()
-        console.table(header, rows)
-
-
-ns = Collection("monitor")
-for _task in (status, metrics, watch, alert, alerts, silence, dashboard, files, install, uninstall):
-    ns.add_task(_task)
+        out.line()
+        out.table(header, rows)

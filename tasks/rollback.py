@@ -5,7 +5,10 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.release import session
+from xswarm_deploy.cli import context
+from xswarm_deploy.console import Console
+from xswarm_deploy.release import rollback as going_back
+from xswarm_deploy.release.transaction import report_success, transaction
 
 
 @task(
@@ -29,21 +32,18 @@ def rollback(
     yes: bool = False,
 ) -> None:
     """Go back to an earlier release: Worker, secrets and Pages; the database when asked."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import rollback as going_back
-
     if env:
-        session.act_on(c, env)
-    site, console = session.open_site(c), Console()
+        context.select_environment(c, env)
+    site, console = context.open_site(c), Console()
     wish = going_back.RollbackRequest(version or going_back.choose(site), restore_db, migrations)
     target = going_back.find(site, wish)
     wish = going_back.proven(console, site, wish)
-    if dry or session.dry(c):
+    if dry or context.dry(c):
         going_back.show(console, site, target, wish)
         going_back.warn(console, site, target)
         return
-    going_back.confirm(console, site, target, wish, yes=session.agreed(c, yes))
+    going_back.confirm(console, site, target, wish, yes=context.agreed(c, yes))
     message = f"back to {target.release or target.version}"
-    with session.release(c, "rollback", message, going_back.PHASES, site) as release:
+    with transaction(site, "rollback", message, going_back.PHASES) as release:
         going_back.run(release, target, wish)
-    session.tell(release)
+    report_success(release)

@@ -5,34 +5,31 @@ from __future__ import annotations
 import json as encoder
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
+from xswarm_deploy.cli import context
 from xswarm_deploy.cli.twin import translated_errors
-from xswarm_deploy.release import session
-
-if TYPE_CHECKING:
-    from xswarm_deploy.console import Console, Progress
-    from xswarm_twin.state import State
+from xswarm_deploy.console import Console, Progress, confirm
+from xswarm_deploy.errors import typed
+from xswarm_deploy.release import audit
+from xswarm_deploy.release.release import FOLDER
+from xswarm_deploy.settings import project
+from xswarm_twin import fault_injection, supervisor
+from xswarm_twin.state import State
 
 
 @task
 @translated_errors()
 def up(c: Context) -> None:
     """Start the twin, or find it running; installs what it needs the first time."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.settings import project
-    from xswarm_twin import supervisor
-
-    console, values = Console(), session.values(c)
+    console, values = Console(), context.project_values(c)
     wanted = project.read(values, "local")
     others = [project.read(values, environment) for environment in project.ENVIRONMENTS]
     with console.step("sandbox") as line:
         state = supervisor.up(
-            session.ROOT,
+            context.ROOT,
             _names(each.worker.name for each in (wanted, *others)),
             _names(each.pages.project for each in (wanted, *others)),
             pinned=wanted.sandbox.ports,
@@ -45,14 +42,11 @@ def up(c: Context) -> None:
 @translated_errors()
 def status(_c: Context, json: bool = False) -> None:
     """Show what of the twin runs, and where it answers."""
-    from xswarm_deploy.console import Console
-    from xswarm_twin import supervisor
-
     if json:
         # Written as it is: scripts need the twin's own token, which redaction would take out.
-        sys.stdout.write(encoder.dumps(supervisor.summary(session.ROOT), indent=2) + "\n")
+        sys.stdout.write(encoder.dumps(supervisor.summary(context.ROOT), indent=2) + "\n")
         return
-    _show(Console(), supervisor.status(session.ROOT))
+    _show(Console(), supervisor.status(context.ROOT))
 
 
 @task(
@@ -66,11 +60,8 @@ def status(_c: Context, json: bool = False) -> None:
 @translated_errors()
 def logs(_c: Context, name: str = "", follow: bool = False, lines: int = 40) -> None:
     """Show what the twin's processes logged."""
-    from xswarm_deploy.console import Console
-    from xswarm_twin import supervisor
-
     console = Console()
-    for process, text in supervisor.logs(session.ROOT, name, lines=lines, follow=follow):
+    for process, text in supervisor.logs(context.ROOT, name, lines=lines, follow=follow):
         console.line(text if name else f"{process:<10} {text}")
 
 
@@ -78,12 +69,9 @@ def logs(_c: Context, name: str = "", follow: bool = False, lines: int = 40) -> 
 @translated_errors()
 def down(_c: Context) -> None:
     """End every process of the twin; its data and its addresses stay."""
-    from xswarm_deploy.console import Console
-    from xswarm_twin import supervisor
-
     console = Console()
     with console.step("sandbox") as line:
-        ended = supervisor.down(session.ROOT, progress=_said(console))
+        ended = supervisor.down(context.ROOT, progress=_said(console))
         line.detail = f"down: {ended} process(es) ended" if ended else "was not up"
 
 
@@ -91,16 +79,11 @@ def down(_c: Context) -> None:
 @translated_errors()
 def reset(_c: Context, yes: bool = False) -> None:
     """End the twin and delete all it holds: database, deployments, objects, keys."""
-    from xswarm_deploy.console import Console, confirm
-    from xswarm_deploy.release import audit
-    from xswarm_deploy.release.release import FOLDER
-    from xswarm_twin import supervisor
-
     confirm("Delete the local twin with its database, deployments and objects?", yes=yes)
     console = Console()
     with console.step("sandbox") as line:
-        deleted = supervisor.reset(session.ROOT, progress=_said(console))
-        audit.forget_kept(session.ROOT / FOLDER, "local")
+        deleted = supervisor.reset(context.ROOT, progress=_said(console))
+        audit.forget_kept(context.ROOT / FOLDER, "local")
         line.detail = "deleted" if deleted else "there was none"
 
 
@@ -126,15 +109,12 @@ def fault(
     path: str = "",
 ) -> None:
     """Let the next requests to a provider fail, to see what a release makes of it."""
-    from xswarm_deploy.console import Console
-    from xswarm_twin import fault_injection
-
     console = Console()
     if kind == "off":
-        fault_injection.clear(session.ROOT, provider)
+        fault_injection.clear(context.ROOT, provider)
         console.line(f"✓ {provider}: no fault", "green")
         return
-    fault_injection.put(session.ROOT, provider, fault_injection.Fault(kind, times, method, path))
+    fault_injection.put(context.ROOT, provider, fault_injection.Fault(kind, times, method, path))
     console.line(f"✓ {provider}: {kind}, {times} time(s)", "green")
 
 
@@ -157,7 +137,7 @@ def _said(console: Console) -> Progress:
 
 def _show(console: Console, state: State) -> None:
     if not state.processes:
-        console.line("the sandbox is down; ./inv sandbox.up starts it")
+        console.line(f"the sandbox is down; {typed('inv sandbox.up')} starts it")
         return
     console.table(
         ("process", "status", "pid", "url"),
@@ -166,6 +146,3 @@ def _show(console: Console, state: State) -> None:
     console.line()
     addresses = [(name, url) for name, url in state.endpoints.items() if url.startswith("http")]
     console.table(("address", ""), sorted(addresses))
-
-
-ns = Collection("sandbox", up, status, logs, down, reset, fault)

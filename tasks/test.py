@@ -11,7 +11,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from xswarm_deploy.release import session
+from xswarm_deploy.cli import context
 
 PACKAGES = "requirements-test.txt"
 _STAMP = "installed-for-tests"
@@ -55,7 +55,7 @@ def python(c: Context, *words: str) -> None:
     Raises:
         Exit: it failed; its exit code is the task's.
     """
-    with c.cd(str(session.ROOT)):
+    with c.cd(str(context.ROOT)):
         command = shlex.join([sys.executable, *words])
         ended = c.run(command, warn=True, pty=sys.stdout.isatty(), in_stream=False)
     if ended is not None and ended.exited:
@@ -73,7 +73,7 @@ def install(c: Context) -> None:
 
     console = Console(sys.stderr)
     sandbox.ensure(lambda label, _done, _total, _unit: console.line(f"· {label}"))
-    wanted, stamp = session.ROOT / PACKAGES, Path(sys.prefix) / _STAMP
+    wanted, stamp = context.ROOT / PACKAGES, Path(sys.prefix) / _STAMP
     if stamp.is_file() and stamp.read_bytes() == wanted.read_bytes():
         return
     console.line("· installing what the tests need (once)")

@@ -6,11 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.release import session
+from xswarm_deploy.cli import context
 
 _LOCKED = ("requirements", "requirements-sandbox", "requirements-test")
 
@@ -20,7 +19,7 @@ def install(_c: Context) -> None:
     """Install wrangler anew, exactly as package-lock.json says."""
     npm = Path(sys.executable).with_name("npm")
     command = [str(npm), "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(command, cwd=session.ROOT, check=True)
+    subprocess.run(command, cwd=context.ROOT, check=True)
 
 
 @task(help={"upgrade": "take the newest versions that fit"})
@@ -47,7 +46,4 @@ def lock(_c: Context, upgrade: bool = False) -> None:
             f"{name}.in",
         ]
         command += ["--upgrade"] if upgrade else []
-        subprocess.run(command, cwd=session.ROOT, check=True)
-
-
-ns = Collection("tools", install, lock)
+        subprocess.run(command, cwd=context.ROOT, check=True)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.release import session
-
-if TYPE_CHECKING:
-    from xswarm_deploy.model.report import Report
-
+from xswarm_deploy.cli import context
+from xswarm_deploy.cli.graph import Step
+from xswarm_deploy.console import Console
+from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
+from xswarm_deploy.model.report import Report
+from xswarm_deploy.release.transaction import current
+from xswarm_deploy.tasks import ns
+from xswarm_deploy.verification import verify as step
 
 _AGAIN = "wait, then: inv verify"
 
 
 @task(
+    klass=Step,
+    pre=[ns["worker"], ns["pages"], ns["webhooks"]],
     auto_shortflags=False,
     help={
         "quick": "only the routes marked quick in invoke.yaml, no measuring",
@@ -27,11 +31,7 @@ _AGAIN = "wait, then: inv verify"
 )
 def verify(c: Context, quick: bool = False, json: bool = False, report: str = "") -> None:
     """Verify what is deployed by all that invoke.yaml expects of it, and its speed."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.errors import CheckFailed, Unavailable
-    from xswarm_deploy.verification import verify as step
-
-    site = session.open_site(c, quiet=json)
+    site = context.open_site(c, quiet=json)
     console = Console(quiet=json)
     with console.step("verify") as line:
         target = step.live(site, str(site.facts.get("version", "")))
@@ -42,21 +42,18 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         _write(Path(report), found)
     if json:
         console.json(found.as_json())
-    elif session.current() is None or not found.ok or found.untold:
-        for text, colour in found.lines(verbose=session.current() is None):
+    elif current() is None or not found.ok or found.untold:
+        for text, colour in found.lines(verbose=current() is None):
             console.line(text, colour)
     if not found.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.failures)
         raise CheckFailed("the deployment is not good", why, "inv rollback")
-    if found.untold and session.current() is None:
+    if found.untold and current() is None:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.untold)
         raise Unavailable("not all could be verified: the Worker limits its callers", why, _AGAIN)
 
 
 def _write(path: Path, found: Report) -> None:
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.errors import Refused
-
     try:
         with path.open("w", encoding="utf-8") as file:
             Console(file).json(found.as_json())

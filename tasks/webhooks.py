@@ -2,62 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from invoke.collection import Collection
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from xswarm_deploy.release import session
+from xswarm_deploy import console
+from xswarm_deploy.cli import context, steps
+from xswarm_deploy.cli.graph import Step
+from xswarm_deploy.console import Console
+from xswarm_deploy.errors import CheckFailed, ExitCode
+from xswarm_deploy.model.report import Report
+from xswarm_deploy.release.transaction import current
+from xswarm_deploy.steps import webhooks as step
+from xswarm_deploy.tasks import ns
+from xswarm_deploy.webhooks.hook import Hook
 
-if TYPE_CHECKING:
-    from xswarm_deploy.webhooks.hook import Hook
 
-
-@task
+@task(klass=Step, pre=[ns["worker"]])
 def webhooks(c: Context) -> None:
     """Create or update the webhooks of Stripe, Twilio and SendGrid."""
-    from xswarm_deploy.steps import webhooks as step
-
-    if session.current() is None:
-        step.require_minted(session.open_site(c))
-    session.perform(c, "webhooks")
+    if current() is None:
+        step.require_minted(context.open_site(c))
+    steps.perform(c, "webhooks")
 
 
 @task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """Show every webhook as it is, beside what is wanted."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.steps import webhooks as step
-
-    hooks = step.listed(session.open_site(c, quiet=json))
-    console = Console()
-    if json:
-        console.json([hook.as_json() for hook in hooks])
-        return
-    rows = [(hook.provider, hook.name, hook.state, hook.found.get("url", "")) for hook in hooks]
-    console.table(("provider", "webhook", "state", "url"), rows)
-    for hook in hooks:
-        for text in _remarks(hook):
-            console.line(f"  {hook.provider} {hook.name}: {text}", "yellow")
+    hooks = step.listed(context.open_site(c, quiet=json))
+    console.show([hook.as_json() for hook in hooks], lambda out: _print(out, hooks), json=json)
 
 
 @task(auto_shortflags=False, help={"json": "print the report as JSON"})
 def test(c: Context, json: bool = False) -> None:  # noqa: PT028 - a task, not a test
     """Send probes to the Worker: signed ones must get in, all others must be refused."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.errors import CheckFailed
-    from xswarm_deploy.steps import webhooks as step
-
-    report = step.probe(session.open_site(c, quiet=json))
-    console = Console(quiet=json)
-    if json:
-        console.json(report.as_json())
-    for text, colour in report.lines(verbose=True):
-        console.line(text, colour)
+    report = step.probe(context.open_site(c, quiet=json))
+    console.show(report.as_json(), lambda out: _print_report(out, report), json=json)
+    if not report.findings:
+        why = "deploy.webhooks in invoke.yaml names no path on the Worker"
+        raise Exit(f"nothing to test: {why}", int(ExitCode.NOTHING_TO_DO))
     if not report.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in report.failures)
         raise CheckFailed("the webhooks are not good", why, "inv webhooks.list")
+
+
+def _print(out: Console, hooks: list[Hook]) -> None:
+    rows = [(hook.provider, hook.name, hook.state, hook.found.get("url", "")) for hook in hooks]
+    out.table(("provider", "webhook", "state", "url"), rows)
+    for hook in hooks:
+        for text in _remarks(hook):
+            out.line(f"  {hook.provider} {hook.name}: {text}", "yellow")
+
+
+def _print_report(out: Console, report: Report) -> None:
+    for text, colour in report.lines(verbose=True):
+        out.line(text, colour)
 
 
 def _remarks(hook: Hook) -> list[str]:
@@ -70,9 +69,3 @@ def _remarks(hook: Hook) -> list[str]:
 
 def _words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-ns = Collection("webhooks")
-ns.add_task(webhooks, default=True)
-ns.add_task(list_)
-ns.add_task(test)

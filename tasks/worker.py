@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.release import session
+from xswarm_deploy import console
+from xswarm_deploy.cli import context, steps
+from xswarm_deploy.cli.graph import Step
+from xswarm_deploy.model.step import Change
+from xswarm_deploy.release.transaction import report_success, transaction
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import traffic
+from xswarm_deploy.steps import worker as step
+from xswarm_deploy.tasks import ns
 
-if TYPE_CHECKING:
-    from xswarm_deploy.model.step import Change
 
-
-@task
+@task(klass=Step, pre=[ns["secrets"]])
 def worker(c: Context) -> None:
     """Upload a version, verify it at 0 % of the traffic, then move the traffic to it."""
-    session.perform(c, "worker")
+    steps.perform(c, "worker")
 
 
 @task(auto_shortflags=False, help={"json": "print the status as JSON"})
 def status(c: Context, json: bool = False) -> None:
     """Show which versions have how much of the traffic."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.steps import traffic
-
-    site = session.open_site(c, quiet=json)
+    site = context.open_site(c, quiet=json)
     split = traffic.live_split(site)
-    console = Console()
-    if json:
-        console.json({"worker": site.worker, "split": split})
-        return
-    console.table(("version", "traffic"), [(v, f"{p:g} %") for v, p in split.items()])
+    table = console.Table(("version", "traffic"), [(v, f"{p:g} %") for v, p in split.items()])
+    console.show({"worker": site.worker, "split": split}, table, json=json)
 
 
 @task(
@@ -45,48 +41,30 @@ def status(c: Context, json: bool = False) -> None:
 )
 def canary(c: Context, percent: float = 10.0, soak: float = 60.0, message: str = "") -> None:
     """Upload a version, give it a share of the traffic, judge it beside the old one; it stays."""
-    from xswarm_deploy.steps import worker as step
-
-    site = session.open_site(c)
-    if not session.dry(c):
+    site = context.open_site(c)
+    if not context.dry(c):
         site.settings.require_sound()
-    _make(c, "worker.canary", step.plan_canary(site, percent, soak), message)
+    _make(c, site, "worker.canary", step.plan_canary(site, percent, soak), message)
 
 
 @task
 def promote(c: Context) -> None:
     """Move all of the traffic to the canary, once it is verified again."""
-    from xswarm_deploy.steps import worker as step
-
-    _make(c, "worker.promote", step.plan_promotion(session.open_site(c)))
+    site = context.open_site(c)
+    _make(c, site, "worker.promote", step.plan_promotion(site))
 
 
 @task
 def abort(c: Context) -> None:
     """Take the canary's share of the traffic away."""
-    from xswarm_deploy.steps import worker as step
+    site = context.open_site(c)
+    _make(c, site, "worker.abort", step.plan_abortion(site))
 
-    _make(c, "worker.abort", step.plan_abortion(session.open_site(c)))
 
-
-def _make(c: Context, kind: str, changes: list[Change], message: str = "") -> None:
-    """Make planned changes inside a release, or print them when ``--dry`` was given."""
-    from xswarm_deploy.console import Console
-    from xswarm_deploy.release import preview
-
-    if session.dry(c):
-        preview.show(Console(), changes)
+def _make(c: Context, site: Site, kind: str, changes: list[Change], message: str = "") -> None:
+    """Make planned changes inside a release, or print them where that is all to do."""
+    if steps.show_only(c, changes):
         return
-    with (
-        session.release(c, kind, message, (kind,)) as running,
-        running.console.step("worker") as line,
-    ):
-        running.make(changes)
-        line.detail = session.summary(changes)
-    session.tell(running)
-
-
-ns = Collection("worker")
-ns.add_task(worker, default=True)
-for _task in (status, canary, promote, abort):
-    ns.add_task(_task)
+    with transaction(site, kind, message, (kind,)) as running:
+        steps.make(running, "worker", changes)
+    report_success(running)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from tests.support.project import LOCAL_VALUES, using_everything
+from xswarm_deploy import errors
 from xswarm_deploy.settings.settings import CONFIG, Settings, load
 
 pytest_plugins = ["tests.support.needs"]
@@ -53,3 +54,4 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a developer's own settings out of the tests."""
     for name in ("INVOKE_DEPLOY_ENV", "DEPLOY_ENV_FILE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(errors, "_acting_on", "")

@@ -71,6 +71,39 @@ def test_a_pipe_gets_no_colour_and_no_bars(stream: io.StringIO) -> None:
     assert stream.getvalue() == "red\n"
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_a_bar_never_wraps(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    shown = Console(stream)
+    shown.progress("restore into the database", 5_000_000, 10_000_000, "bytes")
+    drawn = stream.getvalue().removeprefix("\r\x1b[2K")
+    assert drawn.startswith("  restore into the database")
+    assert len(drawn) < columns
+
+
+def test_a_step_is_named_while_it_runs_on_a_terminal(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    shown = Console(stream)
+    with shown.step("migrate"):
+        assert stream.getvalue().endswith("· migrate …")
+        shown.line("a line")
+    assert stream.getvalue().split("\x1b[2K")[2].startswith("a line\n✓ migrate")
+
+
+def test_what_was_found_is_json_or_a_table_or_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    table = console.Table(("name",), [("a",)])
+    console.show(["a"], table, json=True)
+    console.show(["a"], table, json=False)
+    console.show(["a"], lambda out: out.line("by hand"), json=False)
+    assert capsys.readouterr().out == '[\n  "a"\n]\n  name\n  a\nby hand\n'
+
+
 def test_a_step_that_fails_gets_a_cross(stream: io.StringIO) -> None:
     with pytest.raises(ValueError, match="no"), Console(stream).step("migrate"):
         raise ValueError("no")

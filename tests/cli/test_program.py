@@ -39,9 +39,30 @@ def test_it_says_what_invoke_says(words: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("no-such-task", "No idea what 'no-such-task' is!"),
-        ("check --no-such-flag", "No idea what '--no-such-flag' is!"),
-        ("--help no-such-task", "No idea what 'no-such-task' is!"),
+        ("no-such-task", '✗ Unknown task "no-such-task".\n  next: ./inv --list'),
+        ("chek", '✗ Unknown task "chek". Did you mean "check"?\n  next: ./inv --list'),
+        (
+            "production deploy.pro --yes",
+            '✗ Unknown task "deploy.pro". Did you mean "deploy.prod"?\n  next: ./inv --list',
+        ),
+        (
+            "--help rolback",
+            '✗ Unknown task "rolback". Did you mean "rollback"?\n  next: ./inv --list',
+        ),
+        (
+            "check --no-such-flag",
+            '✗ Unknown flag "--no-such-flag" of check.\n  next: ./inv --help check',
+        ),
+        (
+            "rollback --versoin 1",
+            '✗ Unknown flag "--versoin" of rollback. Did you mean "--version"?\n'
+            "  next: ./inv --help rollback",
+        ),
+        (
+            "deploy.show",
+            "✗ 'deploy.show' did not receive required positional arguments: 'release'\n"
+            "  next: ./inv --list, or ./inv --help TASK",
+        ),
         ("--collection nowhere --list", "✗ there is no collection nowhere\n  next: ./inv --list"),
     ],
 )
@@ -73,10 +94,16 @@ def test_a_variable_that_cannot_be_read_is_named() -> None:
     assert "✗ the configuration cannot be read" in ended.stderr
 
 
+def test_plain_invoke_has_the_executor_too_and_a_release_begins_with_its_own_body() -> None:
+    ours, theirs = (run(program, "deploy.prod", "--yes") for program in (OURS, INVOKE))
+    assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
+    assert "no environment file" in ours.stderr  # not Invoke's order: the check would come first
+
+
 def test_several_tasks_and_their_flags_are_found_on_one_line() -> None:
     ended = run(OURS, "--dry", "staging", "environment", "local", "--help", "check")
     assert ended.returncode == 2  # `environment` is no task, whatever else is on the line
-    assert "No idea what 'environment' is!" in ended.stderr
+    assert 'Unknown task "environment".' in ended.stderr
 
 
 def test_completion_knows_all_tasks() -> None:
@@ -115,3 +142,54 @@ def test_what_python_compiled_is_kept(tmp_path: Path) -> None:
     (tmp_path / "more.py").touch()
     assert run(OURS, "hello", folder=tmp_path, PYTHONPATH=str(PROJECT)).returncode == 0
     assert list(tmp_path.glob("__pycache__/more.*.pyc"))
+
+
+def test_a_shell_completes_the_wrapper(tmp_path: Path) -> None:
+    script = tmp_path / "completion"
+    script.write_text(run(OURS, "--print-completion-script", "bash").stdout)
+    shell = f"""
+        PATH={tmp_path}:$PATH
+        source {script}
+        complete -p ./inv
+    """
+    ended = subprocess.run(["bash", "-c", shell], text=True, capture_output=True, check=True)
+    assert "-F _complete_./inv ./inv" in ended.stdout
+    flags = run(OURS, "--complete", "--", "./inv rollback --")
+    assert "--restore-db" in flags.stdout.split()
+
+
+def test_a_folder_that_cannot_be_written_is_a_line(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(
+        "from invoke import task\n\n@task\ndef write(c):\n"
+        "    raise OSError(30, 'Read-only file system', '.deployments/1')\n"
+        "@task\ndef other(c):\n    raise OSError(2, 'No such file', 'x')\n"
+    )
+    ended = run(OURS, "write", folder=tmp_path, PYTHONPATH=str(PROJECT))
+    assert (ended.returncode, ended.stderr.strip()) == (
+        2,
+        "✗ .deployments/1 cannot be used\n  why:  Read-only file system\n"
+        "  next: correct it, then repeat the command",
+    )
+    assert "Traceback" in run(OURS, "other", folder=tmp_path, PYTHONPATH=str(PROJECT)).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("check", None),
+        ("migrate", ""),
+        ("deploy.prod --yes", "deploy:\n"),
+        ("sandbox.up", "deploy: {uses: stripe}\n"),
+    ],
+)
+def test_without_a_project_nothing_is_acted_on(
+    tmp_path: Path, words: str, text: str | None
+) -> None:
+    (tmp_path / "tasks.py").symlink_to(PROJECT / "tasks.py")
+    (tmp_path / "tasks").symlink_to(PROJECT / "tasks")
+    if text is not None:
+        (tmp_path / "invoke.yaml").write_text(text)
+    ended = run(OURS, *words.split(), folder=tmp_path, PYTHONPATH=str(PROJECT))
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("✗ no Worker is named, so there is nothing to act on\n")
+    assert "next: write into invoke.yaml: deploy: {worker: {name: NAME" in ended.stderr

@@ -19,6 +19,7 @@ from tests.steps.place import Place, backed_up, failed
 from xswarm_deploy.bundling import jsonc
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model import junit
+from xswarm_deploy.model.report import Finding, Report
 from xswarm_deploy.preflight import check, domains
 from xswarm_deploy.services.errors import RateLimited
 from xswarm_deploy.settings.settings import Settings
@@ -173,6 +174,21 @@ def test_scopes_for_webhooks_only_where_there_are_webhooks(place: Place) -> None
 
 
 # The database
+
+
+def test_one_that_does_not_answer_is_one_failure(place: Place) -> None:
+    place.values["TURSO_DATABASE_URL"] = "http://127.0.0.1:1"
+    report = check.run(place.site(), only=["database"])
+    assert [finding.name for finding in report.failures] == ["database"]
+    rest = {(f.status, f.evidence) for f in report.findings if f.name != "database"}
+    assert rest == {("skip", "skipped (the database does not answer)")}
+
+
+def test_failures_that_do_not_block_are_told_from_those_that_do() -> None:
+    found = [Finding(str(n), "group", "fail", critical=n > 1) for n in range(3)]
+    lines = [text for text, _ in Report("check", tuple(found)).lines()]
+    assert "❌ Failed: 3 (1 critical)" in lines
+    assert "❌ Failed: 1" in [text for text, _ in Report("check", tuple(found[2:])).lines()]
 
 
 # The wrangler configuration

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.releases import FakeStep, change
 from xswarm_deploy.console import Console
-from xswarm_deploy.release import session, steps
+from xswarm_deploy.release import steps, transaction
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -38,6 +38,6 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def begin(site: Site) -> Callable[[], Release]:
     def make(kind: str = "test", phases: tuple[str, ...] = ("fake",)) -> Release:
-        return session.begin(site, kind, "a message", phases, Console(io.StringIO()))
+        return transaction.begin(site, kind, "a message", phases, Console(io.StringIO()))
 
     return make

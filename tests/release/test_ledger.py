@@ -15,7 +15,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.database.client import Database, connect
 from xswarm_deploy.database.errors import DatabaseError, Kind
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.release import audit, ledger, lock, records, recovery, session
+from xswarm_deploy.release import audit, ledger, lock, records, recovery, transaction
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
 
@@ -75,11 +75,11 @@ def test_a_release_begins_on_a_ledger_of_any_age(site: Site, database: Database)
     whole = columns(database)
     for sql in OLD:
         site.database.execute(sql)
-    begun = session.begin(site, "test", "", ("fake",), Console(io.StringIO()))
+    begun = transaction.begin(site, "test", "", ("fake",), Console(io.StringIO()))
     begun.ledger.lease.release()
     assert columns(site.database) == whole
     site.database.execute("ALTER TABLE _release_changes DROP COLUMN ended")
-    again = session.begin(site, "test", "", ("fake",), Console(io.StringIO()))
+    again = transaction.begin(site, "test", "", ("fake",), Console(io.StringIO()))
     again.ledger.lease.release()
     assert columns(site.database) == whole
 
@@ -199,7 +199,7 @@ def test_what_died_of_another_worker_is_not_settled_by_this_one(
     dead.ledger.lease.release()
     other = named(site, "another")
     with pytest.raises(Refused, match="was interrupted") as caught:
-        session.begin(other, "test", "", ("fake",), Console(io.StringIO()))
+        transaction.begin(other, "test", "", ("fake",), Console(io.StringIO()))
     assert f"INVOKE_DEPLOY_WORKER_NAME={site.worker}" in caught.value.remedy
     assert "undo a" not in step.calls
     assert lock.holder(site.database) is None

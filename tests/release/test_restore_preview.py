@@ -13,8 +13,9 @@ from invoke.config import Config
 from invoke.context import Context
 
 from xswarm_deploy import console
+from xswarm_deploy.cli import context as contexts
 from xswarm_deploy.errors import DeployError, ExitCode, Refused, StepFailed
-from xswarm_deploy.release import records, session
+from xswarm_deploy.release import records
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import backup, pages, traffic
@@ -36,7 +37,7 @@ def place(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setattr(traffic, "live_split", lambda _site: {})
     monkeypatch.setattr(pages, "current", lambda _site: None)
-    monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
+    monkeypatch.setattr(contexts, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())
     made.state.history = lambda: records.read(made.database, "local")
     made.database.execute("CREATE TABLE t (v)")

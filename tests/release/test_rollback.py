@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support.releases import FakeStep, context
+from tests.support.releases import FakeStep
 from xswarm_deploy import console
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import records, rollback, session
+from xswarm_deploy.release import records, rollback
 from xswarm_deploy.release.rollback import RollbackRequest
+from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -45,7 +46,6 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(traffic, "deployable", lambda _site: [])
     monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [])
     monkeypatch.setattr(pages, "current", lambda _site: SimpleNamespace(id="today"))
-    monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: None)
     for change in migrate.plan(made):
         migrate.apply(made, change)
@@ -57,15 +57,15 @@ def target(**facts: object) -> Record:
     return Record("", "local", "", "", "2026-01-01T00:00:00", "", "", "", VERSION, facts=facts)
 
 
-def put_live(step: FakeStep, version: str = VERSION) -> None:
-    with session.release(context(), "worker", "", ("fake",)) as running:
+def put_live(site: Site, step: FakeStep, version: str = VERSION) -> None:
+    with transaction(site, "worker", "", ("fake",)) as running:
         running.perform(step)
         running.site.facts["version"] = version
 
 
 def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: FakeStep) -> None:
-    put_live(step)
-    put_live(step, "22222222-2222-4333-8444-555555555555")
+    put_live(site, step)
+    put_live(site, step, "22222222-2222-4333-8444-555555555555")
     newer, older = records.read(site.database, "local")
     assert newer.release > older.release
     for name in (VERSION, VERSION[:6], older.release, older.release[:-1]):
@@ -73,16 +73,16 @@ def test_a_release_is_found_by_its_beginning_or_its_versions(site: Site, step: F
 
 
 def test_the_newest_release_of_a_version_is_meant(site: Site, step: FakeStep) -> None:
-    put_live(step)
-    put_live(step)
+    put_live(site, step)
+    put_live(site, step)
     assert rollback.find(site, RollbackRequest(VERSION)) == records.read(site.database, "local")[0]
 
 
 def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
     site: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_live(step)
-    put_live(step, "22222222-2222-4333-8444-555555555555")
+    put_live(site, step)
+    put_live(site, step, "22222222-2222-4333-8444-555555555555")
     newer, older = records.read(site.database, "local")
     many = [newer._replace(status=records.ROLLED_BACK, release=f"9-{n}") for n in range(150)]
     site.state.history = lambda: [*many, newer, older]
@@ -102,7 +102,7 @@ def test_what_failed_is_nothing_to_go_back_to(site: Site, step: FakeStep) -> Non
     site.cloudflare.__dict__["version"] = unknown
     step.fail_apply["b"] = DeployError("it failed")
     with pytest.raises(DeployError):
-        put_live(step)
+        put_live(site, step)
     with pytest.raises(Refused, match="there is no version"):
         rollback.find(site, RollbackRequest(VERSION))
 
@@ -121,8 +121,8 @@ def test_a_name_that_means_no_one_release_is_refused(
     name: str, why: str, site: Site, step: FakeStep
 ) -> None:
     site.cloudflare.__dict__["version"] = unknown
-    put_live(step)
-    put_live(step, VERSION.replace("5", "6"))
+    put_live(site, step)
+    put_live(site, step, VERSION.replace("5", "6"))
     with pytest.raises(Refused, match=why):
         rollback.find(site, RollbackRequest(name))
 
@@ -205,7 +205,7 @@ def test_that_todays_static_site_stays_is_said(site: Site) -> None:
 
 def test_whatever_put_a_version_live_can_be_gone_back_to(site: Site, step: FakeStep) -> None:
     """``inv worker`` alone, too: what it leaves unnoted could not be brought back."""
-    put_live(step)
+    put_live(site, step)
     (record,) = records.read(site.database, "local")
     assert record.facts["pages"] == "today"
     assert record.facts["migrations"] == ["users", "posts"]
@@ -221,7 +221,7 @@ def test_what_cannot_be_noted_harms_nothing_but_that(
         raise DeployError("Cloudflare did not answer")
 
     monkeypatch.setattr(pages, "current", silent)
-    put_live(step)
+    put_live(site, step)
     assert step.world == {"a": "new", "b": "new", "c": "new"}
     (record,) = records.read(site.database, "local")
     assert record.facts["migrations"] == ["users", "posts"]
@@ -234,7 +234,7 @@ def test_what_made_no_version_notes_the_versions_own_facts(site: Site, step: Fak
     known = {"digest": "d", "variables": "v", "secrets": {}, "commit": "c" * 40, "crons": []}
     made = Record("0", "local", "", "succeeded", "", "", "", "", VERSION, facts=known)
     site.state.history = lambda: [made]
-    put_live(step)
+    put_live(site, step)
     (record,) = records.read(site.database, "local")
     assert {name: record.facts[name] for name in known} == known
 

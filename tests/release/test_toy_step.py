@@ -12,7 +12,7 @@ from tests.release import toy_step as toy
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.payload import UnknownPayload
-from xswarm_deploy.release import lock, preview, records, recovery, session, steps, undo
+from xswarm_deploy.release import lock, preview, records, recovery, steps, transaction, undo
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
 
@@ -33,7 +33,7 @@ def _listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def begun(site: Site) -> Callable[[], Release]:
-    return lambda: session.begin(site, "toy", "", ("toy",), Console(io.StringIO()))
+    return lambda: transaction.begin(site, "toy", "", ("toy",), Console(io.StringIO()))
 
 
 def taken_over(site: Site, dead: Release) -> Release:

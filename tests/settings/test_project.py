@@ -7,8 +7,8 @@ import pytest
 from invoke.config import Config
 from invoke.context import Context
 
+from xswarm_deploy.cli.context import values
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.release.session import values
 from xswarm_deploy.settings import project
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -1,207 +1,165 @@
-"""The monitor's tasks at the command line, in a house with a twin of its own."""
+"""The monitor's tasks, beside a Worker and a host that only answer."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import requests
+from invoke.context import Context
 
-from tests.support.browser import chromium
-from tests.support.house import House, build
+from xswarm_deploy.cli import context
+from xswarm_deploy.errors import CheckFailed, ExitCode, Refused, Unavailable
+from xswarm_deploy.monitor import dashboard as page
+from xswarm_deploy.monitor import notify, remembered
+from xswarm_deploy.monitor import watch as step
+from xswarm_deploy.observability import install as installer
+from xswarm_deploy.services.monitor import Health, Monitor
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.site import Site
+from xswarm_deploy.tasks import monitor
+from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.notifier import DELIVERED
 
-pytestmark = pytest.mark.slow
-
-AT_ONCE = "\nmonitor: {hold: 0, clear: 0}\n"
-ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/")
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Return a house that was deployed, and that tells people at once, when it is asked to."""
-    made = build(tmp_path_factory.mktemp("house") / "project")
-    worker = made.root / "worker/wrangler.jsonc"
-    worker.write_text(worker.read_text().replace('"* * * * *"', ""))  # no rounds of its own
-    invoke = made.root / "invoke.yaml"
-    invoke.write_text(invoke.read_text() + AT_ONCE)
-    try:
-        made.inv("deploy.local", "--message", "first")
-        yield made
-    finally:
-        made.inv("sandbox.down")
+WRONG = Alert("slow", Severity.ERROR, "it is slow", {}, {}, "inv monitor.metrics")
 
 
-def received(house: House, service: str) -> list[Any]:
-    """Return what a stand-in got in place of people."""
-    port = json.loads((house.root / ".sandbox/state.json").read_text())["ports"][service]
-    reply = requests.get(f"http://127.0.0.1:{port}/__sandbox/received", timeout=60)
-    return [entry["content"] for entry in reply.json()["received"]]
+def watched(**changed: Any) -> Any:
+    found: dict[str, Any] = {"delivered": True, "due": [], "told": []} | changed
+    return SimpleNamespace(**found, as_json=lambda: {"due": len(found["due"])})
 
 
-def counts(house: House) -> dict[str, int]:
-    return {name: len(received(house, name)) for name in ("slack", "sendgrid", "twilio")}
+def test_status_fails_where_an_endpoint_does(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = [Health("/health", 200, 5.0, {"status": "pass"})]
+    monkeypatch.setattr(Monitor, "everything", lambda _self: answers)
+    monitor.status(c)
+    assert "/health" in capsys.readouterr().out
+    answers.append(Health("/health/ready", 503, 5.0, {"status": "fail"}))
+    with pytest.raises(CheckFailed, match="/health/ready: HTTP 503"):
+        monitor.status(c, json=True)
+    assert [each["verdict"] for each in json.loads(capsys.readouterr().out)] == ["pass", "fail"]
 
 
-def test_status_asks_every_endpoint(house: House) -> None:
-    wait_until_well(house, "/health/detailed")
-    answers = house.json("monitor.status")
-    assert {each["path"]: each["verdict"] for each in answers} == dict.fromkeys(
-        ("/health", "/health/live", "/health/ready", "/health/detailed"), "pass"
-    )
-    assert "database:responseTime" in answers[-1]["report"]["checks"]
-    table = house.inv("monitor.status").stdout
-    assert all(word in table for word in ("/health/ready", "200 ms", "database", "budget"))
+def test_metrics_are_those_of_the_window(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Monitor, "metrics", lambda _self, window: {"window": window})
+    monitor.metrics(c, window="5m", json=True)
+    assert json.loads(capsys.readouterr().out) == {"window": "5m"}
 
 
-def test_metrics_are_those_of_the_requests(house: House) -> None:
-    before = house.json("monitor.metrics", "--window", "1h")["requests"]["total"]
-    for _ in range(7):
-        requests.get(f"{house.url}/api/health", timeout=60).raise_for_status()
-    found = house.json("monitor.metrics", "--window", "1h")
-    assert found["scope"] == "all"
-    assert found["requests"]["total"] == before + 7
-    assert "/api/health" in house.inv("monitor.metrics").stdout
-    refused = house.inv("monitor.metrics", "--window", "5x", check=False)
-    assert (refused.returncode, "window is a number" in refused.stderr) == (2, True)
+def test_a_round_ends_with_a_code_that_a_cron_understands(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = watched()
+    monkeypatch.setattr(step, "go", lambda *_: now)
+    monitor.watch(c, once=True, json=True)
+    assert json.loads(capsys.readouterr().out) == {"due": 0}
+    now = watched(due=[WRONG])
+    with pytest.raises(CheckFailed, match="it is slow"):
+        monitor.watch(c, once=True, json=True)
+    now = watched(delivered=False)
+    with pytest.raises(Unavailable) as caught:
+        monitor.watch(c, once=True, json=True)
+    assert caught.value.code == ExitCode.UNAVAILABLE
 
 
-def test_a_test_alert_really_arrives(house: House) -> None:
-    before = counts(house)
-    assert "sms      delivered" in house.inv("monitor.test-alert", "--severity", "critical").stdout
-    assert counts(house) == {name: number + 1 for name, number in before.items()}
-    assert "test of the CRITICAL alerts" in received(house, "slack")[-1]["text"]
-    mail = received(house, "sendgrid")[-1]
-    assert [part["type"] for part in mail["content"]] == ["text/plain", "text/html"]
-    assert received(house, "twilio")[-1]["to"] == "+15005550010"
-    house.inv("monitor.test-alert", "--severity", "info")
-    assert counts(house)["twilio"] == before["twilio"] + 1
-    assert house.inv("monitor.test-alert", "--severity", "loud", check=False).returncode == 2
+def test_a_test_alert_must_arrive(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    went = {"slack": DELIVERED, "sms": notify.MISSING}
+    monkeypatch.setattr(notify, "test", lambda *_: went)
+    monitor.alert(c, severity="critical")
+    assert "sms needs TWILIO" in capsys.readouterr().out
+    went["slack"] = "failed: HTTP 500"
+    with pytest.raises(CheckFailed, match="did not arrive everywhere"):
+        monitor.alert(c)
+    with pytest.raises(Refused):
+        monitor.alert(c, severity="loud")
 
 
-def test_a_channel_that_is_down_is_stood_in_for_and_shown(house: House) -> None:
-    before = counts(house)
-    house.inv("sandbox.fault", "slack", "status:500", "--times", "9")
-    ended = house.inv("monitor.test-alert", "--severity", "warning", check=False)
-    house.inv("sandbox.fault", "slack", "off")
-    assert ended.returncode == 1
-    assert "slack failed: HTTP 500, email delivered" in ended.stderr
-    assert counts(house)["sendgrid"] == before["sendgrid"] + 1
-    hook = (house.root / ".sandbox/endpoints.env").read_text().split("SLACK_WEBHOOK_URL=")[1]
-    assert hook.split()[0].rsplit("/", 1)[1] not in ended.stdout + ended.stderr
+def test_alerts_are_kept_quiet_and_shown(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept: list[Any] = []
+    monkeypatch.setattr(remembered, "silence", lambda _site, wanted: kept.append(wanted))
+    monitor.silence(c, "slow-*", "a load test", window="2h")
+    assert (kept[0].pattern, kept[0].why) == ("slow-*", "a load test")
+    found: dict[str, list[Any]] = {"on": [], "silences": [], "history": []}
+    monkeypatch.setattr(remembered, "summary", lambda _site: found)
+    capsys.readouterr()
+    monitor.alerts(c)
+    assert "0 on, 0 kept quiet" in capsys.readouterr().out
+    monitor.alerts(c, json=True)
+    assert json.loads(capsys.readouterr().out) == found
 
 
-def test_a_watch_from_a_cron_remembers_what_it_told(house: House) -> None:
-    house.inv("monitor.watch", "--once")
-    before = counts(house)
-    with frozen(house, "sqld"):
-        first = house.inv("monitor.watch", "--once", check=False)
-        assert (first.returncode, "database is down" in first.stderr) == (1, True)
-        told = {name: number + 1 for name, number in before.items()}
-        assert counts(house) == told
-        assert house.inv("monitor.watch", "--once", check=False).returncode == 1
-        assert counts(house) == told
-        assert house.inv("monitor.status", check=False).returncode == 1
-    wait_until_well(house, "/health/ready")
-    house.inv("monitor.watch", "--once", check=False)
-    assert "RESOLVED: database is down" in json.dumps(received(house, "slack")[-2:])
-    again = counts(house)
-    house.inv("monitor.watch", "--once", check=False)
-    assert counts(house) == again
+def test_the_dashboard_is_served_until_it_is_ended(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[int] = []
+
+    @contextmanager
+    def server(_site: Site, port: int) -> Iterator[Any]:
+        yield SimpleNamespace(server_address=("", 4711), serve_forever=lambda: served.append(port))
+
+    monkeypatch.setattr(page, "server", server)
+    monitor.dashboard(c, port=0)
+    assert (served, "http://127.0.0.1:4711/" in capsys.readouterr().out) == ([0], True)
 
 
-def test_a_person_keeps_alerts_quiet_and_reads_what_was_told(house: House) -> None:
-    words = ("--pattern", "slow-*", "--window", "2h", "--why", "a load test")
-    assert "slow-* is kept quiet until" in house.inv("monitor.silence", *words).stdout
-    found = house.json("monitor.alerts")
-    assert [(each["pattern"], each["why"]) for each in found["silences"]] == [
-        ("slow-*", "a load test")
-    ]
-    assert "a load test" in house.inv("monitor.alerts").stdout
-    refused = house.inv(
-        "monitor.silence", "--pattern", "*", "--why", "x", "--window", "soon", check=False
-    )
-    assert refused.returncode == 2
+@pytest.fixture
+def host(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stand in for a host over SSH; it notes what was done to it."""
+    done: list[str] = []
+
+    @contextmanager
+    def connected(name: str) -> Iterator[str]:
+        yield name
+
+    file, found = SimpleNamespace(path="/etc/prometheus.yml"), settings(ADMIN_EMAIL="ops@a.test")
+    outcome = SimpleNamespace(lines=lambda: ["✓ put"], changed=[file], kept=["/etc/own.yml"])
+
+    def did(what: str) -> Callable[..., Any]:
+        def act(*_given: object) -> Any:
+            done.append(what)
+            return outcome
+
+        return act
+
+    monkeypatch.setattr(context, "settings", lambda _c: found)
+    monkeypatch.setattr(monitor, "connected", connected)
+    monkeypatch.setattr(installer, "plan", lambda *_: [file])
+    monkeypatch.setattr(installer, "install", did("install"))
+    monkeypatch.setattr(installer, "installed", lambda *_: [file.path])
+    monkeypatch.setattr(installer, "uninstall", did("uninstall"))
+    return done
 
 
-def wait_until_well(house: House, path: str) -> None:
-    """Wait until the Worker says so.
-
-    It remembers for 2 s that its database failed, and for 30 s that a provider was late, as
-    on a busy machine.
-    """
-    url, until = f"{house.url}{path}", time.monotonic() + 120
-    while (told := requests.get(url, timeout=30).json())["status"] != "pass":
-        assert time.monotonic() < until, told
-        time.sleep(0.2)
-
-
-@contextmanager
-def frozen(house: House, part: str) -> Iterator[None]:
-    """Stop a part of this house's twin from running: the twin starts again what has died."""
-    state = json.loads((house.root / ".sandbox/state.json").read_text())
-    pid = next(each["pid"] for each in state["processes"] if each["name"] == part)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
+def test_the_stack_is_installed_and_removed_once_agreed(
+    c: Context, dry: Context, host: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    monitor.install(dry, "ops@host")
+    monitor.uninstall(dry, "ops@host")
+    for act in (monitor.install, monitor.uninstall):
+        with pytest.raises(Refused, match="not confirmed"):
+            act(c, "ops@host")
+    assert host == []
+    monitor.install(c, "ops@host", yes=True)
+    monitor.uninstall(c, "ops@host", yes=True)
+    assert host == ["install", "uninstall"]
+    assert "kept, since somebody changed it: /etc/own.yml" in capsys.readouterr().out
 
 
-def test_a_live_watch_goes_round_until_it_is_ended(house: House) -> None:
-    process = house.start("monitor.watch", "--interval", "1")
-    assert process.stdout
-    try:
-        rounds = 0
-        while rounds < 2:
-            line = process.stdout.readline()
-            assert line, "it ended by itself"
-            rounds += "requests, " in line
-    finally:
-        ended(process)
-
-
-def ended(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-
-
-@pytest.mark.needs("chromium")
-def test_the_dashboard_shows_figures_and_releases_in_a_browser(house: House) -> None:
-    requests.get(f"{house.url}/api/health", timeout=60).raise_for_status()
-    version = house.releases()[0]["version"]
-    process = house.start("monitor.dashboard", "--port", "0")
-    assert process.stdout
-    try:
-        url = address(process)
-        with chromium() as browser:
-            page = browser.new_page()
-            page.goto(f"{url}/")
-            page.get_by_text("Releases: ").wait_for()
-            assert version in page.locator("#releases").inner_text()
-            assert page.locator("#service").inner_text() == "boss-ai"
-            assert not page.locator("#login").is_visible()
-            assert page.get_by_role("heading", name="database").count() == 1
-    finally:
-        ended(process)
-
-
-def address(process: subprocess.Popen[str]) -> str:
-    """Read where a dashboard listens from what it prints."""
-    assert process.stdout
-    for line in process.stdout:
-        found = ADDRESS.search(line)
-        if found and "Ctrl-C" in line:
-            return found[1]
-    raise AssertionError("the dashboard ended without a word")
+def test_files_are_written_without_a_secret(c: Context, host: list[str], tmp_path: Path) -> None:
+    monitor.files(c, to=str(tmp_path / "monitoring"))
+    written = [path.read_text() for path in (tmp_path / "monitoring").rglob("*") if path.is_file()]
+    token = context.settings(c).secret("ADMIN_TOKEN").reveal()
+    assert written
+    assert not [text for text in written if token in text]

@@ -1,129 +1,92 @@
-"""The twin's tasks at the command line, in a copy of the project."""
+"""The twin's tasks, beside a twin that only notes what it is asked."""
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
-import requests
+from invoke.config import Config
+from invoke.context import Context, MockContext
 
-from xswarm_twin import folder, processes
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.release import audit
+from xswarm_deploy.tasks import sandbox
+from xswarm_twin import supervisor
+from xswarm_twin.fault_injection import Fault
+from xswarm_twin.state import State
 
-pytestmark = pytest.mark.slow
-
-PROJECT = Path(__file__).resolve().parents[2]
-COPIED = ("tasks.py", "invoke.yaml")
-KEYS = {
-    "up",
-    "worker_url",
-    "pages_url",
-    "api_url",
-    "account_id",
-    "api_token",
-    "database_url",
-    "processes",
-}
+UP = State(pid=1, endpoints={"WORKER_URL": "http://127.0.0.1:1"})
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return a copy of the project; whatever a test does, nothing of it runs afterwards."""
-    root = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        shutil.copy(PROJECT / name, root / name)
-    try:
-        yield root
-    finally:
-        processes.end(processes.marked(folder.of(root)), 5)
+def test_up_serves_the_workers_of_all_environments(
+    c: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    c.config.deploy.environments = {"staging": {"worker": {"name": "boss-staging"}}}
+    up = Mock(return_value=UP)
+    monkeypatch.setattr(supervisor, "up", up)
+    sandbox.up(c)
+    assert up.call_args.args[1] == ["boss-ai", "boss-staging"]
+    assert "up: http://127.0.0.1:1" in capsys.readouterr().out
 
 
-def inv(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "invoke", *words],
-        cwd=project,
-        text=True,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-        check=False,
+def test_without_a_project_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "up", lambda *_, **__: pytest.fail("it was started"))
+    with pytest.raises(Refused, match="no Worker is named"):
+        sandbox.up(MockContext(Config()))
+
+
+def test_status_shows_what_runs(
+    c: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "status", lambda _root: State())
+    monkeypatch.setattr(supervisor, "summary", lambda _root: {"up": False})
+    sandbox.status(c)
+    assert capsys.readouterr().out == "the sandbox is down; ./inv sandbox.up starts it\n"
+    sandbox.status(c, json=True)
+    assert json.loads(capsys.readouterr().out) == {"up": False}
+
+
+def test_logs_are_shown_with_their_process(
+    c: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "logs", lambda *_, **__: [("sqld", "listening")])
+    sandbox.logs(c)
+    sandbox.logs(c, name="sqld")
+    assert capsys.readouterr().out == "sqld       listening\nlistening\n"
+
+
+def test_down_says_how_many_ended(
+    c: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "down", lambda _root, **_: 3)
+    sandbox.down(c)
+    assert "down: 3 process(es) ended" in capsys.readouterr().out
+
+
+def test_a_reset_is_asked_for_first(
+    c: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(supervisor, "reset", lambda _root, **_: done.append("reset"))
+    monkeypatch.setattr(audit, "forget_kept", lambda _folder, name: done.append(name))
+    with pytest.raises(Refused, match="Delete the local twin"):
+        sandbox.reset(c)
+    assert done == []
+    sandbox.reset(c, yes=True)
+    assert done == ["reset", "local"]
+
+
+def test_a_fault_is_put_and_cleared(c: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Any] = []
+    fake = SimpleNamespace(
+        Fault=Fault,
+        put=lambda _root, provider, wanted: done.append((provider, wanted)),
+        clear=lambda _root, provider: done.append(provider),
     )
-
-
-def test_a_day_with_the_twin(project: Path) -> None:
-    down = inv(project, "sandbox.status")
-    assert (down.returncode, "the sandbox is down" in down.stdout) == (0, True)
-
-    started = inv(project, "sandbox.up")
-    assert started.returncode == 0, started.stdout + started.stderr
-    status = json.loads(inv(project, "sandbox.status", "--json").stdout)
-    assert set(status) == KEYS
-    assert status["up"] is True
-    assert status["worker_url"] in started.stdout
-    token = {"Authorization": f"Bearer {status['api_token']}"}
-    verified = requests.get(status["api_url"] + "/user/tokens/verify", headers=token, timeout=60)
-    assert verified.json()["result"]["status"] == "active"
-    told = inv(project, "sandbox.status").stdout
-    assert all(name in told for name in ("cloudflare", "sqld", "emulate", "providers"))
-    assert status["api_token"] not in told
-
-    assert "listening" in inv(project, "sandbox.logs", "--name", "sqld").stdout
-    assert "emulate " in inv(project, "sandbox.logs", "--lines", "3").stdout
-    unknown = inv(project, "sandbox.logs", "--name", "nobody")
-    assert (unknown.returncode, "there is no log 'nobody'" in unknown.stderr) == (2, True)
-
-    refused = inv(project, "sandbox.reset")
-    assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
-    assert json.loads(inv(project, "sandbox.status", "--json").stdout)["up"] is True
-
-    ended = inv(project, "sandbox.down")
-    assert (ended.returncode, "ended" in ended.stdout) == (0, True)
-    assert not processes.marked(folder.of(project))
-    assert "was not up" in inv(project, "sandbox.down").stdout
-    assert inv(project, "sandbox.reset", "--yes").returncode == 0
-    assert not folder.of(project).path.exists()
-
-
-def test_a_game_day(project: Path) -> None:
-    down = inv(project, "sandbox.fault", "openai", "status:500")
-    assert (down.returncode, "the sandbox is down" in down.stderr) == (6, True)
-    assert inv(project, "sandbox.up").returncode == 0
-    ports = json.loads(folder.of(project).state.read_text())["ports"]
-
-    def models() -> int:
-        url = f"http://127.0.0.1:{ports['openai']}/v1/models"
-        return requests.get(url, timeout=60).status_code
-
-    def zones() -> int:
-        status = json.loads(inv(project, "sandbox.status", "--json").stdout)
-        headers = {"Authorization": f"Bearer {status['api_token']}"}
-        return requests.get(status["api_url"] + "/zones", headers=headers, timeout=60).status_code
-
-    done = inv(project, "sandbox.fault", "openai", "status:503", "--times", "2")
-    assert done.returncode == 0, done.stderr
-    assert [models(), models(), models()] == [503, 503, 401]
-    assert inv(project, "sandbox.fault", "openai", "status:503").returncode == 0
-    assert inv(project, "sandbox.fault", "openai", "off").returncode == 0
-    assert models() == 401
-
-    done = inv(project, "sandbox.fault", "cloudflare", "status:500", "--path", "zones")
-    assert done.returncode == 0, done.stderr
-    assert [zones(), zones()] == [500, 200]
-
-    endpoints = folder.of(project).endpoints
-    assert inv(project, "sandbox.fault", "openai", "certificate").returncode == 0
-    (moved,) = re.findall(r"(?m)^OPENAI_BASE_URL=(https://.+)$", endpoints.read_text())
-    with pytest.raises(requests.exceptions.SSLError, match="certificate"):
-        requests.get(moved, timeout=60)
-    assert inv(project, "sandbox.fault", "openai", "off").returncode == 0
-    assert f"OPENAI_BASE_URL=http://127.0.0.1:{ports['openai']}\n" in endpoints.read_text()
-
-    refused = (("openai", "fire"), ("nobody", "reset"), ("cloudflare", "fire"))
-    for words in (*refused, ("slack", "certificate")):
-        assert inv(project, "sandbox.fault", *words).returncode == 2, words
-    assert inv(project, "sandbox.reset", "--yes").returncode == 0
+    monkeypatch.setattr(sandbox, "gameday", fake)
+    sandbox.fault(c, "stripe", "429", times=2)
+    sandbox.fault(c, "stripe", "off")
+    assert done == [("stripe", Fault("429", 2)), "stripe"]

@@ -14,8 +14,8 @@ from invoke.context import MockContext
 from invoke.exceptions import Exit
 from invoke.runners import Result
 
-from tasks import benchmark, test
 from tests.support import judges
+from xswarm_deploy.tasks import benchmark, test
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
+from xswarm_deploy.cli.output import discard_output
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import redact
 
@@ -33,13 +35,6 @@ def no_progress(label: str, done: int, total: int | None, unit: str) -> None:
 def coloured(stream: TextIO) -> bool:
     """Return whether a stream takes colour: a terminal, and NO_COLOR (no-color.org) is not set."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def unheard(stream: TextIO) -> None:
-    """Let what is still written to a stream go nowhere: its reader has gone."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
 
 
 @dataclass
@@ -92,9 +87,15 @@ class Console:
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepLine]:
-        """Print one line for a step: a tick or a cross, its name, its time, what it says."""
+        """Print one line for a step: a tick or a cross, its name, its time, what it says.
+
+        On a terminal the name is there while the step runs.
+        """
         entry, began = StepLine(name), time.monotonic()
         self._began = began
+        if self.stream.isatty() and not self.quiet:
+            self._put(f"\r\x1b[2K· {redact(name)} …")
+            self._bar_shown = True
         try:
             yield entry
         except BaseException:
@@ -107,7 +108,8 @@ class Console:
         waited = time.monotonic() - self._began
         if self.quiet or not self.stream.isatty() or waited < _PATIENCE:
             return
-        self._put("\r\x1b[2K" + redact(bar(label, done, total, unit, waited)))
+        drawn = redact(bar(label, done, total, unit, waited))
+        self._put("\r\x1b[2K" + drawn[: _columns() - 1])
         self._bar_shown = True
 
     def paint(self, text: str, colour: str) -> str:
@@ -130,10 +132,7 @@ class Console:
         """Break a line that is too wide for the terminal, behind an indent; pipes get it whole."""
         if not self.stream.isatty():
             return [text]
-        import shutil
-        import textwrap
-
-        columns = shutil.get_terminal_size().columns
+        columns = _columns()
         if len(text) <= columns or columns - indent < _NARROWEST:
             return [text]
         first, last = text[:indent], text[indent:]
@@ -158,7 +157,37 @@ class Console:
             self.stream.write(text)
             self.stream.flush()
         except BrokenPipeError:
-            unheard(self.stream)
+            discard_output(self.stream)
+
+
+class Table(NamedTuple):
+    """Rows under a header, as :meth:`Console.table` prints them."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+
+def show(data: object, table: Table | Callable[[Console], None], *, json: bool) -> None:
+    """Print what a task found: as JSON where that was asked for, else for a person.
+
+    Args:
+        data: JSON: mappings, lists, strings, numbers.
+        table: the same for a person; a function prints what is more than one table.
+        json: the flag ``--json``.
+    """
+    console = Console()
+    if json:
+        console.json(data)
+    elif isinstance(table, Table):
+        console.table(*table)
+    else:
+        table(console)
+
+
+def _columns() -> int:
+    import shutil  # with bz2 and lzma: 5 ms, and a pipe needs no width
+
+    return shutil.get_terminal_size().columns
 
 
 def bar(label: str, done: int, total: int | None, unit: str, seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from enum import IntEnum
 
@@ -22,12 +23,31 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-_TASK = re.compile(r"(?<![\w./-])inv (?=[a-z])")
+_COMMAND = re.compile(r"(?<![\w./-])(?:\./)?inv (?P<task>[a-z][\w.-]*)")
+_NAMING_ITS_OWN = ("production", "staging", "local", "deploy.prod", "deploy.staging")
+_EVERYWHERE_THE_SAME = ("sandbox", "tools", "test", "config.examples", "deploy.local")
+_acting_on = ""
+
+
+def act_on(environment: str) -> None:
+    """Let the commands of all remedies name the environment that is acted on; empty: none."""
+    global _acting_on
+    _acting_on = environment
 
 
 def typed(remedy: str) -> str:
-    """Return a remedy with its commands as they are typed: by the wrapper beside tasks.py."""
-    return _TASK.sub("./inv ", remedy)
+    """Return a remedy with its commands as they are typed: the wrapper, and the environment.
+
+    ``inv rollback`` becomes ``./inv production rollback`` while production is acted on.
+    """
+    return _COMMAND.sub(lambda found: f"./inv {_environment_of(found['task'])}", remedy)
+
+
+def _environment_of(task: str) -> str:
+    """Return a task's name behind the environment it is to act on."""
+    without = (*_NAMING_ITS_OWN, *_EVERYWHERE_THE_SAME)
+    named = not _acting_on or task in without or task.partition(".")[0] in _EVERYWHERE_THE_SAME
+    return task if named else f"{_acting_on} {task}"
 
 
 class DeployError(Exit):
@@ -105,3 +125,18 @@ class Interrupted(DeployError):
     """A person or the system stopped the release; what it had done was undone."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+_OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_refusal(error: OSError) -> Refused | None:
+    """Return the error of a file that the system does not let us use; None: it is another.
+
+    Args:
+        error: as Python raised it, e.g. in a checkout that cannot be written.
+    """
+    if error.errno not in _OF_THE_DISK or not error.filename:
+        return None
+    what = f"{error.filename} cannot be used"
+    return Refused(what, error.strerror or "", "correct it, then repeat the command")

@@ -1,16 +1,18 @@
 """The command line: Invoke with this project's exit codes, and a quicker start.
 
-``./inv`` runs :func:`main`. Invoke's own ``inv`` works as well; it starts slower, and ends with 1
-where this ends with 2 or 130.
+``./inv`` runs :func:`main`. Invoke's own ``inv`` works as well, with the same executor (see
+invoke.yaml); it starts slower, and ends with 1 where this ends with 2 or 130.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from invoke import config, program
@@ -21,13 +23,23 @@ from invoke.loader import FilesystemLoader
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
-from xswarm_deploy.errors import DeployError, Interrupted, Refused
+from xswarm_deploy.cli.output import discard_output
+from xswarm_deploy.errors import DeployError, Interrupted, Refused, disk_refusal
 
+EXECUTOR: Final = "xswarm_deploy.cli.executor.Executor"
+_UNKNOWN = re.compile(r"No idea what '(?P<word>.+)' is!")  # Invoke's words for it
 _SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 
 
 class Config(config.Config):
-    """Invoke's configuration; libyaml reads its files, ten times as fast."""
+    """Invoke's configuration with this project's executor; libyaml reads its files fast."""
+
+    @staticmethod
+    def global_defaults() -> dict[str, Any]:
+        """Return Invoke's defaults; the executor is imported when there is something to run."""
+        defaults: dict[str, Any] = config.Config.global_defaults()
+        defaults["tasks"]["executor_class"] = EXECUTOR
+        return defaults
 
     def _load_yaml(self, path: os.PathLike[str]) -> Any:
         with Path(path).open(encoding="utf-8") as file:
@@ -55,10 +67,38 @@ class Program(program.Program):
         self.config.load_project()
         self.collection = getattr(module, "ns", None) or Collection.from_module(module)
 
+    def parse_tasks(self) -> None:
+        """Parse the tasks and their flags; name what is near to a misspelt one."""
+        try:
+            super().parse_tasks()
+        except ParseError as error:
+            raise self._explained(error) from error
+
+    def parse_cleanup(self) -> None:
+        """Do what ``--help`` and ``--list`` ask for."""
+        try:
+            super().parse_cleanup()
+        except ParseError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: ParseError) -> Refused:
+        """Return what was not understood, with the name that is nearest to it."""
+        text, context = str(error), error.context
+        unknown = _UNKNOWN.fullmatch(text)
+        if unknown is None:
+            return Refused(text, "", "./inv --list, or ./inv --help TASK")
+        word = unknown["word"]
+        if word.startswith("-") and context and context.name:
+            what = f'Unknown flag "{word}" of {context.name}.{_near(word, context.flag_names())}'
+            return Refused(what, "", f"./inv --help {context.name}")
+        names = [
+            name for task in self.collection.task_names.items() for name in (task[0], *task[1])
+        ]
+        return Refused(f'Unknown task "{word}".{_near(word, names)}', "", "./inv --list")
+
     def _make_parser(self) -> Parser:
-        if self.args.complete.value:
-            return super()._make_parser()
-        named = {*self.core.unparsed, str(self.args.help.value)}
+        completed = str(self.core.remainder).split() if self.args.complete.value else ()
+        named = {*self.core.unparsed, str(self.args.help.value), *completed}
         contexts = [
             ParserContext(name, aliases=aliases, args=self.collection[name].get_arguments())
             for name, aliases in self.collection.task_names.items()
@@ -78,7 +118,13 @@ def main() -> None:
 
 
 def _run() -> None:
-    named = Program(name="Invoke", binary="./inv", version=__version__, config_class=Config)
+    named = Program(
+        name="Invoke",
+        binary="./inv",
+        binary_names=["./inv"],  # what a shell completes
+        version=__version__,
+        config_class=Config,
+    )
     try:
         named.run(["inv", *sys.argv[1:]])
     except SystemExit as end:
@@ -88,13 +134,22 @@ def _run() -> None:
             sys.exit(Refused.exit_code)
         raise
     except BrokenPipeError:
-        from xswarm_deploy.console import unheard
-
-        unheard(sys.stdout)  # as in `--list | head`: nothing went wrong
+        discard_output(sys.stdout)  # as in `--list | head`: nothing went wrong
+    except OSError as error:
+        if not (refusal := disk_refusal(error)):
+            raise
+        _end(refusal)
     except (yaml.YAMLError, UncastableEnvVar) as error:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))
+
+
+def _near(word: str, names: Iterable[str]) -> str:
+    from difflib import get_close_matches  # 3 ms, for a misspelt word only
+
+    near = get_close_matches(word, list(names), n=1)
+    return f' Did you mean "{near[0]}"?' if near else ""
 
 
 def _end(error: DeployError) -> None:

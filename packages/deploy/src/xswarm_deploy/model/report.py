@@ -116,11 +116,12 @@ class Report(NamedTuple):
         """
         told = [finding for finding in self.findings if verbose or finding.status in _TOLD]
         lines = [line for finding in told for line in _finding_lines(finding)]
-        counts = self.counts
+        counts, critical = self.counts, len(self.failures)
+        lesser = f" ({critical} critical)" if critical != counts["failed"] else ""
         lines += [
             ("", ""),
             (f"✅ Passed: {counts['passed']}", "green"),
-            (f"❌ Failed: {counts['failed']}", "red" if counts["failed"] else ""),
+            (f"❌ Failed: {counts['failed']}{lesser}", "red" if counts["failed"] else ""),
             (f"⚠️  Warnings: {counts['warnings']}", "yellow" if counts["warnings"] else ""),
         ]
         return lines + self._critical_lines()

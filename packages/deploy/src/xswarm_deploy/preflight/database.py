@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.preflight.looking import Seen, probe
 
 if TYPE_CHECKING:
@@ -11,26 +15,62 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 GROUP: Final = "database"
+UNANSWERED: Final = "skipped (the database does not answer)"
 NEEDS: Final = ("TURSO_DATABASE_URL", "TURSO_AUTH_TOKEN")
 
 
 def probes(site: Site) -> list[Probe]:
-    """Look at the database; each look is one query."""
+    """Look at the database; each look is one query.
+
+    One that does not answer is one failure: what else would be asked of it is skipped.
+    """
+    version = _Once(lambda: _version(site))
+
+    def after(look: Callable[[], Seen | str]) -> Callable[[], Seen | str]:
+        return lambda: look() if version.answered else Seen("skip", UNANSWERED)
+
     looks = {
-        "database": lambda: _reachable(site),
-        "migrations": lambda: _migrations(site),
-        "tables": lambda: _tables(site),
+        "database": lambda: f"answers (SQLite {version.get()})",
+        "migrations": after(lambda: _migrations(site)),
+        "tables": after(lambda: _tables(site)),
     }
-    size = probe("size", GROUP, lambda: _size(site), needs=NEEDS, critical=False)
+    size = probe("size", GROUP, after(lambda: _size(site)), needs=NEEDS, critical=False)
     return [
         *(probe(name, GROUP, look, needs=NEEDS, needed=True) for name, look in looks.items()),
         size,
     ]
 
 
-def _reachable(site: Site) -> str:
-    version = str(site.database.query("SELECT sqlite_version() AS version")[0]["version"])
-    return f"answers (SQLite {version})"
+class _Once:
+    """Ask once, for all threads that want the answer."""
+
+    def __init__(self, ask: Callable[[], str]) -> None:
+        self._ask, self._lock = ask, Lock()
+        self._answer: Future[str] | None = None
+
+    def get(self) -> str:
+        """Return the answer, or raise why there is none."""
+        with self._lock:
+            if self._answer is None:
+                self._answer = Future()
+                try:
+                    self._answer.set_result(self._ask())
+                except DeployError as error:
+                    self._answer.set_exception(error)
+        return self._answer.result()
+
+    @property
+    def answered(self) -> bool:
+        """Return whether there is an answer."""
+        try:
+            self.get()
+        except DeployError:
+            return False
+        return True
+
+
+def _version(site: Site) -> str:
+    return str(site.database.query("SELECT sqlite_version() AS version")[0]["version"])
 
 
 def _migrations(site: Site) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe, Status
     from xswarm_deploy.site import Site
 
+UNRESOLVED: Final = "skipped (the name does not resolve)"
 GROUP: Final = "domains"
 ACCOUNT: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
 ADDRESSES: Final = ("WORKER_URL", "BASE_URL", "API_URL")
@@ -96,6 +97,8 @@ def _certificate(site: Site, host: str, port: int) -> Seen | str:
     except ssl.SSLCertVerificationError as error:
         remedy = "see SSL/TLS, Edge Certificates in Cloudflare's dashboard"
         return Seen("fail", f"not valid: {error.verify_message}", remedy)
+    except socket.gaierror:
+        return Seen("skip", UNRESOLVED)
     except OSError as error:
         return Seen("unknown", f"no TLS connection: {type(error).__name__}", "see DNS above")
     days = (expires - datetime.now(UTC)).days
@@ -139,6 +142,8 @@ def _redirect(host: str) -> Seen | str:
     """Ask port 80 by hand: our own client never speaks plain HTTP to another machine."""
     try:
         status, location = plain_answer(host, 80)
+    except socket.gaierror:
+        return Seen("skip", UNRESOLVED)
     except OSError:
         return "port 80 is closed"
     if 300 <= status < 400 and location.startswith("https://"):

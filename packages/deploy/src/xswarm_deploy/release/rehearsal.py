@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy.errors import Refused, StepFailed
-from xswarm_twin.address import address
 
 Say = Callable[[str], None]
 
@@ -183,7 +182,8 @@ def _values(root: Path, wanted: RehearsalRequest) -> dict[str, str]:
     suffix = _TASKS[wanted.environment][1]
     own = {f"{name}_{suffix}": local[f"{name}_TEST"] for name in _TAKEN_OVER}
     worker, pages = (
-        address(ports[name]) for name in (f"worker:{wanted.worker}", f"pages:{wanted.pages}")
+        f"http://127.0.0.1:{ports[name]}"
+        for name in (f"worker:{wanted.worker}", f"pages:{wanted.pages}")
     )
     return {
         **local,

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.releases import FakeStep, context, failing
+from tests.support.releases import FakeStep, failing
+from xswarm_deploy.cli.context import ROOT
 from xswarm_deploy.errors import DeployError, ExitCode
-from xswarm_deploy.release import records, session
+from xswarm_deploy.release import records
+from xswarm_deploy.release.transaction import report_success, transaction
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import pages, traffic
@@ -47,23 +49,22 @@ def told(
     made.__dict__["slack"] = slack
     monkeypatch.setattr(traffic, "live_split", lambda _site: {})
     monkeypatch.setattr(pages, "current", lambda _site: None)
-    monkeypatch.setattr(session, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())
     yield made
     made.database.close()
 
 
-def release(kind: str, step: FakeStep, then: Callable[[], Any] = lambda: None) -> None:
-    with session.release(context(), kind, "a message", ("fake",)) as running:
+def release(site: Site, kind: str, step: FakeStep, then: Callable[[], Any] = lambda: None) -> None:
+    with transaction(site, kind, "a message", ("fake",)) as running:
         running.perform(step)
         then()
-    session.tell(running)
+    report_success(running)
 
 
 def test_of_a_deployment_people_hear_at_start_and_end_with_the_trails_head(
     told: Site, step: FakeStep, slack: FakeSlack
 ) -> None:
-    release("deploy", step)
+    release(told, "deploy", step)
     began, ended = slack.texts
     assert "deploy 2" in began
     assert "begins" in began
@@ -76,7 +77,7 @@ def test_of_a_deployment_people_hear_at_start_and_end_with_the_trails_head(
 def test_of_a_failure_they_hear_why(told: Site, step: FakeStep, slack: FakeSlack) -> None:
     step.fail_apply["b"] = failing("the provider said no")
     with pytest.raises(DeployError):
-        release("rollback", step)
+        release(told, "rollback", step)
     assert len(slack.texts) == 2
     assert "rollback" in slack.texts[1]
     assert "the provider said no" in slack.texts[1]
@@ -87,7 +88,7 @@ def test_a_deaf_channel_is_said_and_stops_nobody(
     told: Site, step: FakeStep, slack: FakeSlack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slack.deaf = True
-    release("deploy", step)
+    release(told, "deploy", step)
     assert records.read(told.database, "local")[0].status == "succeeded"
     said = capsys.readouterr().out
     assert "nobody was notified: Slack did not answer" in said
@@ -99,15 +100,15 @@ def test_a_signal_undoes_and_has_an_exit_code_of_its_own(
     told: Site, step: FakeStep, number: signal.Signals
 ) -> None:
     with pytest.raises(DeployError) as caught:
-        release("deploy", step, lambda: os.kill(os.getpid(), number))
+        release(told, "deploy", step, lambda: os.kill(os.getpid(), number))
     assert caught.value.code == ExitCode.INTERRUPTED
     assert step.world == {"a": "old", "b": "old", "c": "old"}
     assert records.read(told.database, "local")[0].status == "rolled back"
 
 
 def test_tasks_inside_a_release_join_it(told: Site, step: FakeStep, slack: FakeSlack) -> None:
-    with session.release(context(), "deploy", "", ("fake",)) as outer:
-        with session.release(context(), "worker") as inner:
+    with transaction(told, "deploy", "", ("fake",)) as outer:
+        with transaction(told, "worker") as inner:
             inner.perform(step)
         assert inner is outer
     assert len(records.read(told.database, "local")) == 1
@@ -117,13 +118,13 @@ def test_who_tells_of_the_beginning_in_a_thread_finds_requests_imported() -> Non
     """Two threads that import it at the same time get half of it: its modules import each other."""
     script = (
         "import sys; from types import SimpleNamespace\n"
-        "from xswarm_deploy.release import session\n"
-        "session._announce = lambda *_: print('requests' in sys.modules)\n"
+        "from xswarm_deploy.release import transaction\n"
+        "transaction.send_notification = lambda *_: print('requests' in sys.modules)\n"
         "record = SimpleNamespace(kind='deploy', release='1', author='', message='')\n"
         "assert 'requests' not in sys.modules\n"
-        "with session._announced_start(SimpleNamespace(record=record)): pass\n"
+        "with transaction._announced_start(SimpleNamespace(record=record)): pass\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script], cwd=session.ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert ended.stdout == "True\n"

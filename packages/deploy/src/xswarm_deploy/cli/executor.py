@@ -1,0 +1,69 @@
+"""Invoke's executor, with a release around the graph of ``deploy.*``.
+
+invoke.yaml names it (``tasks.executor_class``), so that plain ``inv`` runs the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from invoke import executor
+from invoke.tasks import Call, Task
+
+from xswarm_deploy import errors
+from xswarm_deploy.cli import context
+from xswarm_deploy.cli.catalogue import loaded
+from xswarm_deploy.cli.graph import Agreed, Release, Step, order
+from xswarm_deploy.cli.steps import deployment
+from xswarm_deploy.release.steps import STEPS
+from xswarm_deploy.settings.variables import LOCAL
+
+
+class Executor(executor.Executor):
+    """Run tasks in their order; each release is confirmed first, and expanded on its own."""
+
+    def execute(self, *tasks: Any) -> dict[Task[Any], Any]:
+        """Run the tasks that were named; return what each returned."""
+        named = self.normalize(tasks)
+        calls = self.expand_calls(named)
+        wanted = self.dedupe(calls) if self.config.tasks.dedupe else calls
+        try:
+            return {call.task: self._run(call, named) for call in wanted}
+        except OSError as error:
+            raise errors.disk_refusal(error) or error from None
+
+    def normalize(self, tasks: Any) -> list[Call]:
+        """Return what was named as calls of the tasks themselves."""
+        calls = super().normalize(tasks)
+        return [Call(loaded(c.task), c.called_as, c.args, c.kwargs) for c in calls]
+
+    def expand_calls(self, calls: Iterable[Any]) -> list[Call]:
+        """Return calls with what Invoke runs before and after; a step named alone stays alone."""
+        found: list[Call] = []
+        for each in calls:
+            call = each if isinstance(each, Call) else Call(loaded(each))
+            alone = isinstance(call.task, Step | Release)
+            found += [call] if alone else super().expand_calls([call])
+        return found
+
+    def _run(self, call: Call, named: Iterable[Call] = ()) -> Any:
+        self.config.load_collection(self.collection.configuration(call.called_as))
+        self.config.load_shell_env()
+        c = call.make_context(self.config)
+        if context.environment(c) != LOCAL:
+            errors.act_on(context.environment(c))
+        returned = call.task(c, *call.args, **call.kwargs)
+        if call.autoprint and call in named:
+            print(returned)  # noqa: T201 - as Invoke does
+        if isinstance(returned, Agreed):
+            self._release(call.task, returned)
+        return returned
+
+    def _release(self, release: Task[Any], agreed: Agreed) -> None:
+        """Run the graph before a release as one transaction."""
+        steps = order(release)
+        phases = [s.name for s in steps if s.name in STEPS and s.name not in agreed.skipped]
+        with deployment(agreed, phases):
+            for step in steps:
+                self._run(Call(step))

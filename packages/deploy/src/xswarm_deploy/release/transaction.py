@@ -1,0 +1,144 @@
+"""A release around a block of code: all of the block's changes are made, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Final
+
+from xswarm_deploy.console import Console
+from xswarm_deploy.model.step import Facts
+from xswarm_deploy.release import lock, records, recovery, undo
+from xswarm_deploy.release.interruption import stoppable, unstoppable
+from xswarm_deploy.release.release import Release, new_record
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import notify
+
+ANNOUNCED: Final = ("deploy", "rollback")
+"""Kinds of releases whose beginning people are notified of; of a failure they always are."""
+_current: ContextVar[Release | None] = ContextVar("release", default=None)
+
+
+def current() -> Release | None:
+    """Return the release under way in this process, or None."""
+    return _current.get()
+
+
+@contextmanager
+def transaction(
+    site: Site,
+    kind: str,
+    message: str = "",
+    phases: Sequence[str] = (),
+    console: Console | None = None,
+) -> Iterator[Release]:
+    """Join the release under way, or make one: all of the block's changes, or none.
+
+    Args:
+        site: the environment.
+        kind: what it is: ``deploy``, ``rollback``, or a step's name.
+        message: a person's words for it.
+        phases: its parts that change anything, in their order; a release that died is
+            finished only where they are known.
+        console: where its steps are shown; by default standard output.
+
+    Raises:
+        DeployError: why it failed, after everything was undone.
+    """
+    running = current()
+    if running:
+        yield running
+        return
+    site.settings.require_sound()
+    with (
+        stoppable(),
+        guarded(begin(site, kind, message, phases, console or Console())) as begun,
+        _announced_start(begun) if kind in ANNOUNCED else nullcontext(),
+    ):
+        yield begun
+
+
+def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: Console) -> Release:
+    """Take the lease, settle a release that died, and begin a new one.
+
+    Raises:
+        Locked: another release is under way; nothing was changed.
+        NotRolledBack: an interrupted release was found and could not be undone.
+    """
+    facts = {} if kind == "rollback" else _inputs(site, phases)
+    record = new_record(site, kind, message, phases, facts)
+    reason = f"{kind} {record.release}"
+    lease = records.with_tables(
+        site.database, lambda: lock.acquire(site.database, site.connect, reason)
+    )
+    try:
+        last = recovery.settle(site, lease, console)
+        return Release.begin(site, record, lease, console, last)
+    except BaseException:
+        lease.release()
+        raise
+
+
+def _inputs(site: Site, phases: Sequence[str]) -> Facts:
+    from xswarm_deploy.release import inputs  # with the bundling; a rollback needs neither
+
+    return inputs.facts(site.settings, phases)
+
+
+@contextmanager
+def guarded(begun: Release) -> Iterator[Release]:
+    """End a release well, or undo it and notify people of the failure."""
+    token = _current.set(begun)
+    try:
+        yield begun
+        begun.remember()
+        with unstoppable(begun.console):
+            begun.succeed()
+    except BaseException as cause:
+        with unstoppable(begun.console):
+            ended = undo.roll_back(begun, cause)
+            headline = f"{begun.record.kind} {begun.record.release} failed: {ended.what}"
+            send_notification(begun, headline, ended.why)
+        raise ended from None
+    finally:
+        _current.reset(token)
+
+
+def report_success(running: Release) -> None:
+    """Print how a release ended, and notify people of it."""
+    site, record, console = running.site, running.record, running.console
+    version = str(site.facts.get("version", ""))
+    details = f"version {version} {record.message}".strip()
+    with console.step("notify") as line:
+        headline = f"{record.kind} {record.release} succeeded"
+        found = notify.announce(site, headline, details, running.known_head)
+        line.detail = found.evidence
+        if found.status == "warn":
+            line.mark, line.colour = "⚠", "yellow"
+    console.line()
+    console.line(f"release {record.release}  version {version}", "bold")
+    console.line(f"  worker {site.settings.text('WORKER_URL')}")
+    if site.settings.text("BASE_URL"):
+        console.line(f"  site   {site.settings.text('BASE_URL')}")
+
+
+def send_notification(begun: Release, headline: str, details: str = "") -> None:
+    """Notify people, with the audit trail's head; a notification that fails is shown here."""
+    found = notify.announce(begun.site, headline, details, begun.known_head)
+    if found.status == "warn":
+        begun.console.warn(f"nobody was notified: {found.evidence}")
+
+
+@contextmanager
+def _announced_start(begun: Release) -> Iterator[None]:
+    """Notify people that it begins, while it does; they hear of the beginning before the end."""
+    import xswarm_deploy.services.http  # noqa: F401 - two threads importing requests get half of it
+
+    record = begun.record
+    headline = f"{record.kind} {record.release} begins"
+    with ThreadPoolExecutor(1, thread_name_prefix="notify") as pool:
+        sent = pool.submit(send_notification, begun, headline, f"{record.author} {record.message}")
+        yield
+    sent.result()

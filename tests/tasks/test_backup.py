@@ -1,0 +1,77 @@
+"""The tasks of backups, on a real database file."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from invoke.context import Context
+
+from tests.tasks.conftest import make_context
+from xswarm_deploy import console
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import backup as step
+from xswarm_deploy.tasks import backup
+
+
+@pytest.fixture
+def place(site: Site) -> Site:
+    site.database.execute("CREATE TABLE t (v)")
+    site.database.execute("INSERT INTO t VALUES (1), (2)")
+    return site
+
+
+def files(site: Site) -> list[str]:
+    return sorted(p.name for p in site.settings.path(".backups").glob("*.zst"))
+
+
+def test_a_backup_is_made_listed_and_verified(
+    c: Context, place: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup.backup(c)
+    capsys.readouterr()
+    backup.list_(c, json=True)
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["file"] in files(place)
+    backup.list_(c)
+    assert row["file"] in capsys.readouterr().out
+    backup.verify(c)
+    assert "as the manifest says" in capsys.readouterr().out
+    backup.drill(c)
+    assert "so much would be lost" in capsys.readouterr().out
+
+
+def test_it_can_be_sql_text_and_dry_makes_none(c: Context, dry: Context, place: Site) -> None:
+    backup.backup(dry, format="sql")
+    assert files(place) == []
+    backup.backup(c, format="sql")
+    assert [name.endswith(".sql.zst") for name in files(place)] == [True]
+
+
+def test_a_restore_brings_the_rows_back(
+    c: Context, place: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup.backup(c)
+    place.database.execute("DELETE FROM t")
+    with pytest.raises(Refused, match="What was written since is lost"):
+        backup.restore(make_context(environment="staging"), "latest")
+    backup.restore(make_context(dry=True), "latest")
+    assert place.database.query("SELECT * FROM t") == []
+    backup.restore(c, "latest")
+    assert [row[0] for row in place.database.query("SELECT v FROM t ORDER BY v")] == [1, 2]
+
+
+def test_what_is_expired_is_removed_once_agreed(
+    c: Context, place: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backup.backup(c)
+    backup.prune(c)
+    assert "nothing to do" in capsys.readouterr().out
+    monkeypatch.setattr(step, "expired", lambda site, _now: step.listed(site))
+    asked: list[str] = []
+    monkeypatch.setattr(console, "confirm", lambda question, **_: asked.append(question))
+    backup.prune(make_context(dry=True))
+    assert len(files(place)) == 1
+    backup.prune(c)
+    assert (files(place), asked) == ([], ["Remove these 1 backups?"])

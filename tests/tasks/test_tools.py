@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from invoke.context import Context
+
+from xswarm_deploy.tasks import tools
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    run: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: run.append(command))
+    return run
+
+
+def test_wrangler_is_installed_as_the_lock_says(c: Context, commands: list[list[str]]) -> None:
+    tools.install(c)
+    assert commands[0][1:3] == ["install", "--no-save"]
+
+
+def test_requirements_are_locked_with_hashes(c: Context, commands: list[list[str]]) -> None:
+    tools.lock(c, upgrade=True)
+    assert [command[-2] for command in commands] == [
+        "requirements.in",
+        "requirements-sandbox.in",
+        "requirements-test.in",
+    ]
+    assert all({"--generate-hashes", "--upgrade"} <= set(command) for command in commands)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from invoke.context import Context
+
+from tests.tasks.conftest import report
+from xswarm_deploy.errors import CheckFailed, Refused
+from xswarm_deploy.site import Site
+from xswarm_deploy.tasks import environment, verify
+from xswarm_deploy.verification import verify as step
+
+
+def test_what_is_live_is_verified_and_reported(
+    c: Context,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    site.facts["version"] = "v1"
+    monkeypatch.setattr(step, "live", lambda _site, version: version)
+    run = Mock(return_value=report(ok=True))
+    monkeypatch.setattr(step, "run", run)
+    file = tmp_path / "report.json"
+    verify.verify(c, quick=True, json=True, report=str(file))
+    run.assert_called_once_with(site, "v1", quick=True)
+    assert json.loads(capsys.readouterr().out) == {"ok": True} == json.loads(file.read_text())
+    with pytest.raises(Refused, match="cannot be written"):
+        verify.verify(c, report=str(tmp_path))
+
+
+def test_what_is_not_good_names_the_way_back_with_its_environment(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "live", lambda *_: None)
+    monkeypatch.setattr(step, "run", lambda *_, **__: report(ok=False))
+    environment.production(c)
+    with pytest.raises(CheckFailed, match="GET /: it answered 500") as caught:
+        verify.verify(c)
+    assert "next: ./inv production rollback" in caught.value.render()

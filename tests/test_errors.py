@@ -1,0 +1,56 @@
+"""Remedies are typed as they stand: by the wrapper, for the environment that is acted on."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+import tasks
+from tests.test_tasks import all_tasks
+from xswarm_deploy import errors
+from xswarm_deploy.errors import Refused, disk_refusal, typed
+
+
+@pytest.mark.parametrize(
+    ("remedy", "said"),
+    [
+        ("inv rollback", "./inv production rollback"),
+        ("./inv rollback", "./inv production rollback"),
+        ("fix them, then: inv check", "fix them, then: ./inv production check"),
+        (
+            "inv deploy.status; inv deploy.show 1",
+            "./inv production deploy.status; ./inv production deploy.show 1",
+        ),
+        ("INVOKE_A=b inv deploy.abort", "INVOKE_A=b ./inv production deploy.abort"),
+        ("inv backup --format db, or sql", "./inv production backup --format db, or sql"),
+        ("inv staging check", "./inv staging check"),
+        ("inv deploy.prod", "./inv deploy.prod"),
+        ("inv sandbox.up", "./inv sandbox.up"),
+        ("inv tools.install", "./inv tools.install"),
+        ("/opt/project/inv tools.install", "/opt/project/inv tools.install"),
+        ("./inv --list", "./inv --list"),
+        ("ask whoever runs it", "ask whoever runs it"),
+    ],
+)
+def test_a_remedy_names_the_environment(remedy: str, said: str) -> None:
+    errors.act_on("production")
+    assert typed(remedy) == said
+    assert Refused("no", "", remedy).render().endswith(f"next: {said}")
+
+
+def test_where_none_was_named_none_is_typed() -> None:
+    assert typed("inv rollback") == "./inv rollback"
+
+
+def test_what_needs_no_environment_exists() -> None:
+    names = {name for name, _ in all_tasks(tasks.ns)}
+    alone = (*errors._NAMING_ITS_OWN, *errors._EVERYWHERE_THE_SAME)
+    assert [a for a in alone if a not in names and a not in tasks.ns.collections] == []
+
+
+def test_what_the_disk_refuses_is_an_error_of_ours() -> None:
+    refused = disk_refusal(OSError(errno.EROFS, "Read-only file system", ".deployments"))
+    assert str(refused) == ".deployments cannot be used: Read-only file system"
+    assert disk_refusal(OSError(errno.ENOENT, "No such file", "x")) is None
+    assert disk_refusal(OSError(errno.EACCES, "Permission denied")) is None
