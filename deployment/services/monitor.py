@@ -71,7 +71,8 @@ class Health:
         return [
             _check(name.partition(":")[0], entry)
             for name, entries in (listed.items() if isinstance(listed, dict) else ())
-            for entry in entries
+            for entry in (entries if isinstance(entries, list) else ())
+            if isinstance(entry, dict)
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -139,8 +140,7 @@ class Monitor:
             ServiceError: there is no monitor, the token is wrong, or the window is none.
         """
         query = {"window": window, "points": points, "format": "json"}
-        found: dict[str, Any] = self.http.get("/api/metrics", query=query).json()
-        return found
+        return self.http.get("/api/metrics", query=query).read(dict[str, Any])
 
     def _since(self, began: float) -> float:
         return (self.http.clock.monotonic() - began) * 1000

@@ -6,10 +6,10 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from deployment.console import in_bytes
 from deployment.errors import StepFailed
 from deployment.services.files import StaticFile, manifest, pages_files
 from deployment.services.pages import Commit, PagesDeployment, Rules
@@ -157,7 +157,7 @@ def _deploy(site: Site, wanted: str) -> Facts:
     if functions.found(folder):
         made, sent = _deploy_by_wrangler(site, commit), len(files)
     else:
-        sent = pages.upload(project.project, files, partial(_progress, site))
+        sent = pages.upload(project.project, files, in_bytes(site.progress, "pages"))
         made = pages.create_deployment(project.project, manifest(files), commit, _rules(folder))
     live = pages.wait_for_deployment(project.project, made.id)
     if not _shows(current(site), live.id, wanted):
@@ -173,10 +173,6 @@ def _deploy_by_wrangler(site: Site, commit: Commit) -> PagesDeployment:
     if not made:
         raise StepFailed(f"pages {name} has no deployment although wrangler made one")
     return made[0]
-
-
-def _progress(site: Site, done: int, total: int) -> None:
-    site.progress("pages", done, total, "files")
 
 
 def _make_live(site: Site, deployment: str) -> Facts:

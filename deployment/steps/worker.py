@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from deployment.console import in_bytes
 from deployment.errors import Refused, StepFailed
 from deployment.secret import Secret
 from deployment.services.errors import Invalid
@@ -275,7 +276,9 @@ def _do_upload(site: Site, change: Change) -> Facts:
     _require_planned(site, change)
     form = prepared(site).with_annotations(traffic.message(site), tag)
     with _startable(site):
-        version = site.cloudflare.upload_version(site.worker, form.body(), form.content_type, tag)
+        version = site.cloudflare.upload_version(
+            site.worker, form.body(), form.content_type, tag, in_bytes(site.progress, "upload")
+        )
     return _version_facts(site, version.id, change)
 
 
@@ -287,7 +290,9 @@ def _do_create(site: Site, change: Change) -> Facts:
         _require_planned(site, change)
         form = prepared(site).with_annotations(traffic.message(site), tag)
         with _startable(site):
-            version = site.cloudflare.create_worker(site.worker, form.body(), form.content_type)
+            version = site.cloudflare.create_worker(
+                site.worker, form.body(), form.content_type, in_bytes(site.progress, "upload")
+            )
     site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
     return _version_facts(site, version, change)
 

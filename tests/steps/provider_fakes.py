@@ -9,7 +9,7 @@ from email.utils import formatdate
 from deployment.secret import Secret
 from deployment.services.clock import SYSTEM_CLOCK, Clock
 from deployment.services.cloudflare import Token
-from deployment.services.http import Reply
+from deployment.services.reply import Reply
 from deployment.services.sendgrid import EventWebhook, ParseSetting, SecurityPolicy
 from deployment.services.stripe import ATTEMPT, Endpoint
 from deployment.services.twilio import Number

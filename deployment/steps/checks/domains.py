@@ -18,6 +18,7 @@ from deployment.services.http import Http, is_loopback
 from deployment.steps.checks.looking import Seen, probe
 
 if TYPE_CHECKING:
+    from deployment.services.cloudflare import Zone
     from deployment.steps.report import Probe, Status
     from deployment.steps.site import Site
 
@@ -175,7 +176,7 @@ def _zone(site: Site, host: str) -> Seen | str:
     return f"zone {zone['name']}: proxied, TLS 1.2 at least, https only"
 
 
-def _zone_of(site: Site, host: str) -> dict[str, Any] | None:
+def _zone_of(site: Site, host: str) -> Zone | None:
     labels = host.split(".")
     names = (".".join(labels[at:]) for at in range(len(labels) - 1))
     found = (site.cloudflare.zone(name) for name in names)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlencode
 
 from deployment.secret import Secret
-from deployment.services.http import Http, Reply
+from deployment.services.http import Http
+from deployment.services.reply import Reply
 from deployment.services.signatures import stripe_signature, twilio_signature
 from deployment.steps.hooks import inbound, sendgrid, stripe, twilio
 from deployment.steps.hooks.hook import address
