@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deployment.monitoring.health import Check
 from deployment.services.errors import ServiceUnavailable
 from deployment.services.http import Headers, Http, bearer
+from deployment.services.reply import json_or_none
 
 if TYPE_CHECKING:
     from deployment.settings import Settings
@@ -167,8 +167,5 @@ def _moment(text: Any) -> float:
 
 
 def _mapping(body: bytes) -> Mapping[str, Any]:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
+    found = json_or_none(body)
     return found if isinstance(found, dict) else {}
