@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused
 from deployment.steps import triggers, wrangler
-from deployment.steps.checks import bindings, packages
+from deployment.steps.checks import bindings, limits, packages
 from deployment.steps.checks.looking import Seen, probe
 from deployment.variables import VARIABLES, Sent
 
@@ -29,6 +29,7 @@ def probes(site: Site) -> list[Probe]:
         "worker main": _main,
         "compatibility date": _compatibility_date,
         "plain variables": _collisions,
+        "limits": limits.variables,
         "static files": _static,
         "packages": packages.installed,
         "triggers": _triggers,
