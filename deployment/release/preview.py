@@ -27,11 +27,13 @@ class Plan:
         changes: what would be changed, in order.
         same: steps that would find all as it is wanted.
         seconds: how long each step took lately, and the whole under ``release``.
+        calls: how many calls went to each service lately.
     """
 
     changes: tuple[Change, ...]
     same: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def irreversible(self) -> list[Change]:
@@ -48,6 +50,7 @@ class Plan:
                 for change in self.irreversible
             ],
             "estimated_seconds": dict(self.seconds),
+            "estimated_calls": dict(self.calls),
         }
 
 
@@ -61,7 +64,8 @@ def of_release(site: Site, steps: Sequence[str]) -> Plan:
     made = {name: tuple(step_named(name).plan(site)) for name in steps}
     changes = tuple(change for changes in made.values() for change in changes)
     same = tuple(name for name, changes in made.items() if not changes)
-    return Plan(changes, same, estimate(site.history(), "deploy"))
+    earlier = site.history()
+    return Plan(changes, same, estimate(earlier, "deploy"), estimate_calls(earlier, "deploy"))
 
 
 def planned(site: Site, steps: Iterable[str]) -> list[Change]:
@@ -103,8 +107,7 @@ def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:
         records: of the environment, newest first.
         kind: of the release that is to come.
     """
-    succeeded = (r for r in records if r.kind == kind and r.status == ledger.SUCCEEDED)
-    earlier = list(islice(succeeded, _EARLIER))
+    earlier = _earlier(records, kind)
     if not earlier:
         return {}
     wholes = [ledger.seconds_between(r.created, r.finished) for r in earlier]
@@ -117,6 +120,25 @@ def estimate(records: Sequence[Record], kind: str) -> dict[str, float]:
 
     middles = {name: round(median(found), 2) for name, found in times.items()}
     return {**middles, "release": round(median(wholes), 2)}
+
+
+def estimate_calls(records: Sequence[Record], kind: str) -> dict[str, int]:
+    """Return how many calls a release makes to each service: the most of earlier releases.
+
+    Args:
+        records: of the environment, newest first.
+        kind: of the release that is to come.
+    """
+    counted: dict[str, int] = {}
+    for record in _earlier(records, kind):
+        for service, count in record.facts.get("calls", {}).items():
+            counted[service] = max(count, counted.get(service, 0))
+    return counted
+
+
+def _earlier(records: Sequence[Record], kind: str) -> list[Record]:
+    succeeded = (r for r in records if r.kind == kind and r.status == ledger.SUCCEEDED)
+    return list(islice(succeeded, _EARLIER))
 
 
 def show(changes: Sequence[Change]) -> None:
@@ -138,6 +160,9 @@ def show_plan(plan: Plan) -> None:
         console.warn(f"{change.resource} cannot be undone: {change.irreversible}")
     if plan.seconds:
         console.line(f"takes about {plan.seconds['release']:.0f} s, as lately", "dim")
+    if plan.calls:
+        told = ", ".join(f"{service} {count}" for service, count in sorted(plan.calls.items()))
+        console.line(f"makes up to {sum(plan.calls.values())} calls: {told}", "dim")
 
 
 def _told(change: Change) -> str:

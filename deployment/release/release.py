@@ -8,10 +8,11 @@ import socket
 import subprocess
 import time
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final, cast
 
 from deployment.console import Console
@@ -28,7 +29,10 @@ from deployment.release import facts, ledger, lock
 from deployment.release.audit import Event, Origin, Trail
 from deployment.release.journal import Journal
 from deployment.release.ledger import Entry, Ledger, now
+from deployment.release.outage import Waiting
 from deployment.secret import redact
+from deployment.services import calls
+from deployment.services.patience import LONGEST_WAIT, Patience, patient
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts, Step
@@ -68,6 +72,12 @@ class Release:
     entries: list[Entry] = field(default_factory=list)
     skipped: frozenset[str] = frozenset()
     seconds: dict[str, float] = field(default_factory=dict)
+    calls_before: Counter[str] = field(default_factory=calls.made)
+
+    @cached_property
+    def waiting(self) -> Waiting:
+        """Return what waits for outages to end while this release is undone."""
+        return Waiting(self.console)
 
     @classmethod
     def begin(
@@ -186,7 +196,10 @@ class Release:
         A database that does not answer at this very moment changes nothing about that: what
         is live stays live, the journal here says so, and a later run writes it down.
         """
-        self.site.facts["seconds"] = self.seconds
+        self.site.facts |= {
+            "seconds": self.seconds,
+            "calls": dict(calls.made() - self.calls_before),
+        }
         self._note_here("end", status=ledger.SUCCEEDED, facts=_kept(self.site.facts))
         try:
             self._write_success()
@@ -259,6 +272,10 @@ class Release:
         and users must not meet code on a schema that it does not run on. Where the schema was
         changed before the traffic, because they do not go together, that cannot be kept.
         """
+        with patient(Patience(LONGEST_WAIT, self.console.waiting, reserve=False)):
+            return self._undo_each()
+
+    def _undo_each(self) -> list[tuple[Change, DeployError]]:
         left: list[tuple[Change, DeployError]] = []
         for entry in reversed(self.entries):
             if entry.state in (ledger.UNDONE, ledger.PLANNED):
@@ -292,7 +309,8 @@ class Release:
             return
         with self.console.step("undo") as line:
             line.detail = f"{change.step}: {change.resource}"
-            step_named(change.step).undo(self.site, change, entry.outcome)
+            step = step_named(change.step)
+            self.waiting.repeat(lambda: step.undo(self.site, change, entry.outcome))
             put_back = self.site.facts.pop("_put_back", "")
             line.detail += f": {put_back} was put back" if put_back else ""
         self._note(entry.number, ledger.UNDONE, entry.outcome)

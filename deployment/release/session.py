@@ -311,9 +311,12 @@ def _taken_over(
 @contextmanager
 def _guarded(begun: Release) -> Iterator[Release]:
     """End a release well, or undo it; whatever happens, nobody is left in the dark."""
+    from deployment.services.patience import RELEASE_SECONDS, Patience, patient
+
     token = _current.set(begun)
     try:
-        yield begun
+        with patient(Patience(RELEASE_SECONDS, begun.console.waiting)):
+            yield begun
         begun.remember()
         with _unstoppable(begun.console):
             begun.succeed()
@@ -367,9 +370,11 @@ def _stoppable() -> Iterator[None]:
 @contextmanager
 def _unstoppable(console: Console) -> Iterator[None]:
     """Undo to the end, whatever key is pressed meanwhile."""
+    from deployment.release import outage
 
     def wait(_number: int, _frame: FrameType | None) -> None:
-        console.warn("undoing; please wait")
+        if not outage.give_up():
+            console.warn("undoing; please wait")
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, wait) for number in signals]

@@ -33,6 +33,7 @@ from deployment.services.errors import (
     error_kind,
     read_error,
 )
+from deployment.services.patience import LONGEST_WAIT
 from deployment.services.reply import READING, Reply, json_or_none
 
 Headers = Mapping[str, "str | Secret | None"]
@@ -40,7 +41,6 @@ Files = Sequence[tuple[str, tuple[str | None, bytes | str, str | None]]]
 
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 TRANSIENT = frozenset({429, 500, 502, 503, 504, 520, 522, 524, 529})
-LONGEST_WAIT = 20.0  # seconds; outside of a release who asks for more gets an error
 TOO_MANY = 429
 LARGEST_REPLY = 256 * 1024 * 1024  # bytes
 CONNECTIONS = 16

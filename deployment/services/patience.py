@@ -13,6 +13,7 @@ from typing import Final
 
 from deployment.services.clock import Clock
 
+LONGEST_WAIT: Final = 20.0  # seconds; outside of a release who asks for more gets an error
 RELEASE_SECONDS: Final = 330.0  # a block of five minutes, and what a clock may be off
 UNDO_SECONDS: Final = 600.0
 _STEP: Final = 1.0  # seconds between two words about a wait

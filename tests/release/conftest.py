@@ -11,7 +11,7 @@ import pytest
 
 from deployment.console import Console
 from deployment.errors import DeployError
-from deployment.release import recovery, session
+from deployment.release import outage, recovery, session
 from deployment.release import release as releases
 from deployment.release.release import Release
 from deployment.settings import Settings
@@ -54,6 +54,12 @@ class FakeStep:
 
 def change(resource: str, after: Any = "new") -> Change:
     return Change("fake", resource, "update", before="old", after=after, undo="old")
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let undoing wait for no outage; a test of that sets its own patience."""
+    monkeypatch.setattr(outage, "UNDO_SECONDS", 0.0)
 
 
 @pytest.fixture
