@@ -120,13 +120,18 @@ def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
         console.warn(f"going back leaves other rows in: {', '.join(found.different)}")
 
 
-@task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
-def list_(c: Context, json: bool = False) -> None:
-    """List the releases of the environment, newest first."""
+@task(
+    name="list",
+    auto_shortflags=False,
+    help={"all": "every release, not only the newest 50", "json": "print as JSON"},
+)
+def list_(c: Context, all: bool = False, json: bool = False) -> None:
+    """List the newest 50 releases of the environment, or all of them."""
     from deployment.console import Console
     from deployment.release import history
 
-    rows = history.listed(session.open_site(c, quiet=json))
+    most = None if all else history.NEWEST
+    rows = history.listed(session.open_site(c, quiet=json), most)
     console = Console()
     if json:
         console.json(rows)

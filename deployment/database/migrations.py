@@ -251,12 +251,15 @@ def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dic
     """Give the marks of parts (part, where it starts, where its text begins) and options."""
     marks: list[tuple[str, int, int]] = []
     options: dict[str, str] = {}
+    blank, seen = True, 0  # whether nothing but comments came so far, and how far that was read
     for start, end in statements.line_comments(text):
+        blank = blank and statements.is_blank(text[seen:start])
+        seen = end
         if mark := _MARK.fullmatch(text, start, end):
             marks.append((mark[1], start, end))
             if "transaction:false" in mark["rest"]:  # as dbmate writes it
                 options["transaction"] = "none"
-        elif not marks and statements.is_blank(text[:start]):
+        elif not marks and blank:
             options.update(_option(filename, text[start:end]))
     return marks, options
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from deployment.errors import Refused
 from deployment.release import audit, ledger, lock
@@ -12,10 +13,18 @@ from deployment.steps import traffic
 from deployment.steps.record import Record
 from deployment.steps.site import Site
 
+NEWEST: Final = 50  # releases that are listed unless all are asked for
 
-def listed(site: Site) -> list[dict[str, Any]]:
-    """Give the releases that put a version live or tried to, newest first; at most one is live."""
-    releases = [r for r in site.history() if r.version or r.kind in ("deploy", "rollback")]
+
+def listed(site: Site, most: int | None = None) -> list[dict[str, Any]]:
+    """Return the releases that put a version live or tried to, newest first; at most one is live.
+
+    Args:
+        site: the environment.
+        most: how many; None: all.
+    """
+    put_live = (r for r in site.history() if r.version or r.kind in ("deploy", "rollback"))
+    releases = list(islice(put_live, most))
     live = live_record(site, releases)
     return [
         {
@@ -83,16 +92,17 @@ def audited(site: Site, head: str = "") -> Audited:
         site: the environment; the trail is the whole database's.
         head: a hash that somebody noted; empty: none.
     """
-    events = audit.read(site.database) if audit.exists(site.database) else []
-    kept = [
+    events = audit.walk(site.database) if audit.exists(site.database) else iter(())
+    kept = (
         event
         for event in audit.kept(site.settings.path(FOLDER))
         if event.environment == site.settings.environment
-    ]
-    found = [*audit.faults(events), *audit.missing(events, kept)]
-    if head and head not in {event.hash for event in events}:
-        found.append(f"no event has the hash {head}")
-    return Audited(len(events), events[-1].hash if events else "", tuple(dict.fromkeys(found)))
+    )
+    examined = audit.examine(events, kept, head)
+    found = examined.faults
+    if head and not examined.head_found:
+        found = [*found, f"no event has the hash {head}"]
+    return Audited(examined.events, examined.last, tuple(dict.fromkeys(found)))
 
 
 def shown(site: Site, release: str) -> dict[str, Any]:

@@ -51,8 +51,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def away(service: type[ServiceError] = ServiceUnavailable, **options: float) -> ServiceError:
-    return service("Cloudflare", "POST /x", status=503, message="away", **options)
+def away(
+    service: type[ServiceError] = ServiceUnavailable, retry_after: float | None = None
+) -> ServiceError:
+    return service("Cloudflare", "POST /x", status=503, message="away", retry_after=retry_after)
 
 
 class Undoing:
