@@ -157,7 +157,7 @@ def order(migrations: Sequence[Migration]) -> list[Migration]:
     waiting = {name: set(migration.depends) for name, migration in by_name.items()}
     followers: dict[str, list[str]] = {}
     for name, needed in waiting.items():
-        _require_known(by_name[name], needed - by_name.keys())
+        _require_known(by_name[name], {other for other in needed if other not in by_name})
         for other in needed:
             followers.setdefault(other, []).append(name)
     ready = [name for name, needed in waiting.items() if not needed]
