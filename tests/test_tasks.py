@@ -48,7 +48,7 @@ def test_tasks_is_the_file_not_the_folder() -> None:
         # Going back builds nothing and applies no migrations; it is wanted at once.
         (
             "deployment.release.rollback, deployment.release.recovery, deployment.steps.webhooks",
-            ("deployment.database.migrate", "deployment.steps.bundle", "sqlite3"),
+            ("deployment.database.migrate", "deployment.steps.bundle", "sqlite3", "uuid"),
         ),
     ],
 )

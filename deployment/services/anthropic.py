@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from deployment.secret import Secret
 from deployment.services.http import Http
-from deployment.services.reply import Wire
+from deployment.services.shape import Wire
 
 if TYPE_CHECKING:
     from deployment.settings import Settings

@@ -14,7 +14,7 @@ from deployment.services.errors import ServiceUnavailable
 from deployment.services.files import StaticFile
 from deployment.services.http import Files, Http, bearer
 from deployment.services.progress import Progress, Uploads, silent
-from deployment.services.reply import Wire
+from deployment.services.shape import Wire
 from deployment.services.uploading import Round, send_all, until_complete
 
 

@@ -20,8 +20,9 @@ from deployment.services.http import Http, bearer
 from deployment.services.pages import Pages
 from deployment.services.paging import every
 from deployment.services.progress import Progress, silent, upload
-from deployment.services.reply import Reply, Wire
+from deployment.services.reply import Reply
 from deployment.services.settle import settled, unless_missing
+from deployment.services.shape import Wire
 
 if TYPE_CHECKING:
     from deployment.settings import Settings

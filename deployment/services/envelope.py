@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import msgspec
-
 from deployment.services.errors import error_kind, read_error
-from deployment.services.reply import Reply, Wire, json_or_none
+from deployment.services.reply import Reply, json_or_none
+from deployment.services.shape import Wire
 
 Shape = TypeVar("Shape")
-_NOTHING = msgspec.Raw(b"null")
 
 
 class Info(Wire):
@@ -22,7 +20,7 @@ class Info(Wire):
 
 class _Envelope(Wire):
     success: bool
-    result: msgspec.Raw = _NOTHING
+    result: object = None
     result_info: Info | None = None
 
 
@@ -59,7 +57,7 @@ def result(reply: Reply, shape: type[Shape]) -> Result[Shape]:
         UnexpectedReply: it is no envelope, or its result is of another shape.
     """
     opened = _opened(reply)
-    return Result(reply.read_part(opened.result, shape), opened.result_info or Info())
+    return Result(reply.shaped(opened.result, shape), opened.result_info or Info())
 
 
 def _opened(reply: Reply) -> _Envelope:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deployment.services.http import Http, bearer
-from deployment.services.reply import Wire
+from deployment.services.shape import Wire
 
 if TYPE_CHECKING:
     from deployment.settings import Settings

@@ -17,8 +17,9 @@ from deployment.services.errors import ServiceError
 from deployment.services.files import StaticFile
 from deployment.services.http import Files, Http, bearer
 from deployment.services.progress import Progress, Uploads, silent
-from deployment.services.reply import Reply, Wire
+from deployment.services.reply import Reply
 from deployment.services.settle import settled, unless_missing
+from deployment.services.shape import Wire
 from deployment.services.uploading import Queue, Round, send_all, until_complete
 from deployment.transport import Sent
 

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
-import msgspec
-
+from deployment.services import shape as shapes
 from deployment.services.errors import UnexpectedReply
+from deployment.services.shape import Mismatch
 
 READING = frozenset({"GET", "HEAD"})
 Shape = TypeVar("Shape")
-
-
-class Wire(msgspec.Struct, kw_only=True):
-    """A JSON object as a service sends it; fields that are not named are left out.
-
-    A subclass names what is read, with types: what is absent or of another type is an
-    :class:`UnexpectedReply` that says where. What may be null is ``… | None``.
-    """
 
 
 class Reply(NamedTuple):
@@ -47,16 +39,18 @@ class Reply(NamedTuple):
         Raises:
             UnexpectedReply: it is none; a changing call is then in doubt.
         """
-        return self.read_part(self.body, shape)
-
-    def read_part(self, part: bytes | msgspec.Raw, shape: type[Shape]) -> Shape:
-        """Return a part of the body, as JSON of the given shape; see :meth:`read`."""
         try:
-            return msgspec.json.decode(part, type=shape, strict=False)
-        except msgspec.ValidationError as error:
-            raise self.unexpected(str(error)) from None
-        except (msgspec.DecodeError, ValueError, RecursionError):
+            content = json.loads(self.body)
+        except (ValueError, RecursionError):
             raise self.unexpected("the reply is no JSON") from None
+        return self.shaped(content, shape)
+
+    def shaped(self, content: object, shape: type[Shape]) -> Shape:
+        """Return a part of the body by its shape; see :meth:`read`."""
+        try:
+            return cast("Shape", shapes.read(content, shape))
+        except Mismatch as error:
+            raise self.unexpected(str(error)) from None
 
     def unexpected(self, why: str) -> UnexpectedReply:
         """Return the error for a reply that is not what the API documents.

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from deployment.services.errors import NotFound
 from deployment.services.http import Http, bearer
-from deployment.services.reply import Wire
 from deployment.services.settle import settled
+from deployment.services.shape import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

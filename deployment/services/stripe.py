@@ -18,8 +18,8 @@ from deployment.secret import Secret
 from deployment.services.errors import ServiceError
 from deployment.services.http import Http, bearer
 from deployment.services.paging import every
-from deployment.services.reply import Wire
 from deployment.services.settle import unless_missing
+from deployment.services.shape import Wire
 
 if TYPE_CHECKING:
     from deployment.settings import Settings

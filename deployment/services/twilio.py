@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from deployment.services.http import Http, basic
-from deployment.services.reply import Wire
+from deployment.services.shape import Wire
 
 if TYPE_CHECKING:
     from deployment.settings import Settings
