@@ -217,7 +217,13 @@ class Http:
             return
         if left > (patient.seconds if patient else LONGEST_WAIT) - call.limited:
             said = f"{found.remaining} calls remain for {left:.0f} s"
-            raise RateLimited(self.service, call.name, message=said, retry_after=left)
+            raise RateLimited(
+                self.service,
+                call.name,
+                message=said,
+                in_doubt=any(call.doubts),
+                retry_after=left,
+            )
         self._wait(call, left, limited=True)
 
     def _pause(self, call: _Call, outcome: Reply | _Lost, attempt: int) -> float | None:

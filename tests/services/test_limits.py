@@ -122,6 +122,15 @@ def test_nobody_calls_when_none_are_left(fake_time: Any) -> None:
 
 
 @responses.activate
+def test_a_doubt_stays_where_no_further_try_is_allowed(fake_time: Any) -> None:
+    none_left = {"Ratelimit": '"default";r=0;t=200'}
+    responses.put(BASE, status=503, headers=none_left)
+    with pytest.raises(RateLimited) as caught:
+        http(fake_time).put("", json={})
+    assert caught.value.in_doubt
+
+
+@responses.activate
 def test_calls_are_counted_by_service_with_every_try(fake_time: Any) -> None:
     responses.get(BASE, status=500)
     responses.get(BASE, json={})
