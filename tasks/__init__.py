@@ -166,7 +166,7 @@ ns = Collection(
                 "Run production's next release on a twin of its own, on its last backup, and go "
                 "back."
             ),
-            "list": "List the releases of the environment, newest first.",
+            "list": "List the newest 50 releases of the environment, or all of them.",
             "status": "Show what is live, and who holds the lock.",
             "show": "Show one release: its changes, and what came of each.",
             "resume": "Finish a release whose deployer died; from any machine with the same files.",

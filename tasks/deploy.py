@@ -115,10 +115,14 @@ def rehearse(c: Context, file: str = "latest", base: str = "") -> None:
         out.warn(f"going back leaves other rows in: {', '.join(found.different)}")
 
 
-@task(name="list", auto_shortflags=False, help={"json": "print as JSON"})
-def list_(c: Context, json: bool = False) -> None:
-    """List the releases of the environment, newest first."""
-    found = history.listed(context.open_site(c, quiet=json))
+@task(
+    name="list",
+    auto_shortflags=False,
+    help={"all": "every release, not only the newest 50", "json": "print as JSON"},
+)
+def list_(c: Context, all: bool = False, json: bool = False) -> None:
+    """List the newest 50 releases of the environment, or all of them."""
+    found = history.listed(context.open_site(c, quiet=json), None if all else history.NEWEST)
     rows = [
         (
             r["release"],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import marshal
 import sqlite3
 import sys
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -58,3 +61,35 @@ def test_a_reader_that_dies_is_an_error(path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "executable", "false")
     with pytest.raises(sqlite3.OperationalError, match="ended with code 1"):
         digest.of_file(path, SELECTS, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"),
+    [(0, 1), (1, 1), (999, 3), (1000, 3), (1001, 3), (30, 1_000_000), (1100, 20_000)],
+)
+def test_digests_of_earlier_backups_stay_valid(rows: int, size: int) -> None:
+    """Rows are hashed as lists of a thousand, however few of them are read at a time."""
+    with closing(_large_rows(rows, size)) as connection:
+        select = "SELECT a, b FROM t ORDER BY a"
+        earlier, cursor = hashlib.sha256(), connection.execute(select)
+        while chunk := cursor.fetchmany(1000):
+            earlier.update(marshal.dumps(chunk, 2))
+        found = digest._of_connection(connection, {"t": select}, lambda _: None)
+    assert found == {"t": (rows, earlier.hexdigest())}
+
+
+def test_large_rows_are_held_by_megabytes_and_not_by_thousands() -> None:
+    with closing(_large_rows(300, 500_000)) as connection:  # 150 MB
+        tracemalloc.start()
+        digest._of_connection(connection, {"t": "SELECT a, b FROM t"}, lambda _: None)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 60_000_000
+
+
+def _large_rows(rows: int, size: int) -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)")
+    values = (("x" * (size - number % 7) if number % 3 else 0.5,) for number in range(rows))
+    connection.executemany("INSERT INTO t (b) VALUES (?)", values)
+    return connection

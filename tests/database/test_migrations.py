@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xswarm_deploy.database import migrations
+from xswarm_deploy.database import migrations, statements
 from xswarm_deploy.database.migrations import Migration, parse
 from xswarm_deploy.errors import Refused
 
@@ -178,3 +178,19 @@ def test_a_file_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
         migrations.read(tmp_path)
     with pytest.raises(Refused, match="no folder"):
         migrations.read(tmp_path / "nowhere")
+
+
+def test_a_file_of_comments_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    is_blank = statements.is_blank
+
+    def counted(text: str) -> bool:
+        read.append(len(text))
+        return is_blank(text)
+
+    monkeypatch.setattr(statements, "is_blank", counted)
+    text = "-- name: many\n" + "-- a comment\n" * 2_000 + "SELECT 1;\n" + "-- more\n" * 2_000
+    parsed = migrations.parse("many.sql", text)
+    assert parsed.title == "many"
+    assert sum(read) < 2 * len(text)
+    assert "depends" not in migrations.parse("x.sql", "SELECT 1;\n-- depends: y\n").options

@@ -9,11 +9,17 @@ import pytest
 
 from tests.support.releases import FakeStep, change
 from xswarm_deploy.console import Console
-from xswarm_deploy.release import steps, transaction
+from xswarm_deploy.release import outage, steps, transaction
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import pages, traffic
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let undoing wait for no outage; a test of that sets its own patience."""
+    monkeypatch.setattr(outage, "UNDO_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.releases import FakeStep, failing
+from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.release import audit, history, records, undo
 from xswarm_deploy.release.release import FOLDER, Release, trail_of
@@ -34,7 +36,7 @@ def test_every_change_is_told_with_who_when_and_from_where(told: list[audit.Even
     good = ["begin", "plan", "done", "done", "done", "end"]
     bad = ["begin", "plan", "done", "undoing", "undone", "undone", "end"]
     assert events == good + bad
-    assert audit.faults(told) == []
+    assert audit.examine(told).faults == []
     assert all(event.who and event.host and event.time.endswith("Z") for event in told)
     assert '"resource": "a"' in told[2].details
     assert '"status": "rolled back"' in told[-1].details
@@ -101,7 +103,7 @@ def test_a_torn_line_here_is_tolerated(told: list[audit.Event], site: Site) -> N
     file = site.settings.path(FOLDER) / audit.FILE
     lines = file.read_text().splitlines()
     file.write_text("\n".join([*lines[:-1], lines[-1][:40]]))
-    assert len(audit.kept(site.settings.path(FOLDER))) == len(lines) - 1
+    assert len(list(audit.kept(site.settings.path(FOLDER)))) == len(lines) - 1
     assert history.audited(site).faults == ()
 
 
@@ -116,7 +118,7 @@ def test_two_writers_keep_one_chain(begin: Begin, site: Site) -> None:
     release.succeed()
     events = audit.read(site.database)
     assert [event.event for event in events] == ["begin", "lock", "end"]
-    assert audit.faults(events) == []
+    assert audit.examine(events).faults == []
 
 
 def test_no_secret_gets_into_it(begin: Begin, site: Site, tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_no_secret_gets_into_it(begin: Begin, site: Site, tmp_path: Path) -> Non
     release.succeed()
     events = audit.read(site.database)
     assert "canary-in-the-trail" not in repr(events)
-    assert audit.faults(events) == []
+    assert audit.examine(events).faults == []
 
 
 def test_an_empty_trail_is_in_order(site: Site) -> None:
@@ -146,7 +148,50 @@ def test_what_was_kept_of_a_deleted_database_is_forgotten(
     assert history.audited(site).faults
     audit.forget_kept(folder, site.settings.environment)
     assert history.audited(site).faults == ()
-    assert audit.kept(folder) == [elsewhere]
+    assert list(audit.kept(folder)) == [elsewhere]
     audit.forget_kept(folder, "staging")
     assert not (folder / audit.FILE).exists()
     audit.forget_kept(folder, "staging")
+
+
+def test_what_two_processes_wrote_in_each_others_order_is_no_fault(
+    told: list[audit.Event],
+) -> None:
+    swapped = [told[1], told[0], *told[3:], told[2]]
+    assert audit.examine(told, swapped).faults == []
+    edited = [*swapped[:-1], told[2]._replace(hash="0")]
+    assert audit.examine(told, edited).faults == [
+        "event 3 is not the one that was written from here"
+    ]
+    assert "event 13 (end, " in audit.examine(told[:-1], swapped).faults[0]
+
+
+def test_a_trail_of_any_length_is_verified_in_the_same_memory(
+    told: list[audit.Event], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Peaks are counts of bytes, not of seconds."""
+    monkeypatch.setattr(audit, "_PAGE", 50)
+    monkeypatch.setattr(audit, "_NEARBY", 50)
+    (site.settings.path(FOLDER) / audit.FILE).unlink()
+    peaks = []
+    for length in (500, 2_000):
+        _lengthen(told, site, length)
+        tracemalloc.start()
+        found = history.audited(site)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (found.events, found.faults) == (length, ())
+    assert peaks[1] < 1.3 * peaks[0]
+
+
+def _lengthen(told: list[audit.Event], site: Site, length: int) -> None:
+    """Add events, here and in the database, until the trail is so long."""
+    places = ", ".join("?" * len(told[-1]))
+    statements = []
+    with (site.settings.path(FOLDER) / audit.FILE).open("a") as file:
+        while told[-1].number < length:
+            event = told[-1]._replace(number=told[-1].number + 1, previous=told[-1].hash)
+            told.append(event._replace(hash=event.sealed()))
+            statements.append(Statement(f"INSERT INTO _release_audit VALUES ({places})", told[-1]))
+            file.write(audit._line(told[-1]))
+    site.database.transaction(statements)

@@ -8,7 +8,7 @@ import pytest
 
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.services import files
-from xswarm_deploy.services.files import StaticFile, asset_files, buckets, content_hash, pages_files
+from xswarm_deploy.services.files import asset_files, content_hash, pages_files
 
 
 def site(folder: Path, **contents: str) -> Path:
@@ -95,17 +95,3 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 )
 def test_media_types_do_not_depend_on_the_machine(name: str, expected: str) -> None:
     assert files.media_type(name) == expected
-
-
-def test_buckets_hold_every_file_once_and_no_more_than_allowed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(files, "LARGEST_BUCKET", 100)
-    monkeypatch.setattr(files, "FULLEST_BUCKET", 3)
-    made = [StaticFile(f"/{n}", Path(), n % 60, str(n), "") for n in range(50)]
-    divided = buckets(made)
-    assert sorted(file.path for bucket in divided for file in bucket) == sorted(
-        file.path for file in made
-    )
-    assert max(len(bucket) for bucket in divided) <= 3
-    assert max(sum(file.size for file in bucket) for bucket in divided) <= 100

@@ -123,13 +123,15 @@ class FakeCloudflare:
             version_id, created_on=f"{place:04}", annotations=annotations, bindings=bindings
         )
 
-    def upload_version(self, name: str, body: bytes, content_type: str, tag: str = "") -> Version:
+    def upload_version(
+        self, name: str, body: bytes, content_type: str, tag: str = "", progress: Any = None
+    ) -> Version:
         self.bodies.append(body)
         self.made.append(f"version-{len(self.made) + 1}")
         self.tags[self.made[-1]] = tag
         return Version(self.made[-1])
 
-    def create_worker(self, name: str, body: bytes, content_type: str) -> str:
+    def create_worker(self, name: str, body: bytes, content_type: str, progress: Any = None) -> str:
         version = self.upload_version(name, body, content_type).id
         self.splits.append({version: 100.0})
         return version

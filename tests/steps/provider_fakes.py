@@ -10,7 +10,7 @@ from tests.steps.fakes import FakeCloudflare
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
 from xswarm_deploy.services.cloudflare import Token
-from xswarm_deploy.services.http import Reply
+from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.sendgrid import EventWebhook, ParseSetting, SecurityPolicy
 from xswarm_deploy.services.stripe import ATTEMPT, Endpoint
 from xswarm_deploy.services.twilio import Number

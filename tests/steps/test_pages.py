@@ -127,7 +127,7 @@ def test_progress_is_told(site: Site, folder: Path, cloudflare: FakeCloudflare) 
     told: list[tuple[object, ...]] = []
     site.state.progress = lambda *given: told.append(given)
     deploy(site)
-    assert told == [("pages", 1, 1, "files")]
+    assert told == [("pages", 1, 1, "bytes")]
 
 
 # Functions

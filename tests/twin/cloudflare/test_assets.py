@@ -5,7 +5,10 @@ import json
 import time
 from typing import Any
 
+import pytest
+
 from tests.twin.cloudflare.stand_in import Api
+from xswarm_twin.cloudflare.store import Store
 
 SESSION = "A/workers/scripts/shop/assets-upload-session"
 UPLOAD = "A/workers/assets/upload?base64=true"
@@ -124,3 +127,35 @@ def test_an_upload_outlives_a_restart(api: Api) -> None:
     finished = upload(api, token, page=PAGE).json()["result"]["jwt"]
     api.restart()
     api.worker(assets={"jwt": finished})
+
+
+def test_each_upload_asks_for_its_own_files_alone(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a site of 10,000 files would be looked through at each of its 200 uploads."""
+    records: list[int] = []
+    find = Store.find
+
+    def counted(store: Store, kind: type[Any], key: str, owner: str = "") -> Any:
+        records.append(1)
+        return find(store, kind, key, owner)
+
+    monkeypatch.setattr(Store, "find", counted)
+    counts = []
+    for size in (100, 200):
+        files = {f"{size}-{number}": b"x" for number in range(size)}
+        token = start(api, **files)["jwt"]
+        records.clear()
+        names = list(files)
+        for at in range(0, size, 10):
+            ended = upload(api, token, **dict.fromkeys(names[at : at + 10], b"x"))
+        assert ended.status_code == 201
+        counts.append(len(records))
+    assert counts[1] <= 2 * counts[0] + 10
+
+
+def test_an_upload_goes_on_after_a_restart(api: Api) -> None:
+    session = start(api, page=PAGE, style=STYLE)
+    upload(api, session["jwt"], page=PAGE)
+    api.twin.open_assets.clear()
+    assert upload(api, session["jwt"], style=STYLE).status_code == 201

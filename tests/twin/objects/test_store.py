@@ -294,3 +294,21 @@ def test_ranges() -> None:
             parse_range(header, 10)
     assert ByteRange(2, 3).content_range(10) == "bytes 2-4/10"
     assert resolve_range(10, offset=4, length=100) == ByteRange(4, 6)
+
+
+def test_a_page_of_a_list_costs_what_it_holds(objects: Objects) -> None:
+    """Counted in steps of SQLite's machine: ten times the objects, about ten times the steps."""
+    steps: list[int] = []
+
+    def counted(count: int) -> int:
+        for number in range(len(objects.list("files").objects), count):
+            objects.put("files", f"photos/{number:05}", b"")
+        steps.clear()
+        objects._index.set_progress_handler(lambda: steps.append(1), 10)
+        listed = objects.list("files", prefix="photos/")
+        objects._index.set_progress_handler(None, 0)
+        assert len(listed.objects) == count
+        return len(steps)
+
+    few, many = counted(40), counted(400)
+    assert many < 15 * few

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TextIO
 
-from xswarm_deploy.cli.output import discard_output
+from xswarm_deploy.output import discard_output
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import redact
 
 _PATIENCE: Final = 1.0  # seconds until a progress bar is worth its line
+_PIPE_PATIENCE: Final = 15.0  # seconds between two lines about progress, where there is no bar
 _BAR: Final = 24
 _NARROWEST: Final = 20  # characters of a column that is still worth folding
 
@@ -30,6 +31,16 @@ Progress = Callable[[str, int, "int | None", str], None]
 
 def no_progress(label: str, done: int, total: int | None, unit: str) -> None:
     """Show nothing."""
+
+
+def in_bytes(progress: Progress, label: str) -> Callable[[int, int], None]:
+    """Return what an upload tells its bytes to: done, and in all.
+
+    Args:
+        progress: where it is shown.
+        label: what is uploaded.
+    """
+    return lambda done, total: progress(label, done, total, "bytes")
 
 
 def coloured(stream: TextIO) -> bool:
@@ -48,6 +59,16 @@ class StepLine:
 
 
 @dataclass
+class _Task:
+    """What progress is shown of: since when, and how much was done then."""
+
+    label: str = ""
+    began: float = 0.0
+    done: int = 0
+    told: float = 0.0
+
+
+@dataclass
 class Console:
     """Print to one stream.
 
@@ -58,7 +79,7 @@ class Console:
 
     stream: TextIO = field(default_factory=lambda: sys.stdout)
     quiet: bool = False
-    _began: float = 0.0
+    _task: _Task = field(default_factory=_Task)
     _bar_shown: bool = False
 
     def line(self, text: str = "", colour: str = "") -> None:
@@ -92,7 +113,7 @@ class Console:
         On a terminal the name is there while the step runs.
         """
         entry, began = StepLine(name), time.monotonic()
-        self._began = began
+        self._task = _Task()
         if self.stream.isatty() and not self.quiet:
             self._put(f"\r\x1b[2K· {redact(name)} …")
             self._bar_shown = True
@@ -104,13 +125,40 @@ class Console:
         self._finish(entry, began)
 
     def progress(self, label: str, done: int, total: int | None, unit: str) -> None:
-        """Show how far something is, once it takes longer than a second; a ``Progress``."""
-        waited = time.monotonic() - self._began
-        if self.quiet or not self.stream.isatty() or waited < _PATIENCE:
+        """Show how far something is, once it takes longer than a second; a ``Progress``.
+
+        A terminal gets a bar that moves, a pipe a line now and then.
+        """
+        now = time.monotonic()
+        if self._task.label != label:
+            self._task = _Task(label, now, done, now)
+        took = now - self._task.began
+        self._show(bar(label, done, total, unit, took, self._task.done), now)
+
+    def waiting(self, what: str, left: float | None) -> None:
+        """Show what is waited for.
+
+        Args:
+            what: what it is.
+            left: seconds it may still take; None: not known.
+        """
+        now = time.monotonic()
+        if self._task.label != what:
+            self._task = _Task(what, now - _PATIENCE, 0, now - _PIPE_PATIENCE)
+        seconds = "" if left is None else f", {left:.0f} s left"
+        self._show(f"  · {what}: waiting{seconds}", now)
+
+    def _show(self, text: str, now: float) -> None:
+        """Show a line that replaces the one before; in a pipe, only once in a while."""
+        if self.quiet:
             return
-        drawn = redact(bar(label, done, total, unit, waited))
-        self._put("\r\x1b[2K" + drawn[: _columns() - 1])
-        self._bar_shown = True
+        if self.stream.isatty():
+            if now - self._task.began >= _PATIENCE:
+                self._put("\r\x1b[2K" + redact(text)[: _columns() - 1])
+                self._bar_shown = True
+        elif now - self._task.told >= _PIPE_PATIENCE:
+            self._task.told = now
+            self.line(text)
 
     def paint(self, text: str, colour: str) -> str:
         """Colour a text, where the stream takes colour."""
@@ -190,7 +238,9 @@ def _columns() -> int:
     return shutil.get_terminal_size().columns
 
 
-def bar(label: str, done: int, total: int | None, unit: str, seconds: float) -> str:
+def bar(
+    label: str, done: int, total: int | None, unit: str, seconds: float, before: int = 0
+) -> str:
     """Draw one progress line: bar, share, rate, remaining time.
 
     Args:
@@ -199,9 +249,10 @@ def bar(label: str, done: int, total: int | None, unit: str, seconds: float) -> 
         total: units in all; None: not known.
         unit: what is counted; ``bytes`` is shown in MB.
         seconds: since it began.
+        before: units that were done when it began.
     """
     scale, name = (1e6, "MB") if unit == "bytes" else (1.0, unit)
-    rate = done / seconds if seconds else 0.0
+    rate = (done - before) / seconds if seconds else 0.0
     speed = f"{done / scale:,.0f} {name}, {rate / scale:,.1f} {name}/s"
     if not total:
         return f"  {label}: {speed}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from xswarm_deploy.console import in_bytes
 from xswarm_deploy.services.files import RULES, StaticFile, asset_files, manifest
 from xswarm_deploy.services.multipart import Upload
 from xswarm_deploy.settings.settings import Settings
@@ -65,9 +66,7 @@ def attached(site: Site, upload: Upload, static: Static | None) -> Upload:
     if static is None:
         return upload
 
-    def progress(done: int, total: int) -> None:
-        site.progress("assets", done, total, "files")
-
+    progress = in_bytes(site.progress, "assets")
     token = site.cloudflare.assets.upload(site.worker, static.files, progress)
     return upload.with_assets(token, static.config)
 

@@ -23,7 +23,7 @@ from invoke.loader import FilesystemLoader
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
-from xswarm_deploy.cli.output import discard_output
+from xswarm_deploy.output import discard_output
 from xswarm_deploy.errors import DeployError, Interrupted, Refused, disk_refusal
 
 EXECUTOR: Final = "xswarm_deploy.cli.executor.Executor"

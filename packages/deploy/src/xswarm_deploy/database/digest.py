@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import IO, Any
 
 CHUNK = 1000
-"""How many rows are read at a time; the hash of a table depends on it."""
+"""How many rows are hashed as one list; the hash of a table depends on it."""
+
+_HELD = 8_000_000
+"""Bytes of rows that are read at a time, about."""
 
 Digests = dict[str, tuple[int, str]]
 """Name of a table → how many rows it has, and their hash."""
@@ -133,10 +136,10 @@ def _of_connection(
     found: Digests = {}
     done = 0
     for name, select in selects.items():
-        digest, count = hashlib.sha256(), 0
-        for number, chunk in enumerate(chunks(connection, select), start=1):
-            digest.update(marshal.dumps(chunk, 2))
-            count += len(chunk)
+        digest, count = _Digest(connection, select), 0
+        for number, rows in enumerate(chunks(connection, select), start=1):
+            digest.update(rows)
+            count += len(rows)
             if number % 20 == 0:
                 told(done + count)
         found[name] = count, digest.hexdigest()
@@ -145,10 +148,72 @@ def _of_connection(
     return found
 
 
+class _Digest:
+    """Hash rows as lists of :data:`CHUNK` each, in marshal's form, however they are read.
+
+    A list's form begins with its length, so a list that is read in parts needs to know how many
+    rows there are; they are counted only where rows are that large.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, select: str) -> None:
+        self._hash = hashlib.sha256()
+        self._count = f"SELECT count(*) FROM ({select})"  # noqa: S608 - our own select
+        self._connection = connection
+        self._total = -1
+        self._done = 0
+
+    def update(self, rows: list[tuple[Any, ...]]) -> None:
+        """Add the next rows; all of a list, or a part that ends at its end at the latest."""
+        if self._done % CHUNK == 0 and len(rows) == CHUNK:
+            self._hash.update(marshal.dumps(rows, 2))
+        else:
+            self._add_part(rows)
+        self._done += len(rows)
+
+    def hexdigest(self) -> str:
+        """Return the hash of all rows so far."""
+        return self._hash.hexdigest()
+
+    def _add_part(self, rows: list[tuple[Any, ...]]) -> None:
+        whole = marshal.dumps(rows, 2)
+        if self._done % CHUNK == 0:
+            length = min(CHUNK, self._rows() - self._done)
+            self._hash.update(whole[:1] + length.to_bytes(4, "little"))
+        self._hash.update(whole[_HEAD:])
+
+    def _rows(self) -> int:
+        if self._total < 0:
+            (self._total,) = self._connection.execute(self._count).fetchone()
+        return self._total
+
+
+_HEAD = 5  # bytes before the first item of a list in marshal's form: its type, its length
+
+
 def _fetched(connection: sqlite3.Connection, select: str) -> Iterator[list[tuple[Any, ...]]]:
+    """Read rows, a list at a time; where they are large a part of one, that ends with it."""
     cursor = connection.execute(select)
-    while rows := cursor.fetchmany(CHUNK):
-        yield rows
+    held: list[tuple[Any, ...]] = []
+    size, place, step = 0, 0, _STEP
+    while rows := cursor.fetchmany(min(step, CHUNK - place)):
+        held += rows
+        place = (place + len(rows)) % CHUNK
+        each = max(_size(rows[0]), _size(rows[-1]))
+        size += each * len(rows)
+        step = max(1, min(_STEP, _HELD // each))
+        if place == 0 or size > _HELD:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+_STEP = 32  # rows that are read before it is looked how large they are
+
+
+def _size(row: tuple[Any, ...]) -> int:
+    """Return about the bytes of a row."""
+    return sum(len(cell) if isinstance(cell, (str, bytes)) else 8 for cell in row) + 1
 
 
 def _lenient(text: bytes) -> str:

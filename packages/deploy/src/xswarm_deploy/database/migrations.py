@@ -168,7 +168,7 @@ def order(migrations: Sequence[Migration]) -> list[Migration]:
     waiting = {name: set(migration.depends) for name, migration in by_name.items()}
     followers: dict[str, list[str]] = {}
     for name, needed in waiting.items():
-        _require_known(by_name[name], needed - by_name.keys())
+        _require_known(by_name[name], {other for other in needed if other not in by_name})
         for other in needed:
             followers.setdefault(other, []).append(name)
     ready = [name for name, needed in waiting.items() if not needed]
@@ -243,12 +243,15 @@ def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dic
     """Return the marks of parts (part, where it starts, where its text begins) and options."""
     marks: list[tuple[str, int, int]] = []
     options: dict[str, str] = {}
+    blank, seen = True, 0  # whether nothing but comments came so far, and how far that was read
     for start, end in statements.line_comments(text):
+        blank = blank and statements.is_blank(text[seen:start])
+        seen = end
         if mark := _MARK.fullmatch(text, start, end):
             marks.append((mark[1], start, end))
             if "transaction:false" in mark["rest"]:  # as dbmate writes it
                 options["transaction"] = "none"
-        elif not marks and statements.is_blank(text[:start]):
+        elif not marks and blank:
             options.update(_option(filename, text[start:end]))
     return marks, options
 

@@ -194,8 +194,9 @@ class TursoDatabase:
 
 
 def _open(url: str, token: Secret | None) -> TursoConnection:
-    from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
+
+    from xswarm_deploy import transport
 
     connection: TursoConnection = _library().TursoConnection(
         f"https://{urlsplit(url).netloc}",
@@ -210,8 +211,9 @@ def _open(url: str, token: Secret | None) -> TursoConnection:
     # Only what was never sent is sent again: a lost reply may have been carried out.
     retry = Retry(total=None, connect=_TRIES_TO_CONNECT, read=0, status=0, other=0, redirect=0)
     connection.session.mount(
-        f"{urlsplit(connection.database_url).scheme}://", HTTPAdapter(max_retries=retry)
+        f"{urlsplit(connection.database_url).scheme}://", transport.Adapter(max_retries=retry)
     )
+    connection.session.headers["User-Agent"] = transport.USER_AGENT
     connection.session.auth = _finished  # without one, a netrc entry would replace the token
     return connection
 

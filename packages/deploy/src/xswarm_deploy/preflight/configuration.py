@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.preflight import bindings, packages
+from xswarm_deploy.preflight import bindings, limits, packages
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings.variables import VARIABLES, Sent
 from xswarm_deploy.steps import triggers
@@ -30,6 +30,7 @@ def probes(site: Site) -> list[Probe]:
         "worker main": _main,
         "compatibility date": _compatibility_date,
         "plain variables": _collisions,
+        "limits": limits.variables,
         "static files": _static,
         "packages": packages.installed,
         "triggers": _triggers,

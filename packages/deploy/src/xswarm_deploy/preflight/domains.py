@@ -19,6 +19,7 @@ from xswarm_deploy.services.http import Http, is_loopback
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe, Status
+    from xswarm_deploy.services.cloudflare import Zone
     from xswarm_deploy.site import Site
 
 UNRESOLVED: Final = "skipped (the name does not resolve)"
@@ -180,7 +181,7 @@ def _zone(site: Site, host: str) -> Seen | str:
     return f"zone {zone['name']}: proxied, TLS 1.2 at least, https only"
 
 
-def _zone_of(site: Site, host: str) -> dict[str, Any] | None:
+def _zone_of(site: Site, host: str) -> Zone | None:
     labels = host.split(".")
     names = (".".join(labels[at:]) for at in range(len(labels) - 1))
     found = (site.cloudflare.zone(name) for name in names)

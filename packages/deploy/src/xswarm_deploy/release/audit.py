@@ -9,10 +9,12 @@ that released) can tell when the end was cut off or the whole was written anew.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -33,6 +35,7 @@ CREATE TABLE IF NOT EXISTS _release_audit (
   release TEXT NOT NULL, who TEXT NOT NULL, host TEXT NOT NULL, event TEXT NOT NULL,
   details TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL)"""
 FILE: Final = "audit.jsonl"
+_NEARBY: Final = 1_000  # events among which two processes may have changed the order
 _COLUMNS: Final = "number, time, environment, release, who, host, event, details, previous, hash"
 LAST: Final = f"SELECT {_COLUMNS} FROM _release_audit ORDER BY number DESC LIMIT 1"  # noqa: S608
 _LATEST: Final = "COALESCE((SELECT hash FROM _release_audit ORDER BY number DESC LIMIT 1), '')"
@@ -212,53 +215,110 @@ def _page(database: Database, environment: str, oldest: Event | None, size: int)
     return [_event(row) for row in rows]
 
 
+def walk(database: Database) -> Iterator[Event]:
+    """Yield all events in their order, page by page, so that a trail of any length fits."""
+    behind = -1
+    while page := database.query(
+        f"SELECT {_COLUMNS} FROM _release_audit WHERE number > ?"  # noqa: S608 - constants only
+        " ORDER BY number LIMIT ?",
+        [behind, _PAGE],
+    ):
+        yield from map(_event, page)
+        behind = page[-1].integer("number")
+
+
 def exists(database: Database) -> bool:
     """Return whether there is a trail in this database."""
     return bool(database.query("SELECT 1 FROM sqlite_master WHERE name = '_release_audit'"))
 
 
-def faults(events: Sequence[Event]) -> list[str]:
-    """Return where a trail was touched; empty: nowhere.
+class Examined(NamedTuple):
+    """What looking at a whole trail found.
+
+    Args:
+        events: how many there are.
+        last: the hash of the last one; empty: there is none.
+        head_found: whether one has the hash that was looked for.
+        faults: where it was touched.
+    """
+
+    events: int
+    last: str
+    head_found: bool
+    faults: list[str]
+
+
+class _Kept(NamedTuple):
+    """What is known of an event that this machine added."""
+
+    number: int
+    hash: str
+    event: str
+    time: str
+
+
+def examine(events: Iterable[Event], kept: Iterable[Event] = (), head: str = "") -> Examined:
+    """Look whether a trail is whole, in one pass that holds few events at a time.
 
     Args:
         events: all of them, in their order.
+        kept: what this machine added, about in the same order.
+        head: a hash to look for.
     """
-    found, number, previous = [], 1, ""
+    found: list[str] = []
+    number, previous, count, head_found = 1, "", 0, False
+    written = _in_order(kept)
+    expected = next(written, None)
     for event in events:
-        if event.number != number:
-            found.append(f"event {number} is missing")
-        elif event.previous != previous:
-            found.append(f"event {event.number} does not follow the one before it")
-        if event.sealed() != event.hash:
-            found.append(f"event {event.number} was edited")
-        number, previous = event.number + 1, event.hash
-    return found
+        found += _faults(event, number, previous)
+        number, previous, count = event.number + 1, event.hash, count + 1
+        head_found = head_found or event.hash == head
+        while expected and expected.number <= event.number:
+            if expected.number < event.number:
+                found.append(_gone(expected))
+            elif expected.hash != event.hash:
+                found.append(f"event {event.number} is not the one that was written from here")
+            expected = next(written, None)
+    while expected:
+        found.append(_gone(expected))
+        expected = next(written, None)
+    return Examined(count, previous, head_found, found)
 
 
-def missing(events: Sequence[Event], kept: Sequence[Event]) -> list[str]:
-    """Return which events that this machine added are not in the trail as they were."""
-    hashes = {event.number: event.hash for event in events}
-    return [
-        f"event {event.number} ({event.event}, {event.time}) is gone"
-        if event.number not in hashes
-        else f"event {event.number} is not the one that was written from here"
-        for event in kept
-        if hashes.get(event.number) != event.hash
-    ]
+def _gone(kept: _Kept) -> str:
+    return f"event {kept.number} ({kept.event}, {kept.time}) is gone"
 
 
-def kept(folder: Path) -> list[Event]:
-    """Return what this machine added; a last line that was torn by a crash is left out."""
+def _in_order(kept: Iterable[Event]) -> Iterator[_Kept]:
+    """Sort what two processes of one machine may have written in each other's order."""
+    nearby: list[_Kept] = []
+    for event in kept:
+        heapq.heappush(nearby, _Kept(event.number, event.hash, event.event, event.time))
+        if len(nearby) > _NEARBY:
+            yield heapq.heappop(nearby)
+    while nearby:
+        yield heapq.heappop(nearby)
+
+
+def _faults(event: Event, number: int, previous: str) -> Iterator[str]:
+    """Return what is wrong with one event, which should have a number and follow a hash."""
+    if event.number != number:
+        yield f"event {number} is missing"
+    elif event.previous != previous:
+        yield f"event {event.number} does not follow the one before it"
+    if event.sealed() != event.hash:
+        yield f"event {event.number} was edited"
+
+
+def kept(folder: Path) -> Iterator[Event]:
+    """Yield what this machine added; a last line that was torn by a crash is left out."""
     file = folder / FILE
     if not file.exists():
-        return []
-    events = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        try:
-            events.append(Event(**json.loads(line)))
-        except (ValueError, TypeError):
-            continue  # torn: what follows it was written whole
-    return events
+        return
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            with suppress(ValueError, TypeError):  # torn: what follows it was written whole
+                yield Event(**json.loads(line))
 
 
 def forget_kept(folder: Path, environment: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
@@ -13,10 +14,18 @@ from xswarm_deploy.release.release import FOLDER
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import traffic
 
+NEWEST: Final = 50  # releases that are listed unless all are asked for
 
-def listed(site: Site) -> list[dict[str, Any]]:
-    """Return releases that put a version live or tried to, newest first; at most one is live."""
-    releases = [r for r in site.history() if r.version or r.kind in ("deploy", "rollback")]
+
+def listed(site: Site, most: int | None = None) -> list[dict[str, Any]]:
+    """Return the releases that put a version live or tried to, newest first; at most one is live.
+
+    Args:
+        site: the environment.
+        most: how many; None: all.
+    """
+    put_live = (r for r in site.history() if r.version or r.kind in ("deploy", "rollback"))
+    releases = list(islice(put_live, most))
     live = live_record(site, releases)
     return [
         {
@@ -84,16 +93,17 @@ def audited(environment: Environment, head: str = "") -> Audited:
         environment: the environment; the trail is the whole database's.
         head: a hash that somebody noted; empty: none.
     """
-    events = audit.read(environment.database) if audit.exists(environment.database) else []
-    kept = [
+    events = audit.walk(environment.database) if audit.exists(environment.database) else iter(())
+    kept = (
         event
         for event in audit.kept(environment.settings.path(FOLDER))
         if event.environment == environment.settings.environment
-    ]
-    found = [*audit.faults(events), *audit.missing(events, kept)]
-    if head and head not in {event.hash for event in events}:
-        found.append(f"no event has the hash {head}")
-    return Audited(len(events), events[-1].hash if events else "", tuple(dict.fromkeys(found)))
+    )
+    examined = audit.examine(events, kept, head)
+    found = examined.faults
+    if head and not examined.head_found:
+        found = [*found, f"no event has the hash {head}"]
+    return Audited(examined.events, examined.last, tuple(dict.fromkeys(found)))
 
 
 def shown(site: Environment, release: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from xswarm_deploy.console import Console
+from xswarm_deploy.release import outage
 
 
 @contextmanager
@@ -29,7 +30,8 @@ def unstoppable(console: Console) -> Iterator[None]:
     """Undo to the end, whatever key is pressed meanwhile."""
 
     def wait(_number: int, _frame: FrameType | None) -> None:
-        console.warn("undoing; please wait")
+        if not outage.give_up():
+            console.warn("undoing; please wait")
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, wait) for number in signals]

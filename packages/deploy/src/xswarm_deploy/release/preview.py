@@ -25,11 +25,13 @@ class Plan:
         same: steps that would find all as it is wanted.
         seconds: how long each step took in recent releases, with the canary's soaks of this
             one; those alone under ``soaks``, the whole under ``release``.
+        calls: how many calls went to each service in recent releases.
     """
 
     changes: tuple[Change, ...]
     same: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def irreversible(self) -> list[Change]:
@@ -46,6 +48,7 @@ class Plan:
                 for change in self.irreversible
             ],
             "estimated_seconds": dict(self.seconds),
+            "estimated_calls": dict(self.calls),
         }
 
 
@@ -59,7 +62,9 @@ def of_release(site: Site, phases: Sequence[str]) -> Plan:
     made = {name: tuple(steps.step_named(name).plan(site)) for name in phases}
     changes = tuple(change for changes in made.values() for change in changes)
     same = tuple(name for name, changes in made.items() if not changes)
-    return Plan(changes, same, with_soaks(estimate(site.history(), "deploy"), soaks(changes)))
+    earlier = site.history()
+    seconds = with_soaks(estimate(earlier, "deploy"), soaks(changes))
+    return Plan(changes, same, seconds, estimate_calls(earlier, "deploy"))
 
 
 def soaks(changes: Sequence[Change]) -> float:
@@ -111,8 +116,7 @@ def estimate(listed: Sequence[Record], kind: str) -> dict[str, float]:
         listed: of the environment, newest first.
         kind: of the release that is to come.
     """
-    succeeded = (r for r in listed if r.kind == kind and r.status == records.SUCCEEDED)
-    earlier = list(islice(succeeded, _EARLIER))
+    earlier = _earlier(listed, kind)
     if not earlier:
         return {}
     wholes = [records.seconds_between(r.created, r.finished) - _soaked(r) for r in earlier]
@@ -135,6 +139,25 @@ def _soaked(record: Record) -> float:
     return float(record.facts.get("soaked", 0.0))
 
 
+def estimate_calls(listed: Sequence[Record], kind: str) -> dict[str, int]:
+    """Return how many calls a release makes to each service: the most of earlier releases.
+
+    Args:
+        listed: of the environment, newest first.
+        kind: of the release that is to come.
+    """
+    counted: dict[str, int] = {}
+    for record in _earlier(listed, kind):
+        for service, count in record.facts.get("calls", {}).items():
+            counted[service] = max(count, counted.get(service, 0))
+    return counted
+
+
+def _earlier(listed: Sequence[Record], kind: str) -> list[Record]:
+    succeeded = (r for r in listed if r.kind == kind and r.status == records.SUCCEEDED)
+    return list(islice(succeeded, _EARLIER))
+
+
 def show(console: Console, changes: Sequence[Change]) -> None:
     """Print changes, and what of them cannot be undone."""
     show_plan(console, Plan(tuple(changes)))
@@ -153,6 +176,9 @@ def show_plan(console: Console, plan: Plan) -> None:
         console.warn(f"{change.resource} cannot be undone: {change.irreversible}")
     for line in _times(plan):
         console.line(line, "dim")
+    if plan.calls:
+        told = ", ".join(f"{service} {count}" for service, count in sorted(plan.calls.items()))
+        console.line(f"makes up to {sum(plan.calls.values())} calls: {told}", "dim")
 
 
 def _times(plan: Plan) -> list[str]:

@@ -6,10 +6,11 @@ import secrets
 import socket
 import time
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,8 +26,10 @@ from xswarm_deploy.release import rollback_facts as facts
 from xswarm_deploy.release.audit import Event, Origin, Trail
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.release.ledger import Ledger
+from xswarm_deploy.release.outage import Waiting
 from xswarm_deploy.release.records import Entry, now
 from xswarm_deploy.secret import redact
+from xswarm_deploy.services import calls
 from xswarm_deploy.site import Site
 
 FOLDER: Final = ".deployments"
@@ -58,6 +61,12 @@ class Release:
     entries: list[Entry] = field(default_factory=list)
     skipped: frozenset[str] = frozenset()
     seconds: dict[str, float] = field(default_factory=dict)
+    calls_before: Counter[str] = field(default_factory=calls.made)
+
+    @cached_property
+    def waiting(self) -> Waiting:
+        """Return what waits for outages to end while this release is undone."""
+        return Waiting(self.console)
 
     @classmethod
     def begin(
@@ -175,7 +184,8 @@ class Release:
         A database that does not answer at this very moment changes nothing about that: what
         is live stays live, the journal here says so, and a later run writes it down.
         """
-        self.site.facts["seconds"] = self.seconds
+        counted = dict(calls.made() - self.calls_before)
+        self.site.facts.update(seconds=self.seconds, calls=counted)
         self.note("end", status=records.SUCCEEDED, facts=_kept(self.site.facts))
         try:
             self._write_success()

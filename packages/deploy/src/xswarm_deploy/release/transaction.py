@@ -13,6 +13,7 @@ from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import lock, records, recovery, undo
 from xswarm_deploy.release.interruption import stoppable, unstoppable
 from xswarm_deploy.release.release import Release, new_record
+from xswarm_deploy.services.patience import RELEASE_SECONDS, Patience, patient
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import notify
 
@@ -92,7 +93,8 @@ def guarded(begun: Release) -> Iterator[Release]:
     """End a release well, or undo it and notify people of the failure."""
     token = _current.set(begun)
     try:
-        yield begun
+        with patient(Patience(RELEASE_SECONDS, begun.console.waiting)):
+            yield begun
         begun.remember()
         with unstoppable(begun.console):
             begun.succeed()

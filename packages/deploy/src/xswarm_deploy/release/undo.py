@@ -21,6 +21,7 @@ from xswarm_deploy.release import records, steps
 from xswarm_deploy.release.records import Entry
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.secret import redact
+from xswarm_deploy.services.patience import LONGEST_WAIT, Patience, patient
 
 
 class Left(NamedTuple):
@@ -97,6 +98,11 @@ def _undo_all(release: Release) -> list[Left]:
     and users must not meet code on a schema that it does not run on. Where the schema was
     changed before the traffic, because they do not go together, that cannot be kept.
     """
+    with patient(Patience(LONGEST_WAIT, release.console.waiting, reserve=False)):
+        return _undo_each(release)
+
+
+def _undo_each(release: Release) -> list[Left]:
     left: list[Left] = []
     for entry in reversed(release.entries):
         if entry.state in (records.UNDONE, records.PLANNED):
@@ -134,7 +140,8 @@ def _undo(release: Release, entry: Entry) -> None:
         return
     with release.console.step("undo") as line:
         line.detail = f"{change.step}: {change.resource}"
-        said = steps.step_named(change.step).undo(release.site, change, entry.outcome)
+        step = steps.step_named(change.step)
+        said = release.waiting.repeat(lambda: step.undo(release.site, change, entry.outcome))
         line.detail += f": {said}" if said else ""
     _mark(release, entry.number, records.UNDONE, entry.outcome)
 

@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING
 
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.http import Http
+from xswarm_deploy.services.shape import Wire
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
 VERSION = "2023-06-01"
+
+
+class _Model(Wire):
+    id: str
+
+
+class _Models(Wire):
+    data: tuple[_Model, ...]
 
 
 class Anthropic:
@@ -39,5 +48,5 @@ class Anthropic:
         Raises:
             ServiceError: the key is refused, or nothing can be said about it.
         """
-        listed = self.http.get("/v1/models", query={"limit": 1}).json()["data"]
-        return str(listed[0]["id"]) if listed else ""
+        listed = self.http.get("/v1/models", query={"limit": 1}).read(_Models).data
+        return listed[0].id if listed else ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
 from urllib.parse import quote
 
 from xswarm_deploy.secret import Secret
@@ -12,9 +13,26 @@ from xswarm_deploy.services.envelope import unwrap
 from xswarm_deploy.services.errors import ServiceUnavailable
 from xswarm_deploy.services.files import StaticFile
 from xswarm_deploy.services.http import Files, Http, bearer
-from xswarm_deploy.services.progress import Progress, silent
+from xswarm_deploy.services.progress import Progress, Uploads, silent
+from xswarm_deploy.services.shape import Wire
+from xswarm_deploy.services.uploading import Round, send_all, until_complete
 
-UPLOADS_AT_ONCE = 3
+
+class _Opened(Wire):
+    jwt: str
+    buckets: tuple[tuple[str, ...], ...] | None = None
+
+
+class _Uploaded(Wire):
+    jwt: str | None = None
+
+
+_MAYBE_UPLOADED = cast("type[_Uploaded | None]", _Uploaded | None)
+
+
+class _Session(NamedTuple):
+    token: Secret
+    buckets: tuple[tuple[str, ...], ...]
 
 
 class Assets:
@@ -37,37 +55,70 @@ class Assets:
     ) -> Secret:
         """Upload the missing files; return the token that a version names them by.
 
+        A session names its buckets. When one is lost, a new session names what is missing then.
+
         Args:
             worker: the Worker's name.
             files: all files of the version; each travels once, by its hash.
-            progress: told how many files of how many are there.
+            progress: told how many bytes of how many are there.
         """
-        opened, buckets = self._session(worker, files)
         by_hash = {file.hash: file for file in files}
-        total = len(by_hash)
-        done = total - sum(map(len, buckets))
-        progress(done, total)
-        completed = None if buckets else opened
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            chosen = [[by_hash[digest] for digest in bucket] for bucket in buckets]
-            for bucket, token in zip(
-                chosen, pool.map(lambda part: self._send(part, opened), chosen), strict=True
-            ):
-                completed = token or completed
-                done += len(bucket)
-                progress(done, total)
-        if completed is None:
+        ended_by: list[Secret] = []
+
+        def one_round() -> Round:
+            session = self._session(worker, files)
+            if not session.buckets:
+                ended_by.append(session.token)
+            return self._sent(session, by_hash, progress, ended_by)
+
+        until_complete(one_round)
+        if not ended_by:
             call = f"POST {self._account}/workers/assets/upload"
             raise ServiceUnavailable("Cloudflare", call, message="no token ended the upload")
-        return completed
+        return ended_by[-1]
 
-    def _session(self, worker: str, files: Sequence[StaticFile]) -> tuple[Secret, list[list[str]]]:
+    def _session(self, worker: str, files: Sequence[StaticFile]) -> _Session:
         manifest = {file.path: {"hash": file.hash, "size": file.size} for file in files}
         path = f"{self._account}/workers/scripts/{quote(worker, safe='')}/assets-upload-session"
-        opened = unwrap(self._http.post(path, json={"manifest": manifest}, safe=True))
-        return Secret(opened["jwt"], "assets upload token"), opened.get("buckets") or []
+        reply = self._http.post(path, json={"manifest": manifest}, safe=True)
+        opened = unwrap(reply, _Opened)
+        known = {file.hash for file in files}
+        buckets = opened.buckets or ()
+        if not all(digest in known for bucket in buckets for digest in bucket):
+            raise reply.unexpected("it asks for files that are not in the manifest")
+        return _Session(Secret(opened.jwt, "assets upload token"), buckets)
 
-    def _send(self, bucket: Sequence[StaticFile], session: Secret) -> Secret | None:
+    def _sent(
+        self,
+        session: _Session,
+        by_hash: Mapping[str, StaticFile],
+        progress: Progress,
+        ended_by: list[Secret],
+    ) -> Round:
+        """Send the buckets of a session; the last one's answer holds the token that ends it."""
+        missing = {digest for bucket in session.buckets for digest in bucket}
+        total = sum(file.size for file in by_hash.values())
+        done = total - sum(by_hash[digest].size for digest in missing)
+        progress(done, total)
+        uploads = Uploads(total, progress, done, self._http.clock.monotonic)
+        left = deque([by_hash[digest] for digest in bucket] for bucket in session.buckets)
+
+        def take() -> Sequence[StaticFile] | None:
+            try:
+                return left.popleft()
+            except IndexError:
+                return None
+
+        def send(bucket: Sequence[StaticFile]) -> None:
+            token = self._send(bucket, session.token, uploads)
+            if token:
+                ended_by.append(token)
+
+        return send_all(take, send)
+
+    def _send(
+        self, bucket: Sequence[StaticFile], session: Secret, uploads: Uploads
+    ) -> Secret | None:
         parts: Files = [
             (
                 file.hash,
@@ -75,6 +126,8 @@ class Assets:
             )
             for file in bucket
         ]
+        body = sum(len(content) for _, (_, content, _) in parts)
+        sent = uploads.part(sum(file.size for file in bucket), body)
         reply = self._http.post(
             f"{self._account}/workers/assets/upload",
             query={"base64": "true"},
@@ -82,8 +135,10 @@ class Assets:
             headers={"Authorization": bearer(session)},
             safe=True,  # files are named by their content
             budget=180,
+            sent=sent,
         )
-        token = (unwrap(reply) or {}).get("jwt")
+        sent(body)
+        token = (unwrap(reply, _MAYBE_UPLOADED) or _Uploaded()).jwt
         return Secret(token, "assets upload token") if token else None
 
 

@@ -7,9 +7,9 @@ make a new thing are settled by looking when their reply was lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict, TypeVar
 from urllib.parse import quote
 
 from xswarm_deploy.secret import Secret
@@ -18,7 +18,11 @@ from xswarm_deploy.services.envelope import result, unwrap
 from xswarm_deploy.services.errors import NotFound, ServiceError
 from xswarm_deploy.services.http import Http, bearer
 from xswarm_deploy.services.pages import Pages
+from xswarm_deploy.services.paging import every
+from xswarm_deploy.services.progress import Progress, silent, upload
+from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.settle import settled, unless_missing
+from xswarm_deploy.services.shape import Wire
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -27,8 +31,127 @@ WORKER_MISSING = frozenset({"10007", "10090"})
 NO_VERSIONS = "10222"
 BUCKET_MISSING = "10006"
 
+Shape = TypeVar("Shape")
+Cursor = TypeVar("Cursor")
+
 MESSAGE_LENGTH = 100  # characters the API keeps of an annotation's message
 PAGE = 50
+
+
+class _Token(Wire):
+    id: str
+    status: str
+    expires_on: str | None = None
+
+
+class _Share(Wire):
+    version_id: str
+    percentage: float
+
+
+class _Deployment(Wire):
+    id: str
+    created_on: str = ""
+    versions: tuple[_Share, ...] = ()
+    annotations: dict[str, str] | None = None
+
+
+class _Deployments(Wire):
+    deployments: tuple[_Deployment, ...] = ()
+
+
+class _Metadata(Wire):
+    created_on: str | None = None
+
+
+class _Resources(Wire):
+    bindings: tuple[dict[str, Any], ...] | None = None
+
+
+class _Version(Wire):
+    id: str
+    number: int | None = None
+    metadata: _Metadata | None = None
+    annotations: dict[str, str] | None = None
+    resources: _Resources | None = None
+    startup_time_ms: int | None = None
+
+
+class _Versions(Wire):
+    items: tuple[_Version, ...] = ()
+
+
+class _Created(Wire):
+    deployment_id: str
+
+
+class _Identified(Wire):
+    id: str
+
+
+class _AccountSubdomain(Wire):
+    subdomain: str
+
+
+class _Switches(Wire):
+    enabled: bool
+    previews_enabled: bool
+
+
+class _Worker(Wire):
+    subdomain: _Switches
+
+
+class _Schedule(Wire):
+    cron: str
+
+
+class _Schedules(Wire):
+    schedules: tuple[_Schedule, ...] = ()
+
+
+class _Named(Wire):
+    name: str
+
+
+class _Buckets(Wire):
+    buckets: tuple[_Named, ...] = ()
+
+
+class _Setting(Wire):
+    value: str
+
+
+class Account(TypedDict):
+    """An account that a token reaches."""
+
+    id: str
+    name: NotRequired[str]
+
+
+class Bucket(TypedDict):
+    """An R2 bucket."""
+
+    name: str
+    location: NotRequired[str]
+
+
+class Zone(TypedDict):
+    """A domain at Cloudflare."""
+
+    id: str
+    name: str
+    status: NotRequired[str]
+
+
+class DnsRecord(TypedDict):
+    """One DNS record of a zone; ``proxied``: its traffic goes through Cloudflare."""
+
+    id: str
+    type: str
+    name: NotRequired[str]
+    content: NotRequired[str]
+    proxied: NotRequired[bool | None]
 
 
 class Token(NamedTuple):
@@ -66,8 +189,8 @@ class Version(NamedTuple):
     @property
     def secret_names(self) -> tuple[str, ...]:
         """Return the names of its secrets; the API never gives their values."""
-        names = (b["name"] for b in self.bindings if str(b.get("type")).startswith("secret"))
-        return tuple(sorted(names))
+        found = (b for b in self.bindings if str(b.get("type")).startswith("secret"))
+        return tuple(sorted(str(binding.get("name", "")) for binding in found))
 
     @property
     def tag(self) -> str:
@@ -117,30 +240,31 @@ class Cloudflare:
             ServiceError: neither route knows the token, or there is no answer.
         """
         try:
-            found = self._get("/user/tokens/verify")
+            found = self._get("/user/tokens/verify", _Token)
         except ServiceError as error:
             if error.status not in (400, 401, 403, 404):
                 raise
-            found = self._get(f"{self._account}/tokens/verify")
-        return Token(found["id"], found["status"], found.get("expires_on") or "")
+            found = self._get(f"{self._account}/tokens/verify", _Token)
+        return Token(found.id, found.status, found.expires_on or "")
 
-    def accounts(self) -> list[dict[str, Any]]:
+    def accounts(self) -> list[Account]:
         """List the accounts the token reaches: id and name."""
-        return list(self._listed("/accounts"))
+        return list(self._listed("/accounts", list[Account]))
 
     # Workers
 
     def worker_exists(self, name: str) -> bool:
         """Return whether there is such a Worker."""
         path = f"{self._account}/workers/services/{_quoted(name)}"
-        return unless_missing(lambda: self._get(path), WORKER_MISSING) is not None
+        return unless_missing(lambda: self._get(path, object), WORKER_MISSING) is not None
 
     def deployments(self, name: str) -> list[Deployment]:
         """List a Worker's deployments, newest first; empty where there is no Worker."""
         found = unless_missing(
-            lambda: self._get(f"{self._script(name)}/deployments"), WORKER_MISSING | {NO_VERSIONS}
+            lambda: self._get(f"{self._script(name)}/deployments", _Deployments),
+            WORKER_MISSING | {NO_VERSIONS},
         )
-        listed = [_deployment(item) for item in (found or {}).get("deployments", ())]
+        listed = [_deployment(item) for item in (found.deployments if found else ())]
         return sorted(listed, key=lambda deployment: deployment.created_on, reverse=True)
 
     def deploy(
@@ -167,10 +291,10 @@ class Cloudflare:
     def versions(self, name: str) -> list[Version]:
         """List the versions that can be deployed, newest first; empty where there are none."""
         found = unless_missing(
-            lambda: self._get(f"{self._script(name)}/versions", query={"deployable": "true"}),
+            lambda: self._get(f"{self._script(name)}/versions", _Versions, {"deployable": "true"}),
             WORKER_MISSING | {NO_VERSIONS},
         )
-        listed = [_version(item) for item in (found or {}).get("items", ())]
+        listed = [_version(item) for item in (found.items if found else ())]
         return sorted(listed, key=lambda version: version.created_on, reverse=True)
 
     def version(self, name: str, version_id: str) -> Version:
@@ -179,9 +303,17 @@ class Cloudflare:
         Raises:
             NotFound: the Worker has no such version.
         """
-        return _version(self._get(f"{self._script(name)}/versions/{_quoted(version_id)}"))
+        path = f"{self._script(name)}/versions/{_quoted(version_id)}"
+        return _version(self._get(path, _Version))
 
-    def upload_version(self, name: str, body: bytes, content_type: str, tag: str = "") -> Version:
+    def upload_version(
+        self,
+        name: str,
+        body: bytes,
+        content_type: str,
+        tag: str = "",
+        progress: Progress = silent,
+    ) -> Version:
         """Upload a version of an existing Worker; no traffic goes to it.
 
         Args:
@@ -189,6 +321,7 @@ class Cloudflare:
             body: the multipart form of :mod:`xswarm_deploy.services.multipart`.
             content_type: the form's media type with its boundary.
             tag: the tag annotation in the form; finds the version when the reply was lost.
+            progress: told how many bytes of the form have left.
 
         Raises:
             Invalid: the script does not start (code 10021), or a binding is wrong.
@@ -198,18 +331,21 @@ class Cloudflare:
             tagged = [version for version in self.versions(name) if tag and version.tag == tag]
             return self.version(name, tagged[0].id) if tagged else None
 
-        return settled(lambda: self._post_version(name, body, content_type), look)
+        return settled(lambda: self._post_version(name, body, content_type, progress), look)
 
-    def create_worker(self, name: str, body: bytes, content_type: str) -> str:
-        """Create a Worker with its first version, at 100 % at once; returns the version's id."""
+    def create_worker(
+        self, name: str, body: bytes, content_type: str, progress: Progress = silent
+    ) -> str:
+        """Create a Worker with its first version, at 100 % at once; return the version's id."""
         reply = self.http.put(
             self._script(name),
             query={"excludeScript": "true", "bindings_inherit": "strict"},
             body=body,
             headers={"Content-Type": content_type},
             budget=180,
+            sent=upload(len(body), progress),
         )
-        return _hyphened(unwrap(reply)["deployment_id"])
+        return _hyphened(reply, unwrap(reply, _Created).deployment_id)
 
     def delete_worker(self, name: str) -> None:
         """Delete a Worker with all its versions; one that is not there is deleted already."""
@@ -218,25 +354,26 @@ class Cloudflare:
 
     def account_subdomain(self) -> str:
         """Return the account's name under workers.dev."""
-        return str(self._get(f"{self._account}/workers/subdomain")["subdomain"])
+        return self._get(f"{self._account}/workers/subdomain", _AccountSubdomain).subdomain
 
     def worker_subdomain(self, name: str) -> Subdomain:
         """Read whether a Worker answers on workers.dev, and its versions on preview hosts."""
-        found = self._get(f"{self._account}/workers/workers/{_quoted(name)}")["subdomain"]
-        return Subdomain(bool(found["enabled"]), bool(found["previews_enabled"]))
+        path = f"{self._account}/workers/workers/{_quoted(name)}"
+        found = self._get(path, _Worker).subdomain
+        return Subdomain(found.enabled, found.previews_enabled)
 
     def set_subdomain(self, name: str, enabled: bool, previews_enabled: bool) -> Subdomain:
         """Switch a Worker's workers.dev address and preview hosts on or off."""
         wanted = {"enabled": enabled, "previews_enabled": previews_enabled}
         reply = self.http.post(f"{self._script(name)}/subdomain", json=wanted, safe=True)
-        found = unwrap(reply)
-        return Subdomain(bool(found["enabled"]), bool(found["previews_enabled"]))
+        found = unwrap(reply, _Switches)
+        return Subdomain(found.enabled, found.previews_enabled)
 
     def schedules(self, name: str) -> list[str]:
         """List a Worker's cron triggers; empty where there is no Worker."""
         path = f"{self._script(name)}/schedules"
-        found = unless_missing(lambda: self._get(path), WORKER_MISSING)
-        return [str(item["cron"]) for item in (found or {}).get("schedules", ())]
+        found = unless_missing(lambda: self._get(path, _Schedules), WORKER_MISSING)
+        return [item.cron for item in (found.schedules if found else ())]
 
     def set_schedules(self, name: str, crons: Iterable[str]) -> None:
         """Let a Worker be told by these cron triggers, and by no others.
@@ -248,8 +385,9 @@ class Cloudflare:
 
     def secrets(self, name: str) -> list[str]:
         """List the names of a Worker's secrets; empty where there is no Worker."""
-        found = unless_missing(lambda: self._get(f"{self._script(name)}/secrets"), WORKER_MISSING)
-        return sorted(str(item["name"]) for item in found or ())
+        path = f"{self._script(name)}/secrets"
+        found = unless_missing(lambda: self._get(path, list[_Named]), WORKER_MISSING)
+        return sorted(item.name for item in found or ())
 
     def patch_latest_secrets(
         self, name: str, secrets: Mapping[str, Secret | None], message: str = "", tag: str = ""
@@ -275,27 +413,25 @@ class Cloudflare:
             headers={"Content-Type": "application/merge-patch+json"},
             safe=True,  # a repetition makes one more version that nobody deploys
         )
-        return str(unwrap(reply)["id"])
+        return unwrap(reply, _Identified).id
 
     # R2
 
     def buckets(self) -> list[str]:
         """List the names of the account's R2 buckets."""
-        names: list[str] = []
-        cursor = ""
-        while True:
-            query = {"per_page": 1000, **({"cursor": cursor} if cursor else {})}
-            page = result(self.http.get(f"{self._account}/r2/buckets", query=query))
-            names += [str(bucket["name"]) for bucket in page.value.get("buckets", ())]
-            cursor = str(page.info.get("cursor") or "")
-            if not cursor:
-                return names
+        path = f"{self._account}/r2/buckets"
 
-    def bucket(self, name: str) -> dict[str, Any] | None:
+        def fetch(cursor: str) -> tuple[Sequence[_Named], str | None]:
+            query = {"per_page": 1000, **({"cursor": cursor} if cursor else {})}
+            page = result(self.http.get(path, query=query), _Buckets)
+            return page.value.buckets, page.info.cursor or None
+
+        return [bucket.name for bucket in self._pages(path, "", fetch)]
+
+    def bucket(self, name: str) -> Bucket | None:
         """Read one R2 bucket; None where there is none of that name."""
         path = f"{self._account}/r2/buckets/{_quoted(name)}"
-        found: dict[str, Any] | None = unless_missing(lambda: self._get(path), {BUCKET_MISSING})
-        return found
+        return unless_missing(lambda: self._get(path, Bucket), {BUCKET_MISSING})
 
     def create_bucket(self, name: str) -> None:
         """Create an R2 bucket; one that exists already is right as well."""
@@ -320,46 +456,54 @@ class Cloudflare:
         """Return whether the account has a resource, e.g. ``d1/database/ID``."""
         quoted = "/".join(map(_quoted, path.split("/")))
         try:
-            self._get(f"{self._account}/{quoted}")
+            self._get(f"{self._account}/{quoted}", object)
         except NotFound:
             return False
         return True
 
     # Zones
 
-    def zone(self, name: str) -> dict[str, Any] | None:
+    def zone(self, name: str) -> Zone | None:
         """Find the zone of a domain, exactly so named; None where the token reaches none."""
-        return next(self._listed("/zones", {"name": name}), None)
+        return next(self._listed("/zones", list[Zone], {"name": name}), None)
 
-    def dns_records(self, zone_id: str, name: str = "") -> list[dict[str, Any]]:
+    def dns_records(self, zone_id: str, name: str = "") -> list[DnsRecord]:
         """List a zone's DNS records, of one host where a name is given."""
         query = {"name": name} if name else {}
-        return list(self._listed(f"/zones/{_quoted(zone_id)}/dns_records", query))
+        path = f"/zones/{_quoted(zone_id)}/dns_records"
+        return list(self._listed(path, list[DnsRecord], query))
 
     def zone_setting(self, zone_id: str, setting: str) -> str:
         """Read a zone's setting, e.g. ``ssl``, ``min_tls_version``, ``always_use_https``."""
         path = f"/zones/{_quoted(zone_id)}/settings/{_quoted(setting)}"
-        return str(self._get(path)["value"])
+        return self._get(path, _Setting).value
 
     # How
 
     def _script(self, name: str) -> str:
         return f"{self._account}/workers/scripts/{_quoted(name)}"
 
-    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        return unwrap(self.http.get(path, query=query))
+    def _get(self, path: str, shape: type[Shape], query: Mapping[str, Any] | None = None) -> Shape:
+        return unwrap(self.http.get(path, query=query), shape)
 
     def _listed(
-        self, path: str, query: Mapping[str, Any] | None = None
-    ) -> Iterator[dict[str, Any]]:
-        number = 1
-        while True:
+        self, path: str, shape: type[list[Shape]], query: Mapping[str, Any] | None = None
+    ) -> Iterator[Shape]:
+        def fetch(number: int) -> tuple[Sequence[Shape], int | None]:
             asked = {**(query or {}), "page": number, "per_page": PAGE}
-            page = result(self.http.get(path, query=asked))
-            yield from page.value
-            if number >= int(page.info.get("total_pages") or 1):
-                return
-            number += 1
+            page = result(self.http.get(path, query=asked), shape)
+            more = page.value and number < (page.info.total_pages or 1)
+            return page.value, number + 1 if more else None
+
+        return self._pages(path, 1, fetch)
+
+    def _pages(
+        self,
+        path: str,
+        first: Cursor,
+        fetch: Callable[[Cursor], tuple[Sequence[Shape], Cursor | None]],
+    ) -> Iterator[Shape]:
+        return every(self.http.service, f"GET {path}", first, fetch, self.http.clock.monotonic)
 
     def _post_deployment(
         self, name: str, split: Mapping[str, float], message: str, force: bool
@@ -376,36 +520,35 @@ class Cloudflare:
                 "annotations": _annotations(message),
             },
         )
-        return str(unwrap(reply)["id"])
+        return unwrap(reply, _Identified).id
 
-    def _post_version(self, name: str, body: bytes, content_type: str) -> Version:
+    def _post_version(
+        self, name: str, body: bytes, content_type: str, progress: Progress
+    ) -> Version:
         reply = self.http.post(
             f"{self._script(name)}/versions",
             query={"bindings_inherit": "strict"},
             body=body,
             headers={"Content-Type": content_type},
             budget=180,
+            sent=upload(len(body), progress),
         )
-        return _version(unwrap(reply))
+        return _version(unwrap(reply, _Version))
 
 
-def _deployment(item: Mapping[str, Any]) -> Deployment:
-    split = {str(v["version_id"]): float(v["percentage"]) for v in item.get("versions", ())}
-    return Deployment(
-        str(item["id"]), str(item.get("created_on", "")), split, item.get("annotations") or {}
-    )
+def _deployment(item: _Deployment) -> Deployment:
+    split = {share.version_id: share.percentage for share in item.versions}
+    return Deployment(item.id, item.created_on, split, item.annotations or {})
 
 
-def _version(item: Mapping[str, Any]) -> Version:
-    metadata = item.get("metadata") or {}
-    resources = item.get("resources") or {}
+def _version(item: _Version) -> Version:
     return Version(
-        id=str(item["id"]),
-        number=int(item.get("number") or 0),
-        created_on=str(metadata.get("created_on") or ""),
-        annotations=item.get("annotations") or {},
-        bindings=tuple(resources.get("bindings") or ()),
-        startup_ms=item.get("startup_time_ms"),
+        id=item.id,
+        number=item.number or 0,
+        created_on=(item.metadata and item.metadata.created_on) or "",
+        annotations=item.annotations or {},
+        bindings=(item.resources and item.resources.bindings) or (),
+        startup_ms=item.startup_time_ms,
     )
 
 
@@ -421,11 +564,14 @@ def _same_split(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
     }
 
 
-def _hyphened(identifier: str) -> str:
+def _hyphened(reply: Reply, identifier: str) -> str:
     """Write a version id as everywhere else: PUT script gives it without hyphens."""
     from uuid import UUID
 
-    return str(UUID(identifier))
+    try:
+        return str(UUID(identifier))
+    except ValueError:
+        raise reply.unexpected("the version's id is none") from None
 
 
 def _quoted(segment: str) -> str:

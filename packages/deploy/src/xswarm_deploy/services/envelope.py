@@ -2,45 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from xswarm_deploy.services.errors import ServiceUnavailable, error_kind, read_error
-from xswarm_deploy.services.http import READING, Reply
+from xswarm_deploy.services.errors import error_kind, read_error
+from xswarm_deploy.services.reply import Reply, json_or_none
+from xswarm_deploy.services.shape import Wire
+
+Shape = TypeVar("Shape")
 
 
-class Result(NamedTuple):
+class Info(Wire):
+    """What an answer says about further pages."""
+
+    total_pages: int | None = None
+    cursor: str | None = None
+
+
+class _Envelope(Wire):
+    success: bool
+    result: object = None
+    result_info: Info | None = None
+
+
+class Result(NamedTuple, Generic[Shape]):
     """What was inside: the value, and what is said about further pages."""
 
-    value: Any
-    info: Mapping[str, Any] = MappingProxyType({})
+    value: Shape
+    info: Info
 
 
-def unwrap(reply: Reply) -> Any:
-    """Return an answer's ``result``; see :func:`result`."""
-    return result(reply).value
-
-
-def result(reply: Reply) -> Result:
-    """Open the envelope.
+def require_success(reply: Reply) -> None:
+    """Open the envelope of an answer whose result does not matter.
 
     Raises:
         ServiceError: it says ``success: false``, or it is no envelope.
     """
-    content = reply.json()
-    if not isinstance(content, Mapping) or "success" not in content:
-        changing = reply.call.split(" ", 1)[0] not in READING
-        raise ServiceUnavailable(
-            reply.service,
-            reply.call,
-            status=reply.status,
-            message="the reply is no envelope of this API",
-            in_doubt=changing,
-        )
-    if not content["success"]:
+    _opened(reply)
+
+
+def unwrap(reply: Reply, shape: type[Shape]) -> Shape:
+    """Return an answer's ``result`` by its shape; see :func:`result`."""
+    return result(reply, shape).value
+
+
+def result(reply: Reply, shape: type[Shape]) -> Result[Shape]:
+    """Open the envelope.
+
+    Args:
+        reply: the answer.
+        shape: of its ``result``.
+
+    Raises:
+        ServiceError: it says ``success: false``.
+        UnexpectedReply: it is no envelope, or its result is of another shape.
+    """
+    opened = _opened(reply)
+    return Result(reply.shaped(opened.result, shape), opened.result_info or Info())
+
+
+def _opened(reply: Reply) -> _Envelope:
+    opened = reply.read(_Envelope)
+    if not opened.success:
+        content: Any = json_or_none(reply.body)
         codes, message = read_error(content, reply.text)
         raise error_kind(reply.status)(
             reply.service, reply.call, status=reply.status, codes=codes, message=message
         )
-    return Result(content.get("result"), content.get("result_info") or {})
+    return opened

@@ -106,6 +106,13 @@ class ServiceUnavailable(ServiceError):
     remedy_text = "see the {service} status page; run the command again"
 
 
+class UnexpectedReply(ServiceUnavailable):
+    """The reply is not of the form that the API documents, or has no end."""
+
+    what_failed = "{service} sent a reply that cannot be used"
+    remedy_text = "run the command again; if the reply stays so, report it with the line above"
+
+
 def error_kind(status: int) -> type[ServiceError]:
     """Return the error type for an HTTP status that is no success."""
     kinds = {401: Unauthorised, 403: Forbidden, 404: NotFound, 409: Conflict, 412: Conflict}

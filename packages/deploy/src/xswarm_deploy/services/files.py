@@ -15,8 +15,6 @@ from xswarm_deploy.errors import Refused
 
 LARGEST_FILE = 25 * 1024 * 1024  # bytes; the limit of Pages and of Workers alike
 MOST_FILES = 20_000
-LARGEST_BUCKET = 40 * 1024 * 1024  # bytes of one upload call
-FULLEST_BUCKET = 2_000  # files of one upload call
 HASH_THREADS = 4  # blake3 and reading release the interpreter lock
 HASHED_AT_ONCE = 64  # files of one task: handing over each alone would cost more than it gains
 
@@ -90,22 +88,6 @@ def _media_types() -> MimeTypes:
     for suffix, name in _TYPES.items():
         types.add_type(name, suffix)
     return types
-
-
-def buckets(files: Iterable[StaticFile]) -> list[list[StaticFile]]:
-    """Divide files into upload calls: the largest first, none above the limits."""
-    made: list[list[StaticFile]] = []
-    room: list[int] = []
-    for file in sorted(files, key=lambda file: (-file.size, file.path)):
-        for index, bucket in enumerate(made):
-            if room[index] >= file.size and len(bucket) < FULLEST_BUCKET:
-                bucket.append(file)
-                room[index] -= file.size
-                break
-        else:
-            made.append([file])
-            room.append(LARGEST_BUCKET - file.size)
-    return made
 
 
 def _listed(directory: Path, ignored: Callable[[str], bool]) -> tuple[StaticFile, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import json
 import logging
 import random
 import ssl
@@ -21,55 +20,30 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
+from xswarm_deploy import transport
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret, redact
+from xswarm_deploy.services import calls, patience, quota
 from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
-from xswarm_deploy.services.errors import ServiceError, ServiceUnavailable, error_kind, read_error
+from xswarm_deploy.services.errors import (
+    RateLimited,
+    ServiceError,
+    ServiceUnavailable,
+    error_kind,
+    read_error,
+)
+from xswarm_deploy.services.patience import LONGEST_WAIT
+from xswarm_deploy.services.reply import READING, Reply, json_or_none
 
 Headers = Mapping[str, "str | Secret | None"]
 Files = Sequence[tuple[str, tuple[str | None, bytes | str, str | None]]]
 
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-READING = frozenset({"GET", "HEAD"})
 TRANSIENT = frozenset({429, 500, 502, 503, 504, 520, 522, 524, 529})
-LONGEST_WAIT = 20.0  # seconds; who asks for more gets an error instead of a sleep
+TOO_MANY = 429
 LARGEST_REPLY = 256 * 1024 * 1024  # bytes
 CONNECTIONS = 16
-
-
-class Reply(NamedTuple):
-    """What a service answered, wholly read."""
-
-    service: str
-    call: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        """Return the body as text; what is no UTF-8 is replaced."""
-        return self.body.decode("utf-8", "replace")
-
-    def json(self) -> Any:
-        """Return the body as JSON.
-
-        Raises:
-            ServiceUnavailable: it is none; a changing call is then in doubt.
-        """
-        content = _json(self.body)
-        if content is None and self.body.strip() != b"null":
-            changing = self.call.split(" ", 1)[0] not in READING
-            raise ServiceUnavailable(
-                self.service,
-                self.call,
-                status=self.status,
-                message="the reply is no JSON",
-                in_doubt=changing,
-            )
-        return content
 
 
 class _Lost(NamedTuple):
@@ -79,16 +53,18 @@ class _Lost(NamedTuple):
     sent: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Call:
-    """One call with all its attempts."""
+    """One call with all its attempts; ``deadline`` is put off by what is not the service's time."""
 
     request: requests.PreparedRequest
     name: str
     safe: bool
     deadline: float
     read_timeout: float
+    sent: transport.Sent | None = None
     doubts: list[bool] = field(default_factory=list)
+    limited: float = 0.0  # seconds waited for limits of the rate
 
     @property
     def changing(self) -> bool:
@@ -104,7 +80,7 @@ class Http:
         headers: sent with every call; ``Secret`` values are revealed on sending only.
         timeout: seconds to connect, seconds between two reads.
         retries: tries after the first one, of calls that are safe to repeat.
-        budget: seconds a call may take with all its tries and waits.
+        budget: seconds a call may take with all its tries and waits; sending is not counted.
         clock: time and sleep.
         session: a `requests` session to share; a new one otherwise.
 
@@ -132,6 +108,7 @@ class Http:
         self._timeout, self._retries, self._budget = timeout, retries, budget
         self._session = session or new_session()
         self._jitter = jitter
+        self._quota: tuple[quota.Quota, float] | None = None  # and the clock when it was read
 
     def get(self, path: str, **options: Any) -> Reply:
         """Read; see :meth:`call`."""
@@ -169,8 +146,9 @@ class Http:
         budget: float | None = None,
         read_timeout: float | None = None,
         expect: Sequence[int] = (),
+        sent: transport.Sent | None = None,
     ) -> Reply:
-        """Send one request and give the reply, wholly read.
+        """Send one request and return the reply, wholly read.
 
         Args:
             method: the HTTP method.
@@ -185,7 +163,8 @@ class Http:
             idempotency_key: sent as ``Idempotency-Key``.
             budget: seconds, in place of the client's.
             read_timeout: seconds between two reads, in place of the client's.
-            expect: statuses from 300 on to give back instead of raising.
+            expect: statuses from 300 on to return instead of raising.
+            sent: told how many bytes have left, again from the start in each try.
 
         Raises:
             ServiceError: one of its kinds; ``in_doubt`` where the call may have been applied.
@@ -207,44 +186,106 @@ class Http:
             safe=safe if safe is not None else method in REPEATABLE or bool(idempotency_key),
             deadline=self.clock.monotonic() + (budget or self._budget),
             read_timeout=read_timeout or self._timeout[1],
+            sent=sent,
         )
         return self._judged(call, self._tried(call), expect)
 
     def _tried(self, call: _Call) -> Reply | _Lost:
         """Try until there is an answer worth giving, or trying again is not allowed."""
-        for attempt in range(self._retries + 1):
+        attempt = 0
+        while True:
+            self._respect_quota(call)
             outcome = self._attempt(call)
             call.doubts.append(_doubtful(call, outcome))
             pause = self._pause(call, outcome, attempt)
             if pause is None:
-                break
-            self.clock.sleep(pause)
-        return outcome
+                return outcome
+            self._wait(call, pause, limited=_is_limit(outcome))
+            attempt += 1
+
+    def _respect_quota(self, call: _Call) -> None:
+        """Wait where the service said that it takes no more calls now: one more blocks them all.
+
+        Raises:
+            RateLimited: it would be too long.
+        """
+        found, read_at = self._quota or (None, 0.0)
+        left = found.seconds - (self.clock.monotonic() - read_at) if found else 0.0
+        patient = patience.current()
+        kept = found.reserve if found and patient and patient.reserve else 0
+        if not found or left <= 0 or found.remaining > kept:
+            return
+        if left > (patient.seconds if patient else LONGEST_WAIT) - call.limited:
+            said = f"{found.remaining} calls remain for {left:.0f} s"
+            raise RateLimited(
+                self.service,
+                call.name,
+                message=said,
+                in_doubt=any(call.doubts),
+                retry_after=left,
+            )
+        self._wait(call, left, limited=True)
 
     def _pause(self, call: _Call, outcome: Reply | _Lost, attempt: int) -> float | None:
-        """Return how many seconds to wait before the next try; None: there is none."""
-        if attempt >= self._retries or not _repeatable(call, outcome):
+        """Return the seconds to wait before the next try; None: there is none."""
+        if not _repeatable(call, outcome):
             return None
-        pause = min(LONGEST_WAIT, 0.25 * 2**attempt) * (0.5 + self._jitter() / 2)
+        pause = min(LONGEST_WAIT, 0.25 * 2 ** min(attempt, 10)) * (0.5 + self._jitter() / 2)
         if isinstance(outcome, Reply):
             pause = max(pause, retry_after(outcome.headers, self.clock) or 0.0)
+        patient = patience.current()
+        if patient and _is_limit(outcome):
+            return pause if call.limited + pause <= patient.seconds else None
         left = call.deadline - self.clock.monotonic()
-        return pause if pause <= LONGEST_WAIT and pause < left else None
+        allowed = attempt < self._retries and pause <= LONGEST_WAIT and pause < left
+        return pause if allowed else None
+
+    def _wait(self, call: _Call, seconds: float, *, limited: bool) -> None:
+        """Wait; a limit of the rate takes nothing from the call's own time."""
+        patient = patience.current()
+        if not limited:
+            self.clock.sleep(seconds)
+            return
+        call.limited += seconds
+        call.deadline += seconds
+        if patient:
+            what = f"{self.service} limits the rate of calls"
+            patience.wait(what, seconds, self.clock, patient.told)
+        else:
+            self.clock.sleep(seconds)
 
     def _attempt(self, call: _Call) -> Reply | _Lost:
+        calls.count(self.service)
+        left = max(call.deadline - self.clock.monotonic(), 0.001)
         try:
-            with self._send(call) as response:
-                body = self._read(response, call.deadline)
-        except _Cut as cut:
-            return _Lost(str(cut), sent=True)
+            with transport.exchange(left, call.sent) as exchange:
+                outcome = self._exchanged(call, left, exchange)
+        except transport.TooLarge:
+            return _Lost("the reply is too large", sent=True)
+        except transport.TooSlow:
+            return _Lost("no complete answer in time", sent=True)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return _Lost(_reason(error), _was_sent(error))
+        return outcome
+
+    def _exchanged(self, call: _Call, left: float, exchange: transport.Exchange) -> Reply | _Lost:
+        try:
+            response = self._send(call, left)
+        finally:
+            call.deadline += exchange.sending
+        with response:
+            body = transport.read(response, LARGEST_REPLY, lambda: self._late(call))
         if response.ok and _is_broken_json(response.headers, body):
             return _Lost("the reply is cut short", sent=True)
+        found = quota.read(response.headers)
+        if found:
+            self._quota = (found, self.clock.monotonic())
         return Reply(self.service, call.name, response.status_code, response.headers, body)
 
-    def _send(self, call: _Call) -> requests.Response:
-        left = max(call.deadline - self.clock.monotonic(), 0.001)
+    def _late(self, call: _Call) -> bool:
+        return self.clock.monotonic() > call.deadline
+
+    def _send(self, call: _Call, left: float) -> requests.Response:
         options = self._surroundings()
         # Redirects are answers: following one would carry tokens to another place.
         return self._session.send(
@@ -261,19 +302,6 @@ class Http:
         settings = self._session.merge_environment_settings
         return dict(settings(self.base_url, {}, True, None, None))
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
-        """Read the whole body as it comes, so that a trickle cannot outlast the budget."""
-        parts: list[bytes] = []
-        size = 0
-        while part := response.raw.read1(65536, decode_content=True):
-            parts.append(part)
-            size += len(part)
-            if size > LARGEST_REPLY:
-                raise _Cut("the reply is too large")
-            if self.clock.monotonic() > deadline:
-                raise _Cut("no complete answer in time")
-        return b"".join(parts)
-
     def _judged(self, call: _Call, outcome: Reply | _Lost, expect: Sequence[int]) -> Reply:
         in_doubt = any(call.doubts)
         if isinstance(outcome, _Lost):
@@ -285,7 +313,7 @@ class Http:
         raise self._error(call, outcome, in_doubt)
 
     def _error(self, call: _Call, reply: Reply, in_doubt: bool) -> ServiceError:
-        codes, message = read_error(_json(reply.body), reply.text)
+        codes, message = read_error(json_or_none(reply.body), reply.text)
         return error_kind(reply.status)(
             self.service,
             call.name,
@@ -304,7 +332,8 @@ class Http:
 def new_session() -> requests.Session:
     """Return a session that keeps connections, and neither cookies nor hidden retries."""
     session = requests.Session()
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
+    session.headers["User-Agent"] = transport.USER_AGENT
+    adapter = transport.Adapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.cookies.set_policy(_NO_COOKIES)
@@ -344,10 +373,6 @@ def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - clock.now())
     except ValueError:
         return None
-
-
-class _Cut(Exception):
-    """We stopped reading a reply; the message says why."""
 
 
 class _RedactedLog(logging.Filter):
@@ -399,7 +424,7 @@ def _header(name: str, value: str | Secret | None) -> str:
 def _repeatable(call: _Call, outcome: Reply | _Lost) -> bool:
     if isinstance(outcome, _Lost):
         return call.safe or not outcome.sent
-    if outcome.status == 429:
+    if _is_limit(outcome):
         return True  # refused before it was processed
     return call.safe and outcome.status in TRANSIENT
 
@@ -408,6 +433,10 @@ def _doubtful(call: _Call, outcome: Reply | _Lost) -> bool:
     if isinstance(outcome, _Lost):
         return call.changing and outcome.sent
     return call.changing and outcome.status >= 500
+
+
+def _is_limit(outcome: Reply | _Lost) -> bool:
+    return isinstance(outcome, Reply) and outcome.status == TOO_MANY
 
 
 def _reason(error: Exception) -> str:
@@ -437,11 +466,5 @@ def _was_sent(error: Exception) -> bool:
 
 def _is_broken_json(headers: Mapping[str, str], body: bytes) -> bool:
     said = headers.get("Content-Type", "").partition(";")[0].strip()
-    return said == "application/json" and _json(body) is None and body.strip() not in (b"", b"null")
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
+    whole = body.strip() in (b"", b"null") or json_or_none(body) is not None
+    return said == "application/json" and not whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.services.errors import ServiceUnavailable
 from xswarm_deploy.services.http import Headers, Http, bearer
+from xswarm_deploy.services.reply import json_or_none
 from xswarm_deploy.settings.project import HEALTH_BUDGETS
 from xswarm_monitoring.health import Check
 
@@ -62,7 +62,8 @@ class Health:
         return [
             _check(name.partition(":")[0], entry)
             for name, entries in (listed.items() if isinstance(listed, dict) else ())
-            for entry in entries
+            for entry in (entries if isinstance(entries, list) else ())
+            if isinstance(entry, dict)
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -132,8 +133,7 @@ class Monitor:
             ServiceError: there is no monitor, the token is wrong, or the window is none.
         """
         query = {"window": window, "points": points, "format": "json"}
-        found: dict[str, Any] = self.http.get("/api/metrics", query=query).json()
-        return found
+        return self.http.get("/api/metrics", query=query).read(dict[str, Any])
 
     def _since(self, began: float) -> float:
         return (self.http.clock.monotonic() - began) * 1000
@@ -160,8 +160,5 @@ def _moment(text: Any) -> float:
 
 
 def _mapping(body: bytes) -> Mapping[str, Any]:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
+    found = json_or_none(body)
     return found if isinstance(found, dict) else {}

@@ -9,9 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.services.http import Http, bearer
+from xswarm_deploy.services.shape import Wire
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
+
+
+class _Model(Wire):
+    id: str
+
+
+class _Models(Wire):
+    data: tuple[_Model, ...]
 
 
 class OpenAI:
@@ -33,5 +42,5 @@ class OpenAI:
         Raises:
             ServiceError: the key is refused, or nothing can be said about it.
         """
-        listed = self.http.get("/v1/models").json()["data"]
-        return str(listed[0]["id"]) if listed else ""
+        listed = self.http.get("/v1/models").read(_Models).data
+        return listed[0].id if listed else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from json import dumps
@@ -13,17 +12,60 @@ from urllib.parse import quote
 
 from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.secret import Secret
-from xswarm_deploy.services.envelope import unwrap
+from xswarm_deploy.services.envelope import require_success, unwrap
 from xswarm_deploy.services.errors import ServiceError
-from xswarm_deploy.services.files import StaticFile, buckets
+from xswarm_deploy.services.files import StaticFile
 from xswarm_deploy.services.http import Files, Http, bearer
-from xswarm_deploy.services.progress import Progress, silent
+from xswarm_deploy.services.progress import Progress, Uploads, silent
+from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.settle import settled, unless_missing
+from xswarm_deploy.services.shape import Wire
+from xswarm_deploy.services.uploading import Queue, Round, send_all, until_complete
+from xswarm_deploy.transport import Sent
 
 PROJECT_MISSING = "8000007"
 DEPLOYMENT_MISSING = "8000009"
 TOKEN_EXPIRED = "8000013"  # noqa: S105 - an error code
-UPLOADS_AT_ONCE = 3
+
+
+class _Identified(Wire):
+    id: str
+
+
+class _Project(Wire):
+    production_branch: str = ""
+    subdomain: str | None = None
+    domains: tuple[str, ...] | None = None
+    canonical_deployment: _Identified | None = None
+
+
+class _Metadata(Wire):
+    branch: str | None = None
+    commit_hash: str | None = None
+    commit_message: str | None = None
+
+
+class _Trigger(Wire):
+    metadata: _Metadata | None = None
+
+
+class _Stage(Wire):
+    name: str | None = None
+    status: str | None = None
+
+
+class _Deployment(Wire):
+    id: str
+    environment: str | None = None
+    url: str | None = None
+    created_on: str | None = None
+    deployment_trigger: _Trigger | None = None
+    latest_stage: _Stage | None = None
+    aliases: tuple[str, ...] | None = None
+
+
+class _Token(Wire):
+    jwt: str
 
 
 class Project(NamedTuple):
@@ -105,16 +147,18 @@ class Pages:
 
     def project(self, name: str) -> Project | None:
         """Read one project; None where there is none of that name."""
-        found = unless_missing(lambda: unwrap(self._http.get(self._path(name))), {PROJECT_MISSING})
+        found = unless_missing(
+            lambda: unwrap(self._http.get(self._path(name)), _Project), {PROJECT_MISSING}
+        )
         if found is None:
             return None
-        canonical = found.get("canonical_deployment") or {}
+        canonical = found.canonical_deployment
         return Project(
             name=name,
-            production_branch=str(found.get("production_branch", "")),
-            subdomain=str(found.get("subdomain") or ""),
-            domains=tuple(found.get("domains") or ()),
-            canonical_deployment=str(canonical.get("id", "")),
+            production_branch=found.production_branch,
+            subdomain=found.subdomain or "",
+            domains=found.domains or (),
+            canonical_deployment=canonical.id if canonical else "",
         )
 
     def create_project(self, name: str, production_branch: str) -> None:
@@ -132,7 +176,7 @@ class Pages:
 
     def deployments(self, name: str) -> list[PagesDeployment]:
         """List a project's latest deployments, newest first."""
-        listed = unwrap(self._http.get(f"{self._path(name)}/deployments"))
+        listed = unwrap(self._http.get(f"{self._path(name)}/deployments"), list[_Deployment])
         made = [_deployment(item) for item in listed]
         return sorted(made, key=lambda deployment: deployment.created_on, reverse=True)
 
@@ -142,7 +186,7 @@ class Pages:
         Raises:
             NotFound: there is none of that id.
         """
-        return _deployment(unwrap(self._http.get(self._path(name, deployment_id))))
+        return _deployment(unwrap(self._http.get(self._path(name, deployment_id)), _Deployment))
 
     def upload(
         self,
@@ -152,24 +196,25 @@ class Pages:
     ) -> int:
         """Upload the files Cloudflare does not have yet; return how many that were.
 
+        When one call is lost, it is asked again what is missing, and that is sent.
+
         Args:
             name: the project.
             files: all files of the deployment.
-            progress: told how many files of how many are there.
+            progress: told how many bytes of how many are there.
         """
         token = _UploadToken(lambda: self._upload_token(name))
         by_hash = {file.hash: file for file in files}
-        hashes = {"hashes": list(by_hash)}
-        missing = self._with_token(token, "/pages/assets/check-missing", hashes)
-        done = len(by_hash) - len(missing)
-        progress(done, len(by_hash))
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            chosen = buckets(by_hash[digest] for digest in missing)
-            for count in pool.map(partial(self._send, token), chosen):
-                done += count
-                progress(done, len(by_hash))
-        self._with_token(token, "/pages/assets/upsert-hashes", hashes)
-        return len(missing)
+        lacking: list[int] = []
+
+        def one_round() -> Round:
+            missing = self._missing(token, by_hash)
+            lacking.append(len(missing))
+            return self._sent(token, by_hash, missing, progress)
+
+        until_complete(one_round)
+        self._with_token(token, "/pages/assets/upsert-hashes", {"hashes": list(by_hash)})
+        return lacking[0]
 
     def create_deployment(
         self,
@@ -235,20 +280,45 @@ class Pages:
         )
 
     def _upload_token(self, name: str) -> Secret:
-        answer = unwrap(self._http.get(f"{self._path(name)}/upload-token"))
-        return Secret(answer["jwt"], "pages upload token")
+        answer = unwrap(self._http.get(f"{self._path(name)}/upload-token"), _Token)
+        return Secret(answer.jwt, "pages upload token")
 
-    def _with_token(self, token: _UploadToken, path: str, content: Any) -> Any:
+    def _missing(self, token: _UploadToken, by_hash: Mapping[str, StaticFile]) -> list[str]:
+        hashes = {"hashes": list(by_hash)}
+        reply = self._with_token(token, "/pages/assets/check-missing", hashes)
+        missing = unwrap(reply, list[str])
+        if not set(missing) <= set(by_hash):
+            raise reply.unexpected("it asks for files that it was not asked about")
+        return missing
+
+    def _sent(
+        self,
+        token: _UploadToken,
+        by_hash: Mapping[str, StaticFile],
+        missing: Sequence[str],
+        progress: Progress,
+    ) -> Round:
+        total = sum(file.size for file in by_hash.values())
+        files = [by_hash[digest] for digest in missing]
+        done = total - sum(file.size for file in files)
+        progress(done, total)
+        uploads = Uploads(total, progress, done, self._http.clock.monotonic)
+        queue = Queue(files, lambda: uploads.rate)
+        return send_all(queue.take, partial(self._send, token, uploads))
+
+    def _with_token(
+        self, token: _UploadToken, path: str, content: Any, sent: Sent | None = None
+    ) -> Reply:
         """Call with the upload token; fetch a new one once when it has expired."""
-        call = partial(self._http.post, path, json=content, safe=True, budget=180)
+        call = partial(self._http.post, path, json=content, safe=True, budget=180, sent=sent)
         try:
-            return unwrap(call(headers=token.header()))
+            return _accepted(call(headers=token.header()))
         except ServiceError as error:
             if TOKEN_EXPIRED not in error.codes and error.status != 401:
                 raise
-        return unwrap(call(headers=token.header(renew=True)))
+        return _accepted(call(headers=token.header(renew=True)))
 
-    def _send(self, token: _UploadToken, bucket: Sequence[StaticFile]) -> int:
+    def _send(self, token: _UploadToken, uploads: Uploads, bucket: Sequence[StaticFile]) -> None:
         content = [
             {
                 "key": file.hash,
@@ -258,8 +328,10 @@ class Pages:
             }
             for file in bucket
         ]
-        self._with_token(token, "/pages/assets/upload", content)
-        return len(bucket)
+        body = sum(len(str(one["value"])) for one in content)
+        sent = uploads.part(sum(file.size for file in bucket), body)
+        self._with_token(token, "/pages/assets/upload", content, sent)
+        sent(body)
 
     def _post_deployment(
         self, name: str, manifest: Mapping[str, str], commit: Commit, rules: Rules
@@ -277,23 +349,28 @@ class Pages:
         reply = self._http.post(
             f"{self._path(name)}/deployments", files=[*form, *files], budget=180
         )
-        return _deployment(unwrap(reply))
+        return _deployment(unwrap(reply, _Deployment))
 
 
-def _deployment(item: Mapping[str, Any]) -> PagesDeployment:
-    trigger = (item.get("deployment_trigger") or {}).get("metadata") or {}
-    stage = item.get("latest_stage") or {}
+def _accepted(reply: Reply) -> Reply:
+    require_success(reply)
+    return reply
+
+
+def _deployment(item: _Deployment) -> PagesDeployment:
+    trigger = (item.deployment_trigger and item.deployment_trigger.metadata) or _Metadata()
+    stage = item.latest_stage or _Stage()
     return PagesDeployment(
-        id=str(item["id"]),
-        environment=str(item.get("environment") or ""),
-        url=str(item.get("url") or ""),
-        created_on=str(item.get("created_on") or ""),
-        branch=str(trigger.get("branch") or ""),
-        commit=str(trigger.get("commit_hash") or ""),
-        message=str(trigger.get("commit_message") or ""),
-        stage=str(stage.get("name") or ""),
-        status=str(stage.get("status") or ""),
-        aliases=tuple(item.get("aliases") or ()),
+        id=item.id,
+        environment=item.environment or "",
+        url=item.url or "",
+        created_on=item.created_on or "",
+        branch=trigger.branch or "",
+        commit=trigger.commit_hash or "",
+        message=trigger.commit_message or "",
+        stage=stage.name or "",
+        status=stage.status or "",
+        aliases=item.aliases or (),
     )
 
 

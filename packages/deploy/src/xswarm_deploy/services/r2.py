@@ -11,12 +11,15 @@ from xml.etree import ElementTree as Xml
 
 from xswarm_deploy.errors import Unavailable
 from xswarm_deploy.services.errors import NotFound
-from xswarm_deploy.services.http import Http, Reply
+from xswarm_deploy.services.http import Http
+from xswarm_deploy.services.paging import every
+from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.sigv4 import Signer, quoted_path, quoted_query
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
+_DIGITS = 19  # of the largest size
 PROBES = ".deployment/probe-"
 """Objects under this prefix are ours to write and delete; nobody else's."""
 
@@ -73,14 +76,17 @@ class R2:
 
     def objects(self, prefix: str = "") -> Iterator[Listed]:
         """List the objects whose keys begin with a prefix."""
-        query = {"list-type": "2", "prefix": prefix}
-        while True:
-            page = Xml.fromstring(self._call("GET", "", query).body)  # noqa: S314 - our storage's
-            yield from (_listed(entry) for entry in page.iterfind("{*}Contents"))
-            token = page.findtext("{*}NextContinuationToken")
-            if not token:
-                return
-            query["continuation-token"] = token
+
+        def fetch(token: str) -> tuple[list[Listed], str | None]:
+            query = {"list-type": "2", "prefix": prefix}
+            more = {"continuation-token": token} if token else {}
+            reply = self._call("GET", "", {**query, **more})
+            page = _parsed(reply)
+            listed = [_listed(reply, entry) for entry in page.iterfind("{*}Contents")]
+            return listed, page.findtext("{*}NextContinuationToken") or None
+
+        call = f"GET /{self.bucket}"
+        return every("R2", call, "", fetch, self.http.clock.monotonic)
 
     def probe(self) -> None:
         """Write an object under the reserved prefix, read it back, delete it.
@@ -111,9 +117,19 @@ class R2:
         return self.http.call(method, path + suffix, headers=headers, body=body, budget=180)
 
 
-def _listed(entry: Xml.Element) -> Listed:
+def _parsed(reply: Reply) -> Xml.Element:
+    try:
+        return Xml.fromstring(reply.body)  # noqa: S314 - our storage's; expat bounds entities
+    except Xml.ParseError:
+        raise reply.unexpected("the list of objects is no XML") from None
+
+
+def _listed(reply: Reply, entry: Xml.Element) -> Listed:
+    size = entry.findtext("{*}Size", "0")
+    if not size.isdecimal() or len(size) > _DIGITS:
+        raise reply.unexpected("the size of an object is no number")
     return Listed(
         key=entry.findtext("{*}Key", ""),
-        size=int(entry.findtext("{*}Size", "0")),
+        size=int(size),
         modified=entry.findtext("{*}LastModified", ""),
     )

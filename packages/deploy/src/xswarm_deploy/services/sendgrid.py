@@ -6,13 +6,13 @@ names one. A 403 may be a temporary block of the account.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.services.http import Http, bearer
 from xswarm_deploy.services.settle import settled
+from xswarm_deploy.services.shape import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +35,76 @@ EVENT_NAMES = (
     "group_unsubscribe",
     "group_resubscribe",
 )
+
+
+class _Scopes(Wire):
+    scopes: frozenset[str]
+
+
+class _Sender(Wire):
+    from_email: str
+    verified: bool = False
+
+
+class _Senders(Wire):
+    results: tuple[_Sender, ...]
+
+
+class _Domain(Wire):
+    domain: str
+    valid: bool = False
+
+
+class _EventWebhook(Wire):
+    id: str
+    url: str | None = None
+    enabled: bool | None = None
+    friendly_name: str | None = None
+    processed: bool | None = None
+    deferred: bool | None = None
+    delivered: bool | None = None
+    bounce: bool | None = None
+    dropped: bool | None = None
+    open: bool | None = None
+    click: bool | None = None
+    spam_report: bool | None = None
+    unsubscribe: bool | None = None
+    group_unsubscribe: bool | None = None
+    group_resubscribe: bool | None = None
+
+
+class _EventWebhooks(Wire):
+    webhooks: tuple[_EventWebhook, ...]
+
+
+class _PublicKey(Wire):
+    public_key: str | None = None
+
+
+class _ParseSetting(Wire):
+    hostname: str
+    url: str
+    spam_check: bool | None = None
+    send_raw: bool | None = None
+    security_policy: str | None = None
+
+
+class _ParseSettings(Wire):
+    result: tuple[_ParseSetting, ...]
+
+
+class _Policy(Wire):
+    id: str
+    name: str | None = None
+    signature: _PublicKey | None = None
+
+
+class _Policies(Wire):
+    policies: tuple[_Policy, ...] | None = None
+
+
+class _CreatedPolicy(Wire):
+    policy: _Policy
 
 
 class EventWebhook(NamedTuple):
@@ -87,21 +157,21 @@ class SendGrid:
 
     def scopes(self) -> frozenset[str]:
         """Return what the key may do."""
-        return frozenset(self.http.get("/v3/scopes").json()["scopes"])
+        return self.http.get("/v3/scopes").read(_Scopes).scopes
 
     def sender_is_verified(self, address: str) -> bool:
         """Return whether mail may go out from an address: itself, or its whole domain."""
-        senders = self.http.get("/v3/verified_senders").json()["results"]
-        if any(s["from_email"].lower() == address.lower() and s["verified"] for s in senders):
+        senders = self.http.get("/v3/verified_senders").read(_Senders).results
+        if any(one.from_email.lower() == address.lower() and one.verified for one in senders):
             return True
-        domains = self.http.get("/v3/whitelabel/domains").json()
+        domains = self.http.get("/v3/whitelabel/domains").read(list[_Domain])
         host = address.rpartition("@")[2].lower()
-        return any(d["valid"] and _covers(d["domain"].lower(), host) for d in domains)
+        return any(one.valid and _covers(one.domain.lower(), host) for one in domains)
 
     def event_webhooks(self) -> list[EventWebhook]:
         """List all event webhooks."""
-        listed = self.http.get(f"{EVENTS}/settings/all").json()["webhooks"]
-        return [_event_webhook(item) for item in listed]
+        listed = self.http.get(f"{EVENTS}/settings/all").read(_EventWebhooks)
+        return [_event_webhook(item) for item in listed.webhooks]
 
     def create_event_webhook(self, url: str, events: Iterable[str], name: str) -> EventWebhook:
         """Create an event webhook; a lost reply is settled by looking for its name and URL."""
@@ -111,9 +181,11 @@ class SendGrid:
             found = (hook for hook in self.event_webhooks() if (hook.url, hook.name) == (url, name))
             return next(found, None)
 
-        return settled(
-            lambda: _event_webhook(self.http.post(f"{EVENTS}/settings", json=wanted).json()), look
-        )
+        def make() -> EventWebhook:
+            reply = self.http.post(f"{EVENTS}/settings", json=wanted)
+            return _event_webhook(reply.read(_EventWebhook))
+
+        return settled(make, look)
 
     def update_event_webhook(
         self, webhook_id: str, url: str, events: Iterable[str], enabled: bool = True
@@ -121,7 +193,7 @@ class SendGrid:
         """Set an event webhook's URL, events and state."""
         path = f"{EVENTS}/settings/{_named(webhook_id)}"
         wanted = _settings(url, events, enabled)
-        return _event_webhook(self.http.patch(path, json=wanted, safe=True).json())
+        return _event_webhook(self.http.patch(path, json=wanted, safe=True).read(_EventWebhook))
 
     def delete_event_webhook(self, webhook_id: str) -> None:
         """Delete an event webhook; one that is not there is deleted already."""
@@ -130,17 +202,17 @@ class SendGrid:
     def public_key(self, webhook_id: str) -> str:
         """Return the key that an event webhook's signatures are checked with; "": not signed."""
         path = f"{EVENTS}/settings/signed/{_named(webhook_id)}"
-        return str(self.http.get(path).json().get("public_key") or "")
+        return self.http.get(path).read(_PublicKey).public_key or ""
 
     def sign_event_webhook(self, webhook_id: str, enabled: bool = True) -> str:
         """Switch an event webhook's signatures on or off; return the public key."""
         path = f"{EVENTS}/settings/signed/{_named(webhook_id)}"
         reply = self.http.patch(path, json={"enabled": enabled}, safe=True)
-        return str(reply.json().get("public_key") or "")
+        return reply.read(_PublicKey).public_key or ""
 
     def parse_settings(self) -> list[ParseSetting]:
         """List all inbound parse settings."""
-        return [_parse_setting(item) for item in self.http.get(PARSE).json()["result"]]
+        return [_parse_setting(item) for item in self.http.get(PARSE).read(_ParseSettings).result]
 
     def create_parse_setting(self, setting: ParseSetting) -> None:
         """Create the inbound parse setting of a host; settled by looking when in doubt."""
@@ -149,7 +221,8 @@ class SendGrid:
             return next((one for one in self.parse_settings() if one == setting), None)
 
         def make() -> ParseSetting:
-            return _parse_setting(self.http.post(PARSE, json=_parse_json(setting)).json())
+            reply = self.http.post(PARSE, json=_parse_json(setting))
+            return _parse_setting(reply.read(_ParseSetting))
 
         settled(make, look)
 
@@ -164,7 +237,7 @@ class SendGrid:
 
     def security_policies(self) -> list[SecurityPolicy]:
         """List the security policies of inbound mail."""
-        return [_policy(item) for item in self.http.get(POLICIES).json()["policies"] or ()]
+        return [_policy(item) for item in self.http.get(POLICIES).read(_Policies).policies or ()]
 
     def create_security_policy(self, name: str) -> SecurityPolicy:
         """Create a policy that signs; settled by looking for its name when in doubt."""
@@ -173,9 +246,10 @@ class SendGrid:
         def look() -> SecurityPolicy | None:
             return next((one for one in self.security_policies() if one.name == name), None)
 
-        return settled(
-            lambda: _policy(self.http.post(POLICIES, json=wanted).json()["policy"]), look
-        )
+        def make() -> SecurityPolicy:
+            return _policy(self.http.post(POLICIES, json=wanted).read(_CreatedPolicy).policy)
+
+        return settled(make, look)
 
     def delete_security_policy(self, policy_id: str) -> None:
         """Delete a security policy; one that is not there is deleted already."""
@@ -200,31 +274,29 @@ def _settings(url: str, events: Iterable[str], enabled: bool) -> dict[str, Any]:
     return {"url": url, "enabled": enabled, **{name: name in wanted for name in EVENT_NAMES}}
 
 
-def _event_webhook(item: Mapping[str, Any]) -> EventWebhook:
+def _event_webhook(item: _EventWebhook) -> EventWebhook:
     return EventWebhook(
-        id=str(item["id"]),
-        url=str(item.get("url") or ""),
-        enabled=bool(item.get("enabled")),
-        events=tuple(sorted(name for name in EVENT_NAMES if item.get(name))),
-        name=str(item.get("friendly_name") or ""),
+        id=item.id,
+        url=item.url or "",
+        enabled=bool(item.enabled),
+        events=tuple(sorted(name for name in EVENT_NAMES if getattr(item, name))),
+        name=item.friendly_name or "",
     )
 
 
-def _parse_setting(item: Mapping[str, Any]) -> ParseSetting:
+def _parse_setting(item: _ParseSetting) -> ParseSetting:
     return ParseSetting(
-        hostname=str(item["hostname"]),
-        url=str(item["url"]),
-        spam_check=bool(item.get("spam_check")),
-        send_raw=bool(item.get("send_raw")),
-        policy=str(item.get("security_policy") or ""),
+        hostname=item.hostname,
+        url=item.url,
+        spam_check=bool(item.spam_check),
+        send_raw=bool(item.send_raw),
+        policy=item.security_policy or "",
     )
 
 
-def _policy(item: Mapping[str, Any]) -> SecurityPolicy:
-    signature = item.get("signature") or {}
-    return SecurityPolicy(
-        str(item["id"]), str(item.get("name") or ""), str(signature.get("public_key") or "")
-    )
+def _policy(item: _Policy) -> SecurityPolicy:
+    key = item.signature.public_key if item.signature else ""
+    return SecurityPolicy(item.id, item.name or "", key or "")
 
 
 def _parse_json(setting: ParseSetting) -> dict[str, Any]:

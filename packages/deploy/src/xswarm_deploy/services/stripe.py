@@ -9,15 +9,17 @@ nowhere else, so a lost reply is a lost secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Required, TypedDict
 from urllib.parse import quote
 
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.services.http import Http, bearer
+from xswarm_deploy.services.paging import every
 from xswarm_deploy.services.settle import unless_missing
+from xswarm_deploy.services.shape import Wire
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -25,6 +27,34 @@ if TYPE_CHECKING:
 ENDPOINTS = "/v1/webhook_endpoints"
 MISSING = frozenset({"resource_missing"})
 ATTEMPT = "deployment_attempt"  # metadata that finds what a lost call has made
+
+
+class _Balance(Wire):
+    livemode: bool
+
+
+class _Endpoint(Wire):
+    id: str
+    url: str
+    status: str | None = None
+    enabled_events: tuple[str, ...] | None = None
+    livemode: bool | None = None
+    description: str | None = None
+    metadata: dict[str, str] | None = None
+    secret: str | None = None
+
+
+class _Page(Wire):
+    data: tuple[_Endpoint, ...]
+    has_more: bool = False
+
+
+class Account(TypedDict, total=False):
+    """The account behind a key; what is not said is absent."""
+
+    id: Required[str]
+    charges_enabled: bool
+    payouts_enabled: bool
 
 
 class Endpoint(NamedTuple):
@@ -54,23 +84,23 @@ class Stripe:
 
     def livemode(self) -> bool:
         """Return whether the key moves real money."""
-        return bool(self.http.get("/v1/balance").json()["livemode"])
+        return self.http.get("/v1/balance").read(_Balance).livemode
 
-    def account(self) -> dict[str, Any]:
+    def account(self) -> Account:
         """Read the account: id, charges_enabled, payouts_enabled."""
-        found: dict[str, Any] = self.http.get("/v1/account").json()
-        return found
+        return self.http.get("/v1/account").read(Account)
 
     def endpoints(self) -> list[Endpoint]:
         """List all webhook endpoints of the account."""
-        listed: list[Endpoint] = []
-        query: dict[str, Any] = {"limit": 100}
-        while True:
-            page = self.http.get(ENDPOINTS, query=query).json()
-            listed += [_endpoint(item) for item in page["data"]]
-            if not page.get("has_more") or not page["data"]:
-                return listed
-            query["starting_after"] = listed[-1].id
+
+        def fetch(after: str) -> tuple[Sequence[_Endpoint], str | None]:
+            query = {"limit": 100, **({"starting_after": after} if after else {})}
+            page = self.http.get(ENDPOINTS, query=query).read(_Page)
+            return page.data, page.data[-1].id if page.has_more and page.data else None
+
+        monotonic = self.http.clock.monotonic
+        listed = every(self.http.service, f"GET {ENDPOINTS}", "", fetch, monotonic)
+        return [_endpoint(item) for item in listed]
 
     def create_endpoint(
         self, url: str, events: Iterable[str], attempt: str, description: str = ""
@@ -89,12 +119,12 @@ class Stripe:
         form = {**_form(url, events), "description": description, f"metadata[{ATTEMPT}]": attempt}
         self.delete_attempt(attempt)
         try:
-            return _endpoint(self.http.post(ENDPOINTS, form=form).json())
+            return _endpoint(self.http.post(ENDPOINTS, form=form).read(_Endpoint))
         except ServiceError as error:
             if not error.in_doubt:
                 raise
         self.delete_attempt(attempt)
-        return _endpoint(self.http.post(ENDPOINTS, form=form).json())
+        return _endpoint(self.http.post(ENDPOINTS, form=form).read(_Endpoint))
 
     def delete_attempt(self, attempt: str) -> None:
         """Delete every endpoint that calls with this attempt have made."""
@@ -108,7 +138,7 @@ class Stripe:
         """Set an endpoint's URL, events and state; its signing secret stays the same."""
         form = {**_form(url, events), "disabled": str(not enabled).lower()}
         reply = self.http.post(f"{ENDPOINTS}/{quote(endpoint_id, safe='')}", form=form, safe=True)
-        return _endpoint(reply.json())
+        return _endpoint(reply.read(_Endpoint))
 
     def delete_endpoint(self, endpoint_id: str) -> None:
         """Delete an endpoint; one that is not there is deleted already."""
@@ -120,15 +150,14 @@ def _form(url: str, events: Iterable[str]) -> dict[str, Any]:
     return {"url": url, "enabled_events[]": sorted(events)}
 
 
-def _endpoint(item: Mapping[str, Any]) -> Endpoint:
-    secret = item.get("secret")
+def _endpoint(item: _Endpoint) -> Endpoint:
     return Endpoint(
-        id=str(item["id"]),
-        url=str(item["url"]),
-        events=tuple(sorted(item.get("enabled_events") or ())),
-        enabled=item.get("status") == "enabled",
-        livemode=bool(item.get("livemode")),
-        description=str(item.get("description") or ""),
-        metadata=item.get("metadata") or {},
-        secret=Secret(secret, "STRIPE_WEBHOOK_SECRET") if secret else None,
+        id=item.id,
+        url=item.url,
+        events=tuple(sorted(item.enabled_events or ())),
+        enabled=item.status == "enabled",
+        livemode=bool(item.livemode),
+        description=item.description or "",
+        metadata=item.metadata or {},
+        secret=Secret(item.secret, "STRIPE_WEBHOOK_SECRET") if item.secret else None,
     )

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from xswarm_deploy.services.http import Http, basic
+from xswarm_deploy.services.shape import Wire
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -26,6 +27,29 @@ URLS = {
     "status_callback_method": "StatusCallbackMethod",
 }
 """The URLs of a number: as they are read, and as they are written."""
+
+
+class _Account(Wire):
+    status: str
+
+
+class _Number(Wire):
+    sid: str
+    phone_number: str
+    sms_url: str | None = None
+    sms_method: str | None = None
+    voice_url: str | None = None
+    voice_method: str | None = None
+    status_callback: str | None = None
+    status_callback_method: str | None = None
+    sms_application_sid: str | None = None
+    voice_application_sid: str | None = None
+    trunk_sid: str | None = None
+    capabilities: dict[str, bool | None] | None = None
+
+
+class _Numbers(Wire):
+    incoming_phone_numbers: tuple[_Number, ...]
 
 
 class Number(NamedTuple):
@@ -62,34 +86,34 @@ class Twilio:
 
     def account_status(self) -> str:
         """Return the account's state: ``active``, ``suspended`` or ``closed``."""
-        return str(self.http.get(f"{self._account}.json").json()["status"])
+        return self.http.get(f"{self._account}.json").read(_Account).status
 
     def number(self, phone_number: str) -> Number | None:
         """Find a number of the account; None where it owns no such number."""
         query = {"PhoneNumber": phone_number}
-        page = self.http.get(f"{self._account}/IncomingPhoneNumbers.json", query=query).json()
-        found = [_number(item) for item in page["incoming_phone_numbers"]]
+        reply = self.http.get(f"{self._account}/IncomingPhoneNumbers.json", query=query)
+        found = [_number(item) for item in reply.read(_Numbers).incoming_phone_numbers]
         return next((number for number in found if number.number == phone_number), None)
 
     def update_number(self, sid: str, urls: Mapping[str, str]) -> Number:
         """Set URLs and methods of a number, by the names in :data:`URLS`; the rest stays."""
         form = {URLS[name]: value for name, value in urls.items()}
         path = f"{self._account}/IncomingPhoneNumbers/{quote(sid, safe='')}.json"
-        return _number(self.http.post(path, form=form, safe=True).json())
+        return _number(self.http.post(path, form=form, safe=True).read(_Number))
 
 
-def _number(item: Mapping[str, Any]) -> Number:
+def _number(item: _Number) -> Number:
     return Number(
-        sid=str(item["sid"]),
-        number=str(item["phone_number"]),
-        urls={name: str(item.get(name) or "") for name in URLS},
+        sid=item.sid,
+        number=item.phone_number,
+        urls={name: getattr(item, name) or "" for name in URLS},
         overridden_by=_overrides(item),
-        capabilities={key: bool(value) for key, value in (item.get("capabilities") or {}).items()},
+        capabilities={key: bool(value) for key, value in (item.capabilities or {}).items()},
     )
 
 
-def _overrides(item: Mapping[str, Any]) -> dict[str, str]:
+def _overrides(item: _Number) -> dict[str, str]:
     """Return what Twilio obeys in place of the URLs: an application, or for calls a trunk."""
-    calls = item.get("trunk_sid") or item.get("voice_application_sid")
-    found = {"sms": item.get("sms_application_sid"), "voice": calls, "status": calls}
-    return {kind: str(sid) for kind, sid in found.items() if sid}
+    calls = item.trunk_sid or item.voice_application_sid
+    found = {"sms": item.sms_application_sid, "voice": calls, "status": calls}
+    return {kind: sid for kind, sid in found.items() if sid}

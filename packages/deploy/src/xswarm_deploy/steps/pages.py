@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy import git
 from xswarm_deploy.bundling import functions
+from xswarm_deploy.console import in_bytes
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.model.payload import Nothing
@@ -188,7 +188,7 @@ def _deploy(site: Site, wanted: str) -> Facts:
     if functions.found(folder):
         made, sent = _deploy_by_wrangler(site, commit), len(files)
     else:
-        sent = pages.upload(project.project, files, partial(_progress, site))
+        sent = pages.upload(project.project, files, in_bytes(site.progress, "pages"))
         made = pages.create_deployment(project.project, manifest(files), commit, _rules(folder))
     live = pages.wait_for_deployment(project.project, made.id)
     if not _shows(current(site), live.id, wanted):
@@ -208,10 +208,6 @@ def _deploy_by_wrangler(environment: Environment, commit: Commit) -> PagesDeploy
     if not made:
         raise StepFailed(f"pages {name} has no deployment although wrangler made one")
     return made[0]
-
-
-def _progress(site: Site, done: int, total: int) -> None:
-    site.progress("pages", done, total, "files")
 
 
 def _make_live(environment: Environment, deployment: str) -> Facts:

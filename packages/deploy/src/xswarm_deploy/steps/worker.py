@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.console import in_bytes
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.model.payload import Nothing
@@ -327,7 +328,9 @@ def _do_upload(site: Site, change: Change) -> Facts:
     _require_planned(site, digest)
     form = prepared(site).with_annotations(traffic.message(site), tag)
     with _startable(site):
-        version = site.cloudflare.upload_version(site.worker, form.body(), form.content_type, tag)
+        version = site.cloudflare.upload_version(
+            site.worker, form.body(), form.content_type, tag, in_bytes(site.progress, "upload")
+        )
     return _version_facts(site, version.id, digest)
 
 
@@ -339,7 +342,9 @@ def _do_create(site: Site, change: Change) -> Facts:
         _require_planned(site, digest)
         form = prepared(site).with_annotations(traffic.message(site), tag)
         with _startable(site):
-            version = site.cloudflare.create_worker(site.worker, form.body(), form.content_type)
+            version = site.cloudflare.create_worker(
+                site.worker, form.body(), form.content_type, in_bytes(site.progress, "upload")
+            )
     site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
     return _version_facts(site, version, digest)
 

@@ -11,7 +11,11 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import requests
+import urllib3
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
 
+from xswarm_deploy import transport
 from xswarm_deploy.model.report import Limited
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import pace, probe_header
@@ -25,6 +29,7 @@ TRANSIENT: Final = frozenset({0, 500, 502, 503, 504, 520, 521, 522, 523, 524, 53
 PAUSE: Final = 0.2  # seconds before a transient error is asked again
 LONGEST_PAUSE: Final = 5.0  # seconds; an outage's longer Retry-After is not waited for
 LIMIT_PATIENCE: Final = 130.0  # seconds for the Worker's own rate limit: two windows of a minute
+LARGEST_ANSWER: Final = 64 * 1024 * 1024  # bytes
 FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -71,7 +76,7 @@ class Answer:
         """Return the body as JSON; None where it is none."""
         try:
             return json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     @property
@@ -107,11 +112,15 @@ class Asker:
         """Ask once; no answer is an answer, too."""
         began = time.monotonic()
         try:
-            reply = self._send(ask)
-        except requests.RequestException as error:
+            with transport.exchange(self._seconds), self._send(ask) as reply:
+                body = transport.read(reply, LARGEST_ANSWER, lambda: False)
+        except transport.TooLarge:
+            return Answer(0, f"it is larger than {LARGEST_ANSWER >> 20} MiB", _since(began))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return Answer(0, type(error).__name__, _since(began))
         cookies = tuple(reply.raw.headers.getlist("Set-Cookie"))
-        return Answer(reply.status_code, _text(reply), _since(began), reply.headers, cookies)
+        text = _text(reply.headers, body)
+        return Answer(reply.status_code, text, _since(began), reply.headers, cookies)
 
     def judged(
         self, ask: Ask, wrong: Callable[[Answer], str], retry: int = 1
@@ -148,6 +157,10 @@ class Asker:
                 )
             time.sleep(seconds)
 
+    @property
+    def _seconds(self) -> float:
+        return self.site.settings.project.verify.timeout_seconds
+
     def _send(self, ask: Ask) -> requests.Response:
         base = self.target.site_url if ask.site else self.target.url
         return self.session.request(
@@ -155,7 +168,8 @@ class Asker:
             base.rstrip("/") + ask.path,
             data=ask.body.encode() or None,
             headers=self._headers(ask, base.rstrip("/") + ask.path),
-            timeout=self.site.settings.project.verify.timeout_seconds,
+            timeout=self._seconds,
+            stream=True,
             allow_redirects=False,
             proxies={"http": "", "https": ""} if is_loopback(base) else {},
             auth=_as_it_is,
@@ -197,10 +211,14 @@ def wrong_status(answer: Answer, expected: tuple[int, ...]) -> str:
     return f"{answer.status} instead of {wanted}: {answer.excerpt}".rstrip(": ")
 
 
-def _text(reply: requests.Response) -> str:
+def _text(headers: CaseInsensitiveDict[str], body: bytes) -> str:
     """Decode a body as its charset says; where it names none it is UTF-8: guessing errs."""
-    named = "charset=" in reply.headers.get("Content-Type", "").lower()
-    return reply.text if named else reply.content.decode("utf-8-sig", "replace")
+    named = "charset=" in headers.get("Content-Type", "").lower()
+    charset = (get_encoding_from_headers(headers) if named else None) or "utf-8-sig"
+    try:
+        return body.decode(charset, "replace")
+    except LookupError:  # no charset that anybody knows
+        return body.decode("utf-8-sig", "replace")
 
 
 def _pause(answer: Answer) -> float:

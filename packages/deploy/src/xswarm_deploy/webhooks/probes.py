@@ -14,8 +14,9 @@ from urllib.parse import urlencode
 from xswarm_deploy.model.report import Finding, Limited, Probe
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import probe_header
-from xswarm_deploy.services.http import Http, Reply
+from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.pace import TOO_MANY
+from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.signatures import stripe_signature, twilio_signature
 from xswarm_deploy.webhooks import inbound, sendgrid, stripe, twilio
 from xswarm_deploy.webhooks.hook import address

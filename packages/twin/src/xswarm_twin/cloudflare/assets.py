@@ -19,7 +19,7 @@ from xswarm_twin.cloudflare.blobs import Incoming
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import Asset, AssetSession, Version
 from xswarm_twin.cloudflare.tokens import TokenInvalid
-from xswarm_twin.cloudflare.twin import Twin, twin_of
+from xswarm_twin.cloudflare.twin import OpenAssets, Twin, twin_of
 from xswarm_twin.model import AssetFile
 
 MAXIMUM_FILE_BYTES = 25 * 1024 * 1024
@@ -42,27 +42,31 @@ async def start(request: web.Request) -> web.Response:
     expires = time.time() + twin.tokens.lifetime
     session = AssetSession(uuid.uuid4().hex, request.match_info["worker"], manifest, expires)
     twin.store.save(session)
-    missing = _missing(twin, session)
+    missing = _open(twin, session).missing
     token = twin.tokens.sign(_UPLOAD if missing else _COMPLETE, session.id)
-    buckets = [missing[at : at + _BUCKET_FILES] for at in range(0, len(missing), _BUCKET_FILES)]
+    names = list(missing)
+    buckets = [names[at : at + _BUCKET_FILES] for at in range(0, len(names), _BUCKET_FILES)]
     return success({"jwt": token, "buckets": buckets})
 
 
 @routes.post("/accounts/{account}/workers/assets/upload")
 async def upload(request: web.Request) -> web.Response:
     """Take files in, each a part named by its hash, its content in base64."""
-    session = _session(request)
     twin = twin_of(request)
+    opened = _session(request)
     received: list[tuple[str, str, Incoming]] = []
     async for part in uploads.parts_of(request):
         raw = decoded(await uploads.whole(part, MAXIMUM_FILE_BYTES * 4 // 3 + 4))
         media_type = part.headers.get("Content-Type", _NO_TYPE)
         received.append((part.name or "", media_type, twin.blobs.take(raw)))
-    _require_announced(session, [name for name, _, _ in received])
+    names = [name for name, _, _ in received]
+    _require_announced(opened, names)
     await keep_files(twin, "workers", received)
-    if _missing(twin, session):
+    for name in names:
+        opened.missing.pop(name, None)
+    if opened.missing:
         return success({})
-    return success({"jwt": twin.tokens.sign(_COMPLETE, session.id)}, status=201)
+    return success({"jwt": twin.tokens.sign(_COMPLETE, opened.id)}, status=201)
 
 
 async def keep_files(twin: Twin, product: str, received: list[tuple[str, str, Incoming]]) -> None:
@@ -131,23 +135,29 @@ def _manifest(given: Mapping[str, Any]) -> dict[str, str]:
     return manifest
 
 
-def _missing(twin: Twin, session: AssetSession) -> list[str]:
-    return [
-        name
-        for name in dict.fromkeys(session.manifest.values())
-        if twin.store.find(Asset, name, "workers") is None
-    ]
+def _open(twin: Twin, session: AssetSession) -> OpenAssets:
+    """Keep in memory what every upload of a session asks, each of few of its files."""
+    names = dict.fromkeys(session.manifest.values())
+    there = twin.store.keys(Asset, "workers")
+    lacking = {name: None for name in names if name not in there}
+    opened = OpenAssets(session.id, frozenset(names), lacking)
+    twin.open_assets[session.id] = opened
+    return opened
 
 
-def _session(request: web.Request) -> AssetSession:
+def _session(request: web.Request) -> OpenAssets:
+    """Return the session of an upload; after a restart it is opened again."""
     twin = twin_of(request)
     try:
-        found = twin.store.find(AssetSession, twin.tokens.subject(bearer(request), _UPLOAD))
+        session_id = twin.tokens.subject(bearer(request), _UPLOAD)
     except TokenInvalid:
         raise refusals.unauthenticated() from None
+    if session_id in twin.open_assets:
+        return twin.open_assets[session_id]
+    found = twin.store.find(AssetSession, session_id)
     if found is None:
         raise refusals.unauthenticated()
-    return found
+    return _open(twin, found)
 
 
 def _completed(twin: Twin, worker: str, token: str) -> AssetSession:
@@ -160,9 +170,9 @@ def _completed(twin: Twin, worker: str, token: str) -> AssetSession:
     return found
 
 
-def _require_announced(session: AssetSession, names: list[str]) -> None:
+def _require_announced(opened: OpenAssets, names: list[str]) -> None:
     for name in names:
-        if name not in session.manifest.values():
+        if name not in opened.names:
             raise refusals.body_invalid(f"file {name} is not in the manifest of the session")
 
 
@@ -170,3 +180,5 @@ def _forget_expired(twin: Twin) -> None:
     now = time.time()
     expired = [session for session in twin.store.all(AssetSession) if session.expires < now]
     twin.store.remove(*expired)
+    for session in expired:
+        twin.open_assets.pop(session.id, None)

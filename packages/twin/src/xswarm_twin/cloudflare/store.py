@@ -58,6 +58,13 @@ class Store:
         ).fetchone()
         return None if row is None else kind(**json.loads(row[0]))
 
+    def keys(self, kind: type[Record], owner: str) -> set[str]:
+        """Return the keys of all records of a kind and owner."""
+        rows = self._database.execute(
+            "SELECT key FROM records WHERE kind = ? AND owner = ?", (kind.kind, owner)
+        )
+        return {str(row[0]) for row in rows}
+
     def all(self, kind: type[Kept], owner: str | None = None) -> list[Kept]:
         """Return all records of a kind (of one owner, or of all), the oldest first."""
         rows = self._database.execute(

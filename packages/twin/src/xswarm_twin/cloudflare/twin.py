@@ -86,6 +86,15 @@ class Addresses:
         return f"{publication[:8]}.{project}.localhost{_any_port(self.pages)}"
 
 
+@dataclass(frozen=True)
+class OpenAssets:
+    """An upload session of static files: the names of all, and of those not there yet."""
+
+    id: str
+    names: frozenset[str]
+    missing: dict[str, None]
+
+
 @dataclass
 class Twin:
     """The stand-in's parts, shared by all routes."""
@@ -99,6 +108,7 @@ class Twin:
     addresses: Addresses
     tokens: Tokens
     clock: Clock
+    open_assets: dict[str, OpenAssets] = field(default_factory=dict)
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     def lock(self, name: str) -> asyncio.Lock:

@@ -20,6 +20,8 @@ from xswarm_twin.edge.services import Services
 from xswarm_twin.model import ScriptInvalid, WorkerVersion
 
 _SHORT = 8
+_UNDEPLOYED = 8
+"""The most processes of versions that are not deployed; the one asked longest ago goes first."""
 
 
 class Versions:
@@ -98,6 +100,7 @@ class Versions:
             self._runtimes[version.id] = self._new_runtime(version)
         if version.id not in self._held:
             self._watch(version.id)
+            self._make_room(version.id)
         return self._runtimes[version.id]
 
     def hold(self, versions: Iterable[WorkerVersion]) -> None:
@@ -173,6 +176,16 @@ class Versions:
         """Stop an undeployed version's process once nobody asks it any more."""
         if version_id not in self._tasks:
             self._later(version_id, self._stop_idle(version_id))
+
+    def _make_room(self, newest: str) -> None:
+        """End the processes of undeployed versions that are too many; none that is answering."""
+        others = [
+            (runtime.last_used, version_id)
+            for version_id, runtime in self._runtimes.items()
+            if version_id not in self._held and version_id != newest and not runtime.in_flight
+        ]
+        for _, version_id in sorted(others)[: max(0, len(others) + 1 - _UNDEPLOYED)]:
+            self._stop(version_id)
 
     def _later(self, version_id: str, work: Coroutine[None, None, None]) -> None:
         self._tasks[version_id] = asyncio.create_task(work)

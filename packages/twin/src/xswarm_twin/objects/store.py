@@ -66,8 +66,8 @@ CREATE TABLE IF NOT EXISTS parts (
 ) WITHOUT ROWID;
 """
 
-_FROM = "SELECT * FROM objects WHERE bucket = ? AND key >= ? AND key >= ? ORDER BY key LIMIT 1"
-_BEHIND = "SELECT * FROM objects WHERE bucket = ? AND key >= ? AND key > ? ORDER BY key LIMIT 1"
+_FROM = "SELECT * FROM objects WHERE bucket = ? AND key >= ? ORDER BY key LIMIT 1"
+_BEHIND = "SELECT * FROM objects WHERE bucket = ? AND key > ? ORDER BY key LIMIT 1"
 
 
 class Objects:
@@ -419,7 +419,11 @@ class Objects:
         self._remove_blobs(blobs)
 
     def _next(self, bucket: str, walk: Walk) -> sqlite3.Row | None:
-        rows = self._query(_FROM if walk.inclusive else _BEHIND, bucket, walk.prefix, walk.position)
+        """Read the next object; by one bound, for of two the index seeks only to the first."""
+        if walk.prefix > walk.position:
+            rows = self._query(_FROM, bucket, walk.prefix)
+        else:
+            rows = self._query(_FROM if walk.inclusive else _BEHIND, bucket, walk.position)
         return rows[0] if rows else None
 
     def _remove_blobs(self, names: Iterable[str]) -> None:

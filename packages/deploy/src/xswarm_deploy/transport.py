@@ -1,0 +1,223 @@
+"""How requests travel: bodies piece by piece, answers before a deadline, with a name of our own.
+
+urllib3 sends a whole body under the timeout for connecting, so that a large one fails on a slow
+uplink however steadily it moves; and it limits each single read of an answer, so that a byte a
+second never ends. Here a body may take as long as it moves, and an answer may not.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+VERSION: Final = "1.0.0"
+USER_AGENT: Final = f"xswarm-boss/{VERSION} (+https://xswarm.ai)"
+
+PIECE: Final = 64 * 1024  # bytes; each is given STALLED seconds, and then the next
+STALLED: Final = 30.0  # seconds in which one piece must leave: some 17 kbit/s
+_UNSENT: Final = 2 * PIECE  # bytes the system may hold back, so that what is counted has left
+_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+_READ: Final = 64 * 1024  # bytes of a buffer for reading
+
+Sent = Callable[[int], None]
+"""Called with the bytes of a body that have left so far; less than before: it begins again."""
+
+
+class TooLarge(Exception):
+    """An answer holds more than was allowed for."""
+
+
+class TooSlow(Exception):
+    """An answer was not complete at its deadline."""
+
+
+@dataclass
+class Exchange:
+    """Measure one request and its answer.
+
+    Args:
+        seconds: what connecting, waiting and reading may take; sending is not counted.
+        sent: called after each piece of the body.
+        sending: seconds that sending took so far.
+    """
+
+    seconds: float | None = None
+    sent: Sent | None = None
+    sending: float = 0.0
+    _bytes: int = 0
+    _began: float = field(default_factory=time.monotonic)
+
+    def left(self) -> float | None:
+        """Return the seconds that remain for the answer; None where there is no limit."""
+        if self.seconds is None:
+            return None
+        return self.seconds - (time.monotonic() - self._began - self.sending)
+
+    def passed(self, count: int, seconds: float) -> None:
+        """Note that so many bytes have left in so many seconds."""
+        self.sending += seconds
+        self._bytes += count
+        if self.sent is not None:
+            self.sent(self._bytes)
+
+
+_exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+
+
+@contextmanager
+def exchange(seconds: float | None = None, sent: Sent | None = None) -> Iterator[Exchange]:
+    """Limit and measure the request that is sent inside, by this thread.
+
+    Args:
+        seconds: what connecting, waiting and reading may take in all; None: no limit.
+        sent: called after each piece of the body.
+    """
+    made = Exchange(seconds, sent)
+    token = _exchange.set(made)
+    try:
+        yield made
+    finally:
+        _exchange.reset(token)
+
+
+class _Timed(io.RawIOBase):
+    """Read a socket's file; the time for each read is at most what is left of the whole."""
+
+    def __init__(self, file: io.RawIOBase, sock: socket.socket, limits: Exchange) -> None:
+        super().__init__()
+        self._file, self._sock, self._limits = file, sock, limits
+        self._timeout = sock.gettimeout()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._limits.left()
+        if left is not None:
+            if left <= 0:
+                raise TimeoutError("the answer is not complete at its deadline")
+            self._sock.settimeout(left if self._timeout is None else min(left, self._timeout))
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """Read status line, headers and body before the deadline of the exchange."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        limits = _exchange.get()
+        if limits is not None and limits.seconds is not None:
+            raw = self.fp.detach()
+            self.fp = io.BufferedReader(_Timed(raw, sock, limits), _READ)
+
+
+class _Pieces:
+    """Send what is given piece by piece; goes before one of urllib3's connections."""
+
+    sock: socket.socket | None
+    connect: Callable[[], None]
+    response_class = _Response
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        sock = cast("socket.socket", self.sock)
+        before = sock.gettimeout()
+        sock.settimeout(STALLED)
+        try:
+            _send_all(sock, memoryview(data).cast("B"))
+        finally:
+            sock.settimeout(before)
+
+
+def _send_all(sock: socket.socket, data: memoryview) -> None:
+    limits = _exchange.get()
+    for start in range(0, len(data), PIECE):
+        began = time.monotonic()
+        piece = data[start : start + PIECE]
+        sock.sendall(piece)
+        if limits is not None:
+            limits.passed(len(piece), time.monotonic() - began)
+
+
+class _Connection(_Pieces, HTTPConnection):  # type: ignore[misc]  # send takes fewer kinds
+    """Plain HTTP."""
+
+
+class _SecureConnection(_Pieces, HTTPSConnection):  # type: ignore[misc]
+    """HTTP over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS: Final = {"http": _Pool, "https": _SecurePool}
+
+
+class Adapter(HTTPAdapter):
+    """Carry the requests of a session; to be mounted in place of the one of requests."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*args, **options, socket_options=_socket_options())
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Return the pools of connections through a proxy."""
+        options.setdefault("socket_options", _socket_options())
+        manager = super().proxy_manager_for(proxy, **options)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def _socket_options() -> list[tuple[int, int, int | bytes]]:
+    """Return urllib3's options, and one by which what was sent is not merely buffered."""
+    lowat = [(socket.IPPROTO_TCP, _LOWAT, _UNSENT)] if _LOWAT is not None else []
+    return [*HTTPConnection.default_socket_options, *lowat]
+
+
+def read(response: requests.Response, largest: int, late: Callable[[], bool]) -> bytes:
+    """Return the whole body of a response that was asked for as a stream.
+
+    Args:
+        response: its headers have come.
+        largest: the most bytes it may hold, unpacked.
+        late: tells after each part that there is no more time.
+
+    Raises:
+        TooLarge: it holds more.
+        TooSlow: it was late before its end.
+        urllib3.exceptions.HTTPError: it is broken or cut short.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while part := response.raw.read1(_READ, decode_content=True):
+        parts.append(part)
+        size += len(part)
+        if size > largest:
+            raise TooLarge
+        if late():
+            raise TooSlow
+    return b"".join(parts)
