@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
 from deployment.errors import Refused
-from deployment.secret import redact
+from deployment.secret import one_line, redact
 
 _PATIENCE: Final = 1.0  # seconds until a progress bar is worth its line
 _BAR: Final = 24
@@ -67,10 +67,10 @@ class Console:
     _bar_shown: bool = False
 
     def line(self, text: str = "", colour: str = "") -> None:
-        """Print one line."""
+        """Print one line, whatever line ends the text holds."""
         if not self.quiet:
             self._clear_bar()
-            self._put(self.paint(redact(text), colour) + "\n")
+            self._put(self.paint(one_line(text), colour) + "\n")
 
     def json(self, data: Any) -> None:
         """Print data as JSON, also when quiet: it is what was asked for."""
@@ -82,7 +82,7 @@ class Console:
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print rows in columns as wide as need be; on a terminal the last one is folded."""
-        cells = [[str(cell) for cell in row] for row in (header, *rows)]
+        cells = [[one_line(str(cell)) for cell in row] for row in (header, *rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
         indent = sum(widths[:-1]) + 2 * len(widths)
         for index, row in enumerate(cells):
@@ -107,7 +107,7 @@ class Console:
         waited = time.monotonic() - self._began
         if self.quiet or not self.stream.isatty() or waited < _PATIENCE:
             return
-        self._put("\r\x1b[2K" + redact(bar(label, done, total, unit, waited)))
+        self._put("\r\x1b[2K" + one_line(bar(label, done, total, unit, waited)))
         self._bar_shown = True
 
     def paint(self, text: str, colour: str) -> str:
@@ -229,7 +229,9 @@ def select(question: str, choices: Mapping[str, str]) -> str:
         )
     import questionary
 
-    options = [questionary.Choice(title=redact(title), value=key) for key, title in choices.items()]
+    options = [
+        questionary.Choice(title=one_line(title), value=key) for key, title in choices.items()
+    ]
     chosen = questionary.select(redact(question), choices=options).ask()
     if chosen is None:
         raise Refused(f"not chosen: {question}", "nothing was changed")

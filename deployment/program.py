@@ -9,7 +9,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import yaml
@@ -22,6 +24,7 @@ from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
 from deployment.errors import DeployError, Interrupted, Refused
+from deployment.secret import redact
 
 _SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 
@@ -69,6 +72,7 @@ class Program(program.Program):
 
 def main() -> None:
     """Run what the command line says, and end with an exit code that means something."""
+    sys.excepthook = _raised
     gc.enable()
     gc.set_threshold(200_000)  # a command makes little garbage; a look for it took a rollback 19 ms
     try:
@@ -95,6 +99,11 @@ def _run() -> None:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))
+
+
+def _raised(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """Print what nobody foresaw as Python does, without the secrets in it."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, at))))
 
 
 def _end(error: DeployError) -> None:

@@ -10,7 +10,7 @@ from deployment.monitoring.correlation import correlate, reset_current, set_curr
 from deployment.monitoring.endpoints import Answer, Endpoint, Endpoints, Request
 from deployment.monitoring.health import Probe, Prober
 from deployment.monitoring.keeper import Keeper
-from deployment.monitoring.logs import Log
+from deployment.monitoring.logs import Level, Log
 from deployment.monitoring.masking import mask_path
 from deployment.monitoring.metrics import Metrics
 from deployment.monitoring.storage import Execute
@@ -126,8 +126,8 @@ class Monitor:
         ended = self._timer()
         self.metrics.tick(ended)
         self._observe(route(scope, root), scope["method"], status, ended - started)
-        if self.log is not None:
-            self._log_answered(scope, status, ended - started)
+        if self.log is not None and self.log.writes(Level.INFO):
+            self._log_answered(self.log, scope, status, ended - started)
         if self._keeps and self.keeper.claim(ended):
             self.defer(self._flush(scope.get("env")))
 
@@ -146,15 +146,14 @@ class Monitor:
         if self.log is not None:
             self.log.error(message, error)
 
-    def _log_answered(self, scope: Scope, status: int, seconds: float) -> None:
-        if self.log is not None:
-            self.log.info(
-                "request",
-                method=scope["method"],
-                path=mask_path(scope["path"]),
-                status=status,
-                milliseconds=round(seconds * 1000, 3),
-            )
+    def _log_answered(self, log: Log, scope: Scope, status: int, seconds: float) -> None:
+        log.info(
+            "request",
+            method=scope["method"],
+            path=mask_path(scope["path"]),
+            status=status,
+            milliseconds=round(seconds * 1000, 3),
+        )
 
     async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         answer, verb = _not_allowed(self._verbs(scope["path"])), scope["method"]
