@@ -50,6 +50,7 @@ class DeployError(Exit):
     def __init__(self, what: str, why: str = "", remedy: str = "") -> None:
         self.what, self.why, self.remedy = redact(what), redact(why), redact(remedy)
         super().__init__(self.render(), int(self.exit_code))
+        self.args = (self.what, self.why, self.remedy)
 
     def render(self) -> str:
         """Give the message as printed: what, why, remedy, a line each."""
