@@ -30,8 +30,11 @@ class Worker(NamedTuple):
         name: under which it is deployed, whatever the configuration says.
         config: the wrangler configuration.
         environment: the part under ``env`` in that file which is deployed; empty: its top level.
-        secrets: names of secrets that only this Worker has, by comma; the environment file
-            holds their values.
+        secrets: names of the secrets the Worker reads, by comma: its own, and those of this
+            tool, such as TURSO_AUTH_TOKEN; the environment file holds their values.
+        variables: names of this tool's plain variables the Worker reads, by comma, such as
+            WORKER_URL. What stands in neither, nor belongs to a part that ``uses`` names, does
+            not reach the Worker.
         canary: the steps by which a version gets the traffic.
     """
 
@@ -39,6 +42,7 @@ class Worker(NamedTuple):
     config: str = "worker/wrangler.jsonc"
     environment: str = ""
     secrets: str = ""
+    variables: str = ""
     canary: tuple[CanaryStep, ...] = ()
 
 

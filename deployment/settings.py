@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from deployment import imports
 from deployment import project as projects
 from deployment.errors import Refused
-from deployment.project import Project
+from deployment.project import SITE, Project
 from deployment.references import resolved
 from deployment.secret import Secret
 from deployment.variables import BY_NAME, ENVIRONMENTS, LOCAL, PRODUCTION, VARIABLES, Sent, Variable
@@ -80,12 +80,12 @@ class Settings:
 
     def worker_secrets(self) -> dict[str, Secret]:
         """Give what the Worker gets as secrets, by the Worker's names; blanks left out."""
-        names = [v.name for v in self.variables if v.sent is Sent.WORKER_SECRET]
+        names = [v.name for v in sent(self.project) if v.sent is Sent.WORKER_SECRET]
         return {name: self._secrets[name] for name in names if self._secrets.get(name)}
 
     def worker_variables(self) -> dict[str, str]:
         """Give what the Worker gets as plain variables, defaults included."""
-        names = [v.name for v in self.variables if v.sent is Sent.WORKER_VARIABLE]
+        names = [v.name for v in sent(self.project) if v.sent is Sent.WORKER_VARIABLE]
         return {name: self.text(name) for name in names if self.text(name)}
 
     def problems(self) -> tuple[Problem, ...]:
@@ -131,8 +131,52 @@ def used(project: Project) -> tuple[Variable, ...]:
     Raises:
         Refused: a name of its own is none, or is taken.
     """
-    known = tuple(v for v in VARIABLES if not v.part or v.part in project.parts)
-    return (*known, *_own(project))
+    declared = {*_names_in(project.worker.secrets), *_names_in(project.worker.variables)}
+    known = (v for v in VARIABLES if not v.part or v.part in project.parts or v.name in declared)
+    asked = (v if v.name in declared or not v.workers_own else _optional(v) for v in known)
+    return (*asked, *_own(project))
+
+
+def sent(project: Project) -> tuple[Variable, ...]:
+    """Return the variables and secrets that reach the Worker: what it did not ask for does not.
+
+    It asks by ``deploy.worker.secrets`` and ``deploy.worker.variables``, and by the parts that
+    ``deploy.uses`` names, each of which has its own.
+
+    Raises:
+        Refused: a name is none, or stands in the wrong one of the two lists.
+    """
+    declared = {*_names_in(project.worker.secrets), *_declared_variables(project)}
+    parts = project.parts - {SITE}
+    return tuple(
+        variable
+        for variable in used(project)
+        if variable.sent is not Sent.HERE and (variable.name in declared or variable.part in parts)
+    )
+
+
+def _optional(variable: Variable) -> Variable:
+    return variable._replace(required=False)
+
+
+def _names_in(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _declared_variables(project: Project) -> list[str]:
+    names = _names_in(project.worker.variables)
+    plain = {v.name for v in VARIABLES if v.sent is Sent.WORKER_VARIABLE}
+    bad = [name for name in names if name not in plain]
+    if bad:
+        secret = bad[0] in BY_NAME and BY_NAME[bad[0]].sent is Sent.WORKER_SECRET
+        raise Refused(
+            f"invoke.yaml: {bad[0]!r} cannot be in deploy.worker.variables",
+            "it is a secret" if secret else "it is no plain variable that this tool sends",
+            "name it in deploy.worker.secrets"
+            if secret
+            else "write it under vars in wrangler's file",
+        )
+    return names
 
 
 def own_secret(name: str) -> Variable:
@@ -143,15 +187,17 @@ def own_secret(name: str) -> Variable:
 
 
 def _own(project: Project) -> Iterable[Variable]:
-    names = [name.strip() for name in project.worker.secrets.split(",") if name.strip()]
-    bad = [name for name in names if name in BY_NAME or not re.fullmatch(r"[A-Z][A-Z0-9_]*", name)]
+    names = _names_in(project.worker.secrets)
+    ours = {name for name in names if name in BY_NAME}
+    kept = {name for name in ours if BY_NAME[name].sent is not Sent.WORKER_SECRET}
+    bad = [n for n in names if n in kept or not re.fullmatch(r"[A-Z][A-Z0-9_]*", n)]
     if bad:
         raise Refused(
             f"invoke.yaml: {bad[0]!r} cannot be a secret of the Worker's own",
-            "it is this tool's" if bad[0] in BY_NAME else "a name is A-Z, 0-9 and _",
+            "it is this tool's" if bad[0] in kept else "a name is A-Z, 0-9 and _",
             "correct deploy.worker.secrets in invoke.yaml",
         )
-    return [own_secret(name) for name in names]
+    return [own_secret(name) for name in names if name not in ours]
 
 
 def judge(variable: Variable, value: str, environment: str) -> tuple[str, str, str]:

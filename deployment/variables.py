@@ -43,6 +43,7 @@ class Variable(NamedTuple):
         default: the value where the file has none.
         example: what the example file shows, by environment.
         part: what a project must use to have it (``uses`` in invoke.yaml); empty: all have it.
+        workers_own: the Worker alone reads it: it is required only of one that asks for it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Variable(NamedTuple):
     default: str = ""
     example: Mapping[str, str] = MappingProxyType({})
     part: str = ""
+    workers_own: bool = False
 
     def file_name(self, environment: str) -> str:
         """Give the name under which the environment's file holds it."""
@@ -309,6 +311,7 @@ def _auth() -> Iterator[Variable]:
         "Signs sessions; at least 32 random characters (openssl rand -hex 32).",
         secret=True,
         required=True,
+        workers_own=True,
         sent=Sent.WORKER_SECRET,
         shortest=32,
         example=_same("your_secret"),
@@ -590,7 +593,10 @@ def _addresses() -> Iterator[Variable]:
         # The Worker asks these four for its health, and tells people by two of them.
         asked = owner in ("Anthropic", "Stripe", "Twilio", "SendGrid")
         sent = Sent.WORKER_VARIABLE if asked else Sent.HERE
-        yield Variable(name, group, f"{owner}'s API.", pattern=_URL, default=default, sent=sent)
+        part = owner.lower() if asked else ""
+        yield Variable(
+            name, group, f"{owner}'s API.", pattern=_URL, default=default, sent=sent, part=part
+        )
     yield Variable(
         "S3_ENDPOINT_URL", group, "R2's S3 API; default: made from the account id.", pattern=_URL
     )

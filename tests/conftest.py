@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from yaml import safe_load
 
 from deployment.settings import CONFIG, Settings, load
 
@@ -42,7 +43,10 @@ LOCAL_VALUES = {
 }
 
 
+_OWN = safe_load((PROJECT / "invoke.yaml").read_text(encoding="utf-8"))["deploy"]["worker"]
+
 USING_EVERYTHING: dict[str, Any] = {
+    "worker": {"secrets": _OWN["secrets"], "variables": _OWN["variables"]},
     "uses": "anthropic,openai,stripe,twilio,sendgrid,r2,monitoring",
     "pages": {"directory": "site"},
     "migrations": {"directory": "migrations"},

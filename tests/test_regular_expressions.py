@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from math import log2
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,9 +31,10 @@ sys.path.insert(0, str(ROOT / "worker/src"))
 METHODS = ("search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer")
 ANCHORED = ("match", "fullmatch")
 
-FIRST = (1_000, 2_000, 4_000, 8_000)  # characters that every text is tried at
+FIRST = (500, 2_000, 8_000)  # characters that every text is tried at
 THEN = (25_000, 50_000, 100_000)  # and the slowest ones
-SLOWEST = 8  # texts of each expression
+SLOWEST = 6  # texts of each expression
+TOO_LONG = 0.5  # seconds: nothing that is linear takes it
 STEEPEST = 2.5  # of the time at twice the text; quadratic is 4
 PER_CHARACTER = 0.2e-6  # seconds: what is quicker than this is not judged by its growth
 
@@ -209,7 +211,7 @@ def _shown(operation: Any, value: Any) -> str:
 def attacks(pattern: Any) -> Iterator[Callable[[int], str]]:
     """Return makers of long texts: a beginning, a part repeated, and an end that does not fit."""
     parts = texts_of(pattern)
-    pumps = dict.fromkeys([*parts, *(f"{part}-" for part in parts[-2:]), "a", "a-", "a "])
+    pumps = dict.fromkeys([*parts, *(f"{part}-" for part in parts), "a", "a-", "a "])
     for pump in pumps:
         for start in dict.fromkeys(["", *parts[-2:]]):
             yield partial(_text, start, pump)
@@ -249,19 +251,21 @@ def steepest(expression: Expression) -> tuple[float, str]:
 def _growth(
     expression: Expression, make: Callable[[int], str], sizes: Sequence[int]
 ) -> tuple[float, float]:
-    """Return the growth at the last doubling that was slow enough to judge, and the last time."""
-    growth, before, took = 0.0, 0.0, 0.0
+    """Return by how much the time grows where the text doubles, and the last time.
+
+    0 where even the longest text is too quick to be judged.
+    """
+    first, last, size = 0.0, 0.0, 0
     for size in sizes:
         text = make(size)
-        took = asked(expression, text)
-        if took > PER_CHARACTER * size:
-            took = min(took, *(asked(expression, text) for _ in range(4)))
-        slow = took > PER_CHARACTER * size
-        growth = took / before if before and slow else 0.0
-        before = took
-        if took > 2.0:
+        last = min(asked(expression, text) for _ in range(3))
+        first = first or last
+        if last > TOO_LONG:
             break
-    return growth, took
+    doublings = log2(size / sizes[0])
+    if not doublings or last < PER_CHARACTER * size:
+        return (float("inf") if last > TOO_LONG else 0.0), last
+    return (last / first) ** (1 / doublings), last
 
 
 ALL = [*expressions(), *settings_patterns()]

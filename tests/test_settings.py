@@ -190,7 +190,7 @@ def test_a_required_variable_that_is_missing_is_critical() -> None:
 
 
 def test_what_the_project_does_not_use_is_not_read(settings: Make) -> None:
-    without = {"uses": "openai, r2", "pages": {"directory": ""}}
+    without = {"uses": "openai, r2", "pages": {"directory": ""}, "worker": {"variables": ""}}
     found = settings(without, STRIPE_SECRET_KEY_TEST="sk_live_wrong_place", BASE_URL="xxxxx")
     assert problem_names(found) == {}
     assert not {"STRIPE_SECRET_KEY", "ANTHROPIC_API_KEY"} & set(found.worker_secrets())
@@ -217,7 +217,31 @@ def test_a_workers_own_secrets_are_read_and_required(
     assert (problem.state, problem.critical) == ("missing", True)
 
 
-@pytest.mark.parametrize("name", ["JWT_SECRET", "maps-key", "A B"])
+@pytest.mark.parametrize("name", ["WORKER_URL", "CLOUDFLARE_API_TOKEN", "maps-key", "A B"])
 def test_a_name_that_cannot_be_the_workers_own_is_refused(settings: Make, name: str) -> None:
     with pytest.raises(Refused, match="cannot be a secret of the Worker's own"):
         settings({"worker": {"secrets": name}})
+
+
+def test_a_worker_gets_what_it_asks_for_and_no_more(settings: Make) -> None:
+    """Nothing that opens the database, the alerts or the sessions reaches it unasked."""
+    quiet = {"uses": "stripe", "worker": {"secrets": "", "variables": ""}}
+    found = settings(quiet, SLACK_WEBHOOK_URL="https://hooks.slack.com/services/a/b/c")
+    assert set(found.worker_secrets()) == {"STRIPE_SECRET_KEY"}
+    assert set(found.worker_variables()) == {"STRIPE_API_BASE"}
+    assert settings({"uses": "", "worker": {"secrets": "", "variables": ""}}).worker_secrets() == {}
+    asked = settings({"uses": "", "worker": {"secrets": "JWT_SECRET", "variables": "WORKER_URL"}})
+    assert set(asked.worker_secrets()) == {"JWT_SECRET"}
+    assert set(asked.worker_variables()) == {"WORKER_URL"}
+
+
+def test_a_secret_of_the_worker_alone_is_required_of_whoever_asks_for_it(settings: Make) -> None:
+    unasked = settings({"worker": {"secrets": "", "variables": ""}}, JWT_SECRET="")
+    assert "JWT_SECRET" not in problem_names(unasked)
+    assert "JWT_SECRET" in problem_names(settings(None, JWT_SECRET=""))
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "NO_SUCH_NAME", "CLOUDFLARE_ACCOUNT_ID"])
+def test_what_is_no_plain_variable_of_a_worker_is_refused(settings: Make, name: str) -> None:
+    with pytest.raises(Refused, match="cannot be in deploy"):
+        settings({"worker": {"variables": name}}).worker_variables()

@@ -10,7 +10,7 @@ from typing import Any, Final
 _TOKENS: Final = re.compile(
     r'"(?:\\.|[^"\\\n])*(?:"|)'  # a string, also one that is not ended
     r"|//[^\n]*|/\*.*?(?:\*/|\Z)"  # a comment
-    r"|,(?=(?:\s|//[^\n]*\n|/\*.*?\*/)*[}\]])",  # a comma before a closing bracket
+    r"|,(?=(?:\s|//[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*[}\]])",  # a comma before a closing bracket
     re.DOTALL,
 )
 

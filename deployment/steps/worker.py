@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 from deployment.errors import Refused, StepFailed
 from deployment.secret import Secret
+from deployment.services.cloudflare import MESSAGE_LENGTH
 from deployment.services.errors import Invalid
 from deployment.steps import fingerprints, traffic, triggers, verify
 from deployment.steps.record import noted
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
+from deployment.variables import ENVIRONMENTS
 
 if TYPE_CHECKING:
     from deployment.services.multipart import Upload
@@ -202,15 +204,38 @@ def _require_own(site: Site, version: str) -> None:
     Raises:
         Refused: the live version says that it is another environment's.
     """
-    bindings = site.cloudflare.version(site.worker, version).bindings
-    texts = {str(b.get("name")): str(b.get("text", "")) for b in bindings}
-    ours, theirs = site.settings.environment, texts.get("ENVIRONMENT", "")
+    ours, theirs = site.settings.environment, _environment_of(site, version)
     if theirs not in ("", ours):
         raise Refused(
             f"worker {site.worker} is the one of {theirs}",
             f"{ours} would replace it",
             f"name another in invoke.yaml: deploy.environments.{ours}.worker.name",
         )
+
+
+def _environment_of(site: Site, version: str) -> str:
+    """Return which environment made a version: its message ends with it; empty: unknown.
+
+    Releases before this one gave each Worker the variable ENVIRONMENT instead.
+    """
+    found = site.cloudflare.version(site.worker, version)
+    for name in ENVIRONMENTS:
+        if found.annotations.get("workers/message", "").endswith(_mark(name)):
+            return name
+    own = {binding["name"] for binding in site.bundling.result().upload.bindings}
+    texts = {str(b.get("name")): str(b.get("text", "")) for b in found.bindings}
+    theirs = texts.get("ENVIRONMENT", "")
+    return theirs if theirs in ENVIRONMENTS and "ENVIRONMENT" not in own else ""
+
+
+def _mark(environment: str) -> str:
+    return f" [{environment}]"
+
+
+def _message(site: Site) -> str:
+    """Return a person's words for the release, and at their end whose it is."""
+    mark = _mark(site.settings.environment)
+    return traffic.message(site)[: MESSAGE_LENGTH - len(mark)] + mark
 
 
 def _buckets(site: Site) -> list[Change]:
@@ -273,7 +298,7 @@ def _do_upload(site: Site, change: Change) -> Facts:
     if made:
         return _version_facts(site, made, change)
     _require_planned(site, change)
-    form = prepared(site).with_annotations(traffic.message(site), tag)
+    form = prepared(site).with_annotations(_message(site), tag)
     with _startable(site):
         version = site.cloudflare.upload_version(site.worker, form.body(), form.content_type, tag)
     return _version_facts(site, version.id, change)
@@ -285,7 +310,7 @@ def _do_create(site: Site, change: Change) -> Facts:
     version = tagged(site, tag)
     if not version:
         _require_planned(site, change)
-        form = prepared(site).with_annotations(traffic.message(site), tag)
+        form = prepared(site).with_annotations(_message(site), tag)
         with _startable(site):
             version = site.cloudflare.create_worker(site.worker, form.body(), form.content_type)
     site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)

@@ -279,6 +279,21 @@ def _configuration_cases() -> list[Case]:
             "vars names what is a secret: JWT_SECRET",
             configured(vars={"JWT_SECRET": "x"}),
         ),
+        Case(
+            "plain variables",
+            "one the release sends, too",
+            "fail",
+            "vars names what the release sends: LOG_LEVEL",
+            configured(vars={"LOG_LEVEL": "debug"}),
+        ),
+        Case("what the Worker gets", "what it asks for", "pass", "TURSO_AUTH_TOKEN"),
+        Case(
+            "what the Worker gets",
+            "less than it requires",
+            "fail",
+            "no release sends: MAPS_KEY",
+            configured(secrets={"required": ["MAPS_KEY", "JWT_SECRET"]}),
+        ),
         Case("static files", "none", "pass", "none"),
         Case(
             "static files",

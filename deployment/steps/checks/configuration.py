@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused
+from deployment.settings import sent
 from deployment.steps import triggers, wrangler
 from deployment.steps.checks import bindings, packages
 from deployment.steps.checks.looking import Seen, probe
@@ -29,6 +30,7 @@ def probes(site: Site) -> list[Probe]:
         "worker main": _main,
         "compatibility date": _compatibility_date,
         "plain variables": _collisions,
+        "what the Worker gets": _asked_for,
         "static files": _static,
         "packages": packages.installed,
         "triggers": _triggers,
@@ -101,14 +103,29 @@ def _compatibility_date(_site: Site, content: Mapping[str, Any]) -> Seen | str:
 
 
 def _collisions(site: Site, content: Mapping[str, Any]) -> Seen | str:
-    """Find plain variables with a secret's name: wrangler would replace the secret by them."""
-    plain = set(content.get("vars", {}))
+    """Find what wrangler's file and the environment's both name: one would replace the other."""
+    plain = set(content.get("vars") or {})
     secret = {v.name for v in VARIABLES if v.sent is Sent.WORKER_SECRET}
     taken = sorted(plain & (secret | set(site.settings.worker_secrets())))
-    if not taken:
-        return f"{len(plain)} in vars, none a secret's name"
-    remedy = f"remove {', '.join(taken)} from vars: a plain value would be public"
-    return Seen("fail", f"vars names what is a secret: {', '.join(taken)}", remedy)
+    if taken:
+        remedy = f"remove {', '.join(taken)} from vars: a plain value would be public"
+        return Seen("fail", f"vars names what is a secret: {', '.join(taken)}", remedy)
+    twice = ", ".join(sorted(plain & {v.name for v in sent(site.settings.project)}))
+    if twice:
+        remedy = f"remove {twice} from vars, or from deploy.worker.variables in invoke.yaml"
+        return Seen("fail", f"vars names what the release sends: {twice}", remedy)
+    return f"{len(plain)} in vars, none a secret's name"
+
+
+def _asked_for(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Find secrets the Worker says it needs (``secrets.required``) and no environment sends."""
+    required = {str(name) for name in (content.get("secrets") or {}).get("required") or ()}
+    names = [variable.name for variable in sent(site.settings.project)]
+    missing = ", ".join(sorted(required - set(names)))
+    if missing:
+        remedy = f"add {missing} to deploy.worker.secrets in invoke.yaml, and to the file"
+        return Seen("fail", f"secrets.required names what no release sends: {missing}", remedy)
+    return f"the Worker gets {len(names)}: {', '.join(names) or 'none'}"
 
 
 def _static(site: Site, content: Mapping[str, Any]) -> Seen | str:
