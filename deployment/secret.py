@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 from deployment.monitoring.printable import printable
 
 _SHORTEST_REDACTED = 6  # shorter values occur in ordinary words
+_SHORTEST_FOUND = 12  # characters: none is found in a file by chance
 _SHORTEST_LINE = 16  # characters of one line of a secret of many, such as a private key
 _known: dict[str, str] = {}
 _longest_first: list[str] = []
@@ -89,12 +90,18 @@ def contained(content: bytes) -> str:
     """Return the name of a known secret whose value stands in a file's content, or nothing.
 
     Args:
-        content: the file's bytes, as they would be published.
+        content: the file's bytes, as they would be published. Secrets that are so short that
+            a file may hold them by chance are not looked for.
     """
     for form in _forms_longest_first():
-        if form.encode() in content:
+        if len(form) >= _SHORTEST_FOUND and form.encode() in content:
             return _known[form]
     return ""
+
+
+def count() -> int:
+    """Return how many forms of secrets are known: with more, an earlier look is no proof."""
+    return len(_known)
 
 
 def _forms_longest_first() -> list[str]:

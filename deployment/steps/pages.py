@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from deployment.errors import StepFailed
 from deployment.services.files import StaticFile, manifest, pages_files
 from deployment.services.pages import Commit, PagesDeployment, Rules
-from deployment.steps import functions
+from deployment.steps import functions, publishing
 from deployment.steps.site import Site
 from deployment.steps.step import Change, Facts
 
@@ -153,12 +153,13 @@ def _deploy(site: Site, wanted: str) -> Facts:
         f"release {site.facts['release']} {_CONTENT}{wanted}",
     )
     folder = _folder(site.settings)
-    files = pages_files(folder)
+    files, rules = pages_files(folder), _rules(folder)
+    publishing.require_public(files, (rules.headers, rules.redirects))
     if functions.found(folder):
         made, sent = _deploy_by_wrangler(site, commit), len(files)
     else:
         sent = pages.upload(project.project, files, partial(_progress, site))
-        made = pages.create_deployment(project.project, manifest(files), commit, _rules(folder))
+        made = pages.create_deployment(project.project, manifest(files), commit, rules)
     live = pages.wait_for_deployment(project.project, made.id)
     if not _shows(current(site), live.id, wanted):
         raise StepFailed(f"pages {project.project} does not serve its deployment", live.id)

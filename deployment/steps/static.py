@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deployment.services.files import RULES, StaticFile, asset_files, manifest
 from deployment.services.multipart import Upload
 from deployment.settings import Settings
+from deployment.steps import publishing
 
 if TYPE_CHECKING:
     from deployment.steps.site import Site
@@ -64,6 +65,8 @@ def attached(site: Site, upload: Upload, static: Static | None) -> Upload:
     """
     if static is None:
         return upload
+
+    publishing.require_public(static.files, [str(static.config.get(name, "")) for name in RULES])
 
     def progress(done: int, total: int) -> None:
         site.progress("assets", done, total, "files")

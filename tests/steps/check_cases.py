@@ -26,6 +26,7 @@ from deployment.services.errors import (
 from deployment.services.sendgrid import EventWebhook
 from deployment.steps.checks import domains, machine
 from deployment.steps.report import Finding
+from tests.conftest import LOCAL_VALUES
 from tests.steps.place import TABLE, Place, Zones, backed_up, failed, git
 from tests.steps.provider_fakes import SoundSendGrid
 
@@ -204,6 +205,12 @@ def _packages(place: Place, *installed: str) -> None:
         place.write(f"worker/node_modules/{name}/package.json", "{}")
 
 
+def _published(place: Place, name: str, content: str) -> None:
+    """Put a file into what the Worker publishes."""
+    configured(assets={"directory": "public"})(place)
+    place.write(f"worker/public/{name}", content)
+
+
 def _configuration_cases() -> list[Case]:
     kv = [{"binding": "KV", "id": "0123"}]
     return [
@@ -301,6 +308,21 @@ def _configuration_cases() -> list[Case]:
             "fail",
             "no such folder",
             configured(assets={"directory": "dist"}),
+        ),
+        Case("published files", "none private", "pass", "none private"),
+        Case(
+            "published files",
+            "the environment file",
+            "fail",
+            "hold credentials",
+            lambda place: _published(place, "production.env", "A=1"),
+        ),
+        Case(
+            "published files",
+            "a secret's value",
+            "fail",
+            "it holds the value of JWT_SECRET",
+            lambda place: _published(place, "app.js", LOCAL_VALUES["JWT_SECRET"]),
         ),
         Case("packages", "none named", "pass", "none named"),
         Case(

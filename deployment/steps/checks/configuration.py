@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deployment.errors import Refused
 from deployment.settings import sent
-from deployment.steps import triggers, wrangler
+from deployment.steps import publishing, triggers, wrangler
 from deployment.steps.checks import bindings, packages
 from deployment.steps.checks.looking import Seen, probe
 from deployment.variables import VARIABLES, Sent
@@ -32,6 +32,7 @@ def probes(site: Site) -> list[Probe]:
         "plain variables": _collisions,
         "what the Worker gets": _asked_for,
         "static files": _static,
+        "published files": _published,
         "packages": packages.installed,
         "triggers": _triggers,
     }
@@ -138,6 +139,16 @@ def _static(site: Site, content: Mapping[str, Any]) -> Seen | str:
         return str(directory)
     remedy = "build it (npm run build), or correct assets.directory"
     return Seen("fail", f"assets.directory is {directory!r}: no such folder", remedy)
+
+
+def _published(site: Site, _content: Mapping[str, Any]) -> Seen | str:
+    """Look into all that would be published for private files and secrets."""
+    files, rules = publishing.published(site.settings)
+    found = publishing.private(files, rules)
+    if not found:
+        return f"{len(files)} files, none private"
+    remedy = "take it out of the folder, or correct the folder's name"
+    return Seen("fail", "; ".join(found[:5]), remedy)
 
 
 def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:
