@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from deployment import imports
 from deployment import project as projects
+from deployment.console import Console
 from deployment.errors import Refused
+from deployment.loopback import is_loopback
 from deployment.project import SITE, Project
 from deployment.references import resolved
 from deployment.secret import Secret
@@ -225,6 +228,8 @@ def judge(variable: Variable, value: str, environment: str) -> tuple[str, str, s
         return "weak", f"only {len(set(value))} different characters", f"{name}: {variable.comment}"
     if variable.pattern and not re.fullmatch(variable.pattern, value):
         return "format", "not in the expected form", f"{name}: {variable.comment}"
+    if value.lower().startswith("http://") and not is_loopback(value):
+        return "format", "http is for addresses of this machine alone", f"{name}: write https://"
     if name == "ENVIRONMENT" and value != environment:
         why = f"the file is for {value}, not for {environment}"
         return "wrong environment", why, f"set ENVIRONMENT={environment}, or use the right file"
@@ -299,8 +304,10 @@ def _read_file(file: Path, environment: str) -> dict[str, str]:
         raise Refused(
             f"there is no environment file {file.name}",
             f"looked for {file}",
-            f"cp {example} {CONFIG / f'{environment}.env'}, then fill it in",
+            f"install -m 600 {example} {CONFIG / f'{environment}.env'}, then fill it in",
         )
+    if environment != LOCAL:
+        _keep_private(file)
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -317,6 +324,23 @@ def _read_file(file: Path, environment: str) -> dict[str, str]:
             "write NAME=value, with quotes around what has spaces",
         )
     return {str(binding.key): binding.value or "" for binding in bindings if binding.key}
+
+
+def _keep_private(file: Path) -> None:
+    """Take the file's secrets from other people's reach, and say so; the mode 0600 is as it was.
+
+    Where the mode cannot be changed (another's file, a mount), that is said.
+    """
+    mode = file.stat().st_mode
+    if not mode & 0o077:
+        return
+    could = f"{file.name} could be read by others of this machine (mode {mode & 0o777:04o})"
+    try:
+        file.chmod(0o600)
+        told = f"{could}: it is now 0600"
+    except OSError:
+        told = f"{could}, and cannot be changed: chmod 600 {file}"
+    Console(sys.stderr).warn(told)
 
 
 def _overlay(

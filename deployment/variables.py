@@ -69,7 +69,8 @@ class Variable(NamedTuple):
         return f"{self.name}_{'LIVE' if environment == PRODUCTION else 'TEST'}"
 
 
-_URL = r"(https://[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?[^\s]*)"
+_URL = r"https?://[^\s\\/][^\s\\]*"
+# http, which is for this machine alone, is judged on the parsed address (settings.judge)
 _FLAG = r"true|false"
 _NUMBER = r"\d+"
 _E164 = r"\+[1-9]\d{6,14}"
@@ -286,7 +287,7 @@ def _database() -> Iterator[Variable]:
         "libsql:// address of the database (turso db show).",
         required=True,
         sent=Sent.WORKER_VARIABLE,
-        pattern=r"(libsql|https)://[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?|file:.+",
+        pattern=r"(libsql|https?)://[^\s]+|file:.+",
         example={
             PRODUCTION: "libsql://your_database.turso.io",
             STAGING: "libsql://your_staging_database.turso.io",

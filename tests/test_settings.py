@@ -245,3 +245,34 @@ def test_a_secret_of_the_worker_alone_is_required_of_whoever_asks_for_it(setting
 def test_what_is_no_plain_variable_of_a_worker_is_refused(settings: Make, name: str) -> None:
     with pytest.raises(Refused, match="cannot be in deploy"):
         settings({"worker": {"variables": name}}).worker_variables()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1.evil.example",
+        "http://localhost@evil.example",
+        "http://evil.example\\@127.0.0.1",
+        "http://evil.example",
+    ],
+)
+@pytest.mark.parametrize("name", ["WORKER_URL", "STRIPE_API_BASE", "TURSO_DATABASE_URL"])
+def test_http_is_for_this_machine_alone_whatever_the_address_looks_like(
+    name: str, url: str
+) -> None:
+    assert judge(BY_NAME[name], url, "local")[0] == "format"
+    assert judge(BY_NAME[name], "http://127.0.0.1:8787", "local")[0] == ""
+
+
+def test_an_environment_file_that_others_could_read_is_closed_and_told(
+    tmp_path: Path, environment_file: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = environment_file("staging", ENVIRONMENT="staging")
+    file.chmod(0o644)
+    load("staging", using_everything(), tmp_path, {})
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "could be read by others of this machine (mode 0644): it is now 0600" in (
+        capsys.readouterr().err
+    )
+    load("staging", using_everything(), tmp_path, {})
+    assert capsys.readouterr().err == ""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from deployment import child
 from deployment.settings import Settings
 from deployment.steps import bundle, fingerprints
 
@@ -44,7 +45,9 @@ def facts(settings: Settings, phases: Sequence[str]) -> dict[str, object]:
 def commit(root: Path) -> str:
     """Give the commit that is checked out; empty: none is, or files differ from it."""
     command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
-    asked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=False, env=child.environment()
+    )
     head, *changed = [line for line in asked.stdout.splitlines() if not _is_of_branch(line)] or [""]
     named = head.removeprefix("# branch.oid ")
     return named if re.fullmatch(r"[0-9a-f]{40,64}", named) and not changed else ""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, cast
 
+from deployment import child
 from deployment.console import Console
 from deployment.errors import (
     DeployError,
@@ -425,7 +426,11 @@ def trail_of(site: Site) -> Trail:
 def author() -> str:
     """Give who releases: git's user name, else the login name."""
     asked = subprocess.run(
-        ["git", "config", "user.name"], capture_output=True, text=True, check=False
+        ["git", "config", "user.name"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=child.environment(),
     )
     return asked.stdout.strip() or lock.person()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from deployment import child
 from deployment.errors import Refused, Unavailable
 from deployment.secret import redact
 from deployment.services import multipart
@@ -188,7 +188,7 @@ def _install(named: Path, target: Path) -> None:
         "-r",
         str(named),
     ]
-    ended = _run(command)
+    ended = _run(command, env=child.installer())
     if ended.returncode:
         raise Unavailable(
             "the Worker's Python packages could not be installed",
@@ -252,8 +252,7 @@ def environment(folder: Path) -> dict[str, str]:
     Args:
         folder: a private one, for its log.
     """
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {
+    return child.environment() | {
         "CI": "1",
         "NO_COLOR": "1",
         "FORCE_COLOR": "0",

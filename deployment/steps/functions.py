@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from deployment.errors import Refused, StepFailed
-from deployment.services.http import is_loopback
+from deployment.loopback import is_loopback
 from deployment.services.pages import Commit
 from deployment.steps.site import Site
 

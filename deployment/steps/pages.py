@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from deployment import child
 from deployment.errors import StepFailed
 from deployment.services.files import StaticFile, manifest, pages_files
 from deployment.services.pages import Commit, PagesDeployment, Rules
@@ -217,6 +218,10 @@ def _folder(settings: Settings) -> Path:
 def commit_hash(root: Path) -> str:
     """Give git's current commit, or the empty string outside a checkout."""
     asked = subprocess.run(
-        ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        ["git", "-C", str(root), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=child.environment(),
     )
     return asked.stdout.strip() if asked.returncode == 0 else ""

@@ -14,6 +14,7 @@ import pytest
 import responses
 
 from deployment.errors import Refused
+from deployment.loopback import is_loopback
 from deployment.secret import Secret
 from deployment.services.errors import (
     Conflict,
@@ -25,7 +26,7 @@ from deployment.services.errors import (
     ServiceUnavailable,
     Unauthorised,
 )
-from deployment.services.http import Http, is_loopback
+from deployment.services.http import Http
 
 BASE = "https://api.example.test/v1"
 TOKEN = "canary-token-58c1e0"

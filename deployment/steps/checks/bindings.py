@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from deployment.services.http import is_loopback
+from deployment.loopback import is_loopback
 from deployment.steps.checks.looking import Seen
 
 if TYPE_CHECKING:

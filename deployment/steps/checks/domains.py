@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from deployment.loopback import is_loopback
 from deployment.services.errors import Forbidden, ServiceError, Unauthorised
-from deployment.services.http import Http, is_loopback
+from deployment.services.http import Http
 from deployment.steps.checks.looking import Seen, probe
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from deployment import child
 from deployment.steps import backup, bundle
 from deployment.steps.checks.looking import Seen, probe
 from deployment.variables import LOCAL
@@ -104,7 +105,14 @@ def _git_told(root: Path, *arguments: str) -> str:
 def _told(command: list[str]) -> str:
     """Give what a command prints; nothing where it fails or is not there."""
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        ended = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+            env=child.environment(),
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return ended.stdout.strip() if ended.returncode == 0 else ""

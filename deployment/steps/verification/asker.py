@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import requests
 
+from deployment.loopback import is_loopback
 from deployment.secret import Secret
-from deployment.services.http import is_loopback
 from deployment.steps.site import Site
 from deployment.steps.verification.target import Target
 
@@ -127,6 +127,8 @@ class Asker:
 
     def _send(self, ask: Ask) -> requests.Response:
         base = self.target.site_url if ask.site else self.target.url
+        if not (is_loopback(base) or base.startswith("https://")):
+            raise requests.exceptions.InvalidURL("http is asked on this machine alone")
         return self.session.request(
             ask.method,
             base.rstrip("/") + ask.path,

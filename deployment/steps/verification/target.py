@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from deployment.services.http import is_loopback
+from deployment.loopback import is_loopback
 from deployment.steps.site import Site
 
 OVERRIDE: Final = "Cloudflare-Workers-Version-Overrides"

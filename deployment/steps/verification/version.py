@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import Final
 
-from deployment.services.http import is_loopback
+from deployment.loopback import is_loopback
 from deployment.steps.report import Finding, Probe
 from deployment.steps.verification.asker import PAUSE, Answer, Ask, Asker
 
