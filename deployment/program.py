@@ -73,6 +73,7 @@ class Program(program.Program):
 def main() -> None:
     """Run what the command line says, and end with an exit code that means something."""
     sys.excepthook = _raised
+    os.umask(os.umask(0o022) | 0o022)  # what is written here, nobody else changes
     gc.enable()
     gc.set_threshold(200_000)  # a command makes little garbage; a look for it took a rollback 19 ms
     try:

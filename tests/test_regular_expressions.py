@@ -34,6 +34,7 @@ ANCHORED = ("match", "fullmatch")
 FIRST = (500, 2_000, 8_000)  # characters that every text is tried at
 THEN = (25_000, 50_000, 100_000)  # and the slowest ones
 SLOWEST = 6  # texts of each expression
+PARTS = 14  # of an expression's own texts, by each of two choices of characters
 TOO_LONG = 0.5  # seconds: nothing that is linear takes it
 SURELY = 3.0  # times at twice a short text, whose time is less exact
 STEEPEST = 2.5  # of the time at twice the text; quadratic is 4
@@ -132,20 +133,18 @@ def settings_patterns() -> Iterator[Expression]:
 def texts_of(pattern: Any) -> list[str]:
     """Return short texts that an expression is made for, part by part."""
     wide = parser.parse(pattern.pattern, pattern.flags & ~re.LOCALE)
-    found: dict[str, None] = {}
-    for part in _walk(wide):
-        found.setdefault(part)
-    return [text for text in found if text][-24:]
+    both = [list(dict.fromkeys(_walk(wide, pick)))[-PARTS:] for pick in (0, -1)]
+    return [text for text in dict.fromkeys(both[0] + both[1]) if text]
 
 
-def _walk(parsed: Any) -> Iterator[str]:
+def _walk(parsed: Any, pick: int) -> Iterator[str]:
     """Return a sample of each part, of the beginning up to each part, and of what repeats."""
     began = ""
     for operation, value in parsed:
         for inner in _inner(operation, value):
-            yield from _walk(inner)
-            yield from (began + text for text in list(_walk(inner))[:3])
-        text = _sample(operation, value)
+            yield from _walk(inner, pick)
+            yield from (began + text for text in list(_walk(inner, pick))[:3])
+        text = _sample(operation, value, pick)
         began += text
         yield text
         yield began
@@ -165,7 +164,7 @@ def _inner(operation: Any, value: Any) -> list[Any]:
     return []
 
 
-def _sample(operation: Any, value: Any) -> str:
+def _sample(operation: Any, value: Any, pick: int) -> str:
     if operation is kinds.LITERAL:
         return chr(value)
     if operation is kinds.NOT_LITERAL:
@@ -173,22 +172,23 @@ def _sample(operation: Any, value: Any) -> str:
     if operation is kinds.ANY:
         return "a"
     if operation is kinds.IN:
-        return _member(value)
+        return _member(value, pick)
     if operation in (kinds.MAX_REPEAT, kinds.MIN_REPEAT, kinds.POSSESSIVE_REPEAT):
-        return "".join(_sample(*part) for part in value[2]) * max(1, min(int(value[0]), 40))
+        return "".join(_sample(*part, pick) for part in value[2]) * max(1, min(int(value[0]), 40))
     if operation is kinds.BRANCH:
-        return "".join(_sample(*part) for part in value[1][0])
+        return "".join(_sample(*part, pick) for part in value[1][0])
     return "".join(
-        "".join(_sample(*part) for part in inner) for inner in _inner(operation, value)[:1]
+        "".join(_sample(*part, pick) for part in inner) for inner in _inner(operation, value)[:1]
     )
 
 
-def _member(value: Any) -> str:
-    """Return a character of a set, a letter where it has one."""
+def _member(value: Any, pick: int) -> str:
+    """Return a character of a set: a letter where it has one, or the last sign it takes."""
     text = "[" + "".join(_shown(*each) for each in value) + "]"
     fits = re.compile(text)
-    every = [*string.ascii_lowercase, *string.digits, *string.printable, "é"]
-    return next((each for each in every if fits.match(each)), "")
+    every = [*string.ascii_lowercase, *string.digits, " ", *string.punctuation]
+    found = [each for each in every if fits.match(each)] or [x for x in "\t\0é" if fits.match(x)]
+    return found[pick] if found else ""
 
 
 def _shown(operation: Any, value: Any) -> str:
@@ -306,4 +306,4 @@ def test_no_expression_is_overlooked() -> None:
             assert not re.search(r"^\s*from re import|^\s*import regex|import re as", text, re.M)
     places = {each.place.partition(":")[0] for each in ALL}
     assert "deployment.monitoring.masking" in places
-    assert "boss.mail" in places
+    assert "boss.inputs" in places

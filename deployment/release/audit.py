@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deployment.errors import Unavailable
+from deployment.private import make_folder
 from deployment.release import lock
 from deployment.release.paging import Paged
 from deployment.secret import redact
@@ -154,7 +155,7 @@ class Trail:
     def added(self, event: Event) -> None:
         """Note that an event was written, here too."""
         self.latest = event
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.folder)
         handle = os.open(self.folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(handle, _line(event).encode())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deployment import child
 from deployment.errors import Refused, Unavailable
+from deployment.private import make_folder
 from deployment.secret import redact
 from deployment.services import multipart
 from deployment.services.multipart import Upload
@@ -75,7 +76,7 @@ def bundle(settings: Settings) -> Bundle:
             "set deploy.worker.config in invoke.yaml",
         )
     work = settings.path(CACHE)
-    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(work)
     with tempfile.TemporaryDirectory(dir=work, prefix="bundling-") as folder:
         prepared = _prepared(settings, Path(folder))
         if prepared == config:  # it may import from anywhere: nothing tells that it is unchanged
