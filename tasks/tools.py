@@ -50,4 +50,13 @@ def lock(_c: Context, upgrade: bool = False) -> None:
         subprocess.run(command, cwd=session.ROOT, check=True)
 
 
-ns = Collection("tools", install, lock)
+@task
+def sbom(_c: Context) -> None:
+    """Print all packages with versions, licences and hashes, as CycloneDX JSON."""
+    from deployment.console import Console
+    from deployment.sbom import document
+
+    Console().json(document(session.ROOT))
+
+
+ns = Collection("tools", install, lock, sbom)

@@ -174,11 +174,14 @@ def _sample(operation: Any, value: Any, pick: int) -> str:
     if operation is kinds.IN:
         return _member(value, pick)
     if operation in (kinds.MAX_REPEAT, kinds.MIN_REPEAT, kinds.POSSESSIVE_REPEAT):
-        return "".join(_sample(*part, pick) for part in value[2]) * max(1, min(int(value[0]), 40))
+        return "".join(_sample(part[0], part[1], pick) for part in value[2]) * max(
+            1, min(int(value[0]), 40)
+        )
     if operation is kinds.BRANCH:
-        return "".join(_sample(*part, pick) for part in value[1][0])
+        return "".join(_sample(part[0], part[1], pick) for part in value[1][0])
     return "".join(
-        "".join(_sample(*part, pick) for part in inner) for inner in _inner(operation, value)[:1]
+        "".join(_sample(part[0], part[1], pick) for part in inner)
+        for inner in _inner(operation, value)[:1]
     )
 
 
