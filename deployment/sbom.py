@@ -81,5 +81,5 @@ def _licence(package: str) -> str:
     except metadata.PackageNotFoundError:
         return ""
     classifiers = [c for c in said.get_all("Classifier") or () if c.startswith("License ::")]
-    told = said.get("License-Expression") or (classifiers[0] if classifiers else "")
+    told = [*(said.get_all("License-Expression") or ()), *classifiers, ""][0]
     return str(told).rpartition(" :: ")[2]

@@ -275,6 +275,7 @@ def _growth(
 ALL = [*expressions(), *settings_patterns()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expression", ALL, ids=[each.place for each in ALL])
 def test_twice_the_text_takes_twice_the_time(expression: Expression) -> None:
     growth, text = steepest(expression)
