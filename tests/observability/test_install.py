@@ -24,7 +24,10 @@ MODULES = [
         f"{LIBRARY}/monitoring/{name}.py"
         for name in ("__init__", "alert", "book", "bridge", "channels", "clock")
     ),
-    *(f"{LIBRARY}/monitoring/{name}.py" for name in ("courier", "masking", "outgoing")),
+    *(
+        f"{LIBRARY}/monitoring/{name}.py"
+        for name in ("courier", "masking", "outgoing", "printable")
+    ),
 ]
 
 

@@ -243,3 +243,9 @@ def test_by_kind_gathers() -> None:
 def test_the_ledger_is_this_sites(site: Site) -> None:
     do(site)
     assert [row.title for row in ledger.read(site.database)] == ["users", "posts"]
+
+
+@pytest.mark.parametrize("name", ["..", ".sql", "///"])
+def test_a_name_without_a_letter_is_refused(site: Site, name: str) -> None:
+    with pytest.raises(Refused, match="is no name for a migration"):
+        migrate.write_new(site.settings, name)
