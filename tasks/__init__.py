@@ -238,6 +238,7 @@ ns = Collection(
         {
             "install": "Install wrangler anew, exactly as package-lock.json says.",
             "lock": "Write requirements*.txt anew from requirements*.in: pinned, with hashes.",
+            "sbom": "Print all packages with versions, licences and hashes, as CycloneDX JSON.",
         },
     ),
 )

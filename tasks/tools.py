@@ -10,6 +10,8 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from xswarm_deploy.cli import context
+from xswarm_deploy.console import Console
+from xswarm_deploy.sbom import document
 
 _LOCKED = ("requirements", "requirements-sandbox", "requirements-test")
 
@@ -47,3 +49,9 @@ def lock(_c: Context, upgrade: bool = False) -> None:
         ]
         command += ["--upgrade"] if upgrade else []
         subprocess.run(command, cwd=context.ROOT, check=True)
+
+
+@task
+def sbom(_c: Context) -> None:
+    """Print all packages with versions, licences and hashes, as CycloneDX JSON."""
+    Console().json(document(context.ROOT))

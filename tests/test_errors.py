@@ -10,6 +10,7 @@ import tasks
 from tests.test_tasks import all_tasks
 from xswarm_deploy import errors
 from xswarm_deploy.errors import Refused, disk_refusal, typed
+from xswarm_deploy.secret import Secret
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,21 @@ def test_what_the_disk_refuses_is_an_error_of_ours() -> None:
     assert str(refused) == ".deployments cannot be used: Read-only file system"
     assert disk_refusal(OSError(errno.ENOENT, "No such file", "x")) is None
     assert disk_refusal(OSError(errno.EACCES, "Permission denied")) is None
+
+
+def test_an_error_is_redacted_where_it_is_made() -> None:
+    Secret("canary-of-an-error", "CANARY")
+    said = "it is\x1b[2J canary-of-an-error"
+    error = Refused(said, said, said)
+    for text in (error.render(), str(error), str(error.message), repr(error)):
+        assert "canary" not in text
+        assert "\x1b" not in text
+
+
+def test_no_text_of_anothers_looks_like_a_line_of_ours() -> None:
+    shown = Refused("it failed\n✓ released", "why\n  next: ./inv rollback", "inv check").render()
+    assert [line for line in shown.splitlines() if not line.startswith("        ")] == [
+        "✗ it failed",
+        "  why:  why",
+        "  next: ./inv check",
+    ]

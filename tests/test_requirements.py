@@ -64,3 +64,11 @@ def imported(folder: str, *, but: str = "") -> set[str]:
 def test_what_is_imported_is_pinned(folder: str, but: str, files: tuple[str, ...]) -> None:
     pinned = set[str]().union(*(locked(name) for name in files))
     assert imported(folder, but=but) - pinned == set()
+
+
+def test_the_workers_own_packages_are_pinned_with_hashes() -> None:
+    text = (PROJECT / "worker/requirements.txt").read_text(encoding="utf-8")
+    named = re.findall(r"^([\w.-]+)==\S+ \\$", text, re.M)
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert len(named) == len([line for line in lines if not line.startswith(" ")])
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", text)) >= 2 * len(named)

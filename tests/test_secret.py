@@ -3,11 +3,12 @@ from __future__ import annotations
 import base64
 import json
 import pickle
-from urllib.parse import quote
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
 
-from xswarm_deploy.secret import Secret, redact
+from xswarm_deploy.secret import Secret, contained, one_line, redact
 
 VALUE = 'canary "quoted" + välue/1'
 
@@ -25,6 +26,12 @@ def secret() -> Secret:
         quote(VALUE, safe=""),
         base64.b64encode(VALUE.encode()).decode(),
         VALUE.encode().hex(),
+        VALUE.encode().hex().upper(),
+        VALUE[::-1],
+        json.dumps(VALUE, ensure_ascii=False)[1:-1],
+        "canary%20%22quoted%22%20%2b%20v%c3%a4lue%2f1",
+        quote_plus(VALUE),
+        base64.urlsafe_b64encode(VALUE.encode()).decode(),
     ],
 )
 def test_every_form_of_a_secret_is_redacted(secret: Secret, form: str) -> None:
@@ -58,3 +65,36 @@ def test_the_longer_of_two_overlapping_secrets_goes_first() -> None:
     Secret("overlap-abc", "SHORT")
     Secret("overlap-abc-def", "LONG")
     assert redact("x overlap-abc-def y") == "x [LONG] y"
+
+
+@pytest.mark.parametrize("before", ["", "A", "AC", "ACx", "ACxx:"])
+@pytest.mark.parametrize("after", ["", ":", ":x", "and more"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_secret_within_base64_is_redacted_wherever_it_stands(
+    secret: Secret, before: str, after: str, encode: Callable[[bytes], bytes]
+) -> None:
+    """Such as a Basic value, which is the base64 of a name, a colon and the secret."""
+    assert secret
+    text = encode(f"{before}{VALUE}{after}".encode()).decode()
+    assert "[CANARY]" in redact(text)
+    assert len(redact(text).replace("[CANARY]", "")) <= len(before + after) * 4 / 3 + 8
+
+
+def test_each_line_of_a_private_key_is_redacted() -> None:
+    Secret("-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END-----\n", "KEY")
+    assert redact("it held MIGHAgEAMBMGByqGSM49") == "it held [KEY]"
+    assert redact("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
+
+
+def test_what_a_terminal_would_obey_is_shown_as_an_escape() -> None:
+    assert redact("a\x1b[2J\u202eb\x9b\rc\td\r\ne") == (
+        "a\\u001b[2J\\u202eb\\u009b\\u000dc\td\r\ne"
+    )
+    assert json.loads(redact(json.dumps("\x9b\u202e", ensure_ascii=False))) == "\x9b\u202e"
+    assert one_line("one\n✓ two\u2028three") == "one ✓ two\\u2028three"
+
+
+def test_a_file_that_holds_a_secret_is_recognised(secret: Secret) -> None:
+    assert secret
+    assert contained(b"\x00" + base64.b64encode(b"Basic x:" + VALUE.encode())) == "CANARY"
+    assert contained(b"nothing") == ""

@@ -179,3 +179,14 @@ def test_a_reader_that_has_gone_stops_nobody() -> None:
         console = Console(stream)
         console.line("nobody reads this")
         console.json({"nor": "this"})
+
+
+def test_nothing_that_others_wrote_forges_a_line_or_moves_the_cursor(stream: io.StringIO) -> None:
+    shown, foreign = Console(stream), "why\x1b[1A\n✓ released"
+    shown.line(foreign)
+    shown.table(("a",), [(foreign,)])
+    with shown.step("step") as line:
+        line.detail = foreign
+    shown.json({"message": foreign})
+    assert "\x1b" not in stream.getvalue()
+    assert "\n✓ released" not in stream.getvalue()

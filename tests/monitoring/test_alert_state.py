@@ -177,3 +177,11 @@ def test_a_book_of_before_there_were_several_is_read() -> None:
     old = json.loads(kept.dump())
     old["entries"] = [entry[:-1] for entry in old["entries"]]
     assert alert_state.load(json.dumps(old)).entries[DOWN.key].by == ""
+
+
+def test_an_alert_holds_nothing_that_a_terminal_would_obey() -> None:
+    text = "down\x1b[2J\n✓ all is well \u202etxt.exe"
+    made = Alert("name\x9b", Severity.ERROR, text, {"route": text}, {"why": text}, text)
+    shown = str(made.as_json())
+    assert not any(mark in shown for mark in ("\x1b", "\x9b", "\u202e"))
+    assert "\n" not in made.summary + made.labels["route"] + made.remedy

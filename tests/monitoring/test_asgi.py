@@ -468,3 +468,16 @@ def test_a_tail_that_is_none_is_refused(headers: dict[str, str], body: bytes, st
 def test_a_tail_is_not_read() -> None:
     reply = get(monitor(), "/api/metrics/tail", headers=ADMIN)
     assert (reply.status, reply.headers["allow"]) == (405, "POST")
+
+
+def test_a_path_is_masked_only_where_its_line_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("xswarm_monitoring.asgi.mask_path", asked.append)
+    get(monitor(log=Log("boss-ai", level="warning", write=lambda _line: None)), "/hello/ada")
+    assert not asked
+
+
+def test_the_path_that_stopped_a_worker_is_answered_and_cut() -> None:
+    lines: list[str] = []
+    get(monitor(log=Log("boss-ai", write=lines.append)), "/x?" + "a-" * 60_000)
+    assert len(lines[0]) < 2_500

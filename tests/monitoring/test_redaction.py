@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xswarm_monitoring.redaction import mask_path, mask_sql, mask_text
+from xswarm_monitoring.redaction import mask_beginning, mask_path, mask_query, mask_sql, mask_text
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,43 @@ def test_no_string_value_survives_in_sql(value: str) -> None:
 
 def test_a_long_statement_is_cut() -> None:
     assert len(mask_sql("SELECT " + "a, " * 1000)) == 500
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("ada@example.com.+x@example.org", ":email:email"),
+        ("ada@ada@example.com", "ada@:email"),
+        ("redis://:hunter2@db.example.com", "redis://::email"),
+        ('{"password": "hunter2 and more', '{"password": :token'),
+        ('{"password": "hunter\\"2", "a": 1}', '{"password": :token, "a": 1}'),
+        ('{\\"password\\":\\"hunter2\\",\\"a\\":1}', '{\\"password\\"::token,\\"a\\":1}'),
+        ("x-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "x-:token"),
+        ("secret-token-secret and more", "secret-token-secret and more"),
+    ],
+)
+def test_what_is_cut_off_nested_or_joined_is_masked_too(text: str, masked: str) -> None:
+    assert mask_text(text) == masked
+
+
+@pytest.mark.parametrize(
+    ("query", "masked"),
+    [
+        ("?a=b?token=hunter2", "?a=b?token=:masked"),
+        ("?token=a=b?c&d=e", "?token=:masked&d=e"),
+        ("?????", "?????"),
+    ],
+)
+def test_a_value_is_masked_wherever_its_name_stands(query: str, masked: str) -> None:
+    assert mask_query(query) == masked
+
+
+def test_only_what_is_shown_of_a_long_text_is_masked() -> None:
+    text = mask_beginning("x " * 9_000 + "ada@example.com", 8_000)
+    assert len(text) == 8_000
+    assert mask_path("/x" * 40_000).endswith("/…")
+
+
+def test_a_statement_that_is_not_ended_keeps_its_values_hidden() -> None:
+    assert mask_sql("SELECT 1 /* of ada@example.com") == "SELECT ?"
+    assert "hunter2" not in mask_sql("SELECT [a, 'hunter2'")

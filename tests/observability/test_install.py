@@ -25,7 +25,7 @@ MODULES = [
         f"{LIBRARY}/{name}.py"
         for name in ("__init__", "alert", "alert_state", "bridge", "channels", "clock")
     ),
-    *(f"{LIBRARY}/{name}.py" for name in ("http_request", "notifier", "redaction")),
+    *(f"{LIBRARY}/{name}.py" for name in ("http_request", "notifier", "printable", "redaction")),
 ]
 
 
@@ -279,3 +279,9 @@ def test_what_has_no_place_any_more_is_removed(host: Host, server: Server, stack
     assert not [path for path in left if "sms" in path or "bridge" in path or "/lib/" in path]
     assert "disable --now boss-ai-monitoring-sms.service" in server.arguments
     assert plan(host, managed(dataclasses.replace(silent, secrets=kept))) == []
+
+
+@pytest.mark.parametrize("named", ["127.0.0.1:22x", "user@host:port"])
+def test_a_host_whose_port_is_no_number_is_refused(named: str) -> None:
+    with pytest.raises(Refused, match="names no host"), connected(named):
+        pass

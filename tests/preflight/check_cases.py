@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from tests.steps.place import TABLE, Place, Zones, backed_up, failed, git
 from tests.steps.provider_fakes import SoundSendGrid
+from tests.support.project import LOCAL_VALUES
 from xswarm_deploy.model.report import Finding
 from xswarm_deploy.preflight import domains, machine
 from xswarm_deploy.services.cloudflare import Token
@@ -204,6 +205,12 @@ def _packages(place: Place, *installed: str) -> None:
         place.write(f"worker/node_modules/{name}/package.json", "{}")
 
 
+def _published(place: Place, name: str, content: str) -> None:
+    """Put a file into what the Worker publishes."""
+    configured(assets={"directory": "public"})(place)
+    place.write(f"worker/public/{name}", content)
+
+
 def _configuration_cases() -> list[Case]:
     kv = [{"binding": "KV", "id": "0123"}]
     return [
@@ -308,6 +315,21 @@ def _configuration_cases() -> list[Case]:
             "larger than 5 KB: ANTHROPIC_API_KEY",
             variables(ANTHROPIC_API_KEY="sk-ant-" + "0123456789abcdef" * 400),
         ),
+        Case(
+            "plain variables",
+            "one the release sends, too",
+            "fail",
+            "vars names what the release sends: LOG_LEVEL",
+            configured(vars={"LOG_LEVEL": "debug"}),
+        ),
+        Case("what the Worker gets", "what it asks for", "pass", "TURSO_AUTH_TOKEN"),
+        Case(
+            "what the Worker gets",
+            "less than it requires",
+            "fail",
+            "no release sends: MAPS_KEY",
+            configured(secrets={"required": ["MAPS_KEY", "JWT_SECRET"]}),
+        ),
         Case("static files", "none", "pass", "none"),
         Case(
             "static files",
@@ -315,6 +337,21 @@ def _configuration_cases() -> list[Case]:
             "fail",
             "no such folder",
             configured(assets={"directory": "dist"}),
+        ),
+        Case("published files", "none private", "pass", "none private"),
+        Case(
+            "published files",
+            "the environment file",
+            "fail",
+            "hold credentials",
+            lambda place: _published(place, "production.env", "A=1"),
+        ),
+        Case(
+            "published files",
+            "a secret's value",
+            "fail",
+            "it holds the value of JWT_SECRET",
+            lambda place: _published(place, "app.js", LOCAL_VALUES["JWT_SECRET"]),
         ),
         Case("packages", "none named", "pass", "none named"),
         Case(

@@ -14,6 +14,7 @@ import pytest
 import responses
 
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import (
     Conflict,
@@ -25,7 +26,7 @@ from xswarm_deploy.services.errors import (
     ServiceUnavailable,
     Unauthorised,
 )
-from xswarm_deploy.services.http import Http, is_loopback
+from xswarm_deploy.services.http import Http
 
 BASE = "https://api.example.test/v1"
 TOKEN = "canary-token-58c1e0"
@@ -403,3 +404,23 @@ def test_every_providers_errors_are_read(
     with pytest.raises(Invalid) as caught:
         http(fake_time).get("")
     assert (caught.value.codes, caught.value.said) == (codes, message)
+
+
+@responses.activate
+@pytest.mark.parametrize("field", ["code", "type", "message"])
+@pytest.mark.parametrize("wrap", [{}, {"errors": []}, {"error": {}}])
+def test_an_error_that_echoes_the_credential_shows_neither_it_nor_escapes(
+    fake_time: Any, field: str, wrap: dict[str, Any]
+) -> None:
+    """Invoke itself prints the error, so it is clean from the moment it is made."""
+    Secret("canary-of-a-code", "CANARY")
+    said = {field: "no canary-of-a-code\x1b[2J\n✓ released " + "x" * 5_000}
+    body = {name: [said] if isinstance(value, list) else said for name, value in wrap.items()}
+    responses.get(BASE, status=400, json=body or said)
+    with pytest.raises(Invalid) as caught:
+        http(fake_time).get("")
+    for text in (caught.value.render(), str(caught.value), *caught.value.codes):
+        assert "canary-of" not in text
+        assert "\x1b" not in text
+        assert "\n✓" not in text
+        assert len(text) < 1_000

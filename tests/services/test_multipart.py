@@ -93,10 +93,16 @@ def test_earlier_secrets_are_kept_or_dropped(keep: bool, kept: list[str]) -> Non
     assert upload.metadata["keep_bindings"] == kept
 
 
-def test_variables_replace_those_of_the_configuration() -> None:
-    upload = read(body()).with_variables({"LEVEL": "2", "NEW": "3"})
+def test_variables_stand_beside_those_of_the_configuration() -> None:
+    upload = read(body()).with_variables({"NEW": "3"})
     texts = {b["name"]: b.get("text") for b in upload.bindings}
-    assert texts == {"R2_BUCKET": None, "LEVEL": "2", "NEW": "3"}
+    assert texts == {"R2_BUCKET": None, "LEVEL": "1", "NEW": "3"}
+
+
+@pytest.mark.parametrize("name", ["LEVEL", "R2_BUCKET"])
+def test_a_variable_or_binding_of_the_workers_own_is_not_replaced(name: str) -> None:
+    with pytest.raises(Refused, match=f"has a {name} of its own"):
+        read(body()).with_variables({name: "2"})
 
 
 def test_annotations_and_assets_join_the_metadata() -> None:

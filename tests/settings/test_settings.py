@@ -191,7 +191,7 @@ def test_a_required_variable_that_is_missing_is_critical() -> None:
 
 
 def test_what_the_project_does_not_use_is_not_read(settings: Make) -> None:
-    without = {"uses": "openai, r2", "pages": {"directory": ""}}
+    without = {"uses": "openai, r2", "pages": {"directory": ""}, "worker": {"variables": ""}}
     found = settings(without, STRIPE_SECRET_KEY_TEST="sk_live_wrong_place", BASE_URL="xxxxx")
     assert problem_names(found) == {}
     assert not {"STRIPE_SECRET_KEY", "ANTHROPIC_API_KEY"} & set(found.worker_secrets())
@@ -218,7 +218,7 @@ def test_a_workers_own_secrets_are_read_and_required(
     assert (problem.state, problem.critical) == ("missing", True)
 
 
-@pytest.mark.parametrize("name", ["JWT_SECRET", "maps-key", "A B"])
+@pytest.mark.parametrize("name", ["WORKER_URL", "CLOUDFLARE_API_TOKEN", "maps-key", "A B"])
 def test_a_name_that_cannot_be_the_workers_own_is_refused(settings: Make, name: str) -> None:
     with pytest.raises(Refused, match="cannot be a secret of the Worker's own"):
         settings({"worker": {"secrets": name}})
@@ -253,3 +253,58 @@ def test_the_rules_of_invoke_yaml_travel_to_the_worker_that_has_a_monitor(
 )
 def test_several_people_stand_by_comma(settings: Make, name: str, value: str, good: bool) -> None:
     assert (not settings(**{name: value}).problems()) is good
+
+
+def test_a_worker_gets_what_it_asks_for_and_no_more(settings: Make) -> None:
+    """Nothing that opens the database, the alerts or the sessions reaches it unasked."""
+    quiet = {"uses": "stripe", "worker": {"secrets": "", "variables": ""}}
+    found = settings(quiet, SLACK_WEBHOOK_URL="https://hooks.slack.com/services/a/b/c")
+    assert set(found.worker_secrets()) == {"STRIPE_SECRET_KEY"}
+    assert set(found.worker_variables()) == {"STRIPE_API_BASE"}
+    assert settings({"uses": "", "worker": {"secrets": "", "variables": ""}}).worker_secrets() == {}
+    asked = settings({"uses": "", "worker": {"secrets": "JWT_SECRET", "variables": "WORKER_URL"}})
+    assert set(asked.worker_secrets()) == {"JWT_SECRET"}
+    assert set(asked.worker_variables()) == {"WORKER_URL"}
+
+
+def test_a_secret_of_the_worker_alone_is_required_of_whoever_asks_for_it(settings: Make) -> None:
+    unasked = settings({"worker": {"secrets": "", "variables": ""}}, JWT_SECRET="")
+    assert "JWT_SECRET" not in problem_names(unasked)
+    assert "JWT_SECRET" in problem_names(settings(None, JWT_SECRET=""))
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "NO_SUCH_NAME", "CLOUDFLARE_ACCOUNT_ID"])
+def test_what_is_no_plain_variable_of_a_worker_is_refused(settings: Make, name: str) -> None:
+    with pytest.raises(Refused, match="cannot be in deploy"):
+        settings({"worker": {"variables": name}}).worker_variables()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1.evil.example",
+        "http://localhost@evil.example",
+        "http://evil.example\\@127.0.0.1",
+        "http://evil.example",
+    ],
+)
+@pytest.mark.parametrize("name", ["WORKER_URL", "STRIPE_API_BASE", "TURSO_DATABASE_URL"])
+def test_http_is_for_this_machine_alone_whatever_the_address_looks_like(
+    name: str, url: str
+) -> None:
+    assert judge(BY_NAME[name], url, "local")[0] == "format"
+    assert judge(BY_NAME[name], "http://127.0.0.1:8787", "local")[0] == ""
+
+
+def test_an_environment_file_that_others_could_read_is_closed_and_told(
+    tmp_path: Path, environment_file: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = environment_file("staging", ENVIRONMENT="staging")
+    file.chmod(0o644)
+    load("staging", using_everything(), tmp_path, {})
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "could be read by others of this machine (mode 0644): it is now 0600" in (
+        capsys.readouterr().err
+    )
+    load("staging", using_everything(), tmp_path, {})
+    assert capsys.readouterr().err == ""

@@ -335,3 +335,9 @@ def test_a_plan_refuses_what_cannot_run_before_anything_runs(site: Site, tmp_pat
     )
     with pytest.raises(Refused, match=r"z\.sql renames users to old and drops it"):
         migrate.plan(site)
+
+
+@pytest.mark.parametrize("name", ["..", ".sql", "///"])
+def test_a_name_without_a_letter_is_refused(site: Site, name: str) -> None:
+    with pytest.raises(Refused, match="is no name for a migration"):
+        migrate.write_new(site.settings, name)

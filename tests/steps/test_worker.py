@@ -234,6 +234,10 @@ def test_another_environments_worker_is_not_replaced(
     monkeypatch.setattr(cloudflare, "version", lambda _name, _id: found)
     with pytest.raises(Refused, match="is the one of production"):
         worker.plan(site)
+    told = Version("old", annotations={"workers/message": "first try [staging]"})
+    monkeypatch.setattr(cloudflare, "version", lambda _name, _id: told)
+    with pytest.raises(Refused, match="is the one of staging"):
+        worker.plan(site)
 
 
 def configured(site: Site, text: str) -> None:

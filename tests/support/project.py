@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from yaml import safe_load
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 LOCAL_VALUES = {
@@ -28,7 +30,10 @@ LOCAL_VALUES = {
     "S3_SECRET_ACCESS_KEY": "canarysecretaccesskey0123456789",
 }
 
+_OWN = safe_load((PROJECT / "invoke.yaml").read_text(encoding="utf-8"))["deploy"]["worker"]
+
 USING_EVERYTHING: dict[str, Any] = {
+    "worker": {"secrets": _OWN["secrets"], "variables": _OWN["variables"]},
     "uses": "anthropic,openai,stripe,twilio,sendgrid,r2,monitoring",
     "pages": {"directory": "site"},
     "migrations": {"directory": "migrations"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from boss import passwords, queries, tokens
 from boss.database import DatabaseError
 from boss.identifiers import new_id
-from boss.identity import require_session, session_cookie
+from boss.identity import asked_by_foreign_page, require_session, session_cookie
 from boss.inputs import Inputs
 from boss.problem import Problem
 from boss.response import Response, empty_response, json_response
@@ -120,8 +120,10 @@ def _session(context: Context, user_id: str) -> _NewSession:
 def _signed_in(context: Context, user: Row, token: str, status: int) -> Response:
     seconds = context.configuration.session_seconds
     answer = {"user": _public(user), "token": token, "token_type": "Bearer", "expires_in": seconds}
-    cookie = session_cookie(context.configuration, token, seconds)
-    return json_response(answer, status).adding(cookie)
+    response = json_response(answer, status)
+    if asked_by_foreign_page(context):
+        return response
+    return response.adding(session_cookie(context.configuration, token, seconds))
 
 
 def _public(user: Row) -> dict[str, Any]:

@@ -76,7 +76,16 @@ def _token(context: Context) -> str:
 def _refuse_foreign_page(context: Context) -> None:
     """Refuse a change that another site's page asks for with the visitor's cookie."""
     origin = context.request.headers.get("origin", "")
-    configuration = context.configuration
-    own = (*configuration.allowed_origins, *configuration.public_origins)
-    if context.request.method not in _SAFE and origin not in own:
+    if context.request.method not in _SAFE and not _is_own(context, origin):
         raise Problem(403, "foreign_origin", "This page may not act for you.")
+
+
+def asked_by_foreign_page(context: Context) -> bool:
+    """Return whether a page of another site asks: its visitor gets no cookie of ours."""
+    origin = context.request.headers.get("origin", "")
+    return bool(origin) and not _is_own(context, origin)
+
+
+def _is_own(context: Context, origin: str) -> bool:
+    configuration = context.configuration
+    return origin in (*configuration.allowed_origins, *configuration.public_origins)

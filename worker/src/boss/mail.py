@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from boss.identifiers import new_id
 from boss.inputs import Inputs
 from boss.problem import Problem
 from boss.response import Response, json_response
-from boss.signatures import InvalidSignature, check_sendgrid
+from boss.signatures import InvalidSignature, UnusableKey, check_sendgrid
 
 if TYPE_CHECKING:
     from boss.context import Context
@@ -26,6 +26,8 @@ _TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
 _EVENTS_KEY = "SENDGRID_WEBHOOK_PUBLIC_KEY"
 _LETTERS_KEY = "SENDGRID_PARSE_PUBLIC_KEY"
 _LONGEST_TEXT = 100_000
+# Python's own, some of which take the square of a text's length.
+_NOT_OF_LETTERS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined")
 
 
 async def receive(context: Context) -> Response:
@@ -49,9 +51,12 @@ async def _signed_body(context: Context) -> bytes:
     if not signature or not stamp:
         raise Problem(401, "unsigned", "SendGrid's signature headers are missing.")
     letter = context.request.media_type == "multipart/form-data"
-    key = context.configuration.required(_LETTERS_KEY if letter else _EVENTS_KEY)
+    name = _LETTERS_KEY if letter else _EVENTS_KEY
+    key = context.configuration.required(name)
     try:
         check_sendgrid(body, signature, stamp, key, context.now)
+    except UnusableKey as error:
+        raise Problem(503, "not_configured", f"This service's {name}: {error}.") from error
     except InvalidSignature as error:
         raise Problem(401, "invalid_signature", f"SendGrid's signature: {error}.") from error
     return body
@@ -70,7 +75,7 @@ async def _take_events(context: Context, body: bytes) -> Response:
 def _events(body: bytes) -> list[dict[str, Any]]:
     try:
         events = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         events = None
     if not isinstance(events, list) or not all(_is_event(event) for event in events):
         raise Problem(400, "invalid_event", "The body is not a list of SendGrid events.")
@@ -130,17 +135,39 @@ def _letter(fields: dict[str, str]) -> _Letter:
     subject = inputs.text("subject", 0, 1000)
     inputs.finish()
     text = fields.get("text", "").replace("\0", "")[:_LONGEST_TEXT]
-    return _Letter(_identity(fields), _handle(recipient), sender, recipient, subject, text)
+    return _Letter(_identity(fields), _handle(fields), sender, recipient, subject, text)
 
 
-def _handle(recipient: str) -> str:
-    """Return whom a letter is for: what stands before the @ of its first address."""
-    found = re.search(r"([^\s<>,;:\"@]+)@", recipient)
-    return found[1].lower() if found else ""
+def _handle(fields: dict[str, str]) -> str:
+    """Return whom a letter is for: what stands before the @ of its first address.
+
+    The envelope says where it was delivered; what stands in ``To`` anybody may have written.
+    """
+    # Imported here: only letters need it, and it is of weight.
+    from email.utils import getaddresses
+
+    delivered = _object(fields.get("envelope", "")).get("to")
+    address = str(delivered[0]) if isinstance(delivered, list) and delivered else ""
+    if not address:
+        found = getaddresses([fields.get("to", "")])
+        address = found[0][1] if found else ""
+    return address.rpartition("@")[0].lower()
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Return the object that a field of SendGrid's holds as JSON; empty where it holds none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {}
 
 
 def _form(body: bytes, content_type: str) -> dict[str, str]:
-    """Read the text fields of a multipart form; files are left in the stored letter."""
+    """Read the text fields of a multipart form; files are left in the stored letter.
+
+    Each field has the encoding its sender chose; SendGrid names it in the field ``charsets``.
+    """
     # Imported here: only letters need it, and it is of weight.
     from email.parser import BytesParser
     from email.policy import HTTP
@@ -149,17 +176,29 @@ def _form(body: bytes, content_type: str) -> dict[str, str]:
     message = BytesParser(policy=HTTP).parsebytes(head + body)
     if not message.is_multipart():
         raise Problem(400, "invalid_form", "The body is not a form.")
-    texts = (part for part in message.iter_parts() if part.get_filename() is None)
-    return {_name(part): _text(part) for part in texts}
+    texts = [part for part in message.iter_parts() if part.get_filename() is None]
+    told = next((_text(part, "utf-8") for part in texts if _name(part) == "charsets"), "")
+    charsets = _object(told)
+    return {_name(part): _text(part, str(charsets.get(_name(part), "utf-8"))) for part in texts}
 
 
 def _name(part: Any) -> str:
     return str(part.get_param("name", "", header="content-disposition"))
 
 
-def _text(part: Any) -> str:
+def _text(part: Any, charset: str) -> str:
     payload = part.get_payload(decode=True)
-    return str(payload.decode("utf-8", "replace")) if payload else ""
+    return str(payload.decode(_codec(charset), "replace")) if payload else ""
+
+
+def _codec(charset: str) -> str:
+    """Return Python's name of an encoding; UTF-8 where it is unknown, or no letter's."""
+    try:
+        found = codecs.lookup(charset)
+        b"a".decode(found.name)
+    except (LookupError, ValueError):
+        return "utf-8"
+    return "utf-8" if found.name in _NOT_OF_LETTERS else found.name
 
 
 def _identity(fields: dict[str, str]) -> str:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
 from boss.problem import Problem
+
+LARGEST_JSON = 256 * 1024
+"""Bytes: what a caller who has shown nothing yet may make us parse."""
+LARGEST_FORM = 128 * 1024
+MOST_FIELDS = 500
+_LONGEST_LENGTH = 15  # digits of a Content-Length
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -75,32 +83,40 @@ class Request:
 
     @cached_property
     def client(self) -> str:
-        """Return the caller's address: Cloudflare's word where it stands before us."""
+        """Return whose request it is: the address Cloudflare names where it stands before us.
+
+        One caller has all addresses of an IPv6 network of 64 bits: they count as one.
+        """
         told = self.headers.get("cf-connecting-ip", "")
         address = self._scope.get("client") or ("",)
-        return told or str(address[0])
+        return _caller(told or str(address[0]))
 
-    async def body(self) -> bytes:
+    async def body(self, largest: int = sys.maxsize) -> bytes:
         """Return the whole body.
+
+        Args:
+            largest: a limit below the service's own, bytes.
 
         Raises:
             Problem: it is larger than allowed (413), or the caller went away (400).
         """
+        largest = min(largest, self._largest_body)
         if self._body is None:
-            self._refuse_long(self._declared_length())
-            self._body = await self._read()
+            _refuse_long(self._declared_length(), largest)
+            self._body = await self._read(largest)
         return self._body
 
     async def json_object(self) -> dict[str, Any]:
         """Return the body as a JSON object.
 
         Raises:
-            Problem: it is no JSON object, or says it is something else (400).
+            Problem: it is no JSON object, or says it is something else (400), or it is larger
+                than any object of ours (413).
         """
         if self.media_type not in ("application/json", ""):
             raise Problem(400, "invalid_json", "Send JSON, as Content-Type: application/json.")
         try:
-            value = json.loads(await self.body())
+            value = json.loads(await self.body(LARGEST_JSON))
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
@@ -111,21 +127,23 @@ class Request:
         """Return the body's form fields in their order.
 
         Raises:
-            Problem: it is not a form's text.
+            Problem: it is not a form's text (400), or larger than a form may be (413).
         """
         try:
-            text = (await self.body()).decode()
-            return parse_qsl(text, keep_blank_values=True, errors="strict")
+            text = (await self.body(LARGEST_FORM)).decode()
+            return parse_qsl(
+                text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+            )
         except ValueError as error:
             raise Problem(400, "invalid_form", "The body is not a form.") from error
 
     def _declared_length(self) -> int:
         declared = self.headers.get("content-length", "0")
-        if not declared.isdecimal():
+        if not (declared.isascii() and declared.isdecimal() and len(declared) <= _LONGEST_LENGTH):
             raise Problem(400, "invalid_length", "Content-Length is not a number.")
         return int(declared)
 
-    async def _read(self) -> bytes:
+    async def _read(self, largest: int) -> bytes:
         parts, length, more = [], 0, True
         while more:
             message = await self._receive()
@@ -133,11 +151,22 @@ class Request:
                 raise Problem(400, "incomplete_body", "The body ended early.")
             parts.append(message.get("body", b""))
             length += len(parts[-1])
-            self._refuse_long(length)
+            _refuse_long(length, largest)
             more = message.get("more_body", False)
         return b"".join(parts)
 
-    def _refuse_long(self, length: int) -> None:
-        if length > self._largest_body:
-            limit = self._largest_body // (1024 * 1024)
-            raise Problem(413, "body_too_large", f"The body is larger than {limit} MB.")
+
+def _refuse_long(length: int, largest: int) -> None:
+    if length > largest:
+        size = f"{largest // 1024} KB" if largest < 1024 * 1024 else f"{largest // 1024**2} MB"
+        raise Problem(413, "body_too_large", f"The body is larger than {size}.")
+
+
+def _caller(address: str) -> str:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4 or found.ipv4_mapped:
+        return str(found.ipv4_mapped if found.version == 6 else found)
+    return str(ipaddress.ip_network((int(found), 64), strict=False))

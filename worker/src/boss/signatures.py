@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 TOLERANCE = 300
+_LONGEST_STAMP = 12  # digits: seconds since 1970, for some 30,000 years
 _PORTS = {"https": 443, "http": 80}
 
 
 class InvalidSignature(Exception):
     """A webhook is not from whom it says it is, or not from now."""
+
+
+class UnusableKey(Exception):
+    """The key that is configured is none: nobody's signature can be checked by it."""
 
 
 def check_stripe(body: bytes, header: str, secret: str, now: float) -> None:
@@ -53,7 +58,7 @@ def check_twilio(
     """
     # Twilio signs repeated values once each, sorted.
     text = "".join(f"{name}{value}" for name, value in sorted(set(fields)))
-    candidates = [variant for url in urls for variant in _with_and_without_port(url)]
+    candidates = dict.fromkeys(variant for url in urls for variant in _as_signed(url))
     _require(_equal(_twilio_signature(url + text, token), header) for url in candidates)
 
 
@@ -64,11 +69,12 @@ def check_sendgrid(body: bytes, header: str, stamp: str, public_key: str, now: f
         body: the body as it was sent.
         header: ``X-Twilio-Email-Event-Webhook-Signature``: ECDSA, DER, base64.
         stamp: ``X-Twilio-Email-Event-Webhook-Timestamp``: seconds since 1970.
-        public_key: the webhook's P-256 key: base64 of DER, as SendGrid gives it.
+        public_key: the webhook's P-256 key: base64 of DER, as SendGrid gives it, or PEM.
         now: seconds since 1970.
 
     Raises:
         InvalidSignature: it does not fit, or it was made more than five minutes away from now.
+        UnusableKey: the public key is none.
     """
     _check_time(stamp, now)
     # Imported here: it is the one import of weight, and only e-mail needs it.
@@ -76,7 +82,10 @@ def check_sendgrid(body: bytes, header: str, stamp: str, public_key: str, now: f
     from ecdsa.der import UnexpectedDER
     from ecdsa.util import sigdecode_der
 
-    key = VerifyingKey.from_der(base64.b64decode(public_key))
+    try:
+        key = VerifyingKey.from_der(base64.b64decode(_without_frame(public_key), validate=True))
+    except (UnexpectedDER, ValueError) as error:
+        raise UnusableKey("it is neither base64 of DER nor PEM") from error
     try:
         signature = base64.b64decode(header, validate=True)
         key.verify(signature, stamp.encode() + body, hashlib.sha256, sigdecode_der)
@@ -85,7 +94,8 @@ def check_sendgrid(body: bytes, header: str, stamp: str, public_key: str, now: f
 
 
 def _check_time(stamp: str, now: float) -> None:
-    if not (stamp.isascii() and stamp.isdecimal()) or abs(now - int(stamp)) > TOLERANCE:
+    written = stamp.isascii() and stamp.isdecimal() and len(stamp) <= _LONGEST_STAMP
+    if not written or abs(now - int(stamp)) > TOLERANCE:
         raise InvalidSignature("not made now")
 
 
@@ -103,10 +113,29 @@ def _twilio_signature(text: str, token: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-def _with_and_without_port(url: str) -> tuple[str, ...]:
-    """Return a URL as it is, and with its scheme's own port: Twilio has signed either."""
-    parts = urlsplit(url)
-    if parts.port is not None or parts.scheme not in _PORTS:
-        return (url,)
-    with_port = parts._replace(netloc=f"{parts.netloc}:{_PORTS[parts.scheme]}")
-    return (url, urlunsplit(with_port))
+def _as_signed(url: str) -> Iterator[str]:
+    """Return the ways in which Twilio may write a URL of ours before it signs it.
+
+    It has signed the scheme's own port and none, and for https it leaves out whatever port and
+    user are written (Twilio documentation, "Webhooks security").
+    """
+    yield url
+    try:
+        parts = urlsplit(url)
+        hosts = (parts.netloc, parts.netloc.rpartition("@")[2])
+        own = _PORTS.get(parts.scheme)
+        written = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:  # no URL: its Host header is the caller's
+        return
+    for host in hosts:
+        bare = host.removesuffix(written)
+        for netloc in (host, bare, f"{bare}:{own}") if own else (host,):
+            yield urlunsplit(parts._replace(netloc=netloc))
+
+
+def _without_frame(key: str) -> str:
+    """Return the base64 of a key: PEM frames it with two lines, and breaks it."""
+    lines = key.replace("\\n", "\n").split()
+    if key.lstrip().startswith("-----BEGIN"):
+        lines = key.replace("\\n", "\n").strip().splitlines()[1:-1]
+    return "".join(line.strip() for line in lines)

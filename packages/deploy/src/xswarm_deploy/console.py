@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TextIO
 
-from xswarm_deploy.output import discard_output
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.secret import redact
+from xswarm_deploy.output import discard_output
+from xswarm_deploy.secret import one_line, redact
 
 _PATIENCE: Final = 1.0  # seconds until a progress bar is worth its line
 _PIPE_PATIENCE: Final = 15.0  # seconds between two lines about progress, where there is no bar
@@ -83,10 +83,10 @@ class Console:
     _bar_shown: bool = False
 
     def line(self, text: str = "", colour: str = "") -> None:
-        """Print one line."""
+        """Print one line, whatever line ends the text holds."""
         if not self.quiet:
             self._clear_bar()
-            self._put(self.paint(redact(text), colour) + "\n")
+            self._put(self.paint(one_line(text), colour) + "\n")
 
     def json(self, data: Any) -> None:
         """Print data as JSON, also when quiet: it is what was asked for."""
@@ -98,7 +98,7 @@ class Console:
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print rows in columns as wide as need be; on a terminal the last one is folded."""
-        cells = [[str(cell) for cell in row] for row in (header, *rows)]
+        cells = [[one_line(str(cell)) for cell in row] for row in (header, *rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
         indent = sum(widths[:-1]) + 2 * len(widths)
         for index, row in enumerate(cells):
@@ -154,7 +154,7 @@ class Console:
             return
         if self.stream.isatty():
             if now - self._task.began >= _PATIENCE:
-                self._put("\r\x1b[2K" + redact(text)[: _columns() - 1])
+                self._put("\r\x1b[2K" + one_line(text)[: _columns() - 1])
                 self._bar_shown = True
         elif now - self._task.told >= _PIPE_PATIENCE:
             self._task.told = now
@@ -309,7 +309,9 @@ def select(question: str, choices: Mapping[str, str]) -> str:
         )
     import questionary
 
-    options = [questionary.Choice(title=redact(title), value=key) for key, title in choices.items()]
+    options = [
+        questionary.Choice(title=one_line(title), value=key) for key, title in choices.items()
+    ]
     chosen = questionary.select(redact(question), choices=options).ask()
     if chosen is None:
         raise Refused(f"not chosen: {question}", "nothing was changed")

@@ -8,6 +8,8 @@ from enum import IntEnum
 
 from invoke.exceptions import Exit
 
+from xswarm_deploy.secret import redact
+
 
 class ExitCode(IntEnum):
     """How a command ended, for scripts; documented in deployment/README.md."""
@@ -54,7 +56,8 @@ class DeployError(Exit):
     """An error with what failed, why, and what to type next.
 
     A subclass of Invoke's ``Exit``, so that any task ends with the message and
-    the exit code, and without a traceback.
+    the exit code, and without a traceback. Invoke prints it itself, so all of it is redacted
+    here, where it is made.
 
     Args:
         what: what failed, a sentence without the final stop.
@@ -65,20 +68,26 @@ class DeployError(Exit):
     exit_code: ExitCode = ExitCode.REFUSED
 
     def __init__(self, what: str, why: str = "", remedy: str = "") -> None:
-        self.what, self.why, self.remedy = what, why, remedy
+        self.what, self.why, self.remedy = redact(what), redact(why), redact(remedy)
         super().__init__(self.render(), int(self.exit_code))
+        self.args = (self.what, self.why, self.remedy)
 
     def render(self) -> str:
         """Return the message as printed: what, why, remedy, a line each."""
-        lines = [f"✗ {self.what}"]
+        lines = [f"✗ {_indented(self.what)}"]
         if self.why:
-            lines.append(f"  why:  {self.why}")
+            lines.append(f"  why:  {_indented(self.why)}")
         if self.remedy:
-            lines.append(f"  next: {typed(self.remedy)}")
+            lines.append(f"  next: {_indented(typed(self.remedy))}")
         return "\n".join(lines)
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.what, self.why) if part)
+
+
+def _indented(text: str) -> str:
+    """Indent what follows the first line, so that no text of another's looks like a new one."""
+    return text.replace("\n", "\n        ")
 
 
 class Refused(DeployError):

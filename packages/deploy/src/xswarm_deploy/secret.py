@@ -5,18 +5,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import html
 import json
-from urllib.parse import quote
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+
+from xswarm_monitoring.printable import printable
 
 _SHORTEST_REDACTED = 6  # shorter values occur in ordinary words
+_SHORTEST_FOUND = 12  # characters: none is found in a file by chance
+_SHORTEST_LINE = 16  # characters of one line of a secret of many, such as a private key
 _known: dict[str, str] = {}
+_longest_first: list[str] = []
 
 
 class Secret:
     """Hold a value that must never reach argv, logs, exceptions, journals or reports.
 
     Every secret made is known to :func:`redact` from then on, in each form it may
-    take on its way out (raw, JSON, URL, base64, hexadecimal).
+    take on its way out (raw, JSON, URL, HTML, base64 at any place within more, as in
+    Basic authentication, hexadecimal, reversed).
 
     Args:
         value: the secret itself.
@@ -61,21 +70,76 @@ class Secret:
 
 
 def redact(text: str) -> str:
-    """Replace every known secret in a text by the name of its variable."""
-    for form in sorted(_known, key=len, reverse=True):
+    """Return a text as it may leave the process.
+
+    Every known secret in it is replaced by the name of its variable, and every character that
+    a terminal would obey by its escape, such as ``\\u001b``. Line ends and tabs stay.
+    """
+    for form in _forms_longest_first():
         if form in text:
             text = text.replace(form, f"[{_known[form]}]")
-    return text
+    return printable(text)
+
+
+def one_line(text: str) -> str:
+    """Return a text redacted and on one line, so that what others wrote forges no line of ours."""
+    return " ".join(redact(text).splitlines())
+
+
+def contained(content: bytes) -> str:
+    """Return the name of a known secret whose value stands in a file's content, or nothing.
+
+    Args:
+        content: the file's bytes, as they would be published. Secrets that are so short that
+            a file may hold them by chance are not looked for.
+    """
+    for form in _forms_longest_first():
+        if len(form) >= _SHORTEST_FOUND and form.encode() in content:
+            return _known[form]
+    return ""
+
+
+def count() -> int:
+    """Return how many forms of secrets are known: with more, an earlier look is no proof."""
+    return len(_known)
+
+
+def _forms_longest_first() -> list[str]:
+    if len(_longest_first) != len(_known):
+        _longest_first[:] = sorted(_known, key=len, reverse=True)
+    return _longest_first
 
 
 def _forms(value: str) -> set[str]:
-    raw = value.encode()
-    encoded = base64.b64encode(raw).decode()
+    raw, quoted = value.encode(), quote(value, safe="")
+    lines = [line.strip() for line in value.splitlines()] if "\n" in value else []
     return {
         value,
+        value[::-1],
         json.dumps(value)[1:-1],
-        quote(value, safe=""),
-        encoded,
-        encoded.rstrip("="),
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        repr(value)[1:-1],
+        html.escape(value),
+        quoted,
+        quote(value),
+        quote_plus(value),
+        re.sub("%..", lambda found: found[0].lower(), quoted),
         raw.hex(),
+        raw.hex().upper(),
+        *_base64(raw),
+        *(line for line in lines if len(line) >= _SHORTEST_LINE and not line.startswith("--")),
     }
+
+
+def _base64(raw: bytes) -> Iterator[str]:
+    """Return the base64 of bytes alone, and what of it stands in that of more bytes.
+
+    One or two bytes before them move the bits; the first and the last character then hold bits
+    of other bytes, too, and are left out.
+    """
+    yield base64.b64encode(raw).decode()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before, begin in ((0, 0), (1, 2), (2, 3)):
+            whole = (before + len(raw)) * 8 // 6
+            yield encode(b"\0" * before + raw).decode()[begin:whole]
+            yield encode(b"\0" * before + raw).decode().rstrip("=")[begin:]

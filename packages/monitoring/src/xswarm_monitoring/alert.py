@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from xswarm_monitoring.printable import one_line, printable
 from xswarm_monitoring.redaction import mask_text
 
 
@@ -40,8 +41,12 @@ class Alert:
     remedy: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "summary", mask_text(self.summary))
-        masked = {key: mask_text(str(value)) for key, value in self.details.items()}
+        for text in ("name", "remedy"):
+            object.__setattr__(self, text, one_line(getattr(self, text)))
+        object.__setattr__(self, "summary", one_line(mask_text(self.summary)))
+        labels = {name: one_line(value) for name, value in self.labels.items()}
+        masked = {key: printable(mask_text(str(value))) for key, value in self.details.items()}
+        object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "details", masked)
 
     @property

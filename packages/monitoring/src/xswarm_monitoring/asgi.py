@@ -10,7 +10,7 @@ from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import Correlation, correlate, reset_current, set_current
 from xswarm_monitoring.endpoints import Answer, Endpoint, Endpoints, Request
 from xswarm_monitoring.health import Probe, Prober
-from xswarm_monitoring.logs import Log
+from xswarm_monitoring.logs import Level, Log
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import ProbedRequest, recognise
 from xswarm_monitoring.redaction import mask_path
@@ -143,8 +143,8 @@ class Monitor:
         self.metrics.tick(ended)
         observe = self._observe_probe if correlation.probe else self._observe
         observe(route(scope, root), scope["method"], status, ended - started)
-        if self.log is not None:
-            self._log_answered(scope, status, ended - started)
+        if self.log is not None and self.log.writes(Level.INFO):
+            self._log_answered(self.log, scope, status, ended - started)
         if self._keeps and self.keeper.claim(ended):
             self.defer(self._flush(scope.get("env")))
 
@@ -163,15 +163,14 @@ class Monitor:
         if self.log is not None:
             self.log.error(message, error)
 
-    def _log_answered(self, scope: Scope, status: int, seconds: float) -> None:
-        if self.log is not None:
-            self.log.info(
-                "request",
-                method=scope["method"],
-                path=mask_path(scope["path"]),
-                status=status,
-                milliseconds=round(seconds * 1000, 3),
-            )
+    def _log_answered(self, log: Log, scope: Scope, status: int, seconds: float) -> None:
+        log.info(
+            "request",
+            method=scope["method"],
+            path=mask_path(scope["path"]),
+            status=status,
+            milliseconds=round(seconds * 1000, 3),
+        )
 
     async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         answer, verb = _not_allowed(self._verbs(scope["path"])), scope["method"]

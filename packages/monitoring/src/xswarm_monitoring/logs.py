@@ -11,7 +11,8 @@ from typing import Any
 
 from xswarm_monitoring.clock import Clock, iso
 from xswarm_monitoring.correlation import current
-from xswarm_monitoring.redaction import mask_text
+from xswarm_monitoring.printable import printable
+from xswarm_monitoring.redaction import mask_beginning
 
 _LONGEST_TEXT = 8_000  # characters of one value
 _DEEPEST = 6  # levels of nested values
@@ -58,6 +59,10 @@ class Log:
         self.service, self.level, self.structured = service, Level[level.upper()], structured
         self._write, self._clock = write, clock or Clock()
 
+    def writes(self, level: Level) -> bool:
+        """Return whether lines of a level are written: ask before making what costs much."""
+        return level >= self.level
+
     def debug(self, message: str, **fields: Any) -> None:
         """Log what only helps to find a fault."""
         self.line(Level.DEBUG, message, fields)
@@ -78,7 +83,7 @@ class Log:
 
     def line(self, level: Level, message: str, fields: Mapping[str, Any]) -> None:
         """Write one line; all text in it is masked, and nothing in it can make it fail."""
-        if level < self.level:
+        if not self.writes(level):
             return
         entry = {"timestamp": iso(self._clock.wall()), "level": level.name.lower()}
         entry |= {"service": self.service, "message": _plain(message)}
@@ -102,8 +107,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if depth < _DEEPEST and isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(each, depth + 1) for each in value]
     text = value if isinstance(value, str) else repr(value)
-    masked = mask_text(text)
-    return masked if len(masked) <= _LONGEST_TEXT else masked[: _LONGEST_TEXT - 1] + "…"
+    return printable(mask_beginning(text, _LONGEST_TEXT))
 
 
 def _json(entry: Mapping[str, Any]) -> str:

@@ -5,24 +5,34 @@ from __future__ import annotations
 import hashlib
 import re
 
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+# Every expression here is linear in the text, since anybody may write it (a path, a summary).
+# Where a search would begin again inside what it has read, a last branch takes that whole run
+# and leaves it as it is; its groups are empty then. tests/test_regular_expressions.py measures.
+# Only single characters are repeated possessively: Python 3.11.2, where the bridge may run,
+# goes wrong where a group is.
+_ADDRESS = re.compile(r"[\w.+-]++(@[\w-]++(?:\.[\w-]++)+)?")
 _TOKENS = re.compile(
     r"""(?x)
-    \b(?:sk|pk|rk|whsec|re)[-_](?:ant-|live_|test_|proj-)?[\w-]{8,}   # Stripe, Anthropic, OpenAI
-    | \bSG\.[\w-]{8,}\.[\w-]{8,}                                      # SendGrid
+    \b(?:sk|pk|rk|whsec|re)[-_](?:ant-|live_|test_|proj-)?[\w-]{8,}+  # Stripe, Anthropic, OpenAI
+    | \bSG\.[\w-]{8,}+\.[\w-]{8,}+                                    # SendGrid
     | \b(?:AC|SK)[0-9a-f]{32}\b                                       # Twilio
-    | \beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?                             # JSON web tokens
-    | \bxox[abprs]-[\w-]{8,}                                          # Slack
-    | \b[0-9a-fA-F]{32,}\b                                            # any long hexadecimal
+    | \beyJ[\w-]{8,}+(?:\.[\w-]*+){0,2}                               # JSON web tokens
+    | \bxox[abprs]-[\w-]{8,}+                                         # Slack
+    | \b[0-9a-fA-F]{32,}+\b                                           # any long hexadecimal
     """
 )
-_BEARER = re.compile(r"(?i)\b(bearer|basic|token)(\s+)[\w.~+/=-]{8,}")
-_CREDENTIALS = re.compile(r"(?i)(\w+://)[^/\s:@]+(?::[^/\s@]*)?@")
+_BEARER = re.compile(r"(?i)\b(bearer|basic|token)(\s++)[\w.~+/=-]{8,}+")
+_CREDENTIALS = re.compile(r"(?<=\w)://[^/\s:@]*+(?::[^/\s@]*+)?@")
 _ASSIGNED = re.compile(
-    r"""(?ix) (["']?\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|authorization|signature)
-    [\w-]*["']?\s*[=:]\s*) ("[^"]*"|'[^']*'|[^\s&,;}"']+)"""
+    r"""(?ix)
+    ((?:password|passwd|secret|token|api[_-]?key|authorization|signature)[\w-]*+)
+    (?: (\\*+["']?\s*+[=:]\s*+)
+        (?: "(?:[^"\\]++|\\[\s\S])*(?:"|\\?\Z)      # also one cut off
+          | '(?:[^'\\]++|\\[\s\S])*(?:'|\\?\Z)
+          | \\++"[^"]*+(?:"|\Z)                      # JSON inside of JSON
+          | [^\s&,;}"']++ ) )?"""
 )
-_SLACK_HOOK = re.compile(r"(?i)(https://hooks\.slack\.com/)\S+")
+_SLACK_HOOK = re.compile(r"(?i)(https://hooks\.slack\.com/)\S++")
 
 
 def pseudonym(identity: str) -> str:
@@ -35,26 +45,50 @@ def pseudonym(identity: str) -> str:
 def mask_text(text: str) -> str:
     """Replace e-mail addresses, tokens, credentials and assigned secrets in free text."""
     text = _SLACK_HOOK.sub(r"\1:token", text)
-    text = _CREDENTIALS.sub(r"\1:credentials@", text)
+    text = _CREDENTIALS.sub("://:credentials@", text)
     text = _BEARER.sub(r"\1\2:token", text)
-    text = _ASSIGNED.sub(r"\1:token", text)
+    text = _ASSIGNED.sub(_mask_assigned, text)
     text = _TOKENS.sub(":token", text)
-    return _EMAIL.sub(":email", text)
+    return _ADDRESS.sub(_mask_address, text) if "@" in text else text
 
 
-_PARAMETERS = re.compile(
-    r"(?i)([?&][^=&]*(?:token|key|secret|password|signature|code|auth|session|e-?mail)[^=&]*=)[^&#]*"
-)
-_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
+def mask_beginning(text: str, longest: int) -> str:
+    """Mask as much of a text as is shown; what is cut off is not looked at.
+
+    Args:
+        text: of any length; a word that would be cut in two goes wholly.
+        longest: characters of the answer.
+    """
+    if len(text) > 2 * longest:
+        text = "".join(text[: 2 * longest].rsplit(maxsplit=1)[:1])
+    masked = mask_text(text)
+    return masked if len(masked) <= longest else masked[: longest - 1] + "…"
+
+
+def _mask_assigned(found: re.Match[str]) -> str:
+    return f"{found[1]}{found[2]}:token" if found[2] else found[0]
+
+
+def _mask_address(found: re.Match[str]) -> str:
+    return ":email" if found[1] else found[0]
+
+
+_MARKS = re.compile(r"([=&#])")
+_TELLING = re.compile(r"(?i)token|key|secret|password|signature|code|auth|session|e-?mail")
+_NUMBER = re.compile(r"[+-]?\d++(?:[.,]\d++)*")
 _SLUG = re.compile(r"[a-z]+(?:[-_.][a-z]+)*(?:[-_.]?v?\d{1,2})?", re.ASCII)
 _LONGEST_WORD = 32  # characters; a longer path segment is an id
+_LONGEST_PATH = 2_000  # characters; what follows is shown nowhere
 
 
 def mask_path(path: str) -> str:
     """Replace what varies in a path: numbers become ``:num``, e-mails ``:email``, ids ``:id``.
 
-    The query is kept, with the values of telling parameters masked.
+    The query is kept, with the values of telling parameters masked. A path of more than 2,000
+    characters is cut.
     """
+    if len(path) > _LONGEST_PATH:
+        path = path[:_LONGEST_PATH].rpartition("/")[0] + "/…"
     path, mark, query = path.partition("?")
     masked = "/".join(_mask_segment(segment) for segment in path.split("/"))
     return masked + (mask_query(mark + query) if query else "")
@@ -66,7 +100,17 @@ def mask_query(query: str) -> str:
     Args:
         query: with its leading ``?``.
     """
-    return _PARAMETERS.sub(r"\1:masked", mask_text(query.replace("%40", "@")))
+    shown, name, hidden = [], "", False
+    for part in _MARKS.split(mask_text(query.replace("%40", "@"))):
+        hidden = hidden and part not in ("&", "#")
+        if hidden:
+            continue
+        shown.append(part)
+        if part == "=" and _TELLING.search(name):
+            shown.append(":masked")
+            hidden = True
+        name = part
+    return "".join(shown)
 
 
 def _mask_segment(segment: str) -> str:
@@ -84,15 +128,16 @@ def _mask_segment(segment: str) -> str:
 _SQL = re.compile(
     r"""(?xs)
       --[^\n]*                              # a comment to the line's end
-    | /\*.*?\*/                             # a comment
-    | [xX]?'(?:[^']|'')*(?:'|\Z)            # a string or blob, also one cut off
-    | (?P<name>"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|[A-Za-z_][\w$]*)
-    | (?P<parameter>[?:@$]\w+)
+    | /\*.*?(?:\*/|\Z)                      # a comment, also one cut off
+    | [xX]?'(?:[^']++|'')*(?:'|\Z)          # a string or blob, also one cut off
+    | (?P<name>"(?:[^"]|"")*"|`[^`]*`|\[[^\[\]]*+\]|[A-Za-z_][\w$]*+)
+    | (?P<parameter>[?:@$]\w++)
     | \.?\d(?:[eE][+-]?\d|[\w.])*         # a number, decimal or hexadecimal
     """
 )
-_LISTS = re.compile(r"\(\s*\?(?:\s*,\s*\?)+\s*\)(?:\s*,\s*\(\s*\?(?:\s*,\s*\?)*\s*\))*")
+_LISTS = re.compile(r"\( ?\?(?: ?, ?\?)+ ?\)(?: ?, ?\( ?\?(?: ?, ?\?)* ?\))*")
 _LONGEST_SQL = 500  # characters
+_READ_SQL = 20_000  # characters: a list of many values is one mark at the end
 
 
 def mask_sql(sql: str) -> str:
@@ -100,7 +145,7 @@ def mask_sql(sql: str) -> str:
 
     Names in double quotes are kept, as the standard has it.
     """
-    shape = _SQL.sub(_mask_sql_part, sql)
+    shape = _SQL.sub(_mask_sql_part, sql[:_READ_SQL])
     shape = _LISTS.sub("(?, …)", " ".join(shape.split()))
     return shape if len(shape) <= _LONGEST_SQL else shape[: _LONGEST_SQL - 1] + "…"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -15,8 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from xswarm_deploy import child
 from xswarm_deploy.bundling import library
 from xswarm_deploy.errors import Refused, Unavailable
+from xswarm_deploy.private import make_folder
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.multipart import Upload
@@ -76,7 +77,7 @@ def bundle(settings: Settings) -> Bundle:
             "set deploy.worker.config in invoke.yaml",
         )
     work = settings.path(CACHE)
-    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(work)
     with tempfile.TemporaryDirectory(dir=work, prefix="bundling-") as folder:
         prepared = _prepared(settings, Path(folder))
         if prepared == config:  # it may import from anywhere: nothing tells that it is unchanged
@@ -189,7 +190,7 @@ def _install(named: Path, target: Path) -> None:
         "-r",
         str(named),
     ]
-    ended = _run(command)
+    ended = _run(command, env=child.installer())
     if ended.returncode:
         raise Unavailable(
             "the Worker's Python packages could not be installed",
@@ -253,8 +254,7 @@ def environment(folder: Path) -> dict[str, str]:
     Args:
         folder: a private one, for its log.
     """
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {
+    return child.environment() | {
         "CI": "1",
         "NO_COLOR": "1",
         "FORCE_COLOR": "0",

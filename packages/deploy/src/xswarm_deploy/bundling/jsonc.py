@@ -8,9 +8,9 @@ from typing import Any, Final
 
 # A string is matched first, so that what looks like a comment inside it stays.
 _TOKENS: Final = re.compile(
-    r'"(?:\\.|[^"\\\n])*"'  # a string
-    r"|//[^\n]*|/\*.*?\*/"  # a comment
-    r"|,(?=(?:\s|//[^\n]*\n|/\*.*?\*/)*[}\]])",  # a comma before a closing bracket
+    r'"(?:\\.|[^"\\\n])*(?:"|)'  # a string, also one that is not ended
+    r"|//[^\n]*|/\*.*?(?:\*/|\Z)"  # a comment
+    r"|,(?=(?:\s|//[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*[}\]])",  # a comma before a closing bracket
     re.DOTALL,
 )
 
@@ -27,7 +27,8 @@ def loads(text: str) -> Any:
 def _blanked(match: re.Match[str]) -> str:
     """Keep strings; put blanks in place of the rest, so that lines and columns stay."""
     token = match[0]
-    if token.startswith('"') or _follows_nothing(match):
+    unended = token.startswith("/*") and (len(token) < 4 or not token.endswith("*/"))
+    if token.startswith('"') or unended or _follows_nothing(match):
         return token
     return re.sub(r"[^\n]", " ", token)
 

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.console import in_bytes
 from xswarm_deploy.services.files import RULES, StaticFile, asset_files, manifest
-from xswarm_deploy.services.multipart import Upload
 from xswarm_deploy.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from xswarm_deploy.site import Site
+    pass
 
 KEYS: Final = ("html_handling", "not_found_handling", "base_path", "run_worker_first")
 
@@ -53,22 +51,6 @@ def described(settings: Settings) -> Static | None:
     folder = file.parent / str(assets["directory"])
     config = {key: assets[key] for key in KEYS if key in assets}
     return Static(asset_files(folder), {**config, **_rules(folder)})
-
-
-def attached(site: Site, upload: Upload, static: Static | None) -> Upload:
-    """Upload the files Cloudflare does not have yet, and name all of them in the version.
-
-    Args:
-        site: the environment.
-        upload: the Worker's code.
-        static: its static files, if any.
-    """
-    if static is None:
-        return upload
-
-    progress = in_bytes(site.progress, "assets")
-    token = site.cloudflare.assets.upload(site.worker, static.files, progress)
-    return upload.with_assets(token, static.config)
 
 
 def _rules(folder: Path) -> dict[str, str]:

@@ -10,8 +10,10 @@ import gc
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final
 
 import yaml
@@ -23,8 +25,9 @@ from invoke.loader import FilesystemLoader
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
-from xswarm_deploy.output import discard_output
 from xswarm_deploy.errors import DeployError, Interrupted, Refused, disk_refusal
+from xswarm_deploy.output import discard_output
+from xswarm_deploy.secret import redact
 
 EXECUTOR: Final = "xswarm_deploy.cli.executor.Executor"
 _UNKNOWN = re.compile(r"No idea what '(?P<word>.+)' is!")  # Invoke's words for it
@@ -109,6 +112,8 @@ class Program(program.Program):
 
 def main() -> None:
     """Run what the command line says, and end with an exit code that means something."""
+    sys.excepthook = _raised
+    os.umask(os.umask(0o022) | 0o022)  # what is written here, nobody else changes
     gc.enable()
     gc.set_threshold(200_000)  # a command makes little garbage; a look for it took a rollback 19 ms
     try:
@@ -150,6 +155,11 @@ def _near(word: str, names: Iterable[str]) -> str:
 
     near = get_close_matches(word, list(names), n=1)
     return f' Did you mean "{near[0]}"?' if near else ""
+
+
+def _raised(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """Print what nobody foresaw as Python does, without the secrets in it."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, at))))
 
 
 def _end(error: DeployError) -> None:

@@ -30,7 +30,7 @@ from xswarm_deploy.errors import Refused
 Part = Literal["up", "down"]
 
 _MARK = re.compile(r"--\s*migrate:(up|down)\b(?P<rest>.*)")
-_OPTION = re.compile(r"--\s*(?P<key>[a-z]+)\s*:\s*(?P<value>.*?)\s*$")
+_OPTION = re.compile(r"--\s*+(?P<key>[a-z]++)\s*+:\s*+(?P<value>\S*+(?:[^\S\n]++\S++)*)\s*")
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "name": (),
     "depends": (),

@@ -33,9 +33,10 @@ def _token() -> re.Pattern[str]:
     """Return the pattern of one token; compiled when schemas are compared."""
     return re.compile(
         r"""
-        (?P<skip>[ \t-\r]+|--[^\n]*|/\*(?s:.*?)\*/)
-        | (?P<text>'(?:[^']|'')*')
-        | "(?P<double>(?:[^"]|"")*)" | `(?P<back>(?:[^`]|``)*)` | \[(?P<square>[^\]]*)\]
+        (?P<skip>[ \t-\r]+|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))
+        | (?P<text>'(?:[^']|'')*(?:'|\Z))
+        | "(?P<double>(?:[^"]|"")*)(?:"|\Z) | `(?P<back>(?:[^`]|``)*)(?:`|\Z)
+        | \[(?P<square>[^\]]*)(?:\]|\Z)
         | (?P<word>[A-Za-z0-9_$\x80-\U0010ffff]+)
         | (?P<sign>.)
         """,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from xswarm_deploy.model.report import Finding, Report
+from xswarm_deploy.secret import redact
 
 
 def render(report: Report) -> str:
@@ -22,7 +23,7 @@ def render(report: Report) -> str:
         errors="0",
     )
     suite.extend(_case(finding) for finding in report.findings)
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+    return redact(ElementTree.tostring(suite, encoding="unicode", xml_declaration=True))
 
 
 def _case(finding: Finding) -> ElementTree.Element:

@@ -97,16 +97,20 @@ class Host:
         Raises:
             Refused: the account may not write there.
         """
-        beside = f"{path}.new"
+        folder = str(path.parent / f".{path.name}.new")  # nobody else opens what is in it
+        beside = f"{folder}/{path.name}"
         try:
             self._make_folder(path.parent)
+            with suppress(OSError):  # it is there: left by one that died
+                self._files.mkdir(folder, 0o700)
+            self._files.chmod(folder, 0o700)
             with self._files.open(beside, "wb") as stream:
-                stream.chmod(0o600)
                 stream.write(content)
                 if group is not None:
                     self._files.chown(beside, stream.stat().st_uid or 0, group)
                 stream.chmod(mode)
             self._files.posix_rename(beside, str(path))
+            self._files.rmdir(folder)
         except PermissionError:
             raise Refused(
                 f"{self.name}: the account may not write {path}",
@@ -199,7 +203,11 @@ def _connection(host: str, known_hosts: Path | None, key: Path | None) -> Connec
     given: dict[str, Any] = {"timeout": _CONNECT_SECONDS}
     if key:
         given |= {"key_filename": str(key), "allow_agent": False, "look_for_keys": False}
-    connection = Connection(host, connect_kwargs=given)
+    try:
+        connection = Connection(host, connect_kwargs=given)
+    except ValueError:
+        why, remedy = "its port is no number", "write --host user@host:22"
+        raise Refused(f"{host!r} names no host", why, remedy) from None
     _trust_only_known(connection, known_hosts)
     return connection
 

@@ -10,8 +10,9 @@ from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.preflight import bindings, limits, packages
 from xswarm_deploy.preflight.looking import Seen, probe
+from xswarm_deploy.settings.settings import sent
 from xswarm_deploy.settings.variables import VARIABLES, Sent
-from xswarm_deploy.steps import triggers
+from xswarm_deploy.steps import publishing, triggers
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
@@ -31,7 +32,9 @@ def probes(site: Site) -> list[Probe]:
         "compatibility date": _compatibility_date,
         "plain variables": _collisions,
         "limits": limits.variables,
+        "what the Worker gets": _asked_for,
         "static files": _static,
+        "published files": _published,
         "packages": packages.installed,
         "triggers": _triggers,
     }
@@ -103,14 +106,29 @@ def _compatibility_date(_site: Site, content: Mapping[str, Any]) -> Seen | str:
 
 
 def _collisions(site: Site, content: Mapping[str, Any]) -> Seen | str:
-    """Find plain variables with a secret's name: wrangler would replace the secret by them."""
-    plain = set(content.get("vars", {}))
+    """Find what wrangler's file and the environment's both name: one would replace the other."""
+    plain = set(content.get("vars") or {})
     secret = {v.name for v in VARIABLES if v.sent is Sent.WORKER_SECRET}
     taken = sorted(plain & (secret | set(site.settings.worker_secrets())))
-    if not taken:
-        return f"{len(plain)} in vars, none a secret's name"
-    remedy = f"remove {', '.join(taken)} from vars: a plain value would be public"
-    return Seen("fail", f"vars names what is a secret: {', '.join(taken)}", remedy)
+    if taken:
+        remedy = f"remove {', '.join(taken)} from vars: a plain value would be public"
+        return Seen("fail", f"vars names what is a secret: {', '.join(taken)}", remedy)
+    twice = ", ".join(sorted(plain & {v.name for v in sent(site.settings.project)}))
+    if twice:
+        remedy = f"remove {twice} from vars, or from deploy.worker.variables in invoke.yaml"
+        return Seen("fail", f"vars names what the release sends: {twice}", remedy)
+    return f"{len(plain)} in vars, none a secret's name"
+
+
+def _asked_for(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Find secrets the Worker says it needs (``secrets.required``) and no environment sends."""
+    required = {str(name) for name in (content.get("secrets") or {}).get("required") or ()}
+    names = [variable.name for variable in sent(site.settings.project)]
+    missing = ", ".join(sorted(required - set(names)))
+    if missing:
+        remedy = f"add {missing} to deploy.worker.secrets in invoke.yaml, and to the file"
+        return Seen("fail", f"secrets.required names what no release sends: {missing}", remedy)
+    return f"the Worker gets {len(names)}: {', '.join(names) or 'none'}"
 
 
 def _static(site: Site, content: Mapping[str, Any]) -> Seen | str:
@@ -123,6 +141,16 @@ def _static(site: Site, content: Mapping[str, Any]) -> Seen | str:
         return str(directory)
     remedy = "build it (npm run build), or correct assets.directory"
     return Seen("fail", f"assets.directory is {directory!r}: no such folder", remedy)
+
+
+def _published(site: Site, _content: Mapping[str, Any]) -> Seen | str:
+    """Look into all that would be published for private files and secrets."""
+    files, rules = publishing.published(site.settings)
+    found = publishing.private(files, rules)
+    if not found:
+        return f"{len(files)} files, none private"
+    remedy = "take it out of the folder, or correct the folder's name"
+    return Seen("fail", "; ".join(found[:5]), remedy)
 
 
 def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:

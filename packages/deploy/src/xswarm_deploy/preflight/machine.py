@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy import child
 from xswarm_deploy.bundling import bundle
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings.variables import LOCAL
@@ -135,7 +136,14 @@ def _git_told(root: Path, *arguments: str) -> str:
 def _told(command: list[str]) -> str:
     """Return what a command prints; nothing where it fails or is not there."""
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        ended = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+            env=child.environment(),
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return ended.stdout.strip() if ended.returncode == 0 else ""

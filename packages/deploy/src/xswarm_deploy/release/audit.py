@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from xswarm_deploy.errors import Unavailable
+from xswarm_deploy.private import make_folder
 from xswarm_deploy.release import lock
 from xswarm_deploy.release.paging import Paged
 from xswarm_deploy.secret import redact
@@ -157,7 +158,7 @@ class Trail:
     def added(self, event: Event) -> None:
         """Note that an event was written, here too."""
         self.latest = event
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.folder)
         handle = os.open(self.folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(handle, _line(event).encode())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xswarm_deploy.private import make_folder
 from xswarm_deploy.secret import redact
 
 
@@ -21,7 +22,7 @@ class Journal:
     @classmethod
     def begin(cls, folder: Path) -> Journal:
         """Make the release's folder, for its owner alone, and its journal."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         return cls(folder / "journal.jsonl")
 
     def append(self, *events: Mapping[str, Any]) -> None:

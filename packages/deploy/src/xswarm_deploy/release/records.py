@@ -141,7 +141,7 @@ def _columns_by_table(rows: Sequence[Row]) -> dict[str, set[str]]:
 def _columns(sql: str) -> tuple[str, dict[str, str]]:
     """Return a table's name, and its columns' definitions, as CREATE TABLE says them."""
     head, _, body = sql.rpartition(")")[0].partition("(")
-    parts = [part.strip() for part in re.split(r",(?![^(]*\))", body)]
+    parts = [part.strip() for part in re.findall(r"(?:[^,(]++|\([^()]*+\))+", body)]
     columns = {part.split()[0]: part for part in parts if not part.startswith("PRIMARY KEY")}
     return head.split()[-1], columns
 

@@ -9,6 +9,7 @@ from typing import Any
 from xswarm_deploy.errors import DeployError, ExitCode
 from xswarm_deploy.secret import redact
 
+_LONGEST_CODE, _MOST_CODES = 80, 5  # characters and codes: a provider's are short and few
 _LONGEST_MESSAGE = 300  # characters of a provider's own words that are worth reading
 
 
@@ -19,7 +20,7 @@ class ServiceError(DeployError):
         service: the service's name, as people write it.
         call: method and path, without query and host.
         status: the HTTP status; 0 where there was no reply.
-        codes: the provider's own error codes, as text.
+        codes: the provider's own error codes, as text; kept redacted and shortened.
         message: the provider's own words; kept redacted and shortened as ``said``.
         in_doubt: the request may have been applied although this was raised.
         retry_after: seconds the service asked to wait, where it said so.
@@ -40,7 +41,8 @@ class ServiceError(DeployError):
         retry_after: float | None = None,
     ) -> None:
         self.service, self.call = service, redact(call)
-        self.status, self.codes, self.in_doubt = status, codes, in_doubt
+        self.status, self.in_doubt = status, in_doubt
+        self.codes = tuple(_readable(code, _LONGEST_CODE) for code in codes[:_MOST_CODES])
         self.said = _readable(message)
         self.retry_after = retry_after
         what = self.what_failed.format(service=service)
@@ -156,6 +158,8 @@ def _codes(entry: Mapping[str, Any]) -> list[Any]:
     return [entry[key] for key in ("code", "type") if entry.get(key)]
 
 
-def _readable(message: str) -> str:
-    words = " ".join("".join(c if c.isprintable() else " " for c in redact(message)).split())
-    return words if len(words) <= _LONGEST_MESSAGE else words[: _LONGEST_MESSAGE - 1] + "…"
+def _readable(message: str, longest: int = _LONGEST_MESSAGE) -> str:
+    """Return words of a provider's on one line, redacted before anything of them is cut."""
+    clean = redact(message)[: 4 * longest]
+    words = " ".join("".join(c if c.isprintable() else " " for c in clean).split())
+    return words if len(words) <= longest else words[: longest - 1] + "…"

@@ -88,13 +88,23 @@ class Upload:
         return self._with(bindings=[*self.bindings, *inherited])
 
     def with_variables(self, variables: Mapping[str, str]) -> Upload:
-        """Set plain variables, in place of the configuration's own of the same name."""
-        others = [binding for binding in self.bindings if binding["name"] not in variables]
+        """Set plain variables.
+
+        Raises:
+            Refused: the configuration has a variable or binding of the same name.
+        """
+        taken = sorted({str(binding["name"]) for binding in self.bindings} & set(variables))
+        if taken:
+            raise Refused(
+                f"the Worker has a {taken[0]} of its own",
+                "a release would replace it by the environment file's",
+                f"take {taken[0]} out of wrangler's vars, or out of deploy.worker.variables",
+            )
         added = [
             {"name": name, "type": "plain_text", "text": text} for name, text in variables.items()
         ]
         _refuse_collisions(self.secrets, added)
-        return self._with(bindings=[*others, *added])
+        return self._with(bindings=[*self.bindings, *added])
 
     def with_bucket(self, old: str, new: str) -> Upload:
         """Bind to another R2 bucket wherever the configuration names the old one."""

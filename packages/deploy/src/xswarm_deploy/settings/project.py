@@ -37,8 +37,11 @@ class Worker(NamedTuple):
         name: under which it is deployed, whatever the configuration says.
         config: the wrangler configuration.
         environment: the part under ``env`` in that file which is deployed; empty: its top level.
-        secrets: names of secrets that only this Worker has, by comma; the environment file
-            holds their values.
+        secrets: names of the secrets the Worker reads, by comma: its own, and those of this
+            tool, such as TURSO_AUTH_TOKEN; the environment file holds their values.
+        variables: names of this tool's plain variables the Worker reads, by comma, such as
+            WORKER_URL. What stands in neither, nor belongs to a part that ``uses`` names, does
+            not reach the Worker.
         canary: the steps by which a version gets the traffic.
         canary_patience: seconds that one step may ask, where the Worker's own rate limit slows it.
         longest_soak: seconds; no step is watched for longer, whatever its ``soak`` says.
@@ -48,6 +51,7 @@ class Worker(NamedTuple):
     config: str = "worker/wrangler.jsonc"
     environment: str = ""
     secrets: str = ""
+    variables: str = ""
     canary: tuple[CanaryStep, ...] = ()
     canary_patience: float = 900.0
     longest_soak: float = 86400.0

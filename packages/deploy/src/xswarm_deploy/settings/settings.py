@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from xswarm_deploy import imports
+from xswarm_deploy.console import Console
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings import project as projects
-from xswarm_deploy.settings.project import Project
+from xswarm_deploy.settings.project import SITE, Project
 from xswarm_deploy.settings.references import resolved
 from xswarm_deploy.settings.variables import (
     BY_NAME,
@@ -96,7 +99,7 @@ class Settings:
 
     def worker_secrets(self) -> dict[str, Secret]:
         """Return what the Worker gets as secrets, by the Worker's names; blanks left out."""
-        names = [v.name for v in self.variables if v.sent is Sent.WORKER_SECRET]
+        names = [v.name for v in sent(self.project) if v.sent is Sent.WORKER_SECRET]
         return {name: self._secrets[name] for name in names if self._secrets.get(name)}
 
     def worker_variables(self) -> dict[str, str]:
@@ -105,7 +108,7 @@ class Settings:
         Raises:
             Refused: the key ``monitor`` of invoke.yaml cannot be understood.
         """
-        names = [v.name for v in self.variables if v.sent is Sent.WORKER_VARIABLE]
+        names = [v.name for v in sent(self.project) if v.sent is Sent.WORKER_VARIABLE]
         plain = {name: self.text(name) for name in names if self.text(name)}
         return plain | self._alerting()
 
@@ -159,8 +162,52 @@ def used(project: Project) -> tuple[Variable, ...]:
     Raises:
         Refused: a name of its own is none, or is taken.
     """
-    known = tuple(v for v in VARIABLES if not v.part or v.part in project.parts)
-    return (*known, *_own(project))
+    declared = {*_names_in(project.worker.secrets), *_names_in(project.worker.variables)}
+    known = (v for v in VARIABLES if not v.part or v.part in project.parts or v.name in declared)
+    asked = (v if v.name in declared or not v.workers_own else _optional(v) for v in known)
+    return (*asked, *_own(project))
+
+
+def sent(project: Project) -> tuple[Variable, ...]:
+    """Return the variables and secrets that reach the Worker: what it did not ask for does not.
+
+    It asks by ``deploy.worker.secrets`` and ``deploy.worker.variables``, and by the parts that
+    ``deploy.uses`` names, each of which has its own.
+
+    Raises:
+        Refused: a name is none, or stands in the wrong one of the two lists.
+    """
+    declared = {*_names_in(project.worker.secrets), *_declared_variables(project)}
+    parts = project.parts - {SITE}
+    return tuple(
+        variable
+        for variable in used(project)
+        if variable.sent is not Sent.HERE and (variable.name in declared or variable.part in parts)
+    )
+
+
+def _optional(variable: Variable) -> Variable:
+    return variable._replace(required=False)
+
+
+def _names_in(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _declared_variables(project: Project) -> list[str]:
+    names = _names_in(project.worker.variables)
+    plain = {v.name for v in VARIABLES if v.sent is Sent.WORKER_VARIABLE}
+    bad = [name for name in names if name not in plain]
+    if bad:
+        secret = bad[0] in BY_NAME and BY_NAME[bad[0]].sent is Sent.WORKER_SECRET
+        raise Refused(
+            f"invoke.yaml: {bad[0]!r} cannot be in deploy.worker.variables",
+            "it is a secret" if secret else "it is no plain variable that this tool sends",
+            "name it in deploy.worker.secrets"
+            if secret
+            else "write it under vars in wrangler's file",
+        )
+    return names
 
 
 def own_secret(name: str) -> Variable:
@@ -171,15 +218,17 @@ def own_secret(name: str) -> Variable:
 
 
 def _own(project: Project) -> Iterable[Variable]:
-    names = [name.strip() for name in project.worker.secrets.split(",") if name.strip()]
-    bad = [name for name in names if name in BY_NAME or not re.fullmatch(r"[A-Z][A-Z0-9_]*", name)]
+    names = _names_in(project.worker.secrets)
+    ours = {name for name in names if name in BY_NAME}
+    kept = {name for name in ours if BY_NAME[name].sent is not Sent.WORKER_SECRET}
+    bad = [n for n in names if n in kept or not re.fullmatch(r"[A-Z][A-Z0-9_]*", n)]
     if bad:
         raise Refused(
             f"invoke.yaml: {bad[0]!r} cannot be a secret of the Worker's own",
-            "it is this tool's" if bad[0] in BY_NAME else "a name is A-Z, 0-9 and _",
+            "it is this tool's" if bad[0] in kept else "a name is A-Z, 0-9 and _",
             "correct deploy.worker.secrets in invoke.yaml",
         )
-    return [own_secret(name) for name in names]
+    return [own_secret(name) for name in names if name not in ours]
 
 
 def judge(variable: Variable, value: str, environment: str) -> tuple[str, str, str]:
@@ -207,6 +256,8 @@ def judge(variable: Variable, value: str, environment: str) -> tuple[str, str, s
         return "weak", f"only {len(set(value))} different characters", f"{name}: {variable.comment}"
     if variable.pattern and not re.fullmatch(variable.pattern, value):
         return "format", "not in the expected form", f"{name}: {variable.comment}"
+    if value.lower().startswith("http://") and not is_loopback(value):
+        return "format", "http is for addresses of this machine alone", f"{name}: write https://"
     if name == "ENVIRONMENT" and value != environment:
         why = f"the file is for {value}, not for {environment}"
         return "wrong environment", why, f"set ENVIRONMENT={environment}, or use the right file"
@@ -300,8 +351,10 @@ def _read_file(file: Path, environment: str) -> dict[str, str]:
         raise Refused(
             f"there is no environment file {file.name}",
             f"looked for {file}",
-            f"cp {example} {CONFIG / f'{environment}.env'}, then fill it in",
+            f"install -m 600 {example} {CONFIG / f'{environment}.env'}, then fill it in",
         )
+    if environment != LOCAL:
+        _keep_private(file)
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -318,6 +371,23 @@ def _read_file(file: Path, environment: str) -> dict[str, str]:
             "write NAME=value, with quotes around what has spaces",
         )
     return {str(binding.key): binding.value or "" for binding in bindings if binding.key}
+
+
+def _keep_private(file: Path) -> None:
+    """Take the file's secrets from other people's reach, and say so; the mode 0600 is as it was.
+
+    Where the mode cannot be changed (another's file, a mount), that is said.
+    """
+    mode = file.stat().st_mode
+    if not mode & 0o077:
+        return
+    could = f"{file.name} could be read by others of this machine (mode {mode & 0o777:04o})"
+    try:
+        file.chmod(0o600)
+        told = f"{could}: it is now 0600"
+    except OSError:
+        told = f"{could}, and cannot be changed: chmod 600 {file}"
+    Console(sys.stderr).warn(told)
 
 
 def _overlay(

@@ -43,6 +43,7 @@ class Variable(NamedTuple):
         default: the value where the file has none.
         example: what the example file shows, by environment.
         part: what a project must use to have it (``uses`` in invoke.yaml); empty: all have it.
+        workers_own: the Worker alone reads it: it is required only of one that asks for it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Variable(NamedTuple):
     default: str = ""
     example: Mapping[str, str] = MappingProxyType({})
     part: str = ""
+    workers_own: bool = False
 
     def file_name(self, environment: str) -> str:
         """Return the name under which the environment's file holds it."""
@@ -67,11 +69,12 @@ class Variable(NamedTuple):
         return f"{self.name}_{'LIVE' if environment == PRODUCTION else 'TEST'}"
 
 
-_URL = r"(https://[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?[^\s]*)"
+_URL = r"https?://[^\s\\/][^\s\\]*"
+# http, which is for this machine alone, is judged on the parsed address (settings.judge)
 _FLAG = r"true|false"
 _NUMBER = r"\d+"
 _E164 = r"\+[1-9]\d{6,14}"
-_MAIL = r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+"
+_MAIL = r"[^@\s,;<>]++@[^@\s,;<>][^@\s.,;<>]*+\.[^@\s,;<>]++"
 _CRON = r"(\S+\s+){4}\S+"
 
 
@@ -288,7 +291,7 @@ def _database() -> Iterator[Variable]:
         "libsql:// address of the database (turso db show).",
         required=True,
         sent=Sent.WORKER_VARIABLE,
-        pattern=r"(libsql|https)://[^\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?|file:.+",
+        pattern=r"(libsql|https?)://[^\s]+|file:.+",
         example={
             PRODUCTION: "libsql://your_database.turso.io",
             STAGING: "libsql://your_staging_database.turso.io",
@@ -313,6 +316,7 @@ def _auth() -> Iterator[Variable]:
         "Signs sessions; at least 32 random characters (openssl rand -hex 32).",
         secret=True,
         required=True,
+        workers_own=True,
         sent=Sent.WORKER_SECRET,
         shortest=32,
         example=_same("your_secret"),
@@ -591,7 +595,10 @@ def _addresses() -> Iterator[Variable]:
         # The Worker asks these five for its health, and tells people by two of them.
         asked = owner != "Cloudflare"
         sent = Sent.WORKER_VARIABLE if asked else Sent.HERE
-        yield Variable(name, group, f"{owner}'s API.", pattern=_URL, default=default, sent=sent)
+        part = owner.lower() if asked else ""
+        yield Variable(
+            name, group, f"{owner}'s API.", pattern=_URL, default=default, sent=sent, part=part
+        )
     yield Variable(
         "S3_ENDPOINT_URL", group, "R2's S3 API; default: made from the account id.", pattern=_URL
     )

@@ -20,6 +20,7 @@ from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.services.files import StaticFile, manifest, pages_files
 from xswarm_deploy.services.pages import Commit, PagesDeployment, Rules
 from xswarm_deploy.site import Site
+from xswarm_deploy.steps import publishing
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -184,12 +185,13 @@ def _deploy(site: Site, wanted: str) -> Facts:
         f"release {site.facts['release']} {_CONTENT}{wanted}",
     )
     folder = _folder(site.settings)
-    files = pages_files(folder)
+    files, rules = pages_files(folder), _rules(folder)
+    publishing.require_public(files, (rules.headers, rules.redirects))
     if functions.found(folder):
         made, sent = _deploy_by_wrangler(site, commit), len(files)
     else:
         sent = pages.upload(project.project, files, in_bytes(site.progress, "pages"))
-        made = pages.create_deployment(project.project, manifest(files), commit, _rules(folder))
+        made = pages.create_deployment(project.project, manifest(files), commit, rules)
     live = pages.wait_for_deployment(project.project, made.id)
     if not _shows(current(site), live.id, wanted):
         raise StepFailed(f"pages {project.project} does not serve its deployment", live.id)

@@ -24,9 +24,11 @@ from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.record import noted
 from xswarm_deploy.model.step import Action, AnyAction, Change, Facts, action_of
 from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.cloudflare import MESSAGE_LENGTH
 from xswarm_deploy.services.errors import Invalid
+from xswarm_deploy.settings.variables import ENVIRONMENTS
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import fingerprints, traffic, triggers
+from xswarm_deploy.steps import assets, fingerprints, traffic, triggers
 from xswarm_deploy.verification import verify
 
 if TYPE_CHECKING:
@@ -234,10 +236,8 @@ def prepared(site: Site) -> Upload:
     Secrets that only the Worker has are taken over from the live version: the latest may be
     one that was undone, and what its webhooks' secrets belonged to is gone.
     """
-    from xswarm_deploy.bundling import static
-
     bundle = site.bundling.result()
-    upload = static.attached(site, bundle.upload, bundle.files)
+    upload = assets.attached(site, bundle.upload, bundle.files)
     if "main_module" not in upload.metadata:
         return upload  # static files alone: nothing that could read a variable
     upload = _bound(site, upload).with_variables(site.settings.worker_variables())
@@ -260,21 +260,44 @@ def secrets(site: Site) -> dict[str, Secret]:
     return {**site.settings.worker_secrets(), **site.staged}
 
 
-def _require_own(environment: Environment, version: str) -> None:
+def _require_own(site: Site, version: str) -> None:
     """Refuse to replace another environment's Worker, such as production's by staging's.
 
     Raises:
         Refused: the live version says that it is another environment's.
     """
-    bindings = environment.cloudflare.version(environment.worker, version).bindings
-    texts = {str(b.get("name")): str(b.get("text", "")) for b in bindings}
-    ours, theirs = environment.settings.environment, texts.get("ENVIRONMENT", "")
+    ours, theirs = site.settings.environment, _environment_of(site, version)
     if theirs not in ("", ours):
         raise Refused(
-            f"worker {environment.worker} is the one of {theirs}",
+            f"worker {site.worker} is the one of {theirs}",
             f"{ours} would replace it",
             f"name another in invoke.yaml: deploy.environments.{ours}.worker.name",
         )
+
+
+def _environment_of(site: Site, version: str) -> str:
+    """Return which environment made a version: its message ends with it; empty: unknown.
+
+    Releases before this one gave each Worker the variable ENVIRONMENT instead.
+    """
+    found = site.cloudflare.version(site.worker, version)
+    for name in ENVIRONMENTS:
+        if found.annotations.get("workers/message", "").endswith(_mark(name)):
+            return name
+    own = {binding["name"] for binding in site.bundling.result().upload.bindings}
+    texts = {str(b.get("name")): str(b.get("text", "")) for b in found.bindings}
+    theirs = texts.get("ENVIRONMENT", "")
+    return theirs if theirs in ENVIRONMENTS and "ENVIRONMENT" not in own else ""
+
+
+def _mark(environment: str) -> str:
+    return f" [{environment}]"
+
+
+def _message(site: Site) -> str:
+    """Return a person's words for the release, and at their end whose it is."""
+    mark = _mark(site.settings.environment)
+    return traffic.message(site)[: MESSAGE_LENGTH - len(mark)] + mark
 
 
 def _buckets(site: Site) -> list[Change]:
@@ -326,7 +349,7 @@ def _do_upload(site: Site, change: Change) -> Facts:
     if made:
         return _version_facts(site, made, digest)
     _require_planned(site, digest)
-    form = prepared(site).with_annotations(traffic.message(site), tag)
+    form = prepared(site).with_annotations(_message(site), tag)
     with _startable(site):
         version = site.cloudflare.upload_version(
             site.worker, form.body(), form.content_type, tag, in_bytes(site.progress, "upload")
@@ -340,7 +363,7 @@ def _do_create(site: Site, change: Change) -> Facts:
     version, digest = tagged(site, tag), CREATE.after_of(change).digest
     if not version:
         _require_planned(site, digest)
-        form = prepared(site).with_annotations(traffic.message(site), tag)
+        form = prepared(site).with_annotations(_message(site), tag)
         with _startable(site):
             version = site.cloudflare.create_worker(
                 site.worker, form.body(), form.content_type, in_bytes(site.progress, "upload")

@@ -16,10 +16,10 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from xswarm_deploy import transport
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import Limited
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import pace, probe_header
-from xswarm_deploy.services.http import is_loopback
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification.target import Target
 from xswarm_monitoring.probe_header import EXEMPT, LIMITED, ProbedRequest
@@ -163,6 +163,8 @@ class Asker:
 
     def _send(self, ask: Ask) -> requests.Response:
         base = self.target.site_url if ask.site else self.target.url
+        if not (is_loopback(base) or base.startswith("https://")):
+            raise requests.exceptions.InvalidURL("http is asked on this machine alone")
         return self.session.request(
             ask.method,
             base.rstrip("/") + ask.path,

@@ -15,7 +15,7 @@ KEY_HEADER = "Cloudflare-Workers-Version-Key"
 
 Kind = Literal["worker", "pages"]
 
-_OVERRIDE = re.compile(r'([A-Za-z0-9_.*-]+)\s*=\s*"([^"]*)"')
+_OVERRIDE = re.compile(r'([A-Za-z0-9_.*-]++)(?:\s*+=\s*+"([^"]*+)("))?')
 _SHORT = 8
 
 
@@ -58,7 +58,7 @@ def choose_version(
 
 def overrides(header: str) -> dict[str, str]:
     """Read the overrides header: a version's id by the Worker's name."""
-    return dict(_OVERRIDE.findall(header))
+    return {name: version for name, version, closed in _OVERRIDE.findall(header) if closed}
 
 
 def bucket(key: str) -> float:

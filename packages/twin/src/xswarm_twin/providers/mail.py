@@ -15,7 +15,7 @@ UNVERIFIED: Final = (
     "error is resolved. Visit https://sendgrid.com/docs/for-developers/sending-email/"
     "sender-identity/ to see the Sender Identity requirements"
 )
-_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_ADDRESS: Final = re.compile(r"[^@\s]++@[^@\s][^@\s.]*+\.[^@\s]++")
 _MOST_PERSONALIZATIONS: Final = 1000
 _ORDER: Final = ("text/plain", "text/x-amp-html", "text/html")
 

@@ -1,0 +1,106 @@
+"""What must not be published: private files, and files that hold a secret of the environment.
+
+A folder named by mistake (``deployment/config``), or a build that copies too much, would put
+them on the internet. The check looks, and a release looks again before it uploads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from xswarm_deploy import secret
+from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.services.files import StaticFile, asset_files, pages_files
+from xswarm_deploy.settings.settings import Settings
+
+PRIVATE: Final = (
+    *(".env", "*.env", ".env.*", "*.env.*", ".dev.vars", ".dev.vars.*", ".npmrc", ".netrc"),
+    *(".pypirc", ".htpasswd", ".git-credentials", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"),
+    *("*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.tfstate", "*.tfstate.backup"),
+)
+"""Names of files that hold credentials, in lower case."""
+FOLDERS: Final = frozenset(
+    {".git", ".svn", ".hg", ".ssh", ".aws", ".gnupg", ".wrangler", ".sandbox", ".deployments"}
+)
+"""Names of folders whose content is nobody else's."""
+EXAMPLES: Final = (".example", ".sample", ".template")
+_KEY: Final = re.compile(
+    rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|AGE-SECRET-KEY-1"
+)
+
+
+def require_public(files: Iterable[StaticFile], rules: Sequence[str] = ()) -> None:
+    """Refuse to publish what is private.
+
+    Args:
+        files: what would be published.
+        rules: the texts of ``_headers`` and ``_redirects``.
+
+    Raises:
+        Refused: a file's name or content is private; the first is named, and never its content.
+    """
+    found = private(files, rules)
+    if found:
+        raise Refused(
+            "this would be published",
+            "; ".join(found[:5]) + (f"; {len(found) - 5} more" if len(found) > 5 else ""),
+            "take it out of the folder, or correct the folder (deploy.pages.directory in"
+            " invoke.yaml, assets.directory in wrangler's file), then: inv check",
+        )
+
+
+def private(files: Iterable[StaticFile], rules: Sequence[str] = ()) -> list[str]:
+    """Return what must not be published: each path, and why."""
+    told = [(file.path, _why(file.path, file.file, file.hash, secret.count())) for file in files]
+    told += [("the rules", _holds(text.encode())) for text in rules]
+    return [f"{path}: {why}" for path, why in told if why]
+
+
+def published(settings: Settings) -> tuple[list[StaticFile], list[str]]:
+    """Return all files and rules that a release would publish: the site's and the Worker's.
+
+    Raises:
+        Refused: a folder breaks a limit, or wrangler's configuration cannot be read.
+    """
+    project = settings.project
+    assets = wrangler.read(settings).get("assets") or {}
+    site = settings.path(project.pages.directory) if project.pages.directory else None
+    beside = settings.path(project.worker.config).parent
+    own = beside / str(assets["directory"]) if assets.get("directory") else None
+    files = [
+        *(pages_files(site) if site and site.is_dir() else ()),
+        *(asset_files(own) if own and own.is_dir() else ()),
+    ]
+    rules = [
+        (folder / name).read_text(encoding="utf-8", errors="replace")
+        for folder in (site, own)
+        for name in ("_headers", "_redirects")
+        if folder and (folder / name).is_file()
+    ]
+    return files, rules
+
+
+@cache
+def _why(path: str, file: Path, _hash: str, _secrets: int) -> str:
+    """Return why a file is private; asked again where it, or what is secret, has changed."""
+    parts = path.lower().strip("/").split("/")
+    folder = next((part for part in parts if part in FOLDERS), "")
+    if folder:
+        return f"{folder} is private"
+    example = parts[-1].endswith(EXAMPLES)
+    if not example and any(fnmatchcase(parts[-1], pattern) for pattern in PRIVATE):
+        return "files of this name hold credentials"
+    return _holds(file.read_bytes())
+
+
+def _holds(content: bytes) -> str:
+    name = secret.contained(content)
+    if name:
+        return f"it holds the value of {name}"
+    return "it holds a private key" if _KEY.search(content) else ""

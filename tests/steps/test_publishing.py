@@ -1,0 +1,100 @@
+"""What must not be published: tried by name, by content, and by the folder named by mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.files import asset_files
+from xswarm_deploy.steps import publishing
+
+VALUE = "canary-of-a-published-file"
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Callable[[str, bytes], list[str]]:
+    def put(name: str, content: bytes) -> list[str]:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return publishing.private(asset_files(tmp_path))
+
+    return put
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "production.env",
+        ".env",
+        ".env.local",
+        "a/.dev.vars",
+        ".dev.vars.production",
+        ".git/config",
+        "x/.SSH/known_hosts",
+        ".npmrc",
+        "ID_RSA",
+        "store.p12",
+        "terraform.tfstate",
+        ".sandbox/endpoints.env",
+        "production.env.bak",
+    ],
+)
+def test_private_names_are_found(put: Callable[[str, bytes], list[str]], name: str) -> None:
+    assert put(name, b"A=1") != []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        VALUE.encode(),
+        b"\x00\xff" + VALUE.encode().hex().encode(),
+        b"-----BEGIN PRIVATE KEY-----\nMIG",
+        b"-----BEGIN OPENSSH PRIVATE KEY-----",
+        b"AGE-SECRET-KEY-1QQQ",
+    ],
+)
+def test_private_content_is_found(put: Callable[[str, bytes], list[str]], content: bytes) -> None:
+    Secret(VALUE, "CANARY")
+    (told,) = put("app.js", b"const a = '" + content + b"'")
+    assert told.startswith("/app.js: it holds")
+    assert VALUE not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("index.html", b"<h1>environment</h1>"),
+        (".env.example", b"A=your_value"),
+        ("production.env.example", b"A="),
+        (".well-known/security.txt", b"Contact: x"),
+        ("certificate.pem", b"-----BEGIN CERTIFICATE-----"),
+        ("slides.key", b"PK"),
+        ("environment.js", b"export const env = {}"),
+    ],
+)
+def test_what_may_be_published_is_not_held_up(
+    put: Callable[[str, bytes], list[str]], name: str, content: bytes
+) -> None:
+    assert put(name, content) == []
+
+
+def test_a_secret_that_becomes_known_later_is_found(
+    put: Callable[[str, bytes], list[str]], tmp_path: Path
+) -> None:
+    assert put("app.js", b"canary-known-later-only") == []
+    Secret("canary-known-later-only", "LATER")
+    assert publishing.private(asset_files(tmp_path)) == ["/app.js: it holds the value of LATER"]
+
+
+def test_the_rules_are_looked_into_and_a_release_is_refused(tmp_path: Path) -> None:
+    Secret(VALUE, "CANARY")
+    with pytest.raises(Refused, match="this would be published"):
+        publishing.require_public((), [f"/*\n  Authorization: {VALUE}"])
+    (tmp_path / "local.env").write_text("A=1")
+    with pytest.raises(Refused, match=r"local\.env"):
+        publishing.require_public(asset_files(tmp_path))
