@@ -12,6 +12,7 @@ from deployment.release import session
 
 if TYPE_CHECKING:
     from deployment.console import Console
+    from deployment.database.lint import Finding
     from deployment.release.release import Release
     from deployment.steps.step import Change
 
@@ -57,6 +58,7 @@ def plan(c: Context, sql: bool = True) -> None:
     groups = step.pending_groups(site)
     if not groups:
         console.line("nothing to do")
+    _tell_findings(console, step.lint(site) if groups else [])
     for group in groups:
         for note in runner.notes(site.database, group):
             console.warn(note)
@@ -68,8 +70,9 @@ def plan(c: Context, sql: bool = True) -> None:
             console.line(f"{text};")
         total = sum(seconds for _, _, seconds in rehearsed)
         console.line(f"✓ rehearsed and rolled back: {len(rehearsed)} statements, {total:.3f} s")
-        if runner.slow(total):
-            console.warn(runner.slow(total))
+        slow = runner.slow(total, _by_file(rehearsed))
+        if slow:
+            console.warn(slow)
 
 
 @task(
@@ -100,13 +103,59 @@ def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
         _make(running, changes)
 
 
-@task(auto_shortflags=False, help={"depends": "what must come before; by default the last file"})
-def new(c: Context, name: str, depends: str = "") -> None:
-    """Write an empty migration file."""
+@task(
+    auto_shortflags=False,
+    help={
+        "files": "all files, from an empty schema on; asks no database (for CI)",
+        "since": "with --files: only those after this one",
+        "json": "print the findings as JSON",
+    },
+)
+def lint(c: Context, files: bool = False, since: str = "", json: bool = False) -> None:
+    """Find what is dangerous in pending migrations, each with its safe form; exit code 1 if any."""
+    from deployment.console import Console
+    from deployment.database.lint import ADVICE
+    from deployment.errors import CheckFailed
+    from deployment.steps import migrate as step
+
+    if files or since:
+        found = step.lint_files(session.settings(c), since)
+    else:
+        found = step.lint(session.open_site(c, quiet=json))
+    console = Console()
+    if json:
+        console.json([finding.as_json() for finding in found])
+    else:
+        _tell_findings(console, found)
+    dangers = [finding for finding in found if finding.rule not in ADVICE]
+    if dangers:
+        raise CheckFailed(
+            f"{len(dangers)} of the migrations' statements are dangerous",
+            remedy="use the safe form; where it is meant: -- accepts: RULE among the first lines",
+        )
+    if not json:
+        console.line("✓ nothing dangerous found")
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "depends": "what must come before; by default the last file",
+        "expand": "TABLE.OLD:NEW: another name for a column, in two files for two releases",
+    },
+)
+def new(c: Context, name: str, depends: str = "", expand: str = "") -> None:
+    """Write an empty migration file, or the two of a column that gets another name."""
     from deployment.console import Console
     from deployment.steps import migrate as step
 
-    Console().line(f"wrote {step.write_new(session.settings(c), name, depends)}")
+    console = Console()
+    if not expand:
+        console.line(f"wrote {step.write_new(session.settings(c), name, depends)}")
+        return
+    first, later = step.write_expansion(session.settings(c), name, expand)
+    console.line(f"wrote {first}, for this release")
+    console.line(f"wrote {later}: remove .later when no live code uses the old column")
 
 
 @task
@@ -207,6 +256,20 @@ def _tell_what_was_made(running: Release) -> None:
         _tell_rows(console, step.rows_by_table(running.site))
 
 
+def _by_file(rehearsed: list[tuple[str, str, float]]) -> dict[str, float]:
+    times: dict[str, float] = {}
+    for origin, _, seconds in rehearsed:
+        filename = origin.partition(":")[0]
+        times[filename] = times.get(filename, 0.0) + seconds
+    return times
+
+
+def _tell_findings(console: Console, found: list[Finding]) -> None:
+    for finding in found:
+        console.warn(f"{finding.place} {finding.what} [{finding.rule}]")
+        console.line(f"  safe: {finding.safe}", "dim")
+
+
 def _tell_rows(console: Console, counts: dict[str, int]) -> None:
     empty = [table for table, count in counts.items() if not count]
     for table, count in counts.items():
@@ -218,5 +281,5 @@ def _tell_rows(console: Console, counts: dict[str, int]) -> None:
 
 ns = Collection("migrate")
 ns.add_task(migrate, default=True)
-for each in (status, plan, down, new, verify, baseline, restamp):
+for each in (status, plan, lint, down, new, verify, baseline, restamp):
     ns.add_task(each)

@@ -12,11 +12,10 @@ from deployment.database import guards, ledger, migrations, schema, script
 from deployment.database.client import Database, DatabaseError, Result
 from deployment.database.guards import Foresight, Part
 from deployment.database.ledger import Applied
+from deployment.database.limits import LONGEST_TRANSACTION
 from deployment.database.migrations import Migration
 from deployment.database.script import Script
 from deployment.errors import DeployError, Refused
-
-_LONGEST_WRITE = 5  # seconds after which sqld ends a write while another one waits
 
 
 class State(NamedTuple):
@@ -279,13 +278,23 @@ def notes(database: Database, group: Group) -> list[str]:
     return found
 
 
-def slow(seconds: float) -> str:
-    """Say what follows where a rehearsal took long; empty: nothing."""
-    if seconds < _LONGEST_WRITE / 2:
+def slow(seconds: float, by_file: Mapping[str, float]) -> str:
+    """Say what follows where a rehearsal took long; empty: nothing.
+
+    Args:
+        seconds: of the whole transaction.
+        by_file: of each file.
+    """
+    if seconds < LONGEST_TRANSACTION / 2:
         return ""
+    longest = max(by_file, key=lambda name: by_file[name])
+    split = f"the longest is {longest} ({by_file[longest]:.1f} s)"
+    if len(by_file) > 1 and by_file[longest] < LONGEST_TRANSACTION / 2:
+        split = "each file alone is short: release them one after the other"
     return (
-        f"this took {seconds:.1f} s; libSQL's server ends a write after {_LONGEST_WRITE} s"
-        " while another writer waits: choose a quiet hour, or split the migration"
+        f"this took {seconds:.1f} s; libSQL's server (Turso's, too) ends a transaction after"
+        f" {LONGEST_TRANSACTION:g} s while another writer waits, and nothing of it remains: choose"
+        f" a quiet hour, or split it ({split})"
     )
 
 

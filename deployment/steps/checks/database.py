@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from deployment.database.lint import ADVICE
 from deployment.steps.checks.looking import Seen, probe
 
 if TYPE_CHECKING:
@@ -33,9 +34,18 @@ def _reachable(site: Site) -> str:
     return f"answers (SQLite {version})"
 
 
-def _migrations(site: Site) -> str:
+def _migrations(site: Site) -> Seen | str:
+    from deployment.steps import migrate
+
     pending = _pending(site)
-    return f"{pending} to apply" if pending else "all applied"
+    if not pending:
+        return "all applied"
+    found = [each for each in migrate.lint(site) if each.rule not in ADVICE]
+    if not found:
+        return f"{pending} to apply"
+    first = f"{found[0].place} {found[0].what}"
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return Seen("warn", f"{pending} to apply; {first}{more}", "inv migrate.lint")
 
 
 def _tables(site: Site) -> Seen | str:
