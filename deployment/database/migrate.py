@@ -37,17 +37,14 @@ class State(NamedTuple):
 
         One that has its file here, unchanged, is no other's: a Worker may get another name.
         """
-        if all(self._may_be_own(row) for row in self.applied):
+        if not self.worker or {row.owner for row in self.applied} <= {"", self.worker}:
             return list(self.applied)
         here = {(file.filename, file.checksum) for file in self.files}
         return [
             row
             for row in self.applied
-            if self._may_be_own(row) or (row.filename, row.checksum) in here
+            if row.owner in ("", self.worker) or (row.filename, row.checksum) in here
         ]
-
-    def _may_be_own(self, row: Applied) -> bool:
-        return not self.worker or row.owner in ("", self.worker)
 
     @property
     def pending(self) -> list[Migration]:
@@ -323,7 +320,10 @@ def _require_unedited(state: State) -> None:
 
 def _require_own_names(state: State) -> None:
     """Refuse a file whose name another Worker's migration has in the ledger."""
-    others = {row.filename: row for row in state.applied if row not in state.own}
+    own = {row.filename for row in state.own}
+    if len(own) == len(state.applied):
+        return
+    others = {row.filename: row for row in state.applied if row.filename not in own}
     for file in state.files:
         if file.filename in others:
             raise Refused(
