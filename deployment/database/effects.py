@@ -140,6 +140,15 @@ class SchemaCopy:
         )
         return dict(found.fetchall())
 
+    @property
+    def homes(self) -> dict[str, str]:
+        """Return where the rows of each table are: its page; of a virtual one, its own name."""
+        virtual = self._all(
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'"
+        )
+        pages = {name: f"page {page}" for name, page in self.tables.items()}
+        return pages | {str(name): f"virtual {name!s}" for (name,) in virtual}
+
     def objects(self) -> Objects:
         """Return what the copy is made of."""
         return objects(
@@ -233,10 +242,10 @@ class SchemaCopy:
         return self._of_rows(sql, own)
 
     def _of_schema(self, sql: str) -> Effect:
-        before, children = self.tables, self._children()
+        before, children = self.homes, self._children()
         if not self._run(sql):
             return self._unknown(sql)
-        after = self.tables
+        after = self.homes
         pages = {page: name for name, page in after.items()}
         gone = [name for name in before if name not in after]
         renamed = {name: pages[before[name]] for name in gone if before[name] in pages}
