@@ -91,7 +91,13 @@ ns = Collection(
             "status": "Show which migrations are applied, pending, edited or gone.",
             "plan": "Rehearse pending migrations on the real data, and roll them back.",
             "down": "Take applied migrations back by their down parts, after a fresh backup.",
-            "new": "Write an empty migration file.",
+            "lint": (
+                "Find what is dangerous in pending migrations, each with its safe form; exit code 1 "
+                "if any."
+            ),
+            "new": (
+                "Write an empty migration file, or the two of a column that gets another name."
+            ),
             "verify": (
                 "Compare the schema with what the files give; check integrity and foreign keys."
             ),

@@ -11,6 +11,8 @@ from xswarm_deploy.cli import steps as cli_steps
 from xswarm_deploy.cli.graph import Step
 from xswarm_deploy.console import Console
 from xswarm_deploy.database import migrate as runner
+from xswarm_deploy.database.lint import ADVICE, Finding
+from xswarm_deploy.errors import CheckFailed
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.release.transaction import current, transaction
 from xswarm_deploy.settings.variables import PRODUCTION
@@ -48,6 +50,7 @@ def plan(c: Context, sql: bool = True) -> None:
     groups = step.pending_groups(site)
     if not groups:
         out.line("nothing to do")
+    _print_findings(out, step.lint(site) if groups else [])
     for group in groups:
         for note in runner.notes(site.database, group):
             out.warn(note)
@@ -59,8 +62,9 @@ def plan(c: Context, sql: bool = True) -> None:
             out.line(f"{text};")
         total = sum(seconds for _, _, seconds in rehearsed)
         out.line(f"✓ rehearsed and rolled back: {len(rehearsed)} statements, {total:.3f} s")
-        if runner.slow(total):
-            out.warn(runner.slow(total))
+        slow = runner.slow(total, _by_file(rehearsed))
+        if slow:
+            out.warn(slow)
 
 
 @task(
@@ -88,10 +92,48 @@ def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
         cli_steps.make(running, "migrate", changes)
 
 
-@task(auto_shortflags=False, help={"depends": "what must come before; by default the last file"})
-def new(c: Context, name: str, depends: str = "") -> None:
-    """Write an empty migration file."""
-    Console().line(f"wrote {step.write_new(context.settings(c), name, depends)}")
+@task(
+    auto_shortflags=False,
+    help={
+        "files": "all files, from an empty schema on; asks no database (for CI)",
+        "since": "with --files: only those after this one",
+        "json": "print the findings as JSON",
+    },
+)
+def lint(c: Context, files: bool = False, since: str = "", json: bool = False) -> None:
+    """Find what is dangerous in pending migrations, each with its safe form; exit code 1 if any."""
+    if files or since:
+        found = step.lint_files(context.settings(c), since)
+    else:
+        found = step.lint(context.open_site(c, quiet=json))
+    listed = [finding.as_json() for finding in found]
+    console.show(listed, lambda out: _print_findings(out, found), json=json)
+    dangers = [finding for finding in found if finding.rule not in ADVICE]
+    if dangers:
+        raise CheckFailed(
+            f"{len(dangers)} of the migrations' statements are dangerous",
+            remedy="use the safe form; where it is meant: -- accepts: RULE among the first lines",
+        )
+    if not json:
+        Console().line("✓ nothing dangerous found")
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "depends": "what must come before; by default the last file",
+        "expand": "TABLE.OLD:NEW: another name for a column, in two files for two releases",
+    },
+)
+def new(c: Context, name: str, depends: str = "", expand: str = "") -> None:
+    """Write an empty migration file, or the two of a column that gets another name."""
+    out = Console()
+    if not expand:
+        out.line(f"wrote {step.write_new(context.settings(c), name, depends)}")
+        return
+    first, later = step.write_expansion(context.settings(c), name, expand)
+    out.line(f"wrote {first}, for this release")
+    out.line(f"wrote {later}: remove .later when no live code uses the old column")
 
 
 @task
@@ -158,6 +200,20 @@ def _print_what_was_made(running: Release) -> None:
         out.line(f"  {milliseconds:8.1f} ms  {filename}", "dim")
     if facts.get("made"):
         _print_rows(out, step.rows_by_table(running.site))
+
+
+def _by_file(rehearsed: list[tuple[str, str, float]]) -> dict[str, float]:
+    times: dict[str, float] = {}
+    for origin, _, seconds in rehearsed:
+        filename = origin.partition(":")[0]
+        times[filename] = times.get(filename, 0.0) + seconds
+    return times
+
+
+def _print_findings(out: Console, found: list[Finding]) -> None:
+    for finding in found:
+        out.warn(f"{finding.place} {finding.what} [{finding.rule}]")
+        out.line(f"  safe: {finding.safe}", "dim")
 
 
 def _print_rows(out: Console, counts: dict[str, int]) -> None:

@@ -188,6 +188,17 @@ def test_what_would_lose_rows_is_refused_by_name_and_changes_nothing(
     assert migration_history.read(house) == []
 
 
+def test_a_full_text_table_made_anew_has_to_be_filled_again(house: Database) -> None:
+    made = "CREATE VIRTUAL TABLE found USING fts5 (email)"
+    fill = "INSERT INTO found SELECT email FROM owners"
+    house.execute(made)
+    house.execute(fill)
+    with pytest.raises(Refused, match="3 of 3 rows of found"):
+        apply(house, migration(f"DROP TABLE found; {made}"))
+    apply(house, migration(f"DROP TABLE found; {made}; {fill}"))
+    assert house.query("SELECT count(*) FROM found WHERE found MATCH 'a'")[0][0] == 1
+
+
 def test_a_file_may_say_that_rows_go_along(house: Database) -> None:
     said = migration("DELETE FROM owners WHERE id = 1", "-- removes: pets, TOYS, Bills\n")
     apply(house, said)

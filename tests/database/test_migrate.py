@@ -391,5 +391,28 @@ def test_drift_is_shown_and_spelling_is_not() -> None:
 
 
 def test_a_long_rehearsal_is_told() -> None:
-    assert migrate.slow(0.1) == ""
-    assert "quiet hour" in migrate.slow(3.0)
+    assert migrate.slow(0.1, {"a.sql": 0.1}) == ""
+    assert "the longest is a.sql (2.9 s)" in migrate.slow(3.0, {"a.sql": 2.9, "b.sql": 0.1})
+    assert "one after the other" in migrate.slow(4.0, {"a.sql": 2.0, "b.sql": 2.0})
+
+
+@pytest.mark.slow
+def test_a_transaction_that_the_server_ends_is_named_with_the_way_on(remote: Database) -> None:
+    """A real one: it holds the lock for longer than 5 s while another writer waits."""
+    remote.execute("CREATE TABLE t (v)")
+    numbers = "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 15000000)"
+    long = [file(f"a-{n}", f"INSERT INTO t {numbers} SELECT max(i) FROM c") for n in range(3)]
+    waiting = threading.Timer(1.0, lambda: write_once(remote.url))
+    waiting.start()
+    try:
+        with pytest.raises(DeployError, match="ended the transaction") as caught:
+            migrate.apply(remote, Group(long))
+    finally:
+        waiting.join()
+    assert "inv migrate.plan" in caught.value.remedy
+    assert [row[0] for row in remote.query("SELECT v FROM t")] == [0]
+
+
+def write_once(url: str) -> None:
+    with connect(url) as other:
+        other.execute("INSERT INTO t VALUES (0)")

@@ -57,6 +57,7 @@ def test_the_chapter_names_these_commands_in_this_order() -> None:
     assert told == [
         "migrate.new",
         "migrate.plan",
+        "migrate.lint",
         "migrate",
         "migrate.status",
         "migrate.verify",

@@ -341,3 +341,50 @@ def test_a_plan_refuses_what_cannot_run_before_anything_runs(site: Site, tmp_pat
 def test_a_name_without_a_letter_is_refused(site: Site, name: str) -> None:
     with pytest.raises(Refused, match="is no name for a migration"):
         migrate.write_new(site.settings, name)
+
+
+# --- lint and expansions ------------------------------------------------------------------
+
+
+def test_pending_files_are_linted_on_the_rows_there_are(site: Site, tmp_path: Path) -> None:
+    do(site)
+    site.database.execute("INSERT INTO users VALUES (1)")
+    (tmp_path / "migrations" / "z.sql").write_text(
+        "-- migrate:up\nCREATE UNIQUE INDEX one ON users (id);\n-- migrate:down\nDROP INDEX one;"
+    )
+    (finding,) = migrate.lint(site)
+    assert (finding.place, finding.rule) == ("z.sql:2", "unique-on-filled")
+    assert "two of 1 rows" in finding.what
+    do(site)
+    assert migrate.lint(site) == []
+
+
+def test_files_are_linted_without_a_database(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "migrations" / "z.sql").write_text(
+        "-- migrate:up\nDROP TABLE posts;\n-- migrate:down\nCREATE TABLE posts (u);"
+    )
+    rules = [finding.rule for finding in migrate.lint_files(site.settings)]
+    assert rules == ["foreign-key-without-index", "drops-table"]
+    after = migrate.lint_files(site.settings, since="posts")
+    assert [finding.filename for finding in after] == ["z.sql"]
+    assert migrate.lint_files(site.settings, since="z") == []
+    with pytest.raises(Refused, match="There is no migration nowhere"):
+        migrate.lint_files(site.settings, since="nowhere")
+
+
+def test_an_expansion_writes_a_file_for_now_and_one_for_later(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "migrations" / "people.sql").write_text(
+        "-- migrate:up\nCREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT);\n"
+        "-- migrate:down\nDROP TABLE people;"
+    )
+    now, later = migrate.write_expansion(site.settings, "people name", "people.name:full_name")
+    assert (now.name, later.name) == ("people-name-expand.sql", "people-name-contract.sql.later")
+    do(site)
+    site.database.execute("INSERT INTO people (name) VALUES ('x')")
+    assert site.database.query("SELECT full_name FROM people")[0][0] == "x"
+    later.rename(later.with_name(later.name.removesuffix(".later")))
+    (change,) = migrate.plan(site)
+    assert migrate.APPLY.after_of(change)[-1] == "people-name-contract"
+    do(site)
+    assert site.database.query("SELECT * FROM people")[0].columns == ("id", "full_name")
+    migrate.require_sound(site)

@@ -7,11 +7,11 @@ are dropped again; and the copy has to be then as it was before, or there is no 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from xswarm_deploy.database import schema
-from xswarm_deploy.database.effects import SchemaCopy
+from xswarm_deploy.database.effects import Column, SchemaCopy
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.schema import Objects, quoted
 
@@ -58,8 +58,8 @@ def _completed(copy: SchemaCopy, file: Migration) -> Migration:
 def _down(
     before: Objects,
     after: Objects,
-    had: dict[str, list[str]],
-    has: dict[str, list[str]],
+    had: Mapping[str, Sequence[Column]],
+    has: Mapping[str, Sequence[Column]],
 ) -> list[str]:
     """Return what drops all that is new, in an order that SQLite takes."""
     new = [key for key in after if key not in before]
@@ -71,11 +71,11 @@ def _down(
         if made == kind
     ]
     columns = [
-        f"ALTER TABLE {quoted(table)} DROP COLUMN {quoted(column)}"
+        f"ALTER TABLE {quoted(table)} DROP COLUMN {quoted(column.name)}"
         for table, names in has.items()
         if table in had and table not in dropped
         for column in reversed(names)
-        if column not in had[table]
+        if column.name not in {each.name for each in had[table]}
     ]
     return statements + columns
 

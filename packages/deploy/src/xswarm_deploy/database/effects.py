@@ -51,6 +51,20 @@ class Action(NamedTuple):
     trigger: str | None
 
 
+class Column(NamedTuple):
+    """A column of a table.
+
+    Args:
+        name: its name.
+        type: as it was declared.
+        needed: an INSERT has to give it: it is NOT NULL, and has no default.
+    """
+
+    name: str
+    type: str
+    needed: bool
+
+
 class Measure(NamedTuple):
     """A number that must not become smaller.
 
@@ -126,20 +140,72 @@ class SchemaCopy:
         )
         return dict(found.fetchall())
 
+    @property
+    def homes(self) -> dict[str, str]:
+        """Return where the rows of each table are: its page; of a virtual one, its own name."""
+        virtual = self._all(
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'"
+        )
+        pages = {name: f"page {page}" for name, page in self.tables.items()}
+        return pages | {str(name): f"virtual {name!s}" for (name,) in virtual}
+
     def objects(self) -> Objects:
         """Return what the copy is made of."""
         return objects(
             [Row(("type", "name", "tbl_name", "sql"), row) for row in self._all(SELECT.sql)]
         )
 
-    def columns(self) -> dict[str, list[str]]:
+    def columns(self) -> dict[str, list[Column]]:
         """Return the columns of each ordinary table."""
+        found: dict[str, list[Column]] = {table: [] for table in self.tables}
+        for table, name, kind, needed in self._all(
+            'SELECT list.name, info.name, info.type, info."notnull" AND info.dflt_value IS NULL'
+            " FROM pragma_table_list AS list, pragma_table_info(list.name) AS info"
+            " WHERE list.schema = 'main' AND list.type = 'table' ORDER BY list.name, info.cid"
+        ):
+            if table in found:
+                found[str(table)].append(Column(str(name), str(kind), bool(needed)))
+        return found
+
+    def tables_of(self) -> dict[tuple[str, str], str]:
+        """Return the table that each index and trigger belongs to, by its kind and name."""
         return {
-            table: [
-                str(name) for (name,) in self._all("SELECT name FROM pragma_table_info(?)", table)
-            ]
-            for table in self.tables
+            (str(kind), str(name)): str(table)
+            for kind, name, table in self._all("SELECT type, name, tbl_name FROM sqlite_schema")
         }
+
+    def unique_indexes(self) -> dict[str, str]:
+        """Return the table of each unique index that was made by CREATE INDEX."""
+        found = self._all(
+            "SELECT made.name, made.tbl_name FROM sqlite_schema AS made,"
+            " pragma_index_list(made.tbl_name) AS list WHERE made.type = 'index'"
+            " AND list.name = made.name AND list.\"unique\" AND list.origin = 'c'"
+        )
+        return {str(name): str(table) for name, table in found}
+
+    def keys_without_index(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the table and the columns of each foreign key that no index begins with."""
+        keys: dict[tuple[str, int], list[str]] = {}
+        for table, number, column in self._all(
+            'SELECT child.name, key.id, key."from" FROM sqlite_schema AS child,'
+            " pragma_foreign_key_list(child.name) AS key WHERE child.type = 'table'"
+            " ORDER BY child.rowid, key.id, key.seq"
+        ):
+            keys.setdefault((str(table), int(str(number))), []).append(str(column))
+        return [
+            (table, tuple(columns))
+            for (table, _), columns in keys.items()
+            if not self._is_indexed(table, columns)
+        ]
+
+    def _is_indexed(self, table: str, columns: Sequence[str]) -> bool:
+        wanted = sorted(map(folded, columns))
+        primary = self._all("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", table)
+        beginnings = [[folded(str(name)) for (name,) in primary][: len(wanted)]]
+        for (index,) in self._all("SELECT name FROM pragma_index_list(?) WHERE NOT partial", table):
+            found = self._all("SELECT name FROM pragma_index_info(?) ORDER BY seqno", str(index))
+            beginnings.append([folded(str(name)) for (name,) in found[: len(wanted)]])
+        return wanted in [sorted(beginning) for beginning in beginnings]
 
     def gives(self, statements: Sequence[str], wanted: Objects) -> bool:
         """Return whether statements would make the copy what is wanted; it stays as it is."""
@@ -176,10 +242,10 @@ class SchemaCopy:
         return self._of_rows(sql, own)
 
     def _of_schema(self, sql: str) -> Effect:
-        before, children = self.tables, self._children()
+        before, children = self.homes, self._children()
         if not self._run(sql):
             return self._unknown(sql)
-        after = self.tables
+        after = self.homes
         pages = {page: name for name, page in after.items()}
         gone = [name for name in before if name not in after]
         renamed = {name: pages[before[name]] for name in gone if before[name] in pages}

@@ -175,7 +175,7 @@ class _Watch:
 
     def read(self, part: Part) -> _Told:
         """Read a part, and change the copy as it would the database."""
-        origins: dict[str, str | None] = {folded(name): name for name in self._copy.tables}
+        origins: dict[str, str | None] = {folded(name): name for name in self._copy.homes}
         told = _Told([], [])
         left: dict[str, tuple[int, str]] = {}  # first name → where it was dropped, its last name
         for place, fragment in enumerate(part.fragments):
@@ -194,7 +194,7 @@ class _Watch:
             for name in [name for name in left if name in effect.deletes]:
                 told.rebuilds.append(_Rebuild(name, *left.pop(name), place))
                 origins[folded(name)] = name  # what it holds from here on is its own again
-        present = {folded(name) for name in self._copy.tables}
+        present = {folded(name) for name in self._copy.homes}
         ended = [name for name in left if folded(name) in present]
         told.rebuilds.extend(_Rebuild(n, *left[n], len(part.fragments)) for n in ended)
         self.rebuilt += [found.table for found in told.rebuilds]

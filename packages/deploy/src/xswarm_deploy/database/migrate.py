@@ -11,12 +11,11 @@ from typing import NamedTuple
 from xswarm_deploy.database import guards, migration_history, migrations, schema, script
 from xswarm_deploy.database.client import Database, DatabaseError, Result
 from xswarm_deploy.database.guards import Foresight, Part
+from xswarm_deploy.database.limits import LONGEST_TRANSACTION
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.script import Script
 from xswarm_deploy.errors import DeployError, Refused
-
-_LONGEST_WRITE = 5  # seconds after which sqld ends a write while another one waits
 
 
 class State(NamedTuple):
@@ -38,17 +37,14 @@ class State(NamedTuple):
 
         One that has its file here, unchanged, is no other's: a Worker may get another name.
         """
-        if all(self._may_be_own(row) for row in self.applied):
+        if not self.worker or {row.owner for row in self.applied} <= {"", self.worker}:
             return list(self.applied)
         here = {(file.filename, file.checksum) for file in self.files}
         return [
             row
             for row in self.applied
-            if self._may_be_own(row) or (row.filename, row.checksum) in here
+            if row.owner in ("", self.worker) or (row.filename, row.checksum) in here
         ]
-
-    def _may_be_own(self, row: Applied) -> bool:
-        return not self.worker or row.owner in ("", self.worker)
 
     @property
     def pending(self) -> list[Migration]:
@@ -279,13 +275,23 @@ def notes(database: Database, group: Group) -> list[str]:
     return found
 
 
-def slow(seconds: float) -> str:
-    """Return what follows where a rehearsal took long; empty: nothing."""
-    if seconds < _LONGEST_WRITE / 2:
+def slow(seconds: float, by_file: Mapping[str, float]) -> str:
+    """Return what follows where a rehearsal took long; empty: nothing.
+
+    Args:
+        seconds: of the whole transaction.
+        by_file: of each file.
+    """
+    if seconds < LONGEST_TRANSACTION / 2:
         return ""
+    longest = max(by_file, key=lambda name: by_file[name])
+    split = f"the longest is {longest} ({by_file[longest]:.1f} s)"
+    if len(by_file) > 1 and by_file[longest] < LONGEST_TRANSACTION / 2:
+        split = "each file alone is short: release them one after the other"
     return (
-        f"this took {seconds:.1f} s; libSQL's server ends a write after {_LONGEST_WRITE} s"
-        " while another writer waits: choose a quiet hour, or split the migration"
+        f"this took {seconds:.1f} s; libSQL's server (Turso's, too) ends a transaction after"
+        f" {LONGEST_TRANSACTION:g} s while another writer waits, and nothing of it remains: choose"
+        f" a quiet hour, or split it ({split})"
     )
 
 
@@ -314,7 +320,10 @@ def _require_unedited(state: State) -> None:
 
 def _require_own_names(state: State) -> None:
     """Refuse a file whose name another Worker's migration has in the ledger."""
-    others = {row.filename: row for row in state.applied if row not in state.own}
+    own = {row.filename for row in state.own}
+    if len(own) == len(state.applied):
+        return
+    others = {row.filename: row for row in state.applied if row.filename not in own}
     for file in state.files:
         if file.filename in others:
             raise Refused(

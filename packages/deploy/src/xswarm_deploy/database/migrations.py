@@ -10,6 +10,7 @@ without these marks is one up part. Comments before the first part may say::
     -- critical: no
     -- irreversible: why there is no down part
     -- removes: posts, likes
+    -- accepts: rebuilds-table
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "depends": (),
     "irreversible": (),
     "removes": (),
+    "accepts": (),
     "transaction": ("none", "one"),
     "compatible": ("yes", "no"),
     "critical": ("yes", "no"),
@@ -108,6 +110,11 @@ class Migration:
         """Return the tables, in small letters, of which the file says that rows go along."""
         named = self.options.get("removes", "").split(",")
         return frozenset(folded(name.strip()) for name in named if name.strip())
+
+    @property
+    def accepts(self) -> frozenset[str]:
+        """Return the rules of ``migrate.lint`` that were thought of."""
+        return frozenset(re.split(r"[,\s]+", self.options.get("accepts", "")))
 
     @cached_property
     def up(self) -> tuple[Fragment, ...]:
@@ -191,7 +198,8 @@ def faults(migration: Migration) -> list[str]:
     Both homes take the same files, so what libSQL's server refuses is refused
     for both, before anything runs.
     """
-    found = [] if migration.up else [f"{migration.filename}: the up part is empty"]
+    idle = not migration.up and not migration.made_down  # a plain folder may hold comments alone
+    found = [f"{migration.filename}: the up part is empty"] if idle else []
     if not migration.down and not migration.irreversible:
         found.append(
             f"{migration.filename}: the down part is missing or empty; write one,"
@@ -220,7 +228,8 @@ def statement_fault(sql: str, *, transactional: bool = True) -> str:
     second = "".join(statements.first_words(sql, 2)[1:])
     if verb == "CREATE":
         temporary = second in ("TEMP", "TEMPORARY")
-        return "temporary objects are refused by libSQL's server" if temporary else ""
+        why = "temporary objects are refused by libSQL's server; make an ordinary one, and drop it"
+        return why if temporary else ""
     if second == "FOREIGN_KEYS" and not transactional:
         return "foreign keys are lifted in a transaction only; leave out -- transaction: none"
     return "" if second in _PRAGMAS else f"PRAGMA {second.lower()} is refused by libSQL's server"

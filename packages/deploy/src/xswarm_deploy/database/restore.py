@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import digest, dump, manifest, schema, snapshot, staging, tables
+from xswarm_deploy.database import digest, dump, guards, manifest, schema, snapshot, staging, tables
 from xswarm_deploy.database.client import Database, Statement
 from xswarm_deploy.database.file import FileDatabase, translated
 from xswarm_deploy.database.manifest import Content, Manifest
@@ -25,7 +25,6 @@ KEPT = "_release"
 _SEQUENCES = "sqlite_sequence"
 _PATIENCE = 60.0  # seconds to wait for other writers
 _VIOLATIONS = "(SELECT count(*) FROM pragma_foreign_key_check)"
-_REFUSE = "abs(-9223372036854775807 - 1)"  # an integer overflow: SQL has no RAISE out here
 
 
 def whole(
@@ -186,7 +185,8 @@ def _count(connection: sqlite3.Connection, table: tables.Table) -> int:
 
 def _guard(allowed: int) -> str:
     """Return the SQL that fails where more foreign keys point nowhere than may."""
-    return f"SELECT CASE WHEN {_VIOLATIONS} > {allowed} THEN {_REFUSE} END"
+    why = "'more foreign keys point nowhere than in the backup'"
+    return guards.failing(f"{_VIOLATIONS} > {allowed}", why)
 
 
 def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tuple[str, int]]:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from xswarm_deploy.database import guards, migration_history, migrations, schema
 from xswarm_deploy.database.client import Database, DatabaseError, Result, Row, Statement
 from xswarm_deploy.database.guards import Compared, Foresight, Part, Step
+from xswarm_deploy.database.limits import LONGEST_TRANSACTION
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.schema import Objects
@@ -104,6 +105,8 @@ class Script:
 
     def told(self, error: DatabaseError) -> DeployError:
         """Return the error that names the file and line."""
+        if error.kind == "busy" and "timed out" in error.why.lower():
+            return _too_long(error)
         if error.statement is None:
             return error
         if error.statement in self.compared:
@@ -236,6 +239,17 @@ def _told(error: DatabaseError) -> str:
     """Return the message of a guard that failed; empty: it was none."""
     found = _MESSAGE.search(error.why)
     return found[1].replace("''", "'") if found else ""
+
+
+def _too_long(error: DatabaseError) -> DeployError:
+    """Report that the server ended the transaction."""
+    return DeployError(
+        f"The server ended the transaction, which takes more than {LONGEST_TRANSACTION:g} s while"
+        " another writer waits; nothing remains of it",
+        error.why,
+        "inv migrate.plan (it says how long each file takes); then split the migration, or choose"
+        " a quiet hour",
+    )
 
 
 def _fewer(filename: str, compared: Compared, numbers: str) -> DeployError:

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.database.lint import ADVICE
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.preflight.looking import Seen, probe
 
@@ -73,9 +74,18 @@ def _version(site: Site) -> str:
     return str(site.database.query("SELECT sqlite_version() AS version")[0]["version"])
 
 
-def _migrations(site: Site) -> str:
+def _migrations(site: Site) -> Seen | str:
+    from xswarm_deploy.steps import migrate
+
     pending = _pending(site)
-    return f"{pending} to apply" if pending else "all applied"
+    if not pending:
+        return "all applied"
+    found = [each for each in migrate.lint(site) if each.rule not in ADVICE]
+    if not found:
+        return f"{pending} to apply"
+    first = f"{found[0].place} {found[0].what}"
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return Seen("warn", f"{pending} to apply; {first}{more}", "inv migrate.lint")
 
 
 def _tables(site: Site) -> Seen | str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.database import downs, migrate, migration_history, migrations, schema
+from xswarm_deploy.database import downs, expand, migrate, migration_history, migrations, schema
+from xswarm_deploy.database import lint as linting
 from xswarm_deploy.database.client import Statement
+from xswarm_deploy.database.lint import Finding
 from xswarm_deploy.database.migrate import Group, Outcome, State
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
@@ -161,6 +163,55 @@ def write_new(settings: Settings, name: str, depends: str = "") -> Path:
     except FileExistsError:
         raise Refused(f"{filename} is there already", "", "choose another name") from None
     return folder / filename
+
+
+def write_expansion(settings: Settings, name: str, asked: str) -> list[Path]:
+    """Write the files of a column that gets another name in two releases.
+
+    Args:
+        settings: of any environment.
+        name: words; the names of the files begin with them.
+        asked: ``TABLE.OLD:NEW``.
+
+    Returns:
+        The file for this release, and the one for a later release, which ``.later`` keeps out.
+    """
+    directory = settings.project.migrations.directory
+    found = migrations.read(settings.path(directory)) if directory else []
+    both = expand.pair(asked, found)
+    first = write_new(settings, f"{name}-expand")
+    header = first.read_text(encoding="utf-8").partition("-- migrate:up")[0]
+    first.write_text(header + both.expand, encoding="utf-8")
+    later = first.with_name(f"{first.stem.removesuffix('-expand')}-contract.sql.later")
+    head = f"-- name: {name}-contract\n-- depends: {first.stem}\n-- compatible: no\n\n"
+    later.write_text(head + both.contract, encoding="utf-8")
+    return [first, later]
+
+
+def lint(site: Site) -> list[Finding]:
+    """Return what is dangerous in the pending migrations, on the schema and rows as they are."""
+    found = state(site)
+    if not found.pending:
+        return []
+    rows = schema.rows_by_table(site.database)
+    return linting.lint(site.database.query(schema.SELECT.sql), found.pending, rows)
+
+
+def lint_files(settings: Settings, since: str = "") -> list[Finding]:
+    """Return what is dangerous in the files, from an empty schema on; no database is asked.
+
+    Args:
+        settings: of any environment.
+        since: the last file that is out of question; empty: all are looked at.
+
+    Raises:
+        Refused: there is no such file.
+    """
+    found = migrations.read(settings.path(settings.project.migrations.directory))
+    if _generates_downs(settings):
+        found = downs.complete(found, {item.name for item in found})
+    passed = {item.filename for item in _up_to(found, since)} if since else set()
+    return [each for each in linting.lint([], found, {}) if each.filename not in passed]
 
 
 def plan(site: Site) -> list[Change]:

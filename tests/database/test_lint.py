@@ -1,0 +1,170 @@
+"""Dangers in migrations, by known answers; and the files of an expansion, run on both homes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xswarm_deploy.database import expand, lint, migrate, migrations, schema
+from xswarm_deploy.database.client import Database, Statement
+from xswarm_deploy.database.migrations import Migration, parse
+from xswarm_deploy.database.statements import split
+from xswarm_deploy.errors import Refused
+
+HOUSE = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, email TEXT);
+CREATE INDEX users_name ON users (name);
+CREATE TRIGGER seen AFTER INSERT ON users BEGIN SELECT 1; END;
+CREATE TABLE posts (id INTEGER PRIMARY KEY, u REFERENCES users (id));
+CREATE INDEX posts_u ON posts (u);
+"""
+ROWS = {"users": 2_000_000, "posts": 0}
+COPY = (
+    "CREATE TABLE n (id INTEGER PRIMARY KEY, name TEXT, email TEXT NOT NULL);"
+    " INSERT INTO n SELECT * FROM users; DROP TABLE users; ALTER TABLE n RENAME TO users"
+)
+
+KNOWN = {
+    "DROP TABLE posts": ["drops-table"],
+    "drop /**/ table main.[posts]": ["drops-table"],
+    "ALTER TABLE posts RENAME TO letters": ["renames-table"],
+    "ALTER TABLE users RENAME COLUMN email TO mail": ["renames-column"],
+    "ALTER TABLE users DROP COLUMN email": ["drops-column"],
+    "ALTER TABLE users ADD COLUMN age INTEGER NOT NULL": ["not-null-without-default"],
+    "ALTER TABLE users ADD COLUMN age INTEGER NOT NULL DEFAULT 0": [],
+    "ALTER TABLE users ADD COLUMN age INTEGER": [],
+    "CREATE UNIQUE INDEX one ON users (email)": ["unique-on-filled"],
+    "CREATE UNIQUE INDEX one ON posts (u)": [],
+    "CREATE INDEX many ON users (email)": [],
+    "CREATE TABLE likes (p REFERENCES posts (id))": ["foreign-key-without-index"],
+    "CREATE TABLE likes (p REFERENCES posts (id)); CREATE INDEX l ON likes (p)": [],
+    "CREATE TABLE likes (p REFERENCES posts (id) UNIQUE)": [],
+    "CREATE TABLE likes (p INTEGER PRIMARY KEY REFERENCES posts (id))": [],
+    "CREATE TABLE likes (a, p REFERENCES posts (id), PRIMARY KEY (p, a)) WITHOUT ROWID": [],
+    "CREATE TABLE likes (a, p REFERENCES posts (id), PRIMARY KEY (a, p))": [
+        "foreign-key-without-index"
+    ],
+    "ALTER TABLE users ADD COLUMN best REFERENCES posts (id)": ["foreign-key-without-index"],
+    COPY: ["rebuilds-table", "lost-with-rebuild", "lost-with-rebuild"],
+    f"{COPY}; CREATE INDEX users_name ON users (name)": ["rebuilds-table", "lost-with-rebuild"],
+    "CREATE TABLE t (v); INSERT INTO t VALUES (1); DROP TABLE t": [],
+    "INSERT INTO users (name) VALUES ('DROP TABLE users')": [],
+}
+
+
+def file(up: str, header: str = "", down: str = "SELECT 1;") -> Migration:
+    return parse("m.sql", f"{header}-- migrate:up\n{up};\n-- migrate:down\n{down}")
+
+
+@pytest.fixture
+def home(database: Database) -> Database:
+    database.transaction([Statement(fragment.sql) for fragment in split(HOUSE)])
+    return database
+
+
+def found(database: Database, *files: Migration) -> list[lint.Finding]:
+    return lint.lint(database.query(schema.SELECT.sql), files, ROWS)
+
+
+@pytest.mark.parametrize(("sql", "rules"), KNOWN.items())
+def test_known_answers(home: Database, sql: str, rules: list[str]) -> None:
+    findings = found(home, file(sql))
+    assert [finding.rule for finding in findings] == rules
+    assert all(finding.what and finding.safe for finding in findings)
+
+
+def test_a_rebuild_says_how_long_it_takes_on_the_rows_there_are(home: Database) -> None:
+    (rebuilt, *_) = found(home, file(COPY))
+    assert rebuilt.what.startswith("makes users anew: 2000000 rows, about 8.0 s")
+    assert "may be ended after 5 s" in rebuilt.what
+
+
+def test_what_was_thought_of_is_accepted(home: Database) -> None:
+    drop = "DROP TABLE posts"
+    assert found(home, file(drop, "-- accepts: drops-table\n")) == []
+    assert found(home, file(drop, "-- compatible: no\n")) == []
+    (kept,) = found(home, file(drop, "-- accepts: renames-table\n"))
+    assert kept.rule == "drops-table"
+
+
+def test_what_cannot_be_taken_back_is_named(home: Database) -> None:
+    one_way = parse("m.sql", "-- irreversible: rows are merged\n-- migrate:up\nSELECT 1;")
+    (finding,) = found(home, one_way)
+    assert (finding.rule, finding.what) == ("no-way-back", "cannot be taken back: rows are merged")
+
+
+def test_a_table_of_an_earlier_pending_file_counts_as_there(home: Database) -> None:
+    first = file("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    (finding,) = found(home, first, file("DROP TABLE t"))
+    assert finding.rule == "drops-table"
+
+
+def test_the_services_own_migrations_have_a_way_back() -> None:
+    findings = lint.lint([], migrations.read(Path("migrations")), {})
+    assert "no-way-back" not in {finding.rule for finding in findings}
+
+
+# --- expansions ---------------------------------------------------------------------------
+
+TABLE = parse(
+    "a.sql",
+    "-- migrate:up\nCREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\n"
+    "INSERT INTO users VALUES (1, 'first'), (2, NULL);\n-- migrate:down\nDROP TABLE users;",
+)
+
+
+def both(asked: str = "users.name:full name") -> tuple[Migration, Migration]:
+    made = expand.pair(asked, [TABLE])
+    later = parse("c.sql", f"-- compatible: no\n{made.contract}")
+    return parse("b.sql", made.expand), later
+
+
+def names(database: Database) -> list[tuple[object, object]]:
+    rows = database.query('SELECT name, "full name" FROM users ORDER BY id')
+    return [(row[0], row[1]) for row in rows]
+
+
+def test_old_and_new_code_write_beside_each_other(database: Database) -> None:
+    expanded, contracted = both()
+    assert found(database, TABLE, expanded) == []
+    migrate.apply(database, migrate.Group([TABLE, expanded]))
+    assert names(database) == [("first", "first"), (None, None)]
+    database.execute("INSERT INTO users (name) VALUES ('by the old')")
+    database.execute("INSERT INTO users (\"full name\") VALUES ('by the new')")
+    database.execute("UPDATE users SET name = 'old again' WHERE id = 1")
+    database.execute("UPDATE users SET \"full name\" = 'new again' WHERE id = 2")
+    expected = ["old again", "new again", "by the old", "by the new"]
+    assert names(database) == [(name, name) for name in expected]
+    migrate.apply(database, migrate.Group([contracted]))
+    rows = database.query("SELECT * FROM users ORDER BY id")
+    assert [row.values_in_order[1] for row in rows] == expected
+
+
+def test_an_expansion_goes_back_and_so_does_its_end(database: Database) -> None:
+    from xswarm_deploy.database import migration_history
+
+    expanded, contracted = both()
+    migrate.apply(database, migrate.Group([TABLE, expanded, contracted]))
+    for left in (2, 1):
+        rows = migration_history.read(database)
+        migrate.take_back(database, migrate.chosen_down(rows))
+        assert len(migration_history.read(database)) == left
+        if left == 2:
+            assert names(database)[0] == ("first", "first")
+    assert set(schema.read(database)) == {("table", "users")}
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ("users.name", "is not TABLE.OLD:NEW"),
+        ("users.nothing:x", "make no column users.nothing"),
+        ("users.name:id", "users.id is there already"),
+        ("needed.v:w", "NOT NULL without a default"),
+    ],
+)
+def test_what_cannot_be_expanded_is_refused(asked: str, why: str) -> None:
+    needed = parse("n.sql", "CREATE TABLE needed (v TEXT NOT NULL)")
+    with pytest.raises(Refused, match=why):
+        expand.pair(asked, [TABLE, needed])
