@@ -14,6 +14,7 @@ import pytest
 import responses
 
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import (
     Conflict,
@@ -25,7 +26,7 @@ from xswarm_deploy.services.errors import (
     ServiceUnavailable,
     Unauthorised,
 )
-from xswarm_deploy.services.http import Http, is_loopback
+from xswarm_deploy.services.http import Http
 
 BASE = "https://api.example.test/v1"
 TOKEN = "canary-token-58c1e0"

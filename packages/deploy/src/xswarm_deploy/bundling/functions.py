@@ -14,7 +14,7 @@ from typing import Final
 
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused, StepFailed
-from xswarm_deploy.services.http import is_loopback
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.services.pages import Commit
 
 SECONDS: Final = 600.0

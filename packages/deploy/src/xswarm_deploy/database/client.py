@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.database.rows import Result, Row, Statement, Value
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.loopback import is_loopback_host
 from xswarm_deploy.secret import Secret
 
 __all__ = ["Database", "DatabaseError", "Result", "Row", "Statement", "Value", "connect"]
@@ -139,7 +139,7 @@ def _check_remote(url: str, scheme: str, token: Secret | None) -> None:
             "no libsql://HOST, https://HOST, http://127.0.0.1:PORT or file:PATH",
             "set TURSO_DATABASE_URL",
         )
-    if is_loopback(host):
+    if is_loopback_host(host):
         return
     if scheme == "http":
         raise Refused(
@@ -149,13 +149,3 @@ def _check_remote(url: str, scheme: str, token: Secret | None) -> None:
         )
     if not token:
         raise Refused(f"No token for {host}", "", "set TURSO_AUTH_TOKEN")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine's own."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.preflight.looking import Seen
-from xswarm_deploy.services.http import is_loopback
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site

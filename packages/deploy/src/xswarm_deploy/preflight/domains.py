@@ -13,9 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.services.errors import Forbidden, ServiceError, Unauthorised
-from xswarm_deploy.services.http import Http, is_loopback
+from xswarm_deploy.services.http import Http
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe, Status

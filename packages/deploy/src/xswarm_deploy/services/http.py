@@ -8,7 +8,6 @@ context of another one.
 from __future__ import annotations
 
 import base64
-import ipaddress
 import json
 import logging
 import random
@@ -24,6 +23,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.secret import Secret, redact
 from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
 from xswarm_deploy.services.errors import ServiceError, ServiceUnavailable, error_kind, read_error
@@ -320,17 +320,6 @@ def basic(user: str, password: Secret) -> Secret:
     """Return the value of an ``Authorization`` header for a name and a password (RFC 7617)."""
     pair = base64.b64encode(f"{user}:{password.reveal()}".encode()).decode()
     return Secret(f"Basic {pair}", password.name)
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether a URL's host can only be this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:

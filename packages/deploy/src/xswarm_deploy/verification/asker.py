@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple
 
 import requests
 
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import Limited
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import pace, probe_header
-from xswarm_deploy.services.http import is_loopback
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification.target import Target
 from xswarm_monitoring.probe_header import EXEMPT, LIMITED, ProbedRequest

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from xswarm_deploy.services.http import is_loopback
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.site import Site
 
 OVERRIDE: Final = "Cloudflare-Workers-Version-Overrides"

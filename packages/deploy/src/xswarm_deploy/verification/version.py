@@ -6,8 +6,8 @@ import time
 from functools import partial
 from typing import Final
 
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import Finding, Probe
-from xswarm_deploy.services.http import is_loopback
 from xswarm_deploy.verification.asker import PAUSE, Answer, Ask, Asker
 
 GROUP: Final = "version"
