@@ -92,8 +92,8 @@ ns = Collection(
             "plan": "Rehearse pending migrations on the real data, and roll them back.",
             "down": "Take applied migrations back by their down parts, after a fresh backup.",
             "lint": (
-                "Find what is dangerous in pending migrations, each with its safe form; exit code 1 "
-                "if any."
+                "Find what is dangerous in pending migrations, each with its safe form; exit code "
+                "1 if any."
             ),
             "new": (
                 "Write an empty migration file, or the two of a column that gets another name."

@@ -26,7 +26,12 @@ kinds: Any = importlib.import_module("re._constants")
 parser: Any = importlib.import_module("re._parser")
 
 ROOT = Path(__file__).parents[1]
-SOURCES = {"deployment": ROOT, "tasks": ROOT, "boss": ROOT / "worker" / "src"}
+SOURCES = {
+    "xswarm_deploy": ROOT / "packages/deploy/src",
+    "xswarm_monitoring": ROOT / "packages/monitoring/src",
+    "xswarm_twin": ROOT / "packages/twin/src",
+    "boss": ROOT / "worker/src",
+}
 sys.path.insert(0, str(ROOT / "worker/src"))
 METHODS = ("search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer")
 ANCHORED = ("match", "fullmatch")

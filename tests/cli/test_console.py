@@ -77,6 +77,7 @@ def test_a_bar_never_wraps(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(console, "_PATIENCE", 0.0)
     shown = Console(stream)
     shown.progress("restore into the database", 5_000_000, 10_000_000, "bytes")
     drawn = stream.getvalue().removeprefix("\r\x1b[2K")

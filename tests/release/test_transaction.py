@@ -30,7 +30,7 @@ class FakeSlack:
     deaf: bool = False
     texts: list[str] = field(default_factory=list)
 
-    def send(self, text: str) -> None:
+    def send(self, text: str, _more: object = None) -> None:
         if self.deaf:
             raise DeployError("Slack did not answer")
         self.texts.append(text)
