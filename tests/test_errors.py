@@ -6,9 +6,8 @@ import errno
 
 import pytest
 
-import tasks
 from tests.test_tasks import all_tasks
-from xswarm_deploy import errors
+from xswarm_deploy import errors, tasks
 from xswarm_deploy.errors import Refused, disk_refusal, typed
 
 
