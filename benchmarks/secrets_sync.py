@@ -39,7 +39,6 @@ from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.settings.settings import load
 from xswarm_deploy.steps import secrets, traffic
 from xswarm_deploy.site import Site
-from xswarm_deploy.model.step import Change
 
 root = Path.cwd()
 values = yaml.safe_load((root / "invoke.yaml").read_text())["deploy"]

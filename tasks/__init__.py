@@ -121,7 +121,7 @@ ns = Collection(
                 "version."
             ),
             "rotate": (
-                "Give a secret a new value, as a verified version; the old one is accepted "
+                "Set a secret's new value, as a verified version; the old one is accepted "
                 "meanwhile."
             ),
         },
@@ -137,7 +137,7 @@ ns = Collection(
                 "Upload a version, give it a share of the traffic, judge it beside the old one; "
                 "it stays."
             ),
-            "promote": "Give the canary all of the traffic, once it is verified again.",
+            "promote": "Move all of the traffic to the canary, once it is verified again.",
             "abort": "Take the canary's share of the traffic away.",
         },
     ),

@@ -6,12 +6,14 @@ import shlex
 import sys
 from pathlib import Path
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from xswarm_deploy.cli import context
+from xswarm_deploy.console import Console
+from xswarm_deploy.errors import Unavailable
+from xswarm_twin import install as sandbox
 
 PACKAGES = "requirements-test.txt"
 _STAMP = "installed-for-tests"
@@ -68,9 +70,6 @@ def install(c: Context) -> None:
     Raises:
         Unavailable: an installer failed; the command to try is named.
     """
-    from xswarm_deploy.console import Console
-    from xswarm_twin import install as sandbox
-
     console = Console(sys.stderr)
     sandbox.ensure(lambda label, _done, _total, _unit: console.line(f"· {label}"))
     wanted, stamp = context.ROOT / PACKAGES, Path(sys.prefix) / _STAMP
@@ -82,8 +81,6 @@ def install(c: Context) -> None:
 
 
 def _install_packages(c: Context, wanted: Path) -> None:
-    from xswarm_deploy.errors import Unavailable
-
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command = shlex.join([*pip, "--require-hashes", "-r", str(wanted)])
     ended = c.run(command, warn=True, hide=True, in_stream=False)
@@ -93,8 +90,3 @@ def _install_packages(c: Context, wanted: Path) -> None:
             ended.stderr.strip()[-600:],
             f"pip install -r {wanted.name}",
         )
-
-
-ns = Collection("test")
-ns.add_task(test, default=True)
-ns.add_task(mutants)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
+import sys
 
 import pytest
 
-import tasks
 from tests.test_tasks import all_tasks
-from xswarm_deploy import errors
+from xswarm_deploy import errors, tasks
 from xswarm_deploy.errors import Refused, disk_refusal, typed
 from xswarm_deploy.secret import Secret
 
@@ -38,6 +38,22 @@ def test_a_remedy_names_the_environment(remedy: str, said: str) -> None:
     errors.act_on("production")
     assert typed(remedy) == said
     assert Refused("no", "", remedy).render().endswith(f"next: {said}")
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("/usr/bin/xswarm", "xswarm rollback"),
+        ("/usr/bin/inv", "inv rollback"),
+        ("-c", "./inv rollback"),
+        ("", "./inv rollback"),
+    ],
+)
+def test_a_remedy_names_the_program_that_was_typed(
+    program: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program, "check"])
+    assert typed("inv rollback") == typed("./inv rollback") == said
 
 
 def test_where_none_was_named_none_is_typed() -> None:

@@ -15,23 +15,48 @@ from tests.support.project import PROJECT
 pytestmark = pytest.mark.slow
 
 
+BACKEND = """
+import zipfile
+from pathlib import Path
+
+def build_editable(folder, settings=None, metadata=None):
+    name = f"xswarm_{Path.cwd().name}"
+    with zipfile.ZipFile(Path(folder) / f"{name}-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{name}.pth", str(Path.cwd() / "src"))
+        wheel.writestr(f"{name}-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        about = f"Metadata-Version: 2.1\\nName: {name}\\nVersion: 1\\n"
+        wheel.writestr(f"{name}-1.dist-info/METADATA", about)
+        wheel.writestr(f"{name}-1.dist-info/RECORD", "")
+    return f"{name}-1-py3-none-any.whl"
+"""
+"""Builds the packages of a checkout that needs no other package for it (PEP 660)."""
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Make a checkout that needs no packages, and a PATH with this Python and an npm."""
+    """Make a checkout that needs no packages but its own, and a PATH with a Python and an npm."""
     made = tmp_path / "checkout"
-    (made / "deployment").mkdir(parents=True)
+    for package in ("monitoring", "twin", "deploy"):
+        write(made / f"packages/{package}/backend.py", BACKEND)
+        build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        write(made / f"packages/{package}/pyproject.toml", build)
     shutil.copy(PROJECT / "inv", made)
     (made / "requirements.txt").touch()
     (made / "package-lock.json").write_text("{}")
-    (made / "packages/deploy/src/xswarm_deploy/cli/program.py").write_text(
-        "import os, sys\ndef main(): print('ran', *sys.argv[1:], 'in', os.getcwd())\n"
+    write(
+        made / "packages/deploy/src/xswarm_deploy/cli/program.py",
+        "import os, sys\ndef main(): print('ran', *sys.argv[1:], 'in', os.getcwd())\n",
     )
     programs = tmp_path / "programs"
-    programs.mkdir()
-    (programs / "npm").write_text("#!/bin/sh\n")
+    write(programs / "npm", "#!/bin/sh\n")
     (programs / "npm").chmod(0o755)
     (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin/python3")
     return made
+
+
+def write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 def run(checkout: Path, *words: str, program: str = "", **environment: str) -> tuple[int, str, str]:
@@ -70,10 +95,21 @@ def test_an_environment_that_is_half_made_is_made_anew(checkout: Path, half: str
         (checkout / ".venv/pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\n")
     if half == "its Python is gone":
         program.symlink_to("/nowhere/python3")
-        stamp = (checkout / "package-lock.json").read_text()
+        stamped = [checkout / "requirements.txt", checkout / "package-lock.json"]
+        stamped += sorted(checkout.glob("packages/*/pyproject.toml"))
+        stamp = "".join(file.read_text() for file in stamped)
         (checkout / ".venv/installed").write_text(stamp)
     code, said, told = run(checkout)
     assert (code, said) == (0, f"ran in {checkout}\n"), told
+
+
+def test_a_whole_environment_is_kept_where_what_it_needs_has_changed(checkout: Path) -> None:
+    assert run(checkout)[0] == 0
+    kept = checkout / ".venv/kept"
+    kept.touch()
+    (checkout / "package-lock.json").write_text("{ }")
+    code, _, told = run(checkout)
+    assert (code, "installing" in told, kept.exists()) == (0, True, True)
 
 
 def test_a_checkout_that_cannot_be_written_is_one_line_and_a_remedy(

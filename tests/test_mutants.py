@@ -40,4 +40,4 @@ def test_what_survives_is_shown_and_counted() -> None:
 
 def test_a_file_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert mutants.main(["packages/deploy/src/xswarm_deploy/nosuch.py"]) == 2
-    assert "./inv test.mutants deployment/" in capsys.readouterr().err
+    assert "./inv test.mutants packages/deploy/src/xswarm_deploy/" in capsys.readouterr().err

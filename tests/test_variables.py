@@ -33,7 +33,7 @@ SHOWN_BY = {
         "SENDGRID_API_BASE",
         "TWILIO_API_BASE",
     ),
-    "steps/test_check_table.py::test_each_thing_in_each_way_gets_its_answer": (
+    "preflight/test_check_table.py::test_each_thing_in_each_way_gets_its_answer": (
         "TWILIO_PHONE_NUMBER",
         "CLOUDFLARE_ACCOUNT_ID",
         "CLOUDFLARE_API_BASE_URL",
@@ -121,9 +121,9 @@ def code() -> str:
     """Return all code that may read a variable: not the table that declares them."""
     files = [
         file
-        for folder in ("deployment", "tasks", "worker/src")
+        for folder in ("packages", "tasks", "worker/src")
         for file in sorted((PROJECT / folder).rglob("*.py"))
-        if file.name != "variables.py" and "sandbox" not in file.parts
+        if file.name != "variables.py" and "xswarm_twin" not in file.parts
     ]
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 

@@ -12,15 +12,15 @@ from invoke.context import Context
 from invoke.executor import Executor as StockExecutor
 from invoke.tasks import Task, task
 
-import tasks
 from tests.support.releases import FakeStep, change
 from tests.tasks.conftest import make_context
+from xswarm_deploy import tasks
 from xswarm_deploy.cli import context, steps
 from xswarm_deploy.cli.executor import Executor
 from xswarm_deploy.cli.graph import Agreed, Release, Step, order
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.release import records
-from xswarm_deploy.release import release as releases
+from xswarm_deploy.release import steps as release_steps
 from xswarm_deploy.release.transaction import current
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -69,7 +69,8 @@ class Shop:
 @pytest.fixture
 def shop(site: Site, monkeypatch: pytest.MonkeyPatch) -> Shop:
     step = FakeStep(world={"a": "old"})
-    monkeypatch.setattr(releases, "step_named", lambda _name: step)
+    monkeypatch.setattr(release_steps, "step_named", lambda _name: step)
+    monkeypatch.setitem(release_steps.STEPS, "fake", "tests.support.releases")
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: None)
     site.__dict__["bundling"] = None
     return Shop(site, step)

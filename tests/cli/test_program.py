@@ -9,6 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 OURS = ("-c", "from xswarm_deploy.cli.program import main; main()")
+INSTALLED = ("-c", f"import sys; sys.argv[0] = '/usr/bin/xswarm'; {OURS[1]}")
 INVOKE = ("-m", "invoke")
 
 
@@ -193,3 +194,32 @@ def test_without_a_project_nothing_is_acted_on(
     assert ended.returncode == 2
     assert ended.stderr.startswith("✗ no Worker is named, so there is nothing to act on\n")
     assert "next: write into invoke.yaml: deploy: {worker: {name: NAME" in ended.stderr
+
+
+def test_a_repository_without_tasks_has_those_that_are_shipped(tmp_path: Path) -> None:
+    below = tmp_path / "src"
+    below.mkdir()
+    (tmp_path / "invoke.yaml").write_text("deploy: {}\n")
+    ended = run(INSTALLED, "check", folder=below)
+    assert ended.returncode == 2
+    assert f"why:  {tmp_path / 'invoke.yaml'} is missing, is empty" in ended.stderr
+    unknown = run(INSTALLED, "chek", folder=below).stderr
+    assert unknown == '✗ Unknown task "chek". Did you mean "check"?\n  next: xswarm --list\n'
+    assert run(INSTALLED, "--help", "check", folder=below).stdout.startswith("Usage: xswarm ")
+
+
+def test_the_tasks_of_a_folder_above_the_repository_are_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("raise SystemExit('it was imported')\n")
+    below = tmp_path / "shop"
+    below.mkdir()
+    (below / "invoke.yaml").touch()
+    assert "deploy.prod" in run(INSTALLED, "--list", folder=below).stdout
+
+
+@pytest.mark.parametrize("tasks", ["tasks.py", "tasks/__init__.py"])
+def test_a_repository_with_tasks_has_its_own(tmp_path: Path, tasks: str) -> None:
+    file = tmp_path / tasks
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("from invoke import task\n\n@task\ndef hello(c):\n    print('hello')\n")
+    (tmp_path / "src").mkdir()
+    assert run(INSTALLED, "hello", folder=tmp_path / "src").stdout == "hello\n"

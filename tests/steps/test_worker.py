@@ -194,7 +194,7 @@ def test_a_canary_that_is_promoted_gets_its_cron_triggers(
 
 @pytest.mark.parametrize("percent", [0, 100, -1])
 def test_a_share_is_a_share(site: Site, percent: float) -> None:
-    with pytest.raises(Refused, match="share"):
+    with pytest.raises(Refused, match=f"{percent} % is not a valid percentage"):
         worker.plan_canary(site, percent, 0)
 
 

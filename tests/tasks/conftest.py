@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -19,6 +21,7 @@ from xswarm_deploy.release import steps as release_steps
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import pages, traffic
+from xswarm_deploy.tasks import benchmark, test
 
 
 def make_context(*, dry: bool = False, environment: str = "local") -> Context:
@@ -31,6 +34,20 @@ def make_context(*, dry: bool = False, environment: str = "local") -> Context:
 def c() -> Context:
     """Make the context of a command that acts on the local twin."""
     return make_context()
+
+
+@pytest.fixture
+def context(monkeypatch: pytest.MonkeyPatch) -> MockContext:
+    """Return a context in which every command succeeds, and nothing is installed."""
+    monkeypatch.setattr(test, "install", lambda _c: None)
+    monkeypatch.setattr(benchmark, "install", lambda _c: None)
+    return MockContext(Config(), run=True, repeat=True)
+
+
+def commands(context: MockContext) -> list[list[str]]:
+    """Return what was run, without the folder and the interpreter."""
+    ran = [shlex.split(call.args[0]) for call in context.run.call_args_list]  # type: ignore[attr-defined]
+    return [words[words.index(sys.executable) + 1 :] for words in ran]
 
 
 @pytest.fixture
@@ -94,6 +111,7 @@ def report(*, ok: bool) -> Any:
         summary="1 passed" if ok else "1 failed",
         findings=(failure,),
         failures=() if ok else (failure,),
+        untold=(),
         as_json=lambda: {"ok": ok},
         lines=lambda verbose: [(f"a line, verbose: {verbose}", "")],
     )

@@ -9,6 +9,7 @@ from unittest.mock import Mock
 import pytest
 from invoke.context import Context
 from invoke.exceptions import Exit
+from invoke.tasks import task
 
 from tests.tasks.conftest import Steps, make_context
 from xswarm_deploy import console
@@ -29,7 +30,12 @@ STEPS = ["backup", "migrate", "secrets", "worker", "pages", "webhooks"]
 def up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note that the twin was started, in place of starting it."""
     started: list[str] = []
-    monkeypatch.setattr(sandbox, "up", lambda c: started.append(context.environment(c)))
+
+    @task
+    def up(c: Context) -> None:
+        started.append(context.environment(c))
+
+    monkeypatch.setattr(sandbox, "up", up)
     return started
 
 

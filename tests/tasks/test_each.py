@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import tasks
 from tests.test_tasks import all_tasks
+from xswarm_deploy import tasks
 from xswarm_deploy.cli.catalogue import Listed
 
 FOLDER = Path(__file__).parent
@@ -34,7 +34,7 @@ def test_each_file_of_tasks_has_all_its_tasks_in_the_list() -> None:
     """A task that stands in no list cannot be typed."""
     listed = {(task.real.__module__, task.real.__name__) for _, task in LISTED}
     written = {
-        (f"tasks.{file.stem}", node.name)
+        (f"xswarm_deploy.tasks.{file.stem}", node.name)
         for file in (FOLDER.parents[1] / "tasks").glob("*.py")
         for node in ast.parse(file.read_text()).body
         if isinstance(node, ast.FunctionDef)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -14,7 +13,7 @@ from invoke.context import Context, MockContext
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.release import audit
 from xswarm_deploy.tasks import sandbox
-from xswarm_twin import supervisor
+from xswarm_twin import fault_injection, supervisor
 from xswarm_twin.fault_injection import Fault
 from xswarm_twin.state import State
 
@@ -81,12 +80,8 @@ def test_a_reset_is_asked_for_first(
 
 def test_a_fault_is_put_and_cleared(c: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[Any] = []
-    fake = SimpleNamespace(
-        Fault=Fault,
-        put=lambda _root, provider, wanted: done.append((provider, wanted)),
-        clear=lambda _root, provider: done.append(provider),
-    )
-    monkeypatch.setattr(sandbox, "gameday", fake)
+    monkeypatch.setattr(fault_injection, "put", lambda _root, *given: done.append(given))
+    monkeypatch.setattr(fault_injection, "clear", lambda _root, provider: done.append(provider))
     sandbox.fault(c, "stripe", "429", times=2)
     sandbox.fault(c, "stripe", "off")
     assert done == [("stripe", Fault("429", 2)), "stripe"]

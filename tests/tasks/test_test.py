@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -15,21 +14,8 @@ from invoke.exceptions import Exit
 from invoke.runners import Result
 
 from tests.support import judges
-from xswarm_deploy.tasks import benchmark, test
-
-
-@pytest.fixture
-def context(monkeypatch: pytest.MonkeyPatch) -> MockContext:
-    """Return a context in which every command succeeds, and nothing is installed."""
-    monkeypatch.setattr(test, "install", lambda _c: None)
-    monkeypatch.setattr(benchmark, "install", lambda _c: None)
-    return MockContext(Config(), run=True, repeat=True)
-
-
-def commands(context: MockContext) -> list[list[str]]:
-    """Return what was run, without the folder and the interpreter."""
-    ran = [shlex.split(call.args[0]) for call in context.run.call_args_list]  # type: ignore[attr-defined]
-    return [words[words.index(sys.executable) + 1 :] for words in ran]
+from tests.tasks.conftest import commands
+from xswarm_deploy.tasks import test
 
 
 def test_the_judges_are_there_before_the_tests(context: MockContext) -> None:
@@ -53,12 +39,6 @@ def test_a_failure_of_the_tests_is_the_tasks(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(Exit) as caught:
         test.test(failing)
     assert caught.value.code == 1
-
-
-def test_a_benchmark_is_run_by_its_name(context: MockContext) -> None:
-    benchmark.benchmark(context)
-    benchmark.benchmark(context, name="deployments")
-    assert commands(context) == [["-m", "benchmarks"], ["-m", "benchmarks", "deployments"]]
 
 
 def test_a_file_is_mutated_by_its_name(context: MockContext) -> None:

@@ -36,13 +36,17 @@ URL = "https://worker.test"
 )
 @responses.activate
 def test_a_body_is_read_as_its_charset_says_and_never_guessed(
-    kind: str, body: bytes, text: str, site: Site, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    body: bytes,
+    text: str,
+    settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """requests takes text without a charset for Latin-1, and guesses all other by its bytes."""
     monkeypatch.setattr(requests.Response, "apparent_encoding", property(guessed))
     responses.get(f"{URL}/city", body, content_type=kind)
     with requests.Session() as session:
-        assert Asker(site, Target(URL), session).once(Ask("/city")).text == text
+        assert Asker(Site(settings()), Target(URL), session).once(Ask("/city")).text == text
 
 
 def guessed(_response: requests.Response) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 from enum import IntEnum
+from pathlib import Path
+from typing import Final
 
 from invoke.exceptions import Exit
 
@@ -28,6 +31,8 @@ class ExitCode(IntEnum):
 _COMMAND = re.compile(r"(?<![\w./-])(?:\./)?inv (?P<task>[a-z][\w.-]*)")
 _NAMING_ITS_OWN = ("production", "staging", "local", "deploy.prod", "deploy.staging")
 _EVERYWHERE_THE_SAME = ("sandbox", "tools", "test", "config.examples", "deploy.local")
+_INSTALLED: Final = ("xswarm", "inv", "invoke")
+"""Programs on PATH that run the tasks; a checkout of the tool has its wrapper, ./inv."""
 _acting_on = ""
 
 
@@ -37,12 +42,18 @@ def act_on(environment: str) -> None:
     _acting_on = environment
 
 
+def typed_program() -> str:
+    """Return the program that was typed: ``./inv``, ``xswarm``, or Invoke's own."""
+    name = Path(sys.argv[0]).stem
+    return name if name in _INSTALLED else "./inv"
+
+
 def typed(remedy: str) -> str:
-    """Return a remedy with its commands as they are typed: the wrapper, and the environment.
+    """Return a remedy with its commands as they are typed: the program, and the environment.
 
     ``inv rollback`` becomes ``./inv production rollback`` while production is acted on.
     """
-    return _COMMAND.sub(lambda found: f"./inv {_environment_of(found['task'])}", remedy)
+    return _COMMAND.sub(lambda found: f"{typed_program()} {_environment_of(found['task'])}", remedy)
 
 
 def _environment_of(task: str) -> str:

@@ -1,7 +1,7 @@
 """The command line: Invoke with this project's exit codes, and a quicker start.
 
-``./inv`` runs :func:`main`. Invoke's own ``inv`` works as well, with the same executor (see
-invoke.yaml); it starts slower, and ends with 1 where this ends with 2 or 130.
+``./inv`` and ``xswarm`` run :func:`main`. Invoke's own ``inv`` works as well, with the same
+executor (see invoke.yaml); it starts slower, and ends with 1 where this ends with 2 or 130.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Final
 
 import yaml
@@ -25,11 +26,14 @@ from invoke.loader import FilesystemLoader
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
-from xswarm_deploy.errors import DeployError, Interrupted, Refused, disk_refusal
+from xswarm_deploy.errors import DeployError, Interrupted, Refused, disk_refusal, typed_program
 from xswarm_deploy.output import discard_output
 from xswarm_deploy.secret import redact
+from xswarm_deploy.settings import repository
 
 EXECUTOR: Final = "xswarm_deploy.cli.executor.Executor"
+TASKS: Final = "xswarm_deploy.tasks"
+"""Where a repository has no tasks.py; imported by name, for a room may not know those above."""
 _UNKNOWN = re.compile(r"No idea what '(?P<word>.+)' is!")  # Invoke's words for it
 _SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 
@@ -60,15 +64,24 @@ class Program(program.Program):
         sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
     def load_collection(self) -> None:
-        """Load tasks.py and invoke.yaml; where Invoke copies the collection, use it as it is."""
-        name, start = self.args.collection.value, self.args["search-root"].value
-        try:
-            module, folder = FilesystemLoader(config=self.config, start=start).load(name)
-        except CollectionNotFound:
-            raise Refused(f"there is no collection {name}", "", "./inv --list") from None
+        """Load the tasks and invoke.yaml; where Invoke copies the collection, use it as it is."""
+        module, folder = self._found()
         self.config.set_project_location(folder)
         self.config.load_project()
         self.collection = getattr(module, "ns", None) or Collection.from_module(module)
+
+    def _found(self) -> tuple[ModuleType, str]:
+        """Return the tasks and the project's folder: its own tasks, else those that are shipped."""
+        name, start = self.args.collection.value, self.args["search-root"].value
+        project = repository.find(Path.cwd())
+        if not (name or start or repository.has_tasks(project)):
+            return import_module(TASKS), str(project)
+        try:
+            module, folder = FilesystemLoader(config=self.config, start=start).load(name)
+        except CollectionNotFound:
+            missing = f"there is no collection {name or 'tasks'}"
+            raise Refused(missing, "", f"{typed_program()} --list") from None
+        return module, folder
 
     def parse_tasks(self) -> None:
         """Parse the tasks and their flags; name what is near to a misspelt one."""
@@ -86,18 +99,18 @@ class Program(program.Program):
 
     def _explained(self, error: ParseError) -> Refused:
         """Return what was not understood, with the name that is nearest to it."""
-        text, context = str(error), error.context
+        text, context, typed = str(error), error.context, typed_program()
         unknown = _UNKNOWN.fullmatch(text)
         if unknown is None:
-            return Refused(text, "", "./inv --list, or ./inv --help TASK")
+            return Refused(text, "", f"{typed} --list, or {typed} --help TASK")
         word = unknown["word"]
         if word.startswith("-") and context and context.name:
             what = f'Unknown flag "{word}" of {context.name}.{_near(word, context.flag_names())}'
-            return Refused(what, "", f"./inv --help {context.name}")
+            return Refused(what, "", f"{typed} --help {context.name}")
         names = [
             name for task in self.collection.task_names.items() for name in (task[0], *task[1])
         ]
-        return Refused(f'Unknown task "{word}".{_near(word, names)}', "", "./inv --list")
+        return Refused(f'Unknown task "{word}".{_near(word, names)}', "", f"{typed} --list")
 
     def _make_parser(self) -> Parser:
         completed = str(self.core.remainder).split() if self.args.complete.value else ()
@@ -125,8 +138,8 @@ def main() -> None:
 def _run() -> None:
     named = Program(
         name="Invoke",
-        binary="./inv",
-        binary_names=["./inv"],  # what a shell completes
+        binary=typed_program(),
+        binary_names=[typed_program()],  # what a shell completes
         version=__version__,
         config_class=Config,
     )

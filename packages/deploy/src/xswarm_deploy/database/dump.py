@@ -21,7 +21,7 @@ _GREATEST_POWER = 62  # of two, that is an integer of SQLite's
 
 
 Filling = Callable[[sqlite3.Connection, Table], Iterator[str]]
-"""Give the SQL that brings a table's rows."""
+"""Return the SQL that brings a table's rows."""
 
 
 def statements(

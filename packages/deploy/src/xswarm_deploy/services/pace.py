@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 TOO_MANY: Final = 429
 _EPOCH: Final = 1_000_000_000  # seconds; a greater reset is a date
-_FIELD: Final = re.compile(r"(?:^|[;,\s])(?:r|remaining)=(\d+).*?(?:^|[;,\s])(?:t|reset)=(\d+)")
+_PARAMETER: Final = re.compile(r"([a-z]{1,20})=(\d{1,12})")
 
 
 class Allowance(NamedTuple):
@@ -33,9 +33,10 @@ def allowance(headers: Mapping[str, str], now: float) -> Allowance | None:
         now: seconds since 1970.
     """
     found = {name.lower(): value.strip() for name, value in headers.items()}
-    field = _FIELD.search(found.get("ratelimit", ""))
-    if field:
-        return Allowance(int(field[1]), float(field[2]))
+    said = dict(_PARAMETER.findall(found.get("ratelimit", "")))
+    left, reset = said.get("r", said.get("remaining")), said.get("t", said.get("reset"))
+    if left and reset:
+        return Allowance(int(left), float(reset))
     for prefix in ("ratelimit-", "x-ratelimit-"):
         left, reset = found.get(f"{prefix}remaining", ""), found.get(f"{prefix}reset", "")
         if left.isdecimal():

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 _ITEM: Final = re.compile(r'"([^"]{0,100})"((?:\s*;\s*[a-z]{1,20}=\d{1,12})+)')
-_PARAMETER: Final = re.compile(r"([a-z]+)=(\d+)")
+_PARAMETER: Final = re.compile(r"([a-z]{1,20})=(\d{1,12})")
 _RESERVED: Final = 20  # calls kept for undoing; of small quotas less
 _RESERVED_SHARE: Final = 0.05
 

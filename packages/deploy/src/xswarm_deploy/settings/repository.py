@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-_MARKS: Final = ("invoke.yaml", "invoke.yml", "invoke.json", "tasks.py")
+_TASKS: Final = ("tasks.py", "tasks/__init__.py")
+_MARKS: Final = ("invoke.yaml", "invoke.yml", "invoke.json", *_TASKS)
 
 
 def find(start: Path) -> Path:
@@ -19,3 +20,8 @@ def find(start: Path) -> Path:
         if any((folder / mark).is_file() for mark in _MARKS):
             return folder
     return start
+
+
+def has_tasks(folder: Path) -> bool:
+    """Return whether a repository has Invoke tasks of its own, as a file or as a package."""
+    return any((folder / name).is_file() for name in _TASKS)
