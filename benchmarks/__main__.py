@@ -29,6 +29,8 @@ NAMES = (
     "verify",
     "canaries",
     "monitoring",
+    "uplink",
+    "growth",
 )
 HEADER = """# Results of the benchmarks
 

@@ -22,6 +22,10 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api  # noqa: E402
 from xswarm_deploy.database import digest, migrations  # noqa: E402 - the path first
 from xswarm_deploy.release import audit  # noqa: E402

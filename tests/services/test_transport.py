@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.project import PROJECT
 from tests.support.uplink import Uplink
 from xswarm_deploy import transport
 from xswarm_deploy.database import turso
@@ -189,7 +190,8 @@ def test_every_request_says_who_sends_it(sink: Sink) -> None:
 
 
 def test_the_version_it_says_is_the_projects() -> None:
-    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    text = (PROJECT / "packages/deploy/pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)
     assert project["project"]["version"] == transport.VERSION
 
 

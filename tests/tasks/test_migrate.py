@@ -9,7 +9,7 @@ from invoke.context import Context
 
 from tests.tasks.conftest import make_context
 from xswarm_deploy.cli import context
-from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.errors import CheckFailed, DeployError, Refused
 from xswarm_deploy.release import records
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import migrate
@@ -107,3 +107,19 @@ def test_a_schema_that_is_there_is_entered_and_an_edit_accepted(c: Context, plac
     migrate.restamp(c, "users")
     assert kinds(place) == ["migrate.restamp", "migrate.baseline"]
     migrate.migrate(c)
+
+
+def test_what_is_dangerous_fails_with_its_safe_form(
+    c: Context, place: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrate.lint(c)
+    assert "nothing dangerous found" in capsys.readouterr().out
+    migrate.migrate(c)
+    file = place.settings.path("migrations") / "gone.sql"
+    file.write_text("-- migrate:up\nDROP TABLE users;\n-- migrate:down\nCREATE TABLE users (id);")
+    with pytest.raises(CheckFailed, match="are dangerous"):
+        migrate.lint(c)
+    assert "[drops-table]" in capsys.readouterr().out
+    with pytest.raises(CheckFailed):
+        migrate.lint(c, json=True)
+    assert [found["rule"] for found in json.loads(capsys.readouterr().out)] == ["drops-table"]

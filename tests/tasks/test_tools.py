@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
@@ -28,3 +29,12 @@ def test_requirements_are_locked_with_hashes(c: Context, commands: list[list[str
         "requirements-test.in",
     ]
     assert all({"--generate-hashes", "--upgrade"} <= set(command) for command in commands)
+
+
+def test_what_the_project_is_made_of_is_printed_with_hashes(
+    c: Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools.sbom(c)
+    found = json.loads(capsys.readouterr().out)
+    assert found["bomFormat"] == "CycloneDX"
+    assert all(each["hashes"] for each in found["components"])
