@@ -235,8 +235,8 @@ def test_a_secret_of_the_secrets_store_is_none_of_the_workers_own() -> None:
 def test_records_are_asked_for_by_their_exact_name(cloudflare: Cloudflare, api: Any) -> None:
     query = {"name.exact": "a.example", "page": "1", "per_page": "50"}
     match = [matchers.query_param_matcher(query)]
-    api.get(f"{BASE}/zones/z/dns_records", match=match, json=ok([{"id": "r"}]))
-    assert cloudflare.dns_records("z", "a.example") == [{"id": "r"}]
+    api.get(f"{BASE}/zones/z/dns_records", match=match, json=ok([{"id": "r", "type": "A"}]))
+    assert cloudflare.dns_records("z", "a.example") == [{"id": "r", "type": "A"}]
 
 
 def test_cron_triggers(cloudflare: Cloudflare, api: Any) -> None:

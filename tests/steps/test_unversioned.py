@@ -216,6 +216,24 @@ def test_what_nobody_recorded_is_left_alone(world: World, case: str) -> None:
     assert world.state()[place] == there
 
 
+TOLD: dict[str, str] = {
+    "observability": "observability",
+    "logpush": "observability, logpush",
+    "preview URLs that are off": "workers.dev on, preview URLs off",
+    "one route": f"a.b.{ZONE}/*",
+    "custom domains": f"shop.{ZONE}",
+    "queue consumers": "orders",
+    "workflows": "billing",
+}
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_the_plan_says_what_is_set(world: World, case: str) -> None:
+    world.write(**CASES[case][0])
+    (change,) = world.plan()
+    assert change.details == TOLD[case]
+
+
 def test_a_dropped_option_is_set_anew(world: World) -> None:
     world.set(observability={"enabled": True, "head_sampling_rate": 0.1})
     formerly = world.described()

@@ -22,7 +22,14 @@ class Consumers:
     queues: Mapping[str, Mapping[str, object] | None]
 
 
-ACTION: Final = Action(STEP, "consumers", Consumers, Consumers, Consumers)
+def _told(after: Consumers) -> str:
+    return ", ".join(
+        name if options is not None else f"{name} no longer"
+        for name, options in after.queues.items()
+    )
+
+
+ACTION: Final = Action(STEP, "consumers", Consumers, Consumers, Consumers, describe=_told)
 _OPTIONS: Final = {
     "max_batch_size": "batch_size",
     "max_retries": "max_retries",

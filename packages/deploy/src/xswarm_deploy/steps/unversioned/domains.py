@@ -25,7 +25,11 @@ class Domains:
     zones: Mapping[str, str]
 
 
-ACTION: Final = Action(STEP, "domains", Domains, Domains, Domains)
+def _told(after: Domains) -> str:
+    return ", ".join(after.zones) or "none"
+
+
+ACTION: Final = Action(STEP, "domains", Domains, Domains, Domains, describe=_told)
 
 
 def resource(worker: str) -> str:

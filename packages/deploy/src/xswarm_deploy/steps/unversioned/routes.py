@@ -27,7 +27,11 @@ class Routes:
     zones: Mapping[str, str]
 
 
-ACTION: Final = Action(STEP, "routes", Routes, Routes, Routes)
+def _told(after: Routes) -> str:
+    return ", ".join(after.zones) or "none"
+
+
+ACTION: Final = Action(STEP, "routes", Routes, Routes, Routes, describe=_told)
 
 
 def resource(worker: str) -> str:

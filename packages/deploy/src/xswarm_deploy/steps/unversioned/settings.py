@@ -25,7 +25,13 @@ class ScriptSettings:
     named: Mapping[str, object]
 
 
-ACTION: Final = Action(STEP, "settings", ScriptSettings, ScriptSettings, ScriptSettings)
+def _told(after: ScriptSettings) -> str:
+    return ", ".join(name for name, value in after.named.items() if value) or "none"
+
+
+ACTION: Final = Action(
+    STEP, "settings", ScriptSettings, ScriptSettings, ScriptSettings, describe=_told
+)
 _SERVICE: Final = "cf:service="
 _ENVIRONMENT: Final = "cf:environment="
 _OFF: Final[Mapping[str, Any]] = {

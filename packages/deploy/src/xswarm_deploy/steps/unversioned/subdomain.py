@@ -21,7 +21,12 @@ class Switches:
     previews: bool
 
 
-ACTION: Final = Action(STEP, "subdomain", Switches, Switches, Switches)
+def _told(after: Switches) -> str:
+    on = {True: "on", False: "off"}
+    return f"workers.dev {on[after.enabled]}, preview URLs {on[after.previews]}"
+
+
+ACTION: Final = Action(STEP, "subdomain", Switches, Switches, Switches, describe=_told)
 
 
 def resource(worker: str) -> str:

@@ -25,7 +25,11 @@ class Workflows:
     definitions: Mapping[str, Mapping[str, object] | None]
 
 
-ACTION: Final = Action(STEP, "workflows", Workflows, Workflows, Workflows)
+def _told(after: Workflows) -> str:
+    return ", ".join(after.definitions)
+
+
+ACTION: Final = Action(STEP, "workflows", Workflows, Workflows, Workflows, describe=_told)
 _OPTIONS: Final = ("limits", "concurrency", "default_retention", "jurisdiction")
 
 
