@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json as encoder
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from invoke.context import Context
 from invoke.tasks import task
@@ -16,6 +18,9 @@ from xswarm_deploy.errors import typed
 from xswarm_deploy.release import audit
 from xswarm_deploy.release.release import FOLDER
 from xswarm_deploy.settings import project
+from xswarm_deploy.settings.settings import load
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps.unversioned import twin
 from xswarm_twin import fault_injection, supervisor
 from xswarm_twin.state import State
 
@@ -36,6 +41,12 @@ def up(c: Context) -> None:
             progress=_said(console),
         )
         line.detail = f"up: {state.endpoints.get('WORKER_URL', '')}"
+        _provide(values)
+
+
+def _provide(values: Mapping[str, Any]) -> None:
+    """Make what wrangler's file takes for granted: zones and queues."""
+    twin.provide(Site(load("local", values, context.ROOT, os.environ)))
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})

@@ -252,7 +252,7 @@ def test_a_worker_without_them_has_none(scratch: Settings) -> None:
     assert static.described(scratch) is None
 
 
-@pytest.mark.parametrize(("limit", "said"), [("LARGEST_FILE", "large"), ("MOST_FILES", "1 files")])
+@pytest.mark.parametrize(("limit", "said"), [("LARGEST_FILE", "large"), ("MOST_ASSETS", "1 files")])
 def test_too_much_is_refused_before_anything_is_sent(
     scratch: Settings, monkeypatch: pytest.MonkeyPatch, limit: str, said: str
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any, Final
 from tests.steps.place import TABLE, Place, Zones, backed_up, failed, git
 from tests.steps.provider_fakes import SoundSendGrid
 from tests.support.project import LOCAL_VALUES
+from xswarm_deploy.bundling.bundle import Bundle
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Finding
 from xswarm_deploy.preflight import domains, machine
 from xswarm_deploy.services.cloudflare import Token
@@ -199,6 +202,14 @@ def _bound(place: Place, has: bool = True, **bindings: Any) -> None:
     place.configure(**bindings)
 
 
+def _refused_bundling() -> Future[Bundle]:
+    future: Future[Bundle] = Future()
+    future.set_exception(
+        Refused("wrangler refuses the Worker", 'The field "vars.D" should be a string', "fix it")
+    )
+    return future
+
+
 def _packages(place: Place, *installed: str) -> None:
     place.write("worker/package.json", '{"dependencies": {"hono": "^4"}}')
     for name in installed:
@@ -373,12 +384,122 @@ def _configuration_cases() -> list[Case]:
             "staging of staging",
             both(_in_staging, configured(env={"staging": {}})),
         ),
+        Case("configuration keys", "all deployed", "pass", "uploaded with the version"),
+        Case(
+            "configuration keys",
+            "one that a release cannot deploy",
+            "fail",
+            "a release does not deploy containers",
+            configured(containers=[{"class_name": "C", "image": "./Dockerfile"}]),
+        ),
+        Case(
+            "configuration keys",
+            "one that wrangler does not know",
+            "warn",
+            "observabilty (did you mean observability?)",
+            configured(observabilty={"enabled": True}),
+        ),
+        Case("wrangler's verdict", "accepted", "pass", "accepted: 1 module(s)"),
+        Case(
+            "wrangler's verdict",
+            "refused",
+            "fail",
+            'The field "vars.D" should be',
+            lambda place: place.parts.update(bundling=_refused_bundling()),
+        ),
+        Case("settings and addresses", "as written", "pass", "as the file says"),
+        Case(
+            "settings and addresses",
+            "others",
+            "pass",
+            "to be set: logs and tags of boss-ai",
+            configured(logpush=True),
+        ),
+        Case(
+            "settings and addresses",
+            "the token may not read them",
+            "fail",
+            "Provider accepts",
+            failing("cloudflare", Forbidden, 403),
+        ),
+        Case("workers.dev", "registered", "pass", "sandbox.workers.dev"),
+        Case(
+            "workers.dev",
+            "never registered",
+            "fail",
+            "no name under workers.dev",
+            part("cloudflare", subdomain=""),
+        ),
+        Case(
+            "workers.dev",
+            "switched off, and nothing to verify there",
+            "pass",
+            "not used",
+            both(
+                configured(workers_dev=False, preview_urls=False),
+                part("cloudflare", splits=[{"old": 100.0}], made=["old"]),
+            ),
+        ),
+        Case("version override", "by the Worker's name", "pass", "a valid key"),
+        Case(
+            "version override",
+            "by no name that begins with a digit",
+            "pass",
+            "verified at their preview URLs",
+            project(worker={"name": "3d-viewer", "config": "worker/wrangler.jsonc"}),
+        ),
+        Case(
+            "version override",
+            "by no such name, and no preview URLs",
+            "fail",
+            "it has no preview URLs",
+            both(
+                project(worker={"name": "3d-viewer", "config": "worker/wrangler.jsonc"}),
+                configured(preview_urls=False),
+            ),
+        ),
+        Case("required secrets", "none", "pass", "none"),
+        Case(
+            "required secrets",
+            "all have a value",
+            "pass",
+            "1 required, all there",
+            configured(secrets={"required": ["JWT_SECRET"]}),
+        ),
+        Case(
+            "required secrets",
+            "one has none",
+            "fail",
+            "without a value: MAPS_KEY",
+            configured(secrets={"required": ["MAPS_KEY"]}),
+        ),
+        Case("durable objects", "none", "pass", "no lifecycle"),
+        Case(
+            "durable objects",
+            "a new migration",
+            "warn",
+            "takes all traffic at once, and cannot be taken back",
+            both(
+                configured(migrations=[{"tag": "v1", "new_sqlite_classes": ["Room"]}]),
+                part("cloudflare", splits=[{"old": 100.0}], made=["old"]),
+            ),
+        ),
+        Case(
+            "durable objects",
+            "nothing new",
+            "pass",
+            "verified at 0 % first",
+            both(
+                configured(migrations=[{"tag": "v1", "new_sqlite_classes": ["Room"]}]),
+                part("cloudflare", tag="v1"),
+            ),
+        ),
         Case("triggers", "none", "pass", "at its own address"),
         Case(
             "triggers",
             "a cron",
             "pass",
-            "1 cron(s), set by the release",
+            "1 cron(s)",
             configured(triggers={"crons": ["0 * * * *"]}),
         ),
         Case(
@@ -391,8 +512,8 @@ def _configuration_cases() -> list[Case]:
         Case(
             "triggers",
             "a route",
-            "warn",
-            "1 route(s): not set by a release",
+            "pass",
+            "1 route(s), 0 custom domain(s)",
             configured(route="xswarm.test/*"),
         ),
         Case("bindings", "all there", "pass", "R2_BUCKET (r2_buckets xswarm-boss)"),
@@ -434,6 +555,25 @@ def _configuration_cases() -> list[Case]:
             "the account has no DB (d1_databases 4567)",
             lambda place: _bound(
                 place, has=False, d1_databases=[{"binding": "DB", "database_id": "4567"}]
+            ),
+        ),
+        Case(
+            "bindings",
+            "a KV namespace without an id, and no live version to take it from",
+            "fail",
+            "KV (kv_namespaces without an id or name)",
+            lambda place: _bound(place, kv_namespaces=[{"binding": "KV"}]),
+        ),
+        Case(
+            "bindings",
+            "a queue that is missing",
+            "fail",
+            "the account has no ORDERS (queues orders)",
+            both(
+                lambda place: _bound(
+                    place, queues={"producers": [{"binding": "ORDERS", "queue": "orders"}]}
+                ),
+                part("cloudflare", queues=SimpleNamespace(find=lambda name: None)),
             ),
         ),
         Case(

@@ -195,10 +195,10 @@ def test_of_a_version_nobody_noted_anything_of_no_migration_is_taken_back(site: 
 
 
 def test_that_todays_static_site_stays_is_said(site: Site) -> None:
-    assert rollback.risks(site, target()) == [
+    assert rollback.risks(site, target(unversioned={})) == [
         "the static site at that release is not recorded: today's stays"
     ]
-    assert rollback.risks(site, target(pages="")) == [
+    assert rollback.risks(site, target(pages="", unversioned={})) == [
         "there was no static site then: today's stays"
     ]
 

@@ -18,7 +18,7 @@ from xswarm_deploy.release.release import Release
 from xswarm_deploy.services.cloudflare import Deployment, Subdomain
 from xswarm_deploy.services.errors import NotFound, ServiceUnavailable
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import migrate, secrets, traffic, webhooks, worker
+from xswarm_deploy.steps import migrate, secrets, traffic, upload, version, webhooks, worker
 from xswarm_deploy.verification import verify
 
 Begin = Callable[..., Release]
@@ -209,7 +209,7 @@ def test_a_first_worker_that_is_gone_already_is_undone_once_more(
 ) -> None:
     """Another machine had undone it while the database was silent."""
     made = [
-        worker.CREATE.change("worker x", after=worker.Code("d"), undo=Nothing()),
+        upload.CREATE.change("worker x", after=upload.Code("d"), undo=Nothing()),
         opening("address of x"),
     ]
     release = begin()
@@ -255,8 +255,8 @@ def test_nothing_is_aborted_beneath_one_that_died(step: FakeStep, site: Site, be
 
 
 def opening(resource: str) -> Change:
-    closed, opened = worker.Address(False), worker.Address(True)
-    return worker.OPEN.change(resource, before=closed, after=opened, undo=Nothing())
+    closed, opened = upload.Closed(False), upload.Address(True)
+    return upload.OPEN.change(resource, before=closed, after=opened, undo=Nothing())
 
 
 def recorded(version: str, status: str = "succeeded", **facts: object) -> Record:
@@ -268,9 +268,9 @@ def test_what_is_stuck_is_not_called_live_already(
     cloudflare: Failing, site: Site, status: str, nothing: bool
 ) -> None:
     digest = site.bundling.result().digest
-    made = recorded("old", status, digest=digest, variables=worker.variables_digest(site))
+    made = recorded("old", status, digest=digest, variables=version.variables_digest(site))
     site.state.history = lambda: [made]
-    plan = preview.Plan((worker.UPLOAD.change("version", after=worker.Code("d"), undo=Nothing()),))
+    plan = preview.Plan((upload.UPLOAD.change("version", after=upload.Code("d"), undo=Nothing()),))
     assert preview.nothing_new(site, plan) is nothing
 
 
@@ -295,11 +295,12 @@ def test_a_version_whose_schema_nobody_noted_is_not_called_safe(
     (folder / "first.sql").write_text(text)
     for each in migrate.plan(site):
         migrate.apply(site, each)
-    told = recorded("target", migrations=["first"], pages="", crons=[])
+    told = recorded("target", migrations=["first"], pages="", crons=[], unversioned={})
     silent = recorded("target", pages="")
     cloudflare.crons = ["* * * * *"]
     assert rollback.risks(site, told) == []
     assert rollback.risks(site, silent) == [
         "the schema at that release is not recorded, and first is marked `-- compatible: no`",
         "the cron triggers at that release are not recorded: today's stay",
+        "its settings and addresses are not recorded: today's stay",
     ]

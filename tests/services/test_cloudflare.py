@@ -10,7 +10,7 @@ import requests
 from responses import matchers
 
 from xswarm_deploy.secret import Secret
-from xswarm_deploy.services.cloudflare import Cloudflare, Deployment, Subdomain
+from xswarm_deploy.services.cloudflare import Cloudflare, Deployment, Subdomain, Version
 from xswarm_deploy.services.errors import (
     Conflict,
     Invalid,
@@ -104,14 +104,14 @@ def test_deploy_states_the_whole_split(cloudflare: Cloudflare, api: Any) -> None
             {"version_id": ONE, "percentage": 100},
             {"version_id": TWO, "percentage": 0},
         ],
-        "annotations": {"workers/message": "m" * 100},
+        "annotations": {"workers/message": "m" * 999},
     }
     match = [
         matchers.json_params_matcher(wanted),
         matchers.query_param_matcher({"force": "true"}),
     ]
     api.post(f"{W}/deployments", match=match, json=ok({"id": "d3"}))
-    assert cloudflare.deploy("boss-ai", {ONE: 100, TWO: 0}, "m" * 150, force=True) == "d3"
+    assert cloudflare.deploy("boss-ai", {ONE: 100, TWO: 0}, "m" * 999 + "é", force=True) == "d3"
 
 
 def test_a_lost_deploy_that_was_applied_is_not_repeated(cloudflare: Cloudflare, api: Any) -> None:
@@ -209,6 +209,34 @@ def test_subdomains(cloudflare: Cloudflare, api: Any) -> None:
     assert cloudflare.account_subdomain() == "xswarm"
     assert cloudflare.worker_subdomain("boss-ai") == Subdomain(True, False)
     assert cloudflare.set_subdomain("boss-ai", True, False) == Subdomain(True, False)
+
+
+def test_an_account_without_a_name_under_workers_dev(cloudflare: Cloudflare, api: Any) -> None:
+    api.get(f"{A}/workers/subdomain", status=404, json=no(10007))
+    assert cloudflare.account_subdomain() == ""
+
+
+def test_a_bucket_is_looked_for_in_its_jurisdiction(cloudflare: Cloudflare, api: Any) -> None:
+    within = [matchers.header_matcher({"cf-r2-jurisdiction": "eu"})]
+    api.get(f"{A}/r2/buckets/files", match=within, status=404, json=no(10006))
+    made = api.post(f"{A}/r2/buckets", match=within, json=ok({}))
+    gone = api.delete(f"{A}/r2/buckets/files", match=within, json=ok(None))
+    assert cloudflare.bucket("files", "eu") is None
+    cloudflare.create_bucket("files", "eu")
+    cloudflare.delete_bucket("files", "eu")
+    assert (made.call_count, gone.call_count) == (1, 1)
+
+
+def test_a_secret_of_the_secrets_store_is_none_of_the_workers_own() -> None:
+    bindings = ({"name": "A", "type": "secret_text"}, {"name": "B", "type": "secrets_store_secret"})
+    assert Version("v", bindings=bindings).secret_names == ("A",)
+
+
+def test_records_are_asked_for_by_their_exact_name(cloudflare: Cloudflare, api: Any) -> None:
+    query = {"name.exact": "a.example", "page": "1", "per_page": "50"}
+    match = [matchers.query_param_matcher(query)]
+    api.get(f"{BASE}/zones/z/dns_records", match=match, json=ok([{"id": "r", "type": "A"}]))
+    assert cloudflare.dns_records("z", "a.example") == [{"id": "r", "type": "A"}]
 
 
 def test_cron_triggers(cloudflare: Cloudflare, api: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret
-from xswarm_deploy.services.multipart import Module, Upload, read
+from xswarm_deploy.services.multipart import Module, Upload, annotated, read
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = {
@@ -109,6 +109,41 @@ def test_annotations_and_assets_join_the_metadata() -> None:
     upload = read(body()).with_annotations("why", "r1").with_assets(Secret("a.b.c"), {"x": 1})
     assert upload.metadata["annotations"] == {"workers/message": "why", "workers/tag": "r1"}
     assert upload.metadata["assets"] == {"jwt": "a.b.c", "config": {"x": 1}}
+
+
+ASKED: dict[str, Any] = {
+    **METADATA,
+    "bindings": [{"name": "KEY", "type": "inherit"}, {"name": "FILES", "type": "inherit"}],
+}
+"""What wrangler writes for ``secrets.required``, and for a binding without an id."""
+
+
+def test_a_required_secret_is_given_or_taken_from_a_version() -> None:
+    asked = read(body(json.dumps(ASKED)))
+    assert asked.unresolved == ("KEY", "FILES")
+    given = asked.with_secrets({"KEY": Secret("canary-value-01", "KEY")}, keep=False)
+    assert given.unresolved == ("FILES",)
+    assert b'{"name":"KEY","type":"secret_text","text":"canary-value-01"}' in given.body()
+    taken = asked.with_inherited(["KEY", "KEY", "OTHER"], "v1")
+    assert taken.unresolved == ("FILES",)
+    assert [one["name"] for one in taken.bindings if one.get("version_id") == "v1"] == [
+        "KEY",
+        "OTHER",
+    ]
+
+
+def test_a_message_is_cut_to_whole_characters() -> None:
+    assert len(annotated("é" * 600)["workers/message"].encode()) == 1000
+    assert annotated("m" * 999 + "é") == {"workers/message": "m" * 999}
+    assert annotated() == {}
+
+
+def test_static_files_alone_carry_no_code() -> None:
+    alone = read(body()).without_code()
+    assert (alone.metadata, alone.modules) == (
+        {"compatibility_date": "2025-01-01", "annotations": {}},
+        (),
+    )
 
 
 def test_a_secret_with_the_name_of_a_variable_is_refused() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.secret import Secret
+from xswarm_deploy.services import multipart
 from xswarm_deploy.services.cloudflare import Deployment, Subdomain, Version
-from xswarm_deploy.services.errors import Invalid
+from xswarm_deploy.services.errors import Invalid, NotFound
 from xswarm_deploy.services.pages import Commit, PagesDeployment, Project, Rules
 from xswarm_deploy.steps import traffic
 
@@ -95,6 +96,23 @@ class FakeCloudflare:
     pages: FakePages = field(default_factory=FakePages)
     bucket_names: list[str] = field(default_factory=lambda: ["xswarm-boss"])
     crons: list[str] = field(default_factory=list)
+    previews: bool = True
+    tag: str = ""
+    subdomain: str = "sandbox"
+    script: dict[str, Any] = field(default_factory=dict)
+
+    def account_subdomain(self) -> str:
+        return self.subdomain
+
+    def migration_tag(self, name: str) -> str:
+        return self.tag
+
+    def script_settings(self, name: str) -> dict[str, Any]:
+        return dict(self.script)
+
+    def set_script_settings(self, name: str, changed: Mapping[str, Any]) -> None:
+        if not self.deaf:
+            self.script |= changed
 
     def deployments(self, name: str) -> list[Deployment]:
         listed = [Deployment(str(i), f"{i:04}", split) for i, split in enumerate(self.splits)]
@@ -132,7 +150,9 @@ class FakeCloudflare:
         return Version(self.made[-1])
 
     def create_worker(self, name: str, body: bytes, content_type: str, progress: Any = None) -> str:
-        version = self.upload_version(name, body, content_type).id
+        annotations = multipart.read(body).metadata.get("annotations", {})
+        tag = annotations.get("workers/tag", "")
+        version = self.upload_version(name, body, content_type, tag).id
         self.splits.append({version: 100.0})
         return version
 
@@ -150,11 +170,13 @@ class FakeCloudflare:
         return bool(self.splits)
 
     def set_subdomain(self, name: str, enabled: bool, previews_enabled: bool) -> Subdomain:
-        self.enabled = enabled
+        self.enabled, self.previews = enabled, previews_enabled
         return Subdomain(enabled, previews_enabled)
 
     def worker_subdomain(self, name: str) -> Subdomain:
-        return Subdomain(self.enabled, True)
+        if not self.splits:
+            raise NotFound("Cloudflare", "GET", status=404, codes=("10007",))
+        return Subdomain(self.enabled, self.previews)
 
     def secrets(self, name: str) -> list[str]:
         return self.names
@@ -167,11 +189,11 @@ class FakeCloudflare:
         self.made.append(f"version-{len(self.made) + 1}")
         return self.made[-1]
 
-    def bucket(self, name: str) -> dict[str, Any] | None:
+    def bucket(self, name: str, jurisdiction: str = "") -> dict[str, Any] | None:
         return {"name": name} if name in self.bucket_names else None
 
-    def create_bucket(self, name: str) -> None:
+    def create_bucket(self, name: str, jurisdiction: str = "") -> None:
         self.bucket_names.append(name)
 
-    def delete_bucket(self, name: str) -> None:
+    def delete_bucket(self, name: str, jurisdiction: str = "") -> None:
         self.bucket_names.remove(name)

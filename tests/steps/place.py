@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.steps.fakes import bundling
 from tests.steps.provider_fakes import (
     SoundCloudflare,
     SoundModels,
@@ -80,6 +81,7 @@ class Place:
             "openai": SoundModels(),
             "slack": SoundSlack(),
             "objects": SoundObjects(),
+            "bundling": bundling(),
         }
         self.configure()
         self.write("worker/main.js", "export default {}")

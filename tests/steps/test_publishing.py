@@ -10,6 +10,7 @@ import pytest
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.files import asset_files
+from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.steps import publishing
 
 VALUE = "canary-of-a-published-file"
@@ -98,3 +99,18 @@ def test_the_rules_are_looked_into_and_a_release_is_refused(tmp_path: Path) -> N
     (tmp_path / "local.env").write_text("A=1")
     with pytest.raises(Refused, match=r"local\.env"):
         publishing.require_public(asset_files(tmp_path))
+
+
+def test_the_folder_that_a_build_names_is_looked_into(settings: Callable[..., Settings]) -> None:
+    """A build's own configuration stands in its own folder, and its files beside it."""
+    chosen = settings()
+    worker = chosen.path(chosen.project.worker.config).parent
+    for name, content in {
+        ".wrangler/deploy/config.json": '{"configPath": "../../build/wrangler.json"}',
+        "build/wrangler.json": '{"name": "boss-ai", "assets": {"directory": "client"}}',
+        "build/client/app.js": VALUE,
+    }.items():
+        (worker / name).parent.mkdir(parents=True, exist_ok=True)
+        (worker / name).write_text(content)
+    files, _ = publishing.published(chosen)
+    assert [file.path for file in files if file.path.endswith("app.js")] == ["/app.js"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from xswarm_deploy.model.report import Report
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.cloudflare import Version
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import traffic, triggers, worker
+from xswarm_deploy.steps import traffic, triggers, upload, version, worker
 from xswarm_deploy.verification import canary, verify
 from xswarm_deploy.verification.judge import Verdict
 
@@ -201,16 +202,16 @@ def test_a_share_is_a_share(site: Site, percent: float) -> None:
 def test_an_upload_whose_reply_was_lost_is_found_by_its_tag(
     site: Site, cloudflare: FakeCloudflare
 ) -> None:
-    upload = worker.plan(site)[0]
-    first = worker.apply(site, upload)
-    assert worker.apply(site, upload) == first
+    planned = worker.plan(site)[0]
+    first = worker.apply(site, planned)
+    assert worker.apply(site, planned) == first
     assert len(cloudflare.bodies) == 1
 
 
 def test_other_code_than_planned_is_not_uploaded(site: Site, cloudflare: FakeCloudflare) -> None:
-    upload = worker.plan(site)[0]._replace(after=worker.Code("of other code"))
+    planned = worker.plan(site)[0]._replace(after=upload.Code("of other code"))
     with pytest.raises(Refused, match="not what was planned"):
-        worker.apply(site, upload)
+        worker.apply(site, planned)
     assert cloudflare.bodies == []
 
 
@@ -219,7 +220,7 @@ def test_secrets_only_the_worker_has_are_those_of_the_live_version(
 ) -> None:
     cloudflare.names = ["JWT_SECRET", "STRIPE_WEBHOOK_SECRET"]
     cloudflare.made.append("undone")
-    metadata = worker.prepared(site).metadata
+    metadata = version.prepared(site).metadata
     inherited = [one for one in metadata["bindings"] if one["type"] == "inherit"]
     wanted = {"name": "STRIPE_WEBHOOK_SECRET", "type": "inherit", "version_id": "old"}
     assert inherited == [wanted]
@@ -290,3 +291,40 @@ def test_triggers_that_are_no_list_of_texts_are_refused(site: Site, crons: str) 
     configured(site, f'{{"triggers": {{"crons": {crons}}}}}')
     with pytest.raises(Refused, match=r"triggers\.crons"):
         worker.plan(site)
+
+
+def asking(site: Site, name: str) -> None:
+    """Let wrangler's form ask for a secret that is to be inherited."""
+    asked = f'"bindings":[{{"name":"{name}","type":"inherit"}}]'.encode()
+    site.bundling.result().__dict__["body"] = BODY.replace(b'"bindings":[]', asked)
+
+
+def test_a_required_secret_comes_from_the_live_version(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    asking(site, "MAPS_KEY")
+    cloudflare.names = ["MAPS_KEY"]
+    run(site, worker.plan(site))
+    sent = {one["name"]: one for one in multipart.read(cloudflare.bodies[0]).bindings}
+    assert sent["MAPS_KEY"] == {"name": "MAPS_KEY", "type": "inherit", "version_id": "old"}
+
+
+def test_a_required_secret_without_a_value_is_refused(
+    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+) -> None:
+    asking(site, "MAPS_KEY")
+    with pytest.raises(Refused, match="MAPS_KEY of boss-ai would have no value"):
+        run(site, worker.plan(site))
+    assert cloudflare.bodies == []
+
+
+def test_a_worker_whose_name_is_no_key_is_verified_at_its_preview(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    project = site.settings.project
+    named = project._replace(worker=project.worker._replace(name="3d-viewer"))
+    object.__setattr__(site, "settings", dataclasses.replace(site.settings, project=named))
+    assert verify.dark(site, "0123456789").headers == {"Host": "01234567-3d-viewer.localhost:1"}
+    cloudflare.previews = False
+    with pytest.raises(Refused, match="cannot be verified before users meet it"):
+        verify.dark(site, "0123456789")

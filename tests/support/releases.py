@@ -14,7 +14,7 @@ from xswarm_deploy.model.payload import encode
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import migrate, traffic, worker
+from xswarm_deploy.steps import migrate, traffic, upload
 
 UPDATE: Final = Action("fake", "update", str, str, str)
 
@@ -24,7 +24,7 @@ class FakeStep:
     """Sets names in a mapping, as a provider would; can be told to fail."""
 
     NAME = "fake"
-    ACTIONS = (UPDATE, traffic.SHIFT, traffic.LEAP, worker.OPEN, migrate.DOWN)  # it stands for all
+    ACTIONS = (UPDATE, traffic.SHIFT, traffic.LEAP, upload.OPEN, migrate.DOWN)  # it stands for all
     INPUTS = ("settings",)
     world: dict[str, str] = field(default_factory=dict)
     plans: list[Change] = field(default_factory=list)

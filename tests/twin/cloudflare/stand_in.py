@@ -162,7 +162,7 @@ class Api:
 
     def stop(self) -> None:
         """End the server and its thread."""
-        self._do(self._runner.cleanup())
+        self.do(self._runner.cleanup())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -172,7 +172,7 @@ class Api:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        port = self._do(self._listen())
+        port = self.do(self._listen())
         self.origin = f"http://127.0.0.1:{port}"
         self.base = self.origin + BASE
 
@@ -188,7 +188,8 @@ class Api:
         await site.start()
         return int(self._runner.addresses[0][1])
 
-    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run in the stand-in's own thread, which its records belong to."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
 

@@ -79,8 +79,14 @@ def test_keys_spread_evenly() -> None:
 
 
 def test_overrides_are_read() -> None:
-    assert overrides('a="1", b-2 = "x-y"') == {"a": "1", "b-2": "x-y"}
-    assert overrides("a=1") == overrides("") == {}
+    assert overrides('a="1", b-2="x-y"') == {"a": "1", "b-2": "x-y"}
+
+
+@pytest.mark.parametrize(
+    "header", ["", "a=1", 'a = "1"', '3d-viewer="1"', '_x="1"', 'A="1"', 'a="1", junk']
+)
+def test_what_is_no_dictionary_is_ignored_as_a_whole(header: str) -> None:
+    assert overrides(header) == {}
 
 
 def test_branches_become_hosts() -> None:

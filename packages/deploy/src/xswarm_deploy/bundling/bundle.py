@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy import child
-from xswarm_deploy.bundling import library
+from xswarm_deploy.bundling import configuration, library
+from xswarm_deploy.bundling.wrangler import file as configuration_file
+from xswarm_deploy.bundling.wrangler import read
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.private import make_folder
 from xswarm_deploy.secret import redact
@@ -54,8 +56,19 @@ class Bundle:
 
     @cached_property
     def upload(self) -> Upload:
-        """Return the form, read once: it is asked for its buckets, and then filled."""
-        return multipart.read(self.body)
+        """Return the form, read once: it is asked for its buckets, and then filled.
+
+        Raises:
+            Refused: the Worker is in the service worker format, which has no versions.
+        """
+        form = multipart.read(self.body)
+        if "body_part" in form.metadata:
+            raise Refused(
+                "the Worker is in the service worker format",
+                "its code calls addEventListener; only an ES module has versions",
+                "write it as a module: export default { fetch(request, env) {…} }",
+            )
+        return form
 
 
 def bundle(settings: Settings) -> Bundle:
@@ -69,13 +82,14 @@ def bundle(settings: Settings) -> Bundle:
             files break a limit.
         Unavailable: wrangler is not installed.
     """
-    config = settings.path(settings.project.worker.config)
+    config = configuration_file(settings)
     if not config.is_file():
         raise Refused(
             f"there is no wrangler configuration {settings.project.worker.config}",
             f"looked for {config}",
             "set deploy.worker.config in invoke.yaml",
         )
+    configuration.require_deployable(read(settings))
     work = settings.path(CACHE)
     make_folder(work)
     with tempfile.TemporaryDirectory(dir=work, prefix="bundling-") as folder:
@@ -98,9 +112,7 @@ def digest(body: bytes) -> str:
 
 def requirements(settings: Settings) -> Path | None:
     """Return the file that names what a Python Worker vendors, or None for any other Worker."""
-    from xswarm_deploy.bundling.wrangler import read  # only who bundles reads it
-
-    config = settings.path(settings.project.worker.config)
+    config = configuration_file(settings)
     file = config.with_name("requirements.txt")
     main = str(read(settings).get("main", "")) if file.is_file() else ""
     return file if main.endswith(".py") else None
@@ -108,7 +120,7 @@ def requirements(settings: Settings) -> Path | None:
 
 def _prepared(settings: Settings, folder: Path) -> Path:
     """Return configuration to bundle from: a Python Worker's stands in a copy with its parts."""
-    config, root = settings.path(settings.project.worker.config), settings.root
+    config, root = configuration_file(settings), settings.root
     named = requirements(settings)
     if named is None:
         return config
@@ -202,22 +214,18 @@ def _install(named: Path, target: Path) -> None:
 
 def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
     outfile = folder / "upload"
+    worker = settings.project.worker
+    written = settings.path(worker.config)
+    built = config == configuration_file(settings) != written  # wrangler finds it from there
     command = [
-        str(node(settings.root)),
-        str(wrangler(settings.root)),
-        "versions",
-        "upload",
-        "--dry-run",
-        "--outfile",
-        str(outfile),
-        "--config",
-        str(config),
-        "--env",
-        settings.project.worker.environment,  # empty: the file's top level
-        "--name",
-        settings.project.worker.name,
+        *(str(node(settings.root)), str(wrangler(settings.root))),
+        *("versions", "upload", "--dry-run", "--outfile", str(outfile)),
+        *(() if built else ("--config", str(config))),
+        *("--env", worker.environment),  # empty: the file's top level
+        *("--name", worker.name),
     ]
-    ended = _run(command, cwd=config.parent, env=environment(folder))
+    where = written.parent if built else config.parent
+    ended = _run(command, cwd=where, env=environment(folder))
     if ended.returncode or not outfile.is_file():
         raise Refused(
             "wrangler does not accept the Worker",

@@ -11,23 +11,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from xswarm_deploy.services.files import RULES, StaticFile, asset_files, manifest
 from xswarm_deploy.settings.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 KEYS: Final = ("html_handling", "not_found_handling", "base_path", "run_worker_first")
 
 
 @dataclass(frozen=True)
 class Static:
-    """What a Worker serves as files, and how."""
+    """What a Worker serves as files, and how.
+
+    Args:
+        files: all of them.
+        config: how they are served.
+        alone: whether the Worker has no code.
+    """
 
     files: tuple[StaticFile, ...]
     config: Mapping[str, Any]
+    alone: bool = False
 
     @property
     def digest(self) -> str:
@@ -40,17 +44,19 @@ def described(settings: Settings) -> Static | None:
     """List the Worker's static files; None where its configuration names no folder of them.
 
     Raises:
-        Refused: no such folder, a file above 25 MiB, more than 20,000 files.
+        Refused: no such folder, a file above 25 MiB, more than 100,000 files.
     """
     from xswarm_deploy.bundling import wrangler  # only who bundles reads it
 
-    file = settings.path(settings.project.worker.config)
-    assets = wrangler.read(settings).get("assets") or {}
+    file = wrangler.file(settings)
+    content = wrangler.read(settings)
+    assets = content.get("assets") or {}
     if not assets.get("directory"):
         return None
     folder = file.parent / str(assets["directory"])
     config = {key: assets[key] for key in KEYS if key in assets}
-    return Static(asset_files(folder), {**config, **_rules(folder)})
+    alone = content.get("main") is None
+    return Static(asset_files(folder), {**config, **_rules(folder)}, alone)
 
 
 def _rules(folder: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import jsonc
+from xswarm_deploy.bundling.configuration_keys import KEYS, Scope
 from xswarm_deploy.errors import Refused
 
 if TYPE_CHECKING:
@@ -18,26 +19,32 @@ READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     ".json": jsonc.loads,  # wrangler takes comments in both
     ".jsonc": jsonc.loads,
 }
-INHERITED: Final = frozenset(
-    {
-        "account_id",
-        "assets",
-        "build",
-        "compatibility_date",
-        "compatibility_flags",
-        "limits",
-        "main",
-        "migrations",
-        "observability",
-        "placement",
-        "preview_urls",
-        "route",
-        "routes",
-        "triggers",
-        "workers_dev",
-    }
-)
-"""Keys that an environment takes from the top level; bindings and variables it must name itself."""
+REDIRECT: Final = ".wrangler/deploy/config.json"
+"""Where a framework's build names the configuration that it made, beside the written one."""
+
+
+def file(settings: Settings) -> Path:
+    """Return the configuration that is deployed: the one a build made, else the written one.
+
+    React Router, Astro and Cloudflare's Vite plugin write a configuration of their own at each
+    build, and name it in :data:`REDIRECT`; wrangler deploys that one.
+
+    Raises:
+        Refused: the build's own file cannot be read, or names a file that is not there.
+    """
+    written = settings.path(settings.project.worker.config)
+    redirect = written.parent / REDIRECT
+    if not redirect.is_file():
+        return written
+    made = _parsed(redirect).get("configPath")
+    found = (redirect.parent / str(made)).resolve()
+    if not made or not found.is_file():
+        raise Refused(
+            f"{REDIRECT} names no configuration",
+            f"its configPath is {made!r}",
+            "build the Worker again, or remove that file",
+        )
+    return found
 
 
 def read(settings: Settings) -> Mapping[str, Any]:
@@ -46,9 +53,35 @@ def read(settings: Settings) -> Mapping[str, Any]:
     Raises:
         Refused: there is no such file or environment, or it cannot be read; the place is told.
     """
-    worker = settings.project.worker
-    content = parsed(settings.path(worker.config))
-    return environment(content, worker.environment) if worker.environment else content
+    chosen, found = settings.project.worker.environment, file(settings)
+    content = parsed(found)
+    if found == settings.path(settings.project.worker.config):
+        return environment(content, chosen) if chosen else content
+    built = str(content.get("targetEnvironment") or "")
+    if built != chosen:
+        raise Refused(
+            f"the Worker was built for {_named(built)}, and {_named(chosen)} is to be deployed",
+            f"{found.name} was made by a build, which chooses the environment",
+            f"build it again with CLOUDFLARE_ENV={chosen}",
+        )
+    return content
+
+
+def read_tagged(settings: Settings) -> Mapping[str, Any]:
+    """Read what a release deploys, with the names that Cloudflare groups environments by.
+
+    They are those a build writes into its own configuration: ``topLevelName``,
+    ``definedEnvironments``, ``targetEnvironment``.
+    """
+    content, whole = read(settings), parsed(file(settings))
+    if "topLevelName" in whole or "env" not in whole:
+        return content
+    named = {
+        "topLevelName": whole.get("name"),
+        "definedEnvironments": sorted(whole.get("env") or {}),
+        "targetEnvironment": settings.project.worker.environment,
+    }
+    return {**content, **named}
 
 
 def parsed(file: Path) -> Mapping[str, Any]:
@@ -61,8 +94,12 @@ def parsed(file: Path) -> Mapping[str, Any]:
     if reader is None or not file.is_file():
         why = "no such file" if reader else f"{file.suffix} is none of {', '.join(READERS)}"
         raise Refused(f"{file.name} is no wrangler configuration", why, "set deploy.worker.config")
+    return _parsed(file)
+
+
+def _parsed(file: Path) -> Mapping[str, Any]:
     try:
-        content = reader(file.read_text(encoding="utf-8"))
+        content = READERS[file.suffix](file.read_text(encoding="utf-8-sig"))  # with a BOM or not
     except ValueError as error:
         raise Refused(
             f"{file.name} cannot be read", str(error), f"correct {file.name} there"
@@ -89,5 +126,16 @@ def environment(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
             f"under env it has {', '.join(sorted(known)) or 'nothing'}",
             "correct deploy.worker.environment in invoke.yaml",
         )
-    inherited = {key: value for key, value in content.items() if key in INHERITED}
-    return {"name": f"{content.get('name')}-{name}", **inherited, **known[name]}
+    taken = {
+        key: value
+        for key, value in content.items()
+        if key not in ("name", "env") and not (key in KEYS and KEYS[key].scope is Scope.OWN)
+    }
+    own = known[name]
+    if "route" in own or "routes" in own:  # either of them takes the place of both
+        taken = {key: value for key, value in taken.items() if key not in ("route", "routes")}
+    return {"name": f"{content.get('name')}-{name}", **taken, **own}
+
+
+def _named(environment: str) -> str:
+    return f"the environment {environment}" if environment else "the top level"

@@ -63,7 +63,7 @@ def decode(kind: type[T], value: object) -> T:
 
     Args:
         kind: a dataclass, a plain type, ``tuple[X, ...]``, ``tuple[X, Y]``, ``Mapping[str, X]``,
-            ``Literal[X]`` or ``X | None``.
+            ``Literal[X]``, ``X | None``, or ``object`` for any JSON.
         value: JSON, as :func:`encode` returns it.
 
     Raises:
@@ -76,6 +76,8 @@ def _decode(kind: Any, value: object) -> object:
     origin = get_origin(kind)
     if origin in (UnionType, Union):
         return _decode_union(get_args(kind), value)
+    if kind is object:
+        return value
     if origin is Literal and value in get_args(kind):
         return value
     if is_dataclass(kind):

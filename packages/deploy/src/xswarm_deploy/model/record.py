@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-OF_VERSION: Final = ("digest", "variables", "secrets", "commit", "crons")
+OF_VERSION: Final = ("digest", "variables", "secrets", "commit", "crons", "unversioned", "objects")
 """What is true of a version, whichever release puts it live."""
 
 

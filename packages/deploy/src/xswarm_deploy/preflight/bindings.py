@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.preflight.looking import Seen
+from xswarm_deploy.steps import traffic
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
@@ -38,11 +39,15 @@ SINGLE: Final = ("ai", "browser", "images", "media", *sorted(NO_RESOURCE))
 
 @dataclass(frozen=True)
 class Binding:
-    """One binding: its kind (the key in the file), its name in ``env``, what it leads to."""
+    """One binding: its kind (the key in the file), its name in ``env``, what it leads to.
+
+    ``within`` is the jurisdiction of a bucket.
+    """
 
     kind: str
     name: str
     target: str = ""
+    within: str = ""
 
 
 def bound(site: Site, content: Mapping[str, Any]) -> Seen | str:
@@ -81,19 +86,25 @@ def _ours(site: Site, one: Binding) -> Binding:
 
 
 def _binding(kind: str, one: Mapping[str, Any], target: str) -> Binding:
-    return Binding(kind, str(one.get("binding") or one.get("name", "")), str(one.get(target, "")))
+    name = str(one.get("binding") or one.get("name", ""))
+    return Binding(kind, name, str(one.get(target, "")), str(one.get("jurisdiction") or ""))
 
 
 def _compared(site: Site, found: list[Binding]) -> tuple[list[str], list[str], list[str]]:
     """Ask for each: give what is there, what is missing, and what the release makes."""
-    there, missing, made = [], [], []
+    there: list[str] = []
+    missing: list[str] = []
+    made: list[str] = []
     for one in found:
         asked = _ASKED.get(one.kind)
         if one.kind in NO_RESOURCE:
             continue
-        if asked is None:
+        if asked is not None and not one.target:
+            kept = one.name in _live_names(site)
+            (there if kept else missing).append(f"{one.name} ({one.kind} without an id or name)")
+        elif asked is None:
             there.append(f"{one.name} ({one.kind}): not looked at")
-        elif asked(site, one.target):
+        elif asked(site, one):
             there.append(f"{one.name} ({one.kind} {one.target})")
         elif one.kind == "r2_buckets":
             made.append(f"R2 bucket {one.target} is made by the release")
@@ -102,9 +113,19 @@ def _compared(site: Site, found: list[Binding]) -> tuple[list[str], list[str], l
     return there, missing, made
 
 
-_ASKED: Final[Mapping[str, Callable[[Site, str], bool]]] = {
-    "r2_buckets": lambda site, name: site.cloudflare.bucket(name) is not None,
-    "kv_namespaces": lambda site, name: site.cloudflare.has(f"storage/kv/namespaces/{name}"),
-    "d1_databases": lambda site, name: site.cloudflare.has(f"d1/database/{name}"),
-    "services": lambda site, name: site.cloudflare.worker_exists(name),
+def _live_names(site: Site) -> set[str]:
+    """Return the names of what the live version is bound to; a new one may inherit it."""
+    return {
+        str(binding["name"])
+        for version in traffic.live_split(site)
+        for binding in site.cloudflare.version(site.worker, version).bindings
+    }
+
+
+_ASKED: Final[Mapping[str, Callable[[Site, Binding], bool]]] = {
+    "r2_buckets": lambda site, one: site.cloudflare.bucket(one.target, one.within) is not None,
+    "kv_namespaces": lambda site, one: site.cloudflare.has(f"storage/kv/namespaces/{one.target}"),
+    "d1_databases": lambda site, one: site.cloudflare.has(f"d1/database/{one.target}"),
+    "queues": lambda site, one: site.cloudflare.queues.find(one.target) is not None,
+    "services": lambda site, one: site.cloudflare.worker_exists(one.target),
 }

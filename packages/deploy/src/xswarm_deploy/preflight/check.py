@@ -12,6 +12,7 @@ from typing import Final
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Probe, Report, run_probes
 from xswarm_deploy.preflight import (
+    beside,
     cloudflare,
     configuration,
     database,
@@ -29,6 +30,7 @@ NAME: Final = "check"
 GROUPS: Final = (
     variables,
     configuration,
+    beside,
     cloudflare,
     database,
     providers,

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.bundling import configuration, wrangler
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.preflight import bindings, limits, packages
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings.settings import sent
 from xswarm_deploy.settings.variables import VARIABLES, Sent
 from xswarm_deploy.steps import publishing, triggers
+from xswarm_deploy.steps.unversioned import zones
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
@@ -26,6 +27,7 @@ def probes(site: Site) -> list[Probe]:
     """Look at the file; nothing but the bindings asks the network."""
     looks = {
         "wrangler configuration": _readable,
+        "configuration keys": _keys,
         "worker name": _name,
         "worker account": _account,
         "worker main": _main,
@@ -38,17 +40,23 @@ def probes(site: Site) -> list[Probe]:
         "packages": packages.installed,
         "triggers": _triggers,
     }
-    made = [probe(name, GROUP, _of(site, look)) for name, look in looks.items()]
-    made.append(probe("environments", GROUP, _of(site, _environments), critical=False))
-    bound = _of(site, bindings.bound)
+    made = [probe(name, GROUP, of_file(site, look)) for name, look in looks.items()]
+    made.append(probe("environments", GROUP, of_file(site, _environments), critical=False))
+    made.append(probe("wrangler's verdict", GROUP, of_file(site, _accepted)))
+    bound = of_file(site, bindings.bound)
     return [*made, probe("bindings", GROUP, bound, needs=ACCOUNT, needed=True)]
 
 
 Looked = Callable[["Site", Mapping[str, Any]], "Seen | str"]
 
 
-def _of(site: Site, look: Looked) -> Callable[[], Seen | str]:
-    """Read the file and look; only the first look tells that it cannot be read."""
+def of_file(site: Site, look: Looked) -> Callable[[], Seen | str]:
+    """Read the file and look; only the first look tells that it cannot be read.
+
+    Args:
+        site: the environment.
+        look: takes the environment and what the file says.
+    """
 
     def looked() -> Seen | str:
         try:
@@ -64,6 +72,32 @@ def _of(site: Site, look: Looked) -> Callable[[], Seen | str]:
 
 def _readable(site: Site, content: Mapping[str, Any]) -> str:
     return f"{site.settings.project.worker.config}, {len(content)} keys"
+
+
+def _keys(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Hold the file against the table of keys: all of it is deployed, or it is refused."""
+    refused = configuration.refused(content)
+    if refused:
+        named, way_on = ", ".join(refused), next(iter(refused.values()))
+        return Seen("fail", f"a release does not deploy {named}", way_on)
+    written = wrangler.file(site.settings) == site.settings.path(
+        site.settings.project.worker.config
+    )
+    unknown = configuration.unknown(content) if written else {}  # a build adds keys of its own
+    if unknown:
+        told = (
+            f"{name} (did you mean {near}?)" if near else name for name, near in unknown.items()
+        )
+        return Seen("warn", f"wrangler ignores {', '.join(told)}", "correct the name, or remove it")
+    counts = configuration.counted(content)
+    return ", ".join(f"{count} {fate.value}" for fate, count in counts.items()) or "no keys"
+
+
+def _accepted(site: Site, _content: Mapping[str, Any]) -> str:
+    """Ask wrangler itself, by the dry run that the release's upload is made of."""
+    made = site.bundling.result()
+    modules = len(made.upload.modules)
+    return f"accepted: {modules} module(s), {len(made.body) / 1024:.0f} KiB"
 
 
 def _name(site: Site, content: Mapping[str, Any]) -> Seen | str:
@@ -87,9 +121,11 @@ def _main(site: Site, content: Mapping[str, Any]) -> Seen | str:
     main = content.get("main")
     if main is None and "assets" in content:
         return "static assets only"
-    folder = site.settings.path(site.settings.project.worker.config).parent
+    folder = wrangler.file(site.settings).parent
     if isinstance(main, str) and (folder / main).is_file():
         return main
+    if (content.get("build") or {}).get("command"):
+        return f"{main}, made by build.command"
     return Seen("fail", f"main is {main!r}: no such file", "correct main in the configuration")
 
 
@@ -136,9 +172,11 @@ def _static(site: Site, content: Mapping[str, Any]) -> Seen | str:
     directory = (content.get("assets") or {}).get("directory")
     if not directory:
         return "none"
-    folder = site.settings.path(site.settings.project.worker.config).parent / str(directory)
+    folder = wrangler.file(site.settings).parent / str(directory)
     if folder.is_dir():
         return str(directory)
+    if (content.get("build") or {}).get("command"):
+        return f"{directory}, made by build.command"
     remedy = "build it (npm run build), or correct assets.directory"
     return Seen("fail", f"assets.directory is {directory!r}: no such folder", remedy)
 
@@ -155,7 +193,7 @@ def _published(site: Site, _content: Mapping[str, Any]) -> Seen | str:
 
 def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:
     worker = site.settings.project.worker
-    names = sorted(wrangler.parsed(site.settings.path(worker.config)).get("env") or {})
+    names = sorted(wrangler.parsed(wrangler.file(site.settings)).get("env") or {})
     if not names:
         return "none in the file: deployment/config holds them"
     if worker.environment:
@@ -166,16 +204,14 @@ def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:
     )
 
 
-def _triggers(site: Site, content: Mapping[str, Any]) -> Seen | str:
-    """Count cron triggers, which a release sets, and routes, which it leaves alone."""
+def _triggers(site: Site, content: Mapping[str, Any]) -> str:
+    """Count cron triggers, routes and custom domains; the release sets all of them."""
     crons = triggers.described(site.settings) or ()
-    timed = f"{len(crons)} cron(s), set by the release" if crons else "no cron"
-    routes = [*(content.get("routes") or ()), *([content["route"]] if "route" in content else ())]
-    if not routes:
+    timed = f"{len(crons)} cron(s)" if crons else "no cron"
+    routes, hosts = (zones.listed(content, custom=custom) for custom in (False, True))
+    if not routes and not hosts:
         return f"{timed}; the Worker answers at its own address"
-    config = site.settings.project.worker.config
-    remedy = f"when they change: npx wrangler triggers deploy --config {config}"
-    return Seen("warn", f"{timed}; {len(routes)} route(s): not set by a release", remedy)
+    return f"{timed}; {len(routes)} route(s), {len(hosts)} custom domain(s)"
 
 
 def _today() -> date:

@@ -13,10 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.services.errors import Forbidden, ServiceError, Unauthorised
 from xswarm_deploy.services.http import Http
+from xswarm_deploy.steps.unversioned import zones
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe, Status
@@ -76,6 +79,8 @@ def _of_host(site: Site, name: str, url: Any) -> list[Probe]:
 
 
 def _resolves(site: Site, host: str) -> Seen | str:
+    if _made_by_release(site, host):  # asked now, resolvers would remember that it is not there
+        return "the release attaches it as a custom domain"
     try:
         found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -86,6 +91,14 @@ def _resolves(site: Site, host: str) -> Seen | str:
     return ", ".join(addresses[:4])
 
 
+def _made_by_release(site: Site, host: str) -> bool:
+    try:
+        custom = zones.listed(wrangler.read(site.settings), custom=True)
+        return host in custom and site.cloudflare.domains.find(host) is None
+    except DeployError:
+        return False  # other checks say why
+
+
 def _deployed(site: Site) -> bool:
     try:
         return bool(site.cloudflare.deployments(site.worker))
@@ -94,6 +107,8 @@ def _deployed(site: Site) -> bool:
 
 
 def _certificate(site: Site, host: str, port: int) -> Seen | str:
+    if _made_by_release(site, host):
+        return "made with the custom domain"
     try:
         expires, version = certificate(host, port, ssl.create_default_context())
     except ssl.SSLCertVerificationError as error:

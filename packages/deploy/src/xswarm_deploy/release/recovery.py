@@ -266,9 +266,9 @@ def _version_made(release: Release) -> str:
     known = str(release.site.facts.get("version") or "")
     if known or not any(steps.action_named(e.change).upload for e in release.entries):
         return known
-    from xswarm_deploy.steps import worker
+    from xswarm_deploy.steps import version
 
-    return worker.tagged(release.site, release.record.release)
+    return version.tagged(release.site, release.record.release)
 
 
 def _require_same_inputs(release: Release, *, made: bool) -> None:

@@ -11,13 +11,14 @@ from xswarm_deploy import console
 from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.model.record import OF_VERSION, Record
+from xswarm_deploy.model.record import OF_VERSION, Record, noted
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import history, preview, records, steps
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.settings.variables import PRODUCTION
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import applied, fingerprints, pages, traffic, triggers
+from xswarm_deploy.steps import applied, durable_objects, fingerprints, pages, traffic, triggers
+from xswarm_deploy.steps.unversioned import changes as unversioned
 
 if TYPE_CHECKING:
     from xswarm_deploy.release.release import Release
@@ -106,6 +107,8 @@ def _not_noted(environment: Environment, target: Record) -> list[str]:
         found.append(f"{then}: today's stays")
     if target.facts.get("crons") is None and environment.cloudflare.schedules(environment.worker):
         found.append("the cron triggers at that release are not recorded: today's stay")
+    if target.facts.get("unversioned") is None:
+        found.append("its settings and addresses are not recorded: today's stay")
     return found
 
 
@@ -179,22 +182,26 @@ def planned(site: Site, target: Record, wish: RollbackRequest) -> tuple[list[Cha
         return plan(site, target, wish), list(hooks.result())
 
 
-def plan(environment: Environment, target: Record, wish: RollbackRequest) -> list[Change]:
+def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
     """Return what going back would change, in the order it is safe to.
 
     Schema and code go back together: code first where it runs on today's schema, and the
     schema first where it does not.
 
     Raises:
-        Refused: the older code does not run on today's schema, and the schema is to stay.
+        Refused: the older code does not run on today's schema, and the schema is to stay; or a
+            Durable Object migration was applied since.
     """
-    with ThreadPoolExecutor(4, thread_name_prefix="rollback") as pool:
-        split = pool.submit(traffic.live_split, environment)
-        listed = pool.submit(traffic.deployable, environment)
-        static = pool.submit(_static_site, environment, target)
-        crons = pool.submit(_triggers, environment, target)
-        clashing = _clashing(environment, target)
-    code = traffic.roll_out(environment, split.result(), target.version, listed.result(), back=True)
+    with ThreadPoolExecutor(5, thread_name_prefix="rollback") as pool:
+        then = target.facts.get("objects")
+        reachable = pool.submit(durable_objects.require_reachable, site, then, target.version)
+        split = pool.submit(traffic.live_split, site)
+        listed = pool.submit(traffic.deployable, site)
+        static = pool.submit(_static_site, site, target)
+        crons = pool.submit(_triggers, site, target)
+        clashing = _clashing(site, target)
+    reachable.result()
+    code = traffic.roll_out(site, split.result(), target.version, listed.result(), back=True)
     code += [*static.result(), *crons.result()]
     if clashing and not (wish.migrations or wish.restoring):
         raise Refused(
@@ -202,7 +209,7 @@ def plan(environment: Environment, target: Record, wish: RollbackRequest) -> lis
             f"{', '.join(clashing)} came later and is marked `-- compatible: no`",
             f"inv rollback --version {wish.version} --migrations (takes them back, too)",
         )
-    schema = _schema(environment, target, wish)
+    schema = _schema(site, target, wish)
     return [*schema, *code] if clashing else [*code, *schema]
 
 
@@ -236,8 +243,13 @@ def _static_site(environment: Environment, target: Record) -> list[Change]:
     return pages.go_back(environment, deployment) if deployment else []
 
 
-def _triggers(environment: Environment, target: Record) -> list[Change]:
-    return triggers.changes(environment, target.facts.get("crons"))
+def _triggers(site: Site, target: Record) -> list[Change]:
+    """Return how cron triggers, settings and addresses go back to those of the target."""
+    today = noted(site.history(), next(iter(traffic.live_split(site)), "")).get("unversioned")
+    return [
+        *triggers.changes(site, target.facts.get("crons")),
+        *unversioned.changes(site, target.facts.get("unversioned"), today),
+    ]
 
 
 def _clashing(environment: Environment, target: Record) -> list[str]:

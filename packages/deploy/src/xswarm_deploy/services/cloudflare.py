@@ -17,24 +17,28 @@ from xswarm_deploy.services.assets import Assets
 from xswarm_deploy.services.envelope import result, unwrap
 from xswarm_deploy.services.errors import NotFound, ServiceError
 from xswarm_deploy.services.http import Http, bearer
+from xswarm_deploy.services.multipart import SECRET_TYPES, annotated
 from xswarm_deploy.services.pages import Pages
 from xswarm_deploy.services.paging import every
 from xswarm_deploy.services.progress import Progress, silent, upload
+from xswarm_deploy.services.queues import Queues
 from xswarm_deploy.services.reply import Reply
+from xswarm_deploy.services.routes import Domains, Routes
 from xswarm_deploy.services.settle import settled, unless_missing
 from xswarm_deploy.services.shape import Wire
+from xswarm_deploy.services.workflows import Workflows
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
 WORKER_MISSING = frozenset({"10007", "10090"})
 NO_VERSIONS = "10222"
+SUBDOMAIN_MISSING = "10007"
 BUCKET_MISSING = "10006"
 
 Shape = TypeVar("Shape")
 Cursor = TypeVar("Cursor")
 
-MESSAGE_LENGTH = 100  # characters the API keeps of an annotation's message
 PAGE = 50
 
 
@@ -90,7 +94,7 @@ class _Identified(Wire):
 
 
 class _AccountSubdomain(Wire):
-    subdomain: str
+    subdomain: str | None = None
 
 
 class _Switches(Wire):
@@ -100,6 +104,18 @@ class _Switches(Wire):
 
 class _Worker(Wire):
     subdomain: _Switches
+
+
+class _Script(Wire):
+    migration_tag: str | None = None
+
+
+class _DefaultEnvironment(Wire):
+    script: _Script | None = None
+
+
+class _Service(Wire):
+    default_environment: _DefaultEnvironment | None = None
 
 
 class _Schedule(Wire):
@@ -189,7 +205,7 @@ class Version(NamedTuple):
     @property
     def secret_names(self) -> tuple[str, ...]:
         """Return the names of its secrets; the API never gives their values."""
-        found = (b for b in self.bindings if str(b.get("type")).startswith("secret"))
+        found = (b for b in self.bindings if b.get("type") in SECRET_TYPES)
         return tuple(sorted(str(binding.get("name", "")) for binding in found))
 
     @property
@@ -230,6 +246,10 @@ class Cloudflare:
         self._account = f"/accounts/{quote(account_id, safe='')}"
         self.pages = Pages(http, self._account)
         self.assets = Assets(http, self._account)
+        self.queues = Queues(http, self._account)
+        self.workflows = Workflows(http, self._account)
+        self.routes = Routes(http)
+        self.domains = Domains(http, self._account)
 
     # The account
 
@@ -258,6 +278,27 @@ class Cloudflare:
         path = f"{self._account}/workers/services/{_quoted(name)}"
         return unless_missing(lambda: self._get(path, object), WORKER_MISSING) is not None
 
+    def migration_tag(self, name: str) -> str:
+        """Return the last Durable Object migration that a Worker has had; empty: none."""
+        path = f"{self._account}/workers/services/{_quoted(name)}"
+        found = unless_missing(lambda: self._get(path, _Service), WORKER_MISSING)
+        environment = found.default_environment if found else None
+        script = environment.script if environment else None
+        return (script.migration_tag or "") if script else ""
+
+    def script_settings(self, name: str) -> dict[str, object]:
+        """Read what belongs to a Worker and to no version; empty where there is no Worker."""
+        path = f"{self._script(name)}/script-settings"
+        return unless_missing(lambda: self._get(path, dict[str, object]), WORKER_MISSING) or {}
+
+    def set_script_settings(self, name: str, changed: Mapping[str, Any]) -> None:
+        """Set observability, logpush, tail consumers or tags; what is not named stays.
+
+        Raises:
+            Invalid: a value is not taken.
+        """
+        self.http.patch(f"{self._script(name)}/script-settings", json=dict(changed), safe=True)
+
     def deployments(self, name: str) -> list[Deployment]:
         """List a Worker's deployments, newest first; empty where there is no Worker."""
         found = unless_missing(
@@ -278,7 +319,7 @@ class Cloudflare:
         Args:
             name: the Worker.
             split: one or two version ids with percentages that add up to 100; 0 is allowed.
-            message: why; at most 100 characters are kept.
+            message: why; at most 1,000 bytes are kept.
             force: deploy a version although secrets changed since (error 10220).
         """
 
@@ -353,8 +394,10 @@ class Cloudflare:
         unless_missing(lambda: self.http.delete(path, query={"force": "true"}), WORKER_MISSING)
 
     def account_subdomain(self) -> str:
-        """Return the account's name under workers.dev."""
-        return self._get(f"{self._account}/workers/subdomain", _AccountSubdomain).subdomain
+        """Return the account's name under workers.dev; empty: it has registered none."""
+        path = f"{self._account}/workers/subdomain"
+        found = unless_missing(lambda: self._get(path, _AccountSubdomain), {SUBDOMAIN_MISSING})
+        return (found.subdomain or "") if found else ""
 
     def worker_subdomain(self, name: str) -> Subdomain:
         """Read whether a Worker answers on workers.dev, and its versions on preview hosts."""
@@ -409,7 +452,7 @@ class Cloudflare:
         }
         reply = self.http.patch(
             f"{self._account}/workers/workers/{_quoted(name)}/versions/latest",
-            json={"env": env, "annotations": _annotations(message, tag)},
+            json={"env": env, "annotations": annotated(message, tag)},
             headers={"Content-Type": "application/merge-patch+json"},
             safe=True,  # a repetition makes one more version that nobody deploys
         )
@@ -428,27 +471,30 @@ class Cloudflare:
 
         return [bucket.name for bucket in self._pages(path, "", fetch)]
 
-    def bucket(self, name: str) -> Bucket | None:
-        """Read one R2 bucket; None where there is none of that name."""
-        path = f"{self._account}/r2/buckets/{_quoted(name)}"
-        return unless_missing(lambda: self._get(path, Bucket), {BUCKET_MISSING})
+    def bucket(self, name: str, jurisdiction: str = "") -> Bucket | None:
+        """Read one R2 bucket; None where there is none of that name in the jurisdiction."""
+        path, headers = f"{self._account}/r2/buckets/{_quoted(name)}", _within(jurisdiction)
+        return unless_missing(
+            lambda: unwrap(self.http.get(path, headers=headers), Bucket), {BUCKET_MISSING}
+        )
 
-    def create_bucket(self, name: str) -> None:
+    def create_bucket(self, name: str, jurisdiction: str = "") -> None:
         """Create an R2 bucket; one that exists already is right as well."""
+        path, headers = f"{self._account}/r2/buckets", _within(jurisdiction)
         try:
-            self.http.post(f"{self._account}/r2/buckets", json={"name": name}, safe=True)
+            self.http.post(path, json={"name": name}, headers=headers, safe=True)
         except ServiceError:
-            if self.bucket(name) is None:
+            if self.bucket(name, jurisdiction) is None:
                 raise
 
-    def delete_bucket(self, name: str) -> None:
+    def delete_bucket(self, name: str, jurisdiction: str = "") -> None:
         """Delete an R2 bucket, which must be empty; one that is not there is deleted already.
 
         Raises:
             Conflict: it holds objects.
         """
-        path = f"{self._account}/r2/buckets/{_quoted(name)}"
-        unless_missing(lambda: self.http.delete(path), {BUCKET_MISSING})
+        path, headers = f"{self._account}/r2/buckets/{_quoted(name)}", _within(jurisdiction)
+        unless_missing(lambda: self.http.delete(path, headers=headers), {BUCKET_MISSING})
 
     # What a Worker may be bound to besides
 
@@ -469,7 +515,7 @@ class Cloudflare:
 
     def dns_records(self, zone_id: str, name: str = "") -> list[DnsRecord]:
         """List a zone's DNS records, of one host where a name is given."""
-        query = {"name": name} if name else {}
+        query = {"name.exact": name} if name else {}
         path = f"/zones/{_quoted(zone_id)}/dns_records"
         return list(self._listed(path, list[DnsRecord], query))
 
@@ -517,7 +563,7 @@ class Cloudflare:
                     {"version_id": version, "percentage": percentage}
                     for version, percentage in split.items()
                 ],
-                "annotations": _annotations(message),
+                "annotations": annotated(message),
             },
         )
         return unwrap(reply, _Identified).id
@@ -552,11 +598,6 @@ def _version(item: _Version) -> Version:
     )
 
 
-def _annotations(message: str, tag: str = "") -> dict[str, str]:
-    given = {"workers/message": message[:MESSAGE_LENGTH], "workers/tag": tag}
-    return {key: value for key, value in given.items() if value}
-
-
 def _same_split(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
     """Compare splits; a version at 0 % may be left out of an answer."""
     return {k: float(v) for k, v in one.items() if v} == {
@@ -572,6 +613,10 @@ def _hyphened(reply: Reply, identifier: str) -> str:
         return str(UUID(identifier))
     except ValueError:
         raise reply.unexpected("the version's id is none") from None
+
+
+def _within(jurisdiction: str) -> dict[str, str]:
+    return {"cf-r2-jurisdiction": jurisdiction} if jurisdiction else {}
 
 
 def _quoted(segment: str) -> str:

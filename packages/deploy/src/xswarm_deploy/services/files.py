@@ -14,7 +14,8 @@ from typing import NamedTuple
 from xswarm_deploy.errors import Refused
 
 LARGEST_FILE = 25 * 1024 * 1024  # bytes; the limit of Pages and of Workers alike
-MOST_FILES = 20_000
+MOST_FILES = 20_000  # of a Pages deployment
+MOST_ASSETS = 100_000  # of a Worker's version; on the free plan 20,000
 HASH_THREADS = 4  # blake3 and reading release the interpreter lock
 HASHED_AT_ONCE = 64  # files of one task: handing over each alone would cost more than it gains
 
@@ -52,16 +53,16 @@ def pages_files(directory: Path) -> tuple[StaticFile, ...]:
     Raises:
         Refused: no such folder, a file above 25 MiB, more than 20,000 files.
     """
-    return _listed(directory, _ignored_by_pages)
+    return _listed(directory, _ignored_by_pages, MOST_FILES)
 
 
 def asset_files(directory: Path) -> tuple[StaticFile, ...]:
     """List the static assets of a Worker, sorted by path; ``.assetsignore`` is heeded.
 
     Raises:
-        Refused: as :func:`pages_files`.
+        Refused: no such folder, a file above 25 MiB, more than 100,000 files.
     """
-    return _listed(directory, _assets_ignored(directory))
+    return _listed(directory, _assets_ignored(directory), MOST_ASSETS)
 
 
 def manifest(files: Iterable[StaticFile]) -> dict[str, str]:
@@ -90,7 +91,7 @@ def _media_types() -> MimeTypes:
     return types
 
 
-def _listed(directory: Path, ignored: Callable[[str], bool]) -> tuple[StaticFile, ...]:
+def _listed(directory: Path, ignored: Callable[[str], bool], most: int) -> tuple[StaticFile, ...]:
     if not directory.is_dir():
         raise Refused(
             f"there is no folder {directory.name} of static files",
@@ -98,8 +99,8 @@ def _listed(directory: Path, ignored: Callable[[str], bool]) -> tuple[StaticFile
             "correct the folder in invoke.yaml (or build the site first)",
         )
     found = sorted(_walk(str(directory), "", ignored))
-    if len(found) > MOST_FILES:
-        raise Refused(f"{directory.name} has {len(found)} files", f"at most {MOST_FILES} are taken")
+    if len(found) > most:
+        raise Refused(f"{directory.name} has {len(found)} files", f"at most {most:,} are taken")
     parts = [found[at : at + HASHED_AT_ONCE] for at in range(0, len(found), HASHED_AT_ONCE)]
     with ThreadPoolExecutor(HASH_THREADS) as pool:
         described = pool.map(lambda part: [_hashed(directory, *one) for one in part], parts)

@@ -20,6 +20,7 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret
 
 SECRET_TYPES = ("secret_text", "secret_key")
+MESSAGE_BYTES = 1000  # of an annotation's message; Cloudflare refuses a longer one
 
 
 class Module(NamedTuple):
@@ -67,25 +68,37 @@ class Upload:
             Refused: a secret is blank, or a plain binding has its name.
         """
         _refuse_blank(secrets)
-        _refuse_collisions(secrets, self.bindings)
+        plain = [one for one in self.bindings if not _is_asked_for(one, secrets)]
+        _refuse_collisions(secrets, plain)
         kept = [kind for kind in self.metadata.get("keep_bindings", ()) if kind not in SECRET_TYPES]
-        metadata = {**self.metadata, "keep_bindings": kept + list(SECRET_TYPES if keep else ())}
+        keep_bindings = kept + list(SECRET_TYPES if keep else ())
+        metadata = {**self.metadata, "bindings": plain, "keep_bindings": keep_bindings}
         return dataclasses.replace(self, metadata=metadata, secrets={**self.secrets, **secrets})
 
     def with_inherited(self, names: Iterable[str], version: str) -> Upload:
         """Take bindings over from one version; ``keep_bindings`` takes them from the latest.
 
         Args:
-            names: of its bindings; those that this upload has itself are left out.
+            names: of its bindings; those that this upload has itself are left out, and those
+                that it is to inherit are taken from this version.
             version: the version's id.
         """
-        taken = {str(binding["name"]) for binding in self.bindings} | set(self.secrets)
+        own = [one for one in self.bindings if not (_is_open(one) and one["name"] in set(names))]
+        taken = {str(binding["name"]) for binding in own} | set(self.secrets)
         inherited = [
             {"name": name, "type": "inherit", "version_id": version}
-            for name in names
+            for name in dict.fromkeys(names)
             if name not in taken
         ]
-        return self._with(bindings=[*self.bindings, *inherited])
+        return self._with(bindings=[*own, *inherited])
+
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """Return the names that are to be inherited, and from no version yet.
+
+        wrangler writes them for ``secrets.required``, and for a binding without an id.
+        """
+        return tuple(str(one["name"]) for one in self.bindings if _is_open(one))
 
     def with_variables(self, variables: Mapping[str, str]) -> Upload:
         """Set plain variables.
@@ -116,9 +129,21 @@ class Upload:
 
     def with_annotations(self, message: str = "", tag: str = "") -> Upload:
         """Name the version: what it is for, and the release it belongs to."""
-        given = {"workers/message": message, "workers/tag": tag}
-        named = {key: value for key, value in given.items() if value}
-        return self._with(annotations={**self.metadata.get("annotations", {}), **named})
+        given = {**self.metadata.get("annotations", {}), **annotated(message, tag)}
+        return self._with(annotations=given)
+
+    def with_migrations(self, migrations: Mapping[str, Any]) -> Upload:
+        """Let the upload change Durable Objects; only PUT script takes it."""
+        return self._with(migrations=dict(migrations))
+
+    def without_code(self) -> Upload:
+        """Return the upload of static files alone; a dry run puts a Worker of its own there."""
+        kept = {
+            key: value
+            for key, value in self.metadata.items()
+            if key in ("compatibility_date", "compatibility_flags", "annotations")
+        }
+        return dataclasses.replace(self, metadata=kept, modules=())
 
     def with_assets(self, jwt: Secret, config: Mapping[str, Any]) -> Upload:
         """Attach uploaded static assets by the token that their upload ended with."""
@@ -140,6 +165,21 @@ class Upload:
 
     def _with(self, **changes: Any) -> Upload:
         return dataclasses.replace(self, metadata={**self.metadata, **changes})
+
+
+def annotated(message: str = "", tag: str = "") -> dict[str, str]:
+    """Return a version's or a deployment's annotations; a message is cut to what is taken."""
+    kept = message.encode()[:MESSAGE_BYTES].decode(errors="ignore")
+    given = {"workers/message": kept, "workers/tag": tag}
+    return {key: value for key, value in given.items() if value}
+
+
+def _is_open(binding: Mapping[str, Any]) -> bool:
+    return binding.get("type") == "inherit" and "version_id" not in binding
+
+
+def _is_asked_for(binding: Mapping[str, Any], secrets: Mapping[str, Secret]) -> bool:
+    return _is_open(binding) and binding["name"] in secrets
 
 
 def read(body: bytes) -> Upload:

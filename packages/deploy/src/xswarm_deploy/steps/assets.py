@@ -28,4 +28,5 @@ def attached(site: Site, upload: Upload, static: Static | None) -> Upload:
     publishing.require_public(static.files, [str(static.config.get(name, "")) for name in RULES])
     progress = in_bytes(site.progress, "assets")
     token = site.cloudflare.assets.upload(site.worker, static.files, progress)
-    return upload.with_assets(token, static.config)
+    form = upload.without_code() if static.alone else upload
+    return form.with_assets(token, static.config)

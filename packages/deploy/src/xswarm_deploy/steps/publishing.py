@@ -71,7 +71,7 @@ def published(settings: Settings) -> tuple[list[StaticFile], list[str]]:
     project = settings.project
     assets = wrangler.read(settings).get("assets") or {}
     site = settings.path(project.pages.directory) if project.pages.directory else None
-    beside = settings.path(project.worker.config).parent
+    beside = wrangler.file(settings).parent
     own = beside / str(assets["directory"]) if assets.get("directory") else None
     files = [
         *(pages_files(site) if site and site.is_dir() else ()),

@@ -19,7 +19,7 @@ from xswarm_deploy.model.step import Action, AnyAction, Change, Facts, action_of
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import fingerprints, rotation, traffic, webhooks, worker
+from xswarm_deploy.steps import fingerprints, rotation, traffic, version, webhooks
 from xswarm_deploy.webhooks import inbound, sendgrid, stripe
 
 NAME: Final = "secrets"
@@ -147,7 +147,7 @@ def apply(site: Site, change: Change) -> Facts:
     if action in rotation.VERBS:
         return rotation.VERBS[action](site, change)
     removed = REMOVE.after_of(change).removed if action == REMOVE else ()
-    values = {n: s for n, s in worker.secrets(site).items() if n not in removed}
+    values = {n: s for n, s in version.secrets(site).items() if n not in removed}
     marks = {"secrets": fingerprints.of(values, site.settings)}
     if action == STAGE:
         return marks
@@ -170,7 +170,7 @@ def require_undisturbed(_site: Site, _change: Change) -> None:
 
 def difference(site: Site) -> Difference:
     """Compare by fingerprint with the release whose version is live."""
-    wanted = fingerprints.of(worker.secrets(site), site.settings)
+    wanted = fingerprints.of(version.secrets(site), site.settings)
     there = set(site.cloudflare.secrets(site.worker))
     known = _live_fingerprints(site)
     both = sorted(set(wanted) & there)

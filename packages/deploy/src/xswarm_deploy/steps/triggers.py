@@ -38,7 +38,7 @@ def described(settings: Settings) -> list[str] | None:
     """
     from xswarm_deploy.bundling import wrangler  # only who deploys reads it
 
-    file = settings.path(settings.project.worker.config)
+    file = wrangler.file(settings)
     if not file.is_file():
         return None  # who bundles it refuses it, and says why
     crons = (wrangler.read(settings).get("triggers") or {}).get("crons")

@@ -9,55 +9,23 @@ deploys no more, being older than the newest hundred: it takes the traffic at on
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import NoneType
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from xswarm_deploy.console import in_bytes
 from xswarm_deploy.environment import Environment
-from xswarm_deploy.errors import Refused, StepFailed
-from xswarm_deploy.model.payload import Nothing
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import noted
-from xswarm_deploy.model.step import Action, AnyAction, Change, Facts, action_of
-from xswarm_deploy.secret import Secret
-from xswarm_deploy.services.cloudflare import MESSAGE_LENGTH
-from xswarm_deploy.services.errors import Invalid
-from xswarm_deploy.settings.variables import ENVIRONMENTS
+from xswarm_deploy.model.step import AnyAction, Change, Facts, action_of
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import assets, fingerprints, traffic, triggers
-from xswarm_deploy.verification import verify
+from xswarm_deploy.steps import buckets, durable_objects, traffic, triggers, upload, version
+from xswarm_deploy.steps.unversioned import changes as unversioned
+from xswarm_deploy.steps.unversioned import subdomain
 
 if TYPE_CHECKING:
-    from xswarm_deploy.services.multipart import Upload
     from xswarm_deploy.verification import canary
 
 NAME: Final = "worker"
 INPUTS: Final = ("settings", "worker", "secrets")
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """An R2 bucket that the Worker is bound to."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Code:
-    """What a version is made of, by the digest of its bundle."""
-
-    digest: str
-
-
-@dataclass(frozen=True)
-class Address:
-    """Whether the Worker answers at its own address."""
-
-    open: bool
 
 
 def observe(_site: Site) -> Facts:
@@ -70,15 +38,36 @@ def plan(site: Site) -> list[Change]:
     live = traffic.live_split(site)
     digest = site.bundling.result().digest
     if not live:
-        made = _first(site, digest)
+        made = upload.first(site, digest)
     else:
         listed = traffic.deployable(site)
-        _require_own(site, traffic.to_leave(site, live, listed))
-        made = [_upload(site, digest), *traffic.roll_out(site, live, traffic.NEW, listed)]
+        version.require_own(site, traffic.to_leave(site, live, listed))
+        lifecycle = durable_objects.of_live(site, live)
+        made = (
+            [upload.replace(site, digest, live, lifecycle)]
+            if lifecycle
+            else [upload.beside(site, digest), *traffic.roll_out(site, live, traffic.NEW, listed)]
+        )
+    return [*buckets.changes(site), *made, *beside(site, live)]
+
+
+def beside(site: Site, live: traffic.Split) -> list[Change]:
+    """Return how what belongs to no version would change, once the new version has the traffic.
+
+    Args:
+        site: the environment.
+        live: today's split; empty: there is no Worker yet.
+
+    Raises:
+        Refused: a queue or zone is missing, or an address or workflow is another Worker's.
+    """
+    formerly = noted(site.history(), next(iter(live), "")).get("unversioned")
+    wanted = unversioned.described(site.settings)
+    if not live:  # its address is opened as a step of its own
+        wanted = {**wanted, subdomain.ACTION.name: None}
     return [
-        *_buckets(site),
-        *made,
         *triggers.changes(site, triggers.described(site.settings)),
+        *unversioned.changes(site, wanted, formerly),
     ]
 
 
@@ -104,6 +93,13 @@ def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
             "a canary is judged beside an older version",
             site.deploy_command,
         )
+    lifecycle = durable_objects.of_live(site, live)
+    if lifecycle:
+        raise Refused(
+            "a canary cannot begin with this version",
+            f"{lifecycle.told}: Cloudflare applies that to all of the traffic at once",
+            site.deploy_command,
+        )
     listed = traffic.deployable(site)
     old = traffic.to_leave(site, live, listed)
     if not traffic.can_share(site, live, traffic.NEW, listed):
@@ -112,8 +108,8 @@ def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
         )
     dark, share = {old: 100.0, traffic.NEW: 0.0}, {old: 100 - percent, traffic.NEW: percent}
     return [
-        *_buckets(site),
-        _upload(site, site.bundling.result().digest),
+        *buckets.changes(site),
+        upload.beside(site, site.bundling.result().digest),
         traffic.moving(site, {old: 100.0}, dark, traffic.NEW, dict(live)),
         traffic.moving(site, dark, share, traffic.NEW, dict(live), soak=soak),
     ]
@@ -131,8 +127,12 @@ def plan_promotion(site: Site) -> list[Change]:
         moved = traffic.moving(site, live, after, pair.new, live, verified=True)
     else:
         moved = traffic.leaping(site, live, pair.new, quick=False)
-    crons = noted(site.history(), pair.new).get("crons")  # those of its own configuration
-    return [moved, *triggers.changes(site, crons)]
+    then, now = noted(site.history(), pair.new), noted(site.history(), pair.old)
+    return [  # what its own configuration says
+        moved,
+        *triggers.changes(site, then.get("crons")),
+        *unversioned.changes(site, then.get("unversioned"), now.get("unversioned")),
+    ]
 
 
 def plan_abortion(environment: Environment) -> list[Change]:
@@ -179,8 +179,8 @@ def undo(site: Site, change: Change, _outcome: Facts) -> str:
     action = action_of(change, ACTIONS)
     if action in traffic.VERBS:
         traffic.bring_back(site, change)
-    elif action == BUCKET:
-        site.cloudflare.delete_bucket(BUCKET.undo_of(change).name)
+    elif action == buckets.BUCKET:
+        buckets.undo(site, change)
     elif action in _UNDOING and site.cloudflare.worker_exists(site.worker):
         _UNDOING[action](site, change)
     return ""
@@ -202,183 +202,8 @@ def is_live(site: Site) -> bool:
     if len(live) != 1:
         return False
     known = noted(site.history(), next(iter(live)))
-    made_of = (site.bundling.result().digest, variables_digest(site))
+    made_of = (site.bundling.result().digest, version.variables_digest(site))
     return (known.get("digest"), known.get("variables")) == made_of
-
-
-def _close(environment: Environment, _change: Change) -> None:
-    environment.cloudflare.set_subdomain(environment.worker, enabled=False, previews_enabled=True)
-
-
-def _unschedule(environment: Environment, change: Change) -> None:
-    triggers.put(environment, triggers.SCHEDULE.undo_of(change).crons)
-
-
-def _delete(environment: Environment, _change: Change) -> None:
-    environment.cloudflare.delete_worker(environment.worker)
-    if environment.cloudflare.worker_exists(environment.worker):
-        raise StepFailed(f"worker {environment.worker} is still there after its deletion")
-
-
-def tagged(environment: Environment, release: str) -> str:
-    """Return the version that a release has made, asked for by its tag; empty: it made none."""
-    found = (
-        version.id
-        for version in environment.cloudflare.versions(environment.worker)
-        if version.tag == release
-    )
-    return next(found, "")
-
-
-def prepared(site: Site) -> Upload:
-    """Return the bundle with the environment's variables and secrets, as one version.
-
-    Secrets that only the Worker has are taken over from the live version: the latest may be
-    one that was undone, and what its webhooks' secrets belonged to is gone.
-    """
-    bundle = site.bundling.result()
-    upload = assets.attached(site, bundle.upload, bundle.files)
-    if "main_module" not in upload.metadata:
-        return upload  # static files alone: nothing that could read a variable
-    upload = _bound(site, upload).with_variables(site.settings.worker_variables())
-    upload = upload.with_secrets(secrets(site), keep=False)
-    for live in traffic.live_split(site):
-        upload = upload.with_inherited(
-            site.cloudflare.version(site.worker, live).secret_names, live
-        )
-    return upload
-
-
-def _bound(environment: Environment, upload: Upload) -> Upload:
-    """Bind the Worker to the environment's own bucket."""
-    r2 = environment.settings.project.r2
-    return upload.with_bucket(r2.replaces, r2.bucket) if r2.replaces else upload
-
-
-def secrets(site: Site) -> dict[str, Secret]:
-    """Return all secrets of the next version: the environment's, and those just minted."""
-    return {**site.settings.worker_secrets(), **site.staged}
-
-
-def _require_own(site: Site, version: str) -> None:
-    """Refuse to replace another environment's Worker, such as production's by staging's.
-
-    Raises:
-        Refused: the live version says that it is another environment's.
-    """
-    ours, theirs = site.settings.environment, _environment_of(site, version)
-    if theirs not in ("", ours):
-        raise Refused(
-            f"worker {site.worker} is the one of {theirs}",
-            f"{ours} would replace it",
-            f"name another in invoke.yaml: deploy.environments.{ours}.worker.name",
-        )
-
-
-def _environment_of(site: Site, version: str) -> str:
-    """Return which environment made a version: its message ends with it; empty: unknown.
-
-    Releases before this one gave each Worker the variable ENVIRONMENT instead.
-    """
-    found = site.cloudflare.version(site.worker, version)
-    for name in ENVIRONMENTS:
-        if found.annotations.get("workers/message", "").endswith(_mark(name)):
-            return name
-    own = {binding["name"] for binding in site.bundling.result().upload.bindings}
-    texts = {str(b.get("name")): str(b.get("text", "")) for b in found.bindings}
-    theirs = texts.get("ENVIRONMENT", "")
-    return theirs if theirs in ENVIRONMENTS and "ENVIRONMENT" not in own else ""
-
-
-def _mark(environment: str) -> str:
-    return f" [{environment}]"
-
-
-def _message(site: Site) -> str:
-    """Return a person's words for the release, and at their end whose it is."""
-    mark = _mark(site.settings.environment)
-    return traffic.message(site)[: MESSAGE_LENGTH - len(mark)] + mark
-
-
-def _buckets(site: Site) -> list[Change]:
-    """Return which R2 buckets the Worker is bound to but the account does not have yet."""
-    bindings = _bound(site, site.bundling.result().upload).bindings
-    names = [str(b["bucket_name"]) for b in bindings if b.get("type") == "r2_bucket"]
-    missing = [name for name in dict.fromkeys(names) if site.cloudflare.bucket(name) is None]
-    return [
-        BUCKET.change(f"r2 bucket {name}", after=Bucket(name), undo=Bucket(name))
-        for name in missing
-    ]
-
-
-def _do_bucket(environment: Environment, change: Change) -> Facts:
-    environment.cloudflare.create_bucket(BUCKET.after_of(change).name)
-    return {}
-
-
-def _first(environment: Environment, digest: str) -> list[Change]:
-    name = environment.worker
-    return [
-        CREATE.change(f"worker {name}", after=Code(digest), undo=Nothing()),
-        OPEN.change(
-            f"address of {name}", before=Address(False), after=Address(True), undo=Nothing()
-        ),
-    ]
-
-
-def _upload(environment: Environment, digest: str) -> Change:
-    return UPLOAD.change(f"version of {environment.worker}", after=Code(digest), undo=Nothing())
-
-
-@contextmanager
-def _startable(environment: Environment) -> Iterator[None]:
-    """Report of a refused upload that the Worker does not start, where that is why (10021)."""
-    try:
-        yield
-    except Invalid as error:
-        if "10021" not in error.codes:
-            raise
-        remedy = f"fix it, then: {environment.deploy_command}"
-        raise StepFailed("the Worker does not start", error.said, remedy) from None
-
-
-def _do_upload(site: Site, change: Change) -> Facts:
-    """Upload the version, unless this release did already and only the reply was lost."""
-    tag = str(site.facts["release"])
-    made, digest = tagged(site, tag), UPLOAD.after_of(change).digest
-    if made:
-        return _version_facts(site, made, digest)
-    _require_planned(site, digest)
-    form = prepared(site).with_annotations(_message(site), tag)
-    with _startable(site):
-        version = site.cloudflare.upload_version(
-            site.worker, form.body(), form.content_type, tag, in_bytes(site.progress, "upload")
-        )
-    return _version_facts(site, version.id, digest)
-
-
-def _do_create(site: Site, change: Change) -> Facts:
-    """Create the Worker behind a closed address, unless this release did already."""
-    tag = str(site.facts["release"])
-    version, digest = tagged(site, tag), CREATE.after_of(change).digest
-    if not version:
-        _require_planned(site, digest)
-        form = prepared(site).with_annotations(_message(site), tag)
-        with _startable(site):
-            version = site.cloudflare.create_worker(
-                site.worker, form.body(), form.content_type, in_bytes(site.progress, "upload")
-            )
-    site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
-    return _version_facts(site, version, digest)
-
-
-def _do_open(site: Site, _change: Change) -> Facts:
-    """Switch the first Worker's address on, once its version is verified on its preview host."""
-    verify.gate(site, verify.preview(site, str(site.facts["version"])))
-    site.cloudflare.set_subdomain(site.worker, enabled=True, previews_enabled=True)
-    if not site.cloudflare.worker_subdomain(site.worker).enabled:
-        raise StepFailed(f"the address of {site.worker} was not switched on")
-    return {}
 
 
 def _do_schedule(environment: Environment, change: Change) -> Facts:
@@ -386,52 +211,20 @@ def _do_schedule(environment: Environment, change: Change) -> Facts:
     return {}
 
 
-def _require_planned(site: Site, planned: str) -> None:
-    """Upload what the plan says, or nothing: another checkout may hold other code.
-
-    Raises:
-        Refused: the bundle is not the planned one.
-    """
-    digest = site.bundling.result().digest
-    if digest != planned:
-        raise Refused(
-            f"the code of {site.worker} is not what was planned",
-            f"digest {digest[:12]} instead of {planned[:12]}",
-            "check out what the release was made from, or: inv deploy.abort",
-        )
+def _unschedule(environment: Environment, change: Change) -> None:
+    triggers.put(environment, triggers.SCHEDULE.undo_of(change).crons)
 
 
-def _version_facts(site: Site, version: str, digest: str) -> Facts:
-    return {
-        "version": version,
-        "digest": digest,
-        "variables": variables_digest(site),
-        "secrets": fingerprints.of(secrets(site), site.settings),
-        "crons": triggers.described(site.settings),
-    }
-
-
-def variables_digest(environment: Environment) -> str:
-    """Return a digest of the Worker's plain variables."""
-    text = json.dumps(environment.settings.worker_variables(), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-BUCKET: Final = Action(NAME, "bucket", NoneType, Bucket, Bucket)
-UPLOAD: Final = Action(NAME, "upload", NoneType, Code, Nothing, routine=True, upload=True)
-CREATE: Final = Action(NAME, "create", NoneType, Code, Nothing, routine=True, upload=True)
-OPEN: Final = Action(NAME, "open", Address, Address, Nothing, effect="traffic", routine=True)
 _VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
     **traffic.VERBS,
-    BUCKET: _do_bucket,
-    UPLOAD: _do_upload,
-    CREATE: _do_create,
-    OPEN: _do_open,
+    buckets.BUCKET: buckets.make,
+    **upload.VERBS,
     triggers.SCHEDULE: _do_schedule,
+    **unversioned.VERBS,
 }
 _UNDOING: Final[Mapping[AnyAction, Callable[[Site, Change], None]]] = {  # of a Worker that is there
-    OPEN: _close,
+    **upload.UNDOING,
     triggers.SCHEDULE: _unschedule,
-    CREATE: _delete,
+    **unversioned.UNDOING,
 }
 ACTIONS: Final = tuple(_VERBS)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.site import Site
 
+_KEY: Final = re.compile(r"[a-z*][a-z0-9_.*-]*")
 OVERRIDE: Final = "Cloudflare-Workers-Version-Overrides"
 
 
@@ -30,14 +33,52 @@ def live(site: Site, version: str = "") -> Target:
 
 
 def dark(site: Site, version: str) -> Target:
-    """Return a version of the current deployment that has no traffic yet, by override."""
+    """Return a version of the current deployment that has no traffic yet, by override.
+
+    The override is an RFC 8941 dictionary, whose keys begin with a letter: a Worker of another
+    name is asked at the version's preview host.
+
+    Raises:
+        Refused: the Worker's name is no key, and it has no preview hosts.
+    """
+    if not is_key(site.worker):
+        if not site.cloudflare.worker_subdomain(site.worker).previews_enabled:
+            raise Refused(
+                f"a version of {site.worker} cannot be verified before users meet it",
+                "its name begins with no letter, so that no header chooses a version, and it has"
+                " no preview URLs",
+                'write "preview_urls": true into the wrangler configuration',
+            )
+        return preview(site, version)
     headers = {OVERRIDE: f'{site.worker}="{version}"'}
     return Target(site.settings.text("WORKER_URL"), headers, version)
 
 
 def preview(site: Site, version: str) -> Target:
-    """Return a version by its preview host; on loopback the Host header names it."""
+    """Return a version by its preview host; on loopback the Host header names it.
+
+    Raises:
+        Refused: the account has registered no name under workers.dev.
+    """
     url, host = site.settings.text("WORKER_URL"), f"{version[:8]}-{site.worker}"
     if is_loopback(url):
         return Target(url, {"Host": f"{host}.localhost:{urlsplit(url).port or 80}"}, version)
-    return Target(f"https://{host}.{site.cloudflare.account_subdomain()}.workers.dev", {}, version)
+    name = site.cloudflare.account_subdomain()
+    if not name:
+        raise Refused(
+            "the account has no name under workers.dev",
+            f"a version of {site.worker} is verified there before users meet it",
+            "choose one: Cloudflare, Workers & Pages, Account details, Subdomain",
+        )
+    return Target(f"https://{host}.{name}.workers.dev", {}, version)
+
+
+def is_own(site: Site) -> bool:
+    """Return whether WORKER_URL is the Worker's own address, which needs no route or domain."""
+    url = site.settings.text("WORKER_URL")
+    return is_loopback(url) or (urlsplit(url).hostname or "").endswith(".workers.dev")
+
+
+def is_key(worker: str) -> bool:
+    """Return whether a Worker's name can be a key of the override header (RFC 8941, 3.1.2)."""
+    return _KEY.fullmatch(worker) is not None

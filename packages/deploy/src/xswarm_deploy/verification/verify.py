@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 from xswarm_deploy.errors import CheckFailed
 from xswarm_deploy.model.report import Finding, Probe, Report, run_probes
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification.target import OVERRIDE, Target, dark, live, preview
+from xswarm_deploy.verification.target import OVERRIDE, Target, dark, is_own, live, preview
 
 if TYPE_CHECKING:
     from xswarm_deploy.verification.asker import Asker
 
-__all__ = ["NAME", "OVERRIDE", "Target", "dark", "gate", "live", "preview", "run"]
+__all__ = ["NAME", "OVERRIDE", "Target", "dark", "gate", "is_own", "live", "preview", "run"]
 
 NAME: Final = "verify"
 

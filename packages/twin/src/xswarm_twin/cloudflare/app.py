@@ -17,11 +17,14 @@ from xswarm_twin.cloudflare import (
     deployments,
     faults,
     pages,
+    queues,
     r2,
     refusals,
+    routing,
     secrets,
     versions,
     workers,
+    workflows,
     zones,
 )
 from xswarm_twin.cloudflare.assets import bearer
@@ -90,6 +93,9 @@ def api_routes() -> Iterator[web.RouteDef]:
         pages,
         r2,
         zones,
+        routing,
+        queues,
+        workflows,
     ):
         yield from _definitions(module.routes)
 

@@ -10,7 +10,14 @@ from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals, versions
 from xswarm_twin.cloudflare.envelope import success
-from xswarm_twin.cloudflare.records import Deployment, Record, Version, Worker
+from xswarm_twin.cloudflare.records import (
+    Deployment,
+    Record,
+    Version,
+    Worker,
+    WorkerDomain,
+    WorkerRoute,
+)
 from xswarm_twin.cloudflare.twin import Twin, new_id, source_of, twin_of
 from xswarm_twin.model import ScriptInvalid
 
@@ -119,12 +126,19 @@ async def _serve(
     for version, percentage in deployment.shares.items():
         found = made.get(version) or versions.find_version(twin, worker.name, version)
         split[versions.served(twin, found)] = percentage
+    enabled = worker.enabled or _has_address(twin, worker.name)
     try:
         await twin.edge.deploy(
-            worker.name, split, enabled=worker.enabled, previews=worker.previews_enabled
+            worker.name, split, enabled=enabled, previews=worker.previews_enabled
         )
     except ScriptInvalid as error:
         raise refusals.script_invalid(str(error)) from error
+
+
+def _has_address(twin: Twin, worker: str) -> bool:
+    """Return whether a route or a custom domain leads to a Worker."""
+    routed = any(route.script == worker for route in twin.store.all(WorkerRoute))
+    return routed or any(one.service == worker for one in twin.store.all(WorkerDomain))
 
 
 def _shares(body: Mapping[str, Any]) -> dict[str, float]:

@@ -47,6 +47,7 @@ class Worker(Record):
     previews_enabled: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     schedules: list[dict[str, str]] = field(default_factory=list)
+    migration_tag: str = ""
 
     @property
     def key(self) -> str:
@@ -263,6 +264,83 @@ class DnsRecord(Record):
 
 
 @dataclass(frozen=True)
+class WorkerRoute(Record):
+    """A pattern of a zone, and the Worker that answers there."""
+
+    kind: ClassVar[str] = "worker_route"
+    id: str
+    zone: str
+    pattern: str
+    script: str
+
+    @property
+    def key(self) -> str:
+        """Return the route's id."""
+        return self.id
+
+    @property
+    def owner(self) -> str:
+        """Return the zone's id."""
+        return self.zone
+
+
+@dataclass(frozen=True)
+class WorkerDomain(Record):
+    """A host of a zone that leads to a Worker."""
+
+    kind: ClassVar[str] = "worker_domain"
+    id: str
+    zone: str
+    hostname: str
+    service: str
+
+    @property
+    def key(self) -> str:
+        """Return the domain's id."""
+        return self.id
+
+    @property
+    def owner(self) -> str:
+        """Return the zone's id."""
+        return self.zone
+
+
+@dataclass(frozen=True)
+class Queue(Record):
+    """A queue; its consumers have consumer_id, script, settings and dead_letter_queue."""
+
+    kind: ClassVar[str] = "queue"
+    id: str
+    name: str
+    created_on: str
+    consumers: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """Return the queue's id."""
+        return self.id
+
+
+@dataclass(frozen=True)
+class Workflow(Record):
+    """A workflow: which class of which script runs it, and what else was asked for."""
+
+    kind: ClassVar[str] = "workflow"
+    id: str
+    name: str
+    created_on: str
+    modified_on: str
+    script_name: str
+    class_name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Return the workflow's name."""
+        return self.name
+
+
+@dataclass(frozen=True)
 class SigningKey(Record):
     """The key that the session tokens are signed with, in hexadecimal."""
 
@@ -285,5 +363,9 @@ KINDS: tuple[type[Record], ...] = (
     Publication,
     Zone,
     DnsRecord,
+    WorkerRoute,
+    WorkerDomain,
+    Queue,
+    Workflow,
     SigningKey,
 )

@@ -218,3 +218,68 @@ def zone_setting_unknown(name: str) -> Refusal:
 def record_not_found() -> Refusal:
     """Refuse an unknown DNS record."""
     return Refusal(404, 81044, "Record does not exist.")
+
+
+def route_exists(pattern: str, script: str) -> Refusal:
+    """Refuse a route twice in a zone."""
+    return Refusal(
+        409, 10020, f"A route with the same pattern already exists: {pattern} ({script})"
+    )
+
+
+def route_not_found() -> Refusal:
+    """Refuse an unknown route."""
+    return Refusal(404, 10009, "The requested route does not exist.")
+
+
+def route_invalid(pattern: str) -> Refusal:
+    """Refuse a pattern that lies outside its zone."""
+    return Refusal(400, 10022, f"Your route {pattern} is not within this zone.")
+
+
+def domain_not_found() -> Refusal:
+    """Refuse an unknown custom domain."""
+    return Refusal(404, 100114, "The custom domain could not be found.")
+
+
+def domain_taken(hostname: str) -> Refusal:
+    """Refuse a host that has a DNS record which nobody allowed to overwrite."""
+    message = f"Hostname '{hostname}' already has externally managed DNS records."
+    return Refusal(409, 100117, message)
+
+
+def queue_not_found() -> Refusal:
+    """Refuse an unknown queue."""
+    return Refusal(404, 11000, "Queue does not exist.")
+
+
+def queue_exists(name: str) -> Refusal:
+    """Refuse to make a queue twice."""
+    return Refusal(409, 11009, f"Queue name '{name}' is already taken.")
+
+
+def queue_has_consumer(name: str) -> Refusal:
+    """Refuse a second Worker that consumes a queue."""
+    return Refusal(400, 11004, f"Queue '{name}' already has a consumer.")
+
+
+def consumer_not_found() -> Refusal:
+    """Refuse an unknown consumer of a queue."""
+    return Refusal(404, 11002, "Consumer does not exist.")
+
+
+def workflow_not_found() -> Refusal:
+    """Refuse an unknown workflow."""
+    return Refusal(404, 10200, "workflow.not_found")
+
+
+def migration_tag_wrong(expected: str) -> Refusal:
+    """Refuse Durable Object migrations that begin at another tag than the Worker's."""
+    message = f"Expected old_tag to be '{expected}': the Worker's migration tag is another."
+    return Refusal(412, 10079, message)
+
+
+def migration_in_version() -> Refusal:
+    """Refuse Durable Object migrations with a version: only a direct upload takes them."""
+    message = "Version upload failed. You attempted to upload a version with a Durable Object"
+    return Refusal(400, 10211, f"{message} migration, which only a deployment can apply.")

@@ -134,7 +134,7 @@ class Store:
 _OWNED: dict[str, Iterable[str]] = {
     "worker": ("version", "deployment"),
     "project": ("publication",),
-    "zone": ("dns_record",),
+    "zone": ("dns_record", "worker_route", "worker_domain"),
 }
 
 

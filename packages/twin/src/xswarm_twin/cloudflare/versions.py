@@ -54,6 +54,9 @@ async def upload(request: web.Request) -> web.Response:
     """Take a new version in; it is not deployed."""
     twin, worker = twin_of(request), find_worker(request)
     form = await uploads.read(request, twin.blobs)
+    if (form.metadata or {}).get("migrations"):
+        twin.blobs.discard(form.received)
+        raise refusals.migration_in_version()
     async with twin.lock(worker.name):
         worker = find_worker(request)
         version = await make(request, worker.name, form, "version_upload")

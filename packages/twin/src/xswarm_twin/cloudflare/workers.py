@@ -12,7 +12,7 @@ from aiohttp import web
 from xswarm_twin.cloudflare import bindings, bodies, deployments, refusals, uploads, versions
 from xswarm_twin.cloudflare.deployments import DeploymentRequest
 from xswarm_twin.cloudflare.envelope import success
-from xswarm_twin.cloudflare.records import Version, Worker
+from xswarm_twin.cloudflare.records import Version, Worker, WorkerDomain, WorkerRoute
 from xswarm_twin.cloudflare.twin import Twin, source_of, twin_of
 
 routes = web.RouteTableDef()
@@ -27,6 +27,9 @@ _SETTINGS: dict[str, type] = {
     "tail_consumers": list,
 }
 """The settings that belong to no version, with their types."""
+
+_API_DATE = "Cloudflare-Workers-Script-Api-Date"
+"""With it, preview URLs that nobody speaks of are as the Worker's own address is."""
 
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}")
 
@@ -45,8 +48,9 @@ async def upload(request: web.Request) -> web.Response:
         raise refusals.worker_name_invalid(name)
     form = await uploads.read(request, twin.blobs)
     async with twin.lock(name):
-        version = await versions.make(request, name, form, "upload")
         worker = twin.store.find(Worker, name) or _new(twin, name)
+        worker = _as_uploaded(worker, form.metadata or {})
+        version = await versions.make(request, name, form, "upload")
         wish = DeploymentRequest({version.id: 100}, source_of(request), version.annotations)
         await deployments.deploy(twin, worker, wish, version)
     await twin.edge.preview(versions.served(twin, version))
@@ -75,7 +79,9 @@ async def delete(request: web.Request) -> web.Response:
     twin, worker = twin_of(request), versions.find_worker(request)
     async with twin.lock(worker.name):
         await twin.edge.remove(worker.name)
-        twin.store.remove(worker)
+        routed = [one for one in twin.store.all(WorkerRoute) if one.script == worker.name]
+        named = [one for one in twin.store.all(WorkerDomain) if one.service == worker.name]
+        twin.store.remove(worker, *routed, *named)
     return success(None)
 
 
@@ -120,11 +126,7 @@ async def change_script_settings(request: web.Request) -> web.Response:
     """Change the settings that belong to no version."""
     twin, worker = twin_of(request), versions.find_worker(request)
     body = await bodies.json_object(request)
-    changes: dict[str, Any] = {
-        name: bodies.checked(body[name], kind, name)
-        for name, kind in _SETTINGS.items()
-        if body.get(name) is not None
-    }
+    changes = _settings_of(body)
     async with twin.lock(worker.name):
         worker = versions.find_worker(request)
         worker = replace(worker, settings=worker.settings | changes)
@@ -146,7 +148,8 @@ async def change_subdomain(request: web.Request) -> web.Response:
     enabled = bodies.required(body, "enabled", bool)
     async with twin.lock(worker.name):
         worker = versions.find_worker(request)
-        previews = bodies.optional(body, "previews_enabled", worker.previews_enabled)
+        default = enabled if _API_DATE in request.headers else worker.previews_enabled
+        previews = bodies.optional(body, "previews_enabled", default)
         worker = replace(worker, enabled=enabled, previews_enabled=previews)
         twin.store.save(worker)
         await deployments.restore(twin, worker.name)
@@ -216,6 +219,27 @@ def _new(twin: Twin, name: str) -> Worker:
     return Worker(name, uuid.uuid4().hex, now, now)
 
 
+def _settings_of(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: bodies.checked(body[name], kind, name)
+        for name, kind in _SETTINGS.items()
+        if body.get(name) is not None
+    }
+
+
+def _as_uploaded(worker: Worker, metadata: dict[str, Any]) -> Worker:
+    """Return a Worker as a direct upload makes it: its settings, and its Durable Objects' tag."""
+    given = bodies.optional(metadata, "migrations", dict[str, Any]())
+    tag = worker.migration_tag
+    if given:
+        if given.get("old_tag", "") != tag:
+            raise refusals.migration_tag_wrong(tag)
+        tag = bodies.required(given, "new_tag", str)
+        bodies.required(given, "steps", list)
+    settings = worker.settings | _settings_of(metadata)
+    return replace(worker, settings=settings, migration_tag=tag)
+
+
 def _schedule(cron: str, created: str, modified: str) -> dict[str, str]:
     return {"cron": cron, "created_on": created, "modified_on": modified}
 
@@ -232,5 +256,6 @@ def _told(worker: Worker) -> dict[str, Any]:
         "created_on": worker.created_on,
         "modified_on": worker.modified_on,
         "usage_model": "standard",
+        **({"migration_tag": worker.migration_tag} if worker.migration_tag else {}),
         "last_deployed_from": "wrangler",  # wrangler asks before it overwrites another's work
     }

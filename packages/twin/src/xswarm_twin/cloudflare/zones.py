@@ -51,13 +51,13 @@ async def create(request: web.Request) -> web.Response:
 @routes.get(_ONE)
 async def show(request: web.Request) -> web.Response:
     """Return a zone."""
-    return success(_told(twin_of(request), _find(request)))
+    return success(_told(twin_of(request), find(request)))
 
 
 @routes.delete(_ONE)
 async def delete(request: web.Request) -> web.Response:
     """Remove a domain with its records."""
-    zone = _find(request)
+    zone = find(request)
     twin_of(request).store.remove(zone)
     return success({"id": zone.id})
 
@@ -65,18 +65,18 @@ async def delete(request: web.Request) -> web.Response:
 @routes.get(_ONE + "/settings/{setting}")
 async def setting(request: web.Request) -> web.Response:
     """Return a setting."""
-    return success(_setting(_find(request), request.match_info["setting"]))
+    return success(_setting(find(request), request.match_info["setting"]))
 
 
 @routes.patch(_ONE + "/settings/{setting}")
 async def change_setting(request: web.Request) -> web.Response:
     """Set a setting."""
     twin, name = twin_of(request), request.match_info["setting"]
-    _setting(_find(request), name)
+    _setting(find(request), name)
     value = bodies.required(await bodies.json_object(request), "value", str)
     if value not in _SETTINGS[name]:
         raise refusals.body_invalid(f"value is none of {', '.join(_SETTINGS[name])}")
-    zone = _find(request)
+    zone = find(request)
     settings = zone.settings | {name: value}
     changed = replace(zone, settings=settings, modified_on=twin.clock.now())
     twin.store.save(changed)
@@ -86,8 +86,8 @@ async def change_setting(request: web.Request) -> web.Response:
 @routes.get(_ONE + "/dns_records")
 async def records(request: web.Request) -> web.Response:
     """List the DNS records, all or those of a name or a type."""
-    zone = _find(request)
-    name, kind = request.query.get("name"), request.query.get("type")
+    zone, query = find(request), request.query
+    name, kind = query.get("name.exact", query.get("name")), query.get("type")
     return _list(
         [
             _record(zone, record)
@@ -100,7 +100,7 @@ async def records(request: web.Request) -> web.Response:
 @routes.post(_ONE + "/dns_records")
 async def create_record(request: web.Request) -> web.Response:
     """Add a DNS record."""
-    twin, zone = twin_of(request), _find(request)
+    twin, zone = twin_of(request), find(request)
     body = await bodies.json_object(request)
     record = DnsRecord(
         id=uuid.uuid4().hex,
@@ -119,7 +119,7 @@ async def create_record(request: web.Request) -> web.Response:
 @routes.delete(_ONE + "/dns_records/{record}")
 async def delete_record(request: web.Request) -> web.Response:
     """Remove a DNS record."""
-    zone, wanted = _find(request), request.match_info["record"]
+    zone, wanted = find(request), request.match_info["record"]
     record = twin_of(request).store.find(DnsRecord, wanted, zone.id)
     if record is None:
         raise refusals.record_not_found()
@@ -127,7 +127,8 @@ async def delete_record(request: web.Request) -> web.Response:
     return success({"id": record.id})
 
 
-def _find(request: web.Request) -> Zone:
+def find(request: web.Request) -> Zone:
+    """Return the zone that the path names; refuse an unknown one."""
     zone = twin_of(request).store.find(Zone, request.match_info["zone"])
     if zone is None:
         raise refusals.zone_not_found()

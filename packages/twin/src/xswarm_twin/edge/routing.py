@@ -15,7 +15,7 @@ KEY_HEADER = "Cloudflare-Workers-Version-Key"
 
 Kind = Literal["worker", "pages"]
 
-_OVERRIDE = re.compile(r'([A-Za-z0-9_.*-]++)(?:\s*+=\s*+"([^"]*+)("))?')
+_MEMBER = re.compile(r'([a-z*][a-z0-9_.*-]*)="([^"\\]*)"')
 _SHORT = 8
 
 
@@ -57,8 +57,13 @@ def choose_version(
 
 
 def overrides(header: str) -> dict[str, str]:
-    """Read the overrides header: a version's id by the Worker's name."""
-    return {name: version for name, version, closed in _OVERRIDE.findall(header) if closed}
+    """Read the overrides header: a version's id by the Worker's name.
+
+    It is a dictionary of RFC 8941: whatever is none is ignored as a whole.
+    """
+    members = [_MEMBER.fullmatch(part.strip(" \t")) for part in header.split(",")]
+    found = [member.groups() for member in members if member is not None]
+    return dict(found) if len(found) == len(members) else {}  # type: ignore[arg-type]
 
 
 def bucket(key: str) -> float:

@@ -1,0 +1,90 @@
+"""What the Worker needs beside its version: addresses, settings, secrets, Durable Objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from xswarm_deploy.preflight.configuration import ACCOUNT, GROUP, of_file
+from xswarm_deploy.preflight.looking import Seen, probe
+from xswarm_deploy.steps import durable_objects, traffic, worker
+from xswarm_deploy.steps.unversioned import subdomain
+from xswarm_deploy.verification import target
+
+if TYPE_CHECKING:
+    from xswarm_deploy.model.report import Probe
+    from xswarm_deploy.site import Site
+
+REGISTER: Final = "choose one: Cloudflare, Workers & Pages, Account details, Subdomain"
+
+
+def probes(site: Site) -> list[Probe]:
+    """Ask the account for each, as the release will."""
+    looks = {
+        "settings and addresses": _settings,
+        "workers.dev": _workers_dev,
+        "version override": _override,
+        "required secrets": _secrets,
+        "durable objects": _objects,
+    }
+    return [
+        probe(name, GROUP, of_file(site, look), needs=ACCOUNT, needed=True)
+        for name, look in looks.items()
+    ]
+
+
+def _settings(site: Site, _content: Mapping[str, Any]) -> str:
+    """Plan what belongs to no version: that asks for each queue, zone, route and workflow."""
+    planned = worker.beside(site, traffic.live_split(site))
+    return f"to be set: {', '.join(c.resource for c in planned)}" if planned else "as the file says"
+
+
+def _workers_dev(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Look for the account's own name: a first release is verified below it, too."""
+    wanted = subdomain.described(content, site.worker)
+    first = not site.cloudflare.worker_exists(site.worker)
+    if not (first or wanted["enabled"] or wanted["previews"]):
+        return "not used"
+    name = site.cloudflare.account_subdomain()
+    if name:
+        return f"{name}.workers.dev"
+    return Seen("fail", "the account has no name under workers.dev", REGISTER)
+
+
+def _override(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Look whether a version at 0 % can be asked before users meet it."""
+    if target.is_key(site.worker):
+        return f"{site.worker} is a valid key of the header"
+    told = f"{site.worker} begins with no letter, so that no header chooses one of its versions"
+    if subdomain.described(content, site.worker)["previews"]:
+        return f"{told}: they are verified at their preview URLs"
+    remedy = 'write "preview_urls": true, or deploy under a name that begins with a letter'
+    return Seen("fail", f"{told}, and it has no preview URLs", remedy)
+
+
+def _secrets(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Look for a value of each secret that the configuration requires."""
+    required = list((content.get("secrets") or {}).get("required") or ())
+    given = {*site.settings.worker_secrets(), *site.settings.worker_variables()}
+    absent = [name for name in required if name not in given]
+    there = set(site.cloudflare.secrets(site.worker)) if absent else set()
+    missing = [name for name in absent if name not in there]
+    if missing:
+        names = ",".join(missing)
+        remedy = f"name it under deploy.worker.secrets ({names}), its value in the environment file"
+        return Seen("fail", f"secrets.required without a value: {', '.join(missing)}", remedy)
+    return f"{len(required)} required, all there" if required else "none"
+
+
+def _objects(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Return whether the release applies a step of the Durable Objects' lifecycle."""
+    if not (content.get("migrations") or content.get("exports")):
+        return "no lifecycle"
+    live = traffic.live_split(site)
+    lifecycle = durable_objects.of_live(site, live)
+    if lifecycle is None:
+        return "nothing new: the version is verified at 0 % first"
+    if not live:
+        return f"{lifecycle.told}, with the first version"
+    told = f"{lifecycle.told}: the upload takes all traffic at once, and cannot be taken back"
+    return Seen("warn", told, "release it alone, with no other change")

@@ -1,0 +1,242 @@
+"""Upload the Worker: beside the live version, as a first one, or with all traffic at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import NoneType
+from typing import Final
+
+from xswarm_deploy.console import in_bytes
+from xswarm_deploy.environment import Environment
+from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
+from xswarm_deploy.model.payload import Nothing
+from xswarm_deploy.model.step import Action, AnyAction, Change, Facts
+from xswarm_deploy.services.errors import Invalid
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import durable_objects, traffic, version
+from xswarm_deploy.steps.durable_objects import Lifecycle, Migrations
+from xswarm_deploy.steps.unversioned import changes as unversioned
+from xswarm_deploy.steps.unversioned import subdomain
+from xswarm_deploy.verification import verify
+
+STEP: Final = "worker"
+"""Whose changes they are."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a version is made of, by the digest of its bundle."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A version that takes all of the traffic with its upload.
+
+    Args:
+        digest: of its bundle.
+        split: where the traffic goes.
+        migrations: what the upload does to Durable Objects; None: what their exports say.
+    """
+
+    digest: str
+    split: traffic.Split
+    migrations: Migrations | None = None
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Whether a first Worker answers at its own address."""
+
+    open: bool
+
+
+@dataclass(frozen=True)
+class Address:
+    """How a first Worker's address is switched.
+
+    Args:
+        open: that it is the file's turn now.
+        enabled: whether it answers on workers.dev.
+        previews: whether its versions have preview URLs.
+        previewed: whether it can be verified on its preview host before.
+    """
+
+    open: bool
+    enabled: bool = True
+    previews: bool = True
+    previewed: bool = True
+
+
+def first(site: Site, digest: str) -> list[Change]:
+    """Return how a first Worker is made: behind a closed address, which is opened then."""
+    name, switches = site.worker, unversioned.wanted_switches(site.settings)
+    opened = Address(
+        True, switches.enabled, switches.previews, previewed=durable_objects.of_first(site) is None
+    )
+    return [
+        CREATE.change(f"worker {name}", after=Code(digest), undo=Nothing()),
+        OPEN.change(f"address of {name}", before=Closed(False), after=opened, undo=Nothing()),
+    ]
+
+
+def replace(site: Site, digest: str, live: traffic.Split, lifecycle: Lifecycle) -> Change:
+    """Return how a version takes all of the traffic with its upload, and never gives it back."""
+    return REPLACE.change(
+        f"worker {site.worker}, all traffic at once: {lifecycle.told}",
+        before=traffic.Traffic(dict(live)),
+        after=Replacement(digest, {traffic.NEW: 100.0}, lifecycle.migrations),
+        undo=traffic.Traffic(dict(live)),
+        irreversible=f"{lifecycle.told} cannot be taken back, and is verified only when it is"
+        " live: Cloudflare deploys no earlier version after it",
+    )
+
+
+def beside(environment: Environment, digest: str) -> Change:
+    """Return how a version is uploaded that has no traffic yet."""
+    return UPLOAD.change(f"version of {environment.worker}", after=Code(digest), undo=Nothing())
+
+
+@contextmanager
+def _startable(environment: Environment) -> Iterator[None]:
+    """Report of a refused upload that the Worker does not start, where that is why (10021)."""
+    try:
+        yield
+    except Invalid as error:
+        if "10021" not in error.codes:
+            raise
+        remedy = f"fix it, then: {environment.deploy_command}"
+        raise StepFailed("the Worker does not start", error.said, remedy) from None
+
+
+def _upload(site: Site, change: Change) -> Facts:
+    """Upload the version, unless this release did already and only the reply was lost."""
+    tag = str(site.facts["release"])
+    made, digest = version.tagged(site, tag), UPLOAD.after_of(change).digest
+    if made:
+        return version.facts(site, made, digest)
+    _require_planned(site, digest)
+    form = version.prepared(site).with_annotations(version.message(site), tag)
+    with _startable(site):
+        uploaded = site.cloudflare.upload_version(
+            site.worker, form.body(), form.content_type, tag, in_bytes(site.progress, "upload")
+        )
+    return version.facts(site, uploaded.id, digest)
+
+
+def _create(site: Site, change: Change) -> Facts:
+    """Create the Worker behind a closed address, unless this release did already."""
+    tag = str(site.facts["release"])
+    made, digest = version.tagged(site, tag), CREATE.after_of(change).digest
+    if not made:
+        _require_planned(site, digest)
+        lifecycle = durable_objects.of_first(site)
+        made = _put(site, tag, lifecycle.migrations if lifecycle else None)
+    site.cloudflare.set_subdomain(site.worker, enabled=False, previews_enabled=True)
+    return version.facts(site, made, digest)
+
+
+def _replace(site: Site, change: Change) -> Facts:
+    """Upload a version that takes all of the traffic, and verify it there.
+
+    Raises:
+        CheckFailed: it is not good; it stays live, since nothing older can be deployed.
+    """
+    tag, planned = str(site.facts["release"]), REPLACE.after_of(change)
+    made = version.tagged(site, tag)
+    if not made:
+        _require_planned(site, planned.digest)
+        made = _put(site, tag, planned.migrations)
+    if traffic.live_split(site) != {made: 100.0}:
+        raise StepFailed(f"version {made[:8]} of {site.worker} did not go live")
+    verify.gate(site, verify.live(site, made))
+    return version.facts(site, made, planned.digest)
+
+
+def _put(site: Site, tag: str, migrations: Migrations | None) -> str:
+    """Upload the Worker directly, with its Durable Objects' lifecycle; return the version's id."""
+    form = version.prepared(site).with_annotations(version.message(site), tag)
+    form = form.with_migrations(durable_objects.as_sent(migrations)) if migrations else form
+    with _startable(site):
+        return site.cloudflare.create_worker(
+            site.worker, form.body(), form.content_type, in_bytes(site.progress, "upload")
+        )
+
+
+def _open(site: Site, change: Change) -> Facts:
+    """Switch the first Worker's address as the file says, once it is verified on its preview.
+
+    One with Durable Objects of its own has no preview on Cloudflare: it is verified where it
+    answers, and taken away again where it is not good.
+    """
+    made, wanted = str(site.facts["version"]), OPEN.after_of(change)
+    if wanted.previewed:
+        verify.gate(site, verify.preview(site, made))
+    switches = subdomain.Switches(wanted.enabled, wanted.previews)
+    subdomain.put(site, switches, switches)
+    if not subdomain.holds(site, switches, switches):
+        raise StepFailed(f"the address of {site.worker} was not switched as the file says")
+    if not wanted.previewed and wanted.enabled and verify.is_own(site):
+        verify.gate(site, verify.live(site, made))
+    return {}
+
+
+def _require_planned(site: Site, planned: str) -> None:
+    """Upload what the plan says, or nothing: another checkout may hold other code.
+
+    Raises:
+        Refused: the bundle is not the planned one.
+    """
+    digest = site.bundling.result().digest
+    if digest != planned:
+        raise Refused(
+            f"the code of {site.worker} is not what was planned",
+            f"digest {digest[:12]} instead of {planned[:12]}",
+            "check out what the release was made from, or: inv deploy.abort",
+        )
+
+
+def _stay(site: Site, change: Change) -> None:
+    """Find that the upload was never made, or report that it stays.
+
+    Raises:
+        MovedForGood: it has all of the traffic, and nothing older can be deployed.
+    """
+    if version.tagged(site, str(site.facts["release"])):
+        raise MovedForGood(
+            f"the traffic of {site.worker} stays where it is",
+            change.irreversible,
+            f"correct what failed, then: {site.deploy_command}",
+        )
+
+
+def _close(environment: Environment, _change: Change) -> None:
+    environment.cloudflare.set_subdomain(environment.worker, enabled=False, previews_enabled=True)
+
+
+def _delete(environment: Environment, _change: Change) -> None:
+    environment.cloudflare.delete_worker(environment.worker)
+    if environment.cloudflare.worker_exists(environment.worker):
+        raise StepFailed(f"worker {environment.worker} is still there after its deletion")
+
+
+UPLOAD: Final = Action(STEP, "upload", NoneType, Code, Nothing, routine=True, upload=True)
+CREATE: Final = Action(STEP, "create", NoneType, Code, Nothing, routine=True, upload=True)
+REPLACE: Final = Action(
+    STEP, "replace", traffic.Traffic, Replacement, traffic.Traffic, effect="traffic", upload=True
+)
+OPEN: Final = Action(STEP, "open", Closed, Address, Nothing, effect="traffic", routine=True)
+VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
+    UPLOAD: _upload,
+    CREATE: _create,
+    REPLACE: _replace,
+    OPEN: _open,
+}
+UNDOING: Final[Mapping[AnyAction, Callable[[Site, Change], None]]] = {
+    OPEN: _close,
+    CREATE: _delete,
+    REPLACE: _stay,
+}

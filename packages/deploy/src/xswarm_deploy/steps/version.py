@@ -1,0 +1,139 @@
+"""What a version of the Worker is made of: code, variables, secrets; and whose it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from xswarm_deploy.environment import Environment
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.step import Facts
+from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.multipart import MESSAGE_BYTES
+from xswarm_deploy.settings.variables import ENVIRONMENTS
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import assets, durable_objects, fingerprints, traffic, triggers
+from xswarm_deploy.steps.unversioned import changes as unversioned
+
+if TYPE_CHECKING:
+    from xswarm_deploy.services.multipart import Upload
+
+
+def tagged(environment: Environment, release: str) -> str:
+    """Return the version that a release has made, asked for by its tag; empty: it made none."""
+    found = (
+        version.id
+        for version in environment.cloudflare.versions(environment.worker)
+        if version.tag == release
+    )
+    return next(found, "")
+
+
+def prepared(site: Site) -> Upload:
+    """Return the bundle with the environment's variables and secrets, as one version.
+
+    Secrets that only the Worker has are taken over from the live version: the latest may be
+    one that was undone, and what its webhooks' secrets belonged to is gone.
+    """
+    bundle = site.bundling.result()
+    upload = assets.attached(site, bundle.upload, bundle.files)
+    if "main_module" not in upload.metadata:
+        return upload  # static files alone: nothing that could read a variable
+    upload = bound(site, upload).with_variables(site.settings.worker_variables())
+    upload = upload.with_secrets(secrets(site), keep=False)
+    for live in traffic.live_split(site):
+        version = site.cloudflare.version(site.worker, live)
+        there = {str(binding["name"]) for binding in version.bindings}
+        taken = [*version.secret_names, *(name for name in upload.unresolved if name in there)]
+        upload = upload.with_inherited(taken, live)
+    _require_resolved(site, upload)
+    return upload
+
+
+def _require_resolved(site: Site, upload: Upload) -> None:
+    """Refuse a required secret without a value, or a binding without an id.
+
+    Raises:
+        Refused: it names them.
+    """
+    if upload.unresolved:
+        named = ", ".join(upload.unresolved)
+        raise Refused(
+            f"{named} of {site.worker} would have no value",
+            "the wrangler configuration asks for it (secrets.required, or a binding without its"
+            " id), and no version that is live has it",
+            "a secret: name it under deploy.worker.secrets and put its value into the environment"
+            " file; a resource: write its id or name into the configuration",
+        )
+
+
+def bound(environment: Environment, upload: Upload) -> Upload:
+    """Bind the Worker to the environment's own bucket."""
+    r2 = environment.settings.project.r2
+    return upload.with_bucket(r2.replaces, r2.bucket) if r2.replaces else upload
+
+
+def secrets(site: Site) -> dict[str, Secret]:
+    """Return all secrets of the next version: the environment's, and those just minted."""
+    return {**site.settings.worker_secrets(), **site.staged}
+
+
+def require_own(site: Site, version: str) -> None:
+    """Refuse to replace another environment's Worker, such as production's by staging's.
+
+    Raises:
+        Refused: the live version says that it is another environment's.
+    """
+    ours, theirs = site.settings.environment, _environment_of(site, version)
+    if theirs not in ("", ours):
+        raise Refused(
+            f"worker {site.worker} is the one of {theirs}",
+            f"{ours} would replace it",
+            f"name another in invoke.yaml: deploy.environments.{ours}.worker.name",
+        )
+
+
+def _environment_of(site: Site, version: str) -> str:
+    """Return which environment made a version: its message ends with it; empty: unknown.
+
+    Releases before this one gave each Worker the variable ENVIRONMENT instead.
+    """
+    found = site.cloudflare.version(site.worker, version)
+    for name in ENVIRONMENTS:
+        if found.annotations.get("workers/message", "").endswith(_mark(name)):
+            return name
+    own = {binding["name"] for binding in site.bundling.result().upload.bindings}
+    texts = {str(b.get("name")): str(b.get("text", "")) for b in found.bindings}
+    theirs = texts.get("ENVIRONMENT", "")
+    return theirs if theirs in ENVIRONMENTS and "ENVIRONMENT" not in own else ""
+
+
+def _mark(environment: str) -> str:
+    return f" [{environment}]"
+
+
+def message(site: Site) -> str:
+    """Return a person's words for the release, and at their end whose it is."""
+    mark = _mark(site.settings.environment)
+    kept = traffic.message(site).encode()[: MESSAGE_BYTES - len(mark)]
+    return kept.decode(errors="ignore") + mark
+
+
+def facts(site: Site, version: str, digest: str) -> Facts:
+    """Return what a release records of the version that it made."""
+    return {
+        "version": version,
+        "digest": digest,
+        "variables": variables_digest(site),
+        "secrets": fingerprints.of(secrets(site), site.settings),
+        "crons": triggers.described(site.settings),
+        "unversioned": unversioned.described(site.settings),
+        "objects": durable_objects.recorded(site),
+    }
+
+
+def variables_digest(environment: Environment) -> str:
+    """Return a digest of the Worker's plain variables."""
+    text = json.dumps(environment.settings.worker_variables(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

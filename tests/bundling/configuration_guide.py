@@ -1,0 +1,95 @@
+"""The guide's chapter on wrangler's configuration, made from the table of its keys.
+
+``python -m tests.bundling.configuration_guide`` writes it anew; a test compares it with the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from xswarm_deploy.bundling.configuration_keys import KEYS, PARTS, Fate, Key, Scope
+
+DOCUMENT: Final = (
+    Path(__file__).resolve().parents[2] / "deployment/docs/guide/wrangler-configuration.md"
+)
+HEAD: Final = """\
+# What a release does with wrangler's configuration
+
+A release deploys all that `wrangler.jsonc`, `wrangler.json` or `wrangler.toml` says, or the check
+refuses the file and tells the way on: nothing is left out in silence. This chapter is made from
+the table in `packages/deploy/src/xswarm_deploy/bundling/configuration_keys.py`, which a test
+compares with the schema of the wrangler that is installed.
+
+- **uploaded with the version**: a part of the version. It is verified at 0 % of the traffic
+  first, and a rollback to another version brings that one's back.
+- **set beside the version**: it belongs to the Worker, not to a version. It is set once the new
+  version has all of the traffic; each part stands in `deploy.plan`, is read back, and is undone
+  when the release fails. A rollback brings back what the older version's file said.
+- **wrangler's own**: wrangler reads it when it bundles or runs the Worker locally.
+- **compared by the check**: it must agree with `invoke.yaml` and the environment file.
+- **refused by the check**: a release does not deploy it; the way on is told.
+
+A key that wrangler does not know is named by the check, with the nearest name that it knows. The
+check also asks wrangler itself whether it accepts the file, by the dry run that the upload is
+made of.
+
+What nobody else's release may lose, a release does not take: a route, custom domain, queue or
+workflow that belongs to another Worker is refused before anything changes, and a DNS record that
+is there is never overwritten (`wrangler deploy` overwrites it where nobody can be asked).
+
+## A build that writes the configuration
+
+Where a framework's build has written `.wrangler/deploy/config.json` (React Router, Astro,
+Cloudflare's Vite plugin), the configuration that it names is deployed, as by wrangler. Build
+first; the build chooses the environment (`CLOUDFLARE_ENV`), and the check compares it with
+`deploy.worker.environment`. `build.command` is run by wrangler at each bundling.
+
+## Durable Objects
+
+Cloudflare takes a step of their lifecycle (`migrations`, or a Durable Object under `exports`)
+with a direct upload only: the new version has **all of the traffic at once**, is verified there,
+and no earlier version can be deployed after it. So the plan names it as what cannot be undone, a
+canary with it is refused, and so is a rollback across it. A release with no new step goes the
+usual way, at 0 % first. The very first release of a Worker applies all steps, behind an address
+that is still closed; Cloudflare gives such a Worker no preview URLs, so that it is verified once
+the address is open.
+
+## Where the Worker answers
+
+Without `workers_dev`, the address on workers.dev is on only where there are no routes; without
+`preview_urls`, they are as that address is. A first release is verified at its preview URL before
+the Worker's addresses are opened, for which the account needs a name under workers.dev.
+
+A Worker whose name begins with a digit or `_` cannot be chosen by the version override header;
+its versions are verified at their preview URLs.
+"""
+
+
+def document() -> str:
+    """Return the chapter."""
+    parts = [HEAD, "## Key by key", "", *_table(KEYS)]
+    for path, keys in PARTS.items():
+        parts += ["", f"### Below `{path}`", "", *_table(keys)]
+    return "\n".join([*parts, ""])
+
+
+def _table(keys: Mapping[str, Key]) -> Iterator[str]:
+    top = keys is KEYS
+    yield "| key | what becomes of it | what a release does |" + (" in `env.NAME` |" if top else "")
+    yield "|---|---|---|" + ("---|" if top else "")
+    order = list(Fate)
+    for name, key in sorted(keys.items(), key=lambda one: (order.index(one[1].fate), one[0])):
+        scope = f" {_SCOPES[key.scope]} |" if top else ""
+        yield f"| `{name}` | {key.fate.value} | {key.told} |{scope}"
+
+
+_SCOPES: Final = {
+    Scope.INHERITED: "from there, else from the top level",
+    Scope.OWN: "from there alone",
+    Scope.TOP: "from the top level alone",
+}
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")

@@ -1,0 +1,102 @@
+"""Which configuration is deployed, and what of it: environments, and what a build wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.settings.settings import Settings
+
+WRITTEN: dict[str, Any] = {
+    "name": "shop",
+    "main": "index.ts",
+    "logpush": True,
+    "keep_vars": True,
+    "rules": [{"type": "Text", "globs": ["*.md"]}],
+    "routes": ["top.example/*"],
+    "vars": {"A": "top"},
+    "tail_consumers": [{"service": "logs"}],
+    "observabilty": {"enabled": True},
+    "env": {"staging": {"route": "staging.example/*"}, "own": {"name": "mine", "logpush": False}},
+}
+
+
+@pytest.fixture
+def chosen(settings: Callable[..., Settings]) -> Callable[[str], Settings]:
+    def choose(environment: str = "") -> Settings:
+        worker = {"config": "worker/wrangler.jsonc", "environment": environment}
+        made = settings({"worker": worker})
+        write(made.root / "worker/wrangler.jsonc", WRITTEN)
+        return made
+
+    return choose
+
+
+def write(file: Path, content: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content))
+
+
+def test_an_environment_inherits_as_with_wrangler(chosen: Callable[[str], Settings]) -> None:
+    found = wrangler.read(chosen("staging"))
+    kept = {key: found.get(key) for key in ("name", "main", "logpush", "keep_vars", "rules")}
+    assert kept == {
+        "name": "shop-staging",
+        "main": "index.ts",
+        "logpush": True,
+        "keep_vars": True,
+        "rules": WRITTEN["rules"],
+    }
+    assert (found.get("route"), "routes" in found) == ("staging.example/*", False)
+    assert "vars" not in found
+    assert "observabilty" in found  # so that the check names what wrangler does not know
+    assert "tail_consumers" not in found
+
+
+def test_an_environment_has_its_own(chosen: Callable[[str], Settings]) -> None:
+    found = wrangler.read(chosen("own"))
+    assert (found["name"], found["logpush"], found["routes"]) == (
+        "mine",
+        False,
+        ["top.example/*"],
+    )
+
+
+def test_what_a_build_wrote_is_deployed(chosen: Callable[[str], Settings]) -> None:
+    made = chosen("")
+    write(made.root / "worker" / wrangler.REDIRECT, {"configPath": "../../dist/wrangler.json"})
+    write(made.root / "worker/dist/wrangler.json", {"name": "shop", "main": "built.js"})
+    assert wrangler.read(made)["main"] == "built.js"
+
+
+def test_a_build_of_another_environment_is_refused(chosen: Callable[[str], Settings]) -> None:
+    made = chosen("staging")
+    write(made.root / "worker" / wrangler.REDIRECT, {"configPath": "../../dist/wrangler.json"})
+    built = {"name": "shop", "targetEnvironment": "production"}
+    write(made.root / "worker/dist/wrangler.json", built)
+    with pytest.raises(Refused, match="built for the environment production"):
+        wrangler.read(made)
+    write(made.root / "worker/dist/wrangler.json", {**built, "targetEnvironment": "staging"})
+    assert wrangler.read(made)["name"] == "shop"
+
+
+@pytest.mark.parametrize("redirect", [{}, {"configPath": "nowhere.json"}])
+def test_a_build_that_names_no_file_is_refused(
+    chosen: Callable[[str], Settings], redirect: dict[str, str]
+) -> None:
+    made = chosen("")
+    write(made.root / "worker" / wrangler.REDIRECT, redirect)
+    with pytest.raises(Refused, match="names no configuration"):
+        wrangler.read(made)
+
+
+def test_toml_begins_with_a_byte_order_mark_or_not(tmp_path: Path) -> None:
+    file = tmp_path / "wrangler.toml"
+    file.write_text('name = "shop"\n', encoding="utf-8-sig")
+    assert wrangler.parsed(file) == {"name": "shop"}
