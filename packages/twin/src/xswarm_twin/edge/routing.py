@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from http_sfv.dictionary import Dictionary
+
 from xswarm_twin.model import WorkerVersion
 
 OVERRIDES_HEADER = "Cloudflare-Workers-Version-Overrides"
@@ -15,7 +17,6 @@ KEY_HEADER = "Cloudflare-Workers-Version-Key"
 
 Kind = Literal["worker", "pages"]
 
-_OVERRIDE = re.compile(r'([A-Za-z0-9_.*-]+)\s*=\s*"([^"]*)"')
 _SHORT = 8
 
 
@@ -57,8 +58,17 @@ def choose_version(
 
 
 def overrides(header: str) -> dict[str, str]:
-    """Read the overrides header: a version's id by the Worker's name."""
-    return dict(_OVERRIDE.findall(header))
+    """Read the overrides header: a version's id by the Worker's name.
+
+    It is a dictionary of RFC 8941; one that is none is ignored wholly, as Cloudflare does.
+    """
+    dictionary = Dictionary()
+    try:
+        dictionary.parse(header.encode("latin-1", "replace"))
+    except ValueError:
+        return {}
+    values = {name: getattr(member, "value", None) for name, member in dictionary.items()}
+    return {name: text for name, text in values.items() if type(text) is str}
 
 
 def bucket(key: str) -> float:
