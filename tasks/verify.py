@@ -29,6 +29,7 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
     """Verify what is deployed by all that invoke.yaml expects of it, and its speed."""
     from xswarm_deploy.cli.console import Console
     from xswarm_deploy.errors import CheckFailed, Unavailable
+    from xswarm_deploy.model.report import UNPROVEN
     from xswarm_deploy.verification import verify as step
 
     site = session.open_site(c, quiet=json)
@@ -50,6 +51,9 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         raise CheckFailed("the deployment is not good", why, "inv rollback")
     if found.untold and session.current() is None:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.untold)
+        unproven = [f.remedy for f in found.untold if f.evidence.startswith(UNPROVEN)]
+        if unproven:
+            raise Unavailable("nothing proves which version answers", why, unproven[0])
         raise Unavailable("not all could be verified: the Worker limits its callers", why, _AGAIN)
 
 

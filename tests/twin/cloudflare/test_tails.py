@@ -75,7 +75,9 @@ def test_each_filter(api: Api, wanted: dict[str, Any], heard: bool) -> None:
                 socket.recv(timeout=0.2)
 
 
-@pytest.mark.parametrize("wanted", [{"junk": 1}, {}, {"header": "x"}, {"method": "GET", "query": "a"}])
+@pytest.mark.parametrize(
+    "wanted", [{"junk": 1}, {}, {"header": "x"}, {"method": "GET", "query": "a"}]
+)
 def test_what_is_no_filter_is_refused(api: Api, wanted: dict[str, Any]) -> None:
     api.worker()
     assert api.refused("POST", AT, json={"filters": [wanted]})[0] == 400

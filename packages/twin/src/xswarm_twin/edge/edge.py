@@ -271,9 +271,7 @@ class Edge:
             return _nothing()
         if target.kind == "pages":
             site = self._pages.find(target.name, target.part)
-            return (
-                _nothing() if site is None else await send_answer(request, site)
-            )
+            return _nothing() if site is None else await send_answer(request, site)
         if request.path == SCHEDULED:
             return await self._fired(request, target.name)
         version = self._version(request, target)
