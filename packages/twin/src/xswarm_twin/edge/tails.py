@@ -131,7 +131,8 @@ def require_filter(given: Mapping[str, Any]) -> None:
     if len(given) != 1 or not set(given) <= _NAMES:
         raise ValueError(f"a filter has one of the keys {', '.join(sorted(_NAMES))}")
     header = given.get("header", {"key": "any"})
-    if not isinstance(header, dict) or not isinstance(header.get("key"), str):
+    key = header.get("key") if isinstance(header, dict) else None
+    if type(key) is not str:
         raise ValueError("a header filter has a key")
 
 
