@@ -70,3 +70,51 @@ def test_a_worker_that_throws_never_goes_live_however_late_the_edge_is(
     verified = {f["name"]: f for f in json.loads(house.inv("verify", "--json").stdout)["findings"]}
     assert verified["version"]["status"] == "pass"
     assert "as a tail shows" in verified["version"]["evidence"]
+
+
+ROUTED = """\
+deploy:
+  worker: {name: viewer, config: viewer/wrangler.jsonc}
+  migrations: {directory: viewer/migrations}
+  verify: {routes: [{path: /, text: sound}]}
+"""
+READING = """\
+export default { async fetch(_, { TURSO_DATABASE_URL, TURSO_AUTH_TOKEN }) {
+  const url = TURSO_DATABASE_URL.replace(/^libsql:/, "https:") + "/v2/pipeline"
+  const stmt = { sql: "SELECT %s FROM guests" }
+  const body = JSON.stringify({ requests: [{ type: "execute", stmt }, { type: "close" }] })
+  const headers = { authorization: `Bearer ${TURSO_AUTH_TOKEN}` }
+  const { results } = await (await fetch(url, { method: "POST", headers, body })).json()
+  if (results[0].type !== "ok") throw new Error(JSON.stringify(results[0]))
+  return new Response(`sound: ${results[0].response.result.rows.length}`)
+} }
+"""
+FIRST = "CREATE TABLE guests (name TEXT);\nINSERT INTO guests VALUES ('Ada'), ('Kurt');\n"
+RENAMING = """\
+-- depends: first
+-- migrate:up
+ALTER TABLE guests RENAME COLUMN name TO title;
+-- migrate:down
+ALTER TABLE guests RENAME COLUMN title TO name;
+"""
+
+
+def test_a_schema_that_the_live_version_does_not_work_on_goes_back_at_once(house: House) -> None:
+    folder, migrations = house.root / "viewer", house.root / "viewer/migrations"
+    (house.root / "invoke.yaml").write_text(ROUTED)
+    migrations.mkdir()
+    up, down = "-- migrate:up\n", "-- migrate:down\nDROP TABLE guests;\n"
+    (migrations / "first.sql").write_text(f"{up}{FIRST}{down}")
+    (folder / "index.js").write_text(READING % "name")
+    house.inv("deploy.local")
+    (folder / "index.js").write_text(READING % "title")
+    (migrations / "second.sql").write_text(RENAMING)
+    assert "right after the migrations the live version is asked" in house.inv("deploy.plan").stdout
+    ended = house.inv("deploy.local", check=False)
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "the live version does not work on the new schema" in ended.stderr
+    assert "GET /: 500" in ended.stderr
+    assert requests.get(house.status["worker_url"], timeout=10).text == "sound: 2"
+    (migrations / "second.sql").write_text(f"-- compatible: no\n{RENAMING}")
+    house.inv("deploy.local")
+    assert requests.get(house.status["worker_url"], timeout=10).text == "sound: 2"

@@ -156,6 +156,9 @@ def show(changes: Sequence[Change]) -> None:
 
 def show_plan(plan: Plan) -> None:
     """Print a plan: what changes, what is so already, what cannot be undone, how long it takes."""
+    from xswarm_deploy.steps import migrate
+    from xswarm_deploy.verification import compatibility
+
     console = Console()
     if not plan.changes:
         console.line("nothing to do")
@@ -164,6 +167,8 @@ def show_plan(plan: Plan) -> None:
         console.table(("step", "action", "resource"), rows)
     if plan.same:
         console.line(f"unchanged: {', '.join(plan.same)}", "dim")
+    if any(change.step == migrate.NAME and change.action == "apply" for change in plan.changes):
+        console.line(compatibility.PLANNED, "dim")
     for change in plan.irreversible:
         console.warn(f"{change.resource} cannot be undone: {change.irreversible}")
     for line in _times(plan):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,7 +200,16 @@ def apply(site: Site, change: Change) -> Facts:
         names = change.undo["apply"]
         return _facts("taken back", _take_back(site, names))
     names = [name for name in change.after if name not in change.before]
-    return _facts("applied", _apply(site, names))
+    with _live_held(site, names):
+        return _facts("applied", _apply(site, names))
+
+
+def _live_held(site: Site, names: Sequence[str]) -> AbstractContextManager[None]:
+    """Hold the live version to working on the new schema, unless a file says that it does not."""
+    from xswarm_deploy.verification import compatibility
+
+    declared = any(item.name in names and not item.compatible for item in files(site))
+    return nullcontext() if declared else compatibility.held(site)
 
 
 def undo(site: Site, change: Change, outcome: Facts) -> None:

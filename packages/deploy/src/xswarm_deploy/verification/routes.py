@@ -26,15 +26,20 @@ LATE: Final = "budget"
 REMEDY: Final = "look at the Worker's log (npx wrangler tail, or inv sandbox.logs)"
 
 
-def probes(asker: Asker, *, quick: bool) -> list[Probe]:
+def probes(asker: Asker, *, quick: bool, reading: bool = False) -> list[Probe]:
     """Return a probe for each route that can be asked here.
 
     Args:
         asker: asks the target.
         quick: only the routes marked as quick.
+        reading: besides these, the Worker's routes that just read.
     """
     routes = [route for route in asked(asker.site.settings.project.verify) if _here(asker, route)]
-    return [_probe(asker, route) for route in routes if route.quick or not quick]
+    return [
+        _probe(asker, route)
+        for route in routes
+        if route.quick or not quick or (reading and route.method == "GET" and not route.site)
+    ]
 
 
 def asked(settings: Verify) -> tuple[Route, ...]:

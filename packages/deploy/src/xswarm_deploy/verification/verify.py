@@ -63,13 +63,14 @@ def _untold(site: Site, target: Target, report: Report) -> CheckFailed:
     )
 
 
-def run(site: Site, target: Target, *, quick: bool = False) -> Report:
+def run(site: Site, target: Target, *, quick: bool = False, reading: bool = False) -> Report:
     """Ask everything of invoke.yaml at once, then measure the speed.
 
     Args:
         site: the environment.
         target: where to ask.
         quick: only what invoke.yaml marks as quick, and no measuring.
+        reading: besides what is quick, the routes that just read.
     """
     from xswarm_deploy.services.http import new_session
     from xswarm_deploy.verification import proof as proofs
@@ -81,10 +82,10 @@ def run(site: Site, target: Target, *, quick: bool = False) -> Report:
             proof = stack.enter_context(proofs.opened(Asker(site, target, session)))
         except Limited as error:
             return Report(NAME, (proofs.limited(error),))
-        return _believed(proof, quick=quick)
+        return _believed(proof, quick=quick, reading=reading)
 
 
-def _believed(proof: Proof, *, quick: bool) -> Report:
+def _believed(proof: Proof, *, quick: bool, reading: bool) -> Report:
     """Ask everything, and once more where another version answered in between.
 
     Where it is not known who answers, nothing is asked that would prove nothing; unless that is
@@ -95,17 +96,17 @@ def _believed(proof: Proof, *, quick: bool) -> Report:
         return Report(NAME, (proof.finding(),))
     for _ in range(_RUNS):
         attempt = proof.renewed()
-        findings = _asked(attempt.asker, quick=quick)
+        findings = _asked(attempt.asker, quick=quick, reading=reading)
         after = attempt.checked()
         if after.known == proof.known:
             return Report(NAME, (*findings, after.finding()))
     return Report(NAME, (after.finding(),))
 
 
-def _asked(asker: Asker, *, quick: bool) -> list[Finding]:
+def _asked(asker: Asker, *, quick: bool, reading: bool) -> list[Finding]:
     from xswarm_deploy.verification import routes
 
-    report = run_probes(NAME, _chosen(asker.site, _probes(asker, quick=quick)))
+    report = run_probes(NAME, _chosen(asker.site, _probes(asker, quick=quick, reading=reading)))
     findings = routes.timed_alone(asker, report.findings)
     return findings if quick else [*findings, *_measured(asker)]
 
@@ -117,11 +118,11 @@ def _measured(asker: Asker) -> Sequence[Finding]:
     return () if left_out else performance.measured(asker)
 
 
-def _probes(asker: Asker, *, quick: bool) -> list[Probe]:
+def _probes(asker: Asker, *, quick: bool, reading: bool) -> list[Probe]:
     """Return what is looked at; what takes longest is first to begin."""
     from xswarm_deploy.verification import routes
 
-    asked = routes.probes(asker, quick=quick)
+    asked = routes.probes(asker, quick=quick, reading=reading)
     if quick:
         return asked
     from xswarm_deploy.verification import assets, authentication, browsers, limits
