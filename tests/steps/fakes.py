@@ -112,6 +112,7 @@ class FakeCloudflare:
     crons: list[str] = field(default_factory=list)
     tailed: str | None = ""
     """The version that a tail hears; empty: the newest deployed; None: the token may not."""
+    previews: bool = True
 
     @contextmanager
     def tail(self, name: str) -> Iterator[FakeTail]:
@@ -178,7 +179,10 @@ class FakeCloudflare:
         return Subdomain(enabled, previews_enabled)
 
     def worker_subdomain(self, name: str) -> Subdomain:
-        return Subdomain(self.enabled, True)
+        return Subdomain(self.enabled, self.previews)
+
+    def account_subdomain(self) -> str:
+        return "account"
 
     def secrets(self, name: str) -> list[str]:
         return self.names

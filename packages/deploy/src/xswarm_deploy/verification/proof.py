@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Final, Literal, NamedTuple
 
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import UNPROVEN, Finding, Limited, not_told
 from xswarm_deploy.model.step import met
 from xswarm_deploy.services.errors import ServiceError
@@ -350,19 +351,42 @@ class Prospect(NamedTuple):
     evidence: str
 
 
-def foreseen(site: Site) -> Prospect:
+def foreseen(site: Site, *, live: bool) -> Prospect:
     """Return how a release will know which version answers; reads only.
 
     Args:
         site: the environment.
+        live: whether a version is live already; a first one is verified at its preview host.
     """
-    named, made = overridable(site.worker), site.cloudflare.worker_exists(site.worker)
+    named = live and overridable(site.worker)
     if named and site.settings.project.verify.version_path:
         return Prospect("word", "by the Worker's own word (verify.version_path)")
-    if named and made and site.cloudflare.may_tail(site.worker):
+    if named and site.cloudflare.may_tail(site.worker):
         return Prospect("tail", "by a tail, which names the version of each answer")
-    lacking = _no_preview(site) if made else _no_subdomain(site)
+    lacking = _no_preview(site) if live else _no_subdomain(site)
     if not lacking:
         return Prospect("preview", "at the version's own preview host")
-    why = "" if named else f"the override header cannot name {site.worker!r} (RFC 8941); "
-    return Prospect("none", f"{UNPROVEN}: {why}no version_path, no tail; {lacking}")
+    return Prospect("none", f"{UNPROVEN}: {_why_none(site, live)}; {lacking}")
+
+
+def _why_none(site: Site, live: bool) -> str:
+    if not live:
+        return "a first version can only be asked at its preview host"
+    if not overridable(site.worker):
+        return f"the override header cannot name {site.worker!r} (RFC 8941)"
+    return "no version_path, and the token may not tail"
+
+
+def required(site: Site, *, live: bool) -> None:
+    """Refuse a release of which nobody will know which version answers, unless that is allowed.
+
+    Args:
+        site: the environment.
+        live: whether a version is live already.
+
+    Raises:
+        Refused: with the ways on.
+    """
+    found = foreseen(site, live=live)
+    if found.means == "none" and site.settings.project.verify.unproven != ALLOW:
+        raise Refused("nothing would prove that the new version answers", found.evidence, WAYS)
