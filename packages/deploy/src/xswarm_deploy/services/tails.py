@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -126,25 +126,28 @@ def _listen(heard: Tail, socket: ClientConnection) -> None:
         heard.read(socket)
 
 
-def _connected(service: str, url: str) -> ClientConnection:
+@contextmanager
+def _connected(service: str, url: str) -> Iterator[ClientConnection]:
     from websockets.exceptions import WebSocketException
     from websockets.sync.client import connect
     from websockets.typing import Subprotocol
 
     if urlsplit(url).scheme != "wss" and not is_loopback(url):
         raise ServiceUnavailable(service, "tail", message="the tail's address is not encrypted")
-    try:
-        socket = connect(
-            url,
-            subprotocols=[Subprotocol(_PROTOCOL)],
-            user_agent_header=_AGENT,
-            open_timeout=_LIMIT,
-            close_timeout=1.0,
-            max_size=_LARGEST,
-            proxy=None if is_loopback(url) else True,
-        )
-        socket.send(json.dumps({"debug": False}))
-    except (OSError, TimeoutError, WebSocketException) as error:
-        what = type(error).__name__  # its text may hold the address, which is the permission
-        raise ServiceUnavailable(service, "tail", message=f"no connection: {what}") from None
-    return socket
+    with ExitStack() as stack:
+        try:
+            connection = connect(
+                url,
+                subprotocols=[Subprotocol(_PROTOCOL)],
+                user_agent_header=_AGENT,
+                open_timeout=_LIMIT,
+                close_timeout=1.0,
+                max_size=_LARGEST,
+                proxy=None if is_loopback(url) else True,
+            )
+            socket = stack.enter_context(connection)
+            socket.send(json.dumps({"debug": False}))
+        except (OSError, TimeoutError, WebSocketException) as error:
+            what = type(error).__name__  # its text may hold the address, which is the permission
+            raise ServiceUnavailable(service, "tail", message=f"no connection: {what}") from None
+        yield socket

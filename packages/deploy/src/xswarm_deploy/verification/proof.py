@@ -22,7 +22,7 @@ from typing import Final, Literal, NamedTuple
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import UNPROVEN, Finding, Limited, not_told
 from xswarm_deploy.model.step import met
-from xswarm_deploy.services.errors import ServiceError
+from xswarm_deploy.services.errors import NotFound, ServiceError
 from xswarm_deploy.services.http import is_loopback
 from xswarm_deploy.services.tails import Tail
 from xswarm_deploy.site import Site
@@ -262,8 +262,11 @@ def _no_subdomain(site: Site) -> str:
     try:
         if not is_loopback(site.settings.text("WORKER_URL")):
             site.cloudflare.account_subdomain()
-    except ServiceError as error:
-        return f"the account has no name under workers.dev: {error.what}"
+    except NotFound:  # 10007
+        return (
+            "the account has no name under workers.dev"
+            " (it gets one when Workers & Pages is opened in Cloudflare's dashboard)"
+        )
     return ""
 
 
