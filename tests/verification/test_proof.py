@@ -11,12 +11,12 @@ import pytest
 import requests
 
 from tests.steps.fakes import FakeCloudflare
-from xswarm_deploy.errors import CheckFailed, Refused
+from xswarm_deploy.errors import CheckFailed, Refused, StepFailed
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.services.tails import Tail
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification import proof, verify, version
+from xswarm_deploy.verification import address, proof, verify, version
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 from xswarm_deploy.verification.target import NO_VERSION, OVERRIDE, overridable
 
@@ -212,3 +212,15 @@ def test_a_release_is_refused_beforehand_where_nothing_would_prove_it(
         proof.required(site, live=False)
     assert "Workers & Pages" in str(refused.value)
     proof.required(site, live=True)
+
+
+def test_an_address_is_waited_for(site: Site, edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "PATIENCE_HERE", 0.1)
+    edge.silent, edge.status = True, 404
+    with pytest.raises(StepFailed, match="is not answered by version old") as refused:
+        address.wait(site, "old")
+    assert "HTTP 404; a tail shows none of our requests" in refused.value.why
+    edge.silent, edge.answering = False, ["old"]
+    address.wait(site, "old")  # a 404 of the version's own
+    edge.silent, edge.status = True, 200
+    address.wait(site, "old")

@@ -22,7 +22,7 @@ from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import Invalid
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import fingerprints, traffic, triggers
-from xswarm_deploy.verification import proof, verify
+from xswarm_deploy.verification import address, proof, verify
 
 if TYPE_CHECKING:
     from xswarm_deploy.services.multipart import Upload
@@ -302,6 +302,7 @@ def _do_open(site: Site, _change: Change) -> Facts:
     site.cloudflare.set_subdomain(site.worker, enabled=True, previews_enabled=True)
     if not site.cloudflare.worker_subdomain(site.worker).enabled:
         raise StepFailed(f"the address of {site.worker} was not switched on")
+    address.wait(site, str(site.facts["version"]))
     return {}
 
 
