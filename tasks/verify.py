@@ -11,7 +11,7 @@ from xswarm_deploy.cli import context
 from xswarm_deploy.cli.graph import Step
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
-from xswarm_deploy.model.report import Report
+from xswarm_deploy.model.report import UNPROVEN, Report
 from xswarm_deploy.release.transaction import current
 from xswarm_deploy.tasks import ns
 from xswarm_deploy.verification import verify as step
@@ -50,6 +50,9 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         raise CheckFailed("the deployment is not good", why, "inv rollback")
     if found.untold and current() is None:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.untold)
+        unproven = [f.remedy for f in found.untold if f.evidence.startswith(UNPROVEN)]
+        if unproven:
+            raise Unavailable("nothing proves which version answers", why, unproven[0])
         raise Unavailable("not all could be verified: the Worker limits its callers", why, _AGAIN)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.steps.fakes import FakeCloudflare
 from xswarm_deploy.database import downs, migration_history, migrations, schema
 from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.migrations import parse
@@ -51,6 +52,7 @@ def site(
     (folder / "0001_posts.sql").write_text(POSTS)
     project = {"migrations": {"directory": "drizzle", "down": "generated"}}
     made = Site(settings(project, TURSO_DATABASE_URL=home.url))
+    made.__dict__["cloudflare"] = FakeCloudflare()  # no Worker is live
     yield made
     made.database.close()
 
@@ -111,6 +113,7 @@ def test_without_the_setting_a_down_part_is_asked_for(
     (tmp_path / "migrations").mkdir()
     (tmp_path / "migrations" / "a.sql").write_text("CREATE TABLE a (id);")
     made = Site(settings())
+    made.__dict__["cloudflare"] = FakeCloudflare()  # no Worker is live
     with pytest.raises(Refused, match="down part is missing") as caught:
         migrate.plan(made)
     assert "down: generated" in caught.value.why

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.steps.fakes import FakeCloudflare
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -33,6 +34,7 @@ def site(
     folder.mkdir()
     (folder / "shelves.sql").write_text(LIBSQL)
     made = Site(settings(TURSO_DATABASE_URL=sqld_url))
+    made.__dict__["cloudflare"] = FakeCloudflare()  # no Worker is live
     yield made
     made.database.close()
 
@@ -84,6 +86,7 @@ def test_the_file_reads_as_before(settings: Callable[..., Settings], tmp_path: P
         "-- migrate:up\nCREATE TABLE a (id);\n-- migrate:down\nDROP TABLE a;\n"
     )
     made = Site(settings(TURSO_DATABASE_URL=f"file:{tmp_path / 'a.db'}"))
+    made.__dict__["cloudflare"] = FakeCloudflare()  # no Worker is live
     apply(made)
     with connect(made.database.url) as hand:
         hand.execute("CREATE TABLE by_hand (id)")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.steps.fakes import FakeCloudflare
 from xswarm_deploy.database import backup as backups
 from xswarm_deploy.database import restore, restore_marker
 from xswarm_deploy.database.client import Database, DatabaseError
@@ -23,6 +24,7 @@ from xswarm_deploy.steps import restore as step
 def site(settings: Callable[..., Settings], database: Database) -> Site:
     """Return a site on each home, with a backup that holds 1 while the database holds 2."""
     made = Site(settings(), ReleaseState({"release": "release-1"}))
+    made.__dict__["cloudflare"] = FakeCloudflare()  # no Worker is live
     made.__dict__["database"] = database
     database.execute("CREATE TABLE t (v)")
     database.execute("INSERT INTO t VALUES (1)")

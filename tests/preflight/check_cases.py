@@ -600,6 +600,12 @@ def _token(**more: Any) -> Arrange:
     return part("cloudflare", token=Token("t", **more))
 
 
+def _live(**more: Any) -> Arrange:
+    """Make a version live that no route of the project tells."""
+    silent = project(verify={"version_path": ""})
+    return both(silent, part("cloudflare", splits=[{"v1": 100.0}], made=["v1"], **more))
+
+
 def _cloudflare_cases() -> list[Case]:
     soon = (datetime.now(UTC) + timedelta(days=3, hours=1)).isoformat()
     cases = [
@@ -623,6 +629,52 @@ def _cloudflare_cases() -> list[Case]:
                 splits=[{"old": 100.0}],
                 made=["old", *(f"preview-{number}" for number in range(100))],
             ),
+        ),
+        Case(
+            "proof of the version",
+            "a first one",
+            "pass",
+            "preview host",
+            part("cloudflare", splits=[]),
+        ),
+        Case(
+            "proof of the version",
+            "the Worker tells it",
+            "pass",
+            "verify.version_path",
+            both(_live(), project(verify={"version_path": "/health"})),
+        ),
+        Case("proof of the version", "the token may tail", "pass", "by a tail", _live()),
+        Case(
+            "proof of the version",
+            "the token may not tail",
+            "pass",
+            "preview host",
+            _live(tailed=None),
+        ),
+        Case(
+            "proof of the version",
+            "nor are there preview hosts",
+            "fail",
+            "unproven: no version_path, and the token may not tail",
+            _live(tailed=None, previews=False),
+        ),
+        Case(
+            "proof of the version",
+            "so, and `unproven: allow`",
+            "warn",
+            "unproven",
+            both(
+                _live(tailed=None, previews=False),
+                project(verify={"version_path": "", "unproven": "allow"}),
+            ),
+        ),
+        Case(
+            "proof of the version",
+            "the override header cannot name the Worker",
+            "fail",
+            "cannot name '3d-viewer'",
+            both(_live(previews=False), project(worker={"name": "3d-viewer"})),
         ),
         Case(
             "Pages permission",
@@ -657,6 +709,7 @@ def _cloudflare_cases() -> list[Case]:
     for name in (
         "API token",
         "Workers permission",
+        "proof of the version",
         "Pages permission",
         "R2 permission",
         "bindings",

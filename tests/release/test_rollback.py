@@ -37,7 +37,9 @@ FILES = {
 def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Return an environment with two migrations applied, whose code is where it shall be."""
     made = Site(settings())
-    made.__dict__["cloudflare"] = SimpleNamespace(schedules=lambda _worker: [])
+    made.__dict__["cloudflare"] = SimpleNamespace(
+        schedules=lambda _worker: [], deployments=lambda _worker: []
+    )
     folder = made.settings.path("migrations")
     folder.mkdir()
     for name, text in FILES.items():

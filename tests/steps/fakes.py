@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +13,7 @@ from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.cloudflare import Deployment, Subdomain, Version
-from xswarm_deploy.services.errors import Invalid, NotFound
+from xswarm_deploy.services.errors import Forbidden, Invalid, NotFound
 from xswarm_deploy.services.pages import Commit, PagesDeployment, Project, Rules
 from xswarm_deploy.steps import traffic
 
@@ -84,6 +86,19 @@ class FakePages:
 
 
 @dataclass
+class FakeTail:
+    """A tail that hears whatever is asked, as if one version answered it all."""
+
+    version: str
+
+    def versions(self, tag: str) -> Counter[str]:
+        return Counter({self.version: 1})
+
+    def more(self, tag: str, known: int, seconds: float) -> Counter[str]:
+        return Counter({self.version: known + 1})
+
+
+@dataclass
 class FakeCloudflare:
     splits: list[dict[str, float]] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
@@ -97,6 +112,8 @@ class FakeCloudflare:
     bucket_names: list[str] = field(default_factory=lambda: ["xswarm-boss"])
     crons: list[str] = field(default_factory=list)
     previews: bool = True
+    tailed: str | None = ""
+    """The version that a tail hears; empty: the newest deployed; None: the token may not."""
     tag: str = ""
     subdomain: str = "sandbox"
     script: dict[str, Any] = field(default_factory=dict)
@@ -113,6 +130,15 @@ class FakeCloudflare:
     def set_script_settings(self, name: str, changed: Mapping[str, Any]) -> None:
         if not self.deaf:
             self.script |= changed
+
+    @contextmanager
+    def tail(self, name: str) -> Iterator[FakeTail]:
+        if self.tailed is None:
+            raise Forbidden("Cloudflare", "POST", status=403)
+        yield FakeTail(self.tailed or list(self.splits[-1])[-1])
+
+    def may_tail(self, name: str) -> bool:
+        return self.tailed is not None
 
     def deployments(self, name: str) -> list[Deployment]:
         listed = [Deployment(str(i), f"{i:04}", split) for i, split in enumerate(self.splits)]

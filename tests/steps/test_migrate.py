@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.steps.fakes import FakeCloudflare
 from xswarm_deploy.database import migration_history
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Change
@@ -27,6 +28,7 @@ def site(settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Site]:
     (folder / "users.sql").write_text(f"-- migrate:up\n{FILES['users']}")
     (folder / "posts.sql").write_text(f"-- depends: users\n-- migrate:up\n{FILES['posts']}")
     made = Site(settings())
+    made.__dict__["cloudflare"] = FakeCloudflare()  # no Worker is live
     yield made
     made.database.close()
 
@@ -256,6 +258,7 @@ def other(settings: Callable[..., Settings], tmp_path: Path, site: Site) -> Iter
     bills = "CREATE TABLE bills (id);\n-- migrate:down\nDROP TABLE bills;"
     (folder / "bills.sql").write_text(f"-- migrate:up\n{bills}")
     made = Site(settings({"worker": {"name": "billing"}, "migrations": {"directory": "billing"}}))
+    made.__dict__["cloudflare"] = FakeCloudflare()  # no Worker is live
     assert made.database.url == site.database.url
     yield made
     made.database.close()
@@ -319,6 +322,7 @@ def test_a_folder_that_two_workers_share_is_applied_once(
 ) -> None:
     do(site)
     same = Site(settings({"worker": {"name": "cron"}}))
+    same.__dict__["cloudflare"] = FakeCloudflare()  # no Worker is live
     assert migrate.plan(same) == []
     assert migrate.DOWN.undo_of(migrate.plan_down(same)[0]).names == ("posts",)
     same.database.close()

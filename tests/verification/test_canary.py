@@ -2,22 +2,41 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import requests
 
+from tests.steps.fakes import FakeTail
+from xswarm_deploy.services.tails import Tail
 from xswarm_deploy.settings.project import Route
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification import canary
+from xswarm_deploy.verification import canary, proof
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 from xswarm_deploy.verification.canary import Pair
-from xswarm_deploy.verification.target import OVERRIDE
+from xswarm_deploy.verification.proof import Proof
+from xswarm_deploy.verification.target import OVERRIDE, dark
 
 PAIR = Pair("old-version", "new-version")
 Behaviour = Callable[[random.Random], tuple[int, float]]
+
+
+@pytest.fixture(autouse=True)
+def proofs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Proof]:
+    """Prove each version that is asked, unless a test says otherwise; by version."""
+    made: dict[str, Proof] = {}
+
+    @contextmanager
+    def opened(asker: Asker) -> Iterator[Proof]:
+        version = asker.target.version
+        yield replace(made.get(version, Proof(asker, "preview", (version,))), asker=asker)
+
+    monkeypatch.setattr(proof, "opened", opened)
+    return made
 
 
 @pytest.fixture
@@ -81,6 +100,38 @@ def test_a_slower_one_is_stopped(site: Site, behave: Callable[..., list[Ask]]) -
     verdict = canary.watch(site, PAIR, 60.0)
     assert verdict.outcome == "fail"
     assert "slower" in str(verdict)
+
+
+def test_answers_that_nobody_can_tell_apart_are_not_judged(
+    site: Site, behave: Callable[..., list[Ask]], proofs: dict[str, Proof]
+) -> None:
+    asked = behave(good)
+    asker = Asker(site, dark(site, PAIR.new), requests.Session())
+    proofs[PAIR.new] = Proof(asker, "none", (PAIR.new,), "no tail; preview URLs are off")
+    verdict = canary.watch(site, PAIR, 0.0)
+    assert (verdict.outcome, verdict.reasons) == (
+        "inconclusive",
+        ("no tail; preview URLs are off",),
+    )
+    assert asked == []
+
+
+class Ending(FakeTail):
+    """A tail that hears both versions give the new one's answers."""
+
+    def versions(self, tag: str) -> Counter[str]:
+        return Counter({PAIR.new: 290, PAIR.old: 10})
+
+
+def test_answers_of_another_version_in_between_spoil_the_verdict(
+    site: Site, behave: Callable[..., list[Ask]], proofs: dict[str, Proof]
+) -> None:
+    behave(good)
+    asker, tail = Asker(site, dark(site, PAIR.new), requests.Session()), Ending(PAIR.new)
+    proofs[PAIR.new] = Proof(asker, "tail", (PAIR.new,), tail=cast("Tail", tail))
+    verdict = canary.watch(site, PAIR, 0.0)
+    assert verdict.outcome == "inconclusive"
+    assert verdict.reasons == ("old-version gave 10 answers",)
 
 
 class Limiter:

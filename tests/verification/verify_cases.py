@@ -102,6 +102,8 @@ class VersionCase:
         expected: the version that must answer; empty: any that has traffic.
         path: the route that tells it; empty: none.
         named: whether that route tells it.
+        tailed: the version that a tail hears; empty: the deployed one; None: there is no tail.
+        settings: further ones of deploy.verify.
     """
 
     way: str
@@ -111,6 +113,8 @@ class VersionCase:
     expected: str = ""
     path: str = "/health"
     named: bool = True
+    tailed: str | None = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 VERSIONS: Final = (
@@ -118,8 +122,26 @@ VERSIONS: Final = (
     VersionCase("one that has traffic", "pass", "v1"),
     VersionCase("another than was deployed", "fail", "v1 answers instead of v2", expected="v2"),
     VersionCase("one without traffic", "fail", "v1 answers instead of v9", {"v9": 100.0}),
-    VersionCase("not told by the route", "unknown", "names no version", named=False),
-    VersionCase("told by no route, deployed", "pass", "v1, as reported by Cloudflare", path=""),
+    VersionCase("not told by the route, seen by a tail", "pass", "as a tail shows", named=False),
+    VersionCase("told by no route, seen by a tail", "pass", "as a tail shows", path=""),
+    VersionCase(
+        "told by no route, and a tail shows another",
+        "fail",
+        "v0 answers instead of v1",
+        path="",
+        tailed="v0",
+    ),
+    VersionCase(
+        "told by no route, and there is no tail", "unknown", "unproven", path="", tailed=None
+    ),
+    VersionCase(
+        "so, and `unproven: allow`",
+        "warn",
+        "unproven",
+        path="",
+        tailed=None,
+        settings={"unproven": "allow"},
+    ),
     VersionCase(
         "told by no route, not deployed",
         "fail",

@@ -149,3 +149,9 @@ async def stage(state: Path) -> AsyncIterator[Stage]:
     finally:
         await edge.close()
         objects.close()
+
+
+def javascript_version(workshop: Workshop, text: str) -> WorkerVersion:
+    """Make a version that answers everything with a text."""
+    code = f"export default {{ fetch() {{ return new Response('{text}') }} }}"
+    return workshop.version({"index.js": code})

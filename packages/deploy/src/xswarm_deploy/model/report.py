@@ -49,6 +49,8 @@ class Limited(Exception):
     """
 
 
+UNPROVEN: Final = "unproven"
+"""Begins the evidence of a version that nothing shows to be the one that answers."""
 LIMITED_REMEDY: Final = "wait, then: inv verify; or let the Worker recognise signed probes"
 
 

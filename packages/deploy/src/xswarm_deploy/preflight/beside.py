@@ -53,7 +53,7 @@ def _workers_dev(site: Site, content: Mapping[str, Any]) -> Seen | str:
 
 def _override(site: Site, content: Mapping[str, Any]) -> Seen | str:
     """Look whether a version at 0 % can be asked before users meet it."""
-    if target.is_key(site.worker):
+    if target.overridable(site.worker):
         return f"{site.worker} is a valid key of the header"
     told = f"{site.worker} begins with no letter, so that no header chooses one of its versions"
     if subdomain.described(content, site.worker)["previews"]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.steps import traffic
+from xswarm_deploy.verification import proof
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
-    from xswarm_deploy.site import Site
+    from xswarm_deploy.model.split import met
+from xswarm_deploy.site import Site
 
 GROUP: Final = "cloudflare"
 ACCOUNT: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
@@ -27,6 +29,7 @@ def probes(site: Site) -> list[Probe]:
     looks = {
         "API token": (lambda: _token(site), True),
         "Workers permission": (lambda: _workers(site), True),
+        "proof of the version": (lambda: _proof(site), True),
         "Pages permission": (lambda: _pages(site), "site" in parts),
         "R2 permission": (lambda: _bucket(site), "r2" in parts),
     }
@@ -60,13 +63,21 @@ def _workers(site: Site) -> Seen | str:
     if not deployments:
         return f"worker {site.worker} is made by the release"
     evidence = f"worker {site.worker}, deployed {deployments[0].created_on}"
-    if set(traffic.met(deployments[0].split)) <= set(
-        traffic.deployable(site)[: traffic.DEPLOYABLE - 1]
-    ):
+    if set(met(deployments[0].split)) <= set(traffic.deployable(site)[: traffic.DEPLOYABLE - 1]):
         return evidence
     count = traffic.DEPLOYABLE
     old = f"{evidence}; {count} versions were made since, so a release cannot go back to it"
     return Seen("warn", old, "release what is live once more, from its commit")
+
+
+def _proof(site: Site) -> Seen | str:
+    """Look how a release will know which version answers."""
+    live = bool(site.cloudflare.deployments(site.worker))
+    found = proof.foreseen(site, live=live)
+    if found.means != "none":
+        return found.evidence
+    allowed = site.settings.project.verify.unproven == proof.ALLOW
+    return Seen("warn" if allowed else "fail", found.evidence, proof.WAYS)
 
 
 def _pages(site: Site) -> str:

@@ -8,6 +8,7 @@ make a new thing are settled by looking when their reply was lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict, TypeVar
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from urllib.parse import quote
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.assets import Assets
 from xswarm_deploy.services.envelope import result, unwrap
-from xswarm_deploy.services.errors import NotFound, ServiceError
+from xswarm_deploy.services.errors import Forbidden, NotFound, ServiceError, Unauthorised
 from xswarm_deploy.services.http import Http, bearer
 from xswarm_deploy.services.multipart import SECRET_TYPES, annotated
 from xswarm_deploy.services.pages import Pages
@@ -26,6 +27,7 @@ from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.routes import Domains, Routes
 from xswarm_deploy.services.settle import settled, unless_missing
 from xswarm_deploy.services.shape import Wire
+from xswarm_deploy.services.tails import Tail, tail
 from xswarm_deploy.services.workflows import Workflows
 
 if TYPE_CHECKING:
@@ -457,6 +459,24 @@ class Cloudflare:
             safe=True,  # a repetition makes one more version that nobody deploys
         )
         return unwrap(reply, _Identified).id
+
+    def tail(self, name: str) -> AbstractContextManager[Tail]:
+        """Listen to the requests of ours that a Worker is invoked by; see :mod:`.tails`.
+
+        Raises:
+            ServiceError: on entering, where the token may not, or nobody answers.
+        """
+        return tail(self.http, f"{self._script(name)}/tails")
+
+    def may_tail(self, name: str) -> bool:
+        """Return whether the token may listen to a Worker, be it there yet or not."""
+        try:
+            self._get(f"{self._script(name)}/tails", object)
+        except (Unauthorised, Forbidden):
+            return False
+        except NotFound:
+            return True
+        return True
 
     # R2
 

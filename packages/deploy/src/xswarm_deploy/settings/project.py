@@ -14,6 +14,7 @@ ENVIRONMENTS: Final = ("production", "staging", "local")
 PARTS: Final = ("anthropic", "openai", "stripe", "twilio", "sendgrid", "r2", "monitoring")
 SITE: Final = "site"
 OVER_BUDGET: Final = ("warn", "fail")
+UNPROVEN: Final = ("refuse", "allow")
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -197,6 +198,7 @@ class Verify(NamedTuple):
         slower_warn: warn when p95 is so many times the previous version's; 0: never.
         slower_fail: fail when p50 is so many times the previous version's; 0: never.
         timeout_seconds: how long one answer may take.
+        unproven: what a version that cannot be proven to answer is: ``refuse`` or ``allow``.
         over_budget: what a route that misses its ``budget_ms`` is: ``warn`` or ``fail``.
     """
 
@@ -219,6 +221,7 @@ class Verify(NamedTuple):
     slower_fail: float = 3.0
     timeout_seconds: float = 10.0
     over_budget: str = "warn"
+    unproven: str = "refuse"
 
     @property
     def budgets(self) -> Mapping[str, int]:
@@ -302,6 +305,12 @@ def read(values: Mapping[str, Any], environment: str = "") -> Project:
     common = {name: value for name, value in values.items() if name != "environments"}
     own = _environments(values).get(environment) or {}
     project: Project = _build(Project, _laid_over(common, own), "deploy")
+    if project.verify.unproven not in UNPROVEN:
+        raise Refused(
+            f"deploy.verify.unproven is {project.verify.unproven!r}",
+            f"it is {' or '.join(UNPROVEN)}",
+            "correct it in invoke.yaml",
+        )
     if project.verify.over_budget not in OVER_BUDGET:
         raise Refused(
             f"invoke.yaml: deploy.verify.over_budget is {project.verify.over_budget!r}",

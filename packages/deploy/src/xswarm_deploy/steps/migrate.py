@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -293,10 +294,20 @@ def plan_restamp(environment: Environment, name: str) -> list[Change]:
 def apply(site: Site, change: Change) -> Facts:
     """Make one change; where it was made already, only say so."""
     if APPLY.owns(change):
-        return _facts("applied", _apply(site, _applied_by(change)))
+        names = _applied_by(change)
+        with _live_held(site, names):
+            return _facts("applied", _apply(site, names))
     if DOWN.owns(change):
         return _facts("taken back", _take_back(site, DOWN.undo_of(change).names))
     return _enter(site, _stamping(change).undo_of(change).names)
+
+
+def _live_held(site: Site, names: Sequence[str]) -> AbstractContextManager[None]:
+    """Hold the live version to working on the new schema, unless a file says that it does not."""
+    from xswarm_deploy.verification import compatibility
+
+    declared = any(item.name in names and not item.compatible for item in files(site))
+    return nullcontext() if declared else compatibility.held(site)
 
 
 def undo(site: Site, change: Change, outcome: Facts) -> str:
@@ -579,7 +590,11 @@ def _count(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} migrations"
 
 
-APPLY: Final = Action(NAME, "apply", Names, Names, TakeBack, effect="schema")
+def _held(_after: Names) -> str:
+    return "then the live version is asked; if it fails, the schema goes back at once"
+
+
+APPLY: Final = Action(NAME, "apply", Names, Names, TakeBack, effect="schema", describe=_held)
 DOWN: Final = Action(NAME, "take back", Names, Names, ApplyAgain, effect="schema")
 BASELINE: Final = Action(NAME, "baseline", Checksums, Checksums, Entries, effect="schema")
 RESTAMP: Final = Action(NAME, "restamp", Checksums, Checksums, Entries, effect="schema")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
+from xswarm_deploy.model.split import Split, met
 from xswarm_deploy.model.step import Action, AnyAction, Change, Effect, Facts
 from xswarm_deploy.services.errors import Invalid, ServiceError
 from xswarm_deploy.site import Site
@@ -26,8 +27,6 @@ STEP: Final = "worker"
 NEW: Final = "(new version)"
 """Stands in a plan for the id that the upload will give."""
 
-Split = Mapping[str, float]
-"""Version → its percentage of the traffic; 0 is a version that stands beside."""
 NOT_TAKEN: Final = "10026"
 """Cloudflare's code for a deployment that it never takes, such as one of a version too old."""
 DEPLOYABLE: Final = 100
@@ -58,11 +57,6 @@ class Move:
     quick: bool = False
     verified: bool = False
     soak: float | None = None
-
-
-def met(split: Split) -> dict[str, float]:
-    """Return the versions of a split that users meet, each with its percentage."""
-    return {version: percent for version, percent in split.items() if percent > 0}
 
 
 def live_split(environment: Environment) -> dict[str, float]:

@@ -12,6 +12,7 @@ from xswarm_deploy.console import in_bytes
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
 from xswarm_deploy.model.payload import Nothing
+from xswarm_deploy.model.split import Split
 from xswarm_deploy.model.step import Action, AnyAction, Change, Facts
 from xswarm_deploy.services.errors import Invalid
 from xswarm_deploy.site import Site
@@ -19,7 +20,7 @@ from xswarm_deploy.steps import durable_objects, traffic, version
 from xswarm_deploy.steps.durable_objects import Lifecycle, Migrations
 from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.steps.unversioned import subdomain
-from xswarm_deploy.verification import verify
+from xswarm_deploy.verification import address, verify
 
 STEP: Final = "worker"
 """Whose changes they are."""
@@ -43,7 +44,7 @@ class Replacement:
     """
 
     digest: str
-    split: traffic.Split
+    split: Split
     migrations: Migrations | None = None
 
 
@@ -83,7 +84,7 @@ def first(site: Site, digest: str) -> list[Change]:
     ]
 
 
-def replace(site: Site, digest: str, live: traffic.Split, lifecycle: Lifecycle) -> Change:
+def replace(site: Site, digest: str, live: Split, lifecycle: Lifecycle) -> Change:
     """Return how a version takes all of the traffic with its upload, and never gives it back."""
     return REPLACE.change(
         f"worker {site.worker}, all traffic at once: {lifecycle.told}",
@@ -179,6 +180,8 @@ def _open(site: Site, change: Change) -> Facts:
     subdomain.put(site, switches, switches)
     if not subdomain.holds(site, switches, switches):
         raise StepFailed(f"the address of {site.worker} was not switched as the file says")
+    if wanted.enabled and verify.is_own(site):
+        address.wait(site, made)
     if not wanted.previewed and wanted.enabled and verify.is_own(site):
         verify.gate(site, verify.live(site, made))
     return {}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import noted
+from xswarm_deploy.model.split import Split
 from xswarm_deploy.model.step import AnyAction, Change, Facts, action_of
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import buckets, durable_objects, traffic, triggers, upload, version
@@ -51,7 +52,7 @@ def plan(site: Site) -> list[Change]:
     return [*buckets.changes(site), *made, *beside(site, live)]
 
 
-def beside(site: Site, live: traffic.Split) -> list[Change]:
+def beside(site: Site, live: Split) -> list[Change]:
     """Return how what belongs to no version would change, once the new version has the traffic.
 
     Args:

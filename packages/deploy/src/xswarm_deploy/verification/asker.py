@@ -178,7 +178,7 @@ class Asker:
         )
 
     def _headers(self, ask: Ask, url: str) -> dict[str, str]:
-        headers = {} if ask.site else {**self.target.headers, **self._mark(ask, url)}
+        headers = {} if ask.site else {**self.target.sent, **self._mark(ask, url)}
         if ask.body:
             is_json = ask.body.lstrip().startswith(("{", "["))
             headers["Content-Type"] = "application/json" if is_json else FORM
@@ -193,7 +193,7 @@ class Asker:
             time.time(),
             staged=self.site.staged.get(probe_header.TOKEN),
             kind=LIMITED if ask.limited else EXEMPT,
-            version=self.target.version if self.target.headers else "",
+            version=self.target.version if self.target.unseen else "",
         )
 
 

@@ -14,14 +14,17 @@ import math
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from xswarm_deploy.model.report import Limited
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import pace
 from xswarm_deploy.services.http import new_session
 from xswarm_deploy.settings.project import Route
 from xswarm_deploy.site import Site
+from xswarm_deploy.verification import proof
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 from xswarm_deploy.verification.judge import STRICT, Figures, Limits, Looks, Seen, Verdict, judge
 from xswarm_deploy.verification.routes import is_on
@@ -125,8 +128,36 @@ def watch(site: Site, pair: Pair, soak: float, limits: Limits = STRICT) -> Verdi
         soak: seconds to watch, at least as long as own questions take.
         limits: what is asked of the new version.
     """
+    with ExitStack() as stack:
+        try:
+            proofs = _proofs(site, pair, stack)
+        except Limited as error:
+            return Verdict("inconclusive", ("it was not asked",), limited=str(error))
+        doubts = _doubts(proofs)
+        if doubts:
+            return Verdict("inconclusive", doubts)
+        verdict = _watched(site, pair, soak, limits, [one.asker for one in proofs])
+        doubts = _doubts([one.checked() for one in proofs])
+        return replace(verdict, outcome="inconclusive", reasons=doubts) if doubts else verdict
+
+
+def _proofs(site: Site, pair: Pair, stack: ExitStack) -> list[proof.Proof]:
+    """Find out that each version answers when it is asked, before any answer counts."""
+    session = stack.enter_context(new_session())
+    askers = (Asker(site, dark(site, version), session) for version in (pair.old, pair.new))
+    return [stack.enter_context(proof.opened(asker)) for asker in askers]
+
+
+def _doubts(proofs: Sequence[proof.Proof]) -> tuple[str, ...]:
+    """Return why answers cannot be told apart by version; empty: they can, or need not be."""
+    return tuple(one.wrong for one in proofs if not one.known and (one.failed or not one.allowed))
+
+
+def _watched(
+    site: Site, pair: Pair, soak: float, limits: Limits, askers: Sequence[Asker]
+) -> Verdict:
     began = time.monotonic()
-    verdict, allowed = _questioned(site, pair, limits, soak)
+    verdict, allowed = _questioned(site, askers, limits, soak)
     while verdict.outcome == "pass" and (left := began + soak - time.monotonic()) > 0:
         _wait(site, began, soak, min(left, USERS_EVERY))
         verdict = _with_users(site, pair, verdict, time.monotonic() - began, limits, allowed)
@@ -156,7 +187,9 @@ def looks(steps: int, soak: float, pairs: Sequence[int] = PAIRS) -> Looks:
     return Looks(len(pairs), steps * (len(pairs) + math.ceil(soak / USERS_EVERY)))
 
 
-def _questioned(site: Site, pair: Pair, limits: Limits, soak: float) -> tuple[Verdict, Looks]:
+def _questioned(
+    site: Site, askers: Sequence[Asker], limits: Limits, soak: float
+) -> tuple[Verdict, Looks]:
     """Ask until it can be told; return the verdict, and how often it may be looked at in all.
 
     How much is asked is set by the first answers, which do not count: whether the Worker limits
@@ -164,13 +197,13 @@ def _questioned(site: Site, pair: Pair, limits: Limits, soak: float) -> tuple[Ve
     """
     asked, worker = routes(site), site.settings.project.worker
     speed = Pace(site, time.monotonic() + worker.canary_patience)
-    _ask_all(site, pair, asked, _nothing(asked), _WARM_UP, speed)
+    _ask_all(askers, asked, _nothing(asked), _WARM_UP, speed)
     pairs = PACED if speed.limit else PAIRS
     allowed = looks(max(1, len(worker.canary)), soak, pairs)
     told, verdict = _nothing(asked), Verdict("inconclusive", ("there is no route to ask",))
     for look, count in enumerate(pairs if asked else ()):
         site.progress("canary: questions", sum(pairs[:look]), sum(pairs), "pairs a route")
-        _ask_all(site, pair, asked, told, count, speed)
+        _ask_all(askers, asked, told, count, speed)
         verdict = replace(judge(_seen(told), limits, allowed), limited=speed.stopped)
         if verdict.outcome != "inconclusive" or speed.stopped:
             break
@@ -182,24 +215,21 @@ def _nothing(asked: Sequence[Route]) -> dict[str, tuple[_Told, _Told]]:
 
 
 def _ask_all(
-    site: Site,
-    pair: Pair,
+    askers: Sequence[Asker],
     asked: Sequence[Route],
     told: Mapping[str, tuple[_Told, _Told]],
     count: int,
     speed: Pace,
 ) -> None:
     """Ask both versions, one question at a time: their speed is wanted, not that of a queue."""
-    with new_session() as session:
-        askers = [Asker(site, dark(site, version), session) for version in (pair.old, pair.new)]
-        for number in range(count):
-            for route in asked:
-                both = told[route.path]
-                if number % STRATUM == 0:
-                    for one in both:
-                        one.strata.append([])
-                for place, answer in _ask_both(askers, route.path, speed):
-                    both[place].add(answer)
+    for number in range(count):
+        for route in asked:
+            both = told[route.path]
+            if number % STRATUM == 0:
+                for one in both:
+                    one.strata.append([])
+            for place, answer in _ask_both(askers, route.path, speed):
+                both[place].add(answer)
 
 
 def _ask_both(askers: Sequence[Asker], path: str, speed: Pace) -> list[tuple[int, Answer]]:

@@ -136,7 +136,7 @@ def _asked(asker: Asker, beside: Target | None, route: Route) -> tuple[list[Answ
 def _beside(asker: Asker) -> Target | None:
     """Return the other version of the current deployment, where there is one to be asked."""
     target, site = asker.target, asker.site
-    if not target.version or "Host" in target.headers:
+    if not target.version or target.alone:
         return None
     try:
         deployments = site.cloudflare.deployments(site.worker)

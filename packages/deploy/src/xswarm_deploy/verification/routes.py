@@ -19,20 +19,27 @@ from xswarm_deploy.verification.asker import Answer, Ask, Asker, wrong_status
 
 ANYTHING: Final = Route("/", status=tuple(range(200, 500)), quick=True)
 """What is asked where invoke.yaml names no route: whether the Worker answers at all."""
+NOT_FOUND: Final = 404
+"""What an address answers where nothing is deployed."""
 LATE: Final = "budget"
 """Stands in the evidence of what took longer than it may."""
 REMEDY: Final = "look at the Worker's log (npx wrangler tail, or inv sandbox.logs)"
 
 
-def probes(asker: Asker, *, quick: bool) -> list[Probe]:
+def probes(asker: Asker, *, quick: bool, reading: bool = False) -> list[Probe]:
     """Return a probe for each route that can be asked here.
 
     Args:
         asker: asks the target.
         quick: only the routes marked as quick.
+        reading: besides these, the Worker's routes that just read.
     """
     routes = [route for route in asked(asker.site.settings.project.verify) if _here(asker, route)]
-    return [_probe(asker, route) for route in routes if route.quick or not quick]
+    return [
+        _probe(asker, route)
+        for route in routes
+        if route.quick or not quick or (reading and route.method == "GET" and not route.site)
+    ]
 
 
 def asked(settings: Verify) -> tuple[Route, ...]:
@@ -100,9 +107,16 @@ def _expected(route: Route, settings: Settings) -> Route:
     return route._replace(status=(404,), text="", json=(), schema="")
 
 
+def _answered(asker: Asker, route: Route) -> Route:
+    """Return what the root must answer: not 404, where nothing shows that a version does."""
+    if route is not ANYTHING or asker.target.proven:
+        return route
+    return route._replace(status=tuple(s for s in route.status if s != NOT_FOUND))
+
+
 def _looked(asker: Asker, name: str, route: Route) -> list[Finding]:
     """Judge the route's answer, and each component that a health report in it says of."""
-    route = _expected(route, asker.site.settings)
+    route = _expected(_answered(asker, route), asker.site.settings)
     ask = Ask(route.path, route.method, route.body, _token(asker, route), route.site)
     check = _schema(asker, route)
     answer, said = asker.judged(ask, lambda seen: wrong(route, seen, check), route.retry)

@@ -10,19 +10,56 @@ from urllib.parse import urlsplit
 
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.services.tails import HEADER
 from xswarm_deploy.site import Site
 
-_KEY: Final = re.compile(r"[a-z*][a-z0-9_.*-]*")
 OVERRIDE: Final = "Cloudflare-Workers-Version-Overrides"
 
 
+_KEY: Final = re.compile(r"[a-z*][a-z0-9_.*-]*")
+NO_VERSION: Final = "00000000"
+"""Stands where a version's first eight digits would: an address where surely nothing is."""
+
+
 class Target(NamedTuple):
-    """Where to ask: an address, headers that choose a version, and the version expected."""
+    """Where to ask.
+
+    Args:
+        url: the address.
+        headers: what chooses a version there.
+        version: the version expected; empty: any that has traffic.
+        site_url: the static site's address.
+        alone: whether the address is this version's own, which no other answers at.
+        tag: marks the requests, so that a tail tells which version they reached.
+        proven: whether it is known which version answers here.
+    """
 
     url: str
     headers: Mapping[str, str] = MappingProxyType({})
     version: str = ""
     site_url: str = ""
+    alone: bool = False
+    tag: str = ""
+    proven: bool = False
+
+    @property
+    def unseen(self) -> bool:
+        """Return whether no user is answered as we are here."""
+        return bool(self.headers) or self.alone
+
+    @property
+    def sent(self) -> dict[str, str]:
+        """Return all headers of a request to the Worker."""
+        return {**self.headers, **({HEADER: self.tag} if self.tag else {})}
+
+
+def overridable(worker: str) -> bool:
+    """Return whether the override header can name a Worker.
+
+    The header is a dictionary (RFC 8941, 3.2): a key begins with a lower-case letter or ``*``. One
+    that is no dictionary is ignored wholly, and users' version answers.
+    """
+    return bool(_KEY.fullmatch(worker))
 
 
 def live(site: Site, version: str = "") -> Target:
@@ -41,7 +78,7 @@ def dark(site: Site, version: str) -> Target:
     Raises:
         Refused: the Worker's name is no key, and it has no preview hosts.
     """
-    if not is_key(site.worker):
+    if not overridable(site.worker):
         if not site.cloudflare.worker_subdomain(site.worker).previews_enabled:
             raise Refused(
                 f"a version of {site.worker} cannot be verified before users meet it",
@@ -62,7 +99,8 @@ def preview(site: Site, version: str) -> Target:
     """
     url, host = site.settings.text("WORKER_URL"), f"{version[:8]}-{site.worker}"
     if is_loopback(url):
-        return Target(url, {"Host": f"{host}.localhost:{urlsplit(url).port or 80}"}, version)
+        named = {"Host": f"{host}.localhost:{urlsplit(url).port or 80}"}
+        return Target(url, named, version, alone=True)
     name = site.cloudflare.account_subdomain()
     if not name:
         raise Refused(
@@ -70,15 +108,10 @@ def preview(site: Site, version: str) -> Target:
             f"a version of {site.worker} is verified there before users meet it",
             "choose one: Cloudflare, Workers & Pages, Account details, Subdomain",
         )
-    return Target(f"https://{host}.{name}.workers.dev", {}, version)
+    return Target(f"https://{host}.{name}.workers.dev", {}, version, alone=True)
 
 
 def is_own(site: Site) -> bool:
     """Return whether WORKER_URL is the Worker's own address, which needs no route or domain."""
     url = site.settings.text("WORKER_URL")
     return is_loopback(url) or (urlsplit(url).hostname or "").endswith(".workers.dev")
-
-
-def is_key(worker: str) -> bool:
-    """Return whether a Worker's name can be a key of the override header (RFC 8941, 3.1.2)."""
-    return _KEY.fullmatch(worker) is not None

@@ -8,19 +8,22 @@ is not asked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.errors import CheckFailed
-from xswarm_deploy.model.report import Finding, Probe, Report, run_probes
+from xswarm_deploy.model.report import UNPROVEN, Finding, Limited, Probe, Report, run_probes
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification.target import OVERRIDE, Target, dark, is_own, live, preview
 
 if TYPE_CHECKING:
     from xswarm_deploy.verification.asker import Asker
+    from xswarm_deploy.verification.proof import Proof
 
 __all__ = ["NAME", "OVERRIDE", "Target", "dark", "gate", "is_own", "live", "preview", "run"]
 
 NAME: Final = "verify"
+_RUNS: Final = 2
 
 
 def gate(site: Site, target: Target, *, quick: bool = False) -> Report:
@@ -35,43 +38,77 @@ def gate(site: Site, target: Target, *, quick: bool = False) -> Report:
         CheckFailed: the failures are named.
     """
     report = run(site, target, quick=quick)
-    if report.ok and report.untold and target.headers:  # what is live was verified before it was
-        raise CheckFailed(
-            f"version {target.version[:8] or 'live'} could not be verified: "
-            "the Worker limits its callers (429)",
-            "; ".join(f"{f.name}: {f.evidence}" for f in report.untold),
-            f"wait, then: {site.deploy_command}; or let the Worker recognise signed probes",
-        )
+    if report.ok and report.untold and target.unseen:  # what is live was verified before it was
+        raise _untold(site, target, report)
     if not report.ok:
         why = "; ".join(f"{f.name}: {f.evidence}" for f in report.failures)
         raise CheckFailed(
             f"version {target.version[:8] or 'live'} is not good",
             why,
-            "fix it and deploy again; no user met it" if target.headers else "inv verify",
+            "fix it and deploy again; no user met it" if target.unseen else "inv verify",
         )
     return report
 
 
-def run(site: Site, target: Target, *, quick: bool = False) -> Report:
+def _untold(site: Site, target: Target, report: Report) -> CheckFailed:
+    named = target.version[:8] or "live"
+    why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in report.untold)
+    unproven = [f.remedy for f in report.untold if f.evidence.startswith(UNPROVEN)]
+    if unproven:
+        return CheckFailed(f"nothing proves that version {named} answers", why, unproven[0])
+    return CheckFailed(
+        f"version {named} could not be verified: the Worker limits its callers (429)",
+        why,
+        f"wait, then: {site.deploy_command}; or let the Worker recognise signed probes",
+    )
+
+
+def run(site: Site, target: Target, *, quick: bool = False, reading: bool = False) -> Report:
     """Ask everything of invoke.yaml at once, then measure the speed.
 
     Args:
         site: the environment.
         target: where to ask.
         quick: only what invoke.yaml marks as quick, and no measuring.
+        reading: besides what is quick, the routes that just read.
     """
     from xswarm_deploy.services.http import new_session
-    from xswarm_deploy.verification import routes, version
+    from xswarm_deploy.verification import proof as proofs
     from xswarm_deploy.verification.asker import Asker
 
-    with new_session() as session:
-        asker = Asker(site, target, session)
-        version.wait(asker)
-        report = run_probes(NAME, _chosen(site, _probes(asker, quick=quick)))
-        findings = routes.timed_alone(asker, report.findings)
-        if not quick:
-            findings += _measured(asker)
-        return report._replace(findings=tuple(findings))
+    with ExitStack() as stack:
+        session = stack.enter_context(new_session())
+        try:
+            proof = stack.enter_context(proofs.opened(Asker(site, target, session)))
+        except Limited as error:
+            return Report(NAME, (proofs.limited(error),))
+        return _believed(proof, quick=quick, reading=reading)
+
+
+def _believed(proof: Proof, *, quick: bool, reading: bool) -> Report:
+    """Ask everything, and once more where another version answered in between.
+
+    Where it is not known who answers, nothing is asked that would prove nothing; unless that is
+    allowed, or it is what users are answered by.
+    """
+    asked = proof.known or not (proof.failed or (proof.asker.target.unseen and not proof.allowed))
+    if not asked:
+        return Report(NAME, (proof.finding(),))
+    for _ in range(_RUNS):
+        attempt = proof.renewed()
+        findings = _asked(attempt.asker, quick=quick, reading=reading)
+        after = attempt.checked()
+        if after.known == proof.known:
+            return Report(NAME, (*findings, after.finding()))
+    return Report(NAME, (after.finding(),))
+
+
+def _asked(asker: Asker, *, quick: bool, reading: bool) -> list[Finding]:
+    from xswarm_deploy.verification import routes
+
+    report = run_probes(NAME, _chosen(asker.site, _probes(asker, quick=quick, reading=reading)))
+    findings = routes.timed_alone(asker, report.findings)
+    return findings if quick else [*findings, *_measured(asker)]
 
 
 def _measured(asker: Asker) -> Sequence[Finding]:
@@ -81,11 +118,11 @@ def _measured(asker: Asker) -> Sequence[Finding]:
     return () if left_out else performance.measured(asker)
 
 
-def _probes(asker: Asker, *, quick: bool) -> list[Probe]:
+def _probes(asker: Asker, *, quick: bool, reading: bool) -> list[Probe]:
     """Return what is looked at; what takes longest is first to begin."""
-    from xswarm_deploy.verification import routes, version
+    from xswarm_deploy.verification import routes
 
-    asked = [*routes.probes(asker, quick=quick), *version.probes(asker)]
+    asked = routes.probes(asker, quick=quick, reading=reading)
     if quick:
         return asked
     from xswarm_deploy.verification import assets, authentication, browsers, limits
@@ -97,7 +134,7 @@ def _probes(asker: Asker, *, quick: bool) -> list[Probe]:
         *asked,
         *browsers.probes(asker),
         *limits.probes(asker),
-        *webhooks.probes(asker.site, target.url, target.headers),
+        *webhooks.probes(asker.site, target.url, target.sent),
         *assets.probes(asker),
     ]
 

@@ -22,6 +22,7 @@ from xswarm_twin.cloudflare import (
     refusals,
     routing,
     secrets,
+    tails,
     versions,
     workers,
     workflows,
@@ -43,6 +44,7 @@ MAXIMUM_BODY_BYTES = 96 * 1024 * 1024
 Uploads of scripts and of objects are streamed, and have limits of their own.
 """
 
+_OWN = "/__sandbox/"
 _SESSIONS = ("/accounts/{account}/workers/assets/upload", "/pages/assets/")
 
 _log = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ def make_app(twin: Twin) -> web.Application:
     app[CALLS] = Calls(twin.state.parent / "calls.jsonl")
     for route in api_routes():
         app.router.add_route(route.method, BASE + route.path, route.handler)
-    for route in _definitions(faults.routes):
+    for route in (*_definitions(faults.routes), *_definitions(tails.reading)):
         app.router.add_route(route.method, route.path, route.handler)
     app.on_cleanup.append(_close)
     return app
@@ -89,6 +91,7 @@ def api_routes() -> Iterator[web.RouteDef]:
         versions,
         deployments,
         secrets,
+        tails,
         assets,
         pages,
         r2,
@@ -113,7 +116,7 @@ async def _close(app: web.Application) -> None:
 async def _logged(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
     response = await handler(request)
-    if request.path != faults.PATH:
+    if not request.path.startswith(_OWN):
         request.app[CALLS].write(request, response.status, started)
     return response
 
@@ -141,6 +144,7 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
 @web.middleware
 async def _authorised(request: web.Request, handler: Handler) -> web.StreamResponse:
     account, session = twin_of(request).account, _carries_session(request)
+    session = session or _reads_tail(request)
     if not session and not hmac.compare_digest(bearer(request).encode(), account.token.encode()):
         raise refusals.unauthenticated()
     if request.match_info.get("account", account.id) != account.id:
@@ -161,6 +165,12 @@ def _carries_session(request: web.Request) -> bool:
     resource = request.match_info.route.resource
     path = "" if resource is None else resource.canonical.removeprefix(BASE)
     return path.startswith(_SESSIONS)
+
+
+def _reads_tail(request: web.Request) -> bool:
+    """Return whether a tail is read: its address, which nobody can guess, is the permission."""
+    resource = request.match_info.route.resource
+    return resource is not None and resource.canonical == tails.PATH
 
 
 def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:

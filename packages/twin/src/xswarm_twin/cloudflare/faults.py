@@ -15,9 +15,10 @@ from aiohttp.typedefs import Handler
 
 from xswarm_twin.cloudflare import bodies, refusals
 from xswarm_twin.cloudflare.envelope import Refusal, success
+from xswarm_twin.edge import spread
 
 _KIND = re.compile(
-    r"status:(429|5\d\d)|reset_before|reset_after|bad_json|slow:(\d{1,3}(\.\d{1,3})?)"
+    r"status:(429|5\d\d)|reset_before|reset_after|bad_json|(slow|spread):(\d{1,3}(\.\d{1,3})?)"
 )
 
 routes = web.RouteTableDef()
@@ -33,7 +34,8 @@ class Fault:
         path: a regular expression that is searched for in their paths (behind the base).
         kind: ``status:CODE`` (429 or 5xx; not applied), ``reset_before`` (connection reset, not
             applied), ``reset_after`` (applied, then reset), ``bad_json`` (applied, the reply cut
-            short), ``slow:SECONDS`` (applied after that time).
+            short), ``slow:SECONDS`` (applied after that time), ``spread:SECONDS`` (answered at
+            once; a deployment is served after that time, as it takes to reach all of the edge).
         times: how many calls are still to fail.
     """
 
@@ -103,10 +105,20 @@ async def suffer(kind: str, request: web.Request, handler: Handler) -> web.Strea
     if name == "slow":
         await asyncio.sleep(float(argument))
         return await handler(request)
+    if name == "spread":
+        return await _spread(float(argument), request, handler)
     await handler(request)
     if name == "reset_after":
         return _reset(request)
     return web.Response(text='{"success": true, "resu', content_type="application/json")
+
+
+async def _spread(seconds: float, request: web.Request, handler: Handler) -> web.StreamResponse:
+    before = spread.SECONDS.set(seconds)
+    try:
+        return await handler(request)
+    finally:
+        spread.SECONDS.reset(before)
 
 
 def _require_valid(fault: Fault) -> None:

@@ -18,6 +18,7 @@ from xswarm_twin.cloudflare.clock import Clock
 from xswarm_twin.cloudflare.records import Version
 from xswarm_twin.cloudflare.store import Store
 from xswarm_twin.cloudflare.tokens import Tokens
+from xswarm_twin.edge.tails import Tails
 from xswarm_twin.model import PagesDeployment, WorkerVersion
 from xswarm_twin.objects.store import Objects
 
@@ -109,6 +110,7 @@ class Twin:
     tokens: Tokens
     clock: Clock
     open_assets: dict[str, OpenAssets] = field(default_factory=dict)
+    tails: Tails = field(default_factory=Tails)
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     def lock(self, name: str) -> asyncio.Lock:
@@ -120,7 +122,12 @@ TWIN: web.AppKey[Twin] = web.AppKey("twin", Twin)
 
 
 def open_twin(
-    account: Account, state: Path, edge: Serving, objects: Objects, addresses: Addresses
+    account: Account,
+    state: Path,
+    edge: Serving,
+    objects: Objects,
+    addresses: Addresses,
+    tails: Tails | None = None,
 ) -> Twin:
     """Open the state on disk, and sweep what a killed process left there.
 
@@ -130,6 +137,7 @@ def open_twin(
         edge: what serves.
         objects: the store behind R2.
         addresses: the edge's ports.
+        tails: whom the edge tells of invocations; by default nobody does.
     """
     folder = state / "cloudflare"
     store = Store(folder)
@@ -137,7 +145,9 @@ def open_twin(
     blobs.sweep(store.blobs())
     _sweep_versions(folder / "versions", {version.id for version in store.all(Version)})
     clock = Clock(store.latest_time())
-    return Twin(account, folder, store, blobs, edge, objects, addresses, Tokens(store), clock)
+    told = tails or Tails()
+    tokens = Tokens(store)
+    return Twin(account, folder, store, blobs, edge, objects, addresses, tokens, clock, tails=told)
 
 
 def twin_of(request: web.Request) -> Twin:

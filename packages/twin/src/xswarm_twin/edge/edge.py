@@ -7,10 +7,12 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
+from xswarm_twin.edge import spread
 from xswarm_twin.edge.assets import for_routing, goes_to_worker
 from xswarm_twin.edge.children import Children
 from xswarm_twin.edge.files import find_answer, send, send_answer
@@ -20,6 +22,7 @@ from xswarm_twin.edge.proxy import RAY, Proxy, new_ray, sign
 from xswarm_twin.edge.routing import Kind, Route, Target, choose_version, target_of
 from xswarm_twin.edge.schedules import Schedules
 from xswarm_twin.edge.services import Services
+from xswarm_twin.edge.tails import Invocation, Tails
 from xswarm_twin.edge.versions import Versions
 from xswarm_twin.model import PagesDeployment, ScriptInvalid, WorkerVersion
 from xswarm_twin.objects.store import Objects
@@ -28,6 +31,18 @@ SCHEDULED = "/cdn-cgi/local/scheduled"
 """Fires a cron trigger at once, as with ``wrangler dev``; ``?cron=``, ``&time=`` milliseconds."""
 
 _SHUTDOWN = 1.0
+_NOTHING_HERE = (
+    "<!DOCTYPE html><title>Nothing is here yet</title><h1>There is nothing here yet</h1>\n"
+    "<p>If something should be, it can take a few minutes until it is.</p>\n"
+)
+
+
+@dataclass(frozen=True)
+class _Spreading:
+    """A deployment on its way to the edge."""
+
+    route: Route
+    task: asyncio.Task[None]
 
 
 class Edge:
@@ -42,6 +57,7 @@ class Edge:
         drain: seconds that requests in flight are given when their version is replaced.
         idle: seconds after which the process of a version that is not deployed, and that nobody
             asks, is stopped.
+        tails: told of each invocation.
     """
 
     def __init__(
@@ -52,11 +68,14 @@ class Edge:
         workerd: Path | None = None,
         drain: float = 5.0,
         idle: float = 60.0,
+        tails: Tails | None = None,
     ) -> None:
         self._services = Services(objects)
         self._versions = Versions(state, Children(), self._services, workerd, drain, idle)
         self._proxy = Proxy()
         self._routes: dict[str, Route] = {}
+        self._tails = tails or Tails()
+        self._spreading: dict[str, _Spreading] = {}
         self._pages = Pages()
         self._schedules = Schedules(self.fire)
         self._state = state
@@ -111,7 +130,8 @@ class Edge:
         """Serve a Worker by these versions from now on.
 
         All their processes run before the routes are swapped; requests in flight end on the
-        versions that took them.
+        versions that took them. Where :data:`xswarm_twin.edge.spread.SECONDS` is set, the swap is
+        that much later, unless another deployment comes before it.
 
         Args:
             worker: the Worker's name.
@@ -130,14 +150,19 @@ class Edge:
             except ScriptInvalid:
                 self._release(worker, split)
                 raise
-            before = self._routes.get(worker)
-            self._routes[worker] = Route(dict(split), enabled, previews)
-            if before is not None:
-                self._release(worker, before.split)
+            self._end_spreading(worker)
+            self._versions.hold(split)
+            route = Route(dict(split), enabled, previews)
+            if seconds := spread.SECONDS.get():
+                task = asyncio.create_task(self._swap_later(worker, route, seconds))
+                self._spreading[worker] = _Spreading(route, task)
+            else:
+                self._swap(worker, route)
 
     async def remove(self, worker: str) -> None:
         """Serve a Worker no longer; all its versions are forgotten."""
         async with self._deploying[worker]:
+            self._end_spreading(worker)
             self._routes.pop(worker, None)
             self._schedules.forget(worker)
             await self._versions.forget(worker)
@@ -190,6 +215,8 @@ class Edge:
 
     async def close(self) -> None:
         """Stop listening, and end every process."""
+        for worker in list(self._spreading):
+            self._end_spreading(worker)
         for runner in self._listening:
             await runner.cleanup()
         self._listening.clear()
@@ -204,6 +231,25 @@ class Edge:
                 await self._services.open()
                 await self._proxy.open()
                 self._opened = True
+
+    def _swap(self, worker: str, route: Route) -> None:
+        """Serve by a route from now on."""
+        before = self._routes.get(worker)
+        self._routes[worker] = route
+        if before is not None:
+            self._release(worker, before.split)
+
+    async def _swap_later(self, worker: str, route: Route, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        del self._spreading[worker]
+        self._swap(worker, route)
+
+    def _end_spreading(self, worker: str) -> None:
+        """Forget a deployment that has not reached the edge yet: another one takes its place."""
+        pending = self._spreading.pop(worker, None)
+        if pending is not None:
+            pending.task.cancel()
+            self._release(worker, pending.route.split)
 
     def _release(self, worker: str, split: Mapping[WorkerVersion, float]) -> None:
         """Let the versions go that are no longer deployed."""
@@ -222,18 +268,16 @@ class Edge:
 
     async def _answer(self, request: web.Request, target: Target | None) -> web.StreamResponse:
         if target is None:
-            return _nothing("nothing has this host")
+            return _nothing()
         if target.kind == "pages":
             site = self._pages.find(target.name, target.part)
-            return (
-                _nothing("no such deployment") if site is None else await send_answer(request, site)
-            )
+            return _nothing() if site is None else await send_answer(request, site)
         if request.path == SCHEDULED:
             return await self._fired(request, target.name)
         version = self._version(request, target)
         if version is None:
-            return _nothing(f"there is nothing deployed at {target.name}")
-        return await self._answer_by(request, version)
+            return _nothing()
+        return await self._answer_by(request, version, told=target.part is None)
 
     async def _fired(self, request: web.Request, worker: str) -> web.Response:
         """Fire a cron trigger that somebody asks for, and answer as ``wrangler dev`` does."""
@@ -252,8 +296,16 @@ class Edge:
             return None
         return choose_version(route, target.name, request.headers, random.random())  # noqa: S311
 
-    async def _answer_by(self, request: web.Request, version: WorkerVersion) -> web.StreamResponse:
-        """Let a version answer: its static files, its script, or the one after the other."""
+    async def _answer_by(
+        self, request: web.Request, version: WorkerVersion, *, told: bool
+    ) -> web.StreamResponse:
+        """Let a version answer: its static files, its script, or the one after the other.
+
+        Args:
+            request: what is asked.
+            version: who answers.
+            told: whether tails show it; those of preview hosts they do not.
+        """
         site = self._versions.site(version)
         if site is not None and version.main_module is None:
             return await send_answer(request, site)
@@ -261,7 +313,10 @@ class Edge:
             found = find_answer(request, for_routing(site, request.headers))
             if found is not None:
                 return await send(request, found)
-        return await self._proxy.forward(request, self._versions.runtime(version))
+        answer = await self._proxy.forward(request, self._versions.runtime(version))
+        if told:
+            self._tails.publish(_invocation(request, version, answer.status))
+        return answer
 
 
 def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:
@@ -277,5 +332,18 @@ def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> 
     )
 
 
-def _nothing(reason: str) -> web.Response:
-    return web.Response(status=404, text=f"404: {reason}\n")
+def _invocation(request: web.Request, version: WorkerVersion, status: int) -> Invocation:
+    return Invocation(
+        version,
+        request.method,
+        f"{request.scheme}://{request.host}{request.path_qs}",
+        dict(request.headers),
+        request.remote or "127.0.0.1",
+        status,
+        "ok" if status < 500 else "exception",
+    )
+
+
+def _nothing() -> web.Response:
+    """Return what Cloudflare answers where nothing is deployed: a page of its own."""
+    return web.Response(status=404, text=_NOTHING_HERE, content_type="text/html")

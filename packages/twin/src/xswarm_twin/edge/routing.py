@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from http_sfv.dictionary import Dictionary
+
 from xswarm_twin.model import WorkerVersion
 
 OVERRIDES_HEADER = "Cloudflare-Workers-Version-Overrides"
@@ -15,7 +17,6 @@ KEY_HEADER = "Cloudflare-Workers-Version-Key"
 
 Kind = Literal["worker", "pages"]
 
-_MEMBER = re.compile(r'([a-z*][a-z0-9_.*-]*)="([^"\\]*)"')
 _SHORT = 8
 
 
@@ -59,11 +60,15 @@ def choose_version(
 def overrides(header: str) -> dict[str, str]:
     """Read the overrides header: a version's id by the Worker's name.
 
-    It is a dictionary of RFC 8941: whatever is none is ignored as a whole.
+    It is a dictionary of RFC 8941; one that is none is ignored wholly, as Cloudflare does.
     """
-    members = [_MEMBER.fullmatch(part.strip(" \t")) for part in header.split(",")]
-    found = [member.groups() for member in members if member is not None]
-    return dict(found) if len(found) == len(members) else {}  # type: ignore[arg-type]
+    dictionary = Dictionary()
+    try:
+        dictionary.parse(header.encode("latin-1", "replace"))
+    except ValueError:
+        return {}
+    values = {name: getattr(member, "value", None) for name, member in dictionary.items()}
+    return {name: text for name, text in values.items() if type(text) is str}
 
 
 def bucket(key: str) -> float:

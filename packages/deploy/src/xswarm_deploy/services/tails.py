@@ -1,0 +1,159 @@
+"""A Worker's invocations as they happen: Cloudflare's tail, which names the version of each.
+
+The tail is asked for the requests that carry :data:`HEADER`; its value is a tag of ours that
+nobody can guess, so that no other caller's request is taken for a probe. The events are those of
+wrangler's ``trace-v1`` tail: ``scriptVersion.id``, and the request with its headers.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlsplit
+
+from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.services.envelope import unwrap
+from xswarm_deploy.services.errors import ServiceError, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
+
+    from xswarm_deploy.services.shape import Wire
+from xswarm_deploy.services.http import Http
+
+HEADER: Final = "X-Deployment-Run"
+"""Marks our requests. Tails redact headers whose names sound like credentials; this one's not."""
+_PROTOCOL: Final = "trace-v1"
+_AGENT: Final = "xswarm-deploy"
+_LIMIT: Final = 10.0  # seconds to connect
+_LARGEST: Final = 1 << 20  # bytes of one event
+
+
+class _Begun(Wire):
+    id: str
+    url: str
+
+
+class Tail:
+    """What was heard of our requests so far: how many each version answered, by tag."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, Counter[str]] = {}
+        self._news = threading.Condition()
+
+    def versions(self, tag: str) -> Counter[str]:
+        """Return how many requests with a tag each version answered."""
+        with self._news:
+            return Counter(self._heard.get(tag, Counter()))
+
+    def more(self, tag: str, known: int, seconds: float) -> Counter[str]:
+        """Wait for news of a tag, and return what is known then.
+
+        Args:
+            tag: of the requests.
+            known: how many events are known already.
+            seconds: how long to wait at most.
+        """
+        deadline = time.monotonic() + seconds
+        with self._news:
+            while self._heard.get(tag, Counter()).total() <= known:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._news.wait(left):
+                    break
+            return Counter(self._heard.get(tag, Counter()))
+
+    def read(self, messages: Iterable[str | bytes]) -> None:
+        """Take in events until the connection ends."""
+        for message in messages:
+            told = told_by(message)
+            if told is None:
+                continue
+            tag, version = told
+            with self._news:
+                self._heard.setdefault(tag, Counter())[version] += 1
+                self._news.notify_all()
+
+
+def told_by(message: str | bytes) -> tuple[str, str] | None:
+    """Return the tag and the version of an event; None where it names none.
+
+    Args:
+        message: the event, as JSON.
+    """
+    try:
+        event: Any = json.loads(message)
+        headers: Mapping[str, str] = event["event"]["request"]["headers"]
+        version = event["scriptVersion"]["id"]
+        tags = [text for name, text in headers.items() if name.lower() == HEADER.lower()]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return (str(tags[0]), str(version)) if tags and version else None
+
+
+@contextmanager
+def tail(http: Http, path: str) -> Iterator[Tail]:
+    """Listen to a Worker for a while.
+
+    Args:
+        http: the way to Cloudflare's API, with the token.
+        path: of the Worker's tails there.
+
+    Raises:
+        ServiceError: the token may not, or Cloudflare does not answer.
+    """
+    wanted = {"filters": [{"header": {"key": HEADER}}]}
+    begun = unwrap(http.post(path, json=wanted, safe=True), _Begun)
+    try:
+        with _connected(http.service, begun.url) as socket:
+            heard = Tail()
+            listening = threading.Thread(
+                target=_listen, args=(heard, socket), name="tail", daemon=True
+            )
+            listening.start()
+            try:
+                yield heard
+            finally:
+                socket.close()
+                listening.join(_LIMIT)
+    finally:
+        with suppress(ServiceError):  # it expires by itself
+            http.delete(f"{path}/{quote(begun.id, safe='')}")
+
+
+def _listen(heard: Tail, socket: ClientConnection) -> None:
+    from websockets.exceptions import ConnectionClosed
+
+    with suppress(ConnectionClosed):  # what was heard counts; what is missing proves nothing
+        heard.read(socket)
+
+
+@contextmanager
+def _connected(service: str, url: str) -> Iterator[ClientConnection]:
+    from websockets.exceptions import WebSocketException
+    from websockets.sync.client import connect
+    from websockets.typing import Subprotocol
+
+    if urlsplit(url).scheme != "wss" and not is_loopback(url):
+        raise ServiceUnavailable(service, "tail", message="the tail's address is not encrypted")
+    with ExitStack() as stack:
+        try:
+            connection = connect(
+                url,
+                subprotocols=[Subprotocol(_PROTOCOL)],
+                user_agent_header=_AGENT,
+                open_timeout=_LIMIT,
+                close_timeout=1.0,
+                max_size=_LARGEST,
+                proxy=None if is_loopback(url) else True,
+            )
+            socket = stack.enter_context(connection)
+            socket.send(json.dumps({"debug": False}))
+        except (OSError, TimeoutError, WebSocketException) as error:
+            what = type(error).__name__  # its text may hold the address, which is the permission
+            raise ServiceUnavailable(service, "tail", message=f"no connection: {what}") from None
+        yield socket
