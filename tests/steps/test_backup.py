@@ -222,7 +222,7 @@ def test_some_other_file_is_no_backup(site: Site, tmp_path: Path) -> None:
         with pytest.raises(Refused):
             restore.plan_of(site, str(tmp_path / name))
     emptied(tmp_path / "empty.sql")
-    with pytest.raises(Refused, match="is no whole dump: it makes no table"):
+    with pytest.raises(Refused, match="is no whole dump: it holds no table"):
         restore.plan_of(site, str(tmp_path / "empty.sql"))
 
 

@@ -74,7 +74,7 @@ def load(path: Path, target: Path) -> None:
         connection.execute("COMMIT")
         (made,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if not made and not any(_BEGINS.intersection(first_words(f.sql, 1)) for f in fragments):
-            raise Refused(f"{path.name} is no whole dump", "it makes no table", _ANOTHER)
+            raise Refused(f"{path.name} is no whole dump", "it holds no table", _ANOTHER)
     target.chmod(0o600)
 
 
