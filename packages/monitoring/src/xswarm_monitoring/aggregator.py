@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xswarm_monitoring.metrics import Metrics
@@ -20,12 +20,14 @@ class Gathered:
 
     Args:
         frames: what was measured.
+        since: when the window really begins, seconds since 1970.
         releases: the versions first seen in the window.
         scope: ``all`` isolates, or this ``isolate`` alone.
         incomplete: why the others are missing, where they should be there; else empty.
     """
 
     frames: Sequence[Window]
+    since: float
     releases: Sequence[Release]
     scope: str
     incomplete: str = ""
@@ -97,9 +99,17 @@ class Aggregator:
         if storage is None:
             return self.metrics.total()
         await storage.flush(self.metrics, version)
+        self._due = self.metrics.clock.timer() + self.every
         return await storage.total()
 
-    async def gather(self, env: Any, version: str, since: float, only: str | None) -> Gathered:
+    async def gather(
+        self,
+        env: Any,
+        version: str,
+        since: float,
+        only: str | None = None,
+        step: float | None = None,
+    ) -> Gathered:
         """Return a window's frames; this process' alone, and why, where the database fails.
 
         Args:
@@ -107,25 +117,33 @@ class Aggregator:
             version: what this process runs.
             since: seconds since 1970.
             only: whose version's frames to give; None: every version's.
+            step: seconds between two points, for a chart; None: there is none.
         """
         now = self.metrics.clock.wall()
-        own = Gathered(self.metrics.frames(now - since), (), "isolate")
+        own = self._own(since, now)
         try:
             storage = await self._storage(env)
             if storage is None:
                 return own
             await storage.flush(self.metrics, version)
-            frames = await storage.read(since, now + 1, only)
-            return Gathered(frames, await storage.releases(since), "all")
+            found = await storage.stretch(since, now + 1, only, step)
+            releases = await storage.releases(since)
+            return Gathered(found.windows, found.start, releases, "all")
         except Exception as error:
             why = mask_text(f"{type(error).__name__}: {error}")
-            return Gathered(own.frames, (), "isolate", why)
+            return replace(own, incomplete=why)
+
+    def _own(self, since: float, now: float) -> Gathered:
+        """Return what this process measured, as far back as it keeps it."""
+        since = max(since, now - self.metrics.retention)
+        frames = [each for each in self.metrics.frames(now - since) if each.start >= since]
+        return Gathered(frames, since, (), "isolate")
 
     async def _storage(self, env: Any) -> Storage | None:
         execute = self.execute(env)
         if execute is None:
             return None
-        storage = Storage(execute, instance=self._instance)
+        storage = Storage(execute, instance=self._instance, families=self.metrics.families)
         if not self._prepared:
             await storage.prepare()
             self._prepared = True

@@ -177,13 +177,18 @@ class Endpoints:
     async def _as_json(self, request: Request, asked: _Asked) -> Answer:
         now = self.clock.wall()
         gathered = await self.keeper.gather(
-            request.env, self.version_of(request.env), now - asked.window, asked.version
+            request.env,
+            self.version_of(request.env),
+            now - asked.window,
+            asked.version,
+            asked.window / asked.points if asked.points else None,
         )
-        body = report.report(gathered.frames, asked.window, now)
+        body = report.report(gathered.frames, now - gathered.since, now)
+        body |= {"asked_seconds": asked.window}
         body |= {"service": self.service, "version": self.version_of(request.env)}
         body |= {"scope": gathered.scope, "incomplete": gathered.incomplete}
         if asked.points:
-            start = now - asked.window
+            start = gathered.since if gathered.scope == "all" else now - asked.window
             body["timeline"] = report.timeline(gathered.frames, start, now, asked.points)
             body["releases"] = [report.release(each) for each in gathered.releases]
         return _json(200, body)
