@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
 from xswarm_monitoring.storage import Execute, Release, Storage, new_instance
 from xswarm_monitoring.window import Window
 
+_AT_ONCE = 4  # flushes that may follow one another
 _STUCK = 60.0  # seconds after which a flush under way counts as ended with its isolate
 
 
@@ -51,18 +53,23 @@ class Aggregator:
         self._instance = new_instance()
         self._prepared = False
         self.failed = 0
-        self._due = metrics.clock.timer() + every
+        self._allowed_at = metrics.clock.timer() - _AT_ONCE * every
         self._busy_until = 0.0
 
     def claim(self, now: float) -> bool:
         """Return whether a flush is due; the one who is told so makes it.
 
+        One is due every so many seconds, and those that a quiet process left out may follow
+        one another at once: so what is rare is written as it happens.
+
         Args:
             now: the clock's timer.
         """
-        if now < self._due or now < self._busy_until:
+        if now < self._allowed_at or now < self._busy_until:
             return False
-        self._due, self._busy_until = now + self.every, now + _STUCK
+        saved = now - (_AT_ONCE - 1) * self.every
+        self._allowed_at = max(self._allowed_at, saved) + self.every
+        self._busy_until = now + _STUCK
         return True
 
     async def flush(self, env: Any, version: str) -> int:
@@ -99,7 +106,6 @@ class Aggregator:
         if storage is None:
             return self.metrics.total()
         await storage.flush(self.metrics, version)
-        self._due = self.metrics.clock.timer() + self.every
         return await storage.total()
 
     async def gather(
@@ -148,3 +154,13 @@ class Aggregator:
             await storage.prepare()
             self._prepared = True
         return storage
+
+
+def _apart(execute: Execute) -> Execute:
+    """Return what runs a statement as the monitor's own."""
+
+    async def run(sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        with as_monitor():
+            return await execute(sql, parameters)
+
+    return run

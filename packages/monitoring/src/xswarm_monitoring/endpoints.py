@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from xswarm_monitoring import exposition, health, report, system, tail
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.exposition import Gauge, Values
 from xswarm_monitoring.health import Check, Probe, Prober
 from xswarm_monitoring.metrics import Metrics
@@ -136,7 +137,8 @@ class Endpoints:
             output = mask_text(f"{type(error).__name__}: {error}")
             return [Check("probes", health.FAIL, True, 0.0, self.clock.wall(), output)]
         asked = [each for each in probes if each.ready or not only_ready]
-        return await self.prober.ask(asked, patient=patient)
+        with as_monitor():
+            return await self.prober.ask(asked, patient=patient)
 
     def _report(
         self, request: Request, checks: Iterable[Check], facts: dict[str, Any] | None = None

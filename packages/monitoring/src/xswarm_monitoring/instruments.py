@@ -95,6 +95,12 @@ PROBE_QUERIES = Family(
     "Time a database query took for a request of a deployment's own",
     ("operation", "outcome"),
 )
+MONITOR_QUERIES = Family(
+    "monitor_query_duration_seconds",
+    Kind.DISTRIBUTION,
+    "Time a database query of the monitor's own took, which no other family counts",
+    ("operation", "outcome"),
+)
 
 FAMILIES = (
     REQUESTS,
@@ -109,6 +115,7 @@ FAMILIES = (
     API_CALLS,
     PROBES,
     PROBE_QUERIES,
+    MONITOR_QUERIES,
 )
 
 Value = TypeVar("Value", Sketch, float)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from xswarm_monitoring import instruments, window
 from xswarm_monitoring.clock import Clock
-from xswarm_monitoring.correlation import current, is_probe
+from xswarm_monitoring.correlation import current, is_monitor, is_probe
 from xswarm_monitoring.instruments import Counter, Distribution, Family, Instrument, Kind, Value
 from xswarm_monitoring.redaction import mask_sql, pseudonym
 from xswarm_monitoring.window import Labels, SlowQuery, Window
@@ -222,13 +222,15 @@ class Requests:
 class Database:
     """Measure queries: how many, how long, how many rows, and which were slow.
 
-    Those for a deployment's own requests are counted apart, by their times alone.
+    Those for a deployment's own requests, and the monitor's own, are counted apart, by their
+    times alone.
     """
 
     def __init__(self, metrics: Metrics, slow_query: float) -> None:
         self._metrics, self.slow_query = metrics, slow_query
         self._durations = metrics.distribution(instruments.QUERIES)
         self._probed = metrics.distribution(instruments.PROBE_QUERIES)
+        self._own = metrics.distribution(instruments.MONITOR_QUERIES)
         self._rows = metrics.counter(instruments.ROWS)
         self._slow = metrics.counter(instruments.SLOW_QUERIES)
 
@@ -243,6 +245,9 @@ class Database:
         """
         self._metrics.tick(self._metrics.clock.timer())
         operation, outcome = _operation(sql), "error" if failed else "ok"
+        if is_monitor():
+            self._own.observe(seconds, operation, outcome)
+            return
         if is_probe():
             self._probed.observe(seconds, operation, outcome)
             return
