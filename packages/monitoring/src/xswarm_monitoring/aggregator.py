@@ -52,7 +52,7 @@ class Aggregator:
         self.execute = execute
         self._instance = new_instance()
         self._prepared = False
-        self.failed = 0
+        self.failed = self.failing = 0
         self._allowed_at = metrics.clock.timer() - _AT_ONCE * every
         self._busy_until = 0.0
 
@@ -80,11 +80,15 @@ class Aggregator:
         """
         try:
             storage = await self._storage(env)
-            return await storage.flush(self.metrics, version) if storage else 0
+            flushed = await storage.flush(self.metrics, version) if storage else 0
         except Exception:
+            self.failing += 1
             self.failed += 1
             self._prepared = False  # a restore may have taken the tables away
             raise
+        else:
+            self.failing = 0
+            return flushed
         finally:
             self._busy_until = 0.0
 
@@ -106,6 +110,7 @@ class Aggregator:
         if storage is None:
             return self.metrics.total()
         await storage.flush(self.metrics, version)
+        self.failing = 0
         return await storage.total()
 
     async def gather(

@@ -219,12 +219,16 @@ class Endpoints:
         beyond: Values = [
             ({"family": name}, float(n)) for name, n in self.metrics.overflowed().items()
         ]
-        failed: Values = [({}, float(self.keeper.failed))] if self.keeper.failed else []
+        failing: Values = [({}, float(self.keeper.failing))]
         given = (
             Gauge("service_info", "The service and the version that answered", info),
             Gauge("health_check_up", "Whether a component passed its last check", up),
             Gauge("metrics_overflow", "Observations beyond a family's label sets", beyond),
-            Gauge("metrics_flush_failures", "Flushes that failed here, to be repeated", failed),
+            Gauge(
+                "metrics_flush_failures",
+                "Flushes that failed here since the last that did not",
+                failing,
+            ),
         )
         return [gauge for gauge in given if gauge.values]
 

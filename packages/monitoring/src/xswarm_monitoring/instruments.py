@@ -14,8 +14,15 @@ OVERFLOW = "(other)"
 """The label of all that came after a family's label sets were full."""
 
 
-SECONDS = tuple(2.0**power for power in range(-10, 7))
-"""Boundaries for durations, from a millisecond to a minute, 2 s among them."""
+SECONDS = (
+    *(2.0**power for power in range(-10, -7)),
+    *(2.0 ** (quarter / 4) for quarter in range(-28, 16)),
+    *(2.0**power for power in range(4, 7)),
+)
+"""Boundaries for durations, from a millisecond to a minute, 2 s among them.
+
+Between 8 ms and 16 s there are four to an octave, so that Prometheus' P95 is within 5 %.
+"""
 AMOUNTS = tuple(2.0**power for power in range(15))
 
 
