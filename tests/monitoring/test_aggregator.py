@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
@@ -48,3 +52,21 @@ def test_one_that_never_ends_counts_as_ended_after_a_minute() -> None:
     kept = keeper()
     assert kept.claim(30.0)
     assert [kept.claim(now) for now in (89.0, 90.0)] == [False, True]
+
+
+def test_failures_are_told_until_a_flush_succeeds() -> None:
+    kept, down = keeper(), [True]
+
+    async def run(_sql: str, _parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        if down:
+            raise OSError("away")
+        return []
+
+    kept.execute = lambda _env: run
+    for failing in (1, 2):
+        with pytest.raises(OSError, match="away"):
+            asyncio.run(kept.flush(None, "v"))
+        assert kept.failing == failing
+    down.clear()
+    asyncio.run(kept.flush(None, "v"))
+    assert (kept.failing, kept.failed) == (0, 2)

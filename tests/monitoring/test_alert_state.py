@@ -177,3 +177,12 @@ def test_a_book_of_before_there_were_several_is_read() -> None:
     old = json.loads(kept.dump())
     old["entries"] = [entry[:-1] for entry in old["entries"]]
     assert alert_state.load(json.dumps(old)).entries[DOWN.key].by == ""
+
+
+def test_the_failed_payments_of_many_customers_are_one_message() -> None:
+    kept = AlertState()
+    failed = [alert.payment_failed(f"cus_{n}", 29, "usd", "card declined") for n in range(50)]
+    notices = [notice for each in failed for notice in kept.happened(each, 1.0)]
+    assert [notice.alert.name for notice in notices] == ["payment-failed"]
+    (later,) = kept.advance([], 1000.0)
+    assert later.times == 49
