@@ -185,3 +185,12 @@ def test_an_alert_holds_nothing_that_a_terminal_would_obey() -> None:
     shown = str(made.as_json())
     assert not any(mark in shown for mark in ("\x1b", "\x9b", "\u202e"))
     assert "\n" not in made.summary + made.labels["route"] + made.remedy
+
+
+def test_the_failed_payments_of_many_customers_are_one_message() -> None:
+    kept = AlertState()
+    failed = [alert.payment_failed(f"cus_{n}", 29, "usd", "card declined") for n in range(50)]
+    notices = [notice for each in failed for notice in kept.happened(each, 1.0)]
+    assert [notice.alert.name for notice in notices] == ["payment-failed"]
+    (later,) = kept.advance([], 1000.0)
+    assert later.times == 49

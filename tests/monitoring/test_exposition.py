@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import random
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable
+from math import log
 
 import pytest
 from hypothesis import given
@@ -123,3 +125,18 @@ def test_nothing_measured_is_still_valid(hands: Hands) -> None:
     measured = Metrics(clock=hands.clock)
     assert exposition.write(measured.total(), measured.families) == ""
     assert list(parse_openmetrics(written_only(measured))) == []
+
+
+@pytest.mark.parametrize("median", [0.02, 0.2, 1.5])
+def test_prometheus_finds_the_p95_within_five_percent(hands: Hands, median: float) -> None:
+    chance, measured = random.Random(7), Metrics(clock=hands.clock)
+    times = sorted(chance.lognormvariate(log(median), 0.6) for _ in range(5000))
+    for seconds in times:
+        measured.requests.observe("/", "GET", 200, seconds)
+    (sketch,) = measured.total().sketches[instruments.REQUESTS.name].values()
+    limits = instruments.SECONDS
+    counts, rank = sketch.at_most(limits), 0.95 * len(times)
+    place = next(n for n, count in enumerate(counts) if count >= rank)
+    low, below = limits[place - 1], counts[place - 1]
+    found = low + (limits[place] - low) * (rank - below) / (counts[place] - below)
+    assert found == pytest.approx(times[int(rank)], rel=0.05)

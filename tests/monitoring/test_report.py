@@ -61,7 +61,7 @@ def test_nothing_measured_makes_no_rate_up(hands: Hands) -> None:
     assert (told["total"], told["error_rate"], told["success_rate"]) == (0, 0.0, None)
 
 
-def test_a_timeline_puts_each_frame_where_it_ended(hands: Hands) -> None:
+def test_a_timeline_puts_each_frame_where_it_was_measured(hands: Hands) -> None:
     start = hands.now
     measured = Metrics(clock=hands.clock, slot=10)
     for minute in range(6):
@@ -70,7 +70,20 @@ def test_a_timeline_puts_each_frame_where_it_ended(hands: Hands) -> None:
             measured.requests.observe("/", "GET", 500 if minute == 5 else 200, 0.1)
         hands.turn(60)
     points = report.timeline(measured.frames(360), start, hands.now, 6)
-    assert [point["requests"] for point in points] == [0, 1, 2, 3, 4, 5]
-    assert [point["errors"] for point in points] == [0, 0, 0, 0, 0, 5]
+    assert [point["requests"] for point in points] == [None, 1, 2, 3, 4, 5]
+    assert [point["errors"] for point in points] == [None, 0, 0, 0, 0, 5]
+    assert points[0]["duration_ms"]["p95"] is None
     assert points[5]["per_second"] == pytest.approx(5 / 60, abs=1e-4)
     assert points[5]["duration_ms"]["p95"] == 100
+
+
+def test_a_long_frame_is_spread_over_the_points_it_spans(hands: Hands) -> None:
+    measured = Metrics(clock=hands.clock)
+    for number in range(1000):
+        measured.requests.observe("/", "GET", 200, number / 1000)
+    (frame,) = measured.frames(60)
+    frame.start, frame.end = 0.0, 3600.0
+    points = report.timeline([frame], 600, 4800, 7)
+    assert [point["requests"] for point in points[:5]] == pytest.approx([1000 / 6] * 5, abs=0.01)
+    assert [point["requests"] for point in points[5:]] == [None, None]
+    assert points[0]["duration_ms"]["p95"] == pytest.approx(950, rel=0.01)

@@ -11,7 +11,8 @@ from tests.support.monitoring import Hands, SQLite
 from xswarm_monitoring import instruments, window
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.metrics import Metrics
-from xswarm_monitoring.storage import EVER, Execute, Storage
+from xswarm_monitoring.storage import Storage
+from xswarm_monitoring.tables import Execute
 from xswarm_monitoring.window import Window
 
 
@@ -117,17 +118,18 @@ def test_compaction_makes_few_rows_of_many_and_keeps_every_count(
             asyncio.run(kept.flush(measured, "v1"))
         hands.turn(60)
         asyncio.run(isolates[0][0].compact(hands.now))
-    rows = sqlite.connection.execute("SELECT width, COUNT(*) FROM monitoring_frames GROUP BY 1")
-    counts = dict(rows.fetchall())
-    assert counts[0] <= 4 * 4
-    assert counts[60] <= 3 * 60
+    assert sqlite.connection.execute("SELECT COUNT(*) FROM monitoring_frames").fetchone() == (0,)
+    counted = "SELECT width, COUNT(*) FROM monitoring_windows WHERE merged = 0 GROUP BY 1"
+    counts = dict(sqlite.connection.execute(counted).fetchall())
+    assert counts[0] <= 4
+    assert counts[60] <= 10
+    assert counts[3600] in (2, 3)
     total = asyncio.run(isolates[0][0].total())
     assert sum(durations(total).values()) == observed
-    hands.turn(40 * 86400)
-    asyncio.run(isolates[0][0].compact(hands.now))
-    asyncio.run(isolates[0][0].compact(hands.now))
-    ((width, number),) = sqlite.connection.execute("SELECT width, COUNT(*) FROM monitoring_frames")
-    assert (width, number) == (EVER, 1)
+    hands.turn(500 * 86400)
+    for _ in range(2):
+        asyncio.run(isolates[0][0].compact(hands.now))
+    assert sqlite.connection.execute("SELECT * FROM monitoring_windows").fetchall() == []
     assert durations(asyncio.run(isolates[0][0].total())) == durations(total)
 
 

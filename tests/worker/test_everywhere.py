@@ -119,7 +119,7 @@ def test_a_cron_trigger_tells_people_of_what_is_wrong(
     assert outside.heard("of requests fail (threshold 5%)") == ["email", "slack"]
     fire(host, now + 120)
     assert len(outside.told) == 2
-    rows = home.query("SELECT data FROM monitoring_frames")
+    rows = home.query("SELECT data FROM monitoring_windows")
     assert any("/api/pay/:num" in row.text("data") for row in rows)
 
 

@@ -119,7 +119,7 @@ def test_answers_are_understood(
 def test_a_round_keeps_what_was_measured(service: Isolate, clean: Database) -> None:
     service.ask("GET", "/")
     service.go_round(NOW)
-    rows = clean.query("SELECT data FROM monitoring_frames")
+    rows = clean.query("SELECT data FROM monitoring_windows")
     assert [row for row in rows if '"/"' in row.text("data")]
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
 from xswarm_monitoring.storage import Execute, Release, Storage, new_instance
 from xswarm_monitoring.window import Window
 
+_AT_ONCE = 4  # flushes that may follow one another
 _STUCK = 60.0  # seconds after which a flush under way counts as ended with its isolate
 
 
@@ -20,12 +22,14 @@ class Gathered:
 
     Args:
         frames: what was measured.
+        since: when the window really begins, seconds since 1970.
         releases: the versions first seen in the window.
         scope: ``all`` isolates, or this ``isolate`` alone.
         incomplete: why the others are missing, where they should be there; else empty.
     """
 
     frames: Sequence[Window]
+    since: float
     releases: Sequence[Release]
     scope: str
     incomplete: str = ""
@@ -48,19 +52,24 @@ class Aggregator:
         self.execute = execute
         self._instance = new_instance()
         self._prepared = False
-        self.failed = 0
-        self._due = metrics.clock.timer() + every
+        self.failed = self.failing = 0
+        self._allowed_at = metrics.clock.timer() - _AT_ONCE * every
         self._busy_until = 0.0
 
     def claim(self, now: float) -> bool:
         """Return whether a flush is due; the one who is told so makes it.
 
+        One is due every so many seconds, and those that a quiet process left out may follow
+        one another at once: so what is rare is written as it happens.
+
         Args:
             now: the clock's timer.
         """
-        if now < self._due or now < self._busy_until:
+        if now < self._allowed_at or now < self._busy_until:
             return False
-        self._due, self._busy_until = now + self.every, now + _STUCK
+        saved = now - (_AT_ONCE - 1) * self.every
+        self._allowed_at = max(self._allowed_at, saved) + self.every
+        self._busy_until = now + _STUCK
         return True
 
     async def flush(self, env: Any, version: str) -> int:
@@ -71,11 +80,15 @@ class Aggregator:
         """
         try:
             storage = await self._storage(env)
-            return await storage.flush(self.metrics, version) if storage else 0
+            flushed = await storage.flush(self.metrics, version) if storage else 0
         except Exception:
+            self.failing += 1
             self.failed += 1
             self._prepared = False  # a restore may have taken the tables away
             raise
+        else:
+            self.failing = 0
+            return flushed
         finally:
             self._busy_until = 0.0
 
@@ -97,9 +110,17 @@ class Aggregator:
         if storage is None:
             return self.metrics.total()
         await storage.flush(self.metrics, version)
+        self.failing = 0
         return await storage.total()
 
-    async def gather(self, env: Any, version: str, since: float, only: str | None) -> Gathered:
+    async def gather(
+        self,
+        env: Any,
+        version: str,
+        since: float,
+        only: str | None = None,
+        step: float | None = None,
+    ) -> Gathered:
         """Return a window's frames; this process' alone, and why, where the database fails.
 
         Args:
@@ -107,26 +128,44 @@ class Aggregator:
             version: what this process runs.
             since: seconds since 1970.
             only: whose version's frames to give; None: every version's.
+            step: seconds between two points, for a chart; None: there is none.
         """
         now = self.metrics.clock.wall()
-        own = Gathered(self.metrics.frames(now - since), (), "isolate")
+        own = self._own(since, now)
         try:
             storage = await self._storage(env)
             if storage is None:
                 return own
             await storage.flush(self.metrics, version)
-            frames = await storage.read(since, now + 1, only)
-            return Gathered(frames, await storage.releases(since), "all")
+            found = await storage.stretch(since, now + 1, only, step)
+            releases = await storage.releases(since)
+            return Gathered(found.windows, found.start, releases, "all")
         except Exception as error:
             why = mask_text(f"{type(error).__name__}: {error}")
-            return Gathered(own.frames, (), "isolate", why)
+            return replace(own, incomplete=why)
+
+    def _own(self, since: float, now: float) -> Gathered:
+        """Return what this process measured, as far back as it keeps it."""
+        since = max(since, now - self.metrics.retention)
+        frames = [each for each in self.metrics.frames(now - since) if each.start >= since]
+        return Gathered(frames, since, (), "isolate")
 
     async def _storage(self, env: Any) -> Storage | None:
         execute = self.execute(env)
         if execute is None:
             return None
-        storage = Storage(execute, instance=self._instance)
+        storage = Storage(execute, instance=self._instance, families=self.metrics.families)
         if not self._prepared:
             await storage.prepare()
             self._prepared = True
         return storage
+
+
+def _apart(execute: Execute) -> Execute:
+    """Return what runs a statement as the monitor's own."""
+
+    async def run(sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        with as_monitor():
+            return await execute(sql, parameters)
+
+    return run

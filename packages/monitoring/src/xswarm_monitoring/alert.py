@@ -114,13 +114,12 @@ def database_error(reason: str) -> Alert:
 
 
 def payment_failed(customer: str, amount: float, currency: str, reason: str) -> Alert:
-    """A customer's payment failed."""
+    """A customer's payment failed; those of all customers are one alert, which is summed up."""
     return Alert(
         "payment-failed",
         Severity.ERROR,
         f"A payment of {amount:.2f} {currency.upper()} failed",
-        {"customer": mask_text(customer)},
-        {"reason": reason},
+        details={"customer": mask_text(customer), "reason": reason},
     )
 
 

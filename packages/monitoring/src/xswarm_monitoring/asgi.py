@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
+from xswarm_monitoring import lifespan
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import Correlation, correlate, reset_current, set_current
@@ -27,6 +29,8 @@ Defer = Callable[[Coroutine[Any, Any, None]], None]
 UNMATCHED = "(unmatched)"
 """The label of requests that no route took."""
 CLIENT_LEFT = 499
+IN_A_WORKER = sys.platform == "emscripten"
+"""There, each request has a lifespan of its own, whose end is no time to flush."""
 
 
 class Monitor:
@@ -91,6 +95,9 @@ class Monitor:
 
         It is one function, since each further one costs every request a coroutine.
         """
+        if scope["type"] == "lifespan" and not IN_A_WORKER:
+            await lifespan.serve(self.app, scope, receive, send, lambda: self._flush(None))
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

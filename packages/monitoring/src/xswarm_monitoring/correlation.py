@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from random import getrandbits
 
@@ -60,6 +61,7 @@ class Correlation:
         return self._trace
 
 
+_monitoring: ContextVar[bool] = ContextVar("monitoring", default=False)
 _current: ContextVar[Correlation | None] = ContextVar("correlation", default=None)
 
 set_current = _current.set
@@ -76,6 +78,21 @@ def is_probe() -> bool:
     """Return whether the request being served is a deployment's own."""
     served = _current.get()
     return served is not None and bool(served.probe)
+
+
+@contextmanager
+def as_monitor() -> Iterator[None]:
+    """Count the queries made meanwhile as the monitor's own."""
+    token = _monitoring.set(True)
+    try:
+        yield
+    finally:
+        _monitoring.reset(token)
+
+
+def is_monitor() -> bool:
+    """Return whether the monitor itself is at work, and not a request or a task."""
+    return _monitoring.get()
 
 
 def correlate(headers: Iterable[tuple[bytes, bytes]]) -> Correlation:

@@ -160,9 +160,12 @@ function draw(name, attributes = {}, text = "") {
 }
 
 function number(value, digits = 1) {
+  if (value === null || value === undefined) return "no data";
   return value.toLocaleString(undefined, { maximumFractionDigits: digits });
 }
-const ms = (value) => value >= 1000 ? number(value / 1000, 2) + " s" : number(value) + " ms";
+const known = (values) => values.filter((value) => value !== null);
+const ms = (value) => value === null ? "no data"
+  : value >= 1000 ? number(value / 1000, 2) + " s" : number(value) + " ms";
 const percent = (part) => number(part * 100, 2) + " %";
 const HOURS = { hour: "2-digit", minute: "2-digit" };
 const clock = (time) => new Date(time).toLocaleTimeString([], HOURS);
@@ -307,14 +310,25 @@ function legend(name, n) {
 
 function describe({ title, lines, unit, releases }) {
   const parts = Object.entries(lines).map(([name, values]) =>
-    `${name} now ${unit(values.at(-1))}, at most ${unit(Math.max(...values))}`);
+    `${name} now ${unit(values.at(-1))}, at most ${known(values).length
+      ? unit(Math.max(...known(values))) : "no data"}`);
   return `${title}: ${parts.join("; ")}. Releases: ${releases.length}.`;
 }
 
 const x = (n, count) => LEFT + n / Math.max(count - 1, 1) * (width - LEFT - RIGHT);
 
+function runs(values) {
+  const found = [];
+  values.forEach((value, i) => {
+    if (value === null) return;
+    if (i && values[i - 1] !== null) found.at(-1).push([i, value]);
+    else found.push([[i, value]]);
+  });
+  return found;
+}
+
 function plotted({ lines, unit, timeline, releases, threshold }) {
-  const all = Object.values(lines).flat(), top = Math.max(...all, 0) * 1.1 || 1;
+  const all = known(Object.values(lines).flat()), top = Math.max(...all, 0) * 1.1 || 1;
   const y = (value) => HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - TOP);
   const svg = draw("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" });
   const across = (value) => `M${LEFT} ${y(value)}H${width - RIGHT}`;
@@ -337,12 +351,15 @@ function plotted({ lines, unit, timeline, releases, threshold }) {
       draw("text", { class: "flag", x: place + (flip ? -4 : 4), y: TOP - 4,
         "text-anchor": flip ? "end" : "start" }, release.version.slice(0, 12)));
   }
-  const at = (value, i) => `${x(i, timeline.length).toFixed(1)} ${y(value).toFixed(1)}`;
+  const at = ([i, value]) => `${x(i, timeline.length).toFixed(1)} ${y(value).toFixed(1)}`;
   const [first, ...others] = Object.values(lines), foot = HEIGHT - BOTTOM;
-  if (!others.length) svg.append(draw("path", { class: "area",
-    d: `M${LEFT} ${foot}L${first.map(at).join("L")}L${width - RIGHT} ${foot}Z` }));
-  Object.values(lines).forEach((values, n) => svg.append(
-    draw("path", { class: "line s" + n, d: "M" + values.map(at).join("L") })));
+  const along = (i) => x(i, timeline.length).toFixed(1);
+  if (!others.length) for (const run of runs(first)) svg.append(draw("path", { class: "area",
+    d: `M${along(run[0][0])} ${foot}L${run.map(at).join("L")}L${along(run.at(-1)[0])} ${foot}Z` }));
+  // A point between two gaps is a line of no length, which round caps make a dot.
+  Object.values(lines).forEach((values, n) => svg.append(draw("path", { class: "line s" + n,
+    "stroke-linecap": "round", d: runs(values).map((run) =>
+      `M${run.map(at).join("L")}${run.length > 1 ? "" : "h0"}`).join("") })));
   svg.append(draw("path", { class: "cursor", d: "" }));
   return svg;
 }

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from xswarm_monitoring import exposition, health, report, system, tail
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.exposition import Gauge, Values
 from xswarm_monitoring.health import Check, Probe, Prober
 from xswarm_monitoring.metrics import Metrics
@@ -136,7 +137,8 @@ class Endpoints:
             output = mask_text(f"{type(error).__name__}: {error}")
             return [Check("probes", health.FAIL, True, 0.0, self.clock.wall(), output)]
         asked = [each for each in probes if each.ready or not only_ready]
-        return await self.prober.ask(asked, patient=patient)
+        with as_monitor():
+            return await self.prober.ask(asked, patient=patient)
 
     def _report(
         self, request: Request, checks: Iterable[Check], facts: dict[str, Any] | None = None
@@ -177,13 +179,18 @@ class Endpoints:
     async def _as_json(self, request: Request, asked: _Asked) -> Answer:
         now = self.clock.wall()
         gathered = await self.keeper.gather(
-            request.env, self.version_of(request.env), now - asked.window, asked.version
+            request.env,
+            self.version_of(request.env),
+            now - asked.window,
+            asked.version,
+            asked.window / asked.points if asked.points else None,
         )
-        body = report.report(gathered.frames, asked.window, now)
+        body = report.report(gathered.frames, now - gathered.since, now)
+        body |= {"asked_seconds": asked.window}
         body |= {"service": self.service, "version": self.version_of(request.env)}
         body |= {"scope": gathered.scope, "incomplete": gathered.incomplete}
         if asked.points:
-            start = now - asked.window
+            start = gathered.since if gathered.scope == "all" else now - asked.window
             body["timeline"] = report.timeline(gathered.frames, start, now, asked.points)
             body["releases"] = [report.release(each) for each in gathered.releases]
         return _json(200, body)
@@ -212,12 +219,16 @@ class Endpoints:
         beyond: Values = [
             ({"family": name}, float(n)) for name, n in self.metrics.overflowed().items()
         ]
-        failed: Values = [({}, float(self.keeper.failed))] if self.keeper.failed else []
+        failing: Values = [({}, float(self.keeper.failing))]
         given = (
             Gauge("service_info", "The service and the version that answered", info),
             Gauge("health_check_up", "Whether a component passed its last check", up),
             Gauge("metrics_overflow", "Observations beyond a family's label sets", beyond),
-            Gauge("metrics_flush_failures", "Flushes that failed here, to be repeated", failed),
+            Gauge(
+                "metrics_flush_failures",
+                "Flushes that failed here since the last that did not",
+                failing,
+            ),
         )
         return [gauge for gauge in given if gauge.values]
 

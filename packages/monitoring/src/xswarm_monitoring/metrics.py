@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeVar
 
 from xswarm_monitoring import instruments, window
 from xswarm_monitoring.clock import Clock
-from xswarm_monitoring.correlation import current, is_probe
+from xswarm_monitoring.correlation import current, is_monitor, is_probe
 from xswarm_monitoring.instruments import Counter, Distribution, Family, Instrument, Kind, Value
 from xswarm_monitoring.redaction import mask_sql, pseudonym
 from xswarm_monitoring.window import Labels, SlowQuery, Window
@@ -76,9 +77,9 @@ class Metrics:
         self._total = Window(self.born, self.born)
         self._closed: deque[Closed] = deque()
         self._unflushed: deque[Closed] = deque()
-        self._number = 0
+        self._number = self._offered = 0
         self.lost = 0
-        self._begin()
+        self._begin(self.born)
         self.requests = Requests(self, instruments.REQUESTS)
         self.probes = Requests(self, instruments.PROBES)
         self.database = Database(self, slow_query)
@@ -106,11 +107,18 @@ class Metrics:
         if len(self._slow) > _SLOW_QUERIES_A_FRAME:
             self._slow.remove(min(self._slow, key=lambda kept: kept.seconds))
 
-    def _begin(self) -> None:
-        """Begin a slot; slots of all processes begin at the same times of day."""
-        self._start = self.clock.wall()
-        left = self.slot - self._start % self.slot
-        self._end, self._over = self._start + left, self.clock.timer() + left
+    def _begin(self, earliest: float) -> None:
+        """Begin a slot; slots of all processes begin at the same times of day.
+
+        It reaches back to its time of day, for nothing was observed since then.
+
+        Args:
+            earliest: the end of what was measured before.
+        """
+        now = self.clock.wall()
+        left = self.slot - now % self.slot
+        self._start = min(max(earliest, now + left - self.slot), now)
+        self._end, self._over = now + left, self.clock.timer() + left
 
     def tick(self, now: float) -> None:
         """Close the frame where its slot is over; to be called before something is observed.
@@ -131,7 +139,7 @@ class Metrics:
             self._unflushed.append(closed)
             self._total.merge(taken)
         self._expire()
-        self._begin()
+        self._begin(taken.end)
 
     def _take(self) -> Window:
         slow, self._slow = self._slow, []
@@ -164,8 +172,16 @@ class Metrics:
         return [window.load(closed.text) for closed in self._closed if closed.end > since]
 
     def unflushed(self) -> list[Closed]:
-        """Return what no storage has taken yet, the oldest first."""
+        """Return what no storage has taken yet, the oldest first, merged by the minute.
+
+        What was returned once is returned again as it was, since a storage may have it.
+        """
         self.seal()
+        fresh = [closed for closed in self._unflushed if closed.number > self._offered]
+        for _ in fresh:
+            self._unflushed.pop()
+        self._unflushed += [_joined(list(group)) for _, group in groupby(fresh, _minute)]
+        self._offered = self._number
         return list(self._unflushed)
 
     def flushed(self, number: int) -> None:
@@ -206,13 +222,15 @@ class Requests:
 class Database:
     """Measure queries: how many, how long, how many rows, and which were slow.
 
-    Those for a deployment's own requests are counted apart, by their times alone.
+    Those for a deployment's own requests, and the monitor's own, are counted apart, by their
+    times alone.
     """
 
     def __init__(self, metrics: Metrics, slow_query: float) -> None:
         self._metrics, self.slow_query = metrics, slow_query
         self._durations = metrics.distribution(instruments.QUERIES)
         self._probed = metrics.distribution(instruments.PROBE_QUERIES)
+        self._own = metrics.distribution(instruments.MONITOR_QUERIES)
         self._rows = metrics.counter(instruments.ROWS)
         self._slow = metrics.counter(instruments.SLOW_QUERIES)
 
@@ -227,6 +245,9 @@ class Database:
         """
         self._metrics.tick(self._metrics.clock.timer())
         operation, outcome = _operation(sql), "error" if failed else "ok"
+        if is_monitor():
+            self._own.observe(seconds, operation, outcome)
+            return
         if is_probe():
             self._probed.observe(seconds, operation, outcome)
             return
@@ -318,6 +339,19 @@ def _operation(sql: str) -> str:
     words = sql.split(None, 1)
     operation = words[0].upper().rstrip(";") if words else ""
     return operation if operation in _OPERATIONS else instruments.OVERFLOW
+
+
+def _minute(closed: Closed) -> float:
+    return closed.start // 60
+
+
+def _joined(frames: list[Closed]) -> Closed:
+    """Return frames that follow one another as one, which has the last one's number."""
+    if len(frames) == 1:
+        return frames[0]
+    start, end = frames[0].start, frames[-1].end
+    whole = window.merge((window.load(each.text) for each in frames), start, end)
+    return Closed(frames[-1].number, start, end, whole.dump())
 
 
 Kept = TypeVar("Kept", Counter, Distribution)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from xswarm_monitoring import instruments
@@ -24,13 +24,15 @@ def report(frames: Sequence[Window], window: float, now: float) -> dict[str, Any
 
     Args:
         frames: what was measured in it.
-        window: seconds it spans.
+        window: seconds it really spans: rows begin at full minutes, hours or days.
         now: its end, seconds since 1970.
     """
     whole = merge(frames, now - window, now)
     return {
         "timestamp": iso(now),
-        "window_seconds": window,
+        "from": iso(now - window),
+        "to": iso(now),
+        "window_seconds": round(window, 3),
         "requests": requests(whole, window),
         "database": database(whole),
         "business": business(whole),
@@ -43,7 +45,7 @@ def requests(measured: Window, window: float) -> dict[str, Any]:
     series = measured.sketches.get(instruments.REQUESTS.name, {})
     return {
         **_traffic(series),
-        "per_second": round(_count(series) / window, 4) if window else 0.0,
+        "per_second": round(_count(series) / window, 6) if window else 0.0,
         "routes": [
             {"route": route, "method": method, **_traffic(each)}
             for (route, method), each in _largest(_grouped(series, 0, 1))
@@ -153,10 +155,65 @@ def combined(sketches: Iterable[Sketch]) -> Sketch:
     return whole
 
 
+@dataclass
+class _Point:
+    """Gather what was measured in one point of a chart.
+
+    Args:
+        seen: whether anything at all was measured in it.
+        requests: how many there were; a fraction where a longer stretch is spread.
+        errors: how many of those failed.
+        times: how long they took.
+        query_times: how long queries took.
+    """
+
+    seen: bool = False
+    requests: float = 0.0
+    errors: float = 0.0
+    times: Sketch = field(default_factory=Sketch)
+    query_times: Sketch = field(default_factory=Sketch)
+
+    def add(self, other: _Point, part: float) -> None:
+        """Add a part of another point."""
+        self.seen = True
+        self.requests += other.requests * part
+        self.errors += other.errors * part
+        self.times.merge(other.times, part)
+        self.query_times.merge(other.query_times, part)
+
+    def as_json(self, start: float, step: float) -> dict[str, Any]:
+        """Return the point as JSON; what is unknown is null, and no zero."""
+        if not self.seen:
+            return {"time": iso(start), **_GAP}
+        return {
+            "time": iso(start),
+            "requests": _rounded(self.requests),
+            "per_second": round(self.requests / step, 6),
+            "errors": _rounded(self.errors),
+            "duration_ms": _times(self.times),
+            "queries": _rounded(self.query_times.count),
+            "query_duration_ms": _times(self.query_times),
+        }
+
+
+_NO_TIMES = dict.fromkeys(("avg", "min", "max", "p50", "p95", "p99"))
+_GAP = {
+    "requests": None,
+    "per_second": None,
+    "errors": None,
+    "duration_ms": _NO_TIMES,
+    "queries": None,
+    "query_duration_ms": _NO_TIMES,
+}
+
+
 def timeline(
     frames: Sequence[Window], start: float, end: float, points: int
 ) -> list[dict[str, Any]]:
-    """Return a window as points of equal length for a chart; a frame counts where it ended.
+    """Return a window as points of equal length for a chart.
+
+    What a frame holds is spread evenly over the time that it spans. A point in which nothing
+    was measured is a gap: its figures are null.
 
     Args:
         frames: what was measured in it.
@@ -165,32 +222,47 @@ def timeline(
         points: how many.
     """
     step = (end - start) / points
-    parts: list[list[Window]] = [[] for _ in range(points)]
+    found = [_Point() for _ in range(points)]
     for each in frames:
-        if start < each.end:
-            parts[min(int((each.end - start) / step), points - 1)].append(each)
-    return [
-        _point(
-            merge(part, start + step * number, start + step * (number + 1)),
-            start + step * number,
-            step,
-        )
-        for number, part in enumerate(parts)
-    ]
+        measured = _summed(each)
+        for number, part in _parts(each, start, end, step):
+            found[number].add(measured, part)
+    return [point.as_json(start + step * n, step) for n, point in enumerate(found)]
 
 
-def _point(measured: Window, start: float, step: float) -> dict[str, Any]:
-    series = measured.sketches.get(instruments.REQUESTS.name, {})
-    queries = measured.sketches.get(instruments.QUERIES.name, {})
-    return {
-        "time": iso(start),
-        "requests": _count(series),
-        "per_second": round(_count(series) / step, 4),
-        "errors": _count(_where(series, 2, is_error)),
-        "duration_ms": durations(combined(series.values())),
-        "queries": _count(queries),
-        "query_duration_ms": durations(combined(queries.values())),
-    }
+def _summed(frame: Window) -> _Point:
+    series = frame.sketches.get(instruments.REQUESTS.name, {})
+    queries = frame.sketches.get(instruments.QUERIES.name, {})
+    errors = _count(_where(series, 2, is_error))
+    times = combined(series.values())
+    return _Point(True, _count(series), errors, times, combined(queries.values()))
+
+
+def _parts(frame: Window, start: float, end: float, step: float) -> Iterator[tuple[int, float]]:
+    """Yield the points that a frame falls into, and which part of it each has."""
+    if not start <= frame.end or not frame.start <= end:
+        return
+    last = round((end - start) / step) - 1
+    stop = max(min(frame.end, end), frame.start)  # what has not been yet holds nothing
+    span = stop - frame.start
+    first = int((frame.start - start) // step)
+    if span <= 0:
+        yield from [(min(first, last), 1.0)] if first >= 0 else []
+        return
+    for number in range(max(first, 0), min(int((stop - start) // step), last) + 1):
+        begins = max(frame.start, start + step * number)
+        ends = stop if number == last else min(stop, start + step * (number + 1))
+        if ends > begins:
+            yield number, (ends - begins) / span
+
+
+def _times(sketch: Sketch) -> Mapping[str, float | None]:
+    return durations(sketch) if sketch.count else _NO_TIMES
+
+
+def _rounded(number: float) -> float:
+    """Return a count, whole where it is whole but for the sum of its parts."""
+    return round(number) if abs(number - round(number)) < 1e-6 else round(number, 3)
 
 
 def _count(series: _Series) -> int:

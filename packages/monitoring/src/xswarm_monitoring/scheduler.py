@@ -15,6 +15,7 @@ from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.channels import Channel
+from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.evaluation import (
     AlertStore,
     DatabaseShelf,
@@ -73,9 +74,10 @@ class Scheduler:
         measured, shelf = await self._measured(env, now)
         due = judge(measured, checks, self.thresholds, resident_memory())
         courier, reserve = self._courier(env), self.reserve(env)
-        return await evaluate_with_fallback(
-            due, shelf, reserve, courier, now, policy=self.policy, by=WATCHER
-        )
+        with as_monitor():
+            return await evaluate_with_fallback(
+                due, shelf, reserve, courier, now, policy=self.policy, by=WATCHER
+            )
 
     async def tell(self, env: Any, event: Alert) -> None:
         """Notify people of an event at once: let it run on after the answer.
@@ -100,7 +102,8 @@ class Scheduler:
 
     async def _announce(self, env: Any, event: Alert, shelf: AlertStore) -> Evaluation:
         now, courier = self.monitor.metrics.clock.wall(), self._courier(env)
-        return await patrol(None, shelf, courier, now, events=[event], policy=self.policy)
+        with as_monitor():
+            return await patrol(None, shelf, courier, now, events=[event], policy=self.policy)
 
     def _courier(self, env: Any) -> Notifier:
         return Notifier(self.channels(env), self.send, sleep=self.sleep)

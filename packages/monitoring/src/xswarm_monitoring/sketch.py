@@ -145,7 +145,7 @@ class Sketch:
             raise ValueError(f"a quantile lies between 0 and 1: {parts}")
         if not self.count:
             return [0.0] * len(parts)
-        ranks = [floor(q * (self._count - 1)) for q in parts]
+        ranks = [max(floor(q * (self._count - 1)), 0) for q in parts]
         values = dict(zip(sorted(set(ranks)), self._ranked(sorted(set(ranks))), strict=True))
         return [values[rank] for rank in ranks]
 
@@ -177,14 +177,23 @@ class Sketch:
         below = [0, *accumulate(map(buckets.__getitem__, indexes))]
         return [self._zeros + below[bisect_right(indexes, limit)] for limit in _limits(boundaries)]
 
-    def merge(self, other: Sketch) -> None:
-        """Add another sketch's observations to this one; counts stay exact."""
+    def merge(self, other: Sketch, part: float = 1) -> None:
+        """Add another sketch's observations to this one; counts stay exact.
+
+        Args:
+            other: stays as it is.
+            part: how much of it to add, above 0 up to 1; below 1, counts become fractions.
+        """
         other._settled()
         self._settled()
-        self._buckets.update(other._buckets)
-        self._zeros += other._zeros
-        self._count += other._count
-        self._total += other._total
+        if part == 1:
+            self._buckets.update(other._buckets)
+        else:
+            for index, count in other._buckets.items():
+                self._buckets[index] += count * part  # type: ignore[assignment]
+        self._zeros += other._zeros * part  # type: ignore[assignment]
+        self._count += other._count * part  # type: ignore[assignment]
+        self._total += other._total * part
         self._minimum = min(self._minimum, other._minimum)
         self._maximum = max(self._maximum, other._maximum)
 

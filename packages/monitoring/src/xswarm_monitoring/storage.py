@@ -1,94 +1,56 @@
-"""Bring the frames of all isolates together in the database, each counted exactly once.
+"""Bring the windows of all isolates together in the database, each counted exactly once.
 
-An isolate's memory is its own and may go at any moment, so its frames are written as rows
-that never change. Each step is one statement, so that any of them may fail, be repeated
+An isolate's memory is its own and may go at any moment, so what it measured is written as
+rows that never change. Each step is one statement, so that any of them may fail, be repeated
 after a lost reply, or run twice at once:
 
-- a flush inserts only frames beyond the last one that the database has of this isolate;
-- compaction inserts one row for many only while all of those are there, and a trigger
-  deletes them in the same statement.
+- a flush inserts only what is beyond the last number that the database has of this isolate;
+- counting replaces the running total, while all that it adds is still uncounted, and a
+  trigger moves that to the windows in the same statement;
+- a merge inserts one row for many only while none of those is part of another one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import pairwise
+from math import ceil
 from random import getrandbits
-from typing import Any
 
-from xswarm_monitoring import window
+from xswarm_monitoring import compaction, window
+from xswarm_monitoring.compaction import Snapshot
+from xswarm_monitoring.instruments import Family, bound
 from xswarm_monitoring.metrics import Closed, Metrics
+from xswarm_monitoring.tables import KNOWN_FAMILIES, SCHEMA, TIERS, Execute, Row, Tier
 from xswarm_monitoring.window import Window
 
-Execute = Callable[[str, Sequence[Any]], Awaitable[Sequence[Sequence[Any]]]]
-"""Runs one statement of SQLite's and gives its rows, each readable by index."""
+__all__ = ["SCHEMA", "TIERS", "Execute", "Release", "Storage", "Stretch", "Tier", "new_instance"]
 
-SCHEMA = (
-    # AUTOINCREMENT: an id that was deleted is never given again.
-    """CREATE TABLE IF NOT EXISTS monitoring_frames (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, version TEXT NOT NULL, width REAL NOT NULL,
-        began REAL NOT NULL, ended REAL NOT NULL, data TEXT NOT NULL,
-        instance TEXT, number INTEGER, parts TEXT)""",
-    """CREATE INDEX IF NOT EXISTS monitoring_frames_ended ON monitoring_frames (ended)""",
-    """CREATE TABLE IF NOT EXISTS monitoring_flushed (
-        instance TEXT PRIMARY KEY, number INTEGER NOT NULL, ended REAL NOT NULL)""",
-    """CREATE TRIGGER IF NOT EXISTS monitoring_frames_flushed AFTER INSERT ON monitoring_frames
-        WHEN NEW.instance IS NOT NULL BEGIN
-        INSERT INTO monitoring_flushed VALUES (NEW.instance, NEW.number, NEW.ended)
-            ON CONFLICT (instance) DO UPDATE SET number = excluded.number, ended = excluded.ended;
-        END""",
-    """CREATE TRIGGER IF NOT EXISTS monitoring_frames_merged AFTER INSERT ON monitoring_frames
-        WHEN NEW.parts IS NOT NULL BEGIN
-        DELETE FROM monitoring_frames WHERE id IN (SELECT value FROM json_each(NEW.parts));
-        END""",
-)
-EVER = 1e12
-"""The width, in seconds, of the row that holds all that is older than every other row."""
-
+# The isolate's name stands in its last row alone: the trigger then writes once a flush.
 _FLUSH = """INSERT INTO monitoring_frames (version, width, began, ended, data, instance, number)
-    SELECT ?, 0, value ->> 0, value ->> 1, value ->> 2, ?, value ->> 3 FROM json_each(?)
+    SELECT ?, 0, value ->> 0, value ->> 1, value ->> 2,
+        CASE WHEN value ->> 3 = ? THEN ? END, value ->> 3 FROM json_each(?)
     WHERE value ->> 3 > COALESCE((SELECT number FROM monitoring_flushed WHERE instance = ?), 0)
     ORDER BY value ->> 3"""
-_MERGE = """INSERT INTO monitoring_frames (version, width, began, ended, data, parts)
-    SELECT ?, ?, ?, ?, ?, ? WHERE ? =
-    (SELECT COUNT(*) FROM monitoring_frames WHERE id IN (SELECT value FROM json_each(?)))"""
-_SELECT = "SELECT id, version, width, began, ended, data FROM monitoring_frames WHERE "
-_FORGET = "DELETE FROM monitoring_flushed WHERE ended < ?"
-_RELEASES = """SELECT version, MIN(began) FROM monitoring_frames WHERE version <> ''
-    GROUP BY version HAVING MIN(began) > ? ORDER BY 2"""
+# A row is taken unless the wider one that it is part of is taken.
+_READ = """SELECT id, version, width, began, ended, data FROM monitoring_windows
+    WHERE ended >= ?1 AND began >= ?1 AND began < ?2 AND width <= ?3 AND width IN ({widths})
+    AND (width = 0 OR CAST(began / width AS INTEGER) * width >= ?1)
+    AND NOT (merged = 1 AND ({taken}))
+    UNION ALL SELECT id, version, width, began, ended, data FROM monitoring_frames
+    WHERE began >= ?1 AND began < ?2 AND width < 1e12"""
+_TAKEN = "width = {width} AND {wider} <= ?3 AND CAST(began / {wider} AS INTEGER) * {wider} >= ?1"
+_RELEASES = """SELECT version, MIN(began) FROM (
+        SELECT version, began FROM monitoring_windows WHERE merged = 0
+        UNION ALL SELECT version, began FROM monitoring_frames)
+    WHERE version <> '' GROUP BY version HAVING MIN(began) > ? ORDER BY 2"""
 
 _FRAMES_A_STATEMENT = 50
-_FORGOTTEN_AFTER = 86400.0  # seconds; far beyond the time for which a flush is repeated
-
-
-@dataclass(frozen=True)
-class Tier:
-    """Into how long stretches rows are merged from some age on.
-
-    Args:
-        width: seconds that a merged row spans.
-        age: seconds since the stretch's end before it is merged.
-    """
-
-    width: float
-    age: float
-
-
-TIERS = (Tier(60, 120), Tier(3600, 7200), Tier(86400, 2 * 86400), Tier(EVER, 30 * 86400))
-
-
-@dataclass(frozen=True)
-class Row:
-    """Hold one row of the table, as it stands there."""
-
-    id: int
-    version: str
-    width: float
-    began: float
-    ended: float
-    data: str
+_FEW_UNCOUNTED = 20  # rows that a scrape adds up itself; beyond, it counts them for all
+_MOST_ROUNDS = 1000
+_MOST_ROWS = 750  # that a chart reads
 
 
 @dataclass(frozen=True)
@@ -104,17 +66,40 @@ class Release:
     time: float
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Hold what was measured in a stretch of time.
+
+    Args:
+        start: when it really begins, seconds since 1970: at or after the time asked for,
+            where rows begin.
+        windows: what was measured, none of it before the start.
+    """
+
+    start: float
+    windows: Sequence[Window]
+
+
 class Storage:
-    """Flush, read and compact frames through an injected ``execute``.
+    """Flush, read and compact windows through an injected ``execute``.
 
     Args:
         execute: runs one statement.
         instance: names this process among all; the same for all its flushes.
         tiers: how rows are merged as they age.
+        families: how many label sets each may have; by their names.
     """
 
-    def __init__(self, execute: Execute, *, instance: str, tiers: Sequence[Tier] = TIERS) -> None:
-        self._execute, self.instance, self._tiers = execute, instance, tiers
+    def __init__(
+        self,
+        execute: Execute,
+        *,
+        instance: str,
+        tiers: Sequence[Tier] = TIERS,
+        families: Mapping[str, Family] = KNOWN_FAMILIES,
+    ) -> None:
+        self._execute, self.instance = execute, instance
+        self._tiers, self._families = tiers, families
 
     async def prepare(self) -> None:
         """Make the tables where there are none."""
@@ -122,7 +107,7 @@ class Storage:
             await self._execute(statement, ())
 
     async def flush(self, metrics: Metrics, version: str) -> int:
-        """Write what was measured since the last flush; returns how many frames.
+        """Write what was measured since the last flush; returns how many rows.
 
         What could not be written stays with the metrics, for the next flush.
 
@@ -136,30 +121,78 @@ class Storage:
         closed = metrics.unflushed()
         for start in range(0, len(closed), _FRAMES_A_STATEMENT):
             part = closed[start : start + _FRAMES_A_STATEMENT]
-            await self._execute(_FLUSH, (version, self.instance, _packed(part), self.instance))
-            metrics.flushed(part[-1].number)
+            last, name = part[-1].number, self.instance
+            await self._execute(_FLUSH, (version, last, name, _packed(part), name))
+            metrics.flushed(last)
         return len(closed)
 
     async def read(self, since: float, until: float, version: str | None = None) -> list[Window]:
-        """Return the frames of all isolates that overlap a window, of one version or of all.
+        """Return the windows of all isolates within a stretch; see :meth:`stretch`."""
+        return list((await self.stretch(since, until, version)).windows)
 
-        A merged row is given whole, so that a window reaching back beyond the first
-        tiers' ages is rounded to full hours or days.
+    async def stretch(
+        self, since: float, until: float, version: str | None = None, step: float | None = None
+    ) -> Stretch:
+        """Return what all isolates measured in a stretch of time.
+
+        It begins at the first full minute, or further back at the first five minutes, hour or
+        day, at or after ``since``: nothing older is ever among it.
 
         Args:
             since: seconds since 1970.
-            until: likewise.
-            version: whose frames to give; None: every version's.
+            until: likewise; the present.
+            version: whose windows to return; None: every version's.
+            step: seconds between two points, for a chart; None: the fewest rows will do.
         """
-        where, parameters = "ended > ? AND began < ?", [since, until]
-        rows = [_row(values) for values in await self._execute(_SELECT + where, parameters)]
-        return [window.load(row.data) for row in rows if version in (None, row.version)]
+        start = self._start(since, until)
+        widest = self._widest(until - start, step)
+        rows = await self._execute(self._select(), (start, until, widest))
+        found = [Row.of(values) for values in rows]
+        if self._is_short(since, until):
+            start = min((row.began for row in found), default=start)
+        return Stretch(start, [row.window() for row in found if version in (None, row.version)])
+
+    def _is_short(self, since: float, until: float) -> bool:
+        """Return whether the first minutes of a stretch are not merged yet."""
+        return until - since <= self._tiers[0].width + self._tiers[0].age
+
+    def _start(self, since: float, until: float) -> float:
+        """Return the first moment from ``since`` at which rows begin, as finely as are kept."""
+        if self._is_short(since, until):
+            return since
+        finest = [tier.width for tier in self._tiers if until - since <= tier.kept - tier.width]
+        width = (finest or [self._tiers[-1].width])[0]
+        return ceil(since / width) * width
+
+    def _widest(self, span: float, step: float | None) -> float:
+        """Return the width up to which rows are read."""
+        enough = [
+            tier.width
+            for tier, wider in pairwise(self._tiers)
+            if step is not None
+            and step < wider.width
+            and span <= tier.kept - wider.width
+            and span / tier.width <= _MOST_ROWS
+        ]
+        return (enough or [self._tiers[-1].width])[0]
+
+    def _select(self) -> str:
+        widths = [0.0, *(tier.width for tier in self._tiers)]
+        pairs = pairwise(widths)
+        taken = " OR ".join(_TAKEN.format(width=width, wider=wider) for width, wider in pairs)
+        return _READ.format(widths=", ".join(map(str, widths)), taken=taken)
 
     async def total(self) -> Window:
-        """Return all that was ever flushed, merged; it only grows."""
-        frames = await self.read(0, EVER)
-        start = min((each.start for each in frames), default=0.0)
-        return window.merge(frames, start, start)
+        """Return all that was ever flushed, merged; it only grows.
+
+        It reads the running total and what that does not count yet.
+        """
+        snapshot = await self._counted(_FEW_UNCOUNTED)
+        parts = [window.load(row.data) for row in (*snapshot.totals, *snapshot.uncounted)]
+        start = min((each.start for each in parts), default=0.0)
+        whole = window.merge(parts, start, start)
+        bound(whole, self._families)
+        return whole
 
     async def releases(self, since: float) -> list[Release]:
         """Return the versions first seen after a moment, the oldest first."""
@@ -167,34 +200,28 @@ class Storage:
         return [Release(str(row[0]), float(row[1])) for row in rows]
 
     async def compact(self, now: float) -> int:
-        """Merge rows that are old enough; returns how many were merged.
+        """Count what was flushed, and merge rows that are old enough; returns how many.
 
         Call it every minute or so.
 
         Args:
             now: seconds since 1970.
         """
-        merged = 0
-        for tier in self._tiers:
-            for group in _groups(await self._mergeable(tier, now), tier, now):
-                await self._merge(group, tier)
-                merged += len(group)
-        await self._execute(_FORGET, (now - _FORGOTTEN_AFTER,))
-        return merged
+        await self._counted(0)
+        return await compaction.merge_tiers(self._execute, self._tiers, self._families, now)
 
-    async def _mergeable(self, tier: Tier, now: float) -> list[Row]:
-        # The row of all times grows with each merge, so it is one of its own parts.
-        where = "ended < ? AND width " + ("<= ?" if tier.width == EVER else "< ?")
-        rows = await self._execute(_SELECT + where, (now - tier.age, tier.width))
-        return [_row(values) for values in rows]
+    async def _counted(self, few: int) -> Snapshot:
+        """Count rows until only a few are uncounted; return the running total and those.
 
-    async def _merge(self, group: Sequence[Row], tier: Tier) -> None:
-        began, ended = min(row.began for row in group), max(row.ended for row in group)
-        data = window.merge((window.load(row.data) for row in group), began, ended).dump()
-        parts = json.dumps([row.id for row in group])
-        version = "" if tier.width == EVER else group[0].version
-        values = (version, tier.width, began, ended, data, parts, len(group), parts)
-        await self._execute(_MERGE, values)
+        Raises:
+            RuntimeError: others flush faster than this counts.
+        """
+        for _ in range(_MOST_ROUNDS):
+            snapshot = await compaction.snapshot(self._execute)
+            if len(snapshot.uncounted) <= few:
+                return snapshot
+            await compaction.count(self._execute, snapshot, self._families)
+        raise RuntimeError("rows are flushed faster than they can be counted")
 
 
 def new_instance() -> str:
@@ -204,21 +231,3 @@ def new_instance() -> str:
 
 def _packed(part: Sequence[Closed]) -> str:
     return json.dumps([[each.start, each.end, each.text, each.number] for each in part])
-
-
-def _row(values: Sequence[Any]) -> Row:
-    identity, version, width, began, ended, data = (values[column] for column in range(6))
-    return Row(int(identity), str(version), float(width), float(began), float(ended), str(data))
-
-
-def _groups(rows: Sequence[Row], tier: Tier, now: float) -> Iterator[list[Row]]:
-    """Return the rows that make one row of a tier, for each stretch that is old enough."""
-
-    def stretch(row: Row) -> tuple[str, float]:
-        return "" if tier.width == EVER else row.version, row.began // tier.width
-
-    for (_, number), members in groupby(sorted(rows, key=stretch), key=stretch):
-        group = list(members)
-        over = tier.width == EVER or (number + 1) * tier.width + tier.age < now
-        if over and any(row.width < tier.width for row in group):
-            yield group

@@ -153,9 +153,16 @@ def _durations(
         return made | {_series(count(family), stack, **labels): _rising(_BUSY)}
 
     # What lies beyond the last boundary counts as the boundary itself.
-    said = f"The slowest 5 % of {what} take {beyond:g}s or more (threshold {threshold:g} s)"
+    said = (
+        f"The slowest 5 % of {what} take {_humanized(beyond)} or more (threshold {threshold:g} s)"
+    )
     yield Case("more than a twentieth too slow", f"slow-{what}", slow(0.06), Due(said))
     yield Case("less than a twentieth too slow", f"slow-{what}", slow(0.04))
+
+
+def _humanized(seconds: float) -> str:
+    """Return seconds as Prometheus' ``humanizeDuration`` writes them, up to a minute."""
+    return f"{seconds:.4g}s" if seconds >= 1 else f"{seconds * 1000:.4g}ms"
 
 
 def _rate_limits(stack: Stack) -> Iterator[Case]:
