@@ -22,7 +22,7 @@ from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import Invalid
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import fingerprints, traffic, triggers
-from xswarm_deploy.verification import address, proof, verify
+from xswarm_deploy.verification import address, prospect, verify
 
 if TYPE_CHECKING:
     from xswarm_deploy.services.multipart import Upload
@@ -34,7 +34,7 @@ NAME: Final = "worker"
 def plan(site: Site) -> list[Change]:
     """Return what would change: a new version, and the traffic's way to it."""
     live = traffic.live_split(site)
-    proof.required(site, live=bool(live))
+    prospect.required(site, live=bool(live))
     digest = site.bundling.result().digest
     if not live:
         made = _first(site, digest)
