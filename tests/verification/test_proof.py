@@ -16,7 +16,7 @@ from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.services.tails import Tail
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification import address, proof, verify, version
+from xswarm_deploy.verification import address, proof, prospect, verify, version
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 from xswarm_deploy.verification.target import NO_VERSION, OVERRIDE, overridable
 
@@ -205,13 +205,13 @@ def test_a_release_is_refused_beforehand_where_nothing_would_prove_it(
     def unregistered() -> str:
         raise NotFound("Cloudflare", "GET", status=404, codes=("10007",))
 
-    monkeypatch.setattr(proof, "is_loopback", lambda _url: False)
-    assert proof.foreseen(site, live=False).means == "preview"
+    monkeypatch.setattr(prospect, "is_loopback", lambda _url: False)
+    assert prospect.foreseen(site, live=False).means == "preview"
     monkeypatch.setattr(site.cloudflare, "account_subdomain", unregistered)
     with pytest.raises(Refused, match=r"no name under workers\.dev") as refused:
-        proof.required(site, live=False)
+        prospect.required(site, live=False)
     assert "Workers & Pages" in str(refused.value)
-    proof.required(site, live=True)
+    prospect.required(site, live=True)
 
 
 def test_an_address_is_waited_for(site: Site, edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:

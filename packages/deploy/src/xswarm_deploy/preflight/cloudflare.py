@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.steps import traffic
-from xswarm_deploy.verification import proof
+from xswarm_deploy.verification import prospect
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
@@ -73,11 +73,11 @@ def _workers(site: Site) -> Seen | str:
 def _proof(site: Site) -> Seen | str:
     """Look how a release will know which version answers."""
     live = bool(site.cloudflare.deployments(site.worker))
-    found = proof.foreseen(site, live=live)
+    found = prospect.foreseen(site, live=live)
     if found.means != "none":
         return found.evidence
-    allowed = site.settings.project.verify.unproven == proof.ALLOW
-    return Seen("warn" if allowed else "fail", found.evidence, proof.WAYS)
+    allowed = site.settings.project.verify.unproven == prospect.ALLOW
+    return Seen("warn" if allowed else "fail", found.evidence, prospect.WAYS)
 
 
 def _pages(site: Site) -> str:

@@ -21,6 +21,7 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.steps import buckets, durable_objects, traffic, triggers, upload, version
 from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.steps.unversioned import subdomain
+from xswarm_deploy.verification import prospect
 
 if TYPE_CHECKING:
     from xswarm_deploy.verification import canary
@@ -37,6 +38,7 @@ def observe(_site: Site) -> Facts:
 def plan(site: Site) -> list[Change]:
     """Return what would change: a new version, and the traffic's way to it."""
     live = traffic.live_split(site)
+    prospect.required(site, live=bool(live))
     digest = site.bundling.result().digest
     if not live:
         made = upload.first(site, digest)

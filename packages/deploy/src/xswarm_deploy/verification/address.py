@@ -11,6 +11,7 @@ from typing import Final
 
 from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.model.report import Limited
 from xswarm_deploy.services.http import new_session
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import proof
@@ -55,11 +56,13 @@ def _missing(asker: Asker) -> str:
     answer = asker.once(Ask("/"))
     if answer.status not in _NOBODY:
         return ""
-    with proof.opened(asker) as found:
-        if found.known:
-            return ""
-        said = answer.text if answer.status == 0 else f"HTTP {answer.status}"
-        return f"{said}; {found.wrong}"
+    try:
+        with proof.opened(asker) as found:
+            wrong = found.wrong
+    except Limited:  # somebody is there
+        return ""
+    said = answer.text if answer.status == 0 else f"HTTP {answer.status}"
+    return wrong and f"{said}; {wrong}"
 
 
 def _unreached(url: str, version: str, wrong: str) -> StepFailed:

@@ -17,17 +17,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
-from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import UNPROVEN, Finding, Limited, not_told
 from xswarm_deploy.model.split import met
-from xswarm_deploy.services.errors import NotFound, ServiceError
+from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.services.tails import Tail
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import version
 from xswarm_deploy.verification.asker import PAUSE, Answer, Ask, Asker
+from xswarm_deploy.verification.prospect import ALLOW, WAYS, Means, no_preview
 from xswarm_deploy.verification.target import NO_VERSION, Target, overridable, preview
 
 NAME: Final = "version"
@@ -39,13 +39,6 @@ _NOWHERE: Final = "/.well-known/deployment-probe"
 """A path that hardly any static file has, so that the Worker is invoked by it."""
 _PATHS: Final = 3  # routes of invoke.yaml that are asked who answers
 _CHANGING: Final = re.compile(r"[0-9a-f]{8,}|\d+", re.IGNORECASE)
-ALLOW: Final = "allow"
-WAYS: Final = (
-    "let a route answer with env.CF_VERSION_METADATA.id and name it in deploy.verify.version_path;"
-    " or give the token Workers Tail: Read; or switch preview URLs on;"
-    " or accept it by deploy.verify.unproven: allow in invoke.yaml"
-)
-Means = Literal["word", "tail", "preview", "none"]
 
 
 @dataclass(frozen=True)
@@ -244,30 +237,10 @@ def _at_preview(asker: Asker, why: str) -> Proof:
     target, site = asker.target, asker.site
     if not target.unseen:
         return Proof(asker, "none", _expected(asker), why)
-    lacking = _no_preview(site)
+    lacking = no_preview(site)
     if lacking:
         return Proof(asker, "none", (target.version,), f"{why}; {lacking}")
     return _at_its_own(asker.at(preview(site, target.version)))
-
-
-def _no_preview(site: Site) -> str:
-    """Return why versions of the Worker have no preview host; empty: they have one."""
-    if not site.cloudflare.worker_subdomain(site.worker).previews_enabled:
-        return "preview URLs are off"
-    return _no_subdomain(site)
-
-
-def _no_subdomain(site: Site) -> str:
-    """Return that the account has no name under workers.dev; empty: it has one."""
-    try:
-        if not is_loopback(site.settings.text("WORKER_URL")):
-            site.cloudflare.account_subdomain()
-    except NotFound:  # 10007
-        return (
-            "the account has no name under workers.dev"
-            " (it gets one when Workers & Pages is opened in Cloudflare's dashboard)"
-        )
-    return ""
 
 
 def _at_its_own(asker: Asker) -> Proof:
@@ -287,13 +260,13 @@ def _at_its_own(asker: Asker) -> Proof:
 
 
 def _is_nothing(asker: Asker, nothing: Asker) -> bool:
-    answers = []
-    for path in _paths(asker)[:1]:
-        answer = asker.once(Ask(path))
-        if 0 < answer.status < 400:
-            return False
-        answers.append(answer.status == 0 or _alike(answer, nothing.once(Ask(path))))
-    return all(answers)
+    """Return whether a refusal or an error is what an address without a version answers, too."""
+    ask = Ask(_paths(asker)[0])
+    answer = asker.once(ask)
+    if 0 < answer.status < 400:
+        return False
+    other = nothing.once(ask)
+    return 0 in (answer.status, other.status) or _alike(answer, other)
 
 
 def _alike(one: Answer, other: Answer) -> bool:
@@ -345,51 +318,3 @@ def _sure(asker: Asker) -> Asker:
 
 def _tag() -> str:
     return secrets.token_urlsafe(12)
-
-
-class Prospect(NamedTuple):
-    """How it will be known which version answers."""
-
-    means: Means
-    evidence: str
-
-
-def foreseen(site: Site, *, live: bool) -> Prospect:
-    """Return how a release will know which version answers; reads only.
-
-    Args:
-        site: the environment.
-        live: whether a version is live already; a first one is verified at its preview host.
-    """
-    named = live and overridable(site.worker)
-    if named and site.settings.project.verify.version_path:
-        return Prospect("word", "by the Worker's own word (verify.version_path)")
-    if named and site.cloudflare.may_tail(site.worker):
-        return Prospect("tail", "by a tail, which names the version of each answer")
-    lacking = _no_preview(site) if live else _no_subdomain(site)
-    if not lacking:
-        return Prospect("preview", "at the version's own preview host")
-    return Prospect("none", f"{UNPROVEN}: {_why_none(site, live)}; {lacking}")
-
-
-def _why_none(site: Site, live: bool) -> str:
-    if not live:
-        return "a first version can only be asked at its preview host"
-    if not overridable(site.worker):
-        return f"the override header cannot name {site.worker!r} (RFC 8941)"
-    return "no version_path, and the token may not tail"
-
-
-def required(site: Site, *, live: bool) -> None:
-    """Refuse a release of which nobody will know which version answers, unless that is allowed.
-
-    Args:
-        site: the environment.
-        live: whether a version is live already.
-
-    Raises:
-        Refused: with the ways on.
-    """
-    found = foreseen(site, live=live)
-    if found.means == "none" and site.settings.project.verify.unproven != ALLOW:
-        raise Refused("nothing would prove that the new version answers", found.evidence, WAYS)

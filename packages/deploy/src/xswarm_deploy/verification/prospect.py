@@ -1,0 +1,88 @@
+"""How a release will know which version answers: told, or refused, before it begins."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.model.report import UNPROVEN
+from xswarm_deploy.services.errors import NotFound
+from xswarm_deploy.site import Site
+from xswarm_deploy.verification.target import overridable
+
+ALLOW: Final = "allow"
+WAYS: Final = (
+    "let a route answer with env.CF_VERSION_METADATA.id and name it in deploy.verify.version_path;"
+    " or give the token Workers Tail: Read; or switch preview URLs on;"
+    " or accept it by deploy.verify.unproven: allow in invoke.yaml"
+)
+Means = Literal["word", "tail", "preview", "none"]
+
+
+class Prospect(NamedTuple):
+    """How it will be known which version answers."""
+
+    means: Means
+    evidence: str
+
+
+def foreseen(site: Site, *, live: bool) -> Prospect:
+    """Return how a release will know which version answers; reads only.
+
+    Args:
+        site: the environment.
+        live: whether a version is live already; a first one is verified at its preview host.
+    """
+    named = live and overridable(site.worker)
+    if named and site.settings.project.verify.version_path:
+        return Prospect("word", "by the Worker's own word (verify.version_path)")
+    if named and site.cloudflare.may_tail(site.worker):
+        return Prospect("tail", "by a tail, which names the version of each answer")
+    lacking = no_preview(site) if live else _no_subdomain(site)
+    if not lacking:
+        return Prospect("preview", "at the version's own preview host")
+    return Prospect("none", f"{UNPROVEN}: {_why_none(site, live)}; {lacking}")
+
+
+def _why_none(site: Site, live: bool) -> str:
+    if not live:
+        return "a first version can only be asked at its preview host"
+    if not overridable(site.worker):
+        return f"the override header cannot name {site.worker!r} (RFC 8941)"
+    return "no version_path, and the token may not tail"
+
+
+def required(site: Site, *, live: bool) -> None:
+    """Refuse a release of which nobody will know which version answers, unless that is allowed.
+
+    Args:
+        site: the environment.
+        live: whether a version is live already.
+
+    Raises:
+        Refused: with the ways on.
+    """
+    found = foreseen(site, live=live)
+    if found.means == "none" and site.settings.project.verify.unproven != ALLOW:
+        raise Refused("nothing would prove that the new version answers", found.evidence, WAYS)
+
+
+def no_preview(site: Site) -> str:
+    """Return why versions of the Worker have no preview host; empty: they have one."""
+    if not site.cloudflare.worker_subdomain(site.worker).previews_enabled:
+        return "preview URLs are off"
+    return _no_subdomain(site)
+
+
+def _no_subdomain(site: Site) -> str:
+    """Return that the account has no name under workers.dev; empty: it has one."""
+    try:
+        if not is_loopback(site.settings.text("WORKER_URL")):
+            site.cloudflare.account_subdomain()
+    except NotFound:  # 10007
+        return (
+            "the account has no name under workers.dev"
+            " (it gets one when Workers & Pages is opened in Cloudflare's dashboard)"
+        )
+    return ""
