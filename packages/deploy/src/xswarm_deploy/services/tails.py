@@ -19,12 +19,12 @@ from urllib.parse import quote, urlsplit
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.services.envelope import unwrap
 from xswarm_deploy.services.errors import ServiceError, ServiceUnavailable
+from xswarm_deploy.services.shape import Wire
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
-    from xswarm_deploy.services.shape import Wire
-from xswarm_deploy.services.http import Http
+    from xswarm_deploy.services.http import Http
 
 HEADER: Final = "X-Deployment-Run"
 """Marks our requests. Tails redact headers whose names sound like credentials; this one's not."""
