@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.model.split import met
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.steps import traffic
 from xswarm_deploy.verification import prospect
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
-    from xswarm_deploy.model.split import met
 from xswarm_deploy.site import Site
 
 GROUP: Final = "cloudflare"
