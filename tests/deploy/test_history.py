@@ -76,7 +76,7 @@ def test_what_cannot_be_restored_moves_nothing(deployed: House) -> None:
             for command in (back, ("local", "backup.restore", "--yes", "--file")):
                 ended = deployed.inv(*command, name, check=False)
                 assert ended.returncode == 2, ended.stdout + ended.stderr
-                assert "inv backup.list" in ended.stderr
+                assert "inv local backup.list" in ended.stderr
     finally:
         damaged.unlink()
     assert deployed.releases() == releases

@@ -119,7 +119,7 @@ class Tails:
         self._tails.pop(id_, None)
 
     def publish(self, invocation: Invocation) -> None:
-        """Tell everybody who listens to the Worker of an invocation."""
+        """Send an invocation to everybody who listens to the Worker."""
         listening = self.of(invocation.version.worker)
         text = json.dumps(invocation.event()) if listening else ""
         for tail in listening:
