@@ -19,7 +19,12 @@ pytestmark = pytest.mark.slow
 # What a document's command needs before it can be run here, and what is not run twice.
 NOT_RUN = {
     ("test",): "these are the tests",
-    ("tools.install",): "tests/test_wrapper.py installs",
+    ("benchmark",): "an hour, and each script is looked at in tests/test_benchmarks.py",
+    ("benchmark", "--name", "deployments"): "minutes, likewise",
+    ("test", "--quick"): "likewise",
+    ("test", "--only", "tests/release", "--expression", "lock"): "likewise",
+    ("test.mutants", "packages/deploy/src/xswarm_deploy/release/lock.py"): "minutes",
+    ("tools.install",): "tests/test_inv.py installs",
     ("sandbox.reset", "--yes"): "run last, below",
     ("sandbox.down",): "run last, below",
     ("migrate.new", "user-locale"): "test_migrations_chapter.py fills its file in",

@@ -95,7 +95,7 @@ def opened(browser: Browser, server: uvicorn.Server, **options: Any) -> Page:
     page = browser.new_page(**options)
     page.set_default_timeout(60_000)
     log_in(page, server)
-    page.locator("#chart-rate .line").first.wait_for()
+    page.locator("#chart-rate .line").first.wait_for(state="attached")  # one point has no size
     return page
 
 
