@@ -7,8 +7,10 @@ import random
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
+
 from tests.support.monitoring import Hands, SQLite
-from xswarm_monitoring import instruments
+from xswarm_monitoring import asgi, instruments
 from xswarm_monitoring.asgi import App, Monitor
 from xswarm_monitoring.storage import Storage
 
@@ -75,7 +77,11 @@ def test_one_request_a_minute_over_isolates_of_two_minutes_is_kept(
     assert counted(sqlite) >= 0.98 * sent
 
 
-def test_a_server_that_stops_writes_what_it_measured(hands: Hands, sqlite: SQLite) -> None:
+def test_a_server_that_stops_writes_what_it_measured(
+    hands: Hands, sqlite: SQLite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asgi, "IN_A_WORKER", False)  # there a lifespan is that of one request
+
     def never(coroutine: Coroutine[Any, Any, None]) -> None:
         coroutine.close()
 
