@@ -31,7 +31,12 @@ NOT_RUN = {
     ("migrate.down",): "test_migrations_chapter.py takes that file's back",
     ("migrate.restamp", "user-locale"): "test_migrations_chapter.py edits that file first",
 }
-ASKING = {("deploy.prod",), ("deploy.staging",), ("rollback",)}  # a person is asked: below
+ASKING = {
+    ("deploy.prod",),
+    ("deploy.prod", "--fast"),
+    ("deploy.staging",),
+    ("rollback",),
+}  # a person is asked: below
 
 
 OWN_NAMES = "name: boss-ai-production, canary"
