@@ -115,7 +115,7 @@ def test_an_asgi_application_is_served(play: Any, workshop: Any) -> None:
     ("source", "said"),
     [
         ("import requests", "ModuleNotFoundError: No module named 'requests'"),
-        ("import xswarm_deploy.services", "ModuleNotFoundError: No module named 'deployment'"),
+        ("import xswarm_deploy.services", "ModuleNotFoundError: No module named 'xswarm_deploy'"),
         ("import uvicorn", "ModuleNotFoundError: No module named 'uvicorn'"),
         ("import uvicorn.config", "ModuleNotFoundError: No module named 'uvicorn'"),
         ("import h11", "ModuleNotFoundError: No module named 'h11'"),
