@@ -18,7 +18,7 @@ from xswarm_twin import folder, processes
 pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).resolve().parents[2]
-COPIED = ("deployment", "tasks", "tasks.py", "invoke.yaml", "requirements-sandbox.txt")
+COPIED = ("tasks.py", "invoke.yaml", "deployment/config", "worker")
 KEYS = {
     "up",
     "worker_url",
@@ -37,13 +37,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("project")
     for name in COPIED:
         source = PROJECT / name
-        ignored = shutil.ignore_patterns("node_modules", "__pycache__")
         if source.is_dir():
-            shutil.copytree(source, root / name, ignore=ignored)
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, root / name)
-    modules = "packages/twin/src/xswarm_twin/node_modules"
-    (root / modules).symlink_to(PROJECT / modules)
     try:
         yield root
     finally:
