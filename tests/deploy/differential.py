@@ -32,7 +32,7 @@ from xswarm_deploy.settings.settings import Settings, load
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import worker
 from xswarm_deploy.steps.unversioned import zones
-from xswarm_deploy.verification import verify
+from xswarm_deploy.verification import address, verify
 from xswarm_twin.cloudflare import bindings, uploads
 from xswarm_twin.cloudflare.blobs import Blobs
 from xswarm_twin.cloudflare.records import Version, Worker, Workflow
@@ -100,7 +100,7 @@ def _by_wrangler(folder: Path, times: int) -> Deployed:
 
 def _by_release(folder: Path, times: int) -> Deployed:
     deployed = Deployed()
-    with _account(folder, deployed) as api, mock.patch.object(verify, "gate", _yes):
+    with _account(folder, deployed) as api, _nothing_answers():
         settings = _settings(folder, api)
         records: list[Record] = []
         for number in range(times):
@@ -115,6 +115,13 @@ def _by_release(folder: Path, times: int) -> Deployed:
         deployed.uploads = [_without(metadata, named) for metadata in deployed.uploads]
         deployed.state = _state(api, settings.project.worker.name)
     return deployed
+
+
+@contextmanager
+def _nothing_answers() -> Iterator[None]:
+    """Leave out what asks the Worker itself: the stand-in keeps versions, and runs none."""
+    with mock.patch.object(verify, "gate", _yes), mock.patch.object(address, "wait", _yes):
+        yield
 
 
 @contextmanager
