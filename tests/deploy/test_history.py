@@ -71,12 +71,14 @@ def test_what_cannot_be_restored_moves_nothing(deployed: House) -> None:
     damaged.write_bytes((deployed.root / ".backups" / newest["file"]).read_bytes()[:-20])
     releases, state = deployed.releases(), observe(deployed.root)
     back = ("rollback", "--version", deployed.version(), "--yes", "--restore-db")
+    restore = ("local", "backup.restore", "--yes", "--file")
+    listing = {back: "inv backup.list", restore: "inv local backup.list"}
     try:
         for name in ("nope", str(deployed.root / "README.md"), damaged.name):
-            for command in (back, ("local", "backup.restore", "--yes", "--file")):
+            for command, remedy in listing.items():
                 ended = deployed.inv(*command, name, check=False)
                 assert ended.returncode == 2, ended.stdout + ended.stderr
-                assert "inv local backup.list" in ended.stderr
+                assert remedy in ended.stderr
     finally:
         damaged.unlink()
     assert deployed.releases() == releases

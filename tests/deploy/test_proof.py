@@ -89,7 +89,11 @@ def test_a_first_release_waits_until_its_address_answers(house: House) -> None:
 
 ROUTED = """\
 deploy:
-  worker: {name: viewer, config: viewer/wrangler.jsonc}
+  worker:
+    name: viewer
+    config: viewer/wrangler.jsonc
+    variables: TURSO_DATABASE_URL
+    secrets: TURSO_AUTH_TOKEN
   migrations: {directory: viewer/migrations}
   verify: {routes: [{path: /, text: sound}]}
 """
@@ -124,7 +128,7 @@ def test_a_schema_that_the_live_version_does_not_work_on_goes_back_at_once(house
     house.inv("deploy.local")
     (folder / "index.js").write_text(READING % "title")
     (migrations / "second.sql").write_text(RENAMING)
-    assert "right after the migrations the live version is asked" in house.inv("deploy.plan").stdout
+    assert "then the live version is asked; if it fails" in house.inv("deploy.plan").stdout
     ended = house.inv("deploy.local", check=False)
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert "the live version does not work on the new schema" in ended.stderr
