@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from xswarm_monitoring import exposition, health, report, system, tail
+from xswarm_monitoring import dashboard, exposition, health, report, system, tail
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import as_monitor
@@ -234,8 +234,6 @@ class Endpoints:
 
     async def page(self, _request: Request) -> Answer:
         """Answer with the dashboard's page, which holds no data and asks for the token."""
-        from xswarm_monitoring import dashboard  # large, and asked for by few
-
         return Answer(200, HTML, dashboard.PAGE.encode(), dashboard.HEADERS)
 
     def version_of(self, env: Any) -> str:

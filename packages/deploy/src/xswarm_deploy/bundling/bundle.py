@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy import child
-from xswarm_deploy.bundling import configuration, library
+from xswarm_deploy.bundling import configuration, library, static
 from xswarm_deploy.bundling.wrangler import file as configuration_file
 from xswarm_deploy.bundling.wrangler import read
 from xswarm_deploy.errors import Refused, Unavailable
@@ -98,7 +98,6 @@ def bundle(settings: Settings) -> Bundle:
             body = _dry_run(prepared, settings, Path(folder))
         else:
             body = _cached(prepared, settings, Path(folder))
-    from xswarm_deploy.bundling import static
 
     files = static.described(settings)
     return Bundle(body, digest(body) + (files.digest[:16] if files else ""), files)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from xswarm_deploy.bundling import bundle
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.loopback import is_loopback
@@ -66,8 +67,6 @@ def deploy(environment: Environment, folder: Path, commit: Commit) -> None:
     Raises:
         StepFailed: wrangler's last words say why.
     """
-    from xswarm_deploy.bundling import bundle  # most sites have no Functions
-
     root = environment.settings.root
     command = [
         *(str(bundle.node(root)), str(bundle.wrangler(root)), "pages", "deploy", folder.name),

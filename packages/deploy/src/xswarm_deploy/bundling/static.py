@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.services.files import RULES, StaticFile, asset_files, manifest
 from xswarm_deploy.settings.settings import Settings
 
@@ -46,8 +47,6 @@ def described(settings: Settings) -> Static | None:
     Raises:
         Refused: no such folder, a file above 25 MiB, more than 100,000 files.
     """
-    from xswarm_deploy.bundling import wrangler  # only who bundles reads it
-
     file = wrangler.file(settings)
     content = wrangler.read(settings)
     assets = content.get("assets") or {}

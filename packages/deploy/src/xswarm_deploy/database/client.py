@@ -9,7 +9,9 @@ from typing import Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 from xswarm_deploy.database.errors import DatabaseError
+from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.rows import Result, Row, Statement, Value
+from xswarm_deploy.database.turso import TursoDatabase
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback_host
 from xswarm_deploy.secret import Secret
@@ -110,11 +112,8 @@ def connect(url: str, token: Secret | None = None) -> Database:
     """
     scheme = url.partition(":")[0].lower()
     if scheme == "file":
-        from xswarm_deploy.database.file import FileDatabase
-
         return FileDatabase(path_of(url))
     _check_remote(url, scheme, token)
-    from xswarm_deploy.database.turso import TursoDatabase
 
     return TursoDatabase(url, token)
 

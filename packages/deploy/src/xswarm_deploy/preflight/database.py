@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from xswarm_deploy.database.lint import ADVICE
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.preflight.looking import Seen, probe
+from xswarm_deploy.steps import migrate
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
@@ -75,8 +76,6 @@ def _version(site: Site) -> str:
 
 
 def _migrations(site: Site) -> Seen | str:
-    from xswarm_deploy.steps import migrate
-
     pending = _pending(site)
     if not pending:
         return "all applied"
@@ -108,7 +107,5 @@ def _size(site: Site) -> str:
 
 def _pending(site: Site) -> int:
     """Count the migrations to apply; a ledger that does not fit the files is refused."""
-    from xswarm_deploy.steps import migrate
-
     migrate.plan(site)
     return len(migrate.state(site).pending)

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import Unavailable
 from xswarm_deploy.private import make_folder
 from xswarm_deploy.release import lock
@@ -134,8 +135,6 @@ class Trail:
             event: made by :meth:`next`.
             lease: the lock that must still be held for it.
         """
-        from xswarm_deploy.database.client import Statement
-
         values = (*event, event.previous)
         if lease is None:
             return Statement(_ADD, values)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from xswarm_deploy.database.client import Statement
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import Locked
 from xswarm_deploy.model.record import Record
@@ -106,8 +107,6 @@ class Ledger:
         self._write(self._intent(number, change))
 
     def _intent(self, number: int, change: Change) -> list[Statement]:
-        from xswarm_deploy.database.client import Statement
-
         doing = redact(f"{change.step}: {change.action} {change.resource}")
         return [
             self._fenced(_INTEND, now(), self.release, number),
@@ -158,8 +157,6 @@ class Ledger:
             self.trail.forget()
 
     def _fenced(self, sql: str, *parameters: Any) -> Statement:
-        from xswarm_deploy.database.client import Statement
-
         return Statement(sql, (*parameters, self.lease.owner, self.lease.fence))
 
     def _write(

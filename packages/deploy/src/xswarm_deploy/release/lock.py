@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import DeployError, Locked
 from xswarm_deploy.release import process_identity as process
 
@@ -139,8 +140,6 @@ class Lease:
 
     def freeing(self) -> Statement:
         """End the heartbeat, which would take the lock anew, and return what gives it back."""
-        from xswarm_deploy.database.client import Statement
-
         self._ended.set()
         if self._thread:
             self._thread.join()

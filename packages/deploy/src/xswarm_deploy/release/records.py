@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from xswarm_deploy.database.client import Statement
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change, Facts
@@ -84,8 +85,6 @@ class Entry(NamedTuple):
 
 def prepare(database: Database) -> None:
     """Make the ledger's tables, and columns they came to have; looking first spares a write."""
-    from xswarm_deploy.database.client import Statement
-
     missing = _missing(_there(database))
     if not missing:
         return
@@ -212,8 +211,6 @@ def unended(database: Database, environment: str) -> tuple[list[Record], Event |
 
     What an earlier version of this tool left to be made of the tables is made.
     """
-    from xswarm_deploy.database.client import Statement
-
     sql = (
         f"SELECT {_RECORD} FROM _releases WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
         " ORDER BY release DESC"

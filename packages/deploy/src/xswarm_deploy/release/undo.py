@@ -22,6 +22,8 @@ from xswarm_deploy.release.records import Entry
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services.patience import LONGEST_WAIT, Patience, patient
+from xswarm_deploy.steps import traffic
+from xswarm_deploy.verification import verify
 
 
 class Left(NamedTuple):
@@ -156,9 +158,6 @@ def _mark(release: Release, number: int, state: str, outcome: Facts) -> None:
 
 def _verify_live(release: Release, called: str) -> None:
     """Look whether what is live now is good; it says so, and changes nothing."""
-    from xswarm_deploy.steps import traffic  # heavy, and most releases undo nothing
-    from xswarm_deploy.verification import verify
-
     site, console = release.site, release.console
     try:
         split = traffic.live_split(site)

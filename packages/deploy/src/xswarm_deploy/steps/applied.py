@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xswarm_deploy.database import migration_history
+from xswarm_deploy.database import migration_history, migrations
 
 if TYPE_CHECKING:
     from xswarm_deploy.database.migration_history import Applied
@@ -43,6 +43,4 @@ def _own(environment: Environment) -> list[Applied]:
 
 
 def _parsed(row: Applied) -> Migration:
-    from xswarm_deploy.database import migrations
-
     return migrations.parse(row.filename, row.text or "")

@@ -18,7 +18,8 @@ from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Action, Change, Facts
-from xswarm_deploy.steps import applied
+from xswarm_deploy.steps import applied, restore
+from xswarm_deploy.verification import compatibility
 
 if TYPE_CHECKING:
     from xswarm_deploy.environment import Environment
@@ -304,8 +305,6 @@ def apply(site: Site, change: Change) -> Facts:
 
 def _live_held(site: Site, names: Sequence[str]) -> AbstractContextManager[None]:
     """Hold the live version to working on the new schema, unless a file says that it does not."""
-    from xswarm_deploy.verification import compatibility
-
     declared = any(item.name in names and not item.compatible for item in files(site))
     return nullcontext() if declared else compatibility.held(site)
 
@@ -438,8 +437,6 @@ def _undo_applied(site: Site, change: Change) -> str:
 
 
 def _put_backup_back(site: Site, cause: DeployError) -> str:
-    from xswarm_deploy.steps import restore
-
     try:
         return restore.undo_release(site)
     except DeployError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.database import backup as backups
 from xswarm_deploy.database import restore, restore_marker, safe_restore, snapshot, staging
+from xswarm_deploy.database.client import connect
 from xswarm_deploy.database.loss import Loss, losses
 from xswarm_deploy.database.workspace import workspace
 from xswarm_deploy.errors import DeployError, Refused
@@ -109,8 +110,6 @@ def apply(site: Site, change: Change) -> Facts:
     name, table, to = wanted.backup, wanted.table, wanted.to
     outcome = {"restored": name, "before": site.facts.get("backup")}
     if to:
-        from xswarm_deploy.database.client import connect
-
         with connect(to, site.settings.secret("TURSO_AUTH_TOKEN")) as other:
             return {**outcome, "rows": _put_back(site, other, name, table)}
     release = str(site.facts["release"])

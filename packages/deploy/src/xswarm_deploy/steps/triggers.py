@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.model.step import Action, Change
 
@@ -36,8 +37,6 @@ def described(settings: Settings) -> list[str] | None:
     Raises:
         Refused: they are no list of texts.
     """
-    from xswarm_deploy.bundling import wrangler  # only who deploys reads it
-
     file = wrangler.file(settings)
     if not file.is_file():
         return None  # who bundles it refuses it, and says why

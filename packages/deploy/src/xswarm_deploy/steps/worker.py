@@ -21,7 +21,7 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.steps import buckets, durable_objects, traffic, triggers, upload, version
 from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.steps.unversioned import subdomain
-from xswarm_deploy.verification import prospect
+from xswarm_deploy.verification import canary, prospect
 
 if TYPE_CHECKING:
     from xswarm_deploy.verification import canary
@@ -157,8 +157,6 @@ def canary_pair(environment: Environment) -> canary.Pair:
     Raises:
         Refused: there are not two.
     """
-    from xswarm_deploy.verification import canary
-
     live = traffic.live_split(environment)
     if len(live) != 2:
         raise Refused(

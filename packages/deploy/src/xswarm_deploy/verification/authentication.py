@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.report import Finding, Limited, Probe
 from xswarm_deploy.secret import Secret
@@ -162,8 +163,6 @@ class Visit:
 
     def _removed_by_hand(self) -> str:
         """Remove what is left by the statements of invoke.yaml; say what came of it."""
-        from xswarm_deploy.database.client import Statement
-
         left = f"{self.visitor.email} is left: delete it"
         if not self.settings.remove:
             return left

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.model.step import Action, AnyAction, Change, Facts
 from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.sendgrid import ParseSetting
 from xswarm_deploy.webhooks.hook import STEP, Hook, address, compared
 
 if TYPE_CHECKING:
@@ -160,8 +161,6 @@ def _attach(environment: Environment, change: Change) -> Facts:
 
 
 def _set(environment: Environment, parse: Parse) -> None:
-    from xswarm_deploy.services.sendgrid import ParseSetting
-
     wanted = ParseSetting(
         parse.hostname,
         url=parse.url,

@@ -1,0 +1,66 @@
+"""Our own modules are imported at the top of a file; the few that are not are named here."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("tasks", "packages", "worker/src")
+OWN = ("xswarm_deploy", "xswarm_monitoring", "xswarm_twin", "tests", "tasks")
+
+CLIENTS = "a client is made when it is first used: requests alone takes longer than most commands"
+RARE = "few releases come this way, and it brings as many modules as all of the rest"
+ALLOWED = {
+    "environment.py": CLIENTS,
+    "database/turso.py": CLIENTS,
+    "verification/verify.py": CLIENTS,
+    "release/transaction.py": RARE,
+    "release/recovery.py": RARE,
+    "release/rollback.py": RARE,
+    "release/rollback_facts.py": RARE,
+    "release/preview.py": RARE,
+    "steps/traffic.py": RARE,
+    "site.py": RARE,
+    "settings/settings.py": RARE,
+}
+"""Files of the tool that import modules of ours inside a function, with the reason."""
+
+
+def inside_functions(tree: ast.Module) -> Iterator[str]:
+    """Return the modules of ours that functions import."""
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for node in {inner for function in functions for inner in ast.walk(function)}:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        yield from (name for name in names if name.partition(".")[0] in OWN)
+
+
+def offenders() -> set[str]:
+    """Return the files that do so, as the table names them."""
+    found = set()
+    for file in (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
+        relative = file.relative_to(ROOT).as_posix()
+        if any(inside_functions(ast.parse(file.read_text(encoding="utf-8")))):
+            found.add(relative.removeprefix("packages/deploy/src/xswarm_deploy/"))
+    return found
+
+
+def test_our_own_modules_are_imported_at_the_top() -> None:
+    assert offenders() == set(ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("def f():\n    from xswarm_twin import cli\n", ["xswarm_twin"]),
+        ("class A:\n    async def f(self):\n        import tasks.check\n", ["tasks.check"]),
+        ("def f():\n    import requests\n", []),
+        ("from xswarm_twin import cli\n", []),
+    ],
+)
+def test_what_counts(code: str, found: list[str]) -> None:
+    assert list(inside_functions(ast.parse(code))) == found
