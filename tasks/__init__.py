@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from xswarm_deploy.cli.catalogue import group, listed
+from xswarm_deploy.cli.catalogue import group, in_own_checkout, listed
 
 ns = Collection(
     *listed(
@@ -39,21 +39,6 @@ ns = Collection(
             "rollback": (
                 "Go back to an earlier release: Worker, secrets and Pages; the database when asked."
             ),
-        },
-    ),
-    group(
-        "xswarm_deploy.tasks.test",
-        {
-            "test": "Run the tests; what they need is installed when first needed.",
-            "mutants": (
-                "Change a file in many small ways, one at a time; name what no test notices."
-            ),
-        },
-    ),
-    *listed(
-        "xswarm_deploy.tasks.benchmark",
-        {
-            "benchmark": "Run the benchmarks, and write the ratios to benchmarks/RESULTS.md.",
         },
     ),
     *listed(
@@ -251,3 +236,23 @@ ns = Collection(
 
 for _name in ("check", "migrate", "verify", "rollback"):
     ns.collections["deploy"].add_task(ns[_name], name=_name)
+
+if in_own_checkout():  # a team's repository has tests of its own
+    ns.add_collection(
+        group(
+            "xswarm_deploy.tasks.test",
+            {
+                "test": "Run the tests; what they need is installed when first needed.",
+                "mutants": (
+                    "Change a file in many small ways, one at a time; name what no test notices."
+                ),
+            },
+        )
+    )
+    for each in listed(
+        "xswarm_deploy.tasks.benchmark",
+        {
+            "benchmark": "Run the benchmarks, and write the ratios to benchmarks/RESULTS.md.",
+        },
+    ):
+        ns.add_task(each)

@@ -88,3 +88,8 @@ def group(module: str, summaries: Mapping[str, str]) -> Collection:
     for each in listed(module, summaries):
         made.add_task(each, default=each.name == name)
     return made
+
+
+def in_own_checkout() -> bool:
+    """Return whether the tool runs from the checkout in which it is made, not from a wheel."""
+    return (Path(__file__).resolve().parents[5] / "requirements-test.in").is_file()
