@@ -47,7 +47,6 @@ def deployment(agreed: Agreed, phases: Sequence[str]) -> Iterator[Release]:
     """
     with transaction(agreed.site, "deploy", agreed.message, phases) as running:
         running.skipped = agreed.skipped
-        running.site.state.uploads = True
         running.site.facts["message"] = agreed.message
         _ = running.site.bundling  # wrangler bundles while check, backup and migrations run
         yield running
