@@ -30,6 +30,7 @@ NAMES = (
     "canaries",
     "monitoring",
     "uplink",
+    "distance",
     "growth",
 )
 HEADER = """# Results of the benchmarks

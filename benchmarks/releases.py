@@ -18,6 +18,7 @@ import functools
 import importlib
 import json
 import os
+import pkgutil
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+
+import xswarm_deploy
 
 PROJECT = Path(__file__).resolve().parents[1]
 RUNS = 7
@@ -131,9 +134,10 @@ def inside(figures: Path) -> None:
 
 def load_all() -> None:
     """Load what a release loads."""
-    for package in ("release", "steps", "services", "database"):
-        for file in sorted(Path("deployment", package).rglob("*.py")):
-            importlib.import_module(".".join(file.with_suffix("").parts))
+    for package in ("release", "steps", "services", "database", "bundling", "verification"):
+        path = [str(Path(str(xswarm_deploy.__file__)).parent / package)]
+        for module in pkgutil.walk_packages(path, f"xswarm_deploy.{package}."):
+            importlib.import_module(module.name)
     importlib.import_module("turso_python")
 
 

@@ -1,0 +1,173 @@
+"""Measure what a release takes far from its providers: `python benchmarks/distance.py [ms …]`.
+
+Every provider of the twin is put a round trip of 20, 100 and 200 ms away, and each new connection
+pays two of them more, for TCP and TLS. The twin's Worker is as near to them as ever. Ours
+and wrangler's do the same work by turns:
+
+(a) new code alone: `inv deploy.local` (nine steps) against `wrangler deploy`: at most 2 times;
+(b) going back: `inv rollback` against `wrangler rollback`: at most 0.6 times;
+(c) `inv check`, `deploy.plan`, `deploy.list`, `deploy.status`, without a peer.
+
+Beside the seconds stand all calls, and the longest chain of calls that waited for each other. With
+`--picture` the release at 100 ms is drawn, a line a call, into deployment/docs/distance.svg.
+Everything runs in a copy of the project with a twin of its own, which is ended at the end.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from benchmarks import installed  # noqa: E402 - the path first
+
+installed.require()
+
+from benchmarks.deployments import Wrangler, median, wall  # noqa: E402
+from tests.support.distance import Call, Distance, chain  # noqa: E402
+from tests.support.house import House, temporary_house  # noqa: E402
+
+RUNS = 3
+CLIENTS = ("xswarm-boss", "wrangler/")
+PICTURE = PROJECT / "deployment/docs/distance.svg"
+READERS = (("check",), ("deploy.plan",), ("deploy.list",), ("deploy.status",))
+
+
+def main(words: Sequence[str]) -> None:
+    """Print each figure beside its peer's, for each distance."""
+    distances = [float(word) for word in words if not word.startswith("-")] or [20.0, 100.0, 200.0]
+    with temporary_house() as house:
+        house.inv("deploy.local", "--message", "warm up")
+        wrangler = Wrangler(house, house.root.parent)
+        wrangler.run("deploy", "--config", str(wrangler.config))
+        for milliseconds in distances:
+            with Distance(milliseconds / 1000, CLIENTS) as distance:
+                measure(house, wrangler, distance, picture="--picture" in words)
+
+
+def measure(house: House, wrangler: Wrangler, distance: Distance, *, picture: bool) -> None:
+    """Compare at one distance, and leave the twin's addresses as they were."""
+    file = house.root / ".sandbox/endpoints.env"
+    near, api = file.read_text(), wrangler.environment["CLOUDFLARE_API_BASE_URL"]
+    far = moved(near, distance)
+    file.write_text("".join(f"{name}={value}\n" for name, value in far.items()))
+    wrangler.environment["CLOUDFLARE_API_BASE_URL"] = far["CLOUDFLARE_API_BASE_URL"]
+    try:
+        house.inv("deploy.local", "--message", "webhooks have moved")
+        print(f"{distance.seconds * 1000:.0f} ms a round trip", flush=True)
+        releasing(house, wrangler, distance, picture=picture)
+        going_back(house, wrangler, distance)
+        for words in READERS:
+            row(" ".join(words), [timed(distance, partial(house.inv, "local", *words))], [], "")
+    finally:
+        file.write_text(near)
+        wrangler.environment["CLOUDFLARE_API_BASE_URL"] = api
+    house.inv("deploy.local", "--message", "webhooks are back")
+
+
+def moved(text: str, distance: Distance) -> dict[str, str]:
+    """Return the twin's variables with every address a round trip away."""
+    lines = [line.partition("=") for line in text.splitlines() if "=" in line and line[0] != "#"]
+    proxies: dict[str, str] = {}
+    found = {}
+    for name, _, value in lines:
+        if not value.startswith(("http://127.0.0.1", "http://localhost")):
+            found[name] = value
+            continue
+        origin = "/".join(value.split("/")[:3])
+        if origin not in proxies:
+            proxies[origin] = distance.before(name, origin)
+        found[name] = value.replace(origin, proxies[origin].rstrip("/"))
+    return found
+
+
+Timed = tuple[float, list[Call]]
+
+
+def timed(distance: Distance, act: Callable[[], object]) -> Timed:
+    """Return the seconds that something takes, and its calls."""
+    distance.taken()
+    seconds = wall(act)
+    return seconds, distance.taken()
+
+
+def releasing(house: House, wrangler: Wrangler, distance: Distance, *, picture: bool) -> None:
+    """Release new code by turns."""
+    ours, theirs = [], []
+    for number in range(RUNS):
+        for folder in (house.root / "worker", wrangler.folder):
+            change(folder / "src/main.py", f"{distance.seconds} {number}")
+        ours.append(timed(distance, partial(house.inv, "deploy.local")))
+        deploy = ("deploy", "--config", str(wrangler.config))
+        theirs.append(timed(distance, partial(wrangler.run, *deploy)))
+    row("deploy.local", ours, theirs, "≤ 2 × wrangler deploy")
+    if picture and distance.seconds == 0.1:
+        draw(ours[-1][1])
+
+
+def change(file: Path, mark: str) -> None:
+    """Make the code another one."""
+    text = file.read_text().partition("\n# distance ")[0].rstrip("\n")
+    file.write_text(f"{text}\n# distance {mark}\n")
+
+
+def going_back(house: House, wrangler: Wrangler, distance: Distance) -> None:
+    """Go to the version of before by ours, and to the newer one by wrangler, by turns."""
+    newer, older, *_ = [r["version"] for r in house.releases() if r["status"] == "succeeded"]
+    words = ("rollback", newer, "--name", "boss-ai", "-y", "--message", "bench")
+    ours, theirs = [], []
+    for _ in range(RUNS):
+        back = partial(house.inv, "rollback", "--version", older, "--yes")
+        ours.append(timed(distance, back))
+        theirs.append(timed(distance, partial(wrangler.run, *words)))
+    row("rollback", ours, theirs, "≤ 0.6 × wrangler rollback")
+
+
+def row(what: str, ours: Sequence[Timed], theirs: Sequence[Timed], aim: str) -> None:
+    """Print one comparison, by the middle of the runs."""
+    seconds = median([each[0] for each in ours])
+    text = f"{what:<14} {seconds:6.2f} s {described(ours)}"
+    if theirs:
+        peer = median([each[0] for each in theirs])
+        text += f"   wrangler {peer:6.2f} s {described(theirs)}   {seconds / peer:5.2f} ×"
+    print(f"{text}   {'aim ' + aim if aim else ''}".rstrip(), flush=True)
+
+
+def described(runs: Sequence[Timed]) -> str:
+    """Return how many calls the runs made, and how long their chains were, by the middle one."""
+    calls = median([len(each[1]) for each in runs])
+    return f"{calls:4.0f} calls, chain {median([chain(each[1]) for each in runs]):3.0f}"
+
+
+def draw(calls: Sequence[Call]) -> None:
+    """Draw a release: a line a call, from left to right in time."""
+    began, ended = calls[0].began, max(call.ended for call in calls)
+    names = sorted({call.server for call in calls})
+    scale, left, height = 760 / (ended - began), 230, 7
+    lines = [
+        f'<rect x="{left + (call.began - began) * scale:.1f}" y="{20 + row * height}" '
+        f'width="{max(1.0, (call.ended - call.began) * scale):.1f}" height="{height - 2}" '
+        f'fill="hsl({names.index(call.server) * 360 // len(names)} 60% 45%)"/>'
+        for row, call in enumerate(calls)
+    ]
+    lines += [
+        f'<text x="8" y="{30 + 16 * row}" '
+        f'fill="hsl({row * 360 // len(names)} 60% 45%)">{name}</text>'
+        for row, name in enumerate(names)
+    ]
+    lines += [
+        f'<text x="{left + second * scale:.0f}" y="14" fill="#777">{second} s</text>'
+        for second in range(int(ended - began) + 1)
+    ]
+    tall = max(40 + height * len(calls), 40 + 16 * len(names))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 {tall}"'
+    style = 'font-family="system-ui, sans-serif" font-size="12">'
+    PICTURE.write_text("\n".join([f"{head} {style}", *lines, "</svg>", ""]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
