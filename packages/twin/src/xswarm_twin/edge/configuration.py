@@ -37,7 +37,8 @@ _KINDS = {
 _NOT_LOADED = {"application/source-map"}
 _PORT: Final = {"name": "PORT", "workerdDebugPort": None}
 _STORED: Final = {"durableObjectStorage": {"localDisk": "storage"}}
-_WORKFLOWS: Final = "miniflare-workflows-"
+WORKFLOWS: Final = "miniflare-workflows-"
+"""What workerd's name of the objects that a Workflow's instances are begins with."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _email() -> dict[str, object]:
 
 def _workers(process: Process) -> list[dict[str, object]]:
     home = service_of(process.home)
-    made = []
+    made: list[dict[str, object]] = []
     for number, version in enumerate(process.versions):
         place = Place(version, service_of(version), home, process.simulators)
         worker = {
@@ -232,7 +233,7 @@ def _workflows(process: Process) -> dict[str, object]:
         {
             "name": f"workflow:{flow.name}",
             "durableObjectNamespace": {
-                "className": f"{_WORKFLOWS}{flow.name}",
+                "className": f"{WORKFLOWS}{flow.name}",
                 "serviceName": home,
             },
         }

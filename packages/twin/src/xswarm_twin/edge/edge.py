@@ -243,6 +243,10 @@ class Edge:
             self._versions.serving(next(iter(route.split))), target, given
         )
 
+    def instances(self, worker: str, workflow: str) -> Sequence[str]:
+        """Return the ids of a Workflow's instances."""
+        return self._versions.instances(worker, workflow)
+
     async def preview(self, version: WorkerVersion) -> None:
         """Make a version known to its preview host; it is started on the first request."""
         await self._open()

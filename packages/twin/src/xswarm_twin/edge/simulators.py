@@ -111,7 +111,8 @@ class Simulators:
             child, self._child = self._child, None
             if child is not None:
                 await child.stop()
-            self._child = await self._start(runner)
+            if child is not None or consumers:  # messages may wait for them
+                self._child = await self._start(runner)
 
     async def ask(self, runner: Runner, question: Question) -> Answer:
         """Send a request to one of the simulators."""

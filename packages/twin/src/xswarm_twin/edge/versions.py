@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence, Set
@@ -20,7 +21,7 @@ from xswarm_twin.edge import python_host, workerd
 from xswarm_twin.edge.assets import Site, worker_site
 from xswarm_twin.edge.bytecode import Bytecode
 from xswarm_twin.edge.children import SOCKETS, Child, Children
-from xswarm_twin.edge.configuration import CONTROL, Process, service_of
+from xswarm_twin.edge.configuration import CONTROL, WORKFLOWS, Process, service_of
 from xswarm_twin.edge.log import Log
 from xswarm_twin.edge.runtime import Resting, Runtime, Serving
 from xswarm_twin.edge.services import Access, Services
@@ -201,6 +202,15 @@ class Versions:
             await group.runtime.drained(within=self._drain)
             await group.runtime.stop()
         shutil.rmtree(self._storage(worker), ignore_errors=True)
+
+    def instances(self, worker: str, workflow: str) -> list[str]:
+        """Return the ids of a Workflow's instances, by the alarms that workerd keeps of them."""
+        file = self._storage(worker) / f"{WORKFLOWS}{workflow}" / "metadata.sqlite"
+        if not file.exists():
+            return []
+        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT actor_name FROM _cf_ALARM ORDER BY actor_name")
+            return [str(name) for (name,) in rows if name]
 
     async def close(self) -> None:
         """End every process."""

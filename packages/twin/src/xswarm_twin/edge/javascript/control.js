@@ -36,8 +36,20 @@ export class Events extends WorkerEntrypoint {
 
 async function called(target, method, given) {
   try {
-    return Response.json({ result: (await target[method](...given)) ?? null });
+    const result = await target[method](...given);
+    const told = method === "subscribe" ? await drained(result) : result;
+    return Response.json({ result: told ?? null });
   } catch (error) {
     return Response.json({ error: error.message });
+  }
+}
+
+// What a subscription has to tell until now.
+async function drained(subscription) {
+  const told = [];
+  for (;;) {
+    const one = await Promise.race([subscription.next(), scheduler.wait(100)]);
+    if (one === undefined || one.done) return told;
+    told.push(one.value);
   }
 }
