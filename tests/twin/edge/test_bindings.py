@@ -102,7 +102,6 @@ def test_every_binding_does_what_it_is_for(play: Any, workshop: Any) -> None:
         edge = stage.edge
         their_url = await stage.serve(other)
         settings = {"maxBatchSize": 2, "maxBatchTimeout": 1}
-        await edge.consume({"jobs": Consumer("other", settings)})
         await edge.validate(one)
         url = await stage.serve(one)
         answers = {name: await stage.text(f"{url}/{name}") for name in TOLD}
@@ -110,6 +109,9 @@ def test_every_binding_does_what_it_is_for(play: Any, workshop: Any) -> None:
         assert {name: _read(*answer) for name, answer in answers.items()} == wanted
         _, text = await stage.text(f"{url}/absent")
         assert all("the local twin has no" in said for said in json.loads(text)), text
+        await edge.consume(
+            {"jobs": Consumer("other", settings)}
+        )  # which is later than the messages
         async with asyncio.timeout(30):
             while (got := json.loads((await stage.text(f"{their_url}/got"))[1])) is None:
                 await asyncio.sleep(0.1)

@@ -57,11 +57,12 @@ def migrate(twin: Twin, worker: Worker, metadata: Mapping[str, Any]) -> Migrated
     """
     before = tuple(twin.store.all(ObjectNamespace, worker.name))
     given = bodies.optional(dict(metadata), "migrations", dict[str, Any]())
+    held = {one.class_name: one for one in before}
     if not given:
-        return Migrated(worker.migration_tag, before, before)
+        _declare(worker.name, bodies.optional(dict(metadata), "exports", dict[str, Any]()), held)
+        return Migrated(worker.migration_tag, before, tuple(held.values()))
     if bodies.optional(given, "old_tag", "") != worker.migration_tag:
         raise refusals.migration_tag_wrong(worker.migration_tag)
-    held = {one.class_name: one for one in before}
     for step in bodies.optional(given, "steps", list[Any]()) or [given]:
         _step(twin, worker.name, bodies.checked(step, dict, "a step"), held)
     return Migrated(bodies.required(given, "new_tag", str), before, tuple(held.values()))
@@ -85,6 +86,23 @@ def applied(twin: Twin, migrated: Migrated) -> Iterator[None]:
         twin.store.remove(*migrated.after)
         twin.store.save(*migrated.before, *theirs)
         raise
+
+
+def _declare(script: str, exports: dict[str, Any], held: dict[str, ObjectNamespace]) -> None:
+    """Let the namespaces be as ``exports`` declares them, instead of migrations."""
+    for name, one in exports.items():
+        told = bodies.checked(one, dict, f"exports.{name}")
+        if told.get("type") != "durable-object":
+            continue
+        state = told.get("state", "created")
+        if state == "created" and name not in held:
+            sqlite = told.get("storage") != "legacy-kv"
+            held[name] = ObjectNamespace(uuid.uuid4().hex, script, name, sqlite)
+        elif state == "renamed" and name in held:
+            new = bodies.required(told, "renamed_to", str)
+            held[new] = replace(held.pop(name), class_name=new)
+        elif state in ("deleted", "transferred"):
+            held.pop(name, None)
 
 
 def _step(twin: Twin, script: str, step: dict[str, Any], held: dict[str, ObjectNamespace]) -> None:

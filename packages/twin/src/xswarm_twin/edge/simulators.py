@@ -111,8 +111,10 @@ class Simulators:
             child, self._child = self._child, None
             if child is not None:
                 await child.stop()
-            if child is not None or consumers:  # messages may wait for them
+            if child is not None or consumers:
                 self._child = await self._start(runner)
+        for queue in consumers:  # messages that came before its consumer did
+            await self.ask(runner, Question("queues", {"queue": queue}, "GET", "/metrics"))
 
     async def ask(self, runner: Runner, question: Question) -> Answer:
         """Send a request to one of the simulators."""
