@@ -11,6 +11,7 @@ from aiohttp import ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from xswarm_twin import control
 from xswarm_twin.cloudflare import (
     accounts,
     assets,
@@ -21,6 +22,7 @@ from xswarm_twin.cloudflare import (
     hyperdrive,
     kv,
     pages,
+    provided,
     queues,
     r2,
     refusals,
@@ -114,6 +116,7 @@ def api_routes() -> Iterator[web.RouteDef]:
         durable_objects,
         hyperdrive,
         secrets_store,
+        provided,
     ):
         yield from _definitions(module.routes)
 
@@ -158,6 +161,8 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
 
 @web.middleware
 async def _authorised(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path.startswith(_OWN) and not control.is_local(request.host):
+        raise refusals.unauthenticated(403)
     account, session = twin_of(request).account, _carries_session(request)
     session = session or _has_own_permission(request)
     if not session and not hmac.compare_digest(bearer(request).encode(), account.token.encode()):

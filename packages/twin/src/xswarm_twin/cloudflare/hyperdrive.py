@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -33,8 +34,8 @@ async def create(request: web.Request) -> web.Response:
     name = bodies.required(body, "name", str)
     if any(one.name == name for one in twin.store.all(Hyperdrive)):
         raise Refusal(409, 2017, f"A Hyperdrive config with the name {name} already exists")
-    origin = _origin(bodies.required(body, "origin", dict))
-    made = Hyperdrive(uuid.uuid4().hex, name, twin.clock.now(), origin)
+    given = origin(bodies.required(body, "origin", dict))
+    made = Hyperdrive(uuid.uuid4().hex, name, twin.clock.now(), given)
     twin.store.save(made)
     return success(_told(made))
 
@@ -50,8 +51,8 @@ async def show(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Change a configuration; what is not named stays."""
     found, body = _find(request), await bodies.json_object(request)
-    origin = _origin(found.origin | bodies.optional(body, "origin", dict[str, Any]()))
-    changed = replace(found, name=bodies.optional(body, "name", found.name), origin=origin)
+    given = origin(found.origin | bodies.optional(body, "origin", dict[str, Any]()))
+    changed = replace(found, name=bodies.optional(body, "name", found.name), origin=given)
     twin_of(request).store.save(changed)
     return success(_told(changed))
 
@@ -63,12 +64,13 @@ async def delete(request: web.Request) -> web.Response:
     return success(None)
 
 
-def _origin(given: dict[str, Any]) -> dict[str, Any]:
-    origin = {"port": _PORTS.get(str(given.get("scheme")), 0), **given}
-    missing = [name for name in _NEEDED if not origin.get(name)]
+def origin(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an origin that is whole, or refuse it."""
+    whole = {"port": _PORTS.get(str(given.get("scheme")), 0), **given}
+    missing = [name for name in _NEEDED if not whole.get(name)]
     if missing:
         raise Refusal(400, 2015, f"the origin has no {', '.join(missing)}")
-    return origin
+    return whole
 
 
 def _find(request: web.Request) -> Hyperdrive:
@@ -79,11 +81,11 @@ def _find(request: web.Request) -> Hyperdrive:
 
 
 def _told(config: Hyperdrive) -> dict[str, Any]:
-    origin = {name: value for name, value in config.origin.items() if name != "password"}
+    shown = {name: value for name, value in config.origin.items() if name != "password"}
     return {
         "id": config.id,
         "name": config.name,
-        "origin": origin,
+        "origin": shown,
         "caching": {"disabled": True},
         "created_on": config.created_on,
         "modified_on": config.created_on,

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from xswarm_twin import control
 from xswarm_twin.edge import spread
 from xswarm_twin.edge.assets import for_routing, goes_to_worker
 from xswarm_twin.edge.children import Children
@@ -31,7 +32,11 @@ from xswarm_twin.model import PagesDeployment, ScriptInvalid, WorkerVersion
 from xswarm_twin.objects.store import Objects
 
 SCHEDULED = "/cdn-cgi/local/scheduled"
-"""Fires a cron trigger at once, as with ``wrangler dev``; ``?cron=``, ``&time=`` milliseconds."""
+"""Fires a cron trigger at once, as with ``wrangler dev``; ``?cron=``, ``&time=`` milliseconds.
+
+Only whoever has the twin's token may: ``Authorization: Bearer``, CLOUDFLARE_API_TOKEN.
+"""
+_CLOSED = "this needs the twin's token: Authorization: Bearer $CLOUDFLARE_API_TOKEN\n"
 
 _SHUTDOWN = 1.0
 _NOTHING_HERE = (
@@ -61,6 +66,7 @@ class Edge:
         idle: seconds after which the process of a version that is not deployed, and that nobody
             asks, is stopped.
         tails: told of each invocation.
+        token: opens the edge's own routes; without one they are closed.
     """
 
     def __init__(
@@ -72,12 +78,14 @@ class Edge:
         drain: float = 5.0,
         idle: float = 60.0,
         tails: Tails | None = None,
+        token: str = "",
     ) -> None:
         self._services = Services(objects, self)
         self._versions = Versions(state, Children(), self._services, workerd, drain, idle)
         self._proxy = Proxy()
         self._routes: dict[str, Route] = {}
         self._tails = tails or Tails()
+        self._token = token
         self._spreading: dict[str, _Spreading] = {}
         self._pages = Pages()
         self._schedules = Schedules(self.fire)
@@ -349,6 +357,8 @@ class Edge:
 
     async def _fired(self, request: web.Request, worker: str) -> web.Response:
         """Fire a cron trigger that somebody asks for, and answer as ``wrangler dev`` does."""
+        if not control.allows(request.headers, self._token):
+            return web.Response(status=401, text=_CLOSED)
         given = request.query.get("time", "")
         due = int(given) if given.isdecimal() else int(time.time() * 1000)
         outcome = await self.fire(worker, request.query.get("cron", "* * * * *"), due)
