@@ -20,7 +20,12 @@ import requests
 from tests.deploy.differential import _copied, configuration
 from tests.support.house import House, build
 
-MINIMAL = "deploy:\n  worker:\n    {{name: {name}, config: {name}/{file}}}\n"
+MINIMAL = """\
+deploy:
+  worker: {{name: {name}, config: {name}/{file}}}
+  verify: {{unproven: allow}}
+"""
+"""The last line is for Workers of which "/" is a static file: no tail shows who served it."""
 HELLO = b"export default { fetch() { return new Response('hello'); } };"
 
 
@@ -59,6 +64,7 @@ def _fill(file: Path, content: dict[str, Any]) -> None:
     for one in content.get("d1_databases") or ():
         one["database_id"] = one.get("database_id") or "00000000-0000-4000-8000-000000000000"
     file.write_text(json.dumps(content))
+    (file.parent / "package.json").unlink(missing_ok=True)  # the stub needs no packages
 
 
 def _beside(house: House, content: Mapping[str, Any]) -> None:

@@ -111,6 +111,8 @@ class Api:
         """Call the API; ``A`` at the start stands for the account's path."""
         if path.startswith("A/"):
             path = self.account + path[1:]
+        if method == "PATCH" and path.endswith("/versions/latest"):
+            options = {"headers": {"Content-Type": "application/merge-patch+json"}, **options}
         return self.session.request(method, self.base + path, timeout=20, **options)
 
     def result(self, method: str, path: str, **options: Any) -> Any:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from xswarm_twin.cloudflare import refusals
+from xswarm_twin.cloudflare import refusals, strictness
 from xswarm_twin.cloudflare.records import Version
 
 Binding = dict[str, Any]
@@ -114,6 +114,11 @@ def public(bindings: Iterable[Binding]) -> list[Binding]:
     ]
 
 
+def kinds() -> Iterable[str]:
+    """Return the types of bindings that there are."""
+    return _FIELDS
+
+
 def valid(binding: Binding) -> Binding:
     """Return a named binding that the edge can serve; refuse another."""
     if binding.get("type") not in _FIELDS:
@@ -133,6 +138,7 @@ def _require_named(binding: Any) -> None:
         raise refusals.body_invalid("a binding is not an object")
     if not isinstance(binding.get("name"), str) or not binding["name"]:
         raise refusals.binding_unnamed()
+    strictness.require_name(binding["name"])
 
 
 def _inherited(

@@ -72,6 +72,36 @@ def script_invalid(message: str) -> Refusal:
     return Refusal(400, 10021, message)
 
 
+def flag_experimental(flag: str) -> Refusal:
+    """Refuse a compatibility flag that only runs outside of Cloudflare."""
+    message = f"The compatibility flag {flag} is experimental and cannot yet be used in Workers"
+    return Refusal(400, 10021, f"{message} deployed to Cloudflare.")
+
+
+def worker_too_large(limit: int) -> Refusal:
+    """Refuse a Worker over the limit of its compressed size."""
+    message = f"Your Worker exceeded the size limit of {limit // 1024 // 1024} MiB."
+    return Refusal(400, 10027, message)
+
+
+def startup_too_long() -> Refusal:
+    """Refuse a Worker whose code takes too long before it can answer."""
+    return Refusal(400, 10021, "Script startup exceeded CPU time limit.")
+
+
+def redirects_invalid(line: int) -> Refusal:
+    """Refuse a rule of ``_redirects`` that leads to itself."""
+    message = (
+        f"Invalid _redirects configuration:\nLine {line}: Infinite loop detected in this rule."
+    )
+    return Refusal(400, 100324, message)
+
+
+def media_type_unsupported(wanted: str) -> Refusal:
+    """Refuse a body of another media type than the call takes."""
+    return Refusal(415, 10415, f"Content-Type must be {wanted}")
+
+
 def bucket_of_binding_not_found(bucket: str) -> Refusal:
     """Refuse an upload that binds a bucket which is not there."""
     return Refusal(400, 10085, f"R2 bucket '{bucket}' not found.")

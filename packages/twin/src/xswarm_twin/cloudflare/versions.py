@@ -16,6 +16,7 @@ from xswarm_twin.cloudflare import (
     durable_objects,
     refusals,
     resources,
+    strictness,
     uploads,
 )
 from xswarm_twin.cloudflare.bindings import Binding
@@ -33,6 +34,7 @@ from xswarm_twin.model import (
     WorkflowClass,
 )
 
+MERGE_PATCH = "application/merge-patch+json"
 DEPLOYABLE = 100
 """How many of the newest versions Cloudflare lets be deployed."""
 
@@ -85,6 +87,8 @@ async def upload(request: web.Request) -> web.Response:
 async def edit_latest(request: web.Request) -> web.Response:
     """Make a version that differs from the latest in variables only; it is not deployed."""
     twin, worker = twin_of(request), find_worker(request)
+    if request.content_type != MERGE_PATCH:
+        raise refusals.media_type_unsupported(MERGE_PATCH)
     body = await bodies.json_object(request)
     changes = {
         name: None if value is None else _variable(name, value)
@@ -262,6 +266,8 @@ def _of_upload(
     request: web.Request, worker: str, form: Upload, cause: str, objects: Migrated
 ) -> Version:
     twin, metadata = twin_of(request), form.metadata or {}
+    strictness.require_sound(metadata, bindings.kinds())
+    strictness.require_small(incoming.file for incoming in form.received)
     previous = twin.store.last(Version, worker)
     main_module = metadata.get("main_module")
     return Version(
@@ -275,7 +281,8 @@ def _of_upload(
         bindings=_bindings_of(request, worker, metadata, previous, objects),
         compatibility_date=uploads.compatibility_date(metadata),
         compatibility_flags=bodies.texts(metadata, "compatibility_flags"),
-        annotations={"workers/triggered_by": cause} | bodies.annotations_of(metadata),
+        annotations={"workers/triggered_by": cause}
+        | strictness.cut(bodies.annotations_of(metadata)),
         assets=assets.of_upload(twin, worker, metadata, previous),
     )
 

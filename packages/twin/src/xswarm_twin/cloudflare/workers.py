@@ -42,7 +42,7 @@ _SETTINGS: dict[str, type] = {
 _API_DATE = "Cloudflare-Workers-Script-Api-Date"
 """With it, preview URLs that nobody speaks of are as the Worker's own address is."""
 
-_NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}")
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
 @routes.get(_ALL)
