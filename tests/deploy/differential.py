@@ -33,7 +33,7 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.steps import worker
 from xswarm_deploy.steps.unversioned import zones
 from xswarm_deploy.verification import address, verify
-from xswarm_twin.cloudflare import bindings, uploads
+from xswarm_twin.cloudflare import bindings, resources, uploads
 from xswarm_twin.cloudflare.blobs import Blobs
 from xswarm_twin.cloudflare.records import Version, Worker, Workflow
 
@@ -140,6 +140,7 @@ def _account(folder: Path, deployed: Deployed) -> Iterator[Api]:
         with (
             mock.patch.object(uploads, "read", read),
             mock.patch.object(bindings, "valid", lambda binding: binding),
+            mock.patch.object(resources, "found", lambda *given: given[-1]),
         ):
             yield api
     finally:

@@ -44,7 +44,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def received(house: House, service: str) -> list[Any]:
     """Return what a stand-in got in place of people."""
     port = json.loads((house.root / ".sandbox/state.json").read_text())["ports"][service]
-    reply = requests.get(f"http://127.0.0.1:{port}/__sandbox/received", timeout=60)
+    keys = json.loads((house.root / ".sandbox/credentials.json").read_text())
+    token = {"Authorization": f"Bearer {keys['CLOUDFLARE_API_TOKEN']}"}
+    reply = requests.get(f"http://127.0.0.1:{port}/__sandbox/received", headers=token, timeout=60)
     return [entry["content"] for entry in reply.json()["received"]]
 
 

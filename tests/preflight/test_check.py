@@ -394,6 +394,29 @@ def test_what_the_twin_offers_is_what_it_takes() -> None:
     from xswarm_deploy.preflight import bindings
     from xswarm_twin.cloudflare import bindings as twins
 
-    types = {"r2_buckets": "r2_bucket", "assets": "assets", "version_metadata": "version_metadata"}
+    types = {
+        "r2_buckets": "r2_bucket",
+        "assets": "assets",
+        "version_metadata": "version_metadata",
+        "kv_namespaces": "kv_namespace",
+        "d1_databases": "d1",
+        "durable_objects": "durable_object_namespace",
+        "queues": "queue",
+        "services": "service",
+        "workflows": "workflow",
+        "hyperdrive": "hyperdrive",
+        "analytics_engine_datasets": "analytics_engine",
+        "ratelimits": "ratelimit",
+        "send_email": "send_email",
+        "secrets_store_secrets": "secrets_store_secret",
+        "ai": "ai",
+        "browser": "browser",
+        "images": "images",
+        "vectorize": "vectorize",
+        "pipelines": "pipelines",
+        "mtls_certificates": "mtls_certificate",
+        "dispatch_namespaces": "dispatch_namespace",
+    }
     assert set(types) == bindings.TWIN
-    assert set(types.values()) == set(twins._FIELDS) - set(twins._VARIABLES)
+    unlisted = {*twins._VARIABLES, "worker_loader"}
+    assert set(types.values()) == set(twins._FIELDS) - unlisted

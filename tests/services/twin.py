@@ -59,7 +59,8 @@ class Twin:
 
     def fault(self, service: str, kind: str, times: int = 1) -> None:
         """Switch a fault on at a provider's stand-in."""
-        _settle("PUT", self._control(service), json={"kind": kind, "times": times})
+        wanted = {"kind": kind, "times": times}
+        _settle("PUT", self._control(service), json=wanted, headers=self._token())
 
     def cloudflare_fault(self, method: str, path: str, kind: str, times: int = 1) -> None:
         """Switch a fault on at the Cloudflare stand-in."""
@@ -69,7 +70,7 @@ class Twin:
     def clear(self) -> None:
         """Switch all faults off."""
         for service in PROVIDERS:
-            _settle("DELETE", self._control(service))
+            _settle("DELETE", self._control(service), headers=self._token())
         _settle("DELETE", self._cloudflare(), headers=self._token())
 
     def _control(self, service: str) -> str:

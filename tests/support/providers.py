@@ -9,6 +9,8 @@ from typing import Any
 
 import requests
 
+from xswarm_twin.control import bearer
+
 
 @dataclass(frozen=True)
 class Twin:
@@ -23,18 +25,25 @@ class Twin:
         """Return a stand-in's address."""
         return f"http://127.0.0.1:{self.ports[provider]}"
 
+    @property
+    def control(self) -> dict[str, str]:
+        """Return the headers that open the twin's own routes."""
+        return bearer(self.keys["CLOUDFLARE_API_TOKEN"])
+
     def fault(self, provider: str, kind: str, times: int = 1) -> None:
         """Switch a fault on."""
         answer = requests.put(
             self.url(provider) + "/__sandbox/faults",
             json={"kind": kind, "times": times},
+            headers=self.control,
             timeout=60,
         )
         assert answer.status_code == 200, answer.text
 
     def received(self, provider: str) -> list[Any]:
         """Return what a stand-in received."""
-        answer = requests.get(self.url(provider) + "/__sandbox/received", timeout=60)
+        url = self.url(provider) + "/__sandbox/received"
+        answer = requests.get(url, headers=self.control, timeout=60)
         return [entry["content"] for entry in answer.json()["received"]]
 
 

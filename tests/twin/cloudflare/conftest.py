@@ -27,7 +27,9 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """
     with _running(tmp_path_factory.mktemp("settled")) as running:
         running.worker(bindings=[{"name": "WORD", "type": "plain_text", "text": "x"}])
-        running.result("POST", "A/pages/projects", json={"name": "site"})
+        running.result(
+            "POST", "A/pages/projects", json={"name": "site", "production_branch": "main"}
+        )
         yield running
 
 

@@ -15,6 +15,8 @@ from aiohttp import web
 from xswarm_twin.cloudflare.app import BASE, make_app, serve_stored
 from xswarm_twin.cloudflare.twin import TWIN, Account, Addresses, Twin, open_twin
 from xswarm_twin.edge.cron import parse
+from xswarm_twin.edge.proxy import CallFailed
+from xswarm_twin.edge.simulators import Answer, Consumer, Question
 from xswarm_twin.model import PagesDeployment, ScriptInvalid, WorkerVersion
 from xswarm_twin.objects.store import Objects
 
@@ -34,6 +36,9 @@ class RememberedEdge:
         self.pages: dict[str, PagesDeployment] = {}
         self.published: list[str] = []
         self.crons: dict[str, list[str]] = {}
+        self.consumers: dict[str, Consumer] = {}
+        self.questions: list[Question] = []
+        self.answers: list[Answer] = []
 
     async def validate(self, version: WorkerVersion) -> int:
         self.validated.append(version)
@@ -56,6 +61,19 @@ class RememberedEdge:
         self.deployed[worker] = {version.id: share for version, share in split.items()}
         self.bindings.update({version.id: version.bindings for version in split})
         self.flags[worker] = (enabled, previews)
+
+    async def consume(self, consumers: Mapping[str, Consumer]) -> None:
+        self.consumers = dict(consumers)
+
+    async def ask(self, question: Question) -> Answer:
+        self.questions.append(question)
+        return self.answers.pop(0)
+
+    async def call(self, worker: str, target: Mapping[str, Any], given: Sequence[Any]) -> Any:
+        raise CallFailed(f"{worker} has no process here: {target['method']}{given}")
+
+    def instances(self, worker: str, workflow: str) -> Sequence[str]:
+        return ()
 
     async def remove(self, worker: str) -> None:
         self.deployed.pop(worker, None)
@@ -93,6 +111,8 @@ class Api:
         """Call the API; ``A`` at the start stands for the account's path."""
         if path.startswith("A/"):
             path = self.account + path[1:]
+        if method == "PATCH" and path.endswith("/versions/latest"):
+            options = {"headers": {"Content-Type": "application/merge-patch+json"}, **options}
         return self.session.request(method, self.base + path, timeout=20, **options)
 
     def result(self, method: str, path: str, **options: Any) -> Any:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import time
 from typing import Any
@@ -15,14 +16,19 @@ UPLOAD = "A/workers/assets/upload?base64=true"
 PAGE, STYLE = b"<h1>hello</h1>", b"body {}"
 
 
+def hashed(name: str) -> str:
+    """Return a hash of the form that wrangler's have."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
 def start(api: Api, **files: bytes) -> Any:
-    manifest = {f"/{n}": {"hash": f"hash-of-{n}", "size": len(c)} for n, c in files.items()}
+    manifest = {f"/{n}": {"hash": hashed(n), "size": len(c)} for n, c in files.items()}
     return api.result("POST", SESSION, json={"manifest": manifest})
 
 
 def upload(api: Api, token: str, **files: bytes) -> Any:
     parts = [
-        (f"hash-of-{n}", (f"hash-of-{n}", base64.b64encode(content), "text/html"))
+        (hashed(n), (hashed(n), base64.b64encode(content), "text/html"))
         for n, content in files.items()
     ]
     return api.call("POST", UPLOAD, files=parts, headers={"Authorization": f"Bearer {token}"})
@@ -34,7 +40,7 @@ def complete(api: Api, **files: bytes) -> str:
 
 def test_files_are_uploaded_and_served_with_a_version(api: Api) -> None:
     session = start(api, page=PAGE, style=STYLE)
-    assert session["buckets"] == [["hash-of-page", "hash-of-style"]]
+    assert session["buckets"] == [[hashed("page"), hashed("style")]]
     first = upload(api, session["jwt"], page=PAGE)
     assert (first.status_code, first.json()["result"]) == (200, {})
     last = upload(api, session["jwt"], style=STYLE)
@@ -52,7 +58,7 @@ def test_known_files_are_not_asked_for_again(api: Api) -> None:
     session = start(api, page=PAGE)
     assert session["buckets"] == []
     api.worker(assets={"jwt": session["jwt"]})
-    assert start(api, page=PAGE, style=STYLE)["buckets"] == [["hash-of-style"]]
+    assert start(api, page=PAGE, style=STYLE)["buckets"] == [[hashed("style")]]
 
 
 def test_a_worker_may_have_files_only(api: Api) -> None:
@@ -106,7 +112,7 @@ def test_the_session_must_be_complete_and_of_this_worker(api: Api) -> None:
 def test_a_file_that_was_not_announced_is_refused(api: Api) -> None:
     token = start(api, page=PAGE)["jwt"]
     assert upload(api, token, style=STYLE).status_code == 400
-    assert start(api, page=PAGE, style=STYLE)["buckets"] == [["hash-of-page", "hash-of-style"]]
+    assert start(api, page=PAGE, style=STYLE)["buckets"] == [[hashed("page"), hashed("style")]]
 
 
 def test_a_wrong_manifest_or_file_is_refused(api: Api) -> None:
@@ -116,7 +122,7 @@ def test_a_wrong_manifest_or_file_is_refused(api: Api) -> None:
     oversized = {"/p": {"hash": "x", "size": 26 * 1024 * 1024}}
     assert api.refused("POST", SESSION, json={"manifest": oversized}) == (400, 10026)
     token = start(api, page=PAGE)["jwt"]
-    parts = [("hash-of-page", ("hash-of-page", b"not base64!", "text/html"))]
+    parts = [(hashed("page"), (hashed("page"), b"not base64!", "text/html"))]
     headers = {"Authorization": f"Bearer {token}"}
     assert api.refused("POST", UPLOAD, files=parts, headers=headers) == (400, 10026)
 

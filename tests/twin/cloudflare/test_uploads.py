@@ -73,7 +73,16 @@ def test_a_script_that_does_not_start_is_10021_and_nothing_is_stored(api: Api) -
         ({"bindings": ["text"]}, 10026),
         ({"bindings": [{"type": "plain_text", "text": "x"}]}, 10052),
         ({"bindings": [{"name": "A", "type": "plain_text"}]}, 10021),
-        ({"bindings": [{"name": "A", "type": "kv_namespace", "namespace_id": "x"}]}, 10021),
+        ({"bindings": [{"name": "A", "type": "kv_namespace", "namespace_id": "x"}]}, 10041),
+        ({"bindings": [{"name": "A", "type": "wasm_module", "part": "x"}]}, 10021),
+        ({"bindings": [{"name": "A", "type": "d1", "id": "x"}]}, 10181),
+        ({"bindings": [{"name": "A", "type": "queue", "queue_name": "x"}]}, 11000),
+        ({"bindings": [{"name": "A", "type": "service", "service": "x"}]}, 10143),
+        ({"bindings": [{"name": "A", "type": "hyperdrive", "id": "x"}]}, 10157),
+        (
+            {"bindings": [{"name": "A", "type": "durable_object_namespace", "class_name": "X"}]},
+            10061,
+        ),
         ({"bindings": [{"name": "A"}]}, 10021),
         ({"bindings": [{"name": "A", "type": "assets"}] * 2}, 10053),
         ({"bindings": [{"name": "A", "type": "plain_text", "text": "x" * 5121}]}, 10054),
@@ -86,6 +95,15 @@ def test_a_script_that_does_not_start_is_10021_and_nothing_is_stored(api: Api) -
         ({"keep_bindings": [None]}, 10026),
         ({"annotations": {"workers/tag": 1}}, 10026),
         ({"assets": {"jwt": "a.b.c"}}, 10021),
+        ({"placement": {"mode": "banana"}}, 10021),
+        ({"usage_model": "banana"}, 10021),
+        ({"keep_bindings": ["banana"]}, 10021),
+        ({"limits": {"cpu_ms": -5}}, 10021),
+        ({"limits": {"cpu_ms": 300_001}}, 10021),
+        ({"compatibility_flags": ["experimental"]}, 10021),
+        ({"annotations": {"workers/tag": "x" * 101}}, 10021),
+        ({"bindings": [{"name": "A B", "type": "plain_text", "text": ""}]}, 10021),
+        ({"bindings": [{"name": "A-B", "type": "plain_text", "text": ""}]}, 10021),
         ({"assets": {}}, 10026),
     ],
 )
@@ -233,3 +251,26 @@ def test_the_secrets_on_disk_are_closed_to_others(api: Api) -> None:
     records = api.state / "cloudflare/records.sqlite"
     assert records.stat().st_mode & 0o077 == 0
     assert records.parent.stat().st_mode & 0o077 == 0
+
+
+def test_what_does_not_compress_is_too_large(api: Api) -> None:
+    api.worker()
+    parts = [*form(b"export default {}")]
+    parts.append(("big.bin", ("big.bin", os.urandom(11 << 20), "application/octet-stream")))
+    response = api.call("POST", VERSIONS, files=parts)
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (400, 10027)
+
+
+def test_a_long_message_is_cut(api: Api) -> None:
+    api.worker()
+    version = api.version(annotations={"workers/message": "ü" * 600})
+    kept = api.result("GET", f"{VERSIONS}/{version}")["annotations"]["workers/message"]
+    assert kept == "ü" * 500
+
+
+def test_secrets_alone_are_a_merge_patch(api: Api) -> None:
+    api.worker()
+    headers = {"Content-Type": "application/json"}
+    told = {"env": {}}
+    path = "A/workers/workers/shop/versions/latest"
+    assert api.call("PATCH", path, json=told, headers=headers).status_code == 415

@@ -6,127 +6,16 @@ import json
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 import requests
 
 from tests.twin.cloudflare.stand_in import ACCOUNT, form
-from xswarm_twin.edge.workerd import find_workerd
+from tests.twin.cloudflare.wrangler import SCRIPT, Twin, spawn
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).resolve().parents[3]
-SCRIPT = """
-export default {
-  async fetch(request, env) {
-    return Response.json({ word: env.WORD, key: env.KEY ?? null, version: env.VERSION.id });
-  },
-};
-"""
-
-
-class Twin:
-    """The process, and wrangler with a home and a project of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.project = folder / "project"
-        (self.project / "public").mkdir(parents=True)
-        (self.project / "public/page.html").write_text("<h1>hello</h1>")
-        (self.project / "index.js").write_text(SCRIPT)
-        self.configure("one")
-        self.ports = {name: _free_port() for name in ("api", "objects", "worker", "pages")}
-        self.start()
-
-    def start(self) -> None:
-        """Start the process and wait until it answers."""
-        self.process = _spawn(self.folder, self.ports)
-        _wait_for(self.ports["api"])
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End the process."""
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
-    def configure(self, word: str) -> None:
-        """Write wrangler's configuration, with a word that the Worker answers."""
-        configuration = {
-            "name": "shop",
-            "main": "index.js",
-            "compatibility_date": "2026-01-01",
-            "vars": {"WORD": word},
-            "version_metadata": {"binding": "VERSION"},
-            "r2_buckets": [{"binding": "FILES", "bucket_name": "files"}],
-            "assets": {"directory": "public"},
-            "preview_urls": True,
-            "triggers": {"crons": ["0 2 * * *"]},
-        }
-        (self.project / "wrangler.json").write_text(json.dumps(configuration))
-
-    def wrangler(self, *arguments: str, feed: str = "", where: Path | None = None) -> str:
-        """Run a wrangler command that succeeds, and return what it printed."""
-        ended = self.attempt(*arguments, feed=feed, where=where)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return ended.stdout
-
-    def attempt(
-        self, *arguments: str, feed: str = "", where: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a wrangler command."""
-        logs = self.folder / "logs"
-        logs.mkdir(mode=0o700, exist_ok=True)
-        environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(self.folder),
-            "CI": "1",
-            "CLOUDFLARE_API_BASE_URL": f"http://127.0.0.1:{self.ports['api']}/client/v4",
-            "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
-            "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
-            "WRANGLER_SEND_METRICS": "false",
-            "WRANGLER_LOG_SANITIZE": "true",
-            "WRANGLER_LOG_PATH": str(logs),
-            "WRANGLER_HIDE_BANNER": "true",
-        }
-        return subprocess.run(
-            [str(ROOT / "node_modules/.bin/wrangler"), *arguments],
-            cwd=where or self.project,
-            env=environment,
-            input=feed,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def s3(self) -> Any:
-        """Return a client of the buckets' S3 face."""
-        return boto3.client(
-            "s3",
-            endpoint_url=f"http://127.0.0.1:{self.ports['objects']}",
-            aws_access_key_id="key-of-tests",
-            aws_secret_access_key="hidden-text-of-tests",
-            region_name="auto",
-        )
-
-    def answer(self, **headers: str) -> Any:
-        """Ask the Worker."""
-        url = f"http://127.0.0.1:{self.ports['worker']}/api"
-        response = requests.get(url, headers=headers, timeout=10)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    def page(self, kind: str, path: str, host: str = "") -> requests.Response:
-        """Ask for a static file of the Worker or of the site."""
-        url = f"http://127.0.0.1:{self.ports[kind]}{path}"
-        headers = {"Host": host} if host else {}
-        return requests.get(url, headers=headers, timeout=10, allow_redirects=False)
 
 
 @pytest.fixture(scope="module")
@@ -297,28 +186,8 @@ def test_a_stop_by_sigterm_leaves_no_process(twin: Twin) -> None:
 def test_a_taken_port_is_said(twin: Twin) -> None:
     second = twin.folder / "second"
     second.mkdir()
-    assert _spawn(second, twin.ports).wait(60) == 1
+    assert spawn(second, twin.ports).wait(60) == 1
     assert "cannot serve" in (second / "twin.log").read_text()
-
-
-def _spawn(folder: Path, ports: Mapping[str, int]) -> subprocess.Popen[bytes]:
-    command = [
-        *(sys.executable, "-m", "xswarm_twin.cloudflare"),
-        *("--state", str(folder / "sandbox")),
-        *("--workerd", str(find_workerd(ROOT))),
-        *("--api-port", str(ports["api"])),
-        *("--objects-port", str(ports["objects"])),
-        *("--worker", f"shop:{ports['worker']}"),
-        *("--pages", f"site:{ports['pages']}"),
-    ]
-    environment = os.environ | {
-        "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
-        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
-        "S3_ACCESS_KEY_ID": "key-of-tests",
-        "S3_SECRET_ACCESS_KEY": "hidden-text-of-tests",
-    }
-    with (folder / "twin.log").open("a") as log:
-        return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=log)
 
 
 def _current(printed: str) -> str:
@@ -335,24 +204,6 @@ def _written(twin: Twin) -> str:
     """Return all that the process wrote for people to read."""
     files = (twin.folder / "twin.log", twin.folder / "sandbox/calls.jsonl")
     return "".join(file.read_text() for file in files)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for(port: int, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < deadline, f"nothing listens on {port}"
-            time.sleep(0.05)
-        else:
-            return
 
 
 def _descendants(pid: int) -> list[int]:

@@ -21,6 +21,7 @@ from xswarm_twin.model import AssetFile, Assets, Module, PagesDeployment, Worker
 from xswarm_twin.objects.store import Objects
 
 _ROOT = Path(__file__).parents[3]
+TOKEN = "token-of-the-twin"
 _TYPES = {
     ".js": "application/javascript+module",
     ".py": "text/x-python",
@@ -142,7 +143,7 @@ def play(tmp_path: Path) -> Play:
 @asynccontextmanager
 async def stage(state: Path) -> AsyncIterator[Stage]:
     objects = Objects(state / "objects")
-    edge = Edge(state, objects, workerd=find_workerd(_ROOT), drain=60.0)
+    edge = Edge(state, objects, workerd=find_workerd(_ROOT), drain=60.0, token=TOKEN)
     try:
         async with aiohttp.ClientSession() as client:
             yield Stage(edge, state, objects, client)

@@ -12,8 +12,9 @@ import pytest
 from yarl import URL
 
 from xswarm_twin.edge.assets import goes_to_worker, pages_site, worker_site
+from xswarm_twin.edge.capnp import text
 from xswarm_twin.edge.children import Children, Command
-from xswarm_twin.edge.workerd import find_workerd, text
+from xswarm_twin.edge.workerd import find_workerd
 from xswarm_twin.model import ScriptInvalid
 
 ROOT = Path(__file__).parents[3]

@@ -128,7 +128,7 @@ def test_requests_in_flight_end_on_the_version_that_took_them(play: Any, worksho
     async def scene(stage: Any) -> None:
         url = await stage.serve(slow)
         taken = asyncio.create_task(stage.text(url))
-        await until(lambda: stage.edge._versions.runtime(slow).in_flight == 1)
+        await until(lambda: stage.edge._versions.serving(slow).runtime.in_flight == 1)
         await stage.edge.deploy(
             "shop", {javascript(workshop, "new"): 100}, enabled=True, previews=True
         )

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.twin.edge.conftest import TOKEN
+from xswarm_twin.control import bearer
 from xswarm_twin.edge.schedules import MINUTE, Schedules
 
 PYTHON = """
@@ -50,10 +52,14 @@ def test_a_worker_is_told(play: Any, workshop: Any, modules: dict[str, str]) -> 
         url = await stage.serve(version)
         assert await stage.edge.fire("shop", "*/5 * * * *", 1_760_000_000_000) == "ok"
         asked = f"{url}/cdn-cgi/local/scheduled?cron=*+*+*+*+*&time=1760000060000"
-        assert await stage.text(asked) == (200, "ok")
+        assert (await stage.text(asked))[0] == 401
+        elsewhere = {**bearer(TOKEN), "Host": "shop.example"}
+        assert (await stage.text(asked, headers=elsewhere))[0] == 401
+        assert await stage.text(asked, headers=bearer(TOKEN)) == (200, "ok")
         assert await stage.text(url) == (200, "w:5@1760000000000 w:5@1760000060000")
         assert await stage.edge.fire("shop", "1 1 1 1 *", 0) == "exception"
-        assert (await stage.text(f"{url}/cdn-cgi/local/scheduled?cron=1+1+1+1+*"))[0] == 500
+        failing = f"{url}/cdn-cgi/local/scheduled?cron=1+1+1+1+*"
+        assert (await stage.text(failing, headers=bearer(TOKEN)))[0] == 500
 
     play(scene)
     log = (workshop.folder.parent / ".sandbox/logs/worker-shop.log").read_text()

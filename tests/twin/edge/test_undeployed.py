@@ -10,7 +10,7 @@ import pytest
 
 from tests.twin.edge.conftest import Workshop
 from xswarm_twin.edge import versions as edge_versions
-from xswarm_twin.edge.runtime import Runtime
+from xswarm_twin.edge.runtime import Runtime, Serving
 from xswarm_twin.edge.versions import Versions
 from xswarm_twin.model import WorkerVersion
 
@@ -34,11 +34,11 @@ def test_the_ones_asked_longest_ago_are_ended(
 ) -> None:
     made: dict[str, FakeRuntime] = {}
 
-    def new_runtime(_self: Versions, version: WorkerVersion) -> Runtime:
+    def new_serving(_self: Versions, version: WorkerVersion) -> Serving:
         made[version.id] = FakeRuntime()
-        return made[version.id]
+        return Serving(made[version.id], version.id, "")
 
-    monkeypatch.setattr(Versions, "_new_runtime", new_runtime)
+    monkeypatch.setattr(Versions, "_new_serving", new_serving)
     workshop = Workshop(tmp_path)
     uploaded = [workshop.version({"main.js": "x"}) for _ in range(30)]
     deployed, answering = uploaded[0], uploaded[1]
@@ -48,7 +48,7 @@ def test_the_ones_asked_longest_ago_are_ended(
         known.hold([deployed])
         for place, version in enumerate(uploaded):
             known.know(version)
-            runtime = known.runtime(version)
+            runtime = known.serving(version).runtime
             runtime.last_used = float(place)
             runtime.in_flight = int(version is answering)
         await asyncio.sleep(0)

@@ -82,8 +82,8 @@ def test_modules_and_bindings_arrive(play: Any, workshop: Any) -> None:
         ("export default {}", {"compatibility_flags": ("no_such_flag",)}, "no_such_flag"),
         (
             "export default {}",
-            {"bindings": ({"type": "kv_namespace", "name": "KV", "namespace_id": "1"},)},
-            "KV (kv_namespace)",
+            {"bindings": ({"type": "wasm_module", "name": "OLD", "part": "a.wasm"},)},
+            "OLD (wasm_module)",
         ),
     ],
 )

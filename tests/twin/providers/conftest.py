@@ -31,7 +31,7 @@ def no_faults(twin: Twin) -> Iterator[None]:
     """Switch off what a test left on."""
     yield
     for name in ("stripe", "twilio", "slack", "sendgrid", "anthropic", "openai"):
-        requests.delete(twin.url(name) + "/__sandbox/faults", timeout=60)
+        requests.delete(twin.url(name) + "/__sandbox/faults", headers=twin.control, timeout=60)
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ def test_one_stand_in_switches_anothers_fault(twin: Twin) -> None:
     answer = requests.put(
         twin.url("stripe") + "/__sandbox/faults",
         json={"provider": "openai", "kind": "status:500", "times": 3},
+        headers=twin.control,
         timeout=60,
     )
     assert answer.json() == {"faults": {"openai": {"kind": "status:500", "times": 3}}}
@@ -80,6 +81,16 @@ def test_one_stand_in_switches_anothers_fault(twin: Twin) -> None:
     "body", ["", "[]", "{}", '{"kind": "fire"}', '{"kind": "reset", "provider": "nobody"}']
 )
 def test_a_bad_wish_is_refused(twin: Twin, body: str) -> None:
-    answer = requests.put(twin.url("stripe") + "/__sandbox/faults", data=body, timeout=60)
+    url = twin.url("stripe") + "/__sandbox/faults"
+    answer = requests.put(url, data=body, headers=twin.control, timeout=60)
     assert answer.status_code == 400
     assert answer.json()["error"]
+
+
+def test_the_twins_own_routes_need_its_token_and_a_name_of_this_machine(twin: Twin) -> None:
+    for path in ("faults", "received"):
+        url = f"{twin.url('stripe')}/__sandbox/{path}"
+        assert requests.get(url, timeout=60).status_code == 401
+        elsewhere = {**twin.control, "Host": "evil.example"}
+        assert requests.get(url, headers=elsewhere, timeout=60).status_code == 401
+        assert requests.get(url, headers=twin.control, timeout=60).status_code == 200

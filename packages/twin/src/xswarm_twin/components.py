@@ -12,6 +12,7 @@ from typing import Final
 
 from xswarm_twin import files, programs
 from xswarm_twin.address import HOST, address
+from xswarm_twin.control import bearer
 from xswarm_twin.credentials import TWILIO_ACCOUNT, Credentials
 from xswarm_twin.folder import Folder
 from xswarm_twin.providers import numbers
@@ -96,7 +97,7 @@ def _cloudflare(plan: Plan) -> Part:
         "S3_ACCESS_KEY_ID",
         "S3_SECRET_ACCESS_KEY",
     )
-    token = {"Authorization": f"Bearer {keys['CLOUDFLARE_API_TOKEN']}"}
+    token = bearer(keys["CLOUDFLARE_API_TOKEN"])
     return Part(
         name="cloudflare",
         argv=(
@@ -121,7 +122,7 @@ def _sqld(plan: Plan) -> Part:
     port, keys = plan.ports["database"], plan.credentials
     key = plan.folder.path / "sqld.pem"
     files.write(key, keys["DATABASE_PUBLIC_KEY"])
-    token = {"Authorization": f"Bearer {keys['TURSO_AUTH_TOKEN']}"}
+    token = bearer(keys["TURSO_AUTH_TOKEN"])
     return Part(
         name="sqld",
         argv=(
@@ -178,6 +179,7 @@ def _providers(plan: Plan) -> Part:
         for item in (f"--{name}", f"{ports[name]}:{ports[f'{name}-inner']}")
     ]
     names = (
+        "CLOUDFLARE_API_TOKEN",  # the twin's own routes are opened by it
         "STRIPE_ACCOUNT_ID",
         "STRIPE_SECRET_KEY_TEST",
         "STRIPE_SECRET_KEY_LIVE",
@@ -198,7 +200,10 @@ def _providers(plan: Plan) -> Part:
         ),
         environment={name: keys[name] for name in names},
         port=ports["stripe"],
-        probes=tuple(Probe(ports[name], "/__sandbox/faults") for name in (*OWN, *FRONTED)),
+        probes=tuple(
+            Probe(ports[name], "/__sandbox/faults", bearer(keys["CLOUDFLARE_API_TOKEN"]))
+            for name in (*OWN, *FRONTED)
+        ),
     )
 
 

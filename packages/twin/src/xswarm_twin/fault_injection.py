@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from xswarm_twin import components, files, folder, supervisor
 from xswarm_twin.address import HOST, address
+from xswarm_twin.control import bearer
 from xswarm_twin.errors import Refused, Unavailable
 
 CLOUDFLARE: Final = "cloudflare"
@@ -101,9 +102,8 @@ def _move(root: Path, provider: str, url: str) -> None:
 def _ask(root: Path, provider: str, method: str, body: Mapping[str, Any], path: str = _PATH) -> str:
     port = _port(root, provider)
     keys = files.read_object(folder.of(root).credentials)
-    headers = {"Content-Type": "application/json"}
-    if provider == CLOUDFLARE:
-        headers["Authorization"] = f"Bearer {keys.get('CLOUDFLARE_API_TOKEN', '')}"
+    token = str(keys.get("CLOUDFLARE_API_TOKEN", ""))
+    headers = {"Content-Type": "application/json", **bearer(token)}
     connection = http.client.HTTPConnection(HOST, port, timeout=_LIMIT)
     try:
         connection.request(method, path, json.dumps(body), headers)

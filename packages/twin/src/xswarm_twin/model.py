@@ -43,6 +43,29 @@ class Assets:
 
 
 @dataclass(frozen=True)
+class ObjectClass:
+    """A class of a Worker whose instances are Durable Objects.
+
+    Args:
+        class_name: what the code exports.
+        id: the namespace's id, which stays when the class is renamed.
+        sqlite: whether its objects may use SQL.
+    """
+
+    class_name: str
+    id: str
+    sqlite: bool
+
+
+@dataclass(frozen=True)
+class WorkflowClass:
+    """A class of a Worker that a Workflow runs by."""
+
+    class_name: str
+    name: str
+
+
+@dataclass(frozen=True)
 class WorkerVersion:
     """A version of a Worker: code, bindings and secrets together, as they were uploaded."""
 
@@ -58,9 +81,17 @@ class WorkerVersion:
     compatibility_flags: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
     assets: Assets | None = None
+    objects: tuple[ObjectClass, ...] = ()
+    workflows: tuple[WorkflowClass, ...] = ()
+    tail_consumers: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.id)
+
+    @property
+    def is_stateful(self) -> bool:
+        """Return whether the Worker has objects, of which each may run in one process only."""
+        return bool(self.objects or self.workflows)
 
     @property
     def is_python(self) -> bool:

@@ -14,7 +14,33 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 NO_RESOURCE: Final = frozenset({"assets", "version_metadata"})
-TWIN: Final = frozenset({"r2_buckets", *NO_RESOURCE})
+ABSENT: Final = frozenset(
+    {
+        "ai",
+        "browser",
+        "images",
+        "vectorize",
+        "pipelines",
+        "mtls_certificates",
+        "dispatch_namespaces",
+    }
+)
+"""What the local twin takes, and answers that it does not have."""
+TWIN: Final = NO_RESOURCE | {
+    "r2_buckets",
+    "kv_namespaces",
+    "d1_databases",
+    "durable_objects",
+    "queues",
+    "services",
+    "workflows",
+    "hyperdrive",
+    "analytics_engine_datasets",
+    "ratelimits",
+    "send_email",
+    "secrets_store_secrets",
+    *ABSENT,
+}
 """What the local twin offers; tests hold it to the twin."""
 LISTS: Final = {
     "r2_buckets": "bucket_name",
@@ -53,7 +79,8 @@ class Binding:
 def bound(site: Site, content: Mapping[str, Any]) -> Seen | str:
     """Look for everything the Worker is bound to."""
     found = [_ours(site, one) for one in bindings(content)]
-    if is_loopback(site.settings.text("CLOUDFLARE_API_BASE_URL")):
+    local = is_loopback(site.settings.text("CLOUDFLARE_API_BASE_URL"))
+    if local:
         foreign = [f"{one.name} ({one.kind})" for one in found if one.kind not in TWIN]
         if foreign:
             remedy = "deploy this Worker to staging; locally: npx wrangler dev"
@@ -62,7 +89,13 @@ def bound(site: Site, content: Mapping[str, Any]) -> Seen | str:
     if missing:
         remedy = "make it, or correct its id (npx wrangler kv namespace list, d1 list)"
         return Seen("fail", f"the account has no {', '.join(missing)}", remedy)
-    return "; ".join([*made, *there]) or "none"
+    said = "; ".join([*made, *there]) or "none"
+    absent = [f"{one.name} ({one.kind})" for one in found if local and one.kind in ABSENT]
+    if absent:
+        remedy = "what needs them can be tried on staging only"
+        told = f"on the local twin these only answer that they are not there: {', '.join(absent)}"
+        return Seen("warn", told, remedy)
+    return said
 
 
 def bindings(content: Mapping[str, Any]) -> Iterator[Binding]:
@@ -127,5 +160,7 @@ _ASKED: Final[Mapping[str, Callable[[Site, Binding], bool]]] = {
     "kv_namespaces": lambda site, one: site.cloudflare.has(f"storage/kv/namespaces/{one.target}"),
     "d1_databases": lambda site, one: site.cloudflare.has(f"d1/database/{one.target}"),
     "queues": lambda site, one: site.cloudflare.queues.find(one.target) is not None,
-    "services": lambda site, one: site.cloudflare.worker_exists(one.target),
+    "services": lambda site, one: (
+        one.target == site.worker or site.cloudflare.worker_exists(one.target)
+    ),
 }

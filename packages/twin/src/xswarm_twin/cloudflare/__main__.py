@@ -104,7 +104,7 @@ async def _start(stack: AsyncExitStack, arguments: argparse.Namespace, account: 
     if arguments.objects_port is not None:
         await _start_s3(stack, objects, arguments.objects_port)
     tails = Tails()
-    edge = Edge(state, objects, workerd=arguments.workerd, tails=tails)
+    edge = Edge(state, objects, workerd=arguments.workerd, tails=tails, token=account.token)
     stack.push_async_callback(edge.close)
     workers = await _listen(edge, "worker", arguments.worker)
     pages = await _listen(edge, "pages", arguments.pages)

@@ -11,17 +11,24 @@ from aiohttp import ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from xswarm_twin import control
 from xswarm_twin.cloudflare import (
     accounts,
     assets,
+    d1,
     deployments,
+    durable_objects,
     faults,
+    hyperdrive,
+    kv,
     pages,
+    provided,
     queues,
     r2,
     refusals,
     routing,
     secrets,
+    secrets_store,
     tails,
     versions,
     workers,
@@ -63,7 +70,11 @@ def make_app(twin: Twin) -> web.Application:
     app[CALLS] = Calls(twin.state.parent / "calls.jsonl")
     for route in api_routes():
         app.router.add_route(route.method, BASE + route.path, route.handler)
-    for route in (*_definitions(faults.routes), *_definitions(tails.reading)):
+    for route in (
+        *_definitions(faults.routes),
+        *_definitions(tails.reading),
+        *_definitions(d1.files),
+    ):
         app.router.add_route(route.method, route.path, route.handler)
     app.on_cleanup.append(_close)
     return app
@@ -81,6 +92,7 @@ async def serve_stored(twin: Twin) -> None:
             _log.error("Worker %s is not served: %s", worker.name, error)
     for project in twin.store.all(Project):
         await pages.serve_all(twin, project)
+    await queues.serve(twin)
 
 
 def api_routes() -> Iterator[web.RouteDef]:
@@ -99,6 +111,12 @@ def api_routes() -> Iterator[web.RouteDef]:
         routing,
         queues,
         workflows,
+        kv,
+        d1,
+        durable_objects,
+        hyperdrive,
+        secrets_store,
+        provided,
     ):
         yield from _definitions(module.routes)
 
@@ -143,8 +161,10 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
 
 @web.middleware
 async def _authorised(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path.startswith(_OWN) and not control.is_local(request.host):
+        raise refusals.unauthenticated(403)
     account, session = twin_of(request).account, _carries_session(request)
-    session = session or _reads_tail(request)
+    session = session or _has_own_permission(request)
     if not session and not hmac.compare_digest(bearer(request).encode(), account.token.encode()):
         raise refusals.unauthenticated()
     if request.match_info.get("account", account.id) != account.id:
@@ -167,10 +187,10 @@ def _carries_session(request: web.Request) -> bool:
     return path.startswith(_SESSIONS)
 
 
-def _reads_tail(request: web.Request) -> bool:
-    """Return whether a tail is read: its address, which nobody can guess, is the permission."""
+def _has_own_permission(request: web.Request) -> bool:
+    """Return whether a tail or a file is asked for, whose address nobody can guess."""
     resource = request.match_info.route.resource
-    return resource is not None and resource.canonical == tails.PATH
+    return resource is not None and resource.canonical in (tails.PATH, d1.FILES)
 
 
 def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import bodies, refusals, uploads
+from xswarm_twin.cloudflare import bodies, refusals, strictness, uploads
 from xswarm_twin.cloudflare.blobs import Incoming
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import Asset, AssetSession, Version
@@ -93,6 +93,7 @@ def of_upload(
         return previous.assets if kept and previous else None
     asked = bodies.required(metadata, "assets", dict)
     config = bodies.optional(asked, "config", dict[str, Any]())
+    strictness.require_redirects(bodies.optional(config, "_redirects", ""))
     if "jwt" not in asked and metadata.get("keep_assets") is True and previous and previous.assets:
         return {"files": previous.assets["files"], "config": config}
     session = _completed(twin, worker, bodies.required(asked, "jwt", str))
@@ -132,6 +133,7 @@ def _manifest(given: Mapping[str, Any]) -> dict[str, str]:
         if not path.startswith("/") or not 0 <= size <= MAXIMUM_FILE_BYTES:
             raise refusals.body_invalid(f"manifest entry {path} has a wrong path or size")
         manifest[path] = bodies.required(file, "hash", str)
+        strictness.require_hash(path, manifest[path])
     return manifest
 
 

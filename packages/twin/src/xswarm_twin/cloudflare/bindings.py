@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from xswarm_twin.cloudflare import refusals
+from xswarm_twin.cloudflare import refusals, strictness
 from xswarm_twin.cloudflare.records import Version
 
 Binding = dict[str, Any]
@@ -17,15 +17,35 @@ MAXIMUM_VARIABLE_BYTES = 5 * 1024
 MAXIMUM_VARIABLES = 128
 """Cloudflare's limit of variables and secrets of a Worker (Workers, "Limits")."""
 
-_FIELDS: Mapping[str, tuple[str, type | tuple[type, ...]] | None] = {
-    "plain_text": ("text", str),
-    "secret_text": ("text", str),
-    "json": ("json", (dict, list, str, int, float, bool, type(None))),
-    "r2_bucket": ("bucket_name", str),
-    "version_metadata": None,
-    "assets": None,
+_TEXT = (str,)
+_FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    "plain_text": {"text": _TEXT},
+    "secret_text": {"text": _TEXT},
+    "json": {"json": (dict, list, str, int, float, bool, type(None))},
+    "r2_bucket": {"bucket_name": _TEXT},
+    "version_metadata": {},
+    "assets": {},
+    "kv_namespace": {"namespace_id": _TEXT},
+    "d1": {"id": _TEXT},
+    "queue": {"queue_name": _TEXT},
+    "durable_object_namespace": {"class_name": _TEXT},
+    "workflow": {"workflow_name": _TEXT, "class_name": _TEXT},
+    "service": {"service": _TEXT},
+    "analytics_engine": {},
+    "ratelimit": {"namespace_id": _TEXT, "simple": (dict,)},
+    "send_email": {},
+    "secrets_store_secret": {"store_id": _TEXT, "secret_name": _TEXT},
+    "hyperdrive": {"id": _TEXT},
+    "worker_loader": {},
+    "ai": {},
+    "vectorize": {"index_name": _TEXT},
+    "images": {},
+    "browser": {},
+    "pipelines": {"pipeline": _TEXT},
+    "mtls_certificate": {"certificate_id": _TEXT},
+    "dispatch_namespace": {"namespace": _TEXT},
 }
-"""The types of bindings that the edge serves, each with the field that it needs."""
+"""The types of bindings that the edge serves, each with the fields that it needs."""
 
 _VARIABLES = ("plain_text", "secret_text", "json")
 
@@ -94,13 +114,18 @@ def public(bindings: Iterable[Binding]) -> list[Binding]:
     ]
 
 
+def kinds() -> Iterable[str]:
+    """Return the types of bindings that there are."""
+    return _FIELDS
+
+
 def valid(binding: Binding) -> Binding:
     """Return a named binding that the edge can serve; refuse another."""
     if binding.get("type") not in _FIELDS:
         raise _invalid(binding)
-    field = _FIELDS[binding["type"]]
-    if field is not None and not (field[0] in binding and isinstance(binding[field[0]], field[1])):
-        raise _invalid(binding)
+    for field, kinds in _FIELDS[binding["type"]].items():
+        if field not in binding or not isinstance(binding[field], kinds):
+            raise _invalid(binding)
     return binding
 
 
@@ -113,6 +138,7 @@ def _require_named(binding: Any) -> None:
         raise refusals.body_invalid("a binding is not an object")
     if not isinstance(binding.get("name"), str) or not binding["name"]:
         raise refusals.binding_unnamed()
+    strictness.require_name(binding["name"])
 
 
 def _inherited(

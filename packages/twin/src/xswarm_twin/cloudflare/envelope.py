@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -36,6 +36,22 @@ def success(
     return web.json_response(body, status=status)
 
 
+def paged(request: web.Request, items: Sequence[Any], default: int = 20) -> web.Response:
+    """Return the page of a list that is asked for by ``page`` and ``per_page``.
+
+    What is no number is taken as the first page and the default size, as Cloudflare does.
+
+    Args:
+        request: asks for it.
+        items: the whole list.
+        default: how many are on a page where nothing is said.
+    """
+    page = max(1, _number(request, "page", 1))
+    size = min(max(1, _number(request, "per_page", default)), 1000)
+    shown = list(items[(page - 1) * size : page * size])
+    return success(shown, page_of(page, size, len(shown), len(items)))
+
+
 def failure(refusal: Refusal) -> web.Response:
     """Return a refusal."""
     errors = [{"code": refusal.code, "message": refusal.message}]
@@ -53,3 +69,8 @@ def page_of(page: int, size: int, count: int, total: int) -> dict[str, int]:
         "total_count": total,
         "total_pages": pages,
     }
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, "")
+    return int(text[:9]) if text.isascii() and text.isdecimal() else default

@@ -50,7 +50,7 @@ async def create(request: web.Request) -> web.Response:
         raise refusals.project_name_invalid()
     if twin.store.find(Project, name) is not None:
         raise refusals.project_exists()
-    branch = bodies.optional(body, "production_branch", "main")
+    branch = bodies.required(body, "production_branch", str)
     project = Project(str(uuid.uuid4()), name, twin.clock.now(), branch)
     twin.store.save(project)
     return success(_told(twin, project))

@@ -1,35 +1,49 @@
-"""Queues and their consumers; messages are not carried here."""
+"""Queues and their consumers; the messages themselves are with the simulators.
+
+Reference: Cloudflare API, "Queues".
+"""
 
 from __future__ import annotations
 
+import base64
+import json
 import uuid
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals
-from xswarm_twin.cloudflare.envelope import page_of, success
-from xswarm_twin.cloudflare.records import Queue, Worker
+from xswarm_twin.cloudflare.envelope import Refusal, paged, success
+from xswarm_twin.cloudflare.records import Queue, Version, Worker
 from xswarm_twin.cloudflare.twin import Twin, twin_of
+from xswarm_twin.edge.simulators import Consumer, Question
 
 routes = web.RouteTableDef()
 _ALL = "/accounts/{account}/queues"
 _ONE = _ALL + "/{queue}"
 _CONSUMERS = _ONE + "/consumers"
 _DEFAULTS = {"batch_size": 10, "max_retries": 3, "max_wait_time_ms": 5000}
+_SETTINGS: Final = {
+    "delivery_delay": 0,
+    "delivery_paused": False,
+    "message_retention_period": 345_600,
+}
+_NAMES: Final = {
+    "batch_size": "maxBatchSize",
+    "max_retries": "maxRetries",
+    "max_concurrency": "maxConcurrency",
+    "retry_delay": "retryDelay",
+}
+"""A consumer's settings, and how workerd's queues call them."""
 
 
 @routes.get(_ALL)
 async def index(request: web.Request) -> web.Response:
     """List the queues, all or those of the names that are asked for."""
-    names = request.query.getall("name", [])
-    found = [
-        _told(queue)
-        for queue in twin_of(request).store.all(Queue)
-        if not names or queue.name in names
-    ]
-    return success(found, page_of(1, max(len(found), 20), len(found), len(found)))
+    twin, names = twin_of(request), request.query.getall("name", [])
+    found = [queue for queue in twin.store.all(Queue) if not names or queue.name in names]
+    return paged(request, [_told(twin, queue) for queue in found])
 
 
 @routes.post(_ALL)
@@ -39,21 +53,63 @@ async def create(request: web.Request) -> web.Response:
     name = bodies.required(body, "queue_name", str)
     if any(queue.name == name for queue in twin.store.all(Queue)):
         raise refusals.queue_exists(name)
-    queue = Queue(uuid.uuid4().hex, name, twin.clock.now())
+    settings = bodies.optional(body, "settings", dict[str, Any]())
+    queue = Queue(uuid.uuid4().hex, name, twin.clock.now(), settings=settings)
     twin.store.save(queue)
-    return success(_told(queue))
+    return success(_told(twin, queue))
 
 
 @routes.get(_ONE)
 async def show(request: web.Request) -> web.Response:
     """Return a queue."""
-    return success(_told(_find(request)))
+    return success(_told(twin_of(request), _find(request)))
+
+
+@routes.put(_ONE)
+@routes.patch(_ONE)
+async def set_up(request: web.Request) -> web.Response:
+    """Change a queue's settings: a paused one keeps its messages."""
+    twin, queue, body = twin_of(request), _find(request), await bodies.json_object(request)
+    settings = queue.settings | bodies.optional(body, "settings", dict[str, Any]())
+    queue = replace(queue, settings=settings)
+    await _save(twin, queue)
+    return success(_told(twin, queue))
+
+
+@routes.delete(_ONE)
+async def delete(request: web.Request) -> web.Response:
+    """Remove a queue."""
+    twin, queue = twin_of(request), _find(request)
+    twin.store.remove(queue)
+    await serve(twin)
+    return success(None)
+
+
+@routes.post(_ONE + "/messages")
+async def send(request: web.Request) -> web.Response:
+    """Send a message."""
+    return await _send(request, [await bodies.json_object(request)])
+
+
+@routes.post(_ONE + "/messages/batch")
+async def send_all(request: web.Request) -> web.Response:
+    """Send many messages."""
+    body = await bodies.json_object(request)
+    return await _send(request, bodies.required(body, "messages", list))
+
+
+@routes.post(_ONE + "/purge")
+@routes.post(_ONE + "/messages/pull")
+async def unsupported(request: web.Request) -> web.Response:
+    """Refuse what workerd's queues do not do."""
+    _find(request)
+    raise Refusal(501, 11100, "the local twin's queues are consumed by Workers, and not purged")
 
 
 @routes.get(_CONSUMERS)
 async def consumers(request: web.Request) -> web.Response:
     """List who consumes a queue."""
-    return success(_find(request).consumers)
+    return paged(request, _find(request).consumers)
 
 
 @routes.post(_CONSUMERS)
@@ -63,7 +119,7 @@ async def consume(request: web.Request) -> web.Response:
     if queue.consumers:
         raise refusals.queue_has_consumer(queue.name)
     made = _consumer(twin, uuid.uuid4().hex, await bodies.json_object(request))
-    twin.store.save(replace(queue, consumers=[made]))
+    await _save(twin, replace(queue, consumers=[made]))
     return success(made)
 
 
@@ -73,7 +129,7 @@ async def change(request: web.Request) -> web.Response:
     twin, queue = twin_of(request), _find(request)
     wanted = _known(queue, request.match_info["consumer"])["consumer_id"]
     made = _consumer(twin, wanted, await bodies.json_object(request))
-    twin.store.save(replace(queue, consumers=[made]))
+    await _save(twin, replace(queue, consumers=[made]))
     return success(made)
 
 
@@ -82,8 +138,60 @@ async def leave(request: web.Request) -> web.Response:
     """Let a consumer go."""
     twin, queue = twin_of(request), _find(request)
     _known(queue, request.match_info["consumer"])
-    twin.store.save(replace(queue, consumers=[]))
+    await _save(twin, replace(queue, consumers=[]))
     return success(None)
+
+
+async def serve(twin: Twin) -> None:
+    """Let the edge deliver messages as the records have it."""
+    await twin.edge.consume(
+        {
+            queue.name: _delivery(queue.consumers[0])
+            for queue in twin.store.all(Queue)
+            if queue.consumers and not queue.settings.get("delivery_paused")
+        }
+    )
+
+
+async def forget(twin: Twin, worker: str) -> None:
+    """Let a Worker that is deleted consume nothing."""
+    for queue in twin.store.all(Queue):
+        if any(one["script"] == worker for one in queue.consumers):
+            await _save(twin, replace(queue, consumers=[]))
+
+
+async def _save(twin: Twin, queue: Queue) -> None:
+    twin.store.save(queue)
+    await serve(twin)
+
+
+def _delivery(consumer: dict[str, Any]) -> Consumer:
+    given = consumer["settings"]
+    settings = {_NAMES[name]: value for name, value in given.items() if value and name in _NAMES}
+    seconds = {"maxBatchTimeout": (given.get("max_wait_time_ms") or 0) / 1000}
+    dead = consumer.get("dead_letter_queue")
+    return Consumer(
+        consumer["script"], settings | seconds | ({"deadLetterQueue": dead} if dead else {})
+    )
+
+
+async def _send(request: web.Request, listed: list[Any]) -> web.Response:
+    twin, queue = twin_of(request), _find(request)
+    messages = [_message(bodies.checked(one, dict, "a message")) for one in listed]
+    body = json.dumps({"messages": messages}).encode()
+    question = Question("queues", {"queue": queue.name}, "POST", "/batch", body)
+    answer = await twin.edge.ask(question)
+    if answer.status >= 400:
+        raise Refusal(answer.status, 10250, answer.body.decode("utf-8", "replace"))
+    return success(None)
+
+
+def _message(given: dict[str, Any]) -> dict[str, Any]:
+    body = given.get("body")
+    kind = bodies.optional(given, "content_type", "text" if isinstance(body, str) else "json")
+    text = body if kind == "text" and isinstance(body, str) else json.dumps(body)
+    delay = {"delaySecs": given["delay_seconds"]} if "delay_seconds" in given else {}
+    return {"body": base64.b64encode(text.encode()).decode(), "contentType": kind, **delay}
 
 
 def _consumer(twin: Twin, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -116,14 +224,29 @@ def _known(queue: Queue, identifier: str) -> dict[str, Any]:
     raise refusals.consumer_not_found()
 
 
-def _told(queue: Queue) -> dict[str, Any]:
+def _producers(twin: Twin, queue: Queue) -> list[dict[str, str]]:
+    """Return the Workers whose latest version may send to a queue."""
+    workers = (worker.name for worker in twin.store.all(Worker))
+    latest = ((name, twin.store.last(Version, name)) for name in workers)
+    wanted = ("queue", queue.name)
+    return [
+        {"type": "worker", "script": name}
+        for name, version in latest
+        if version is not None
+        and any((one["type"], one.get("queue_name")) == wanted for one in version.bindings)
+    ]
+
+
+def _told(twin: Twin, queue: Queue) -> dict[str, Any]:
+    producers = _producers(twin, queue)
     return {
         "queue_id": queue.id,
         "queue_name": queue.name,
         "created_on": queue.created_on,
         "modified_on": queue.created_on,
-        "producers": [],
-        "producers_total_count": 0,
+        "producers": producers,
+        "producers_total_count": len(producers),
         "consumers": queue.consumers,
         "consumers_total_count": len(queue.consumers),
+        "settings": _SETTINGS | queue.settings,
     }

@@ -26,6 +26,7 @@ MAXIMUM_OBJECT_BYTES = 5 * 1024**3
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{1,61}[a-z0-9])")
 _CHUNK = 1 << 20
+_STORAGE = ("Standard", "InfrequentAccess")
 _HEADERS = {
     "contentType": "Content-Type",
     "contentLanguage": "Content-Language",
@@ -57,6 +58,9 @@ async def create(request: web.Request) -> web.Response:
     name = bodies.required(body, "name", str)
     if not _NAME.fullmatch(name):
         raise refusals.bucket_name_invalid()
+    storage = bodies.optional(body, "storageClass", _STORAGE[0])
+    if storage not in _STORAGE:
+        raise refusals.body_invalid(f"storageClass is one of {', '.join(_STORAGE)}")
     location = bodies.optional(body, "locationHint", "enam").upper()
     async with _refusing():
         return success(_told(twin_of(request).objects.create_bucket(name, location)))

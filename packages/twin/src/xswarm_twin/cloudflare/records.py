@@ -314,6 +314,7 @@ class Queue(Record):
     name: str
     created_on: str
     consumers: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -338,6 +339,112 @@ class Workflow(Record):
     def key(self) -> str:
         """Return the workflow's name."""
         return self.name
+
+
+@dataclass(frozen=True)
+class KvNamespace(Record):
+    """A KV namespace; its keys are with the simulators."""
+
+    kind: ClassVar[str] = "kv_namespace"
+    id: str
+    title: str
+
+    @property
+    def key(self) -> str:
+        """Return the namespace's id."""
+        return self.id
+
+
+@dataclass(frozen=True)
+class Database(Record):
+    """A D1 database; its tables are with the simulators."""
+
+    kind: ClassVar[str] = "database"
+    id: str
+    name: str
+    created_on: str
+    jurisdiction: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the database's id."""
+        return self.id
+
+
+@dataclass(frozen=True)
+class ObjectNamespace(Record):
+    """A namespace of Durable Objects: a class of a Worker, made by a migration."""
+
+    kind: ClassVar[str] = "object_namespace"
+    id: str
+    script: str
+    class_name: str
+    sqlite: bool
+
+    @property
+    def key(self) -> str:
+        """Return the namespace's id."""
+        return self.id
+
+    @property
+    def owner(self) -> str:
+        """Return the Worker's name."""
+        return self.script
+
+
+@dataclass(frozen=True)
+class Hyperdrive(Record):
+    """A Hyperdrive configuration; its origin holds the database's password."""
+
+    kind: ClassVar[str] = "hyperdrive"
+    id: str
+    name: str
+    created_on: str
+    origin: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Return the configuration's id."""
+        return self.id
+
+
+@dataclass(frozen=True)
+class SecretStore(Record):
+    """A store of secrets."""
+
+    kind: ClassVar[str] = "secret_store"
+    id: str
+    name: str
+    created_on: str
+
+    @property
+    def key(self) -> str:
+        """Return the store's id."""
+        return self.id
+
+
+@dataclass(frozen=True)
+class StoredSecret(Record):
+    """A secret of a store, with its text."""
+
+    kind: ClassVar[str] = "stored_secret"
+    id: str
+    store: str
+    name: str
+    text: str
+    created_on: str
+    scopes: list[str] = field(default_factory=list)
+    comment: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the secret's id."""
+        return self.id
+
+    @property
+    def owner(self) -> str:
+        """Return the store's id."""
+        return self.store
 
 
 @dataclass(frozen=True)
@@ -367,5 +474,11 @@ KINDS: tuple[type[Record], ...] = (
     WorkerDomain,
     Queue,
     Workflow,
+    KvNamespace,
+    Database,
+    ObjectNamespace,
+    Hyperdrive,
+    SecretStore,
+    StoredSecret,
     SigningKey,
 )

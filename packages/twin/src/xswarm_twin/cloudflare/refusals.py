@@ -72,6 +72,36 @@ def script_invalid(message: str) -> Refusal:
     return Refusal(400, 10021, message)
 
 
+def flag_experimental(flag: str) -> Refusal:
+    """Refuse a compatibility flag that only runs outside of Cloudflare."""
+    message = f"The compatibility flag {flag} is experimental and cannot yet be used in Workers"
+    return Refusal(400, 10021, f"{message} deployed to Cloudflare.")
+
+
+def worker_too_large(limit: int) -> Refusal:
+    """Refuse a Worker over the limit of its compressed size."""
+    message = f"Your Worker exceeded the size limit of {limit // 1024 // 1024} MiB."
+    return Refusal(400, 10027, message)
+
+
+def startup_too_long() -> Refusal:
+    """Refuse a Worker whose code takes too long before it can answer."""
+    return Refusal(400, 10021, "Script startup exceeded CPU time limit.")
+
+
+def redirects_invalid(line: int) -> Refusal:
+    """Refuse a rule of ``_redirects`` that leads to itself."""
+    message = (
+        f"Invalid _redirects configuration:\nLine {line}: Infinite loop detected in this rule."
+    )
+    return Refusal(400, 100324, message)
+
+
+def media_type_unsupported(wanted: str) -> Refusal:
+    """Refuse a body of another media type than the call takes."""
+    return Refusal(415, 10415, f"Content-Type must be {wanted}")
+
+
 def bucket_of_binding_not_found(bucket: str) -> Refusal:
     """Refuse an upload that binds a bucket which is not there."""
     return Refusal(400, 10085, f"R2 bucket '{bucket}' not found.")
@@ -283,3 +313,57 @@ def migration_in_version() -> Refusal:
     """Refuse Durable Object migrations with a version: only a direct upload takes them."""
     message = "Version upload failed. You attempted to upload a version with a Durable Object"
     return Refusal(400, 10211, f"{message} migration, which only a deployment can apply.")
+
+
+def database_not_found(database: str) -> Refusal:
+    """Refuse an unknown D1 database."""
+    return Refusal(404, 7404, f"The database {database} could not be found")
+
+
+def kv_invalid(why: str, status: int = 400) -> Refusal:
+    """Refuse a key, a value, or what is said of them."""
+    return Refusal(status, 10147, f"invalid request: '{why}'")
+
+
+def bound_not_found(binding: str, kind: str, named: str) -> Refusal:
+    """Refuse an upload that binds a resource which is not there."""
+    code, text = _NOT_THERE[kind]
+    return Refusal(400, code, text.format(binding=binding, named=named))
+
+
+def class_not_configured(name: str) -> Refusal:
+    """Refuse to bind a class that no migration has made a class of Durable Objects."""
+    message = (
+        f"Cannot create binding for class '{name}' because it is not currently configured to"
+        " implement Durable Objects. Configure a migration in your Wrangler configuration to add"
+        " this class."
+    )
+    return Refusal(400, 10061, message)
+
+
+def class_in_use(name: str) -> Refusal:
+    """Refuse to make a class anew that has objects."""
+    message = f"Cannot apply new-class migration to class '{name}' that is already depended on by"
+    return Refusal(400, 10074, f"{message} existing Durable Objects.")
+
+
+def class_unknown(name: str, migration: str) -> Refusal:
+    """Refuse to rename, move or delete a class that is none of Durable Objects."""
+    message = f"Cannot apply --{migration} migration to class '{name}' that does not exist."
+    return Refusal(400, 10076, message)
+
+
+_NOT_THERE = {
+    "kv_namespace": (10041, "KV namespace '{named}' not found."),
+    "d1": (10181, "D1 binding '{binding}' references database '{named}' which was not found."),
+    "queue": (11000, "Queue '{named}' not found."),
+    "service": (
+        10143,
+        "Service binding '{binding}' references Worker '{named}' which was not found.",
+    ),
+    "hyperdrive": (10157, "Hyperdrive config '{named}' not found."),
+    "secrets_store_secret": (
+        10182,
+        "Secrets Store binding '{binding}' references the secret '{named}' which was not found.",
+    ),
+}

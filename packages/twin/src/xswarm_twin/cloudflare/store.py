@@ -132,7 +132,8 @@ class Store:
 
 
 _OWNED: dict[str, Iterable[str]] = {
-    "worker": ("version", "deployment"),
+    "worker": ("version", "deployment", "object_namespace"),
+    "secret_store": ("stored_secret",),
     "project": ("publication",),
     "zone": ("dns_record", "worker_route", "worker_domain"),
 }

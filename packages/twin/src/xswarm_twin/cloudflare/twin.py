@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ from xswarm_twin.cloudflare.clock import Clock
 from xswarm_twin.cloudflare.records import Version
 from xswarm_twin.cloudflare.store import Store
 from xswarm_twin.cloudflare.tokens import Tokens
+from xswarm_twin.edge.simulators import Answer, Consumer, Question
 from xswarm_twin.edge.tails import Tails
 from xswarm_twin.model import PagesDeployment, WorkerVersion
 from xswarm_twin.objects.store import Objects
@@ -44,6 +45,18 @@ class Serving(Protocol):
 
     async def schedule(self, worker: str, crons: Sequence[str]) -> None:
         """Schedule a Worker by these cron triggers; raises ValueError."""
+
+    async def consume(self, consumers: Mapping[str, Consumer]) -> None:
+        """Let queues be consumed so, and by nobody else."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask a simulator: of KV, D1 or a queue."""
+
+    async def call(self, worker: str, target: Mapping[str, Any], given: Sequence[Any]) -> Any:
+        """Call a method of a service in a Worker's process; raises CallFailed."""
+
+    def instances(self, worker: str, workflow: str) -> Sequence[str]:
+        """Return the ids of a Workflow's instances."""
 
     async def preview(self, version: WorkerVersion) -> None:
         """Make a version known to its preview host."""
@@ -111,6 +124,7 @@ class Twin:
     clock: Clock
     open_assets: dict[str, OpenAssets] = field(default_factory=dict)
     tails: Tails = field(default_factory=Tails)
+    sql_files: dict[str, bytes] = field(default_factory=dict)
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     def lock(self, name: str) -> asyncio.Lock:

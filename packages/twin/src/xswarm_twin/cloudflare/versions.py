@@ -9,15 +9,32 @@ from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import assets, bindings, bodies, refusals, uploads
+from xswarm_twin.cloudflare import (
+    assets,
+    bindings,
+    bodies,
+    durable_objects,
+    refusals,
+    resources,
+    strictness,
+    uploads,
+)
 from xswarm_twin.cloudflare.bindings import Binding
+from xswarm_twin.cloudflare.durable_objects import Migrated
 from xswarm_twin.cloudflare.envelope import page_of, success
-from xswarm_twin.cloudflare.records import Version, Worker
+from xswarm_twin.cloudflare.records import ObjectNamespace, Version, Worker
 from xswarm_twin.cloudflare.twin import Twin, new_id, source_of, twin_of
 from xswarm_twin.cloudflare.uploads import Upload
-from xswarm_twin.model import Assets, Module, ScriptInvalid, WorkerVersion
-from xswarm_twin.objects.errors import BucketMissing
+from xswarm_twin.model import (
+    Assets,
+    Module,
+    ObjectClass,
+    ScriptInvalid,
+    WorkerVersion,
+    WorkflowClass,
+)
 
+MERGE_PATCH = "application/merge-patch+json"
 DEPLOYABLE = 100
 """How many of the newest versions Cloudflare lets be deployed."""
 
@@ -59,7 +76,8 @@ async def upload(request: web.Request) -> web.Response:
         raise refusals.migration_in_version()
     async with twin.lock(worker.name):
         worker = find_worker(request)
-        version = await make(request, worker.name, form, "version_upload")
+        objects = durable_objects.migrate(twin, worker, {})
+        version = await make(request, worker.name, form, "version_upload", objects)
         twin.store.save(version)
     await twin.edge.preview(served(twin, version))
     return success(detail(version, worker))
@@ -69,6 +87,8 @@ async def upload(request: web.Request) -> web.Response:
 async def edit_latest(request: web.Request) -> web.Response:
     """Make a version that differs from the latest in variables only; it is not deployed."""
     twin, worker = twin_of(request), find_worker(request)
+    if request.content_type != MERGE_PATCH:
+        raise refusals.media_type_unsupported(MERGE_PATCH)
     body = await bodies.json_object(request)
     changes = {
         name: None if value is None else _variable(name, value)
@@ -82,23 +102,26 @@ async def edit_latest(request: web.Request) -> web.Response:
     return success(detail(version, worker))
 
 
-async def make(request: web.Request, worker: str, form: Upload, cause: str) -> Version:
+async def make(
+    request: web.Request, worker: str, form: Upload, cause: str, objects: Migrated
+) -> Version:
     """Make a version of an upload: resolve, keep its bytes, and let the runtime judge it.
 
-    The caller holds the Worker's lock, and stores the version.
+    The caller holds the Worker's lock, and stores the version. ``objects`` are the Worker's
+    Durable Objects as they are once the version is deployed.
 
     Raises:
         Refusal: the metadata is wrong, or the script does not start (10021); nothing is stored.
     """
     twin = twin_of(request)
     try:
-        version = _of_upload(request, worker, form, cause)
+        version = _of_upload(request, worker, form, cause, objects)
     except BaseException:
         twin.blobs.discard(form.received)
         raise
     await twin.blobs.keep(*form.received)
     try:
-        started = await twin.edge.validate(served(twin, version))
+        started = await twin.edge.validate(served(twin, version, objects.classes))
     except ScriptInvalid as error:
         raise refusals.script_invalid(str(error)) from error
     return replace(version, startup_time_ms=started)
@@ -119,8 +142,20 @@ def derive(
     )
 
 
-def served(twin: Twin, version: Version) -> WorkerVersion:
-    """Return a version as the edge takes it, its modules laid out in a folder of its own."""
+def served(
+    twin: Twin, version: Version, objects: Sequence[ObjectClass] | None = None
+) -> WorkerVersion:
+    """Return a version as the edge takes it, its modules laid out in a folder of its own.
+
+    Args:
+        twin: the parts.
+        version: the version.
+        objects: its Worker's Durable Objects; None: those that are stored.
+    """
+    if objects is None:
+        namespaces = twin.store.all(ObjectNamespace, version.worker)
+        objects = durable_objects.classes(namespaces)
+    worker = twin.store.find(Worker, version.worker)
     folder = twin.state / "versions" / version.id
     modules = tuple(
         Module(module["name"], module["media_type"], folder / module["name"])
@@ -138,11 +173,14 @@ def served(twin: Twin, version: Version) -> WorkerVersion:
         folder=folder,
         main_module=version.main_module,
         modules=modules,
-        bindings=tuple(version.bindings),
+        bindings=tuple(resources.resolved(twin, binding) for binding in version.bindings),
         compatibility_date=version.compatibility_date,
         compatibility_flags=tuple(version.compatibility_flags),
         annotations=version.annotations,
         assets=_served_assets(twin, version),
+        objects=tuple(objects),
+        workflows=_workflows(version),
+        tail_consumers=_tail_consumers(worker),
     )
 
 
@@ -209,8 +247,27 @@ def _summary(version: Version) -> dict[str, Any]:
     }
 
 
-def _of_upload(request: web.Request, worker: str, form: Upload, cause: str) -> Version:
+def _workflows(version: Version) -> tuple[WorkflowClass, ...]:
+    """Return the workflows that a version defines."""
+    return tuple(
+        WorkflowClass(binding["class_name"], binding["workflow_name"])
+        for binding in version.bindings
+        if binding["type"] == "workflow"
+        and (binding.get("script_name") or version.worker) == version.worker
+    )
+
+
+def _tail_consumers(worker: Worker | None) -> tuple[str, ...]:
+    listed = worker.settings.get("tail_consumers") if worker else None
+    return tuple(str(one["service"]) for one in listed or ())
+
+
+def _of_upload(
+    request: web.Request, worker: str, form: Upload, cause: str, objects: Migrated
+) -> Version:
     twin, metadata = twin_of(request), form.metadata or {}
+    strictness.require_sound(metadata, bindings.kinds())
+    strictness.require_small(incoming.file for incoming in form.received)
     previous = twin.store.last(Version, worker)
     main_module = metadata.get("main_module")
     return Version(
@@ -221,16 +278,21 @@ def _of_upload(request: web.Request, worker: str, form: Upload, cause: str) -> V
         source=source_of(request),
         main_module=None if main_module is None else uploads.module_name(main_module),
         modules=form.modules,
-        bindings=_bindings_of(request, worker, metadata, previous),
+        bindings=_bindings_of(request, worker, metadata, previous, objects),
         compatibility_date=uploads.compatibility_date(metadata),
         compatibility_flags=bodies.texts(metadata, "compatibility_flags"),
-        annotations={"workers/triggered_by": cause} | bodies.annotations_of(metadata),
+        annotations={"workers/triggered_by": cause}
+        | strictness.cut(bodies.annotations_of(metadata)),
         assets=assets.of_upload(twin, worker, metadata, previous),
     )
 
 
 def _bindings_of(
-    request: web.Request, worker: str, metadata: dict[str, Any], previous: Version | None
+    request: web.Request,
+    worker: str,
+    metadata: dict[str, Any],
+    previous: Version | None,
+    objects: Migrated,
 ) -> list[Binding]:
     twin = twin_of(request)
     found = bindings.resolve(
@@ -240,17 +302,7 @@ def _bindings_of(
         lambda version: twin.store.find(Version, version, worker),
         strict=request.query.get("bindings_inherit") == "strict",
     )
-    _require_buckets(twin, found)
-    return found
-
-
-def _require_buckets(twin: Twin, found: Sequence[Binding]) -> None:
-    for binding in found:
-        if binding["type"] == "r2_bucket":
-            try:
-                twin.objects.bucket(binding["bucket_name"])
-            except BucketMissing:
-                raise refusals.bucket_of_binding_not_found(binding["bucket_name"]) from None
+    return [resources.found(twin, worker, objects.after, binding) for binding in found]
 
 
 def _served_assets(twin: Twin, version: Version) -> Assets | None:

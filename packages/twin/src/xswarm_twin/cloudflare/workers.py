@@ -9,11 +9,22 @@ from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import bindings, bodies, deployments, refusals, uploads, versions
+from xswarm_twin.cloudflare import (
+    bindings,
+    bodies,
+    deployments,
+    durable_objects,
+    queues,
+    refusals,
+    uploads,
+    versions,
+)
 from xswarm_twin.cloudflare.deployments import DeploymentRequest
-from xswarm_twin.cloudflare.envelope import success
+from xswarm_twin.cloudflare.durable_objects import Migrated
+from xswarm_twin.cloudflare.envelope import paged, success
 from xswarm_twin.cloudflare.records import Version, Worker, WorkerDomain, WorkerRoute
 from xswarm_twin.cloudflare.twin import Twin, source_of, twin_of
+from xswarm_twin.cloudflare.uploads import Upload
 
 routes = web.RouteTableDef()
 _ALL = "/accounts/{account}/workers/scripts"
@@ -31,7 +42,7 @@ _SETTINGS: dict[str, type] = {
 _API_DATE = "Cloudflare-Workers-Script-Api-Date"
 """With it, preview URLs that nobody speaks of are as the Worker's own address is."""
 
-_NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}")
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
 @routes.get(_ALL)
@@ -49,10 +60,12 @@ async def upload(request: web.Request) -> web.Response:
     form = await uploads.read(request, twin.blobs)
     async with twin.lock(name):
         worker = twin.store.find(Worker, name) or _new(twin, name)
-        worker = _as_uploaded(worker, form.metadata or {})
-        version = await versions.make(request, name, form, "upload")
+        migrated = _migrated(twin, worker, form)
+        version = await versions.make(request, name, form, "upload", migrated)
+        worker = _as_uploaded(worker, form.metadata or {}, migrated.tag)
         wish = DeploymentRequest({version.id: 100}, source_of(request), version.annotations)
-        await deployments.deploy(twin, worker, wish, version)
+        with durable_objects.applied(twin, migrated):
+            await deployments.deploy(twin, worker, wish, version)
     await twin.edge.preview(versions.served(twin, version))
     return success(
         _told(worker)
@@ -82,6 +95,7 @@ async def delete(request: web.Request) -> web.Response:
         routed = [one for one in twin.store.all(WorkerRoute) if one.script == worker.name]
         named = [one for one in twin.store.all(WorkerDomain) if one.service == worker.name]
         twin.store.remove(worker, *routed, *named)
+    await queues.forget(twin, worker.name)
     return success(None)
 
 
@@ -190,20 +204,14 @@ async def account_subdomain(_: web.Request) -> web.Response:
 @routes.get("/accounts/{account}/workers/workers/{worker}")
 async def show(request: web.Request) -> web.Response:
     """Return a Worker with the addresses that it answers at."""
-    twin, worker = twin_of(request), versions.find_worker(request)
-    addresses = {
-        "url": f"http://{twin.addresses.worker_host(worker.name)}",
-        "preview_url_suffix": twin.addresses.preview_suffix(worker.name),
-    }
-    return success(
-        {
-            "id": worker.tag,
-            "name": worker.name,
-            "created_on": worker.created_on,
-            "updated_on": worker.modified_on,
-            "subdomain": _subdomain(worker) | addresses,
-        }
-    )
+    return success(_with_addresses(twin_of(request), versions.find_worker(request)))
+
+
+@routes.get("/accounts/{account}/workers/workers")
+async def all_with_addresses(request: web.Request) -> web.Response:
+    """List the Workers with their addresses."""
+    twin = twin_of(request)
+    return paged(request, [_with_addresses(twin, worker) for worker in twin.store.all(Worker)])
 
 
 async def serve_all(twin: Twin, worker: Worker) -> None:
@@ -212,6 +220,20 @@ async def serve_all(twin: Twin, worker: Worker) -> None:
         await twin.edge.preview(versions.served(twin, version))
     await deployments.restore(twin, worker.name)
     await twin.edge.schedule(worker.name, [each["cron"] for each in worker.schedules])
+
+
+def _with_addresses(twin: Twin, worker: Worker) -> dict[str, Any]:
+    addresses = {
+        "url": f"http://{twin.addresses.worker_host(worker.name)}",
+        "preview_url_suffix": twin.addresses.preview_suffix(worker.name),
+    }
+    return {
+        "id": worker.tag,
+        "name": worker.name,
+        "created_on": worker.created_on,
+        "updated_on": worker.modified_on,
+        "subdomain": _subdomain(worker) | addresses,
+    }
 
 
 def _new(twin: Twin, name: str) -> Worker:
@@ -227,15 +249,16 @@ def _settings_of(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _as_uploaded(worker: Worker, metadata: dict[str, Any]) -> Worker:
+def _migrated(twin: Twin, worker: Worker, form: Upload) -> Migrated:
+    try:
+        return durable_objects.migrate(twin, worker, form.metadata or {})
+    except BaseException:
+        twin.blobs.discard(form.received)
+        raise
+
+
+def _as_uploaded(worker: Worker, metadata: dict[str, Any], tag: str) -> Worker:
     """Return a Worker as a direct upload makes it: its settings, and its Durable Objects' tag."""
-    given = bodies.optional(metadata, "migrations", dict[str, Any]())
-    tag = worker.migration_tag
-    if given:
-        if given.get("old_tag", "") != tag:
-            raise refusals.migration_tag_wrong(tag)
-        tag = bodies.required(given, "new_tag", str)
-        bodies.required(given, "steps", list)
     settings = worker.settings | _settings_of(metadata)
     return replace(worker, settings=settings, migration_tag=tag)
 

@@ -1,12 +1,13 @@
-"""A version's bindings, read once into what a runtime needs to offer them."""
+"""The bindings of a Python Worker, read once into what its host needs to offer them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from xswarm_twin.edge.bound import refusal, version_metadata
 from xswarm_twin.model import ScriptInvalid, WorkerVersion
 
 
@@ -32,9 +33,9 @@ def read_bindings(version: WorkerVersion) -> Bindings:
     by_type: dict[str, dict[str, Mapping[str, Any]]] = {}
     for binding in version.bindings:
         by_type.setdefault(binding["type"], {})[binding["name"]] = binding
-    unknown = set(by_type) - _OFFERED
+    unknown = [binding for binding in version.bindings if binding["type"] not in _OFFERED]
     if unknown:
-        raise ScriptInvalid(_refusal(by_type, unknown))
+        raise ScriptInvalid(refusal(unknown))
     texts = {**by_type.get("plain_text", {}), **by_type.get("secret_text", {})}
     values = by_type.get("json", {})
     metadata = json.dumps(version_metadata(version))
@@ -50,20 +51,4 @@ def read_bindings(version: WorkerVersion) -> Bindings:
     )
 
 
-def version_metadata(version: WorkerVersion) -> dict[str, str]:
-    """Return what the version metadata binding tells."""
-    return {
-        "id": version.id,
-        "tag": version.annotations.get("workers/tag", ""),
-        "timestamp": version.created_on,
-    }
-
-
 _OFFERED = {"plain_text", "secret_text", "json", "version_metadata", "r2_bucket", "assets"}
-
-
-def _refusal(by_type: Mapping[str, Iterable[str]], unknown: Iterable[str]) -> str:
-    named = ", ".join(
-        f"{name} ({kind})" for kind in sorted(unknown) for name in sorted(by_type[kind])
-    )
-    return f"the local twin offers no such binding: {named}"

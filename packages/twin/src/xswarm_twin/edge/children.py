@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _GUARD = ("/bin/sh", "-c", "read -r _; kill -KILL 0")
-SOCKETS = ("http", "events")
+SOCKETS = ("http", "control")
 """Where a process takes requests, and where the edge tells it of events that are none."""
 
 _REMEMBERED_LINES = 60

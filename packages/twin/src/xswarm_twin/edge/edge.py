@@ -9,26 +9,34 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
+from xswarm_twin import control
 from xswarm_twin.edge import spread
 from xswarm_twin.edge.assets import for_routing, goes_to_worker
 from xswarm_twin.edge.children import Children
+from xswarm_twin.edge.configuration import CONTROL
 from xswarm_twin.edge.files import find_answer, send, send_answer
 from xswarm_twin.edge.log import Log
 from xswarm_twin.edge.pages import Pages
-from xswarm_twin.edge.proxy import RAY, Proxy, new_ray, sign
+from xswarm_twin.edge.proxy import RAY, CallFailed, Proxy, new_ray, sign
 from xswarm_twin.edge.routing import Kind, Route, Target, choose_version, target_of
 from xswarm_twin.edge.schedules import Schedules
-from xswarm_twin.edge.services import Services
+from xswarm_twin.edge.services import Location, Services
+from xswarm_twin.edge.simulators import Answer, Consumer, Question
 from xswarm_twin.edge.tails import Invocation, Tails
 from xswarm_twin.edge.versions import Versions
 from xswarm_twin.model import PagesDeployment, ScriptInvalid, WorkerVersion
 from xswarm_twin.objects.store import Objects
 
 SCHEDULED = "/cdn-cgi/local/scheduled"
-"""Fires a cron trigger at once, as with ``wrangler dev``; ``?cron=``, ``&time=`` milliseconds."""
+"""Fires a cron trigger at once, as with ``wrangler dev``; ``?cron=``, ``&time=`` milliseconds.
+
+Only whoever has the twin's token may: ``Authorization: Bearer``, CLOUDFLARE_API_TOKEN.
+"""
+_CLOSED = "this needs the twin's token: Authorization: Bearer $CLOUDFLARE_API_TOKEN\n"
 
 _SHUTDOWN = 1.0
 _NOTHING_HERE = (
@@ -58,6 +66,7 @@ class Edge:
         idle: seconds after which the process of a version that is not deployed, and that nobody
             asks, is stopped.
         tails: told of each invocation.
+        token: opens the edge's own routes; without one they are closed.
     """
 
     def __init__(
@@ -69,12 +78,14 @@ class Edge:
         drain: float = 5.0,
         idle: float = 60.0,
         tails: Tails | None = None,
+        token: str = "",
     ) -> None:
-        self._services = Services(objects)
+        self._services = Services(objects, self)
         self._versions = Versions(state, Children(), self._services, workerd, drain, idle)
         self._proxy = Proxy()
         self._routes: dict[str, Route] = {}
         self._tails = tails or Tails()
+        self._token = token
         self._spreading: dict[str, _Spreading] = {}
         self._pages = Pages()
         self._schedules = Schedules(self.fire)
@@ -144,12 +155,7 @@ class Edge:
         """
         await self._open()
         async with self._deploying[worker]:
-            self._versions.hold(split)
-            try:
-                await asyncio.gather(*(self._versions.start(version) for version in split))
-            except ScriptInvalid:
-                self._release(worker, split)
-                raise
+            await self._start(worker, split)
             self._end_spreading(worker)
             self._versions.hold(split)
             route = Route(dict(split), enabled, previews)
@@ -157,7 +163,7 @@ class Edge:
                 task = asyncio.create_task(self._swap_later(worker, route, seconds))
                 self._spreading[worker] = _Spreading(route, task)
             else:
-                self._swap(worker, route)
+                await self._swap(worker, route)
 
     async def remove(self, worker: str) -> None:
         """Serve a Worker no longer; all its versions are forgotten."""
@@ -188,11 +194,66 @@ class Edge:
         version = choose_version(route, worker, {}, chance) if route else None
         if version is None or version.main_module is None:
             return "exception: there is nothing deployed"
-        outcome = await self._proxy.fire(self._versions.runtime(version), cron, time)
+        await self._versions.settled(worker)
+        outcome = await self._proxy.fire(self._versions.serving(version), cron, time)
         if outcome != "ok":
             log = Log(self._state / "logs" / f"worker-{worker}.log", version.id[:8])
             log.line(f"cron trigger {cron}: {outcome}")
         return outcome
+
+    async def locate(self, worker: str) -> Location | None:
+        """Return where a Worker answers now; None where it does not, or is of Python."""
+        await self._versions.settled(worker)
+        route = self._routes.get(worker)
+        chance = random.random()  # noqa: S311
+        version = choose_version(route, worker, {}, chance) if route else None
+        if version is None or version.main_module is None or version.is_python:
+            return None
+        serving = self._versions.serving(version)
+        async with serving.runtime.borrowed():
+            await serving.runtime.ready(CONTROL)
+        return Location(f"unix:{serving.debug}", serving.service, serving.home)
+
+    def take_mail(self, message: str) -> None:
+        """Keep an e-mail that a Worker sends, as a line of ``logs/mail.jsonl``."""
+        Log(self._state / "logs" / "mail.jsonl").line(message)
+
+    async def consume(self, consumers: Mapping[str, Consumer]) -> None:
+        """Let queues be consumed so, and by nobody else.
+
+        Args:
+            consumers: who takes a queue's messages, by its name.
+        """
+        await self._open()
+        await self._versions.simulators.consume(self._versions.runner(), consumers)
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask a simulator: of KV, D1 or a queue."""
+        await self._open()
+        return await self._versions.simulators.ask(self._versions.runner(), question)
+
+    async def call(self, worker: str, target: Mapping[str, Any], given: Sequence[Any]) -> Any:
+        """Call a method of a service in a Worker's process.
+
+        Args:
+            worker: the Worker's name.
+            target: service, entrypoint, props and method.
+            given: the arguments, JSON values.
+
+        Raises:
+            CallFailed: it threw, or the Worker is not deployed.
+        """
+        await self._versions.settled(worker)
+        route = self._routes.get(worker)
+        if route is None:
+            raise CallFailed(f"Worker {worker!r} is not deployed")
+        return await self._proxy.call(
+            self._versions.serving(next(iter(route.split))), target, given
+        )
+
+    def instances(self, worker: str, workflow: str) -> Sequence[str]:
+        """Return the ids of a Workflow's instances."""
+        return self._versions.instances(worker, workflow)
 
     async def preview(self, version: WorkerVersion) -> None:
         """Make a version known to its preview host; it is started on the first request."""
@@ -232,8 +293,22 @@ class Edge:
                 await self._proxy.open()
                 self._opened = True
 
-    def _swap(self, worker: str, route: Route) -> None:
+    async def _start(self, worker: str, split: Mapping[WorkerVersion, float]) -> None:
+        """Start the processes of versions; those of a Worker with objects begin with the swap."""
+        self._versions.hold(split)
+        for version in split:
+            self._versions.know(version)
+        alone = (version for version in split if not version.is_stateful)
+        try:
+            await asyncio.gather(*(self._versions.start(version) for version in alone))
+        except ScriptInvalid:
+            self._release(worker, split)
+            raise
+
+    async def _swap(self, worker: str, route: Route) -> None:
         """Serve by a route from now on."""
+        if any(version.is_stateful for version in route.split):
+            await self._versions.move(route.split)
         before = self._routes.get(worker)
         self._routes[worker] = route
         if before is not None:
@@ -242,7 +317,7 @@ class Edge:
     async def _swap_later(self, worker: str, route: Route, seconds: float) -> None:
         await asyncio.sleep(seconds)
         del self._spreading[worker]
-        self._swap(worker, route)
+        await self._swap(worker, route)
 
     def _end_spreading(self, worker: str) -> None:
         """Forget a deployment that has not reached the edge yet: another one takes its place."""
@@ -274,6 +349,7 @@ class Edge:
             return _nothing() if site is None else await send_answer(request, site)
         if request.path == SCHEDULED:
             return await self._fired(request, target.name)
+        await self._versions.settled(target.name)
         version = self._version(request, target)
         if version is None:
             return _nothing()
@@ -281,6 +357,8 @@ class Edge:
 
     async def _fired(self, request: web.Request, worker: str) -> web.Response:
         """Fire a cron trigger that somebody asks for, and answer as ``wrangler dev`` does."""
+        if not control.allows(request.headers, self._token):
+            return web.Response(status=401, text=_CLOSED)
         given = request.query.get("time", "")
         due = int(given) if given.isdecimal() else int(time.time() * 1000)
         outcome = await self.fire(worker, request.query.get("cron", "* * * * *"), due)
@@ -313,7 +391,7 @@ class Edge:
             found = find_answer(request, for_routing(site, request.headers))
             if found is not None:
                 return await send(request, found)
-        answer = await self._proxy.forward(request, self._versions.runtime(version))
+        answer = await self._proxy.forward(request, self._versions.serving(version))
         if told:
             self._tails.publish(_invocation(request, version, answer.status))
         return answer

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from xswarm_twin.edge.runtime import Resting, Runtime
-from xswarm_twin.edge.workerd import CF_HEADER
+from xswarm_twin.edge.configuration import CF_HEADER, CONTROL
+from xswarm_twin.edge.runtime import Resting, Serving
+from xswarm_twin.edge.services import RESOURCE_HEADER, TOKEN_HEADER
 from xswarm_twin.model import ScriptInvalid
 
 _CHUNK = 1 << 16
@@ -41,6 +43,10 @@ RAY = web.RequestKey("ray", str)
 """Where a request keeps its identifier."""
 
 
+class CallFailed(Exception):
+    """What was called threw; the text is what it said."""
+
+
 class _Again(Exception):
     """A request got no answer, and may be sent once more."""
 
@@ -66,50 +72,77 @@ class Proxy:
         if self._session is not None:
             await self._session.close()
 
-    async def forward(self, request: web.Request, runtime: Runtime) -> web.StreamResponse:
+    async def forward(self, request: web.Request, serving: Serving) -> web.StreamResponse:
         """Let a version answer; 502 when its process does not run and cannot be started.
 
         A request that reached nobody is sent once more to the process started anew; so is one
         that a process left without an answer, where sending it twice changes nothing.
         """
-        async with runtime.borrowed():
+        async with serving.runtime.borrowed():
             try:
-                return await self._attempt(request, runtime)
+                return await self._attempt(request, serving)
             except _Again:
                 pass
             except (ScriptInvalid, Resting, aiohttp.ClientConnectionError) as failure:
                 return _unavailable(failure)
             try:
-                return await self._attempt(request, runtime)
+                return await self._attempt(request, serving)
             except (ScriptInvalid, Resting, aiohttp.ClientConnectionError, _Again) as failure:
                 return _unavailable(failure)
 
-    async def fire(self, runtime: Runtime, cron: str, time: int) -> str:
+    async def fire(self, serving: Serving, cron: str, time: int) -> str:
         """Fire a version's cron trigger, and return the outcome: ``ok`` or why not."""
-        async with runtime.borrowed():
-            try:
-                url = URL.build(
-                    scheme="http",
-                    host="127.0.0.1",
-                    port=await runtime.ready("events"),
-                    path="/",
-                    query={"cron": cron, "time": str(time)},
-                )
-                async with self._sender().get(url, timeout=_EVENT) as reply:
-                    told = await reply.json(content_type=None)
-                    return str(told["outcome"])
-            except TimeoutError:
-                return "exceededWallTime"
-            except (ScriptInvalid, Resting, aiohttp.ClientError, ValueError) as failure:
-                return f"exception: {failure}"
+        told = {"service": serving.service, "cron": cron, "time": time}
+        query = {"cron": cron, "time": str(time)}  # for a Python Worker's host
+        try:
+            return str((await self._control(serving, told, query, []))["outcome"])
+        except TimeoutError:
+            return "exceededWallTime"
+        except (ScriptInvalid, Resting, aiohttp.ClientError, ValueError) as failure:
+            return f"exception: {failure}"
 
-    async def _attempt(self, request: web.Request, runtime: Runtime) -> web.StreamResponse:
+    async def call(self, serving: Serving, target: Mapping[str, Any], given: Sequence[Any]) -> Any:
+        """Call a method of a service in a process.
+
+        Args:
+            serving: the process.
+            target: service, entrypoint, props and method, as control.js reads them.
+            given: the arguments.
+
+        Raises:
+            CallFailed: it threw; the text is the message.
+        """
+        told = await self._control(serving, target, {}, given)
+        if "error" in told:
+            raise CallFailed(told["error"])
+        return told["result"]
+
+    async def _control(
+        self,
+        serving: Serving,
+        target: Mapping[str, Any],
+        query: Mapping[str, str],
+        given: Sequence[Any],
+    ) -> dict[str, Any]:
+        """Ask a process by the socket that no client reaches."""
+        headers = {TOKEN_HEADER: serving.token, RESOURCE_HEADER: json.dumps(target)}
+        async with serving.runtime.borrowed():
+            port = await serving.runtime.ready(CONTROL)
+            url = URL.build(scheme="http", host="127.0.0.1", port=port, path="/", query=query)
+            async with self._sender().post(
+                url, timeout=_EVENT, headers=headers, json=given
+            ) as reply:
+                return dict(await reply.json(content_type=None))
+
+    async def _attempt(self, request: web.Request, serving: Serving) -> web.StreamResponse:
         """Send a request on, once; raises _Again where it may be sent once more."""
-        port = await runtime.ready()
+        runtime = serving.runtime
+        port = await runtime.ready(serving.socket)
         headers = request_headers(request)
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
-                return await self._websocket(request, port, headers)
+                with runtime.socket_open():
+                    return await self._websocket(request, port, headers)
             upstream = await self._sender().request(
                 request.method,
                 _url("http", port, request),

@@ -106,10 +106,11 @@ def _told(
         "folders": [str(folder), str(folder / VENDORED)],
         "main": version.main_module.removesuffix(".py").replace("/", "."),
         "address": access.address,
+        "token": access.token,
         "texts": bindings.texts,
         "values": {name: json.loads(value) for name, value in bindings.json.items()},
         "buckets": {
             name: access.headers(f"/r2/{bucket}") for name, bucket in bindings.buckets.items()
         },
-        "assets": {name: access.headers("/assets") for name in bindings.assets},
+        "assets": {name: access.headers(f"/assets/{version.id}") for name in bindings.assets},
     }

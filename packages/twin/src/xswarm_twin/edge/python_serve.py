@@ -32,7 +32,8 @@ def main() -> None:
     runtime = host.bind(told)
     try:
         main = importlib.import_module(told["main"])
-        served.application, served.events = host.application(main), host.events(main)
+        served.application = host.application(main)
+        served.events = host.events(main, told["token"])
     except BaseException as error:
         _tell(error, told["folders"])
         sys.exit(1)
@@ -93,9 +94,9 @@ def _hide(names: Iterable[str], paths: Sequence[str]) -> None:
 
 async def _serve(server: Any, runtime: Any, served: Served, control: int) -> None:
     """Serve on two free ports, and tell them on the control descriptor."""
-    listeners = {name: _listener() for name in ("http", "events")}
+    listeners = {name: _listener() for name in ("http", "control")}
     ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
-    served.events_port = ports["events"]
+    served.events_port = ports["control"]
     for name, port in ports.items():
         event = {"event": "listen", "socket": name, "port": port}
         os.write(control, json.dumps(event).encode() + b"\n")

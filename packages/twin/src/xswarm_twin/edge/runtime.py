@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from xswarm_twin.edge.children import Child
 from xswarm_twin.model import ScriptInvalid
@@ -19,6 +21,27 @@ class Resting(Exception):
     """A version's process is not started: it was stopped, or died too often of late."""
 
 
+@dataclass(frozen=True)
+class Serving:
+    """Who serves a version: a process, and of it a socket, a service, and a debug port.
+
+    Args:
+        runtime: the process.
+        socket: the name of the socket that takes requests.
+        service: the name of the version's service in the process; empty where it has none.
+        home: the name of the service that has the Worker's objects.
+        debug: the socket by which other processes reach it.
+        token: proves to the process that the edge asks.
+    """
+
+    runtime: Runtime
+    socket: str
+    token: str = field(repr=False)
+    service: str = ""
+    home: str = ""
+    debug: Path = Path()
+
+
 class Runtime:
     """Keep one version's process, and count the requests that are on it.
 
@@ -29,6 +52,7 @@ class Runtime:
 
     def __init__(self, start: Callable[[], Awaitable[Child]], clean: Callable[[], None]) -> None:
         self.in_flight = 0
+        self.open_sockets = 0
         self.last_used = time.monotonic()
         self._start = start
         self._clean = clean
@@ -39,11 +63,11 @@ class Runtime:
         self._begun = 0.0
         self._rests_until = 0.0
 
-    async def ready(self, socket: str = "http") -> int:
+    async def ready(self, socket: str) -> int:
         """Return a port of the running process, starting it where needed.
 
         Args:
-            socket: the one asked for, of :data:`xswarm_twin.edge.children.SOCKETS`.
+            socket: the name of the one asked for.
 
         Raises:
             ScriptInvalid: it does not start.
@@ -75,11 +99,20 @@ class Runtime:
             self.in_flight -= 1
             self.last_used = time.monotonic()
 
+    @contextmanager
+    def socket_open(self) -> Iterator[None]:
+        """Count a WebSocket as long as it is open."""
+        self.open_sockets += 1
+        try:
+            yield
+        finally:
+            self.open_sockets -= 1
+
     async def drained(self, within: float) -> None:
-        """Wait until no request is in flight, at most some seconds."""
+        """Wait until no request is in flight, at most some seconds; open WebSockets are none."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while self.in_flight:
+                while self.in_flight > self.open_sockets:
                     await asyncio.sleep(0.02)
 
     async def stop(self) -> None:

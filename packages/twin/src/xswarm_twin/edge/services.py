@@ -1,4 +1,4 @@
-"""What the edge offers to the processes of versions: R2 buckets and static files, by HTTP.
+"""What the edge offers to the processes of versions by HTTP: R2 buckets, static files, and more.
 
 One loopback port for all. A process proves by its own token what it may reach, and names it in
 a header, because a binding's requests carry addresses of the Worker's choice.
@@ -7,7 +7,9 @@ a header, because a binding's requests carry addresses of the Worker's choice.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
 
@@ -18,6 +20,7 @@ from xswarm_twin.objects.store import Objects
 
 TOKEN_HEADER = "X-Twin-Token"  # noqa: S105 (the header's name)
 RESOURCE_HEADER = "X-Twin-Resource"
+_COMMON = frozenset({"/workers", "/mail", "/events"})
 
 
 @dataclass(frozen=True)
@@ -26,32 +29,57 @@ class Access:
 
     Args:
         address: host and port.
-        token: proves who asks.
+        token: proves who asks; the edge proves itself by it, too.
         buckets: the buckets it is bound to.
-        site: the version's static files, if any.
+        sites: the static files of its versions, by the versions' ids.
     """
 
     address: str
-    token: str
-    buckets: frozenset[str]
-    site: Site | None
+    token: str = field(repr=False)
+    buckets: frozenset[str] = frozenset()
+    sites: Mapping[str, Site] = field(default_factory=dict)
 
     def headers(self, resource: str) -> dict[str, str]:
-        """Return the headers by which a request reaches ``/r2/<bucket>`` or ``/assets``."""
+        """Return the headers by which a request reaches a resource, as ``/r2/<bucket>``."""
         return {TOKEN_HEADER: self.token, RESOURCE_HEADER: resource}
 
     def allows(self, resource: str) -> bool:
         """Return whether a resource is among what the process is bound to."""
-        if resource == "/assets":
-            return self.site is not None
-        return resource.removeprefix("/r2/") in self.buckets
+        if resource.startswith("/assets/"):
+            return resource.removeprefix("/assets/") in self.sites
+        return resource in _COMMON or resource.removeprefix("/r2/") in self.buckets
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a Worker answers: a process's debug port, a version's service, its objects' service."""
+
+    address: str
+    service: str
+    home: str
+
+
+class Neighbours(Protocol):
+    """What the edge knows of Workers, and does for them."""
+
+    async def locate(self, worker: str) -> Location | None:
+        """Return where a Worker answers now."""
+
+    def take_mail(self, message: str) -> None:
+        """Keep an e-mail that a Worker sends, JSON."""
 
 
 class Services:
-    """Serve buckets and static files to the versions' processes."""
+    """Serve what processes may reach.
 
-    def __init__(self, objects: Objects) -> None:
+    Args:
+        objects: the store behind R2 bindings.
+        neighbours: who knows of the other Workers.
+    """
+
+    def __init__(self, objects: Objects, neighbours: Neighbours) -> None:
         self._objects = objects
+        self._neighbours = neighbours
         self._granted: dict[str, Access] = {}
         self._runner: web.AppRunner | None = None
         self._address = ""
@@ -74,9 +102,11 @@ class Services:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def grant(self, buckets: frozenset[str], site: Site | None) -> Access:
+    def grant(
+        self, buckets: frozenset[str] = frozenset(), sites: Mapping[str, Site] | None = None
+    ) -> Access:
         """Let a process reach some buckets and files."""
-        access = Access(self._address, secrets.token_urlsafe(32), buckets, site)
+        access = Access(self._address, secrets.token_urlsafe(32), buckets, sites or {})
         self._granted[access.token] = access
         return access
 
@@ -89,6 +119,35 @@ class Services:
         resource = request.headers.get(RESOURCE_HEADER, "")
         if access is None or not access.allows(resource):
             return web.Response(status=403, text="not bound\n")
-        if access.site is not None and resource == "/assets":
-            return await send_answer(request, access.site)
+        answers: Mapping[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
+            "/workers": self._locate,
+            "/mail": self._mail,
+            "/events": self._events,
+        }
+        if resource in answers:
+            return await answers[resource](request)
+        site = access.sites.get(resource.removeprefix("/assets/"))
+        if site is not None:
+            return await send_answer(request, site)
         return await serve_bucket(request, self._objects, resource.removeprefix("/r2/"))
+
+    async def _locate(self, request: web.Request) -> web.Response:
+        worker = request.match_info["path"]
+        found = await self._neighbours.locate(worker)
+        if found is None:
+            return web.Response(status=404, text=f"Worker {worker!r} is not deployed")
+        told = {"address": found.address, "service": found.service, "home": found.home}
+        return web.json_response(told)
+
+    async def _mail(self, request: web.Request) -> web.Response:
+        self._neighbours.take_mail(await _text(request))
+        return web.Response()
+
+    async def _events(self, request: web.Request) -> web.Response:
+        """Take data points for Analytics Engine, which nobody can ask for here."""
+        await _text(request)
+        return web.Response()
+
+
+async def _text(request: web.Request) -> str:
+    return (await request.content.read()).decode("utf-8", "replace")

@@ -1,27 +1,49 @@
-"""The versions of Workers that the edge knows, and their processes."""
+"""The versions of Workers that the edge knows, and their processes.
+
+A version has a process of its own. Where the Worker has Durable Objects or Workflows, all versions
+of its deployment are in one process instead: an object runs once, so it cannot be in two.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import shutil
+import sqlite3
+import tempfile
 import time
-from collections.abc import Coroutine, Iterable, Set
+from collections.abc import Coroutine, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from xswarm_twin.edge import python_host, workerd
 from xswarm_twin.edge.assets import Site, worker_site
-from xswarm_twin.edge.bindings import read_bindings
 from xswarm_twin.edge.bytecode import Bytecode
-from xswarm_twin.edge.children import Child, Children
+from xswarm_twin.edge.children import SOCKETS, Child, Children
+from xswarm_twin.edge.configuration import CONTROL, WORKFLOWS, Process, service_of
 from xswarm_twin.edge.log import Log
-from xswarm_twin.edge.runtime import Resting, Runtime
-from xswarm_twin.edge.services import Services
+from xswarm_twin.edge.runtime import Resting, Runtime, Serving
+from xswarm_twin.edge.services import Access, Services
+from xswarm_twin.edge.simulators import Simulators
+from xswarm_twin.edge.workerd import Runner, find_workerd
 from xswarm_twin.model import ScriptInvalid, WorkerVersion
 
 _SHORT = 8
 _UNDEPLOYED = 8
 """The most processes of versions that are not deployed; the one asked longest ago goes first."""
+_SIMULATED = frozenset({"kv_namespace", "d1", "queue", "ratelimit"})
+
+
+@dataclass(frozen=True)
+class Group:
+    """The versions of a deployment in one process, and the one that its objects run by."""
+
+    versions: tuple[WorkerVersion, ...]
+    home: WorkerVersion
+    runtime: Runtime
+    access: Access
+    debug: Path
 
 
 class Versions:
@@ -31,7 +53,7 @@ class Versions:
         state: the twin's folder.
         children: starts processes.
         services: what processes may reach.
-        workerd_binary: the workerd program; by default of the ``node_modules`` beside ``state``.
+        binary: the workerd program; by default of the ``node_modules`` beside ``state``.
         drain: seconds that requests in flight are given.
         idle: seconds without a request after which an undeployed version's process is stopped.
     """
@@ -41,67 +63,112 @@ class Versions:
         state: Path,
         children: Children,
         services: Services,
-        workerd_binary: Path | None,
+        binary: Path | None,
         drain: float,
         idle: float,
     ) -> None:
         self._state = state
         self._children = children
         self._services = services
-        self._workerd_binary = workerd_binary
+        self._binary = binary
         self._drain, self._idle = drain, idle
         self._known: dict[str, WorkerVersion] = {}
         self._sites: dict[str, Site | None] = {}
-        self._runtimes: dict[str, Runtime] = {}
+        self._own: dict[str, Serving] = {}
+        self._groups: dict[str, Group] = {}
+        self._moving: dict[str, asyncio.Event] = {}
         self._workers: set[str] = set()
         self._held: set[str] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs = state / "edge" / "runs"
         self._bytecode = Bytecode(state / "edge" / "bytecode")
+        self._sockets = Path(tempfile.mkdtemp(prefix="twin-"))  # their paths must be short
+        self.simulators = Simulators(state, self._sockets / "simulators", services)
         shutil.rmtree(self._runs, ignore_errors=True)
+
+    def runner(self) -> Runner:
+        """Return what processes of workerd are started by; raises Unavailable."""
+        return Runner(self._binary or find_workerd(self._state.absolute().parent), self._children)
 
     def workers(self) -> Set[str]:
         """Return the names of the Workers that have a known version."""
         return self._workers
 
     def know(self, version: WorkerVersion) -> None:
-        """Take note of a version."""
+        """Take note of a version, and of what has changed about its Worker."""
         if version.id not in self._known:
-            self._known[version.id] = version
             self._sites[version.id] = worker_site(version)
             self._workers.add(version.worker)
+        self._known[version.id] = version
 
     def find(self, worker: str, beginning: str) -> WorkerVersion | None:
-        """Return the Worker's version whose id begins so."""
+        """Return the Worker's version whose preview host begins so.
+
+        A Worker with Durable Objects has none, as at Cloudflare.
+        """
         known = (version for version in self._known.values() if version.worker == worker)
-        return next((version for version in known if version.id.startswith(beginning)), None)
+        found = next((version for version in known if version.id.startswith(beginning)), None)
+        return None if found is None or found.is_stateful else found
 
     def site(self, version: WorkerVersion) -> Site | None:
         """Return a version's static files, if it has any."""
         return self._sites[version.id]
 
     async def start(self, version: WorkerVersion) -> None:
-        """Make a version's process run; raises ScriptInvalid when it does not start."""
+        """Make a version's process run, or try whether it does where its place is in a group.
+
+        Raises:
+            ScriptInvalid: it does not start.
+        """
         self.know(version)
         if version.main_module is None:
             return
+        if version.is_stateful:
+            await self._try(version)
+            return
+        serving = self.serving(version)
         try:
-            await self.runtime(version).ready()
+            await serving.runtime.ready(serving.socket)
         except Resting as failure:
             raise ScriptInvalid(str(failure)) from None
         except ScriptInvalid:
             self._stop(version.id)
             raise
 
-    def runtime(self, version: WorkerVersion) -> Runtime:
-        """Return a version's runtime; its process is started on first need."""
-        if version.id not in self._runtimes:
-            self._runtimes[version.id] = self._new_runtime(version)
+    async def move(self, split: Mapping[WorkerVersion, float]) -> None:
+        """Let a deployment's versions be one process; requests wait until it is ready.
+
+        Raises:
+            ScriptInvalid: it does not start; the one before serves again.
+        """
+        versions = tuple(sorted(split, key=lambda version: version.number))
+        home = max(versions, key=lambda version: (split[version], -version.number))
+        before = self._groups.get(home.worker)
+        if before is not None and (before.versions, before.home) == (versions, home):
+            return
+        moving = self._moving[home.worker] = asyncio.Event()
+        try:
+            await self._replace(before, versions, home)
+        finally:
+            moving.set()
+            self._moving.pop(home.worker)
+
+    async def settled(self, worker: str) -> None:
+        """Wait while a Worker's process is being replaced."""
+        while worker in self._moving:
+            await self._moving[worker].wait()
+
+    def serving(self, version: WorkerVersion) -> Serving:
+        """Return who serves a version; its process is started on first need."""
+        if version.is_stateful:
+            return self._in_group(version)
+        if version.id not in self._own:
+            self._own[version.id] = self._new_serving(version)
         if version.id not in self._held:
             self._watch(version.id)
             self._make_room(version.id)
-        return self._runtimes[version.id]
+        return self._own[version.id]
 
     def hold(self, versions: Iterable[WorkerVersion]) -> None:
         """Keep the processes of versions running: they are deployed, or about to be."""
@@ -117,60 +184,173 @@ class Versions:
         """
         for version in versions:
             self._held.discard(version.id)
-            if version.id in self._runtimes and version.id not in self._tasks:
+            if version.id in self._own and version.id not in self._tasks:
                 self._later(version.id, self._retire(version.id))
 
     async def forget(self, worker: str) -> None:
-        """Stop and forget all versions of a Worker."""
+        """Stop and forget all versions of a Worker, and delete its objects."""
         gone = [version for version in self._known.values() if version.worker == worker]
         self._workers.discard(worker)
         for version in gone:
             self._known.pop(version.id)
             self._held.discard(version.id)
-            if version.id in self._runtimes:
-                await self._runtimes[version.id].drained(within=self._drain)
+            if version.id in self._own:
+                await self._own[version.id].runtime.drained(within=self._drain)
                 self._stop(version.id)
+        group = self._groups.pop(worker, None)
+        if group is not None:
+            await group.runtime.drained(within=self._drain)
+            await group.runtime.stop()
+        shutil.rmtree(self._storage(worker), ignore_errors=True)
+
+    def instances(self, worker: str, workflow: str) -> list[str]:
+        """Return the ids of a Workflow's instances, by the alarms that workerd keeps of them."""
+        file = self._storage(worker) / f"{WORKFLOWS}{workflow}" / "metadata.sqlite"
+        if not file.exists():
+            return []
+        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT actor_name FROM _cf_ALARM ORDER BY actor_name")
+            return [str(name) for (name,) in rows if name]
 
     async def close(self) -> None:
         """End every process."""
-        for version_id in list(self._runtimes):
+        for version_id in list(self._own):
             self._stop(version_id)
-        await asyncio.gather(*self._ending)
+        await asyncio.gather(
+            *self._ending,
+            *(group.runtime.stop() for group in self._groups.values()),
+            self.simulators.close(),
+        )
         await self._children.close()
         shutil.rmtree(self._runs, ignore_errors=True)
+        shutil.rmtree(self._sockets, ignore_errors=True)
 
-    def _new_runtime(self, version: WorkerVersion) -> Runtime:
-        folder = self._runs / f"{version.id}-{secrets.token_hex(4)}"
-        bindings = read_bindings(version)
-        access = self._services.grant(frozenset(bindings.buckets.values()), self._sites[version.id])
+    async def _replace(
+        self, before: Group | None, versions: tuple[WorkerVersion, ...], home: WorkerVersion
+    ) -> None:
+        """End a group's process before the next one begins: each object runs once."""
+        if before is not None:
+            await before.runtime.drained(within=self._drain)
+            await before.runtime.stop()
+        group = self._new_group(versions, home)
+        try:
+            await group.runtime.ready(CONTROL)
+        except ScriptInvalid:
+            await group.runtime.stop()
+            if before is not None:
+                self._groups[home.worker] = self._new_group(before.versions, before.home)
+            raise
+        self._groups[home.worker] = group
+        for version in versions:
+            self._stop(version.id)  # of the time before the Worker had objects
+
+    async def _try(self, version: WorkerVersion) -> None:
+        """Start a version by itself, with objects of its own, to see whether it does."""
+        scratch = self._folder(version)
+        group = self._new_group((version,), version, scratch)
+        try:
+            await group.runtime.ready(CONTROL)
+        finally:
+            await group.runtime.stop()
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _in_group(self, version: WorkerVersion) -> Serving:
+        group = self._groups[version.worker]
+        there = version if version.id in {one.id for one in group.versions} else group.home
+        return Serving(
+            group.runtime,
+            there.id,
+            group.access.token,
+            service_of(there),
+            service_of(group.home),
+            group.debug,
+        )
+
+    def _storage(self, worker: str) -> Path:
+        return self._state / "durable" / worker
+
+    def _new_group(
+        self,
+        versions: tuple[WorkerVersion, ...],
+        home: WorkerVersion,
+        scratch: Path | None = None,
+    ) -> Group:
+        debug = self._sockets / secrets.token_hex(8)
+        access = self._grant(versions)
+        storage = self._storage(home.worker) if scratch is None else scratch
+        runtime = self._workerd(versions, home, access, debug, storage)
+        return Group(versions, home, runtime, access, debug)
+
+    def _new_serving(self, version: WorkerVersion) -> Serving:
+        debug = self._sockets / secrets.token_hex(8)
+        access = self._grant((version,))
+        if version.is_python:
+            return Serving(self._python(version, access), SOCKETS[0], access.token)
+        runtime = self._workerd((version,), version, access, debug, None)
+        service = service_of(version)
+        return Serving(runtime, version.id, access.token, service, service, debug)
+
+    def _grant(self, versions: Sequence[WorkerVersion]) -> Access:
+        """Let a process reach the buckets and files of its versions."""
+        buckets = {
+            str(binding["bucket_name"])
+            for version in versions
+            for binding in version.bindings
+            if binding["type"] == "r2_bucket"
+        }
+        sites = {version.id: self._sites[version.id] for version in versions}
+        return self._services.grant(
+            frozenset(buckets), {id_: site for id_, site in sites.items() if site is not None}
+        )
+
+    def _workerd(
+        self,
+        versions: Sequence[WorkerVersion],
+        home: WorkerVersion,
+        access: Access,
+        debug: Path,
+        storage: Path | None,
+    ) -> Runtime:
+        folder = self._folder(home)
+        process = Process(versions, home, access, self.simulators.address, storage)
 
         async def start() -> Child:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True, mode=0o700)
-            log = Log(self._state / "logs" / f"worker-{version.worker}.log", version.id[:_SHORT])
-            if version.is_python:
-                return await python_host.start(
-                    version,
-                    folder,
-                    bytecode=self._bytecode,
-                    access=access,
-                    children=self._children,
-                    log=log,
-                )
-            return await workerd.start(
+            _empty(folder)
+            runner = self.runner()
+            if any(binding["type"] in _SIMULATED for binding in process.bindings):
+                await self.simulators.ready(runner)
+            return await workerd.serve(runner, process, folder, debug, self._log(home))
+
+        return Runtime(start, lambda: self._clean(access, folder, debug))
+
+    def _python(self, version: WorkerVersion, access: Access) -> Runtime:
+        folder = self._folder(version)
+
+        async def start() -> Child:
+            _empty(folder)
+            return await python_host.start(
                 version,
                 folder,
-                binary=self._workerd_binary or workerd.find_workerd(self._state.absolute().parent),
+                bytecode=self._bytecode,
                 access=access,
                 children=self._children,
-                log=log,
+                log=self._log(version),
             )
 
-        def clean() -> None:
-            self._services.revoke(access)
-            shutil.rmtree(folder, ignore_errors=True)
+        return Runtime(start, lambda: self._clean(access, folder))
 
-        return Runtime(start, clean)
+    def _folder(self, version: WorkerVersion) -> Path:
+        return self._runs / f"{version.id}-{secrets.token_hex(4)}"
+
+    def _log(self, version: WorkerVersion) -> Log:
+        return Log(self._state / "logs" / f"worker-{version.worker}.log", version.id[:_SHORT])
+
+    def _clean(self, access: Access, folder: Path, debug: Path | None = None) -> None:
+        """Take away what a process was given."""
+        self._services.revoke(access)
+        shutil.rmtree(folder, ignore_errors=True)
+        if debug is not None:
+            debug.unlink(missing_ok=True)
 
     def _watch(self, version_id: str) -> None:
         """Stop an undeployed version's process once nobody asks it any more."""
@@ -180,9 +360,11 @@ class Versions:
     def _make_room(self, newest: str) -> None:
         """End the processes of undeployed versions that are too many; none that is answering."""
         others = [
-            (runtime.last_used, version_id)
-            for version_id, runtime in self._runtimes.items()
-            if version_id not in self._held and version_id != newest and not runtime.in_flight
+            (serving.runtime.last_used, version_id)
+            for version_id, serving in self._own.items()
+            if version_id not in self._held
+            and version_id != newest
+            and not serving.runtime.in_flight
         ]
         for _, version_id in sorted(others)[: max(0, len(others) + 1 - _UNDEPLOYED)]:
             self._stop(version_id)
@@ -196,7 +378,7 @@ class Versions:
             task.cancel()
 
     async def _retire(self, version_id: str) -> None:
-        runtime = self._runtimes[version_id]
+        runtime = self._own[version_id].runtime
         await runtime.drained(within=self._drain)
         if not runtime.in_flight:
             await self._until_idle(runtime)
@@ -204,7 +386,7 @@ class Versions:
         self._stop(version_id)
 
     async def _stop_idle(self, version_id: str) -> None:
-        await self._until_idle(self._runtimes[version_id])
+        await self._until_idle(self._own[version_id].runtime)
         self._tasks.pop(version_id)
         self._stop(version_id)
 
@@ -213,10 +395,16 @@ class Versions:
             await asyncio.sleep(max(left, 0.1))
 
     def _stop(self, version_id: str) -> None:
-        """Take a runtime away at once, and let its process end in its own time."""
+        """Take a process away at once, and let it end in its own time."""
         self._cancel(version_id)
-        runtime = self._runtimes.pop(version_id, None)
-        if runtime is not None:
-            ending = asyncio.create_task(runtime.stop())
+        serving = self._own.pop(version_id, None)
+        if serving is not None:
+            ending = asyncio.create_task(serving.runtime.stop())
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
+
+
+def _empty(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, mode=0o700)

@@ -41,7 +41,8 @@ def main() -> None:
 async def _serve(options: argparse.Namespace) -> None:
     received = Received(options.state / "received.jsonl")
     served = _providers(options, received)
-    shared = Shared(Faults(), received, tuple(provider.name for provider, _ in served))
+    names = tuple(provider.name for provider, _ in served)
+    shared = Shared(Faults(), received, names, os.environ["CLOUDFLARE_API_TOKEN"])
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)

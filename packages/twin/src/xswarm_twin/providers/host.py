@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from xswarm_twin import control as twin_control
 from xswarm_twin.providers import faults
 from xswarm_twin.providers.expired import Expired
 from xswarm_twin.providers.faults import Fault, Faults
@@ -36,6 +37,7 @@ class Shared:
     faults: Faults
     received: Received
     names: tuple[str, ...]
+    token: str = field(repr=False)
     expired: Expired = field(default_factory=Expired)
 
 
@@ -85,6 +87,8 @@ def _control(name: str, shared: Shared) -> Middleware:
         """Answer what is asked of the sandbox and not of the service."""
         if not request.path.startswith(_CONTROL):
             return await handler(request)
+        if not twin_control.allows(request.headers, shared.token):
+            return web.json_response({"error": "this needs the twin's token"}, status=401)
         match request.method, request.path.removeprefix(_CONTROL):
             case "GET", "received":
                 return web.json_response({"received": shared.received.of(name)})

@@ -1,9 +1,10 @@
-"""What a configuration takes for granted in an account, made on the local twin: zones, queues."""
+"""What a configuration takes for granted in an account, made on the local twin by its own ids."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
@@ -13,9 +14,12 @@ from xswarm_deploy.steps.unversioned import zones
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
+_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
+_NOWHERE: Final = "postgres://local:local@127.0.0.1:5432/local"
+
 
 def provide(site: Site) -> None:
-    """Make the zones and queues that the configuration names, where the twin has none.
+    """Make the zones, queues, namespaces and databases that the configuration names.
 
     In production a person makes them once; on the twin a release would be refused for want of
     them after each reset.
@@ -36,6 +40,32 @@ def provide(site: Site) -> None:
         if site.cloudflare.queues.find(name) is None:
             path = f"/accounts/{site.cloudflare.account_id}/queues"
             site.cloudflare.http.post(path, json={"queue_name": name})
+    for place, told in _resources(content):
+        path = f"/accounts/{site.cloudflare.account_id}/__sandbox/{place}"
+        site.cloudflare.http.put(path, json=told)
+
+
+def _resources(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Return what is named by an id, as the twin's own route takes it.
+
+    A database behind Hyperdrive is the one of ``wrangler dev``; a secret of the Secrets Store has
+    a text of its own here.
+    """
+    for one in _listed(content, "kv_namespaces", "id"):
+        yield f"kv/{one['id']}", {"name": str(one["binding"])}
+    for one in _listed(content, "d1_databases", "database_id"):
+        yield f"d1/{one['database_id']}", {"name": str(one.get("database_name") or one["binding"])}
+    for one in _listed(content, "hyperdrive", "id"):
+        yield f"hyperdrive/{one['id']}", {"url": str(one.get("localConnectionString") or _NOWHERE)}
+    for one in _listed(content, "secrets_store_secrets", "store_id"):
+        name = str(one["secret_name"])
+        yield f"secrets/{one['store_id']}", {"name": name, "text": f"local-{name}"}
+
+
+def _listed(content: Mapping[str, Any], kind: str, key: str) -> Iterator[Mapping[str, Any]]:
+    for one in content.get(kind) or ():
+        if _ID.fullmatch(str(one.get(key) or "")):
+            yield one
 
 
 def _zones(content: Mapping[str, Any]) -> Iterator[str]:

@@ -61,10 +61,13 @@ def application(main: ModuleType) -> Callable[[Any, Receive, Send], Awaitable[No
     return serve
 
 
-def events(main: ModuleType) -> Callable[[Any, Receive, Send], Awaitable[None]]:
-    """Take what the edge tells that is no request: that a cron trigger fires."""
+def events(main: ModuleType, token: str) -> Callable[[Any, Receive, Send], Awaitable[None]]:
+    """Take what the edge tells, by its token, that is no request: that a cron trigger fires."""
 
     async def take(scope: Any, _receive: Receive, send: Send) -> None:
+        if (b"x-twin-token", token.encode()) not in scope["headers"]:
+            await _respond(Response("not allowed\n", 403), send)
+            return
         told = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         controller = SimpleNamespace(cron=told["cron"], scheduledTime=int(told["time"]))
         outcome, context = "ok", _Context()

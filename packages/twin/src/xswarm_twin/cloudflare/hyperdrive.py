@@ -1,0 +1,92 @@
+"""Hyperdrive configurations: databases that Workers reach by a name, with their passwords."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from aiohttp import web
+
+from xswarm_twin.cloudflare import bodies
+from xswarm_twin.cloudflare.envelope import Refusal, paged, success
+from xswarm_twin.cloudflare.records import Hyperdrive
+from xswarm_twin.cloudflare.twin import twin_of
+
+routes = web.RouteTableDef()
+_ALL = "/accounts/{account}/hyperdrive/configs"
+_ONE = _ALL + "/{config}"
+_NEEDED: Final = ("host", "port", "database", "user", "password", "scheme")
+_PORTS: Final = {"postgres": 5432, "postgresql": 5432, "mysql": 3306}
+
+
+@routes.get(_ALL)
+async def index(request: web.Request) -> web.Response:
+    """List the configurations."""
+    return paged(request, [_told(one) for one in twin_of(request).store.all(Hyperdrive)])
+
+
+@routes.post(_ALL)
+async def create(request: web.Request) -> web.Response:
+    """Make a configuration."""
+    twin, body = twin_of(request), await bodies.json_object(request)
+    name = bodies.required(body, "name", str)
+    if any(one.name == name for one in twin.store.all(Hyperdrive)):
+        raise Refusal(409, 2017, f"A Hyperdrive config with the name {name} already exists")
+    given = origin(bodies.required(body, "origin", dict))
+    made = Hyperdrive(uuid.uuid4().hex, name, twin.clock.now(), given)
+    twin.store.save(made)
+    return success(_told(made))
+
+
+@routes.get(_ONE)
+async def show(request: web.Request) -> web.Response:
+    """Return a configuration, without the password."""
+    return success(_told(_find(request)))
+
+
+@routes.put(_ONE)
+@routes.patch(_ONE)
+async def change(request: web.Request) -> web.Response:
+    """Change a configuration; what is not named stays."""
+    found, body = _find(request), await bodies.json_object(request)
+    given = origin(found.origin | bodies.optional(body, "origin", dict[str, Any]()))
+    changed = replace(found, name=bodies.optional(body, "name", found.name), origin=given)
+    twin_of(request).store.save(changed)
+    return success(_told(changed))
+
+
+@routes.delete(_ONE)
+async def delete(request: web.Request) -> web.Response:
+    """Remove a configuration."""
+    twin_of(request).store.remove(_find(request))
+    return success(None)
+
+
+def origin(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an origin that is whole, or refuse it."""
+    whole = {"port": _PORTS.get(str(given.get("scheme")), 0), **given}
+    missing = [name for name in _NEEDED if not whole.get(name)]
+    if missing:
+        raise Refusal(400, 2015, f"the origin has no {', '.join(missing)}")
+    return whole
+
+
+def _find(request: web.Request) -> Hyperdrive:
+    found = twin_of(request).store.find(Hyperdrive, request.match_info["config"])
+    if found is None:
+        raise Refusal(404, 2004, "The Hyperdrive config was not found")
+    return found
+
+
+def _told(config: Hyperdrive) -> dict[str, Any]:
+    shown = {name: value for name, value in config.origin.items() if name != "password"}
+    return {
+        "id": config.id,
+        "name": config.name,
+        "origin": shown,
+        "caching": {"disabled": True},
+        "created_on": config.created_on,
+        "modified_on": config.created_on,
+    }

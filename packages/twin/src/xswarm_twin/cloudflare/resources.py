@@ -1,0 +1,101 @@
+"""What bindings name: looked for when a version is uploaded, and resolved when it is served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from xswarm_twin.cloudflare import refusals, secrets_store
+from xswarm_twin.cloudflare.bindings import Binding
+from xswarm_twin.cloudflare.records import (
+    Database,
+    Hyperdrive,
+    KvNamespace,
+    ObjectNamespace,
+    Queue,
+    Worker,
+)
+from xswarm_twin.cloudflare.twin import Twin
+from xswarm_twin.objects.errors import BucketMissing
+
+
+def found(twin: Twin, worker: str, objects: Iterable[ObjectNamespace], binding: Binding) -> Binding:
+    """Return a binding whose resource is there, with its Durable Objects' namespace.
+
+    Args:
+        twin: the parts.
+        worker: whose binding it is; it need not be stored yet.
+        objects: the Worker's own namespaces.
+        binding: the binding.
+
+    Raises:
+        Refusal: the resource is not there.
+    """
+    kind = binding["type"]
+    if kind == "durable_object_namespace":
+        return _with_namespace(twin, worker, objects, binding)
+    if kind == "r2_bucket":
+        _require_bucket(twin, binding["bucket_name"])
+    named = _named(binding)
+    if named is not None and not _is_there(twin, worker, binding, named):
+        raise refusals.bound_not_found(binding["name"], kind, named)
+    return binding
+
+
+def resolved(twin: Twin, binding: Binding) -> Binding:
+    """Return a binding with what the edge needs of its resource: an origin, a secret's text."""
+    if binding["type"] == "hyperdrive":
+        config = twin.store.find(Hyperdrive, binding["id"])
+        return binding | {"origin": config.origin if config else dict[str, Any]()}
+    if binding["type"] == "secrets_store_secret":
+        secret = secrets_store.find(twin, binding["store_id"], binding["secret_name"])
+        return binding | {"text": secret.text if secret else ""}
+    return binding
+
+
+def _named(binding: Binding) -> str | None:
+    """Return the name or id of what a binding is to; None where nothing need be there."""
+    fields = {
+        "kv_namespace": "namespace_id",
+        "d1": "id",
+        "queue": "queue_name",
+        "service": "service",
+        "hyperdrive": "id",
+        "secrets_store_secret": "secret_name",
+    }
+    field = fields.get(binding["type"])
+    return None if field is None else str(binding[field])
+
+
+def _is_there(twin: Twin, worker: str, binding: Binding, named: str) -> bool:
+    store = twin.store
+    match binding["type"]:
+        case "kv_namespace":
+            return store.find(KvNamespace, named) is not None
+        case "d1":
+            return store.find(Database, named) is not None
+        case "queue":
+            return any(queue.name == named for queue in store.all(Queue))
+        case "service":
+            return named == worker or store.find(Worker, named) is not None
+        case "hyperdrive":
+            return store.find(Hyperdrive, named) is not None
+    return secrets_store.find(twin, str(binding["store_id"]), named) is not None
+
+
+def _with_namespace(
+    twin: Twin, worker: str, objects: Iterable[ObjectNamespace], binding: Binding
+) -> Binding:
+    script = binding.get("script_name") or worker
+    held = objects if script == worker else twin.store.all(ObjectNamespace, script)
+    for namespace in held:
+        if namespace.class_name == binding["class_name"]:
+            return binding | {"namespace_id": namespace.id}
+    raise refusals.class_not_configured(str(binding["class_name"]))
+
+
+def _require_bucket(twin: Twin, bucket: str) -> None:
+    try:
+        twin.objects.bucket(bucket)
+    except BucketMissing:
+        raise refusals.bucket_of_binding_not_found(bucket) from None

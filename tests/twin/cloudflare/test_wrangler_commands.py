@@ -1,0 +1,237 @@
+"""What real wrangler does to an account: each command is accepted, and does what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.twin.cloudflare.wrangler import Twin
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+HERE = Path(__file__).parent
+COMMANDS = 40
+"""How many commands of wrangler are accepted here at least."""
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
+    running = Twin(tmp_path_factory.mktemp("twin"))
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.stop()
+
+
+class Said(dict[str, str]):
+    """What each command printed, by the command."""
+
+    def __init__(self, twin: Twin) -> None:
+        super().__init__()
+        self.twin = twin
+        self.store = ""
+
+    def do(self, command: str, *arguments: str, feed: str = "") -> str:
+        """Run a command that succeeds."""
+        self[command] = self.twin.wrangler(*command.split(), *arguments, feed=feed)
+        return self[command]
+
+
+def test_wrangler_drives_everything(twin: Twin) -> None:
+    said = Said(twin)
+    parts = (_keys, _database, _secrets, _databases_of_others)
+    with ThreadPoolExecutor(2) as pool:
+        kv, database, *_ = pool.map(lambda part: part(said), parts)
+    said.do("queues create", "jobs")
+    _configure(said, kv, database)
+    (twin.project / "index.js").write_text((HERE / "shop.js").read_text())
+    said.do("deploy")
+    assert _ask(twin, "add") == {"count": 1, "kept": "1", "orders": 2, "secret": "s3cret"}
+    _queues(said)
+    _workflows(said)
+    _tail(said)
+    _configure(said, kv, database, renamed=True)
+    text = (twin.project / "index.js").read_text().replace("class Counter", "class Till")
+    (twin.project / "index.js").write_text(text)
+    said.do("deploy")
+    assert _ask(twin, "add")["count"] == 3, "the objects stay when their class is renamed"
+    assert "schedule: 5 4 * * *" in said.do("triggers deploy")
+    said.do("delete", "--name", "shop")
+    said.do("workflows delete", "orders")
+    said.do("queues delete", "jobs")
+    said.do("d1 delete", "shop", "-y")
+    said.do("kv namespace delete", "--namespace-id", kv)
+    assert len(said) >= COMMANDS, sorted(said)
+
+
+def _keys(said: Said) -> str:
+    kv = _found(r'"id": "(\w+)"', said.do("kv namespace create", "CACHE"))
+    assert "CACHE" in said.do("kv namespace list")
+    at = ("--namespace-id", kv, "--remote")
+    said.do("kv key put", "a/ü", "1", "--metadata", '{"m": 1}', *at)
+    assert said.do("kv key get", "a/ü", "--text", *at).strip() == "1"
+    assert json.loads(said.do("kv key list", *at)) == [{"name": "a/ü", "metadata": {"m": 1}}]
+    pairs = said.twin.project / "pairs.json"
+    pairs.write_text(json.dumps([{"key": f"k{n}", "value": str(n)} for n in range(3)]))
+    said.do("kv bulk put", str(pairs), *at)
+    pairs.write_text(json.dumps(["k0", "k1"]))
+    assert '"k1"' in said.do("kv bulk get", str(pairs), *at)
+    said.do("kv bulk delete", str(pairs), "--force", *at)
+    said.do("kv key delete", "k2", *at)
+    assert len(json.loads(said.do("kv key list", *at))) == 1
+    assert "kept" in said.do("kv namespace rename", "--namespace-id", kv, "--new-name", "kept")
+    return kv
+
+
+def _database(said: Said) -> str:
+    created = said.do("d1 create", "shop")
+    database = _found(r'"database_id": "([\w-]+)"', created)
+    assert [one["name"] for one in json.loads(said.do("d1 list", "--json"))] == ["shop"]
+    _configure(said, "0" * 32, database)
+    folder = said.twin.project / "migrations"
+    folder.mkdir()
+    (folder / "0001_orders.sql").write_text("CREATE TABLE orders (id INTEGER PRIMARY KEY, w TEXT);")
+    (folder / "0002_tea.sql").write_text("INSERT INTO orders (w) VALUES ('tea; \"x\"');")
+    assert "0002_tea" in said.do("d1 migrations list", "shop", "--remote")
+    said.do("d1 migrations apply", "shop", "--remote")
+    assert "No migrations" in said.do("d1 migrations list", "shop", "--remote")
+    file = said.twin.project / "more.sql"
+    file.write_text("INSERT INTO orders (w) VALUES ('milk');\nSELECT 1;\n")
+    said.do("d1 execute", "shop", "--remote", "--file", str(file), "-y")
+    select = ("--command", "SELECT w FROM orders", "--json")
+    rows = json.loads(said.do("d1 execute", "shop", "--remote", *select))[0]["results"]
+    assert rows == [{"w": 'tea; "x"'}, {"w": "milk"}]
+    refused = said.twin.attempt("d1", "execute", "shop", "--remote", "--command", "SELECT absent")
+    assert "no such column: absent" in refused.stdout + refused.stderr
+    dump = said.twin.project / "dump.sql"
+    said.do("d1 export", "shop", "--remote", "--output", str(dump))
+    assert "CREATE TABLE orders" in dump.read_text()
+    assert "shop" in said.do("d1 info", "shop")
+    return database
+
+
+def _secrets(said: Said) -> str:
+    printed = said.do("secrets-store store create", "shop-secrets", "--remote")
+    store = _found(r"ID: (\w+)", printed)
+    said.do("secrets-store store list", "--remote")
+    given = ("--name", "KEY", "--value", "s3cret", "--scopes", "workers", "--remote")
+    said.do("secrets-store secret create", store, *given)
+    assert "KEY" in said.do("secrets-store secret list", store, "--remote")
+    said.store = store
+    return store
+
+
+def _databases_of_others(said: Said) -> str:
+    url = "postgres://me:hidden-text@127.0.0.1:5432/app"
+    printed = said.do("hyperdrive create", "pg", f"--connection-string={url}")
+    config = _found(r'"id": "(\w+)"', printed)
+    assert "pg" in said.do("hyperdrive list")
+    assert "hidden-text" not in said.do("hyperdrive get", config)
+    said.do("hyperdrive update", config, "--name", "pg2")
+    said.do("hyperdrive delete", config)
+    return config
+
+
+def _queues(said: Said) -> None:
+    assert "jobs" in said.do("queues list")
+    assert "worker:shop" in said.do("queues info", "jobs")
+    said.do("queues pause-delivery", "jobs")
+    assert _ask(said.twin, "send") == "sent"
+    assert _ask(said.twin, "got") is None
+    said.do("queues resume-delivery", "jobs")
+    _until(lambda: _ask(said.twin, "got") == ["jobs", "job"])
+    said.do("queues consumer remove", "jobs", "shop")
+    said.do("queues consumer add", "jobs", "shop")
+    said.do("queues update", "jobs", "--delivery-delay-secs", "1")
+
+
+def _workflows(said: Said) -> None:
+    assert "orders" in said.do("workflows list")
+    said.do("workflows describe", "orders")
+    said.do("workflows trigger", "orders", '{"amount": 5}', "--id", "first")
+    _until(lambda: "Completed" in said.do("workflows instances list", "orders"))
+    told = said.do("workflows instances describe", "orders", "first")
+    assert "charged 5" in told
+    said.do("workflows instances restart", "orders", "first")
+    said.do("workflows trigger", "orders", '{"wait": true}', "--id", "second")
+    said.do("workflows instances pause", "orders", "second")
+    said.do("workflows instances resume", "orders", "second")
+    said.do("workflows instances terminate", "orders", "second")
+
+
+def _tail(said: Said) -> None:
+    line, environment = said.twin.line("tail", "shop", "--format", "json"), said.twin.environment()
+    with subprocess.Popen(
+        line, cwd=said.twin.project, env=environment, stdout=subprocess.PIPE
+    ) as tail:
+        try:
+            _until(lambda: _listened(said.twin))
+            _ask(said.twin, "add")
+            assert tail.stdout is not None
+            assert b'"outcome"' in b"".join(tail.stdout.readline() for _ in range(2))
+        finally:
+            tail.terminate()
+    said["tail"] = ""
+
+
+def _listened(twin: Twin) -> bool:
+    calls = (twin.folder / "sandbox/calls.jsonl").read_text()
+    return "/tails" in calls
+
+
+def _ask(twin: Twin, what: str) -> Any:
+    reply = requests.get(f"http://127.0.0.1:{twin.ports['worker']}/{what}", timeout=30)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def _configure(said: Said, kv: str, database: str, *, renamed: bool = False) -> None:
+    """Write the configuration of a Worker that is bound to everything."""
+    renaming = {"tag": "v2", "renamed_classes": [{"from": "Counter", "to": "Till"}]}
+    configuration = {
+        "name": "shop",
+        "main": "index.js",
+        "compatibility_date": "2026-01-01",
+        "kv_namespaces": [{"binding": "KV", "id": kv}],
+        "d1_databases": [{"binding": "DB", "database_id": database, "database_name": "shop"}],
+        "durable_objects": {
+            "bindings": [{"name": "COUNTER", "class_name": "Till" if renamed else "Counter"}]
+        },
+        "migrations": [
+            {"tag": "v1", "new_sqlite_classes": ["Counter"]},
+            *([renaming] if renamed else []),
+        ],
+        "queues": {
+            "producers": [{"binding": "JOBS", "queue": "jobs"}],
+            "consumers": [{"queue": "jobs", "max_batch_size": 1, "max_batch_timeout": 1}],
+        },
+        "workflows": [{"binding": "ORDERS", "name": "orders", "class_name": "Order"}],
+        "secrets_store_secrets": [
+            {"binding": "STORED", "store_id": said.store or "none", "secret_name": "KEY"}
+        ],
+        "triggers": {"crons": ["5 4 * * *"]},
+    }
+    (said.twin.project / "wrangler.json").write_text(json.dumps(configuration))
+
+
+def _found(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    assert found is not None, text
+    return found[1]
+
+
+def _until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
