@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Self
 
 from xswarm_deploy.database.client import Row, Value
-from xswarm_deploy.database.schema import SELECT, Objects, difference, objects, quoted
+from xswarm_deploy.database.schema import SELECT, Objects, difference, objects, quoted, tokens
 from xswarm_deploy.database.statements import first_words, folded
 
 _HARMLESS: Final = frozenset({"CREATE", "ALTER", "EXPLAIN"})
@@ -30,6 +30,7 @@ _PASSIVE: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 )
 _UNKNOWN_FUNCTION = re.compile(r"no such function: (?P<name>.+)")
+_SCAN = re.compile(r"SCAN (?:TABLE )?(\S+)")
 _RANDOM_ROWID = re.compile(r"\bRANDOM\s+ROWID\b", re.IGNORECASE)  # libSQL's own
 _MOST_FUNCTIONS = 50
 _OFF: Final = frozenset({"off", "no", "false", "0"})
@@ -335,6 +336,37 @@ class SchemaCopy:
             if folded(parent) != folded(child):
                 found.setdefault(folded(parent), set()).add(child)
         return found
+
+    def scanned(self, sql: str) -> list[str]:
+        """Return the tables, in small letters, that a statement walks through whole.
+
+        By SQLite's own query plan; what makes an index or rewrites a table has none.
+        """
+        names = {folded(name) for name in self.tables}
+        words = first_words(sql, 3)
+        if "INDEX" in words or words[:1] == ("ALTER",):
+            walks = words[:1] == ("CREATE",) or "DROP" in sql.upper().split()
+            return [word for word in tokens(sql) if walks and word in names][:1]
+        try:
+            plan = self._connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+        except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError):
+            return []
+        scans = (_SCAN.match(str(detail)) for *_, detail in plan)
+        return [folded(scan[1]) for scan in scans if scan and folded(scan[1]) in names]
+
+    def moves_in_indexes(self, sql: str) -> bool:
+        """Return whether a statement changes or deletes rows where an index holds them."""
+        changed = [each for each in self._actions(sql) or () if each.code in (_UPDATE, _DELETE)]
+        for action in changed:
+            found = self._all(
+                "SELECT info.name FROM pragma_index_list(?) AS list,"
+                " pragma_index_info(list.name) AS info",
+                action.table,
+            )
+            indexed = {folded(str(name)) for (name,) in found}
+            if indexed and (action.code == _DELETE or folded(action.column) in indexed):
+                return True
+        return False
 
     def _empties(self, sql: str) -> bool:
         """Return whether a statement deletes all rows of its table, by what SQLite would do."""
