@@ -21,7 +21,7 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.steps import backup as step
 from xswarm_deploy.tasks import ns
 
-_COLUMNS = ("file", "created", "bytes", "rows", "tables", "encrypted")
+_COLUMNS = ("file", "created", "bytes", "rows", "tables", "encrypted", "signed")
 
 
 @task(
@@ -47,7 +47,8 @@ def backup(c: Context, format: str = "db") -> None:
 @task(auto_shortflags=False, name="list", help={"json": "print the list as JSON"})
 def list_(c: Context, json: bool = False) -> None:
     """List the backups, the newest first."""
-    found = [_row(each) for each in step.listed(context.open_site(c, quiet=json))]
+    site = context.open_site(c, quiet=json)
+    found = [_row(each, step.signature_state(site, each)) for each in step.listed(site)]
     rows = [["" if row[k] is None else row[k] for k in _COLUMNS] for row in found]
     console.show(found, console.Table(_COLUMNS, rows), json=json)
 
@@ -59,6 +60,8 @@ def verify(c: Context, file: str = "latest") -> None:
     with out.step("verify") as line:
         found = step.chosen(site, file)
         line.detail = _summary(found, step.verify(_shown(site, out), found))
+    for doubt in step.doubts(site, found):
+        out.warn(doubt)
 
 
 @task(
@@ -118,7 +121,7 @@ def _shown(site: Site, out: Console) -> Site:
     return site.holding(replace(site.state, progress=out.progress))
 
 
-def _row(found: Backup) -> dict[str, object]:
+def _row(found: Backup, signed: str) -> dict[str, object]:
     held = found.manifest
     return {
         "file": found.path.name,
@@ -127,6 +130,7 @@ def _row(found: Backup) -> dict[str, object]:
         "rows": held.rows if held else None,
         "tables": len(held.content.tables) if held else None,
         "encrypted": held.encrypted if held else None,
+        "signed": {"good": True, "none": False}.get(signed, signed) if held else None,
         "sha256": held.sha256 if held else None,
         "migrations": list(held.ledger) if held else None,
         "worker_version": held.worker_version if held else None,

@@ -105,6 +105,9 @@ SHOWN_BY = {
         "BACKUP_AGE_RECIPIENT",
         "BACKUP_AGE_IDENTITY",
     ),
+    "steps/test_backup.py::test_a_signed_one_is_believed_and_another_doubted_or_refused": (
+        "BACKUP_SIGNING_KEY",
+    ),
 }
 """A test → the variables whose effect it shows."""
 

@@ -686,3 +686,16 @@ def test_a_manifest_whose_sql_does_more_than_it_is_for_is_refused(
     backup.manifest_path(made.path).write_text(changed.as_json())
     with pytest.raises(Refused, match="is no manifest of a backup"):
         backup.of_path(made.path)
+
+
+def test_a_trigger_that_the_backup_does_not_hold_is_not_made(
+    local: Database, tmp_path: Path
+) -> None:
+    local.execute("CREATE TABLE t (v)")
+    made = backup.make(local, tmp_path, BackupRequest("test"))
+    assert made.manifest is not None
+    (tmp_path / "work").mkdir()
+    trigger = "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM t; END"
+    changed = replace(made, manifest=replace(made.manifest, beside=[trigger]))
+    with pytest.raises(Refused, match="a trigger that the backup does not hold"):
+        backup.unpack(changed, tmp_path / "work")

@@ -35,6 +35,8 @@ CREATE TABLE bills (id INTEGER PRIMARY KEY, owner INTEGER DEFAULT 2
   REFERENCES owners ON DELETE SET DEFAULT);
 CREATE TABLE alone (id INTEGER PRIMARY KEY, v TEXT UNIQUE ON CONFLICT REPLACE);
 CREATE TABLE log (v);
+CREATE TABLE tree (id INTEGER PRIMARY KEY, above REFERENCES tree ON DELETE CASCADE);
+INSERT INTO tree VALUES (1, NULL), (2, 1), (3, 2);
 INSERT INTO owners VALUES (1, 'a', 'x'), (2, 'b', 'y'), (3, 'c', 'x');
 INSERT INTO pets VALUES (1, 1), (2, 1), (3, 2), (4, NULL);
 INSERT INTO toys VALUES (1, 1), (2, 3), (3, NULL);
@@ -43,7 +45,7 @@ INSERT INTO alone VALUES (1, 'a'), (2, 'b');
 INSERT INTO log VALUES (1), (2);
 CREATE TRIGGER forget AFTER UPDATE OF v ON alone BEGIN DELETE FROM log; END;
 """
-TABLES = ("owners", "pets", "toys", "bills", "alone", "log")
+TABLES = ("owners", "pets", "toys", "bills", "alone", "log", "tree")
 NEW = "(id INTEGER PRIMARY KEY, email TEXT UNIQUE, city TEXT NOT NULL)"
 
 KEPT = {
@@ -68,6 +70,11 @@ KEPT = {
     "rows that nothing points at": "DELETE FROM toys WHERE id = 2",
     "keys that others follow": "UPDATE pets SET id = id + 10 WHERE id = 3",
     "replacing none": "INSERT OR REPLACE INTO alone VALUES (3, 'c')",
+    "a leaf of a tree": "DELETE FROM tree WHERE id = 3",
+    "all of a tree": "DELETE FROM tree",
+    "a column that is not in the new table": f"CREATE TABLE n {NEW}; INSERT INTO n SELECT * FROM"
+    " owners; DROP TABLE owners; ALTER TABLE n RENAME TO owners; CREATE TABLE m (id INTEGER PRIMARY"
+    " KEY); INSERT INTO m SELECT id FROM alone; DROP TABLE alone; ALTER TABLE m RENAME TO alone",
     "a view goes": "CREATE VIEW v AS SELECT * FROM owners; DROP VIEW v",
 }
 REFUSED = {
@@ -107,6 +114,12 @@ REFUSED = {
     ),
     "cleared by its key": ("DELETE FROM pets WHERE id = 1", "1 of 2 values of pet of toys"),
     "set to its default": ("DELETE FROM owners WHERE id = 3", "1 of 2 values of owner of bills"),
+    "others of its own table": ("DELETE FROM tree WHERE id = 1", "3 of 3 rows of tree"),
+    "a column that is not copied": (
+        "CREATE TABLE n (id INTEGER PRIMARY KEY, v); INSERT INTO n (id) SELECT id FROM alone;"
+        " DROP TABLE alone; ALTER TABLE n RENAME TO alone",
+        "b.sql would remove 2 of 2 values of v of alone",
+    ),
     "by a trigger": ("UPDATE alone SET v = 'z' WHERE id = 1", "2 of 2 rows of log"),
     "by a unique column's conflict": (
         "DROP TRIGGER forget; UPDATE alone SET v = 'a'",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.needs import require
 from xswarm_deploy.database import backup, manifest, sqltext
 from xswarm_deploy.database.backup import BackupRequest
 from xswarm_deploy.database.client import connect
@@ -32,7 +32,20 @@ INSERT INTO people VALUES (2, char(13, 10) || '.quit' || char(10) || '/' || char
 INSERT INTO people VALUES (3, 'nul' || char(0) || 'end', x'', 1.5e300);
 INSERT INTO counted (v) VALUES ('x'), ('y');
 DELETE FROM counted WHERE id = 2;
-INSERT INTO pairs VALUES (1, 'it''s'), ('🐝', NULL);
+INSERT INTO pairs VALUES (1, 'it''s'), ('🐝', 2);
+CREATE TABLE made (a INT, b INT AS (a * 2), c TEXT AS (a || 'x') STORED, CHECK (a < 100)) STRICT;
+INSERT INTO made VALUES (1), (2);
+CREATE TABLE taken (rowid, _rowid_ TEXT, oid);
+INSERT INTO taken VALUES (3, 2, 1);
+CREATE INDEX part ON made (a + 1) WHERE c IS NOT NULL;
+CREATE VIRTUAL TABLE words USING fts5 (body, content = 'people', content_rowid = 'id');
+CREATE VIRTUAL TABLE notes USING fts5 (body, tokenize = "porter ascii");
+CREATE VIRTUAL TABLE boxes USING rtree (id, x0, x1);
+INSERT INTO notes VALUES ('running' || char(13) || 'late');
+INSERT INTO boxes VALUES (1, 0.1, 0.9);
+CREATE VIEW above AS SELECT * FROM named, (SELECT count(*) AS notes FROM notes);
+CREATE TRIGGER onto INSTEAD OF INSERT ON named BEGIN
+ INSERT INTO people (name) VALUES (new.name); END;
 """
 
 
@@ -40,7 +53,7 @@ INSERT INTO pairs VALUES (1, 'it''s'), ('🐝', NULL);
 def odd(tmp_path: Path) -> Path:
     path = tmp_path / "odd.db"
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(ODD.replace("('🐝', NULL)", "('🐝', 2)"))
+        connection.executescript(ODD)
         connection.executescript("ANALYZE")
     return path
 
@@ -54,12 +67,10 @@ def settings(path: Path) -> list[object]:
 
 def sqlite3_program(path: Path, *arguments: str, stdin: Path | None = None) -> str:
     """Run the real program: the judge."""
-    program = shutil.which("sqlite3")
-    if program is None:
-        pytest.skip("the sqlite3 program is not installed (package sqlite3)")
+    require("sqlite3")
     with (stdin or Path("/dev/null")).open("rb") as given:
         ended = subprocess.run(
-            [program, path, *arguments], stdin=given, capture_output=True, check=False
+            ["sqlite3", path, *arguments], stdin=given, capture_output=True, check=False
         )
     assert ended.returncode == 0, ended.stderr.decode()
     return ended.stdout.decode("utf-8", "replace")
@@ -155,3 +166,18 @@ def test_a_text_reaches_no_other_file(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"dump\.sql:1 fails"):
         sqltext.load(tmp_path / "dump.sql", tmp_path / "new.db")
     assert not other.exists()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "INSERT INTO t SELECT zeroblob(90000000);",
+        "PRAGMA max_page_count = 4294967294;",
+        "WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v FROM n)"
+        " INSERT INTO t SELECT zeroblob(1000000) FROM n;",
+    ],
+)
+def test_a_small_text_makes_no_large_file(tmp_path: Path, more: str) -> None:
+    (tmp_path / "dump.sql").write_text(f"CREATE TABLE t (v);\n{more}\n")
+    with pytest.raises(Refused, match=r"full|authorized|prohibited"):
+        sqltext.load(tmp_path / "dump.sql", tmp_path / "new.db")

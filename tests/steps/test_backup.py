@@ -277,6 +277,34 @@ def test_another_environments_backup_is_said(site: Site) -> None:
     assert doubt == f"{made.path.name} is a backup of x, not of local"
 
 
+def test_a_signed_one_is_believed_and_another_doubted_or_refused(
+    make_site: Callable[..., Site],
+) -> None:
+    """BACKUP_SIGNING_KEY: what it signs, what of earlier versions, and what was changed."""
+    plain = make_site()
+    plain.database.execute("CREATE TABLE t (v)")
+    do(plain, backup.plan(plain))
+    keyed = make_site(BACKUP_SIGNING_KEY="k" * 32)
+    unsigned = backup.chosen(keyed, "latest").path.name
+    (doubt,) = restore.doubts(restore.plan_of(keyed, "latest"))
+    assert doubt.startswith(f"the manifest of {unsigned} is not signed")
+    do(keyed, backup.plan(keyed))
+    do(plain, backup.plan(plain))  # without the key: it is newer, and does not count
+    signed = backup.chosen(keyed, "latest").path.name
+    assert signed == keyed.facts["backup"]
+    assert restore.doubts(restore.plan_of(keyed, "latest")) == []
+    (doubt,) = restore.doubts(restore.plan_of(plain, signed))
+    assert "BACKUP_SIGNING_KEY is not set here" in doubt
+    with pytest.raises(Refused, match="signed by another key") as caught:
+        backup.chosen(make_site(BACKUP_SIGNING_KEY="n" * 32), signed)
+    assert "after a comma" in caught.value.remedy
+    assert backup.chosen(make_site(BACKUP_SIGNING_KEY="n" * 32 + "," + "k" * 32), signed)
+    beside = manifest_path(backup.folder(keyed) / signed)
+    beside.write_text(beside.read_text().replace('"violations": 0', '"violations": 1'))
+    with pytest.raises(Refused, match="is not what was signed"):
+        backup.chosen(keyed, signed)
+
+
 def test_old_ones_are_pruned_with_their_manifests(site: Site) -> None:
     for _ in range(3):
         do(site, backup.plan(site))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.steps.fakes import FakeCloudflare
-from xswarm_deploy.database import migration_history
+from xswarm_deploy.database import limits, migration_history, timing
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.settings.settings import Settings
@@ -392,3 +392,34 @@ def test_an_expansion_writes_a_file_for_now_and_one_for_later(site: Site, tmp_pa
     do(site)
     assert site.database.query("SELECT * FROM people")[0].columns == ("id", "full_name")
     migrate.require_sound(site)
+
+
+def test_what_takes_too_long_together_is_several_transactions(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(name: str) -> None:
+        text = (
+            f"-- migrate:up\nCREATE INDEX {name} ON t (v);\n-- migrate:down\nDROP INDEX {name};\n"
+        )
+        (tmp_path / f"migrations/{name}.sql").write_text(text)
+
+    for old in (tmp_path / "migrations").iterdir():
+        old.unlink()
+    monkeypatch.setattr(timing, "ROWS_A_SECOND", 10_000)
+    site.database.limits = limits.LIBSQL
+    site.database.execute("CREATE TABLE t (v)")
+    site.database.execute(
+        "WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 30000)"
+        " INSERT INTO t SELECT v FROM n"
+    )
+    write("a")
+    write("b")
+    first, second = migrate.plan(site)
+    assert (migrate.APPLY.after_of(first), migrate.APPLY.after_of(second)) == (("a",), ("a", "b"))
+    for change in (first, second):
+        migrate.apply(site, change)
+    assert migrate.plan(site) == []
+    monkeypatch.setattr(timing, "ROWS_A_SECOND", 1_000)
+    write("c")
+    with pytest.raises(Refused, match=r"c\.sql would take about 30 s \(30,000 rows\)"):
+        migrate.plan(site)

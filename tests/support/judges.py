@@ -45,6 +45,7 @@ JUDGES = {
         Judge("age-keygen", "age", "age", slow=True),
         Judge("zstd", "zstd", "zstd"),
         Judge("sqlite3", "sqlite3", "sqlite"),
+        Judge("openssl", "openssl", "openssl"),
         Judge("promtool", "prometheus", "prometheus"),
         Judge("prometheus", "prometheus", "prometheus", slow=True),
         Judge("amtool", "prometheus-alertmanager", "alertmanager"),

@@ -6,20 +6,22 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import archive, digest, manifest, snapshot, sqltext
+from xswarm_deploy.database import archive, digest, manifest, signature, snapshot, sqltext
 from xswarm_deploy.database import migration_history as ledger
 from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.manifest import Content, Manifest
+from xswarm_deploy.database.statements import first_words
 from xswarm_deploy.database.workspace import workspace
 from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.secret import Secret
 
 if TYPE_CHECKING:
     from pyrage.x25519 import Identity, Recipient
@@ -59,12 +61,14 @@ class BackupRequest:
         format: ``db``, a SQLite file; or ``sql``, the text that makes one.
         recipients: age public keys; none: it is not encrypted.
         worker_version: what is live, for the manifest.
+        signing: the keys that vouch for manifests; empty: it is not signed.
     """
 
     environment: str
     format: Format = "db"
     recipients: Sequence[Recipient] = ()
     worker_version: str = ""
+    signing: Secret = field(default=Secret("", signature.NAME))
 
 
 def make(
@@ -115,7 +119,7 @@ def make(
             worker_version=wanted.worker_version,
             journal_mode=taken.journal_mode,
         )
-        return _keep(proven, found, folder)
+        return _keep(proven, signature.sign(found, wanted.signing), folder)
 
 
 def read_folder(folder: Path) -> list[Backup]:
@@ -169,6 +173,8 @@ def unpack(
     restored = _opened(backup, work, identities, progress)
     if backup.manifest is None:
         _require_sound(restored, backup.path.name)
+    else:
+        _require_needed(backup.path.name, restored, backup.manifest.beside)
     return restored
 
 
@@ -290,6 +296,23 @@ def _opened(backup: Backup, work: Path, identities: Sequence[Identity], progress
     if text:
         sqltext.load(plain, database)
     return database
+
+
+def _require_needed(name: str, restored: Path, beside: Sequence[str]) -> None:
+    """Refuse a trigger beside a backup that SQLite here could hold: it would be in the backup.
+
+    An index or a view beside it changes no row, whatever it says.
+    """
+    for sql in beside:
+        if "TRIGGER" not in first_words(sql, 2):
+            continue
+        with closing(digest.open_readonly(restored)) as connection, suppress(sqlite3.Error):
+            connection.execute(f"EXPLAIN {sql}")
+            raise Refused(
+                f"{name} is not what its manifest says",
+                f"the manifest would make a trigger that the backup does not hold: {sql}",
+                "inv backup.list, and name another",
+            )
 
 
 def _require_digests(expected: Manifest, packed: archive.Digest, plain: archive.Digest) -> None:

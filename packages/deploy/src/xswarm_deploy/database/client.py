@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.database.file import FileDatabase
+from xswarm_deploy.database.limits import Limits
 from xswarm_deploy.database.rows import Result, Row, Statement, Value
 from xswarm_deploy.database.turso import TursoDatabase
 from xswarm_deploy.errors import Refused
@@ -29,6 +30,8 @@ class Database(Protocol):
     """Where it is, without any secret."""
     round_trips: int
     """How many requests went over the network so far; 0 for a file."""
+    limits: Limits
+    """What it allows."""
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """Run one statement and give its rows."""

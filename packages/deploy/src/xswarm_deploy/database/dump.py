@@ -150,12 +150,15 @@ def _real(number: float) -> str:
 
 
 def _others(connection: sqlite3.Connection, without: Collection[str]) -> Iterator[str]:
-    """Return what makes indexes, views and triggers; after the rows, so that none fires."""
+    """Return what makes indexes, views and triggers; after the rows, so that none fires.
+
+    In the order they were made: what a trigger stands on came before it.
+    """
     found: Sequence[tuple[str, str]] = connection.execute(
         "SELECT tbl_name, sql FROM sqlite_schema WHERE type IN ('index', 'view', 'trigger')"
         " AND sql IS NOT NULL AND tbl_name NOT IN"
         " (SELECT name FROM pragma_table_list WHERE type = 'shadow')"
-        " ORDER BY CASE type WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid"
+        " ORDER BY rowid"
     ).fetchall()
     return (sql for table, sql in found if table not in without or _is_view(sql))
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Self
 
 from xswarm_deploy.database.client import Row, Value
-from xswarm_deploy.database.schema import SELECT, Objects, difference, objects, quoted
+from xswarm_deploy.database.schema import SELECT, Objects, difference, objects, quoted, tokens
 from xswarm_deploy.database.statements import first_words, folded
 
 _HARMLESS: Final = frozenset({"CREATE", "ALTER", "EXPLAIN"})
@@ -30,6 +30,7 @@ _PASSIVE: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 )
 _UNKNOWN_FUNCTION = re.compile(r"no such function: (?P<name>.+)")
+_SCAN = re.compile(r"SCAN (?:TABLE )?(\S+)")
 _RANDOM_ROWID = re.compile(r"\bRANDOM\s+ROWID\b", re.IGNORECASE)  # libSQL's own
 _MOST_FUNCTIONS = 50
 _OFF: Final = frozenset({"off", "no", "false", "0"})
@@ -70,13 +71,15 @@ class Measure(NamedTuple):
 
     Args:
         table: whose it is.
-        what: in words, e.g. ``rows``.
-        sql: the expression that gives it.
+        what: in words, e.g. ``rows``; several, where it is several numbers.
+        sql: the expression that gives it; several numbers as an array of JSON.
+        own: it may become smaller by the rows that the statement deletes in its own words.
     """
 
     table: str
-    what: str
+    what: str | tuple[str, ...]
     sql: str
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -259,11 +262,19 @@ class SchemaCopy:
         replaced = {found.table for found in own if self._replaces(sql, found)}
         with_keys = self._actions(sql, foreign_keys=True) or ()
         along = [found for found in with_keys if found not in own and found.table in tables]
-        unsaid = (triggered | replaced) - deletes
+        circular = [table for table in deletes if table in tables and self._cascades_back(table)]
+        if circular and self._empties(sql):
+            circular = []
+        followed = [measure for found in along for measure in self._measures(found)]
+        followed += [rows_of(table) for table in circular]
         return Effect(
             frozenset(deletes),
-            tuple(measure for found in along for measure in self._measures(found)),
-            tuple(rows_of(table) for table in sorted(unsaid) if table in tables),
+            tuple(each._replace(own=each.table in deletes) for each in followed),
+            tuple(
+                rows_of(table)._replace(own=table in deletes)
+                for table in sorted(triggered | replaced)
+                if table in tables
+            ),
             frozenset(found.table for found in (*own, *along)),
             changes=bool(replaced) or any(action.code != _INSERT for action in own),
         )
@@ -326,6 +337,59 @@ class SchemaCopy:
                 found.setdefault(folded(parent), set()).add(child)
         return found
 
+    def scanned(self, sql: str) -> list[str]:
+        """Return the tables, in small letters, that a statement walks through whole.
+
+        By SQLite's own query plan; what makes an index or rewrites a table has none.
+        """
+        names = {folded(name) for name in self.tables}
+        words = first_words(sql, 3)
+        if "INDEX" in words or words[:1] == ("ALTER",):
+            walks = words[:1] == ("CREATE",) or "DROP" in sql.upper().split()
+            return [word for word in tokens(sql) if walks and word in names][:1]
+        try:
+            plan = self._connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+        except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError):
+            return []
+        scans = (_SCAN.match(str(detail)) for *_, detail in plan)
+        return [folded(scan[1]) for scan in scans if scan and folded(scan[1]) in names]
+
+    def moves_in_indexes(self, sql: str) -> bool:
+        """Return whether a statement changes or deletes rows where an index holds them."""
+        changed = [each for each in self._actions(sql) or () if each.code in (_UPDATE, _DELETE)]
+        for action in changed:
+            found = self._all(
+                "SELECT info.name FROM pragma_index_list(?) AS list,"
+                " pragma_index_info(list.name) AS info",
+                action.table,
+            )
+            indexed = {folded(str(name)) for (name,) in found}
+            if indexed and (action.code == _DELETE or folded(action.column) in indexed):
+                return True
+        return False
+
+    def _empties(self, sql: str) -> bool:
+        """Return whether a statement deletes all rows of its table, by what SQLite would do."""
+        plan = self._connection.execute(f"EXPLAIN {sql}")
+        return any(opcode == "Clear" for _, opcode, *_ in plan)
+
+    def _cascades_back(self, table: str) -> bool:
+        """Return whether deleting a row of a table may delete others of it by its keys."""
+        cascades: dict[str, set[str]] = {}
+        for parent, child in self._connection.execute(
+            'SELECT key."table", child.name FROM sqlite_schema AS child,'
+            " pragma_foreign_key_list(child.name) AS key"
+            " WHERE child.type = 'table' AND key.on_delete = 'CASCADE'"
+        ):
+            cascades.setdefault(folded(parent), set()).add(folded(child))
+        reached: set[str] = set()
+        waiting = [folded(table)]
+        while waiting:
+            new = cascades.get(waiting.pop(), set()) - reached
+            reached |= new
+            waiting += new
+        return folded(table) in reached
+
     def _actions(self, sql: str, *, foreign_keys: bool = False) -> list[Action] | None:
         """Compile a statement, and return what SQLite would do; None: it does not know it."""
         self._connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
@@ -361,6 +425,26 @@ class SchemaCopy:
             else:
                 return True
         return False
+
+
+def values_of(table: str, name: str, columns: Sequence[str]) -> Measure:
+    """Return how many rows a table has, and how many values each of its columns.
+
+    Args:
+        table: whose they are.
+        name: how it is called at that moment.
+        columns: the columns that count.
+    """
+    counts = ["count(*)", *(f"count({quoted(column)})" for column in columns)]
+    pieces = [counts[at : at + _COUNTS_A_CALL] for at in range(0, len(counts), _COUNTS_A_CALL)]
+    listed = " || ',' || ".join(
+        f"printf('{','.join(['%d'] * len(piece))}', {', '.join(piece)})" for piece in pieces
+    )
+    names = ("rows", *(f"values of {column}" for column in columns))
+    return Measure(table, names, f"(SELECT '[' || {listed} || ']' FROM {quoted(name)})")  # noqa: S608
+
+
+_COUNTS_A_CALL = 60  # SQLite takes at most 127 arguments
 
 
 def rows_of(table: str) -> Measure:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from xswarm_deploy.database import limits
 from xswarm_deploy.database.errors import DatabaseError, Kind, kind_of
 from xswarm_deploy.database.rows import Result, Row, Statement, Value, check
 
@@ -29,6 +30,7 @@ class FileDatabase:
         self.path = path.absolute()
         self.url = f"file:{path}"
         self.round_trips = 0
+        self.limits = limits.FILE
         self._of_thread = threading.local()
         self._all: list[sqlite3.Connection] = []
         weakref.finalize(self, _close, self._all)  # a command that ends closes nothing by itself

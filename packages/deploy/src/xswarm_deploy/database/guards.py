@@ -7,13 +7,14 @@ transaction then notes numbers before, compares them after, and fails where one 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, NamedTuple
 
 from xswarm_deploy.database.client import Row, Statement
-from xswarm_deploy.database.effects import Effect, Measure, SchemaCopy, rows_of
+from xswarm_deploy.database.effects import Column, Effect, Measure, SchemaCopy, values_of
 from xswarm_deploy.database.statements import Fragment, folded
 
 _NUMBERS: Final = "_migration_numbers"
@@ -77,9 +78,21 @@ class Compared(NamedTuple):
     @property
     def statement(self) -> Statement:
         """Return the SQL that does it."""
-        now = self.measure.sql
+        now, what = self.measure.sql, self.measure.what
         before = f"(SELECT number FROM {_NUMBERS} WHERE place = {self.place})"  # noqa: S608
-        return Statement(failing(f"{now} < {before}", f"({before} - {now}) || ' of ' || {before}"))
+        if isinstance(what, str):
+            fewer = f"{now} < {before}{' - changes()' * self.measure.own}"
+            told = f"({before} - {now}) || ' of ' || {before} || ' ' || ?"
+            return Statement(failing(fewer, told), [what])
+        fewer = (
+            f"FROM json_each({before}) AS was JOIN json_each({now}) AS now ON now.key = was.key"
+            " WHERE now.value < was.value"
+        )
+        told = (
+            "(SELECT (was.value - now.value) || ' of ' || was.value || ' '"
+            f" || json_extract(?, '$[' || was.key || ']') {fewer} ORDER BY was.key LIMIT 1)"
+        )
+        return Statement(failing(f"EXISTS (SELECT 1 {fewer})", told), [json.dumps(what)])
 
 
 Step = Fragment | Noted | Compared
@@ -139,20 +152,28 @@ def foresee(schema: Sequence[Row], parts: Sequence[Part]) -> Foresight:
         )
 
 
+class _Dropped(NamedTuple):
+    """A table that is dropped: the place of the statement, its name and columns there."""
+
+    place: int
+    name: str
+    columns: Sequence[Column]
+
+
 class _Rebuild(NamedTuple):
     """A table that is dropped and made anew.
 
     Args:
         table: its name.
-        dropped: the place of the statement that drops its rows.
-        last: how the table was called there.
+        dropped: where its rows go.
         complete: the place of the statement before which it has to hold as many rows again.
+        kept: the columns that it has there, too, and which have to hold as many values.
     """
 
     table: str
-    dropped: int
-    last: str
+    dropped: _Dropped
     complete: int
+    kept: Sequence[str]
 
 
 class _Told(NamedTuple):
@@ -177,8 +198,9 @@ class _Watch:
         """Read a part, and change the copy as it would the database."""
         origins: dict[str, str | None] = {folded(name): name for name in self._copy.homes}
         told = _Told([], [])
-        left: dict[str, tuple[int, str]] = {}  # first name → where it was dropped, its last name
+        left: dict[str, _Dropped] = {}  # by the first name
         for place, fragment in enumerate(part.fragments):
+            had = self._copy.columns() if "drop" in fragment.sql.lower() else {}
             effect = self._copy.effect(fragment.sql)
             told.effects.append(effect)
             self.changes = self.changes or effect.changes
@@ -189,16 +211,26 @@ class _Watch:
                 self.referenced = self.referenced or bool(children)
                 first = origins.pop(folded(name), None)
                 if first is not None:
-                    left[first] = (place, name)
+                    left[first] = _Dropped(place, name, had.get(name, ()))
                     self._moved[folded(name)] = (part.filename, first)
             for name in [name for name in left if name in effect.deletes]:
-                told.rebuilds.append(_Rebuild(name, *left.pop(name), place))
+                told.rebuilds.append(self._rebuild(name, left.pop(name), place))
                 origins[folded(name)] = name  # what it holds from here on is its own again
         present = {folded(name) for name in self._copy.homes}
         ended = [name for name in left if folded(name) in present]
-        told.rebuilds.extend(_Rebuild(n, *left[n], len(part.fragments)) for n in ended)
+        told.rebuilds.extend(self._rebuild(n, left[n], len(part.fragments)) for n in ended)
         self.rebuilt += [found.table for found in told.rebuilds]
         return told
+
+    def _rebuild(self, table: str, dropped: _Dropped, complete: int) -> _Rebuild:
+        made = (
+            columns
+            for name, columns in self._copy.columns().items()
+            if folded(name) == folded(table)
+        )
+        there = {folded(column.name) for columns in made for column in columns}
+        kept = [each.name for each in dropped.columns if folded(each.name) in there]
+        return _Rebuild(table, dropped, complete, kept)
 
     def woven(self, part: Part, told: _Told, *, lifted: bool) -> list[Step]:
         """Return a part's statements, with what is noted and compared between them."""
@@ -207,10 +239,10 @@ class _Watch:
         for found in told.rebuilds:
             self._guard(
                 part,
-                rows_of(found.last),
-                rows_of(found.table),
+                values_of(found.table, found.dropped.name, found.kept),
+                values_of(found.table, found.table, found.kept),
                 0,
-                (before.setdefault(found.dropped, []), before.setdefault(found.complete, [])),
+                (before.setdefault(found.dropped.place, []), before.setdefault(found.complete, [])),
             )
         for place, effect in enumerate(told.effects):
             for measure in dict.fromkeys((*effect.unsaid, *(() if lifted else effect.followed))):

@@ -1,8 +1,27 @@
-"""What the servers allow, told in advance: what exceeds it fails in the middle of the work."""
+"""What the homes of a database allow, told in advance: what exceeds it fails in mid work."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one home allows.
+
+    Args:
+        home: its name.
+        transaction: seconds that a transaction may take; None: as long as it likes.
+        always: the transaction is ended even where nobody else waits to write.
+        statement: bytes of one statement; None: as many as the server takes.
+    """
+
+    home: str
+    transaction: float | None = None
+    always: bool = False
+    statement: int | None = None
+
 
 LONGEST_TRANSACTION: Final = 5.0
 """Seconds after which libSQL's server, Turso's too, ends a transaction while another writer waits.
@@ -10,3 +29,8 @@ LONGEST_TRANSACTION: Final = 5.0
 Source: libSQL's server, TXN_TIMEOUT, and measured with sqld 0.24: the writer gets
 ``TRANSACTION_TIMEOUT``, and nothing of its work remains.
 """
+
+FILE: Final = Limits("SQLite")
+LIBSQL: Final = Limits("libSQL's server (Turso's, too)", LONGEST_TRANSACTION)
+D1: Final = Limits("D1", 30.0, always=True, statement=100_000)
+"""Source: https://developers.cloudflare.com/d1/platform/limits/ (a batch counts as one query)."""

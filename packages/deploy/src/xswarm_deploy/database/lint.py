@@ -16,11 +16,11 @@ from xswarm_deploy.database.limits import LONGEST_TRANSACTION
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.schema import Objects, quoted
 from xswarm_deploy.database.statements import Fragment, first_words, folded
+from xswarm_deploy.database.timing import ROWS_A_SECOND
 
 ADVICE: Final = frozenset({"foreign-key-without-index", "no-way-back"})
 """The rules that are advice: nothing fails, and no row goes."""
 
-_ROWS_A_SECOND: Final = 250_000  # copied into a new table with an index, on one quiet core
 _EXPAND: Final = (
     "expand, migrate, contract: add the new beside the old, release the code that uses it, and"
     " remove the old in a later release (inv migrate.new NAME --expand TABLE.OLD:NEW)"
@@ -167,7 +167,7 @@ class _File:
 
     def _rebuilt(self, table: str, line: int) -> Finding:
         count = self._count(table)
-        seconds = count / _ROWS_A_SECOND
+        seconds = count / ROWS_A_SECOND
         what = f"makes {table} anew: {count} rows, about {seconds:.1f} s"
         if seconds > LONGEST_TRANSACTION:
             what += (

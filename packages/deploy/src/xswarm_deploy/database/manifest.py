@@ -42,6 +42,19 @@ class Content:
 
 
 @dataclass(frozen=True)
+class Signature:
+    """What a key says of a manifest.
+
+    Args:
+        key: which, by the first of its hash.
+        hmac: HMAC-SHA256 over the manifest without its signature, hexadecimal.
+    """
+
+    key: str
+    hmac: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What stands beside a backup, as JSON.
 
@@ -61,6 +74,8 @@ class Manifest:
         worker_version: what was live; empty: not known.
         journal_mode: of the file the backup was made of.
         format: of this JSON.
+        signature: who vouches for it; None: nobody does, as in earlier versions.
+        read: the JSON that it was read from; empty: it was made here.
     """
 
     file: str
@@ -78,6 +93,18 @@ class Manifest:
     worker_version: str = ""
     journal_mode: str = "delete"
     format: int = field(default=FORMAT)
+    signature: Signature | None = None
+    read: str = field(default="", repr=False, compare=False)
+
+    @property
+    def statement(self) -> str:
+        """Return what a signature is made of: all but itself, as JSON in one form.
+
+        Of one that was read, just what stands there: a field that a later version adds is none.
+        """
+        held: dict[str, Any] = json.loads(self.read) if self.read else self._held()
+        held.pop("signature", None)
+        return json.dumps(held, sort_keys=True, separators=(",", ":"))
 
     @property
     def rows(self) -> int:
@@ -86,7 +113,14 @@ class Manifest:
 
     def as_json(self) -> str:
         """Return the text that stands beside the backup."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+        return json.dumps(self._held(), indent=1) + "\n"
+
+    def _held(self) -> dict[str, Any]:
+        held = asdict(self)
+        del held["read"]
+        if self.signature is None:
+            del held["signature"]
+        return held
 
 
 def parse(text: str, name: str) -> Manifest:
@@ -106,7 +140,12 @@ def parse(text: str, name: str) -> Manifest:
             table: (int(rows), str(digest))
             for table, (rows, digest) in content.pop("tables").items()
         }
-        manifest = Manifest(content=Content(tables=held, **content), **found)
+        signed = found.pop("signature", None)
+        manifest = Manifest(
+            content=Content(tables=held, **content),
+            signature=Signature(**signed) if signed else None,
+            **{**found, "read": text},
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refused(
             f"{name} is no manifest of a backup", type(error).__name__, _ANOTHER

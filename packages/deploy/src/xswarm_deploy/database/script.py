@@ -253,16 +253,22 @@ def _too_long(error: DatabaseError) -> DeployError:
 
 
 def _fewer(filename: str, compared: Compared, numbers: str) -> DeployError:
-    """Return which rows a file would remove without a word of it."""
-    table, what = compared.measure.table, compared.measure.what
+    """Return which rows or values a file would remove without a word of it.
+
+    Args:
+        filename: of the migration.
+        compared: what failed.
+        numbers: how many of how many of what, e.g. ``2 of 3 rows``.
+    """
+    table = compared.measure.table
     if compared.line:
         where = f"{filename}:{compared.line}"
         why = "a foreign key, a trigger or REPLACE removes them along, and the file does not say so"
     else:
         where = filename
-        why = f"{table} is made anew, and not all of its rows are copied into it"
+        why = f"{table} is made anew, and not all of what it held is copied into it"
     return Refused(
-        f"{where} would remove {numbers} {what} of {table}; nothing remains of it",
+        f"{where} would remove {numbers} of {table}; nothing remains of it",
         why,
         f"if that is meant, write among the first lines of the file: -- removes: {table}",
     )

@@ -60,6 +60,7 @@ def load(path: Path, target: Path) -> None:
         connection.create_function("unistr", 1, unistr, deterministic=True)
         for setting in (fragment for fragment in fragments if _is_of_the_file(fragment)):
             connection.execute(setting.sql)
+        _limit(connection, path.stat().st_size)
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN")
         for fragment in fragments:
@@ -110,6 +111,29 @@ def _require_whole(name: str, text: str, fragments: list[Fragment]) -> None:
     if fragments and not ends_with_semicolon(text):
         why = f"the statement of line {fragments[-1].line} has no end: the text ends early"
         raise Refused(f"{name} is no whole dump", why, _ANOTHER)
+
+
+def _limit(connection: sqlite3.Connection, size: int) -> None:
+    """Let the file become only so much larger than its text: SQL can write any size in a line.
+
+    Args:
+        connection: the file, still empty.
+        size: of the text, bytes.
+    """
+    (page,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {max(_LEAST, size * _TIMES) // page}")
+    connection.set_authorizer(
+        lambda code, name, *_: (
+            sqlite3.SQLITE_DENY
+            if code == sqlite3.SQLITE_PRAGMA and str(name).lower() in _OF_THE_LIMIT
+            else sqlite3.SQLITE_OK
+        )
+    )
+
+
+_LEAST: Final = 1 << 26  # bytes that any text may make
+_TIMES: Final = 64  # a row of two short numbers, with a dozen indexes, takes 30 times its text
+_OF_THE_LIMIT: Final = frozenset({"max_page_count"})
 
 
 def _is_of_the_file(fragment: Fragment) -> bool:

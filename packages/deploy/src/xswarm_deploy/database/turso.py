@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from xswarm_deploy import imports
-from xswarm_deploy.database import hrana
+from xswarm_deploy.database import hrana, limits
 from xswarm_deploy.database.errors import DatabaseError, Kind
 from xswarm_deploy.database.rows import Result, Row, Statement, Value
 from xswarm_deploy.secret import Secret, redact
@@ -47,6 +47,7 @@ class TursoDatabase:
         parts = urlsplit(url)
         self.url = f"{parts.scheme}://{parts.netloc}"
         self.round_trips = 0
+        self.limits = limits.LIBSQL
         self._token = token
         self._of_thread = threading.local()
         self._all: list[TursoConnection] = []

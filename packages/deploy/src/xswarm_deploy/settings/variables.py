@@ -580,6 +580,14 @@ def _backup() -> Iterator[Variable]:
         pattern=r"AGE-SECRET-KEY-1[0-9A-Z]{58}",
         example=_same(""),
     )
+    yield Variable(
+        "BACKUP_SIGNING_KEY",
+        group,
+        "Signs the manifests of backups (openssl rand -hex 32); new ones first, by comma.",
+        secret=True,
+        pattern=r"[A-Za-z0-9+/=_-]{32,}(,[A-Za-z0-9+/=_-]{32,})*",
+        example=_same(""),
+    )
 
 
 def _addresses() -> Iterator[Variable]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Final, cast, get_args
 
-from xswarm_deploy.database import archive, backup, retention
+from xswarm_deploy.database import archive, backup, retention, signature
 from xswarm_deploy.database.backup import Backup, BackupRequest, Format
 from xswarm_deploy.database.manifest import Content
 from xswarm_deploy.database.retention import RetentionPolicy
@@ -66,6 +66,7 @@ def apply(site: Site, change: Change) -> Facts:
         cast(Format, CREATE.after_of(change).format),
         archive.recipient(settings.text("BACKUP_AGE_RECIPIENT")),
         str(site.facts.get("version", "")),
+        site.settings.secret(signature.NAME),
     )
     made = backup.make(site.database, folder(site), wanted, site.progress)
     facts: dict[str, object] = {"backup": made.path.name}
@@ -98,8 +99,21 @@ def listed(site: Environment) -> list[Backup]:
 
 
 def proven(environment: Environment) -> list[Backup]:
-    """Return those of the environment's backups that a manifest vouches for, the newest first."""
-    return [item for item in listed(environment) if item.manifest]
+    """Return those of the environment's backups that a manifest vouches for, the newest first.
+
+    Where some are signed by a key that is set here, the others do not count: since there is a key,
+    every backup that this tool makes is signed.
+    """
+    found = [item for item in listed(environment) if item.manifest]
+    signed = [item for item in found if signature_state(environment, item) == "good"]
+    return signed or found
+
+
+def signature_state(environment: Environment, found: Backup) -> signature.State:
+    """Return what is to be held of the signature of a backup's manifest."""
+    if found.manifest is None:
+        return "none"
+    return signature.state(found.manifest, environment.settings.secret(signature.NAME))
 
 
 def chosen(environment: Environment, name: str) -> Backup:
@@ -108,8 +122,15 @@ def chosen(environment: Environment, name: str) -> Backup:
     ``latest`` is never one without a manifest: such a one must be named.
 
     Raises:
-        Refused: there is none.
+        Refused: there is none; or its manifest is not what was signed, or is signed by a key that
+            is not set.
     """
+    found = _chosen(environment, name)
+    _require_believed(environment, found)
+    return found
+
+
+def _chosen(environment: Environment, name: str) -> Backup:
     if name == "latest":
         good = proven(environment)
         if not good:
@@ -117,6 +138,43 @@ def chosen(environment: Environment, name: str) -> Backup:
         return good[0]
     inside = folder(environment) / name
     return backup.of_path(inside if inside.is_file() else Path(name))
+
+
+def _require_believed(environment: Environment, found: Backup) -> None:
+    name, held = found.path.name, found.manifest
+    state = signature_state(environment, found)
+    if held is None or held.signature is None or state in ("good", "unchecked"):
+        return
+    if state == "changed":
+        raise Refused(
+            f"The manifest of {name} is not what was signed",
+            "somebody changed it, or the backup's own key is another",
+            "inv backup.list, and name another",
+        )
+    raise Refused(
+        f"The manifest of {name} is signed by another key ({held.signature.key})",
+        f"that key is not in {signature.NAME}",
+        f"add the earlier key to {signature.NAME}, after a comma",
+    )
+
+
+def doubts(environment: Environment, found: Backup) -> list[str]:
+    """Return what a person should know of who vouches for a backup; empty: a key does, or need not.
+
+    Args:
+        environment: whose keys count.
+        found: one with a manifest.
+    """
+    if found.manifest is None:
+        return []
+    name, state = found.path.name, signature_state(environment, found)
+    if state == "unchecked":
+        return [f"{name} is signed, and {signature.NAME} is not set here: nobody checked it"]
+    if state == "none" and environment.settings.secret(signature.NAME):
+        return [f"the manifest of {name} is not signed: whoever can write the folder can make one"]
+    if state == "good" and found.manifest.file != name:
+        return [f"{name} was made as {found.manifest.file}"]
+    return []
 
 
 def identities(environment: Environment) -> Sequence[Identity]:

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.database import downs, expand, migrate, migration_history, migrations, schema
+from xswarm_deploy.database import (
+    downs,
+    expand,
+    migrate,
+    migration_history,
+    migrations,
+    schema,
+    timing,
+)
 from xswarm_deploy.database import lint as linting
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.database.lint import Finding
@@ -22,12 +30,14 @@ from xswarm_deploy.steps import applied, restore
 from xswarm_deploy.verification import compatibility
 
 if TYPE_CHECKING:
+    from xswarm_deploy.database.client import Database
     from xswarm_deploy.environment import Environment
     from xswarm_deploy.settings.settings import Settings
     from xswarm_deploy.site import Site
 
 NAME: Final = "migrate"
 INPUTS: Final = ("settings", "migrations")
+_FEW: Final = 20_000  # rows in all tables: nothing that is done to them takes long
 Names = tuple[str, ...]
 """Migrations by their names, in the order they ran."""
 Checksums = dict[str, str]
@@ -113,8 +123,30 @@ def overview(environment: Environment) -> list[dict[str, Any]]:
 
 
 def pending_groups(environment: Environment) -> list[Group]:
-    """Return the pending migrations, checked, a group for each transaction."""
-    return migrate.groups(_checked(environment).pending)
+    """Return the pending migrations, checked, a group for each transaction.
+
+    Raises:
+        Refused: they cannot run as they are, or not in the time that the database gives them.
+    """
+    return _in_time(environment.database, migrate.groups(_checked(environment).pending))
+
+
+def _in_time(database: Database, groups: Sequence[Group]) -> list[Group]:
+    """Divide groups that would take longer than the database lets a transaction take."""
+    pending = [file for group in groups for file in group.migrations]
+    if database.limits.transaction is None or not timing.may_walk(pending):
+        return list(groups)
+    rows = schema.rows_by_table(database)
+    if sum(rows.values()) < _FEW:
+        return list(groups)
+    made = database.query(schema.SELECT.sql)
+    durations = iter(timing.durations(made, pending, rows))
+    found: list[Group] = []
+    for group in groups:
+        told = [next(durations) for _ in group.migrations]
+        parts = timing.divided(told, database.limits) if group.transactional else [group.migrations]
+        found += [Group(part) for part in parts]
+    return found
 
 
 def rows_by_table(environment: Environment) -> dict[str, int]:
@@ -221,7 +253,7 @@ def plan(site: Site) -> list[Change]:
     found = _checked(site)
     before = [row.name for row in found.applied]
     changes = []
-    for group in migrate.groups(found.pending):
+    for group in _in_time(site.database, migrate.groups(found.pending)):
         changes.append(_up(group, before))
         before = [*before, *(item.name for item in group.migrations)]
     return changes

@@ -186,7 +186,8 @@ def _doubts(site: Environment, found: Backup, content: Content) -> list[str]:
     name, environment = found.path.name, site.settings.environment
     if found.manifest:
         of = found.manifest.environment
-        return [] if of == environment else [f"{name} is a backup of {of}, not of {environment}"]
+        other = [f"{name} is a backup of {of}, not of {environment}"] if of != environment else []
+        return [*other, *backup.doubts(site, found)]
     rows = sum(count for count, _ in content.tables.values())
     said = [
         f"{name} has no manifest: SQLite finds it sound ({rows} rows in"
