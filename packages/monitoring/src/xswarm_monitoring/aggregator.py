@@ -49,12 +49,17 @@ class Aggregator:
         self, metrics: Metrics, execute: Callable[[Any], Execute | None], *, every: float = 30.0
     ) -> None:
         self.metrics, self.every = metrics, every
-        self.execute = execute
+        self._connect = execute
         self._instance = new_instance()
         self._prepared = False
         self.failed = self.failing = 0
         self._allowed_at = metrics.clock.timer() - _AT_ONCE * every
         self._busy_until = 0.0
+
+    def execute(self, env: Any) -> Execute | None:
+        """Return what runs a statement as the monitor's own; None where there is no database."""
+        execute = self._connect(env)
+        return None if execute is None else _apart(execute)
 
     def claim(self, now: float) -> bool:
         """Return whether a flush is due; the one who is told so makes it.
