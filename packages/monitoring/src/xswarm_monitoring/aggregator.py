@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from xswarm_monitoring.correlation import as_monitor
+from xswarm_monitoring.instruments import FLUSH_FAILURES
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
 from xswarm_monitoring.storage import Execute, Release, Storage, new_instance
@@ -52,7 +53,6 @@ class Aggregator:
         self._connect = execute
         self._instance = new_instance()
         self._prepared = False
-        self.failed = self.failing = 0
         self._allowed_at = metrics.clock.timer() - _AT_ONCE * every
         self._busy_until = 0.0
 
@@ -87,12 +87,10 @@ class Aggregator:
             storage = await self._storage(env)
             flushed = await storage.flush(self.metrics, version) if storage else 0
         except Exception:
-            self.failing += 1
-            self.failed += 1
+            self.metrics.counter(FLUSH_FAILURES).add(1)
             self._prepared = False  # a restore may have taken the tables away
             raise
         else:
-            self.failing = 0
             return flushed
         finally:
             self._busy_until = 0.0
@@ -115,7 +113,6 @@ class Aggregator:
         if storage is None:
             return self.metrics.total()
         await storage.flush(self.metrics, version)
-        self.failing = 0
         return await storage.total()
 
     async def gather(

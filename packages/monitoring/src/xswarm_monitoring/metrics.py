@@ -72,6 +72,7 @@ class Metrics:
         self.families = instruments.by_name((*instruments.FAMILIES, *own))
         self._counters = _instruments(self.families, Kind.COUNTER, Counter)
         self._distributions = _instruments(self.families, Kind.DISTRIBUTION, Distribution)
+        self.declared: dict[str, set[Labels]] = {}
         self._slow: list[SlowQuery] = []
         self.born = self.clock.wall()
         self._total = Window(self.born, self.born)
@@ -100,6 +101,16 @@ class Metrics:
             KeyError: no such family was declared.
         """
         return self._distributions[family.name]
+
+    def declare(self, family: Family, *labels: str) -> None:
+        """Expose a label set from zero on, so that Prometheus sees its first increase.
+
+        Raises:
+            ValueError: there are more or fewer labels than the family declares.
+        """
+        if len(labels) != len(family.labels):
+            raise ValueError(f"{family.name} has the labels {family.labels}, not {labels!r}")
+        self.declared.setdefault(family.name, set()).add(labels)
 
     def keep_slow(self, query: SlowQuery) -> None:
         """Keep a slow query, of many in one frame the slowest."""
