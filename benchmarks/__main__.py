@@ -29,6 +29,7 @@ NAMES = (
     "verify",
     "canaries",
     "monitoring",
+    "monitoring_cost",
     "uplink",
     "distance",
     "growth",

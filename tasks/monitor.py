@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from xswarm_deploy.observability import files as stack_files
 from xswarm_deploy.observability import install as installer
 from xswarm_deploy.observability import stack
 from xswarm_deploy.observability.host import connected
-from xswarm_deploy.services.monitor import Monitor
+from xswarm_deploy.services.monitor import Monitor, status_page
 from xswarm_deploy.settings.settings import alerting_rules
 from xswarm_deploy.site import Site
 from xswarm_monitoring.alert_state import Silence
@@ -114,16 +115,19 @@ def alerts(c: Context, json: bool = False) -> None:
 @task(
     auto_shortflags=False,
     help={
-        "pattern": "which alerts, by their keys, with * and ?, e.g. 'slow-*'",
+        "pattern": "which alerts, by their names or keys, with * and ?, e.g. 'slow-*'",
         "window": "for how long: 30m, 2h, 1d",
         "why": "the reason, for those who wonder",
     },
 )
 def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
     """Keep alerts from people for a while; the history still has them."""
-    until = time.time() + window_seconds(window)
-    remembered.silence(context.open_site(c), Silence(pattern, until, why))
+    until, site = time.time() + window_seconds(window), context.open_site(c)
+    wanted = Silence(pattern, until, why)
+    remembered.silence(site, wanted)
     Console().line(f"✓ {pattern} is kept quiet until {iso(until)}")
+    if hint := remembered.unmatched(site, wanted):
+        Console().warn(hint)
 
 
 @task(auto_shortflags=False, help={"port": "where it listens on this machine; 0: a free one"})
@@ -204,7 +208,10 @@ def _stack(c: Context, prefix: str = "") -> stack.Stack:
     """Return the stack that judges as ``watch`` does."""
     rules = _rules(c)
     watching = stack.watching(rules.window, rules.policy.hold)
-    return stack.of(context.settings(c), rules.thresholds, watching, prefix=prefix)
+    settings = context.settings(c)
+    made = stack.of(settings, rules.thresholds, watching, prefix=prefix)
+    figures = rules.dashboard or status_page(settings)
+    return replace(made, runbook=rules.runbook, dashboard=figures)
 
 
 def _round(site: Site, rules: Rules, *, json: bool) -> Watched:

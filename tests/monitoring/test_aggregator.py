@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from xswarm_monitoring import instruments
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.metrics import Metrics
@@ -54,7 +55,7 @@ def test_one_that_never_ends_counts_as_ended_after_a_minute() -> None:
     assert [kept.claim(now) for now in (89.0, 90.0)] == [False, True]
 
 
-def test_failures_are_told_until_a_flush_succeeds() -> None:
+def test_failed_flushes_are_counted_and_that_is_kept() -> None:
     kept, down = keeper(), [True]
 
     async def run(_sql: str, _parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
@@ -62,11 +63,15 @@ def test_failures_are_told_until_a_flush_succeeds() -> None:
             raise OSError("away")
         return []
 
-    kept.execute = lambda _env: run
+    kept._connect = lambda _env: run
     for failing in (1, 2):
         with pytest.raises(OSError, match="away"):
             asyncio.run(kept.flush(None, "v"))
-        assert kept.failing == failing
+        assert failures(kept.metrics) == failing
     down.clear()
     asyncio.run(kept.flush(None, "v"))
-    assert (kept.failing, kept.failed) == (0, 2)
+    assert failures(kept.metrics) == 2  # it only grows: what alerts is that it grew lately
+
+
+def failures(measured: Metrics) -> float:
+    return sum(measured.total().counts[instruments.FLUSH_FAILURES.name].values())

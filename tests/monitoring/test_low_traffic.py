@@ -11,7 +11,9 @@ import pytest
 
 from tests.support.monitoring import Hands, SQLite
 from xswarm_monitoring import asgi, instruments
+from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.asgi import App, Monitor
+from xswarm_monitoring.evaluation import DatabaseShelf
 from xswarm_monitoring.storage import Storage
 
 
@@ -103,3 +105,31 @@ def test_a_server_that_stops_writes_what_it_measured(
         told = asyncio.run(story(app))
         assert told == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
         assert counted(sqlite) == number
+
+
+def test_the_queries_of_flush_scrape_and_round_are_the_monitors_own(
+    hands: Hands, sqlite: SQLite
+) -> None:
+    isolate = Isolate(hands, sqlite)
+    measured = isolate.monitor.metrics
+
+    async def execute(sql: str, parameters: Any) -> Any:
+        measured.database.observe(sql, 2.0)  # as a Worker does, whose database is measured
+        return await sqlite.execute(sql, parameters)
+
+    keeper = Aggregator(measured, lambda _env: execute)
+
+    async def all_of_it() -> None:
+        measured.requests.observe("/", "GET", 200, 0.1)
+        await keeper.flush(None, "v1")
+        await keeper.maintain(None, "v1")
+        await keeper.total(None, "v1")
+        await keeper.gather(None, "v1", hands.now - 60)
+        await DatabaseShelf(keeper.execute(None) or execute).load()
+
+    asyncio.run(all_of_it())
+    whole = measured.total()
+    own = whole.sketches[instruments.MONITOR_QUERIES.name]
+    assert sum(sketch.count for sketch in own.values()) > 20
+    assert instruments.QUERIES.name not in whole.sketches
+    assert not whole.slow

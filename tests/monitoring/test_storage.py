@@ -295,3 +295,26 @@ def test_instances_that_are_long_gone_are_forgotten(hands: Hands, sqlite: SQLite
     asyncio.run(kept.flush(measured, "v1"))
     asyncio.run(kept.compact(hands.now + 2 * 86400))
     assert sqlite.connection.execute("SELECT * FROM monitoring_flushed").fetchall() == []
+
+
+def test_a_flush_writes_one_row_and_a_few_flushes_are_counted_at_once(
+    hands: Hands, sqlite: SQLite
+) -> None:
+    kept, measured = storage(sqlite), Metrics(clock=hands.clock)
+    for number in range(1, 20):
+        for _ in range(3):  # thirty seconds that begin in one minute and end in another
+            hands.turn(11)
+            observe(measured)
+        before = sqlite.connection.total_changes
+        assert asyncio.run(kept.flush(measured, "v1")) == 1
+        assert sqlite.connection.total_changes - before == 2  # its row, and its number
+        assert (
+            len(sqlite.connection.execute("SELECT 1 FROM monitoring_frames").fetchall()) == number
+        )
+    hands.turn(11)
+    observe(measured)
+    asyncio.run(kept.flush(measured, "v1"))
+    assert not sqlite.connection.execute("SELECT 1 FROM monitoring_frames").fetchall()
+    sqlite.statements.clear()
+    assert durations(asyncio.run(kept.total())) == {("/", "GET", "200"): 58}
+    assert len(sqlite.statements) == 1

@@ -42,6 +42,8 @@ def stack(tmp_path: Path) -> Stack:
         places=Places("boss-ai-monitoring", str(tmp_path / "host"), managed=False),
         calls_per_minute=60,
         secrets={name: Secret(value, name) for name, value in SECRETS.items()},
+        runbook="https://wiki.test/alerts#{name}",
+        dashboard="https://boss.example/status",
     )
 
 

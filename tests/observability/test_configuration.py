@@ -22,7 +22,7 @@ from xswarm_deploy.observability.files import write
 from xswarm_deploy.observability.stack import SLACK_URL, Contacts, Stack, Timing, duration, of
 from xswarm_deploy.settings.settings import Settings
 from xswarm_monitoring import rules as judged
-from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.alert import NAMES, Alert, Severity
 from xswarm_monitoring.health import FAIL, Check
 from xswarm_monitoring.instruments import PAYMENTS, QUERIES, REQUESTS
 from xswarm_monitoring.rules import Thresholds
@@ -261,3 +261,24 @@ def test_the_settings_say_who_is_told(settings: Callable[..., Settings]) -> None
 def test_nobody_to_tell_is_refused(settings: Callable[..., Settings]) -> None:
     with pytest.raises(Refused, match="nobody would be told"):
         of(settings({}))
+
+
+DOCS = Path(__file__).resolve().parents[2] / "deployment/docs"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_alert_has_its_runbook_and_its_line_in_the_documents(name: str) -> None:
+    assert f"\n### {name}\n" in (DOCS / "RUNBOOKS.md").read_text(encoding="utf-8")
+    setup = (DOCS / "MONITORING_SETUP.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in setup or name == "test-alert"
+
+
+def test_what_prometheus_alerts_by_links_to_runbook_and_dashboard(stack: Stack) -> None:
+    for group in rules.file(stack)["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                links = {key: rule["annotations"][key] for key in ("runbook_url", "dashboard_url")}
+                assert links == {
+                    "runbook_url": f"https://wiki.test/alerts#{rule['alert']}",
+                    "dashboard_url": "https://boss.example/status",
+                }

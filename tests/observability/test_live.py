@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from tests.support.monitoring import SQLite
 from tests.support.ssh import SECRETS, ended_at_last, free_port, wait_for
 from xswarm_deploy.observability import alertmanager, bridge, grafana, prometheus
 from xswarm_deploy.observability.files import all_files
@@ -35,7 +36,7 @@ from xswarm_deploy.observability.stack import (
 )
 from xswarm_deploy.secret import Secret
 from xswarm_monitoring.asgi import Message, Monitor, Receive, Scope, Send
-from xswarm_monitoring.health import Probe
+from xswarm_monitoring.health import Probe, Prober
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Thresholds
 
@@ -45,37 +46,60 @@ WINDOW = 8.0
 
 
 class Service:
-    """A Worker-like app: it works, until it is told to fail or that its database is down."""
+    """Two isolates of a Worker-like app, which works until it is told what fails.
+
+    They share a database, and nobody goes rounds: Prometheus alone looks.
+    """
 
     def __init__(self) -> None:
-        self.failing, self.down = False, False
-        self.metrics = Metrics()
-        self.app = Monitor(
-            self._answer,
+        self.failing, self.down, self.revoked, self.declined = False, False, False, False
+        self._sqlite, self._turns = SQLite(shared=True), 0
+        self._isolates = [self._isolate(Metrics()) for _ in range(2)]
+
+    def _isolate(self, metrics: Metrics) -> Monitor:
+        async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
+            await self._answer(metrics, scope, send)
+
+        return Monitor(
+            answer,
             service="boss-ai",
             version=lambda _env: "v1",
-            probes=lambda _env: [Probe("database", self._probe)],
+            probes=lambda _env: [
+                Probe("database", self._ping),
+                Probe("stripe", self._ask_stripe, critical=False, fresh=1.0),
+            ],
             admin_token=lambda _env: SECRETS[ADMIN_TOKEN],
-            metrics=self.metrics,
+            metrics=metrics,
+            execute=lambda _env: self._sqlite.execute,
+            flush_every=0.5,
+            prober=Prober(fresh=1.0),
         )
 
-    async def _probe(self) -> None:
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the isolates answer by turns, as an edge does."""
+        self._turns += 1
+        await self._isolates[self._turns % 2](scope, receive, send)
+
+    async def _ping(self) -> None:
         if self.down:
             raise ConnectionError("refused")
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _ask_stripe(self) -> None:
+        if self.revoked:
+            raise PermissionError("HTTP 401")
+
+    async def _answer(self, metrics: Metrics, scope: Scope, send: Send) -> None:
         scope["route"] = "/jobs/{id}"
-        self.metrics.database.observe("SELECT 1", 0.01, 1)
-        self.metrics.database.observe("SELECT 2", 1.5, 1)
-        self.metrics.business.signup("web")
-        self.metrics.business.activity("login")
-        self.metrics.business.subscription("created", "pro")
-        self.metrics.business.feature("voice")
-        self.metrics.business.api_call("c1")
-        self.metrics.business.payment(29.0, "eur", succeeded=True)
-        # One in five fails, and both kinds are there from the start: a rate needs two readings.
-        status = 500 if self.failing and scope["query_string"] == b"unlucky" else 200
-        status = 500 if scope["query_string"] == b"broken" else status
+        metrics.database.observe("SELECT 1", 0.01, 1)
+        metrics.database.observe("SELECT 2", 1.5, 1)
+        metrics.business.signup("web")
+        metrics.business.activity("login")
+        metrics.business.subscription("created", "pro")
+        metrics.business.feature("voice")
+        metrics.business.api_call("c1")
+        metrics.business.payment(29.0, "eur", succeeded=not self.declined)
+        self.declined = False
+        status = 503 if self.failing and scope["query_string"] == b"unlucky" else 200
         start: Message = {"type": "http.response.start", "status": status, "headers": []}
         await send(start)
         await send({"type": "http.response.body", "body": b""})
@@ -84,7 +108,13 @@ class Service:
 @contextmanager
 def served(service: Service, port: int) -> Iterator[None]:
     settings = uvicorn.Config(
-        service.app, "127.0.0.1", port, lifespan="off", ws="none", log_level="error"
+        service.app,
+        "127.0.0.1",
+        port,
+        interface="asgi3",
+        lifespan="off",
+        ws="none",
+        log_level="error",
     )
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run)
@@ -99,7 +129,7 @@ def served(service: Service, port: int) -> Iterator[None]:
 
 @contextmanager
 def traffic(url: str) -> Iterator[None]:
-    """Send 25 requests a second, and ask for the health as UptimeRobot would."""
+    """Send 25 requests a second, of which one in five may fail."""
     over = threading.Event()
 
     def send() -> None:
@@ -108,11 +138,7 @@ def traffic(url: str) -> Iterator[None]:
             number += 1
             with suppress(urllib.error.HTTPError):
                 get(f"{url}/jobs/{number}?{'unlucky' if number % 5 == 0 else 'lucky'}")
-                if number % 10 == 0:
-                    get(f"{url}/health/detailed")
 
-    with suppress(urllib.error.HTTPError):
-        get(f"{url}/jobs/0?broken")
     thread = threading.Thread(target=send)
     thread.start()
     try:
@@ -315,6 +341,22 @@ def shown(live: Live) -> list[str]:
     for variable, value in given.items():
         asked = [each.replace(variable, value) for each in asked]
     return asked
+
+
+def test_a_first_failure_fires_though_nothing_of_its_kind_was_seen_before(live: Live) -> None:
+    wait_for(lambda: live.query("service:http_requests:rate8s > 5"), "the traffic", 120)
+    for each in ("payment-failed", "service-degraded"):
+        assert not firing(live, each)()
+    live.service.declined = live.service.revoked = True
+    try:
+        for each in ("payment-failed", "service-degraded"):
+            wait_for(firing(live, each), each, 120)
+    finally:
+        live.service.revoked = False
+    for each in ("payment-failed", "service-degraded"):
+        wait_for(lambda each=each: not firing(live, each)(), "the end", 120)  # type: ignore[misc]
+    always = "min_over_time(count(health_check_up)[8s:500ms])"
+    assert live.query(f"{always} == 2")  # each scrape has both, whoever answers it
 
 
 def test_errors_fire_and_resolve(live: Live) -> None:

@@ -13,6 +13,7 @@ from boss.storage import Storage
 from xswarm_monitoring import channels
 from xswarm_monitoring.rules import Rules
 from xswarm_monitoring.scheduler import Scheduler
+from xswarm_monitoring.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from boss.database import Fetch
@@ -71,7 +72,14 @@ def make_rounds(monitor: Monitor, fetch: Fetch, configuration: Configuration) ->
         window=rules.window,
         thresholds=rules.thresholds,
         policy=rules.policy,
+        surroundings=Surroundings(rules.runbook, rules.dashboard or _page(configuration)),
     )
+
+
+def _page(configuration: Configuration) -> str:
+    """Return the address of the dashboard; empty where the Worker does not know its own."""
+    base = configuration.text("WORKER_URL").rstrip("/")
+    return f"{base}/status" if base else ""
 
 
 def alerting_rules(monitor: Monitor, configuration: Configuration) -> Rules:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from xswarm_monitoring.correlation import as_monitor
+from xswarm_monitoring.instruments import FLUSH_FAILURES
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
 from xswarm_monitoring.storage import Execute, Release, Storage, new_instance
@@ -49,12 +50,16 @@ class Aggregator:
         self, metrics: Metrics, execute: Callable[[Any], Execute | None], *, every: float = 30.0
     ) -> None:
         self.metrics, self.every = metrics, every
-        self.execute = execute
+        self._connect = execute
         self._instance = new_instance()
         self._prepared = False
-        self.failed = self.failing = 0
         self._allowed_at = metrics.clock.timer() - _AT_ONCE * every
         self._busy_until = 0.0
+
+    def execute(self, env: Any) -> Execute | None:
+        """Return what runs a statement as the monitor's own; None where there is no database."""
+        execute = self._connect(env)
+        return None if execute is None else _apart(execute)
 
     def claim(self, now: float) -> bool:
         """Return whether a flush is due; the one who is told so makes it.
@@ -82,12 +87,10 @@ class Aggregator:
             storage = await self._storage(env)
             flushed = await storage.flush(self.metrics, version) if storage else 0
         except Exception:
-            self.failing += 1
-            self.failed += 1
+            self.metrics.counter(FLUSH_FAILURES).add(1)
             self._prepared = False  # a restore may have taken the tables away
             raise
         else:
-            self.failing = 0
             return flushed
         finally:
             self._busy_until = 0.0
@@ -110,7 +113,6 @@ class Aggregator:
         if storage is None:
             return self.metrics.total()
         await storage.flush(self.metrics, version)
-        self.failing = 0
         return await storage.total()
 
     async def gather(

@@ -10,6 +10,22 @@ from typing import Any
 from xswarm_monitoring.printable import one_line, printable
 from xswarm_monitoring.redaction import mask_text
 
+NAMES = (
+    "api-rate-limit",
+    "database-error",
+    "deployment-failed",
+    "high-error-rate",
+    "high-memory",
+    "payment-failed",
+    "payments-failing",
+    "service-degraded",
+    "service-outage",
+    "slow-queries",
+    "slow-responses",
+    "test-alert",
+)
+"""The names of all alerts of this library's; an application may have others."""
+
 
 class Severity(IntEnum):
     """How much an alert matters; it decides who is told, and how."""
@@ -31,6 +47,10 @@ class Alert:
         labels: what it is about; name and labels together are its identity.
         details: what else is known, for whoever looks into it; masked when made.
         remedy: the command to type, or the thing to look at.
+        several: the summary of several at once, of an event that is added up; ``{times}`` and
+            ``{amounts}`` in it are filled in. Empty: each is told with its number alone.
+        amounts: what is added up, by its unit, e.g. a currency.
+        links: where to look, by what is there: ``runbook``, ``dashboard``.
     """
 
     name: str
@@ -39,14 +59,19 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, str] = field(default_factory=dict)
     remedy: str = ""
+    several: str = ""
+    amounts: Mapping[str, float] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for text in ("name", "remedy"):
+        for text in ("name", "remedy", "several"):
             object.__setattr__(self, text, one_line(getattr(self, text)))
         object.__setattr__(self, "summary", one_line(mask_text(self.summary)))
         labels = {name: one_line(value) for name, value in self.labels.items()}
         masked = {key: printable(mask_text(str(value))) for key, value in self.details.items()}
+        links = {name: one_line(address) for name, address in self.links.items() if address}
         object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "links", links)
         object.__setattr__(self, "details", masked)
 
     @property
@@ -64,6 +89,9 @@ class Alert:
             "labels": dict(self.labels),
             "details": dict(self.details),
             "remedy": self.remedy,
+            "several": self.several,
+            "amounts": dict(self.amounts),
+            "links": dict(self.links),
         }
 
 
@@ -80,6 +108,9 @@ def from_json(data: Mapping[str, Any]) -> Alert:
         data["labels"],
         data["details"],
         data["remedy"],
+        data.get("several", ""),
+        data.get("amounts", {}),
+        data.get("links", {}),
     )
 
 
@@ -120,24 +151,22 @@ def payment_failed(customer: str, amount: float, currency: str, reason: str) -> 
         Severity.ERROR,
         f"A payment of {amount:.2f} {currency.upper()} failed",
         details={"customer": mask_text(customer), "reason": reason},
+        remedy="inv monitor.metrics --window 15m",
+        several="{times} payments failed, {amounts}",
+        amounts={currency.upper(): amount},
     )
 
 
-def deployment_failed(version: str, step: str, reason: str) -> Alert:
-    """A release failed and was rolled back, or could not be."""
+def deployment_failed(release: str, outcome: str, reason: str) -> Alert:
+    """A release failed, and was brought back or could not be."""
     return Alert(
         "deployment-failed",
         Severity.CRITICAL,
-        f"The release of {version} failed at {step}",
-        {"version": version},
+        f"{release} failed: {outcome}",
+        {},
         {"reason": reason},
         "inv deploy.list",
     )
-
-
-def deployment_succeeded(version: str) -> Alert:
-    """A release is live."""
-    return Alert("deployment-succeeded", Severity.INFO, f"{version} is live", {"version": version})
 
 
 def high_memory(used: int, limit: int) -> Alert:
@@ -154,13 +183,15 @@ def high_memory(used: int, limit: int) -> Alert:
     )
 
 
-def api_rate_limit(api: str, used: int, limit: int) -> Alert:
-    """A provider's API will soon refuse further calls."""
+def api_rate_limit(api: str, reason: str) -> Alert:
+    """A provider's API refuses calls, since there were too many."""
     return Alert(
         "api-rate-limit",
         Severity.WARNING,
-        f"{used} of {limit} calls to {api} are used up",
+        f"{api} limits our calls",
         {"api": api},
+        {"reason": reason},
+        "inv monitor.status",
     )
 
 

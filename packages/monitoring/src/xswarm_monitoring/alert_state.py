@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
@@ -69,7 +69,8 @@ class Silence:
     """Keep alerts from people for a while; the history still has them.
 
     Args:
-        pattern: of the keys silenced, with ``*`` and ``?``, e.g. ``slow-*``.
+        pattern: of the names or keys silenced, with ``*`` and ``?``, e.g. ``slow-*``; a name
+            silences the alert whatever it is about.
         until: seconds since 1970.
         why: the reason, for those who wonder.
     """
@@ -77,6 +78,10 @@ class Silence:
     pattern: str
     until: float
     why: str
+
+    def matches(self, alert: Alert) -> bool:
+        """Return whether it keeps an alert quiet, as long as it lasts."""
+        return any(fnmatchcase(text, self.pattern) for text in (alert.name, alert.key))
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,10 @@ class Policy:
         flaps: as many fires within ``flap_window`` make an alert one that flaps.
         flap_window: seconds.
         event_repeat: seconds in which an event that happens again is only counted.
+        gather: seconds for which events that are added up are collected before people are told.
+        flap_rounds: as many of the last ``flap_of`` rounds in which an alert was due, though
+            never for ``hold`` on end, make it one that flaps.
+        flap_of: rounds.
     """
 
     hold: float = 60.0
@@ -105,6 +114,9 @@ class Policy:
     flaps: int = 3
     flap_window: float = 3600.0
     event_repeat: float = 900.0
+    gather: float = 5.0
+    flap_rounds: int = 4
+    flap_of: int = 10
 
 
 class State(Enum):
@@ -130,6 +142,7 @@ class Entry:
         fires: when it fired lately, likewise.
         flapping: whether it goes on and off too often to tell each time.
         by: who saw it last, of those who watch.
+        recent: whether it was due, for each of the last rounds.
     """
 
     alert: Alert
@@ -140,6 +153,7 @@ class Entry:
     fires: list[float] = field(default_factory=list)
     flapping: bool = False
     by: str = ""
+    recent: list[bool] = field(default_factory=list)
 
 
 @dataclass
@@ -147,14 +161,24 @@ class Event:
     """Hold what the book knows of one event.
 
     Args:
-        alert: as it last happened.
-        told: when people were last told, seconds since 1970.
+        alert: as it last happened; its amounts are those of all that is unheard.
+        told: when people were last told, or when it is collected since; seconds since 1970.
         unheard: how often it happened since.
+        collected: whether people were told nothing of it yet.
     """
 
     alert: Alert
     told: float
     unheard: int = 0
+    collected: bool = False
+
+    def add(self, alert: Alert) -> None:
+        """Count one more."""
+        amounts = dict(self.alert.amounts) if self.unheard else {}
+        for unit, amount in alert.amounts.items():
+            amounts[unit] = amounts.get(unit, 0.0) + amount
+        self.alert = replace(alert, amounts=amounts)
+        self.unheard += 1
 
 
 class AlertState:
@@ -197,19 +221,27 @@ class AlertState:
         """Note an event, which has no end, and return what people are to be told.
 
         The same event again within ``Policy.event_repeat`` is counted, and told by
-        :meth:`advance` once that time is over.
+        :meth:`summed_up` once that time is over. One that is added up is collected for
+        ``Policy.gather`` first, so that fifty customers' payments are one message.
 
         Args:
             alert: the event.
             now: seconds since 1970.
         """
         event = self.events.get(alert.key)
-        if event is not None and now - event.told < self.policy.event_repeat:
-            event.alert = alert
-            event.unheard += 1
+        if event is not None:
+            event.add(alert)
             return []
-        self.events[alert.key] = Event(alert, now)
+        gathering = bool(alert.several and self.policy.gather)
+        event = self.events[alert.key] = Event(alert, now, collected=gathering)
+        if gathering:
+            event.add(alert)
+            return []
         return self._audible([Notice(What.HAPPENED, alert, now, now)], now)
+
+    def summed_up(self, now: float) -> list[Notice]:
+        """Return what people are to be told of events that were only counted so far."""
+        return self._audible(self._summed_up(now), now)
 
     def silence(self, silence: Silence) -> None:
         """Keep alerts from people for a while."""
@@ -240,10 +272,25 @@ class AlertState:
         elif entry.state is State.QUIET:
             entry.state, entry.since = State.WAITING, now
         entry.alert, entry.last_due, entry.by = alert, now, by
+        entry.recent = [*entry.recent, True][-self.policy.flap_of :]
         entry.fires = [fired for fired in entry.fires if now - fired < self.policy.flap_window]
         if entry.state is State.FIRING:
             return self._still(entry, now)
-        return self._fire(entry, now) if now - entry.since >= self.policy.hold else []
+        if now - entry.since >= self.policy.hold:
+            return self._fire(entry, now)
+        return self._flap(entry, now) if self._comes_and_goes(entry) else []
+
+    def _comes_and_goes(self, entry: Entry) -> bool:
+        """Return whether it is due again and again, though never for long."""
+        return entry.recent.count(True) >= self.policy.flap_rounds and False in entry.recent
+
+    def _flap(self, entry: Entry, now: float) -> list[Notice]:
+        entry.state = State.FIRING
+        entry.fires.append(now)
+        if entry.flapping:
+            return []
+        entry.flapping = True
+        return [self._tell(entry, What.FLAPPING, now)]
 
     def _fire(self, entry: Entry, now: float) -> list[Notice]:
         entry.state = State.FIRING
@@ -256,7 +303,7 @@ class AlertState:
 
     def _still(self, entry: Entry, now: float) -> list[Notice]:
         entry.flapping = entry.flapping and bool(entry.fires)
-        if self._silenced(entry.alert.key, now):
+        if self._silenced(entry.alert, now):
             return []
         repeat = self.policy.repeat[entry.alert.severity]
         if entry.told is not None and now - entry.told < repeat:
@@ -265,6 +312,8 @@ class AlertState:
 
     def _not_due(self, key: str, now: float) -> list[Notice]:
         entry, silent = self.entries[key], now - self.entries[key].last_due
+        entry.recent = [*entry.recent, False][-self.policy.flap_of :]
+        entry.recent = entry.recent if True in entry.recent else []
         if entry.state is State.WAITING:
             entry.state = State.QUIET
         if entry.state is State.FIRING and silent >= self.policy.clear:
@@ -272,6 +321,8 @@ class AlertState:
             if entry.told is not None and not entry.flapping:
                 return [self._tell(entry, What.RESOLVED, now)]
         if entry.state is State.QUIET and silent >= self._remembered(entry):
+            if True in entry.recent and not entry.fires:
+                return []  # it may come and go
             del self.entries[key]
             if entry.told is not None and entry.flapping:
                 return [self._tell(entry, What.RESOLVED, now)]
@@ -286,26 +337,30 @@ class AlertState:
 
     def _summed_up(self, now: float) -> list[Notice]:
         """Return the events that happened again since people were told of them."""
-        over = [e for e in self.events.values() if now - e.told >= self.policy.event_repeat]
-        notices = []
-        for event in over:
+        policy, notices = self.policy, list[Notice]()
+        for event in list(self.events.values()):
+            if now - event.told < (policy.gather if event.collected else policy.event_repeat):
+                continue
             if event.unheard:
                 notices.append(Notice(What.HAPPENED, event.alert, event.told, now, event.unheard))
-                event.told, event.unheard = now, 0
+                event.told, event.unheard, event.collected = now, 0, False
             else:
                 del self.events[event.alert.key]
         return notices
 
-    def _silenced(self, key: str, now: float) -> bool:
-        return any(
-            silence.until > now and fnmatchcase(key, silence.pattern) for silence in self.silences
-        )
+    def _silenced(self, alert: Alert, now: float) -> bool:
+        return any(silence.until > now and silence.matches(alert) for silence in self.silences)
+
+    def adopt(self, history: Iterable[Mapping[str, Any]]) -> None:
+        """Take in what was told by another book, which stood in for this one meanwhile."""
+        both = [*self.history, *(dict(entry) for entry in history)]
+        self.history = sorted(both, key=lambda entry: float(entry["time"]))[-HISTORY:]
 
     def _audible(self, notices: Iterable[Notice], now: float) -> list[Notice]:
         """Leave out what is silenced; who was not told is told when the silence is over."""
         audible = []
         for notice in notices:
-            if not self._silenced(notice.alert.key, now):
+            if not self._silenced(notice.alert, now):
                 audible.append(notice)
                 continue
             self.record(notice, {"silence": SILENCED})
@@ -318,7 +373,9 @@ class AlertState:
         """Return the book as JSON text."""
         body = {
             "entries": [_entry_as_json(entry) for entry in self.entries.values()],
-            "events": [[e.alert.as_json(), e.told, e.unheard] for e in self.events.values()],
+            "events": [
+                [e.alert.as_json(), e.told, e.unheard, e.collected] for e in self.events.values()
+            ],
             "silences": [[each.pattern, each.until, each.why] for each in self.silences],
             "history": self.history,
             "undelivered": [notice.as_json() for notice in self.undelivered],
@@ -350,7 +407,14 @@ def load(text: str, policy: Policy | None = None) -> AlertState:
 
 def _entry_as_json(entry: Entry) -> list[Any]:
     times = [entry.since, entry.last_due, entry.told, entry.fires]
-    return [entry.alert.as_json(), entry.state.value, *times, entry.flapping, entry.by]
+    return [
+        entry.alert.as_json(),
+        entry.state.value,
+        *times,
+        entry.flapping,
+        entry.by,
+        entry.recent,
+    ]
 
 
 def _entry_from_json(data: list[Any]) -> Entry:

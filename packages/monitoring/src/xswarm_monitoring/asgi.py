@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from xswarm_monitoring import lifespan
 from xswarm_monitoring.aggregator import Aggregator
+from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import Correlation, correlate, reset_current, set_current
 from xswarm_monitoring.endpoints import Answer, Endpoint, Endpoints, Request
@@ -31,6 +33,21 @@ UNMATCHED = "(unmatched)"
 CLIENT_LEFT = 499
 IN_A_WORKER = sys.platform == "emscripten"
 """There, each request has a lifespan of its own, whose end is no time to flush."""
+
+
+@dataclass
+class Untold:
+    """Hold the events of this process that are not in the book of alerts yet.
+
+    Args:
+        events: those.
+        told_until: until when somebody is at telling them, by the clock's timer.
+        shelf: keeps a book in this process, while the one of all cannot be had.
+    """
+
+    events: list[Alert] = field(default_factory=list)
+    told_until: float = float("-inf")
+    shelf: Any = None
 
 
 class Monitor:
@@ -87,6 +104,7 @@ class Monitor:
         self._paths = {**self.endpoints.paths, **self.endpoints.posts}
         self._keeps = execute is not None
         self.defer = defer or _Tasks()
+        self.untold = Untold()
         self._timer, self._observe = clock.timer, self.metrics.requests.observe
         self._observe_probe = self.metrics.probes.observe
 

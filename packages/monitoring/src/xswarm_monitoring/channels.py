@@ -90,11 +90,20 @@ def _slack_text(notice: Notice) -> str:
     """Return a notice as mrkdwn, cut before it is escaped so that no escape is cut."""
     lines = [f"{_SIGNS[notice.alert.severity]} *{_slack_line(title(notice))}*"]
     lines += [_slack_line(line) for line in facts(notice)]
+    links = [
+        f"<{_slack_address(to)}|{_slack_line(name)}>" for name, to in notice.alert.links.items()
+    ]
+    lines += [" · ".join(links)] if links else []
     if notice.alert.remedy:
         lines.append(f"`{_slack_line(notice.alert.remedy)}`")
     while len("\n".join(lines)) > SLACK_SECTION:
         lines[lines.index(max(lines, key=len))] = "…"
     return "\n".join(lines)
+
+
+def _slack_address(address: str) -> str:
+    """Return an address as it stands in a link of Slack's, whose signs it must not have."""
+    return quote(address, safe=":/?#[]@!$&'()*+,;=%~-._").translate(_SLACK_ESCAPES)
 
 
 def _slack_line(text: str) -> str:
@@ -143,7 +152,8 @@ class Email:
 
     def _text(self, notices: Sequence[Notice]) -> str:
         parts = [
-            "\n".join([title(each), *facts(each), each.alert.remedy]).strip() for each in notices
+            "\n".join([title(each), *facts(each), each.alert.remedy, *_addresses(each)]).strip()
+            for each in notices
         ]
         return "\n\n".join(parts) + f"\n\n{self.service}\n"
 
@@ -155,13 +165,22 @@ class Email:
         )
 
 
+def _addresses(notice: Notice) -> list[str]:
+    return [f"{name}: {address}" for name, address in notice.alert.links.items()]
+
+
 def _html(notice: Notice) -> str:
     colour = _COLOURS[notice.alert.severity]
     remedy = notice.alert.remedy
+    links = " · ".join(
+        f'<a href="{escape(address)}">{escape(name)}</a>'
+        for name, address in notice.alert.links.items()
+    )
     return (
         f'<h2 style="color:{colour};font-size:17px">{escape(title(notice))}</h2><p>'
         + "<br>".join(escape(line) for line in facts(notice))
         + (f"<br><code>{escape(remedy)}</code></p>" if remedy else "</p>")
+        + (f"<p>{links}</p>" if links else "")
     )
 
 
@@ -225,19 +244,30 @@ def title(notice: Notice) -> str:
     alert = notice.alert
     if notice.what is What.RESOLVED:
         return f"RESOLVED: {alert.summary}"
+    several = alert.several if notice.what is What.HAPPENED and notice.times > 1 else ""
+    said = _summed(several, notice) if several else alert.summary
     states = {
         What.FIRING: "",
-        What.HAPPENED: f" ({notice.times} times)" if notice.times > 1 else "",
+        What.HAPPENED: f" ({notice.times} times)" if notice.times > 1 and not several else "",
         What.STILL: f" (still, since {iso(notice.since)})",
         What.FLAPPING: " (comes and goes; you will be told when it stays away)",
     }
-    return f"{alert.severity.name}: {alert.summary}{states[notice.what]}"
+    return f"{alert.severity.name}: {said}{states[notice.what]}"
+
+
+def _summed(several: str, notice: Notice) -> str:
+    """Return the words for several events, with their number and what they amount to."""
+    amounts = " and ".join(f"{sum_:,.2f} {unit}" for unit, sum_ in notice.alert.amounts.items())
+    return several.replace("{times}", str(notice.times)).replace("{amounts}", amounts)
 
 
 def facts(notice: Notice) -> list[str]:
     """Return what else is known, a line each."""
-    lines = [f"{name}: {value}" for name, value in notice.alert.labels.items()]
-    lines += [f"{name}: {value}" for name, value in notice.alert.details.items() if value]
+    alert = notice.alert
+    summed = alert.several and notice.what is What.HAPPENED and notice.times > 1
+    details = {} if summed else alert.details  # they are those of the last of several
+    lines = [f"{name}: {value}" for name, value in alert.labels.items()]
+    lines += [f"{name}: {value}" for name, value in details.items() if value]
     return [*lines, f"since: {iso(notice.since)}"]
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from xswarm_monitoring import dashboard, exposition, health, report, system, tail
+from xswarm_monitoring import dashboard, exposition, health, outcomes, report, system, tail
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.exposition import Gauge, Values
 from xswarm_monitoring.health import Check, Probe, Prober
+from xswarm_monitoring.instruments import Family, by_name
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
+from xswarm_monitoring.window import Window
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -26,6 +28,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DEFAULT_WINDOW = "1h"
 _LONGEST_WINDOW = 90 * 86400
 _MOST_POINTS = 500
+_SCRAPE_PATIENCE = 3.0  # seconds that a scrape waits for a probe; it has 10 s itself
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,12 @@ class Endpoints:
         return self._report(request, checks, facts)
 
     async def checks(
-        self, env: Any, *, only_ready: bool = False, patient: bool = False
+        self,
+        env: Any,
+        *,
+        only_ready: bool = False,
+        patient: bool = False,
+        longest: float | None = None,
     ) -> list[Check]:
         """Ask the probes.
 
@@ -130,13 +138,18 @@ class Endpoints:
             env: the Worker's.
             only_ready: leave out those that ``/health/ready`` does not ask.
             patient: whether nobody waits for the answer.
+            longest: seconds that any of them may take; None: as long as each says.
         """
         try:
             probes = list(self.probes(env))
         except Exception as error:  # a missing binding, say: it must show, not end the report
             output = mask_text(f"{type(error).__name__}: {error}")
             return [Check("probes", health.FAIL, True, 0.0, self.clock.wall(), output)]
-        asked = [each for each in probes if each.ready or not only_ready]
+        asked = [
+            each if longest is None else replace(each, timeout=min(each.timeout, longest))
+            for each in probes
+            if each.ready or not only_ready
+        ]
         with as_monitor():
             return await self.prober.ask(asked, patient=patient)
 
@@ -170,11 +183,17 @@ class Endpoints:
         except Exception as error:
             return _json(503, {"error": mask_text(f"{type(error).__name__}: {error}")})
         openmetrics = asked.format == "openmetrics"
-        text = exposition.write(
-            total, self.metrics.families, self._gauges(request), openmetrics=openmetrics
-        )
+        checks = await self.checks(request.env, longest=_SCRAPE_PATIENCE)
+        gauges, (whole, families) = self._gauges(request, checks), self.exposed(total)
+        text = exposition.write(whole, families, gauges, openmetrics=openmetrics)
         media_type = exposition.OPENMETRICS if openmetrics else exposition.TEXT
         return Answer(200, media_type, text.encode())
+
+    def exposed(self, total: Window) -> tuple[Window, Mapping[str, Family]]:
+        """Return what is exposed of a total, with its families: outcomes, and zeros."""
+        families = self.metrics.families
+        whole = outcomes.complete(total, families.values(), self.metrics.declared)
+        return whole, {**families, **by_name(outcomes.FAMILIES)}
 
     async def _as_json(self, request: Request, asked: _Asked) -> Answer:
         now = self.clock.wall()
@@ -210,25 +229,17 @@ class Endpoints:
             return _json(400, {"error": f"not tail events: {error}"[:200]})
         return _json(200, {"counted": counted, "passed_over": passed_over})
 
-    def _gauges(self, request: Request) -> list[Gauge]:
+    def _gauges(self, request: Request, checks: Iterable[Check]) -> list[Gauge]:
         version = self.version_of(request.env)
         info: Values = [({"service": self.service, "version": version}, 1.0)]
-        up: Values = [
-            ({"component": c.name}, float(c.status != health.FAIL)) for c in self.prober.last()
-        ]
+        up: Values = [({"component": c.name}, float(c.status != health.FAIL)) for c in checks]
         beyond: Values = [
             ({"family": name}, float(n)) for name, n in self.metrics.overflowed().items()
         ]
-        failing: Values = [({}, float(self.keeper.failing))]
         given = (
             Gauge("service_info", "The service and the version that answered", info),
-            Gauge("health_check_up", "Whether a component passed its last check", up),
+            Gauge("health_check_up", "Whether a component works, as it was asked just now", up),
             Gauge("metrics_overflow", "Observations beyond a family's label sets", beyond),
-            Gauge(
-                "metrics_flush_failures",
-                "Flushes that failed here since the last that did not",
-                failing,
-            ),
         )
         return [gauge for gauge in given if gauge.values]
 

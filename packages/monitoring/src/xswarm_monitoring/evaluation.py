@@ -97,12 +97,14 @@ class Evaluation:
         delivered: whether each of them reached somebody.
         ours: whether this round was the one that told; another was under way if not.
         went: for each notice, how each channel took it.
+        collecting: whether events are collected, of which people are to be told soon.
     """
 
     notices: Sequence[Notice]
     delivered: bool
     ours: bool = True
     went: Sequence[Mapping[str, str]] = ()
+    collecting: bool = False
 
     def and_(self, other: Evaluation) -> Evaluation:
         """Join what another book told."""
@@ -149,19 +151,22 @@ async def patrol(
     notices = book.take_undelivered()
     notices += [] if due is None else book.advance(due, now, by)
     notices += [notice for event in events for notice in book.happened(event, now)]
+    notices += book.summed_up(now)
+    collecting = any(event.collected for event in book.events.values())
     if not notices and book.dump() == text:
-        return Evaluation((), delivered=True)  # nothing new: a database bills what is written
+        # Nothing new: a database bills what is written.
+        return Evaluation((), delivered=True, collecting=collecting)
     book.keep_undelivered(notices)
     book.telling_until = now + _LEASE if notices else 0.0
     if not await shelf.save(revision, book.dump()):
         return Evaluation((), delivered=False, ours=False)
     if not notices:
-        return Evaluation((), delivered=True)
+        return Evaluation((), delivered=True, collecting=collecting)
     delivered = await courier.deliver(book, ())
     book.telling_until = 0.0
     await shelf.save(revision + 1, book.dump())
     went = [entry["channels"] for entry in book.history[-len(notices) :]]
-    return Evaluation(notices, delivered, went=went)
+    return Evaluation(notices, delivered, went=went, collecting=collecting)
 
 
 async def evaluate_with_fallback(
@@ -203,13 +208,25 @@ async def evaluate_with_fallback(
     if not text:
         return first
     second = await go(reserve, [each for each in due if each.key in begun])
-    await _forget(reserve)
+    await _bring_home(reserve, shelf)
     return first.and_(second)
 
 
-async def _forget(reserve: FallbackStore) -> None:
-    """Forget the reserve's book once nothing in it is still to be told."""
-    _, text = await reserve.load()
-    book = books.load(text)
-    if not (book.entries or book.events or book.undelivered):
+async def _bring_home(reserve: FallbackStore, shelf: AlertStore) -> None:
+    """Move what the reserve told into the shelf's history; forget the reserve once it is done.
+
+    Where the shelf's book was changed meanwhile, a later round does so.
+    """
+    kept, text = await reserve.load()
+    stood_in = books.load(text)
+    if stood_in.history:
+        revision, home = await shelf.load()
+        book = books.load(home) if home else AlertState()
+        book.adopt(stood_in.history)
+        if not await shelf.save(revision, book.dump()):
+            return
+        stood_in.history = []
+    if stood_in.entries or stood_in.events or stood_in.undelivered:
+        await reserve.save(kept, stood_in.dump())
+    else:
         await reserve.forget()

@@ -136,10 +136,6 @@ class Prober:
             await self._follow(flight, probe)
             abandoned = flight
 
-    def last(self) -> list[Check]:
-        """Return the last check of each probe that was ever asked."""
-        return list(self._checks.values())
-
     def _remembered(self, probe: Probe) -> Check | None:
         check = self._checks.get(probe.name)
         if check is None or self._expires[probe.name] <= self.clock.timer():

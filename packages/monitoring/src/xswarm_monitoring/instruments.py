@@ -46,6 +46,7 @@ class Family:
             the overflow set.
         limit: how many label sets there may be before further ones overflow.
         boundaries: of its histogram, ascending; powers of two are counted exactly.
+        born: label sets that are exposed before anything was counted under them.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Family:
     closed: int = 0
     limit: int = 500
     boundaries: tuple[float, ...] = SECONDS
+    born: tuple[Labels, ...] = ()
 
 
 REQUESTS = Family(
@@ -69,6 +71,12 @@ QUERIES = Family(
     Kind.DISTRIBUTION,
     "Time a database query took",
     ("operation", "outcome"),
+)
+FLUSH_FAILURES = Family(
+    "metrics_flush_failures",
+    Kind.COUNTER,
+    "Flushes that failed, and were repeated by a later one",
+    born=((),),
 )
 ROWS = Family("database_rows", Kind.COUNTER, "Rows that queries gave or changed", ("operation",))
 SLOW_QUERIES = Family(
@@ -123,6 +131,7 @@ FAMILIES = (
     PROBES,
     PROBE_QUERIES,
     MONITOR_QUERIES,
+    FLUSH_FAILURES,
 )
 
 Value = TypeVar("Value", Sketch, float)

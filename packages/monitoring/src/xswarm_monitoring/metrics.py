@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, TypeVar
 
 from xswarm_monitoring import instruments, window
@@ -26,6 +25,7 @@ _READING = frozenset(("SELECT", "WITH", "PRAGMA"))
 _WRITING = frozenset(("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER", "DROP"))
 _OPERATIONS = _READING | _WRITING | {"BEGIN", "COMMIT", "ROLLBACK"}
 _SLOW_QUERIES_A_FRAME = 20
+_LONGEST_ROW = 60.0  # seconds
 
 Given = TypeVar("Given")
 
@@ -72,6 +72,7 @@ class Metrics:
         self.families = instruments.by_name((*instruments.FAMILIES, *own))
         self._counters = _instruments(self.families, Kind.COUNTER, Counter)
         self._distributions = _instruments(self.families, Kind.DISTRIBUTION, Distribution)
+        self.declared: dict[str, set[Labels]] = {}
         self._slow: list[SlowQuery] = []
         self.born = self.clock.wall()
         self._total = Window(self.born, self.born)
@@ -100,6 +101,16 @@ class Metrics:
             KeyError: no such family was declared.
         """
         return self._distributions[family.name]
+
+    def declare(self, family: Family, *labels: str) -> None:
+        """Expose a label set from zero on, so that Prometheus sees its first increase.
+
+        Raises:
+            ValueError: there are more or fewer labels than the family declares.
+        """
+        if len(labels) != len(family.labels):
+            raise ValueError(f"{family.name} has the labels {family.labels}, not {labels!r}")
+        self.declared.setdefault(family.name, set()).add(labels)
 
     def keep_slow(self, query: SlowQuery) -> None:
         """Keep a slow query, of many in one frame the slowest."""
@@ -172,7 +183,7 @@ class Metrics:
         return [window.load(closed.text) for closed in self._closed if closed.end > since]
 
     def unflushed(self) -> list[Closed]:
-        """Return what no storage has taken yet, the oldest first, merged by the minute.
+        """Return what no storage has taken yet, the oldest first, a row for up to a minute.
 
         What was returned once is returned again as it was, since a storage may have it.
         """
@@ -180,7 +191,7 @@ class Metrics:
         fresh = [closed for closed in self._unflushed if closed.number > self._offered]
         for _ in fresh:
             self._unflushed.pop()
-        self._unflushed += [_joined(list(group)) for _, group in groupby(fresh, _minute)]
+        self._unflushed += [_joined(group) for group in _groups(fresh)]
         self._offered = self._number
         return list(self._unflushed)
 
@@ -341,8 +352,15 @@ def _operation(sql: str) -> str:
     return operation if operation in _OPERATIONS else instruments.OVERFLOW
 
 
-def _minute(closed: Closed) -> float:
-    return closed.start // 60
+def _groups(frames: Iterable[Closed]) -> list[list[Closed]]:
+    """Return frames that follow one another in groups, none of them longer than a minute."""
+    groups: list[list[Closed]] = []
+    for frame in frames:
+        if groups and frame.end - groups[-1][0].start <= _LONGEST_ROW:
+            groups[-1].append(frame)
+        else:
+            groups.append([frame])
+    return groups
 
 
 def _joined(frames: list[Closed]) -> Closed:

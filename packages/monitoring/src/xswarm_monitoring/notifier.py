@@ -98,7 +98,7 @@ class Notifier:
             notices: what people are to be told.
         """
         waiting = [*book.take_undelivered(), *notices]
-        outcomes = await self._by_channels(waiting)
+        outcomes = await self.by_channels(waiting)
         for notice, went in zip(waiting, outcomes, strict=True):
             book.record(notice, went)
         unheard = [n for n, went in zip(waiting, outcomes, strict=True) if not _reached(went)]
@@ -109,7 +109,7 @@ class Notifier:
         """Notify people of an event at once; returns whether it reached somebody."""
         return await self.deliver(book, book.happened(alert, self._wall()))
 
-    async def _by_channels(self, notices: Sequence[Notice]) -> list[dict[str, str]]:
+    async def by_channels(self, notices: Sequence[Notice]) -> list[dict[str, str]]:
         """Send each channel one request for all that is meant for it."""
         went: list[dict[str, str]] = [{} for _ in notices]
         for name in _ORDER:

@@ -9,9 +9,12 @@ from typing import Any
 from xswarm_monitoring import alert, instruments
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import Policy
-from xswarm_monitoring.health import FAIL, Check
+from xswarm_monitoring.health import FAIL, WARN, Check
 from xswarm_monitoring.report import combined, is_error
-from xswarm_monitoring.window import Window
+from xswarm_monitoring.sketch import Sketch
+from xswarm_monitoring.window import Labels, Window
+
+_BUSY = (429, 529)  # what providers answer to who asks too much
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,15 @@ class Rules:
         window: seconds that are judged.
         thresholds: where wrong begins.
         policy: when people are told.
+        runbook: the address of what to do about an alert; ``{name}`` in it is its name.
+        dashboard: the address of the figures; empty: the Worker's own page.
     """
 
     window: float = 300.0
     thresholds: Thresholds = field(default_factory=Thresholds)
     policy: Policy = field(default_factory=Policy)
+    runbook: str = ""
+    dashboard: str = ""
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Rules:
@@ -60,8 +67,12 @@ class Rules:
         Raises:
             ValueError: an unknown key, or a value that does not fit; the message names it.
         """
-        numbers = ("hold", "clear", "flaps", "flap_window", "event_repeat")
-        _require_known("monitor", values, {"window", "thresholds", "repeat", *numbers})
+        numbers = (
+            *("hold", "clear", "flaps", "flap_window", "flap_rounds", "flap_of"),
+            *("event_repeat", "gather"),
+        )
+        texts = ("runbook", "dashboard")
+        _require_known("monitor", values, {"window", "thresholds", "repeat", *numbers, *texts})
         limits, repeat = _block(values, "thresholds"), _block(values, "repeat")
         _require_known("monitor.thresholds", limits, {each.name for each in fields(Thresholds)})
         _require_known("monitor.repeat", repeat, {each.name.lower() for each in Severity})
@@ -71,7 +82,14 @@ class Rules:
             _window(values.get("window", "5m")),
             Thresholds(**{name: _number(name, limit) for name, limit in limits.items()}),
             Policy(**policy, repeat={**Policy().repeat, **told}),
+            *(_address(name, values.get(name, "")) for name in texts),
         )
+
+
+def _address(name: str, value: Any) -> str:
+    if value and not str(value).startswith(("https://", "http://")):
+        raise ValueError(f"monitor.{name} must be an address that begins with https://: {value!r}")
+    return str(value or "")
 
 
 def _block(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -128,7 +146,13 @@ def judge(
 
 def _components(checks: Sequence[Check]) -> list[Alert]:
     made = {True: alert.service_outage, False: alert.degraded}
-    return [made[each.critical](each.name, each.output) for each in checks if each.status == FAIL]
+    failed = [made[each.critical](each.name, each.output) for each in checks if each.status == FAIL]
+    busy = [alert.api_rate_limit(each.name, each.output) for each in checks if _is_limited(each)]
+    return [*failed, *busy]
+
+
+def _is_limited(check: Check) -> bool:
+    return check.status == WARN and any(f"HTTP {code}" in check.output for code in _BUSY)
 
 
 def _requests(measured: Window, limits: Thresholds) -> list[Alert]:
@@ -140,28 +164,53 @@ def _requests(measured: Window, limits: Thresholds) -> list[Alert]:
     p95 = combined(series.values()).quantile(0.95)
     due = []
     if errors / total > limits.error_rate:
-        due.append(_high_error_rate(errors, total, limits))
+        due.append(_high_error_rate(errors, total, limits, _most_failing(series)))
     if p95 > limits.response_p95:
-        due.append(_slow("responses", p95, limits.response_p95, total))
+        worst = {"slowest route": _slowest(series, limits.response_p95)}
+        due.append(_slow("responses", p95, limits.response_p95, total, worst))
     return due
 
 
-def _high_error_rate(errors: int, total: int, limits: Thresholds) -> Alert:
+def _most_failing(series: Mapping[Labels, Sketch]) -> str:
+    """Return the route with the most errors, and how many of its requests those are."""
+    failed: dict[Labels, int] = {}
+    total: dict[Labels, int] = {}
+    for (route, method, status), sketch in series.items():
+        key = (method, route)
+        total[key] = total.get(key, 0) + sketch.count
+        failed[key] = failed.get(key, 0) + (sketch.count if is_error(status) else 0)
+    worst = max(failed, key=lambda key: failed[key])
+    return f"{' '.join(worst)}: {failed[worst]} of {total[worst]}"
+
+
+def _slowest(series: Mapping[Labels, Sketch], threshold: float) -> str:
+    """Return the route with the most requests above a threshold."""
+    slow: dict[Labels, int] = {}
+    for (route, method, _), sketch in series.items():
+        beyond = sketch.count - sketch.at_most((threshold,))[0]
+        slow[method, route] = slow.get((method, route), 0) + beyond
+    worst = max(slow, key=lambda key: slow[key])
+    return f"{' '.join(worst)}: {slow[worst]} above {threshold:g} s"
+
+
+def _high_error_rate(errors: int, total: int, limits: Thresholds, worst: str) -> Alert:
     return Alert(
         "high-error-rate",
         Severity.ERROR,
         f"{errors / total:.1%} of requests fail (threshold {limits.error_rate:.0%})",
-        details={"requests": str(total), "errors": str(errors)},
+        details={"requests": str(total), "errors": str(errors), "top failing route": worst},
         remedy="inv monitor.metrics --window 5m",
     )
 
 
-def _slow(what: str, p95: float, threshold: float, total: int) -> Alert:
+def _slow(
+    what: str, p95: float, threshold: float, total: int, more: Mapping[str, str] | None = None
+) -> Alert:
     return Alert(
         f"slow-{what}",
         Severity.WARNING,
         f"The slowest 5 % of {what} take {p95:.2f} s or more (threshold {threshold:g} s)",
-        details={"number": str(total)},
+        details={"number": str(total), **(more or {})},
         remedy="inv monitor.metrics --window 5m",
     )
 

@@ -6,8 +6,9 @@ shares the book of alerts with whoever watches from outside, so nobody is told t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from random import random
 from typing import Any
 
 from xswarm_monitoring import window
@@ -28,11 +29,13 @@ from xswarm_monitoring.evaluation import (
 from xswarm_monitoring.http_request import Send
 from xswarm_monitoring.notifier import Notifier, Sleep
 from xswarm_monitoring.rules import Thresholds, judge
+from xswarm_monitoring.surroundings import Surroundings
 from xswarm_monitoring.system import resident_memory
 from xswarm_monitoring.window import Window
 
 WATCHER = "worker"
-_TRIES, _PAUSE = 5, 2.0  # of an event for the book, and seconds between them
+_TRIES, _PAUSE = 20, 1.0  # of events for the book, and seconds between them at most
+_STUCK = 60.0  # seconds after which who tells counts as ended with its isolate
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Scheduler:
         window: seconds that are judged.
         thresholds: where wrong begins.
         policy: when people are told.
+        surroundings: what stands around an alert: links; the release is added here.
     """
 
     monitor: Monitor
@@ -61,6 +65,7 @@ class Scheduler:
     window: float = 300.0
     thresholds: Thresholds = field(default_factory=Thresholds)
     policy: Policy = field(default_factory=Policy)
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
     async def go(self, env: Any, now: float) -> Evaluation:
         """Go one round.
@@ -72,7 +77,8 @@ class Scheduler:
         """
         checks = await self.monitor.endpoints.checks(env, patient=True)
         measured, shelf = await self._measured(env, now)
-        due = judge(measured, checks, self.thresholds, resident_memory())
+        judged = judge(measured, checks, self.thresholds, resident_memory())
+        due = [self._around(each, env) for each in judged]
         courier, reserve = self._courier(env), self.reserve(env)
         with as_monitor():
             return await evaluate_with_fallback(
@@ -80,30 +86,64 @@ class Scheduler:
             )
 
     async def tell(self, env: Any, event: Alert) -> None:
-        """Notify people of an event at once: let it run on after the answer.
+        """Notify people of an event soon: let it run on after the answer.
 
-        Where the book cannot be had, people are told all the same; that it happens again is
-        then not summed up.
+        What happens in this process meanwhile is told with it. Where the book cannot be had,
+        people are told all the same; what happens elsewhere is then not added up.
 
         Args:
             env: the Worker's.
             event: what happened.
         """
-        execute = self.monitor.keeper.execute(env)
-        shelf = DatabaseShelf(execute) if execute else MemoryShelf()
+        untold, timer = self.monitor.untold, self.monitor.metrics.clock.timer
+        untold.events.append(self._around(event, env))
+        if untold.told_until > timer():
+            return
+        untold.told_until = timer() + _STUCK
         try:
-            for _ in range(_TRIES):
-                if (await self._announce(env, event, shelf)).ours:
-                    return
-                await self.sleep(_PAUSE)  # a round is under way, and has the book
+            await self.sleep(self.policy.gather / 5)  # for what happens at the same time here
+            await self._tell_all(env)
+        finally:
+            untold.told_until = timer()
+
+    async def _tell_all(self, env: Any) -> None:
+        execute = self.monitor.keeper.execute(env)
+        try:
+            if execute and await self._tell_by(env, DatabaseShelf(execute)):
+                return
         except Exception as error:
             self.monitor.log_raised(error, "the book of alerts could not be read")
-        await self._announce(env, event, MemoryShelf())
+        untold = self.monitor.untold
+        untold.shelf = untold.shelf or MemoryShelf()
+        await self._tell_by(env, untold.shelf)
 
-    async def _announce(self, env: Any, event: Alert, shelf: AlertStore) -> Evaluation:
+    async def _tell_by(self, env: Any, shelf: AlertStore) -> bool:
+        """Tell all events by a book, those too that come meanwhile; return whether they are told.
+
+        Raises:
+            Exception: what the shelf raised; the events are untold still.
+        """
+        untold = self.monitor.untold
+        for _ in range(_TRIES):
+            taken = len(untold.events)
+            went = await self._announce(env, untold.events[:taken], shelf)
+            if went.ours:
+                del untold.events[:taken]
+            if went.ours and not went.collecting and not untold.events:
+                return True
+            # Another is at it and has the book, unless more is to come.
+            await self.sleep(self.policy.gather if went.ours else random() * _PAUSE)  # noqa: S311
+        return not untold.events
+
+    async def _announce(self, env: Any, events: Sequence[Alert], shelf: AlertStore) -> Evaluation:
         now, courier = self.monitor.metrics.clock.wall(), self._courier(env)
         with as_monitor():
-            return await patrol(None, shelf, courier, now, events=[event], policy=self.policy)
+            return await patrol(None, shelf, courier, now, events=events, policy=self.policy)
+
+    def _around(self, alert: Alert, env: Any) -> Alert:
+        version = self.monitor.endpoints.version(env)
+        release = "" if version in ("", "unknown") else version
+        return replace(self.surroundings, release=release).around(alert)
 
     def _courier(self, env: Any) -> Notifier:
         return Notifier(self.channels(env), self.send, sleep=self.sleep)

@@ -33,7 +33,7 @@ _FLUSH = """INSERT INTO monitoring_frames (version, width, began, ended, data, i
     SELECT ?, 0, value ->> 0, value ->> 1, value ->> 2,
         CASE WHEN value ->> 3 = ? THEN ? END, value ->> 3 FROM json_each(?)
     WHERE value ->> 3 > COALESCE((SELECT number FROM monitoring_flushed WHERE instance = ?), 0)
-    ORDER BY value ->> 3"""
+    ORDER BY value ->> 3 RETURNING id"""
 # A row is taken unless the wider one that it is part of is taken.
 _READ = """SELECT id, version, width, began, ended, data FROM monitoring_windows
     WHERE ended >= ?1 AND began >= ?1 AND began < ?2 AND width <= ?3 AND width IN ({widths})
@@ -48,7 +48,8 @@ _RELEASES = """SELECT version, MIN(began) FROM (
     WHERE version <> '' GROUP BY version HAVING MIN(began) > ? ORDER BY 2"""
 
 _FRAMES_A_STATEMENT = 50
-_FEW_UNCOUNTED = 20  # rows that a scrape adds up itself; beyond, it counts them for all
+_COUNTED_AT_ONCE = 20  # the flush that writes each 20th row counts them all
+_FEW_UNCOUNTED = 40  # rows that a scrape adds up itself; beyond, it counts them for all
 _MOST_ROUNDS = 1000
 _MOST_ROWS = 750  # that a chart reads
 
@@ -122,8 +123,10 @@ class Storage:
         for start in range(0, len(closed), _FRAMES_A_STATEMENT):
             part = closed[start : start + _FRAMES_A_STATEMENT]
             last, name = part[-1].number, self.instance
-            await self._execute(_FLUSH, (version, last, name, _packed(part), name))
+            rows = await self._execute(_FLUSH, (version, last, name, _packed(part), name))
             metrics.flushed(last)
+            if any(int(row[0]) % _COUNTED_AT_ONCE == 0 for row in rows):
+                await self._counted(0)
         return len(closed)
 
     async def read(self, since: float, until: float, version: str | None = None) -> list[Window]:

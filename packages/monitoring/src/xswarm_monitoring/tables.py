@@ -22,12 +22,12 @@ Execute = Callable[[str, Sequence[Any]], Awaitable[Sequence[Sequence[Any]]]]
 """Runs one statement of SQLite's and returns its rows, each readable by index."""
 
 SCHEMA = (
-    # AUTOINCREMENT: an id that was deleted is never given again.
+    # No AUTOINCREMENT and no index: a database bills the rows that both of them write.
     """CREATE TABLE IF NOT EXISTS monitoring_frames (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, version TEXT NOT NULL, width REAL NOT NULL,
+        id INTEGER PRIMARY KEY, version TEXT NOT NULL, width REAL NOT NULL,
         began REAL NOT NULL, ended REAL NOT NULL, data TEXT NOT NULL,
         instance TEXT, number INTEGER, parts TEXT)""",
-    """CREATE INDEX IF NOT EXISTS monitoring_frames_ended ON monitoring_frames (ended)""",
+    "DROP INDEX IF EXISTS monitoring_frames_ended",
     """CREATE TABLE IF NOT EXISTS monitoring_flushed (
         instance TEXT PRIMARY KEY, number INTEGER NOT NULL, ended REAL NOT NULL)""",
     """CREATE TRIGGER IF NOT EXISTS monitoring_frames_flushed AFTER INSERT ON monitoring_frames

@@ -43,6 +43,7 @@ class Seen:
         measured: the requests and queries of the window; from outside: the probes alone.
         memory: bytes the Worker holds; None where it does not tell.
         remembering: whether the database answered, so that it can keep the book.
+        version: what runs; empty: it does not say.
     """
 
     mounted: bool
@@ -50,6 +51,7 @@ class Seen:
     measured: Window
     memory: int | None = None
     remembering: bool = True
+    version: str = ""
 
     def judged(self, thresholds: Thresholds) -> list[Alert]:
         """Return the alerts that are due; a handful of probes counts as much as it is."""
@@ -84,7 +86,8 @@ def look(site: Site, window: float, now: float) -> Seen:
     here = [*pages.checks, *faults]
     checks = [each for each in told if each.name not in {one.name for one in here}] + here
     memory = health.body.get("system", {}).get("memory_bytes")
-    return Seen(True, checks, measured, memory, not faults)
+    version = str(health.body.get("version") or "").replace("unknown", "")
+    return Seen(True, checks, measured, memory, not faults, version)
 
 
 def _measures(monitor: Monitor) -> bool:
@@ -153,7 +156,7 @@ def _asking(
         if reply.status in route.status:
             return None
         if reply.status == TOO_MANY:
-            return {"status": WARN, "output": "HTTP 429: the Worker limits its callers"}
+            return {"status": WARN, "output": "the Worker limits its callers (429)"}
         return {"status": FAIL, "output": f"HTTP {reply.status}"}
 
     return ask

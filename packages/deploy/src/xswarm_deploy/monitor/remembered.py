@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from xswarm_deploy.errors import Unavailable
 from xswarm_deploy.monitor.alert_store import execute
+from xswarm_monitoring import alert as alerts
 from xswarm_monitoring import alert_state as books
+from xswarm_monitoring.alert import NAMES, Alert, Severity
 from xswarm_monitoring.alert_state import AlertState, Silence, State
 from xswarm_monitoring.clock import iso
 from xswarm_monitoring.evaluation import DatabaseShelf
@@ -30,6 +33,23 @@ def silence(site: Site, wanted: Silence) -> None:
         Unavailable: others changed the book each time.
     """
     asyncio.run(_change(site, lambda book: book.silence(wanted)))
+
+
+def unmatched(site: Site, wanted: Silence) -> str:
+    """Return a warning where a silence matches no alert that there is; empty where it does."""
+    _, book = asyncio.run(_load(DatabaseShelf(execute(site.database))))
+    known = [*(entry.alert for entry in book.entries.values()), *map(_named, NAMES)]
+    known += [alerts.from_json(entry["alert"]) for entry in book.history]
+    if any(wanted.matches(each) for each in known):
+        return ""
+    name = wanted.pattern.partition("{")[0]
+    nearest = get_close_matches(name, NAMES, 1)
+    meant = f"; did you mean {nearest[0]}?" if nearest else ""
+    return f"{wanted.pattern} matches none of {', '.join(NAMES)}{meant}"
+
+
+def _named(name: str) -> Alert:
+    return Alert(name, Severity.INFO, "")
 
 
 def summary(site: Site) -> dict[str, Any]:

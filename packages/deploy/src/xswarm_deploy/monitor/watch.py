@@ -12,12 +12,14 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.monitor import notify, observe
 from xswarm_deploy.monitor.alert_store import FileShelf, execute
 from xswarm_deploy.monitor.observe import Seen
+from xswarm_deploy.services.monitor import status_page
 from xswarm_monitoring import report
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.endpoints import BadRequest, seconds
 from xswarm_monitoring.evaluation import DatabaseShelf, Evaluation, evaluate_with_fallback
 from xswarm_monitoring.rules import Rules
+from xswarm_monitoring.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
@@ -84,13 +86,19 @@ def go(site: Site, rules: Rules, now: float) -> Watched:
         now: seconds since 1970.
     """
     seen = observe.look(site, rules.window, now)
-    due = seen.judged(rules.thresholds)
+    around = Surroundings(rules.runbook, dashboard(site, rules), seen.version)
+    due = [around.around(each) for each in seen.judged(rules.thresholds)]
     went = asyncio.run(_tell(site, seen, due, rules.policy, now))
     told = [
         Notification(notice.alert, notice.what.value, channels)
         for notice, channels in zip(went.notices, went.went, strict=True)
     ]
     return Watched(seen, rules.window, due, told, went.delivered or not went.ours, went.ours)
+
+
+def dashboard(site: Site, rules: Rules) -> str:
+    """Return the address of the figures: invoke.yaml's, else the Worker's own page."""
+    return rules.dashboard or status_page(site.settings)
 
 
 async def _tell(

@@ -46,7 +46,10 @@ def _lines(escaped: str = "") -> str:
         f"{{{{ range $number, $alert := .Alerts }}}}{{{{ if lt $number {_LISTED} }}}}"
         f"{{{{ .Labels.severity }}}}: {{{{ .Annotations.summary{escaped} }}}}"
         ' ({{ .Status }}, since {{ .StartsAt.UTC.Format "2006-01-02T15:04:05Z" }})\n'
-        "{{ .Annotations.remedy }}\n{{ end }}{{ end }}"
+        "{{ .Annotations.remedy }}\n"
+        "{{ if .Annotations.runbook_url }}{{ .Annotations.runbook_url }}\n{{ end }}"
+        "{{ if .Annotations.dashboard_url }}{{ .Annotations.dashboard_url }}\n{{ end }}"
+        "{{ end }}{{ end }}"
     )
 
 
@@ -95,6 +98,7 @@ def _inhibitions() -> list[dict[str, Any]]:
         _inhibition('alertname="service-outage"', 'alertname="database-error"'),
         _inhibition('alertname="database-error"', 'alertname="slow-queries"'),
         _inhibition('alertname="database-error"', 'alertname="high-error-rate"'),
+        _inhibition('alertname="payments-failing"', 'alertname="payment-failed"'),
     ]
 
 

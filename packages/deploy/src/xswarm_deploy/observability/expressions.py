@@ -9,6 +9,8 @@ BY = ("environment", "service")
 
 ERRORS = {"status": "5.."}
 """What :func:`xswarm_monitoring.report.is_error` calls an error, as matchers."""
+FAILED_REQUESTS = {"outcome": "error"}
+"""The same by outcome, whose series are there from the start."""
 FAILED_QUERIES = {"outcome": "error"}
 FAILED_PAYMENTS = {"outcome": "failed"}
 
@@ -40,6 +42,11 @@ def rate(
 ) -> str:
     """Return how many a second, summed by labels beside those of the scrape."""
     return f"sum by ({', '.join((*BY, *by))}) (rate({count(family, matching)}[{window}]))"
+
+
+def increase(family: Family, window: str, matching: dict[str, str] | None = None) -> str:
+    """Return by how much a counter grew in a window."""
+    return f"sum by ({', '.join(BY)}) (increase({count(family, matching)}[{window}]))"
 
 
 def ratio(

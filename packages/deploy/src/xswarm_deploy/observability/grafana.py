@@ -11,6 +11,7 @@ from xswarm_deploy.observability.expressions import (
     ERRORS,
     FAILED_PAYMENTS,
     FAILED_QUERIES,
+    FAILED_REQUESTS,
     mean,
     quantile,
     rate,
@@ -31,6 +32,7 @@ from xswarm_monitoring.instruments import (
     SUBSCRIPTIONS,
     Family,
 )
+from xswarm_monitoring.outcomes import BUSINESS_PAYMENTS, DATABASE_QUERIES, HTTP_REQUESTS
 
 FILE = "grafana.json"
 INTERVAL = "$__rate_interval"
@@ -98,7 +100,7 @@ def _requests(stack: Stack) -> list[Panel]:
     slowest = quantile(0.95, REQUESTS, INTERVAL, ("route",), _CHOSEN)
     return [
         Panel("Requests a second", (_rates(REQUESTS, "status"),), "reqps"),
-        _share("Error rate", REQUESTS, ERRORS, limits.error_rate),
+        _share("Error rate", HTTP_REQUESTS, FAILED_REQUESTS, limits.error_rate),
         _durations("Response time", REQUESTS, limits.response_p95),
         Panel("Requests by route", (_rates(REQUESTS, "route"),), "reqps"),
         Panel("P95 by route", (Query(slowest, "{{route}}"),), "s", limit=limits.response_p95),
@@ -110,7 +112,7 @@ def _database(stack: Stack) -> list[Panel]:
     limits = stack.thresholds
     return [
         Panel("Queries a second", (_rates(QUERIES, "operation"),), "ops"),
-        _share("Failed queries", QUERIES, FAILED_QUERIES, limits.query_errors),
+        _share("Failed queries", DATABASE_QUERIES, FAILED_QUERIES, limits.query_errors),
         _durations("Query time", QUERIES, limits.query_p95),
         Panel("Rows a second", (_rates(ROWS, "operation"),), "ops"),
         Panel("Slow queries a second", (_rates(SLOW_QUERIES, "operation"),), "ops"),
@@ -126,7 +128,9 @@ def _business(stack: Stack) -> list[Panel]:
         _hourly("Subscriptions", SUBSCRIPTIONS),
         _hourly("Payments", PAYMENTS),
         Panel("Amounts an hour", (per_hour,)),
-        _share("Failed payments", PAYMENTS, FAILED_PAYMENTS, stack.thresholds.payment_failures),
+        _share(
+            "Failed payments", BUSINESS_PAYMENTS, FAILED_PAYMENTS, stack.thresholds.payment_failures
+        ),
         _hourly("Uses of features", FEATURES),
         _busiest("API calls by customer", API_CALLS),
     ]

@@ -14,7 +14,14 @@ from typing import Any
 from xswarm_deploy.observability.expressions import count
 from xswarm_deploy.observability.rules import RATE_LIMIT_SHARE, Rule, rules
 from xswarm_deploy.observability.stack import Stack, duration
-from xswarm_monitoring.instruments import API_CALLS, PAYMENTS, QUERIES, REQUESTS, Family
+from xswarm_monitoring.instruments import (
+    API_CALLS,
+    FLUSH_FAILURES,
+    QUERIES,
+    REQUESTS,
+    Family,
+)
+from xswarm_monitoring.outcomes import BUSINESS_PAYMENTS, DATABASE_QUERIES, HTTP_REQUESTS
 
 FILE = "rules.test.yml"
 
@@ -84,25 +91,33 @@ def _outages(stack: Stack) -> Iterator[Case]:
 
 def _requests(stack: Stack) -> Iterator[Case]:
     limits, window = stack.thresholds, stack.timing.window
-    good, bad = {"status": "200"}, {"status": "500"}
-    errors = _Share("high-error-rate", REQUESTS, good, bad, limits.error_rate, "requests", window)
+    good, bad = {"outcome": "ok"}, {"outcome": "error"}
+    errors = _Share(
+        "high-error-rate", HTTP_REQUESTS, good, bad, limits.error_rate, "requests", window
+    )
     yield from errors.cases(stack)
-    yield from _durations("responses", REQUESTS, good, limits.response_p95, stack)
+    yield from _durations("responses", REQUESTS, HTTP_REQUESTS, limits.response_p95, stack)
 
 
 def _queries(stack: Stack) -> Iterator[Case]:
     limits, window = stack.thresholds, stack.timing.window
     good, bad = {"outcome": "ok"}, {"outcome": "error"}
-    errors = _Share("database-error", QUERIES, good, bad, limits.query_errors, "queries", window)
+    errors = _Share(
+        "database-error", DATABASE_QUERIES, good, bad, limits.query_errors, "queries", window
+    )
     yield from errors.cases(stack)
-    yield from _durations("queries", QUERIES, good, limits.query_p95, stack)
+    yield from _durations("queries", QUERIES, DATABASE_QUERIES, limits.query_p95, stack)
 
 
 def _payments(stack: Stack) -> Iterator[Case]:
     limit, window = stack.thresholds.payment_failures, stack.timing.payments
     good, bad = {"outcome": "succeeded"}, {"outcome": "failed"}
-    share = _Share("payments-failing", PAYMENTS, good, bad, limit, "payments", window)
+    share = _Share("payments-failing", BUSINESS_PAYMENTS, good, bad, limit, "payments", window)
     yield from share.cases(stack)
+    failed = _series(count(BUSINESS_PAYMENTS), stack, **bad)
+    due = Due(f"{_STEPS:.0f} payments failed")
+    yield Case("payments fail", "payment-failed", {failed: _rising(1)}, due)
+    yield Case("no payment failed", "payment-failed", {failed: _flat(0)})
 
 
 @dataclass(frozen=True)
@@ -137,7 +152,7 @@ class _Share:
 
 
 def _durations(
-    what: str, family: Family, labels: dict[str, str], threshold: float, stack: Stack
+    what: str, family: Family, counted: Family, threshold: float, stack: Stack
 ) -> Iterator[Case]:
     """Let all be quicker than the threshold's bucket, then more than a twentieth beyond it."""
     beyond = next(limit for limit in family.boundaries if limit > threshold)
@@ -147,10 +162,10 @@ def _durations(
         quick = _rising(_BUSY * (1 - part))
         edges = {repr(within): quick, repr(beyond): quick, "+Inf": _rising(_BUSY)}
         made = {
-            _series(f"{family.name}_bucket", stack, **labels, le=edge): values
+            _series(f"{family.name}_bucket", stack, le=edge): values
             for edge, values in edges.items()
         }
-        return made | {_series(count(family), stack, **labels): _rising(_BUSY)}
+        return made | {_series(count(counted), stack, outcome="ok"): _rising(_BUSY)}
 
     # What lies beyond the last boundary counts as the boundary itself.
     said = (
@@ -178,7 +193,7 @@ def _rate_limits(stack: Stack) -> Iterator[Case]:
 
 
 def _monitoring(stack: Stack) -> Iterator[Case]:
-    flush = _series("metrics_flush_failures", stack)
+    flush = _series(count(FLUSH_FAILURES), stack)
     over = _series("metrics_overflow", stack, family="f")
     failed = _series(
         "alertmanager_notifications_failed_total", stack, job="alertmanager", integration="slack"
@@ -189,8 +204,8 @@ def _monitoring(stack: Stack) -> Iterator[Case]:
         {"family": "f"},
     )
     mute = Due("Alertmanager could not tell people by slack", {"integration": "slack"})
-    yield Case("a flush failed", "metrics-not-flushed", {flush: _flat(1)}, lost)
-    yield Case("no flush failed", "metrics-not-flushed", {flush: _flat(0)})
+    yield Case("flushes fail", "metrics-not-flushed", {flush: _rising(1)}, lost)
+    yield Case("none has failed lately", "metrics-not-flushed", {flush: _flat(3)})
     yield Case("an overflow", "metrics-overflow", {over: _flat(1)}, full)
     yield Case("no overflow", "metrics-overflow", {over: _flat(0)})
     yield Case("Slack refuses", "alerts-not-delivered", {failed: _rising(1)}, mute)
@@ -265,5 +280,9 @@ def _expected(due: Due, rule: Rule, stack: Stack) -> dict[str, Any]:
     given = {"environment": stack.environment, "service": stack.service}
     return {
         "exp_labels": {**given, "severity": rule.severity.name, **due.labels},
-        "exp_annotations": {"summary": due.summary, "remedy": rule.remedy},
+        "exp_annotations": {
+            "summary": due.summary,
+            "remedy": rule.remedy,
+            **stack.links(rule.name),
+        },
     }

@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xswarm_deploy.observability.expressions import (
-    ERRORS,
     FAILED_PAYMENTS,
     FAILED_QUERIES,
+    FAILED_REQUESTS,
+    increase,
     quantile,
     rate,
     ratio,
 )
 from xswarm_deploy.observability.stack import Stack, duration
 from xswarm_monitoring.alert import Severity
-from xswarm_monitoring.instruments import API_CALLS, PAYMENTS, QUERIES, REQUESTS
+from xswarm_monitoring.instruments import API_CALLS, FLUSH_FAILURES, QUERIES, REQUESTS
+from xswarm_monitoring.outcomes import BUSINESS_PAYMENTS, DATABASE_QUERIES, HTTP_REQUESTS
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 WORKER = "worker"
@@ -59,14 +61,18 @@ class Rule:
     remedy: str
     labels: dict[str, str] = field(default_factory=dict)
 
-    def as_yaml(self) -> dict[str, Any]:
+    def as_yaml(self, stack: Stack) -> dict[str, Any]:
         """Return the rule as it stands in Prometheus' file."""
         return {
             "alert": self.name,
             "expr": self.expression,
             "for": duration(self.pending),
             "labels": {"severity": self.severity.name, **self.labels},
-            "annotations": {"summary": self.summary, "remedy": self.remedy},
+            "annotations": {
+                "summary": self.summary,
+                "remedy": self.remedy,
+                **stack.links(self.name),
+            },
         }
 
 
@@ -74,15 +80,18 @@ def recorded(stack: Stack) -> list[Recorded]:
     """Return what is evaluated ahead, for the alerts and the dashboard."""
     window, long = stack.window, stack.payments_window
     return [
-        Recorded(name("http_requests:rate", window), rate(REQUESTS, window)),
-        Recorded(name("http_errors:ratio", window), ratio(REQUESTS, window, ERRORS)),
+        Recorded(name("http_requests:rate", window), rate(HTTP_REQUESTS, window)),
+        Recorded(name("http_errors:ratio", window), ratio(HTTP_REQUESTS, window, FAILED_REQUESTS)),
         *_quantiles("http_request_duration_seconds", stack),
-        Recorded(name("database_queries:rate", window), rate(QUERIES, window)),
-        Recorded(name("database_errors:ratio", window), ratio(QUERIES, window, FAILED_QUERIES)),
-        *_quantiles("database_query_duration_seconds", stack),
-        Recorded(name("business_payments:rate", long), rate(PAYMENTS, long)),
+        Recorded(name("database_queries:rate", window), rate(DATABASE_QUERIES, window)),
         Recorded(
-            name("business_payments_failed:ratio", long), ratio(PAYMENTS, long, FAILED_PAYMENTS)
+            name("database_errors:ratio", window), ratio(DATABASE_QUERIES, window, FAILED_QUERIES)
+        ),
+        *_quantiles("database_query_duration_seconds", stack),
+        Recorded(name("business_payments:rate", long), rate(BUSINESS_PAYMENTS, long)),
+        Recorded(
+            name("business_payments_failed:ratio", long),
+            ratio(BUSINESS_PAYMENTS, long, FAILED_PAYMENTS),
         ),
     ]
 
@@ -105,7 +114,7 @@ def rules(stack: Stack) -> list[Rule]:
         *_outages(stack),
         *_requests(stack),
         *_queries(stack),
-        _payments(stack),
+        *_payments(stack),
         *limits,
         *_monitoring(stack),
     ]
@@ -183,10 +192,18 @@ def _queries(stack: Stack) -> Iterator[Rule]:
     yield _slow("queries", "database_query_duration_seconds", limits.query_p95, enough, stack)
 
 
-def _payments(stack: Stack) -> Rule:
+def _payments(stack: Stack) -> Iterator[Rule]:
+    yield Rule(
+        "payment-failed",
+        Severity.ERROR,
+        f"{increase(BUSINESS_PAYMENTS, stack.window, FAILED_PAYMENTS)} > 0",
+        0,
+        '{{ $value | printf "%.0f" }} payments failed',
+        f"inv monitor.metrics --window {stack.window}",
+    )
     threshold, window = stack.thresholds.payment_failures, stack.payments_window
     enough = _enough(stack, "business_payments:rate", stack.timing.payments)
-    return Rule(
+    yield Rule(
         "payments-failing",
         Severity.ERROR,
         f"{name('business_payments_failed:ratio', window)} > {threshold} and {enough}",
@@ -214,7 +231,7 @@ def _monitoring(stack: Stack) -> Iterator[Rule]:
     yield Rule(
         "metrics-not-flushed",
         Severity.WARNING,
-        "metrics_flush_failures > 0",
+        f"{increase(FLUSH_FAILURES, stack.window)} > 0",
         stack.timing.pending,
         "The Worker could not save what it measured; it tries again",
         "inv monitor.status",
@@ -248,7 +265,7 @@ def file(stack: Stack) -> dict[str, Any]:
     """Return the rules' file."""
     interval = duration(stack.timing.scrape)
     kept = [{"record": each.name, "expr": each.expression} for each in recorded(stack)]
-    alerts = [each.as_yaml() for each in rules(stack)]
+    alerts = [each.as_yaml(stack) for each in rules(stack)]
     return {
         "groups": [
             {"name": f"{stack.service}-recorded", "interval": interval, "rules": kept},

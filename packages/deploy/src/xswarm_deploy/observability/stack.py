@@ -159,6 +159,8 @@ class Stack:
         calls_per_minute: what a customer may call the API; 0: there is no limit.
         critical: the components that the service cannot do without.
         secrets: by the names of their files.
+        runbook: the address of what to do about an alert; ``{name}`` in it is its name.
+        dashboard: the address of the figures.
     """
 
     service: str
@@ -171,6 +173,14 @@ class Stack:
     calls_per_minute: int = 0
     critical: tuple[str, ...] = ("database", "configuration")
     secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
+    runbook: str = ""
+    dashboard: str = ""
+
+    def links(self, alert: str) -> dict[str, str]:
+        """Return an alert's annotations that say where to look."""
+        runbook = self.runbook.replace("{name}", alert)
+        given = {"runbook_url": runbook, "dashboard_url": self.dashboard}
+        return {name: address for name, address in given.items() if address}
 
     @property
     def window(self) -> str:

@@ -9,10 +9,12 @@ from contextvars import ContextVar
 from typing import Final
 
 from xswarm_deploy.console import Console
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import lock, records, recovery, undo
 from xswarm_deploy.release.interruption import stoppable, unstoppable
 from xswarm_deploy.release.release import Release, new_record
+from xswarm_deploy.secret import redact
 from xswarm_deploy.services.patience import RELEASE_SECONDS, Patience, patient
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import notify
@@ -103,6 +105,7 @@ def guarded(begun: Release) -> Iterator[Release]:
             ended = undo.roll_back(begun, cause)
             headline = f"{begun.record.kind} {begun.record.release} failed: {ended.what}"
             send_notification(begun, headline, ended.why)
+            _alert(begun, ended)
         raise ended from None
     finally:
         _current.reset(token)
@@ -131,6 +134,22 @@ def send_notification(begun: Release, headline: str, details: str = "") -> None:
     found = notify.announce(begun.site, headline, details, begun.known_head)
     if found.status == "warn":
         begun.console.warn(f"nobody was notified: {found.evidence}")
+
+
+def _alert(failed: Release, ended: DeployError) -> None:
+    """Tell people by mail and telephone, too, as the failure's severity has it; show how it went.
+
+    It never hides the failure itself.
+    """
+    from xswarm_deploy.release import failure_alert  # with the channels; few releases fail
+
+    try:
+        went = failure_alert.tell(failed, ended)
+    except Exception as error:
+        went = {"mail and telephone": f"failed: {type(error).__name__}"}
+    for channel, outcome in went.items():
+        if not outcome.startswith("delivered"):
+            failed.console.warn(f"the failure was not told by {channel}: {redact(outcome)}")
 
 
 @contextmanager

@@ -80,6 +80,12 @@ class Health:
         }
 
 
+def status_page(settings: Settings) -> str:
+    """Return the address of the Worker's dashboard; empty: it has no address."""
+    base = settings.text("WORKER_URL").rstrip("/")
+    return f"{base}/status" if base else ""
+
+
 class Monitor:
     """The monitor that a Worker has mounted.
 
