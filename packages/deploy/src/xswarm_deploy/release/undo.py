@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from xswarm_deploy import fence
 from xswarm_deploy.errors import (
     DeployError,
     Interrupted,
@@ -12,6 +13,7 @@ from xswarm_deploy.errors import (
     MovedForGood,
     NotRolledBack,
     StepFailed,
+    disk_refusal,
     typed,
 )
 from xswarm_deploy.model.payload import Nothing
@@ -38,13 +40,14 @@ def roll_back(release: Release, cause: BaseException) -> DeployError:
         release: what failed.
         cause: what made it fail.
     """
+    release.settling = True
     release.note("failed", cause=_describe(cause))
     release.keep_traceback(cause)
     try:
         _begin(release)
+        left = _undo_all(release)
     except Locked as lost:
         return _overtaken(release, lost)
-    left = _undo_all(release)
     _end(release, records.FAILED if left else records.ROLLED_BACK)
     return _verdict(release.record, cause, release.entries, left)
 
@@ -58,7 +61,9 @@ def abandon(release: Release, *, going_on: bool = False) -> None:
 
     Raises:
         NotRolledBack: something could not be undone.
+        Locked: the lock is another's now.
     """
+    release.settling = True
     _begin(release)
     left = _undo_all(release)
     release.finish(records.FAILED if left else records.ROLLED_BACK)
@@ -123,6 +128,8 @@ def _undo_each(release: Release) -> list[Left]:
 def _try_to_undo(release: Release, entry: Entry) -> DeployError | None:
     try:
         _undo(release, entry)
+    except Locked:
+        raise  # what is left is another's to settle: undoing now would undo his work
     except Exception as error:  # whatever it is, what can be undone still must be
         failed = _foreseen(error)
         release.console.warn(f"{entry.change.resource}: could not be undone: {failed}")
@@ -150,6 +157,8 @@ def _mark(release: Release, number: int, state: str, outcome: Facts) -> None:
     """Mark while undoing: a database that does not answer must not stop the undoing."""
     try:
         release.mark(number, state, outcome)
+    except Locked:
+        raise
     except DeployError as error:
         release.console.warn(f"the ledger was not written: {error}")
 
@@ -179,13 +188,39 @@ def _verify_live(release: Release, called: str) -> None:
 def _overtaken(release: Release, lost: Locked) -> DeployError:
     """Report that another deployer has the lock: undoing now would undo his work."""
     release.console.warn(str(lost))
-    if not any(entry.state != records.PLANNED for entry in release.entries):
+    touched = [e.change for e in release.entries if e.state != records.PLANNED]
+    if not touched:
         return lost
+    last = f"its last change was {touched[-1].step}: {touched[-1].action} {touched[-1].resource}"
+    _leave_word(release, last)
     return NotRolledBack(
         "this release lost its lock; whoever has it settles what it had changed",
-        lost.why,
-        f"inv deploy.status; inv deploy.show {release.record.release}",
+        f"{lost.why}; {last}; {_seen(release)}",
+        f"inv deploy.status; inv deploy.show {release.record.release}; inv verify",
     )
+
+
+def _leave_word(release: Release, last: str) -> None:
+    """Tell the audit trail, where whoever has the lock and whoever asks later finds it."""
+    release.ledger.trail.forget()
+    said = {"resource": last}
+    try:
+        with fence.lifted():
+            release.ledger.trail.add(release.record.release, "overtaken", records.now(), said)
+    except DeployError as error:
+        release.console.warn(f"the audit trail was not written: {error}")
+
+
+def _seen(release: Release) -> str:
+    """Return what has the traffic at this moment, for whoever compares it with the ledger."""
+    from xswarm_deploy.steps import traffic
+
+    try:
+        split = traffic.live_split(release.site)
+    except DeployError as error:
+        return f"what is live now could not be read: {error}"
+    shares = ", ".join(f"{version[:8]} {share:g} %" for version, share in split.items())
+    return f"the traffic now: {shares or 'none'}"
 
 
 def _verdict(
@@ -205,14 +240,21 @@ def _verdict(
         return Interrupted(f"{what}; {ended}")
     if not touched and isinstance(cause, DeployError):
         return cause
+    if not touched and (found := _of_the_disk(cause)):
+        return found
     return StepFailed(f"{what}; {ended}", why, remedy)
 
 
 def _told(cause: BaseException) -> tuple[str, str, str]:
     """Return what failed, why, and what to do."""
-    if isinstance(cause, DeployError):
-        return cause.what, cause.why, cause.remedy
+    found = _of_the_disk(cause) or cause
+    if isinstance(found, DeployError):
+        return found.what, found.why, found.remedy
     return _describe(cause), "", ""
+
+
+def _of_the_disk(cause: BaseException) -> DeployError | None:
+    return disk_refusal(cause) if isinstance(cause, OSError) else None
 
 
 def _still_changed(left: Left) -> str:
@@ -245,10 +287,13 @@ def _way_on(record: Record, left: Sequence[Left]) -> str:
 def _describe(cause: BaseException) -> str:
     if isinstance(cause, KeyboardInterrupt):
         return "interrupted"
+    cause = _of_the_disk(cause) or cause
     return redact(str(cause)) if isinstance(cause, DeployError) else type(cause).__name__
 
 
 def _foreseen(error: Exception) -> DeployError:
     if isinstance(error, DeployError):
         return error
+    if found := _of_the_disk(error):
+        return found
     return DeployError(f"unforeseen: {type(error).__name__}", "see traceback.txt of the release")
