@@ -80,8 +80,9 @@ def find(site: Environment, name: str = "") -> Record | None:
     """
     environment = site.settings.environment
     if not name:
-        left = records.read(site.database, environment, site.worker, status=records.OPEN)
-        return next(iter(left), None)
+        listed = records.read(site.database, environment, site.worker)
+        since = takewhile(lambda one: one.status != records.SUCCEEDED, listed)
+        return next((one for one in since if one.status in records.OPEN), None)
     listed = records.read(site.database, environment, site.worker, named=name)
     found = [r for r in listed if r.release.startswith(name)]
     if len(name) < _SHORTEST or len(found) != 1:
@@ -110,13 +111,13 @@ def require_abortable(site: Environment, record: Record) -> None:
         Refused: with the command that goes back instead.
     """
     listed = records.read(site.database, site.settings.environment, site.worker)
-    since = list(takewhile(lambda one: one.release >= record.release, listed))
+    since = list(takewhile(lambda one: one.number >= record.number, listed))
     what = f"release {record.release} cannot be aborted"
     good = [r for r in since if r.status == records.SUCCEEDED]
     if good:
         why = "it succeeded" if record in good else f"{good[0].release} was made since"
         raise Refused(what, why, "inv rollback")
-    if later := [r for r in since if r.status in records.OPEN and r.release > record.release]:
+    if later := [r for r in since if r.status in records.OPEN and r.number > record.number]:
         why = f"{later[0].release} was built upon it, and is {later[0].status}"
         environment = site.settings.environment
         raise Refused(what, why, f"inv {environment} deploy.abort --release {later[0].release}")

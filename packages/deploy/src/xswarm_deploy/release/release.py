@@ -53,6 +53,8 @@ class Release:
         seconds: how long each phase took.
         settling: whether it is being ended: then a journal that cannot be written stops nothing.
         told: what this machine's journal holds of a release that was taken over.
+        said: what a person should know of what was undone, by its resource.
+        began: when, by this machine's monotonic clock.
         warned: what was told already, and need not be told again.
     """
 
@@ -68,6 +70,8 @@ class Release:
     settling: bool = False
     told: Events = field(default_factory=list)
     warned: set[str] = field(default_factory=set)
+    said: dict[str, str] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
     @cached_property
     def waiting(self) -> Waiting:

@@ -103,6 +103,7 @@ def guarded(begun: Release) -> Iterator[Release]:
         with fenced(begun.ledger.lease):
             with patient(Patience(RELEASE_SECONDS, begun.console.waiting)):
                 yield begun
+            undo.require_settled(begun)
             begun.remember()
             with unstoppable(begun.console):
                 begun.succeed()

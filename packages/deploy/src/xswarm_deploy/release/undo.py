@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from xswarm_deploy import fence
 from xswarm_deploy.errors import (
@@ -23,7 +23,10 @@ from xswarm_deploy.release import records, steps
 from xswarm_deploy.release.records import Entry
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.secret import redact
+from xswarm_deploy.services import doubt
 from xswarm_deploy.services.patience import LONGEST_WAIT, Patience, patient
+
+_LOOK: Final = 0.5  # seconds between two looks whether a person has had enough
 
 
 class Left(NamedTuple):
@@ -49,7 +52,7 @@ def roll_back(release: Release, cause: BaseException) -> DeployError:
     except Locked as lost:
         return _overtaken(release, lost)
     _end(release, records.FAILED if left else records.ROLLED_BACK)
-    return _verdict(release.record, cause, release.entries, left)
+    return _verdict(release, cause, left)
 
 
 def abandon(release: Release, *, going_on: bool = False) -> None:
@@ -70,7 +73,7 @@ def abandon(release: Release, *, going_on: bool = False) -> None:
     stuck = [each for each in left if not (going_on and isinstance(each.error, MovedForGood))]
     if stuck:
         cause = Interrupted("it was interrupted")
-        raise _verdict(release.record, cause, release.entries, left)
+        raise _verdict(release, cause, left)
 
 
 def _begin(release: Release) -> None:
@@ -108,20 +111,54 @@ def _undo_all(release: Release) -> list[Left]:
 
 
 def _undo_each(release: Release) -> list[Left]:
+    left = _undo_backwards(release)
+    if not left and doubt.any_since(release.began) and _await_late_calls(release):
+        left = _undo_backwards(release, again=True)
+    if any(entry.state == records.UNDONE for entry in release.entries):
+        held = any(_holds(each.change) for each in left)
+        _verify_live(
+            release, "what is live is good" if held else "the previous version is live again"
+        )
+    return left
+
+
+def require_settled(release: Release) -> None:
+    """Look a second time before a release is called good whose calls were in doubt.
+
+    Raises:
+        StepFailed: a call that was delivered late, or somebody else, moved the traffic again.
+    """
+    if not doubt.any_since(release.began):
+        return
+    from xswarm_deploy.steps import traffic
+
+    _await_late_calls(release)
+    made = [entry.change for entry in release.entries if entry.state == records.DONE]
+    traffic.require_moved(release.site, made)
+
+
+def _await_late_calls(release: Release) -> bool:
+    """Wait until no call whose reply was lost is delivered any more; return whether that was."""
+    waited = False
+    while (left := doubt.left(release.began)) > 0 and not release.waiting.given_up:
+        release.console.waiting("a call without a reply may be delivered late", left)
+        release.waiting.pause(min(_LOOK, left))
+        waited = True
+    return waited
+
+
+def _undo_backwards(release: Release, *, again: bool = False) -> list[Left]:
+    """Undo what was made, the last first; ``again``: look at what is undone a second time."""
     left: list[Left] = []
+    passed = {records.PLANNED} if again else {records.UNDONE, records.PLANNED}
     for entry in reversed(release.entries):
-        if entry.state in (records.UNDONE, records.PLANNED):
+        if entry.state in passed:
             continue
         failed = _try_to_undo(release, entry)
         if failed:
             left.append(Left(entry.change, failed))
         if failed and _holds(entry.change):
             break
-    if any(entry.state == records.UNDONE for entry in release.entries):
-        held = any(_holds(each.change) for each in left)
-        _verify_live(
-            release, "what is live is good" if held else "the previous version is live again"
-        )
     return left
 
 
@@ -150,6 +187,8 @@ def _undo(release: Release, entry: Entry) -> None:
         step = steps.step_named(change.step)
         said = release.waiting.repeat(lambda: step.undo(release.site, change, entry.outcome))
         line.detail += f": {said}" if said else ""
+    if said:
+        release.said[change.resource] = said
     _mark(release, entry.number, records.UNDONE, entry.outcome)
 
 
@@ -223,10 +262,11 @@ def _seen(release: Release) -> str:
     return f"the traffic now: {shares or 'none'}"
 
 
-def _verdict(
-    record: Record, cause: BaseException, entries: Sequence[Entry], left: Sequence[Left]
-) -> DeployError:
+def _verdict(release: Release, cause: BaseException, left: Sequence[Left]) -> DeployError:
+    record, entries = release.record, release.entries
     what, why, remedy = _told(cause)
+    said = "; ".join(f"{resource}: {words}" for resource, words in release.said.items())
+    why = " | ".join(part for part in (why, said) if part)
     if left:
         names = "; ".join(_still_changed(each) for each in left)
         return NotRolledBack(
@@ -237,7 +277,7 @@ def _verdict(
     touched = any(entry.state != records.PLANNED for entry in entries)
     ended = "everything was brought back to before" if touched else "nothing was changed"
     if isinstance(cause, KeyboardInterrupt):
-        return Interrupted(f"{what}; {ended}")
+        return Interrupted(f"{what}; {ended}", said)
     if not touched and isinstance(cause, DeployError):
         return cause
     if not touched and (found := _of_the_disk(cause)):

@@ -24,7 +24,7 @@ from xswarm_deploy import fence, transport
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.secret import Secret, redact
-from xswarm_deploy.services import calls, patience, quota
+from xswarm_deploy.services import calls, doubt, patience, quota
 from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
 from xswarm_deploy.services.errors import (
     RateLimited,
@@ -310,6 +310,8 @@ class Http:
 
     def _judged(self, call: _Call, outcome: Reply | _Lost, expect: Sequence[int]) -> Reply:
         in_doubt = any(call.doubts)
+        if in_doubt:
+            doubt.note(self.clock)
         if isinstance(outcome, _Lost):
             raise ServiceUnavailable(
                 self.service, call.name, message=outcome.reason, in_doubt=in_doubt
