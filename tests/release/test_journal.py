@@ -9,24 +9,27 @@ import pytest
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.secret import Secret
 
+ONE = {"event": "intend", "number": 1}
+TWO = {"event": "intend", "number": 2}
+
 
 def test_events_come_back_in_order(tmp_path: Path) -> None:
-    journal = Journal.begin(tmp_path / "release")
-    journal.append({"number": 1})
-    journal.append({"number": 2})
-    assert journal.read() == [{"number": 1}, {"number": 2}]
+    journal = Journal.within(tmp_path / "release")
+    journal.append(ONE)
+    journal.append(TWO)
+    assert journal.read() == [ONE, TWO]
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
-    journal = Journal.begin(tmp_path)
-    journal.append({"number": 1})
+    journal = Journal.within(tmp_path)
+    journal.append(ONE)
     with journal.path.open("a") as stream:
         stream.write('{"number": 2, "cha')
-    assert journal.read() == [{"number": 1}]
+    assert journal.read() == [ONE]
 
 
 def test_it_is_for_its_owner_alone(tmp_path: Path) -> None:
-    journal = Journal.begin(tmp_path / "release")
+    journal = Journal.within(tmp_path / "release")
     journal.append({})
     assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(journal.path.parent.stat().st_mode) == 0o700
@@ -34,7 +37,7 @@ def test_it_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_no_secret_gets_into_it(tmp_path: Path) -> None:
     Secret("canary-in-journal", "CANARY")
-    journal = Journal.begin(tmp_path)
+    journal = Journal.within(tmp_path)
     journal.append({"value": "canary-in-journal"})
     assert "canary-in-journal" not in journal.path.read_text()
 
@@ -43,10 +46,10 @@ def test_an_event_is_on_disk_before_append_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
-    journal = Journal.begin(tmp_path)
+    journal = Journal.within(tmp_path)
     monkeypatch.setattr(os, "fsync", lambda _handle: synced.append(journal.path.read_text()))
-    journal.append({"number": 1})
-    assert synced == ['{"number": 1}\n']
+    journal.append(ONE)
+    assert synced == ['{"event": "intend", "number": 1}\n']
 
 
 def test_no_journal_has_no_events(tmp_path: Path) -> None:

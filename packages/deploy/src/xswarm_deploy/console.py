@@ -75,10 +75,13 @@ class Console:
     Args:
         stream: where lines go; by default standard output.
         quiet: keep silent, as for ``--json``.
+        lossy: whether output that cannot be written is dropped: a release goes on, and is undone,
+            although its terminal has gone or the disk of its log is full.
     """
 
     stream: TextIO = field(default_factory=lambda: sys.stdout)
     quiet: bool = False
+    lossy: bool = False
     _task: _Task = field(default_factory=_Task)
     _bar_shown: bool = False
 
@@ -200,11 +203,19 @@ class Console:
             self._bar_shown = False
 
     def _put(self, text: str) -> None:
-        """Write a text; where its reader has gone (``| head``), a release goes on all the same."""
+        """Write a text; where its reader has gone (``| head``), a release goes on all the same.
+
+        Raises:
+            OSError: it cannot be written, and nobody said that it may get lost.
+        """
         try:
             self.stream.write(text)
             self.stream.flush()
         except BrokenPipeError:
+            discard_output(self.stream)
+        except OSError:
+            if not self.lossy:
+                raise
             discard_output(self.stream)
 
 

@@ -147,7 +147,12 @@ class Interrupted(DeployError):
     exit_code = ExitCode.INTERRUPTED
 
 
-_OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+_OF_THE_DISK: Final = frozenset(
+    getattr(errno, name)
+    for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EIO", "EFBIG", "EMFILE", "ENFILE")
+)
+_UNNAMED: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
+"""What a write says of an open file, whose name Python does not know then."""
 
 
 def disk_refusal(error: OSError) -> Refused | None:
@@ -156,7 +161,7 @@ def disk_refusal(error: OSError) -> Refused | None:
     Args:
         error: as Python raised it, e.g. in a checkout that cannot be written.
     """
-    if error.errno not in _OF_THE_DISK or not error.filename:
+    if error.errno not in _OF_THE_DISK or not (error.filename or error.errno in _UNNAMED):
         return None
-    what = f"{error.filename} cannot be used"
+    what = f"{error.filename or 'a file on this machine'} cannot be used"
     return Refused(what, error.strerror or "", "correct it, then repeat the command")

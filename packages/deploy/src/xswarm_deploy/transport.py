@@ -34,6 +34,8 @@ _READ: Final = 64 * 1024  # bytes of a buffer for reading
 Sent = Callable[[int], None]
 """Called with the bytes of a body that have left so far; less than before: it begins again."""
 
+Guard = Callable[[], None]
+
 
 class TooLarge(Exception):
     """An answer holds more than was allowed for."""
@@ -50,11 +52,13 @@ class Exchange:
     Args:
         seconds: what connecting, waiting and reading may take; sending is not counted.
         sent: called after each piece of the body.
+        guard: called before each piece of the request leaves; what it raises keeps it here.
         sending: seconds that sending took so far.
     """
 
     seconds: float | None = None
     sent: Sent | None = None
+    guard: Guard | None = None
     sending: float = 0.0
     _bytes: int = 0
     _began: float = field(default_factory=time.monotonic)
@@ -77,14 +81,17 @@ _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 @contextmanager
-def exchange(seconds: float | None = None, sent: Sent | None = None) -> Iterator[Exchange]:
+def exchange(
+    seconds: float | None = None, sent: Sent | None = None, guard: Guard | None = None
+) -> Iterator[Exchange]:
     """Limit and measure the request that is sent inside, by this thread.
 
     Args:
         seconds: what connecting, waiting and reading may take in all; None: no limit.
         sent: called after each piece of the body.
+        guard: called before each piece of the request leaves.
     """
-    made = Exchange(seconds, sent)
+    made = Exchange(seconds, sent, guard)
     token = _exchange.set(made)
     try:
         yield made
@@ -151,6 +158,8 @@ def _send_all(sock: socket.socket, data: memoryview) -> None:
     for start in range(0, len(data), PIECE):
         began = time.monotonic()
         piece = data[start : start + PIECE]
+        if limits is not None and limits.guard is not None:
+            limits.guard()
         sock.sendall(piece)
         if limits is not None:
             limits.passed(len(piece), time.monotonic() - began)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from xswarm_deploy import fence
 from xswarm_deploy.bundling import bundle
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused, StepFailed
@@ -74,6 +75,7 @@ def deploy(environment: Environment, folder: Path, commit: Commit) -> None:
         *("--commit-hash", commit.hash, "--commit-message", commit.message),
         "--commit-dirty=false",
     ]
+    fence.require_held()
     with tempfile.TemporaryDirectory(prefix="pages-") as scratch:
         ended = subprocess.run(
             command,

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from xswarm_deploy.database import limits
+from xswarm_deploy.database import fencing, limits
 from xswarm_deploy.database.errors import DatabaseError, Kind, kind_of
 from xswarm_deploy.database.rows import Result, Row, Statement, Value, check
 
@@ -57,8 +57,12 @@ class FileDatabase:
     ) -> list[Result]:
         """Run all statements or none; see :class:`xswarm_deploy.database.client.Database`."""
         connection = self._connection()
+
+        def act(all_: Sequence[Statement]) -> list[Result]:
+            return _within(connection, "BEGIN IMMEDIATE", all_, keep=keep)
+
         with _foreign_keys(connection, foreign_keys):
-            return _within(connection, "BEGIN IMMEDIATE", statements, keep=keep)
+            return fencing.run(self.url, statements, act)
 
     def snapshot(self, statements: Sequence[Statement]) -> list[Result]:
         """Read several things as of one moment."""
@@ -81,7 +85,8 @@ class FileDatabase:
             if self.position() != position:
                 connection.execute("ROLLBACK")
                 return False
-            _run_all(connection, map(Statement, statements), keep=True)
+            with fencing.before(self.url, statements) as fenced:
+                _run_all(connection, map(Statement, fenced), keep=True)
         return True
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
+from xswarm_deploy import fence
 from xswarm_deploy.database import guards, migration_history, migrations, schema, script
 from xswarm_deploy.database.client import Database, DatabaseError, Result
 from xswarm_deploy.database.guards import Foresight, Part
@@ -476,6 +477,7 @@ def _apply_alone(database: Database, migration: Migration, owner: str) -> Outcom
     database.transaction([*migration_history.CREATE, *entered])
     seconds = 0.0
     for fragment in migration.up:
+        fence.require_held()
         try:
             seconds += database.execute(fragment.sql).seconds
         except DatabaseError as error:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from xswarm_deploy import imports
-from xswarm_deploy.database import hrana, limits
+from xswarm_deploy.database import fencing, hrana, limits
 from xswarm_deploy.database.errors import DatabaseError, Kind
 from xswarm_deploy.database.rows import Result, Row, Statement, Value
 from xswarm_deploy.secret import Secret, redact
@@ -71,7 +71,11 @@ class TursoDatabase:
         keep: bool = True,
     ) -> list[Result]:
         """Run all statements or none; see :class:`xswarm_deploy.database.client.Database`."""
-        return self._atomic(statements, "BEGIN IMMEDIATE", foreign_keys=foreign_keys, keep=keep)
+
+        def act(all_: Sequence[Statement]) -> list[Result]:
+            return self._atomic(all_, "BEGIN IMMEDIATE", foreign_keys=foreign_keys, keep=keep)
+
+        return fencing.run(self.url, statements, act)
 
     def snapshot(self, statements: Sequence[Statement]) -> list[Result]:
         """Read several things as of one moment, in one round trip."""
@@ -120,13 +124,15 @@ class TursoDatabase:
             self._streamed(_batch([], opened["baton"]), opened["base_url"])  # ends it all
             return False
         # The transaction is open: what stands in BEGIN's place only has to succeed.
-        steps = hrana.atomic(
-            map(Statement, statements), begin="SELECT 1", foreign_keys=True, keep=True
-        )
-        answer = self._streamed(_batch(steps, opened["baton"]), opened["base_url"])["results"][0]
-        if answer["type"] == "error":
-            raise hrana.failure(answer["error"])
-        hrana.atomic_results(answer["response"]["result"], foreign_keys=True)
+        with fencing.before(self.url, statements) as fenced:
+            steps = hrana.atomic(
+                map(Statement, fenced), begin="SELECT 1", foreign_keys=True, keep=True
+            )
+            sent = self._streamed(_batch(steps, opened["baton"]), opened["base_url"])
+            answer = sent["results"][0]
+            if answer["type"] == "error":
+                raise hrana.failure(answer["error"])
+            hrana.atomic_results(answer["response"]["result"], foreign_keys=True)
         return True
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ class Record(NamedTuple):
     """One release as the ledger knows it.
 
     Args:
-        release: its id; later ones sort behind.
+        release: its id.
         environment: which one.
         kind: ``deploy``, ``rollback``, or a step's name.
         status: running, undoing, succeeded, rolled back, not rolled back.
@@ -27,6 +27,7 @@ class Record(NamedTuple):
         phases: its parts that change anything, in their order.
         phase: the last of them that was planned.
         worker: the Worker's name; empty where it was not yet noted.
+        number: the order in which the database took them; later ones have a higher one.
     """
 
     release: str
@@ -42,6 +43,7 @@ class Record(NamedTuple):
     phases: tuple[str, ...] = ()
     phase: str = ""
     worker: str = ""
+    number: int = 0
 
 
 def noted(records: Iterable[Record], version: str) -> dict[str, Any]:

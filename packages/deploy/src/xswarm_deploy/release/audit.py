@@ -155,12 +155,19 @@ class Trail:
         raise Unavailable("the audit trail could not be written", "others write it all the time")
 
     def added(self, event: Event) -> None:
-        """Note that an event was written, here too."""
+        """Note that an event was written, here too, where the disk takes it.
+
+        The copy serves to tell when the database's trail was cut; a release does not end for it.
+        """
         self.latest = event
+        with suppress(OSError):
+            self._keep(_line(event).encode())
+
+    def _keep(self, line: bytes) -> None:
         make_folder(self.folder)
         handle = os.open(self.folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, _line(event).encode())
+            os.write(handle, line)
         finally:
             os.close(handle)
 

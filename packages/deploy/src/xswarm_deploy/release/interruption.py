@@ -1,28 +1,32 @@
-"""Signals during a release: SIGTERM ends it as Ctrl-C does, and its undoing is not interrupted."""
+"""Signals during a release: they end it as Ctrl-C does, and its undoing is not interrupted.
+
+SIGHUP, which says that the terminal has gone, is one of them; under nohup it is ignored already.
+"""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
 
 from xswarm_deploy.console import Console
 from xswarm_deploy.release import outage
 
+Handler = Callable[[int, FrameType | None], None]
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM end a release as Ctrl-C does: undone, not left half made."""
+    """Let SIGTERM and SIGHUP end a release as Ctrl-C does: undone, not left half made."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
+    with _handled(_ENDING, stop):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -33,10 +37,17 @@ def unstoppable(console: Console) -> Iterator[None]:
         if not outage.give_up():
             console.warn("undoing; please wait")
 
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, wait) for number in signals]
+    with _handled((signal.SIGINT, *_ENDING), wait):
+        yield
+
+
+@contextmanager
+def _handled(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
+    """Handle signals, but those that whoever started this process had it ignore."""
+    heeded = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = [(number, signal.signal(number, handler)) for number in heeded]
     try:
         yield
     finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
+        for number, earlier in before:
+            signal.signal(number, earlier)

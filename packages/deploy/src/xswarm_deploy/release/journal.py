@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.private import make_folder
 from xswarm_deploy.secret import redact
+from xswarm_deploy.services import shape
+
+Events = list[dict[str, Any]]
+_OUTCOMES: Final = ("done", "undone", "not undone")
+
+
+class _Outcome(shape.Wire):
+    """What an event says that tells what became of a change."""
+
+    number: int
+    outcome: dict[str, object]
+
+
+class _Word(shape.Wire):
+    """What any event says; those that end a release say how, and what is to be known of it."""
+
+    event: str
+    status: str = ""
+    facts: dict[str, object] = {}  # noqa: RUF012 - a shape: it is only read
+
+
+class Damaged(DeployError):
+    """A journal is not what was written into it."""
 
 
 @dataclass(frozen=True)
@@ -20,33 +45,82 @@ class Journal:
     path: Path
 
     @classmethod
-    def begin(cls, folder: Path) -> Journal:
-        """Make the release's folder, for its owner alone, and its journal."""
-        make_folder(folder)
+    def within(cls, folder: Path) -> Journal:
+        """Return the journal of a release's folder; both are made by the first event."""
         return cls(folder / "journal.jsonl")
 
     def append(self, *events: Mapping[str, Any]) -> None:
-        """Write events, atomically, and wait until the disk has them.
+        """Write events, all or none, and wait until the disk has them.
 
         Args:
             events: JSON; secrets in it are redacted.
+
+        Raises:
+            OSError: the disk does not take them.
         """
         lines = [json.dumps(event, ensure_ascii=False, sort_keys=True) + "\n" for event in events]
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        make_folder(self.path.parent)
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, redact("".join(lines)).encode())
-            os.fsync(handle)
+            _write_whole(handle, redact("".join(lines)).encode())
         finally:
             os.close(handle)
 
-    def read(self) -> list[dict[str, Any]]:
-        """Return the events; a last line that was torn by a crash is left out."""
+    def read(self) -> Events:
+        """Return the events; a last line that was torn by a crash is left out.
+
+        Raises:
+            Damaged: the file holds what was never written into it.
+            OSError: it cannot be read.
+        """
         if not self.path.exists():
             return []
-        events = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                events.append(json.loads(line))
-            except ValueError:
-                break
-        return events
+        whole, _, _torn = self.path.read_bytes().rpartition(b"\n")
+        try:
+            return [_event(line) for line in whole.decode().split("\n") if line]
+        except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, another shape
+            raise Damaged(f"the journal {self.path} is damaged", str(error)) from None
+
+    def set_aside(self) -> Path:
+        """Move a damaged file away, so that a person can look at it; return where it is."""
+        aside = self.path.with_suffix(".damaged")
+        with suppress(OSError):  # it stays where it is, and is left out again the next time
+            self.path.replace(aside)
+        return aside if aside.exists() else self.path
+
+
+def last_word(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the last event that says how the release was ending; empty: none did."""
+    return next((e for e in reversed(events) if e["event"] in ("end", "undoing", "failed")), {})
+
+
+def _write_whole(handle: int, data: bytes) -> None:
+    """Write all of it behind the last whole line, or leave the file as it was."""
+    end = os.fstat(handle).st_size
+    whole = _end_of_lines(handle, end)
+    if whole < end:
+        os.ftruncate(handle, whole)  # torn by a crash: what follows would be torn with it
+    try:
+        while data:
+            data = data[os.write(handle, data) :]
+        os.fsync(handle)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(handle, whole)
+        raise
+
+
+def _end_of_lines(handle: int, end: int) -> int:
+    """Return where the last whole line ends."""
+    while end and os.pread(handle, 1, end - 1) != b"\n":
+        end -= 1
+    return end
+
+
+def _event(line: str) -> dict[str, Any]:
+    """Return an event, of whose parts at least those have their shape that are relied upon."""
+    event: dict[str, Any] = json.loads(line)
+    word: _Word = shape.read(event, _Word)
+    if word.event in _OUTCOMES:
+        shape.read(event, _Outcome)
+    return event

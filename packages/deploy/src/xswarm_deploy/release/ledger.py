@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.database.errors import DatabaseError
-from xswarm_deploy.errors import Locked
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change, Facts
 from xswarm_deploy.release import lock
@@ -167,11 +166,7 @@ class Ledger:
         sealed = [*statements, self.trail.statement(said, self.lease)] if said else statements
         results = self.database.transaction(sealed)
         if results[0].rows_affected == 0:
-            raise Locked(
-                "this release lost its lock, and stopped",
-                "its lease ran out or was taken off, and another deployer may have taken over",
-                "inv deploy.list",
-            )
+            raise self.lease.lost()
         if said and results[-1].rows_affected:
             self.trail.added(said)
         elif said:  # somebody else, say who took a lock off, has added an event meanwhile

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -45,6 +46,11 @@ ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, host = excluded.host,
   expires_at = excluded.expires_at
 WHERE _release_lock.expires_at <= {NOW} OR _release_lock.owner = ?
 RETURNING fence"""  # noqa: S608 - constants only
+
+_BREAK: Final = (
+    "UPDATE _release_lock SET owner = NULL WHERE name = 'release' AND NOT (owner = ? AND fence = ?)"
+)
+"""Breaks NOT NULL, and with it the transaction, unless the lock is held; else it does nothing."""
 
 _RENEW: Final = f"""
 UPDATE _release_lock SET expires_at = {NOW} + ? WHERE owner = ? AND fence = ?"""  # noqa: S608
@@ -107,6 +113,15 @@ class Holder(NamedTuple):
         )
 
 
+_SLEEPS: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+"""A clock that goes on while the machine sleeps: Linux has one of its own for that (time(7))."""
+
+
+def awake_or_not() -> float:
+    """Return seconds that passed, those of a machine's sleep among them."""
+    return time.monotonic() if _SLEEPS is None else time.clock_gettime(_SLEEPS)
+
+
 @dataclass
 class Lease:
     """Hold the lock until :meth:`release`; a heartbeat renews it meanwhile.
@@ -117,6 +132,8 @@ class Lease:
         owner: unlike any other; made by :func:`acquire`.
         fence: rises with every owner; whoever has an old one is refused.
         seconds: how long it lasts without a heartbeat.
+        until: when it ends unless it is renewed, by this machine's clock that counts sleep, too.
+        clock: that clock.
     """
 
     database: Database
@@ -124,6 +141,10 @@ class Lease:
     owner: str
     fence: int
     seconds: float = LEASE_SECONDS
+    until: float = 0.0
+    clock: Callable[[], float] = awake_or_not
+    _lost: bool = False
+    _renewing: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -145,15 +166,54 @@ class Lease:
             self._thread.join()
         return Statement(_FREE, (self.owner, self.fence))
 
+    @property
+    def place(self) -> str:
+        """Return the URL of the database that the lock is in."""
+        return self.database.url
+
+    @property
+    def condition(self) -> tuple[str, tuple[str | int, ...]]:
+        """Return a statement that breaks its transaction unless the lock is held."""
+        return _BREAK, (self.owner, self.fence)
+
+    def require_held(self) -> None:
+        """Raise unless the lock is surely held at this moment.
+
+        One whose time is over, since nobody renewed it while this machine slept, is still held
+        where nobody took it meanwhile: the database tells.
+
+        Raises:
+            Locked: it is another's now.
+            DatabaseError: the lease is over, and the database does not tell whose the lock is.
+        """
+        if self.clock() >= self.until and not self._lost:
+            with self._renewing:
+                if self.clock() >= self.until:
+                    self._renew(self.database)
+        if self._lost:
+            raise self.lost()
+
+    def lost(self) -> Locked:
+        """Return the error of a lock that was lost."""
+        return Locked(
+            "this release lost its lock, and stopped",
+            "its lease ran out or was taken off, and another deployer may have taken over",
+            "inv deploy.list",
+        )
+
+    def _renew(self, database: Database) -> None:
+        asked = self.clock()
+        renewed = database.execute(_RENEW, (self.seconds, self.owner, self.fence)).rows_affected
+        if renewed:
+            self.until = asked + self.seconds
+        else:
+            self._lost = True
+
     def _beat(self) -> None:
         with self.connect() as database:
-            while not self._ended.wait(self.seconds / 3):
-                try:
-                    result = database.execute(_RENEW, (self.seconds, self.owner, self.fence))
-                except DeployError:
-                    continue  # tried again in a third of the lease; the fence guards meanwhile
-                if result.rows_affected == 0:
-                    return  # it is another's now; the next write of this release is refused
+            while not self._lost and not self._ended.wait(self.seconds / 3):
+                with suppress(DeployError):  # tried again in a third of the lease
+                    self._renew(database)
 
 
 def acquire(
@@ -177,14 +237,16 @@ def acquire(
         Locked: somebody else holds it; nothing was changed.
     """
     owner = os.urandom(16).hex()
+    asked = awake_or_not()
     fence = _take(database, owner, reason, seconds)
     if fence is None:
         by = holder(database)
         if by is None or by.dead:
+            asked = awake_or_not()
             fence = _take(database, owner, reason, seconds, by.owner if by else "")
         if fence is None:
             raise _locked(by)
-    return Lease(database, connect, owner, fence, seconds).keep()
+    return Lease(database, connect, owner, fence, seconds, asked + seconds).keep()
 
 
 def acquire_patiently(

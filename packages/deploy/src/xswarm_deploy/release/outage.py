@@ -58,6 +58,14 @@ class Waiting:
                 return said
             pause = min(_LONGEST, pause * 1.5)
 
+    def pause(self, seconds: float) -> None:
+        """Sleep; a person who presses Ctrl-C meanwhile ends the waiting."""
+        _waiting.append(self)
+        try:
+            self.clock.sleep(seconds)
+        finally:
+            _waiting.remove(self)
+
     def _wait(self, error: DeployError, pause: float) -> bool:
         """Wait before another try; return whether there is to be one."""
         now = self.clock.monotonic()

@@ -6,14 +6,16 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.database.errors import DatabaseError
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change, Facts
 from xswarm_deploy.release import audit, lock, steps
 from xswarm_deploy.release.paging import Paged
+from xswarm_deploy.services import shape
 
 if TYPE_CHECKING:
     from xswarm_deploy.database.client import Database, Row, Value
@@ -51,11 +53,13 @@ _CREATE: Final = (
 TABLES: Final = ("_release_lock", "_releases", "_release_changes", "_release_audit")
 """What a restored backup must not bring back to an earlier state."""
 
-_RECORD: Final = (
+_COLUMNS: Final = (
     "release, environment, kind, status, created, finished, author, message, version, facts,"
     " phases, phase, worker"
 )
-_NAMES: Final = _RECORD.replace(",", "").split()
+_NAMES: Final = _COLUMNS.replace(",", "").split()
+_NUMBERED: Final = f"(SELECT {_COLUMNS}, rowid AS number FROM _releases)"  # noqa: S608
+"""The releases in the order the database took them: clocks of deployers may be days apart."""
 _PAGE: Final = 100  # releases that are read at once
 _THERE: Final = (
     'SELECT list.name AS "table", info.name AS "column" FROM sqlite_master AS list'
@@ -189,10 +193,10 @@ def _page(
 ) -> list[Record]:
     """Read the releases behind the last one that is known."""
     if last:
-        condition, asked = f"release < ? AND {condition}", (last.release, *asked)
-    rest = f" WHERE {condition} ORDER BY release DESC LIMIT {_PAGE}"
+        condition, asked = f"number < ? AND {condition}", (last.number, *asked)
+    rest = f" WHERE {condition} ORDER BY number DESC LIMIT {_PAGE}"
     try:
-        rows = database.query(f"SELECT {_RECORD} FROM _releases{rest}", asked)  # noqa: S608
+        rows = database.query(f"SELECT * FROM {_NUMBERED}{rest}", asked)  # noqa: S608
     except DatabaseError:
         there = _there(database).get("_releases")
         if there is None:
@@ -201,8 +205,8 @@ def _page(
             raise
         # Written by an earlier version of this tool; the next release adds what is missing.
         columns = ", ".join(name if name in there else f"'' AS {name}" for name in _NAMES)
-        source = f"(SELECT {columns} FROM _releases)"  # noqa: S608 - constants only
-        rows = database.query(f"SELECT {_RECORD} FROM {source}{rest}", asked)  # noqa: S608
+        source = f"(SELECT {columns}, rowid AS number FROM _releases)"  # noqa: S608
+        rows = database.query(f"SELECT * FROM {source}{rest}", asked)  # noqa: S608
     return [_record(row) for row in rows]
 
 
@@ -212,8 +216,8 @@ def unended(database: Database, environment: str) -> tuple[list[Record], Event |
     What an earlier version of this tool left to be made of the tables is made.
     """
     sql = (
-        f"SELECT {_RECORD} FROM _releases WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
-        " ORDER BY release DESC"
+        f"SELECT * FROM {_NUMBERED} WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
+        " ORDER BY number DESC"
     )
     asked = [
         Statement(_THERE, TABLES),
@@ -239,8 +243,8 @@ def recorded(database: Database, release: str) -> list[dict[str, Any]]:
             "phase": row.text("phase"),
             "state": row.text("state"),
             "seconds": seconds_between(str(row["began"] or ""), str(row["ended"] or "")),
-            "change": json.loads(row.text("change")),
-            "outcome": json.loads(row.text("outcome")),
+            "change": _json(row, "change", dict[str, object]),
+            "outcome": _json(row, "outcome", dict[str, object]),
         }
         for row in rows
     ]
@@ -281,6 +285,21 @@ def _record(row: Row) -> Record:
     texts.pop("facts"), texts.pop("phases")
     return Record(
         **texts,
-        facts=json.loads(row.text("facts")),
-        phases=tuple(json.loads(row.text("phases") or "[]")),
+        facts=_json(row, "facts", dict[str, object]),
+        phases=_json(row, "phases", tuple[str, ...]),
+        number=row.integer("number"),
     )
+
+
+def _json(row: Row, column: str, kind: type[_T]) -> _T:
+    """Return a column's JSON by its shape.
+
+    Raises:
+        DeployError: it is of another one: nobody of this tool wrote it.
+    """
+    try:
+        content = json.loads(row.text(column) or ("[]" if column == "phases" else ""))
+        return cast("_T", shape.read(content, kind, column))
+    except (ValueError, RecursionError) as error:
+        what = f"the ledger is damaged: column {column} of a release cannot be read"
+        raise DeployError(what, str(error), "restore the ledger from a backup") from None

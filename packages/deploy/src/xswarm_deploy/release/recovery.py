@@ -18,7 +18,7 @@ from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change, Facts
 from xswarm_deploy.release import audit, lock, records, steps, undo
 from xswarm_deploy.release.audit import Event
-from xswarm_deploy.release.journal import Journal
+from xswarm_deploy.release.journal import Damaged, Events, last_word
 from xswarm_deploy.release.records import Entry
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
@@ -56,10 +56,11 @@ def reopened(site: Site, record: Record, lease: lock.Lease, console: Console) ->
     anew = site.holding(ReleaseState(history=site.history))
     release = Release.adopt(record, anew, lease, console)
     facts = release.site.facts
-    if _last_word(release.journal).get("event") in ("failed", "undoing"):
+    release.told = _own_events(release)
+    if last_word(release.told).get("event") in ("failed", "undoing"):
         release.record = record._replace(status=records.UNDOING)
     recorded = records.entries(site.database, record.release)
-    release.entries = _known(recorded, release.journal.read())
+    release.entries = _known(recorded, release.told)
     for before, entry in zip(recorded, release.entries, strict=True):
         if entry.state != before.state:
             release.ledger.mark(entry.number, entry.state, entry.change, entry.outcome)
@@ -79,8 +80,9 @@ def find(site: Environment, name: str = "") -> Record | None:
     """
     environment = site.settings.environment
     if not name:
-        left = records.read(site.database, environment, site.worker, status=records.OPEN)
-        return next(iter(left), None)
+        listed = records.read(site.database, environment, site.worker)
+        since = takewhile(lambda one: one.status != records.SUCCEEDED, listed)
+        return next((one for one in since if one.status in records.OPEN), None)
     listed = records.read(site.database, environment, site.worker, named=name)
     found = [r for r in listed if r.release.startswith(name)]
     if len(name) < _SHORTEST or len(found) != 1:
@@ -109,13 +111,13 @@ def require_abortable(site: Environment, record: Record) -> None:
         Refused: with the command that goes back instead.
     """
     listed = records.read(site.database, site.settings.environment, site.worker)
-    since = list(takewhile(lambda one: one.release >= record.release, listed))
+    since = list(takewhile(lambda one: one.number >= record.number, listed))
     what = f"release {record.release} cannot be aborted"
     good = [r for r in since if r.status == records.SUCCEEDED]
     if good:
         why = "it succeeded" if record in good else f"{good[0].release} was made since"
         raise Refused(what, why, "inv rollback")
-    if later := [r for r in since if r.status in records.OPEN and r.release > record.release]:
+    if later := [r for r in since if r.status in records.OPEN and r.number > record.number]:
         why = f"{later[0].release} was built upon it, and is {later[0].status}"
         environment = site.settings.environment
         raise Refused(what, why, f"inv {environment} deploy.abort --release {later[0].release}")
@@ -168,7 +170,7 @@ def _require_own(environment: Environment, record: Record) -> None:
 
 def _settle(dead: Release) -> None:
     name, console = dead.record.release, dead.console
-    if _ended_well(dead.journal):
+    if _ended_well(dead):
         console.warn(f"release {name} had succeeded; only its end was not written down")
         _write_success(dead)
     elif dead.record.status == records.RUNNING and dead.complete and _is_good(dead):
@@ -182,28 +184,34 @@ def _settle(dead: Release) -> None:
 
 def write_success_if_known(dead: Release) -> bool:
     """Write down the end of a release that this machine knows to have succeeded."""
-    if not _ended_well(dead.journal):
+    if not _ended_well(dead):
         return False
     _write_success(dead)
     return True
 
 
 def _write_success(dead: Release) -> None:
-    dead.site.facts.update(_last_word(dead.journal).get("facts", {}))
+    dead.site.facts.update(last_word(dead.told).get("facts", {}))
     if "migrations" not in dead.site.facts:  # the database was silent then
         dead.remember()
     dead.finish(records.SUCCEEDED)
 
 
-def _ended_well(journal: Journal) -> bool:
+def _ended_well(dead: Release) -> bool:
     """Return whether the last that the release said of its end, on this machine, was success."""
-    return _last_word(journal).get("status") == records.SUCCEEDED
+    return last_word(dead.told).get("status") == records.SUCCEEDED
 
 
-def _last_word(journal: Journal) -> dict[str, Any]:
-    """Return the last event here that says how the release was ending; empty: none did."""
-    events = [e for e in journal.read() if e.get("event") in ("end", "undoing", "failed")]
-    return events[-1] if events else {}
+def _own_events(release: Release) -> Events:
+    """Return what this machine's journal tells; where it is damaged, the database tells all."""
+    try:
+        return release.journal.read()
+    except Damaged as error:
+        aside = release.journal.set_aside()
+        release.console.warn(f"{error}; it is left out, and kept as {aside}")
+    except OSError as error:
+        release.console.warn(f"{release.journal.path} cannot be read: {error.strerror}")
+    return []
 
 
 def _is_good(dead: Release) -> bool:

@@ -7,7 +7,7 @@ import socket
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -17,14 +17,14 @@ from typing import Any, Final
 from xswarm_deploy import git
 from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
-from xswarm_deploy.errors import DeployError, Locked
+from xswarm_deploy.errors import DeployError, Locked, disk_refusal
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change, Facts, Step
 from xswarm_deploy.release import lock, records, steps
 from xswarm_deploy.release import rollback_facts as facts
 from xswarm_deploy.release.audit import Event, Origin, Trail
-from xswarm_deploy.release.journal import Journal
+from xswarm_deploy.release.journal import Events, Journal
 from xswarm_deploy.release.ledger import Ledger
 from xswarm_deploy.release.outage import Waiting
 from xswarm_deploy.release.records import Entry, now
@@ -51,6 +51,11 @@ class Release:
         entries: its changes so far.
         skipped: steps a person asked to leave out.
         seconds: how long each phase took.
+        settling: whether it is being ended: then a journal that cannot be written stops nothing.
+        told: what this machine's journal holds of a release that was taken over.
+        said: what a person should know of what was undone, by its resource.
+        began: when, by this machine's monotonic clock.
+        warned: what was told already, and need not be told again.
     """
 
     record: Record
@@ -62,6 +67,11 @@ class Release:
     skipped: frozenset[str] = frozenset()
     seconds: dict[str, float] = field(default_factory=dict)
     calls_before: Counter[str] = field(default_factory=calls.made)
+    settling: bool = False
+    told: Events = field(default_factory=list)
+    warned: set[str] = field(default_factory=set)
+    said: dict[str, str] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
     @cached_property
     def waiting(self) -> Waiting:
@@ -88,17 +98,18 @@ class Release:
         """
         release = cls.adopt(record, site, lease, console)
         release.ledger.trail.follow(last)
-        release.ledger.begin(record)
         release.note("begin", kind=record.kind, message=record.message)
+        release.ledger.begin(record)
         return release
 
     @classmethod
     def adopt(cls, record: Record, site: Site, lease: lock.Lease, console: Console) -> Release:
         """Take a release over, new or interrupted, under a lease, with a state of its own."""
+        console.lossy = True
         site = site.holding(_state_of(record, site, console))
         folder = site.settings.path(FOLDER)
         trail = trail_of(site)
-        journal = Journal.begin(folder / record.release)
+        journal = Journal.within(folder / record.release)
         kept = Ledger(site.database, lease, record.release, trail)
         return cls(record, site, journal, kept, console)
 
@@ -151,7 +162,7 @@ class Release:
     def carry_out(self, number: int) -> None:
         """Make one planned change: intent, change, outcome."""
         change = self.entries[number - 1].change
-        self.journal.append(_intent(number, change))
+        self._log(_intent(number, change))
         self.ledger.intend(number, change)
         self._apply(number)
 
@@ -186,6 +197,7 @@ class Release:
         """
         counted = dict(calls.made() - self.calls_before)
         self.site.facts.update(seconds=self.seconds, calls=counted)
+        self.settling = True
         self.note("end", status=records.SUCCEEDED, facts=_kept(self.site.facts))
         try:
             self._write_success()
@@ -219,7 +231,7 @@ class Release:
         self._set(number, state, outcome)
         said = [_event(state, number=number, outcome=dict(outcome))]
         said += [_intent(number + 1, following)] if following else []
-        self.journal.append(*said)
+        self._log(*said)
         change = self.entries[number - 1].change
         self.ledger.mark(number, state, change, outcome, following)
 
@@ -242,15 +254,38 @@ class Release:
 
     def note(self, event: str, **more: Any) -> None:
         """Write an event into the journal on this machine."""
-        self.journal.append(_event(event, **more))
+        self._log(_event(event, **more))
+
+    def _log(self, *events: Mapping[str, Any]) -> None:
+        """Write into the journal; while the release is being ended, a full disk is only told.
+
+        Raises:
+            OSError: the disk does not take it, and the release can still be undone for that.
+        """
+        try:
+            self.journal.append(*events)
+        except OSError as error:
+            if not self.settling:
+                raise
+            told = f"{self.journal.path} was not written: {error.strerror}; the database knows all"
+            self.warn_once(told)
+
+    def warn_once(self, text: str) -> None:
+        """Print a warning, unless it was printed before."""
+        if text not in self.warned:
+            self.warned.add(text)
+            self.console.warn(text)
 
     def keep_traceback(self, cause: BaseException) -> None:
         """Keep what a person needs to mend an unforeseen error; a foreseen one says it all."""
-        if isinstance(cause, DeployError | KeyboardInterrupt):
+        if isinstance(cause, DeployError | KeyboardInterrupt) or _is_of_the_disk(cause):
             return
         file = self.journal.path.with_name("traceback.txt")
-        file.touch(0o600)
-        file.write_text(redact("".join(traceback.format_exception(cause))), encoding="utf-8")
+        try:
+            file.touch(0o600)
+            file.write_text(redact("".join(traceback.format_exception(cause))), encoding="utf-8")
+        except OSError as error:
+            self.warn_once(f"{file} was not written: {error.strerror}")
 
 
 def new_record(
@@ -294,6 +329,10 @@ def _state_of(record: Record, site: Site, console: Console) -> ReleaseState:
         history=cache(site.history),
         uploads=record.kind == DEPLOY,
     )
+
+
+def _is_of_the_disk(cause: BaseException) -> bool:
+    return isinstance(cause, OSError) and disk_refusal(cause) is not None
 
 
 def _event(event: str, **more: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xswarm_deploy.console import Console
+from xswarm_deploy.fence import fenced
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.release import lock, records, recovery, undo
 from xswarm_deploy.release.interruption import stoppable, unstoppable
@@ -52,7 +53,7 @@ def abort(site: Site, name: str = "", console: Console | None = None) -> None:
         if dead is None:
             return
         try:
-            with unstoppable(shown):
+            with unstoppable(shown), fenced(dead.ledger.lease):
                 undo.abandon(dead)
         finally:
             dead.ledger.lease.release()

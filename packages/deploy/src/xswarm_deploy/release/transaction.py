@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from typing import Final
 
 from xswarm_deploy.console import Console
-from xswarm_deploy.errors import DeployError
+from xswarm_deploy.errors import DeployError, disk_refusal
+from xswarm_deploy.fence import fenced
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import lock, records, recovery, undo
 from xswarm_deploy.release.interruption import stoppable, unstoppable
@@ -68,6 +69,7 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
 
     Raises:
         Locked: another release is under way; nothing was changed.
+        Refused: the journal cannot be written.
         NotRolledBack: an interrupted release was found and could not be undone.
     """
     facts = {} if kind == "rollback" else _inputs(site, phases)
@@ -77,8 +79,12 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
         site.database, lambda: lock.acquire(site.database, site.connect, reason)
     )
     try:
-        last = recovery.settle(site, lease, console)
+        with fenced(lease):
+            last = recovery.settle(site, lease, console)
         return Release.begin(site, record, lease, console, last)
+    except OSError as error:
+        lease.release()
+        raise disk_refusal(error) or error from None
     except BaseException:
         lease.release()
         raise
@@ -95,14 +101,17 @@ def guarded(begun: Release) -> Iterator[Release]:
     """End a release well, or undo it and notify people of the failure."""
     token = _current.set(begun)
     try:
-        with patient(Patience(RELEASE_SECONDS, begun.console.waiting)):
-            yield begun
-        begun.remember()
-        with unstoppable(begun.console):
-            begun.succeed()
+        with fenced(begun.ledger.lease):
+            with patient(Patience(RELEASE_SECONDS, begun.console.waiting)):
+                yield begun
+            undo.require_settled(begun)
+            begun.remember()
+            with unstoppable(begun.console):
+                begun.succeed()
     except BaseException as cause:
         with unstoppable(begun.console):
-            ended = undo.roll_back(begun, cause)
+            with fenced(begun.ledger.lease):
+                ended = undo.roll_back(begun, cause)
             headline = f"{begun.record.kind} {begun.record.release} failed: {ended.what}"
             send_notification(begun, headline, ended.why)
             _alert(begun, ended)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from xswarm_deploy import fence
 from xswarm_deploy.errors import (
     DeployError,
     Interrupted,
@@ -12,6 +13,7 @@ from xswarm_deploy.errors import (
     MovedForGood,
     NotRolledBack,
     StepFailed,
+    disk_refusal,
     typed,
 )
 from xswarm_deploy.model.payload import Nothing
@@ -21,9 +23,12 @@ from xswarm_deploy.release import records, steps
 from xswarm_deploy.release.records import Entry
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.secret import redact
+from xswarm_deploy.services import doubt
 from xswarm_deploy.services.patience import LONGEST_WAIT, Patience, patient
 from xswarm_deploy.steps import traffic
 from xswarm_deploy.verification import verify
+
+_LOOK: Final = 0.5  # seconds between two looks whether a person has had enough
 
 
 class Left(NamedTuple):
@@ -40,15 +45,16 @@ def roll_back(release: Release, cause: BaseException) -> DeployError:
         release: what failed.
         cause: what made it fail.
     """
+    release.settling = True
     release.note("failed", cause=_describe(cause))
     release.keep_traceback(cause)
     try:
         _begin(release)
+        left = _undo_all(release)
     except Locked as lost:
         return _overtaken(release, lost)
-    left = _undo_all(release)
     _end(release, records.FAILED if left else records.ROLLED_BACK)
-    return _verdict(release.record, cause, release.entries, left)
+    return _verdict(release, cause, left)
 
 
 def abandon(release: Release, *, going_on: bool = False) -> None:
@@ -60,14 +66,16 @@ def abandon(release: Release, *, going_on: bool = False) -> None:
 
     Raises:
         NotRolledBack: something could not be undone.
+        Locked: the lock is another's now.
     """
+    release.settling = True
     _begin(release)
     left = _undo_all(release)
     release.finish(records.FAILED if left else records.ROLLED_BACK)
     stuck = [each for each in left if not (going_on and isinstance(each.error, MovedForGood))]
     if stuck:
         cause = Interrupted("it was interrupted")
-        raise _verdict(release.record, cause, release.entries, left)
+        raise _verdict(release, cause, left)
 
 
 def _begin(release: Release) -> None:
@@ -105,15 +113,9 @@ def _undo_all(release: Release) -> list[Left]:
 
 
 def _undo_each(release: Release) -> list[Left]:
-    left: list[Left] = []
-    for entry in reversed(release.entries):
-        if entry.state in (records.UNDONE, records.PLANNED):
-            continue
-        failed = _try_to_undo(release, entry)
-        if failed:
-            left.append(Left(entry.change, failed))
-        if failed and _holds(entry.change):
-            break
+    left = _undo_backwards(release)
+    if not left and doubt.any_since(release.began) and _await_late_calls(release):
+        left = _undo_backwards(release, again=True)
     if any(entry.state == records.UNDONE for entry in release.entries):
         held = any(_holds(each.change) for each in left)
         _verify_live(
@@ -122,9 +124,51 @@ def _undo_each(release: Release) -> list[Left]:
     return left
 
 
+def require_settled(release: Release) -> None:
+    """Look a second time before a release is called good whose calls were in doubt.
+
+    Raises:
+        StepFailed: a call that was delivered late, or somebody else, moved the traffic again.
+    """
+    if not doubt.any_since(release.began):
+        return
+    from xswarm_deploy.steps import traffic
+
+    _await_late_calls(release)
+    made = [entry.change for entry in release.entries if entry.state == records.DONE]
+    traffic.require_moved(release.site, made)
+
+
+def _await_late_calls(release: Release) -> bool:
+    """Wait until no call whose reply was lost is delivered any more; return whether that was."""
+    waited = False
+    while (left := doubt.left(release.began)) > 0 and not release.waiting.given_up:
+        release.console.waiting("a call without a reply may be delivered late", left)
+        release.waiting.pause(min(_LOOK, left))
+        waited = True
+    return waited
+
+
+def _undo_backwards(release: Release, *, again: bool = False) -> list[Left]:
+    """Undo what was made, the last first; ``again``: look at what is undone a second time."""
+    left: list[Left] = []
+    passed = {records.PLANNED} if again else {records.UNDONE, records.PLANNED}
+    for entry in reversed(release.entries):
+        if entry.state in passed:
+            continue
+        failed = _try_to_undo(release, entry)
+        if failed:
+            left.append(Left(entry.change, failed))
+        if failed and _holds(entry.change):
+            break
+    return left
+
+
 def _try_to_undo(release: Release, entry: Entry) -> DeployError | None:
     try:
         _undo(release, entry)
+    except Locked:
+        raise  # what is left is another's to settle: undoing now would undo his work
     except Exception as error:  # whatever it is, what can be undone still must be
         failed = _foreseen(error)
         release.console.warn(f"{entry.change.resource}: could not be undone: {failed}")
@@ -145,6 +189,8 @@ def _undo(release: Release, entry: Entry) -> None:
         step = steps.step_named(change.step)
         said = release.waiting.repeat(lambda: step.undo(release.site, change, entry.outcome))
         line.detail += f": {said}" if said else ""
+    if said:
+        release.said[change.resource] = said
     _mark(release, entry.number, records.UNDONE, entry.outcome)
 
 
@@ -152,6 +198,8 @@ def _mark(release: Release, number: int, state: str, outcome: Facts) -> None:
     """Mark while undoing: a database that does not answer must not stop the undoing."""
     try:
         release.mark(number, state, outcome)
+    except Locked:
+        raise
     except DeployError as error:
         release.console.warn(f"the ledger was not written: {error}")
 
@@ -178,19 +226,46 @@ def _verify_live(release: Release, called: str) -> None:
 def _overtaken(release: Release, lost: Locked) -> DeployError:
     """Report that another deployer has the lock: undoing now would undo his work."""
     release.console.warn(str(lost))
-    if not any(entry.state != records.PLANNED for entry in release.entries):
+    touched = [e.change for e in release.entries if e.state != records.PLANNED]
+    if not touched:
         return lost
+    last = f"its last change was {touched[-1].step}: {touched[-1].action} {touched[-1].resource}"
+    _leave_word(release, last)
     return NotRolledBack(
         "this release lost its lock; whoever has it settles what it had changed",
-        lost.why,
-        f"inv deploy.status; inv deploy.show {release.record.release}",
+        f"{lost.why}; {last}; {_seen(release)}",
+        f"inv deploy.status; inv deploy.show {release.record.release}; inv verify",
     )
 
 
-def _verdict(
-    record: Record, cause: BaseException, entries: Sequence[Entry], left: Sequence[Left]
-) -> DeployError:
+def _leave_word(release: Release, last: str) -> None:
+    """Tell the audit trail, where whoever has the lock and whoever asks later finds it."""
+    release.ledger.trail.forget()
+    said = {"resource": last}
+    try:
+        with fence.lifted():
+            release.ledger.trail.add(release.record.release, "overtaken", records.now(), said)
+    except DeployError as error:
+        release.console.warn(f"the audit trail was not written: {error}")
+
+
+def _seen(release: Release) -> str:
+    """Return what has the traffic at this moment, for whoever compares it with the ledger."""
+    from xswarm_deploy.steps import traffic
+
+    try:
+        split = traffic.live_split(release.site)
+    except DeployError as error:
+        return f"what is live now could not be read: {error}"
+    shares = ", ".join(f"{version[:8]} {share:g} %" for version, share in split.items())
+    return f"the traffic now: {shares or 'none'}"
+
+
+def _verdict(release: Release, cause: BaseException, left: Sequence[Left]) -> DeployError:
+    record, entries = release.record, release.entries
     what, why, remedy = _told(cause)
+    said = "; ".join(f"{resource}: {words}" for resource, words in release.said.items())
+    why = " | ".join(part for part in (why, said) if part)
     if left:
         names = "; ".join(_still_changed(each) for each in left)
         return NotRolledBack(
@@ -201,17 +276,24 @@ def _verdict(
     touched = any(entry.state != records.PLANNED for entry in entries)
     ended = "everything was brought back to before" if touched else "nothing was changed"
     if isinstance(cause, KeyboardInterrupt):
-        return Interrupted(f"{what}; {ended}")
+        return Interrupted(f"{what}; {ended}", said)
     if not touched and isinstance(cause, DeployError):
         return cause
+    if not touched and (found := _of_the_disk(cause)):
+        return found
     return StepFailed(f"{what}; {ended}", why, remedy)
 
 
 def _told(cause: BaseException) -> tuple[str, str, str]:
     """Return what failed, why, and what to do."""
-    if isinstance(cause, DeployError):
-        return cause.what, cause.why, cause.remedy
+    found = _of_the_disk(cause) or cause
+    if isinstance(found, DeployError):
+        return found.what, found.why, found.remedy
     return _describe(cause), "", ""
+
+
+def _of_the_disk(cause: BaseException) -> DeployError | None:
+    return disk_refusal(cause) if isinstance(cause, OSError) else None
 
 
 def _still_changed(left: Left) -> str:
@@ -244,10 +326,13 @@ def _way_on(record: Record, left: Sequence[Left]) -> str:
 def _describe(cause: BaseException) -> str:
     if isinstance(cause, KeyboardInterrupt):
         return "interrupted"
+    cause = _of_the_disk(cause) or cause
     return redact(str(cause)) if isinstance(cause, DeployError) else type(cause).__name__
 
 
 def _foreseen(error: Exception) -> DeployError:
     if isinstance(error, DeployError):
         return error
+    if found := _of_the_disk(error):
+        return found
     return DeployError(f"unforeseen: {type(error).__name__}", "see traceback.txt of the release")

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from xswarm_deploy import transport
+from xswarm_deploy import fence, transport
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.secret import Secret, redact
-from xswarm_deploy.services import calls, patience, quota
+from xswarm_deploy.services import calls, doubt, patience, quota
 from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
 from xswarm_deploy.services.errors import (
     RateLimited,
@@ -83,6 +83,7 @@ class Http:
         budget: seconds a call may take with all its tries and waits; sending is not counted.
         clock: time and sleep.
         session: a `requests` session to share; a new one otherwise.
+        fenced: whether calls that change something need the lock of the release under way.
 
     Raises:
         Refused: the base URL or a header cannot be used.
@@ -100,6 +101,7 @@ class Http:
         clock: Clock = SYSTEM_CLOCK,
         session: requests.Session | None = None,
         jitter: Callable[[], float] = random.random,
+        fenced: bool = True,
     ) -> None:
         self.service = service
         self.base_url = _checked_base_url(service, base_url)
@@ -108,6 +110,7 @@ class Http:
         self._timeout, self._retries, self._budget = timeout, retries, budget
         self._session = session or new_session()
         self._jitter = jitter
+        self._fenced = fenced
         self._quota: tuple[quota.Quota, float] | None = None  # and the clock when it was read
 
     def get(self, path: str, **options: Any) -> Reply:
@@ -258,7 +261,7 @@ class Http:
         calls.count(self.service)
         left = max(call.deadline - self.clock.monotonic(), 0.001)
         try:
-            with transport.exchange(left, call.sent) as exchange:
+            with transport.exchange(left, call.sent, self._guard(call)) as exchange:
                 outcome = self._exchanged(call, left, exchange)
         except transport.TooLarge:
             return _Lost("the reply is too large", sent=True)
@@ -267,6 +270,9 @@ class Http:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return _Lost(_reason(error), _was_sent(error))
         return outcome
+
+    def _guard(self, call: _Call) -> transport.Guard | None:
+        return fence.require_held if self._fenced and call.changing else None
 
     def _exchanged(self, call: _Call, left: float, exchange: transport.Exchange) -> Reply | _Lost:
         try:
@@ -304,6 +310,8 @@ class Http:
 
     def _judged(self, call: _Call, outcome: Reply | _Lost, expect: Sequence[int]) -> Reply:
         in_doubt = any(call.doubts)
+        if in_doubt:
+            doubt.note(self.clock)
         if isinstance(outcome, _Lost):
             raise ServiceUnavailable(
                 self.service, call.name, message=outcome.reason, in_doubt=in_doubt

@@ -28,7 +28,7 @@ class Slack:
         """Return the client of an environment."""
         url = settings.secret("SLACK_WEBHOOK_URL")
         Secret(urlsplit(url.reveal()).path, url.name)  # errors name paths: redact this one
-        return cls(Http("Slack", url.reveal()))
+        return cls(Http("Slack", url.reveal(), fenced=False))  # who lost the lock tells of it
 
     def __init__(self, http: Http) -> None:
         self.http = http

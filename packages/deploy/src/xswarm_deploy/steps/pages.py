@@ -15,6 +15,7 @@ from xswarm_deploy.bundling import functions
 from xswarm_deploy.console import in_bytes
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import StepFailed
+from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.services.files import StaticFile, manifest, pages_files
@@ -120,7 +121,7 @@ def apply(site: Site, change: Change) -> Facts:
     return _deploy(site, DEPLOY.after_of(change).content)
 
 
-def undo(site: Site, change: Change, _outcome: Facts) -> str:
+def undo(site: Site, change: Change, outcome: Facts) -> str:
     """Make the previous deployment the live one; what there was none of is deleted."""
     pages, name = site.cloudflare.pages, site.settings.project.pages.project
     if CREATE.owns(change):
@@ -130,8 +131,26 @@ def undo(site: Site, change: Change, _outcome: Facts) -> str:
         return ""
     action = ROLLBACK if ROLLBACK.owns(change) else DEPLOY
     if earlier := action.undo_of(change).deployment:
+        now = current(site)
+        if now and not (_is_made(now, change, outcome) or _is_before(site, now, earlier)):
+            return disturbance.left(f"deployment {now.id[:8]}")
         _make_live(site, earlier)
     return ""
+
+
+def _is_made(now: PagesDeployment, change: Change, outcome: Facts) -> bool:
+    """Return whether a deployment is what a change has made live."""
+    if ROLLBACK.owns(change):
+        return now.id in (ROLLBACK.after_of(change).deployment, outcome.get("pages"))
+    return _content_of(now) == DEPLOY.after_of(change).content
+
+
+def _is_before(site: Site, now: PagesDeployment, earlier: str) -> bool:
+    """Return whether a deployment is the earlier one, or a copy of it that a rollback made."""
+    if now.id == earlier:
+        return True
+    name = site.settings.project.pages.project
+    return _content_of(now) == _content_of(site.cloudflare.pages.deployment(name, earlier))
 
 
 def require_undisturbed(_site: Site, _change: Change) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
+from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.split import Split, met
 from xswarm_deploy.model.step import Action, AnyAction, Change, Effect, Facts
 from xswarm_deploy.services.errors import Invalid, ServiceError
@@ -92,6 +93,9 @@ def roll_out(
         Refused: another gradual deployment is under way; or Cloudflare deploys this version no
             more.
     """
+    if not live:
+        why = "it was deleted, or never deployed"
+        raise Refused(f"there is no worker {environment.worker}", why, environment.deploy_command)
     old = to_leave(environment, live, listed)
     if set(live) == {version}:
         return []
@@ -217,21 +221,37 @@ def named(site: Site, split: Split) -> dict[str, float]:
     return {_named(site, version): float(percent) for version, percent in split.items()}
 
 
-def shift(environment: Environment, split: Split, message: str, *, force: bool = False) -> None:
+def shift(
+    environment: Environment,
+    split: Split,
+    message: str,
+    *,
+    force: bool = False,
+    before: Split | None = None,
+) -> None:
     """Move the traffic and read back that it moved.
 
     A version that is live, but no longer among the newest hundred, is refused in a new deployment
     (10026), and at times Cloudflare takes none: where the traffic goes as wanted already, that
     harms nobody.
 
+    Args:
+        environment: the environment.
+        split: where it goes.
+        message: a person's words for it.
+        force: whether a version that brings earlier secrets back is taken.
+        before: the only split that it may come from; None: any.
+
     Raises:
         ServiceError: the API did not take the deployment.
-        StepFailed: it took it, but does not show it.
+        StepFailed: it took it, but does not show it; or somebody else moved it meanwhile.
     """
     wanted = {version: float(percent) for version, percent in split.items()}
     now = _newest_split(environment)
     if now == wanted:
         return
+    if before is not None and met(now) not in (met(before), met(wanted)):
+        raise disturbance.stopped(f"the traffic of {environment.worker}", _shares(met(now)))
     try:
         environment.cloudflare.deploy(environment.worker, wanted, message, force)
     except ServiceError:
@@ -243,14 +263,32 @@ def shift(environment: Environment, split: Split, message: str, *, force: bool =
         raise StepFailed(f"the traffic of {environment.worker} did not move", f"it is {seen}")
 
 
-def bring_back(environment: Environment, change: Change) -> None:
-    """Move the traffic back, or find it where it was.
+def require_moved(site: Site, made: Sequence[Change]) -> None:
+    """Make sure that the traffic goes where the last of these changes has moved it, if any has.
+
+    Raises:
+        StepFailed: it goes elsewhere.
+    """
+    moves = [change for change in made if LEAP.owns(change) or SHIFT.owns(change)]
+    if not moves:
+        return
+    action = LEAP if LEAP.owns(moves[-1]) else SHIFT
+    live = live_split(site)
+    if live != met(named(site, action.after_of(moves[-1]).split)):
+        raise disturbance.stopped(f"the traffic of {site.worker}", _shares(live))
+
+
+def bring_back(environment: Site, change: Change) -> str:
+    """Move the traffic back, or find it where it was, or where somebody else has moved it.
 
     Raises:
         MovedForGood: it has moved, and Cloudflare deploys what had it no more.
+        StepFailed: somebody else gave this release's version another share.
     """
     action = LEAP if LEAP.owns(change) else SHIFT
     moved, before = action.after_of(change), action.undo_of(change).split
+    if told := _moved_by_others(environment, change):
+        return told
     try:
         shift(environment, before, "brought back", force=True)
     except Invalid as error:
@@ -264,6 +302,34 @@ def bring_back(environment: Environment, change: Change) -> None:
             if not moved.quick
             else f"mend what failed, then repeat it, with its flags: {again}",
         ) from None
+    return ""
+
+
+def _moved_by_others(site: Site, change: Change) -> str:
+    """Return how the traffic goes where this release never moved it; empty: as it moved it.
+
+    Raises:
+        StepFailed: this release's version has a share there, so that nothing of it can go.
+    """
+    action = LEAP if LEAP.owns(change) else SHIFT
+    sides = (action.before_of(change).split, action.after_of(change).split)
+    known = [action.undo_of(change).split, *sides]
+    ours = str(site.facts.get("version") or "") or action.after_of(change).version
+    live = live_split(site)
+    resolved = [{ours if v == NEW else v: p for v, p in split.items()} for split in known]
+    if not live or live in [met(split) for split in resolved]:
+        return ""
+    if ours in live and ours not in known[0]:
+        raise StepFailed(
+            f"the traffic of {site.worker} stays where somebody else has moved it",
+            _shares(live),
+            "inv worker.abort, or inv worker.promote",
+        )
+    return disturbance.left(_shares(live))
+
+
+def _shares(split: Split) -> str:
+    return ", ".join(f"{version[:8]} {percent:g} %" for version, percent in split.items())
 
 
 def _no_longer(split: Split) -> str:
@@ -279,7 +345,7 @@ def _shift(site: Site, change: Change) -> Facts:
     if before.get(version) == 0.0 or move.verified:
         verify.gate(site, verify.dark(site, version), quick=move.quick)
     # An older version brings its secrets back, which is meant (error 10220).
-    shift(site, split, message(site), force=move.quick)
+    shift(site, split, message(site), force=move.quick, before=before)
     if move.soak is None:
         return {"version": version}
     from xswarm_deploy.verification import canary
@@ -293,10 +359,10 @@ def _leap(site: Site, change: Change) -> Facts:
     """Move all of the traffic at once, to a version that was verified on its preview host."""
     move = LEAP.after_of(change)
     version, quick = _named(site, move.version), move.quick
-    split = named(site, move.split)
+    split, before = named(site, move.split), named(site, LEAP.before_of(change).split)
     if _newest_split(site) != split:
         verify.gate(site, verify.preview(site, version), quick=quick)
-    shift(site, split, message(site), force=quick)
+    shift(site, split, message(site), force=quick, before=before)
     return {"version": version}
 
 

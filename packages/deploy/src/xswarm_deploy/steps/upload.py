@@ -202,7 +202,7 @@ def _require_planned(site: Site, planned: str) -> None:
         )
 
 
-def _stay(site: Site, change: Change) -> None:
+def _stay(site: Site, change: Change, _outcome: Facts) -> None:
     """Find that the upload was never made, or report that it stays.
 
     Raises:
@@ -216,11 +216,11 @@ def _stay(site: Site, change: Change) -> None:
         )
 
 
-def _close(environment: Environment, _change: Change) -> None:
+def _close(environment: Environment, _change: Change, _outcome: Facts) -> None:
     environment.cloudflare.set_subdomain(environment.worker, enabled=False, previews_enabled=True)
 
 
-def _delete(environment: Environment, _change: Change) -> None:
+def _delete(environment: Environment, _change: Change, _outcome: Facts) -> None:
     environment.cloudflare.delete_worker(environment.worker)
     if environment.cloudflare.worker_exists(environment.worker):
         raise StepFailed(f"worker {environment.worker} is still there after its deletion")
@@ -238,7 +238,7 @@ VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
     REPLACE: _replace,
     OPEN: _open,
 }
-UNDOING: Final[Mapping[AnyAction, Callable[[Site, Change], None]]] = {
+UNDOING: Final[Mapping[AnyAction, Callable[[Site, Change, Facts], None]]] = {
     OPEN: _close,
     CREATE: _delete,
     REPLACE: _stay,

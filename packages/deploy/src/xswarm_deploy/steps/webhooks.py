@@ -71,8 +71,8 @@ def apply(site: Site, change: Change) -> Facts:
 
 def undo(site: Site, change: Change, _outcome: Facts) -> str:
     """Bring one webhook back to before; what it needs stands in the change itself."""
-    _provider(change).undo(site, change)
-    return ""
+    said: str | None = _provider(change).undo(site, change)
+    return said or ""
 
 
 def require_undisturbed(_site: Site, _change: Change) -> None:

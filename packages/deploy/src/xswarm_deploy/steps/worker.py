@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.record import noted
 from xswarm_deploy.model.split import Split
 from xswarm_deploy.model.step import AnyAction, Change, Facts, action_of
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import buckets, durable_objects, traffic, triggers, upload, version
+from xswarm_deploy.steps import (
+    buckets,
+    durable_objects,
+    traffic,
+    triggers,
+    upload,
+    version,
+)
 from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.steps.unversioned import subdomain
 from xswarm_deploy.verification import canary, prospect
@@ -175,15 +183,15 @@ def apply(site: Site, change: Change) -> Facts:
     return _VERBS[action_of(change, ACTIONS)](site, change)
 
 
-def undo(site: Site, change: Change, _outcome: Facts) -> str:
+def undo(site: Site, change: Change, outcome: Facts) -> str:
     """Bring the traffic back to before; an uploaded version just stays without traffic."""
     action = action_of(change, ACTIONS)
     if action in traffic.VERBS:
-        traffic.bring_back(site, change)
-    elif action == buckets.BUCKET:
+        return traffic.bring_back(site, change)
+    if action == buckets.BUCKET:
         buckets.undo(site, change)
     elif action in _UNDOING and site.cloudflare.worker_exists(site.worker):
-        _UNDOING[action](site, change)
+        return _UNDOING[action](site, change, outcome) or ""
     return ""
 
 
@@ -212,8 +220,16 @@ def _do_schedule(environment: Environment, change: Change) -> Facts:
     return {}
 
 
-def _unschedule(environment: Environment, change: Change) -> None:
-    triggers.put(environment, triggers.SCHEDULE.undo_of(change).crons)
+def _unschedule(environment: Environment, change: Change, _outcome: Facts) -> str:
+    """Bring the earlier triggers back, unless somebody else has set others meanwhile."""
+    action = triggers.SCHEDULE
+    before, after = action.undo_of(change).crons, action.after_of(change).crons
+    there = set(environment.cloudflare.schedules(environment.worker))
+    if there not in (set(before), set(after)):
+        return disturbance.left(sorted(there))
+    if there != set(before):
+        triggers.put(environment, before)
+    return ""
 
 
 _VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
@@ -223,7 +239,8 @@ _VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
     triggers.SCHEDULE: _do_schedule,
     **unversioned.VERBS,
 }
-_UNDOING: Final[Mapping[AnyAction, Callable[[Site, Change], None]]] = {  # of a Worker that is there
+_UNDOING: Final[Mapping[AnyAction, Callable[[Site, Change, Facts], str | None]]] = {
+    # of a Worker that is there
     **upload.UNDOING,
     triggers.SCHEDULE: _unschedule,
     **unversioned.UNDOING,

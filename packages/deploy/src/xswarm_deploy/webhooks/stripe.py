@@ -14,6 +14,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.webhooks.hook import STEP, Hook, address, compared
 
@@ -101,12 +102,23 @@ def apply(site: Site, change: Change) -> Facts:
     return {"stripe_endpoint": after.id} if after.enabled else {}
 
 
-def undo(environment: Environment, change: Change) -> None:
-    """Delete what was created; return what was updated its earlier settings."""
+def undo(environment: Environment, change: Change) -> str:
+    """Delete what was created; return what was updated its earlier settings.
+
+    One that somebody else has set or deleted meanwhile is left, and told.
+    """
     if CREATE.owns(change):
         environment.stripe.delete_attempt(CREATE.undo_of(change).attempt)
-    else:
-        _set(environment, UPDATE.undo_of(change))
+        return ""
+    before, after = UPDATE.undo_of(change), UPDATE.after_of(change)
+    seen = _seen(environment, before.id)
+    if seen not in (before, after):
+        return disturbance.left(
+            f"{seen.url}, {'on' if seen.enabled else 'off'}" if seen else "gone"
+        )
+    if seen != before:
+        _set(environment, before)
+    return ""
 
 
 def listed(site: Site) -> list[Hook]:
@@ -155,9 +167,14 @@ def _create(site: Site, after: Creation) -> Facts:
 def _set(environment: Environment, wanted: State) -> None:
     """Set an endpoint, and read back: nothing is called done that was not seen."""
     environment.stripe.update_endpoint(wanted.id, wanted.url, wanted.events, wanted.enabled)
-    seen = next((one for one in environment.stripe.endpoints() if one.id == wanted.id), None)
-    if seen is None or State(seen.id, seen.url, tuple(seen.events), seen.enabled) != wanted:
+    if _seen(environment, wanted.id) != wanted:
         raise StepFailed(f"stripe endpoint {wanted.id} is not as it was set")
+
+
+def _seen(environment: Environment, endpoint: str) -> State | None:
+    """Return an endpoint as it is now; None: there is none of that id."""
+    seen = next((one for one in environment.stripe.endpoints() if one.id == endpoint), None)
+    return State(seen.id, seen.url, tuple(seen.events), seen.enabled) if seen else None
 
 
 def _wanted(environment: Environment) -> dict[str, Any]:

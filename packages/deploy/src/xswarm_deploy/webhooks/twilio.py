@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.webhooks.hook import STEP, Hook, address, compared
 
@@ -59,9 +60,16 @@ def apply(environment: Environment, change: Change) -> Facts:
     return {}
 
 
-def undo(environment: Environment, change: Change) -> None:
-    """Set the number's earlier URLs again."""
-    _set(environment, UPDATE.undo_of(change))
+def undo(environment: Environment, change: Change) -> str:
+    """Set the number's earlier URLs again, unless somebody else has set others meanwhile."""
+    before, after = UPDATE.undo_of(change), UPDATE.after_of(change)
+    seen = owned(environment).urls
+    known = [{name: seen[name] for name in side.urls} == side.urls for side in (before, after)]
+    if not any(known):
+        return disturbance.left(", ".join(dict.fromkeys(filter(None, seen.values()))))
+    if not known[0]:
+        _set(environment, before)
+    return ""
 
 
 def listed(environment: Environment) -> list[Hook]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import StepFailed
+from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.payload import encode
 from xswarm_deploy.model.step import AnyAction, Change, Facts
 from xswarm_deploy.steps.unversioned import (
@@ -32,6 +33,7 @@ Described = Mapping[str, Value | None]
 """By the name of a resource's action: what a file says of it."""
 
 _IN_ORDER: Final = (settings, workflows, consumers, domains, routes, subdomain)
+_SEEN: Final = "_set"  # noted of a change that was read back
 RESOURCES: Final[Mapping[str, Resource]] = {
     module.ACTION.name: cast("Resource", module) for module in _IN_ORDER
 }
@@ -87,12 +89,20 @@ def _apply(site: Site, change: Change) -> Facts:
         StepFailed: the API took it, but does not show it.
     """
     _put(site, change, change.after, change.before)
-    return {}
+    return {_SEEN: True}
 
 
-def _undo(site: Site, change: Change) -> None:
-    """Bring the resource back to before, and read back that it is."""
+def _undo(site: Site, change: Change, outcome: Facts) -> str:
+    """Bring the resource back to before, and read back that it is.
+
+    One that was seen as the release set it, and is not so any more, somebody else has set since.
+    """
+    one = RESOURCES[change.action]
+    if outcome.get(_SEEN) and not one.holds(site, change.after, change.before):
+        back = one.holds(site, change.undo, change.after)
+        return "" if back else disturbance.left("not as the release set it")
     _put(site, change, change.undo, change.after)
+    return ""
 
 
 def _put(site: Site, change: Change, value: object, other: object) -> None:
@@ -107,6 +117,6 @@ def _put(site: Site, change: Change, value: object, other: object) -> None:
 VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
     one.ACTION: _apply for one in RESOURCES.values()
 }
-UNDOING: Final[Mapping[AnyAction, Callable[[Site, Change], None]]] = {
+UNDOING: Final[Mapping[AnyAction, Callable[[Site, Change, Facts], str]]] = {
     one.ACTION: _undo for one in RESOURCES.values()
 }
