@@ -218,6 +218,15 @@ ns = Collection(
             ),
         },
     ),
+    *listed(
+        "xswarm_deploy.tasks.logs",
+        {
+            "logs": (
+                "Show what the Worker logs from now on, with the version that answered; secrets "
+                "masked."
+            ),
+        },
+    ),
     group(
         "xswarm_deploy.tasks.sandbox",
         {

@@ -9,10 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import boto3
 import pytest
@@ -27,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
 export default {
   async fetch(request, env) {
+    console.log("word", env.WORD);
     return Response.json({ word: env.WORD, key: env.KEY ?? null, version: env.VERSION.id });
   },
 };
@@ -71,19 +74,11 @@ class Twin:
         }
         (self.project / "wrangler.json").write_text(json.dumps(configuration))
 
-    def wrangler(self, *arguments: str, feed: str = "", where: Path | None = None) -> str:
-        """Run a wrangler command that succeeds, and return what it printed."""
-        ended = self.attempt(*arguments, feed=feed, where=where)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return ended.stdout
-
-    def attempt(
-        self, *arguments: str, feed: str = "", where: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a wrangler command."""
+    def environment(self) -> dict[str, str]:
+        """Return wrangler's environment: this account, and nothing of a developer's own."""
         logs = self.folder / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
-        environment = os.environ | {
+        return os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.folder),
             "CI": "1",
@@ -95,15 +90,46 @@ class Twin:
             "WRANGLER_LOG_PATH": str(logs),
             "WRANGLER_HIDE_BANNER": "true",
         }
+
+    def wrangler(self, *arguments: str, feed: str = "", where: Path | None = None) -> str:
+        """Run a wrangler command that succeeds, and return what it printed."""
+        ended = self.attempt(*arguments, feed=feed, where=where)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    def attempt(
+        self, *arguments: str, feed: str = "", where: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a wrangler command."""
         return subprocess.run(
             [str(ROOT / "node_modules/.bin/wrangler"), *arguments],
             cwd=where or self.project,
-            env=environment,
+            env=self.environment(),
             input=feed,
             capture_output=True,
             text=True,
             timeout=60,
         )
+
+    @contextmanager
+    def following(self, *arguments: str) -> Iterator[IO[str]]:
+        """Run a wrangler command that goes on until Ctrl-C, and read what it prints."""
+        command = [str(ROOT / "node_modules/.bin/wrangler"), *arguments]
+        process = subprocess.Popen(
+            command,
+            cwd=self.project,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        try:
+            with process.stdout as printed:
+                yield printed
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(30)
 
     def s3(self) -> Any:
         """Return a client of the buckets' S3 face."""
@@ -147,6 +173,7 @@ def test_whoami(twin: Twin) -> None:
 
 def test_a_worker_from_its_first_deployment_to_its_end(twin: Twin) -> None:
     first, second = _deploy_twice(twin)
+    _tail(twin, second)
     third = _upload_a_version(twin, [first, second])
     _deploy_gradually(twin, second, third)
     _edit_secrets(twin, third)
@@ -173,6 +200,37 @@ def _deploy_twice(twin: Twin) -> tuple[str, str]:
     second = _current(twin.wrangler("deploy"))
     assert twin.answer() == {"word": "two", "key": None, "version": second}
     return first, second
+
+
+def _tail(twin: Twin, second: str) -> None:
+    """Follow the logs; the first event is asked for until the tail hears it."""
+    asking = threading.Event()
+
+    def ask() -> None:
+        while not asking.wait(0.3):
+            twin.answer()
+
+    with twin.following("tail", "shop", "--format", "json", "--search", "word") as printed:
+        caller = threading.Thread(target=ask)
+        caller.start()
+        try:
+            event, _ = json.JSONDecoder().raw_decode(_object(printed))
+        finally:
+            asking.set()
+            caller.join()
+    assert event["scriptVersion"]["id"] == second
+    assert [line["message"] for line in event["logs"]] == [["word", "two"]]
+    assert event["event"]["response"]["status"] == 200
+
+
+def _object(printed: IO[str]) -> str:
+    """Read the lines of a JSON object that is printed with an indent."""
+    lines = []
+    for line in printed:
+        lines.append(line)
+        if line == "}\n":
+            break
+    return "".join(lines)
 
 
 def _upload_a_version(twin: Twin, before: list[str]) -> str:

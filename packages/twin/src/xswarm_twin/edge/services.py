@@ -1,4 +1,4 @@
-"""What the edge offers to the processes of versions: R2 buckets and static files, by HTTP.
+"""What the edge offers to the processes of versions by HTTP: R2 buckets, static files, its tails.
 
 One loopback port for all. A process proves by its own token what it may reach, and names it in
 a header, because a binding's requests carry addresses of the Worker's choice.
@@ -14,10 +14,13 @@ from aiohttp import web
 from xswarm_twin.edge.assets import Site
 from xswarm_twin.edge.files import send_answer
 from xswarm_twin.edge.r2 import serve_bucket
+from xswarm_twin.edge.traces import Traces
 from xswarm_twin.objects.store import Objects
 
 TOKEN_HEADER = "X-Twin-Token"  # noqa: S105 (the header's name)
 RESOURCE_HEADER = "X-Twin-Resource"
+TAIL = "/tail"
+"""Where a process tells what its invocations logged."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +40,23 @@ class Access:
     site: Site | None
 
     def headers(self, resource: str) -> dict[str, str]:
-        """Return the headers by which a request reaches ``/r2/<bucket>`` or ``/assets``."""
+        """Return the headers of a request for ``/r2/<bucket>``, ``/assets`` or :data:`TAIL`."""
         return {TOKEN_HEADER: self.token, RESOURCE_HEADER: resource}
 
     def allows(self, resource: str) -> bool:
         """Return whether a resource is among what the process is bound to."""
+        if resource == TAIL:
+            return True
         if resource == "/assets":
             return self.site is not None
         return resource.removeprefix("/r2/") in self.buckets
 
 
 class Services:
-    """Serve buckets and static files to the versions' processes."""
+    """Serve buckets and static files to the versions' processes, and hear what they logged."""
 
     def __init__(self, objects: Objects) -> None:
+        self.traces = Traces()
         self._objects = objects
         self._granted: dict[str, Access] = {}
         self._runner: web.AppRunner | None = None
@@ -89,6 +95,10 @@ class Services:
         resource = request.headers.get(RESOURCE_HEADER, "")
         if access is None or not access.allows(resource):
             return web.Response(status=403, text="not bound\n")
+        if resource == TAIL:
+            for told in await request.json():
+                self.traces.take(told)
+            return web.Response(status=204)
         if access.site is not None and resource == "/assets":
             return await send_answer(request, access.site)
         return await serve_bucket(request, self._objects, resource.removeprefix("/r2/"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from xswarm_twin.edge.bindings import Bindings, read_bindings
 from xswarm_twin.edge.children import Child, Children, Command, StartFailed
 from xswarm_twin.edge.log import Log
-from xswarm_twin.edge.services import Access
+from xswarm_twin.edge.services import TAIL, Access
 from xswarm_twin.errors import Unavailable
 from xswarm_twin.model import Module, ScriptInvalid, WorkerVersion
 
@@ -32,6 +32,24 @@ export default {
 };
 """
 """The Worker beside the served one, by which the edge tells it of a cron trigger."""
+
+_TAIL = """
+export default {
+  async tail(items, env) {
+    const told = items.filter((item) => item.event?.request?.cf?.tailed).map((item) => ({
+      ray: item.event.request.headers["cf-ray"],
+      outcome: item.outcome,
+      logs: item.logs.map(({ level, message, timestamp }) => ({ level, message, timestamp })),
+      exceptions: item.exceptions.map(({ name, message, stack, timestamp }) =>
+        ({ name, message, stack, timestamp })),
+    }));
+    if (told.length) {
+      await env.EDGE.fetch("http://edge/", { method: "POST", body: JSON.stringify(told) });
+    }
+  },
+};
+"""
+"""The Tail Worker beside the served one, by which the edge learns what it logged."""
 
 _KINDS = {
     "application/javascript+module": "esModule",
@@ -111,6 +129,8 @@ def configuration(version: WorkerVersion, bindings: Bindings, access: Access) ->
         " tlsOptions = (trustBrowserCas = true)))",
         *(_external(f"r2:{bucket}", access, f"/r2/{bucket}") for bucket in _buckets(bindings)),
         _external("assets", access, "/assets"),
+        _external("edge", access, TAIL),
+        '(name = "tail", worker = .tail)',
     ]
     return "\n".join(
         (
@@ -122,7 +142,11 @@ def configuration(version: WorkerVersion, bindings: Bindings, access: Access) ->
             f"const worker :Workerd.Worker = (modules = {listed(_modules(version))},",
             f"  compatibilityDate = {text(version.compatibility_date)},",
             f"  compatibilityFlags = {listed(map(text, version.compatibility_flags))},",
-            f"  bindings = {listed(_bindings(bindings))});",
+            f'  bindings = {listed(_bindings(bindings))}, tails = ["tail"]);',
+            "const tail :Workerd.Worker = ("
+            f'modules = [(name = "tail.js", esModule = {text(_TAIL)})],',
+            f"  compatibilityDate = {text(_EVENTS_DATE)},",
+            '  bindings = [(name = "EDGE", service = "edge")]);',
             "const events :Workerd.Worker = ("
             f'modules = [(name = "events.js", esModule = {text(_EVENTS)})],',
             f"  compatibilityDate = {text(_EVENTS_DATE)},",
