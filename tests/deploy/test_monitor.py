@@ -76,6 +76,25 @@ def test_metrics_are_those_of_the_requests(house: House) -> None:
     assert (refused.returncode, "window is a number" in refused.stderr) == (2, True)
 
 
+def test_all_routes_of_the_workers_router_are_asked_and_one_that_is_not_is_named(
+    house: House,
+) -> None:
+    (finding,) = house.json("check", "--only", "all routes")["findings"]
+    assert (finding["status"], "of the router" in finding["evidence"]) == ("pass", True)
+    assert not [one for one in house.json("verify.suggest") if one["ready"] and not one["site"]]
+    invoke = house.root / "invoke.yaml"
+    asked = invoke.read_text()
+    line = "      - {path: /api/buzz, flag: MARKETPLACE_ENABLED}\n"
+    invoke.write_text(asked.replace(line, ""))
+    try:
+        (finding,) = house.json("check", "--only", "all routes")["findings"]
+        assert (finding["status"], "GET /api/buzz" in finding["evidence"]) == ("warn", True)
+        ready = [one["path"] for one in house.json("verify.suggest") if one["ready"]]
+        assert "/api/buzz" in ready
+    finally:
+        invoke.write_text(asked)
+
+
 def test_logs_are_followed_until_ctrl_c_with_their_version(house: House) -> None:
     url, process = house.url, house.start("logs", "--follow", "--json", "--method", "GET")
     asking = Thread(target=lambda: keep_asking(f"{url}/api/health", process))
