@@ -25,12 +25,13 @@ ns = Collection(
             "check": "Check everything a deployment needs, all at once; exit 1 when it is blocked.",
         },
     ),
-    *listed(
+    group(
         "xswarm_deploy.tasks.verify",
         {
             "verify": (
                 "Verify what is deployed by all that invoke.yaml expects of it, and its speed."
             ),
+            "suggest": "Suggest the routes that nobody asks yet, as lines for invoke.yaml.",
         },
     ),
     *listed(
@@ -200,6 +201,15 @@ ns = Collection(
             "uninstall": (
                 "Stop what was installed on a host and remove its files; what was measured stays "
                 "there."
+            ),
+        },
+    ),
+    *listed(
+        "xswarm_deploy.tasks.logs",
+        {
+            "logs": (
+                "Show what the Worker logs from now on, with the version that answered; secrets "
+                "masked."
             ),
         },
     ),

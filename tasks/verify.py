@@ -1,7 +1,9 @@
-"""Ask what is deployed whether it is good: ``inv verify``."""
+"""Ask what is deployed whether it is good, and what could be asked: ``inv verify``."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from invoke.context import Context
@@ -9,12 +11,15 @@ from invoke.tasks import task
 
 from xswarm_deploy.cli import context
 from xswarm_deploy.cli.graph import Step
-from xswarm_deploy.console import Console
+from xswarm_deploy.console import Console, show
 from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
 from xswarm_deploy.model.report import UNPROVEN, Report
+from xswarm_deploy.monitor import logs as tail
 from xswarm_deploy.release.transaction import current
+from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import ns
 from xswarm_deploy.verification import verify as step
+from xswarm_deploy.verification.suggest import suggestions
 
 _AGAIN = "wait, then: inv verify"
 
@@ -54,6 +59,38 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         if unproven:
             raise Unavailable("nothing proves which version answers", why, unproven[0])
         raise Unavailable("not all could be verified: the Worker limits its callers", why, _AGAIN)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "listen": "seconds to listen to what users ask just now (a tail); 0: not at all",
+        "json": "print them as JSON",
+    },
+)
+def suggest(c: Context, listen: float = 0.0, json: bool = False) -> None:
+    """Suggest the routes that nobody asks yet, as lines for invoke.yaml."""
+    site = context.open_site(c, quiet=json)
+    found = suggestions(site, _heard(site, listen) if listen else ())
+
+    def printed(out: Console) -> None:
+        if not found:
+            out.line("nothing to suggest: all that was found is asked")
+            return
+        for text in ("deploy:", "  verify:", "    routes:"):
+            out.line(text)
+        for one in found:
+            out.line(f"      {one.line()}")
+
+    show([one.as_json() for one in found], printed, json=json)
+
+
+def _heard(site: Site, seconds: float) -> Iterator[str]:
+    """Yield method and URL of what users ask just now."""
+    beside = Console(sys.stderr)
+    beside.line(f"listening to {site.worker} for {seconds:.0f} s", "dim")
+    told = tail.messages(lambda: site.cloudflare.listen(site.worker, []), seconds, beside.warn)
+    yield from (event.title for event in map(tail.parsed, told) if event)
 
 
 def _write(path: Path, found: Report) -> None:

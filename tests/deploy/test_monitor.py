@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -75,6 +76,48 @@ def test_metrics_are_those_of_the_requests(house: House) -> None:
     assert "/api/health" in house.inv("monitor.metrics").stdout
     refused = house.inv("monitor.metrics", "--window", "5x", check=False)
     assert (refused.returncode, "window is a number" in refused.stderr) == (2, True)
+
+
+def test_all_routes_of_the_workers_router_are_asked_and_one_that_is_not_is_named(
+    house: House,
+) -> None:
+    (finding,) = house.json("check", "--only", "all routes")["findings"]
+    assert (finding["status"], "of the router" in finding["evidence"]) == ("pass", True)
+    assert not [one for one in house.json("verify.suggest") if one["ready"] and not one["site"]]
+    invoke = house.root / "invoke.yaml"
+    asked = invoke.read_text()
+    line = "      - {path: /api/buzz, flag: MARKETPLACE_ENABLED}\n"
+    invoke.write_text(asked.replace(line, ""))
+    try:
+        (finding,) = house.json("check", "--only", "all routes")["findings"]
+        assert (finding["status"], "GET /api/buzz" in finding["evidence"]) == ("warn", True)
+        ready = [one["path"] for one in house.json("verify.suggest") if one["ready"]]
+        assert "/api/buzz" in ready
+    finally:
+        invoke.write_text(asked)
+
+
+def test_logs_are_followed_until_ctrl_c_with_their_version(house: House) -> None:
+    url, process = house.url, house.start("logs", "--follow", "--json", "--method", "GET")
+    asking = Thread(target=lambda: keep_asking(f"{url}/api/health", process))
+    asking.start()
+    assert process.stdout is not None
+    event = json.loads(next(line for line in process.stdout if line.startswith("{")))
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    asking.join()
+    live = requests.get(f"{url}/health", timeout=60).json()["version"]
+    assert (event["version"], event["status"]) == (live, 200)
+    assert event["what"].endswith("/api/health")
+    assert any("/api/health" in line["text"] for line in event["logs"])
+    assert (process.returncode, said.splitlines()[-1].endswith(" shown")) == (0, True)
+
+
+def keep_asking(url: str, process: subprocess.Popen[str]) -> None:
+    """Ask an address until a process ends."""
+    while process.poll() is None:
+        requests.get(url, timeout=60)
+        time.sleep(0.2)
 
 
 def test_a_test_alert_really_arrives(house: House) -> None:

@@ -325,6 +325,24 @@ def test_a_line_is_logged_for_each_request_without_its_ids() -> None:
     assert "abcdefgh12345" not in "".join(lines)
 
 
+def test_the_routes_are_those_of_the_applications_router() -> None:
+    watched = monitor()
+    assert get(watched, "/api/metrics/routes").status == 401
+    told = get(watched, "/api/metrics/routes", headers=ADMIN).json
+    assert {(one["method"], one["path"]) for one in told["routes"]} == {
+        ("GET", "/users/{id}"),
+        ("POST", "/users/{id}"),
+        ("GET", "/crash"),
+        ("GET", "/stream"),
+        ("GET", "/shops/{shop}/items/{item}"),
+    }
+    assert {"method": "GET", "path": "/health"} in told["monitor"]
+    given = monitor(lambda *_: None, routes=lambda: [("PUT", "/mine")])
+    told = get(given, "/api/metrics/routes", headers=ADMIN).json
+    assert told["routes"] == [{"method": "PUT", "path": "/mine"}]
+    assert get(monitor(lambda *_: None), "/api/metrics/routes", headers=ADMIN).json["routes"] == []
+
+
 def test_metrics_are_told_as_json_to_administrators() -> None:
     watched = monitor()
     assert get(watched, "/api/metrics").status == 401

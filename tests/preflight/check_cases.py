@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from xswarm_deploy.services.errors import (
     ServiceUnavailable,
     Unauthorised,
 )
+from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.sendgrid import EventWebhook
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "deployment/docs/CHECKS.md"
@@ -984,6 +986,40 @@ def _zone(**changed: Any) -> Arrange:
     return both(hosted, part("cloudflare", **changed))
 
 
+def _listed(*paths: str, status: int = 200) -> Arrange:
+    """Let the live Worker have a router that tells these paths."""
+    body = json.dumps({"monitor": [], "routes": [{"method": "GET", "path": p} for p in paths]})
+
+    def arrange(place: Place) -> None:
+        reply = SimpleNamespace(body=body.encode() if status == 200 else b"no")
+        place.patch.setattr(Http, "get", lambda *a, **k: reply)
+
+    return arrange
+
+
+def _silent(place: Place) -> None:
+    def get(*_arguments: Any, **_options: Any) -> Any:
+        raise ServiceUnavailable("The Worker", "GET /api/metrics/routes")
+
+    place.patch.setattr(Http, "get", get)
+
+
+def _route_cases() -> list[Case]:
+    name, asked = "all routes", {"verify": {"routes": [{"path": "/a"}]}}
+    return [
+        Case(name, "all are asked", "pass", "all 1", both(project(**asked), _listed("/a"))),
+        Case(
+            name,
+            "one is asked by nobody",
+            "warn",
+            "1 of 2 are asked by nobody: GET /b",
+            both(project(**asked), _listed("/a", "/b")),
+        ),
+        Case(name, "the Worker tells none", "skip", "no list", _listed(status=404)),
+        Case(name, "the Worker does not answer", "skip", "does not tell", _silent),
+    ]
+
+
 def _domain_cases() -> list[Case]:
     dns, tls, zone = f"{HOST} DNS", f"{HOST} certificate", f"{HOST} zone"
     refused = ConnectionRefusedError()
@@ -1152,6 +1188,7 @@ CASES: Final = (
     *_provider_cases(),
     *_refusals(),
     *_webhook_cases(),
+    *_route_cases(),
     *_domain_cases(),
     *_machine_cases(),
 )

@@ -12,6 +12,7 @@ from xswarm_deploy.errors import CheckFailed, Refused
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import environment, verify
 from xswarm_deploy.verification import verify as step
+from xswarm_deploy.verification.suggest import Suggestion
 
 
 def test_what_is_live_is_verified_and_reported(
@@ -42,3 +43,17 @@ def test_what_is_not_good_names_the_way_back_with_its_environment(
     with pytest.raises(CheckFailed, match="GET /: it answered 500") as caught:
         verify.verify(c)
     assert "next: ./inv production rollback" in caught.value.render()
+
+
+def test_what_nobody_asks_is_suggested_as_lines(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [Suggestion("GET", "/new", ("src/index.ts:3",), 200)]
+    monkeypatch.setattr(verify, "suggestions", lambda *_: found)
+    verify.suggest(c)
+    assert "      - {path: /new, status: [200]}  # src/index.ts:3" in capsys.readouterr().out
+    verify.suggest(c, json=True)
+    assert json.loads(capsys.readouterr().out)[0]["ready"] is True
+    found.clear()
+    verify.suggest(c)
+    assert "all that was found is asked" in capsys.readouterr().out

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 import requests
@@ -36,6 +38,7 @@ def test_whoami(twin: Twin) -> None:
 
 def test_a_worker_from_its_first_deployment_to_its_end(twin: Twin) -> None:
     first, second = _deploy_twice(twin)
+    _tail(twin, second)
     third = _upload_a_version(twin, [first, second])
     _deploy_gradually(twin, second, third)
     _edit_secrets(twin, third)
@@ -62,6 +65,37 @@ def _deploy_twice(twin: Twin) -> tuple[str, str]:
     second = _current(twin.wrangler("deploy"))
     assert twin.answer() == {"word": "two", "key": None, "version": second}
     return first, second
+
+
+def _tail(twin: Twin, second: str) -> None:
+    """Follow the logs; the first event is asked for until the tail hears it."""
+    asking = threading.Event()
+
+    def ask() -> None:
+        while not asking.wait(0.3):
+            twin.answer()
+
+    with twin.following("tail", "shop", "--format", "json", "--search", "word") as printed:
+        caller = threading.Thread(target=ask)
+        caller.start()
+        try:
+            event, _ = json.JSONDecoder().raw_decode(_object(printed))
+        finally:
+            asking.set()
+            caller.join()
+    assert event["scriptVersion"]["id"] == second
+    assert [line["message"] for line in event["logs"]] == [["word", "two"]]
+    assert event["event"]["response"]["status"] == 200
+
+
+def _object(printed: IO[str]) -> str:
+    """Read the lines of a JSON object that is printed with an indent."""
+    lines = []
+    for line in printed:
+        lines.append(line)
+        if line == "}\n":
+            break
+    return "".join(lines)
 
 
 def _upload_a_version(twin: Twin, before: list[str]) -> str:

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import boto3
 import requests
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
 export default {
   async fetch(request, env) {
+    console.log("word", env.WORD);
     return Response.json({ word: env.WORD, key: env.KEY ?? null, version: env.VERSION.id });
   },
 };
@@ -107,6 +109,25 @@ class Twin:
             "WRANGLER_LOG_PATH": str(logs),
             "WRANGLER_HIDE_BANNER": "true",
         }
+
+    @contextmanager
+    def following(self, *arguments: str) -> Iterator[IO[str]]:
+        """Run a wrangler command that goes on until Ctrl-C, and read what it prints."""
+        process = subprocess.Popen(
+            self.line(*arguments),
+            cwd=self.project,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        try:
+            with process.stdout as printed:
+                yield printed
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(30)
 
     def s3(self) -> Any:
         """Return a client of the buckets' S3 face."""

@@ -40,9 +40,37 @@ def test_a_deployment_is_served_when_it_has_spread(play: Any, workshop: Any) -> 
     play(scene)
 
 
+LOGGING = """
+export default {
+  fetch(request) {
+    console.log("asked for", { path: new URL(request.url).pathname });
+    if (request.url.endsWith("/broken")) throw new TypeError("no such thing");
+    return new Response("hello");
+  },
+};
+"""
+LOGGING_PYTHON = """
+import sys
+from workers import Response, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        print("asked", "for")
+        if request.url.endswith("/broken"):
+            raise KeyError("no such thing")
+        print("half a line", end="", file=sys.stderr)
+        print(" and the rest", file=sys.stderr)
+        return Response("hello")
+"""
+
+
+async def heard(tail: Tail) -> Any:
+    return json.loads(await asyncio.wait_for(tail.events.get(), 10))
+
+
 def test_a_tail_names_the_version_and_no_preview_shows_in_it(play: Any, workshop: Any) -> None:
     async def scene(stage: Any) -> None:
-        version, tails = javascript_version(workshop, "hello"), Tails()
+        version, tails = workshop.version({"index.js": LOGGING}), Tails()
         stage.edge._tails = tails
         tail = Tail("shop", [{"header": {"key": "X-Run"}}], connected=True)
         tails.add(tail)
@@ -50,7 +78,7 @@ def test_a_tail_names_the_version_and_no_preview_shows_in_it(play: Any, workshop
         preview = {"Host": f"{version.id[:8]}-shop.localhost", "X-Run": "preview"}
         assert await stage.text(url, headers=preview) == (200, "hello")
         assert await stage.text(url, headers={"X-Run": "one"}) == (200, "hello")
-        event = json.loads(tail.events.get_nowait())
+        event = await heard(tail)
         assert event["scriptVersion"]["id"] == version.id
         assert event["event"]["request"]["headers"]["x-run"] == "one"
         assert tail.events.empty()
@@ -58,10 +86,28 @@ def test_a_tail_names_the_version_and_no_preview_shows_in_it(play: Any, workshop
     play(scene)
 
 
-def test_nothing_is_answered_by_a_page_where_nothing_is(play: Any) -> None:
+def test_a_tail_tells_what_was_logged_and_raised(play: Any, workshop: Any) -> None:
     async def scene(stage: Any) -> None:
-        port = await stage.edge.listen("worker", "shop", 0)
-        status, text = await stage.text(f"http://127.0.0.1:{port}/")
-        assert (status, "nothing here yet" in text) == (404, True)
+        javascript = workshop.version({"index.js": LOGGING})
+        python = workshop.version({"index.py": LOGGING_PYTHON}, worker="snake")
+        stage.edge._tails = tails = Tails()
+        for version in (javascript, python):
+            tail, search = (Tail(version.worker, given) for given in ([], [{"query": "asked"}]))
+            for one in (tail, search):
+                one.connected = True
+                tails.add(one)
+            url = await stage.serve(version)
+            assert (await stage.text(url))[0] == 200
+            assert (await stage.text(url + "/broken"))[0] == 500
+            fine, broken = await heard(tail), await heard(tail)
+            assert (fine["outcome"], broken["outcome"]) == ("ok", "exception")
+            assert "no such thing" in broken["exceptions"][0]["message"]
+            assert (await heard(search))["logs"] == fine["logs"]
+            told = [(line["level"], line["message"]) for line in fine["logs"]]
+            assert told == (
+                [("log", ["asked for", {"path": "/"}])]
+                if version is javascript
+                else [("log", ["asked for"]), ("error", ["half a line and the rest"])]
+            )
 
     play(scene)

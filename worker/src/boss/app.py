@@ -189,6 +189,7 @@ class Application:
             execute=lambda environment: connect(Configuration(environment), fetch, metrics).execute,
             defer=defer,
             metrics=metrics,
+            routes=lambda: [(route.method, route.template) for route in ROUTES],
         )
         self._rounds: Callable[[Any], Scheduler] = lambda environment: make_rounds(
             monitor, fetch, Configuration(environment)

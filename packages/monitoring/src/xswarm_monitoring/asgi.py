@@ -18,6 +18,7 @@ from xswarm_monitoring.logs import Level, Log
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import ProbedRequest, recognise
 from xswarm_monitoring.redaction import mask_path
+from xswarm_monitoring.router import Listed, listed
 from xswarm_monitoring.storage import Execute
 
 Scope = MutableMapping[str, Any]
@@ -59,6 +60,8 @@ class Monitor:
         version: gives the version running, from the Worker's ``env`` (``scope["env"]``;
             None outside of a Worker).
         probes: gives the probes of what the service depends on, from ``env``.
+        routes: gives the method and template of each route, which administrators may read;
+            None: those of ``app``, where it is Starlette's or FastAPI's.
         admin_token: gives the token that administrators send as ``Authorization: Bearer``,
             from ``env``; empty or None: nobody is one.
         execute: gives what runs a statement in the database where the metrics of all
@@ -79,6 +82,7 @@ class Monitor:
         version: Callable[[Any], str] = lambda _env: "",
         probes: Callable[[Any], Iterable[Probe]] = lambda _env: (),
         admin_token: Callable[[Any], str | None] = lambda _env: None,
+        routes: Callable[[], Iterable[Listed]] | None = None,
         execute: Callable[[Any], Execute | None] | None = None,
         defer: Defer | None = None,
         metrics: Metrics | None = None,
@@ -96,6 +100,7 @@ class Monitor:
             version=version,
             probes=probes,
             admin_token=admin_token,
+            routes=routes or (lambda: listed(app)),
             metrics=self.metrics,
             keeper=self.keeper,
             prober=prober or Prober(clock=clock),

@@ -19,6 +19,7 @@ from xswarm_monitoring.health import Check, Probe, Prober
 from xswarm_monitoring.instruments import Family, by_name
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
+from xswarm_monitoring.router import Listed
 from xswarm_monitoring.window import Window
 
 JSON = "application/json"
@@ -84,6 +85,7 @@ class Endpoints:
     keeper: Aggregator
     prober: Prober
     clock: Clock
+    routes: Callable[[], Iterable[Listed]] = tuple
 
     @cached_property
     def paths(self) -> Mapping[str, Endpoint]:
@@ -94,6 +96,7 @@ class Endpoints:
             "/health/ready": self.ready,
             "/health/detailed": self.detailed,
             "/api/metrics": self.measured,
+            "/api/metrics/routes": self.routed,
             "/status": self.page,
         }
 
@@ -213,6 +216,17 @@ class Endpoints:
             body["timeline"] = report.timeline(gathered.frames, start, now, asked.points)
             body["releases"] = [report.release(each) for each in gathered.releases]
         return _json(200, body)
+
+    async def routed(self, request: Request) -> Answer:
+        """Answer which routes there are, to administrators: ours, and those of the app's router."""
+        if not self.is_administrator(request):
+            return _refused()
+        ours = [("GET", path) for path in self.paths] + [("POST", path) for path in self.posts]
+        told = {
+            "monitor": [{"method": method, "path": path} for method, path in ours],
+            "routes": [{"method": method, "path": path} for method, path in self.routes()],
+        }
+        return _json(200, told)
 
     async def tail(self, request: Request) -> Answer:
         """Measure another Worker by its tail events, sent by whoever has the admin token."""

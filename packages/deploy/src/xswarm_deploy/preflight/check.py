@@ -19,6 +19,7 @@ from xswarm_deploy.preflight import (
     domains,
     machine,
     providers,
+    routes,
     variables,
     webhooks,
 )
@@ -35,6 +36,7 @@ GROUPS: Final = (
     database,
     providers,
     webhooks,
+    routes,
     domains,
     machine,
 )

@@ -27,7 +27,7 @@ from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.routes import Domains, Routes
 from xswarm_deploy.services.settle import settled, unless_missing
 from xswarm_deploy.services.shape import Wire
-from xswarm_deploy.services.tails import Tail, tail
+from xswarm_deploy.services.tails import Listener, Tail, listening, tail
 from xswarm_deploy.services.workflows import Workflows
 
 if TYPE_CHECKING:
@@ -467,6 +467,16 @@ class Cloudflare:
             ServiceError: on entering, where the token may not, or nobody answers.
         """
         return tail(self.http, f"{self._script(name)}/tails")
+
+    def listen(
+        self, name: str, filters: Sequence[Mapping[str, object]]
+    ) -> AbstractContextManager[Listener]:
+        """Listen to all of a Worker's invocations that filters let through; see :mod:`.tails`.
+
+        Raises:
+            ServiceError: on entering, where the token may not, or nobody answers.
+        """
+        return listening(self.http, f"{self._script(name)}/tails", filters)
 
     def may_tail(self, name: str) -> bool:
         """Return whether the token may listen to a Worker, be it there yet or not."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 VERDICTS: Final = ("pass", "warn", "fail")
 _ANY: Final = range(300, 600)  # a 503 is an answer, too
+_OR_REFUSED: Final = range(300, 500)  # somebody else's 404 is an answer, too
+METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
+"""Of a path in OpenAPI, beside ``parameters`` and the like; HEAD and OPTIONS are nobody's own."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,34 @@ class Monitor:
         query = {"window": window, "points": points, "format": "json"}
         return self.http.get("/api/metrics", query=query).read(dict[str, Any])
 
+    def routes(self) -> list[tuple[str, str]] | None:
+        """Return method and template of each route of the Worker's own router.
+
+        None where it does not tell: it has no such monitor, or does not take the token.
+
+        Raises:
+            ServiceUnavailable: the Worker does not answer.
+        """
+        found = _mapping(self.http.get("/api/metrics/routes", expect=_OR_REFUSED).body)
+        return _named_routes(found["routes"]) if "monitor" in found else None
+
+    def described(self) -> list[tuple[str, str]] | None:
+        """Return method and template of each path in ``/openapi.json``; None: there is none.
+
+        Raises:
+            ServiceUnavailable: the Worker does not answer.
+        """
+        found = _mapping(self.http.get("/openapi.json", expect=_OR_REFUSED).body)
+        paths = found.get("paths") if "openapi" in found else None
+        if not isinstance(paths, dict):
+            return None
+        return sorted(
+            (str(method).upper(), str(path))
+            for path, operations in paths.items()
+            for method in (operations if isinstance(operations, dict) else ())
+            if method in METHODS
+        )
+
     def _since(self, began: float) -> float:
         return (self.http.clock.monotonic() - began) * 1000
 
@@ -156,6 +187,14 @@ def _check(name: str, entry: Mapping[str, Any]) -> Check:
         time=_moment(entry.get("time")),
         output=str(entry.get("output", "")),
     )
+
+
+def _named_routes(listed: Any) -> list[tuple[str, str]]:
+    return [
+        (str(one["method"]), str(one["path"]))
+        for one in (listed if isinstance(listed, list) else ())
+        if isinstance(one, dict) and {"method", "path"} <= one.keys()
+    ]
 
 
 def _moment(text: Any) -> float:

@@ -1,6 +1,6 @@
 """A Worker's invocations as they happen: Cloudflare's tail, which names the version of each.
 
-The tail is asked for the requests that carry :data:`HEADER`; its value is a tag of ours that
+A proof asks the tail for the requests that carry :data:`HEADER`; its value is a tag of ours that
 nobody can guess, so that no other caller's request is taken for a probe. The events are those of
 wrangler's ``trace-v1`` tail: ``scriptVersion.id``, and the request with its headers.
 """
@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
@@ -37,6 +37,49 @@ _LARGEST: Final = 1 << 20  # bytes of one event
 class _Begun(Wire):
     id: str
     url: str
+
+
+class Dropped(Exception):
+    """A tail's connection ended, though nobody here closed it."""
+
+
+class Listener:
+    """One open connection to a tail: its events as they come.
+
+    Args:
+        connection: the WebSocket.
+    """
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        while True:
+            message = self.next(None)
+            if message is not None:
+                yield message
+
+    def next(self, seconds: float | None) -> str | bytes | None:
+        """Return the next event; None where none came in time.
+
+        Args:
+            seconds: how long to wait; None: until one comes.
+
+        Raises:
+            Dropped: the connection ended.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            return self._connection.recv(timeout=seconds)
+        except TimeoutError:
+            return None
+        except ConnectionClosed as end:
+            raise Dropped(f"code {end.rcvd.code}" if end.rcvd else "no farewell") from None
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
 
 
 class Tail:
@@ -96,6 +139,27 @@ def told_by(message: str | bytes) -> tuple[str, str] | None:
 
 
 @contextmanager
+def listening(http: Http, path: str, filters: Sequence[Mapping[str, object]]) -> Iterator[Listener]:
+    """Begin a tail and read it; it is deleted at the end.
+
+    Args:
+        http: the way to Cloudflare's API, with the token.
+        path: of the Worker's tails there.
+        filters: as of wrangler's src/tail/filters.ts; an event passes all of them.
+
+    Raises:
+        ServiceError: the token may not, or Cloudflare does not answer.
+    """
+    begun = unwrap(http.post(path, json={"filters": list(filters)}, safe=True), _Begun)
+    try:
+        with _connected(http.service, begun.url) as connection:
+            yield Listener(connection)
+    finally:
+        with suppress(ServiceError):  # it expires by itself
+            http.delete(f"{path}/{quote(begun.id, safe='')}")
+
+
+@contextmanager
 def tail(http: Http, path: str) -> Iterator[Tail]:
     """Listen to a Worker for a while.
 
@@ -106,30 +170,20 @@ def tail(http: Http, path: str) -> Iterator[Tail]:
     Raises:
         ServiceError: the token may not, or Cloudflare does not answer.
     """
-    wanted = {"filters": [{"header": {"key": HEADER}}]}
-    begun = unwrap(http.post(path, json=wanted, safe=True), _Begun)
-    try:
-        with _connected(http.service, begun.url) as socket:
-            heard = Tail()
-            listening = threading.Thread(
-                target=_listen, args=(heard, socket), name="tail", daemon=True
-            )
-            listening.start()
-            try:
-                yield heard
-            finally:
-                socket.close()
-                listening.join(_LIMIT)
-    finally:
-        with suppress(ServiceError):  # it expires by itself
-            http.delete(f"{path}/{quote(begun.id, safe='')}")
+    with listening(http, path, [{"header": {"key": HEADER}}]) as listener:
+        heard = Tail()
+        thread = threading.Thread(target=_listen, args=(heard, listener), name="tail", daemon=True)
+        thread.start()
+        try:
+            yield heard
+        finally:
+            listener.close()
+            thread.join(_LIMIT)
 
 
-def _listen(heard: Tail, socket: ClientConnection) -> None:
-    from websockets.exceptions import ConnectionClosed
-
-    with suppress(ConnectionClosed):  # what was heard counts; what is missing proves nothing
-        heard.read(socket)
+def _listen(heard: Tail, listener: Listener) -> None:
+    with suppress(Dropped):  # what was heard counts; what is missing proves nothing
+        heard.read(listener)
 
 
 @contextmanager

@@ -199,6 +199,8 @@ class Verify(NamedTuple):
         slower_fail: fail when p50 is so many times the previous version's; 0: never.
         timeout_seconds: how long one answer may take.
         unproven: what a version that cannot be proven to answer is: ``refuse`` or ``allow``.
+        not_asked: routes of the Worker that nobody has to ask, so that the check does not name
+            them: ``METHOD /path`` or ``/path``, with ``*`` for any text.
         over_budget: what a route that misses its ``budget_ms`` is: ``warn`` or ``fail``.
     """
 
@@ -222,6 +224,7 @@ class Verify(NamedTuple):
     timeout_seconds: float = 10.0
     over_budget: str = "warn"
     unproven: str = "refuse"
+    not_asked: tuple[str, ...] = ()
 
     @property
     def budgets(self) -> Mapping[str, int]:

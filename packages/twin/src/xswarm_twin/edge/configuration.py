@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from xswarm_twin.edge.bound import Place, bound, remote, standing_class
 from xswarm_twin.edge.capnp import Embed
-from xswarm_twin.edge.services import Access
+from xswarm_twin.edge.services import TAIL, Access
 from xswarm_twin.model import Module, ScriptInvalid, WorkerVersion
 
 CF_HEADER = "X-Twin-Cf"
@@ -176,7 +176,10 @@ def _workers(process: Process) -> list[dict[str, object]]:
             "compatibilityDate": version.compatibility_date,
             "compatibilityFlags": version.compatibility_flags,
             "bindings": bound(place),
-            "tails": [remote(worker=consumer) for consumer in version.tail_consumers],
+            "tails": [
+                {"name": "tail"},
+                *(remote(worker=consumer) for consumer in version.tail_consumers),
+            ],
             **(_stateful(process) if version is process.home else {}),
         }
         made.append({"name": place.service, "worker": worker})
@@ -222,6 +225,7 @@ def _own(process: Process) -> list[object]:
     made = [
         control(process.access.token, map(service_of, process.versions)),
         own_worker("values", "values.js", {"name": "MAIL", "service": "mail"}),
+        own_worker("tail", "tail.js", {"name": "EDGE", "service": "logs"}),
         *remotes(process.access, sorted(standing)),
     ]
     return [*made, _workflows(process)] if process.home.workflows else made
@@ -252,6 +256,7 @@ def _outside(process: Process) -> list[object]:
         {"name": "internet", "network": {"allow": ["public", "private"], "tlsOptions": tls}},
         external("mail", access, "/mail"),
         external("events", access, "/events"),
+        external("logs", access, TAIL),
         *(external(f"r2:{bucket}", access, f"/r2/{bucket}") for bucket in buckets),
         *(external(f"assets:{one.id}", access, f"/assets/{one.id}") for one in process.versions),
         *_databases(process),

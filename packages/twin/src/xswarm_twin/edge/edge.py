@@ -21,7 +21,7 @@ from xswarm_twin.edge.configuration import CONTROL
 from xswarm_twin.edge.files import find_answer, send, send_answer
 from xswarm_twin.edge.log import Log
 from xswarm_twin.edge.pages import Pages
-from xswarm_twin.edge.proxy import RAY, CallFailed, Proxy, new_ray, sign
+from xswarm_twin.edge.proxy import RAY, TAILED, CallFailed, Proxy, new_ray, sign
 from xswarm_twin.edge.routing import Kind, Route, Target, choose_version, target_of
 from xswarm_twin.edge.schedules import Schedules
 from xswarm_twin.edge.services import Location, Services
@@ -85,6 +85,7 @@ class Edge:
         self._proxy = Proxy()
         self._routes: dict[str, Route] = {}
         self._tails = tails or Tails()
+        self._telling: set[asyncio.Task[None]] = set()
         self._token = token
         self._spreading: dict[str, _Spreading] = {}
         self._pages = Pages()
@@ -278,6 +279,8 @@ class Edge:
         """Stop listening, and end every process."""
         for worker in list(self._spreading):
             self._end_spreading(worker)
+        for telling in self._telling:
+            telling.cancel()
         for runner in self._listening:
             await runner.cleanup()
         self._listening.clear()
@@ -391,10 +394,29 @@ class Edge:
             found = find_answer(request, for_routing(site, request.headers))
             if found is not None:
                 return await send(request, found)
-        answer = await self._proxy.forward(request, self._versions.serving(version))
-        if told:
-            self._tails.publish(_invocation(request, version, answer.status))
+        if told and self._tails.of(version.worker):
+            return await self._tailed(request, version)
+        return await self._proxy.forward(request, self._versions.serving(version))
+
+    async def _tailed(self, request: web.Request, version: WorkerVersion) -> web.StreamResponse:
+        """Let a version answer, and tell those who listen what it did, once it has told that."""
+        ray, began = request[RAY], time.perf_counter()
+        request[TAILED] = True
+        self._services.traces.expect(ray)
+        try:
+            answer = await self._proxy.forward(request, self._versions.serving(version))
+        except BaseException:
+            self._services.traces.forget(ray)
+            raise
+        milliseconds = round((time.perf_counter() - began) * 1000)
+        done = _invocation(request, version, answer.status, milliseconds)
+        telling = asyncio.create_task(self._tell(done, ray))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
         return answer
+
+    async def _tell(self, done: Invocation, ray: str) -> None:
+        self._tails.publish(done, await self._services.traces.of(ray))
 
 
 def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:
@@ -410,7 +432,9 @@ def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> 
     )
 
 
-def _invocation(request: web.Request, version: WorkerVersion, status: int) -> Invocation:
+def _invocation(
+    request: web.Request, version: WorkerVersion, status: int, milliseconds: int
+) -> Invocation:
     return Invocation(
         version,
         request.method,
@@ -419,6 +443,7 @@ def _invocation(request: web.Request, version: WorkerVersion, status: int) -> In
         request.remote or "127.0.0.1",
         status,
         "ok" if status < 500 else "exception",
+        milliseconds,
     )
 
 

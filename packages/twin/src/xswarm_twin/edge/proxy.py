@@ -41,6 +41,8 @@ _COLO = "LCL"
 _UNTYPED = web.ResponseKey("untyped", bool)
 RAY = web.RequestKey("ray", str)
 """Where a request keeps its identifier."""
+TAILED = web.RequestKey("tailed", bool)
+"""Whether somebody listens to the Worker, so that its process tells what it logs."""
 
 
 class CallFailed(Exception):
@@ -201,7 +203,8 @@ def request_headers(request: web.Request) -> CIMultiDict[str]:
     headers["X-Real-IP"] = headers["CF-Connecting-IP"] = caller
     headers["CF-Visitor"] = json.dumps({"scheme": request.scheme}, separators=(",", ":"))
     headers["CF-Ray"] = request[RAY]
-    headers[CF_HEADER] = json.dumps({"colo": _COLO, "httpProtocol": "HTTP/1.1"})
+    tailed = {"tailed": True} if request.get(TAILED) else {}
+    headers[CF_HEADER] = json.dumps({"colo": _COLO, "httpProtocol": "HTTP/1.1"} | tailed)
     return headers
 
 

@@ -15,7 +15,7 @@ from xswarm_twin.edge.bindings import Bindings, read_bindings
 from xswarm_twin.edge.bytecode import Bytecode
 from xswarm_twin.edge.children import Child, Children, Command, StartFailed
 from xswarm_twin.edge.log import Log
-from xswarm_twin.edge.services import Access
+from xswarm_twin.edge.services import TAIL, Access
 from xswarm_twin.errors import Unavailable
 from xswarm_twin.model import Module, ScriptInvalid, WorkerVersion
 
@@ -107,6 +107,7 @@ def _told(
         "main": version.main_module.removesuffix(".py").replace("/", "."),
         "address": access.address,
         "token": access.token,
+        "tail": access.headers(TAIL),
         "texts": bindings.texts,
         "values": {name: json.loads(value) for name, value in bindings.json.items()},
         "buckets": {

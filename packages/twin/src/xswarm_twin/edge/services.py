@@ -16,11 +16,14 @@ from aiohttp import web
 from xswarm_twin.edge.assets import Site
 from xswarm_twin.edge.files import send_answer
 from xswarm_twin.edge.r2 import serve_bucket
+from xswarm_twin.edge.traces import Traces
 from xswarm_twin.objects.store import Objects
 
 TOKEN_HEADER = "X-Twin-Token"  # noqa: S105 (the header's name)
 RESOURCE_HEADER = "X-Twin-Resource"
-_COMMON = frozenset({"/workers", "/mail", "/events"})
+TAIL = "/tail"
+"""Where a process tells what its invocations logged."""
+_COMMON = frozenset({"/workers", "/mail", "/events", TAIL})
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Services:
     """
 
     def __init__(self, objects: Objects, neighbours: Neighbours) -> None:
+        self.traces = Traces()
         self._objects = objects
         self._neighbours = neighbours
         self._granted: dict[str, Access] = {}
@@ -123,6 +127,7 @@ class Services:
             "/workers": self._locate,
             "/mail": self._mail,
             "/events": self._events,
+            TAIL: self._logged,
         }
         if resource in answers:
             return await answers[resource](request)
@@ -147,6 +152,12 @@ class Services:
         """Take data points for Analytics Engine, which nobody can ask for here."""
         await _text(request)
         return web.Response()
+
+    async def _logged(self, request: web.Request) -> web.Response:
+        """Take what invocations logged."""
+        for told in await request.json():
+            self.traces.take(told)
+        return web.Response(status=204)
 
 
 async def _text(request: web.Request) -> str:

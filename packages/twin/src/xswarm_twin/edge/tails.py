@@ -16,10 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from xswarm_twin.edge.traces import Trace
 from xswarm_twin.model import WorkerVersion
 
 LIFETIME: Final = 6 * 3600.0
 """Seconds after which Cloudflare ends a tail."""
+NOTHING: Final = Trace()
+"""Of an invocation of which nothing more is known."""
 _WAITING: Final = 1000  # events that a slow listener may be behind
 _SENSITIVE: Final = re.compile(r"^(set-)?cookie$|auth|jwt|key|secret|token")
 _NAMES: Final = frozenset(
@@ -38,7 +41,8 @@ class Invocation:
         headers: of the request, by name.
         caller: the IP address that it came from.
         status: the answer's.
-        outcome: ``ok`` or ``exception``.
+        outcome: ``ok`` or ``exception``; the trace knows it better.
+        milliseconds: how long it took.
     """
 
     version: WorkerVersion
@@ -48,8 +52,9 @@ class Invocation:
     caller: str
     status: int
     outcome: str
+    milliseconds: int = 0
 
-    def event(self) -> dict[str, Any]:
+    def event(self, trace: Trace = NOTHING) -> dict[str, Any]:
         """Return the event of a ``trace-v1`` tail."""
         headers = {
             name.lower(): "REDACTED" if _SENSITIVE.search(name.lower()) else text
@@ -57,12 +62,15 @@ class Invocation:
         }
         request = {"url": self.url, "method": self.method, "headers": headers, "cf": {}}
         return {
-            "outcome": self.outcome,
+            "wallTime": self.milliseconds,
+            "cpuTime": 0,
+            "truncated": False,
+            "outcome": trace.outcome or self.outcome,
             "scriptName": self.version.worker,
             "scriptVersion": {"id": self.version.id},
             "diagnosticsChannelEvents": [],
-            "exceptions": [],
-            "logs": [],
+            "exceptions": list(trace.exceptions),
+            "logs": list(trace.logs),
             "eventTimestamp": int(time.time() * 1000),
             "event": {"request": request, "response": {"status": self.status}},
         }
@@ -88,9 +96,9 @@ class Tail:
     connected: bool = False
     events: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(_WAITING))
 
-    def hear(self, invocation: Invocation, text: str) -> None:
+    def hear(self, invocation: Invocation, trace: Trace, text: str) -> None:
         """Keep an event for the listener, where the filters want it and there is room."""
-        wanted = all(passes(one, invocation) for one in self.filters)
+        wanted = all(passes(one, invocation, trace) for one in self.filters)
         if wanted and self.connected and not self.events.full():
             self.events.put_nowait(text)
 
@@ -118,12 +126,12 @@ class Tails:
         """End a tail."""
         self._tails.pop(id_, None)
 
-    def publish(self, invocation: Invocation) -> None:
+    def publish(self, invocation: Invocation, trace: Trace = NOTHING) -> None:
         """Send an invocation to everybody who listens to the Worker."""
         listening = self.of(invocation.version.worker)
-        text = json.dumps(invocation.event()) if listening else ""
+        text = json.dumps(invocation.event(trace)) if listening else ""
         for tail in listening:
-            tail.hear(invocation, text)
+            tail.hear(invocation, trace, text)
 
 
 def require_filter(given: Mapping[str, Any]) -> None:
@@ -136,7 +144,7 @@ def require_filter(given: Mapping[str, Any]) -> None:
         raise ValueError("a header filter has a key")
 
 
-def passes(wanted: Mapping[str, Any], invocation: Invocation) -> bool:
+def passes(wanted: Mapping[str, Any], invocation: Invocation, trace: Trace = NOTHING) -> bool:
     """Return whether a filter lets an invocation through."""
     ((kind, value),) = wanted.items()
     if kind == "header":
@@ -146,11 +154,11 @@ def passes(wanted: Mapping[str, Any], invocation: Invocation) -> bool:
     if kind == "sampling_rate":
         return secrets.randbelow(10_000) < float(value) * 10_000
     if kind == "query":
-        return False  # it is searched for in the logs, and the twin's events have none
+        return any(str(value) in json.dumps(line["message"]) for line in trace.logs)
     held_by = {
         "scriptVersion": invocation.version.id,
         "method": invocation.method,
-        "outcome": invocation.outcome,
+        "outcome": trace.outcome or invocation.outcome,
         "client_ip": invocation.caller,
     }
     return held_by[kind] in ([value] if isinstance(value, str) else value)

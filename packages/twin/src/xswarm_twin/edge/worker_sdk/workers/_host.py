@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
+from . import _logs
 from .bindings import Fetcher, R2Bucket, Service
 from .objects import Env, to_python
 from .request import Request
@@ -38,6 +39,7 @@ def bind(told: Mapping[str, Any]) -> Runtime:
     for name, headers in told["assets"].items():
         bindings[name] = Fetcher(_service(told, headers))
     runtime.env = Env(bindings)
+    _logs.listen(_service(told, told["tail"]))
     return runtime
 
 
@@ -48,15 +50,17 @@ def application(main: ModuleType) -> Callable[[Any, Receive, Send], Awaitable[No
         raise LookupError("the main module exports no class Default with a method fetch")
 
     async def serve(scope: Any, receive: Receive, send: Send) -> None:
-        try:
-            request = await _request(scope, receive)
-            response = await entrypoint(_Context(), runtime.env).fetch(request)
-            if not isinstance(response, Response):
-                raise TypeError(f"fetch() gave {type(response).__name__}, not a Response")  # noqa: TRY301
-        except Exception:
-            traceback.print_exc()
-            response = Response("error code: 1101\n", 500)
-        await _respond(response, send)
+        async with _logs.kept(scope["headers"]) as trace:
+            try:
+                request = await _request(scope, receive)
+                response = await entrypoint(_Context(), runtime.env).fetch(request)
+                if not isinstance(response, Response):
+                    raise TypeError(f"fetch() gave {type(response).__name__}, not a Response")  # noqa: TRY301
+            except Exception as error:
+                traceback.print_exc()
+                trace.raised(error)
+                response = Response("error code: 1101\n", 500)
+            await _respond(response, send)
 
     return serve
 

@@ -1,0 +1,29 @@
+"""The routes that an application's own router has, so that a release can ask all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+Listed = tuple[str, str]
+"""A method and the template of a path."""
+
+_UNLISTED = {"HEAD", "OPTIONS"}
+
+
+def listed(app: Any) -> list[Listed]:
+    """Return the routes of an application as Starlette's and FastAPI's routers keep them.
+
+    Args:
+        app: has ``routes``, each with ``path`` and ``methods`` or ``routes`` of its own; one
+            without them has none that are known.
+    """
+    return sorted(set(_below(getattr(app, "routes", ()), "")))
+
+
+def _below(routes: Any, prefix: str) -> Iterable[Listed]:
+    for route in routes if isinstance(routes, list | tuple) else ():
+        path = prefix + str(getattr(route, "path", ""))
+        yield from _below(getattr(route, "routes", None) or (), path)
+        for method in sorted(set(getattr(route, "methods", None) or ()) - _UNLISTED):
+            yield method, path
