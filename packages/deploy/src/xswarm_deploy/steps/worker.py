@@ -38,7 +38,7 @@ def observe(_site: Site) -> Facts:
 def plan(site: Site) -> list[Change]:
     """Return what would change: a new version, and the traffic's way to it."""
     live = traffic.live_split(site)
-    prospect.required(site, live=bool(live))
+    proof = prospect.required(site, live=bool(live))
     digest = site.bundling.result().digest
     if not live:
         made = upload.first(site, digest)
@@ -51,6 +51,7 @@ def plan(site: Site) -> list[Change]:
             if lifecycle
             else [upload.beside(site, digest), *traffic.roll_out(site, live, traffic.NEW, listed)]
         )
+    made[0] = made[0]._replace(details="; ".join(filter(None, (made[0].details, proof))))
     return [*buckets.changes(site), *made, *beside(site, live)]
 
 

@@ -22,6 +22,7 @@ from xswarm_twin.cloudflare import (
     refusals,
     routing,
     secrets,
+    subdomain,
     tails,
     versions,
     workers,
@@ -88,6 +89,7 @@ def api_routes() -> Iterator[web.RouteDef]:
     for module in (
         accounts,
         workers,
+        subdomain,
         versions,
         deployments,
         secrets,

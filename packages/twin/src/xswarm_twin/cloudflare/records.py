@@ -341,6 +341,19 @@ class Workflow(Record):
 
 
 @dataclass(frozen=True)
+class AccountSubdomain(Record):
+    """The account's name under workers.dev; empty: it was taken away."""
+
+    kind: ClassVar[str] = "account_subdomain"
+    name: str = "sandbox"
+
+    @property
+    def key(self) -> str:
+        """Return the one name there is."""
+        return "account"
+
+
+@dataclass(frozen=True)
 class SigningKey(Record):
     """The key that the session tokens are signed with, in hexadecimal."""
 
@@ -367,5 +380,6 @@ KINDS: tuple[type[Record], ...] = (
     WorkerDomain,
     Queue,
     Workflow,
+    AccountSubdomain,
     SigningKey,
 )
