@@ -156,8 +156,12 @@ async def _authorised(request: web.Request, handler: Handler) -> web.StreamRespo
 
 @web.middleware
 async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path == faults.PATH:
+        return await handler(request)
+    if seconds := request.app[FAULTS].blocked:
+        raise faults.blocked(seconds)
     kind = request.app[FAULTS].take(request.method, request.path.removeprefix(BASE))
-    if kind is None or request.path == faults.PATH:
+    if kind is None:
         return await handler(request)
     return await faults.suffer(kind, request, handler)
 
