@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare.envelope import page_of, success
+from xswarm_twin.cloudflare.envelope import success
+from xswarm_twin.cloudflare.listing import paged
 from xswarm_twin.cloudflare.twin import Account, twin_of
 
 _EMAIL = "sandbox@localhost"
@@ -35,7 +35,7 @@ async def user(request: web.Request) -> web.Response:
 @routes.get("/accounts")
 async def accounts(request: web.Request) -> web.Response:
     """List the one account."""
-    return _list([_account(twin_of(request).account)])
+    return paged(request, [_account(twin_of(request).account)])
 
 
 @routes.get("/accounts/{account}")
@@ -50,22 +50,18 @@ async def memberships(request: web.Request) -> web.Response:
     mine = twin_of(request).account
     roles = ["Super Administrator - All Privileges"]
     member = {"id": mine.id, "account": _account(mine), "roles": roles, "status": "accepted"}
-    return _list([member])
+    return paged(request, [member])
 
 
 @routes.get("/accounts/{account}/storage/kv/namespaces")
 @routes.get("/accounts/{account}/workers/durable_objects/namespaces")
-async def namespaces(_: web.Request) -> web.Response:
+async def namespaces(request: web.Request) -> web.Response:
     """List the key-value or Durable Object namespaces: none are served here.
 
     wrangler asks for both when it deletes a Worker.
     """
-    return _list([])
+    return paged(request, [])
 
 
 def _account(mine: Account) -> dict[str, str]:
     return {"id": mine.id, "name": _NAME, "type": "standard"}
-
-
-def _list(items: list[dict[str, Any]]) -> web.Response:
-    return success(items, page_of(1, 20, len(items), len(items)))

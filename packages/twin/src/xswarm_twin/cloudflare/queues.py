@@ -9,7 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals
-from xswarm_twin.cloudflare.envelope import page_of, success
+from xswarm_twin.cloudflare.envelope import success
+from xswarm_twin.cloudflare.listing import paged
 from xswarm_twin.cloudflare.records import Queue, Worker
 from xswarm_twin.cloudflare.twin import Twin, twin_of
 
@@ -29,7 +30,7 @@ async def index(request: web.Request) -> web.Response:
         for queue in twin_of(request).store.all(Queue)
         if not names or queue.name in names
     ]
-    return success(found, page_of(1, max(len(found), 20), len(found), len(found)))
+    return paged(request, found)
 
 
 @routes.post(_ALL)

@@ -13,7 +13,7 @@ class Bucket:
 
     name: str
     creation_date: str
-    location: str = "ENAM"
+    location: str = "enam"
     storage_class: str = "Standard"
 
 
