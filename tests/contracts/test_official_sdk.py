@@ -78,7 +78,6 @@ READ: dict[str, Callable[[Any], Any]] = {
     "records": lambda sdk: list(sdk.dns.records.list(zone_id=zone_of(sdk))),
     "queues": lambda sdk: list(sdk.queues.list(**A)),
     "workflows": lambda sdk: sdk.workflows.get("billing", **A).class_name,
-    "buckets": lambda sdk: sdk.r2.buckets.list(**A).buckets,
     "projects": lambda sdk: list(sdk.pages.projects.list(**A)),
     "project": lambda sdk: sdk.pages.projects.get("site", **A).name,
 }

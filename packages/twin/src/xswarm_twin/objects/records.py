@@ -13,7 +13,7 @@ class Bucket:
 
     name: str
     creation_date: str
-    location: str = "enam"
+    location: str = "ENAM"
     storage_class: str = "Standard"
 
 

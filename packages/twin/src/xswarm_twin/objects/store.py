@@ -112,7 +112,7 @@ class Objects:
             raise BucketMissing(f"there is no bucket {name}")
         return _bucket(rows[0])
 
-    def create_bucket(self, name: str, location: str = "enam") -> Bucket:
+    def create_bucket(self, name: str, location: str = "ENAM") -> Bucket:
         """Make a bucket; raises BucketExists."""
         made = Bucket(name, _stamp(_now()), location)
         try:
