@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict, TypeV
 from urllib.parse import quote
 
 from xswarm_deploy.secret import Secret
+from xswarm_deploy.services.analytics import Invocations, invocations
 from xswarm_deploy.services.assets import Assets
 from xswarm_deploy.services.envelope import result, unwrap
 from xswarm_deploy.services.errors import Forbidden, NotFound, ServiceError, Unauthorised
@@ -27,7 +28,7 @@ from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.routes import Domains, Routes
 from xswarm_deploy.services.settle import settled, unless_missing
 from xswarm_deploy.services.shape import Wire
-from xswarm_deploy.services.tails import Tail, tail
+from xswarm_deploy.services.tails import Overheard, Tail, overheard, tail
 from xswarm_deploy.services.workflows import Workflows
 
 if TYPE_CHECKING:
@@ -467,6 +468,20 @@ class Cloudflare:
             ServiceError: on entering, where the token may not, or nobody answers.
         """
         return tail(self.http, f"{self._script(name)}/tails")
+
+    def overhear(self, name: str) -> AbstractContextManager[Overheard]:
+        """Listen to all requests that a Worker is invoked by; see :mod:`.tails`.
+
+        Raises:
+            ServiceError: on entering, where the token may not, or nobody answers.
+        """
+        return overheard(self.http, f"{self._script(name)}/tails")
+
+    def invocations(
+        self, name: str, since: float, until: float
+    ) -> Mapping[str, Invocations] | None:
+        """Return what each version of a Worker did; see :mod:`.analytics`."""
+        return invocations(self.http, self.account_id, name, since, until)
 
     def may_tail(self, name: str) -> bool:
         """Return whether the token may listen to a Worker, be it there yet or not."""

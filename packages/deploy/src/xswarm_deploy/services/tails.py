@@ -11,8 +11,9 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 HEADER: Final = "X-Deployment-Run"
 """Marks our requests. Tails redact headers whose names sound like credentials; this one's not."""
+_OURS: Final = frozenset({HEADER.lower(), "x-deployment-probe"})
+"""Headers of requests that are no user's."""
 _PROTOCOL: Final = "trace-v1"
 _AGENT: Final = "xswarm-deploy"
 _LIMIT: Final = 10.0  # seconds to connect
@@ -79,6 +82,70 @@ class Tail:
                 self._news.notify_all()
 
 
+@dataclass
+class Heard:
+    """What was heard of one version.
+
+    Args:
+        answers: how many it gave.
+        errors: of these, exceptions, exceeded limits and 5xx.
+        seconds: how long the good ones took, as far as the events tell.
+    """
+
+    answers: int = 0
+    errors: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+
+class Overheard:
+    """What users met of each version, while it was listened; our own requests left out."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, Heard] = {}
+        self._lock = threading.Lock()
+
+    def version(self, version: str) -> Heard:
+        """Return what was heard of a version so far."""
+        with self._lock:
+            found = self._heard.get(version, Heard())
+            return Heard(found.answers, found.errors, list(found.seconds))
+
+    def read(self, messages: Iterable[str | bytes]) -> None:
+        """Take in events until the connection ends."""
+        for message in messages:
+            met = met_by(message)
+            if met is None:
+                continue
+            version, failed, seconds = met
+            with self._lock:
+                heard = self._heard.setdefault(version, Heard())
+                heard.answers += 1
+                heard.errors += failed
+                if seconds is not None and not failed:
+                    heard.seconds.append(seconds)
+
+
+def met_by(message: str | bytes) -> tuple[str, bool, float | None] | None:
+    """Return of a user's request the version, whether it failed, and its seconds; None: none.
+
+    Args:
+        message: the event, as JSON.
+    """
+    try:
+        event: Any = json.loads(message)
+        asked = event["event"]["request"]["headers"]
+        version, outcome = event["scriptVersion"]["id"], event["outcome"]
+        status = int((event["event"].get("response") or {}).get("status") or 0)
+        ours = any(name.lower() in _OURS for name in asked)
+        took = event.get("wallTime")
+        seconds = float(took) / 1000 if took is not None else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if ours or not version or outcome == "canceled":  # the caller went away
+        return None
+    return str(version), outcome != "ok" or status >= 500, seconds
+
+
 def told_by(message: str | bytes) -> tuple[str, str] | None:
     """Return the tag and the version of an event; None where it names none.
 
@@ -97,7 +164,7 @@ def told_by(message: str | bytes) -> tuple[str, str] | None:
 
 @contextmanager
 def tail(http: Http, path: str) -> Iterator[Tail]:
-    """Listen to a Worker for a while.
+    """Listen to those requests of a Worker that are ours, for a while.
 
     Args:
         http: the way to Cloudflare's API, with the token.
@@ -106,17 +173,35 @@ def tail(http: Http, path: str) -> Iterator[Tail]:
     Raises:
         ServiceError: the token may not, or Cloudflare does not answer.
     """
-    wanted = {"filters": [{"header": {"key": HEADER}}]}
-    begun = unwrap(http.post(path, json=wanted, safe=True), _Begun)
+    heard = Tail()
+    with _listened(http, path, [{"header": {"key": HEADER}}], heard):
+        yield heard
+
+
+@contextmanager
+def overheard(http: Http, path: str) -> Iterator[Overheard]:
+    """Listen to all requests of a Worker for a while; of very many Cloudflare sends a sample.
+
+    It takes and raises what :func:`tail` does.
+    """
+    heard = Overheard()
+    with _listened(http, path, [], heard):
+        yield heard
+
+
+@contextmanager
+def _listened(
+    http: Http, path: str, filters: Sequence[Mapping[str, Any]], heard: Tail | Overheard
+) -> Iterator[None]:
+    begun = unwrap(http.post(path, json={"filters": list(filters)}, safe=True), _Begun)
     try:
         with _connected(http.service, begun.url) as socket:
-            heard = Tail()
             listening = threading.Thread(
                 target=_listen, args=(heard, socket), name="tail", daemon=True
             )
             listening.start()
             try:
-                yield heard
+                yield
             finally:
                 socket.close()
                 listening.join(_LIMIT)
@@ -125,7 +210,7 @@ def tail(http: Http, path: str) -> Iterator[Tail]:
             http.delete(f"{path}/{quote(begun.id, safe='')}")
 
 
-def _listen(heard: Tail, socket: ClientConnection) -> None:
+def _listen(heard: Tail | Overheard, socket: ClientConnection) -> None:
     from websockets.exceptions import ConnectionClosed
 
     with suppress(ConnectionClosed):  # what was heard counts; what is missing proves nothing

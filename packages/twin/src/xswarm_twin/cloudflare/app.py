@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from xswarm_twin.cloudflare import (
     accounts,
+    analytics,
     assets,
     deployments,
     faults,
@@ -88,6 +89,7 @@ def api_routes() -> Iterator[web.RouteDef]:
     """Return the routes of the API, by their paths behind the base."""
     for module in (
         accounts,
+        analytics,
         workers,
         subdomain,
         versions,
