@@ -29,6 +29,17 @@ _CONSUMER: Final = {
     },
 }
 
+_ENTRY: Final = "/zones/{zone_id}/rulesets/phases/http_request_late_transform/entrypoint"
+RULES: Final = API + "rulesets/subresources/"
+_OF_SET: Final = "/zones/{zone_id}/rulesets/{ruleset_id}/rules"
+_RULE: Final = {
+    "action": {"rewrite"},
+    "action_parameters": {"headers": {"*": {"operation": {"set"}, "expression": str}}},
+    "description": str,
+    "enabled": bool,
+    "expression": str,
+}
+
 CALLS: Final = (
     Call(
         "GET",
@@ -362,6 +373,12 @@ CALLS: Final = (
         "/zones/{zone_id}/workers/routes/{route_id}",
         API + "workers/subresources/routes/methods/delete",
     ),
+    # Rules
+    Call("GET", _ENTRY, RULES + "phases/methods/get", reads=("id", "rules")),
+    Call("PUT", _ENTRY, RULES + "phases/methods/update", kind="json", body={"rules": [_RULE]}),
+    Call("POST", _OF_SET, RULES + "rules/methods/create", kind="json", body=_RULE),
+    Call("PATCH", _OF_SET + "/{rule_id}", RULES + "rules/methods/edit", kind="json", body=_RULE),
+    Call("DELETE", _OF_SET + "/{rule_id}", RULES + "rules/methods/delete"),
     # Pages
     Call(
         "GET",

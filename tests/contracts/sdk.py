@@ -35,6 +35,7 @@ _RESOURCES: Final = (
     "d1/database/database.py",
     "r2/buckets/buckets.py",
     "pages/projects/**/*.py",
+    "rulesets/**/*.py",
 )
 
 
@@ -50,6 +51,7 @@ _TYPES: Final = (
     "d1",
     "r2",
     "pages",
+    "rulesets",
     "shared",
 )
 
@@ -80,8 +82,14 @@ def endpoints() -> dict[tuple[str, str], Endpoint]:
 
 
 def key(method: str, path: str) -> tuple[str, str]:
-    """Return by what a call is found."""
-    return method, re.sub(r"\{\w+\}", "{}", path)
+    """Return by what a call is found.
+
+    Rulesets belong to accounts or zones: the SDK has both in one, and a segment for the phase.
+    """
+    if "/rulesets/" in path:
+        path = re.sub(r"^/(zones|\{\w+\})/\{\w+\}", "/{}/{}", path)
+        path = re.sub(r"/phases/[^/]+/", "/phases/{}/", path)
+    return method, re.sub(r"\{\w*\}", "{}", path)
 
 
 def _root() -> Path:

@@ -26,8 +26,11 @@ export default { fetch(request) {
   return new Response("sound");
 } }
 """
-OFF = {"workers_dev": False, "preview_urls": False}
-DOMAIN = {"workers_dev": False, "routes": [{"pattern": "shop.example", "custom_domain": True}]}
+OFF: dict[str, Any] = {"workers_dev": False, "preview_urls": False}
+DOMAIN: dict[str, Any] = {
+    "workers_dev": False,
+    "routes": [{"pattern": "shop.example", "custom_domain": True}],
+}
 MINIMAL = "deploy:\n  worker: {{name: {name}, config: {name}/wrangler.json}}\n{more}"
 UNPROVEN = "  verify: {unproven: allow}\n"
 

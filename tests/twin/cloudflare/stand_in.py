@@ -35,6 +35,7 @@ class RememberedEdge:
         self.pages: dict[str, PagesDeployment] = {}
         self.published: list[str] = []
         self.crons: dict[str, list[str]] = {}
+        self.key_of: Callable[[web.Request], str] = lambda _: ""
 
     async def validate(self, version: WorkerVersion) -> int:
         self.validated.append(version)

@@ -22,6 +22,7 @@ from xswarm_twin.cloudflare import (
     r2,
     refusals,
     routing,
+    rulesets,
     secrets,
     subdomain,
     tails,
@@ -83,6 +84,7 @@ async def serve_stored(twin: Twin) -> None:
             _log.error("Worker %s is not served: %s", worker.name, error)
     for project in twin.store.all(Project):
         await pages.serve_all(twin, project)
+    rulesets.publish(twin)
 
 
 def api_routes() -> Iterator[web.RouteDef]:
@@ -101,6 +103,7 @@ def api_routes() -> Iterator[web.RouteDef]:
         r2,
         zones,
         routing,
+        rulesets,
         queues,
         workflows,
     ):

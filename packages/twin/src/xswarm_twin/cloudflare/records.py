@@ -354,6 +354,21 @@ class AccountSubdomain(Record):
 
 
 @dataclass(frozen=True)
+class HeaderRules(Record):
+    """The request header transform rules of a zone, in their order."""
+
+    kind: ClassVar[str] = "header_rules"
+    id: str
+    zone: str
+    rules: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """Return the zone's id."""
+        return self.zone
+
+
+@dataclass(frozen=True)
 class SigningKey(Record):
     """The key that the session tokens are signed with, in hexadecimal."""
 
@@ -381,5 +396,6 @@ KINDS: tuple[type[Record], ...] = (
     Queue,
     Workflow,
     AccountSubdomain,
+    HeaderRules,
     SigningKey,
 )

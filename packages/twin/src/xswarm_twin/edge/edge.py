@@ -19,7 +19,7 @@ from xswarm_twin.edge.files import find_answer, send, send_answer
 from xswarm_twin.edge.log import Log
 from xswarm_twin.edge.pages import Pages
 from xswarm_twin.edge.proxy import RAY, Proxy, new_ray, sign
-from xswarm_twin.edge.routing import Kind, Route, Target, choose_version, target_of
+from xswarm_twin.edge.routing import KEY_HEADER, Kind, Route, Target, choose_version, target_of
 from xswarm_twin.edge.schedules import Schedules
 from xswarm_twin.edge.services import Services
 from xswarm_twin.edge.tails import Invocation, Tails
@@ -83,6 +83,8 @@ class Edge:
         self._deploying: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._opened = False
         self._opening = asyncio.Lock()
+        self.key_of: Callable[[web.Request], str] = lambda _: ""
+        """Returns the version key that a rule of a zone gives a request; empty: none does."""
 
     async def listen(self, kind: Kind, name: str, port: int) -> int:
         """Open a port of 127.0.0.1 whose "/" is a Worker or a Pages project.
@@ -294,7 +296,9 @@ class Edge:
             return self._versions.find(target.name, target.part) if shown else None
         if route is None or not route.enabled:
             return None
-        return choose_version(route, target.name, request.headers, random.random())  # noqa: S311
+        key = self.key_of(request)
+        headers = {**request.headers, KEY_HEADER: key} if key else request.headers
+        return choose_version(route, target.name, headers, random.random())  # noqa: S311
 
     async def _answer_by(
         self, request: web.Request, version: WorkerVersion, *, told: bool
