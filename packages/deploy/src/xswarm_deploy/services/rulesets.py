@@ -56,8 +56,9 @@ class HeaderRules:
         rule = self._rule(description)
         if rule is None:
             return None
-        headers: Any = (rule.action_parameters or {}).get("headers") or {}
-        header, told = next(iter(headers.items()), ("", {}))
+        parameters: dict[str, Any] = dict(rule.action_parameters or {})
+        headers: dict[str, dict[str, Any]] = dict(parameters.get("headers") or {})
+        header, told = next(iter(headers.items()), ("", {"expression": ""}))
         when = rule.expression if rule.enabled is not False else ""
         return Setting(when or "", header, str(told.get("expression") or ""))
 
