@@ -6,6 +6,7 @@ from typing import NamedTuple, NotRequired, TypedDict
 
 from xswarm_deploy.services.cloudflare.client import (
     Client,
+    quoted,
 )
 from xswarm_deploy.services.errors import NotFound, ServiceError
 from xswarm_deploy.services.settle import unless_missing
