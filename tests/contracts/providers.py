@@ -16,6 +16,7 @@ _ENDPOINT: Final = (
     "livemode",
     "description",
     "metadata",
+    "api_version",
     "secret",
 )
 _TWILIO: Final = "https://www.twilio.com/docs/iam/api/account"
@@ -34,6 +35,7 @@ _NUMBER: Final = (
     "trunk_sid",
     "capabilities",
 )
+_MESSAGING: Final = "https://www.twilio.com/docs/messaging/api/"
 _SENDGRID: Final = "https://www.twilio.com/docs/sendgrid/api-reference/"
 _EVENTS: Final = {
     "url": str,
@@ -82,7 +84,7 @@ STRIPE: Final = (
         "/v1/webhook_endpoints",
         _HOOK + "create",
         kind="form",
-        body=("url", "enabled_events[]", "description", "metadata[*]"),
+        body=("url", "enabled_events[]", "description", "metadata[*]", "api_version"),
         reads=_ENDPOINT,
     ),
     Call(
@@ -119,6 +121,18 @@ TWILIO: Final = (
         ),
         reads=_NUMBER,
     ),
+    Call(
+        "GET",
+        "/v1/Services",
+        _MESSAGING + "service-resource",
+        {"PageSize": int, "Page": int, "PageToken": str},
+        reads=("services", "sid", "use_inbound_webhook_on_number", "meta.next_page_url"),
+    ),
+    Call(
+        "GET",
+        "/v1/Services/{service}/PhoneNumbers/{number}",
+        _MESSAGING + "phonenumber-resource",
+    ),
 )
 SENDGRID: Final = (
     Call(
@@ -143,7 +157,7 @@ SENDGRID: Final = (
         "GET",
         _SETTINGS + "/all",
         _SENDGRID + "webhooks/get-all-event-webhook-settings",
-        reads=("webhooks",),
+        reads=("webhooks", "max_allowed"),
     ),
     Call(
         "POST",

@@ -81,11 +81,16 @@ def test_stripes_own_sdk_knows_the_fields() -> None:
 
 def test_twilios_own_sdk_knows_the_fields() -> None:
     from twilio.rest.api.v2010.account import incoming_phone_number as number
+    from twilio.rest.messaging.v1 import service
 
     text = inspect.getsource(number)
     (call,) = (one for one in providers.TWILIO if one.method == "POST")
     assert all(f'"{name}": ' in text for name in call.body)
     assert all(f'"{name}"' in text for name in call.reads)
+    (call,) = (one for one in providers.TWILIO if one.path == "/v1/Services")
+    assert 'payload.get("use_inbound_webhook_on_number"' in re.sub(
+        r"\(\s+", "(", inspect.getsource(service)
+    )
 
 
 def test_every_error_code_that_is_decided_on_is_documented() -> None:

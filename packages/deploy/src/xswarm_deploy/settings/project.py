@@ -106,9 +106,13 @@ class Backup(NamedTuple):
 
 
 class Webhooks(NamedTuple):
-    """Where providers deliver on the Worker, and which events Stripe sends; empty: nothing."""
+    """Where providers deliver on the Worker, and which events Stripe sends; empty: nothing.
+
+    Events of Stripe have the form of ``stripe_api_version``; empty: of the account's own.
+    """
 
     stripe_path: str = ""
+    stripe_api_version: str = ""
     stripe_events: tuple[str, ...] = ()
     voice_path: str = ""
     sms_path: str = ""
