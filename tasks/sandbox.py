@@ -104,10 +104,11 @@ def reset(_c: Context, yes: bool = False) -> None:
     help={
         "provider": "stripe, sendgrid, anthropic, openai, twilio, slack or cloudflare",
         "kind": "429 or another status, reset, reset_after, slow:SECONDS, revoked, bad_json, "
-        "certificate (expired); off",
+        "certificate (expired); cloudflare: spread:SECONDS, block:SECONDS; off",
         "times": "how many requests meet it",
-        "method": "cloudflare only: the HTTP method that meets it",
+        "method": "cloudflare only: the HTTP method that meets it, or ANY",
         "path": "cloudflare only: a regular expression for the paths that meet it",
+        "after": "cloudflare only: how many such requests are let pass before",
     },
 )
 @translated_errors()
@@ -118,6 +119,7 @@ def fault(
     times: int = 1,
     method: str = "GET",
     path: str = "",
+    after: int = 0,
 ) -> None:
     """Let the next requests to a provider fail, to see what a release makes of it."""
     console = Console()
@@ -125,7 +127,8 @@ def fault(
         fault_injection.clear(context.ROOT, provider)
         console.line(f"✓ {provider}: no fault", "green")
         return
-    fault_injection.put(context.ROOT, provider, fault_injection.Fault(kind, times, method, path))
+    wanted = fault_injection.Fault(kind, times, method, path, after)
+    fault_injection.put(context.ROOT, provider, wanted)
     console.line(f"✓ {provider}: {kind}, {times} time(s)", "green")
 
 

@@ -14,7 +14,7 @@ from tests.support.project import LOCAL_VALUES, using_everything
 from xswarm_deploy import errors
 from xswarm_deploy.settings.settings import CONFIG, Settings, load
 
-pytest_plugins = ["tests.support.needs"]
+pytest_plugins = ["tests.support.needs", "tests.contracts.recorder"]
 
 # What an example takes says how busy the machine is, and nothing of what is judged.
 hypothesis_settings.register_profile(

@@ -60,7 +60,15 @@ the address is open.
 
 Without `workers_dev`, the address on workers.dev is on only where there are no routes; without
 `preview_urls`, they are as that address is. A first release is verified at its preview URL before
-the Worker's addresses are opened, for which the account needs a name under workers.dev.
+the Worker's addresses are opened, for which the account needs a name under workers.dev; the check
+tells where it has none. Then workers.dev, custom domains and routes are opened, and `WORKER_URL` is
+waited for: DNS and certificate for up to ten minutes, the version itself for three. A Worker that
+fails there is taken away again, with all that was opened.
+
+A Worker with `"workers_dev": false` and no route is told by queues, crons or other Workers alone.
+Write `WORKER_URL=https://none.invalid` into its environment file (RFC 2606: nobody is there): its
+versions are verified at their preview URLs, so leave `preview_urls` on. Without them only the first
+version can be verified; further ones are refused unless `verify.unproven: allow`.
 
 A Worker whose name begins with a digit or `_` cannot be chosen by the version override header;
 its versions are verified at their preview URLs.

@@ -1,14 +1,19 @@
-"""Each key of wrangler's configuration, deployed by wrangler and by a release: nothing differs."""
+"""Each key of wrangler's configuration, deployed by wrangler and by a release: nothing differs.
+
+``DIFFERENTIAL=20`` compares all of the public shapes, too; the suite takes two of them.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.deploy.differential import compare
+from tests.deploy.public_shapes import SHAPES
 
 pytestmark = pytest.mark.slow
 
@@ -93,18 +98,18 @@ PUBLIC = {
 OBJECTS = {"Room": {"type": "durable-object", "storage": "sqlite"}}
 
 WORKERS: dict[str, tuple[dict[str, Any], dict[str, str], int]] = {
-    "nothing but code": ({}, {}, 2),
-    "every binding": (BOUND, {}, 1),
+    "every binding, and environments that are grouped": ({**BOUND, "env": {"staging": {}}}, {}, 1),
     "every setting beside the version": (
         SET,
         {"index.js": CLASSES + HELLO, "words.txt": "words"},
         2,
     ),
-    "static files and code": ({"assets": ASSETS}, PUBLIC, 1),
+    "static files and code, behind a route alone": (
+        {"assets": ASSETS, "workers_dev": False, "routes": ["example.com/*"]},
+        PUBLIC,
+        1,
+    ),
     "static files alone": ({"main": None, "assets": {"directory": "public"}}, PUBLIC, 1),
-    "an address that is off": ({"workers_dev": False, "routes": ["example.com/*"]}, {}, 1),
-    "preview URLs that are off": ({"preview_urls": False}, {}, 1),
-    "environments that are grouped": ({"env": {"staging": {}}}, {}, 1),
     "exports": (
         {
             "exports": OBJECTS,
@@ -112,11 +117,6 @@ WORKERS: dict[str, tuple[dict[str, Any], dict[str, str], int]] = {
         },
         {"index.js": CLASSES + HELLO, "words.txt": "words"},
         2,
-    ),
-    "a build command": (
-        {"main": "built.js", "build": {"command": "cp index.js built.js"}},
-        {},
-        1,
     ),
     "a configuration that a framework built": (
         {"main": "nowhere.ts"},
@@ -128,25 +128,32 @@ WORKERS: dict[str, tuple[dict[str, Any], dict[str, str], int]] = {
         1,
     ),
 }
+ASKED = int(os.environ.get("DIFFERENTIAL", "2"))
+"""How many of the public shapes are compared; all of them by command."""
+PUBLIC_SHAPES = {name: (*shape, 1) for name, shape in list(SHAPES.items())[:ASKED]}
 
 
-@pytest.mark.parametrize("name", WORKERS)
+@pytest.mark.parametrize("name", [*WORKERS, *PUBLIC_SHAPES])
 def test_a_release_leaves_what_wrangler_would(tmp_path: Path, name: str) -> None:
-    keys, files, times = WORKERS[name]
+    keys, files, times = {**WORKERS, **PUBLIC_SHAPES}[name]
     content = {key: value for key, value in {**BASE, **keys}.items() if value is not None}
-    written = {"index.js": HELLO, "wrangler.json": json.dumps(content), **files}
+    written = {"wrangler.json": json.dumps(content), **files}
+    if "main" not in keys and "index.js" not in files:
+        written["index.js"] = HELLO
     for path, text in written.items():
         file = tmp_path / "worker" / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_bytes(text.encode("latin-1"))
     assert compare(tmp_path / "worker", times) == []
 
 
-def test_toml_with_a_byte_order_mark(tmp_path: Path) -> None:
+def test_toml_with_a_byte_order_mark_and_a_build(tmp_path: Path) -> None:
     folder = tmp_path / "worker"
     folder.mkdir()
     (folder / "index.js").write_text(HELLO)
-    lines = [f'{key} = "{value}"' for key, value in BASE.items()]
-    text = "\n".join([*lines, "[observability]", "enabled = true", ""])
+    keys = {**BASE, "main": "built.js"}
+    lines = [f'{key} = "{value}"' for key, value in keys.items()]
+    more = ["preview_urls = false", "[build]", 'command = "cp index.js built.js"']
+    text = "\n".join([*lines, *more, "[observability]", "enabled = true", ""])
     (folder / "wrangler.toml").write_text(text, encoding="utf-8-sig")
-    assert compare(folder, 1) == []
+    assert compare(folder, 2) == []

@@ -76,17 +76,6 @@ def test_a_sound_one_is_waited_for(house: House, name: str) -> None:
     assert "as a tail shows" in verified["version"]["evidence"]
 
 
-def test_a_first_release_waits_until_its_address_answers(house: House) -> None:
-    place(house.root / "first")
-    (house.root / "invoke.yaml").write_text(MINIMAL.format(name="first"))
-    house.inv("sandbox.up")
-    words = ("--method", "POST", "--path", "/first/subdomain$", "--times", "9")
-    house.inv("sandbox.fault", "cloudflare", f"spread:{LATE}", *words)
-    house.inv("deploy.local")
-    house.inv("sandbox.fault", "cloudflare", "off")
-    assert requests.get(house.status["worker_url"], timeout=10).text == "sound"
-
-
 ROUTED = """\
 deploy:
   worker:

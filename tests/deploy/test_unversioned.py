@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-import requests
 
 from tests.support.house import House
+from tests.support.twin_api import TwinApi
 
 pytestmark = pytest.mark.slow
 
@@ -46,30 +46,12 @@ def write(house: House, keys: dict[str, Any], status: int = 200) -> None:
 
 def state(house: House) -> dict[str, Any]:
     """Ask the twin's API for what it holds of the Worker."""
-    lines = (house.root / ".sandbox/endpoints.env").read_text().splitlines()
-    known = dict(line.split("=", 1) for line in lines if "=" in line)
-    base, account, token = (
-        known[f"CLOUDFLARE_{name}"].strip("\"'")
-        for name in ("API_BASE_URL", "ACCOUNT_ID", "API_TOKEN")
-    )
-
-    def get(path: str) -> Any:
-        headers = {"Authorization": f"Bearer {token}"}
-        reply = requests.get(f"{base}{path}", headers=headers, timeout=10)
-        assert reply.ok, reply.text
-        return reply.json()["result"]
-
-    script = f"/accounts/{account}/workers/scripts/{NAME}"
-    zone = get("/zones?name=shop.example")[0]["id"]
+    api, script = TwinApi(house.root), f"A/workers/scripts/{NAME}"
     return {
-        "settings": get(f"{script}/script-settings"),
-        "subdomain": get(f"{script}/subdomain"),
-        "routes": [route["pattern"] for route in get(f"/zones/{zone}/workers/routes")],
-        "consumed": [
-            queue["queue_name"]
-            for queue in get(f"/accounts/{account}/queues")
-            if queue["consumers"]
-        ],
+        "settings": api.call("GET", f"{script}/script-settings"),
+        "subdomain": api.call("GET", f"{script}/subdomain"),
+        "routes": api.addresses(NAME)["routes"],
+        "consumed": [one["queue_name"] for one in api.call("GET", "A/queues") if one["consumers"]],
     }
 
 

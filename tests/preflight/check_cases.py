@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-from tests.steps.place import TABLE, Place, Zones, backed_up, failed, git
+from tests.steps.place import PROJECT, TABLE, Place, Zones, backed_up, failed, git
 from tests.steps.provider_fakes import SoundSendGrid
 from tests.support.project import LOCAL_VALUES
 from xswarm_deploy.bundling.bundle import Bundle
@@ -760,7 +760,12 @@ LOOKS: Final = {
     "anthropic": ["Anthropic"],
     "openai": ["OpenAI"],
     "stripe": ["Stripe mode", "Stripe account", "Stripe webhooks", "Stripe endpoint"],
-    "sendgrid": ["SendGrid scopes", "SendGrid sender", "SendGrid webhooks"],
+    "sendgrid": [
+        "SendGrid scopes",
+        "SendGrid sender",
+        "SendGrid webhooks allowed",
+        "SendGrid webhooks",
+    ],
     "twilio": ["Twilio account", "Twilio number", "Twilio URLs"],
     "slack": ["Slack"],
 }
@@ -804,7 +809,44 @@ def _provider_cases() -> list[Case]:
             part("stripe", charges=False),
         ),
         Case("Stripe webhooks", "can be read", "pass", "0 webhook endpoint(s)"),
+        Case(
+            "Stripe webhooks",
+            "of another API version",
+            "warn",
+            "the form of 2024-06-20, not of 2026-10-28.endive",
+            both(_pinned, _stripe(version="2024-06-20")),
+        ),
+        Case(
+            "Stripe webhooks",
+            "of the wanted API version",
+            "pass",
+            "1 webhook endpoint(s)",
+            both(_pinned, _stripe(version="2026-10-28.endive")),
+        ),
         Case("SendGrid scopes", "enough", "pass", "scopes"),
+        Case("SendGrid inbound host", "authenticated", "pass", "an authenticated domain", _parsed),
+        Case(
+            "SendGrid inbound host",
+            "not authenticated",
+            "fail",
+            "belongs to no authenticated domain",
+            both(_parsed, part("sendgrid", authenticated=False)),
+        ),
+        Case("SendGrid webhooks allowed", "one more", "pass", "0 of 5 event webhooks"),
+        Case(
+            "SendGrid webhooks allowed",
+            "no other one",
+            "fail",
+            "1 of 1 event webhooks: the plan allows no other",
+            both(_sendgrid(url="https://a.example/"), part("sendgrid", allowed=1)),
+        ),
+        Case(
+            "SendGrid webhooks allowed",
+            "ours is there",
+            "pass",
+            "1 of 1 event webhooks",
+            both(_sendgrid(), part("sendgrid", allowed=1)),
+        ),
         Case(
             "SendGrid scopes",
             "one lacking",
@@ -855,10 +897,21 @@ def _provider_cases() -> list[Case]:
 def _stripe(**more: Any) -> Arrange:
     def arrange(place: Place) -> None:
         kept = {"url": "http://127.0.0.1:1/stripe/webhook", "events": ["charge.refunded"]}
-        place.parts["stripe"].add(**{**kept, **more})
+        version = str(more.pop("version", ""))
+        made = place.parts["stripe"].add(**{**kept, **more})
+        place.parts["stripe"].kept[made.id] = made._replace(api_version=version)
         place.parts["cloudflare"].names = ["STRIPE_WEBHOOK_SECRET"]
 
     return arrange
+
+
+def _pinned(place: Place) -> None:
+    webhooks = {**PROJECT["webhooks"], "stripe_api_version": "2026-10-28.endive"}
+    place.project["webhooks"] = webhooks
+
+
+def _parsed(place: Place) -> None:
+    place.project["webhooks"] = {**PROJECT["webhooks"], "email_hostname": "mail.example.com"}
 
 
 def _sendgrid(**more: Any) -> Arrange:

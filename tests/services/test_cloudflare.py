@@ -23,6 +23,7 @@ from xswarm_deploy.services.http import Http, bearer
 BASE = "https://api.cloudflare.test/client/v4"
 A = f"{BASE}/accounts/acc"
 W = f"{A}/workers/scripts/boss-ai"
+FORM = "multipart/form-data; boundary=b"
 ONE, TWO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
 
@@ -173,14 +174,14 @@ def test_a_lost_upload_is_found_by_its_tag(cloudflare: Cloudflare, api: Any) -> 
     found = {"id": TWO, "metadata": {"created_on": "2"}, "annotations": {"workers/tag": "r8"}}
     api.get(f"{W}/versions", json=ok({"items": [found]}))
     api.get(f"{W}/versions/{TWO}", json=ok(found))
-    assert cloudflare.upload_version("boss-ai", b"", "x", tag="r8").id == TWO
+    assert cloudflare.upload_version("boss-ai", b"", FORM, tag="r8").id == TWO
     assert post.call_count == 1
 
 
 def test_a_script_that_does_not_start_says_so(cloudflare: Cloudflare, api: Any) -> None:
     api.post(f"{W}/versions", status=400, json=no(10021, "Uncaught SyntaxError"))
     with pytest.raises(Invalid, match="Uncaught SyntaxError") as caught:
-        cloudflare.upload_version("boss-ai", b"", "x")
+        cloudflare.upload_version("boss-ai", b"", FORM)
     assert caught.value.codes == ("10021",)
 
 
@@ -193,7 +194,7 @@ def test_creating_a_worker_gives_the_versions_id_with_hyphens(
         match=[matchers.query_param_matcher(query)],
         json=ok({"deployment_id": ONE.replace("-", "")}),
     )
-    assert cloudflare.create_worker("boss-ai", b"", "x") == ONE
+    assert cloudflare.create_worker("boss-ai", b"", FORM) == ONE
 
 
 def test_deleting_a_worker_that_is_gone_is_done(cloudflare: Cloudflare, api: Any) -> None:

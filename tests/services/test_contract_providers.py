@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from xswarm_deploy.services.errors import (
     ServiceUnavailable,
     Unauthorised,
 )
+from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.sendgrid import ParseSetting
 from xswarm_deploy.services.signatures import stripe_signature
 from xswarm_deploy.site import Site
@@ -193,6 +195,22 @@ def test_twilio_number_urls(site: Site) -> None:
     site.twilio.update_number(before.sid, {name: before.urls[name] for name in wanted})
     assert site.twilio.number(phone) == before
     assert site.twilio.number("+15550000000") is None
+
+
+def test_a_twilio_number_in_a_messaging_service(site: Site) -> None:
+    phone = site.settings.text("TWILIO_PHONE_NUMBER")
+    number = site.twilio.number(phone)
+    assert number is not None
+    assert number.overridden_by == {}
+    base = site.settings.text("TWILIO_API_BASE")
+    services = Http("Stand-in", base)
+    made = json.loads(services.post("/v1/Services", form={"FriendlyName": "all"}).body)["sid"]
+    services.post(f"/v1/Services/{made}/PhoneNumbers", form={"PhoneNumberSid": number.sid})
+    found = site.twilio.number(phone)
+    assert found is not None
+    assert found.overridden_by == {"sms": made}
+    services.post(f"/v1/Services/{made}", form={"UseInboundWebhookOnNumber": "true"})
+    assert site.twilio.number(phone) == number
 
 
 # SendGrid

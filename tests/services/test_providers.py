@@ -121,6 +121,9 @@ def test_stripe_gives_the_signing_secret_once(http: Http, api: Any) -> None:
     form = sent(post.calls[0].request)
     assert form["enabled_events[]"] == ["a", "b"]
     assert (form["url"], form["description"]) == (["https://w.test/x"], ["why"])
+    assert "api_version" not in form
+    Stripe(http).create_endpoint("https://w.test/x", ["a"], "attempt-2", "", "2026-10-28.endive")
+    assert sent(post.calls[1].request)["api_version"] == ["2026-10-28.endive"]
 
 
 def test_stripe_a_lost_creation_is_deleted_and_made_again(http: Http, api: Any) -> None:
@@ -176,7 +179,18 @@ def test_twilio_identifies_by_basic_authentication(fake_time: Any, api: Any) -> 
     assert client.account_status() == "active"
 
 
+def in_services(api: Any, *services: tuple[str, bool, bool]) -> None:
+    """Let the account have Messaging Services: sid, whether the number decides, whether in it."""
+    listed = [{"sid": sid, "use_inbound_webhook_on_number": own} for sid, own, _ in services]
+    api.get(f"{HOST}/v1/Services", json={"services": listed, "meta": {"next_page_url": None}})
+    missing = {"code": 20404, "message": "not found", "status": 404}
+    for sid, _, within in services:
+        path = f"{HOST}/v1/Services/{sid}/PhoneNumbers/PN1"
+        api.get(path, status=200 if within else 404, json={"sid": "PN1"} if within else missing)
+
+
 def test_twilio_finds_exactly_the_number(http: Http, api: Any) -> None:
+    in_services(api)
     other = number(sid="PN0", phone_number="+155512345670")
     api.get(f"{NUMBERS}.json", json={"incoming_phone_numbers": [other, number()]})
     found = Twilio(http, "AC1").number("+15551234567")
@@ -205,7 +219,26 @@ def test_twilio_owns_no_such_number(http: Http, api: Any) -> None:
 def test_twilio_says_what_overrides_the_urls(
     http: Http, api: Any, more: dict[str, str], overridden: dict[str, str]
 ) -> None:
+    in_services(api)
     api.get(f"{NUMBERS}.json", json={"incoming_phone_numbers": [number(**more)]})
+    found = Twilio(http, "AC1").number("+15551234567")
+    assert found is not None
+    assert found.overridden_by == overridden
+
+
+@pytest.mark.parametrize(
+    ("services", "overridden"),
+    [
+        ([("MG1", False, False)], {}),
+        ([("MG1", True, True)], {}),
+        ([("MG1", True, True), ("MG2", False, True)], {"sms": "MG2"}),
+    ],
+)
+def test_twilio_says_which_messaging_service_takes_the_messages(
+    http: Http, api: Any, services: list[tuple[str, bool, bool]], overridden: dict[str, str]
+) -> None:
+    in_services(api, *services)
+    api.get(f"{NUMBERS}.json", json={"incoming_phone_numbers": [number()]})
     found = Twilio(http, "AC1").number("+15551234567")
     assert found is not None
     assert found.overridden_by == overridden

@@ -12,9 +12,11 @@ from typing import Any
 from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import multipart
+from xswarm_deploy.services.analytics import Invocations
 from xswarm_deploy.services.cloudflare import Deployment, Subdomain, Version
 from xswarm_deploy.services.errors import Forbidden, Invalid, NotFound
 from xswarm_deploy.services.pages import Commit, PagesDeployment, Project, Rules
+from xswarm_deploy.services.tails import Overheard
 from xswarm_deploy.steps import traffic
 
 BODY = (
@@ -117,6 +119,10 @@ class FakeCloudflare:
     tag: str = ""
     subdomain: str = "sandbox"
     script: dict[str, Any] = field(default_factory=dict)
+    overheard: Overheard | None = None
+    """What a tail of all requests hears; None: the token may not."""
+    counted: Mapping[str, Invocations] | None = None
+    """What Cloudflare's analytics count, by version; None: the token may not."""
 
     def account_subdomain(self) -> str:
         return self.subdomain
@@ -136,6 +142,17 @@ class FakeCloudflare:
         if self.tailed is None:
             raise Forbidden("Cloudflare", "POST", status=403)
         yield FakeTail(self.tailed or list(self.splits[-1])[-1])
+
+    @contextmanager
+    def overhear(self, name: str) -> Iterator[Overheard]:
+        if self.overheard is None:
+            raise Forbidden("Cloudflare", "POST", status=403)
+        yield self.overheard
+
+    def invocations(
+        self, name: str, since: float, until: float
+    ) -> Mapping[str, Invocations] | None:
+        return self.counted
 
     def may_tail(self, name: str) -> bool:
         return self.tailed is not None

@@ -40,10 +40,16 @@ class FakeStripe:
         return list(self.kept.values())
 
     def create_endpoint(
-        self, url: str, events: Iterable[str], attempt: str, description: str = ""
+        self,
+        url: str,
+        events: Iterable[str],
+        attempt: str,
+        description: str = "",
+        api_version: str = "",
     ) -> Endpoint:
         self.delete_attempt(attempt)
-        endpoint = self.add(url, events)._replace(metadata={ATTEMPT: attempt})
+        made = self.add(url, events)
+        endpoint = made._replace(metadata={ATTEMPT: attempt}, api_version=api_version)
         self.kept[endpoint.id] = endpoint
         return endpoint._replace(secret=Secret(f"whsec_canary_{endpoint.id}_0", "W"))
 
@@ -171,6 +177,14 @@ class SoundSendGrid(FakeSendGrid):
         }
     )
     verified = True
+    authenticated = True
+    allowed = 5
+
+    def host_is_authenticated(self, host: str) -> bool:
+        return self.authenticated
+
+    def event_webhooks_allowed(self) -> int:
+        return self.allowed
 
     def scopes(self) -> frozenset[str]:
         return self.granted

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +15,15 @@ from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import steps
 from xswarm_deploy.secret import Secret
-from xswarm_deploy.services.clock import Clock
 from xswarm_deploy.services.cloudflare import Cloudflare
 from xswarm_deploy.services.http import Http, bearer
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import worker
 from xswarm_deploy.steps.unversioned import changes as unversioned
-from xswarm_deploy.steps.unversioned import reachable, twin
 from xswarm_deploy.steps.unversioned import settings as script_settings
+from xswarm_deploy.steps.unversioned import twin
+from xswarm_deploy.verification import address
 
 PLAIN: dict[str, Any] = {"name": "boss-ai", "main": "main.js", "workers_dev": True}
 ZONE = "example.com"
@@ -92,7 +90,15 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, settings: Callable[..., Settings]) -> Iterator[World]:
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return which versions an address that was opened is waited for to answer."""
+    versions: list[str] = []
+    monkeypatch.setattr(address, "wait", lambda _site, version: versions.append(version))
+    return versions
+
+
+@pytest.fixture
+def world(tmp_path: Path, settings: Callable[..., Settings], waited: list[str]) -> Iterator[World]:
     api = Api(tmp_path / "api")
     http = Http("Cloudflare", api.base, {"Authorization": bearer(Secret(ACCOUNT.token, "token"))})
     site = Site(settings(CLOUDFLARE_API_BASE_URL=api.base), ReleaseState({"release": "release-1"}))
@@ -302,6 +308,16 @@ def test_a_journal_reads_it_back(world: World, case: str) -> None:
         assert not steps.action_named(change).routine
 
 
+def test_what_opens_an_address_is_waited_for(world: World, waited: list[str]) -> None:
+    world.site.facts["version"] = "version-2"
+    world.set(logpush=True, routes=[f"{ZONE}/*"])
+    assert waited == ["version-2"]
+    closed = world.set(workers_dev=True)
+    for change in reversed(closed):
+        worker.undo(world.site, change, {})
+    assert waited == ["version-2"]
+
+
 def test_what_the_api_does_not_show_is_a_failure(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,50 +326,6 @@ def test_what_the_api_does_not_show_is_a_failure(
     monkeypatch.setattr(Cloudflare, "set_script_settings", lambda *_: None)
     with pytest.raises(StepFailed, match="logs and tags of boss-ai were not set"):
         worker.apply(world.site, change)
-
-
-@dataclass
-class Slow:
-    """A host that answers after so many tries, on a clock that does not wait."""
-
-    fails: int
-    asked: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def connect(self, host: str) -> None:
-        self.asked.append(host)
-        if len(self.asked) <= self.fails:
-            raise OSError("no such name")
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    def now(self) -> float:
-        return self.seconds
-
-
-def reached(site: Site, slow: Slow, hosts: list[str]) -> None:
-    values = {**site.settings._values, "WORKER_URL": f"https://shop.{ZONE}"}
-    object.__setattr__(site, "settings", dataclasses.replace(site.settings, _values=values))
-    site.cloudflare.http.clock = Clock(slow.now, slow.now, slow.sleep)
-    reachable.wait(site, hosts, slow.connect)
-
-
-def test_a_new_domain_is_waited_for(world: World) -> None:
-    slow = Slow(fails=3)
-    reached(world.site, slow, [f"shop.{ZONE}", "b.example"])
-    assert (slow.asked, slow.seconds) == ([f"shop.{ZONE}"] * 4, 15.0)
-
-
-def test_it_is_not_waited_for_without_end(world: World) -> None:
-    with pytest.raises(StepFailed, match="does not answer: for 10 minutes: no such name"):
-        reached(world.site, Slow(fails=1000), [f"shop.{ZONE}"])
-
-
-def test_only_the_host_that_is_verified_is_waited_for(world: World) -> None:
-    slow = Slow(fails=3)
-    reached(world.site, slow, ["b.example"])
-    assert slow.asked == []
 
 
 def test_the_twin_gets_what_the_file_takes_for_granted(world: World) -> None:

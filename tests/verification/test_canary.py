@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,8 +11,9 @@ from typing import Any, cast
 import pytest
 import requests
 
-from tests.steps.fakes import FakeTail
-from xswarm_deploy.services.tails import Tail
+from tests.steps.fakes import FakeCloudflare, FakeTail
+from xswarm_deploy.services.analytics import Invocations
+from xswarm_deploy.services.tails import Overheard, Tail
 from xswarm_deploy.settings.project import Route
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -48,7 +50,9 @@ def site(settings: Callable[..., Settings]) -> Site:
         Route("/api/auth/login", method="POST", status=(401,)),
     )
     verify = made.project.verify._replace(routes=routes)
-    return Site(replace(made, project=made.project._replace(verify=verify)))
+    site = Site(replace(made, project=made.project._replace(verify=verify)))
+    site.__dict__["cloudflare"] = FakeCloudflare()
+    return site
 
 
 @pytest.fixture
@@ -231,7 +235,52 @@ def test_what_users_met_counts(
     behave(good, users=users)
     verdict = canary.watch(site, PAIR, 0.6)
     assert verdict.outcome == "fail"
-    assert str(verdict).startswith("fail: users: 40 of 500 failed")
+    assert str(verdict).startswith("fail: users by the Worker's metrics: 40 of 500 failed")
+
+
+def events(version: str, count: int, failed: int, **more: Any) -> list[str]:
+    """Return what a tail tells of so many requests, of which so many failed."""
+    told = {"scriptVersion": {"id": version}, "event": {"request": {"headers": {}}}, **more}
+    outcomes = ["exception"] * failed + ["ok"] * (count - failed)
+    return [json.dumps({**told, "outcome": outcome, "wallTime": 5}) for outcome in outcomes]
+
+
+def test_a_tail_tells_what_users_met_of_any_worker(
+    site: Site, behave: Callable[..., list[Ask]]
+) -> None:
+    behave(good)
+    heard = Overheard()
+    heard.read(events(PAIR.old, 3000, 3))
+    heard.read(events(PAIR.new, 300, 30))
+    ours = {"request": {"headers": {"X-Deployment-Run": "tag"}}}
+    heard.read(events(PAIR.new, 5000, 0, event=ours))
+    site.cloudflare.overheard = heard  # type: ignore[attr-defined]
+    verdict = canary.watch(site, PAIR, 0.6)
+    assert str(verdict).startswith("fail: users by a tail: 30 of 300 failed, before 3 of 3000")
+
+
+def test_cloudflares_analytics_tell_it_before_a_tail_does(
+    site: Site, behave: Callable[..., list[Ask]]
+) -> None:
+    behave(good)
+    site.cloudflare.overheard = Overheard()  # type: ignore[attr-defined]
+    counted = {PAIR.old: Invocations(5000, 5), PAIR.new: Invocations(500, 40)}
+    site.cloudflare.counted = counted  # type: ignore[attr-defined]
+    verdict = canary.watch(site, PAIR, 0.6)
+    assert str(verdict).startswith("fail: users by Cloudflare's analytics: 40 of 500 failed")
+
+
+def test_where_there_is_no_route_to_ask_users_alone_decide(
+    site: Site, behave: Callable[..., list[Ask]]
+) -> None:
+    behave(good)
+    verify = site.settings.project.verify._replace(routes=())
+    project = site.settings.project._replace(verify=verify)
+    site.__dict__["settings"] = replace(site.settings, project=project)
+    assert canary.watch(site, PAIR, 0.6).outcome == "inconclusive"
+    counted = {PAIR.old: Invocations(50_000, 5), PAIR.new: Invocations(5000, 1)}
+    site.cloudflare.counted = counted  # type: ignore[attr-defined]
+    assert canary.watch(site, PAIR, 0.6).outcome == "pass"
 
 
 @pytest.mark.parametrize("text", ['{"requests": {"total": 3, "errors": 3}}', '{"hello": 1}', "no"])

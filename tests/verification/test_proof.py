@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +13,12 @@ import requests
 
 from tests.steps.fakes import FakeCloudflare
 from xswarm_deploy.errors import CheckFailed, Refused, StepFailed
-from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.services.tails import Tail
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification import address, proof, prospect, verify, version
+from xswarm_deploy.verification import address, nowhere, proof, prospect, verify, version
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
-from xswarm_deploy.verification.target import NO_VERSION, OVERRIDE, overridable
+from xswarm_deploy.verification.target import NO_VERSION, OVERRIDE, has_none, overridable
 
 NEW = "aaaaaaaa-1111"
 SILENT = {"version_path": "", "performance_requests": 0}
@@ -199,19 +199,47 @@ def test_what_is_live_and_cannot_be_proven_must_not_be_404(site: Site, edge: Edg
     assert failure.evidence.startswith("404 instead of")
 
 
-def test_a_release_is_refused_beforehand_where_nothing_would_prove_it(
-    site: Site, settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unregistered() -> str:
-        raise NotFound("Cloudflare", "GET", status=404, codes=("10007",))
-
-    monkeypatch.setattr(prospect, "is_loopback", lambda _url: False)
+def test_a_release_is_refused_beforehand_where_nothing_would_prove_it(site: Site) -> None:
     assert prospect.foreseen(site, live=False).means == "preview"
-    monkeypatch.setattr(site.cloudflare, "account_subdomain", unregistered)
+    site.cloudflare.subdomain = ""  # type: ignore[attr-defined]
     with pytest.raises(Refused, match=r"no name under workers\.dev") as refused:
         prospect.required(site, live=False)
     assert "Workers & Pages" in str(refused.value)
-    prospect.required(site, live=True)
+    assert "by a tail" in prospect.required(site, live=True)
+
+
+def test_one_without_address_is_asked_at_its_preview_host(
+    site: Site, edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nowhere, "has_none", lambda _site: True)
+    monkeypatch.setattr(prospect, "has_none", lambda _site: True)
+    assert prospect.foreseen(site, live=True).means == "preview"
+    assert verify.gate(site, verify.dark(site, NEW)).ok
+    assert set(edge.asked) <= {NEW[:8], NO_VERSION}
+    site.cloudflare.previews = False  # type: ignore[attr-defined]
+    with pytest.raises(CheckFailed, match="nothing proves") as refused:
+        verify.gate(site, verify.dark(site, NEW))
+    assert "the Worker has no address" in refused.value.why
+    with pytest.raises(Refused, match="preview URLs are off"):
+        prospect.required(site, live=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "file", "none"),
+    [
+        ("https://none.invalid", {}, True),
+        ("https://shop.example.com", {"workers_dev": False}, False),
+        ("http://127.0.0.1:1", {"workers_dev": False}, True),
+        ("http://127.0.0.1:1", {"workers_dev": False, "route": "a.example/*"}, False),
+        ("http://127.0.0.1:1", {}, False),
+    ],
+)
+def test_who_has_no_address(
+    settings: Callable[..., Settings], url: str, file: dict[str, object], none: bool
+) -> None:
+    made = settings({"worker": {"config": "wrangler.json"}}, WORKER_URL=url)
+    made.path("wrangler.json").write_text(json.dumps(file))
+    assert has_none(Site(made)) is none
 
 
 def test_an_address_is_waited_for(site: Site, edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:

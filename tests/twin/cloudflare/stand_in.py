@@ -12,6 +12,7 @@ from typing import Any
 import requests
 from aiohttp import web
 
+from xswarm_twin.cloudflare.analytics import Counted
 from xswarm_twin.cloudflare.app import BASE, make_app, serve_stored
 from xswarm_twin.cloudflare.twin import TWIN, Account, Addresses, Twin, open_twin
 from xswarm_twin.edge.cron import parse
@@ -39,6 +40,7 @@ class RememberedEdge:
         self.consumers: dict[str, Consumer] = {}
         self.questions: list[Question] = []
         self.answers: list[Answer] = []
+        self.key_of: Callable[[web.Request], str] = lambda _: ""
 
     async def validate(self, version: WorkerVersion) -> int:
         self.validated.append(version)
@@ -199,7 +201,8 @@ class Api:
     async def _listen(self) -> int:
         objects = Objects(self.state / "objects")
         addresses = Addresses({"shop": 8001}, {"site": 8002})
-        self._app = make_app(open_twin(ACCOUNT, self.state, self.edge, objects, addresses))
+        twin = open_twin(ACCOUNT, self.state, self.edge, objects, addresses, Counted())
+        self._app = make_app(twin)
         self._app.on_cleanup.append(_closing(objects.close))
         self._runner = web.AppRunner(self._app, access_log=None)
         await self._runner.setup()

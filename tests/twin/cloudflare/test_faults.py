@@ -101,3 +101,15 @@ def test_faults_are_listed_and_removed(api: Api) -> None:
 def test_a_wrong_fault_is_refused(settled: Api, fault: Any) -> None:
     url = settled.origin + "/__sandbox/faults"
     assert settled.session.put(url, json=fault, timeout=10).status_code == 400
+
+
+def test_a_block_refuses_every_call_until_it_ends(api: Api) -> None:
+    first = api.worker()
+    api.fault(method="ANY", path="", kind="block:0.5", times=1, after=1)
+    assert api.deploy("shop", (first, 100)).status_code == 200
+    refused = api.call("GET", DEPLOYMENTS)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert refused.headers["Ratelimit"] == '"default";r=0;t=1'
+    assert api.deploy("shop", (first, 100)).status_code == 429
+    time.sleep(0.6)
+    assert count(api) == 2

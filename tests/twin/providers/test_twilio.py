@@ -15,6 +15,7 @@ from twilio.rest import Client
 from tests.support.providers import Receiver, Twin
 
 REAL = "https://api.twilio.com"
+MESSAGING = "https://messaging.twilio.com"
 
 
 class Local(TwilioHttpClient):  # type: ignore[misc]
@@ -25,7 +26,8 @@ class Local(TwilioHttpClient):  # type: ignore[misc]
         self.address = address
 
     def request(self, method: str, uri: str, *rest: Any, **named: Any) -> Any:
-        return super().request(method, uri.replace(REAL, self.address), *rest, **named)
+        here = uri.replace(REAL, self.address).replace(MESSAGING, self.address)
+        return super().request(method, here, *rest, **named)
 
 
 def client(twin: Twin, token: str = "") -> Any:
@@ -125,3 +127,17 @@ def test_a_fault_meets_one_request(twin: Twin, kind: str, status: int, code: int
         account.fetch()
     assert (caught.value.status, caught.value.code) == (status, code)
     assert account.fetch().status == "active"
+
+
+def test_messaging_services_hold_numbers(twin: Twin) -> None:
+    services = client(twin).messaging.v1.services
+    service = services.create(friendly_name="all")
+    assert service.use_inbound_webhook_on_number is False
+    sid = number(twin).sid
+    with pytest.raises(TwilioRestException) as missing:
+        services(service.sid).phone_numbers(sid).fetch()
+    assert missing.value.code == 20404
+    service.phone_numbers.create(phone_number_sid=sid)
+    assert services(service.sid).phone_numbers(sid).fetch().sid == sid
+    service.update(use_inbound_webhook_on_number=True)
+    assert [one.use_inbound_webhook_on_number for one in services.list()] == [True]

@@ -42,12 +42,14 @@ class Fault:
         times: how many requests meet it.
         method: of the requests, at Cloudflare's stand-in.
         path: a regular expression for their paths, at Cloudflare's stand-in.
+        after: how many such requests are let pass before, at Cloudflare's stand-in.
     """
 
     kind: str
     times: int = 1
     method: str = "GET"
     path: str = ""
+    after: int = 0
 
 
 def put(root: Path, provider: str, wanted: Fault) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.preflight.looking import Look, Seen, probe
 from xswarm_deploy.settings.variables import BY_NAME, PRODUCTION
-from xswarm_deploy.webhooks import sendgrid, stripe, twilio
+from xswarm_deploy.webhooks import inbound, sendgrid, stripe, twilio
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
@@ -33,6 +33,8 @@ def probes(site: Site) -> list[Probe]:
         ("Stripe webhooks", STRIPE, lambda: _stripe_webhooks(site), stripe.used(site)),
         ("SendGrid scopes", SENDGRID, lambda: _sendgrid_scopes(site), True),
         ("SendGrid sender", (*SENDGRID, "SENDGRID_FROM_EMAIL"), lambda: _sender(site), False),
+        ("SendGrid inbound host", SENDGRID, lambda: _inbound(site), inbound.used(site)),
+        ("SendGrid webhooks allowed", SENDGRID, lambda: _allowed(site), sendgrid.used(site)),
         ("Twilio account", TWILIO, lambda: _twilio_account(site), True),
         ("Twilio number", (*TWILIO, "TWILIO_PHONE_NUMBER"), lambda: _twilio_number(site), True),
         ("Slack", ("SLACK_WEBHOOK_URL",), lambda: _slack(site), False),
@@ -71,8 +73,14 @@ def _stripe_account(site: Site) -> Seen | str:
     return Seen("warn", evidence, "complete the account in Stripe's dashboard")
 
 
-def _stripe_webhooks(site: Site) -> str:
-    return f"{len(site.stripe.endpoints())} webhook endpoint(s) can be read"
+def _stripe_webhooks(site: Site) -> Seen | str:
+    evidence = f"{len(site.stripe.endpoints())} webhook endpoint(s) can be read"
+    other = stripe.other_version(site)
+    if not other:
+        return evidence
+    wanted = site.settings.project.webhooks.stripe_api_version
+    told = f"events have the form of {other}, not of {wanted}: Stripe changes no endpoint's version"
+    return Seen("warn", told, f"make a new endpoint: inv secrets.rotate {stripe.SECRET}")
 
 
 def _sendgrid_scopes(site: Site) -> Seen | str:
@@ -91,6 +99,25 @@ def _sender(site: Site) -> Seen | str:
         return f"{address} is verified"
     remedy = "verify the address or its domain (SendGrid: Sender Authentication)"
     return Seen("warn", f"{address} is not verified: mail from it is refused", remedy)
+
+
+def _inbound(site: Site) -> Seen | str:
+    """Look for the authenticated domain that inbound parse needs of its host."""
+    host = site.settings.project.webhooks.email_hostname
+    if site.sendgrid.host_is_authenticated(host):
+        return f"{host} belongs to an authenticated domain"
+    remedy = "authenticate its domain (SendGrid: Sender Authentication), then deploy"
+    return Seen("fail", f"{host} belongs to no authenticated domain: no mail is parsed", remedy)
+
+
+def _allowed(site: Site) -> Seen | str:
+    """Look whether the plan allows the event webhook that the release would make."""
+    allowed, made = site.sendgrid.event_webhooks_allowed(), site.sendgrid.event_webhooks()
+    told = f"{len(made)} of {allowed or 'any number'} event webhooks"
+    if not allowed or len(made) < allowed or sendgrid.current(site):
+        return told
+    remedy = "delete one that nobody needs (SendGrid: Settings, Mail Settings), or raise the plan"
+    return Seen("fail", f"{told}: the plan allows no other", remedy)
 
 
 def _twilio_account(site: Site) -> Seen | str:

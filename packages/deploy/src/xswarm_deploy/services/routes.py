@@ -103,12 +103,7 @@ class Domains:
         Raises:
             ServiceError: the host has a DNS record already, which is not overwritten.
         """
-        body = {
-            "environment": "production",
-            "hostname": hostname,
-            "service": worker,
-            "zone_id": zone,
-        }
+        body = {"hostname": hostname, "service": worker, "zone_id": zone}
         self._http.put(self._path, json=body)
 
     def detach(self, domain: str) -> None:

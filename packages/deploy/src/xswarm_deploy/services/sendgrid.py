@@ -75,6 +75,7 @@ class _EventWebhook(Wire):
 
 class _EventWebhooks(Wire):
     webhooks: tuple[_EventWebhook, ...]
+    max_allowed: int | None = None
 
 
 class _PublicKey(Wire):
@@ -164,9 +165,16 @@ class SendGrid:
         senders = self.http.get("/v3/verified_senders").read(_Senders).results
         if any(one.from_email.lower() == address.lower() and one.verified for one in senders):
             return True
+        return self.host_is_authenticated(address.rpartition("@")[2])
+
+    def host_is_authenticated(self, host: str) -> bool:
+        """Return whether a host belongs to an authenticated domain of the account."""
         domains = self.http.get("/v3/whitelabel/domains").read(list[_Domain])
-        host = address.rpartition("@")[2].lower()
-        return any(one.valid and _covers(one.domain.lower(), host) for one in domains)
+        return any(one.valid and _covers(one.domain.lower(), host.lower()) for one in domains)
+
+    def event_webhooks_allowed(self) -> int:
+        """Return how many event webhooks the plan allows; 0: it is not said."""
+        return self.http.get(f"{EVENTS}/settings/all").read(_EventWebhooks).max_allowed or 0
 
     def event_webhooks(self) -> list[EventWebhook]:
         """List all event webhooks."""

@@ -42,6 +42,7 @@ class _Endpoint(Wire):
     description: str | None = None
     metadata: dict[str, str] | None = None
     secret: str | None = None
+    api_version: str | None = None
 
 
 class _Page(Wire):
@@ -58,7 +59,11 @@ class Account(TypedDict, total=False):
 
 
 class Endpoint(NamedTuple):
-    """A webhook endpoint; ``secret`` is there only right after its creation."""
+    """A webhook endpoint.
+
+    ``secret`` is there only right after its creation; events have the form of ``api_version``,
+    or, where that is empty, of the account's own version, whenever that changes.
+    """
 
     id: str
     url: str
@@ -68,6 +73,7 @@ class Endpoint(NamedTuple):
     description: str = ""
     metadata: Mapping[str, str] = MappingProxyType({})
     secret: Secret | None = None
+    api_version: str = ""
 
 
 class Stripe:
@@ -103,7 +109,12 @@ class Stripe:
         return [_endpoint(item) for item in listed]
 
     def create_endpoint(
-        self, url: str, events: Iterable[str], attempt: str, description: str = ""
+        self,
+        url: str,
+        events: Iterable[str],
+        attempt: str,
+        description: str = "",
+        api_version: str = "",
     ) -> Endpoint:
         """Create an endpoint and give it with its signing secret.
 
@@ -115,8 +126,10 @@ class Stripe:
             events: which ones.
             attempt: kept in the endpoint's metadata; unique for each endpoint wanted.
             description: shown in Stripe's dashboard.
+            api_version: whose form the events have, for good; empty: the account's.
         """
         form = {**_form(url, events), "description": description, f"metadata[{ATTEMPT}]": attempt}
+        form |= {"api_version": api_version} if api_version else {}
         self.delete_attempt(attempt)
         try:
             return _endpoint(self.http.post(ENDPOINTS, form=form).read(_Endpoint))
@@ -160,4 +173,5 @@ def _endpoint(item: _Endpoint) -> Endpoint:
         description=item.description or "",
         metadata=item.metadata or {},
         secret=Secret(item.secret, "STRIPE_WEBHOOK_SECRET") if item.secret else None,
+        api_version=item.api_version or "",
     )

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 HEADER: Final = "X-Deployment-Run"
 """Marks our requests. Tails redact headers whose names sound like credentials; this one's not."""
+_OURS: Final = frozenset({HEADER.lower(), "x-deployment-probe"})
+"""Headers of requests that are no user's."""
 _PROTOCOL: Final = "trace-v1"
 _AGENT: Final = "xswarm-deploy"
 _LIMIT: Final = 10.0  # seconds to connect
@@ -122,6 +125,70 @@ class Tail:
                 self._news.notify_all()
 
 
+@dataclass
+class Heard:
+    """What was heard of one version.
+
+    Args:
+        answers: how many it gave.
+        errors: of these, exceptions, exceeded limits and 5xx.
+        seconds: how long the good ones took, as far as the events tell.
+    """
+
+    answers: int = 0
+    errors: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+
+class Overheard:
+    """What users met of each version, while it was listened; our own requests left out."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, Heard] = {}
+        self._lock = threading.Lock()
+
+    def version(self, version: str) -> Heard:
+        """Return what was heard of a version so far."""
+        with self._lock:
+            found = self._heard.get(version, Heard())
+            return Heard(found.answers, found.errors, list(found.seconds))
+
+    def read(self, messages: Iterable[str | bytes]) -> None:
+        """Take in events until the connection ends."""
+        for message in messages:
+            met = met_by(message)
+            if met is None:
+                continue
+            version, failed, seconds = met
+            with self._lock:
+                heard = self._heard.setdefault(version, Heard())
+                heard.answers += 1
+                heard.errors += failed
+                if seconds is not None and not failed:
+                    heard.seconds.append(seconds)
+
+
+def met_by(message: str | bytes) -> tuple[str, bool, float | None] | None:
+    """Return of a user's request the version, whether it failed, and its seconds; None: none.
+
+    Args:
+        message: the event, as JSON.
+    """
+    try:
+        event: Any = json.loads(message)
+        asked = event["event"]["request"]["headers"]
+        version, outcome = event["scriptVersion"]["id"], event["outcome"]
+        status = int((event["event"].get("response") or {}).get("status") or 0)
+        ours = any(name.lower() in _OURS for name in asked)
+        took = event.get("wallTime")
+        seconds = float(took) / 1000 if took is not None else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if ours or not version or outcome == "canceled":  # the caller went away
+        return None
+    return str(version), outcome != "ok" or status >= 500, seconds
+
+
 def told_by(message: str | bytes) -> tuple[str, str] | None:
     """Return the tag and the version of an event; None where it names none.
 
@@ -161,7 +228,7 @@ def listening(http: Http, path: str, filters: Sequence[Mapping[str, object]]) ->
 
 @contextmanager
 def tail(http: Http, path: str) -> Iterator[Tail]:
-    """Listen to a Worker for a while.
+    """Listen to those requests of a Worker that are ours, for a while.
 
     Args:
         http: the way to Cloudflare's API, with the token.
@@ -170,18 +237,38 @@ def tail(http: Http, path: str) -> Iterator[Tail]:
     Raises:
         ServiceError: the token may not, or Cloudflare does not answer.
     """
-    with listening(http, path, [{"header": {"key": HEADER}}]) as listener:
-        heard = Tail()
+    heard = Tail()
+    with _heard(http, path, [{"header": {"key": HEADER}}], heard):
+        yield heard
+
+
+@contextmanager
+def overheard(http: Http, path: str) -> Iterator[Overheard]:
+    """Listen to all requests of a Worker for a while; of very many Cloudflare sends a sample.
+
+    It takes and raises what :func:`tail` does.
+    """
+    heard = Overheard()
+    with _heard(http, path, [], heard):
+        yield heard
+
+
+@contextmanager
+def _heard(
+    http: Http, path: str, filters: Sequence[Mapping[str, object]], heard: Tail | Overheard
+) -> Iterator[None]:
+    """Let a thread read a tail as long as the block runs."""
+    with listening(http, path, filters) as listener:
         thread = threading.Thread(target=_listen, args=(heard, listener), name="tail", daemon=True)
         thread.start()
         try:
-            yield heard
+            yield
         finally:
             listener.close()
             thread.join(_LIMIT)
 
 
-def _listen(heard: Tail, listener: Listener) -> None:
+def _listen(heard: Tail | Overheard, listener: Listener) -> None:
     with suppress(Dropped):  # what was heard counts; what is missing proves nothing
         heard.read(listener)
 

@@ -1,23 +1,29 @@
 """Twilio: the account, and where the phone number sends its calls and messages.
 
 The official library is the judge in the tests and not the client here: it brings a
-session and retries of its own, and 30 MB of generated code, for three calls. Code 20429
+session and retries of its own, and 30 MB of generated code, for five calls. Code 20429
 means not processed, so it is repeated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from xswarm_deploy.services.http import Http, basic
+from xswarm_deploy.services.paging import every
+from xswarm_deploy.services.settle import unless_missing
 from xswarm_deploy.services.shape import Wire
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
+API = "https://api.twilio.com"
+MESSAGING = "https://messaging.twilio.com"
+SERVICES = "/v1/Services"
+NOT_FOUND = "20404"
 URLS = {
     "sms_url": "SmsUrl",
     "sms_method": "SmsMethod",
@@ -52,6 +58,20 @@ class _Numbers(Wire):
     incoming_phone_numbers: tuple[_Number, ...]
 
 
+class _Service(Wire):
+    sid: str
+    use_inbound_webhook_on_number: bool | None = None
+
+
+class _Meta(Wire):
+    next_page_url: str | None = None
+
+
+class _Services(Wire):
+    services: tuple[_Service, ...]
+    meta: _Meta
+
+
 class Number(NamedTuple):
     """A phone number of the account.
 
@@ -59,7 +79,8 @@ class Number(NamedTuple):
         sid: its id (PN…).
         number: as ``+15551234567``.
         urls: URLs and methods, by the names in :data:`URLS`.
-        overridden_by: what makes Twilio ignore those URLs: by kind, ``sms``, ``voice``, ``status``.
+        overridden_by: what makes Twilio ignore those URLs, by kind (``sms``, ``voice``,
+            ``status``): an application, a trunk, or a Messaging Service that the number is in.
         capabilities: ``sms``, ``voice``, ``mms``, … and whether the number has them.
     """
 
@@ -78,10 +99,13 @@ class Twilio:
         """Return the client of an environment."""
         account_sid = settings.text("TWILIO_ACCOUNT_SID")
         headers = {"Authorization": basic(account_sid, settings.secret("TWILIO_AUTH_TOKEN"))}
-        return cls(Http("Twilio", settings.text("TWILIO_API_BASE"), headers), account_sid)
+        base = settings.text("TWILIO_API_BASE")
+        messaging = Http("Twilio", base.replace(API, MESSAGING, 1), headers)
+        return cls(Http("Twilio", base, headers), account_sid, messaging)
 
-    def __init__(self, http: Http, account_sid: str) -> None:
+    def __init__(self, http: Http, account_sid: str, messaging: Http | None = None) -> None:
         self.http = http
+        self._messaging = messaging or http
         self._account = f"/2010-04-01/Accounts/{quote(account_sid, safe='')}"
 
     def account_status(self) -> str:
@@ -93,7 +117,31 @@ class Twilio:
         query = {"PhoneNumber": phone_number}
         reply = self.http.get(f"{self._account}/IncomingPhoneNumbers.json", query=query)
         found = [_number(item) for item in reply.read(_Numbers).incoming_phone_numbers]
-        return next((number for number in found if number.number == phone_number), None)
+        number = next((number for number in found if number.number == phone_number), None)
+        if number is None or "sms" in number.overridden_by:
+            return number
+        service = self._service_of(number.sid)
+        overridden = {**number.overridden_by, **({"sms": service} if service else {})}
+        return number._replace(overridden_by=overridden)
+
+    def _service_of(self, number: str) -> str:
+        """Return the Messaging Service that takes a number's messages; empty: the number does."""
+
+        def fetch(query: str) -> tuple[Sequence[_Service], str | None]:
+            asked = dict(parse_qsl(query)) or {"PageSize": "100"}
+            page = self._messaging.get(SERVICES, query=asked).read(_Services)
+            more = page.meta.next_page_url
+            return page.services, urlsplit(more).query if more else None
+
+        monotonic = self.http.clock.monotonic
+        for service in every(self.http.service, f"GET {SERVICES}", "", fetch, monotonic):
+            if not service.use_inbound_webhook_on_number and self._has(service.sid, number):
+                return service.sid
+        return ""
+
+    def _has(self, service: str, number: str) -> bool:
+        path = f"{SERVICES}/{quote(service, safe='')}/PhoneNumbers/{quote(number, safe='')}"
+        return unless_missing(lambda: self._messaging.get(path), {NOT_FOUND}) is not None
 
     def update_number(self, sid: str, urls: Mapping[str, str]) -> Number:
         """Set URLs and methods of a number, by the names in :data:`URLS`; the rest stays."""

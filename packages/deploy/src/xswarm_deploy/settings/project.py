@@ -46,6 +46,10 @@ class Worker(NamedTuple):
         canary: the steps by which a version gets the traffic.
         canary_patience: seconds that one step may ask, where the Worker's own rate limit slows it.
         longest_soak: seconds; no step is watched for longer, whatever its ``soak`` says.
+        affinity: what keeps a user with one version while two share the traffic: ``client`` (the
+            page sends Cloudflare-Workers-Version-Key), ``none``, or an expression of Cloudflare's
+            rules language that gives the key, set as a rule of the zone; empty: ``none``, but no
+            split of a Worker with static files.
     """
 
     name: str = "boss-ai"
@@ -56,6 +60,7 @@ class Worker(NamedTuple):
     canary: tuple[CanaryStep, ...] = ()
     canary_patience: float = 900.0
     longest_soak: float = 86400.0
+    affinity: str = ""
 
 
 class Pages(NamedTuple):
@@ -101,9 +106,13 @@ class Backup(NamedTuple):
 
 
 class Webhooks(NamedTuple):
-    """Where providers deliver on the Worker, and which events Stripe sends; empty: nothing."""
+    """Where providers deliver on the Worker, and which events Stripe sends; empty: nothing.
+
+    Events of Stripe have the form of ``stripe_api_version``; empty: of the account's own.
+    """
 
     stripe_path: str = ""
+    stripe_api_version: str = ""
     stripe_events: tuple[str, ...] = ()
     voice_path: str = ""
     sms_path: str = ""

@@ -102,7 +102,7 @@ def _service() -> Iterator[Variable]:
     yield Variable(
         "WORKER_URL",
         group,
-        "Where the Worker answers; verification and webhooks use it.",
+        "Where the Worker answers; https://none.invalid if nowhere. Verification asks there.",
         required=True,
         sent=to_worker,
         pattern=_URL,

@@ -145,7 +145,7 @@ def plan_stripe(site: Site) -> tuple[list[Change], list[Change]]:
             "a release cannot know its successor's place",
             f"empty it there: the release then keeps {stripe.SECRET} in the Worker alone",
         )
-    return [stripe.creation(found.url, found.events)], [stripe.switching_off(found)]
+    return [stripe.creation(site, found.url, found.events)], [stripe.switching_off(found)]
 
 
 def remove_replaced(site: Site) -> int:

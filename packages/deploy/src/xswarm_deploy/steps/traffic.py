@@ -17,7 +17,9 @@ from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.split import Split, met
 from xswarm_deploy.model.step import Action, AnyAction, Change, Effect, Facts
 from xswarm_deploy.services.errors import Invalid, ServiceError
+from xswarm_deploy.settings.project import CanaryStep
 from xswarm_deploy.site import Site
+from xswarm_deploy.steps import affinity
 from xswarm_deploy.verification import verify
 
 if TYPE_CHECKING:
@@ -102,7 +104,9 @@ def roll_out(
     if not can_share(environment, live, version, listed):
         return [leaping(environment, live, version, quick=back)]
     project = environment.settings.project
-    steps = [s for s in (project.worker.canary if not back else ()) if 0 < s.percent < 100]
+    split = not back and affinity.splits(environment.settings)
+    steps = [s for s in (project.worker.canary if split else ()) if 0 < s.percent < 100]
+    _require_growing(steps)
     splits = [
         {old: 100.0},
         *({old: 100 - p, version: p} for p in (0.0, *(step.percent for step in steps), 100.0)),
@@ -112,6 +116,21 @@ def roll_out(
         moving(environment, before, after, version, dict(live), quick=back, soak=soak)
         for (before, after), soak in zip(pairwise(splits), soaks, strict=True)
     ]
+
+
+def _require_growing(steps: Sequence[CanaryStep]) -> None:
+    """Refuse a share that shrinks: users and Durable Objects would go back and forth.
+
+    Raises:
+        Refused: a step has no more than the one before it.
+    """
+    for before, after in pairwise(steps):
+        if after.percent <= before.percent:
+            raise Refused(
+                f"the canary's share shrinks: {after.percent:g} % after {before.percent:g} %",
+                "a user, or a Durable Object, that has the new version would lose it again",
+                "let the percentages of deploy.worker.canary in invoke.yaml grow",
+            )
 
 
 def to_leave(environment: Environment, live: Split, listed: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from xswarm_deploy.model.split import Split
 from xswarm_deploy.model.step import AnyAction, Change, Facts, action_of
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import (
+    affinity,
     buckets,
     durable_objects,
     traffic,
@@ -46,7 +47,7 @@ def observe(_site: Site) -> Facts:
 def plan(site: Site) -> list[Change]:
     """Return what would change: a new version, and the traffic's way to it."""
     live = traffic.live_split(site)
-    prospect.required(site, live=bool(live))
+    proof = prospect.required(site, live=bool(live))
     digest = site.bundling.result().digest
     if not live:
         made = upload.first(site, digest)
@@ -59,7 +60,10 @@ def plan(site: Site) -> list[Change]:
             if lifecycle
             else [upload.beside(site, digest), *traffic.roll_out(site, live, traffic.NEW, listed)]
         )
-    return [*buckets.changes(site), *made, *beside(site, live)]
+    told = (made[0].details, proof, affinity.told(site.settings))
+    made[0] = made[0]._replace(details="; ".join(filter(None, told)))
+    sticky = affinity.changes(site) if live else []
+    return [*buckets.changes(site), *sticky, *made, *beside(site, live)]
 
 
 def beside(site: Site, live: Split) -> list[Change]:
@@ -118,8 +122,10 @@ def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
             site, f"version {old[:8]} is too old to share the traffic", site.deploy_command
         )
     dark, share = {old: 100.0, traffic.NEW: 0.0}, {old: 100 - percent, traffic.NEW: percent}
+    affinity.require_split(site.settings)
     return [
         *buckets.changes(site),
+        *affinity.changes(site),
         upload.beside(site, site.bundling.result().digest),
         traffic.moving(site, {old: 100.0}, dark, traffic.NEW, dict(live)),
         traffic.moving(site, dark, share, traffic.NEW, dict(live), soak=soak),
@@ -190,6 +196,8 @@ def undo(site: Site, change: Change, outcome: Facts) -> str:
         return traffic.bring_back(site, change)
     if action == buckets.BUCKET:
         buckets.undo(site, change)
+    elif action == affinity.KEY:
+        affinity.undo(site, change)
     elif action in _UNDOING and site.cloudflare.worker_exists(site.worker):
         return _UNDOING[action](site, change, outcome) or ""
     return ""
@@ -235,6 +243,7 @@ def _unschedule(environment: Environment, change: Change, _outcome: Facts) -> st
 _VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
     **traffic.VERBS,
     buckets.BUCKET: buckets.make,
+    affinity.KEY: affinity.make,
     **upload.VERBS,
     triggers.SCHEDULE: _do_schedule,
     **unversioned.VERBS,

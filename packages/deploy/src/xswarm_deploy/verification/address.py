@@ -33,7 +33,7 @@ def wait(site: Site, version: str) -> None:
 
     Args:
         site: the environment.
-        version: the one that must answer.
+        version: the one that must answer; empty: any that has traffic.
 
     Raises:
         StepFailed: it does not, in all that time.
@@ -67,7 +67,7 @@ def _missing(asker: Asker) -> str:
 
 def _unreached(url: str, version: str, wrong: str) -> StepFailed:
     return StepFailed(
-        f"{url} is not answered by version {version[:8]}",
+        f"{url} is not answered by version {version[:8] or 'live'}",
         wrong,
         "see that WORKER_URL is an address of this Worker: its workers.dev host, or a custom domain"
         " or route that is attached to it; then deploy again",

@@ -2,10 +2,9 @@
 
 Users alone may be too few to tell anything. So both versions are asked the same questions at
 the same time, by the version override, in turns and in random order: whatever burdens the
-machine or the network burdens both alike. What users met is read from the Worker's own
-metrics, where it mounts xswarm_monitoring; those know our own questions by their signature and
-leave them out. A Worker that does not know it may limit us like anybody (429): then it is asked no
-faster than it allows, and judged by fewer answers.
+machine or the network burdens both alike. What users met is told by the Worker's own metrics, by
+Cloudflare's analytics or by a tail (:mod:`.users`). A Worker that does not know our questions may
+limit us like anybody (429): then it is asked no faster than it allows, and judged by fewer answers.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from xswarm_deploy.model.report import Limited
-from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import pace
 from xswarm_deploy.services.http import new_session
 from xswarm_deploy.settings.project import Route
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification import proof
+from xswarm_deploy.verification import proof, users
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 from xswarm_deploy.verification.judge import STRICT, Figures, Limits, Looks, Seen, Verdict, judge
 from xswarm_deploy.verification.routes import is_on
-from xswarm_deploy.verification.target import dark, live
+from xswarm_deploy.verification.target import dark
+from xswarm_deploy.verification.users import Met, Pair
 
 PAIRS: Final = (150, 150, 300, 600, 1200, 1200)
 """Questions a route and version get before each look: twice as many as before, but for the last.
@@ -48,15 +47,6 @@ USERS_EVERY: Final = 30.0
 _USERS: Final = "users"
 _WAIT: Final = 0.5
 """Seconds between two signs of progress while nothing is asked."""
-_METRICS: Final = "/api/metrics"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The two versions that share the traffic now."""
-
-    old: str
-    new: str
 
 
 @dataclass
@@ -157,11 +147,17 @@ def _watched(
     site: Site, pair: Pair, soak: float, limits: Limits, askers: Sequence[Asker]
 ) -> Verdict:
     began = time.monotonic()
-    verdict, allowed = _questioned(site, askers, limits, soak)
-    while verdict.outcome == "pass" and (left := began + soak - time.monotonic()) > 0:
-        _wait(site, began, soak, min(left, USERS_EVERY))
-        verdict = _with_users(site, pair, verdict, time.monotonic() - began, limits, allowed)
-    return verdict
+    with users.opened(site, pair) as met:
+        verdict, allowed = _questioned(site, askers, limits, soak)
+        met.quiet, told, alone = time.time(), verdict, not routes(site)
+        while (alone or verdict.outcome == "pass") and told.outcome != "fail":
+            left = began + soak - time.monotonic()
+            if left <= 0:
+                break
+            _wait(site, began, soak, min(left, USERS_EVERY))
+            found = met.met(limits.fewest)
+            told = _with_users(found, verdict, limits, allowed, alone=alone)
+    return told
 
 
 def routes(site: Site) -> list[Route]:
@@ -266,37 +262,21 @@ def _wait(site: Site, began: float, soak: float, seconds: float) -> None:
 
 
 def _with_users(
-    site: Site, pair: Pair, verdict: Verdict, seconds: float, limits: Limits, allowed: Looks
+    found: Met | None, verdict: Verdict, limits: Limits, allowed: Looks, *, alone: bool
 ) -> Verdict:
-    """Look at what users met; too few of them change nothing."""
-    window = max(1, math.ceil(seconds))
-    met = [metrics(site, version, window) for version in (pair.old, pair.new)]
-    old, new = met
-    if old is None or new is None or min(old.answers, new.answers) < limits.fewest:
-        return verdict
-    seen: Seen = {_USERS: (old, new)}
-    found = judge(seen, limits, allowed)
-    if found.outcome == "fail":
-        return found
-    return Verdict(verdict.outcome, (*verdict.reasons, *found.reasons[-1:]))
-
-
-def metrics(site: Site, version: str, window: int) -> Figures | None:
-    """Read what the Worker measured of a version; None where it measures nothing.
+    """Judge what users met; too few of them change nothing.
 
     Args:
-        site: the environment.
-        version: whose requests.
-        window: seconds back from now.
+        found: what they met; None: too few are told of.
+        verdict: by the own questions.
+        limits: what is asked of the new version.
+        allowed: how often it may be looked at.
+        alone: whether there was no route to ask, so that users alone decide.
     """
-    token = site.settings.secret("ADMIN_TOKEN")
-    path = f"{_METRICS}?format=json&window={window}s&version={version}"
-    headers = {"Authorization": Secret(f"Bearer {token.reveal()}", token.name)}
-    with new_session() as session:
-        answer = Asker(site, live(site), session).once(Ask(path, headers=headers))
-    if answer.status != 200:
-        return None
-    counted = answer.fields.get("requests")
-    if not isinstance(counted, Mapping) or not {"total", "errors"} <= set(counted):
-        return None  # another Worker's /api/metrics, of another form
-    return Figures(int(counted["total"]), int(counted["errors"]))
+    if found is None:
+        return verdict
+    seen: Seen = {f"{_USERS} {found.source}": found.figures}
+    judged = judge(seen, limits, allowed)
+    if alone or judged.outcome == "fail":
+        return judged
+    return Verdict(verdict.outcome, (*verdict.reasons, *judged.reasons[-1:]))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import UNPROVEN
-from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification.target import overridable
+from xswarm_deploy.verification.target import has_none, overridable
 
 ALLOW: Final = "allow"
 WAYS: Final = (
@@ -17,6 +15,7 @@ WAYS: Final = (
     " or give the token Workers Tail: Read; or switch preview URLs on;"
     " or accept it by deploy.verify.unproven: allow in invoke.yaml"
 )
+NOWHERE: Final = "the Worker has no address (workers.dev is off, and there is no route)"
 Means = Literal["word", "tail", "preview", "none"]
 
 
@@ -34,7 +33,7 @@ def foreseen(site: Site, *, live: bool) -> Prospect:
         site: the environment.
         live: whether a version is live already; a first one is verified at its preview host.
     """
-    named = live and overridable(site.worker)
+    named = live and overridable(site.worker) and not has_none(site)
     if named and site.settings.project.verify.version_path:
         return Prospect("word", "by the Worker's own word (verify.version_path)")
     if named and site.cloudflare.may_tail(site.worker):
@@ -48,17 +47,22 @@ def foreseen(site: Site, *, live: bool) -> Prospect:
 def _why_none(site: Site, live: bool) -> str:
     if not live:
         return "a first version can only be asked at its preview host"
+    if has_none(site):
+        return NOWHERE
     if not overridable(site.worker):
         return f"the override header cannot name {site.worker!r} (RFC 8941)"
     return "no version_path, and the token may not tail"
 
 
-def required(site: Site, *, live: bool) -> None:
+def required(site: Site, *, live: bool) -> str:
     """Refuse a release of which nobody will know which version answers, unless that is allowed.
 
     Args:
         site: the environment.
         live: whether a version is live already.
+
+    Returns:
+        How it will be known, or that it will not, for the plan.
 
     Raises:
         Refused: with the ways on.
@@ -66,6 +70,11 @@ def required(site: Site, *, live: bool) -> None:
     found = foreseen(site, live=live)
     if found.means == "none" and site.settings.project.verify.unproven != ALLOW:
         raise Refused("nothing would prove that the new version answers", found.evidence, WAYS)
+    return (
+        f"which version answers is known {found.evidence}"
+        if found.means != "none"
+        else (f"{found.evidence}; verify.unproven allows that")
+    )
 
 
 def no_preview(site: Site) -> str:
@@ -77,12 +86,9 @@ def no_preview(site: Site) -> str:
 
 def _no_subdomain(site: Site) -> str:
     """Return that the account has no name under workers.dev; empty: it has one."""
-    try:
-        if not is_loopback(site.settings.text("WORKER_URL")):
-            site.cloudflare.account_subdomain()
-    except NotFound:  # 10007
-        return (
-            "the account has no name under workers.dev"
-            " (it gets one when Workers & Pages is opened in Cloudflare's dashboard)"
-        )
-    return ""
+    if site.cloudflare.account_subdomain():
+        return ""
+    return (
+        "the account has no name under workers.dev"
+        " (it gets one when Workers & Pages is opened in Cloudflare's dashboard)"
+    )

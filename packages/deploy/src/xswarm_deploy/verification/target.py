@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.services.tails import HEADER
@@ -17,6 +18,8 @@ OVERRIDE: Final = "Cloudflare-Workers-Version-Overrides"
 
 
 _KEY: Final = re.compile(r"[a-z*][a-z0-9_.*-]*")
+NO_ADDRESS: Final = ".invalid"
+"""Ends a host that never exists (RFC 2606): WORKER_URL of a Worker that has no address at all."""
 NO_VERSION: Final = "00000000"
 """Stands where a version's first eight digits would: an address where surely nothing is."""
 
@@ -111,7 +114,26 @@ def preview(site: Site, version: str) -> Target:
     return Target(f"https://{host}.{name}.workers.dev", {}, version, alone=True)
 
 
+def has_none(site: Site) -> bool:
+    """Return whether the Worker has no address: it is told by queues, crons or other Workers.
+
+    WORKER_URL says so by a host under ``.invalid``. On the twin, where WORKER_URL is always the
+    Worker's port, the wrangler configuration does: workers.dev off, and no route.
+    """
+    url = site.settings.text("WORKER_URL")
+    if not is_loopback(url):
+        return (urlsplit(url).hostname or "").endswith(NO_ADDRESS)
+    if not wrangler.file(site.settings).is_file():
+        return False
+    content = wrangler.read(site.settings)
+    routed = bool(content.get("routes") or content.get("route"))
+    return content.get("workers_dev") is False and not routed
+
+
 def is_own(site: Site) -> bool:
-    """Return whether WORKER_URL is the Worker's own address, which needs no route or domain."""
+    """Return whether WORKER_URL is the Worker's workers.dev host, which needs no route or domain.
+
+    On the twin it stands for every address that the Worker has.
+    """
     url = site.settings.text("WORKER_URL")
     return is_loopback(url) or (urlsplit(url).hostname or "").endswith(".workers.dev")

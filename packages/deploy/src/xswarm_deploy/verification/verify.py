@@ -73,13 +73,17 @@ def run(site: Site, target: Target, *, quick: bool = False, reading: bool = Fals
         reading: besides what is quick, the routes that just read.
     """
     from xswarm_deploy.services.http import new_session
+    from xswarm_deploy.verification import nowhere
     from xswarm_deploy.verification import proof as proofs
     from xswarm_deploy.verification.asker import Asker
 
+    reachable = nowhere.instead(site, target)
+    if reachable is None:
+        return Report(NAME, (nowhere.finding(site),))
     with ExitStack() as stack:
         session = stack.enter_context(new_session())
         try:
-            proof = stack.enter_context(proofs.opened(Asker(site, target, session)))
+            proof = stack.enter_context(proofs.opened(Asker(site, reachable, session)))
         except Limited as error:
             return Report(NAME, (proofs.limited(error),))
         return _believed(proof, quick=quick, reading=reading)

@@ -46,6 +46,7 @@ class Creation:
     url: str
     events: tuple[str, ...]
     provider: Literal["stripe"] = PROVIDER
+    api_version: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def plan_minting(site: Site) -> list[Change]:
     if named or (found and SECRET in site.cloudflare.secrets(site.worker)):
         return []
     wanted = _wanted(site)
-    changes = [creation(wanted["url"], wanted["events"])]
+    changes = [creation(site, wanted["url"], wanted["events"])]
     # Nobody has the secret of an endpoint that stands there already: it can serve no more.
     return [*changes, _change(found, {**wanted, "enabled": False})] if found else changes
 
@@ -137,10 +138,20 @@ def current(site: Site) -> Endpoint | None:
     return ours[0] if ours else None
 
 
-def creation(url: str, events: Iterable[str]) -> Change:
+def other_version(site: Site) -> str:
+    """Return the API version of the endpoint where it is not the wanted one; empty: it is."""
+    wanted = site.settings.project.webhooks.stripe_api_version
+    found = current(site) if wanted else None
+    return (
+        (found.api_version or "the account's own") if found and found.api_version != wanted else ""
+    )
+
+
+def creation(environment: Environment, url: str, events: Iterable[str]) -> Change:
     """Report that an endpoint is made; its secret goes into the Worker's next version."""
     attempt = secrets.token_hex(16)
-    after = Creation(attempt, url, tuple(events))
+    version = environment.settings.project.webhooks.stripe_api_version
+    after = Creation(attempt, url, tuple(events), api_version=version)
     return CREATE.change(f"stripe endpoint {url}", after=after, undo=Attempt(attempt))
 
 
@@ -157,7 +168,9 @@ def _change(found: Endpoint, wanted: dict[str, Any]) -> Change:
 
 def _create(site: Site, after: Creation) -> Facts:
     description = f"{site.worker} ({site.settings.environment})"
-    made = site.stripe.create_endpoint(after.url, after.events, after.attempt, description)
+    made = site.stripe.create_endpoint(
+        after.url, after.events, after.attempt, description, after.api_version
+    )
     if made.secret is None:
         raise StepFailed("Stripe gave no signing secret with the new endpoint", made.id)
     site.staged[SECRET] = made.secret

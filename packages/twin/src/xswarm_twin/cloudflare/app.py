@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from xswarm_twin import control
 from xswarm_twin.cloudflare import (
     accounts,
+    analytics,
     assets,
     d1,
     deployments,
@@ -27,8 +28,10 @@ from xswarm_twin.cloudflare import (
     r2,
     refusals,
     routing,
+    rulesets,
     secrets,
     secrets_store,
+    subdomain,
     tails,
     versions,
     workers,
@@ -93,13 +96,16 @@ async def serve_stored(twin: Twin) -> None:
     for project in twin.store.all(Project):
         await pages.serve_all(twin, project)
     await queues.serve(twin)
+    rulesets.publish(twin)
 
 
 def api_routes() -> Iterator[web.RouteDef]:
     """Return the routes of the API, by their paths behind the base."""
     for module in (
         accounts,
+        analytics,
         workers,
+        subdomain,
         versions,
         deployments,
         secrets,
@@ -109,6 +115,7 @@ def api_routes() -> Iterator[web.RouteDef]:
         r2,
         zones,
         routing,
+        rulesets,
         queues,
         workflows,
         kv,
@@ -174,8 +181,12 @@ async def _authorised(request: web.Request, handler: Handler) -> web.StreamRespo
 
 @web.middleware
 async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path == faults.PATH:
+        return await handler(request)
+    if seconds := request.app[FAULTS].blocked:
+        raise faults.blocked(seconds)
     kind = request.app[FAULTS].take(request.method, request.path.removeprefix(BASE))
-    if kind is None or request.path == faults.PATH:
+    if kind is None:
         return await handler(request)
     return await faults.suffer(kind, request, handler)
 

@@ -37,6 +37,7 @@ class Calls:
             "method": request.method,
             "path": request.path,
             "status": status,
+            "agent": request.headers.get("User-Agent", ""),
             "ms": round((time.perf_counter() - started) * 1000, 1),
         }
         self._file.write(json.dumps(line) + "\n")

@@ -11,6 +11,7 @@ from aiohttp import web
 from xswarm_twin.cloudflare import bodies, refusals, versions
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import (
+    AccountSubdomain,
     Deployment,
     Record,
     Version,
@@ -113,6 +114,11 @@ async def restore(twin: Twin, name: str) -> None:
         await _serve(twin, worker, deployment, {})
 
 
+def account_subdomain(twin: Twin) -> str:
+    """Return the account's name under workers.dev; empty: it has none."""
+    return next(iter(twin.store.all(AccountSubdomain)), AccountSubdomain()).name
+
+
 def deployed_alone(twin: Twin, worker: str, version: Version) -> bool:
     """Return whether a version serves all of a Worker's traffic."""
     deployment = twin.store.last(Deployment, worker)
@@ -126,11 +132,11 @@ async def _serve(
     for version, percentage in deployment.shares.items():
         found = made.get(version) or versions.find_version(twin, worker.name, version)
         split[versions.served(twin, found)] = percentage
-    enabled = worker.enabled or _has_address(twin, worker.name)
+    named = bool(account_subdomain(twin))
+    enabled = (named and worker.enabled) or _has_address(twin, worker.name)
+    previews = named and worker.previews_enabled
     try:
-        await twin.edge.deploy(
-            worker.name, split, enabled=enabled, previews=worker.previews_enabled
-        )
+        await twin.edge.deploy(worker.name, split, enabled=enabled, previews=previews)
     except ScriptInvalid as error:
         raise refusals.script_invalid(str(error)) from error
 

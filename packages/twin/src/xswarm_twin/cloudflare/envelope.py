@@ -36,7 +36,9 @@ def success(
     return web.json_response(body, status=status)
 
 
-def paged(request: web.Request, items: Sequence[Any], default: int = 20) -> web.Response:
+def paged(
+    request: web.Request, items: Sequence[Any], default: int = 20, largest: int = 1000
+) -> web.Response:
     """Return the page of a list that is asked for by ``page`` and ``per_page``.
 
     What is no number is taken as the first page and the default size, as Cloudflare does.
@@ -45,9 +47,10 @@ def paged(request: web.Request, items: Sequence[Any], default: int = 20) -> web.
         request: asks for it.
         items: the whole list.
         default: how many are on a page where nothing is said.
+        largest: how many may be asked for.
     """
     page = max(1, _number(request, "page", 1))
-    size = min(max(1, _number(request, "per_page", default)), 1000)
+    size = min(max(1, _number(request, "per_page", default)), largest)
     shown = list(items[(page - 1) * size : page * size])
     return success(shown, page_of(page, size, len(shown), len(items)))
 

@@ -7,7 +7,9 @@ removes all; the account's token authorises.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
+import time
 from dataclasses import asdict, dataclass, field
 
 from aiohttp import web
@@ -18,7 +20,7 @@ from xswarm_twin.cloudflare.envelope import Refusal, success
 from xswarm_twin.edge import spread
 
 _KIND = re.compile(
-    r"status:(429|5\d\d)|reset_before|reset_after|bad_json|(slow|spread):(\d{1,3}(\.\d{1,3})?)"
+    r"status:(429|5\d\d)|reset_before|reset_after|bad_json|(slow|spread|block):(\d{1,3}(\.\d{1,3})?)"
 )
 
 routes = web.RouteTableDef()
@@ -30,38 +32,64 @@ class Fault:
     """What is to go wrong.
 
     Args:
-        method: the HTTP method of the calls.
+        method: the HTTP method of the calls, or ``ANY``.
         path: a regular expression that is searched for in their paths (behind the base).
         kind: ``status:CODE`` (429 or 5xx; not applied), ``reset_before`` (connection reset, not
             applied), ``reset_after`` (applied, then reset), ``bad_json`` (applied, the reply cut
             short), ``slow:SECONDS`` (applied after that time), ``spread:SECONDS`` (answered at
-            once; a deployment is served after that time, as it takes to reach all of the edge).
+            once; a deployment is served after that time, as it takes to reach all of the edge),
+            ``block:SECONDS`` (from then on **every** call is refused with 429 for that time, as
+            Cloudflare does to who made too many).
         times: how many calls are still to fail.
+        after: how many such calls are let pass before.
     """
 
     method: str
     path: str
     kind: str
     times: int = 1
+    after: int = 0
 
     def concerns(self, method: str, path: str) -> bool:
-        """Return whether a call is to fail."""
-        return self.times > 0 and self.method == method and bool(re.search(self.path, path))
+        """Return whether a call is one of those that are to fail."""
+        asked = self.method in ("ANY", method)
+        return self.times > 0 and asked and bool(re.search(self.path, path))
 
 
 @dataclass
 class Faults:
-    """The table of faults, in memory only."""
+    """The table of faults, in memory only.
+
+    Args:
+        table: all that were ordered.
+        blocked_until: when every call is taken again, by ``time.monotonic``.
+    """
 
     table: list[Fault] = field(default_factory=list)
+    blocked_until: float = 0.0
 
     def take(self, method: str, path: str) -> str | None:
         """Return the kind of fault that a call is to suffer, and count it."""
         for fault in self.table:
-            if fault.concerns(method, path):
-                fault.times -= 1
-                return fault.kind
+            if not fault.concerns(method, path):
+                continue
+            if fault.after > 0:
+                fault.after -= 1
+                continue
+            fault.times -= 1
+            return self._begun(fault.kind)
         return None
+
+    @property
+    def blocked(self) -> float:
+        """Return the seconds for which every call is still refused."""
+        return max(0.0, self.blocked_until - time.monotonic())
+
+    def _begun(self, kind: str) -> str:
+        name, _, seconds = kind.partition(":")
+        if name == "block":
+            self.blocked_until = time.monotonic() + float(seconds)
+        return kind
 
 
 FAULTS: web.AppKey[Faults] = web.AppKey("faults", Faults)
@@ -82,6 +110,7 @@ async def put(request: web.Request) -> web.Response:
         bodies.required(body, "path", str),
         bodies.required(body, "kind", str),
         bodies.optional(body, "times", 1),
+        bodies.optional(body, "after", 0),
     )
     _require_valid(fault)
     request.app[FAULTS].table.append(fault)
@@ -92,6 +121,7 @@ async def put(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """Remove all faults."""
     request.app[FAULTS].table.clear()
+    request.app[FAULTS].blocked_until = 0.0
     return success(None)
 
 
@@ -100,6 +130,8 @@ async def suffer(kind: str, request: web.Request, handler: Handler) -> web.Strea
     name, _, argument = kind.partition(":")
     if name == "status":
         raise _refused(int(argument))
+    if name == "block":
+        raise blocked(float(argument))
     if name == "reset_before":
         return _reset(request)
     if name == "slow":
@@ -126,8 +158,19 @@ def _require_valid(fault: Fault) -> None:
         re.compile(fault.path)
     except re.error:
         raise refusals.body_invalid("path is no regular expression") from None
-    if not _KIND.fullmatch(fault.kind) or fault.times < 1:
+    if not _KIND.fullmatch(fault.kind) or fault.times < 1 or fault.after < 0:
         raise refusals.body_invalid("kind or times is not what a fault has")
+
+
+def blocked(seconds: float) -> Refusal:
+    """Refuse a call of somebody who made too many, and say when the next is taken."""
+    left = str(math.ceil(seconds))
+    headers = {
+        "Retry-After": left,
+        "Ratelimit": f'"default";r=0;t={left}',
+        "Ratelimit-Policy": '"default";q=1200;w=300',
+    }
+    return Refusal(429, 10429, "Rate limited. Please wait.", headers)
 
 
 def _refused(status: int) -> Refusal:

@@ -13,7 +13,7 @@ from aiohttp import web
 from xswarm_twin.cloudflare import assets, bodies, refusals, uploads
 from xswarm_twin.cloudflare.assets import MAXIMUM_FILE_BYTES
 from xswarm_twin.cloudflare.blobs import Incoming
-from xswarm_twin.cloudflare.envelope import page_of, success
+from xswarm_twin.cloudflare.envelope import paged, success
 from xswarm_twin.cloudflare.records import Asset, Project, Publication
 from xswarm_twin.cloudflare.tokens import TokenInvalid
 from xswarm_twin.cloudflare.twin import Twin, new_id, twin_of
@@ -22,6 +22,15 @@ from xswarm_twin.model import PagesDeployment
 _UPLOAD = "pages-upload"
 _PRODUCTION, _PREVIEW = "production", "preview"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,56}[a-z0-9])?")
+_CONFIGURED = {
+    "always_use_latest_compatibility_date": False,
+    "build_image_major_version": 3,
+    "compatibility_date": "2026-01-01",
+    "compatibility_flags": [],
+    "fail_open": True,
+    "usage_model": "standard",
+}
+"""How a project's deployments run where nobody has set anything."""
 _COMMIT = ("commit_hash", "commit_message", "commit_dirty")
 _FORM_FIELD_BYTES = 8 * 1024 * 1024
 
@@ -291,7 +300,11 @@ def _told(twin: Twin, project: Project) -> dict[str, Any]:
         "domains": [twin.addresses.project_host(project.name)],
         "created_on": project.created_on,
         "production_branch": project.production_branch,
-        "deployment_configs": {_PRODUCTION: {}, _PREVIEW: {}},
+        "framework": "",
+        "framework_version": "",
+        "production_script_name": f"pages-worker--{project.id}-production",
+        "preview_script_name": f"pages-worker--{project.id}-preview",
+        "deployment_configs": {_PRODUCTION: _CONFIGURED, _PREVIEW: _CONFIGURED},
         "canonical_deployment": None if canonical is None else _deployment(twin, canonical),
         "latest_deployment": None if latest is None else _deployment(twin, latest),
     }
@@ -329,7 +342,4 @@ def _deployment(twin: Twin, publication: Publication) -> dict[str, Any]:
 def _page(
     request: web.Request, listed: list[Any], told: Callable[[Any], dict[str, Any]]
 ) -> web.Response:
-    page = bodies.number(request, "page", 1, 10**6)
-    size = bodies.number(request, "per_page", 25, 100)
-    shown = listed[(page - 1) * size : page * size]
-    return success([told(one) for one in shown], page_of(page, size, len(shown), len(listed)))
+    return paged(request, [told(one) for one in listed], 25)

@@ -448,6 +448,34 @@ class StoredSecret(Record):
 
 
 @dataclass(frozen=True)
+class AccountSubdomain(Record):
+    """The account's name under workers.dev; empty: it was taken away."""
+
+    kind: ClassVar[str] = "account_subdomain"
+    name: str = "sandbox"
+
+    @property
+    def key(self) -> str:
+        """Return the one name there is."""
+        return "account"
+
+
+@dataclass(frozen=True)
+class HeaderRules(Record):
+    """The request header transform rules of a zone, in their order."""
+
+    kind: ClassVar[str] = "header_rules"
+    id: str
+    zone: str
+    rules: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """Return the zone's id."""
+        return self.zone
+
+
+@dataclass(frozen=True)
 class SigningKey(Record):
     """The key that the session tokens are signed with, in hexadecimal."""
 
@@ -480,5 +508,7 @@ KINDS: tuple[type[Record], ...] = (
     Hyperdrive,
     SecretStore,
     StoredSecret,
+    AccountSubdomain,
+    HeaderRules,
     SigningKey,
 )

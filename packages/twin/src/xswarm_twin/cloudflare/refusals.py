@@ -47,6 +47,20 @@ def worker_not_found(code: int = 10007) -> Refusal:
     return Refusal(404, code, "This Worker does not exist on your account.")
 
 
+def subdomain_not_registered() -> Refusal:
+    """Say that the account has no name under workers.dev."""
+    return Refusal(404, 10007, "workers.api.error.subdomain_not_found")
+
+
+def subdomain_required() -> Refusal:
+    """Refuse a first Worker of an account that has no name under workers.dev."""
+    message = (
+        "You need a workers.dev subdomain in order to proceed."
+        " Opening the Workers landing page for the first time creates one."
+    )
+    return Refusal(403, 10063, message)
+
+
 def worker_name_invalid(name: str) -> Refusal:
     """Refuse a Worker's name that is no host name's label."""
     return Refusal(400, 10016, f"{name!r} is not a valid Worker name")

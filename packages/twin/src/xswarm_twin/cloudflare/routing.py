@@ -203,6 +203,7 @@ def _domain(twin: Twin, domain: WorkerDomain) -> dict[str, Any]:
     zone = twin.store.find(Zone, domain.zone)
     return {
         "id": domain.id,
+        "cert_id": domain.id,
         "zone_id": domain.zone,
         "zone_name": zone.name if zone else "",
         "hostname": domain.hostname,

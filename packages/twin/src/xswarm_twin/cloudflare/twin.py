@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,9 @@ from xswarm_twin.objects.store import Objects
 
 class Serving(Protocol):
     """What the API needs of the edge (xswarm_twin.edge.edge.Edge has it)."""
+
+    key_of: Callable[[web.Request], str]
+    """Returns the version key that a rule of a zone gives a request; empty: none does."""
 
     async def validate(self, version: WorkerVersion) -> int:
         """Start a version and give its start-up milliseconds; raises ScriptInvalid."""

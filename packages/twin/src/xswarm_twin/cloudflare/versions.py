@@ -46,10 +46,10 @@ _AT = "/accounts/{account}/workers/scripts/{worker}/versions"
 async def index(request: web.Request) -> web.Response:
     """List versions, the newest first; ``deployable=true`` gives all that can be deployed."""
     twin, worker = twin_of(request), find_worker(request)
-    if request.query.get("deployable") == "true":
-        listed = twin.store.newest(Version, worker.name, DEPLOYABLE)
-        return success({"items": [_summary(version) for version in listed]})
     page = bodies.number(request, "page", 1, 10**6)
+    if request.query.get("deployable") == "true":
+        listed = twin.store.newest(Version, worker.name, DEPLOYABLE) if page == 1 else []
+        return success({"items": [_summary(version) for version in listed]})
     size = bodies.number(request, "per_page", 10, 100)
     listed = twin.store.newest(Version, worker.name, size, (page - 1) * size)
     return success(

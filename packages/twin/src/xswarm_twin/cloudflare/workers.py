@@ -59,7 +59,10 @@ async def upload(request: web.Request) -> web.Response:
         raise refusals.worker_name_invalid(name)
     form = await uploads.read(request, twin.blobs)
     async with twin.lock(name):
-        worker = twin.store.find(Worker, name) or _new(twin, name)
+        worker = twin.store.find(Worker, name)
+        if worker is None and not deployments.account_subdomain(twin):
+            raise refusals.subdomain_required()
+        worker = worker or _new(twin, name)
         migrated = _migrated(twin, worker, form)
         version = await versions.make(request, name, form, "upload", migrated)
         worker = _as_uploaded(worker, form.metadata or {}, migrated.tag)
@@ -193,12 +196,6 @@ async def change_schedules(request: web.Request) -> web.Response:
         told = [_schedule(cron, before.get(cron, now), now) for cron in dict.fromkeys(crons)]
         twin.store.save(replace(worker, schedules=told))
     return success({"schedules": told})
-
-
-@routes.get("/accounts/{account}/workers/subdomain")
-async def account_subdomain(_: web.Request) -> web.Response:
-    """Return the account's own part of its Workers' hosts."""
-    return success({"subdomain": "sandbox"})
 
 
 @routes.get("/accounts/{account}/workers/workers/{worker}")

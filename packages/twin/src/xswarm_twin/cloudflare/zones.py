@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals
-from xswarm_twin.cloudflare.envelope import page_of, success
+from xswarm_twin.cloudflare.envelope import paged, success
 from xswarm_twin.cloudflare.records import DnsRecord, Zone
 from xswarm_twin.cloudflare.twin import Twin, twin_of
 
@@ -31,7 +31,7 @@ async def index(request: web.Request) -> web.Response:
     """List the zones, all or those of a name."""
     twin, name = twin_of(request), request.query.get("name")
     found = [zone for zone in twin.store.all(Zone) if name in (None, zone.name)]
-    return _list([_told(twin, zone) for zone in found])
+    return paged(request, [_told(twin, zone) for zone in found])
 
 
 @routes.post("/zones")
@@ -88,13 +88,12 @@ async def records(request: web.Request) -> web.Response:
     """List the DNS records, all or those of a name or a type."""
     zone, query = find(request), request.query
     name, kind = query.get("name.exact", query.get("name")), query.get("type")
-    return _list(
-        [
-            _record(zone, record)
-            for record in twin_of(request).store.all(DnsRecord, zone.id)
-            if name in (None, record.name) and kind in (None, record.type)
-        ]
-    )
+    found = [
+        _record(zone, record)
+        for record in twin_of(request).store.all(DnsRecord, zone.id)
+        if name in (None, record.name) and kind in (None, record.type)
+    ]
+    return paged(request, found, 100, 5000)
 
 
 @routes.post(_ONE + "/dns_records")
@@ -145,6 +144,11 @@ def _told(twin: Twin, zone: Zone) -> dict[str, Any]:
         "created_on": zone.created_on,
         "modified_on": zone.modified_on,
         "account": {"id": twin.account.id},
+        "development_mode": 0,
+        "meta": {},
+        "name_servers": ["ns1.localhost", "ns2.localhost"],
+        "owner": {"id": twin.account.id, "type": "organization"},
+        "plan": {"id": "free", "name": "Free Website"},
     }
 
 
@@ -164,9 +168,8 @@ def _record(zone: Zone, record: DnsRecord) -> dict[str, Any]:
         "content": record.content,
         "ttl": record.ttl,
         "proxied": record.proxied,
+        "proxiable": record.type in ("A", "AAAA", "CNAME"),
+        "meta": {},
         "created_on": record.created_on,
+        "modified_on": record.created_on,
     }
-
-
-def _list(items: list[dict[str, Any]]) -> web.Response:
-    return success(items, page_of(1, max(len(items), 20), len(items), len(items)))

@@ -22,7 +22,7 @@ from xswarm_twin.edge.files import find_answer, send, send_answer
 from xswarm_twin.edge.log import Log
 from xswarm_twin.edge.pages import Pages
 from xswarm_twin.edge.proxy import RAY, TAILED, CallFailed, Proxy, new_ray, sign
-from xswarm_twin.edge.routing import Kind, Route, Target, choose_version, target_of
+from xswarm_twin.edge.routing import KEY_HEADER, Kind, Route, Target, choose_version, target_of
 from xswarm_twin.edge.schedules import Schedules
 from xswarm_twin.edge.services import Location, Services
 from xswarm_twin.edge.simulators import Answer, Consumer, Question
@@ -95,6 +95,8 @@ class Edge:
         self._deploying: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._opened = False
         self._opening = asyncio.Lock()
+        self.key_of: Callable[[web.Request], str] = lambda _: ""
+        """Returns the version key that a rule of a zone gives a request; empty: none does."""
 
     async def listen(self, kind: Kind, name: str, port: int) -> int:
         """Open a port of 127.0.0.1 whose "/" is a Worker or a Pages project.
@@ -375,7 +377,9 @@ class Edge:
             return self._versions.find(target.name, target.part) if shown else None
         if route is None or not route.enabled:
             return None
-        return choose_version(route, target.name, request.headers, random.random())  # noqa: S311
+        key = self.key_of(request)
+        headers = {**request.headers, KEY_HEADER: key} if key else request.headers
+        return choose_version(route, target.name, headers, random.random())  # noqa: S311
 
     async def _answer_by(
         self, request: web.Request, version: WorkerVersion, *, told: bool
@@ -396,7 +400,11 @@ class Edge:
                 return await send(request, found)
         if told and self._tails.of(version.worker):
             return await self._tailed(request, version)
-        return await self._proxy.forward(request, self._versions.serving(version))
+        began = time.perf_counter()
+        answer = await self._proxy.forward(request, self._versions.serving(version))
+        if told:
+            self._tails.publish(_invocation(request, version, answer.status, _since(began)))
+        return answer
 
     async def _tailed(self, request: web.Request, version: WorkerVersion) -> web.StreamResponse:
         """Let a version answer, and tell those who listen what it did, once it has told that."""
@@ -408,8 +416,7 @@ class Edge:
         except BaseException:
             self._services.traces.forget(ray)
             raise
-        milliseconds = round((time.perf_counter() - began) * 1000)
-        done = _invocation(request, version, answer.status, milliseconds)
+        done = _invocation(request, version, answer.status, _since(began))
         telling = asyncio.create_task(self._tell(done, ray))
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
@@ -430,6 +437,10 @@ def _runner(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> 
         handler_cancellation=True,
         shutdown_timeout=_SHUTDOWN,
     )
+
+
+def _since(began: float) -> int:
+    return round((time.perf_counter() - began) * 1000)
 
 
 def _invocation(

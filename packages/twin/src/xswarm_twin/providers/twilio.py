@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from xswarm_twin.providers import front, numbers
+from xswarm_twin.providers.messaging_services import MessagingServices
 from xswarm_twin.providers.received import Received
 
 _NUMBERS: Final = re.compile(r"/2010-04-01/Accounts/\w+/IncomingPhoneNumbers(/(PN\w+))?\.json")
@@ -45,6 +46,7 @@ class Twilio:
         self._records = numbers.records(folder)
         self._numbers = self._records.table("numbers")
         self._added = self._records.table("added")
+        self._services = MessagingServices(self._records)
 
     def application(self, faulty: Middleware) -> web.Application:
         """Make the application; faults come before all else."""
@@ -63,6 +65,9 @@ class Twilio:
         return _error(401, "Authenticate", 20003)
 
     async def _any(self, request: web.Request) -> web.Response:
+        served = await self._services.answer(request)
+        if served is not None:
+            return served
         response = await front.passed_on(request, self._target, self.failure(503))
         number = _NUMBERS.fullmatch(request.path)
         if number and response.status < 300:

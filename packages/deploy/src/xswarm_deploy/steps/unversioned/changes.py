@@ -18,12 +18,14 @@ from xswarm_deploy.model.step import AnyAction, Change, Facts
 from xswarm_deploy.steps.unversioned import (
     consumers,
     domains,
+    reachable,
     routes,
     settings,
     subdomain,
     workflows,
 )
 from xswarm_deploy.steps.unversioned.resource import Resource, Transition, Value
+from xswarm_deploy.verification import address
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -83,13 +85,23 @@ def _change(site: Site, one: Resource, moved: Transition) -> Change:
 
 
 def _apply(site: Site, change: Change) -> Facts:
-    """Make a change, and read back that it is made.
+    """Make a change, and read back that it is made; wait where it opens what users ask.
 
     Raises:
-        StepFailed: the API took it, but does not show it.
+        StepFailed: the API took it, but does not show it; or nothing answers there.
     """
     _put(site, change, change.after, change.before)
+    if reachable.among(site, _opened(change)):
+        address.wait(site, str(site.facts.get("version") or ""))
     return {_SEEN: True}
+
+
+def _opened(change: Change) -> set[str]:
+    """Return the routes or custom domains that a change adds."""
+    action = next((one for one in (domains.ACTION, routes.ACTION) if one.owns(change)), None)
+    if action is None:
+        return set()
+    return set(action.after_of(change).zones) - set(action.before_of(change).zones)
 
 
 def _undo(site: Site, change: Change, outcome: Facts) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.steps import affinity
 from xswarm_deploy.steps.unversioned import zones
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def provide(site: Site) -> None:
         content = wrangler.read(site.settings)
     except Refused:
         return  # the check says why it cannot be read
-    for name in dict.fromkeys(_zones(content)):
+    sticky = [affinity.HERE] if affinity.asked(site.settings) else []
+    for name in dict.fromkeys([*_zones(content), *sticky]):
         if site.cloudflare.zone(name) is None:
             site.cloudflare.http.post("/zones", json={"name": name})
     for name in dict.fromkeys(_queues(content)):

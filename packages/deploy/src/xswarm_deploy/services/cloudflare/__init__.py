@@ -1,0 +1,68 @@
+"""Cloudflare's API: the account, its Workers, R2 buckets and zones; Pages and assets beside.
+
+Every answer is an envelope ``{success, errors, result}``. Calls that state a whole
+result (a traffic split, a script, a subdomain switch) are harmless to repeat; those that
+make a new thing are settled by looking when their reply was lost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xswarm_deploy.services.assets import Assets
+from xswarm_deploy.services.cloudflare.accounts import Account, Accounts, Token
+from xswarm_deploy.services.cloudflare.buckets import Bucket, Buckets
+from xswarm_deploy.services.cloudflare.deployments import Deployment, Deployments
+from xswarm_deploy.services.cloudflare.observed import Observed
+from xswarm_deploy.services.cloudflare.versions import Version, Versions
+from xswarm_deploy.services.cloudflare.workers import Subdomain, Workers
+from xswarm_deploy.services.cloudflare.zones import DnsRecord, Zone, Zones
+from xswarm_deploy.services.http import Http, bearer
+from xswarm_deploy.services.pages import Pages
+from xswarm_deploy.services.queues import Queues
+from xswarm_deploy.services.routes import Domains, Routes
+from xswarm_deploy.services.workflows import Workflows
+
+if TYPE_CHECKING:
+    from xswarm_deploy.settings.settings import Settings
+
+__all__ = [
+    "Account",
+    "Bucket",
+    "Cloudflare",
+    "Deployment",
+    "DnsRecord",
+    "Subdomain",
+    "Token",
+    "Version",
+    "Zone",
+]
+
+
+class Cloudflare(Accounts, Workers, Versions, Deployments, Observed, Buckets, Zones):
+    """One Cloudflare account; each noun of it has a file beside this one.
+
+    Args:
+        http: the way to the API, with the token.
+        account_id: 32 hexadecimal digits.
+    """
+
+    @classmethod
+    def of(cls, settings: Settings) -> Cloudflare:
+        """Return the client of an environment."""
+        token = settings.secret("CLOUDFLARE_API_TOKEN")
+        http = Http(
+            "Cloudflare",
+            settings.text("CLOUDFLARE_API_BASE_URL"),
+            {"Authorization": bearer(token)},
+        )
+        return cls(http, settings.text("CLOUDFLARE_ACCOUNT_ID"))
+
+    def __init__(self, http: Http, account_id: str) -> None:
+        super().__init__(http, account_id)
+        self.pages = Pages(http, self._account)
+        self.assets = Assets(http, self._account)
+        self.queues = Queues(http, self._account)
+        self.workflows = Workflows(http, self._account)
+        self.routes = Routes(http)
+        self.domains = Domains(http, self._account)

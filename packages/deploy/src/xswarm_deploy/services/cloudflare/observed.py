@@ -1,0 +1,59 @@
+"""What is heard and counted of a Worker: tails and analytics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from xswarm_deploy.services.analytics import Invocations, invocations
+from xswarm_deploy.services.cloudflare.client import (
+    Client,
+)
+from xswarm_deploy.services.errors import Forbidden, NotFound, Unauthorised
+from xswarm_deploy.services.tails import Listener, Overheard, Tail, listening, overheard, tail
+
+
+class Observed(Client):
+    """Listen to Workers, and read their figures."""
+
+    def tail(self, name: str) -> AbstractContextManager[Tail]:
+        """Listen to the requests of ours that a Worker is invoked by; see :mod:`.tails`.
+
+        Raises:
+            ServiceError: on entering, where the token may not, or nobody answers.
+        """
+        return tail(self.http, f"{self._script(name)}/tails")
+
+    def overhear(self, name: str) -> AbstractContextManager[Overheard]:
+        """Listen to all requests that a Worker is invoked by; see :mod:`.tails`.
+
+        Raises:
+            ServiceError: on entering, where the token may not, or nobody answers.
+        """
+        return overheard(self.http, f"{self._script(name)}/tails")
+
+    def invocations(
+        self, name: str, since: float, until: float
+    ) -> Mapping[str, Invocations] | None:
+        """Return what each version of a Worker did; see :mod:`.analytics`."""
+        return invocations(self.http, self.account_id, name, since, until)
+
+    def listen(
+        self, name: str, filters: Sequence[Mapping[str, object]]
+    ) -> AbstractContextManager[Listener]:
+        """Listen to all of a Worker's invocations that filters let through; see :mod:`.tails`.
+
+        Raises:
+            ServiceError: on entering, where the token may not, or nobody answers.
+        """
+        return listening(self.http, f"{self._script(name)}/tails", filters)
+
+    def may_tail(self, name: str) -> bool:
+        """Return whether the token may listen to a Worker, be it there yet or not."""
+        try:
+            self._get(f"{self._script(name)}/tails", object)
+        except (Unauthorised, Forbidden):
+            return False
+        except NotFound:
+            return True
+        return True
