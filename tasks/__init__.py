@@ -20,6 +20,15 @@ ns = Collection(
         },
     ),
     *listed(
+        "xswarm_deploy.tasks.init",
+        {
+            "init": (
+                "Set up releases in this repository: find, ask, show, write; then release to the "
+                "twin."
+            ),
+        },
+    ),
+    *listed(
         "xswarm_deploy.tasks.check",
         {
             "check": "Check everything a deployment needs, all at once; exit 1 when it is blocked.",
@@ -237,6 +246,11 @@ ns = Collection(
                 "them."
             ),
             "examples": "Write deployment/config/*.env.example anew from the table of variables.",
+            "reference": (
+                "Write deployment/docs/reference anew from the code: tasks, settings, variables, "
+                "codes."
+            ),
+            "schema": "Write the JSON Schema of invoke.yaml, for editors.",
         },
     ),
     group(

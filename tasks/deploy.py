@@ -10,7 +10,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from xswarm_deploy import console
-from xswarm_deploy.cli import context
+from xswarm_deploy.cli import building, context
 from xswarm_deploy.cli.catalogue import loaded
 from xswarm_deploy.cli.graph import Agreed, Release, order
 from xswarm_deploy.console import Console
@@ -90,7 +90,9 @@ def prod(
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def plan(c: Context, json: bool = False) -> None:
     """Show the whole release before it starts: what changes, what is so, what is for good."""
-    found = _planned(context.open_site(c, quiet=json))
+    site = context.open_site(c, quiet=json)
+    building.prepare(site.settings)
+    found = _planned(site)
     console.show(found.as_json(), lambda out: preview.show_plan(out, found), json=json)
 
 
@@ -145,7 +147,10 @@ def status(c: Context, json: bool = False) -> None:
     console.show(found, console.Table(("", ""), rows), json=json)
 
 
-@task(auto_shortflags=False, help={"json": "print as JSON"})
+@task(
+    auto_shortflags=False,
+    help={"release": "its id, as deploy.list shows it", "json": "print as JSON"},
+)
 def show(c: Context, release: str, json: bool = False) -> None:
     """Show one release: its changes, and what came of each."""
     found = history.shown(context.open_site(c, quiet=json), release)
@@ -205,6 +210,7 @@ def _agree(
     c: Context, message: str, skip: frozenset[str], *, yes: bool, if_changed: bool
 ) -> Agreed | None:
     """Return what is to be released, once a person has agreed; None: nothing, as for ``--dry``."""
+    building.prepare(context.open_site(c).settings)
     if context.dry(c):
         Console().line(" → ".join(step.name for step in order(prod) if step.name not in skip))
         preview.show_plan(Console(), _planned(context.open_site(c), skip))

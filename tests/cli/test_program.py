@@ -223,3 +223,26 @@ def test_a_repository_with_tasks_has_its_own(tmp_path: Path, tasks: str) -> None
     file.write_text("from invoke import task\n\n@task\ndef hello(c):\n    print('hello')\n")
     (tmp_path / "src").mkdir()
     assert run(INSTALLED, "hello", folder=tmp_path / "src").stdout == "hello\n"
+    assert "deploy.prod" in run(INSTALLED, "--list", folder=tmp_path / "src").stdout
+
+
+def test_a_tasks_py_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("raise SystemExit('imported: celery is not there')\n")
+    assert "deploy.prod" in run(INSTALLED, "--list", folder=tmp_path).stdout
+
+
+def test_a_tasks_py_with_our_tasks_decides_which_there_are(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(
+        "from invoke import Collection\nfrom xswarm_deploy.tasks import ns as ours\n"
+        "ns = Collection(ours['check'])\n"
+    )
+    listed = run(INSTALLED, "--list", folder=tmp_path).stdout
+    assert ("check" in listed, "deploy.prod" in listed) == (True, False)
+
+
+def test_invoke_yaml_above_counts_before_a_tasks_py_beside(tmp_path: Path) -> None:
+    (tmp_path / "invoke.yaml").write_text("deploy: {worker: {config: w.jsonc}}\n")
+    below = tmp_path / "app"
+    below.mkdir()
+    (below / "tasks.py").write_text("raise SystemExit('celery')\n")
+    assert f"{tmp_path / 'invoke.yaml'} is missing" in run(INSTALLED, "check", folder=below).stderr

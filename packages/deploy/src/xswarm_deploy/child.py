@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Final
 
 _NEEDED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "SYSTEMROOT")
 _NETWORK: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+
+_START: Final = (
+    "import sys; sys.argv[0] = {name!r}; from xswarm_deploy.cli.program import main; main()"
+)
+
+
+def tool(*words: str) -> list[str]:
+    """Return the command that runs this tool again, under the name by which it was started.
+
+    Args:
+        words: its tasks and flags.
+    """
+    return [sys.executable, "-c", _START.format(name=sys.argv[0]), *words]
 
 
 def environment() -> dict[str, str]:

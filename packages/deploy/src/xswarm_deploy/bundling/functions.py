@@ -66,11 +66,11 @@ def deploy(environment: Environment, folder: Path, commit: Commit) -> None:
     Raises:
         StepFailed: wrangler's last words say why.
     """
-    from xswarm_deploy.bundling import bundle  # most sites have no Functions
+    from xswarm_deploy.bundling import bundle, programs  # most sites have no Functions
 
     root = environment.settings.root
     command = [
-        *(str(bundle.node(root)), str(bundle.wrangler(root)), "pages", "deploy", folder.name),
+        *(str(programs.node()), str(programs.wrangler(root)), "pages", "deploy", folder.name),
         *("--project-name", environment.settings.project.pages.project, "--branch", commit.branch),
         *("--commit-hash", commit.hash, "--commit-message", commit.message),
         "--commit-dirty=false",

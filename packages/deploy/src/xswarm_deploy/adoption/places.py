@@ -1,0 +1,119 @@
+"""Where things are in a repository: its top, the wrangler configurations, their packages."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy import git
+from xswarm_deploy.bundling import wrangler
+
+CONFIGURATIONS: Final = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")
+"""In the order in which wrangler itself looks for them."""
+_MADE: Final = frozenset(
+    {"node_modules", "python_modules", "dist", "build", "out", "target", "vendor", "__pycache__"}
+)
+"""Folders of what was installed or built; what begins with a dot is left out, too."""
+_DEEPEST: Final = 5  # folders below the start
+_WORKSPACES: Final = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One wrangler configuration: the file, and what it says."""
+
+    file: Path
+    content: Mapping[str, Any]
+
+    @property
+    def is_site(self) -> bool:
+        """Return whether it describes a Pages project, and no Worker."""
+        return "pages_build_output_dir" in self.content
+
+
+def top(start: Path) -> Path:
+    """Return the top of the git checkout that a folder is in; without git the folder itself."""
+    found = git.output(start, "rev-parse", "--show-toplevel")
+    return Path(found) if found else start
+
+
+def configurations(start: Path) -> list[Configuration]:
+    """Return the nearest configuration from a folder upwards; else all that are below it.
+
+    Args:
+        start: where the command was typed.
+
+    Raises:
+        Refused: one of them cannot be read; the place is told.
+    """
+    start, highest = start.resolve(), top(start.resolve())
+    for folder in (start, *start.parents):
+        here = _in(folder)
+        if here:
+            return [configuration(here)]
+        if folder == highest:
+            break
+    return [configuration(file) for file in _below(start)]
+
+
+def configuration(file: Path) -> Configuration:
+    """Read one configuration.
+
+    Raises:
+        Refused: it is none; the place is told.
+    """
+    return Configuration(file, wrangler.parsed(file))
+
+
+def project_folder(start: Path, config: Path) -> Path:
+    """Return the folder that gets invoke.yaml: of a workspace the package, else where one is.
+
+    Args:
+        start: where the command was typed.
+        config: the wrangler configuration.
+    """
+    start, own = start.resolve(), config.parent
+    if own == start or own in start.parents:
+        return own
+    above = [folder for folder in (own, *own.parents) if start in (folder, *folder.parents)]
+    for folder in above[:-1]:
+        if (folder / "package.json").is_file() and _is_workspace(start):
+            return folder
+    return start
+
+
+def files(folder: Path, *, deepest: int = _DEEPEST) -> Iterator[Path]:
+    """Return the files below a folder, sorted; not what was installed or built there."""
+    for place, folders, names in os.walk(folder):
+        depth = len(Path(place).relative_to(folder).parts)
+        folders[:] = sorted(
+            n for n in folders if n not in _MADE and n[0] != "." and depth < deepest
+        )
+        yield from (Path(place) / name for name in sorted(names))
+
+
+def package(folder: Path) -> Mapping[str, Any]:
+    """Return a folder's package.json; empty where there is none, or it is none."""
+    try:
+        found = json.loads((folder / "package.json").read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _in(folder: Path) -> Path | None:
+    return next((folder / name for name in CONFIGURATIONS if (folder / name).is_file()), None)
+
+
+def _below(start: Path) -> Iterator[Path]:
+    folders = dict.fromkeys(file.parent for file in files(start) if file.name in CONFIGURATIONS)
+    yield from (file for file in map(_in, folders) if file)
+
+
+def _is_workspace(folder: Path) -> bool:
+    named = any((folder / name).is_file() for name in _WORKSPACES)
+    return named or "workspaces" in package(folder)

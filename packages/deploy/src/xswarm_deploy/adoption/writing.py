@@ -1,0 +1,121 @@
+"""The files of a repository that is released from: rendered from the answers, nothing written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy.adoption import invoke_file, pipelines
+from xswarm_deploy.adoption.answers import Answers
+from xswarm_deploy.adoption.changes import FileChange
+from xswarm_deploy.bundling import programs
+from xswarm_deploy.settings import examples, project, schema, settings
+from xswarm_deploy.settings.variables import PRODUCTION, STAGING, Sent, Variable
+
+IGNORED: Final = (
+    ".sandbox/",
+    ".backups/",
+    ".deployments/",
+    ".dev.vars*",
+    "!.dev.vars.example",
+    f"{settings.CONFIG}/*.env",
+    f"!{settings.CONFIG}/local.env",
+)
+_TASKS_PY: Final = 'from xswarm_deploy.tasks import ns\n\n__all__ = ["ns"]\n'
+_LOCAL_ENV: Final = """\
+# The local environment: it talks to the twin on this machine alone, whose keys and addresses
+# (.sandbox/endpoints.env) are laid over this file. The Worker's own secrets: .dev.vars
+ENVIRONMENT=local
+"""
+_NOTIFIED: Final = "SLACK_WEBHOOK_URL"
+
+
+def files(answers: Answers) -> list[FileChange]:
+    """Return all files as they are to be; one that is private and there already stays."""
+    root = answers.found.folder
+    made = [
+        FileChange(root / invoke_file.NAME, invoke_file.text(answers)),
+        FileChange(root / invoke_file.SCHEMA, schema.text()),
+        FileChange(root / settings.CONFIG / "local.env", _LOCAL_ENV),
+        FileChange(root / ".gitignore", _gitignore(root)),
+    ]
+    if answers.main:
+        made.insert(0, FileChange(answers.found.config, _wrangler(answers)))
+    for environment in (STAGING, PRODUCTION):
+        text = environment_file(answers, environment)
+        file = root / settings.CONFIG / f"{environment}.env"
+        made += [FileChange(file.with_name(f"{file.name}.example"), text)]
+        made += [] if file.exists() else [FileChange(file, text, private=True)]
+    if answers.tasks_py and not (root / "tasks.py").exists():
+        made.append(FileChange(root / "tasks.py", _TASKS_PY))
+    made += pipelines.files(answers)
+    return [change for change in made if change.needed]
+
+
+def environment_file(answers: Answers, environment: str) -> str:
+    """Return the environment file: a line for what a release of this Worker needs."""
+    named = project.read({**invoke_file.deploy(answers), "env": environment}, environment)
+    return examples.render(environment, [*_prefilled(_of_interest(named), answers, environment)])
+
+
+def _of_interest(named: project.Project) -> Iterable[Variable]:
+    sent = {variable.name for variable in settings.sent(named)}
+    for variable in settings.used(named):
+        wanted = variable.required or variable.sent is Sent.HERE or variable.name in sent
+        if (wanted or variable.name == _NOTIFIED) and variable.example:
+            yield variable
+        elif variable.name in sent and not variable.example:
+            yield variable._replace(example=dict.fromkeys((STAGING, PRODUCTION), ""))
+
+
+def _prefilled(
+    variables: Iterable[Variable], answers: Answers, environment: str
+) -> Iterable[Variable]:
+    """Put into the examples what wrangler's file tells, and blanks where nothing need stand."""
+    known = {
+        "WORKER_URL": _address(answers, environment),
+        "CLOUDFLARE_ACCOUNT_ID": str(answers.found.content.get("account_id") or ""),
+        "ENVIRONMENT": environment,
+    }
+    for variable in variables:
+        value = known.get(variable.name) or variable.example[environment]
+        if not variable.required and any(mark in value for mark in settings.PLACEHOLDERS):
+            value = ""
+        yield variable._replace(example={environment: value})
+
+
+def _address(answers: Answers, environment: str) -> str:
+    """Return where the Worker answers: its custom domain, else its name under workers.dev."""
+    name, part = answers.environment(environment)
+    content = answers.found.content
+    content = content["env"][part] if part else content
+    top_is_meant = bool(part) or environment == PRODUCTION
+    routes = [*(content.get("routes") or ()), content.get("route")] if top_is_meant else []
+    domains = [r for r in routes if isinstance(r, Mapping) and r.get("custom_domain")]
+    if domains:
+        return f"https://{domains[0].get('pattern')}"
+    return f"https://{name}.your_subdomain.workers.dev"
+
+
+def _gitignore(root: Path) -> str:
+    file = root / ".gitignore"
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    there = {line.strip().lstrip("/") for line in before.splitlines()}
+    missing = [line for line in IGNORED if line not in there]
+    if not missing:
+        return before
+    block = "\n".join(["# xswarm: what is made at run time, and secrets", *missing, ""])
+    return f"{invoke_file.ended(before)}\n{block}" if before else block
+
+
+def _wrangler(answers: Answers) -> str:
+    content: dict[str, Any] = {
+        "name": answers.name,
+        "main": answers.main,
+        "compatibility_date": programs.newest_date(),
+    }
+    if answers.main.endswith(".py"):
+        content["compatibility_flags"] = ["python_workers"]
+    return json.dumps(content, indent=2) + "\n"
