@@ -29,6 +29,14 @@ ns = Collection(
         },
     ),
     *listed(
+        "xswarm_deploy.tasks.doctor",
+        {
+            "doctor": (
+                "Show what is wrong with this machine and this repository; no key is needed."
+            ),
+        },
+    ),
+    *listed(
         "xswarm_deploy.tasks.check",
         {
             "check": "Check everything a deployment needs, all at once; exit 1 when it is blocked.",

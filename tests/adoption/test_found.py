@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.adoption.repositories import committed, file, git, wrangler
-from xswarm_deploy.adoption import answers, code, places, sql
+from xswarm_deploy.adoption import answers, code, sql, tree
 from xswarm_deploy.adoption.answers import Flags
 from xswarm_deploy.adoption.found import Found, look
 from xswarm_deploy.errors import Refused
@@ -200,4 +200,4 @@ def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path, text: str)
 
 
 def test_the_top_without_git_is_the_folder(tmp_path: Path) -> None:
-    assert places.top(tmp_path) == tmp_path
+    assert tree.top(tmp_path) == tmp_path

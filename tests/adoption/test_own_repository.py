@@ -206,6 +206,14 @@ def test_the_next_release_and_the_way_back(team: Repository) -> None:
     assert team.get().text == "Hello World!"
 
 
+def test_the_next_release_is_rehearsed_on_the_repositorys_own_commit(team: Repository) -> None:
+    before = team.json("worker.status")
+    said = team.xswarm("local", "deploy.rehearse")
+    assert "✓ rehearsed: released in" in said
+    assert "$ xswarm deploy.prod --yes" in said
+    assert team.json("worker.status") == before
+
+
 def test_a_second_init_is_refused_and_names_the_way_on(team: Repository) -> None:
     before = (team.root / "invoke.yaml").read_bytes()
     said = team.xswarm("init", "--yes", ends=2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -157,6 +158,33 @@ def test_a_shell_completes_the_wrapper(tmp_path: Path) -> None:
     assert "-F _complete_./inv ./inv" in ended.stdout
     flags = run(OURS, "--complete", "--", "./inv rollback --")
     assert "--restore-db" in flags.stdout.split()
+
+
+@pytest.mark.parametrize("name", ["xswarm", "inv", "./inv"])
+def test_each_name_of_the_tool_is_completed(tmp_path: Path, name: str) -> None:
+    script = tmp_path / "completion"
+    script.write_text(run(INSTALLED, "--print-completion-script", "bash").stdout)
+    program = tmp_path / "xswarm"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{INSTALLED[1]}" "$@"\n')
+    program.chmod(0o755)
+    shell = f"""
+        PATH={tmp_path}:$PATH
+        source {script}
+        complete -p {name}
+        COMP_WORDS=({name} deploy.pr) COMP_CWORD=1 COMP_LINE='{name} deploy.pr'
+        _complete_xswarm
+        echo "${{COMPREPLY[@]}}"
+    """
+    ended = subprocess.run(["bash", "-c", shell], text=True, capture_output=True, check=True)
+    assert f"-F _complete_xswarm {name}" in ended.stdout
+    assert "deploy.prod" in ended.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_complete_each_name_too(shell: str) -> None:
+    script = run(INSTALLED, "--print-completion-script", shell).stdout
+    for name in ("xswarm", "inv", "./inv"):
+        assert re.search(rf"(?:compctl|complete)\b[^\n]* {re.escape(name)}(?:\s|$)", script), script
 
 
 def test_a_folder_that_cannot_be_written_is_a_line(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from xswarm_deploy.adoption import places
+from xswarm_deploy.adoption import tree
 
 MOST: Final = 20  # routes that a release asks for
 _FILES: Final = 400
@@ -45,7 +45,7 @@ def _is_harmless(path: str) -> bool:
 
 
 def _sources(folder: Path) -> Iterator[Path]:
-    named = (file for file in places.files(folder) if file.suffix in _SOURCES)
+    named = (file for file in tree.files(folder) if file.suffix in _SOURCES)
     own = (file for file in named if not _TESTS.search(file.relative_to(folder).as_posix()))
     for count, file in enumerate(own):
         if count == _FILES:

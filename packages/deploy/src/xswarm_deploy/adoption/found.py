@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy import git
-from xswarm_deploy.adoption import code, javascript, places, sql
+from xswarm_deploy.adoption import code, javascript, places, sql, tree
 from xswarm_deploy.settings import dev_vars, dotenv
 from xswarm_deploy.settings.variables import BY_NAME, Sent
 
@@ -92,8 +92,8 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
     config = chosen.file if chosen else start / "wrangler.jsonc"
     content = chosen.content if chosen else {}
     folder = places.project_folder(start, config) if chosen else start
-    top = places.top(folder)
-    package = places.package(config.parent)
+    top = tree.top(folder)
+    package = tree.package(config.parent)
     manager = javascript.manager(config.parent, top)
     return Found(
         top=top,

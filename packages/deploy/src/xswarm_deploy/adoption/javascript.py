@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import places
+from xswarm_deploy.adoption import tree
 
 _LOCKS: Final[Mapping[str, str]] = {
     "pnpm-lock.yaml": "pnpm",
@@ -52,7 +52,7 @@ _LIBSQL: Final = frozenset({"@libsql/client", "@tursodatabase/serverless", "libs
 def manager(folder: Path, top: Path) -> str:
     """Return the package manager: what package.json says, else the nearest lock file; else npm."""
     for each in (folder, *folder.parents):
-        named = str(places.package(each).get("packageManager", "")).partition("@")[0]
+        named = str(tree.package(each).get("packageManager", "")).partition("@")[0]
         if named:
             return named
         for lock, program in _LOCKS.items():
@@ -77,7 +77,7 @@ def build(folder: Path, content: Mapping[str, Any], program: str) -> str:
         content: the configuration; wrangler runs a ``build.command`` itself.
         program: the package manager.
     """
-    package = places.package(folder)
+    package = tree.package(folder)
     if "build" not in (package.get("scripts") or {}) or (content.get("build") or {}).get("command"):
         return ""
     named = (content.get("main"), (content.get("assets") or {}).get("directory"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import places
+from xswarm_deploy.adoption import tree
 
 _MARK: Final = re.compile(r"^\s*--\s*migrate:up", re.MULTILINE)
 _D1_DEFAULT: Final = "migrations"
@@ -50,7 +50,7 @@ def folders(start: Path, config: Path, content: Mapping[str, Any]) -> list[Folde
     """
     d1 = _of_d1(config, content)
     found: dict[Path, list[Path]] = {}
-    for file in places.files(start):
+    for file in tree.files(start):
         if file.suffix == ".sql" and _is_migrations(file.parent, start):
             found.setdefault(file.parent, []).append(file)
     return [

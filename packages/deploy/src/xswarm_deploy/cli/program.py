@@ -21,7 +21,7 @@ import yaml
 from invoke import config, program
 from invoke._version import __version__
 from invoke.collection import Collection
-from invoke.exceptions import CollectionNotFound, ParseError, UncastableEnvVar
+from invoke.exceptions import CollectionNotFound, Exit, ParseError, UncastableEnvVar
 from invoke.loader import FilesystemLoader
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
@@ -42,6 +42,8 @@ EXECUTOR: Final = "xswarm_deploy.cli.executor.Executor"
 _PACKAGE: Final = "xswarm_deploy"
 TASKS: Final = f"{_PACKAGE}.tasks"
 """Where a repository has no tasks.py; imported by name, for a room may not know those above."""
+NAMES: Final = (OWN_NAME, "./inv", "inv")
+"""Under which this tool may be typed: each is completed."""
 _UNKNOWN = re.compile(r"No idea what '(?P<word>.+)' is!")  # Invoke's words for it
 _SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 
@@ -68,8 +70,19 @@ class Program(program.Program):
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Parse Invoke's own flags; Python keeps what it compiled unless told otherwise."""
-        super().parse_core(argv)
+        try:
+            super().parse_core(argv)
+        except Exit:
+            if self.args["print-completion-script"].value == "fish":
+                self._complete_other_names()
+            raise
         sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+
+    def _complete_other_names(self) -> None:
+        """Complete the other names for fish, too: Invoke's script knows the first one alone."""
+        first, *others = self.binary_names
+        for name in others:
+            sys.stdout.write(f"complete --command {name} --wraps {first}\n")
 
     def load_collection(self) -> None:
         """Load the tasks and invoke.yaml; where Invoke copies the collection, use it as it is."""
@@ -160,7 +173,7 @@ def _run() -> None:
     named = Program(
         name="Invoke",
         binary=typed_program(),
-        binary_names=[typed_program()],  # what a shell completes
+        binary_names=list(dict.fromkeys((typed_program(), *NAMES))),  # what a shell completes
         version=__version__,
         config_class=Config,
     )
