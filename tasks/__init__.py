@@ -29,6 +29,14 @@ ns = Collection(
         },
     ),
     *listed(
+        "xswarm_deploy.tasks.update",
+        {
+            "update": (
+                "Show what this version changes in the files that it wrote here, and write it."
+            ),
+        },
+    ),
+    *listed(
         "xswarm_deploy.tasks.doctor",
         {
             "doctor": (

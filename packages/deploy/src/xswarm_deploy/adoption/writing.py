@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import invoke_file, pipelines
+from xswarm_deploy.adoption import environment_files, invoke_file, pipelines
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange
 from xswarm_deploy.bundling import programs
-from xswarm_deploy.settings import examples, project, schema, settings
-from xswarm_deploy.settings.variables import PRODUCTION, STAGING, Sent, Variable
+from xswarm_deploy.settings import project, schema, settings
+from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 
 IGNORED: Final = (
     ".sandbox/",
@@ -29,7 +29,6 @@ _LOCAL_ENV: Final = """\
 # (.sandbox/endpoints.env) are laid over this file. The Worker's own secrets: .dev.vars
 ENVIRONMENT=local
 """
-_NOTIFIED: Final = "SLACK_WEBHOOK_URL"
 
 
 def files(answers: Answers) -> list[FileChange]:
@@ -39,7 +38,7 @@ def files(answers: Answers) -> list[FileChange]:
         FileChange(root / invoke_file.NAME, invoke_file.text(answers)),
         FileChange(root / invoke_file.SCHEMA, schema.text()),
         FileChange(root / settings.CONFIG / "local.env", _LOCAL_ENV),
-        FileChange(root / ".gitignore", _gitignore(root)),
+        FileChange(root / ".gitignore", gitignore(root)),
     ]
     if answers.main:
         made.insert(0, FileChange(answers.found.config, _wrangler(answers)))
@@ -57,33 +56,11 @@ def files(answers: Answers) -> list[FileChange]:
 def environment_file(answers: Answers, environment: str) -> str:
     """Return the environment file: a line for what a release of this Worker needs."""
     named = project.read({**invoke_file.deploy(answers), "env": environment}, environment)
-    return examples.render(environment, [*_prefilled(_of_interest(named), answers, environment)])
-
-
-def _of_interest(named: project.Project) -> Iterable[Variable]:
-    sent = {variable.name for variable in settings.sent(named)}
-    for variable in settings.used(named):
-        wanted = variable.required or variable.sent is Sent.HERE or variable.name in sent
-        if (wanted or variable.name == _NOTIFIED) and variable.example:
-            yield variable
-        elif variable.name in sent and not variable.example:
-            yield variable._replace(example=dict.fromkeys((STAGING, PRODUCTION), ""))
-
-
-def _prefilled(
-    variables: Iterable[Variable], answers: Answers, environment: str
-) -> Iterable[Variable]:
-    """Put into the examples what wrangler's file tells, and blanks where nothing need stand."""
     known = {
         "WORKER_URL": _address(answers, environment),
         "CLOUDFLARE_ACCOUNT_ID": str(answers.found.content.get("account_id") or ""),
-        "ENVIRONMENT": environment,
     }
-    for variable in variables:
-        value = known.get(variable.name) or variable.example[environment]
-        if not variable.required and any(mark in value for mark in settings.PLACEHOLDERS):
-            value = ""
-        yield variable._replace(example={environment: value})
+    return environment_files.text(named, environment, known)
 
 
 def _address(answers: Answers, environment: str) -> str:
@@ -99,7 +76,8 @@ def _address(answers: Answers, environment: str) -> str:
     return f"https://{name}.your_subdomain.workers.dev"
 
 
-def _gitignore(root: Path) -> str:
+def gitignore(root: Path) -> str:
+    """Return .gitignore with the lines that keep secrets, and what is made, out of git."""
     file = root / ".gitignore"
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
     there = {line.strip().lstrip("/") for line in before.splitlines()}
