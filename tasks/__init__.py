@@ -82,6 +82,12 @@ ns = Collection(
         },
     ),
     *listed(
+        "xswarm_deploy.tasks.docs",
+        {
+            "docs": "Build the documents as a site into .site/, offline; a warning is an error.",
+        },
+    ),
+    *listed(
         "xswarm_deploy.tasks.pages",
         {
             "pages": (

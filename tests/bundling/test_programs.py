@@ -72,6 +72,7 @@ def test_elsewhere_it_is_installed_beside_this_tool_as_the_lock_says(
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "canary-token")
     monkeypatch.setenv("npm_config_registry", "https://mirror.example.test")
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", "/company/authority.pem")
     programs.install(tmp_path)
     ((command, where, environment),) = ran
     assert where == alone
@@ -81,6 +82,7 @@ def test_elsewhere_it_is_installed_beside_this_tool_as_the_lock_says(
     ).read_bytes()
     assert "CLOUDFLARE_API_TOKEN" not in environment
     assert environment["npm_config_registry"] == "https://mirror.example.test"
+    assert environment["NODE_EXTRA_CA_CERTS"] == "/company/authority.pem"
 
 
 def test_what_npm_says_is_the_evidence(

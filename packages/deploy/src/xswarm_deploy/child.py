@@ -7,7 +7,11 @@ import sys
 from typing import Final
 
 _NEEDED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "SYSTEMROOT")
-_NETWORK: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+_NETWORK: Final = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    "NODE_EXTRA_CA_CERTS",  # a company's own authority, for npm
+)
 
 _START: Final = (
     "import sys; sys.argv[0] = {name!r}; from xswarm_deploy.cli.program import main; main()"
@@ -29,7 +33,7 @@ def environment() -> dict[str, str]:
 
 
 def installer() -> dict[str, str]:
-    """Return the environment of pip: the way to its index, too."""
+    """Return the environment of pip or npm: the way to its index, too."""
     named = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     network = {name: value for name, value in os.environ.items() if name.upper() in _NETWORK}
     return environment() | named | network

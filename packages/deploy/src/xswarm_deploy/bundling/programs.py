@@ -31,7 +31,7 @@ _INSTALL: Final = "inv tools.install"
 _INSTALLING: Final = (
     # Not `npm ci`: it refuses a lock file that lacks another system's optional packages.
     *("install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"),
-    *("--no-update-notifier", "--loglevel=error"),
+    *("--no-update-notifier", "--loglevel=error", "--fetch-retries=1"),
 )
 
 

@@ -43,8 +43,10 @@ def _ensure_wrangler(folder: Path, root: Path) -> None:
     try:
         programs.wrangler(folder)
     except Unavailable:
-        with Console(sys.stderr).step("wrangler") as line:
-            line.detail = f"installed {programs.version(programs.install(root))} (once)"
+        console = Console(sys.stderr)
+        console.line("· installing wrangler (once)", "dim")
+        with console.step("wrangler") as line:
+            line.detail = programs.version(programs.install(root))
 
 
 def _build(command: str, folder: Path, environment: str) -> None:
