@@ -61,25 +61,27 @@ def test_one_that_does_not_say_its_version_is_not_taken(
 def test_elsewhere_it_is_installed_beside_this_tool_as_the_lock_says(
     tmp_path: Path, alone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran: list[tuple[list[str], Path, dict[str, str]]] = []
+    ran: list[tuple[list[str], bytes, dict[str, str]]] = []
 
     def run(
         command: list[str], *, cwd: Path, env: dict[str, str], **_: object
     ) -> subprocess.CompletedProcess[str]:
-        ran.append((command, cwd, env))
+        ran.append((command, (cwd / "package-lock.json").read_bytes(), env))
+        place(cwd, f"4.200.{len(ran)}")
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "canary-token")
     monkeypatch.setenv("npm_config_registry", "https://mirror.example.test")
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", "/company/authority.pem")
-    programs.install(tmp_path)
-    ((command, where, environment),) = ran
-    assert where == alone
+    for count in (1, 2):  # again: in the place of what is there
+        found = programs.install(tmp_path)
+        assert found == programs.wrangler(tmp_path)
+        assert programs.version(found) == f"4.200.{count}"
+    assert [each.name for each in alone.iterdir()] == ["node_modules"]
+    command, lock, environment = ran[0]
     assert "--ignore-scripts" in command
-    assert (alone / "package-lock.json").read_bytes() == (
-        PROJECT / "package-lock.json"
-    ).read_bytes()
+    assert lock == (PROJECT / "package-lock.json").read_bytes()
     assert "CLOUDFLARE_API_TOKEN" not in environment
     assert environment["npm_config_registry"] == "https://mirror.example.test"
     assert environment["NODE_EXTRA_CA_CERTS"] == "/company/authority.pem"

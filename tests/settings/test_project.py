@@ -29,7 +29,7 @@ def test_the_projects_own_invoke_yaml_is_read_whole() -> None:
     ("given", "named"),
     [
         ({"wroker": {}}, "deploy.wroker"),
-        ({"worker": {"nmae": "x"}}, "deploy.worker.nmae"),
+        ({"worker": {"nmae": "x"}}, 'deploy.worker.nmae; did you mean "name"?'),
         ({"worker": "boss-ai"}, "deploy.worker"),
         ({"worker": {"name": 3}}, "deploy.worker.name"),
         ({"verify": {"routes": [{"method": "GET"}]}}, "deploy.verify.routes[0]"),

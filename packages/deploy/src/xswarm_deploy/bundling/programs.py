@@ -6,11 +6,13 @@ folder of its configuration. Every other Worker is bundled by the one that this 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -100,11 +102,29 @@ def install(root: Path) -> Path:
     Raises:
         Unavailable: npm failed; its last words are given.
     """
-    folder = _WORKSHOP if root == _WORKSHOP else _SHARE
-    if folder == _SHARE:
-        _SHARE.mkdir(parents=True, exist_ok=True)
+    if root == _WORKSHOP:
+        _run_npm(_WORKSHOP)
+        return _WORKSHOP / _PROGRAM
+    _SHARE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_SHARE, prefix="installing-") as scratch:
+        made = Path(scratch)
         for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(_LOCK / name, _SHARE / name)
+            shutil.copyfile(_LOCK / name, made / name)
+        _run_npm(made)
+        _put(made, _SHARE)
+    return _SHARE / _PROGRAM
+
+
+def _put(made: Path, share: Path) -> None:
+    """Move what was installed to its place at once: nobody meets half of it."""
+    old, new = share / "node_modules", made / "node_modules"
+    if old.exists():
+        old.rename(made / "old")
+    with contextlib.suppress(OSError):  # another was quicker: the same
+        new.rename(old)
+
+
+def _run_npm(folder: Path) -> None:
     ended = subprocess.run(
         [*_npm(), *_INSTALLING],
         cwd=folder,
@@ -117,7 +137,6 @@ def install(root: Path) -> Path:
     if ended.returncode:
         why = " | ".join((ended.stderr or ended.stdout).strip().splitlines()[-4:])
         raise Unavailable("wrangler could not be installed", why, _INSTALL)
-    return folder / _PROGRAM
 
 
 def _npm() -> list[str]:

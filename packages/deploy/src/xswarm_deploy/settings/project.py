@@ -418,8 +418,12 @@ def _mapping(kind: Any, value: Any, where: str) -> Any:
     kinds = kind.__annotations__
     unknown = sorted(set(value) - set(kinds))
     if unknown:
+        from difflib import get_close_matches  # 3 ms, for a misspelt name only
+
+        near = get_close_matches(str(unknown[0]), kinds, n=1)
+        meant = f'; did you mean "{near[0]}"?' if near else ""
         raise Refused(
-            f"invoke.yaml: unknown setting {where}.{unknown[0]}",
+            f"invoke.yaml: unknown setting {where}.{unknown[0]}{meant}",
             f"{where} has: {', '.join(sorted(kinds))}",
             "correct the name in invoke.yaml (or in the INVOKE_ variable)",
         )
