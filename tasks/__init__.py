@@ -20,6 +20,31 @@ ns = Collection(
         },
     ),
     *listed(
+        "xswarm_deploy.tasks.init",
+        {
+            "init": (
+                "Set up releases in this repository: find, ask, show, write; then release to the "
+                "twin."
+            ),
+        },
+    ),
+    *listed(
+        "xswarm_deploy.tasks.update",
+        {
+            "update": (
+                "Show what this version changes in the files that it wrote here, and write it."
+            ),
+        },
+    ),
+    *listed(
+        "xswarm_deploy.tasks.doctor",
+        {
+            "doctor": (
+                "Show what is wrong with this machine and this repository; no key is needed."
+            ),
+        },
+    ),
+    *listed(
         "xswarm_deploy.tasks.check",
         {
             "check": "Check everything a deployment needs, all at once; exit 1 when it is blocked.",
@@ -40,6 +65,12 @@ ns = Collection(
             "rollback": (
                 "Go back to an earlier release: Worker, secrets and Pages; the database when asked."
             ),
+        },
+    ),
+    *listed(
+        "xswarm_deploy.tasks.docs",
+        {
+            "docs": "Build the documents as a site into .site/, offline; a warning is an error.",
         },
     ),
     *listed(
@@ -232,6 +263,11 @@ ns = Collection(
                 "them."
             ),
             "examples": "Write deployment/config/*.env.example anew from the table of variables.",
+            "reference": (
+                "Write deployment/docs/reference anew from the code: tasks, settings, variables, "
+                "codes."
+            ),
+            "schema": "Write the JSON Schema of invoke.yaml, for editors.",
         },
     ),
     group(

@@ -7,10 +7,10 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.cli import context, steps
+from xswarm_deploy.cli import context, github, steps
 from xswarm_deploy.cli.graph import Step, require_executor
 from xswarm_deploy.console import Console
-from xswarm_deploy.errors import CheckFailed, Refused
+from xswarm_deploy.errors import CheckFailed
 from xswarm_deploy.model import junit as suite
 from xswarm_deploy.preflight import check as step
 from xswarm_deploy.release.transaction import current
@@ -38,27 +38,21 @@ def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit:
         line.detail = report.summary
         line.mark, line.colour = ("✓", "green") if report.ok else ("✗", "red")
     if junit:
-        _write(Path(junit), suite.render(report))
+        suite.write(Path(junit), report)
     if json:
         console.json(report.as_json())
     elif current() is None or not report.ok:
-        for text, colour in report.lines(verbose=current() is None):
-            console.line(text, colour)
+        with github.group(f"check: {report.summary}"):
+            for text, colour in report.lines(verbose=current() is None):
+                console.line(text, colour)
+    if not json:
+        github.report(report, site.settings.root, site.settings.environment)
     if not report.ok:
         raise CheckFailed(
             "DEPLOYMENT BLOCKED",
             f"{len(report.failures)} critical failure(s)",
             f"fix them, then: inv {site.settings.environment} check",
         )
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Refused(
-            f"{file} cannot be written", error.strerror or "", "name another file"
-        ) from None
 
 
 def _names(text: str) -> tuple[str, ...]:

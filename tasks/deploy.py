@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,15 +11,17 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from xswarm_deploy import console
-from xswarm_deploy.cli import context
+from xswarm_deploy.cli import building, context, github, pull_request
 from xswarm_deploy.cli.catalogue import loaded
 from xswarm_deploy.cli.graph import Agreed, Release, order
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import ExitCode, typed
+from xswarm_deploy.model import duration
 from xswarm_deploy.model.record import noted
 from xswarm_deploy.release import history, manual_lock, preview, rehearsal, takeover
 from xswarm_deploy.release.preview import Plan
 from xswarm_deploy.release.steps import STEPS
+from xswarm_deploy.settings import dev_vars
 from xswarm_deploy.settings.variables import LOCAL, PRODUCTION, STAGING
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import backup as backups
@@ -31,6 +34,7 @@ _FLAGS = {
     "skip_checks": "leave the check out",
     "skip_backup": "leave the backup out",
     "fast": "for an emergency: no soaks; everything else as ever",
+    "wait": "how long to wait while another release is under way, e.g. 15m",
     "if_changed": "when all is live already, make no second version of it, and exit with 7",
 }
 
@@ -44,13 +48,14 @@ def local(
     skip_backup: bool = False,
     fast: bool = False,
     if_changed: bool = False,
+    wait: str = "",
 ) -> Agreed | None:
     """Deploy to the local twin of production; it is started when it is not up."""
     context.select_environment(c, LOCAL)
     loaded(ns["sandbox.up"])(c)
     skip = _skipped(skip_checks, skip_backup)
     said = _without_soaks(c, message) if fast else message
-    return _agree(c, said, skip, yes=yes, if_changed=if_changed)
+    return _agree(c, said, skip, yes=yes, if_changed=if_changed, wait=wait)
 
 
 @task(klass=Release, pre=[ns["verify"]], auto_shortflags=False, help=_FLAGS)
@@ -62,12 +67,13 @@ def staging(
     skip_backup: bool = False,
     fast: bool = False,
     if_changed: bool = False,
+    wait: str = "",
 ) -> Agreed | None:
     """Deploy to staging."""
     context.select_environment(c, STAGING)
     skip = _skipped(skip_checks, skip_backup)
     said = _without_soaks(c, message) if fast else message
-    return _agree(c, said, skip, yes=yes, if_changed=if_changed)
+    return _agree(c, said, skip, yes=yes, if_changed=if_changed, wait=wait)
 
 
 @task(klass=Release, pre=[ns["verify"]], auto_shortflags=False, help=_FLAGS)
@@ -79,19 +85,33 @@ def prod(
     skip_backup: bool = False,
     fast: bool = False,
     if_changed: bool = False,
+    wait: str = "",
 ) -> Agreed | None:
     """Deploy to production; its name must be typed."""
     context.select_environment(c, PRODUCTION)
     skip = _skipped(skip_checks, skip_backup)
     said = _without_soaks(c, message) if fast else message
-    return _agree(c, said, skip, yes=yes, if_changed=if_changed)
+    return _agree(c, said, skip, yes=yes, if_changed=if_changed, wait=wait)
 
 
-@task(auto_shortflags=False, help={"json": "print as JSON"})
-def plan(c: Context, json: bool = False) -> None:
+@task(
+    auto_shortflags=False,
+    help={
+        "json": "print as JSON",
+        "comment": "write it into the pull request, in one comment (GitHub Actions)",
+    },
+)
+def plan(c: Context, json: bool = False, comment: bool = False) -> None:
     """Show the whole release before it starts: what changes, what is so, what is for good."""
-    found = _planned(context.open_site(c, quiet=json))
+    site = context.open_site(c, quiet=json)
+    building.prepare(site.settings)
+    found = _planned(site)
     console.show(found.as_json(), lambda out: preview.show_plan(out, found), json=json)
+    text = github.plan_text(found, site.settings.environment, site.worker)
+    github.summarise(text)
+    if comment:
+        key = f"plan {site.settings.environment} {site.worker}"
+        Console(sys.stderr).line(f"✓ commented: {pull_request.comment(text, key)}")
 
 
 @task(
@@ -145,7 +165,10 @@ def status(c: Context, json: bool = False) -> None:
     console.show(found, console.Table(("", ""), rows), json=json)
 
 
-@task(auto_shortflags=False, help={"json": "print as JSON"})
+@task(
+    auto_shortflags=False,
+    help={"release": "its id, as deploy.list shows it", "json": "print as JSON"},
+)
 def show(c: Context, release: str, json: bool = False) -> None:
     """Show one release: its changes, and what came of each."""
     found = history.shown(context.open_site(c, quiet=json), release)
@@ -202,9 +225,11 @@ def _without_soaks(c: Context, message: str) -> str:
 
 
 def _agree(
-    c: Context, message: str, skip: frozenset[str], *, yes: bool, if_changed: bool
+    c: Context, message: str, skip: frozenset[str], *, yes: bool, if_changed: bool, wait: str
 ) -> Agreed | None:
     """Return what is to be released, once a person has agreed; None: nothing, as for ``--dry``."""
+    waiting = duration.seconds(wait, "--wait")
+    building.prepare(context.open_site(c).settings)
     if context.dry(c):
         Console().line(" → ".join(step.name for step in order(prod) if step.name not in skip))
         preview.show_plan(Console(), _planned(context.open_site(c), skip))
@@ -213,7 +238,7 @@ def _agree(
     if if_changed:
         _require_news(context.open_site(c), skip)
     _confirm(c, site, skip, yes=yes)
-    return Agreed(site, message, skip)
+    return Agreed(site, message, skip, waiting)
 
 
 def _confirm(c: Context, site: Site, skip: frozenset[str], *, yes: bool) -> None:
@@ -253,7 +278,19 @@ def _to_rehearse(site: Site, file: str, base: str) -> rehearsal.RehearsalRequest
         backups.chosen(site, file).path.absolute(),
         site.settings.secret("BACKUP_AGE_IDENTITY").reveal(),
         base or str(noted(site.history(), live).get("commit", "")),
+        _rehearsed_secrets(site),
     )
+
+
+def _rehearsed_secrets(site: Site) -> dict[str, str]:
+    """Return values for the Worker's own secrets that are none of the environment's."""
+    worker = site.settings.project.worker
+    there = dev_vars.read(site.settings.path(worker.config).parent, worker.environment)
+    own = site.settings.own_secrets()
+    named = [each for each in site.settings.variables if each.name in own]
+    environment = site.settings.environment
+    target = PRODUCTION if environment == LOCAL else environment
+    return {v.file_name(target): there.get(v.name) or "only-rehearsed" for v in named}
 
 
 def _written(value: object) -> str:

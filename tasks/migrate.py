@@ -121,6 +121,7 @@ def lint(c: Context, files: bool = False, since: str = "", json: bool = False) -
 @task(
     auto_shortflags=False,
     help={
+        "name": "what it does, in words; the file's name is made of it",
         "depends": "what must come before; by default the last file",
         "expand": "TABLE.OLD:NEW: another name for a column, in two files for two releases",
     },
@@ -167,7 +168,13 @@ def baseline(c: Context, to: str = "", yes: bool = False) -> None:
         Console().line(line)
 
 
-@task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
+@task(
+    auto_shortflags=False,
+    help={
+        "name": "the file, with .sql or without",
+        "yes": "do not ask (without a terminal the answer is NO)",
+    },
+)
 def restamp(c: Context, name: str, yes: bool = False) -> None:
     """Accept an edited file as what was applied; nothing is run."""
     site = context.open_site(c)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 from invoke.context import Context
 from invoke.tasks import task
 
+from xswarm_deploy.bundling import programs
 from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
 from xswarm_deploy.sbom import document
@@ -19,9 +19,8 @@ _LOCKED = ("requirements", "requirements-sandbox", "requirements-test")
 @task
 def install(_c: Context) -> None:
     """Install wrangler anew, exactly as package-lock.json says."""
-    npm = Path(sys.executable).with_name("npm")
-    command = [str(npm), "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(command, cwd=context.ROOT, check=True)
+    with Console().step("wrangler") as line:
+        line.detail = programs.version(programs.install(context.ROOT))
 
 
 @task(help={"upgrade": "take the newest versions that fit"})

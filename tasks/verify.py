@@ -9,10 +9,11 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.cli import context
+from xswarm_deploy.cli import context, github
 from xswarm_deploy.cli.graph import Step
 from xswarm_deploy.console import Console, show
 from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
+from xswarm_deploy.model import junit as suite
 from xswarm_deploy.model.report import UNPROVEN, Report
 from xswarm_deploy.monitor import logs as tail
 from xswarm_deploy.release.transaction import current
@@ -32,9 +33,12 @@ _AGAIN = "wait, then: inv verify"
         "quick": "only the routes marked quick in invoke.yaml, no measuring",
         "json": "print the report as JSON",
         "report": "write the report as JSON to this file",
+        "junit": "write the report as JUnit XML to this file",
     },
 )
-def verify(c: Context, quick: bool = False, json: bool = False, report: str = "") -> None:
+def verify(
+    c: Context, quick: bool = False, json: bool = False, report: str = "", junit: str = ""
+) -> None:
     """Verify what is deployed by all that invoke.yaml expects of it, and its speed."""
     site = context.open_site(c, quiet=json)
     console = Console(quiet=json)
@@ -45,11 +49,16 @@ def verify(c: Context, quick: bool = False, json: bool = False, report: str = ""
         line.mark, line.colour = ("✓", "green") if found.ok else ("✗", "red")
     if report:
         _write(Path(report), found)
+    if junit:
+        suite.write(Path(junit), found)
     if json:
         console.json(found.as_json())
     elif current() is None or not found.ok or found.untold:
-        for text, colour in found.lines(verbose=current() is None):
-            console.line(text, colour)
+        with github.group(f"verify: {found.summary}"):
+            for text, colour in found.lines(verbose=current() is None):
+                console.line(text, colour)
+    if not json:
+        github.report(found, site.settings.root, site.settings.environment)
     if not found.ok:
         why = "; ".join(f"{finding.name}: {finding.evidence}" for finding in found.failures)
         raise CheckFailed("the deployment is not good", why, "inv rollback")

@@ -6,7 +6,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from xswarm_deploy import console
-from xswarm_deploy.cli import context, steps
+from xswarm_deploy.cli import building, context, steps
 from xswarm_deploy.cli.graph import Step
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release.transaction import report_success, transaction
@@ -19,6 +19,7 @@ from xswarm_deploy.tasks import ns
 @task(klass=Step, pre=[ns["secrets"]])
 def worker(c: Context) -> None:
     """Upload a version, verify it at 0 % of the traffic, then move the traffic to it."""
+    building.prepare(context.open_site(c).settings)
     steps.perform(c, "worker")
 
 
@@ -42,6 +43,7 @@ def status(c: Context, json: bool = False) -> None:
 def canary(c: Context, percent: float = 10.0, soak: float = 60.0, message: str = "") -> None:
     """Upload a version, give it a share of the traffic, judge it beside the old one; it stays."""
     site = context.open_site(c)
+    building.prepare(site.settings)
     if not context.dry(c):
         site.settings.require_sound()
     _make(c, site, "worker.canary", step.plan_canary(site, percent, soak), message)

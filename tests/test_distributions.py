@@ -128,6 +128,22 @@ def test_a_tasks_py_of_two_lines_gives_them_to_inv(elsewhere: Path) -> None:
     assert "deploy.local" in listed
 
 
+def test_somebodys_repository_is_set_up_by_what_is_in_the_wheel(elsewhere: Path) -> None:
+    folder = elsewhere / "shop"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src/index.ts").write_text("export default {};\n")
+    xswarm = str(elsewhere / "venv/bin/xswarm")
+    run(xswarm, "init", "--yes", "--no-deploy", "--ci", "github", cwd=folder)
+    written = {file.name for file in folder.rglob("*") if file.is_file()}
+    assert {"wrangler.jsonc", "invoke.yaml", "invoke.schema.json", "deploy.yml"} <= written
+    assert "nothing to do" in run(xswarm, "update", cwd=folder)
+    looked = subprocess.run(
+        [xswarm, "doctor", "--json"], cwd=folder, capture_output=True, check=False
+    )
+    found = {each["name"]: each["status"] for each in json.loads(looked.stdout)["findings"]}
+    assert (found["Node"], found["twin"], found["invoke.yaml"]) == ("pass", "pass", "pass")
+
+
 def test_the_library_mounts_in_a_starlette_application(elsewhere: Path) -> None:
     said = run(str(elsewhere / "venv/bin/python"), "-c", APPLICATION, cwd=elsewhere)
     assert said.strip() == "(200, b'hello') 200"

@@ -9,6 +9,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 _INLINE = re.compile(r"`\./inv ([^`]+)`")
 _LINE = re.compile(r"^\s*\./inv ([^\n#]+)", re.MULTILINE)
+_SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_INSTALLED = re.compile(r"^xswarm ([^\n#]+)", re.MULTILINE)
 A_VERSION, A_RELEASE = "1a2b3c4d", "20260101-000000-000-abcd"
 _PLACES = {
     "VERSION": A_VERSION,
@@ -29,11 +31,12 @@ def files() -> list[Path]:
 
 
 def commands() -> list[tuple[str, ...]]:
-    """Return every ``./inv`` command they name, as words, each once."""
+    """Return every command they name, as words, each once."""
     found: dict[tuple[str, ...], None] = {}
     for file in files():
         text = file.read_text(encoding="utf-8")
-        for line in [*_LINE.findall(text), *_INLINE.findall(text)]:
+        installed = _INSTALLED.findall("\n".join(_SHELL.findall(text)))
+        for line in [*_LINE.findall(text), *_INLINE.findall(text), *installed]:
             command = tuple(_PLACES.get(word, word) for word in shlex.split(line.strip()))
             if not {"--list", "--help", "<task>"} & set(command):
                 found[command] = None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xswarm_deploy.bundling import bundle, library, static
+from xswarm_deploy.bundling import bundle, library, programs, static
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.services import files, multipart
 from xswarm_deploy.settings.settings import Settings
@@ -46,7 +46,7 @@ def scratch(tmp_path: Path, settings: Callable[..., Settings]) -> Settings:
     program = tmp_path / "node_modules/wrangler/wrangler-dist/cli.js"
     program.parent.mkdir(parents=True)
     program.write_text(WRANGLER)
-    (program.parents[1] / "package.json").write_text("{}")
+    (program.parents[1] / "package.json").write_text('{"version": "4.164.0"}')
     return settings({"worker": {"config": "worker/wrangler.json", "name": "chosen"}})
 
 
@@ -86,7 +86,10 @@ def test_a_missing_configuration_is_named(settings: Callable[..., Settings]) -> 
         bundle.bundle(settings({"worker": {"config": "worker/none.toml"}}))
 
 
-def test_without_wrangler_it_says_how_to_get_it(scratch: Settings) -> None:
+def test_without_wrangler_it_says_how_to_get_it(
+    scratch: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "_own", lambda: ())
     shutil.rmtree(scratch.root / "node_modules")
     with pytest.raises(Unavailable, match="wrangler is not installed") as caught:
         bundle.bundle(scratch)

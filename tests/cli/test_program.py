@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,33 @@ def test_a_shell_completes_the_wrapper(tmp_path: Path) -> None:
     assert "--restore-db" in flags.stdout.split()
 
 
+@pytest.mark.parametrize("name", ["xswarm", "inv", "./inv"])
+def test_each_name_of_the_tool_is_completed(tmp_path: Path, name: str) -> None:
+    script = tmp_path / "completion"
+    script.write_text(run(INSTALLED, "--print-completion-script", "bash").stdout)
+    program = tmp_path / "xswarm"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{INSTALLED[1]}" "$@"\n')
+    program.chmod(0o755)
+    shell = f"""
+        PATH={tmp_path}:$PATH
+        source {script}
+        complete -p {name}
+        COMP_WORDS=({name} deploy.pr) COMP_CWORD=1 COMP_LINE='{name} deploy.pr'
+        _complete_xswarm
+        echo "${{COMPREPLY[@]}}"
+    """
+    ended = subprocess.run(["bash", "-c", shell], text=True, capture_output=True, check=True)
+    assert f"-F _complete_xswarm {name}" in ended.stdout
+    assert "deploy.prod" in ended.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_complete_each_name_too(shell: str) -> None:
+    script = run(INSTALLED, "--print-completion-script", shell).stdout
+    for name in ("xswarm", "inv", "./inv"):
+        assert re.search(rf"(?:compctl|complete)\b[^\n]* {re.escape(name)}(?:\s|$)", script), script
+
+
 def test_a_folder_that_cannot_be_written_is_a_line(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(
         "from invoke import task\n\n@task\ndef write(c):\n"
@@ -223,3 +251,26 @@ def test_a_repository_with_tasks_has_its_own(tmp_path: Path, tasks: str) -> None
     file.write_text("from invoke import task\n\n@task\ndef hello(c):\n    print('hello')\n")
     (tmp_path / "src").mkdir()
     assert run(INSTALLED, "hello", folder=tmp_path / "src").stdout == "hello\n"
+    assert "deploy.prod" in run(INSTALLED, "--list", folder=tmp_path / "src").stdout
+
+
+def test_a_tasks_py_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("raise SystemExit('imported: celery is not there')\n")
+    assert "deploy.prod" in run(INSTALLED, "--list", folder=tmp_path).stdout
+
+
+def test_a_tasks_py_with_our_tasks_decides_which_there_are(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(
+        "from invoke import Collection\nfrom xswarm_deploy.tasks import ns as ours\n"
+        "ns = Collection(ours['check'])\n"
+    )
+    listed = run(INSTALLED, "--list", folder=tmp_path).stdout
+    assert ("check" in listed, "deploy.prod" in listed) == (True, False)
+
+
+def test_invoke_yaml_above_counts_before_a_tasks_py_beside(tmp_path: Path) -> None:
+    (tmp_path / "invoke.yaml").write_text("deploy: {worker: {config: w.jsonc}}\n")
+    below = tmp_path / "app"
+    below.mkdir()
+    (below / "tasks.py").write_text("raise SystemExit('celery')\n")
+    assert f"{tmp_path / 'invoke.yaml'} is missing" in run(INSTALLED, "check", folder=below).stderr

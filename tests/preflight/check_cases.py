@@ -19,6 +19,7 @@ from typing import Any, Final
 from tests.steps.place import PROJECT, TABLE, Place, Zones, backed_up, failed, git
 from tests.steps.provider_fakes import SoundSendGrid
 from tests.support.project import LOCAL_VALUES
+from xswarm_deploy.bundling import programs
 from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Finding
@@ -1175,7 +1176,7 @@ def _clock(wrong: float) -> Arrange:
 def _node(version: str) -> Arrange:
     def arrange(place: Place) -> None:
         place.patch.setattr(machine, "_node", _REAL_NODE)
-        place.patch.setattr("xswarm_deploy.bundling.bundle.node", lambda root: Path("node"))
+        place.patch.setattr("xswarm_deploy.bundling.programs.node", lambda: Path("node"))
         place.patch.setattr(machine, "_told", lambda command: version)
 
     return arrange
@@ -1186,6 +1187,7 @@ _REAL_NODE: Final = machine._node
 
 def _no_wrangler(place: Place) -> None:
     place.patch.undo()
+    place.patch.setattr(programs, "_own", lambda: ())
 
 
 def _committed(place: Place, branch: str = "main") -> None:

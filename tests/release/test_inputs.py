@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from xswarm_deploy.release import inputs
+from xswarm_deploy.settings.project import Names
 from xswarm_deploy.settings.settings import Settings
 
 
@@ -39,5 +40,5 @@ def test_a_release_in_a_hurry_is_resumed_without_its_flag(
 ) -> None:
     made = settings()
     fast = replace(made, project=made.project._replace(fast=True))
-    other = replace(made, project=made.project._replace(uses="r2"))
+    other = replace(made, project=made.project._replace(uses=Names("r2")))
     assert inputs._settings(fast) == inputs._settings(made) != inputs._settings(other)

@@ -29,11 +29,15 @@ def test_the_projects_own_invoke_yaml_is_read_whole() -> None:
     ("given", "named"),
     [
         ({"wroker": {}}, "deploy.wroker"),
-        ({"worker": {"nmae": "x"}}, "deploy.worker.nmae"),
+        ({"worker": {"nmae": "x"}}, 'deploy.worker.nmae; did you mean "name"?'),
         ({"worker": "boss-ai"}, "deploy.worker"),
         ({"worker": {"name": 3}}, "deploy.worker.name"),
         ({"verify": {"routes": [{"method": "GET"}]}}, "deploy.verify.routes[0]"),
         ({"verify": {"routes": "none"}}, "deploy.verify.routes"),
+        ({"check": {"required_tables": "users, teams"}}, "deploy.check.required_tables"),
+        ({"verify": {"performance_status": "200"}}, "deploy.verify.performance_status"),
+        ({"uses": 3}, "deploy.uses"),
+        ({"worker": {"secrets": ["A", 3]}}, "deploy.worker.secrets"),
         ({"verify": {"good_ms": True}}, "deploy.verify.good_ms"),
     ],
 )
@@ -46,6 +50,20 @@ def test_a_wrong_key_or_kind_is_named(given: dict[str, Any], named: str) -> None
 def test_a_whole_number_is_taken_where_a_fraction_may_stand() -> None:
     found = project.read({"worker": {"canary": [{"percent": 10, "soak": 5}]}})
     assert found.worker.canary == (project.CanaryStep(10.0, 5.0),)
+
+
+def test_names_are_a_list_or_one_text() -> None:
+    one = project.read({"uses": ["stripe", "r2"], "worker": {"secrets": ["A", "B"]}})
+    other = project.read({"uses": "stripe,r2", "worker": {"secrets": "A,B"}})
+    assert one == other
+    assert one.parts == {"stripe", "r2"}
+
+
+def test_one_status_and_one_name_count_as_a_list_of_one() -> None:
+    routes = [{"path": "/", "status": 200, "json": "status"}]
+    found = project.read({"verify": {"routes": routes}, "check": {"required_tables": "users"}})
+    assert (found.verify.routes[0].status, found.verify.routes[0].json) == ((200,), ("status",))
+    assert found.check.required_tables == ("users",)
 
 
 def test_an_environment_has_values_of_its_own() -> None:

@@ -24,7 +24,7 @@ from tests.steps.provider_fakes import (
 )
 from tests.support.needs import require
 from tests.support.project import using_everything
-from xswarm_deploy.bundling import bundle
+from xswarm_deploy.bundling import programs
 from xswarm_deploy.database import backup as backups
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.model.report import Finding
@@ -86,8 +86,8 @@ class Place:
         self.configure()
         self.write("worker/main.js", "export default {}")
         self.write("migrations/schema.sql", TABLE)
-        patch.setattr(bundle, "wrangler", lambda root: _fake_wrangler(self.root))
-        patch.setattr("xswarm_deploy.preflight.machine._node", lambda site: "v24.0.0")
+        patch.setattr(programs, "wrangler", lambda folder: _fake_wrangler(self.root))
+        patch.setattr("xswarm_deploy.preflight.machine._node", lambda: "v24.0.0")
 
     def write(self, path: str, content: str) -> Path:
         file = self.root / path

@@ -150,6 +150,7 @@ def wrangler(site: Site, monkeypatch: pytest.MonkeyPatch) -> Path:
     program = root / "node_modules/wrangler/wrangler-dist/cli.js"
     program.parent.mkdir(parents=True)
     program.write_text(WRANGLER)
+    (program.parents[1] / "package.json").write_text('{"version": "4.164.0"}')
     monkeypatch.setenv("HOME", str(root))
     return root
 

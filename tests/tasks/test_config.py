@@ -36,3 +36,15 @@ def test_examples_are_written_from_the_table(
     config.examples(c)
     assert "JWT_SECRET" in (tmp_path / "deployment/config/production.env.example").read_text()
     assert "written: deployment/config/production.env.example" in capsys.readouterr().out
+
+
+def test_reference_and_schema_are_written(
+    c: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(context, "ROOT", tmp_path)
+    (tmp_path / "deployment/config").mkdir(parents=True)
+    config.reference(c)
+    config.schema(c)
+    assert "## deploy.prod" in (tmp_path / "deployment/docs/reference/tasks.md").read_text()
+    assert (tmp_path / "deployment/config/invoke.schema.json").read_text().startswith("{")
+    assert capsys.readouterr().out.count("written: ") == 5

@@ -13,7 +13,7 @@ from invoke.tasks import task
 
 from tests.tasks.conftest import Steps, make_context
 from xswarm_deploy import console
-from xswarm_deploy.cli import context
+from xswarm_deploy.cli import context, pull_request
 from xswarm_deploy.cli.graph import Agreed
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, ExitCode, Locked, Refused
@@ -173,3 +173,27 @@ def died(site: Site, faked: Steps) -> None:
 def test_a_failure_of_the_other_commands_is_a_line(c: Context, site: Site) -> None:
     with pytest.raises(DeployError):
         deploy.lock(c, " ")
+
+
+def test_how_long_to_wait_for_the_lock_is_agreed_to(c: Context, site: Site, up: list[str]) -> None:
+    agreed = deploy.local(c, wait="15m")
+    assert agreed
+    assert agreed.wait == 900
+    with pytest.raises(Refused, match="--wait soon is no length of time"):
+        deploy.staging(c, wait="soon", yes=True)
+
+
+def test_the_plan_is_commented_on_a_pull_request(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[tuple[str, str]] = []
+
+    def comment(text: str, key: str) -> str:
+        said.append((text, key))
+        return "https://github.test/c/1"
+
+    monkeypatch.setattr(deploy, "_planned", lambda _site: preview.Plan(()))
+    monkeypatch.setattr(pull_request, "comment", comment)
+    deploy.plan(c, comment=True)
+    assert said == [("### Plan for local: boss-ai\n\nNothing to do.\n", "plan local boss-ai")]
+    assert "commented: https://github.test/c/1" in capsys.readouterr().err

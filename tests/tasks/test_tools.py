@@ -16,9 +16,19 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return run
 
 
-def test_wrangler_is_installed_as_the_lock_says(c: Context, commands: list[list[str]]) -> None:
+def test_wrangler_is_installed_as_the_lock_says(
+    c: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
     tools.install(c)
-    assert commands[0][1:3] == ["install", "--no-save"]
+    assert ran[0][1:3] == ["install", "--no-save"]
+    assert "✓ wrangler" in capsys.readouterr().out
 
 
 def test_requirements_are_locked_with_hashes(c: Context, commands: list[list[str]]) -> None:

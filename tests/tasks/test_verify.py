@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from unittest.mock import Mock
+from xml.etree import ElementTree
 
 import pytest
 from invoke.context import Context
 
 from tests.tasks.conftest import report
 from xswarm_deploy.errors import CheckFailed, Refused
+from xswarm_deploy.model.report import Finding, Report
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import environment, verify
 from xswarm_deploy.verification import verify as step
@@ -57,3 +59,16 @@ def test_what_nobody_asks_is_suggested_as_lines(
     found.clear()
     verify.suggest(c)
     assert "all that was found is asked" in capsys.readouterr().out
+
+
+def test_the_report_is_written_for_the_test_page_of_a_ci(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    findings = (Finding("GET /", "routes", "fail", True, "500 instead of 200"),)
+    monkeypatch.setattr(step, "live", lambda *_: None)
+    monkeypatch.setattr(step, "run", lambda *_, **__: Report("verify", findings))
+    file = tmp_path / "verify.xml"
+    with pytest.raises(CheckFailed):
+        verify.verify(c, junit=str(file))
+    suite = ElementTree.parse(file).getroot()
+    assert (suite.get("name"), suite.get("failures")) == ("verify", "1")

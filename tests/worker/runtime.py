@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 import uvicorn
 
 from tests.worker.isolate import Answer, Bucket, fetch
-from xswarm_deploy.bundling.bundle import node
+from xswarm_deploy.bundling.programs import node
 
 SCHEDULED = "/cdn-cgi/local/scheduled"
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 def install() -> str:
     """Install Pyodide where it is not yet, and return Node's program."""
-    program = str(node(ROOT))
+    program = str(node())
     if not (HOST / "node_modules/pyodide").is_dir():
         npm = shutil.which("npm", path=str(Path(program).parent)) or shutil.which("npm")
         assert npm, "npm is needed to install Pyodide"

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Final
 
 _NEEDED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "SYSTEMROOT")
-_NETWORK: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+_NETWORK: Final = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    "NODE_EXTRA_CA_CERTS",  # a company's own authority, for npm
+)
+
+_START: Final = (
+    "import sys; sys.argv[0] = {name!r}; from xswarm_deploy.cli.program import main; main()"
+)
+
+
+def tool(*words: str) -> list[str]:
+    """Return the command that runs this tool again, under the name by which it was started.
+
+    Args:
+        words: its tasks and flags.
+    """
+    return [sys.executable, "-c", _START.format(name=sys.argv[0]), *words]
 
 
 def environment() -> dict[str, str]:
@@ -15,7 +33,7 @@ def environment() -> dict[str, str]:
 
 
 def installer() -> dict[str, str]:
-    """Return the environment of pip: the way to its index, too."""
+    """Return the environment of pip or npm: the way to its index, too."""
     named = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     network = {name: value for name, value in os.environ.items() if name.upper() in _NETWORK}
     return environment() | named | network

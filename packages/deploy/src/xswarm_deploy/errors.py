@@ -15,7 +15,7 @@ from xswarm_deploy.secret import redact
 
 
 class ExitCode(IntEnum):
-    """How a command ended, for scripts; documented in deployment/README.md."""
+    """How a command ended, for scripts; each is explained in :data:`EXIT_CODES`."""
 
     OK = 0
     CHECK_FAILED = 1
@@ -28,10 +28,31 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+EXIT_CODES: Final = {
+    ExitCode.OK: "done",
+    ExitCode.CHECK_FAILED: (
+        "a check failed: DEPLOYMENT BLOCKED, or what is deployed is not good; nothing was changed"
+    ),
+    ExitCode.REFUSED: "refused: bad input, or not confirmed; nothing was changed",
+    ExitCode.ROLLED_BACK: "failed, and everything was brought back to before",
+    ExitCode.NOT_ROLLED_BACK: (
+        "failed, and something could not be undone; it is named, with the command that would"
+    ),
+    ExitCode.LOCKED: "another release is under way; nothing was changed",
+    ExitCode.UNAVAILABLE: "something needed is missing or does not answer",
+    ExitCode.NOTHING_TO_DO: (
+        "nothing was to be done (`--if-changed`), or to be tested (`webhooks.test`)"
+    ),
+    ExitCode.INTERRUPTED: "interrupted; everything was brought back to before",
+}
+"""What each exit code means, for the reference."""
+
 _COMMAND = re.compile(r"(?<![\w./-])(?:\./)?inv (?P<task>[a-z][\w.-]*)")
 _NAMING_ITS_OWN = ("production", "staging", "local", "deploy.prod", "deploy.staging")
 _EVERYWHERE_THE_SAME = ("sandbox", "tools", "test", "config.examples", "deploy.local")
-_INSTALLED: Final = ("xswarm", "inv", "invoke")
+OWN_NAME: Final = "xswarm"
+"""The program that the wheel installs."""
+_INSTALLED: Final = (OWN_NAME, "inv", "invoke")
 """Programs on PATH that run the tasks; a checkout of the tool has its wrapper, ./inv."""
 _acting_on = ""
 

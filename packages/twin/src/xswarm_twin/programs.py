@@ -10,6 +10,21 @@ from typing import Final
 
 MODULES: Final = Path(__file__).resolve().parent / "node_modules"
 SHARE: Final = Path(sys.prefix) / "share" / "deployment-sandbox"
+_CHECKOUT: Final = Path(__file__).resolve().parents[4]
+"""The workshop's folder; of an installed wheel some other one."""
+
+
+def packages(root: Path) -> tuple[Path, ...]:
+    """Return the folders of Node packages that have workerd and Miniflare, the first counts.
+
+    The workshop's; those that the tool installed for itself, in :data:`SHARE`; then, from a
+    project's folder upwards, those of its own wrangler.
+
+    Args:
+        root: the project's folder.
+    """
+    above = (root, *root.parents)
+    return tuple(folder / "node_modules" for folder in (_CHECKOUT, SHARE, *above))
 
 
 def node() -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy import child
-from xswarm_deploy.bundling import configuration, library, static
+from xswarm_deploy.bundling import configuration, library, programs, static
 from xswarm_deploy.bundling.wrangler import file as configuration_file
 from xswarm_deploy.bundling.wrangler import read
 from xswarm_deploy.errors import Refused, Unavailable
@@ -149,13 +149,14 @@ def _cached(config: Path, settings: Settings, folder: Path) -> bytes:
 def _key(folder: Path, settings: Settings) -> str:
     """Return a hash of what wrangler's answer depends on: each file, its own version, a name."""
     worker = settings.project.worker
-    found = hashlib.sha256(f"{worker.name} {worker.environment}".encode())
+    key = hashlib.sha256(f"{worker.name} {worker.environment}".encode())
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    for path in [*files, wrangler(settings.root).parents[1] / "package.json"]:
+    found = programs.wrangler(settings.path(worker.config).parent)
+    for path in [*files, found.parents[1] / "package.json"]:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         name = path.relative_to(folder) if path.is_relative_to(folder) else path.name
-        found.update(f"{name} {content}\n".encode())
-    return found.hexdigest()[:32]
+        key.update(f"{name} {content}\n".encode())
+    return key.hexdigest()[:32]
 
 
 def _forget_old(folder: Path) -> None:
@@ -217,7 +218,7 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
     written = settings.path(worker.config)
     built = config == configuration_file(settings) != written  # wrangler finds it from there
     command = [
-        *(str(node(settings.root)), str(wrangler(settings.root))),
+        *(str(programs.node()), str(programs.wrangler(written.parent))),
         *("versions", "upload", "--dry-run", "--outfile", str(outfile)),
         *(() if built else ("--config", str(config))),
         *("--env", worker.environment),  # empty: the file's top level
@@ -270,31 +271,6 @@ def environment(folder: Path) -> dict[str, str]:
         "WRANGLER_LOG_PATH": str(folder / "logs"),
         "WRANGLER_HIDE_BANNER": "true",
     }
-
-
-def wrangler(root: Path) -> Path:
-    """Return wrangler's program.
-
-    Raises:
-        Unavailable: it is not installed.
-    """
-    found = root / "node_modules/wrangler/wrangler-dist/cli.js"
-    if not found.is_file():
-        raise Unavailable("wrangler is not installed", f"looked for {found}", "./inv tools.install")
-    return found
-
-
-def node(root: Path) -> Path:
-    """Return Node: the one of this virtual environment, else the one on PATH.
-
-    Raises:
-        Unavailable: there is none.
-    """
-    beside = Path(sys.executable).with_name("node")
-    found = str(beside) if beside.exists() else shutil.which("node")
-    if not found:
-        raise Unavailable("there is no Node", "wrangler needs it", f"{root}/inv tools.install")
-    return Path(found)
 
 
 def last_lines(text: str, count: int = 6) -> str:

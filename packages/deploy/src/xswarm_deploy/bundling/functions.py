@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy import fence
-from xswarm_deploy.bundling import bundle
+from xswarm_deploy.bundling import bundle, programs
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.loopback import is_loopback
@@ -70,7 +70,7 @@ def deploy(environment: Environment, folder: Path, commit: Commit) -> None:
     """
     root = environment.settings.root
     command = [
-        *(str(bundle.node(root)), str(bundle.wrangler(root)), "pages", "deploy", folder.name),
+        *(str(programs.node()), str(programs.wrangler(root)), "pages", "deploy", folder.name),
         *("--project-name", environment.settings.project.pages.project, "--branch", commit.branch),
         *("--commit-hash", commit.hash, "--commit-message", commit.message),
         "--commit-dirty=false",

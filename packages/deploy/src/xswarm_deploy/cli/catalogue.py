@@ -50,7 +50,7 @@ class Listed(Task[Any]):
         """Return the task's flags; plain ``inv`` asks for all tasks', and needs the named ones'."""
         if not _may_be_named(self.name):
             return []
-        return self.real.get_arguments(ignore_unknown_help)
+        return flags(self.real, ignore_unknown_help)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -69,6 +69,16 @@ def _may_be_named(name: str) -> bool:
 def loaded(task: Any) -> Task[Any]:
     """Return the task itself where only its entry in the list is given."""
     return task.real if isinstance(task, Listed) else cast("Task[Any]", task)
+
+
+def flags(task: Any, ignore_unknown_help: bool | None = None) -> list[Argument]:
+    """Return a task's flags; Invoke takes the explanations away as it reads them, these stay."""
+    found = loaded(task)
+    kept = dict(found.help)
+    try:
+        return found.get_arguments(ignore_unknown_help)
+    finally:
+        found.help = kept
 
 
 def listed(module: str, summaries: Mapping[str, str]) -> list[Listed]:

@@ -12,10 +12,12 @@ from invoke import executor
 from invoke.tasks import Call, Task
 
 from xswarm_deploy import errors
-from xswarm_deploy.cli import context
+from xswarm_deploy.cli import context, github
 from xswarm_deploy.cli.catalogue import loaded
 from xswarm_deploy.cli.graph import Agreed, Release, Step, order
 from xswarm_deploy.cli.steps import deployment
+from xswarm_deploy.cli.waiting import waited_for
+from xswarm_deploy.release import release
 from xswarm_deploy.release.steps import STEPS
 from xswarm_deploy.settings.variables import LOCAL
 
@@ -32,6 +34,10 @@ class Executor(executor.Executor):
             return {call.task: self._run(call, named) for call in wanted}
         except OSError as error:
             raise errors.disk_refusal(error) or error from None
+        except errors.DeployError as error:
+            github.annotate_error(error, context.ROOT)
+            github.failed(error)
+            raise
 
     def normalize(self, tasks: Any) -> list[Call]:
         """Return what was named as calls of the tasks themselves."""
@@ -64,6 +70,18 @@ class Executor(executor.Executor):
         """Run the graph before a release as one transaction."""
         steps = order(release)
         phases = [s.name for s in steps if s.name in STEPS and s.name not in agreed.skipped]
-        with deployment(agreed, phases):
+        with waited_for(agreed.wait, lambda: deployment(agreed, phases)) as running:
             for step in steps:
                 self._run(Call(step))
+        github.released(_outcome(running), running.seconds)
+
+
+def _outcome(running: release.Release) -> dict[str, str]:
+    site = running.site
+    return {
+        "release": running.record.release,
+        "version": str(site.facts.get("version", "")),
+        "url": site.settings.text("WORKER_URL"),
+        "environment": site.settings.environment,
+        "worker": site.worker,
+    }

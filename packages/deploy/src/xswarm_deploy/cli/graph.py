@@ -41,11 +41,13 @@ class Agreed:
         site: the environment.
         message: their words for it.
         skipped: names of steps that are left out.
+        wait: seconds to wait while another release is under way.
     """
 
     site: Site
     message: str = ""
     skipped: frozenset[str] = frozenset()
+    wait: float = 0.0
 
 
 @task

@@ -14,26 +14,36 @@ import traceback
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any, Final
 
 import yaml
 from invoke import config, program
 from invoke._version import __version__
 from invoke.collection import Collection
-from invoke.exceptions import CollectionNotFound, ParseError, UncastableEnvVar
+from invoke.exceptions import CollectionNotFound, Exit, ParseError, UncastableEnvVar
 from invoke.loader import FilesystemLoader
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
-from xswarm_deploy.errors import DeployError, Interrupted, Refused, disk_refusal, typed_program
+from xswarm_deploy.errors import (
+    OWN_NAME,
+    DeployError,
+    Interrupted,
+    Refused,
+    disk_refusal,
+    typed_program,
+)
 from xswarm_deploy.output import discard_output
 from xswarm_deploy.secret import redact
 from xswarm_deploy.settings import repository
 
 EXECUTOR: Final = "xswarm_deploy.cli.executor.Executor"
-TASKS: Final = "xswarm_deploy.tasks"
+_PACKAGE: Final = "xswarm_deploy"
+TASKS: Final = f"{_PACKAGE}.tasks"
 """Where a repository has no tasks.py; imported by name, for a room may not know those above."""
+NAMES: Final = (OWN_NAME, "./inv", "inv")
+"""Under which this tool may be typed: each is completed."""
 _UNKNOWN = re.compile(r"No idea what '(?P<word>.+)' is!")  # Invoke's words for it
 _SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 
@@ -60,28 +70,52 @@ class Program(program.Program):
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Parse Invoke's own flags; Python keeps what it compiled unless told otherwise."""
-        super().parse_core(argv)
+        try:
+            super().parse_core(argv)
+        except Exit:
+            if self.args["print-completion-script"].value == "fish":
+                self._complete_other_names()
+            raise
         sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+
+    def _complete_other_names(self) -> None:
+        """Complete the other names for fish, too: Invoke's script knows the first one alone."""
+        first, *others = self.binary_names
+        for name in others:
+            sys.stdout.write(f"complete --command {name} --wraps {first}\n")
 
     def load_collection(self) -> None:
         """Load the tasks and invoke.yaml; where Invoke copies the collection, use it as it is."""
-        module, folder = self._found()
+        self.collection, folder = self._found()
         self.config.set_project_location(folder)
         self.config.load_project()
-        self.collection = getattr(module, "ns", None) or Collection.from_module(module)
 
-    def _found(self) -> tuple[ModuleType, str]:
-        """Return the tasks and the project's folder: its own tasks, else those that are shipped."""
+    def _found(self) -> tuple[Collection, str]:
+        """Return the tasks and the project's folder: its own tasks, else those that are shipped.
+
+        ``xswarm`` has those that are shipped in every repository, beside its own.
+        """
         name, start = self.args.collection.value, self.args["search-root"].value
         project = repository.find(Path.cwd())
-        if not (name or start or repository.has_tasks(project)):
-            return import_module(TASKS), str(project)
+        if name or start:
+            return self._own(name, start)
+        if typed_program() != OWN_NAME:
+            own = repository.has_tasks(project)
+            return self._own(name, start) if own else (_shipped(), str(project))
+        if repository.mentions(project, _PACKAGE):
+            return self._own(name, str(project))
+        if not repository.mentions(project, "invoke"):  # another program's tasks.py, or none
+            return _shipped(), str(project)
+        theirs, folder = self._own(name, str(project))
+        return _joined(_shipped(), theirs), folder
+
+    def _own(self, name: str | None, start: str | None) -> tuple[Collection, str]:
         try:
             module, folder = FilesystemLoader(config=self.config, start=start).load(name)
         except CollectionNotFound:
             missing = f"there is no collection {name or 'tasks'}"
             raise Refused(missing, "", f"{typed_program()} --list") from None
-        return module, folder
+        return getattr(module, "ns", None) or Collection.from_module(module), folder
 
     def parse_tasks(self) -> None:
         """Parse the tasks and their flags; name what is near to a misspelt one."""
@@ -139,7 +173,7 @@ def _run() -> None:
     named = Program(
         name="Invoke",
         binary=typed_program(),
-        binary_names=[typed_program()],  # what a shell completes
+        binary_names=list(dict.fromkeys((typed_program(), *NAMES))),  # what a shell completes
         version=__version__,
         config_class=Config,
     )
@@ -161,6 +195,23 @@ def _run() -> None:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))
+
+
+def _shipped() -> Collection:
+    collection: Collection = import_module(TASKS).ns
+    return collection
+
+
+def _joined(ours: Collection, theirs: Collection) -> Collection:
+    """Add a repository's own tasks to ours, where the name is free."""
+    taken = {*ours.task_names, *ours.collections}
+    for name, task in theirs.tasks.items():
+        if name not in taken:
+            ours.add_task(task, name=name)
+    for name, collection in theirs.collections.items():
+        if name not in taken:
+            ours.add_collection(collection, name=name)
+    return ours
 
 
 def _near(word: str, names: Iterable[str]) -> str:

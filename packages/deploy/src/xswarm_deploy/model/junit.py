@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree
 
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Finding, Report
 from xswarm_deploy.secret import redact
+
+
+def write(file: Path, report: Report) -> None:
+    """Write a report to a file.
+
+    Raises:
+        Refused: the file cannot be written.
+    """
+    try:
+        file.write_text(render(report), encoding="utf-8")
+    except OSError as error:
+        why = error.strerror or ""
+        raise Refused(f"{file} cannot be written", why, "name another file") from None
 
 
 def render(report: Report) -> str:

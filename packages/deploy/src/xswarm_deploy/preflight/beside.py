@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.preflight.configuration import ACCOUNT, GROUP, of_file
 from xswarm_deploy.preflight.looking import Seen, probe
+from xswarm_deploy.settings.variables import LOCAL
 from xswarm_deploy.steps import durable_objects, traffic, worker
 from xswarm_deploy.steps.unversioned import subdomain
 from xswarm_deploy.verification import target
@@ -63,17 +64,24 @@ def _override(site: Site, content: Mapping[str, Any]) -> Seen | str:
 
 
 def _secrets(site: Site, content: Mapping[str, Any]) -> Seen | str:
-    """Look for a value of each secret that the configuration requires."""
-    required = list((content.get("secrets") or {}).get("required") or ())
+    """Look for a value of each secret that the configuration requires, or invoke.yaml names."""
+    asked = (content.get("secrets") or {}).get("required") or ()
+    required = list(dict.fromkeys([*asked, *sorted(site.settings.own_secrets())]))
     given = {*site.settings.worker_secrets(), *site.settings.worker_variables()}
     absent = [name for name in required if name not in given]
     there = set(site.cloudflare.secrets(site.worker)) if absent else set()
     missing = [name for name in absent if name not in there]
     if missing:
-        names = ",".join(missing)
-        remedy = f"name it under deploy.worker.secrets ({names}), its value in the environment file"
-        return Seen("fail", f"secrets.required without a value: {', '.join(missing)}", remedy)
+        names = ", ".join(missing)
+        remedy = f"put {names} into {_places(site)}, its name under deploy.worker.secrets"
+        return Seen("fail", f"required, without a value: {names}", remedy)
     return f"{len(required)} required, all there" if required else "none"
+
+
+def _places(site: Site) -> str:
+    """Return where a secret's value may stand."""
+    local = site.settings.environment == LOCAL
+    return f".dev.vars or {site.settings.source}" if local else site.settings.source
 
 
 def _objects(site: Site, content: Mapping[str, Any]) -> Seen | str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy import child
-from xswarm_deploy.bundling import bundle
+from xswarm_deploy.bundling import programs
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings.variables import LOCAL
 from xswarm_deploy.steps import backup
@@ -34,7 +33,7 @@ def probes(site: Site) -> list[Probe]:
     """Look at what a deployment is made with."""
     made: list[Probe] = [
         probe("Python", GROUP, lambda: platform.python_version()),
-        probe("Node", GROUP, lambda: _node(site)),
+        probe("Node", GROUP, _node),
         probe("wrangler", GROUP, lambda: _wrangler(site)),
         probe("git", GROUP, lambda: _git(site), critical=False),
         probe("backup", GROUP, lambda: _backup(site), critical=False),
@@ -43,8 +42,8 @@ def probes(site: Site) -> list[Probe]:
     return [*made, probe("clock", GROUP, lambda: _clock(site), needs=needs)]
 
 
-def _node(site: Site) -> Seen | str:
-    found = _told([str(bundle.node(site.settings.root)), "--version"])
+def _node() -> Seen | str:
+    found = _told([str(programs.node()), "--version"])
     match = re.match(r"v(\d+)\.(\d+)", found)
     if match and (int(match[1]), int(match[2])) >= NODE:
         return found
@@ -53,8 +52,11 @@ def _node(site: Site) -> Seen | str:
 
 
 def _wrangler(site: Site) -> str:
-    package = bundle.wrangler(site.settings.root).parents[1] / "package.json"
-    return str(json.loads(package.read_text(encoding="utf-8"))["version"])
+    """Report which wrangler bundles: the Worker's own, or the one that came with this tool."""
+    settings = site.settings
+    found = programs.wrangler(settings.path(settings.project.worker.config).parent)
+    version = programs.version(found)
+    return version if found.is_relative_to(settings.root) else f"{version}, of this tool"
 
 
 def _git(site: Site) -> Seen | str:

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy import child
+from xswarm_deploy.errors import Refused, StepFailed, typed_program
 
 Say = Callable[[str], None]
 
@@ -73,6 +73,7 @@ class RehearsalRequest:
         backup: the file whose data is released over.
         identity: age's secret key, where the backup is encrypted.
         commit: of what is live now; empty: not known, then the project as it is stands for it.
+        secrets: values for the Worker's own secrets there, by the names of the environment file.
     """
 
     environment: str
@@ -81,6 +82,7 @@ class RehearsalRequest:
     backup: Path
     identity: str = field(default="", repr=False)
     commit: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,9 @@ class _House:
         Raises:
             StepFailed: it failed.
         """
-        self.say(f"$ ./inv {' '.join(words)}")
+        self.say(f"$ {typed_program()} {' '.join(words)}")
         ended = subprocess.run(
-            [sys.executable, "-m", "invoke", *words],
+            child.tool(*words),
             cwd=self.root,
             env=_environment(),
             text=True,
@@ -188,6 +190,7 @@ def _values(root: Path, wanted: RehearsalRequest) -> dict[str, str]:
     return {
         **local,
         **own,
+        **wanted.secrets,
         "ENVIRONMENT": wanted.environment,
         "WORKER_URL": worker,
         "API_URL": worker,
@@ -223,10 +226,11 @@ def copied(root: Path, target: Path) -> Path:
 
 
 def _linked(root: Path, target: Path) -> Path:
-    """Let a copy use what was installed for the project."""
+    """Let a copy use what was installed for the project, or for the workspace that it is in."""
     for name in _LINKED:
-        if (root / name).is_dir() and not (target / name).exists():
-            (target / name).symlink_to(root / name)
+        found = next((f / name for f in (root, *root.parents) if (f / name).is_dir()), None)
+        if found and not (target / name).exists():
+            (target / name).symlink_to(found)
     return target
 
 

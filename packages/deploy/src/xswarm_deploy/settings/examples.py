@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from xswarm_deploy.settings.settings import CONFIG
@@ -15,11 +16,16 @@ _HEAD = """\
 """
 
 
-def render(environment: str) -> str:
-    """Return the example file of an environment."""
+def render(environment: str, variables: Sequence[Variable] = VARIABLES) -> str:
+    """Return the example file of an environment.
+
+    Args:
+        environment: production or staging.
+        variables: what it has a line for.
+    """
     lines = [_HEAD.format(environment=environment)]
     group = ""
-    for variable in VARIABLES:
+    for variable in variables:
         if variable.group != group:
             group = variable.group
             lines.append(f"\n# --- {group}\n")

@@ -24,8 +24,19 @@ HEALTH_BUDGETS: Final[Mapping[str, int]] = MappingProxyType(
 """The health endpoints, and the milliseconds each may take where invoke.yaml sets no other."""
 
 
+class Names(str):
+    """Names as one text, by comma; invoke.yaml may hold them as a list."""
+
+    __slots__ = ()
+
+
 class CanaryStep(NamedTuple):
-    """One step of a gradual deployment: percent of traffic, then seconds of soaking."""
+    """One step of a gradual deployment.
+
+    Args:
+        percent: the share of the traffic that the new version has.
+        soak: seconds it is watched at this share.
+    """
 
     percent: float
     soak: float = 0.0
@@ -38,11 +49,15 @@ class Worker(NamedTuple):
         name: under which it is deployed, whatever the configuration says.
         config: the wrangler configuration.
         environment: the part under ``env`` in that file which is deployed; empty: its top level.
-        secrets: names of the secrets the Worker reads, by comma: its own, and those of this
-            tool, such as TURSO_AUTH_TOKEN; the environment file holds their values.
-        variables: names of this tool's plain variables the Worker reads, by comma, such as
-            WORKER_URL. What stands in neither, nor belongs to a part that ``uses`` names, does
-            not reach the Worker.
+        build: the command that builds it before wrangler bundles it, e.g. ``npm run build``; run
+            in the folder of ``config``, without this tool's keys; empty: there is none.
+        secrets: names of the secrets the Worker reads, a list or by comma: its own, and those of
+            this tool, such as TURSO_AUTH_TOKEN; the environment file holds their values, locally
+            ``.dev.vars`` does, too. One that has no value there, and that the Worker has
+            already, stays as it is.
+        variables: names of this tool's plain variables the Worker reads, a list or by comma, such
+            as WORKER_URL. What stands in neither, nor belongs to a part that ``uses`` names,
+            does not reach the Worker.
         canary: the steps by which a version gets the traffic.
         canary_patience: seconds that one step may ask, where the Worker's own rate limit slows it.
         longest_soak: seconds; no step is watched for longer, whatever its ``soak`` says.
@@ -55,8 +70,9 @@ class Worker(NamedTuple):
     name: str = "boss-ai"
     config: str = "worker/wrangler.jsonc"
     environment: str = ""
-    secrets: str = ""
-    variables: str = ""
+    build: str = ""
+    secrets: Names = Names()
+    variables: Names = Names()
     canary: tuple[CanaryStep, ...] = ()
     canary_patience: float = 900.0
     longest_soak: float = 86400.0
@@ -64,7 +80,13 @@ class Worker(NamedTuple):
 
 
 class Pages(NamedTuple):
-    """The static site: its Pages project, its folder (empty: there is none), its branch."""
+    """The static site.
+
+    Args:
+        project: its Pages project.
+        directory: its folder; empty: there is none.
+        branch: that Pages calls production.
+    """
 
     project: str = "xswarm-boss"
     directory: str = ""
@@ -97,7 +119,14 @@ class Migrations(NamedTuple):
 
 
 class Backup(NamedTuple):
-    """Where backups go, and how many are kept beyond BACKUP_RETENTION_DAYS."""
+    """Where backups go, and how many are kept beyond BACKUP_RETENTION_DAYS.
+
+    Args:
+        directory: of the backups.
+        keep_daily: the last one of so many days is kept.
+        keep_weekly: the last one of so many weeks is kept.
+        keep_monthly: the last one of so many months is kept.
+    """
 
     directory: str = ".backups"
     keep_daily: int = 7
@@ -106,9 +135,18 @@ class Backup(NamedTuple):
 
 
 class Webhooks(NamedTuple):
-    """Where providers deliver on the Worker, and which events Stripe sends; empty: nothing.
+    """Where providers deliver on the Worker; what is empty is not set at a provider.
 
-    Events of Stripe have the form of ``stripe_api_version``; empty: of the account's own.
+    Args:
+        stripe_path: takes Stripe's events.
+        stripe_events: that Stripe sends.
+        stripe_api_version: whose form the events have; empty: of the account's own.
+        voice_path: takes Twilio's calls.
+        sms_path: takes Twilio's text messages.
+        status_path: takes how each call ended.
+        email_path: takes SendGrid's events and inbound mail.
+        email_hostname: mail to it is delivered to the Worker.
+        email_events: that SendGrid sends.
     """
 
     stripe_path: str = ""
@@ -190,7 +228,7 @@ class Verify(NamedTuple):
 
     Args:
         routes: what is asked, and what must be answered.
-        skip: groups that are left out, by comma, e.g. ``authentication,webhooks``.
+        skip: groups that are left out, a list or by comma, e.g. ``authentication,webhooks``.
         version_path: answers with JSON that names the version; empty: no route tells it.
         authentication: the account flow.
         headers: header → value that ``headers_path`` must answer with; ``*``: any value.
@@ -214,7 +252,7 @@ class Verify(NamedTuple):
     """
 
     routes: tuple[Route, ...] = ()
-    skip: str = ""
+    skip: Names = Names()
     version_path: str = ""
     authentication: Authentication = Authentication()
     headers: Mapping[str, str] = _NOTHING
@@ -243,13 +281,24 @@ class Verify(NamedTuple):
 
 
 class Sandbox(NamedTuple):
-    """The local twin: ports that are pinned, by part; 0 or none: a free one."""
+    """The local twin.
+
+    Args:
+        ports: that are pinned, by part; 0 or none: a free one.
+    """
 
     ports: Mapping[str, int] = _NOTHING
 
 
 class Check(NamedTuple):
-    """What the check asks for, beyond what it finds by itself."""
+    """What the check asks for, beyond what it finds by itself.
+
+    Args:
+        required_tables: that the database must have after the migrations.
+        backup_age_hours: the newest backup may be so old.
+        certificate_days: a certificate must last so long.
+        branch: that staging and production are released from.
+    """
 
     required_tables: tuple[str, ...] = ()
     backup_age_hours: int = 26
@@ -261,13 +310,15 @@ class Project(NamedTuple):
     """The whole key ``deploy`` of invoke.yaml.
 
     Args:
-        uses: what the Worker uses beside Cloudflare and the database, by comma, of
-            :data:`PARTS`; what it does not use is neither asked for nor looked at.
+        env: the environment acted on where the line names none; empty: local.
+        uses: what the Worker uses beside Cloudflare and the database, a list or by comma: of
+            anthropic, openai, stripe, twilio, sendgrid, r2, monitoring; what it does not use is
+            neither asked for nor looked at.
         fast: whether nothing is soaked: what ``--fast`` sets, for an emergency.
     """
 
     env: str = ""
-    uses: str = ""
+    uses: Names = Names()
     worker: Worker = Worker()
     pages: Pages = Pages()
     r2: R2 = R2()
@@ -357,6 +408,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     """Turn plain data into the annotated type; the place is told when it does not fit."""
     if hasattr(kind, "_fields"):
         return _mapping(kind, value, where)
+    if kind is Names:
+        return _names(value, where)
     origin = get_origin(kind)
     if origin is tuple:
         return _tuple(get_args(kind)[0], value, where)
@@ -375,8 +428,12 @@ def _mapping(kind: Any, value: Any, where: str) -> Any:
     kinds = kind.__annotations__
     unknown = sorted(set(value) - set(kinds))
     if unknown:
+        from difflib import get_close_matches  # 3 ms, for a misspelt name only
+
+        near = get_close_matches(str(unknown[0]), kinds, n=1)
+        meant = f'; did you mean "{near[0]}"?' if near else ""
         raise Refused(
-            f"invoke.yaml: unknown setting {where}.{unknown[0]}",
+            f"invoke.yaml: unknown setting {where}.{unknown[0]}{meant}",
             f"{where} has: {', '.join(sorted(kinds))}",
             "correct the name in invoke.yaml (or in the INVOKE_ variable)",
         )
@@ -388,9 +445,19 @@ def _mapping(kind: Any, value: Any, where: str) -> Any:
 
 
 def _tuple(item_kind: Any, value: Any, where: str) -> tuple[Any, ...]:
+    """Return a list; one number or one text without a comma counts as a list of one."""
+    if item_kind in (int, str) and type(value) is item_kind and "," not in str(value):
+        return (value,)
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise Refused(f"invoke.yaml: {where} is not a list", f"it is {value!r}")
+        raise Refused(f"invoke.yaml: {where} is not a list", f"it is {value!r}", "write [a, b]")
     return tuple(_build(item_kind, item, f"{where}[{index}]") for index, item in enumerate(value))
+
+
+def _names(value: Any, where: str) -> Names:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, Sequence) or not all(isinstance(item, str) for item in listed):
+        raise Refused(f"invoke.yaml: {where} must be names", f"it is {value!r}", "write [A, B]")
+    return Names(",".join(listed))
 
 
 def _scalar(kind: Any, value: Any, where: str) -> Any:

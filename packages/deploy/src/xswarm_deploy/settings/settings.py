@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import sys
@@ -11,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from xswarm_deploy import imports
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.secret import Secret
+from xswarm_deploy.settings import dev_vars, dotenv
 from xswarm_deploy.settings import project as projects
 from xswarm_deploy.settings.project import SITE, Project
 from xswarm_deploy.settings.references import resolved
@@ -102,6 +101,10 @@ class Settings:
         names = [v.name for v in sent(self.project) if v.sent is Sent.WORKER_SECRET]
         return {name: self._secrets[name] for name in names if self._secrets.get(name)}
 
+    def own_secrets(self) -> frozenset[str]:
+        """Return the secrets that the Worker alone reads, with a value here or without."""
+        return frozenset(own_secrets(self.project))
+
     def worker_variables(self) -> dict[str, str]:
         """Return what the Worker gets as plain variables, defaults included.
 
@@ -164,8 +167,23 @@ def used(project: Project) -> tuple[Variable, ...]:
     """
     declared = {*_names_in(project.worker.secrets), *_names_in(project.worker.variables)}
     known = (v for v in VARIABLES if not v.part or v.part in project.parts or v.name in declared)
-    asked = (v if v.name in declared or not v.workers_own else _optional(v) for v in known)
+    own = {
+        *own_secrets(project),
+        *(v.name for v in VARIABLES if v.workers_own and v.name not in declared),
+    }
+    asked = (_optional(v) if v.name in own else v for v in known)
     return (*asked, *_own(project))
+
+
+def own_secrets(project: Project) -> list[str]:
+    """Return the names of secrets that the Worker reads and nothing here uses.
+
+    One without a value here stays at Cloudflare as it is, so that a Worker whose secrets were set
+    by hand can be released as it stands.
+    """
+    theirs = {v.name for v in VARIABLES if v.part and v.part not in project.parts}
+    names = _names_in(project.worker.secrets)
+    return [name for name in names if name in theirs or name not in BY_NAME]
 
 
 def sent(project: Project) -> tuple[Variable, ...]:
@@ -212,20 +230,21 @@ def _declared_variables(project: Project) -> list[str]:
 
 def own_secret(name: str) -> Variable:
     """Describe a secret that this tool knows nothing of but its name."""
-    comment = "A secret of the Worker's own."
-    sent = Sent.WORKER_SECRET
-    return Variable(name, "Worker", comment, secret=True, required=True, sent=sent)
+    comment = "A secret of the Worker's own; empty: the one that the Worker has already stays."
+    return Variable(name, "Worker", comment, secret=True, sent=Sent.WORKER_SECRET)
 
 
 def _own(project: Project) -> Iterable[Variable]:
     names = _names_in(project.worker.secrets)
     ours = {name for name in names if name in BY_NAME}
     kept = {name for name in ours if BY_NAME[name].sent is not Sent.WORKER_SECRET}
-    bad = [n for n in names if n in kept or not re.fullmatch(r"[A-Z][A-Z0-9_]*", n)]
+    bad = [n for n in names if n in kept or not re.fullmatch(r"[^\W\d][\w.-]*", n, re.ASCII)]
     if bad:
         raise Refused(
             f"invoke.yaml: {bad[0]!r} cannot be a secret of the Worker's own",
-            "it is this tool's" if bad[0] in kept else "a name is A-Z, 0-9 and _",
+            "it is this tool's"
+            if bad[0] in kept
+            else "a name begins with a letter or _, and has letters, digits, _, - and .",
             "correct deploy.worker.secrets in invoke.yaml",
         )
     return [own_secret(name) for name in names if name not in ours]
@@ -306,6 +325,8 @@ def load(
     merged = _read_file(file, environment)
     project = projects.read({**values, "env": environment}, environment)
     mine = used(project)
+    if environment == LOCAL:
+        merged = _of_wrangler(project, root, mine) | merged
     merged |= _overlay(environment, root, process_environment, mine)
     here = [variable.file_name(environment) for variable in mine]
     known = {name: merged[name] for name in here if name in merged}
@@ -362,15 +383,15 @@ def _read_file(file: Path, environment: str) -> dict[str, str]:
         raise Refused(
             f"{file.name} cannot be read", why, "save it as UTF-8 text, and let it be yours to read"
         ) from None
-    bindings = list(imports.alone("dotenv.parser").parse_stream(io.StringIO(text)))
-    bad = [binding.original.line for binding in bindings if binding.error]
-    if bad:
-        raise Refused(
-            f"{file.name} has a line that cannot be read",
-            f"line {bad[0]}",
-            "write NAME=value, with quotes around what has spaces",
-        )
-    return {str(binding.key): binding.value or "" for binding in bindings if binding.key}
+    return dotenv.parsed(text, file.name)
+
+
+def _of_wrangler(project: Project, root: Path, mine: Iterable[Variable]) -> dict[str, str]:
+    """Return the Worker's secrets that its ``.dev.vars`` has, under the names of our file."""
+    worker = project.worker
+    there = dev_vars.read((root / worker.config).parent, worker.environment)
+    secrets = (v for v in mine if v.secret and v.sent is Sent.WORKER_SECRET and v.name in there)
+    return {variable.file_name(LOCAL): there[variable.name] for variable in secrets}
 
 
 def _keep_private(file: Path) -> None:

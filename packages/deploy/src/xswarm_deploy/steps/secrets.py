@@ -174,7 +174,7 @@ def difference(site: Site) -> Difference:
     there = set(site.cloudflare.secrets(site.worker))
     known = _live_fingerprints(site)
     both = sorted(set(wanted) & there)
-    others = there - set(wanted)
+    others = there - set(wanted) - site.settings.own_secrets()  # named, kept as they are there
     return Difference(
         added=tuple(sorted(set(wanted) - there)),
         changed=tuple(n for n in both if n in known and known[n] != wanted[n]),

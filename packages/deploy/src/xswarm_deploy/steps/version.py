@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.environment import Environment
@@ -42,27 +43,35 @@ def prepared(site: Site) -> Upload:
         return upload  # static files alone: nothing that could read a variable
     upload = bound(site, upload).with_variables(site.settings.worker_variables())
     upload = upload.with_secrets(secrets(site), keep=False)
+    missing = site.settings.own_secrets() - set(site.settings.worker_secrets())
     for live in traffic.live_split(site):
         version = site.cloudflare.version(site.worker, live)
         there = {str(binding["name"]) for binding in version.bindings}
         taken = [*version.secret_names, *(name for name in upload.unresolved if name in there)]
         upload = upload.with_inherited(taken, live)
-    _require_resolved(site, upload)
+        missing -= set(version.secret_names)
+    _require_resolved(site, upload, missing)
     return upload
 
 
-def _require_resolved(site: Site, upload: Upload) -> None:
+def _require_resolved(site: Site, upload: Upload, missing: Iterable[str]) -> None:
     """Refuse a required secret without a value, or a binding without an id.
+
+    Args:
+        site: the environment.
+        upload: the version to come.
+        missing: secrets of the Worker's own that have a value neither here nor there.
 
     Raises:
         Refused: it names them.
     """
-    if upload.unresolved:
-        named = ", ".join(upload.unresolved)
+    unresolved = list(dict.fromkeys([*upload.unresolved, *sorted(missing)]))
+    if unresolved:
+        named = ", ".join(unresolved)
         raise Refused(
             f"{named} of {site.worker} would have no value",
-            "the wrangler configuration asks for it (secrets.required, or a binding without its"
-            " id), and no version that is live has it",
+            "it is asked for (secrets.required, deploy.worker.secrets, a binding without its id),"
+            " and no version that is live has it",
             "a secret: name it under deploy.worker.secrets and put its value into the environment"
             " file; a resource: write its id or name into the configuration",
         )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xswarm_twin import programs
 from xswarm_twin.edge import capnp
 from xswarm_twin.edge.children import Child, Children, Command, StartFailed
 from xswarm_twin.edge.configuration import CONTROL, Process, config, module_file
@@ -33,12 +34,13 @@ class Runner:
 
 
 def find_workerd(root: Path) -> Path:
-    """Find the workerd binary in a folder's ``node_modules``; raises Unavailable."""
+    """Find the workerd binary for a project's folder; raises Unavailable."""
     system = {"Linux": "linux", "Darwin": "darwin"}.get(platform.system(), "unknown")
     machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "64"
     package = f"@cloudflare/workerd-{system}-{machine}"
-    binary = root / "node_modules" / package / "bin" / "workerd"
-    if not binary.is_file():
+    places = (folder / package / "bin" / "workerd" for folder in programs.packages(root))
+    binary = next((place for place in places if place.is_file()), None)
+    if binary is None:
         raise Unavailable(
             "workerd, the runtime of JavaScript Workers, is not installed",
             f"{package} is missing",

@@ -1,0 +1,184 @@
+"""What a repository is to be released as: what was found, and what a person said to the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from xswarm_deploy.adoption import found as finding
+from xswarm_deploy.adoption import javascript, places, questions, sql
+from xswarm_deploy.adoption.changes import relative
+from xswarm_deploy.adoption.found import Found
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.settings.project import PARTS
+from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+
+NONE: Final = "none"
+CI: Final = (finding.GITHUB, finding.GITLAB, NONE)
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    PRODUCTION: (PRODUCTION, "prod", "live"),
+    STAGING: (STAGING, "stage", "preview", "dev"),
+}
+"""Environment → what its part under ``env`` of wrangler's file is called, likeliest first."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What the command line answers already; empty: it says nothing of it.
+
+    Args:
+        config: the wrangler configuration.
+        name: the Worker's name.
+        main: the file that it begins with, where it has no configuration.
+        migrations: the folder of migrations, or ``none``.
+        uses: parts, by comma.
+        ci: ``github``, ``gitlab`` or ``none``.
+        tasks_py: whether a tasks.py is written, for plain Invoke.
+    """
+
+    config: str = ""
+    name: str = ""
+    main: str = ""
+    migrations: str = ""
+    uses: str = ""
+    ci: str = ""
+    tasks_py: bool = False
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is written down of a repository.
+
+    Args:
+        found: what it told.
+        name: the Worker's.
+        main: what a configuration that is made names; empty: there is one.
+        migrations: the folder; None: there is none that releases apply.
+        uses: parts that releases manage.
+        ci: whose pipeline is written.
+        tasks_py: whether a tasks.py is.
+        routes: path → the status it answered with.
+    """
+
+    found: Found
+    name: str
+    main: str = ""
+    migrations: sql.Folder | None = None
+    uses: tuple[str, ...] = ()
+    ci: str = NONE
+    tasks_py: bool = False
+    routes: Mapping[str, int] = field(default_factory=dict)
+
+    def environment(self, name: str) -> tuple[str, str]:
+        """Return the Worker of production or staging: its name, and its part under ``env``.
+
+        What ``wrangler deploy --env`` made until now stays the Worker that is released.
+        """
+        known = self.found.environments
+        part = next((each for each in _NAMES[name] if each in known), "")
+        if part:
+            own = known[part] if isinstance(known[part], Mapping) else {}
+            return str(own.get("name") or f"{self.name}-{part}"), part
+        return (self.name, "") if name == PRODUCTION else (f"{self.name}-{name}", "")
+
+
+def chosen(start: Path, flags: Flags) -> places.Configuration | None:
+    """Return the configuration that is released from; None: the repository has none.
+
+    Raises:
+        Refused: there are several and nobody chooses, or the one that is named is none.
+    """
+    if flags.config:
+        return places.configuration((start / flags.config).resolve())
+    all_found = places.configurations(start)
+    workers = [each for each in all_found if not each.is_site]
+    if all_found and not workers:
+        raise Refused(
+            f"{relative(all_found[0].file, start)} is a Pages project, and no Worker",
+            "it has pages_build_output_dir",
+            "a release needs a Worker; its site beside it is deploy.pages in invoke.yaml",
+        )
+    if len(workers) < 2:
+        return workers[0] if workers else None
+    by_name = {relative(each.file, start): each for each in workers}
+    titles = {name: f"{name}  ({each.content.get('name', '')})" for name, each in by_name.items()}
+    return by_name[questions.choice("Which Worker?", titles, "", "--config")]
+
+
+def answered(found: Found, flags: Flags) -> Answers:
+    """Ask what was not found.
+
+    Raises:
+        Refused: an answer is wrong, missing, or Ctrl-C.
+    """
+    name = flags.name or found.name
+    if flags.name or not name:
+        name = _name(found, flags)
+    return Answers(
+        found=found,
+        name=name,
+        main="" if found.content else _main(found, flags),
+        migrations=_migrations(found, flags),
+        uses=_uses(found, flags),
+        ci=_ci(found, flags),
+        tasks_py=flags.tasks_py,
+    )
+
+
+def _name(found: Found, flags: Flags) -> str:
+    if flags.name:
+        return _judged(flags.name, questions.name_judge(flags.name), "--name")
+    return questions.text("The Worker's name?", found.suggested, questions.name_judge, "--name")
+
+
+def _main(found: Found, flags: Flags) -> str:
+    judge = questions.file_judge(found.config.parent)
+    if flags.main:
+        return _judged(flags.main, judge(flags.main), "--main")
+    asked = "There is no wrangler configuration. Which file does the Worker begin with?"
+    return found.main or questions.text(asked, "", judge, "--main")
+
+
+def _migrations(found: Found, flags: Flags) -> sql.Folder | None:
+    if flags.migrations == NONE:
+        return None
+    known = {relative(each.path, found.folder): each for each in found.migrations}
+    if flags.migrations:
+        named = (found.folder / flags.migrations).resolve()
+        one = next((each for each in found.migrations if each.path == named), None)
+        wrong = "" if named.is_dir() else f"no folder {flags.migrations!r} there"
+        _judged(flags.migrations, wrong, "--migrations")
+        return one or sql.Folder(named, "sql", len(list(named.glob("*.sql"))))
+    ours = {name: each for name, each in known.items() if each.ours}
+    if not ours:
+        return None
+    titles = {name: f"{name}  ({each.kind}, {each.files} files)" for name, each in ours.items()}
+    titles[NONE] = "none: this database is migrated in another way"
+    only = next(iter(ours)) if len(ours) == 1 else ""
+    only = NONE if javascript.other_database(found.package) else only
+    asked = "Which migrations are applied to the Turso database?"
+    return ours.get(questions.choice(asked, titles, only, "--migrations"))
+
+
+def _uses(found: Found, flags: Flags) -> tuple[str, ...]:
+    if not flags.uses:
+        return questions.several("What shall releases check and set up, too?", found.parts)
+    names = tuple(name.strip() for name in flags.uses.split(",") if name.strip())
+    wrong = [name for name in names if name not in PARTS]
+    _judged(flags.uses, f"there are {', '.join(PARTS)}" if wrong else "", "--uses")
+    return names
+
+
+def _ci(found: Found, flags: Flags) -> str:
+    if flags.ci:
+        wrong = "" if flags.ci in CI else f"there are {', '.join(CI)}"
+        return _judged(flags.ci, wrong, "--ci")
+    return found.hosting or NONE
+
+
+def _judged(given: str, wrong: str, flag: str) -> str:
+    if wrong:
+        raise Refused(f"{flag} {given} cannot be taken", wrong, "inv --help init")
+    return given

@@ -1,0 +1,76 @@
+"""Files that are to be written: shown as differences before, and written wholly or not at all."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xswarm_deploy.console import Console
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """One file as it is to be.
+
+    Args:
+        path: where.
+        text: what it is to hold.
+        private: whether nobody else may read it; its content is not shown.
+    """
+
+    path: Path
+    text: str
+    private: bool = False
+
+    @property
+    def before(self) -> str | None:
+        """Return what the file holds now; None: there is none."""
+        return self.path.read_text(encoding="utf-8") if self.path.is_file() else None
+
+    @property
+    def needed(self) -> bool:
+        """Return whether writing it would change anything."""
+        return self.before != self.text
+
+    def write(self) -> None:
+        """Write it beside, then move it to its place; a link's target is what changes."""
+        target = self.path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = 0o600 if self.private else (target.stat().st_mode if target.exists() else 0o644)
+        scratch = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with os.fdopen(
+                os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+            ) as f:
+                f.write(self.text.encode())
+            scratch.chmod(mode & 0o777)
+            scratch.replace(target)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+def show(console: Console, changes: Sequence[FileChange], root: Path) -> None:
+    """Print what would be written: a new file by its name, one that exists by the difference."""
+    for change in changes:
+        name = relative(change.path, root)
+        before = change.before
+        if before is None:
+            told = " (mode 0600, git ignores it)" if change.private else ""
+            console.line(f"  new      {name}{told}", "green")
+        else:
+            console.line(f"  changed  {name}", "yellow")
+            for line in _difference(before, change.text):
+                console.line(f"           {line}", {"+": "green", "-": "red"}.get(line[:1], "dim"))
+
+
+def relative(path: Path, root: Path) -> str:
+    """Return a path as a person reads it from a folder."""
+    return os.path.relpath(path, root)
+
+
+def _difference(before: str, after: str) -> list[str]:
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
+    return [line for line in lines if not line.startswith(("---", "+++"))]

@@ -1,0 +1,143 @@
+"""All that a repository tells by itself: what nobody has to be asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy import git
+from xswarm_deploy.adoption import code, javascript, places, sql, tree
+from xswarm_deploy.settings import dev_vars, dotenv
+from xswarm_deploy.settings.variables import BY_NAME, Sent
+
+GITHUB: Final = "github"
+GITLAB: Final = "gitlab"
+_SLUG: Final = re.compile(r"[^a-z0-9]+")
+_MAINS: Final = ("src/index.ts", "src/index.js", "src/worker.ts", "src/entry.py", "index.js")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is in a repository.
+
+    Args:
+        top: of the git checkout; without git the folder itself.
+        folder: gets invoke.yaml: all commands act from there.
+        config: the wrangler configuration; it may not be there yet.
+        content: what it says.
+        branch: releases come from it.
+        hosting: ``github``, ``gitlab``, or empty.
+        manager: of packages: npm, pnpm, yarn or bun.
+        package: the Worker's package.json.
+        build: what must run before wrangler bundles; empty: nothing.
+        migrations: the folders of them.
+        secrets: names that ``.dev.vars`` or ``secrets.required`` has.
+        parts: services whose SDK it depends on.
+        routes: paths that its code answers to.
+        missing: packages that are named and not installed.
+    """
+
+    top: Path
+    folder: Path
+    config: Path
+    content: Mapping[str, Any] = field(default_factory=dict)
+    branch: str = ""
+    hosting: str = ""
+    manager: str = "npm"
+    package: Mapping[str, Any] = field(default_factory=dict)
+    build: str = ""
+    migrations: tuple[sql.Folder, ...] = ()
+    secrets: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the Worker's name: the configuration's; empty where it has none."""
+        return str(self.content.get("name") or "")
+
+    @property
+    def suggested(self) -> str:
+        """Return a name for a Worker that has none: its package's, or its folder's."""
+        own = str(self.package.get("name") or self.config.parent.name).rpartition("/")[2]
+        return _SLUG.sub("-", own.lower()).strip("-")[:63] or "worker"
+
+    @property
+    def main(self) -> str:
+        """Return the file that a Worker without a configuration begins with; empty: none found."""
+        here = self.config.parent
+        return next((name for name in _MAINS if (here / name).is_file()), "")
+
+    @property
+    def environments(self) -> Mapping[str, Any]:
+        """Return the parts under ``env`` of the configuration."""
+        return dict(self.content.get("env") or {})
+
+
+def look(start: Path, chosen: places.Configuration | None) -> Found:
+    """Look at all that a repository tells.
+
+    Args:
+        start: where the command was typed.
+        chosen: the configuration to release from; None: there is none yet.
+
+    Raises:
+        Refused: a file of it cannot be read.
+    """
+    start = start.resolve()
+    config = chosen.file if chosen else start / "wrangler.jsonc"
+    content = chosen.content if chosen else {}
+    folder = places.project_folder(start, config) if chosen else start
+    top = tree.top(folder)
+    package = tree.package(config.parent)
+    manager = javascript.manager(config.parent, top)
+    return Found(
+        top=top,
+        folder=folder,
+        config=config,
+        content=content,
+        branch=_branch(top),
+        hosting=_hosting(top),
+        manager=manager,
+        package=package,
+        build=javascript.build(config.parent, content, manager),
+        migrations=tuple(sql.folders(folder, config, content)),
+        secrets=_secrets(config.parent, content),
+        parts=javascript.parts(package),
+        routes=tuple(code.routes(config.parent)[: code.MOST]),
+        missing=tuple(javascript.not_installed(config.parent, package)),
+    )
+
+
+def _branch(top: Path) -> str:
+    """Return the branch that the remote calls its own; else the one that is checked out."""
+    remote = git.output(top, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
+    here = git.output(top, "symbolic-ref", "--short", "HEAD")
+    return remote.partition("/")[2] or here
+
+
+def _hosting(top: Path) -> str:
+    address = git.output(top, "remote", "get-url", "origin")
+    if GITLAB in address or (top / ".gitlab-ci.yml").is_file():
+        return GITLAB
+    return GITHUB if GITHUB in address or (top / ".github").is_dir() else ""
+
+
+def _secrets(folder: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of secrets, but those that the file has as plain variables, or are ours."""
+    example = folder / f"{dev_vars.NAME}.example"
+    named = [*((content.get("secrets") or {}).get("required") or ()), *dev_vars.read(folder)]
+    if example.is_file():
+        named += dotenv.parsed(example.read_text(encoding="utf-8-sig"), example.name)
+    plain = content.get("vars") or {}
+    kept = dict.fromkeys(str(name) for name in named if name not in plain)
+    return tuple(name for name in kept if not _is_ours(name))
+
+
+def _is_ours(name: str) -> bool:
+    known = BY_NAME.get(name)
+    return known is not None and known.sent is not Sent.WORKER_SECRET

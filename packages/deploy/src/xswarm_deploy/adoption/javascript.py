@@ -1,0 +1,111 @@
+"""A Worker's package.json: who installs it, what builds it, which services it speaks to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy.adoption import tree
+
+_LOCKS: Final[Mapping[str, str]] = {
+    "pnpm-lock.yaml": "pnpm",
+    "yarn.lock": "yarn",
+    "bun.lock": "bun",
+    "bun.lockb": "bun",
+    "package-lock.json": "npm",
+    "npm-shrinkwrap.json": "npm",
+}
+_FRAMEWORKS: Final[Mapping[str, str]] = {
+    "@opennextjs/cloudflare": "Next.js (OpenNext)",
+    "@astrojs/cloudflare": "Astro",
+    "astro": "Astro",
+    "@react-router/dev": "React Router",
+    "@sveltejs/adapter-cloudflare": "SvelteKit",
+    "@tanstack/react-start": "TanStack Start",
+    "@solidjs/start": "SolidStart",
+    "@builder.io/qwik": "Qwik",
+    "@analogjs/platform": "Analog",
+    "nuxt": "Nuxt",
+    "nitropack": "Nitro",
+    "waku": "Waku",
+    "vike": "Vike",
+    "rwsdk": "RedwoodSDK",
+    "@cloudflare/vite-plugin": "Vite",
+    "vite": "Vite",
+}
+"""Package → framework whose build makes the Worker; the more telling first."""
+_PARTS: Final[Mapping[str, str]] = {
+    "stripe": "stripe",
+    "twilio": "twilio",
+    "@sendgrid/mail": "sendgrid",
+    "openai": "openai",
+    "@anthropic-ai/sdk": "anthropic",
+    "@ai-sdk/openai": "openai",
+    "@ai-sdk/anthropic": "anthropic",
+}
+"""Package → the part of ``uses`` it belongs to."""
+_OTHER_DATABASES: Final = frozenset({"pg", "postgres", "mysql2", "@neondatabase/serverless"})
+_LIBSQL: Final = frozenset({"@libsql/client", "@tursodatabase/serverless", "libsql"})
+
+
+def manager(folder: Path, top: Path) -> str:
+    """Return the package manager: what package.json says, else the nearest lock file; else npm."""
+    for each in (folder, *folder.parents):
+        named = str(tree.package(each).get("packageManager", "")).partition("@")[0]
+        if named:
+            return named
+        for lock, program in _LOCKS.items():
+            if (each / lock).is_file():
+                return program
+        if each == top:
+            break
+    return "npm"
+
+
+def framework(package: Mapping[str, Any]) -> str:
+    """Return the framework whose build makes the Worker; empty: there is none."""
+    named = _dependencies(package)
+    return next((title for name, title in _FRAMEWORKS.items() if name in named), "")
+
+
+def build(folder: Path, content: Mapping[str, Any], program: str) -> str:
+    """Return the command that must run before wrangler bundles; empty: none.
+
+    Args:
+        folder: of the wrangler configuration, and of the Worker's package.json.
+        content: the configuration; wrangler runs a ``build.command`` itself.
+        program: the package manager.
+    """
+    package = tree.package(folder)
+    if "build" not in (package.get("scripts") or {}) or (content.get("build") or {}).get("command"):
+        return ""
+    named = (content.get("main"), (content.get("assets") or {}).get("directory"))
+    made = [name for name in named if name and not (folder / str(name)).exists()]
+    return f"{program} run build" if framework(package) or made else ""
+
+
+def parts(package: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the services whose SDK the Worker depends on, as ``uses`` calls them."""
+    named = _dependencies(package)
+    return tuple(dict.fromkeys(part for name, part in _PARTS.items() if name in named))
+
+
+def not_installed(folder: Path, package: Mapping[str, Any]) -> list[str]:
+    """Return what package.json names and is not installed, here or in a folder above."""
+    above = (folder, *folder.parents)
+    named = {**(package.get("dependencies") or {})}
+    if framework(package):
+        named |= package.get("devDependencies") or {}
+    there = {n: any((each / "node_modules" / n).is_dir() for each in above) for n in named}
+    return sorted(name for name, found in there.items() if not found)
+
+
+def other_database(package: Mapping[str, Any]) -> bool:
+    """Return whether the Worker speaks to a database that is no libSQL: its SQL is that one's."""
+    named = _dependencies(package)
+    return bool(named & _OTHER_DATABASES) and not named & _LIBSQL
+
+
+def _dependencies(package: Mapping[str, Any]) -> set[str]:
+    return {*(package.get("dependencies") or {}), *(package.get("devDependencies") or {})}

@@ -1,0 +1,85 @@
+"""Where things are in a repository: its top, the wrangler configurations, their packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy.adoption.tree import CONFIGURATIONS, files, package, top
+from xswarm_deploy.bundling import wrangler
+
+_WORKSPACES: Final = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One wrangler configuration: the file, and what it says."""
+
+    file: Path
+    content: Mapping[str, Any]
+
+    @property
+    def is_site(self) -> bool:
+        """Return whether it describes a Pages project, and no Worker."""
+        return "pages_build_output_dir" in self.content
+
+
+def configurations(start: Path) -> list[Configuration]:
+    """Return the nearest configuration from a folder upwards; else all that are below it.
+
+    Args:
+        start: where the command was typed.
+
+    Raises:
+        Refused: one of them cannot be read; the place is told.
+    """
+    start, highest = start.resolve(), top(start.resolve())
+    for folder in (start, *start.parents):
+        here = _in(folder)
+        if here:
+            return [configuration(here)]
+        if folder == highest:
+            break
+    return [configuration(file) for file in _below(start)]
+
+
+def configuration(file: Path) -> Configuration:
+    """Read one configuration.
+
+    Raises:
+        Refused: it is none; the place is told.
+    """
+    return Configuration(file, wrangler.parsed(file))
+
+
+def project_folder(start: Path, config: Path) -> Path:
+    """Return the folder that gets invoke.yaml: of a workspace the package, else where one is.
+
+    Args:
+        start: where the command was typed.
+        config: the wrangler configuration.
+    """
+    start, own = start.resolve(), config.parent
+    if own == start or own in start.parents:
+        return own
+    above = [folder for folder in (own, *own.parents) if start in (folder, *folder.parents)]
+    for folder in above[:-1]:
+        if (folder / "package.json").is_file() and _is_workspace(start):
+            return folder
+    return start
+
+
+def _in(folder: Path) -> Path | None:
+    return next((folder / name for name in CONFIGURATIONS if (folder / name).is_file()), None)
+
+
+def _below(start: Path) -> Iterator[Path]:
+    folders = dict.fromkeys(file.parent for file in files(start) if file.name in CONFIGURATIONS)
+    yield from (file for file in map(_in, folders) if file)
+
+
+def _is_workspace(folder: Path) -> bool:
+    named = any((folder / name).is_file() for name in _WORKSPACES)
+    return named or "workspaces" in package(folder)

@@ -1,0 +1,44 @@
+"""The files of a repository, as they lie there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy import git
+
+CONFIGURATIONS: Final = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")
+"""In the order in which wrangler itself looks for them."""
+_MADE: Final = frozenset(
+    {"node_modules", "python_modules", "dist", "build", "out", "target", "vendor", "__pycache__"}
+)
+"""Folders of what was installed or built; what begins with a dot is left out, too."""
+_DEEPEST: Final = 5  # folders below the start
+
+
+def top(start: Path) -> Path:
+    """Return the top of the git checkout that a folder is in; without git the folder itself."""
+    found = git.output(start, "rev-parse", "--show-toplevel")
+    return Path(found) if found else start
+
+
+def files(folder: Path, *, deepest: int = _DEEPEST) -> Iterator[Path]:
+    """Return the files below a folder, sorted; not what was installed or built there."""
+    for place, folders, names in os.walk(folder):
+        depth = len(Path(place).relative_to(folder).parts)
+        folders[:] = sorted(
+            n for n in folders if n not in _MADE and n[0] != "." and depth < deepest
+        )
+        yield from (Path(place) / name for name in sorted(names))
+
+
+def package(folder: Path) -> Mapping[str, Any]:
+    """Return a folder's package.json; empty where there is none, or it is none."""
+    try:
+        found = json.loads((folder / "package.json").read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, Mapping) else {}

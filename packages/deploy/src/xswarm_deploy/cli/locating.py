@@ -1,0 +1,115 @@
+"""Which file and line of a repository an error or a finding is about."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from xswarm_deploy.adoption import tree
+from xswarm_deploy.errors import DeployError
+
+if TYPE_CHECKING:
+    from xswarm_deploy.model.report import Finding
+
+INVOKE_YAML: Final = "invoke.yaml"
+_CONFIG: Final = "deployment/config"
+_FILE: Final = re.compile(
+    r"(?P<file>[\w./-]+\.(?:sql|jsonc?|toml|ya?ml|env|[cm]?[jt]sx?|py))\b"
+    r"(?:(?::|,? line )(?P<line>\d+))?"
+)
+_LINE: Final = re.compile(r"\bline (?P<line>\d+)")
+_SETTING: Final = re.compile(r"\bdeploy(?:\.[a-z0-9_]+)+")
+_WORD: Final = re.compile(r"[A-Za-z_][\w-]{2,}")
+
+
+class Place(NamedTuple):
+    """A file, from the top of the checkout, and a line."""
+
+    file: str
+    line: int = 1
+
+
+def of_error(error: DeployError, root: Path) -> Place | None:
+    """Return where the cause of an error stands; None: nowhere in the repository."""
+    return _in_text(f"{error.what}\n{error.why}\n{error.remedy}", root)
+
+
+def of_finding(finding: Finding, root: Path, environment: str) -> Place | None:
+    """Return where the cause of a finding stands; None: nowhere in the repository."""
+    if finding.group == "variables":
+        example = root / _CONFIG / f"{environment}.env.example"
+        return _line_with(example, re.compile(rf"^#?\s*{re.escape(finding.name)}="), root)
+    method, _, path = finding.name.partition(" ")
+    if path.startswith("/") and method.isupper():
+        routed = re.compile(rf"path:\s*[\"']?{re.escape(path)}[\"']?\s*(?:[,}}]|$)")
+        return _line_with(root / INVOKE_YAML, routed, root)
+    found = _in_text(f"{finding.evidence}\n{finding.remedy}", root)
+    if found is None and finding.group == "configuration":
+        return _in_configuration(finding, root)
+    return found
+
+
+def _in_text(text: str, root: Path) -> Place | None:
+    """Return the first file of the repository that a text names, with the line it names."""
+    for named in _FILE.finditer(text):
+        file = _find(named["file"], root)
+        if file:
+            after = _LINE.search(text, named.end())
+            line = named["line"] or (after["line"] if after else "1")
+            setting = _SETTING.search(text)
+            if file.name == INVOKE_YAML and setting and not named["line"]:
+                return _setting(setting[0], root)
+            return Place(_relative(file, root), int(line))
+    setting = _SETTING.search(text)
+    return _setting(setting[0], root) if setting else None
+
+
+def _setting(path: str, root: Path) -> Place | None:
+    key = path.rpartition(".")[2]
+    return _line_with(root / INVOKE_YAML, re.compile(rf"\b{re.escape(key)}\s*:"), root)
+
+
+def _in_configuration(finding: Finding, root: Path) -> Place | None:
+    """Return the line of wrangler's file with the key that a finding names; else its first."""
+    file = next((each for each in tree.files(root) if each.name in tree.CONFIGURATIONS), None)
+    if file is None:
+        return None
+    lines = _lines(file)
+    for word in _WORD.findall(f"{finding.evidence} {finding.name}"):
+        key = re.compile(rf"[\"']?{re.escape(word)}[\"']?\s*[:=]")
+        at = next((n for n, line in enumerate(lines, 1) if key.search(line)), None)
+        if at:
+            return Place(_relative(file, root), at)
+    return Place(_relative(file, root))
+
+
+def _find(name: str, root: Path) -> Path | None:
+    """Return the file that a text means, by its path from the project or by its name alone."""
+    if (root / name).is_file():
+        return root / name
+    same: Iterable[Path] = (each for each in tree.files(root) if each.name == Path(name).name)
+    return next(iter(same), None)
+
+
+def _line_with(file: Path, wanted: re.Pattern[str], root: Path) -> Place | None:
+    at = next((n for n, line in enumerate(_lines(file), 1) if wanted.search(line)), None)
+    return Place(_relative(file, root), at) if at else None
+
+
+def _lines(file: Path) -> list[str]:
+    return list(_read(file))
+
+
+def _read(file: Path) -> Iterator[str]:
+    if file.is_file():
+        yield from file.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def _relative(file: Path, root: Path) -> str:
+    """Return a path from the top of the checkout, as GitHub names files."""
+    workspace = os.environ.get("GITHUB_WORKSPACE")
+    top = Path(workspace) if workspace else tree.top(root)
+    return Path(os.path.relpath(file, top)).as_posix()

@@ -1,0 +1,88 @@
+"""One comment on a pull request, written again in its place by each later run.
+
+Source: GitHub REST API, issue comments.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Final
+
+from xswarm_deploy.errors import Refused, Unavailable
+from xswarm_deploy.secret import Secret, redact
+
+_REF: Final = re.compile(r"refs/pull/(\d+)/")
+_SECONDS: Final = 20.0
+_A_PAGE: Final = 100
+_PAGES: Final = 30
+_API: Final = "https://api.github.com"
+
+
+def comment(text: str, key: str) -> str:
+    """Write a comment, or write it anew where it is there already; return its address.
+
+    Args:
+        text: Markdown.
+        key: tells it from other comments of this tool, e.g. the environment and the Worker.
+
+    Raises:
+        Refused: this is no run for a pull request, or the token may not write.
+        Unavailable: GitHub did not answer.
+    """
+    number, repository = _pull_request(), os.environ.get("GITHUB_REPOSITORY", "")
+    token = Secret(os.environ.get("GITHUB_TOKEN", ""), "GITHUB_TOKEN")
+    if not (number and repository and token):
+        raise Refused(
+            "there is no pull request to comment on",
+            "GITHUB_REF names none, or GITHUB_REPOSITORY or GITHUB_TOKEN is empty",
+            "run it for pull_request, with env: GITHUB_TOKEN: ${{ github.token }}",
+        )
+    mark = f"<!-- xswarm: {key} -->"
+    body = redact(f"{mark}\n{text}")
+    issue = f"/repos/{repository}/issues"
+    there = _find(f"{issue}/{number}/comments", mark, token)
+    if there:
+        made = _ask("PATCH", f"{issue}/comments/{there}", token, {"body": body})
+    else:
+        made = _ask("POST", f"{issue}/{number}/comments", token, {"body": body})
+    return str(made.get("html_url", ""))
+
+
+def _pull_request() -> str:
+    found = _REF.match(os.environ.get("GITHUB_REF", ""))
+    return found[1] if found else ""
+
+
+def _find(path: str, mark: str, token: Secret) -> int | None:
+    """Return the comment that begins with the mark; None: there is none yet."""
+    for page in range(1, _PAGES + 1):
+        listed = _ask("GET", f"{path}?per_page={_A_PAGE}&page={page}", token)
+        for each in listed:
+            if str(each.get("body", "")).startswith(mark):
+                return int(each["id"])
+        if len(listed) < _A_PAGE:
+            return None
+    return None
+
+
+def _ask(method: str, path: str, token: Secret, body: dict[str, str] | None = None) -> Any:
+    import requests
+
+    headers = {
+        "Authorization": f"Bearer {token.reveal()}",
+        "Accept": "application/vnd.github+json",
+    }
+    url = f"{os.environ.get('GITHUB_API_URL') or _API}{path}"
+    try:
+        reply = requests.request(method, url, json=body, headers=headers, timeout=_SECONDS)
+    except requests.RequestException as error:
+        why = redact(str(error))
+        raise Unavailable("GitHub did not answer", why, "run the job again") from None
+    if not reply.ok:
+        raise Refused(
+            "GitHub did not take the comment",
+            f"HTTP {reply.status_code}",
+            "give the job: permissions: {pull-requests: write}",
+        )
+    return reply.json()

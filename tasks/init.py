@@ -1,0 +1,168 @@
+"""Bring the tool into somebody's repository: ``inv init``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from xswarm_deploy.adoption import answers as answering
+from xswarm_deploy.adoption import changes, invoke_file, sql, trial, writing
+from xswarm_deploy.adoption.answers import Answers, Flags
+from xswarm_deploy.adoption.changes import FileChange
+from xswarm_deploy.adoption.found import Found, look
+from xswarm_deploy.cli import context
+from xswarm_deploy.console import Console, confirm
+from xswarm_deploy.errors import ExitCode, Refused, typed
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "config": "the wrangler configuration, where there are several",
+        "name": "the Worker's name, where the configuration has none",
+        "main": "the file that the Worker begins with, where there is no configuration",
+        "migrations": "the folder of SQL files that releases apply, or 'none'",
+        "uses": "services that releases check and set up, by comma: stripe, twilio and others",
+        "ci": "whose pipeline is written: github, gitlab or none; by default the remote's",
+        "tasks_py": "write a tasks.py of two lines, for plain Invoke",
+        "deploy": "end with a first release, to the twin on this machine",
+        "yes": "write without asking (without a terminal the answer is NO)",
+    },
+)
+def init(
+    c: Context,
+    config: str = "",
+    name: str = "",
+    main: str = "",
+    migrations: str = "",
+    uses: str = "",
+    ci: str = "",
+    tasks_py: bool = False,
+    deploy: bool = True,
+    yes: bool = False,
+) -> None:
+    """Set up releases in this repository: find, ask, show, write; then release to the twin."""
+    flags = Flags(config, name, main, migrations, uses, ci, tasks_py)
+    console, start = Console(), Path.cwd()
+    found = look(start, answering.chosen(start, flags))
+    _require_new(found)
+    _tell(console, found)
+    answered = answering.answered(found, flags)
+    if not _write(console, answered, yes=yes, dry=context.dry(c)):
+        return
+    if deploy and not found.missing:
+        _release(console, answered)
+    _tell_next(console, answered, released=deploy and not found.missing)
+
+
+def _require_new(found: Found) -> None:
+    file = found.folder / invoke_file.NAME
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+    below = content.get("deploy") if isinstance(content, dict) else None
+    if isinstance(below, dict) and below.get("worker"):
+        raise Refused(
+            f"{file} is set up already",
+            f"it names the Worker {below['worker'].get('name')}",
+            "inv update shows what a newer version of the tool would change",
+        )
+
+
+def _tell(console: Console, found: Found) -> None:
+    """Print what was found, a line each."""
+    folder = found.folder
+    rows = [
+        ("Worker", changes.relative(found.config, folder) if found.content else ""),
+        ("build", found.build),
+        ("packages", found.manager if found.package else ""),
+        ("secrets", ", ".join(found.secrets)),
+        ("branch", found.branch),
+        ("pipeline", found.hosting),
+    ]
+    rows += [
+        ("migrations", f"{changes.relative(each.path, folder)} ({each.kind}, {each.files} files)")
+        for each in found.migrations
+    ]
+    console.line(f"In {folder}:", "bold")
+    for label, told in rows:
+        if told:
+            console.line(f"  {label:<11}{told}")
+
+
+def _write(console: Console, answered: Answers, *, yes: bool, dry: bool) -> bool:
+    """Show what would be written, ask, and write it; return whether it was."""
+    wanted = writing.files(answered)
+    console.line("Files:", "bold")
+    changes.show(console, wanted, answered.found.folder)
+    if dry:
+        return False
+    confirm(f"Write these {len(wanted)} files?", yes=yes)
+    _save(wanted)
+    console.line(f"✓ written: {len(wanted)} files", "green")
+    return True
+
+
+def _save(wanted: list[FileChange]) -> None:
+    for change in wanted:
+        change.write()
+
+
+def _release(console: Console, answered: Answers) -> None:
+    """Release to the twin; what the routes of its code answered there, is verified from then on.
+
+    Raises:
+        Exit: the release failed; it said why.
+    """
+    root = answered.found.folder
+    code = trial.run(root, "deploy.local", "--message", "first")
+    if code:
+        raise Exit(code=code)
+    routes = trial.answers(root, answered.found.routes)
+    if not routes:
+        return
+    root_too = replace(answered, routes={**trial.answers(root, ["/"]), **routes})
+    _save([FileChange(root / invoke_file.NAME, invoke_file.text(root_too))])
+    told = ", ".join(f"{path} {status}" for path, status in root_too.routes.items())
+    console.line(f"✓ verified from now on, as they answered: {told}", "green")
+    code = trial.run(root, "verify", "--quick")
+    if code:
+        raise Exit(code=int(ExitCode.CHECK_FAILED))
+
+
+def _tell_next(console: Console, answered: Answers, *, released: bool) -> None:
+    found = answered.found
+    console.line()
+    for line in _hints(answered):
+        console.line(f"· {line}")
+    if found.missing:
+        console.line(f"next: {found.manager} install  ({found.missing[0]} is not there)", "bold")
+    elif found.folder != Path.cwd():
+        console.line(f"next: cd {changes.relative(found.folder, Path.cwd())}", "bold")
+    if not released:
+        console.line(typed("next: inv deploy.local"), "bold")
+    console.line(
+        typed("then: fill in deployment/config/production.env, and inv production check"), "bold"
+    )
+
+
+def _hints(answered: Answers) -> list[str]:
+    """Return what a person should know, and nothing here could decide."""
+    found = answered.found
+    hints = []
+    unused = [part for part in found.parts if part not in answered.uses]
+    if unused:
+        hints.append(f"found, not managed: {', '.join(unused)}; deploy.uses in invoke.yaml does so")
+    hints += [_d1_hint(found, each) for each in found.migrations if not each.ours]
+    if answered.migrations:
+        baseline = typed("inv production migrate.baseline")
+        hints.append(f"migrations that the database has already are entered by: {baseline}")
+    return hints
+
+
+def _d1_hint(found: Found, folder: sql.Folder) -> str:
+    name = changes.relative(folder.path, found.folder)
+    return f"{name} belongs to a D1 database: apply it as until now (wrangler d1 migrations apply)"

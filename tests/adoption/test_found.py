@@ -1,0 +1,203 @@
+"""What a repository tells by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adoption.repositories import committed, file, git, wrangler
+from xswarm_deploy.adoption import answers, code, sql, tree
+from xswarm_deploy.adoption.answers import Flags
+from xswarm_deploy.adoption.found import Found, look
+from xswarm_deploy.errors import Refused
+
+DRIZZLE = {"version": "7", "dialect": "sqlite", "entries": []}
+
+
+def found_in(root: Path, **flags: str) -> Found:
+    return look(root, answers.chosen(root, Flags(**flags)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("wrangler.toml", 'name = "shop"\nmain = "src/index.ts"\n'),
+        ("wrangler.json", '{"name": "shop", /* so */ "main": "src/index.ts"}'),
+        ("wrangler.jsonc", '{"name": "shop", "main": "src/index.ts",}'),
+    ],
+)
+def test_each_kind_of_configuration_is_found_from_a_folder_below(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    file(tmp_path, name, text)
+    below = tmp_path / "src/deep"
+    below.mkdir(parents=True)
+    committed(tmp_path)
+    found = found_in(below)
+    assert (found.name, found.config.name, found.folder) == ("shop", name, tmp_path)
+
+
+def test_of_several_in_a_folder_wranglers_own_order_counts(tmp_path: Path) -> None:
+    file(tmp_path, "wrangler.toml", 'name = "old"\n')
+    file(tmp_path, "wrangler.jsonc", wrangler("new"))
+    assert found_in(tmp_path).name == "new"
+
+
+def test_the_search_upwards_ends_at_the_top_of_the_checkout(tmp_path: Path) -> None:
+    file(tmp_path, "wrangler.toml", 'name = "somebody-elses"\n')
+    inner = tmp_path / "inner"
+    file(inner, "README.md", "")
+    committed(inner)
+    assert found_in(inner).name == ""
+
+
+def test_what_was_installed_or_built_is_no_configuration(tmp_path: Path) -> None:
+    for folder in ("node_modules/x", "dist/server", ".wrangler/deploy", ".output"):
+        file(tmp_path, f"{folder}/wrangler.json", wrangler("made"))
+    assert found_in(tmp_path).name == ""
+
+
+def test_of_several_workers_somebody_must_choose(tmp_path: Path) -> None:
+    file(tmp_path, "apps/api/wrangler.jsonc", wrangler("api"))
+    file(tmp_path, "apps/mail/wrangler.toml", 'name = "mail"\n')
+    with pytest.raises(Refused, match="Which Worker") as caught:
+        found_in(tmp_path)
+    assert "apps/api/wrangler.jsonc, apps/mail/wrangler.toml" in caught.value.why
+    assert "--config" in caught.value.remedy
+    assert found_in(tmp_path, config="apps/mail/wrangler.toml").name == "mail"
+
+
+def test_a_package_of_a_workspace_gets_its_own_invoke_yaml(tmp_path: Path) -> None:
+    file(tmp_path, "pnpm-workspace.yaml", "packages: [apps/*]\n")
+    file(tmp_path, "pnpm-lock.yaml", "")
+    file(tmp_path, "apps/api/package.json", {"name": "@acme/api"})
+    file(tmp_path, "apps/api/wrangler.jsonc", wrangler("api"))
+    committed(tmp_path)
+    found = found_in(tmp_path)
+    assert (found.folder, found.manager) == (tmp_path / "apps/api", "pnpm")
+    assert found_in(tmp_path / "apps/api").folder == tmp_path / "apps/api"
+
+
+def test_a_worker_in_a_folder_of_its_repository_is_released_from_the_top(tmp_path: Path) -> None:
+    file(tmp_path, "worker/wrangler.jsonc", wrangler())
+    file(tmp_path, "worker/package.json", {"name": "worker"})
+    assert found_in(tmp_path).folder == tmp_path
+
+
+def test_a_pages_project_alone_is_refused_and_beside_a_worker_it_is_not_chosen(
+    tmp_path: Path,
+) -> None:
+    file(tmp_path, "site/wrangler.jsonc", {"name": "site", "pages_build_output_dir": "dist"})
+    with pytest.raises(Refused, match="is a Pages project"):
+        found_in(tmp_path)
+    file(tmp_path, "api/wrangler.jsonc", wrangler("api"))
+    assert found_in(tmp_path).name == "api"
+
+
+def test_migrations_are_told_apart(tmp_path: Path) -> None:
+    file(tmp_path, "db/migrations/1.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n")
+    file(tmp_path, "drizzle/0000_one.sql", "CREATE TABLE a (b);")
+    file(tmp_path, "drizzle/meta/_journal.json", DRIZZLE)
+    file(tmp_path, "migrations/0001_init.sql", "CREATE TABLE c (d);")
+    file(tmp_path, "seeds/rows.sql", "INSERT INTO a VALUES (1);")
+    config = file(tmp_path, "wrangler.jsonc", wrangler())
+    d1 = {"d1_databases": [{"binding": "DB", "database_name": "x"}]}
+    by_path = {
+        f.path.relative_to(tmp_path).as_posix(): (f.kind, f.down, f.ours)
+        for f in sql.folders(tmp_path, config, d1)
+    }
+    assert by_path == {
+        "db/migrations": ("dbmate", "written", True),
+        "drizzle": ("drizzle", "generated", True),
+        "migrations": ("d1", "generated", False),
+    }
+
+
+def test_secrets_are_named_by_dev_vars_and_by_the_configuration(tmp_path: Path) -> None:
+    plain = wrangler(vars={"LOG": "1"}, secrets={"required": ["MAPS"]})
+    file(tmp_path, "wrangler.jsonc", plain)
+    file(tmp_path, ".dev.vars", 'apiKey="a b"\nLOG=2\nCLOUDFLARE_API_TOKEN=x\n# no\n')
+    file(tmp_path, ".dev.vars.example", "OTHER_KEY=\napiKey=\n")
+    assert found_in(tmp_path).secrets == ("MAPS", "apiKey", "OTHER_KEY")
+
+
+@pytest.mark.parametrize(
+    ("files", "manager"),
+    [
+        ({"yarn.lock": ""}, "yarn"),
+        ({"bun.lock": ""}, "bun"),
+        ({"package-lock.json": "{}", "package.json": '{"packageManager": "pnpm@9.1.0"}'}, "pnpm"),
+        ({}, "npm"),
+    ],
+)
+def test_the_package_manager(tmp_path: Path, files: dict[str, str], manager: str) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler())
+    for name, text in files.items():
+        file(tmp_path, name, text)
+    assert found_in(tmp_path).manager == manager
+
+
+@pytest.mark.parametrize(
+    ("package", "more", "command"),
+    [
+        ({"devDependencies": {"astro": "5", "@astrojs/cloudflare": "12"}}, {}, "npm run build"),
+        ({"devDependencies": {"@cloudflare/vite-plugin": "1"}}, {}, "npm run build"),
+        ({"devDependencies": {"typescript": "5"}}, {}, ""),
+        ({"devDependencies": {"vite": "7"}}, {"build": {"command": "vite build"}}, ""),
+    ],
+)
+def test_a_framework_is_built_first(
+    tmp_path: Path, package: dict[str, object], more: dict[str, Any], command: str
+) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler(**more))
+    file(tmp_path, "src/index.ts", "")
+    file(tmp_path, "package.json", {**package, "scripts": {"build": "astro build"}})
+    assert found_in(tmp_path).build == command
+
+
+@pytest.mark.parametrize("more", [{"main": "dist/worker.js"}, {"assets": {"directory": "dist"}}])
+def test_what_is_not_there_yet_is_built_first(tmp_path: Path, more: dict[str, Any]) -> None:
+    file(tmp_path, "src/index.ts", "")
+    file(tmp_path, "wrangler.jsonc", wrangler(**more))
+    file(tmp_path, "package.json", {"scripts": {"build": "node build.js"}})
+    assert found_in(tmp_path).build == "npm run build"
+
+
+def test_branch_and_hosting_are_those_of_the_remote(tmp_path: Path) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler())
+    committed(tmp_path, branch="feature")
+    assert (found_in(tmp_path).branch, found_in(tmp_path).hosting) == ("feature", "")
+    git(tmp_path, "remote", "add", "origin", "git@github.com:acme/shop.git")
+    git(tmp_path, "update-ref", "refs/remotes/origin/trunk", "HEAD")
+    git(tmp_path, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk")
+    assert (found_in(tmp_path).branch, found_in(tmp_path).hosting) == ("trunk", "github")
+
+
+def test_routes_are_read_from_code_but_not_those_that_change_something(tmp_path: Path) -> None:
+    file(
+        tmp_path,
+        "src/index.ts",
+        """
+        app.get('/api/users', all).get("/api/users/:id", one).post('/api/users', create)
+        app.get(`/health`, ok); cache.get("no-path"); router.get("/logout", out)
+        if (url.pathname === "/status") {} switch (path) { case "/version": }
+        app.get("/files/*", f); app.get("/api/users", again)
+        """,
+    )
+    file(tmp_path, "src/main.py", '@app.get("/items")\nasync def items(): ...\n')
+    file(tmp_path, "test/index.spec.ts", 'client.get("/only/in/tests")')
+    file(tmp_path, "node_modules/x/index.js", 'app.get("/theirs")')
+    assert code.routes(tmp_path) == ["/api/users", "/health", "/items", "/status", "/version"]
+
+
+@pytest.mark.parametrize("text", ["{", '{"name": }', "[]"])
+def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    file(tmp_path, "wrangler.jsonc", text)
+    with pytest.raises(Refused, match=r"wrangler\.jsonc"):
+        found_in(tmp_path)
+
+
+def test_the_top_without_git_is_the_folder(tmp_path: Path) -> None:
+    assert tree.top(tmp_path) == tmp_path

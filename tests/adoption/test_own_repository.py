@@ -1,0 +1,236 @@
+"""From somebody's repository to a verified release on the twin, for each kind of Worker.
+
+Every repository has a twin of its own; it is ended with its test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from tests.adoption import repositories
+from tests.adoption.repositories import committed, file, git, wrangler
+from xswarm_deploy.bundling import programs
+
+pytestmark = pytest.mark.slow
+
+STARTED = (
+    "import sys; sys.argv[0] = '/usr/bin/xswarm';"
+    " from xswarm_deploy.cli.program import main; main()"
+)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Somebody's repository, and ``xswarm`` in it."""
+
+    root: Path
+
+    def xswarm(
+        self, *words: str, folder: Path | None = None, ends: int = 0, **environment: str
+    ) -> str:
+        """Run it without a terminal, and return what it said."""
+        foreign = ("INVOKE_", "DEPLOY_", "CLOUDFLARE_", "GITHUB_", "CI")
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(foreign)}
+        ended = subprocess.run(
+            [sys.executable, "-c", STARTED, *words],
+            cwd=folder or self.root,
+            env={**kept, **environment},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=240,
+            check=False,
+        )
+        assert ended.returncode == ends, f"{words}\n{ended.stdout}{ended.stderr}"
+        return ended.stdout + ended.stderr
+
+    def json(self, *words: str) -> Any:
+        said = self.xswarm(*words, "--json")
+        return json.loads(said[min(said.find(c) for c in "[{" if c in said) :])
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        lines = (self.root / ".sandbox/endpoints.env").read_text().splitlines()
+        pairs = (line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
+        return {name: value.strip("\"'") for name, value in pairs}
+
+    def get(self, path: str = "/") -> requests.Response:
+        return requests.get(f"{self.endpoints['WORKER_URL']}{path}", timeout=10)
+
+    def live(self) -> str:
+        return next(str(r["version"]) for r in self.json("deploy.list") if r["live"])
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Repository]:
+    made = Repository(root)
+    try:
+        yield made
+    finally:
+        made.xswarm("sandbox.down")
+
+
+def test_javascript_from_a_folder_with_nothing_but_its_code(tmp_path: Path) -> None:
+    file(tmp_path, "src/index.js", repositories.JAVASCRIPT)
+    with opened(tmp_path) as repository:
+        repository.xswarm("init", "--yes", "--name", "hello")
+        assert repository.get().text == "Hello from JavaScript"
+        assert len(repository.json("deploy.list")) == 1
+
+
+def test_a_python_worker(tmp_path: Path) -> None:
+    file(tmp_path, "src/entry.py", repositories.PYTHON)
+    content = wrangler(main="src/entry.py", compatibility_flags=["python_workers"])
+    file(tmp_path, "wrangler.jsonc", content)
+    with opened(tmp_path) as repository:
+        repository.xswarm("init", "--yes")
+        assert repository.get().text == "Hello from Python"
+
+
+def test_a_framework_build_in_a_package_of_a_monorepo(tmp_path: Path) -> None:
+    """The build is run before each release, and does not see this tool's keys."""
+    root = tmp_path / "mono repo – größe"
+    file(root, "package.json", {"workspaces": ["apps/*"]})
+    package = {"name": "web", "scripts": {"build": "node build.js"}}
+    file(
+        root, "apps/web/package.json", {**package, "devDependencies": {"@astrojs/cloudflare": "12"}}
+    )
+    file(root, "apps/web/build.js", repositories.BUILD)
+    file(root, "apps/web/wrangler.jsonc", wrangler(main="dist/server/index.js"))
+    file(root, "apps/api/wrangler.jsonc", wrangler("api"))
+    (root / "node_modules/@astrojs/cloudflare").mkdir(parents=True)
+    committed(root)
+    with opened(root / "apps/web") as repository:
+        repository.xswarm("init", "--yes", "--config", "apps/web/wrangler.jsonc", folder=root)
+        assert repository.get().text == "built "
+        built = root / "apps/web/build.js"
+        built.write_text(built.read_text().replace("built", "built again"))
+        repository.xswarm("deploy.local", CLOUDFLARE_API_TOKEN="canary-token-of-the-pipeline")
+        assert repository.get().text == "built again "
+        assert not (root / "invoke.yaml").exists()
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    """Return a TypeScript repository that deployed by bare wrangler until now."""
+    root = tmp_path_factory.mktemp("team") / "our shop ü"
+    content = wrangler(vars={"GREETING": "world"})
+    file(root, "wrangler.jsonc", content)
+    file(root, "src/index.ts", repositories.TYPESCRIPT)
+    file(root, ".dev.vars", "API_KEY=canary-of-dev-vars\n")
+    file(root, ".gitignore", "node_modules/\n.dev.vars\n")
+    file(
+        root,
+        "db/migrations/1_users.sql",
+        "-- migrate:up\nCREATE TABLE users (id INTEGER);\n-- migrate:down\nDROP TABLE users;\n",
+    )
+    committed(root)
+    with opened(root) as repository:
+        repository.xswarm("init", "--yes", "--no-deploy", folder=root / "src")
+        repository.xswarm("sandbox.up")
+        bare_wrangler(repository, "deploy")
+        bare_wrangler(repository, "secret", "put", "API_KEY", entered="canary-set-by-hand\n")
+        yield repository
+
+
+def bare_wrangler(repository: Repository, *words: str, entered: str = "") -> None:
+    """Run wrangler by itself against the twin, as the team did against Cloudflare."""
+    known = repository.endpoints
+    names = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_BASE_URL")
+    command = [str(programs.node()), str(programs.wrangler(repository.root)), *words]
+    ended = subprocess.run(
+        command,
+        cwd=repository.root,
+        env={**os.environ, "CI": "1", **{name: known[name] for name in names}},
+        input=entered,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_adopting_changes_nothing_that_is_live(team: Repository) -> None:
+    before = team.json("worker.status")
+    file(team.root, ".dev.vars", "")  # as in production: the value is at Cloudflare alone
+    team.xswarm("check")
+    team.xswarm("deploy.plan")
+    assert team.json("worker.status") == before
+    assert team.get("/api/key").text == "set"
+
+
+def test_the_first_release_keeps_what_was_set_by_hand(team: Repository) -> None:
+    commit = committed_again(team)
+    team.xswarm("deploy.local", "--message", "adopted", folder=team.root / "src")
+    assert team.get("/api/hello").json() == {"hello": "world"}
+    assert team.get("/api/key").text == "set"
+    assert team.xswarm("secrets.prune").count("nothing") == 1
+    (release,) = team.json("deploy.list")
+    shown = team.json("deploy.show", release["release"])
+    assert commit in json.dumps(shown)
+
+
+def committed_again(team: Repository) -> str:
+    git(team.root, "add", "--all")
+    git(team.root, "commit", "--quiet", "--message", "adopted")
+    return git(team.root, "rev-parse", "HEAD")
+
+
+def test_what_is_made_at_run_time_is_in_the_users_repository_and_ignored(team: Repository) -> None:
+    assert {".backups", ".deployments", ".sandbox"} <= {p.name for p in team.root.iterdir()}
+    assert git(team.root, "status", "--porcelain") == ""
+
+
+def test_the_next_release_and_the_way_back(team: Repository) -> None:
+    first = team.live()
+    source = team.root / "src/index.ts"
+    source.write_text(source.read_text().replace("Hello World!", "Hello again!"))
+    found = json.loads(team.xswarm("check", "--only", "git", "--json"))["findings"][0]["evidence"]
+    assert found.startswith("main at ")
+    team.xswarm("deploy.local")
+    assert team.get().text == "Hello again!"
+    team.xswarm("rollback", "--version", first, "--yes")
+    assert team.get().text == "Hello World!"
+
+
+def test_the_next_release_is_rehearsed_on_the_repositorys_own_commit(team: Repository) -> None:
+    before = team.json("worker.status")
+    said = team.xswarm("local", "deploy.rehearse")
+    assert "✓ rehearsed: released in" in said
+    assert "$ xswarm deploy.prod --yes" in said
+    assert team.json("worker.status") == before
+
+
+def test_a_second_init_is_refused_and_names_the_way_on(team: Repository) -> None:
+    before = (team.root / "invoke.yaml").read_bytes()
+    said = team.xswarm("init", "--yes", ends=2)
+    assert "is set up already" in said
+    assert "next: xswarm update" in said
+    assert (team.root / "invoke.yaml").read_bytes() == before
+
+
+def test_routes_that_answered_are_verified_from_then_on(team: Repository) -> None:
+    (team.root / "invoke.yaml").unlink()
+    file(team.root, ".dev.vars", "API_KEY=canary-of-dev-vars\n")
+    said = team.xswarm("init", "--yes")
+    assert "✓ verified from now on" in said
+    below = yaml.safe_load((team.root / "invoke.yaml").read_text())["deploy"]
+    assert below["verify"]["routes"] == [
+        {"path": "/"},
+        {"path": "/api/hello"},
+        {"path": "/api/key"},
+        {"path": "/private", "status": [401]},
+    ]

@@ -1,0 +1,158 @@
+"""The pipelines that this repository offers: their commands exist, and their steps run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from invoke.parser import Parser
+from invoke.parser.context import ParserContext
+from invoke.program import Program
+
+from tests.adoption.repositories import file
+from xswarm_deploy import tasks
+from xswarm_deploy.adoption import pipelines
+
+PROJECT = Path(__file__).resolve().parents[2]
+OFFERED = [
+    PROJECT / "action.yml",
+    PROJECT / "deployment/ci/gitlab.yml",
+    *sorted(pipelines._FOLDER.glob("*.yml")),
+]
+INPUT = re.compile(r"\$\{\{ (inputs\.(?P<input>\w+)|github\.token) \}\}")
+
+
+@pytest.mark.parametrize("offered", OFFERED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_command_exists_with_its_flags(offered: Path) -> None:
+    text = offered.read_text().replace('"deploy.$task"', "deploy.prod").replace("%%", "x")
+    lines = [each for each in text.splitlines() if not each.rstrip().endswith(":")]
+    found = re.findall(r"(?:run: |- |; then |\) |&& |^ {8,})xswarm (.+)", "\n".join(lines), re.M)
+    commands = [re.findall(r'[\w.$"-]+', each.split(";")[0]) for each in found]
+    assert len(commands) >= 2
+    contexts = list(tasks.ns.to_contexts())
+    for words in commands:
+        line = ["production" if word.startswith('"$') else word for word in words]
+        core = ParserContext(args=Program().core_args())
+        assert Parser(initial=core, contexts=contexts).parse_argv(line), line
+
+
+def steps(environment: dict[str, str], **inputs: str) -> list[tuple[str, str, dict[str, str]]]:
+    """Return the script, the folder and the environment of each step of the action."""
+    action: dict[str, Any] = yaml.safe_load((PROJECT / "action.yml").read_text())
+    given = {name: str(each.get("default", "")) for name, each in action["inputs"].items()}
+    given |= inputs
+
+    def filled(text: str) -> str:
+        return INPUT.sub(lambda found: given.get(found["input"] or "", "token"), text)
+
+    return [
+        (
+            step["run"],
+            filled(step.get("working-directory", ".")),
+            {**environment, **{n: filled(v) for n, v in (step.get("env") or {}).items()}},
+        )
+        for step in action["runs"]["steps"]
+    ]
+
+
+def run(top: Path, environment: dict[str, str], **inputs: str) -> str:
+    """Run the steps of the action as a runner does, each in a shell of its own, up to a failure."""
+    said = ""
+    for script, folder, variables in steps(environment, **inputs):
+        assert "${{" not in script, "an input in a script is a command of whoever sets it"
+        ended = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+            cwd=top / folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said += ended.stdout + ended.stderr
+        if ended.returncode:
+            return f"{said}ended with {ended.returncode}"
+    return said
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """Return a checkout, and an environment whose xswarm says how it was called."""
+    file(tmp_path, "apps/my api/deployment/config/production.env.example", "A=\n")
+    program = file(tmp_path, "bin/xswarm", '#!/bin/sh\necho "xswarm $*"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    return tmp_path, {"PATH": path, "GITHUB_SHA": "abc", "HOME": str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "commands"),
+    [
+        (
+            {},
+            [
+                "xswarm production check --junit check.xml",
+                "xswarm deploy.prod --yes --wait 15m --message abc",
+            ],
+        ),
+        ({"command": "plan"}, ["xswarm production deploy.plan --comment"]),
+        ({"command": "check"}, ["xswarm production check --junit check.xml"]),
+        (
+            {"build": "echo xswarm-build; touch built"},
+            [
+                "xswarm-build",
+                "xswarm production check --junit check.xml",
+                "xswarm deploy.prod --yes --wait 15m --message abc",
+            ],
+        ),
+    ],
+)
+def test_the_steps_of_the_action(
+    checkout: tuple[Path, dict[str, str]], inputs: dict[str, str], commands: list[str]
+) -> None:
+    top, environment = checkout
+    said = run(top, environment, folder="apps/my api", **inputs)
+    assert said.splitlines() == commands
+    kept = top / "apps/my api/deployment/config/production.env"
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_the_action_does_not_know_fails(checkout: tuple[Path, dict[str, str]]) -> None:
+    top, environment = checkout
+    said = run(top, environment, folder="apps/my api", command="x; echo owned")
+    assert said.endswith("ended with 2")
+    assert "\nowned" not in said
+
+
+def test_a_build_that_fails_ends_it(checkout: tuple[Path, dict[str, str]]) -> None:
+    top, environment = checkout
+    assert run(top, environment, folder="apps/my api", build="false; echo on").endswith(
+        "ended with 1"
+    )
+
+
+def test_the_steps_of_the_template_for_gitlab(checkout: tuple[Path, dict[str, str]]) -> None:
+    top, environment = checkout
+    template = yaml.safe_load((PROJECT / "deployment/ci/gitlab.yml").read_text())
+    variables = {**template["variables"], "XSWARM_FOLDER": "apps/my api", "CI_COMMIT_SHA": "abc"}
+    said = []
+    for job in ("xswarm check", "xswarm release"):
+        lines = [*template[".xswarm"]["before_script"], *template[job]["script"]]
+        ended = subprocess.run(
+            ["sh", "-euc", "\n".join(lines)],
+            cwd=top,
+            env={**environment, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said += ended.stdout.splitlines()
+    assert said == [
+        "xswarm production check --junit check.xml",
+        "xswarm production deploy.plan",
+        "xswarm deploy.prod --yes --wait 15m --message abc",
+    ]

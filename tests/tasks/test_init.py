@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from tests.adoption.repositories import file, wrangler
+from xswarm_deploy.adoption import trial
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.tasks import init
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return somebody's repository, in which the command is typed."""
+    file(tmp_path, "wrangler.jsonc", wrangler())
+    file(tmp_path, "src/index.ts", 'if (url.pathname === "/status") {}')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Note which commands were run, in place of running them; the twin answers everything."""
+    found: list[tuple[str, ...]] = []
+
+    def run(root: Path, *words: str) -> int:
+        found.append(words)
+        return 3 if (root / "broken").exists() else 0
+
+    monkeypatch.setattr(trial, "run", run)
+    monkeypatch.setattr(trial, "answers", lambda root, paths: dict.fromkeys(paths, 200))
+    return found
+
+
+def test_without_a_terminal_nothing_is_written_unless_yes(c: Context, root: Path) -> None:
+    before = sorted(root.rglob("*"))
+    with pytest.raises(Refused, match="Write these 8 files"):
+        init.init(c)
+    assert sorted(root.rglob("*")) == before
+
+
+def test_dry_shows_the_files_and_writes_none(
+    dry: Context, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(root.rglob("*"))
+    init.init(dry, yes=True)
+    assert "new      invoke.yaml" in capsys.readouterr().out
+    assert sorted(root.rglob("*")) == before
+
+
+def test_it_ends_with_a_release_and_the_routes_that_answered(
+    c: Context, root: Path, ran: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    init.init(c, yes=True)
+    assert [words[0] for words in ran] == ["deploy.local", "verify"]
+    assert "- path: /status" in (root / "invoke.yaml").read_text()
+    assert "./inv production check" in capsys.readouterr().out
+
+
+def test_a_release_that_fails_is_its_exit_code(
+    c: Context, root: Path, ran: list[tuple[str, ...]]
+) -> None:
+    (root / "broken").touch()
+    with pytest.raises(Exit) as caught:
+        init.init(c, yes=True)
+    assert caught.value.code == 3
+
+
+def test_packages_that_are_missing_are_named_and_nothing_is_released(
+    c: Context, root: Path, ran: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file(root, "package.json", {"dependencies": {"hono": "4", "stripe": "20"}})
+    init.init(c, yes=True)
+    said = capsys.readouterr().out
+    assert ran == []
+    assert "next: npm install  (hono is not there)" in said
+    assert "found, not managed: stripe" in said
+
+
+def test_what_belongs_to_a_d1_database_is_said(
+    c: Context, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = wrangler(d1_databases=[{"binding": "DB", "database_name": "x"}])
+    file(root, "wrangler.jsonc", content)
+    file(root, "migrations/1.sql", "SELECT 1;")
+    init.init(c, yes=True, deploy=False)
+    said = capsys.readouterr().out
+    assert "migrations belongs to a D1 database" in said
+    assert "directory" not in (root / "invoke.yaml").read_text()
+
+
+def test_what_is_set_up_already_is_refused(c: Context, root: Path) -> None:
+    file(root, "invoke.yaml", "deploy: {worker: {name: shop}}\n")
+    with pytest.raises(Refused, match="is set up already") as caught:
+        init.init(c, yes=True)
+    assert caught.value.remedy == "inv update shows what a newer version of the tool would change"
