@@ -33,6 +33,7 @@ def test(c: Context, quick: bool = False, only: str = "", expression: str = "") 
     python(c, "-m", "tests.support.judges", *(["--quick"] if quick else []))
     words = [*filter(None, only.split(","))]
     words += ["-n", "2", "--dist", "loadfile"]  # a file's tests share what they start
+    words += ["--no-loadscope-reorder"]  # tests/conftest.py begins with the long ones
     words += ["-m", "not slow"] if quick else []
     words += ["-k", expression] if expression else []
     python(c, "-m", "pytest", *words)

@@ -23,6 +23,12 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("unhurried")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones, so that none is left for one worker alone at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, item.path.parent.name != "deploy"))
+
+
 @pytest.fixture
 def environment_file(tmp_path: Path) -> Callable[..., Path]:
     """Write an environment file of a scratch project: good local values, then those given."""

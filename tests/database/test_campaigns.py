@@ -22,7 +22,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xswarm_deploy.database import backup, migrate, migration_history, restore, snapshot, staging
+from xswarm_deploy.database import (
+    backup,
+    migrate,
+    migration_history,
+    restore,
+    snapshot,
+    staging,
+    workspace,
+)
 from xswarm_deploy.database.backup import BackupRequest
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, connect
 from xswarm_deploy.database.schema import quoted
@@ -318,7 +326,9 @@ def test_kill_9_leaves_migrations_wholly_before_or_after(
     assert len(states) > 1
 
 
-def test_kill_9_leaves_no_unproven_backup(database: Database, tmp_path: Path) -> None:
+def test_kill_9_leaves_no_unproven_backup(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database.execute("CREATE TABLE t (v)")
     database.transaction(
         [Statement("INSERT INTO t VALUES (randomblob(2000))") for _ in range(3000)]
@@ -330,6 +340,7 @@ def test_kill_9_leaves_no_unproven_backup(database: Database, tmp_path: Path) ->
         (tmp_path / "work").mkdir(exist_ok=True)
         assert backup.verify(found, tmp_path / "work").tables["t"][0] == 3000
         (tmp_path / "work" / "unpacked.db").unlink()
+    monkeypatch.setattr(workspace, "_A_MOMENT", 0.0)  # nobody is making a folder this moment
     backup.make(database, tmp_path / "backups", BackupRequest("test"))
     left = [path.name for path in (tmp_path / "backups").iterdir()]
     assert not [name for name in left if name.startswith(".")]

@@ -22,7 +22,7 @@ def test_the_judges_are_there_before_the_tests(context: MockContext) -> None:
     test.test(context)
     installed, tested = commands(context)
     assert installed == ["-m", "tests.support.judges"]
-    assert tested == ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
+    assert tested == ["-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def test_the_quick_suite_wants_no_slow_judge(context: MockContext) -> None:
