@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.d1 import WITHOUT_D1, again
 from xswarm_deploy.database import migrate, migration_history, migrations, schema
 from xswarm_deploy.database.client import Database, DatabaseError, Result, Statement, connect
 from xswarm_deploy.database.migrate import Group, State
@@ -180,6 +181,7 @@ REBUILD = file(
 )
 
 
+@WITHOUT_D1
 def test_a_rebuilt_table_keeps_the_rows_of_its_children(database: Database) -> None:
     run(database, THREE)
     run(database, [*THREE, REBUILD])
@@ -197,6 +199,7 @@ def test_without_the_guard_the_children_would_be_gone(database: Database) -> Non
     assert database.query("SELECT count(*) FROM posts")[0][0] == 0
 
 
+@WITHOUT_D1
 def test_a_rebuild_that_loses_parents_is_refused(database: Database) -> None:
     run(database, THREE)
     lossy = file(
@@ -209,6 +212,7 @@ def test_a_rebuild_that_loses_parents_is_refused(database: Database) -> None:
     assert database.query("SELECT count(*) FROM users")[0][0] == 1
 
 
+@WITHOUT_D1
 def test_a_rebuild_that_gives_parents_other_keys_is_refused(database: Database) -> None:
     run(database, THREE)
     other = file(
@@ -309,7 +313,7 @@ def test_of_several_runners_exactly_one_applies(database: Database, count: int) 
     start = threading.Barrier(count)
 
     def runner() -> None:
-        with connect(database.url) as own:
+        with again(database) as own:
             start.wait()
             try:
                 outcomes.append(migrate.apply(own, Group(THREE)))

@@ -8,12 +8,20 @@ from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
-from xswarm_deploy.database import guards, migration_history, migrations, schema, script
+from xswarm_deploy.database import (
+    guards,
+    migration_history,
+    migrations,
+    other_ledgers,
+    schema,
+    script,
+)
 from xswarm_deploy.database.client import Database, DatabaseError, Result
 from xswarm_deploy.database.guards import Foresight, Part
 from xswarm_deploy.database.limits import LONGEST_TRANSACTION
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
+from xswarm_deploy.database.rows import Row
 from xswarm_deploy.database.script import Script
 from xswarm_deploy.errors import DeployError, Refused
 
@@ -172,6 +180,23 @@ def require_ours(state: State, chosen: Sequence[Applied]) -> None:
             raise _gone(row)
 
 
+def require_adopted(database: Database, state: State) -> None:
+    """Refuse to apply once more what another tool has applied here.
+
+    Raises:
+        Refused: nothing of ours was ever applied, and its ledger names some of the files.
+    """
+    if state.applied or not state.files:
+        return
+    tool, found = other_ledgers.applied(database, state.files)
+    if found:
+        raise Refused(
+            f"{len(found)} of these files were applied by {tool}",
+            f"its ledger has {found[0].name} to {found[-1].name}",
+            f"enter them without running them: inv migrate.baseline --to {found[-1].name}",
+        )
+
+
 def foresee(database: Database, pending: Sequence[Migration]) -> None:
     """Refuse pending migrations that cannot run on a database as it is, before anything runs.
 
@@ -180,7 +205,7 @@ def foresee(database: Database, pending: Sequence[Migration]) -> None:
     """
     parts = script.up_parts(pending)
     if guards.may_drop(parts):
-        _require_possible(guards.foresee(database.query(schema.SELECT.sql), parts))
+        _foresee(database, database.query(schema.SELECT.sql), parts)
 
 
 def chosen_down(applied: Sequence[Applied], *, steps: int = 1, to: str = "") -> list[Applied]:
@@ -255,7 +280,8 @@ def notes(database: Database, group: Group) -> list[str]:
         Refused: it cannot run as it is.
     """
     found = []
-    foreseen = _foresee(script.before(database), script.up_parts(group.migrations))
+    parts = script.up_parts(group.migrations)
+    foreseen = _foresee(database, script.before(database).schema, parts)
     if foreseen.rebuilt:
         lifted = "foreign keys are lifted meanwhile and checked before COMMIT, " * foreseen.lifted
         tables = ", ".join(foreseen.rebuilt)
@@ -407,21 +433,25 @@ def _settled(database: Database) -> list[Applied]:
     return migration_history.rows(found.rows)
 
 
-def _foresee(before: script.Before, parts: Sequence[Part]) -> Foresight:
+def _foresee(database: Database, rows: Sequence[Row], parts: Sequence[Part]) -> Foresight:
     """Find out what parts do to the rows of a database.
 
     Raises:
-        Refused: they cannot run as they are.
+        Refused: they cannot run as they are, or not there.
     """
-    found = guards.foresee(before.schema, parts)
-    _require_possible(found)
-    return found
-
-
-def _require_possible(foreseen: Foresight) -> None:
-    if foreseen.refusals:
-        why = "; ".join(foreseen.refusals)
+    found = guards.foresee(rows, parts, lifts=database.limits.lifts_keys)
+    if found.refusals:
+        why = "; ".join(found.refusals)
         raise Refused("Migrations cannot run as they are", why, "correct the files")
+    if found.lifted and found.acting and not database.limits.lifts_keys:
+        raise Refused(
+            f"{database.limits.home} cannot lift foreign keys, and a table is dropped that they"
+            " name: rows would go along",
+            "; ".join(dict.fromkeys(found.acting)),
+            "ALTER TABLE where it can do it; or first, in a file of its own, make those tables anew"
+            " without the key, and give it back in a later one",
+        )
+    return found
 
 
 def _run(
@@ -438,7 +468,7 @@ def _run(
     """
     for last in (False, False, True):  # the schema may change between a look and the transaction
         before = script.before(database)
-        foreseen = _foresee(before, parts)
+        foreseen = _foresee(database, before.schema, parts)
         made = make(before, foreseen)
         try:
             results = database.transaction(
@@ -466,7 +496,8 @@ def _labels(present: schema.Objects, absent: schema.Objects) -> list[str]:
 def _apply_alone(database: Database, migration: Migration, owner: str) -> Outcome:
     """Run a migration that asked for no transaction; the ledger says where it stopped."""
     before = script.before(database)
-    _require_unguarded(migration, _foresee(before, script.up_parts([migration])))
+    foreseen = _foresee(database, before.schema, script.up_parts([migration]))
+    _require_unguarded(migration, foreseen)
     entered = [
         migration_history.keeping([migration]),
         migration_history.recording(migration, migration_history.RUNNING),

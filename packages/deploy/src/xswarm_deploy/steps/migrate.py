@@ -394,7 +394,8 @@ def _as_applied(found: State) -> list[Migration]:
 
 def integrity(environment: Environment) -> list[str]:
     """Return what SQLite finds wrong with the database itself; empty: nothing."""
-    found = [str(row[0]) for row in environment.database.query("PRAGMA integrity_check")]
+    check = environment.database.limits.integrity
+    found = [str(row[0]) for row in environment.database.query(f"PRAGMA {check}")]
     broken = environment.database.query("SELECT * FROM pragma_foreign_key_check LIMIT 20")
     rows = [f"row {row[1]!r} of {row[0]!r} points at no row of {row[2]!r}" for row in broken]
     return [line for line in found if line != "ok"] + rows
@@ -415,6 +416,7 @@ def _checked(environment: Environment) -> State:
     """Read the files and the ledger, and refuse what must not run."""
     found = state(environment)
     migrate.check(found)
+    migrate.require_adopted(environment.database, found)
     migrate.foresee(environment.database, found.pending)
     return found
 

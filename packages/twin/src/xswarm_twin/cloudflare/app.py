@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from xswarm_twin.cloudflare import (
     accounts,
     assets,
+    d1,
     deployments,
     faults,
     pages,
@@ -99,6 +100,7 @@ def api_routes() -> Iterator[web.RouteDef]:
         routing,
         queues,
         workflows,
+        d1,
     ):
         yield from _definitions(module.routes)
 

@@ -353,6 +353,21 @@ class SigningKey(Record):
         return "sessions"
 
 
+@dataclass(frozen=True)
+class D1Database(Record):
+    """A D1 database; what it holds is in a file of its own."""
+
+    kind: ClassVar[str] = "d1_database"
+    id: str
+    name: str
+    created_on: str
+
+    @property
+    def key(self) -> str:
+        """Return the database's id."""
+        return self.id
+
+
 KINDS: tuple[type[Record], ...] = (
     Worker,
     Version,
@@ -368,4 +383,5 @@ KINDS: tuple[type[Record], ...] = (
     Queue,
     Workflow,
     SigningKey,
+    D1Database,
 )
