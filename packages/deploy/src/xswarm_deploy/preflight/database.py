@@ -79,12 +79,12 @@ def _version(site: Site) -> str:
 
 
 def _migrations(site: Site) -> Seen | str:
-    from xswarm_deploy.steps import migrate
+    from xswarm_deploy.steps import migration_lint
 
     pending = _pending(site)
     if not pending:
         return "all applied"
-    found = [each for each in migrate.lint(site) if each.rule not in ADVICE]
+    found = [each for each in migration_lint.lint(site) if each.rule not in ADVICE]
     if not found:
         return f"{pending} to apply"
     first = f"{found[0].place} {found[0].what}"
