@@ -10,6 +10,7 @@ from xswarm_deploy.cli import context
 from xswarm_deploy.cli import steps as cli_steps
 from xswarm_deploy.cli.graph import Step
 from xswarm_deploy.console import Console
+from xswarm_deploy.database import forecast
 from xswarm_deploy.database import migrate as runner
 from xswarm_deploy.database.lint import ADVICE, Finding
 from xswarm_deploy.errors import CheckFailed
@@ -17,6 +18,7 @@ from xswarm_deploy.release.release import Release
 from xswarm_deploy.release.transaction import current, transaction
 from xswarm_deploy.settings.variables import PRODUCTION
 from xswarm_deploy.steps import migrate as step
+from xswarm_deploy.steps import migration_lint, new_migration, schema_check
 from xswarm_deploy.tasks import ns
 
 _COLUMNS = ("filename", "status", "applied_at", "milliseconds", "name")
@@ -50,9 +52,9 @@ def plan(c: Context, sql: bool = True) -> None:
     groups = step.pending_groups(site)
     if not groups:
         out.line("nothing to do")
-    _print_findings(out, step.lint(site) if groups else [])
+    _print_findings(out, migration_lint.lint(site) if groups else [])
     for group in groups:
-        for note in runner.notes(site.database, group):
+        for note in forecast.notes(site.database, group):
             out.warn(note)
         if not group.transactional:
             continue  # what runs outside a transaction cannot be rolled back
@@ -62,7 +64,7 @@ def plan(c: Context, sql: bool = True) -> None:
             out.line(f"{text};")
         total = sum(seconds for _, _, seconds in rehearsed)
         out.line(f"✓ rehearsed and rolled back: {len(rehearsed)} statements, {total:.3f} s")
-        slow = runner.slow(total, _by_file(rehearsed))
+        slow = forecast.slow(total, _by_file(rehearsed))
         if slow:
             out.warn(slow)
 
@@ -103,9 +105,9 @@ def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
 def lint(c: Context, files: bool = False, since: str = "", json: bool = False) -> None:
     """Find what is dangerous in pending migrations, each with its safe form; exit code 1 if any."""
     if files or since:
-        found = step.lint_files(context.settings(c), since)
+        found = migration_lint.lint_files(context.settings(c), since)
     else:
-        found = step.lint(context.open_site(c, quiet=json))
+        found = migration_lint.lint(context.open_site(c, quiet=json))
     listed = [finding.as_json() for finding in found]
     console.show(listed, lambda out: _print_findings(out, found), json=json)
     dangers = [finding for finding in found if finding.rule not in ADVICE]
@@ -130,9 +132,9 @@ def new(c: Context, name: str, depends: str = "", expand: str = "") -> None:
     """Write an empty migration file, or the two of a column that gets another name."""
     out = Console()
     if not expand:
-        out.line(f"wrote {step.write_new(context.settings(c), name, depends)}")
+        out.line(f"wrote {new_migration.write_new(context.settings(c), name, depends)}")
         return
-    first, later = step.write_expansion(context.settings(c), name, expand)
+    first, later = new_migration.write_expansion(context.settings(c), name, expand)
     out.line(f"wrote {first}, for this release")
     out.line(f"wrote {later}: remove .later when no live code uses the old column")
 
@@ -141,9 +143,9 @@ def new(c: Context, name: str, depends: str = "", expand: str = "") -> None:
 def verify(c: Context) -> None:
     """Compare the schema with what the files give; check integrity and foreign keys."""
     site, out = context.open_site(c), Console()
-    step.require_sound(site)
+    schema_check.require_sound(site)
     out.line("✓ the schema is what the applied files give; integrity and foreign keys hold")
-    _print_rows(out, step.rows_by_table(site))
+    _print_rows(out, schema_check.rows_by_table(site))
 
 
 @task(
@@ -164,7 +166,7 @@ def baseline(c: Context, to: str = "", yes: bool = False) -> None:
     )
     with transaction(site, "migrate.baseline") as running:
         cli_steps.make(running, "migrate", changes)
-    for line in step.drift(site):
+    for line in schema_check.drift(site):
         Console().line(line)
 
 
@@ -206,7 +208,7 @@ def _print_what_was_made(running: Release) -> None:
     for filename, milliseconds in facts.get("milliseconds", {}).items():
         out.line(f"  {milliseconds:8.1f} ms  {filename}", "dim")
     if facts.get("made"):
-        _print_rows(out, step.rows_by_table(running.site))
+        _print_rows(out, schema_check.rows_by_table(running.site))
 
 
 def _by_file(rehearsed: list[tuple[str, str, float]]) -> dict[str, float]:

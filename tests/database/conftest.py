@@ -1,4 +1,4 @@
-"""Both homes of a database for the tests: a file, and a real sqld."""
+"""The homes of a database for the tests: a file, a real sqld, and D1 as the twin has it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import d1
 from tests.support.sqld import StartSqld, empty, serve
+from tests.twin.cloudflare.stand_in import Api
 from xswarm_deploy.database.client import Database, connect
 
 
@@ -39,8 +41,23 @@ def local(tmp_path: Path) -> Iterator[Database]:
         yield database
 
 
-@pytest.fixture(params=["file", "sqld"])
+@pytest.fixture(scope="session")
+def d1_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Cloudflare's API, one for the whole session; each test has a D1 database of its own."""
+    with d1.serve(tmp_path_factory.mktemp("d1")) as api:
+        yield api
+
+
+@pytest.fixture
+def cloud(d1_api: Api) -> Iterator[Database]:
+    """D1, empty."""
+    with d1.new(d1_api) as database:
+        yield database
+
+
+@pytest.fixture(params=["file", "sqld", "d1"])
 def database(request: pytest.FixtureRequest) -> Database:
     """Each home in turn."""
-    home: Database = request.getfixturevalue("local" if request.param == "file" else "remote")
+    homes = {"file": "local", "sqld": "remote", "d1": "cloud"}
+    home: Database = request.getfixturevalue(homes[request.param])
     return home

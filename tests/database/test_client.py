@@ -16,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.d1 import WITHOUT_D1
+from xswarm_deploy.database import limits
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, Value, connect
 from xswarm_deploy.database.floats import token
 from xswarm_deploy.errors import ExitCode, Refused
@@ -46,14 +48,22 @@ VALUES: list[Value] = [
 ]
 
 
+def _is_no_number_of_javascript(value: Value) -> bool:
+    """Return whether D1 answers another number, or refuses: no double, or none with a sign."""
+    return repr(value) == "-0.0" or (isinstance(value, int) and abs(value) >= 2**53)
+
+
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_value_comes_back_as_it_went_in(database: Database, value: Value) -> None:
+    if database.limits is limits.D1 and _is_no_number_of_javascript(value):
+        pytest.skip("D1's numbers are JavaScript's: tests/database/test_d1.py")
     row = database.query("SELECT ? AS v, typeof(?) AS t", [value, value])[0]
     assert row["v"] == value
     assert type(row["v"]) is type(value)
     assert repr(row["v"]) == repr(value)  # tells -0.0 from 0.0
 
 
+@WITHOUT_D1
 @given(
     st.lists(
         st.one_of(
@@ -110,6 +120,7 @@ def test_infinity_is_kept_by_a_file_and_refused_by_name_over_the_network(
         remote.query("SELECT 9e999 AS huge")
 
 
+@WITHOUT_D1
 def test_text_that_is_no_utf8_is_refused(database: Database) -> None:
     with pytest.raises(DatabaseError) as caught:
         database.query("SELECT CAST(x'ff' AS TEXT)")
@@ -197,6 +208,8 @@ FAILURES = {
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_transaction_is_nothing(database: Database, name: str) -> None:
+    if name == "deferred key at COMMIT" and database.limits is limits.D1:
+        pytest.skip("D1 calls it an internal error")
     database.execute("CREATE TABLE t (v UNIQUE)")
     database.execute("CREATE TABLE late (v REFERENCES t (v) DEFERRABLE INITIALLY DEFERRED)")
     database.execute("INSERT INTO t VALUES (1)")
@@ -224,11 +237,13 @@ def test_a_rehearsal_runs_on_the_real_data_and_leaves_nothing(database: Database
     results = database.transaction(
         [Statement("DELETE FROM t"), Statement("CREATE TABLE u (v)")], keep=False
     )
-    assert results[0].rows_affected == 1
+    assert len(results) == 2
+    assert results[0].rows_affected == (0 if database.limits is limits.D1 else 1)
     assert database.query("SELECT count(*) FROM t")[0][0] == 1
     assert database.query("SELECT count(*) FROM sqlite_schema WHERE name = 'u'")[0][0] == 0
 
 
+@WITHOUT_D1
 def test_foreign_keys_are_enforced_and_can_be_lifted_for_one_transaction(
     database: Database,
 ) -> None:

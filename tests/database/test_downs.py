@@ -14,7 +14,7 @@ from xswarm_deploy.database.migrations import parse
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import migrate
+from xswarm_deploy.steps import migrate, schema_check
 
 FIRST = """CREATE TABLE `users` (
 	`id` integer PRIMARY KEY NOT NULL,
@@ -71,7 +71,7 @@ def test_a_plain_folder_goes_forward_and_back(site: Site) -> None:
     (change,) = migrate.plan(site)
     assert change.irreversible == ""
     apply(site)
-    migrate.require_sound(site)
+    schema_check.require_sound(site)
     site.database.execute("INSERT INTO users (id, email, name) VALUES (1, 'a', 'b')")
     take_back(site, 1)
     assert set(schema.read(site.database)) == {("table", "users"), ("index", "users_email_unique")}

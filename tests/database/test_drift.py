@@ -11,7 +11,7 @@ from tests.steps.fakes import FakeCloudflare
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import migrate
+from xswarm_deploy.steps import migrate, schema_check
 
 LIBSQL = """\
 -- migrate:up
@@ -46,18 +46,18 @@ def apply(site: Site) -> None:
 
 def test_what_libsql_took_is_sound_and_drift_of_it_is_named(site: Site) -> None:
     apply(site)
-    migrate.require_sound(site)
+    schema_check.require_sound(site)
     site.database.execute("ALTER TABLE shelves ADD COLUMN by_hand TEXT")
-    assert any("by_hand" in line for line in migrate.drift(site))
+    assert any("by_hand" in line for line in schema_check.drift(site))
 
 
 def test_down_and_up_again_stay_sound(site: Site) -> None:
     apply(site)
     for change in migrate.plan_down(site):
         migrate.apply(site, change)
-    assert migrate.drift(site) == []
+    assert schema_check.drift(site) == []
     apply(site)
-    migrate.require_sound(site)
+    schema_check.require_sound(site)
 
 
 def test_without_a_kept_schema_the_rest_is_compared(site: Site, tmp_path: Path) -> None:
@@ -66,9 +66,9 @@ def test_without_a_kept_schema_the_rest_is_compared(site: Site, tmp_path: Path) 
     (tmp_path / "migrations" / "plain.sql").write_text(plain)
     apply(site)
     site.database.execute("DELETE FROM _migration_texts WHERE checksum = 'schema'")
-    assert migrate.drift(site) == []
+    assert schema_check.drift(site) == []
     site.database.execute("ALTER TABLE plain ADD COLUMN by_hand TEXT")
-    assert any("by_hand" in line for line in migrate.drift(site))
+    assert any("by_hand" in line for line in schema_check.drift(site))
 
 
 def test_a_run_of_an_earlier_version_makes_the_kept_schema_old(site: Site) -> None:
@@ -77,7 +77,7 @@ def test_a_run_of_an_earlier_version_makes_the_kept_schema_old(site: Site) -> No
         "INSERT INTO _migrations (filename, name, checksum) VALUES ('later.sql', 'later', 'x')"
     )
     site.database.execute("CREATE TABLE later (id)")
-    assert not any("shelves" in line for line in migrate.drift(site))
+    assert not any("shelves" in line for line in schema_check.drift(site))
 
 
 def test_the_file_reads_as_before(settings: Callable[..., Settings], tmp_path: Path) -> None:
@@ -90,5 +90,5 @@ def test_the_file_reads_as_before(settings: Callable[..., Settings], tmp_path: P
     apply(made)
     with connect(made.database.url) as hand:
         hand.execute("CREATE TABLE by_hand (id)")
-    assert migrate.drift(made)[-1] == "+CREATE TABLE by_hand (id)"
+    assert schema_check.drift(made)[-1] == "+CREATE TABLE by_hand (id)"
     made.database.close()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from xswarm_deploy.database import migrate, migration_history, migrations, schema
+from tests.support.d1 import WITHOUT_D1, again
+from xswarm_deploy.database import forecast, migrate, migration_history, migrations, schema
 from xswarm_deploy.database.client import Database, DatabaseError, Result, Statement, connect
 from xswarm_deploy.database.migrate import Group, State
 from xswarm_deploy.database.migrations import Migration, parse
@@ -168,7 +169,8 @@ def test_what_cannot_be_taken_back_is_refused(database: Database) -> None:
         migrate.chosen_down(migration_history.read(database))
     assert caught.value.why == "merged"
     assert any(
-        "cannot be taken back: merged" in note for note in migrate.notes(database, Group([one_way]))
+        "cannot be taken back: merged" in note
+        for note in forecast.notes(database, Group([one_way]))
     )
 
 
@@ -180,6 +182,7 @@ REBUILD = file(
 )
 
 
+@WITHOUT_D1
 def test_a_rebuilt_table_keeps_the_rows_of_its_children(database: Database) -> None:
     run(database, THREE)
     run(database, [*THREE, REBUILD])
@@ -187,7 +190,7 @@ def test_a_rebuilt_table_keeps_the_rows_of_its_children(database: Database) -> N
     assert database.query("PRAGMA foreign_key_check") == []
     database.execute("DELETE FROM users")
     assert database.query("SELECT count(*) FROM posts")[0][0] == 0, "the key still cascades"
-    assert any("rebuilds users" in note for note in migrate.notes(database, Group([REBUILD])))
+    assert any("rebuilds users" in note for note in forecast.notes(database, Group([REBUILD])))
 
 
 def test_without_the_guard_the_children_would_be_gone(database: Database) -> None:
@@ -197,6 +200,7 @@ def test_without_the_guard_the_children_would_be_gone(database: Database) -> Non
     assert database.query("SELECT count(*) FROM posts")[0][0] == 0
 
 
+@WITHOUT_D1
 def test_a_rebuild_that_loses_parents_is_refused(database: Database) -> None:
     run(database, THREE)
     lossy = file(
@@ -209,6 +213,7 @@ def test_a_rebuild_that_loses_parents_is_refused(database: Database) -> None:
     assert database.query("SELECT count(*) FROM users")[0][0] == 1
 
 
+@WITHOUT_D1
 def test_a_rebuild_that_gives_parents_other_keys_is_refused(database: Database) -> None:
     run(database, THREE)
     other = file(
@@ -309,7 +314,7 @@ def test_of_several_runners_exactly_one_applies(database: Database, count: int) 
     start = threading.Barrier(count)
 
     def runner() -> None:
-        with connect(database.url) as own:
+        with again(database) as own:
             start.wait()
             try:
                 outcomes.append(migrate.apply(own, Group(THREE)))
@@ -391,9 +396,9 @@ def test_drift_is_shown_and_spelling_is_not() -> None:
 
 
 def test_a_long_rehearsal_is_told() -> None:
-    assert migrate.slow(0.1, {"a.sql": 0.1}) == ""
-    assert "the longest is a.sql (2.9 s)" in migrate.slow(3.0, {"a.sql": 2.9, "b.sql": 0.1})
-    assert "one after the other" in migrate.slow(4.0, {"a.sql": 2.0, "b.sql": 2.0})
+    assert forecast.slow(0.1, {"a.sql": 0.1}) == ""
+    assert "the longest is a.sql (2.9 s)" in forecast.slow(3.0, {"a.sql": 2.9, "b.sql": 0.1})
+    assert "one after the other" in forecast.slow(4.0, {"a.sql": 2.0, "b.sql": 2.0})
 
 
 @pytest.mark.slow

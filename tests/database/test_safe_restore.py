@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.d1 import WITHOUT_D1
 from xswarm_deploy.database import migrate, safe_restore, snapshot
 from xswarm_deploy.database.client import Database, DatabaseError, Statement
 from xswarm_deploy.database.migrate import Group
@@ -68,6 +69,7 @@ def names(database: Database) -> list[str]:
     return [row.text("name") for row in database.query("SELECT name FROM users ORDER BY id")]
 
 
+@WITHOUT_D1
 def test_where_only_migrations_came_the_backup_is_put_back(
     database: Database, put_back: Callable[..., None]
 ) -> None:
@@ -83,6 +85,7 @@ def test_where_only_migrations_came_the_backup_is_put_back(
     assert database.query("SELECT max(id) FROM users")[0].integer(0) == 4, "counters go on"
 
 
+@WITHOUT_D1
 def test_the_books_and_what_the_worker_measures_stay(
     database: Database, put_back: Callable[..., None]
 ) -> None:
@@ -96,6 +99,7 @@ def test_the_books_and_what_the_worker_measures_stay(
     assert database.query("SELECT max(id) FROM monitoring_spans")[0].integer(0) == 10
 
 
+@WITHOUT_D1
 @pytest.mark.parametrize(
     ("written", "said"),
     [
@@ -120,6 +124,7 @@ def test_where_somebody_wrote_nothing_is_touched(
     assert names(database)[0] == "ANN"
 
 
+@WITHOUT_D1
 def test_what_is_written_between_looking_and_replacing_is_seen(
     database: Database, put_back: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +140,7 @@ def test_what_is_written_between_looking_and_replacing_is_seen(
     assert names(database) == ["ANN", "BOB", "late"]
 
 
+@WITHOUT_D1
 def test_who_only_renews_a_lease_meanwhile_is_waited_out(
     database: Database, put_back: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +157,7 @@ def test_who_only_renews_a_lease_meanwhile_is_waited_out(
     assert len(database.query("SELECT v FROM _release_audit")) == 3
 
 
+@WITHOUT_D1
 def test_a_replacement_that_fails_leaves_all_as_it_was(database: Database, backup: Path) -> None:
     position = database.position()
     with pytest.raises(DatabaseError):

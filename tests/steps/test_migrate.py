@@ -13,7 +13,14 @@ from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import applied, backup, migrate
+from xswarm_deploy.steps import (
+    applied,
+    backup,
+    migrate,
+    migration_lint,
+    new_migration,
+    schema_check,
+)
 
 FILES = {
     "users": "CREATE TABLE users (id INTEGER PRIMARY KEY);\n-- migrate:down\nDROP TABLE users;",
@@ -38,7 +45,7 @@ def do(site: Site) -> list[dict[str, object]]:
 
 
 def tables(site: Site) -> set[str]:
-    return set(migrate.rows_by_table(site))
+    return set(schema_check.rows_by_table(site))
 
 
 def test_plan_names_what_would_be_applied_and_changes_nothing(site: Site) -> None:
@@ -108,9 +115,9 @@ def one_way(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Chang
 
 def test_where_there_is_no_way_down_the_backup_is_put_back(site: Site, one_way: Change) -> None:
     outcome = migrate.apply(site, one_way)
-    assert migrate.rows_by_table(site)["users"] == 0
+    assert schema_check.rows_by_table(site)["users"] == 0
     migrate.undo(site, one_way, outcome)
-    assert migrate.rows_by_table(site)["users"] == 2
+    assert schema_check.rows_by_table(site)["users"] == 2
     assert applied.names(site) == ["users", "posts"]
     migrate.undo(site, one_way, outcome)
 
@@ -122,7 +129,7 @@ def test_the_backup_is_not_put_back_over_what_users_wrote(site: Site, one_way: C
         migrate.undo(site, one_way, outcome)
     assert "table users has 1 rows and not 0" in caught.value.why
     assert f"inv backup.restore {site.facts['backup']}" in caught.value.remedy
-    assert migrate.rows_by_table(site)["users"] == 1
+    assert schema_check.rows_by_table(site)["users"] == 1
 
 
 def test_without_a_backup_of_its_own_a_release_puts_nothing_back(
@@ -176,7 +183,7 @@ def test_baseline_enters_without_running_and_can_be_undone(site: Site) -> None:
     (change,) = migrate.plan_baseline(site, to="users")
     outcome = migrate.apply(site, change)
     assert applied.names(site) == ["users"]
-    assert migrate.drift(site) == []
+    assert schema_check.drift(site) == []
     assert migrate.plan_baseline(site, to="users") == []
     migrate.undo(site, change, outcome)
     assert applied.names(site) == []
@@ -218,24 +225,24 @@ def test_overview_says_what_each_is(site: Site, tmp_path: Path) -> None:
 
 def test_drift_and_broken_keys_are_named(site: Site) -> None:
     do(site)
-    migrate.require_sound(site)
+    schema_check.require_sound(site)
     site.database.execute("CREATE INDEX by_hand ON posts (u)")
     site.database.execute("PRAGMA foreign_keys = OFF")
     site.database.execute("INSERT INTO posts VALUES (9)")
     with pytest.raises(DeployError) as caught:
-        migrate.require_sound(site)
+        schema_check.require_sound(site)
     assert "+CREATE INDEX by_hand ON posts (u)" in caught.value.why
     assert "row 1 of 'posts' points at no row of 'users'" in caught.value.why
 
 
 def test_a_new_file_depends_on_the_last(site: Site) -> None:
-    path = migrate.write_new(site.settings, "Add Invoices!")
+    path = new_migration.write_new(site.settings, "Add Invoices!")
     assert path.name == "add-invoices.sql"
     assert "-- depends: posts\n" in path.read_text()
     with pytest.raises(Refused, match="is there already"):
-        migrate.write_new(site.settings, "add invoices", "users")
+        new_migration.write_new(site.settings, "add invoices", "users")
     with pytest.raises(Refused, match="which is not there"):
-        migrate.write_new(site.settings, "other", "nowhere")
+        new_migration.write_new(site.settings, "other", "nowhere")
 
 
 def test_by_kind_gathers() -> None:
@@ -268,8 +275,8 @@ def test_each_worker_leaves_the_others_migrations_alone(site: Site, other: Site)
     do(site)
     do(other)
     assert migrate.plan(site) == migrate.plan(other) == []
-    migrate.require_sound(site)
-    migrate.require_sound(other)
+    schema_check.require_sound(site)
+    schema_check.require_sound(other)
     status = {row["filename"]: row["status"] for row in migrate.overview(site)}
     assert status["bills.sql"] == "of the Worker billing"
     (change,) = migrate.plan_down(site)
@@ -344,7 +351,7 @@ def test_a_plan_refuses_what_cannot_run_before_anything_runs(site: Site, tmp_pat
 @pytest.mark.parametrize("name", ["..", ".sql", "///"])
 def test_a_name_without_a_letter_is_refused(site: Site, name: str) -> None:
     with pytest.raises(Refused, match="is no name for a migration"):
-        migrate.write_new(site.settings, name)
+        new_migration.write_new(site.settings, name)
 
 
 # --- lint and expansions ------------------------------------------------------------------
@@ -356,24 +363,24 @@ def test_pending_files_are_linted_on_the_rows_there_are(site: Site, tmp_path: Pa
     (tmp_path / "migrations" / "z.sql").write_text(
         "-- migrate:up\nCREATE UNIQUE INDEX one ON users (id);\n-- migrate:down\nDROP INDEX one;"
     )
-    (finding,) = migrate.lint(site)
+    (finding,) = migration_lint.lint(site)
     assert (finding.place, finding.rule) == ("z.sql:2", "unique-on-filled")
     assert "two of 1 rows" in finding.what
     do(site)
-    assert migrate.lint(site) == []
+    assert migration_lint.lint(site) == []
 
 
 def test_files_are_linted_without_a_database(site: Site, tmp_path: Path) -> None:
     (tmp_path / "migrations" / "z.sql").write_text(
         "-- migrate:up\nDROP TABLE posts;\n-- migrate:down\nCREATE TABLE posts (u);"
     )
-    rules = [finding.rule for finding in migrate.lint_files(site.settings)]
+    rules = [finding.rule for finding in migration_lint.lint_files(site.settings)]
     assert rules == ["foreign-key-without-index", "drops-table"]
-    after = migrate.lint_files(site.settings, since="posts")
+    after = migration_lint.lint_files(site.settings, since="posts")
     assert [finding.filename for finding in after] == ["z.sql"]
-    assert migrate.lint_files(site.settings, since="z") == []
+    assert migration_lint.lint_files(site.settings, since="z") == []
     with pytest.raises(Refused, match="There is no migration nowhere"):
-        migrate.lint_files(site.settings, since="nowhere")
+        migration_lint.lint_files(site.settings, since="nowhere")
 
 
 def test_an_expansion_writes_a_file_for_now_and_one_for_later(site: Site, tmp_path: Path) -> None:
@@ -381,7 +388,9 @@ def test_an_expansion_writes_a_file_for_now_and_one_for_later(site: Site, tmp_pa
         "-- migrate:up\nCREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT);\n"
         "-- migrate:down\nDROP TABLE people;"
     )
-    now, later = migrate.write_expansion(site.settings, "people name", "people.name:full_name")
+    now, later = new_migration.write_expansion(
+        site.settings, "people name", "people.name:full_name"
+    )
     assert (now.name, later.name) == ("people-name-expand.sql", "people-name-contract.sql.later")
     do(site)
     site.database.execute("INSERT INTO people (name) VALUES ('x')")
@@ -391,7 +400,7 @@ def test_an_expansion_writes_a_file_for_now_and_one_for_later(site: Site, tmp_pa
     assert migrate.APPLY.after_of(change)[-1] == "people-name-contract"
     do(site)
     assert site.database.query("SELECT * FROM people")[0].columns == ("id", "full_name")
-    migrate.require_sound(site)
+    schema_check.require_sound(site)
 
 
 def test_what_takes_too_long_together_is_several_transactions(

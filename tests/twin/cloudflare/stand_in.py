@@ -12,6 +12,7 @@ from typing import Any
 import requests
 from aiohttp import web
 
+from tests.twin.cloudflare import d1_engine
 from xswarm_twin.cloudflare.analytics import Counted
 from xswarm_twin.cloudflare.app import BASE, make_app, serve_stored
 from xswarm_twin.cloudflare.twin import TWIN, Account, Addresses, Twin, open_twin
@@ -40,6 +41,7 @@ class RememberedEdge:
         self.consumers: dict[str, Consumer] = {}
         self.questions: list[Question] = []
         self.answers: list[Answer] = []
+        self.databases: Path | None = None
         self.key_of: Callable[[web.Request], str] = lambda _: ""
 
     async def validate(self, version: WorkerVersion) -> int:
@@ -69,6 +71,9 @@ class RememberedEdge:
 
     async def ask(self, question: Question) -> Answer:
         self.questions.append(question)
+        if question.service == "d1" and self.databases is not None:
+            file = self.databases / f"{question.props['database']}.sqlite"
+            return await asyncio.to_thread(d1_engine.answer, file, question)
         return self.answers.pop(0)
 
     async def call(self, worker: str, target: Mapping[str, Any], given: Sequence[Any]) -> Any:
@@ -191,6 +196,8 @@ class Api:
 
     def _start(self) -> None:
         self.edge = RememberedEdge()
+        self.edge.databases = self.state / "d1"
+        self.edge.databases.mkdir(parents=True, exist_ok=True)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()

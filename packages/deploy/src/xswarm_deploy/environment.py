@@ -10,6 +10,7 @@ from xswarm_deploy.settings.variables import PRODUCTION
 
 if TYPE_CHECKING:
     from xswarm_deploy.database.client import Database
+    from xswarm_deploy.database.d1 import D1Access
     from xswarm_deploy.services.anthropic import Anthropic
     from xswarm_deploy.services.cloudflare import Cloudflare
     from xswarm_deploy.services.openai import OpenAI
@@ -51,8 +52,24 @@ class Environment:
         """Open a connection of its own, for another thread."""
         from xswarm_deploy.database.client import connect
 
-        settings = self.settings
-        return connect(settings.text("TURSO_DATABASE_URL"), settings.secret("TURSO_AUTH_TOKEN"))
+        url, token = self.database_url, self.settings.secret("TURSO_AUTH_TOKEN")
+        return connect(url, token, self.d1 if url.startswith("d1:") else None)
+
+    @property
+    def database_url(self) -> str:
+        """Return where the database is."""
+        return self.settings.text("TURSO_DATABASE_URL")
+
+    @property
+    def d1(self) -> D1Access:
+        """Return the way to the account's D1 databases."""
+        from xswarm_deploy.database.d1 import D1Access
+
+        return D1Access(
+            self.settings.text("CLOUDFLARE_ACCOUNT_ID"),
+            self.settings.secret("CLOUDFLARE_API_TOKEN"),
+            self.settings.text("CLOUDFLARE_API_BASE_URL"),
+        )
 
     @cached_property
     def cloudflare(self) -> Cloudflare:

@@ -36,6 +36,16 @@ class Site(Environment):
         return made
 
     @property
+    def database_url(self) -> str:
+        """Return where the database is; for a binding of wrangler's file, D1's id of it."""
+        url = super().database_url
+        if not url.startswith("d1:"):
+            return url
+        from xswarm_deploy.bundling import d1
+
+        return f"d1:{d1.database_of(self.settings, url.removeprefix('d1:'))}"
+
+    @property
     def facts(self) -> dict[str, Any]:
         """Return the facts of the release."""
         return self.state.facts

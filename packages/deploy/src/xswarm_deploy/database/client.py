@@ -1,11 +1,11 @@
-"""One client for both homes of the database: Turso (Hrana over HTTP) and a file."""
+"""One client for all homes of the database: Turso (Hrana over HTTP), D1 and a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 from xswarm_deploy.database.errors import DatabaseError
@@ -16,6 +16,9 @@ from xswarm_deploy.database.turso import TursoDatabase
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback_host
 from xswarm_deploy.secret import Secret
+
+if TYPE_CHECKING:
+    from xswarm_deploy.database.d1 import D1Access
 
 __all__ = ["Database", "DatabaseError", "Result", "Row", "Statement", "Value", "connect"]
 
@@ -102,18 +105,30 @@ class Database(Protocol):
         ...
 
 
-def connect(url: str, token: Secret | None = None) -> Database:
+def connect(url: str, token: Secret | None = None, d1: D1Access | None = None) -> Database:
     """Connect to the database a URL names.
 
     Args:
         url: ``libsql://`` or ``https://`` (Turso), ``http://`` (an address of this
-            machine only) or ``file:`` with a path.
+            machine only), ``file:`` with a path, or ``d1:`` with a database's id or name.
         token: the bearer token; may be absent for an address of this machine.
+        d1: the way to D1, where the URL names a database there.
 
     Raises:
         Refused: the URL is of no such form, or the token is missing.
     """
-    scheme = url.partition(":")[0].lower()
+    scheme, _, rest = url.partition(":")
+    scheme = scheme.lower()
+    if scheme == "d1":
+        from xswarm_deploy.database.d1 import D1Database
+
+        if d1 is None or not rest or not d1.account or not d1.token:
+            raise Refused(
+                f"Nothing leads to {url}",
+                "D1 is reached by Cloudflare's API, with an account and a token",
+                "set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN, and write d1:NAME or d1:ID",
+            )
+        return D1Database(rest, d1)
     if scheme == "file":
         return FileDatabase(path_of(url))
     _check_remote(url, scheme, token)
@@ -138,7 +153,7 @@ def _check_remote(url: str, scheme: str, token: Secret | None) -> None:
     if scheme not in ("libsql", "https", "http") or not host or "@" in urlsplit(url).netloc:
         raise Refused(
             f"Not a database URL: scheme {scheme!r}",
-            "no libsql://HOST, https://HOST, http://127.0.0.1:PORT or file:PATH",
+            "no libsql://HOST, https://HOST, http://127.0.0.1:PORT, file:PATH or d1:NAME",
             "set TURSO_DATABASE_URL",
         )
     if is_loopback_host(host):

@@ -194,13 +194,13 @@ def _fetched(connection: sqlite3.Connection, select: str) -> Iterator[list[tuple
     """Read rows, a list at a time; where they are large a part of one, that ends with it."""
     cursor = connection.execute(select)
     held: list[tuple[Any, ...]] = []
-    size, place, step = 0, 0, _STEP
+    size, place, step = 0, 0, _FIRST_STEP
     while rows := cursor.fetchmany(min(step, CHUNK - place)):
         held += rows
         place = (place + len(rows)) % CHUNK
         each = max(_size(rows[0]), _size(rows[-1]))
         size += each * len(rows)
-        step = max(1, min(_STEP, _HELD // each))
+        step = max(1, min(step * 2, _MOST_STEP, _HELD // each))
         if place == 0 or size > _HELD:
             yield held
             held, size = [], 0
@@ -208,7 +208,7 @@ def _fetched(connection: sqlite3.Connection, select: str) -> Iterator[list[tuple
         yield held
 
 
-_STEP = 32  # rows that are read before it is looked how large they are
+_FIRST_STEP, _MOST_STEP = 32, 250  # rows that are read before it is looked how large they are
 
 
 def _size(row: tuple[Any, ...]) -> int:

@@ -337,6 +337,19 @@ class SchemaCopy:
                 found.setdefault(folded(parent), set()).add(child)
         return found
 
+    def acting_keys(self) -> dict[str, list[str]]:
+        """Return the foreign keys that do more than check, by the table they name."""
+        found: dict[str, list[str]] = {}
+        for parent, child, action in self._all(
+            'SELECT DISTINCT key."table", child.name, key.on_delete FROM sqlite_schema AS child,'
+            " pragma_foreign_key_list(child.name) AS key"
+            " WHERE child.type = 'table' AND key.on_delete <> 'NO ACTION'"
+        ):
+            if folded(str(parent)) != folded(str(child)):
+                told = f"{child!s} → {parent!s} (ON DELETE {action!s})"
+                found.setdefault(folded(str(parent)), []).append(told)
+        return found
+
     def scanned(self, sql: str) -> list[str]:
         """Return the tables, in small letters, that a statement walks through whole.
 
@@ -444,7 +457,7 @@ def values_of(table: str, name: str, columns: Sequence[str]) -> Measure:
     return Measure(table, names, f"(SELECT '[' || {listed} || ']' FROM {quoted(name)})")  # noqa: S608
 
 
-_COUNTS_A_CALL = 60  # SQLite takes at most 127 arguments
+_COUNTS_A_CALL = 30  # D1 takes at most 32 arguments, SQLite 127
 
 
 def rows_of(table: str) -> Measure:

@@ -106,6 +106,7 @@ class Foresight:
         parts: the steps of each, guards among them.
         lifted: foreign keys must not be enforced meanwhile: their actions would remove rows.
         rebuilt: tables that are made anew.
+        acting: foreign keys whose actions would change rows, if they were not lifted.
         refusals: why they cannot run.
         examined: it holds for the schema that was looked at only.
     """
@@ -113,6 +114,7 @@ class Foresight:
     parts: list[list[Step]] = field(default_factory=list)
     lifted: bool = False
     rebuilt: list[str] = field(default_factory=list)
+    acting: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     examined: bool = False
 
@@ -127,12 +129,13 @@ class Foresight:
         return [step for part in self.parts for step in part if isinstance(step, Compared)]
 
 
-def foresee(schema: Sequence[Row], parts: Sequence[Part]) -> Foresight:
+def foresee(schema: Sequence[Row], parts: Sequence[Part], *, lifts: bool = True) -> Foresight:
     """Find out what parts do to the rows and tables of a database.
 
     Args:
         schema: of the database: rows of type, name, tbl_name and sql.
         parts: in the order they run.
+        lifts: the database can lift foreign keys, so that they do nothing meanwhile.
     """
     if _is_harmless(schema, parts):
         return Foresight([list(part.fragments) for part in parts])
@@ -142,11 +145,12 @@ def foresee(schema: Sequence[Row], parts: Sequence[Part]) -> Foresight:
         lifted = watch.referenced or watch.off or (not copy.exact and watch.changes)
         return Foresight(
             [
-                watch.woven(part, found, lifted=lifted)
+                watch.woven(part, found, lifted=lifted and lifts)
                 for part, found in zip(parts, told, strict=True)
             ],
             lifted,
             watch.rebuilt,
+            watch.acting,
             watch.refusals() if copy.exact else [],
             examined=True,
         )
@@ -193,6 +197,7 @@ class _Watch:
         self._numbers = count(1)
         self.referenced = self.changes = self.off = False
         self.rebuilt: list[str] = []
+        self.acting: list[str] = []
 
     def read(self, part: Part) -> _Told:
         """Read a part, and change the copy as it would the database."""
@@ -200,7 +205,8 @@ class _Watch:
         told = _Told([], [])
         left: dict[str, _Dropped] = {}  # by the first name
         for place, fragment in enumerate(part.fragments):
-            had = self._copy.columns() if "drop" in fragment.sql.lower() else {}
+            drops = "drop" in fragment.sql.lower()
+            had, acting = (self._copy.columns(), self._copy.acting_keys()) if drops else ({}, {})
             effect = self._copy.effect(fragment.sql)
             told.effects.append(effect)
             self.changes = self.changes or effect.changes
@@ -209,6 +215,7 @@ class _Watch:
                 origins[folded(new)] = origins.pop(folded(old), None)
             for name, children in effect.dropped.items():
                 self.referenced = self.referenced or bool(children)
+                self.acting += acting.get(folded(name), [])
                 first = origins.pop(folded(name), None)
                 if first is not None:
                     left[first] = _Dropped(place, name, had.get(name, ()))

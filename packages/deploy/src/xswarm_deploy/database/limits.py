@@ -15,12 +15,18 @@ class Limits:
         transaction: seconds that a transaction may take; None: as long as it likes.
         always: the transaction is ended even where nobody else waits to write.
         statement: bytes of one statement; None: as many as the server takes.
+        lifts_keys: foreign keys can be lifted for a transaction, their actions with them.
+        user_version: it keeps ``PRAGMA user_version``.
+        integrity: the pragma that checks it.
     """
 
     home: str
     transaction: float | None = None
     always: bool = False
     statement: int | None = None
+    lifts_keys: bool = True
+    user_version: bool = True
+    integrity: str = "integrity_check"
 
 
 LONGEST_TRANSACTION: Final = 5.0
@@ -32,5 +38,13 @@ Source: libSQL's server, TXN_TIMEOUT, and measured with sqld 0.24: the writer ge
 
 FILE: Final = Limits("SQLite")
 LIBSQL: Final = Limits("libSQL's server (Turso's, too)", LONGEST_TRANSACTION)
-D1: Final = Limits("D1", 30.0, always=True, statement=100_000)
+D1: Final = Limits(
+    "D1",
+    30.0,
+    always=True,
+    statement=100_000,
+    lifts_keys=False,
+    user_version=False,
+    integrity="quick_check",
+)
 """Source: https://developers.cloudflare.com/d1/platform/limits/ (a batch counts as one query)."""

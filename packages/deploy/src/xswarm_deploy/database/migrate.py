@@ -9,12 +9,19 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from xswarm_deploy import fence
-from xswarm_deploy.database import guards, migration_history, migrations, schema, script
+from xswarm_deploy.database import (
+    guards,
+    migration_history,
+    migrations,
+    other_ledgers,
+    schema,
+    script,
+)
 from xswarm_deploy.database.client import Database, DatabaseError, Result
 from xswarm_deploy.database.guards import Foresight, Part
-from xswarm_deploy.database.limits import LONGEST_TRANSACTION
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
+from xswarm_deploy.database.rows import Row
 from xswarm_deploy.database.script import Script
 from xswarm_deploy.errors import DeployError, Refused
 
@@ -173,6 +180,23 @@ def require_ours(state: State, chosen: Sequence[Applied]) -> None:
             raise _gone(row)
 
 
+def require_adopted(database: Database, state: State) -> None:
+    """Refuse to apply once more what another tool has applied here.
+
+    Raises:
+        Refused: nothing of ours was ever applied, and its ledger names some of the files.
+    """
+    if state.applied or not state.files:
+        return
+    tool, found = other_ledgers.applied(database, state.files)
+    if found:
+        raise Refused(
+            f"{len(found)} of these files were applied by {tool}",
+            f"its ledger has {found[0].name} to {found[-1].name}",
+            f"enter them without running them: inv migrate.baseline --to {found[-1].name}",
+        )
+
+
 def foresee(database: Database, pending: Sequence[Migration]) -> None:
     """Refuse pending migrations that cannot run on a database as it is, before anything runs.
 
@@ -181,7 +205,7 @@ def foresee(database: Database, pending: Sequence[Migration]) -> None:
     """
     parts = script.up_parts(pending)
     if guards.may_drop(parts):
-        _require_possible(guards.foresee(database.query(schema.SELECT.sql), parts))
+        foreseen_on(database, database.query(schema.SELECT.sql), parts)
 
 
 def chosen_down(applied: Sequence[Applied], *, steps: int = 1, to: str = "") -> list[Applied]:
@@ -247,53 +271,6 @@ def stamp(database: Database, files: Sequence[Migration], owner: str = "") -> No
     """Enter files as applied without running them, whatever was entered before."""
     entered = [found for file in files for found in migration_history.stamping(file, owner)]
     database.transaction([*migration_history.CREATE, *entered])
-
-
-def notes(database: Database, group: Group) -> list[str]:
-    """Return in advance what a person should know about a group.
-
-    Raises:
-        Refused: it cannot run as it is.
-    """
-    found = []
-    foreseen = _foresee(script.before(database), script.up_parts(group.migrations))
-    if foreseen.rebuilt:
-        lifted = "foreign keys are lifted meanwhile and checked before COMMIT, " * foreseen.lifted
-        tables = ", ".join(foreseen.rebuilt)
-        found.append(f"rebuilds {tables}: {lifted}and no row of them may be missing then")
-    if not group.transactional:
-        found.append(f"{group.migrations[0].filename} runs outside a transaction: not atomic")
-    found += [
-        f"{item.filename} cannot be taken back: {item.irreversible}"
-        for item in group.migrations
-        if item.irreversible and not item.down
-    ]
-    found += [
-        f"{item.filename}: the code of before does not work with the schema of after"
-        for item in group.migrations
-        if not item.compatible
-    ]
-    return found
-
-
-def slow(seconds: float, by_file: Mapping[str, float]) -> str:
-    """Return what follows where a rehearsal took long; empty: nothing.
-
-    Args:
-        seconds: of the whole transaction.
-        by_file: of each file.
-    """
-    if seconds < LONGEST_TRANSACTION / 2:
-        return ""
-    longest = max(by_file, key=lambda name: by_file[name])
-    split = f"the longest is {longest} ({by_file[longest]:.1f} s)"
-    if len(by_file) > 1 and by_file[longest] < LONGEST_TRANSACTION / 2:
-        split = "each file alone is short: release them one after the other"
-    return (
-        f"this took {seconds:.1f} s; libSQL's server (Turso's, too) ends a transaction after"
-        f" {LONGEST_TRANSACTION:g} s while another writer waits, and nothing of it remains: choose"
-        f" a quiet hour, or split it ({split})"
-    )
 
 
 def _require_finished(row: Applied) -> None:
@@ -408,21 +385,25 @@ def _settled(database: Database) -> list[Applied]:
     return migration_history.rows(found.rows)
 
 
-def _foresee(before: script.Before, parts: Sequence[Part]) -> Foresight:
+def foreseen_on(database: Database, rows: Sequence[Row], parts: Sequence[Part]) -> Foresight:
     """Find out what parts do to the rows of a database.
 
     Raises:
-        Refused: they cannot run as they are.
+        Refused: they cannot run as they are, or not there.
     """
-    found = guards.foresee(before.schema, parts)
-    _require_possible(found)
-    return found
-
-
-def _require_possible(foreseen: Foresight) -> None:
-    if foreseen.refusals:
-        why = "; ".join(foreseen.refusals)
+    found = guards.foresee(rows, parts, lifts=database.limits.lifts_keys)
+    if found.refusals:
+        why = "; ".join(found.refusals)
         raise Refused("Migrations cannot run as they are", why, "correct the files")
+    if found.lifted and found.acting and not database.limits.lifts_keys:
+        raise Refused(
+            f"{database.limits.home} cannot lift foreign keys, and a table is dropped that they"
+            " name: rows would go along",
+            "; ".join(dict.fromkeys(found.acting)),
+            "ALTER TABLE where it can do it; or first, in a file of its own, make those tables anew"
+            " without the key, and give it back in a later one",
+        )
+    return found
 
 
 def _run(
@@ -439,7 +420,7 @@ def _run(
     """
     for last in (False, False, True):  # the schema may change between a look and the transaction
         before = script.before(database)
-        foreseen = _foresee(before, parts)
+        foreseen = foreseen_on(database, before.schema, parts)
         made = make(before, foreseen)
         try:
             results = database.transaction(
@@ -467,7 +448,8 @@ def _labels(present: schema.Objects, absent: schema.Objects) -> list[str]:
 def _apply_alone(database: Database, migration: Migration, owner: str) -> Outcome:
     """Run a migration that asked for no transaction; the ledger says where it stopped."""
     before = script.before(database)
-    _require_unguarded(migration, _foresee(before, script.up_parts([migration])))
+    foreseen = foreseen_on(database, before.schema, script.up_parts([migration]))
+    _require_unguarded(migration, foreseen)
     entered = [
         migration_history.keeping([migration]),
         migration_history.recording(migration, migration_history.RUNNING),

@@ -13,10 +13,12 @@ from pathlib import Path
 from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import digest, dump, guards, manifest, schema, snapshot, staging, tables
 from xswarm_deploy.database.client import Database, Statement
+from xswarm_deploy.database.effects import SchemaCopy
 from xswarm_deploy.database.file import FileDatabase, translated
+from xswarm_deploy.database.literals import literal
 from xswarm_deploy.database.manifest import Content, Manifest
 from xswarm_deploy.database.schema import quoted, vector_shadows
-from xswarm_deploy.database.turso import TursoDatabase
+from xswarm_deploy.database.statements import folded
 from xswarm_deploy.errors import DeployError, Refused
 
 KEPT = "_release"
@@ -54,12 +56,12 @@ def whole(
         _into_file(database, source, journal_mode, along, progress)
         if proven and _same_pages(source, database.path):
             return _without_kept(proven.content)
-    elif isinstance(database, TursoDatabase):
+    else:
         beside = proven.beside if proven else ()
         _into_server(database, source, [*beside, *along], progress)
-    else:
-        raise TypeError(f"no restore into a {type(database).__name__}")
     expected = _without_kept(proven.content if proven else manifest.of_file(source))
+    if not database.limits.user_version:
+        expected = replace(expected, user_version=0)
     found = _read_back(database, work, sum(n for n, _ in expected.tables.values()), progress)
     _require_equal(expected, found)
     return found
@@ -92,6 +94,7 @@ def one_table(
         if table is None or table.kind != "table":
             raise Refused(f"The backup has no table {name}", "", "inv backup.verify")
         _require_same_columns(database, table)
+        _require_no_actions(database, name)
         count = _count(connection, table)
         with staging.stage(database, count, progress) as stage:
             stage.fill(connection, table)
@@ -131,7 +134,7 @@ def _into_file(
 
 
 def _into_server(
-    database: TursoDatabase, source: Path, beside: Sequence[str], progress: Progress
+    database: Database, source: Path, beside: Sequence[str], progress: Progress
 ) -> None:
     """Stage all rows; then, in one short transaction, let them take the place of what is there."""
     with closing(digest.open_readonly(source)) as connection:
@@ -163,11 +166,14 @@ def replacing(
         filling: what fills a table; by default INSERTs with the values themselves.
     """
     (allowed,) = connection.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
+    made = dump.statements(
+        connection, without={_SEQUENCES, *_kept(connection, stays)}, filling=filling
+    )
+    if not database.limits.user_version:
+        made = (sql for sql in made if not sql.startswith("PRAGMA user_version"))
     return chain(
         _drops(database, stays),
-        dump.statements(
-            connection, without={_SEQUENCES, *_kept(connection, stays)}, filling=filling
-        ),
+        made,
         _counters(connection, stays),
         beside,
         [_guard(allowed)],
@@ -201,10 +207,10 @@ def _counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> Iterato
     """Return the SQL that sets the counters, which filling a table sets: an empty one's, too."""
     if not _counts(connection):
         return
-    others = [f"substr(name, 1, {len(kept)}) <> {dump.literal(kept)}" for kept in stays]
+    others = [f"substr(name, 1, {len(kept)}) <> {literal(kept)}" for kept in stays]
     yield f"DELETE FROM {_SEQUENCES} WHERE {' AND '.join(others)}"  # noqa: S608
     for name, seq in counters(connection, stays):
-        yield f"INSERT INTO {_SEQUENCES} VALUES ({dump.literal(name)}, {dump.literal(seq)})"  # noqa: S608
+        yield f"INSERT INTO {_SEQUENCES} VALUES ({literal(name)}, {literal(seq)})"  # noqa: S608
 
 
 def _counts(connection: sqlite3.Connection) -> bool:
@@ -230,7 +236,7 @@ def _drops(database: Database, stays: tuple[str, ...]) -> list[str]:
             row
             for row in found.rows
             if row["type"] in kinds
-            and not row.text("name").startswith((*stays, "sqlite_"))
+            and not row.text("name").startswith((*stays, "sqlite_", "_cf_"))
             and row["name"] not in of_vectors
         ),
         key=lambda row: kinds[row.text("type")],
@@ -311,6 +317,20 @@ def _require_same_columns(database: Database, table: tables.Table) -> None:
             f"The table {table.name} has other columns than in the backup",
             f"{', '.join(live[table.name].columns)} and not {', '.join(table.columns)}",
             "restore the whole database, or bring its schema back first",
+        )
+
+
+def _require_no_actions(database: Database, name: str) -> None:
+    """Refuse to empty a table whose rows others follow, where foreign keys cannot be lifted."""
+    if database.limits.lifts_keys:
+        return
+    with SchemaCopy(database.query(schema.SELECT.sql)) as copy:
+        acting = copy.acting_keys().get(folded(name), [])
+    if acting:
+        raise Refused(
+            f"{database.limits.home} cannot lift foreign keys: with the rows of {name} others go",
+            "; ".join(acting),
+            "restore the whole database",
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from xswarm_deploy.database.client import Database, Statement
-from xswarm_deploy.database.dump import literal
+from xswarm_deploy.database.literals import literal
 
 TABLE: Final = "_release_restores"
 """Where the marks are; by the beginning of its name, a restore leaves it as it is."""

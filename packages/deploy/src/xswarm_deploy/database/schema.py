@@ -15,8 +15,8 @@ from xswarm_deploy.database.migrations import Migration
 Objects = Mapping[tuple[str, str], str]
 """(type, name) → the SQL that makes it."""
 
-HOUSE = ("_migration", "_release", "monitoring_")
-"""How the names begin of the tables that this house keeps for itself."""
+HOUSE = ("_migration", "_release", "monitoring_", "_cf_")
+"""How the names begin of the tables that this house keeps for itself, or D1 does."""
 
 OF_VECTORS = "libsql_vector_meta_shadow"
 """The table that libSQL keeps of its vector indexes."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.database import digest, dump
+from xswarm_deploy.database.literals import literal
 from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.statements import Fragment, ends_with_semicolon, first_words, split
 from xswarm_deploy.errors import Refused
@@ -174,8 +175,8 @@ def _exact_schema(connection: sqlite3.Connection) -> Iterator[str]:
     yield "PRAGMA writable_schema = ON"
     for kind, name, sql in found:
         yield (
-            f"UPDATE sqlite_schema SET sql = {dump.literal(sql)}"  # noqa: S608
-            f" WHERE type = '{kind}' AND name = {dump.literal(name)}"
+            f"UPDATE sqlite_schema SET sql = {literal(sql)}"  # noqa: S608
+            f" WHERE type = '{kind}' AND name = {literal(name)}"
         )
     yield "PRAGMA writable_schema = OFF"
 
@@ -190,5 +191,5 @@ def _statistics(connection: sqlite3.Connection) -> Iterator[str]:
     for name in present:
         rows = connection.execute(f"SELECT * FROM {quoted(name)}").fetchall()  # noqa: S608
         for row in rows:
-            values = ", ".join(map(dump.literal, row))
+            values = ", ".join(map(literal, row))
             yield f"INSERT INTO {name} VALUES ({values})"  # noqa: S608

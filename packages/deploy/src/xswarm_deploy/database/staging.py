@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import dump
-from xswarm_deploy.database.client import Database, DatabaseError, Statement
+from xswarm_deploy.database import digest, dump
+from xswarm_deploy.database.client import Database, DatabaseError, Statement, Value
+from xswarm_deploy.database.literals import literal
 from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.tables import Table
 from xswarm_deploy.errors import Refused
@@ -25,6 +26,7 @@ PREFIX: Final = "_release_staged_"
 """How the names begin of the tables that rows wait in; a restore leaves what begins so."""
 
 _LARGEST: Final = 2_000_000  # characters of one request, unless a single row is longer
+_HEAD: Final = 200  # bytes of a statement beside its rows
 
 
 class Stage:
@@ -45,14 +47,15 @@ class Stage:
     def fill(self, source: sqlite3.Connection, table: Table) -> None:
         """Bring a table's rows, in as many requests as they need."""
         name = self._names[table.name] = f"{PREFIX}{self._token}_{len(self._names)}"
-        waiting = [f"CREATE TABLE {name} ({_columns(table)})"]
+        waiting = [Statement(f"CREATE TABLE {name} ({_columns(table)})")]
         length = rows = 0
-        for sql, count in dump.batches(source, table, f"INSERT INTO {name} VALUES\n"):
-            if length + len(sql) > _LARGEST:
+        for statement, count in self._inserts(source, table, name):
+            size = len(statement.sql) + sum(map(_size, statement.parameters))
+            if length + size > _LARGEST:
                 self._send(table, waiting, rows)
                 waiting, length, rows = [], 0, 0
-            waiting.append(sql)
-            length += len(sql)
+            waiting.append(statement)
+            length += size
             rows += count
         self._send(table, waiting, rows)
 
@@ -65,9 +68,36 @@ class Stage:
         )
         yield f"DROP TABLE {name}"
 
-    def _send(self, table: Table, statements: list[str], rows: int) -> None:
+    def _inserts(
+        self, source: sqlite3.Connection, table: Table, name: str
+    ) -> Iterator[tuple[Statement, int]]:
+        """Return what sends a table's rows; a row too long for a statement as parameters."""
+        head, most = f"INSERT INTO {name} VALUES\n", self._database.limits.statement
+        if most is None:
+            for sql, count in dump.batches(source, table, head):
+                yield Statement(sql), count
+            return
+        places = ", ".join("?" for _ in table.copied)
+        waiting: list[str] = []
+        length = 0
+        for chunk in digest.chunks(source, table.in_order):
+            for row in chunk:
+                text = f"({', '.join(map(literal, row))})"
+                size = _size(text) + len(",\n")
+                if waiting and length + size > most - _HEAD:
+                    yield Statement(head + ",\n".join(waiting)), len(waiting)
+                    waiting, length = [], 0
+                if size > most - _HEAD:
+                    yield Statement(f"{head}({places})", row), 1
+                else:
+                    waiting.append(text)
+                    length += size
+        if waiting:
+            yield Statement(head + ",\n".join(waiting)), len(waiting)
+
+    def _send(self, table: Table, statements: list[Statement], rows: int) -> None:
         try:
-            self._database.transaction([Statement(sql) for sql in statements])
+            self._database.transaction(statements)
         except DatabaseError as error:
             if error.kind != "too large":
                 raise
@@ -106,6 +136,12 @@ def sweep(database: Database) -> None:
     drops = [Statement(f"DROP TABLE IF EXISTS {quoted(row.text(0))}") for row in found]
     if drops:
         database.transaction(drops)
+
+
+def _size(value: Value) -> int:
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogateescape"))
+    return len(value) if isinstance(value, bytes) else 8
 
 
 def _columns(table: Table) -> str:

@@ -7,10 +7,11 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.database import limits
 from xswarm_deploy.database.lint import ADVICE
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.preflight.looking import Seen, probe
-from xswarm_deploy.steps import migrate
+from xswarm_deploy.steps import migrate, migration_lint
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
@@ -72,6 +73,9 @@ class _Once:
 
 
 def _version(site: Site) -> str:
+    if site.database.limits is limits.D1:  # which tells neither its version nor its size
+        site.database.query("SELECT 1")
+        return "of D1"
     return str(site.database.query("SELECT sqlite_version() AS version")[0]["version"])
 
 
@@ -79,7 +83,7 @@ def _migrations(site: Site) -> Seen | str:
     pending = _pending(site)
     if not pending:
         return "all applied"
-    found = [each for each in migrate.lint(site) if each.rule not in ADVICE]
+    found = [each for each in migration_lint.lint(site) if each.rule not in ADVICE]
     if not found:
         return f"{pending} to apply"
     first = f"{found[0].place} {found[0].what}"
@@ -100,7 +104,9 @@ def _tables(site: Site) -> Seen | str:
     return Seen("fail", f"missing: {', '.join(missing)}", remedy)
 
 
-def _size(site: Site) -> str:
+def _size(site: Site) -> Seen | str:
+    if site.database.limits is limits.D1:
+        return Seen("skip", "D1 does not tell it by SQL: wrangler d1 info")
     sql = "SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()"
     return f"{int(str(site.database.query(sql)[0]['bytes'])) / 1e6:.1f} MB"
 

@@ -288,10 +288,10 @@ def _database() -> Iterator[Variable]:
     yield Variable(
         "TURSO_DATABASE_URL",
         group,
-        "libsql:// address of the database (turso db show).",
+        "libsql:// address of the database (turso db show); or d1:NAME, or d1: and its binding.",
         required=True,
         sent=Sent.WORKER_VARIABLE,
-        pattern=r"(libsql|https?)://[^\s]+|file:.+",
+        pattern=r"(libsql|https?)://[^\s]+|file:.+|d1:[^\s/?#]+",
         example={
             PRODUCTION: "libsql://your_database.turso.io",
             STAGING: "libsql://your_staging_database.turso.io",

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.database import (
     downs,
-    expand,
     migrate,
     migration_history,
     migrations,
     schema,
     timing,
 )
-from xswarm_deploy.database import lint as linting
 from xswarm_deploy.database.client import Statement
-from xswarm_deploy.database.lint import Finding
 from xswarm_deploy.database.migrate import Group, Outcome, State
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
@@ -86,13 +81,13 @@ def state(environment: Environment) -> State:
     found = State(
         files(environment), migration_history.read(environment.database), environment.worker
     )
-    if not _generates_downs(environment.settings) or not found.pending:
+    if not generates_downs(environment.settings) or not found.pending:
         return found
     wanted = {item.name for item in found.pending}
     return found._replace(files=downs.complete(found.files, wanted))
 
 
-def _generates_downs(settings: Settings) -> bool:
+def generates_downs(settings: Settings) -> bool:
     """Return whether down parts are made for files that have none."""
     how = settings.project.migrations.down
     if how not in ("written", "generated"):
@@ -149,11 +144,6 @@ def _in_time(database: Database, groups: Sequence[Group]) -> list[Group]:
     return found
 
 
-def rows_by_table(environment: Environment) -> dict[str, int]:
-    """Count the rows of every table."""
-    return schema.rows_by_table(environment.database)
-
-
 def by_kind(labels: Sequence[str]) -> list[str]:
     """Gather labels such as ``table users`` into a line for each kind."""
     kinds: dict[str, list[str]] = {}
@@ -161,91 +151,6 @@ def by_kind(labels: Sequence[str]) -> list[str]:
         kind, _, name = label.partition(" ")
         kinds.setdefault(kind, []).append(name)
     return [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
-
-
-def write_new(settings: Settings, name: str, depends: str = "") -> Path:
-    """Write an empty migration file, and return its path.
-
-    Args:
-        settings: of any environment.
-        name: words; the file's name is made of them.
-        depends: what must come before; empty: the last file there is.
-
-    Raises:
-        Refused: there is such a file already, or it depends on none there is; or no folder
-            is named.
-    """
-    if not settings.project.migrations.directory:
-        raise Refused(
-            "no folder of migrations is named",
-            "deploy.migrations.directory is empty",
-            "write directory: migrations under deploy.migrations in invoke.yaml",
-        )
-    folder = settings.path(settings.project.migrations.directory)
-    folder.mkdir(exist_ok=True)
-    found = migrations.read(folder)
-    filename = re.sub(r"[^a-z0-9_]+", "-", name.lower().removesuffix(".sql")).strip("-") + ".sql"
-    if filename == ".sql":
-        raise Refused(f"{name!r} is no name for a migration", "no letter, no digit", "name it")
-    depends = depends or (found[-1].name if found else "")
-    header = f"-- name: {name}\n" + (f"-- depends: {depends}\n" if depends else "")
-    text = f"{header}-- compatible: yes\n\n-- migrate:up\n\n\n-- migrate:down\n\n"
-    migrations.order([*found, migrations.parse(filename, text)])
-    try:
-        with (folder / filename).open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise Refused(f"{filename} is there already", "", "choose another name") from None
-    return folder / filename
-
-
-def write_expansion(settings: Settings, name: str, asked: str) -> list[Path]:
-    """Write the files of a column that gets another name in two releases.
-
-    Args:
-        settings: of any environment.
-        name: words; the names of the files begin with them.
-        asked: ``TABLE.OLD:NEW``.
-
-    Returns:
-        The file for this release, and the one for a later release, which ``.later`` keeps out.
-    """
-    directory = settings.project.migrations.directory
-    found = migrations.read(settings.path(directory)) if directory else []
-    both = expand.pair(asked, found)
-    first = write_new(settings, f"{name}-expand")
-    header = first.read_text(encoding="utf-8").partition("-- migrate:up")[0]
-    first.write_text(header + both.expand, encoding="utf-8")
-    later = first.with_name(f"{first.stem.removesuffix('-expand')}-contract.sql.later")
-    head = f"-- name: {name}-contract\n-- depends: {first.stem}\n-- compatible: no\n\n"
-    later.write_text(head + both.contract, encoding="utf-8")
-    return [first, later]
-
-
-def lint(site: Site) -> list[Finding]:
-    """Return what is dangerous in the pending migrations, on the schema and rows as they are."""
-    found = state(site)
-    if not found.pending:
-        return []
-    rows = schema.rows_by_table(site.database)
-    return linting.lint(site.database.query(schema.SELECT.sql), found.pending, rows)
-
-
-def lint_files(settings: Settings, since: str = "") -> list[Finding]:
-    """Return what is dangerous in the files, from an empty schema on; no database is asked.
-
-    Args:
-        settings: of any environment.
-        since: the last file that is out of question; empty: all are looked at.
-
-    Raises:
-        Refused: there is no such file.
-    """
-    found = migrations.read(settings.path(settings.project.migrations.directory))
-    if _generates_downs(settings):
-        found = downs.complete(found, {item.name for item in found})
-    passed = {item.filename for item in _up_to(found, since)} if since else set()
-    return [each for each in linting.lint([], found, {}) if each.filename not in passed]
 
 
 def plan(site: Site) -> list[Change]:
@@ -297,7 +202,7 @@ def plan_baseline(environment: Environment, to: str = "") -> list[Change]:
         to: the last file that is; all, where it is not given.
     """
     found = state(environment)
-    entered = _up_to(found.files, to)
+    entered = up_to(found.files, to)
     known = {row.filename: row for row in found.applied}
     names = [
         item.name
@@ -363,57 +268,11 @@ def require_undisturbed(_site: Site, _change: Change) -> None:
     """Refuse nothing: applying asks the database which migrations are applied."""
 
 
-def drift(environment: Environment) -> list[str]:
-    """Return where the schema differs from what the applied files give, as lines of a diff.
-
-    SQL that only the server can read is judged by the schema that the server had after the last
-    run; where that was not kept, the rest is compared.
-    """
-    now = schema.read(environment.database)
-    expected, refused = schema.of_migrations(_as_applied(state(environment)))
-    if not refused:
-        return schema.difference(expected, now)
-    kept = migration_history.kept_schema(environment.database)
-    if kept is not None:
-        return schema.difference(schema.objects(kept), now)
-    return schema.difference(schema.without(expected, refused), schema.without(now, refused))
-
-
-def _as_applied(found: State) -> list[Migration]:
-    """Return the applied migrations, those of other Workers too, in the order they ran."""
-    files = {(file.filename, file.checksum): file for file in found.files}
-    edited = {file.filename: file for file in found.files}
-    return [
-        files.get((row.filename, row.checksum))
-        or (migrations.parse(row.filename, row.text) if row.text else edited[row.filename])
-        for row in found.applied
-        if row.text or row.filename in edited
-    ]
-
-
-def integrity(environment: Environment) -> list[str]:
-    """Return what SQLite finds wrong with the database itself; empty: nothing."""
-    found = [str(row[0]) for row in environment.database.query("PRAGMA integrity_check")]
-    broken = environment.database.query("SELECT * FROM pragma_foreign_key_check LIMIT 20")
-    rows = [f"row {row[1]!r} of {row[0]!r} points at no row of {row[2]!r}" for row in broken]
-    return [line for line in found if line != "ok"] + rows
-
-
-def require_sound(environment: Environment) -> None:
-    """Refuse a database that is not what the files say.
-
-    Raises:
-        DeployError: with every difference.
-    """
-    wrong = [*drift(environment), *integrity(environment)]
-    if wrong:
-        raise DeployError("The database is not what the migrations say", "\n".join(wrong))
-
-
 def _checked(environment: Environment) -> State:
     """Read the files and the ledger, and refuse what must not run."""
     found = state(environment)
     migrate.check(found)
+    migrate.require_adopted(environment.database, found)
     migrate.foresee(environment.database, found.pending)
     return found
 
@@ -568,7 +427,12 @@ def _stamp(
     )
 
 
-def _up_to(found: Sequence[Migration], to: str) -> Sequence[Migration]:
+def up_to(found: Sequence[Migration], to: str) -> Sequence[Migration]:
+    """Return the files up to one, with it; all where none is named.
+
+    Raises:
+        Refused: there is no such file.
+    """
     if not to:
         return found
     names = [item.name for item in found]

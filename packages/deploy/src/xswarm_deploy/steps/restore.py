@@ -110,7 +110,7 @@ def apply(site: Site, change: Change) -> Facts:
     name, table, to = wanted.backup, wanted.table, wanted.to
     outcome = {"restored": name, "before": site.facts.get("backup")}
     if to:
-        with connect(to, site.settings.secret("TURSO_AUTH_TOKEN")) as other:
+        with connect(to, site.settings.secret("TURSO_AUTH_TOKEN"), site.d1) as other:
             return {**outcome, "rows": _put_back(site, other, name, table)}
     release = str(site.facts["release"])
     if restore_marker.is_made(site.database, release):  # only its reply was lost

@@ -1,0 +1,361 @@
+"""The database at Cloudflare D1, over its HTTP API.
+
+A request of several statements is one transaction, wholly or not at all, and there is no other:
+nothing can be asked within it, and its write lock ends with it. So a rehearsal is a transaction
+whose last statement fails; where one failed is found by rehearsals of ever shorter parts; and
+foreign keys cannot be lifted, only checked later (``defer_foreign_keys``).
+
+Source: https://developers.cloudflare.com/api/resources/d1/ (query, raw, time travel); what D1's
+engine allows was asked of workerd.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
+
+from xswarm_deploy.database import limits
+from xswarm_deploy.database.errors import DatabaseError, Kind, kind_of
+from xswarm_deploy.database.literals import with_literals
+from xswarm_deploy.database.rows import Result, Row, Statement, Value, check
+from xswarm_deploy.database.statements import first_words, split
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.secret import Secret, redact
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+SCHEME: Final = "d1"
+_CONNECT_SECONDS, _ANSWER_SECONDS = 10, 60
+_TRIES_TO_CONNECT: Final = 3
+_REHEARSED: Final = "rehearsed and rolled back"
+_MARK: Final = f"SELECT CASE WHEN 1 THEN json_extract('{{}}', '!{_REHEARSED}') END"
+_DEFER, _NO_LONGER = "PRAGMA defer_foreign_keys = on", "PRAGMA defer_foreign_keys = off"
+_EXACT: Final = 2**53  # below it a double is every whole number
+_TOLD: Final = re.compile(
+    r"(?P<why>.*?)(?: at offset \d+)?: (?P<code>SQLITE_\w+)"
+    r"(?: \(extended: (?P<more>SQLITE_\w+)\))?",
+    re.DOTALL,
+)
+_LONGEST: Final = 300  # characters of an unexpected answer that an error quotes
+_SQL_FAILED: Final = 7500
+_MISSING: Final = 7404
+_STATUS: Final[Mapping[int, Kind]] = {
+    401: "unauthorised",
+    403: "unauthorised",
+    413: "too large",
+    429: "busy",
+}
+
+
+@dataclass(frozen=True)
+class D1Access:
+    """The way to a D1 database.
+
+    Args:
+        account: Cloudflare's id of the account.
+        token: an API token with D1: Edit.
+        base: of Cloudflare's API.
+    """
+
+    account: str
+    token: Secret = field(repr=False)
+    base: str = "https://api.cloudflare.com/client/v4"
+
+
+class D1Database:
+    """D1 over HTTP; each thread has a connection of its own.
+
+    Args:
+        database: its id, or its name.
+        access: the way to it.
+    """
+
+    def __init__(self, database: str, access: D1Access) -> None:
+        self.url = f"{SCHEME}:{database}"
+        self.round_trips = 0
+        self.limits = limits.D1
+        self.access = access
+        self._path = f"/accounts/{quote(access.account)}/d1/database/{quote(database)}"
+        self._of_thread = threading.local()
+        self._all: list[Session] = []
+
+    def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+        """Run one statement and give its rows."""
+        return self.execute(sql, parameters).rows
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Result:
+        """Run one statement, which is a transaction of its own."""
+        statement = Statement(sql, parameters)
+        (found,) = self._run([_query(statement)])
+        return _result(statement, found)
+
+    def transaction(
+        self,
+        statements: Sequence[Statement],
+        *,
+        foreign_keys: bool = True,
+        keep: bool = True,
+    ) -> list[Result]:
+        """Run all statements or none; see :class:`xswarm_deploy.database.client.Database`.
+
+        Without ``foreign_keys`` they are checked no more than the statements themselves do, but
+        their actions still take place: D1 lifts no keys. Of a rehearsal D1 tells only that it
+        would not fail, and the time of all statements.
+        """
+        queries = _queries(statements)
+        before, after = ([], []) if foreign_keys else ([{"sql": _DEFER}], [{"sql": _NO_LONGER}])
+        if not queries:
+            return []
+        started = time.perf_counter()
+        if keep:
+            found = self._placed([*before, *queries, *after], len(before), len(queries))
+            own = found[len(before) : len(before) + len(queries)]
+            return [_result(one, told) for one, told in zip(statements, own, strict=True)]
+        self._rehearse([*before, *queries, *after], len(before), len(queries))
+        each = (time.perf_counter() - started) / len(queries)
+        return [Result(0, None, [], each) for _ in queries]
+
+    def snapshot(self, statements: Sequence[Statement]) -> list[Result]:
+        """Read several things as of one moment, in one round trip."""
+        return self.transaction(statements)
+
+    def position(self) -> str:
+        """Return how far it is: its bookmark, by which D1 also goes back in time."""
+        answer = self._answer("GET", "/time_travel/bookmark")
+        return str(answer["bookmark"])
+
+    def replace(self, statements: Iterable[str], position: str) -> bool:  # noqa: ARG002
+        """Refuse: nothing holds D1's write lock between looking and replacing.
+
+        Raises:
+            Refused: always.
+        """
+        raise Refused(
+            "D1 cannot be put back unseen",
+            "it has no transaction of several requests, in which it could be looked at first",
+            "inv backup.restore FILE; or go back in time: wrangler d1 time-travel restore",
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        while self._all:
+            self._all.pop().close()
+        self._of_thread = threading.local()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _placed(
+        self, queries: Sequence[dict[str, Any]], first: int, count: int
+    ) -> list[dict[str, Any]]:
+        """Run a batch; where it fails, find out by which statement."""
+        try:
+            return self._run(queries)
+        except DatabaseError as error:
+            error.statement = self._place(error, queries, first, count)
+            raise
+
+    def _rehearse(self, queries: Sequence[dict[str, Any]], first: int, count: int) -> None:
+        """Run a batch whose last statement fails, so that nothing remains."""
+        error = self._failure(queries)
+        if error is not None:
+            error.statement = self._place(error, queries, first, count)
+            raise error
+
+    def _failure(self, queries: Sequence[dict[str, Any]]) -> DatabaseError | None:
+        """Rehearse a batch, and return why it would fail; None: it would not."""
+        try:
+            self._run([*queries, {"sql": _MARK}])
+        except DatabaseError as error:
+            return None if _REHEARSED in error.why else error
+        raise DatabaseError("failed", "a rehearsal was not rolled back", in_doubt=True)
+
+    def _place(
+        self, error: DatabaseError, queries: Sequence[dict[str, Any]], first: int, count: int
+    ) -> int | None:
+        """Return which statement failed: the shortest part that fails ends with it."""
+        if error.in_doubt or error.kind not in ("constraint", "syntax", "value", "failed"):
+            return None
+        if self._failure(queries) is None:
+            return None  # a key that was checked at the end
+        good, bad = first, first + count
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            if self._failure(queries[:middle]) is None:
+                good = middle
+            else:
+                bad = middle
+        return bad - 1 - first
+
+    def _run(self, queries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        body = queries[0] if len(queries) == 1 else {"batch": list(queries)}
+        found = self._answer("POST", "/raw", body)
+        if not isinstance(found, list) or len(found) != len(queries):
+            raise DatabaseError("unavailable", "the answer is not D1's", in_doubt=True)
+        return found
+
+    def _answer(self, method: str, path: str, body: object = None) -> Any:
+        """Send a request, and return the result in its envelope."""
+        from requests.exceptions import RequestException
+
+        self.round_trips += 1
+        try:
+            reply = self._session().request(
+                method,
+                f"{self.access.base}{self._path}{path}",
+                data=None if body is None else json.dumps(body).encode(),
+                timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+                allow_redirects=False,
+            )
+        except RequestException as error:
+            sent = not _never_connected(error)
+            raise DatabaseError(
+                "unavailable", type(error).__name__, in_doubt=sent, remedy=_REACH
+            ) from None
+        return _unwrapped(reply)
+
+    def _session(self) -> Session:
+        session: Session | None = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = _open(self.access)
+            self._all.append(session)
+        return session
+
+
+_REACH: Final = "check the network and CLOUDFLARE_API_BASE_URL (the local twin: inv sandbox.up)"
+_GRANT: Final = "give CLOUDFLARE_API_TOKEN the permission D1: Edit, then: inv check"
+
+
+def _open(access: D1Access) -> Session:
+    import requests
+    from urllib3.util import Retry
+
+    from xswarm_deploy import transport
+
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {access.token.reveal()}"
+    session.headers["Content-Type"] = "application/json"
+    session.headers["User-Agent"] = transport.USER_AGENT
+    session.auth = lambda request: request  # without one, a netrc entry would replace the token
+    session.trust_env = not access.base.startswith("http://")
+    # Only what was never sent is sent again: a lost reply may have been carried out.
+    retry = Retry(total=None, connect=_TRIES_TO_CONNECT, read=0, status=0, other=0, redirect=0)
+    session.mount(access.base.partition("//")[0] + "//", transport.Adapter(max_retries=retry))
+    return session
+
+
+def _never_connected(error: Exception) -> bool:
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+
+
+def _queries(statements: Sequence[Statement]) -> list[dict[str, Any]]:
+    found = []
+    for place, statement in enumerate(statements):
+        try:
+            found.append(_query(statement))
+        except DatabaseError as error:
+            error.statement = place
+            raise
+    return found
+
+
+def _query(statement: Statement) -> dict[str, Any]:
+    """Return a statement as D1 takes it.
+
+    D1's parameters are texts: numbers and bytes are written into the statement.
+    """
+    check(statement)
+    verb = "".join(first_words(statement.sql, 1))
+    if verb in ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"):
+        raise DatabaseError("syntax", "a transaction is opened by transaction() only")
+    if ";" in statement.sql and len(split(statement.sql)) > 1:
+        raise DatabaseError("syntax", "there is more than one statement")
+    sql, texts = with_literals(statement)
+    if len(sql.encode()) > (limits.D1.statement or 0):
+        raise DatabaseError(
+            "too large",
+            f"the statement has {len(sql.encode())} bytes, and D1 takes {limits.D1.statement}",
+            remedy="write it as several statements",
+        )
+    return {"sql": sql, "params": texts} if texts else {"sql": sql}
+
+
+def _result(statement: Statement, found: Mapping[str, Any]) -> Result:
+    held, meta = found["results"], found["meta"]
+    columns = tuple(map(str, held["columns"]))
+    rows = [
+        Row(columns, [_value(cell, name) for cell, name in zip(row, columns, strict=True)])
+        for row in held["rows"]
+    ]
+    changes = int(meta.get("changes") or 0)
+    inserts = changes and statement.sql.lstrip().upper().startswith(("INSERT", "REPLACE"))
+    rowid = int(meta.get("last_row_id") or 0) if inserts else None
+    seconds = float(meta.get("duration") or 0.0) / 1000
+    return Result(changes, rowid, rows, seconds)
+
+
+def _value(cell: Any, column: str) -> Value:
+    if isinstance(cell, list):
+        return bytes(cell)
+    if isinstance(cell, int) and abs(cell) >= _EXACT:
+        raise DatabaseError(
+            "value",
+            f"column {column!r} holds a whole number that D1's answer rounds",
+            remedy=f"select CAST({column} AS TEXT)",
+        )
+    return cell if isinstance(cell, (int, float, str)) or cell is None else str(cell)
+
+
+def _unwrapped(reply: Response) -> Any:
+    try:
+        answer = reply.json()
+        failed = not answer["success"]
+        errors = answer.get("errors") or [{}]
+    except (ValueError, KeyError, TypeError):
+        raise DatabaseError(
+            _STATUS.get(reply.status_code, "unavailable"),
+            f"HTTP {reply.status_code}: {redact(reply.text)[:_LONGEST]}",
+            in_doubt=reply.status_code >= 500 or reply.ok,
+            remedy=_REACH,
+        ) from None
+    if failed:
+        code, message = int(errors[0].get("code") or 0), str(errors[0].get("message") or "")
+        raise _error(reply.status_code, code, message)
+    return answer["result"]
+
+
+def _error(status: int, code: int, message: str) -> DatabaseError:
+    """Return the error that all homes share, from D1's."""
+    found = _TOLD.fullmatch(message)
+    if code == _SQL_FAILED and found:
+        kind = kind_of(found["more"] or found["code"])
+        return DatabaseError("syntax" if kind == "unauthorised" else kind, found["why"])
+    why = f"HTTP {status}, {code}: {redact(message)[:_LONGEST]}"
+    if code == _MISSING:
+        return DatabaseError("unavailable", why, remedy="wrangler d1 list, and correct d1:NAME")
+    if "exceeded timeout" in message:
+        return DatabaseError("busy", f"timed out: {why}")
+    if "overloaded" in message:
+        return DatabaseError("busy", why)
+    kind = _STATUS.get(status, "failed" if code == _SQL_FAILED else "unavailable")
+    remedy = _GRANT if kind == "unauthorised" else ""
+    return DatabaseError(kind, why, in_doubt=status >= 500, remedy=remedy)

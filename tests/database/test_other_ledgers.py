@@ -1,0 +1,54 @@
+"""What another tool applied is not applied again: its own ledger names it."""
+
+from __future__ import annotations
+
+import pytest
+
+from xswarm_deploy.database import migrate, migration_history
+from xswarm_deploy.database.client import Database
+from xswarm_deploy.database.migrate import State
+from xswarm_deploy.database.migrations import parse
+from xswarm_deploy.errors import Refused
+
+FILES = [
+    parse(f"{name}.sql", f"CREATE TABLE x{name} (v)") for name in ("0001_a", "0002_b", "0003_c")
+]
+LEDGERS = {
+    "wrangler d1": (
+        "CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY, name TEXT UNIQUE, applied_at)",
+        "INSERT INTO d1_migrations (name) VALUES ('0001_a.sql'), ('0002_b.sql')",
+    ),
+    "dbmate": (
+        "CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY)",
+        "INSERT INTO schema_migrations VALUES ('0001'), ('0002')",
+    ),
+    "drizzle": (
+        "CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash TEXT, created_at NUMERIC)",
+        "INSERT INTO __drizzle_migrations (hash) VALUES"
+        f" ('{FILES[0].checksum}'), ('{FILES[1].checksum}')",
+    ),
+    "prisma": (
+        "CREATE TABLE _prisma_migrations (migration_name TEXT, started_at, finished_at)",
+        "INSERT INTO _prisma_migrations VALUES ('0001_a', 1, 2), ('0002_b', 2, 3),"
+        " ('0003_c', 3, NULL)",
+    ),
+}
+
+
+@pytest.mark.parametrize("tool", LEDGERS)
+def test_what_another_tool_applied_is_entered_and_not_run(database: Database, tool: str) -> None:
+    for sql in LEDGERS[tool]:
+        database.execute(sql)
+    with pytest.raises(Refused, match=f"2 of these files were applied by {tool}") as caught:
+        migrate.require_adopted(database, State(FILES, []))
+    assert caught.value.remedy.endswith("inv migrate.baseline --to 0002_b")
+    migrate.stamp(database, FILES[:2])
+    migrate.require_adopted(database, State(FILES, migration_history.read(database)))
+
+
+@pytest.mark.parametrize(
+    "sql", ["CREATE TABLE d1_migrations (other)", "CREATE TABLE schema_migrations (version)"]
+)
+def test_a_table_that_only_has_the_name_is_none(database: Database, sql: str) -> None:
+    database.execute(sql)
+    migrate.require_adopted(database, State(FILES, []))

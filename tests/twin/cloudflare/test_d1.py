@@ -1,0 +1,146 @@
+"""D1 over HTTP: what wrangler and the API's documents say, and what workerd itself answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.d1 import access
+from tests.twin.cloudflare import d1_engine
+from tests.twin.cloudflare.stand_in import Api
+from xswarm_twin import programs
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+BATCHES: list[list[str]] = [
+    ["CREATE TABLE p (id INTEGER PRIMARY KEY, n TEXT UNIQUE)"],
+    ["CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p)"],
+    ["INSERT INTO p VALUES (1, 'a'), (2, 'b')", "INSERT INTO c VALUES (1, 1)"],
+    ["INSERT INTO p VALUES (3, 'c')", "INSERT INTO p VALUES (4, 'c')"],
+    ["SELECT count(*) FROM p"],
+    ["INSERT INTO c VALUES (2, 99)"],
+    ["SELECT 9007199254740993, 1.0, 0.5, x'00ff', 9e999, CAST(x'ff' AS TEXT), char(0) || 'x'"],
+    ["SELECT json_extract('{}', '!told')"],
+    ["SELECT * FROM nowhere"],
+    ["PRAGMA foreign_keys"],
+    ["PRAGMA foreign_keys = off", "DELETE FROM p WHERE id = 1"],
+    ["PRAGMA defer_foreign_keys = on", "DELETE FROM p", "PRAGMA defer_foreign_keys = off"],
+    ["SELECT count(*) FROM p", "PRAGMA foreign_key_check"],
+    ["DELETE FROM c", "SELECT changes()"],
+    *(
+        [sql]
+        for sql in (
+            "PRAGMA user_version",
+            "PRAGMA integrity_check",
+            "PRAGMA quick_check",
+            "PRAGMA recursive_triggers",
+            "PRAGMA schema_version",
+            "ATTACH 'x' AS y",
+            "CREATE TEMP TABLE t (v)",
+            "SELECT sqlite_version()",
+            "SELECT hex(unhex('00ff'))",
+            "SELECT name FROM pragma_table_info('p')",
+            "CREATE VIRTUAL TABLE f USING fts5 (b)",
+        )
+    ),
+    ["INSERT INTO f VALUES ('word')", "SELECT b FROM f WHERE f MATCH 'word'"],
+]
+
+
+def answers(api: Api, batch: list[str]) -> Any:
+    """Return the rows of each statement, or the message of the refusal."""
+    reply = api.call("POST", "A/d1/database/app/raw", json={"batch": [{"sql": s} for s in batch]})
+    body = reply.json()
+    if not body["success"]:
+        return body["errors"][0]["message"]
+    return [one["results"]["rows"] for one in body["result"]]
+
+
+def comparable(told: Any) -> Any:
+    """Leave out where in a statement a word stands, which only some versions of SQLite say."""
+    if not isinstance(told, str):
+        return told
+    return told.partition(" at offset")[0].removesuffix(": SQLITE_ERROR")
+
+
+@pytest.mark.slow
+def test_workerd_itself_answers_the_same(api: Api) -> None:
+    api.result("POST", "A/d1/database", json={"name": "app"})
+    asked = subprocess.run(
+        [programs.node(), Path(__file__).with_name("d1_probe.cjs")],
+        input=json.dumps(BATCHES),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT,
+        env={"NODE_PATH": str(PROJECT / "node_modules"), "PATH": "/usr/bin:/bin"},
+        timeout=120,
+    )
+    real = json.loads(asked.stdout.splitlines()[-1])
+    for batch, expected in zip(BATCHES, real, strict=True):
+        assert comparable(answers(api, batch)) == comparable(expected), batch
+
+
+def test_a_database_is_made_found_and_removed(api: Api) -> None:
+    made = api.result("POST", "A/d1/database", json={"name": "app"})
+    assert api.refused("POST", "A/d1/database", json={"name": "app"}) == (400, 7502)
+    assert api.result("GET", "A/d1/database/app") == made
+    assert api.result("GET", f"A/d1/database/{made['uuid']}") == made
+    assert api.result("GET", "A/d1/database?name=app") == [made]
+    assert api.result("GET", "A/d1/database?name=other") == []
+    api.result("DELETE", f"A/d1/database/{made['uuid']}")
+    assert api.refused("GET", "A/d1/database/app") == (404, 7404)
+
+
+def test_rows_come_as_objects_or_as_lists_and_parameters_go_in(api: Api) -> None:
+    api.result("POST", "A/d1/database", json={"name": "app"})
+    asked = {"sql": "SELECT ? AS a, 2 AS b", "params": ["x"]}
+    (objects,) = api.result("POST", "A/d1/database/app/query", json=asked)
+    assert objects["results"] == [{"a": "x", "b": 2}]
+    (lists,) = api.result("POST", "A/d1/database/app/raw", json=asked)
+    assert lists["results"] == {"columns": ["a", "b"], "rows": [["x", 2]]}
+    assert lists["meta"]["changes"] == 0
+    several = api.result("POST", "A/d1/database/app/raw", json={"sql": "SELECT 1; SELECT 2"})
+    assert [one["results"]["rows"] for one in several] == [[[1]], [[2]]]
+
+
+def test_a_bookmark_moves_with_what_it_holds_and_with_nothing_else(api: Api) -> None:
+    api.result("POST", "A/d1/database", json={"name": "app"})
+
+    def bookmark() -> str:
+        path = "A/d1/database/app/time_travel/bookmark"
+        return str(api.result("GET", path)["bookmark"])
+
+    def run(sql: str) -> None:
+        api.call("POST", "A/d1/database/app/query", json={"sql": sql})
+
+    run("CREATE TABLE t (v UNIQUE)")
+    first = bookmark()
+    run("SELECT * FROM t")
+    run("INSERT INTO t VALUES (1), (1)")  # fails
+    assert bookmark() == first
+    run("INSERT INTO t VALUES (1)")
+    assert bookmark() != first
+
+
+def test_what_takes_too_long_is_ended(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(d1_engine, "SECONDS", 0.2)
+    api.result("POST", "A/d1/database", json={"name": "app"})
+    endless = "WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v FROM n) SELECT max(v) FROM n"
+    assert "exceeded timeout" in answers(api, [endless])
+
+
+def test_the_official_limits_hold(api: Api) -> None:
+    api.result("POST", "A/d1/database", json={"name": "app"})
+    assert access(api).base == api.base
+    for sql, why in {
+        f"SELECT '{'x' * 100_000}'": "statement too long: SQLITE_TOOBIG",
+        f"CREATE TABLE t ({', '.join(f'c{n}' for n in range(101))})": "too many columns",
+        f"SELECT printf('%d'{', 1' * 32})": "too many arguments",
+        "SELECT zeroblob(2000001)": "string or blob too big",
+    }.items():
+        assert why in answers(api, [sql])
