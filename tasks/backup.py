@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.database.backup import Backup
 from xswarm_deploy.database.manifest import Content
 from xswarm_deploy.release import restore_preview
+from xswarm_deploy.release.noted import note
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.settings.variables import PRODUCTION
 from xswarm_deploy.site import Site
@@ -91,13 +93,15 @@ def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = Fa
 @task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
 def prune(c: Context, yes: bool = False) -> None:
     """Remove backups that are no longer to be kept; never the last good one."""
-    found, out = step.expired(context.open_site(c), datetime.now(UTC)), Console()
+    site, out = context.open_site(c), Console()
+    found = step.expired(site, datetime.now(UTC))
     for item in found:
         out.line(f"  {item.path.name}")
     if not found or context.dry(c):
         out.line("nothing to do" if not found else f"{len(found)} backups would be removed")
         return
     console.confirm(f"Remove these {len(found)} backups?", yes=context.agreed(c, yes))
+    note(site, "backup.prune", {"message": f"{len(found)} backups", "files": _names(found)})
     step.remove(found)
     out.line(f"✓ removed {len(found)} backups")
 
@@ -111,6 +115,10 @@ def drill(c: Context) -> None:
     with out.step("drill") as line:
         line.detail = _summary(latest, step.verify(_shown(site, out), latest))
     out.line(f"  the backup is {age.total_seconds() / 3600:.1f} h old: so much would be lost")
+
+
+def _names(found: Sequence[Backup]) -> list[str]:
+    return [item.path.name for item in found]
 
 
 def _shown(site: Site, out: Console) -> Site:

@@ -87,9 +87,14 @@ def prod(
     return _agree(c, said, skip, yes=yes, if_changed=if_changed)
 
 
-@task(auto_shortflags=False, help={"json": "print as JSON"})
-def plan(c: Context, json: bool = False) -> None:
+@task(
+    auto_shortflags=False,
+    help={"fast": "the plan of a release with --fast: no soaks", "json": "print as JSON"},
+)
+def plan(c: Context, fast: bool = False, json: bool = False) -> None:
     """Show the whole release before it starts: what changes, what is so, what is for good."""
+    if fast:
+        _without_soaks(c, "")
     found = _planned(context.open_site(c, quiet=json))
     console.show(found.as_json(), lambda out: preview.show_plan(out, found), json=json)
 

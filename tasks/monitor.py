@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from xswarm_deploy.observability import files as stack_files
 from xswarm_deploy.observability import install as installer
 from xswarm_deploy.observability import stack
 from xswarm_deploy.observability.host import connected
+from xswarm_deploy.release.noted import note
 from xswarm_deploy.services.monitor import Monitor
 from xswarm_deploy.settings.settings import alerting_rules
 from xswarm_deploy.site import Site
@@ -57,7 +59,8 @@ def status(c: Context, json: bool = False) -> None:
 def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
     """Show what all isolates measured: requests, queries, business."""
     found = Monitor.of(context.open_site(c, quiet=json).settings).metrics(window)
-    console.show(found, lambda out: _print_metrics(out, found), json=json)
+    limits = asdict(_rules(c).thresholds)
+    console.show(found, lambda out: _print_metrics(out, found, limits), json=json)
 
 
 @task(
@@ -122,7 +125,10 @@ def alerts(c: Context, json: bool = False) -> None:
 def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
     """Keep alerts from people for a while; the history still has them."""
     until = time.time() + window_seconds(window)
-    remembered.silence(context.open_site(c), Silence(pattern, until, why))
+    site = context.open_site(c)
+    message = f"{pattern} until {iso(until)}: {why}"
+    note(site, "monitor.silence", {"message": message})
+    remembered.silence(site, Silence(pattern, until, why))
     Console().line(f"✓ {pattern} is kept quiet until {iso(until)}")
 
 
@@ -170,6 +176,7 @@ def install(
         if planned:
             question = f"Write these {len(planned)} files on {host}?"
             console.confirm(question, yes=yes)
+        note(context.open_site(c), "monitor.install", {"message": host, "files": len(planned)})
         for line in installer.install(there, wanted).lines():
             out.line(line)
 
@@ -194,6 +201,7 @@ def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> Non
             return
         question = f"Remove these {len(installed)} files from {host}?"
         console.confirm(question, yes=yes)
+        note(context.open_site(c), "monitor.uninstall", {"message": host})
         done = installer.uninstall(there, found)
         for path in done.kept:
             out.warn(f"kept, since somebody changed it: {path}")
@@ -233,7 +241,7 @@ def _rules(c: Context) -> Rules:
     return alerting_rules(context.settings(c).monitor)
 
 
-def _print_metrics(out: Console, found: dict[str, Any]) -> None:
+def _print_metrics(out: Console, found: dict[str, Any], limits: dict[str, float]) -> None:
     if found["scope"] != "all":
         out.warn(f"one isolate's figures only: {found['incomplete'] or 'it has no database'}")
     out.line(tables.figures(found["requests"]), "bold")
@@ -244,6 +252,7 @@ def _print_metrics(out: Console, found: dict[str, Any]) -> None:
         (tables.QUERIES, tables.queries(found["database"])),
         (tables.SLOW, tables.slow(found["database"])),
         (tables.BUSINESS, tables.business(found["business"])),
+        (tables.ABUSE, tables.abuse(found.get("abuse", {}), limits)),
     ):
         _table(out, header, rows)
 

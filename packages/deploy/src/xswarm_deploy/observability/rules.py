@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from xswarm_deploy.observability import abuse
 from xswarm_deploy.observability.expressions import (
     ERRORS,
     FAILED_PAYMENTS,
@@ -106,6 +107,7 @@ def rules(stack: Stack) -> list[Rule]:
         *_requests(stack),
         *_queries(stack),
         _payments(stack),
+        *_abuse(stack),
         *limits,
         *_monitoring(stack),
     ]
@@ -194,6 +196,18 @@ def _payments(stack: Stack) -> Rule:
         f"{{{{ $value | humanizePercentage }}}} of payments fail (threshold {threshold:.0%})",
         "inv check",
     )
+
+
+def _abuse(stack: Stack) -> Iterator[Rule]:
+    for sign, limit in abuse.signs(stack):
+        yield Rule(
+            sign.alert,
+            sign.severity,
+            abuse.expression(sign, limit, stack.window),
+            stack.timing.pending,
+            abuse.summary(sign, limit),
+            f"inv monitor.metrics --window {stack.window}",
+        )
 
 
 def _rate_limit(stack: Stack) -> Rule:
