@@ -69,7 +69,7 @@ def verify(c: Context, file: str = "latest") -> None:
         "file": "a file, its name in the folder, or 'latest'",
         "table": "restore only this table",
         "to": "restore into another database: its URL",
-        "yes": "do not ask (without a terminal the answer is NO)",
+        "yes": context.YES,
     },
 )
 def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = False) -> None:
@@ -90,7 +90,7 @@ def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = Fa
         line.detail = f"{running.site.facts['rows']} rows"
 
 
-@task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
+@task(auto_shortflags=False, help={"yes": context.YES})
 def prune(c: Context, yes: bool = False) -> None:
     """Remove backups that are no longer to be kept; never the last good one."""
     site, out = context.open_site(c), Console()

@@ -27,7 +27,7 @@ from xswarm_deploy.tasks import ns
 
 _FLAGS = {
     "message": "what this release is for; shown in deploy.list",
-    "yes": "do not ask (without a terminal the answer is NO)",
+    "yes": context.YES,
     "skip_checks": "leave the check out",
     "skip_backup": "leave the backup out",
     "fast": "for an emergency: no soaks; everything else as ever",
