@@ -176,7 +176,7 @@ def install(
         if planned:
             question = f"Write these {len(planned)} files on {host}?"
             console.confirm(question, yes=yes)
-        note(context.open_site(c), "monitor.install", {"message": host, "files": len(planned)})
+            note(context.open_site(c), "monitor.install", {"message": host, "files": len(planned)})
         for line in installer.install(there, wanted).lines():
             out.line(line)
 

@@ -27,7 +27,6 @@ from tests.support.project import using_everything
 from xswarm_deploy.bundling import bundle
 from xswarm_deploy.database import backup as backups
 from xswarm_deploy.database.client import connect
-from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Finding
 from xswarm_deploy.preflight import check
 from xswarm_deploy.services.errors import ServiceError
@@ -72,7 +71,6 @@ class Place:
         self.environment = "local"
         self.project: dict[str, Any] = {}
         self.values: dict[str, str] = {}
-        self.history: list[Record] = []
         self._settings = settings
         self.parts: dict[str, Any] = {
             "cloudflare": SoundCloudflare(),
@@ -108,7 +106,6 @@ class Place:
         settings = self._settings(asked, **{**self.values, **values})
         site = Site(replace(settings, environment=self.environment))
         site.facts["release"] = "r1"
-        site.state.history = lambda: self.history
         site.__dict__.update(self.parts)
         return site
 

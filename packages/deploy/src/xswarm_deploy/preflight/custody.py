@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.errors import DeployError
+from xswarm_deploy.preflight.database import NEEDS, UNANSWERED
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings.variables import LOCAL
 from xswarm_deploy.steps import fingerprints
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from xswarm_deploy.model.record import Record
     from xswarm_deploy.model.report import Probe
     from xswarm_deploy.site import Site
 
 GROUP: Final = "custody"
+_LEDGER: Final = "SELECT 1 FROM sqlite_master WHERE name = '_releases'"
+_LAST: Final = (
+    "SELECT facts FROM _releases WHERE environment = ? AND worker IN ('', ?) AND created < ?"
+    """ AND facts LIKE '%"secrets"%' ORDER BY release DESC LIMIT 1"""
+)
 _RECIPIENT: Final = (
     "age-keygen -o backup.key, its public key into BACKUP_AGE_RECIPIENT, the file off this machine"
 )
@@ -24,10 +29,9 @@ _RECIPIENT: Final = (
 
 def probes(site: Site) -> list[Probe]:
     """Look at backups and secrets; neither blocks a release."""
-    looks = {"backup encryption": _encryption, "age of secrets": _ages}
     return [
-        probe(name, GROUP, lambda look=look: look(site), critical=False)  # type: ignore[misc]
-        for name, look in looks.items()
+        probe("backup encryption", GROUP, lambda: _encryption(site), critical=False),
+        probe("age of secrets", GROUP, lambda: _ages(site), needs=NEEDS, critical=False),
     ]
 
 
@@ -41,37 +45,30 @@ def _encryption(site: Site) -> Seen | str:
 
 
 def _ages(site: Site) -> Seen | str:
-    """Compare what the releases noted of each secret, by fingerprint, with what is sent now."""
+    """Compare what is sent now with what was sent so long ago, by fingerprint.
+
+    Fingerprints are keyed by JWT_SECRET: where that was replaced, nothing older is known.
+    """
     limit = site.settings.project.check.secret_days
     if not limit:
         return Seen("skip", "not looked at: deploy.check.secret_days is 0")
+    try:
+        sent = _sent(site, datetime.now(UTC) - timedelta(days=limit))
+    except DeployError:
+        return Seen("skip", UNANSWERED)
     current = fingerprints.of(site.settings.worker_secrets(), site.settings)
-    since = unchanged_since(site.state.history(), current)
-    today = datetime.now(UTC)
-    ages = {name: (today - then).days for name, then in since.items()}
-    old = {name: days for name, days in ages.items() if days > limit}
+    old = sorted(name for name, fingerprint in current.items() if sent.get(name) == fingerprint)
     if not old:
-        return f"{len(ages)} known to the releases, none older than {limit} days"
-    named = ", ".join(f"{name} ({days} days)" for name, days in sorted(old.items()))
-    return Seen("warn", f"unchanged for more than {limit} days: {named}", "inv secrets.rotate NAME")
+        return f"none is known to be older than {limit} days"
+    told = f"unchanged for more than {limit} days: {', '.join(old)}"
+    return Seen("warn", told, "inv secrets.rotate NAME; what a provider gave, replace there")
 
 
-def unchanged_since(history: Sequence[Record], current: Mapping[str, str]) -> dict[str, datetime]:
-    """Return since when each secret has its value, at least; by the releases that sent it.
-
-    Args:
-        history: newest first.
-        current: name → fingerprint.
-    """
-    since: dict[str, datetime] = {}
-    changed: set[str] = set()
-    for record in history:
-        sent = record.facts.get("secrets")
-        if not isinstance(sent, dict):
-            continue
-        for name, fingerprint in current.items():
-            if sent.get(name) != fingerprint:
-                changed.add(name)
-            elif name not in changed:
-                since[name] = datetime.fromisoformat(record.created)
-    return since
+def _sent(site: Site, before: datetime) -> dict[str, str]:
+    """Return the fingerprints of the last release before a time; empty: there was none."""
+    if not site.database.query(_LEDGER):
+        return {}
+    asked = (site.settings.environment, site.worker, before.isoformat())
+    rows = site.database.query(_LAST, asked)
+    facts = json.loads(rows[0].text("facts")) if rows else {}
+    return dict(facts.get("secrets") or {})
