@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.database.backup import Backup
 from xswarm_deploy.database.manifest import Content
 from xswarm_deploy.release import restore_preview
+from xswarm_deploy.release.noted import note
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.settings.variables import PRODUCTION
 from xswarm_deploy.site import Site
@@ -70,7 +72,7 @@ def verify(c: Context, file: str = "latest") -> None:
         "file": "a file, its name in the folder, or 'latest'",
         "table": "restore only this table",
         "to": "restore into another database: its URL",
-        "yes": "do not ask (without a terminal the answer is NO)",
+        "yes": context.YES,
     },
 )
 def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = False) -> None:
@@ -91,16 +93,18 @@ def restore(c: Context, file: str, table: str = "", to: str = "", yes: bool = Fa
         line.detail = f"{running.site.facts['rows']} rows"
 
 
-@task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
+@task(auto_shortflags=False, help={"yes": context.YES})
 def prune(c: Context, yes: bool = False) -> None:
     """Remove backups that are no longer to be kept; never the last good one."""
-    found, out = step.expired(context.open_site(c), datetime.now(UTC)), Console()
+    site, out = context.open_site(c), Console()
+    found = step.expired(site, datetime.now(UTC))
     for item in found:
         out.line(f"  {item.path.name}")
     if not found or context.dry(c):
         out.line("nothing to do" if not found else f"{len(found)} backups would be removed")
         return
     console.confirm(f"Remove these {len(found)} backups?", yes=context.agreed(c, yes))
+    note(site, "backup.prune", {"message": f"{len(found)} backups", "files": _names(found)})
     step.remove(found)
     out.line(f"✓ removed {len(found)} backups")
 
@@ -114,6 +118,10 @@ def drill(c: Context) -> None:
     with out.step("drill") as line:
         line.detail = _summary(latest, step.verify(_shown(site, out), latest))
     out.line(f"  the backup is {age.total_seconds() / 3600:.1f} h old: so much would be lost")
+
+
+def _names(found: Sequence[Backup]) -> list[str]:
+    return [item.path.name for item in found]
 
 
 def _shown(site: Site, out: Console) -> Site:

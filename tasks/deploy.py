@@ -30,7 +30,7 @@ from xswarm_deploy.tasks import ns
 
 _FLAGS = {
     "message": "what this release is for; shown in deploy.list",
-    "yes": "do not ask (without a terminal the answer is NO)",
+    "yes": context.YES,
     "skip_checks": "leave the check out",
     "skip_backup": "leave the backup out",
     "fast": "for an emergency: no soaks; everything else as ever",
@@ -97,12 +97,15 @@ def prod(
 @task(
     auto_shortflags=False,
     help={
+        "fast": "the plan of a release with --fast: no soaks",
         "json": "print as JSON",
         "comment": "write it into the pull request, in one comment (GitHub Actions)",
     },
 )
-def plan(c: Context, json: bool = False, comment: bool = False) -> None:
+def plan(c: Context, fast: bool = False, json: bool = False, comment: bool = False) -> None:
     """Show the whole release before it starts: what changes, what is so, what is for good."""
+    if fast:
+        _without_soaks(c, "")
     site = context.open_site(c, quiet=json)
     building.prepare(site.settings)
     found = _planned(site)
@@ -211,7 +214,7 @@ def lock(c: Context, message: str) -> None:
     Console().line(f"✓ locked; {typed('inv deploy.unlock')} takes the lock off")
 
 
-@task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
+@task(auto_shortflags=False, help={"yes": context.YES})
 def unlock(c: Context, yes: bool = False) -> None:
     """Take the lock off, whoever holds it; a release under way stops at its next change."""
     held = manual_lock.take_off(context.open_site(c), yes=yes)

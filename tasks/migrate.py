@@ -74,7 +74,7 @@ def plan(c: Context, sql: bool = True) -> None:
     help={
         "steps": "how many, the last applied first",
         "to": "the migration that becomes the last one",
-        "yes": "do not ask (without a terminal the answer is NO)",
+        "yes": context.YES,
     },
 )
 def down(c: Context, steps: int = 1, to: str = "", yes: bool = False) -> None:
@@ -152,7 +152,7 @@ def verify(c: Context) -> None:
     auto_shortflags=False,
     help={
         "to": "the last file whose schema is there already; by default all",
-        "yes": "do not ask (without a terminal the answer is NO)",
+        "yes": context.YES,
     },
 )
 def baseline(c: Context, to: str = "", yes: bool = False) -> None:
@@ -172,10 +172,7 @@ def baseline(c: Context, to: str = "", yes: bool = False) -> None:
 
 @task(
     auto_shortflags=False,
-    help={
-        "name": "the file, with .sql or without",
-        "yes": "do not ask (without a terminal the answer is NO)",
-    },
+    help={"name": "the file, with .sql or without", "yes": context.YES},
 )
 def restamp(c: Context, name: str, yes: bool = False) -> None:
     """Accept an edited file as what was applied; nothing is run."""

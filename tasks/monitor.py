@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from xswarm_deploy.observability import files as stack_files
 from xswarm_deploy.observability import install as installer
 from xswarm_deploy.observability import stack
 from xswarm_deploy.observability.host import connected
+from xswarm_deploy.release.noted import note
 from xswarm_deploy.services.monitor import Monitor, status_page
 from xswarm_deploy.settings.settings import alerting_rules
 from xswarm_deploy.site import Site
@@ -58,7 +59,8 @@ def status(c: Context, json: bool = False) -> None:
 def metrics(c: Context, window: str = "1h", json: bool = False) -> None:
     """Show what all isolates measured: requests, queries, business."""
     found = Monitor.of(context.open_site(c, quiet=json).settings).metrics(window)
-    console.show(found, lambda out: _print_metrics(out, found), json=json)
+    limits = asdict(_rules(c).thresholds)
+    console.show(found, lambda out: _print_metrics(out, found, limits), json=json)
 
 
 @task(
@@ -124,6 +126,7 @@ def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
     """Keep alerts from people for a while; the history still has them."""
     until, site = time.time() + window_seconds(window), context.open_site(c)
     wanted = Silence(pattern, until, why)
+    note(site, "monitor.silence", {"message": f"{pattern} until {iso(until)}: {why}"})
     remembered.silence(site, wanted)
     Console().line(f"✓ {pattern} is kept quiet until {iso(until)}")
     if hint := remembered.unmatched(site, wanted):
@@ -153,7 +156,7 @@ def files(c: Context, to: str = "monitoring") -> None:
     help={
         "host": "as for ssh: user@host:port; its key must be known",
         "prefix": "a folder of the host that stands for its root: files only, nothing runs",
-        "yes": "do not ask (without a terminal the answer is NO)",
+        "yes": context.YES,
     },
 )
 def install(
@@ -174,6 +177,7 @@ def install(
         if planned:
             question = f"Write these {len(planned)} files on {host}?"
             console.confirm(question, yes=yes)
+            note(context.open_site(c), "monitor.install", {"message": host, "files": len(planned)})
         for line in installer.install(there, wanted).lines():
             out.line(line)
 
@@ -183,7 +187,7 @@ def install(
     help={
         "host": "as for ssh: user@host:port; its key must be known",
         "prefix": "as it was installed with",
-        "yes": "do not ask (without a terminal the answer is NO)",
+        "yes": context.YES,
     },
 )
 def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> None:
@@ -198,6 +202,7 @@ def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> Non
             return
         question = f"Remove these {len(installed)} files from {host}?"
         console.confirm(question, yes=yes)
+        note(context.open_site(c), "monitor.uninstall", {"message": host})
         done = installer.uninstall(there, found)
         for path in done.kept:
             out.warn(f"kept, since somebody changed it: {path}")
@@ -240,7 +245,7 @@ def _rules(c: Context) -> Rules:
     return alerting_rules(context.settings(c).monitor)
 
 
-def _print_metrics(out: Console, found: dict[str, Any]) -> None:
+def _print_metrics(out: Console, found: dict[str, Any], limits: dict[str, float]) -> None:
     if found["scope"] != "all":
         out.warn(f"one isolate's figures only: {found['incomplete'] or 'it has no database'}")
     out.line(tables.figures(found["requests"]), "bold")
@@ -251,6 +256,7 @@ def _print_metrics(out: Console, found: dict[str, Any]) -> None:
         (tables.QUERIES, tables.queries(found["database"])),
         (tables.SLOW, tables.slow(found["database"])),
         (tables.BUSINESS, tables.business(found["business"])),
+        (tables.ABUSE, tables.abuse(found.get("abuse", {}), limits)),
     ):
         _table(out, header, rows)
 

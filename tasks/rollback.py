@@ -19,7 +19,7 @@ from xswarm_deploy.release.transaction import report_success, transaction
         "env": "production, staging or local",
         "migrations": "also run the down parts of newer migrations",
         "dry": "print the plan and change nothing",
-        "yes": "do not ask (without a terminal the answer is NO)",
+        "yes": context.YES,
     },
 )
 def rollback(

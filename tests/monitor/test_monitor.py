@@ -26,6 +26,7 @@ from xswarm_deploy.secret import redact
 from xswarm_deploy.settings.project import HEALTH_BUDGETS
 from xswarm_deploy.settings.settings import Settings, alerting_rules
 from xswarm_deploy.site import Site
+from xswarm_monitoring.abuse import SIGNS
 from xswarm_monitoring.alert import Severity
 from xswarm_monitoring.alert_state import Policy, Silence
 from xswarm_monitoring.channels import NEEDED
@@ -457,6 +458,16 @@ def test_a_port_that_is_taken_is_said(world: World, site: Site) -> None:
 
 
 WORDS = (Path(__file__).parents[2] / "deployment/docs/MONITORING_SETUP.md").read_text()
+
+
+def test_each_sign_of_abuse_has_its_line_and_its_runbook() -> None:
+    runbooks = (Path(__file__).parents[2] / "deployment/docs/RUNBOOKS.md").read_text()
+    for sign in SIGNS:
+        assert f"The alert `{sign.alert}`" in runbooks
+        (line,) = [each for each in WORDS.splitlines() if f"`{sign.alert}`" in each]
+        assert (sign.severity.name in line, "RUNBOOKS.md#" in line) == (True, True)
+        anchor = line.partition("RUNBOOKS.md#")[2].partition(")")[0]
+        assert f"\n### {anchor}\n" in runbooks
 
 
 def test_the_thresholds_in_the_words_are_the_usual_ones() -> None:

@@ -165,7 +165,7 @@ def test_health_asks_nothing() -> None:
     ("path", "critical", "status", "verdict"),
     [
         ("/health/ready", True, 503, "fail"),
-        ("/health/ready", False, 200, "warn"),
+        ("/health/ready", False, 503, "fail"),
         ("/health/detailed", True, 503, "fail"),
         ("/health/detailed", False, 200, "warn"),
     ],
@@ -341,6 +341,14 @@ def test_the_routes_are_those_of_the_applications_router() -> None:
     told = get(given, "/api/metrics/routes", headers=ADMIN).json
     assert told["routes"] == [{"method": "PUT", "path": "/mine"}]
     assert get(monitor(lambda *_: None), "/api/metrics/routes", headers=ADMIN).json["routes"] == []
+
+
+def test_a_guess_at_the_admin_token_is_counted() -> None:
+    watched = monitor()
+    for path in ("/api/metrics", "/health/detailed"):
+        get(watched, path)
+        get(watched, path, headers={"authorization": "Bearer guess"})
+    assert get(watched, "/api/metrics", headers=ADMIN).json["abuse"]["forged_tokens"] == 2
 
 
 def test_metrics_are_told_as_json_to_administrators() -> None:

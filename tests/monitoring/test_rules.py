@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.monitoring import Hands
+from xswarm_monitoring import abuse
+from xswarm_monitoring.correlation import Correlation, reset_current, set_current
 from xswarm_monitoring.health import Check
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Thresholds, judge
@@ -47,6 +51,59 @@ def test_payments_that_fail_in_number_are_an_alert(hands: Hands) -> None:
     for number in range(20):
         measured.business.payment(9, "usd", succeeded=number >= 5)
     assert names(measured.total()) == ["payments-failing"]
+
+
+def abused(hands: Hands, **numbers: int) -> Window:
+    """Return a window with so many of each sign of abuse, and some ordinary requests."""
+    measured = Metrics(clock=hands.clock)
+    for _ in range(300):
+        measured.requests.observe("/", "GET", 200, 0.1)
+        measured.requests.observe("/gone/{id}", "GET", 404, 0.1)
+    kinds: dict[str, Callable[[], None]] = {
+        "failed_logins": measured.abuse.failed_login,
+        "forged_tokens": measured.abuse.forged_token,
+        "forged_webhooks": measured.abuse.forged_webhook,
+        "rate_limited": lambda: measured.requests.observe("/api", "GET", 429, 0.1),
+        "scans": lambda: measured.requests.observe("(unmatched)", "GET", 404, 0.1),
+    }
+    for name, number in numbers.items():
+        for _ in range(number):
+            kinds[name]()
+    return measured.total()
+
+
+@pytest.mark.parametrize(
+    ("sign", "threshold", "due"),
+    [
+        ("failed_logins", 20, "failed-logins"),
+        ("forged_tokens", 30, "forged-tokens"),
+        ("forged_webhooks", 10, "forged-webhooks"),
+        ("rate_limited", 20, "callers-limited"),
+        ("scans", 100, "scanner"),
+    ],
+)
+def test_abuse_is_told_from_its_threshold_on(
+    hands: Hands, sign: str, threshold: int, due: str
+) -> None:
+    assert names(abused(hands, **{sign: threshold - 1})) == []
+    window = abused(hands, **{sign: threshold})
+    assert names(window) == [due]
+    assert abuse.counted(window)[sign] == threshold
+    for limit, told in ((threshold + 1, []), (0, []), (1, [due])):
+        assert names(window, thresholds=Thresholds(**{sign: limit})) == told
+
+
+def test_what_a_deployments_own_request_does_is_no_abuse(hands: Hands) -> None:
+    measured = Metrics(clock=hands.clock)
+    own = Correlation("r", None)
+    own.probe = "exempt"
+    token = set_current(own)
+    try:
+        measured.abuse.failed_login()
+        measured.abuse.forged_webhook()
+    finally:
+        reset_current(token)
+    assert not measured.total()
 
 
 def test_failed_components_are_alerts_by_what_they_mean() -> None:

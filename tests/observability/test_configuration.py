@@ -22,9 +22,10 @@ from xswarm_deploy.observability.files import write
 from xswarm_deploy.observability.stack import SLACK_URL, Contacts, Stack, Timing, duration, of
 from xswarm_deploy.settings.settings import Settings
 from xswarm_monitoring import rules as judged
+from xswarm_monitoring.abuse import SIGNS
 from xswarm_monitoring.alert import NAMES, Alert, Severity
 from xswarm_monitoring.health import FAIL, Check
-from xswarm_monitoring.instruments import PAYMENTS, QUERIES, REQUESTS
+from xswarm_monitoring.instruments import ABUSE, PAYMENTS, QUERIES, REQUESTS
 from xswarm_monitoring.rules import Thresholds
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.window import Window
@@ -102,7 +103,7 @@ def test_the_alerts_are_those_of_the_watch_by_name_and_severity(stack: Stack) ->
     ours = {(rule.name, rule.severity) for rule in rules.rules(stack)}
     theirs = {(alert.name, alert.severity) for alert in everything_wrong()}
     assert theirs - ours == {("high-memory", Severity.WARNING)}
-    assert len(theirs) == 8
+    assert len(theirs) == 13
 
 
 def everything_wrong() -> list[Alert]:
@@ -113,11 +114,15 @@ def everything_wrong() -> list[Alert]:
         0.0,
         60.0,
         {
-            REQUESTS.name: {("/", "GET", "500"): slow},
+            REQUESTS.name: {
+                ("/", "GET", "500"): slow,
+                ("/", "GET", "429"): slow,
+                ("(unmatched)", "GET", "404"): slow,
+            },
             QUERIES.name: {("SELECT", "error"): slow},
             PAYMENTS.name: {("EUR", "failed"): slow},
         },
-        {},
+        {ABUSE.name: {(sign.kind,): 100.0 for sign in SIGNS if sign.kind}},
         [],
     )
     checks = [Check(str(c), FAIL, c, 1.0, 0.0) for c in (True, False)]

@@ -24,6 +24,7 @@ from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Finding
 from xswarm_deploy.preflight import domains, machine
+from xswarm_deploy.release import records
 from xswarm_deploy.services.cloudflare import Token
 from xswarm_deploy.services.errors import (
     Forbidden,
@@ -35,6 +36,7 @@ from xswarm_deploy.services.errors import (
 )
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.sendgrid import EventWebhook
+from xswarm_deploy.steps import fingerprints
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "deployment/docs/CHECKS.md"
 HEAD: Final = """\
@@ -1208,6 +1210,42 @@ def _backed_up(hours: float) -> Arrange:
     return lambda place: backed_up(place.site(), hours)
 
 
+def _noted(days: int) -> Arrange:
+    """Let a release, so many days ago, have sent the secrets that are sent now, but for one."""
+
+    def arrange(place: Place) -> None:
+        then = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+        known = place.site()
+        sent = fingerprints.of(known.settings.worker_secrets(), known.settings)
+        facts = json.dumps({"secrets": {**sent, "ANTHROPIC_API_KEY": "another"}})
+        records.prepare(known.database)
+        values = ("r", "local", "deploy", "succeeded", then, then, "a", "", "v", facts, "", "", "")
+        marks = ", ".join("?" * len(values))
+        known.database.execute(f"INSERT INTO _releases VALUES ({marks})", values)
+
+    return arrange
+
+
+def _custody_cases() -> list[Case]:
+    encrypted, ages = "backup encryption", "age of secrets"
+    key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+    return [
+        Case(encrypted, "to a key", "pass", "encrypted", variables(BACKUP_AGE_RECIPIENT=key)),
+        Case(encrypted, "in the clear, on the twin", "skip", "in the clear"),
+        Case(
+            encrypted,
+            "in the clear",
+            "warn",
+            "backups are in the clear",
+            lambda place: setattr(place, "environment", "staging"),
+        ),
+        Case(ages, "no release yet", "pass", "none is known"),
+        Case(ages, "sent a month ago", "pass", "none is known", _noted(30)),
+        Case(ages, "one is old", "warn", "JWT_SECRET", _noted(200)),
+        Case(ages, "not looked at", "skip", "is 0", project(check={"secret_days": 0})),
+    ]
+
+
 def _machine_cases() -> list[Case]:
     return [
         Case("Python", "known", "pass", "3."),
@@ -1245,6 +1283,7 @@ CASES: Final = (
     *_webhook_cases(),
     *_route_cases(),
     *_domain_cases(),
+    *_custody_cases(),
     *_machine_cases(),
 )
 

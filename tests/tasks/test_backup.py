@@ -10,6 +10,7 @@ from invoke.context import Context
 from tests.tasks.conftest import make_context
 from xswarm_deploy import console
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.release import audit
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import backup as step
 from xswarm_deploy.tasks import backup
@@ -72,6 +73,8 @@ def test_what_is_expired_is_removed_once_agreed(
     asked: list[str] = []
     monkeypatch.setattr(console, "confirm", lambda question, **_: asked.append(question))
     backup.prune(make_context(dry=True))
-    assert len(files(place)) == 1
+    (name,) = files(place)
     backup.prune(c)
     assert (files(place), asked) == ([], ["Remove these 1 backups?"])
+    event = audit.read(place.database)[-1]
+    assert (event.event, json.loads(event.details)["files"]) == ("backup.prune", [name])

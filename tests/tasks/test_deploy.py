@@ -94,6 +94,12 @@ def test_a_plan_is_shown(c: Context, faked: Steps, capsys: pytest.CaptureFixture
     assert "resource" in capsys.readouterr().out
 
 
+def test_a_plan_of_a_fast_release_has_no_soaks(faked: Steps) -> None:
+    there = make_context(environment="production")
+    deploy.plan(there, fast=True)
+    assert there.config.deploy.fast is True
+
+
 def test_a_rehearsal_is_of_production_with_its_last_backup(
     c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

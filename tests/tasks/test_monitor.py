@@ -18,6 +18,7 @@ from xswarm_deploy.monitor import dashboard as page
 from xswarm_deploy.monitor import notify, remembered
 from xswarm_deploy.monitor import watch as step
 from xswarm_deploy.observability import install as installer
+from xswarm_deploy.release import audit
 from xswarm_deploy.services.monitor import Health, Monitor
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -91,6 +92,7 @@ def test_alerts_are_kept_quiet_and_shown(
     monkeypatch.setattr(remembered, "silence", lambda _site, wanted: kept.append(wanted))
     monitor.silence(c, "slow-*", "a load test", window="2h")
     assert (kept[0].pattern, kept[0].why) == ("slow-*", "a load test")
+    assert audit.read(site.database)[-1].event == "monitor.silence"
     found: dict[str, list[Any]] = {"on": [], "silences": [], "history": []}
     monkeypatch.setattr(remembered, "summary", lambda _site: found)
     capsys.readouterr()

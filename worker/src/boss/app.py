@@ -90,10 +90,18 @@ class Service:
         try:
             return await self._dispatch(request, configuration)
         except Problem as problem:
+            self._count(problem)
             return problem_response(problem, request_id())
         except Exception as error:  # the last line of defence: whatever it is, it is answered
             log_failure(self.log, error)
             return problem_response(_problem(error), request_id())
+
+    def _count(self, problem: Problem) -> None:
+        """Count what may be abuse; forged tokens are counted where they are read."""
+        if problem.kind == "wrong_credentials":
+            self._metrics.abuse.failed_login()
+        elif problem.kind in ("unsigned", "invalid_signature"):
+            self._metrics.abuse.forged_webhook()
 
     async def _dispatch(self, request: Request, configuration: Configuration) -> Response:
         match = self._router.match(request.method, request.path)

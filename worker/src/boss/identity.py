@@ -37,6 +37,8 @@ async def require_session(context: Context) -> Session:
     try:
         claims = tokens.verify(token, secret, context.now, previous)
     except tokens.InvalidToken as error:
+        if not isinstance(error, tokens.ExpiredToken):
+            context.metrics.abuse.forged_token()
         raise unauthenticated("Your session is not valid; sign in again.") from error
     asked = queries.user_of_session(claims.session, claims.subject)
     user = await context.database.row(asked)

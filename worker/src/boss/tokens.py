@@ -18,6 +18,10 @@ class InvalidToken(Exception):
     """A token was not made here, was changed, or has expired."""
 
 
+class ExpiredToken(InvalidToken):
+    """A token was made here, and is not valid now: nobody's fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
     """What a valid token says: whose it is, of which session, until when (since 1970)."""
@@ -83,7 +87,7 @@ def _claims(claims: dict[str, Any], now: float) -> Claims:
     if not isinstance(expires, int) or not isinstance(issued, int):
         raise InvalidToken("no time")
     if now >= expires or issued > now + _LEEWAY:
-        raise InvalidToken("not valid now")
+        raise ExpiredToken("not valid now")
     return Claims(subject, session, expires)
 
 

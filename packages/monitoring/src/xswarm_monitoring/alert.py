@@ -12,12 +12,17 @@ from xswarm_monitoring.redaction import mask_text
 
 NAMES = (
     "api-rate-limit",
+    "callers-limited",
     "database-error",
     "deployment-failed",
+    "failed-logins",
+    "forged-tokens",
+    "forged-webhooks",
     "high-error-rate",
     "high-memory",
     "payment-failed",
     "payments-failing",
+    "scanner",
     "service-degraded",
     "service-outage",
     "slow-queries",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xswarm_monitoring import lifespan
+from xswarm_monitoring.abuse import NO_ROUTE
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.clock import Clock
@@ -29,7 +30,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Defer = Callable[[Coroutine[Any, Any, None]], None]
 """Lets a coroutine run on after the answer: a Worker's ``wait_until``."""
 
-UNMATCHED = "(unmatched)"
+UNMATCHED = NO_ROUTE
 """The label of requests that no route took."""
 CLIENT_LEFT = 499
 IN_A_WORKER = sys.platform == "emscripten"
@@ -207,7 +208,10 @@ class Monitor:
         if verb in self._verbs(scope["path"]):
             headers, query = dict(scope["headers"]), scope.get("query_string", b"")
             body = _Body(receive).read
-            answer = await endpoint(Request(scope.get("env"), headers, query, body))
+            request = Request(scope.get("env"), headers, query, body)
+            if self.endpoints.is_forged(request):
+                self.metrics.abuse.forged_token()
+            answer = await endpoint(request)
         await _send(send, answer, head=verb == "HEAD")
 
     def _verbs(self, path: str) -> tuple[str, ...]:

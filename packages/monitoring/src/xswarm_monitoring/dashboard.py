@@ -219,7 +219,7 @@ function show(health, metrics) {
   showCharts(metrics);
   showRoutes(metrics.requests.routes);
   showSlow(metrics.database.slow_queries);
-  showBusiness(metrics.business);
+  showBusiness(metrics.business, metrics.abuse);
 }
 
 function showHealth(checks) {
@@ -426,7 +426,7 @@ function showSlow(queries) {
     ? table("Slow queries", ["Statement", "Took", "Rows", "When"], rows, 1) : nothing());
 }
 
-function showBusiness(business) {
+function showBusiness(business, abuse) {
   const counted = { Signups: "signups", Activity: "activities", Subscriptions: "subscriptions",
     Features: "features", "API calls by customer": "api_calls" };
   const cards = Object.entries(counted).map(([title, key]) => card(title,
@@ -436,6 +436,10 @@ function showBusiness(business) {
     `${number(p.count, 0)} (${number(p.amount, 2)})`]);
   const payments = business.payments.reduce((sum, p) => sum + p.count, 0);
   cards.push(card("Payments", number(payments, 0), money));
+  const signs = Object.entries(abuse ?? {});
+  const seen = signs.filter(([, count]) => count)
+    .map(([name, count]) => [name.replaceAll("_", " "), number(count, 0)]);
+  cards.push(card("Abuse", number(signs.reduce((sum, [, count]) => sum + count, 0), 0), seen));
   $("business").replaceChildren(...cards);
 }
 

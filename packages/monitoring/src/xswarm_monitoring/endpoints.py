@@ -116,8 +116,9 @@ class Endpoints:
         return _health(body)
 
     async def ready(self, request: Request) -> Answer:
-        """Answer whether what the service cannot do without works."""
-        return self._report(request, await self.checks(request.env, only_ready=True))
+        """Answer whether all that requests need works: here each of them is critical."""
+        checks = await self.checks(request.env, only_ready=True)
+        return self._report(request, [replace(each, critical=True) for each in checks])
 
     async def detailed(self, request: Request) -> Answer:
         """Answer whether all that the service uses works."""
@@ -270,6 +271,10 @@ class Endpoints:
         token = self.admin_token(request.env)
         sent = request.headers.get(b"authorization", b"")
         return bool(token) and hmac.compare_digest(sent, f"Bearer {token}".encode())
+
+    def is_forged(self, request: Request) -> bool:
+        """Return whether a request carries a token that is not the admin's."""
+        return b"authorization" in request.headers and not self.is_administrator(request)
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,9 @@ PAYMENTS = Family(
 )
 FEATURES = Family("business_features", Kind.COUNTER, "Uses of features", ("feature",))
 API_CALLS = Family("business_api_calls", Kind.COUNTER, "API calls by customer", ("customer",))
+ABUSE = Family(
+    "abuse_events", Kind.COUNTER, "What only the application knows to be abuse", ("kind",)
+)
 PROBES = Family(
     "probe_request_duration_seconds",
     Kind.DISTRIBUTION,
@@ -128,6 +131,7 @@ FAMILIES = (
     PAYMENTS,
     FEATURES,
     API_CALLS,
+    ABUSE,
     PROBES,
     PROBE_QUERIES,
     MONITOR_QUERIES,

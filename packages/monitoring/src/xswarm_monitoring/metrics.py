@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from xswarm_monitoring import instruments, window
+from xswarm_monitoring.abuse import Abuse
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import current, is_monitor, is_probe
 from xswarm_monitoring.instruments import Counter, Distribution, Family, Instrument, Kind, Value
@@ -85,6 +86,7 @@ class Metrics:
         self.probes = Requests(self, instruments.PROBES)
         self.database = Database(self, slow_query)
         self.business = Business(self)
+        self.abuse = Abuse(self)
 
     def counter(self, family: Family) -> Counter:
         """Return the instrument of a family of counters.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from xswarm_monitoring import instruments
+from xswarm_monitoring import abuse, instruments
 from xswarm_monitoring.clock import iso
 from xswarm_monitoring.instruments import Family
 from xswarm_monitoring.sketch import Sketch
@@ -36,6 +36,7 @@ def report(frames: Sequence[Window], window: float, now: float) -> dict[str, Any
         "requests": requests(whole, window),
         "database": database(whole),
         "business": business(whole),
+        "abuse": abuse.counted(whole),
         "probes": _traffic(whole.sketches.get(instruments.PROBES.name, {})),
     }
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from xswarm_monitoring import alert, instruments
+from xswarm_monitoring import abuse, alert, instruments
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.health import FAIL, WARN, Check
@@ -29,6 +29,11 @@ class Thresholds:
         payment_failures: the part of payments that failed.
         memory: the part of ``memory_limit`` in use.
         memory_limit: bytes; a Worker's isolate has 128 MiB.
+        failed_logins: logins that failed in the window; from so many on, 0: never.
+        forged_tokens: tokens that were not made here, likewise.
+        forged_webhooks: webhooks whose signature does not fit, likewise.
+        rate_limited: requests answered with 429, likewise.
+        scans: requests for what no route has, likewise.
         least: fewer requests, queries or payments than this make no rate.
     """
 
@@ -40,6 +45,11 @@ class Thresholds:
     memory: float = 0.9
     memory_limit: int = 128 << 20
     least: int = 20
+    failed_logins: int = 20
+    forged_tokens: int = 30
+    forged_webhooks: int = 10
+    rate_limited: int = 20
+    scans: int = 100
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,7 @@ def judge(
         *_requests(measured, limits),
         *_queries(measured, limits),
         *_payments(measured, limits),
+        *abuse.due(measured, asdict(limits)),
         *_memory(memory, limits),
     ]
 

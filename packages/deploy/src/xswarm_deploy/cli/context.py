@@ -22,6 +22,8 @@ from xswarm_deploy.settings.variables import LOCAL
 from xswarm_deploy.site import Site
 
 ROOT: Final = repository.find(Path.cwd())
+YES: Final = "do not ask (without a terminal the answer is NO; the local twin never asks)"
+"""The help of ``--yes`` where :func:`agreed` decides."""
 _announced: set[str] = set()
 
 

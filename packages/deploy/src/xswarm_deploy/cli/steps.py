@@ -11,8 +11,11 @@ from invoke.context import Context
 from xswarm_deploy.cli import context
 from xswarm_deploy.cli.graph import Agreed
 from xswarm_deploy.console import Console
+from xswarm_deploy.database.backup import Backup
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import preview, steps
+from xswarm_deploy.release.noted import note
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.release.transaction import current, report_success, transaction
 from xswarm_deploy.steps import backup
@@ -57,12 +60,19 @@ def deployment(agreed: Agreed, phases: Sequence[str]) -> Iterator[Release]:
 def _prune(running: Release) -> None:
     """Remove the backups that no rule keeps, now that a newer one is proven; never fail for it."""
     try:
-        removed = backup.prune(running.site, datetime.now(UTC))
-    except OSError as error:
-        running.console.warn(f"old backups were not removed: {error.strerror}: inv backup.prune")
+        removed = backup.prune(running.site, datetime.now(UTC), lambda found: _note(running, found))
+    except (OSError, DeployError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        running.console.warn(f"old backups were not removed: {why}: inv backup.prune")
         return
     if removed:
         running.console.line(f"· removed {len(removed)} backups that no rule keeps any more", "dim")
+
+
+def _note(running: Release, found: list[Backup]) -> None:
+    files = [item.path.name for item in found]
+    message = f"{len(files)} backups, after the release"
+    note(running.site, "backup.prune", {"message": message, "files": files})
 
 
 def perform(c: Context, name: str) -> None:

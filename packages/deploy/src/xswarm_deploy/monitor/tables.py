@@ -17,6 +17,7 @@ ROUTES: Final = ("route", "method", "requests", "errors", "p50", "p95", "p99")
 QUERIES: Final = ("operation", "queries", "rows", "p50", "p95", "p99")
 SLOW: Final = ("took", "rows", "when", "statement")
 BUSINESS: Final = ("business", "number", "most of it")
+ABUSE: Final = ("abuse", "number", "monitor.thresholds")
 ON: Final = ("alert", "severity", "state", "since", "what")
 SILENCES: Final = ("kept quiet", "until", "why")
 HISTORY: Final = ("time", "what", "alert", "channels")
@@ -105,6 +106,15 @@ def business(measured: Mapping[str, Any]) -> Rows:
         for each in measured["payments"]
     ]
     return [*counted, *paid]
+
+
+def abuse(measured: Mapping[str, int], thresholds: Mapping[str, float]) -> Rows:
+    """Return a row for each sign of abuse, with the number from which people are told."""
+    return [
+        (name.replace("_", " "), number, f"{thresholds[name]:g} in a window")
+        for name, number in measured.items()
+        if name in thresholds
+    ]
 
 
 def on(alerts: Sequence[Mapping[str, Any]]) -> Rows:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+from xswarm_deploy.observability import abuse
 from xswarm_deploy.observability.expressions import count
 from xswarm_deploy.observability.rules import RATE_LIMIT_SHARE, Rule, rules
 from xswarm_deploy.observability.stack import Stack, duration
 from xswarm_monitoring.instruments import (
+    ABUSE,
     API_CALLS,
     FLUSH_FAILURES,
     QUERIES,
@@ -68,6 +70,7 @@ def cases(stack: Stack) -> list[Case]:
         *_requests(stack),
         *_queries(stack),
         *_payments(stack),
+        *_abuse(stack),
         *limits,
         *_monitoring(stack),
     ]
@@ -118,6 +121,17 @@ def _payments(stack: Stack) -> Iterator[Case]:
     due = Due(f"{_STEPS:.0f} payments failed")
     yield Case("payments fail", "payment-failed", {failed: _rising(1)}, due)
     yield Case("no payment failed", "payment-failed", {failed: _flat(0)})
+
+
+def _abuse(stack: Stack) -> Iterator[Case]:
+    for sign, limit in abuse.signs(stack):
+        counted = ABUSE if sign.kind else REQUESTS
+        series = _series(count(counted), stack, **abuse.labels(sign))
+        steps = stack.timing.window / _step(stack)
+        many, few = ceil(2 * limit / steps), (limit / steps) / 2
+        due = Due(f"{many * steps:.0f} {sign.words} (threshold {limit:g})")
+        yield Case("twice the threshold", sign.alert, {series: _rising(many)}, due)
+        yield Case("half the threshold", sign.alert, {series: _rising(few)})
 
 
 @dataclass(frozen=True)

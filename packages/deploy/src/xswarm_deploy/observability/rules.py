@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from xswarm_deploy.observability import abuse
 from xswarm_deploy.observability.expressions import (
     FAILED_PAYMENTS,
     FAILED_QUERIES,
@@ -115,6 +116,7 @@ def rules(stack: Stack) -> list[Rule]:
         *_requests(stack),
         *_queries(stack),
         *_payments(stack),
+        *_abuse(stack),
         *limits,
         *_monitoring(stack),
     ]
@@ -211,6 +213,18 @@ def _payments(stack: Stack) -> Iterator[Rule]:
         f"{{{{ $value | humanizePercentage }}}} of payments fail (threshold {threshold:.0%})",
         "inv check",
     )
+
+
+def _abuse(stack: Stack) -> Iterator[Rule]:
+    for sign, limit in abuse.signs(stack):
+        yield Rule(
+            sign.alert,
+            sign.severity,
+            abuse.expression(sign, limit, stack.window),
+            stack.timing.pending,
+            abuse.summary(sign, limit),
+            f"inv monitor.metrics --window {stack.window}",
+        )
 
 
 def _rate_limit(stack: Stack) -> Rule:

@@ -15,6 +15,7 @@ from xswarm_deploy.preflight import (
     beside,
     cloudflare,
     configuration,
+    custody,
     database,
     domains,
     machine,
@@ -38,6 +39,7 @@ GROUPS: Final = (
     webhooks,
     routes,
     domains,
+    custody,
     machine,
 )
 

@@ -303,6 +303,7 @@ class Check(NamedTuple):
     required_tables: tuple[str, ...] = ()
     backup_age_hours: int = 26
     certificate_days: int = 14
+    secret_days: int = 180
     branch: str = "main"
 
 

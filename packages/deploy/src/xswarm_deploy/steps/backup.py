@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -204,12 +204,20 @@ def expired(environment: Environment, now: datetime) -> list[Backup]:
     return retention.expired(listed(environment), keep, now)
 
 
-def prune(site: Site, now: datetime) -> list[Backup]:
-    """Remove what is no longer to be kept, after a good release; return what was removed."""
-    if not site.settings.flag("BACKUP_ENABLED"):
-        return []
-    found = expired(site, now)
-    remove(found)
+def prune(
+    site: Site, now: datetime, before: Callable[[list[Backup]], None] = lambda _: None
+) -> list[Backup]:
+    """Remove what is no longer to be kept, after a good release; return what was removed.
+
+    Args:
+        site: the environment.
+        now: with its time zone.
+        before: is told what will be removed, where anything is.
+    """
+    found = expired(site, now) if site.settings.flag("BACKUP_ENABLED") else []
+    if found:
+        before(found)
+        remove(found)
     return found
 
 
