@@ -14,6 +14,7 @@ NAMES = (
     "api-rate-limit",
     "database-error",
     "deployment-failed",
+    "error-budget",
     "high-error-rate",
     "high-memory",
     "payment-failed",

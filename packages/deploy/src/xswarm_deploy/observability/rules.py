@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from xswarm_deploy.observability import slo_rules
 from xswarm_deploy.observability.expressions import (
     FAILED_PAYMENTS,
     FAILED_QUERIES,
@@ -265,7 +266,9 @@ def file(stack: Stack) -> dict[str, Any]:
     """Return the rules' file."""
     interval = duration(stack.timing.scrape)
     kept = [{"record": each.name, "expr": each.expression} for each in recorded(stack)]
+    kept += [{"record": name, "expr": expr} for name, expr in slo_rules.recorded(stack)]
     alerts = [each.as_yaml(stack) for each in rules(stack)]
+    alerts += slo_rules.alerts(stack)
     return {
         "groups": [
             {"name": f"{stack.service}-recorded", "interval": interval, "rules": kept},

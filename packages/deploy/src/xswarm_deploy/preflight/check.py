@@ -17,6 +17,7 @@ from xswarm_deploy.preflight import (
     configuration,
     database,
     domains,
+    error_budget,
     machine,
     providers,
     variables,
@@ -36,6 +37,7 @@ GROUPS: Final = (
     providers,
     webhooks,
     domains,
+    error_budget,
     machine,
 )
 
