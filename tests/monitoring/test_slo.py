@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tests.support.monitoring import Hands
-from xswarm_monitoring.alert import Severity
+from tests.support.monitoring import Hands, SQLite
+from xswarm_monitoring.alert import Severity, service_outage
+from xswarm_monitoring.alert_state import AlertState, Policy
+from xswarm_monitoring.asgi import Monitor
+from xswarm_monitoring.endpoints import Request
+from xswarm_monitoring.evaluation import DatabaseShelf
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Rules
 from xswarm_monitoring.slo import LATENCY, Slo
@@ -104,7 +109,7 @@ def test_a_threshold_is_a_boundary_of_the_histogram() -> None:
         ({"latency": {"target": 0.9, "threshold": 0}}, "lies between"),
         ({"latency": {"target": 0.9, "threshold": 90}}, "lies between"),
         ({"window": "1h"}, "between 1d and 90d"),
-        ({"window": "soon"}, "length of time"),
+        ({"window": "soon"}, "monitor.slo.window: it is a number"),
         ({"release": "maybe"}, "refuse or allow"),
         ([], None),
         ("99.9", "must be a block"),
@@ -122,3 +127,39 @@ def test_objectives_come_with_the_rules() -> None:
     read = Rules.read({"slo": {**BOTH, "window": "7d", "release": "allow"}}).slo
     assert (read.window, read.release) == (7 * DAY, "allow")
     assert [each.name for each in read.objectives] == ["availability", LATENCY]
+
+
+def test_budgets_and_alerts_are_for_administrators(hands: Hands, sqlite: SQLite) -> None:
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise AssertionError
+
+    metrics = Metrics(clock=hands.clock)
+    monitor = Monitor(
+        app,
+        service="s",
+        admin_token=lambda _env: "t",
+        metrics=metrics,
+        execute=lambda _env: sqlite.execute,
+        clock=hands.clock,
+        slo=lambda _env: Slo.read(BOTH),
+    )
+    token = {b"authorization": b"Bearer t"}
+
+    def asked(path: str) -> dict[str, Any]:
+        endpoint = monitor.endpoints.paths[path]
+        assert asyncio.run(endpoint(Request())).status == 401
+        answer = asyncio.run(endpoint(Request(headers=token)))
+        told: dict[str, Any] = json.loads(answer.body)
+        return told
+
+    for status in (200, 200, 200, 503):
+        metrics.requests.observe("/", "GET", status, 0.1)
+    (availability, latency) = asked("/api/slo")["objectives"]
+    assert (availability["requests"], availability["bad"], latency["bad"]) == (4, 1, 0)
+    assert asked("/api/alerts") == {"on": [], "silences": [], "history": [], "incomplete": ""}
+    book = AlertState(Policy(hold=0))
+    book.advance([service_outage("database", "x")], hands.now)
+    shelf = DatabaseShelf(sqlite.execute)
+    asyncio.run(shelf.save(0, book.dump()))
+    (alert,) = asked("/api/alerts")["on"]
+    assert (alert["name"], alert["state"]) == ("service-outage", "firing")

@@ -327,7 +327,7 @@ def seconds(text: str) -> float:
     try:
         given = lengths.seconds(text)
     except ValueError as error:
-        raise BadRequest(str(error)) from None
+        raise BadRequest(f"window: {error}") from None
     if not 1 <= given <= _LONGEST_WINDOW:
         raise BadRequest("window lies between 1s and 90d")
     return given

@@ -12,6 +12,6 @@ def seconds(text: str) -> float:
         ValueError: it is none.
     """
     number, unit = (text, "") if text[-1:].isdigit() else (text[:-1], text[-1:])
-    if not number.isdecimal() or unit not in _UNITS or not int(number):
-        raise ValueError(f"a length of time is a number with s, m, h or d, not {text[:20]!r}")
+    if not number.isdecimal() or unit not in _UNITS:
+        raise ValueError(f"it is a number with s, m, h or d, not {text[:20]!r}")
     return float(number) * _UNITS[unit]

@@ -120,9 +120,12 @@ def _number(name: str, value: Any) -> Any:
 
 def _window(value: Any) -> float:
     try:
-        return seconds(str(value))
+        read = seconds(str(value))
     except ValueError as error:
-        raise ValueError(f"monitor.window: {error}") from None
+        raise ValueError(f"monitor.window must be a length of time such as 5m: {error}") from None
+    if not read:
+        raise ValueError("monitor.window must be a length of time such as 5m, and not 0")
+    return read
 
 
 def judge(
