@@ -11,7 +11,7 @@ from tests.support.monitoring import Hands, SQLite
 from xswarm_monitoring.alert import Severity, service_outage
 from xswarm_monitoring.alert_state import AlertState, Policy
 from xswarm_monitoring.asgi import Monitor
-from xswarm_monitoring.endpoints import Request
+from xswarm_monitoring.endpoints import Answer, Request
 from xswarm_monitoring.evaluation import DatabaseShelf
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Rules
@@ -146,9 +146,11 @@ def test_budgets_and_alerts_are_for_administrators(hands: Hands, sqlite: SQLite)
     token = {b"authorization": b"Bearer t"}
 
     def asked(path: str) -> dict[str, Any]:
-        endpoint = monitor.endpoints.paths[path]
-        assert asyncio.run(endpoint(Request())).status == 401
-        answer = asyncio.run(endpoint(Request(headers=token)))
+        async def answered(request: Request) -> Answer:
+            return await monitor.endpoints.paths[path](request)
+
+        assert asyncio.run(answered(Request())).status == 401
+        answer = asyncio.run(answered(Request(headers=token)))
         told: dict[str, Any] = json.loads(answer.body)
         return told
 
