@@ -217,6 +217,7 @@ ns = Collection(
                 "failed."
             ),
             "alerts": "Show the alerts that are on, what is kept quiet, and what people were told.",
+            "slo": "Show how much of each objective's error budget is left; exit 1: one is spent.",
             "silence": "Keep alerts from people for a while; the history still has them.",
             "dashboard": (
                 "Serve the dashboard on this machine until Ctrl-C; the admin token stays in this "

@@ -13,7 +13,7 @@ from invoke.tasks import task
 from xswarm_deploy import console
 from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
-from xswarm_deploy.errors import CheckFailed, Unavailable
+from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
 from xswarm_deploy.monitor import dashboard as page
 from xswarm_deploy.monitor import notify, remembered, tables
 from xswarm_deploy.monitor import watch as step
@@ -26,6 +26,7 @@ from xswarm_deploy.release.noted import note
 from xswarm_deploy.services.monitor import Monitor, status_page
 from xswarm_deploy.settings.settings import alerting_rules
 from xswarm_deploy.site import Site
+from xswarm_deploy.verification import error_budget
 from xswarm_monitoring.alert_state import Silence
 from xswarm_monitoring.channels import NEEDED
 from xswarm_monitoring.clock import iso
@@ -112,6 +113,28 @@ def alerts(c: Context, json: bool = False) -> None:
         _table(out, tables.HISTORY, tables.history(found["history"]))
 
     console.show(found, printed, json=json)
+
+
+@task(auto_shortflags=False, help={"json": "print as JSON"})
+def slo(c: Context, json: bool = False) -> None:
+    """Show how much of each objective's error budget is left; exit 1: one is spent."""
+    site, wanted = context.open_site(c, quiet=json), _rules(c).slo
+    if not wanted.objectives:
+        raise Refused(
+            "there are no objectives",
+            "invoke.yaml has no monitor.slo",
+            "add `slo: {availability: 0.999}` under `monitor:`",
+        )
+    found = error_budget.budgets(site, wanted, time.time())
+
+    def printed(out: Console) -> None:
+        out.table(tables.BUDGETS, tables.budgets(found))
+
+    console.show([each.as_json() for each in found], printed, json=json)
+    spent = [each for each in found if each.spent > 1]
+    if spent:
+        why = "; ".join(map(error_budget.told, spent))
+        raise CheckFailed("an error budget is spent", why, "inv monitor.metrics --window 7d")
 
 
 @task(
@@ -216,7 +239,7 @@ def _stack(c: Context, prefix: str = "") -> stack.Stack:
     settings = context.settings(c)
     made = stack.of(settings, rules.thresholds, watching, prefix=prefix)
     figures = rules.dashboard or status_page(settings)
-    return replace(made, runbook=rules.runbook, dashboard=figures)
+    return replace(made, runbook=rules.runbook, dashboard=figures, slo=rules.slo)
 
 
 def _round(site: Site, rules: Rules, *, json: bool) -> Watched:

@@ -27,6 +27,7 @@ from tests.support.monitoring import Hands, SQLite
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.health import Probe, Prober
+from xswarm_monitoring.slo import Slo
 from xswarm_monitoring.storage import Storage
 
 DOCS = Path(__file__).parents[2] / "deployment/docs"
@@ -61,6 +62,9 @@ class Shop:
             admin_token=lambda _env: "let-me-in",
             execute=lambda _env: self.sqlite.execute,
             prober=Prober(),
+            slo=lambda _env: Slo.read(
+                {"availability": 0.995, "latency": {"target": 0.95, "threshold": 0.5}}
+            ),
             clock=Clock(wall=lambda: self.hands.now, timer=lambda: self.hands.now),
         )
 

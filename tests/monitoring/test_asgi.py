@@ -463,17 +463,65 @@ def test_another_worker_is_measured_by_its_tail() -> None:
         tail_event("/users/1", outcome="exceededCpu", status=200),
         tail_event("/users/1", outcome="canceled", status=None),
         {"event": {"cron": "* * * * *"}, "outcome": "ok", "wallTime": 1},
+        {"event": {"queue": "mail", "batchSize": 3}, "outcome": "exception"},
         {"event": None, "outcome": "ok"},
+        tail_event("/blog/how-we-made-it"),
+        {
+            key: value
+            for key, value in tail_event("/blog/a-second-one").items()
+            if key != "wallTime"
+        },
+        {"no": "event"},
     ]
     body = json.dumps(events).encode()
     reply = get(watched, "/api/metrics/tail", method="POST", headers=ADMIN, body=body)
-    assert (reply.status, reply.json) == (200, {"counted": 5, "passed_over": 2})
+    assert (reply.status, reply.json) == (200, {"counted": 10, "passed_over": 1})
     assert counted(watched) == {
         ("/users/:num", "GET", "200"): 1,
         ("/users/:num", "GET", "503"): 1,
         ("/users/:num", "GET", "500"): 2,
         ("/users/:num", "GET", "499"): 1,
+        ("(cron)", "(other)", "200"): 1,
+        ("(queue)", "(other)", "500"): 1,
+        ("(other event)", "(other)", "200"): 1,
+        ("/blog/:slug", "GET", "200"): 2,
     }
+
+
+def test_a_plain_app_is_measured_by_the_shape_of_its_paths() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        status = 404 if scope["path"].startswith("/no") else 200
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    watched = monitor(app)
+    for path in ("/users/1", "/users/2", "/posts/my-first-post", "/no/such", "/no/other"):
+        get(watched, path)
+    assert counted(watched) == {
+        ("/users/:num", "GET", "200"): 2,
+        ("/posts/:slug", "GET", "200"): 1,
+        ("(unmatched)", "GET", "404"): 2,
+    }
+
+
+def test_a_request_id_of_the_apps_own_is_not_there_twice() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"X-Request-Id", b"of-the-app")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/", "method": "GET", "headers": []}
+    asyncio.run(monitor(app)(scope, receive_nothing, send))
+    assert sent[0]["headers"] == [(b"X-Request-Id", b"of-the-app")]
+
+
+async def receive_nothing() -> dict[str, Any]:
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 @pytest.mark.parametrize(

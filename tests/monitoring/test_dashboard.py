@@ -139,6 +139,27 @@ def test_a_keyboard_reaches_every_point_of_a_chart(
 
 
 @pytest.mark.slow
+def test_routes_are_sorted_and_filtered_and_a_long_axis_has_dates(
+    browser: Browser, server: uvicorn.Server
+) -> None:
+    page = opened(browser, server)
+    routes = page.get_by_role("table", name="Requests by route")
+    expect(page.get_by_text("No alert is on.")).to_be_visible()
+    page.get_by_role("button", name="p95").click()
+    expect(routes.locator("th[aria-sort=descending]")).to_have_text("p95")
+    page.keyboard.press("Enter")  # the focus is still on it
+    expect(routes.locator("th[aria-sort=ascending]")).to_have_text("p95")
+    page.get_by_label("Filter routes").fill("no such route")
+    expect(page.locator("#shown")).to_have_text(re.compile(r"^0 of \d+ shown"))
+    page.get_by_label("Filter routes").fill("GET")
+    expect(page.locator("#shown")).to_have_text(re.compile(r"^([1-9]\d*) of \1 shown"))
+    assert ":" in (page.locator("#chart-rate svg").text_content() or "")
+    page.get_by_label("Window").select_option("90d")
+    expect(page.locator("#chart-rate svg")).to_contain_text(re.compile(r"[A-Z][a-z]{2}"))
+    assert page.locator("#budgets").is_hidden()  # there are no objectives
+
+
+@pytest.mark.slow
 def test_a_wrong_token_is_refused_in_words(browser: Browser, server: uvicorn.Server) -> None:
     page = browser.new_page()
     log_in(page, server, "wrong")

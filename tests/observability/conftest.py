@@ -24,6 +24,7 @@ from tests.support.ssh import (
 )
 from xswarm_deploy.observability.stack import Contacts, Places, Sms, Stack
 from xswarm_deploy.secret import Secret
+from xswarm_monitoring.slo import Slo
 
 
 @pytest.fixture
@@ -44,6 +45,7 @@ def stack(tmp_path: Path) -> Stack:
         secrets={name: Secret(value, name) for name, value in SECRETS.items()},
         runbook="https://wiki.test/alerts#{name}",
         dashboard="https://boss.example/status",
+        slo=Slo.read({"availability": 0.999, "latency": {"target": 0.95, "threshold": 0.5}}),
     )
 
 

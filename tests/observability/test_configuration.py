@@ -57,7 +57,7 @@ def test_the_tools_find_no_fault(written: Path) -> None:
 
 @pytest.mark.needs("promtool")
 def test_every_alert_is_due_when_it_should_be(written: Path) -> None:
-    ended = run(written, "promtool", "test", "rules", "rules.test.yml")
+    ended = run(written, "promtool", "test", "rules", "rules.test.yml", "slo.test.yml")
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from xswarm_deploy.bundling import programs
 from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Finding
+from xswarm_deploy.monitor.alert_store import execute
 from xswarm_deploy.preflight import domains, machine
 from xswarm_deploy.release import records
 from xswarm_deploy.services.cloudflare import Token
@@ -37,6 +40,9 @@ from xswarm_deploy.services.errors import (
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.sendgrid import EventWebhook
 from xswarm_deploy.steps import fingerprints
+from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.storage import Storage
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "deployment/docs/CHECKS.md"
 HEAD: Final = """\
@@ -1273,6 +1279,39 @@ def _machine_cases() -> list[Case]:
     ]
 
 
+# The error budget
+
+
+def _served(errors: int, release: str = "refuse") -> Arrange:
+    """Let so many of 1,000 requests of the last 29 days fail; 10 of them may."""
+
+    def arrange(place: Place) -> None:
+        place.monitor = {"slo": {"availability": 0.99, "release": release}}
+        then, database = time.time() - 29 * 86400, place.site().database
+        metrics = Metrics(clock=Clock(wall=lambda: then, timer=lambda: then))
+        for number in range(1000):
+            metrics.requests.observe("/", "GET", 503 if number < errors else 200, 0.1)
+        storage = Storage(execute(database), instance="a")
+        asyncio.run(storage.prepare())
+        asyncio.run(storage.flush(metrics, "v1"))
+
+    return arrange
+
+
+def _unmeasured(place: Place) -> None:
+    place.monitor = {"slo": {"availability": 0.99}}
+
+
+def _budget_cases() -> list[Case]:
+    name = "error budget"
+    return [
+        Case(name, "some of it left", "pass", "48% of the budget is spent", _served(5)),
+        Case(name, "spent", "fail", "11 of 1000 requests were bad", _served(11)),
+        Case(name, "spent, and releases allowed", "warn", "106%", _served(11, "allow")),
+        Case(name, "nothing was ever measured", "pass", "0 of 0 requests", _unmeasured),
+    ]
+
+
 CASES: Final = (
     *_variable_cases(),
     *_configuration_cases(),
@@ -1284,6 +1323,7 @@ CASES: Final = (
     *_route_cases(),
     *_domain_cases(),
     *_custody_cases(),
+    *_budget_cases(),
     *_machine_cases(),
 )
 

@@ -70,6 +70,7 @@ class Place:
         self.patch = patch
         self.environment = "local"
         self.project: dict[str, Any] = {}
+        self.monitor: dict[str, Any] = {}
         self.values: dict[str, str] = {}
         self._settings = settings
         self.parts: dict[str, Any] = {
@@ -104,7 +105,7 @@ class Place:
     def site(self, project: dict[str, Any] | None = None, **values: str) -> Site:
         asked = using_everything({**PROJECT, **self.project, **(project or {})})
         settings = self._settings(asked, **{**self.values, **values})
-        site = Site(replace(settings, environment=self.environment))
+        site = Site(replace(settings, environment=self.environment, monitor=self.monitor))
         site.facts["release"] = "r1"
         site.__dict__.update(self.parts)
         return site

@@ -81,7 +81,7 @@ def test_requests_are_measured_by_route(host: Worker) -> None:
     for number in range(3):
         host.ask("GET", f"/api/suggestions/{number}/attachment")
         host.ask("GET", f"/no/such/{number}")
-    # A query each for the listing and the attachments; those of the monitor itself are apart.
+    # A query each for the listing and the attachments; the monitor's own are none of them.
     assert measured(host) == (attachments + 3, unmatched + 3, queries + 4)
 
 

@@ -15,6 +15,7 @@ NAMES = (
     "callers-limited",
     "database-error",
     "deployment-failed",
+    "error-budget",
     "failed-logins",
     "forged-tokens",
     "forged-webhooks",

@@ -16,6 +16,7 @@ from typing import Any
 
 from xswarm_monitoring import alert as alerts
 from xswarm_monitoring.alert import Alert, Severity
+from xswarm_monitoring.clock import iso
 
 HISTORY = 100
 """How many entries the book's history keeps."""
@@ -403,6 +404,26 @@ def load(text: str, policy: Policy | None = None) -> AlertState:
     book.entries = {entry.alert.key: entry for entry in entries}
     book.events = {event.alert.key: event for event in events}
     return book
+
+
+def summary(book: AlertState) -> dict[str, Any]:
+    """Return the alerts that are on, the silences, and the history, the oldest first."""
+    return {
+        "on": [
+            each.alert.as_json()
+            | {"state": each.state.value, "since": iso(each.since), "flapping": each.flapping}
+            for each in book.entries.values()
+            if each.state is not State.QUIET
+        ],
+        "silences": [
+            {"pattern": each.pattern, "until": iso(each.until), "why": each.why}
+            for each in book.silences
+        ],
+        "history": [
+            entry | {"time": iso(entry["time"]), "since": iso(entry["since"])}
+            for entry in book.history
+        ],
+    }
 
 
 def _entry_as_json(entry: Entry) -> list[Any]:

@@ -18,9 +18,11 @@ from xswarm_monitoring.health import Probe, Prober
 from xswarm_monitoring.logs import Level, Log
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import ProbedRequest, recognise
-from xswarm_monitoring.redaction import mask_path
+from xswarm_monitoring.redaction import mask_path, mask_slugs
 from xswarm_monitoring.router import Listed, listed
+from xswarm_monitoring.slo import Slo
 from xswarm_monitoring.storage import Execute
+from xswarm_monitoring.window import Window
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -31,7 +33,11 @@ Defer = Callable[[Coroutine[Any, Any, None]], None]
 """Lets a coroutine run on after the answer: a Worker's ``wait_until``."""
 
 UNMATCHED = NO_ROUTE
-"""The label of requests that no route took."""
+"""The label of requests that no route took.
+
+Where an app has no routes that it tells of, and answered all the same, the label is the shape
+of the path. What it did not find, or refused, is a scanner's as often as not: it has no label.
+"""
 CLIENT_LEFT = 499
 IN_A_WORKER = sys.platform == "emscripten"
 """There, each request has a lifespan of its own, whose end is no time to flush."""
@@ -71,6 +77,7 @@ class Monitor:
         metrics: measures; share it with the app, which measures its database and business.
         log: writes a line for each request; None: none is written.
         flush_every: seconds between two flushes; what an evicted isolate can lose.
+        slo: gives the service's objectives, from ``env``.
         prober: asks the probes.
         clock: the clock to read.
     """
@@ -89,6 +96,7 @@ class Monitor:
         metrics: Metrics | None = None,
         log: Log | None = None,
         flush_every: float = 30.0,
+        slo: Callable[[Any], Slo] = lambda _env: Slo(),
         prober: Prober | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -106,11 +114,13 @@ class Monitor:
             keeper=self.keeper,
             prober=prober or Prober(clock=clock),
             clock=clock,
+            slo=slo,
         )
         self._paths = {**self.endpoints.paths, **self.endpoints.posts}
         self._keeps = execute is not None
         self.defer = defer or _Tasks()
         self.untold = Untold()
+        self.stretches: dict[float, tuple[float, Window]] = {}
         self._timer, self._observe = clock.timer, self.metrics.requests.observe
         self._observe_probe = self.metrics.probes.observe
 
@@ -139,8 +149,10 @@ class Monitor:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                header = (b"x-request-id", correlation.request_id.encode())
-                message["headers"] = [*message.get("headers", ()), header]
+                headers = list(message.get("headers", ()))
+                if not any(name.lower() == b"x-request-id" for name, _ in headers):
+                    headers.append((b"x-request-id", correlation.request_id.encode()))
+                message["headers"] = headers
             return send(message)
 
         token = set_current(correlation)
@@ -173,7 +185,10 @@ class Monitor:
         ended = self._timer()
         self.metrics.tick(ended)
         observe = self._observe_probe if correlation.probe else self._observe
-        observe(route(scope, root), scope["method"], status, ended - started)
+        template = route(scope, root)
+        if template is UNMATCHED and (status < 400 or status >= 500):
+            template = mask_slugs(mask_path(scope["path"]))
+        observe(template, scope["method"], status, ended - started)
         if self.log is not None and self.log.writes(Level.INFO):
             self._log_answered(self.log, scope, status, ended - started)
         if self._keeps and self.keeper.claim(ended):

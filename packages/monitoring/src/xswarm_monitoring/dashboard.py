@@ -11,7 +11,7 @@ import hashlib
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #15191e; --soft: #57606a; --paper: #f5f7fa;
-  --card: #ffffff; --line: #dfe4ea; --accent: #0860ca; --good: #1a7f37; --warn: #7d4e00;
+  --card: #ffffff; --line: #dfe4ea; --accent: #0860ca; --good: #116329; --warn: #7d4e00;
   --bad: #cf222e; --second: #7a3fe0; --third: #b6440a; --shadow: 0 1px 2px #1b1f2414; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --soft: #9da7b1; --paper: #0b0f14;
   --card: #151b23; --line: #2b333d; --accent: #5aa9ff; --good: #3fb950; --warn: #d9a029;
@@ -85,6 +85,17 @@ th { color: var(--soft); font-weight: 500; font-size: .85rem; }
 tbody tr:last-child td { border-bottom: 0; }
 td.number, th.number { text-align: right; }
 code { font-size: .9em; overflow-wrap: anywhere; }
+.tools { display: flex; flex-wrap: wrap; gap: .5rem .9rem; align-items: center;
+  margin: 0 0 .6rem; }
+.sort { border: 0; background: none; padding: 0; min-height: 1.5rem; }
+[aria-sort] .sort { color: var(--ink); font-weight: 600; }
+[aria-sort=descending] .sort::after { content: " ↓"; } [aria-sort=ascending] .sort::after {
+  content: " ↑"; }
+#routes, #slow { max-height: 34rem; overflow: auto; }
+meter { width: 100%; height: 1rem; display: block; }
+@media print { .controls, .tools, #login, .skip { display: none; } body { max-width: none; }
+  .card, section > .scroll { box-shadow: none; break-inside: avoid; }
+  .scroll, #routes, #slow { overflow: visible; max-height: none; } }
 @media (max-width: 52rem) { .figures { grid-template-columns: repeat(2, 1fr); } }
 @media (max-width: 34rem) { .controls { margin-left: 0; width: 100%; }
   .controls select { flex: 1; } .value { font-size: 1.35rem; } }
@@ -102,7 +113,8 @@ _BODY = """
     <select id="window">
       <option value="15m">15 minutes</option><option value="1h" selected>1 hour</option>
       <option value="6h">6 hours</option><option value="1d">1 day</option>
-      <option value="7d">7 days</option>
+      <option value="7d">7 days</option><option value="30d">30 days</option>
+      <option value="90d">90 days</option>
     </select>
     <button id="refresh" type="button">Refresh</button>
     <button id="pause" type="button" aria-pressed="false">Pause</button>
@@ -120,16 +132,26 @@ _BODY = """
     <ul id="health" class="grid"></ul></section>
   <section aria-labelledby="h-now"><h2 id="h-now">Key figures</h2>
     <ul id="figures" class="grid figures"></ul></section>
+  <section id="budgets" aria-labelledby="h-budgets" hidden>
+    <h2 id="h-budgets">Objectives and error budgets</h2>
+    <ul id="objectives" class="grid charts"></ul></section>
+  <section aria-labelledby="h-alerts"><h2 id="h-alerts">Alerts</h2>
+    <div id="alerts" class="scroll" tabindex="0" role="region" aria-label="Table of alerts"></div>
+  </section>
   <section aria-labelledby="h-charts"><h2 id="h-charts">Over time</h2>
     <p class="soft">A vertical dotted line is a release. In a chart, the arrow keys, Home and
       End move from point to point.</p>
     <div id="charts" class="grid charts"></div>
     <p id="releases" class="soft"></p></section>
   <section aria-labelledby="h-routes"><h2 id="h-routes">Requests by route</h2>
-    <div id="routes" class="scroll" tabindex="0" role="region" aria-labelledby="h-routes"></div>
+    <p class="tools"><label for="filter">Filter routes</label>
+      <input id="filter" type="search" autocomplete="off">
+      <span id="shown" class="soft" role="status"></span></p>
+    <div id="routes" class="scroll" tabindex="0" role="region" aria-label="Table of routes"></div>
   </section>
   <section aria-labelledby="h-slow"><h2 id="h-slow">Slow queries</h2>
-    <div id="slow" class="scroll" tabindex="0" role="region" aria-labelledby="h-slow"></div>
+    <div id="slow" class="scroll" tabindex="0" role="region" aria-label="Table of slow queries">
+    </div>
   </section>
   <section aria-labelledby="h-business"><h2 id="h-business">Business</h2>
     <div id="business" class="grid charts"></div></section>
@@ -167,8 +189,11 @@ const known = (values) => values.filter((value) => value !== null);
 const ms = (value) => value === null ? "no data"
   : value >= 1000 ? number(value / 1000, 2) + " s" : number(value) + " ms";
 const percent = (part) => number(part * 100, 2) + " %";
-const HOURS = { hour: "2-digit", minute: "2-digit" };
-const clock = (time) => new Date(time).toLocaleTimeString([], HOURS);
+const HOURS = { hour: "2-digit", minute: "2-digit" }, DAYS = { day: "numeric", month: "short" };
+let days = 0;
+// Beyond a day a time alone is ambiguous; beyond a week its hour says nothing.
+const clock = (time) => new Date(time).toLocaleString([],
+  days > 8 ? DAYS : days > 1 ? { ...DAYS, ...HOURS } : HOURS);
 
 async function ask(path) {
   const token = sessionStorage.getItem("token");
@@ -181,11 +206,14 @@ async function ask(path) {
 async function refresh() {
   const turn = ++asked;
   try {
-    const [health, metrics] = await Promise.all([
-      ask("/health/detailed"), ask(`/api/metrics?points=60&window=${$("window").value}`)]);
+    const [health, metrics, slo, alerts] = await Promise.all([
+      ask("/health/detailed"), ask(`/api/metrics?points=60&window=${$("window").value}`),
+      ask("/api/slo"), ask("/api/alerts")]);
     if (turn !== asked) return;
     if (metrics.error) throw new Error(metrics.error);
     show(health, metrics);
+    showObjectives(slo.objectives || []);
+    showAlerts(alerts);
     say(metrics.incomplete ? "Only this process' figures: " + metrics.incomplete : "");
   } catch (error) {
     if (turn !== asked) return;
@@ -234,17 +262,53 @@ function showHealth(checks) {
   $("health").replaceChildren(...cards);
 }
 
+const UNKNOWN = { avg: null, max: null, p50: null, p95: null, p99: null };
+
+function showObjectives(objectives) {
+  $("budgets").hidden = !objectives.length;
+  $("objectives").replaceChildren(...objectives.map((each) => {
+    const left = Math.max(each.left, 0), state = each.spent > 1 ? "fail"
+      : each.spent > .75 ? "warn" : "pass";
+    const within = each.threshold_ms ? ` within ${ms(each.threshold_ms)}` : "";
+    const words = !each.requests ? "no requests yet"
+      : { pass: "enough left", warn: "nearly spent", fail: "spent" }[state];
+    const bar = make("meter", { min: 0, max: 1, low: .25, high: .5, optimum: 1, value: left,
+      "aria-label": `${each.objective}: error budget left` }, percent(left));
+    return make("li", { class: "card" },
+      make("h3", {}, `${each.objective}: ${percent(each.target)}${within}`),
+      make("span", { class: "value " + (state === "pass" ? "" : state) },
+        `${percent(left)} left`),
+      bar, make("span", { class: "soft" }, `${SIGNS[state]} ${words}; ${number(each.bad, 0)} of `
+        + `${number(each.requests, 0)} requests were bad in `
+        + `${number(each.window_seconds / 86400)} days`));
+  }));
+}
+
+function showAlerts({ on = [], history = [] }) {
+  const when = (time) => new Date(time).toLocaleString();
+  const rows = on.map((each) => [each.severity, each.summary, each.state, when(each.since)]);
+  const told = history.slice(-10).reverse().map((each) =>
+    [each.alert.severity, each.alert.summary, each.what, when(each.time)]);
+  const heads = ["Severity", "What", "State", "Since"];
+  const past = make("details", {}, make("summary", {}, `What people were told (${told.length})`),
+    told.length ? table("What people were told", heads.with(3, "When"), told, 9) : nothing());
+  $("alerts").replaceChildren(rows.length ? table("Alerts that are on", heads, rows, 9)
+    : make("p", { class: "soft" }, "No alert is on."), past);
+}
+
 function showFigures({ requests, database }) {
-  const d = requests.duration_ms, rate = requests.error_rate;
+  const d = requests.total ? requests.duration_ms : UNKNOWN;
+  const rate = requests.total ? requests.error_rate : null;
+  const q = database.queries ? database.duration_ms : UNKNOWN;
   const figures = [
     ["Requests", number(requests.total, 0), `${number(requests.per_second, 2)} a second`],
-    ["Errors", percent(rate), `${number(requests.errors, 0)} in all`, rate > 0.05 ? "fail" : ""],
+    ["Errors", rate === null ? "no data" : percent(rate), `${number(requests.errors, 0)} in all`,
+      rate > 0.05 ? "fail" : ""],
     ["p50", ms(d.p50), `average ${ms(d.avg)}`],
     ["p95", ms(d.p95), "threshold 2 s", d.p95 > 2000 ? "fail" : ""],
     ["p99", ms(d.p99), `longest ${ms(d.max)}`],
     ["Queries", number(database.queries, 0), `${number(database.errors, 0)} failed`],
-    ["Query p95", ms(database.duration_ms.p95), "threshold 5 s",
-      database.duration_ms.p95 > 5000 ? "fail" : ""],
+    ["Query p95", ms(q.p95), "threshold 5 s", q.p95 > 5000 ? "fail" : ""],
     ["Slow queries", number(database.slow, 0), "above 1 s", database.slow ? "warn" : ""],
   ];
   $("figures").replaceChildren(...figures.map(([name, value, note, state]) => make("li",
@@ -255,13 +319,14 @@ function showFigures({ requests, database }) {
 
 function showCharts({ timeline, releases }) {
   if (!timeline) return;
+  days = (Date.parse(timeline.at(-1).time) - Date.parse(timeline[0].time)) / 86400000;
   const charts = [
     { id: "rate", title: "Requests a second", unit: (v) => number(v, 2),
       lines: { "a second": timeline.map((p) => p.per_second) } },
     { id: "durations", title: "Duration of requests", unit: ms, threshold: 2000, lines: {
       p50: timeline.map((p) => p.duration_ms.p50), p95: timeline.map((p) => p.duration_ms.p95),
       p99: timeline.map((p) => p.duration_ms.p99) } },
-    { id: "errors", title: "Errors", unit: (v) => number(v, 0), bad: true,
+    { id: "errors", title: "Errors", unit: (v) => number(v, 0), bad: true, whole: true,
       lines: { errors: timeline.map((p) => p.errors) } },
     { id: "database", title: "Duration of queries", unit: ms, lines: {
       p50: timeline.map((p) => p.query_duration_ms.p50),
@@ -327,13 +392,21 @@ function runs(values) {
   return found;
 }
 
-function plotted({ lines, unit, timeline, releases, threshold }) {
-  const all = known(Object.values(lines).flat()), top = Math.max(...all, 0) * 1.1 || 1;
+// The step of an axis: 1, 2 or 5 times a power of ten, so that four at most are enough.
+function stepOf(most, whole) {
+  const rough = (most || 1) / 4, power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((each) => each * power >= rough) * power;
+  return whole ? Math.max(step, 1) : step;
+}
+
+function plotted({ lines, unit, timeline, releases, threshold, whole }) {
+  const all = known(Object.values(lines).flat()), step = stepOf(Math.max(...all, 0), whole);
+  const ticks = Math.max(Math.ceil(Math.max(...all, 0) / step - 1e-9), 1), top = ticks * step;
   const y = (value) => HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - TOP);
   const svg = draw("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" });
   const across = (value) => `M${LEFT} ${y(value)}H${width - RIGHT}`;
-  for (const part of [0, .5, 1]) {
-    const value = top / 1.1 * part;
+  for (let tick = 0; tick <= ticks; tick += 1) {
+    const value = tick * step;
     svg.append(draw("path", { class: "axis", d: across(value) }),
       draw("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, unit(value)));
   }
@@ -344,12 +417,19 @@ function plotted({ lines, unit, timeline, releases, threshold }) {
   if (threshold && threshold < top)
     svg.append(draw("path", { class: "threshold", d: across(threshold) }));
   const from = Date.parse(timeline[0].time), to = Date.parse(timeline[last].time);
-  for (const release of releases) {
+  if (!all.length) svg.append(draw("text", { x: (LEFT + width) / 2, y: HEIGHT / 2,
+    "text-anchor": "middle" }, "Nothing was measured in this window."));
+  let free = Infinity; // names are written from the newest on, where there is room
+  for (const release of [...releases].sort((a, b) => Date.parse(b.time) - Date.parse(a.time))) {
     const part = Math.min(Math.max((Date.parse(release.time) - from) / (to - from || 1), 0), 1);
     const place = LEFT + part * (width - LEFT - RIGHT), flip = part > .8;
-    svg.append(draw("path", { class: "release", d: `M${place} ${TOP}V${HEIGHT - BOTTOM}` }),
-      draw("text", { class: "flag", x: place + (flip ? -4 : 4), y: TOP - 4,
-        "text-anchor": flip ? "end" : "start" }, release.version.slice(0, 12)));
+    const name = release.version.slice(0, 12), wide = name.length * 7.5 + 8;
+    const [begin, end] = flip ? [place - wide, place] : [place, place + wide];
+    svg.append(draw("path", { class: "release", d: `M${place} ${TOP}V${HEIGHT - BOTTOM}` }));
+    if (end > free || begin < 0) continue;
+    free = begin;
+    svg.append(draw("text", { class: "flag", x: place + (flip ? -4 : 4), y: TOP - 4,
+      "text-anchor": flip ? "end" : "start" }, name));
   }
   const at = ([i, value]) => `${x(i, timeline.length).toFixed(1)} ${y(value).toFixed(1)}`;
   const [first, ...others] = Object.values(lines), foot = HEIGHT - BOTTOM;
@@ -412,18 +492,49 @@ function table(caption, heads, rows, numbersFrom) {
 
 const nothing = () => make("p", { class: "soft" }, "Nothing in this window.");
 
-function showRoutes(routes) {
-  const rows = routes.map((r) => [r.route, r.method, number(r.total, 0), percent(r.error_rate),
-    ms(r.duration_ms.p50), ms(r.duration_ms.p95), ms(r.duration_ms.p99)]);
-  const heads = ["Route", "Method", "Requests", "Errors", "p50", "p95", "p99"];
-  $("routes").replaceChildren(rows.length ? table("Requests by route", heads, rows, 2) : nothing());
+const COLUMNS = [["Route", (r) => r.route], ["Method", (r) => r.method],
+  ["Requests", (r) => r.total, (v) => number(v, 0)], ["Errors", (r) => r.error_rate, percent],
+  ...["p50", "p95", "p99"].map((p) => [p, (r) => r.duration_ms[p], ms])];
+let routes = [], sorted = { by: 2, down: true };
+
+function showRoutes(found = routes) {
+  routes = found;
+  const wanted = $("filter").value.toLowerCase(), value = COLUMNS[sorted.by][1];
+  const rows = routes.filter((r) => `${r.method} ${r.route}`.toLowerCase().includes(wanted));
+  const order = (a, b) => a < b ? -1 : a > b ? 1 : 0;
+  rows.sort((a, b) => order(value(a), value(b)) * (sorted.down ? -1 : 1));
+  $("shown").textContent = `${rows.length} of ${routes.length} shown`
+    + (routes.length >= 50 ? "; the 50 busiest are listed, the figures above count all" : "");
+  const cells = rows.map((r) => COLUMNS.map(([, read, write = (v) => v]) => write(read(r))));
+  if (!routes.length) { $("routes").replaceChildren(nothing()); return; }
+  const focus = document.activeElement?.dataset?.column;
+  const made = table("Requests by route", COLUMNS.map(([name]) => name), cells, 2);
+  made.querySelectorAll("th").forEach((head, n) => {
+    const button = make("button", { type: "button", class: "sort", "data-column": n },
+      COLUMNS[n][0]);
+    if (n === sorted.by) head.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
+    button.addEventListener("click", () => {
+      sorted = { by: n, down: n === sorted.by ? !sorted.down : n > 1 };
+      showRoutes();
+    });
+    head.replaceChildren(button);
+  });
+  $("routes").replaceChildren(made);
+  if (focus !== undefined) made.querySelector(`[data-column="${focus}"]`)?.focus();
 }
 
 function showSlow(queries) {
-  const rows = queries.map((q) => [make("code", {}, q.sql), number(q.seconds, 2) + " s",
-    number(q.rows, 0), new Date(q.time).toLocaleString()]);
-  $("slow").replaceChildren(rows.length
-    ? table("Slow queries", ["Statement", "Took", "Rows", "When"], rows, 1) : nothing());
+  const groups = new Map();
+  for (const query of queries) {
+    const group = groups.get(query.sql) || { ...query, times: 0 };
+    const [slower, later] = [Math.max(group.seconds, query.seconds),
+      group.time > query.time ? group.time : query.time];
+    groups.set(query.sql, { ...group, times: group.times + 1, seconds: slower, time: later });
+  }
+  const rows = [...groups.values()].map((q) => [make("code", {}, q.sql), number(q.times, 0),
+    number(q.seconds, 2) + " s", number(q.rows, 0), new Date(q.time).toLocaleString()]);
+  $("slow").replaceChildren(rows.length ? table("Slow queries",
+    ["Statement", "Times", "Slowest", "Rows", "Last"], rows, 1) : nothing());
 }
 
 function showBusiness(business, abuse) {
@@ -455,6 +566,7 @@ $("login").addEventListener("submit", (event) => {
   $("token").value = "";
   refresh();
 });
+$("filter").addEventListener("input", () => showRoutes());
 $("refresh").addEventListener("click", refresh);
 $("window").addEventListener("change", () => { cursors = {}; refresh(); });
 addEventListener("resize", () => {

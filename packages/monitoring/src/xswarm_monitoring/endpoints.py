@@ -10,22 +10,33 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from xswarm_monitoring import dashboard, exposition, health, outcomes, report, system, tail
+from xswarm_monitoring import (
+    alert_state,
+    dashboard,
+    exposition,
+    health,
+    lengths,
+    outcomes,
+    report,
+    system,
+    tail,
+)
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import as_monitor
+from xswarm_monitoring.evaluation import DatabaseShelf
 from xswarm_monitoring.exposition import Gauge, Values
 from xswarm_monitoring.health import Check, Probe, Prober
 from xswarm_monitoring.instruments import Family, by_name
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
 from xswarm_monitoring.router import Listed
+from xswarm_monitoring.slo import Slo
 from xswarm_monitoring.window import Window
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DEFAULT_WINDOW = "1h"
 _LONGEST_WINDOW = 90 * 86400
 _MOST_POINTS = 500
@@ -86,6 +97,7 @@ class Endpoints:
     prober: Prober
     clock: Clock
     routes: Callable[[], Iterable[Listed]] = tuple
+    slo: Callable[[Any], Slo] = lambda _env: Slo()
 
     @cached_property
     def paths(self) -> Mapping[str, Endpoint]:
@@ -97,6 +109,8 @@ class Endpoints:
             "/health/detailed": self.detailed,
             "/api/metrics": self.measured,
             "/api/metrics/routes": self.routed,
+            "/api/slo": self.budget,
+            "/api/alerts": self.alerts,
             "/status": self.page,
         }
 
@@ -229,6 +243,31 @@ class Endpoints:
         }
         return _json(200, told)
 
+    async def budget(self, request: Request) -> Answer:
+        """Answer how much of each objective's error budget is left, to administrators."""
+        if not self.is_administrator(request):
+            return _refused()
+        slo, now = self.slo(request.env), self.clock.wall()
+        if not slo.objectives:
+            return _json(200, {"objectives": [], "incomplete": ""})
+        gathered = await self.keeper.gather(
+            request.env, self.version_of(request.env), now - slo.window
+        )
+        listed = [each.as_json() for each in slo.budgets(gathered.frames, now)]
+        return _json(200, {"objectives": listed, "incomplete": gathered.incomplete})
+
+    async def alerts(self, request: Request) -> Answer:
+        """Answer which alerts are on, what is kept quiet, and what people were told."""
+        if not self.is_administrator(request):
+            return _refused()
+        execute, book, incomplete = self.keeper.execute(request.env), alert_state.AlertState(), ""
+        try:
+            _, text = await DatabaseShelf(execute).load() if execute else (0, "")
+            book = alert_state.load(text) if text else book
+        except Exception as error:
+            incomplete = mask_text(f"{type(error).__name__}: {error}")
+        return _json(200, alert_state.summary(book) | {"incomplete": incomplete})
+
     async def tail(self, request: Request) -> Answer:
         """Measure another Worker by its tail events, sent by whoever has the admin token."""
         if not self.is_administrator(request):
@@ -310,10 +349,10 @@ def seconds(text: str) -> float:
     Raises:
         BadRequest: it is none, or not between a second and 90 days.
     """
-    number, unit = (text, "") if text[-1:].isdigit() else (text[:-1], text[-1:])
-    if not number.isdecimal() or unit not in _UNITS:
-        raise BadRequest(f"window is a number with s, m, h or d, not {text[:20]!r}")
-    given = float(number) * _UNITS[unit]
+    try:
+        given = lengths.seconds(text)
+    except ValueError as error:
+        raise BadRequest(f"window: {error}") from None
     if not 1 <= given <= _LONGEST_WINDOW:
         raise BadRequest("window lies between 1s and 90d")
     return given

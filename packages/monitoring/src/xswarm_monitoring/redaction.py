@@ -78,6 +78,7 @@ _TELLING = re.compile(r"(?i)token|key|secret|password|signature|code|auth|sessio
 _NUMBER = re.compile(r"[+-]?\d++(?:[.,]\d++)*")
 _SLUG = re.compile(r"[a-z]+(?:[-_.][a-z]+)*(?:[-_.]?v?\d{1,2})?", re.ASCII)
 _LONGEST_WORD = 32  # characters; a longer path segment is an id
+_SLUG_WORDS = 3  # of a path segment; as many or more are a title
 _LONGEST_PATH = 2_000  # characters; what follows is shown nowhere
 
 
@@ -92,6 +93,16 @@ def mask_path(path: str) -> str:
     path, mark, query = path.partition("?")
     masked = "/".join(_mask_segment(segment) for segment in path.split("/"))
     return masked + (mask_query(mark + query) if query else "")
+
+
+def mask_slugs(path: str) -> str:
+    """Replace what is a title in a path by ``:slug``: three words or more."""
+    return "/".join(":slug" if _is_slug(part) else part for part in path.split("/"))
+
+
+def _is_slug(segment: str) -> bool:
+    words = segment.replace("_", "-").count("-") + 1
+    return words >= _SLUG_WORDS
 
 
 def mask_query(query: str) -> str:

@@ -10,8 +10,10 @@ from xswarm_monitoring import abuse, alert, instruments
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.health import FAIL, WARN, Check
+from xswarm_monitoring.lengths import seconds
 from xswarm_monitoring.report import combined, is_error
 from xswarm_monitoring.sketch import Sketch
+from xswarm_monitoring.slo import Slo
 from xswarm_monitoring.window import Labels, Window
 
 _BUSY = (429, 529)  # what providers answer to who asks too much
@@ -62,6 +64,7 @@ class Rules:
         policy: when people are told.
         runbook: the address of what to do about an alert; ``{name}`` in it is its name.
         dashboard: the address of the figures; empty: the Worker's own page.
+        slo: the objectives of the service.
     """
 
     window: float = 300.0
@@ -69,6 +72,7 @@ class Rules:
     policy: Policy = field(default_factory=Policy)
     runbook: str = ""
     dashboard: str = ""
+    slo: Slo = field(default_factory=Slo)
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Rules:
@@ -82,7 +86,8 @@ class Rules:
             *("event_repeat", "gather"),
         )
         texts = ("runbook", "dashboard")
-        _require_known("monitor", values, {"window", "thresholds", "repeat", *numbers, *texts})
+        blocks = ("window", "thresholds", "repeat", "slo")
+        _require_known("monitor", values, {*blocks, *numbers, *texts})
         limits, repeat = _block(values, "thresholds"), _block(values, "repeat")
         _require_known("monitor.thresholds", limits, {each.name for each in fields(Thresholds)})
         _require_known("monitor.repeat", repeat, {each.name.lower() for each in Severity})
@@ -92,7 +97,9 @@ class Rules:
             _window(values.get("window", "5m")),
             Thresholds(**{name: _number(name, limit) for name, limit in limits.items()}),
             Policy(**policy, repeat={**Policy().repeat, **told}),
-            *(_address(name, values.get(name, "")) for name in texts),
+            runbook=_address("runbook", values.get("runbook", "")),
+            dashboard=_address("dashboard", values.get("dashboard", "")),
+            slo=Slo.read(values.get("slo")),
         )
 
 
@@ -122,12 +129,13 @@ def _number(name: str, value: Any) -> Any:
 
 
 def _window(value: Any) -> float:
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    text = str(value)
-    number, unit = (text, "s") if text[-1:].isdigit() else (text[:-1], text[-1:])
-    if not number.isdecimal() or unit not in units or not int(number):
-        raise ValueError(f"monitor.window must be a length of time such as 5m, not {text!r}")
-    return float(number) * units[unit]
+    try:
+        read = seconds(str(value))
+    except ValueError as error:
+        raise ValueError(f"monitor.window must be a length of time such as 5m: {error}") from None
+    if not read:
+        raise ValueError("monitor.window must be a length of time such as 5m, and not 0")
+    return read
 
 
 def judge(

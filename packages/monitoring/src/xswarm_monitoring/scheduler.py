@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import random
 from typing import Any
 
@@ -35,6 +36,7 @@ from xswarm_monitoring.window import Window
 
 WATCHER = "worker"
 _TRIES, _PAUSE = 20, 1.0  # of events for the book, and seconds between them at most
+_KEPT_FROM, _KEPT = 3600.0, 300.0  # seconds of a stretch, and for how long it is kept
 _STUCK = 60.0  # seconds after which who tells counts as ended with its isolate
 
 
@@ -78,6 +80,8 @@ class Scheduler:
         checks = await self.monitor.endpoints.checks(env, patient=True)
         measured, shelf = await self._measured(env, now)
         judged = judge(measured, checks, self.thresholds, resident_memory())
+        if shelf is not None:
+            judged += await self.monitor.endpoints.slo(env).alerts(partial(self._read, env, now))
         due = [self._around(each, env) for each in judged]
         courier, reserve = self._courier(env), self.reserve(env)
         with as_monitor():
@@ -144,6 +148,18 @@ class Scheduler:
         version = self.monitor.endpoints.version(env)
         release = "" if version in ("", "unknown") else version
         return replace(self.surroundings, release=release).around(alert)
+
+    async def _read(self, env: Any, now: float, seconds: float) -> Window:
+        """Return what was measured in a stretch; a long one is kept for some minutes."""
+        kept = self.monitor.stretches.get(seconds)
+        if kept is not None and kept[0] > now:
+            return kept[1]
+        version = self.monitor.endpoints.version_of(env)
+        gathered = await self.monitor.keeper.gather(env, version, now - seconds)
+        measured = window.merge(gathered.frames, now - seconds, now)
+        if seconds > _KEPT_FROM:
+            self.monitor.stretches[seconds] = (now + _KEPT, measured)
+        return measured
 
     def _courier(self, env: Any) -> Notifier:
         return Notifier(self.channels(env), self.send, sleep=self.sleep)

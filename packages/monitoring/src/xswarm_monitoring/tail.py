@@ -13,20 +13,29 @@ from urllib.parse import urlsplit
 
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import HEADER, ProbedRequest, recognise
-from xswarm_monitoring.redaction import mask_path
+from xswarm_monitoring.redaction import mask_path, mask_slugs
 
 LARGEST = 1 << 20
 """Bytes of events taken at once."""
 
 _CANCELED = 499
+_KINDS = {
+    "cron": "(cron)",
+    "queue": "(queue)",
+    "mailFrom": "(email)",
+    "scheduledTime": "(alarm)",
+    "rpcMethod": "(rpc)",
+    "consumedEvents": "(tail)",
+}
 _STATUS_OF_OUTCOME = {"ok": 200, "canceled": _CANCELED, "responseStreamDisconnected": _CANCELED}
 
 
 def measure(body: bytes, metrics: Metrics, token: str = "") -> tuple[int, int]:
-    """Measure the requests among tail events; return how many were counted and passed over.
+    """Measure tail events; return how many were counted, and how many were none of a Worker's.
 
-    Events of other kinds (cron triggers, queues) and those without a duration are passed
-    over. A deployment's own requests are counted apart, by their signature.
+    Every event counts: requests by the shape of their path; cron triggers, queues, mail and
+    alarms under a label of their own. One that does not say how long it took counts as 0 s. A
+    deployment's own requests are counted apart, by their signature.
 
     Args:
         body: a JSON array of events, or a single one.
@@ -47,16 +56,29 @@ def measure(body: bytes, metrics: Metrics, token: str = "") -> tuple[int, int]:
 
 def _count(event: Mapping[str, Any], metrics: Metrics, token: str) -> bool:
     try:
-        about, request = event["event"], event["event"]["request"]
-        route = mask_path(urlsplit(request["url"]).path or "/")
-        seconds = float(event["wallTime"]) / 1000
-        status = _status(about, str(event["outcome"]))
-        method = str(request["method"])
+        about, outcome = event.get("event") or {}, str(event["outcome"])
+        request = about.get("request")
+        if request is None:
+            metrics.requests.observe(_kind(about), "(event)", _status(about, outcome), _took(event))
+            return True
+        route = mask_slugs(mask_path(urlsplit(request["url"]).path or "/"))
+        method, status = str(request["method"]), _status(about, outcome)
         kept = metrics.probes if _is_probe(event, metrics, token) else metrics.requests
     except (KeyError, TypeError, ValueError, AttributeError):
         return False
-    kept.observe(route, method, status, seconds)
+    kept.observe(route, method, status, _took(event))
     return True
+
+
+def _took(event: Mapping[str, Any]) -> float:
+    """Return the seconds that an event took; 0 where it does not say."""
+    found = event.get("wallTime")
+    return float(found) / 1000 if isinstance(found, int | float) and found >= 0 else 0.0
+
+
+def _kind(about: Mapping[str, Any]) -> str:
+    """Return the label of an event that is no request, by what it is about."""
+    return next((label for key, label in _KINDS.items() if key in about), "(other event)")
 
 
 def _is_probe(event: Mapping[str, Any], metrics: Metrics, token: str) -> bool:

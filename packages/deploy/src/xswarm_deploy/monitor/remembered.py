@@ -12,8 +12,7 @@ from xswarm_deploy.monitor.alert_store import execute
 from xswarm_monitoring import alert as alerts
 from xswarm_monitoring import alert_state as books
 from xswarm_monitoring.alert import NAMES, Alert, Severity
-from xswarm_monitoring.alert_state import AlertState, Silence, State
-from xswarm_monitoring.clock import iso
+from xswarm_monitoring.alert_state import AlertState, Silence
 from xswarm_monitoring.evaluation import DatabaseShelf
 
 if TYPE_CHECKING:
@@ -55,22 +54,7 @@ def _named(name: str) -> Alert:
 def summary(site: Site) -> dict[str, Any]:
     """Return the alerts that are on, the silences, and the history, the oldest first."""
     _, book = asyncio.run(_load(DatabaseShelf(execute(site.database))))
-    return {
-        "on": [
-            each.alert.as_json()
-            | {"state": each.state.value, "since": iso(each.since), "flapping": each.flapping}
-            for each in book.entries.values()
-            if each.state is not State.QUIET
-        ],
-        "silences": [
-            {"pattern": each.pattern, "until": iso(each.until), "why": each.why}
-            for each in book.silences
-        ],
-        "history": [
-            entry | {"time": iso(entry["time"]), "since": iso(entry["since"])}
-            for entry in book.history
-        ],
-    }
+    return books.summary(book)
 
 
 async def _load(shelf: DatabaseShelf) -> tuple[int, AlertState]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from xswarm_deploy.monitor.watch import Notification, Watched
 from xswarm_deploy.services.monitor import Health
 from xswarm_monitoring.health import FAIL, verdict
+from xswarm_monitoring.slo import Budget
 
 Rows = list[tuple[object, ...]]
 ENDPOINTS: Final = ("endpoint", "verdict", "HTTP", "took", "budget", "")
@@ -19,6 +20,7 @@ SLOW: Final = ("took", "rows", "when", "statement")
 BUSINESS: Final = ("business", "number", "most of it")
 ABUSE: Final = ("abuse", "number", "monitor.thresholds")
 ON: Final = ("alert", "severity", "state", "since", "what")
+BUDGETS: Final = ("objective", "target", "requests", "bad", "good", "budget spent", "window")
 SILENCES: Final = ("kept quiet", "until", "why")
 HISTORY: Final = ("time", "what", "alert", "channels")
 MARKS: Final = {"pass": "✓", "warn": "⚠", "fail": "✗"}
@@ -123,6 +125,22 @@ def on(alerts: Sequence[Mapping[str, Any]]) -> Rows:
         (each["name"], each["severity"], each["state"], each["since"], each["summary"])
         for each in alerts
     ]
+
+
+def budgets(found: Iterable[Budget]) -> Rows:
+    """Return a row for each objective."""
+    return [_budget(each) for each in found]
+
+
+def _budget(budget: Budget) -> tuple[object, ...]:
+    objective, count = budget.objective, budget.count
+    within = f" within {objective.boundary:.3g} s" if objective.threshold else ""
+    good = f"{1 - count.bad / count.total:.4%}" if count.total else "no requests"
+    days = f"{budget.window / 86400:g} d"
+    if budget.measured < budget.window:
+        days += f", measured {budget.measured / 86400:.1f} d"
+    target, spent = f"{objective.target:.5g}{within}", f"{budget.spent:.1%}"
+    return objective.name, target, count.total, count.bad, good, spent, days
 
 
 def silences(kept: Sequence[Mapping[str, Any]]) -> Rows:

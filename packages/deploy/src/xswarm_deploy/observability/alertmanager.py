@@ -99,11 +99,19 @@ def _inhibitions() -> list[dict[str, Any]]:
         _inhibition('alertname="database-error"', 'alertname="slow-queries"'),
         _inhibition('alertname="database-error"', 'alertname="high-error-rate"'),
         _inhibition('alertname="payments-failing"', 'alertname="payment-failed"'),
+        # The fastest burn tells of the slower ones; two objectives may burn at once.
+        _slower('burn="14.4"', 'burn=~"6|1"'),
+        _slower('burn="6"', 'burn="1"'),
     ]
 
 
 def _inhibition(source: str, target: str) -> dict[str, Any]:
     return {"source_matchers": [source], "target_matchers": [target], "equal": list(BY)}
+
+
+def _slower(source: str, target: str) -> dict[str, Any]:
+    made = _inhibition(source, target)
+    return {**made, "equal": [*made["equal"], "objective"]}
 
 
 def _receiver(severity: Severity, stack: Stack) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from xswarm_deploy.observability import (
     prometheus,
     rule_tests,
     rules,
+    slo_rules,
     units,
 )
 from xswarm_deploy.observability.stack import Stack
@@ -92,6 +93,14 @@ def _rule_tests(stack: Stack) -> File:
     return File(stack.places.configuration / rule_tests.FILE, content)
 
 
+def _slo_tests(stack: Stack) -> list[File]:
+    """Return the tests of the objectives' rules; nothing without objectives."""
+    if not stack.slo.objectives:
+        return []
+    content = _yaml(slo_rules.tests(stack, prometheus.RULES))
+    return [File(stack.places.configuration / slo_rules.TESTS, content)]
+
+
 def _yaml(data: Mapping[str, Any]) -> str:
     import yaml
 
@@ -102,7 +111,7 @@ def write(stack: Stack, folder: Path) -> list[Path]:
     """Write what holds no secret, and the rules' tests, into a folder; return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for file in [*configuration(stack), _rule_tests(stack), *_units(stack)]:
+    for file in [*configuration(stack), _rule_tests(stack), *_slo_tests(stack), *_units(stack)]:
         path = folder / file.path.name
         path.write_text(file.content, encoding="utf-8")
         written.append(path)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from xswarm_deploy.observability import abuse
+from xswarm_deploy.observability import abuse, slo_rules
 from xswarm_deploy.observability.expressions import (
     FAILED_PAYMENTS,
     FAILED_QUERIES,
@@ -279,7 +279,9 @@ def file(stack: Stack) -> dict[str, Any]:
     """Return the rules' file."""
     interval = duration(stack.timing.scrape)
     kept = [{"record": each.name, "expr": each.expression} for each in recorded(stack)]
+    kept += [{"record": name, "expr": expr} for name, expr in slo_rules.recorded(stack)]
     alerts = [each.as_yaml(stack) for each in rules(stack)]
+    alerts += slo_rules.alerts(stack)
     return {
         "groups": [
             {"name": f"{stack.service}-recorded", "interval": interval, "rules": kept},

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret
 from xswarm_monitoring.rules import Thresholds
+from xswarm_monitoring.slo import Slo
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -161,6 +162,7 @@ class Stack:
         secrets: by the names of their files.
         runbook: the address of what to do about an alert; ``{name}`` in it is its name.
         dashboard: the address of the figures.
+        slo: the objectives of the service.
     """
 
     service: str
@@ -175,6 +177,7 @@ class Stack:
     secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
     runbook: str = ""
     dashboard: str = ""
+    slo: Slo = field(default_factory=Slo)
 
     def links(self, alert: str) -> dict[str, str]:
         """Return an alert's annotations that say where to look."""

@@ -18,6 +18,7 @@ from xswarm_deploy.preflight import (
     custody,
     database,
     domains,
+    error_budget,
     machine,
     providers,
     routes,
@@ -40,6 +41,7 @@ GROUPS: Final = (
     routes,
     domains,
     custody,
+    error_budget,
     machine,
 )
 
