@@ -156,8 +156,9 @@ def _provide(api: Api, content: Mapping[str, Any]) -> None:
         for name in (one.get("queue"), one.get("dead_letter_queue")):
             if name:
                 api.call("POST", "A/queues", json={"queue_name": name})
-    for pattern in {**zones.listed(content, custom=False), **zones.listed(content, custom=True)}:
-        name = ".".join(zones.host(pattern).split(".")[-2:])
+    routes = {**zones.listed(content, custom=False), **zones.listed(content, custom=True)}
+    for pattern, given in routes.items():
+        name = given.get("zone_name") or ".".join(zones.host(pattern).split(".")[-2:])
         api.call("POST", "/zones", json={"name": name})
 
 

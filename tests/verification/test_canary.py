@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from tests.steps.fakes import FakeCloudflare, FakeTail
+from xswarm_deploy.model.split import Pair
 from xswarm_deploy.services.analytics import Invocations
 from xswarm_deploy.services.tails import Overheard, Tail
 from xswarm_deploy.settings.project import Route
@@ -19,7 +20,6 @@ from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import canary, proof
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
-from xswarm_deploy.verification.canary import Pair
 from xswarm_deploy.verification.proof import Proof
 from xswarm_deploy.verification.target import OVERRIDE, dark
 

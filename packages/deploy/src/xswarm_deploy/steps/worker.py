@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import noted
-from xswarm_deploy.model.split import Split
+from xswarm_deploy.model.split import Pair, Split
 from xswarm_deploy.model.step import AnyAction, Change, Facts, action_of
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import (
@@ -32,7 +32,7 @@ from xswarm_deploy.steps.unversioned import subdomain
 from xswarm_deploy.verification import prospect
 
 if TYPE_CHECKING:
-    from xswarm_deploy.verification import canary
+    pass
 
 NAME: Final = "worker"
 INPUTS: Final = ("settings", "worker", "secrets")
@@ -164,14 +164,12 @@ def plan_abortion(environment: Environment) -> list[Change]:
     return [traffic.moving(environment, live, {pair.old: 100.0}, pair.old, live)]
 
 
-def canary_pair(environment: Environment) -> canary.Pair:
+def canary_pair(environment: Environment) -> Pair:
     """Return the two versions that share the traffic, by age.
 
     Raises:
         Refused: there are not two.
     """
-    from xswarm_deploy.verification import canary
-
     live = traffic.live_split(environment)
     if len(live) != 2:
         raise Refused(
@@ -182,7 +180,7 @@ def canary_pair(environment: Environment) -> canary.Pair:
         for version in live
     }
     old, new = sorted(ages, key=lambda version: ages[version])
-    return canary.Pair(old, new)
+    return Pair(old, new)
 
 
 def apply(site: Site, change: Change) -> Facts:
