@@ -58,7 +58,7 @@ class Users:
     heard: Overheard | None = None
     began: float = field(default_factory=time.time)
     quiet: float = field(default_factory=time.time)
-    _strata: tuple[list[list[float]], list[list[float]]] = ([], [])
+    _strata: tuple[list[list[float]], list[list[float]]] = field(default_factory=lambda: ([], []))
     _mounted: bool = True
     _readable: bool = True
 
