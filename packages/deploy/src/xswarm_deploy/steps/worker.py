@@ -47,9 +47,10 @@ def plan(site: Site) -> list[Change]:
     """Return what would change: a new version, and the traffic's way to it."""
     live = traffic.live_split(site)
     proof = prospect.required(site, live=bool(live))
+    told = "; ".join(filter(None, (proof, affinity.told(site.settings))))
     digest = site.bundling.result().digest
     if not live:
-        made = upload.first(site, digest)
+        made = upload.first(site, digest, told)
     else:
         listed = traffic.deployable(site)
         version.require_own(site, traffic.to_leave(site, live, listed))
@@ -57,10 +58,11 @@ def plan(site: Site) -> list[Change]:
         made = (
             [upload.replace(site, digest, live, lifecycle)]
             if lifecycle
-            else [upload.beside(site, digest), *traffic.roll_out(site, live, traffic.NEW, listed)]
+            else [
+                upload.beside(site, digest, told),
+                *traffic.roll_out(site, live, traffic.NEW, listed),
+            ]
         )
-    told = (made[0].details, proof, affinity.told(site.settings))
-    made[0] = made[0]._replace(details="; ".join(filter(None, told)))
     sticky = affinity.changes(site) if live else []
     return [*buckets.changes(site), *sticky, *made, *beside(site, live)]
 
