@@ -3,6 +3,11 @@
 ``python -m tests.deploy.differential FOLDER…`` compares the Workers of folders, such as those of
 a checkout of Cloudflare's templates. A Worker whose packages are not installed is given a stub
 of its code with the same classes: what is compared then is all of its configuration.
+
+Of Cloudflare's 37 templates (at 7a0bc8f) 33 are equal. The other four: containers-template is
+refused, with the way on; internal-sites-template asks for a D1 database by its name, and
+workers-for-platforms-template and worker-publisher-template for dispatch namespaces, which the
+twin's API does not have, so that wrangler itself stops there.
 """
 
 from __future__ import annotations
@@ -157,8 +162,9 @@ def _provide(api: Api, content: Mapping[str, Any]) -> None:
         for name in (one.get("queue"), one.get("dead_letter_queue")):
             if name:
                 api.call("POST", "A/queues", json={"queue_name": name})
-    for pattern in {**zones.listed(content, custom=False), **zones.listed(content, custom=True)}:
-        name = ".".join(zones.host(pattern).split(".")[-2:])
+    routes = {**zones.listed(content, custom=False), **zones.listed(content, custom=True)}
+    for pattern, given in routes.items():
+        name = given.get("zone_name") or ".".join(zones.host(pattern).split(".")[-2:])
         api.call("POST", "/zones", json={"name": name})
 
 

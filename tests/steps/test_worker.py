@@ -10,6 +10,7 @@ from tests.support.traffic import run, splits, with_canary
 from xswarm_deploy.errors import CheckFailed, Refused, StepFailed
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
+from xswarm_deploy.model.split import Pair
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.cloudflare import Version
 from xswarm_deploy.site import Site
@@ -113,11 +114,11 @@ def test_a_bucket_that_is_missing_is_made_and_taken_back(
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[canary.Pair, float]]:
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Pair, float]]:
     """Record what was watched as a canary; the verdict is the last one in ``outcomes``."""
-    seen: list[tuple[canary.Pair, float]] = []
+    seen: list[tuple[Pair, float]] = []
 
-    def watch(site: Site, pair: canary.Pair, soak: float) -> Verdict:
+    def watch(site: Site, pair: Pair, soak: float) -> Verdict:
         seen.append((pair, soak))
         return Verdict(site.facts.get("verdict", "pass"), ("because",))
 
@@ -129,11 +130,11 @@ def test_each_canary_step_is_judged(
     site: Site,
     cloudflare: FakeCloudflare,
     gates: list[verify.Target],
-    watched: list[tuple[canary.Pair, float]],
+    watched: list[tuple[Pair, float]],
 ) -> None:
     with_canary(site, 10, 50)
     run(site, worker.plan(site))
-    assert watched == [(canary.Pair("old", "version-2"), 0.0)] * 2
+    assert watched == [(Pair("old", "version-2"), 0.0)] * 2
     assert site.facts["canary at 10 %"] == "pass: because"
     assert cloudflare.splits[-1] == {"old": 0, "version-2": 100}
 
@@ -145,7 +146,7 @@ def test_a_canary_that_does_not_pass_gets_no_more(
     site: Site,
     cloudflare: FakeCloudflare,
     gates: list[verify.Target],
-    watched: list[tuple[canary.Pair, float]],
+    watched: list[tuple[Pair, float]],
     outcome: str,
     said: str,
 ) -> None:
@@ -160,11 +161,11 @@ def test_a_canary_by_hand_stays_until_it_is_promoted_or_aborted(
     site: Site,
     cloudflare: FakeCloudflare,
     gates: list[verify.Target],
-    watched: list[tuple[canary.Pair, float]],
+    watched: list[tuple[Pair, float]],
 ) -> None:
     run(site, worker.plan_canary(site, 20, 5.0))
     assert cloudflare.splits[-1] == {"old": 80, "version-2": 20}
-    assert watched == [(canary.Pair("old", "version-2"), 5.0)]
+    assert watched == [(Pair("old", "version-2"), 5.0)]
     with pytest.raises(Refused, match=r"under way"):
         worker.plan(site)
     promote, abort = worker.plan_promotion(site), worker.plan_abortion(site)

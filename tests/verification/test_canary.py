@@ -12,14 +12,14 @@ import pytest
 import requests
 
 from tests.steps.fakes import FakeCloudflare, FakeTail
+from xswarm_deploy.model.split import Pair
 from xswarm_deploy.services.analytics import Invocations
 from xswarm_deploy.services.tails import Overheard, Tail
 from xswarm_deploy.settings.project import Route
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification import canary, proof
+from xswarm_deploy.verification import canary, proof, users
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
-from xswarm_deploy.verification.canary import Pair
 from xswarm_deploy.verification.proof import Proof
 from xswarm_deploy.verification.target import OVERRIDE, dark
 
@@ -228,11 +228,11 @@ def test_what_is_too_noisy_to_tell_is_inconclusive(
 def test_what_users_met_counts(
     site: Site, behave: Callable[..., list[Ask]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    users = {
+    met = {
         "old": '{"requests": {"total": 5000, "errors": 5}}',
         "new": '{"requests": {"total": 500, "errors": 40}}',
     }
-    behave(good, users=users)
+    behave(good, users=met)
     verdict = canary.watch(site, PAIR, 0.6)
     assert verdict.outcome == "fail"
     assert str(verdict).startswith("fail: users by the Worker's metrics: 40 of 500 failed")
@@ -257,6 +257,12 @@ def test_a_tail_tells_what_users_met_of_any_worker(
     site.cloudflare.overheard = heard  # type: ignore[attr-defined]
     verdict = canary.watch(site, PAIR, 0.6)
     assert str(verdict).startswith("fail: users by a tail: 30 of 300 failed, before 3 of 3000")
+
+
+def test_what_one_step_heard_is_not_the_next_ones(site: Site) -> None:
+    one, other = (users.Users(site, PAIR, Overheard()) for _ in range(2))
+    one._strata[0].append([1.0])
+    assert other._strata == ([], [])
 
 
 def test_cloudflares_analytics_tell_it_before_a_tail_does(

@@ -6,14 +6,16 @@ found by its description, and the others are never written. Source: Cloudflare's
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from xswarm_deploy.services.envelope import unwrap
 from xswarm_deploy.services.errors import NotFound
-from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.settle import settled
 from xswarm_deploy.services.shape import Wire
+
+if TYPE_CHECKING:
+    from xswarm_deploy.services.http import Http
 
 PHASE: Final = "http_request_late_transform"
 

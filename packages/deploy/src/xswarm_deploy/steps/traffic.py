@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
 from xswarm_deploy.model import disturbance
-from xswarm_deploy.model.split import Split, met
+from xswarm_deploy.model.split import Pair, Split, met
 from xswarm_deploy.model.step import Action, AnyAction, Change, Effect, Facts
 from xswarm_deploy.services.errors import Invalid, ServiceError
 from xswarm_deploy.settings.project import CanaryStep
@@ -23,7 +23,7 @@ from xswarm_deploy.steps import affinity
 from xswarm_deploy.verification import verify
 
 if TYPE_CHECKING:
-    from xswarm_deploy.verification import canary
+    pass
 
 STEP: Final = "worker"
 """Whose changes they are."""
@@ -367,10 +367,9 @@ def _shift(site: Site, change: Change) -> Facts:
     shift(site, split, message(site), force=move.quick, before=before)
     if move.soak is None:
         return {"version": version}
-    from xswarm_deploy.verification import canary
 
     old = next(name for name in split if name != version)
-    pair = canary.Pair(old, version)
+    pair = Pair(old, version)
     return {"version": version, **_judged(site, pair, split[version], move.soak)}
 
 
@@ -385,7 +384,7 @@ def _leap(site: Site, change: Change) -> Facts:
     return {"version": version}
 
 
-def _judged(site: Site, pair: canary.Pair, percent: float, soak: float) -> Facts:
+def _judged(site: Site, pair: Pair, percent: float, soak: float) -> Facts:
     """Watch the version while it has its share; go on only when it is as good as the old one.
 
     Raises:

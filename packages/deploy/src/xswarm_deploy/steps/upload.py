@@ -28,9 +28,19 @@ STEP: Final = "worker"
 
 @dataclass(frozen=True)
 class Code:
-    """What a version is made of, by the digest of its bundle."""
+    """What a version is made of, by the digest of its bundle.
+
+    Args:
+        digest: of its bundle.
+        told: what a plan says of it: how it will be known that it answers.
+    """
 
     digest: str
+    told: str = ""
+
+
+def _told(after: Code) -> str:
+    return after.told
 
 
 @dataclass(frozen=True)
@@ -72,14 +82,14 @@ class Address:
     previewed: bool = True
 
 
-def first(site: Site, digest: str) -> list[Change]:
+def first(site: Site, digest: str, told: str = "") -> list[Change]:
     """Return how a first Worker is made: behind a closed address, which is opened then."""
     name, switches = site.worker, unversioned.wanted_switches(site.settings)
     opened = Address(
         True, switches.enabled, switches.previews, previewed=durable_objects.of_first(site) is None
     )
     return [
-        CREATE.change(f"worker {name}", after=Code(digest), undo=Nothing()),
+        CREATE.change(f"worker {name}", after=Code(digest, told), undo=Nothing()),
         OPEN.change(f"address of {name}", before=Closed(False), after=opened, undo=Nothing()),
     ]
 
@@ -96,9 +106,11 @@ def replace(site: Site, digest: str, live: Split, lifecycle: Lifecycle) -> Chang
     )
 
 
-def beside(environment: Environment, digest: str) -> Change:
+def beside(environment: Environment, digest: str, told: str = "") -> Change:
     """Return how a version is uploaded that has no traffic yet."""
-    return UPLOAD.change(f"version of {environment.worker}", after=Code(digest), undo=Nothing())
+    return UPLOAD.change(
+        f"version of {environment.worker}", after=Code(digest, told), undo=Nothing()
+    )
 
 
 @contextmanager
@@ -226,8 +238,12 @@ def _delete(environment: Environment, _change: Change, _outcome: Facts) -> None:
         raise StepFailed(f"worker {environment.worker} is still there after its deletion")
 
 
-UPLOAD: Final = Action(STEP, "upload", NoneType, Code, Nothing, routine=True, upload=True)
-CREATE: Final = Action(STEP, "create", NoneType, Code, Nothing, routine=True, upload=True)
+UPLOAD: Final = Action(
+    STEP, "upload", NoneType, Code, Nothing, describe=_told, routine=True, upload=True
+)
+CREATE: Final = Action(
+    STEP, "create", NoneType, Code, Nothing, describe=_told, routine=True, upload=True
+)
 REPLACE: Final = Action(
     STEP, "replace", traffic.Traffic, Replacement, traffic.Traffic, effect="traffic", upload=True
 )

@@ -16,7 +16,7 @@ from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.record import noted
-from xswarm_deploy.model.split import Split
+from xswarm_deploy.model.split import Pair, Split
 from xswarm_deploy.model.step import AnyAction, Change, Facts, action_of
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import (
@@ -30,10 +30,10 @@ from xswarm_deploy.steps import (
 )
 from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.steps.unversioned import subdomain
-from xswarm_deploy.verification import canary, prospect
+from xswarm_deploy.verification import prospect
 
 if TYPE_CHECKING:
-    from xswarm_deploy.verification import canary
+    pass
 
 NAME: Final = "worker"
 INPUTS: Final = ("settings", "worker", "secrets")
@@ -48,9 +48,10 @@ def plan(site: Site) -> list[Change]:
     """Return what would change: a new version, and the traffic's way to it."""
     live = traffic.live_split(site)
     proof = prospect.required(site, live=bool(live))
+    told = "; ".join(filter(None, (proof, affinity.told(site.settings))))
     digest = site.bundling.result().digest
     if not live:
-        made = upload.first(site, digest)
+        made = upload.first(site, digest, told)
     else:
         listed = traffic.deployable(site)
         version.require_own(site, traffic.to_leave(site, live, listed))
@@ -58,10 +59,11 @@ def plan(site: Site) -> list[Change]:
         made = (
             [upload.replace(site, digest, live, lifecycle)]
             if lifecycle
-            else [upload.beside(site, digest), *traffic.roll_out(site, live, traffic.NEW, listed)]
+            else [
+                upload.beside(site, digest, told),
+                *traffic.roll_out(site, live, traffic.NEW, listed),
+            ]
         )
-    told = (made[0].details, proof, affinity.told(site.settings))
-    made[0] = made[0]._replace(details="; ".join(filter(None, told)))
     sticky = affinity.changes(site) if live else []
     return [*buckets.changes(site), *sticky, *made, *beside(site, live)]
 
@@ -165,7 +167,7 @@ def plan_abortion(environment: Environment) -> list[Change]:
     return [traffic.moving(environment, live, {pair.old: 100.0}, pair.old, live)]
 
 
-def canary_pair(environment: Environment) -> canary.Pair:
+def canary_pair(environment: Environment) -> Pair:
     """Return the two versions that share the traffic, by age.
 
     Raises:
@@ -181,7 +183,7 @@ def canary_pair(environment: Environment) -> canary.Pair:
         for version in live
     }
     old, new = sorted(ages, key=lambda version: ages[version])
-    return canary.Pair(old, new)
+    return Pair(old, new)
 
 
 def apply(site: Site, change: Change) -> Facts:

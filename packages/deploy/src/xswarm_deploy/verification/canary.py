@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from xswarm_deploy.model.report import Limited
+from xswarm_deploy.model.split import Pair
 from xswarm_deploy.services import pace
 from xswarm_deploy.services.http import new_session
 from xswarm_deploy.settings.project import Route
@@ -27,7 +28,7 @@ from xswarm_deploy.verification.asker import Answer, Ask, Asker
 from xswarm_deploy.verification.judge import STRICT, Figures, Limits, Looks, Seen, Verdict, judge
 from xswarm_deploy.verification.routes import is_on
 from xswarm_deploy.verification.target import dark
-from xswarm_deploy.verification.users import Met, Pair
+from xswarm_deploy.verification.users import Met
 
 PAIRS: Final = (150, 150, 300, 600, 1200, 1200)
 """Questions a route and version get before each look: twice as many as before, but for the last.

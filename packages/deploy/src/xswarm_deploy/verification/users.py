@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from xswarm_deploy.model.split import Pair
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.services.http import new_session
@@ -31,13 +32,6 @@ if TYPE_CHECKING:
 
 METRICS: Final = "/api/metrics"
 Both = tuple[Figures, Figures]
-
-
-class Pair(NamedTuple):
-    """The two versions that share the traffic now."""
-
-    old: str
-    new: str
 
 
 class Met(NamedTuple):
@@ -64,7 +58,7 @@ class Users:
     heard: Overheard | None = None
     began: float = field(default_factory=time.time)
     quiet: float = field(default_factory=time.time)
-    _strata: tuple[list[list[float]], list[list[float]]] = ([], [])
+    _strata: tuple[list[list[float]], list[list[float]]] = field(default_factory=lambda: ([], []))
     _mounted: bool = True
     _readable: bool = True
 
