@@ -108,19 +108,25 @@ def reset(_c: Context, yes: bool = False) -> None:
         "times": "how many requests meet it",
         "method": "cloudflare only: the HTTP method that meets it",
         "path": "cloudflare only: a regular expression for the paths that meet it",
+        "profile": "cloudflare only, instead of a kind: degraded, all that goes wrong on a bad day",
     },
 )
 @translated_errors()
 def fault(
     _c: Context,
-    provider: str,
-    kind: str,
+    provider: str = fault_injection.CLOUDFLARE,
+    kind: str = "",
     times: int = 1,
     method: str = "GET",
     path: str = "",
+    profile: str = "",
 ) -> None:
     """Let the next requests to a provider fail, to see what a release makes of it."""
     console = Console()
+    if profile:
+        fault_injection.degrade(context.ROOT, profile)
+        console.line(f"✓ {fault_injection.CLOUDFLARE}: {profile}", "green")
+        return
     if kind == "off":
         fault_injection.clear(context.ROOT, provider)
         console.line(f"✓ {provider}: no fault", "green")
