@@ -76,7 +76,7 @@ class Shop:
         """Make the Workers that this one is bound to."""
         for one in content.get("services") or ():
             if one["service"] != NAME:
-                form = {
+                form: Any = {
                     "metadata": (None, json.dumps({"main_module": "index.js"}), "application/json"),
                     "index.js": ("index.js", HELLO, "application/javascript+module"),
                 }
@@ -84,9 +84,8 @@ class Shop:
                 self.session.put(url, files=form, timeout=60).raise_for_status()
 
     def _live(self) -> str:
-        url = f"{self.base}/workers/scripts/{NAME}/deployments"
-        newest = self.session.get(url, timeout=60).json()["result"]["deployments"][0]
-        return str(newest["versions"][0]["version_id"])
+        releases = self.house.releases()
+        return str(next(release["version"] for release in releases if release["live"]))
 
 
 def write_project(root: Path, file: str) -> None:

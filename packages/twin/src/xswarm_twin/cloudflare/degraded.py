@@ -57,9 +57,9 @@ class Profile:
             if self._calls <= _CALLS:
                 return
             self._calls, self._until, left = 0, self.clock() + self.limited, self.limited
-        raise Refusal(
-            429, 10429, "Rate limited. Please wait.", {"Retry-After": str(math.ceil(left))}
-        )
+        seconds = math.ceil(left)
+        headers = {"Retry-After": str(seconds), "Ratelimit": f'"default";r=0;t={seconds}'}
+        raise Refusal(429, 10429, "Rate limited. Please wait.", headers)
 
 
 @dataclass
