@@ -10,20 +10,20 @@ from cloudflare import Cloudflare
 
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
 
-A = {"account_id": ACCOUNT.id}
+ID = ACCOUNT.id
 LISTS: dict[str, Callable[[Cloudflare], Iterable[Any]]] = {
     "accounts": lambda client: client.accounts.list(),
     "memberships": lambda client: client.memberships.list(),
     "zones": lambda client: client.zones.list(),
-    "scripts": lambda client: client.workers.scripts.list(**A),
-    "kv namespaces": lambda client: client.kv.namespaces.list(**A),
-    "d1 databases": lambda client: client.d1.database.list(**A),
-    "queues": lambda client: client.queues.list(**A),
-    "workflows": lambda client: client.workflows.list(**A),
-    "hyperdrive": lambda client: client.hyperdrive.configs.list(**A),
-    "objects": lambda client: client.durable_objects.namespaces.list(**A),
-    "secret stores": lambda client: client.secrets_store.stores.list(**A),
-    "pages": lambda client: client.pages.projects.list(**A),
+    "scripts": lambda client: client.workers.scripts.list(account_id=ID),
+    "kv namespaces": lambda client: client.kv.namespaces.list(account_id=ID),
+    "d1 databases": lambda client: client.d1.database.list(account_id=ID),
+    "queues": lambda client: client.queues.list(account_id=ID),
+    "workflows": lambda client: client.workflows.list(account_id=ID),
+    "hyperdrive": lambda client: client.hyperdrive.configs.list(account_id=ID),
+    "objects": lambda client: client.durable_objects.namespaces.list(account_id=ID),
+    "secret stores": lambda client: client.secrets_store.stores.list(account_id=ID),
+    "pages": lambda client: client.pages.projects.list(account_id=ID),
 }
 MOST = 100
 
@@ -45,7 +45,7 @@ def test_a_long_list_comes_in_pages(api: Api) -> None:
     for n in range(45):
         api.result("POST", "A/storage/kv/namespaces", json={"title": f"n{n}"})
     client = Cloudflare(api_token=ACCOUNT.token, base_url=api.base, max_retries=0)
-    names = [queue.queue_name for queue in client.queues.list(**A)]
+    names = [queue.queue_name for queue in client.queues.list(account_id=ID)]
     assert sorted(map(str, names)) == sorted(f"q{n}" for n in range(45))
-    titles = [one.title for one in client.kv.namespaces.list(per_page=20, **A)]
+    titles = [one.title for one in client.kv.namespaces.list(per_page=20, account_id=ID)]
     assert sorted(titles) == sorted(f"n{n}" for n in range(45))
