@@ -109,20 +109,26 @@ def reset(_c: Context, yes: bool = False) -> None:
         "method": "cloudflare only: the HTTP method that meets it, or ANY",
         "path": "cloudflare only: a regular expression for the paths that meet it",
         "after": "cloudflare only: how many such requests are let pass before",
+        "profile": "cloudflare only, instead of a kind: degraded, all that goes wrong on a bad day",
     },
 )
 @translated_errors()
 def fault(
     _c: Context,
-    provider: str,
-    kind: str,
+    provider: str = fault_injection.CLOUDFLARE,
+    kind: str = "",
     times: int = 1,
     method: str = "GET",
     path: str = "",
     after: int = 0,
+    profile: str = "",
 ) -> None:
     """Let the next requests to a provider fail, to see what a release makes of it."""
     console = Console()
+    if profile:
+        fault_injection.degrade(context.ROOT, profile)
+        console.line(f"✓ {fault_injection.CLOUDFLARE}: {profile}", "green")
+        return
     if kind == "off":
         fault_injection.clear(context.ROOT, provider)
         console.line(f"✓ {provider}: no fault", "green")

@@ -238,7 +238,12 @@ def _code(content: Mapping[str, Any]) -> str:
     objects = (content.get("durable_objects") or {}).get("bindings") or ()
     classes = {str(one["class_name"]) for one in objects if not one.get("script_name")}
     workflows = {str(one["class_name"]) for one in content.get("workflows") or ()}
-    lines = ['import { DurableObject, WorkflowEntrypoint } from "cloudflare:workers";']
+    services = content.get("services") or ()
+    entrypoints = {str(one["entrypoint"]) for one in services if one.get("entrypoint")}
+    lines = [
+        'import { DurableObject, WorkerEntrypoint, WorkflowEntrypoint } from "cloudflare:workers";'
+    ]
+    lines += [f"export class {name} extends WorkerEntrypoint {{}}" for name in sorted(entrypoints)]
     lines += [f"export class {name} extends DurableObject {{}}" for name in sorted(classes)]
     lines += [f"export class {name} extends WorkflowEntrypoint {{}}" for name in sorted(workflows)]
     return "\n".join([*lines, "export default { fetch() { return new Response('stub'); } };", ""])

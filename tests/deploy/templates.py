@@ -9,8 +9,8 @@ configuration takes for granted (other Workers, an id that is to be filled in) i
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from typing import Any
 import requests
 
 from tests.deploy.differential import _copied, configuration
-from tests.support.house import House, build
+from tests.support.house import House, temporary_house
 
-MINIMAL = """\
+NAME = "shop"
+PROJECT = """\
 deploy:
   worker: {{name: {name}, config: {name}/{file}}}
   verify: {{unproven: allow}}
@@ -29,35 +30,75 @@ deploy:
 HELLO = b"export default { fetch() { return new Response('hello'); } };"
 
 
-def through(house: House, folder: Path) -> str:
-    """Take a Worker through deploy, verify and rollback; return why it failed, or nothing."""
-    target = _copied(folder, house.root / folder.name)
-    file, content = configuration(target)
-    _fill(file, content)
-    name = str(content["name"])
-    target = target.rename(house.root / name)
-    written = MINIMAL.format(name=name, file=file.name)
-    (house.root / "invoke.yaml").write_text(written)
-    house.inv("sandbox.up")
-    _beside(house, content)
-    for step in (("deploy.local",), ("verify",)):
-        ended = house.inv(*step, check=False)
-        if ended.returncode:
-            return f"{step[0]}: {_last(ended.stdout + ended.stderr)}"
-    first = _live(house)
-    changed = house.root / name / file.name
-    changed.write_text(json.dumps(content | {"vars": (content.get("vars") or {}) | {"NTH": "2"}}))
-    ended = house.inv("deploy.local", check=False)
-    if ended.returncode:
-        return f"deploy.local again: {_last(ended.stdout + ended.stderr)}"
-    ended = house.inv("rollback", "--version", first, "--yes", check=False)
-    if ended.returncode:
-        return f"rollback: {_last(ended.stdout + ended.stderr)}"
-    return "" if _live(house) == first else "rollback: another version is live"
+class Shop:
+    """A project with a twin that stays, and one Worker, which is another template each time."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        write_project(house.root, "wrangler.json")
+        house.inv("sandbox.up")
+        state = json.loads((house.root / ".sandbox/state.json").read_text())
+        keys = json.loads((house.root / ".sandbox/credentials.json").read_text())
+        account = keys["CLOUDFLARE_ACCOUNT_ID"]
+        self.base = f"http://127.0.0.1:{state['ports']['api']}/client/v4/accounts/{account}"
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {keys['CLOUDFLARE_API_TOKEN']}"
+
+    def through(self, folder: Path) -> str:
+        """Take a Worker through deploy, verify and rollback; return why it failed, or nothing."""
+        self._clear()
+        target = _copied(folder, self.house.root / NAME)
+        file, content = configuration(target)
+        _fill(file, content)
+        write_project(self.house.root, file.name)
+        self._beside(content)
+        for task in ("sandbox.up", "deploy.local", "verify"):
+            if why := self._run(task):
+                return why
+        first = self._live()
+        again = {"vars": (content.get("vars") or {}) | {"NTH": "2"}}
+        file.write_text(json.dumps(content | again))
+        if why := self._run("deploy.local") or self._run("rollback", "--version", first, "--yes"):
+            return why
+        return "" if self._live() == first else "rollback: another version is live"
+
+    def _run(self, *words: str) -> str:
+        ended = self.house.inv(*words, check=False)
+        return f"{words[0]}: {_last(ended.stdout + ended.stderr)}" if ended.returncode else ""
+
+    def _clear(self) -> None:
+        """Forget the Worker before."""
+        shutil.rmtree(self.house.root / NAME, ignore_errors=True)
+        shutil.rmtree(self.house.root / ".deployments", ignore_errors=True)
+        self.session.delete(f"{self.base}/workers/scripts/{NAME}", timeout=60)
+
+    def _beside(self, content: Mapping[str, Any]) -> None:
+        """Make the Workers that this one is bound to."""
+        for one in content.get("services") or ():
+            if one["service"] != NAME:
+                form: Any = {
+                    "metadata": (None, json.dumps({"main_module": "index.js"}), "application/json"),
+                    "index.js": ("index.js", HELLO, "application/javascript+module"),
+                }
+                url = f"{self.base}/workers/scripts/{one['service']}"
+                self.session.put(url, files=form, timeout=60).raise_for_status()
+
+    def _live(self) -> str:
+        releases = self.house.releases()
+        return str(next(release["version"] for release in releases if release["live"]))
+
+
+def write_project(root: Path, file: str) -> None:
+    """Write the three lines of invoke.yaml."""
+    (root / "invoke.yaml").write_text(PROJECT.format(name=NAME, file=file))
 
 
 def _fill(file: Path, content: dict[str, Any]) -> None:
-    """Fill in what a person is asked to fill in."""
+    """Fill in what a person is asked to fill in; the Worker has another name here."""
+    for one in content.get("services") or ():
+        if one["service"] == content["name"]:
+            one["service"] = NAME
+    content["name"] = NAME
     for one in content.get("kv_namespaces") or ():
         if str(one.get("id", "<")).startswith("<"):
             one["id"] = "0" * 32
@@ -65,25 +106,6 @@ def _fill(file: Path, content: dict[str, Any]) -> None:
         one["database_id"] = one.get("database_id") or "00000000-0000-4000-8000-000000000000"
     file.write_text(json.dumps(content))
     (file.parent / "package.json").unlink(missing_ok=True)  # the stub needs no packages
-
-
-def _beside(house: House, content: Mapping[str, Any]) -> None:
-    """Make the Workers that this one is bound to."""
-    status = house.status
-    account, base = status["CLOUDFLARE_ACCOUNT_ID"], status["CLOUDFLARE_API_BASE_URL"]
-    for one in content.get("services") or ():
-        if one["service"] != content["name"]:
-            form = {
-                "metadata": (None, json.dumps({"main_module": "index.js"}), "application/json"),
-                "index.js": ("index.js", HELLO, "application/javascript+module"),
-            }
-            url = f"{base}/accounts/{account}/workers/scripts/{one['service']}"
-            headers = {"Authorization": f"Bearer {status['CLOUDFLARE_API_TOKEN']}"}
-            requests.put(url, files=form, headers=headers, timeout=30).raise_for_status()
-
-
-def _live(house: House) -> str:
-    return str(next(release["version"] for release in house.releases() if release["live"]))
 
 
 def _last(text: str) -> str:
@@ -95,18 +117,15 @@ def _last(text: str) -> str:
 def main(folders: list[Path]) -> int:
     """Take each through; print how each fared, and return how many failed."""
     failed = 0
-    with tempfile.TemporaryDirectory(prefix="templates-") as scratch:
-        house = build(Path(scratch) / "project")
-        try:
-            for folder in folders:
-                try:
-                    why = through(house, folder)
-                except AssertionError as error:
-                    why = " ".join(str(error).split())[-400:]
-                failed += bool(why)
-                print(f"{folder.name}: {why or 'deployed, verified, rolled back'}", flush=True)  # noqa: T201
-        finally:
-            house.inv("sandbox.down")
+    with temporary_house() as house:
+        shop = Shop(house)
+        for folder in folders:
+            try:
+                why = shop.through(folder)
+            except AssertionError as error:
+                why = " ".join(str(error).split())[-400:]
+            failed += bool(why)
+            print(f"{folder.name}: {why or 'deployed, verified, rolled back'}", flush=True)  # noqa: T201
     print(f"{len(folders) - failed} of {len(folders)}")  # noqa: T201
     return failed
 

@@ -539,9 +539,19 @@ def _configuration_cases() -> list[Case]:
             "bindings",
             "what the twin has not",
             "fail",
-            "the local twin offers no KV (kv_namespaces)",
+            "the local twin offers no CLIPS (media)",
             both(
-                configured(kv_namespaces=kv),
+                configured(media={"binding": "CLIPS"}),
+                variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
+            ),
+        ),
+        Case(
+            "bindings",
+            "what the twin takes, and has not",
+            "warn",
+            "only answer that they are not there: AI (ai)",
+            both(
+                configured(ai={"binding": "AI"}),
                 variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
             ),
         ),

@@ -17,6 +17,7 @@ from xswarm_twin.cloudflare.analytics import Counted
 from xswarm_twin.cloudflare.app import BASE, make_app, serve_stored
 from xswarm_twin.cloudflare.twin import TWIN, Account, Addresses, Twin, open_twin
 from xswarm_twin.edge.cron import parse
+from xswarm_twin.edge.degraded import Degraded
 from xswarm_twin.edge.proxy import CallFailed
 from xswarm_twin.edge.simulators import Answer, Consumer, Question
 from xswarm_twin.model import PagesDeployment, ScriptInvalid, WorkerVersion
@@ -39,6 +40,7 @@ class RememberedEdge:
         self.published: list[str] = []
         self.crons: dict[str, list[str]] = {}
         self.consumers: dict[str, Consumer] = {}
+        self.degraded: Degraded | None = None
         self.questions: list[Question] = []
         self.answers: list[Answer] = []
         self.databases: Path | None = None
@@ -78,6 +80,9 @@ class RememberedEdge:
 
     async def call(self, worker: str, target: Mapping[str, Any], given: Sequence[Any]) -> Any:
         raise CallFailed(f"{worker} has no process here: {target['method']}{given}")
+
+    def degrade(self, degraded: Degraded | None) -> None:
+        self.degraded = degraded
 
     def instances(self, worker: str, workflow: str) -> Sequence[str]:
         return ()

@@ -271,6 +271,6 @@ def test_a_long_message_is_cut(api: Api) -> None:
 def test_secrets_alone_are_a_merge_patch(api: Api) -> None:
     api.worker()
     headers = {"Content-Type": "application/json"}
-    told = {"env": {}}
+    told: dict[str, Any] = {"env": {}}
     path = "A/workers/workers/shop/versions/latest"
     assert api.call("PATCH", path, json=told, headers=headers).status_code == 415

@@ -66,6 +66,13 @@ const asked = {
   },
   secret: async (env) => env.STORED.get(),
   hyperdrive: async (env) => [env.HYPER.database, env.HYPER.user, typeof env.HYPER.connectionString],
+  loader: async (env) => {
+    const code = "export default { fetch() { return new Response('loaded'); } }";
+    const worker = env.LOADER.get("one", () => ({
+      compatibilityDate: "2026-01-01", mainModule: "a.js", modules: { "a.js": code },
+    }));
+    return (await worker.getEntrypoint().fetch("http://x/")).text();
+  },
   absent: async (env) => [
     await failing(() => env.AI.run("@cf/meta/llama-3.1-8b-instruct", { prompt: "x" })),
     await failing(() => env.VECTORS.query([1, 2, 3])),

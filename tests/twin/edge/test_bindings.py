@@ -55,6 +55,7 @@ BINDINGS = (
             "scheme": "postgres",
         },
     },
+    {"type": "worker_loader", "name": "LOADER"},
     {"type": "ai", "name": "AI"},
     {"type": "vectorize", "name": "VECTORS", "index_name": "v"},
     {"type": "browser", "name": "BROWSER"},
@@ -73,6 +74,7 @@ TOLD: dict[str, Any] = {
     "mail": "email to c@x.example not allowed",
     "secret": "s3cret",
     "hyperdrive": ["app", "me", "string"],
+    "loader": "loaded",
 }
 
 

@@ -20,6 +20,7 @@ _PORTS: Final = {CLOUDFLARE: "api"} | {
     name: name for name in (*components.OWN, *components.FRONTED)
 }
 _PATH: Final = "/__sandbox/faults"
+_PROFILE: Final = "/__sandbox/profile"
 _EXPIRED: Final = "/__sandbox/expired"
 _ADDRESSES: Final = {
     "stripe": "STRIPE_API_BASE",
@@ -81,6 +82,14 @@ def clear(root: Path, provider: str) -> None:
     _ask(root, provider, "DELETE", {})
     if provider in _ADDRESSES:
         _move(root, provider, address(_port(root, provider)))
+
+
+def degrade(root: Path, profile: str) -> None:
+    """Let Cloudflare's stand-in have a bad day, until it is ``off``; it raises as :func:`put`."""
+    if profile == "off":
+        _ask(root, CLOUDFLARE, "DELETE", {}, _PROFILE)
+    else:
+        _ask(root, CLOUDFLARE, "PUT", {"name": profile}, _PROFILE)
 
 
 def _move(root: Path, provider: str, url: str) -> None:

@@ -17,6 +17,7 @@ from xswarm_twin.cloudflare import (
     analytics,
     assets,
     d1,
+    degraded,
     deployments,
     durable_objects,
     faults,
@@ -40,6 +41,7 @@ from xswarm_twin.cloudflare import (
 )
 from xswarm_twin.cloudflare.assets import bearer
 from xswarm_twin.cloudflare.calls import CALLS, Calls
+from xswarm_twin.cloudflare.degraded import PROFILES, Profiles
 from xswarm_twin.cloudflare.envelope import Refusal, failure
 from xswarm_twin.cloudflare.faults import FAULTS, Faults
 from xswarm_twin.cloudflare.records import Project, Worker
@@ -67,14 +69,16 @@ def make_app(twin: Twin) -> web.Application:
         twin: the parts that the routes work with.
     """
     app = web.Application(
-        middlewares=[_logged, _enveloped, _authorised, _faulty], client_max_size=MAXIMUM_BODY_BYTES
+        middlewares=[_logged, _enveloped, _authorised, degraded.suffered, _faulty],
+        client_max_size=MAXIMUM_BODY_BYTES,
     )
-    app[TWIN], app[FAULTS] = twin, Faults()
+    app[TWIN], app[FAULTS], app[PROFILES] = twin, Faults(), Profiles()
     app[CALLS] = Calls(twin.state.parent / "calls.jsonl")
     for route in api_routes():
         app.router.add_route(route.method, BASE + route.path, route.handler)
     for route in (
         *_definitions(faults.routes),
+        *_definitions(degraded.routes),
         *_definitions(tails.reading),
         *_definitions(d1.files),
     ):

@@ -24,7 +24,8 @@ _PORTS: Final = {"postgres": 5432, "postgresql": 5432, "mysql": 3306}
 @routes.get(_ALL)
 async def index(request: web.Request) -> web.Response:
     """List the configurations."""
-    return paged(request, [_told(one) for one in twin_of(request).store.all(Hyperdrive)])
+    found = twin_of(request).store.all(Hyperdrive)
+    return paged(request, [_told(one) for one in found], default=1000)
 
 
 @routes.post(_ALL)

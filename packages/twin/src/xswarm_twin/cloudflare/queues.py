@@ -43,7 +43,7 @@ async def index(request: web.Request) -> web.Response:
     """List the queues, all or those of the names that are asked for."""
     twin, names = twin_of(request), request.query.getall("name", [])
     found = [queue for queue in twin.store.all(Queue) if not names or queue.name in names]
-    return paged(request, [_told(twin, queue) for queue in found])
+    return paged(request, [_told(twin, queue) for queue in found], default=1000)
 
 
 @routes.post(_ALL)

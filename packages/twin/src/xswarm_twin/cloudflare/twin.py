@@ -18,6 +18,7 @@ from xswarm_twin.cloudflare.clock import Clock
 from xswarm_twin.cloudflare.records import Version
 from xswarm_twin.cloudflare.store import Store
 from xswarm_twin.cloudflare.tokens import Tokens
+from xswarm_twin.edge.degraded import Degraded
 from xswarm_twin.edge.simulators import Answer, Consumer, Question
 from xswarm_twin.edge.tails import Tails
 from xswarm_twin.model import PagesDeployment, WorkerVersion
@@ -57,6 +58,9 @@ class Serving(Protocol):
 
     async def call(self, worker: str, target: Mapping[str, Any], given: Sequence[Any]) -> Any:
         """Call a method of a service in a Worker's process; raises CallFailed."""
+
+    def degrade(self, degraded: Degraded | None) -> None:
+        """Let the edge have a bad day, or let it end."""
 
     def instances(self, worker: str, workflow: str) -> Sequence[str]:
         """Return the ids of a Workflow's instances."""

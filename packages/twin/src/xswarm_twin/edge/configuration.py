@@ -6,7 +6,7 @@ The configuration's schema is workerd.capnp of the same npm package as the binar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -79,8 +79,9 @@ def config(process: Process) -> dict[str, object]:
         {**socket(version.id, service_of(version)), "http": {"cfBlobHeader": CF_HEADER}}
         for version in process.versions
     ]
+    workers = _workers(process)
     return {
-        "services": [*_workers(process), *_own(process), *_outside(process)],
+        "services": [*workers, *_own(process, set(_texts(workers))), *_outside(process)],
         "sockets": [*sockets, socket(CONTROL, CONTROL)],
         "extensions": [{"modules": [_email()]}],
     }
@@ -214,20 +215,33 @@ def _stateful(process: Process) -> dict[str, object]:
     }
 
 
-def _own(process: Process) -> list[object]:
-    """Return the twin's services of a process."""
+def _texts(value: object) -> Iterator[str]:
+    """Return every text of a configuration, the names of services among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(value.values())
+    elif isinstance(value, Iterable):
+        for one in value:
+            yield from _texts(one)
+
+
+def _own(process: Process, used: Set[str]) -> list[object]:
+    """Return the twin's services of a process, of which each costs memory: those that are used."""
     standing = {
         (one["script_name"], one["class_name"], one["namespace_id"])
         for one in process.bindings
         if one["type"] == "durable_object_namespace"
         and one.get("script_name", process.worker) != process.worker
     }
-    made = [
+    made: list[object] = [
         control(process.access.token, map(service_of, process.versions)),
-        own_worker("values", "values.js", {"name": "MAIL", "service": "mail"}),
         own_worker("tail", "tail.js", {"name": "EDGE", "service": "logs"}),
-        *remotes(process.access, sorted(standing)),
     ]
+    if "values" in used:
+        made += [own_worker("values", "values.js", {"name": "MAIL", "service": "mail"})]
+    if "remote" in used:
+        made += remotes(process.access, sorted(standing))
     return [*made, _workflows(process)] if process.home.workflows else made
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from xswarm_twin import control
 from xswarm_twin.edge import spread
 from xswarm_twin.edge.assets import for_routing, goes_to_worker
 from xswarm_twin.edge.children import Children
 from xswarm_twin.edge.configuration import CONTROL
+from xswarm_twin.edge.degraded import CHALLENGE, Degraded
 from xswarm_twin.edge.files import find_answer, send, send_answer
 from xswarm_twin.edge.log import Log
 from xswarm_twin.edge.pages import Pages
@@ -87,6 +89,7 @@ class Edge:
         self._tails = tails or Tails()
         self._telling: set[asyncio.Task[None]] = set()
         self._token = token
+        self._degraded: Degraded | None = None
         self._spreading: dict[str, _Spreading] = {}
         self._pages = Pages()
         self._schedules = Schedules(self.fire)
@@ -254,6 +257,10 @@ class Edge:
             self._versions.serving(next(iter(route.split))), target, given
         )
 
+    def degrade(self, degraded: Degraded | None) -> None:
+        """Let the edge have a bad day, or let it end."""
+        self._degraded = degraded
+
     def instances(self, worker: str, workflow: str) -> Sequence[str]:
         """Return the ids of a Workflow's instances."""
         return self._versions.instances(worker, workflow)
@@ -262,6 +269,8 @@ class Edge:
         """Make a version known to its preview host; it is started on the first request."""
         await self._open()
         self._versions.know(version)
+        if self._degraded is not None:
+            self._degraded.uploaded(version.id)
 
     async def publish(self, deployment: PagesDeployment, *, production: bool) -> None:
         """Serve a Pages deployment at its own host; in production at the project's too.
@@ -316,6 +325,8 @@ class Edge:
             await self._versions.move(route.split)
         before = self._routes.get(worker)
         self._routes[worker] = route
+        if self._degraded is not None:
+            self._degraded.deployed(worker)
         if before is not None:
             self._release(worker, before.split)
 
@@ -340,6 +351,8 @@ class Edge:
     def _handler(self, own: Target) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             request[RAY] = new_ray()
+            if self._degraded is not None and self._degraded.challenges(request.headers):
+                return _challenge()
             workers = self._versions.workers() | self._routes.keys()
             target = target_of(request.host, own, workers, self._pages.projects())
             return await self._answer(request, target)
@@ -374,11 +387,15 @@ class Edge:
         route = self._routes.get(target.name)
         if target.part is not None:
             shown = route is None or route.previews
-            return self._versions.find(target.name, target.part) if shown else None
+            found = self._versions.find(target.name, target.part) if shown else None
+            late = found and self._degraded and not self._degraded.previews(found.id)
+            return None if late else found
         if route is None or not route.enabled:
             return None
-        key = self.key_of(request)
-        headers = {**request.headers, KEY_HEADER: key} if key else request.headers
+        ignored = self._degraded is not None and not self._degraded.overrides(target.name)
+        headers = CIMultiDict() if ignored else request.headers.copy()
+        if key := self.key_of(request):
+            headers[KEY_HEADER] = key
         return choose_version(route, target.name, headers, random.random())  # noqa: S311
 
     async def _answer_by(
@@ -456,6 +473,11 @@ def _invocation(
         "ok" if status < 500 else "exception",
         milliseconds,
     )
+
+
+def _challenge() -> web.Response:
+    headers = {"cf-mitigated": "challenge"}
+    return web.Response(status=403, text=CHALLENGE, content_type="text/html", headers=headers)
 
 
 def _nothing() -> web.Response:

@@ -83,7 +83,7 @@ class Versions:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs = state / "edge" / "runs"
         self._bytecode = Bytecode(state / "edge" / "bytecode")
-        self._sockets = Path(tempfile.mkdtemp(prefix="twin-"))  # their paths must be short
+        self._sockets = _sockets(state / "edge" / "sockets")
         self.simulators = Simulators(state, self._sockets / "simulators", services)
         shutil.rmtree(self._runs, ignore_errors=True)
 
@@ -408,3 +408,18 @@ def _empty(folder: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, mode=0o700)
+
+
+def _sockets(kept: Path) -> Path:
+    """Return a new folder for sockets, whose paths must be short; the one of before is deleted.
+
+    Args:
+        kept: the file that says where it is.
+    """
+    prefix = str(Path(tempfile.gettempdir()) / "twin-")
+    if kept.is_file() and (before := kept.read_text()).startswith(prefix):
+        shutil.rmtree(before, ignore_errors=True)
+    made = tempfile.mkdtemp(prefix=prefix)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(made)
+    return Path(made)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from xswarm_twin import programs
 from xswarm_twin.edge import capnp
@@ -16,6 +18,8 @@ from xswarm_twin.edge.log import Log
 from xswarm_twin.errors import Unavailable
 from xswarm_twin.model import ScriptInvalid
 
+OLDEST: Final = 20261117
+"""The date in the version of the oldest workerd that the twin was tried with."""
 _DEBUG = "debug-port"
 """How workerd calls the debug port when it tells of its sockets."""
 
@@ -46,7 +50,20 @@ def find_workerd(root: Path) -> Path:
             f"{package} is missing",
             "xswarm-twin up",
         )
+    _require_recent(root / "node_modules" / package / "package.json")
     return binary
+
+
+def _require_recent(package: Path) -> None:
+    """Refuse a workerd whose simulators and debug port may be missing."""
+    version = str(json.loads(package.read_text()).get("version", ""))
+    date = version.split(".")[1] if version.count(".") == 2 else ""
+    if date.isdecimal() and int(date) < OLDEST:
+        raise Unavailable(
+            f"workerd {version} is too old for the twin",
+            f"it needs workerd 1.{OLDEST}.0, which wrangler 4.164.0 brings",
+            "npm install wrangler@4.164.0",
+        )
 
 
 async def serve(runner: Runner, process: Process, folder: Path, debug: Path, log: Log) -> Child:
