@@ -64,10 +64,12 @@ def _require_new(found: Found) -> None:
     file = found.folder / invoke_file.NAME
     content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
     below = content.get("deploy") if isinstance(content, dict) else None
-    if isinstance(below, dict) and below.get("worker"):
+    worker = below.get("worker") if isinstance(below, dict) else None
+    if worker:
+        name = worker.get("name") if isinstance(worker, dict) else worker
         raise Refused(
             f"{file} is set up already",
-            f"it names the Worker {below['worker'].get('name')}",
+            f"it names the Worker {name}",
             "inv update shows what a newer version of the tool would change",
         )
 

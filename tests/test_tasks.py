@@ -141,7 +141,10 @@ def test_the_original_names_still_lead_there() -> None:
     }
 
 
-@pytest.mark.parametrize("command", words.commands(), ids=" ".join)
+DOCUMENTED = list(dict.fromkeys([*words.commands(), *words.installed()]))
+
+
+@pytest.mark.parametrize("command", DOCUMENTED, ids=" ".join)
 def test_every_command_in_the_words_exists(command: tuple[str, ...]) -> None:
     try:
         core = ParserContext(args=Program().core_args())  # such as --dry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -31,12 +32,19 @@ def files() -> list[Path]:
 
 
 def commands() -> list[tuple[str, ...]]:
-    """Return every command they name, as words, each once."""
+    """Return every ``./inv`` command they name, as words, each once."""
+    return _read(lambda text: [*_LINE.findall(text), *_INLINE.findall(text)])
+
+
+def installed() -> list[tuple[str, ...]]:
+    """Return every ``xswarm`` command that their shell blocks name, likewise."""
+    return _read(lambda text: _INSTALLED.findall("\n".join(_SHELL.findall(text))))
+
+
+def _read(lines: Callable[[str], Iterable[str]]) -> list[tuple[str, ...]]:
     found: dict[tuple[str, ...], None] = {}
     for file in files():
-        text = file.read_text(encoding="utf-8")
-        installed = _INSTALLED.findall("\n".join(_SHELL.findall(text)))
-        for line in [*_LINE.findall(text), *_INLINE.findall(text), *installed]:
+        for line in lines(file.read_text(encoding="utf-8")):
             command = tuple(_PLACES.get(word, word) for word in shlex.split(line.strip()))
             if not {"--list", "--help", "<task>"} & set(command):
                 found[command] = None

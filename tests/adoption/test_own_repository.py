@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import pytest
 import requests
 import yaml
 
-from tests.adoption import repositories
+from tests.adoption import repositories, test_pipelines
 from tests.adoption.repositories import committed, file, git, wrangler
 from xswarm_deploy.bundling import programs
 
@@ -212,6 +213,39 @@ def test_the_next_release_is_rehearsed_on_the_repositorys_own_commit(team: Repos
     assert "✓ rehearsed: released in" in said
     assert "$ xswarm deploy.prod --yes" in said
     assert team.json("worker.status") == before
+
+
+def test_the_steps_of_the_action_release_it(team: Repository, tmp_path: Path) -> None:
+    program = file(
+        tmp_path, "bin/xswarm", f'#!/bin/sh\nexec {sys.executable} -c "{STARTED}" "$@"\n'
+    )
+    program.chmod(0o755)
+    environment = {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_SHA": git(team.root, "rev-parse", "HEAD"),
+        "GITHUB_WORKSPACE": str(team.root),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }
+    said = test_pipelines.run(team.root, environment, environment="local", wait="1m")
+    assert "::group::check: " in said
+    outputs = dict(line.split("=", 1) for line in (tmp_path / "output").read_text().splitlines())
+    assert (outputs["version"], outputs["url"]) == (team.live(), team.endpoints["WORKER_URL"])
+    summary = (tmp_path / "summary").read_text()
+    assert "### check of local: " in summary
+    assert "✅ shop is live in local" in summary
+    assert "<testsuite" in (team.root / "check.xml").read_text()
+    (team.root / "check.xml").unlink()
+    source = team.root / "src/index.ts"
+    sound = source.read_text()
+    source.write_text(sound.replace('return new Response("Hello', 'throw new Error("Hello'))
+    said = test_pipelines.run(team.root, environment, environment="local")
+    source.write_text(sound)
+    (team.root / "check.xml").unlink()
+    assert "ended with 3" in said
+    assert re.search(r"^::error title=.*::.*GET /: 500 instead of", said, re.MULTILINE)
 
 
 def test_a_second_init_is_refused_and_names_the_way_on(team: Repository) -> None:

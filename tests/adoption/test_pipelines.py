@@ -41,7 +41,7 @@ def test_every_command_exists_with_its_flags(offered: Path) -> None:
         assert Parser(initial=core, contexts=contexts).parse_argv(line), line
 
 
-def steps(environment: dict[str, str], **inputs: str) -> list[tuple[str, str, dict[str, str]]]:
+def steps(variables: dict[str, str], **inputs: str) -> list[tuple[str, str, dict[str, str]]]:
     """Return the script, the folder and the environment of each step of the action."""
     action: dict[str, Any] = yaml.safe_load((PROJECT / "action.yml").read_text())
     given = {name: str(each.get("default", "")) for name, each in action["inputs"].items()}
@@ -54,21 +54,21 @@ def steps(environment: dict[str, str], **inputs: str) -> list[tuple[str, str, di
         (
             step["run"],
             filled(step.get("working-directory", ".")),
-            {**environment, **{n: filled(v) for n, v in (step.get("env") or {}).items()}},
+            {**variables, **{n: filled(v) for n, v in (step.get("env") or {}).items()}},
         )
         for step in action["runs"]["steps"]
     ]
 
 
-def run(top: Path, environment: dict[str, str], **inputs: str) -> str:
+def run(top: Path, variables: dict[str, str], **inputs: str) -> str:
     """Run the steps of the action as a runner does, each in a shell of its own, up to a failure."""
     said = ""
-    for script, folder, variables in steps(environment, **inputs):
+    for script, folder, given in steps(variables, **inputs):
         assert "${{" not in script, "an input in a script is a command of whoever sets it"
         ended = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
             cwd=top / folder,
-            env=variables,
+            env=given,
             capture_output=True,
             text=True,
             check=False,

@@ -88,6 +88,7 @@ def test_a_finding_is_at_the_file_and_line_that_is_meant(
             ("db/migrations/2_teams.sql", 3),
         ),
         (Unavailable("Stripe did not answer"), None),
+        (StepFailed("the version is not good", "GET /health: 500"), ("invoke.yaml", 6)),
         (Refused("nowhere.sql is gone", "line 3"), None),
     ],
 )

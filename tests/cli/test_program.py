@@ -221,7 +221,9 @@ def test_without_a_project_nothing_is_acted_on(
     ended = run(OURS, *words.split(), folder=tmp_path, PYTHONPATH=str(PROJECT))
     assert ended.returncode == 2
     assert ended.stderr.startswith("✗ no Worker is named, so there is nothing to act on\n")
-    assert "next: write into invoke.yaml: deploy: {worker: {name: NAME" in ended.stderr
+    assert (
+        "next: ./inv init; or write into invoke.yaml: deploy: {worker: {name: NAME" in ended.stderr
+    )
 
 
 def test_a_repository_without_tasks_has_those_that_are_shipped(tmp_path: Path) -> None:

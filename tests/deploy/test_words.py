@@ -24,6 +24,7 @@ NOT_RUN = {
     ("test", "--quick"): "likewise",
     ("test", "--only", "tests/release", "--expression", "lock"): "likewise",
     ("test.mutants", "packages/deploy/src/xswarm_deploy/release/lock.py"): "minutes",
+    ("docs",): "tests/test_site.py builds the site",
     ("tools.install",): "tests/test_inv.py installs",
     ("sandbox.reset", "--yes"): "run last, below",
     ("sandbox.down",): "run last, below",

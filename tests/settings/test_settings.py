@@ -252,6 +252,16 @@ def test_dev_vars_gives_the_local_worker_its_secrets_and_no_others(
     assert load("staging", {"worker": worker}, tmp_path, {}).worker_secrets() == {}
 
 
+def test_the_local_environment_needs_no_file_and_the_others_do(tmp_path: Path) -> None:
+    project = {"worker": {"name": "shop", "config": "w.jsonc"}}
+    assert load("local", project, tmp_path, {}).text("ENVIRONMENT") == "local"
+    for environment in ("staging", "production"):
+        with pytest.raises(Refused, match="no environment file"):
+            load(environment, project, tmp_path, {})
+    with pytest.raises(Refused, match="no environment file"):
+        load("local", project, tmp_path, {"DEPLOY_ENV_FILE": str(tmp_path / "none.env")})
+
+
 def test_dev_vars_of_an_environment_comes_first(tmp_path: Path, environment_file: Write) -> None:
     environment_file("local")
     (tmp_path / ".dev.vars").write_text("MAPS=canary-common")

@@ -92,8 +92,9 @@ def test_what_belongs_to_a_d1_database_is_said(
     assert "directory" not in (root / "invoke.yaml").read_text()
 
 
-def test_what_is_set_up_already_is_refused(c: Context, root: Path) -> None:
-    file(root, "invoke.yaml", "deploy: {worker: {name: shop}}\n")
+@pytest.mark.parametrize("worker", ["{name: shop}", "shop"])
+def test_what_is_set_up_already_is_refused(c: Context, root: Path, worker: str) -> None:
+    file(root, "invoke.yaml", f"deploy: {{worker: {worker}}}\n")
     with pytest.raises(Refused, match="is set up already") as caught:
         init.init(c, yes=True)
     assert caught.value.remedy == "inv update shows what a newer version of the tool would change"

@@ -19,7 +19,7 @@ _WRITTEN: Final = (
     re.compile(r"\b(?:pathname|path)\s*={2,3}\s*" + _PATH),
     re.compile(r"\bcase\s+" + _PATH),
 )
-_PLAIN: Final = re.compile(r"/(?:[\w.~-]+/?)*")  # no parameter, no wildcard
+_PLAIN: Final = re.compile(r"/[\w.~/-]*+")  # no parameter, no wildcard
 _CHANGING: Final = re.compile(
     r"logout|signout|sign-out|log-out|unsubscribe|delete|remove|destroy|cron|webhook|callback|confirm",
     re.IGNORECASE,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from xswarm_deploy.adoption import tree
 
-_MARK: Final = re.compile(r"^\s*--\s*migrate:up", re.MULTILINE)
+_MARK: Final = re.compile(r"^[ \t]*+--[ \t]*+migrate:up", re.MULTILINE)
 _D1_DEFAULT: Final = "migrations"
 _READ: Final = 20_000  # characters of a file that tell of what kind it is
 

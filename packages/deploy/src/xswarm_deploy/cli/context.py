@@ -120,7 +120,8 @@ def _nothing_named() -> Refused:
     return Refused(
         "no Worker is named, so there is nothing to act on",
         f"{ROOT / 'invoke.yaml'} is missing, is empty, or has no deploy.worker.name",
-        "write into invoke.yaml: deploy: {worker: {name: NAME, config: wrangler.jsonc}}",
+        "inv init; or write into invoke.yaml: "
+        "deploy: {worker: {name: NAME, config: wrangler.jsonc}}",
     )
 
 

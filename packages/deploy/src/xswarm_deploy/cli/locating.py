@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 INVOKE_YAML: Final = "invoke.yaml"
 _CONFIG: Final = "deployment/config"
-_FILE: Final = re.compile(
-    r"(?P<file>[\w./-]+\.(?:sql|jsonc?|toml|ya?ml|env|[cm]?[jt]sx?|py))\b"
-    r"(?:(?::|,? line )(?P<line>\d+))?"
+_FILE: Final = re.compile(r"(?P<file>[\w./-]++)(?:(?::|,? line )(?P<line>\d{1,9}))?")
+_SUFFIXES: Final = frozenset(
+    {".sql", ".json", ".jsonc", ".toml", ".yaml", ".yml", ".env", ".py"}
+    | {f".{kind}{language}{x}" for kind in ("", "c", "m") for language in "jt" for x in ("s", "sx")}
 )
-_LINE: Final = re.compile(r"\bline (?P<line>\d+)")
+_LINE: Final = re.compile(r"\bline (?P<line>\d{1,9})")
 _SETTING: Final = re.compile(r"\bdeploy(?:\.[a-z0-9_]+)+")
+_ROUTE: Final = re.compile(r"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (?P<path>/[^\s:]*)")
 _WORD: Final = re.compile(r"[A-Za-z_][\w-]{2,}")
 
 
@@ -34,7 +36,9 @@ class Place(NamedTuple):
 
 def of_error(error: DeployError, root: Path) -> Place | None:
     """Return where the cause of an error stands; None: nowhere in the repository."""
-    return _in_text(f"{error.what}\n{error.why}\n{error.remedy}", root)
+    text = f"{error.what}\n{error.why}"
+    routed = _ROUTE.search(text)
+    return _in_text(text, root) or (_route(routed["path"], root) if routed else None)
 
 
 def of_finding(finding: Finding, root: Path, environment: str) -> Place | None:
@@ -42,10 +46,9 @@ def of_finding(finding: Finding, root: Path, environment: str) -> Place | None:
     if finding.group == "variables":
         example = root / _CONFIG / f"{environment}.env.example"
         return _line_with(example, re.compile(rf"^#?\s*{re.escape(finding.name)}="), root)
-    method, _, path = finding.name.partition(" ")
-    if path.startswith("/") and method.isupper():
-        routed = re.compile(rf"path:\s*[\"']?{re.escape(path)}[\"']?\s*(?:[,}}]|$)")
-        return _line_with(root / INVOKE_YAML, routed, root)
+    routed = _ROUTE.fullmatch(finding.name)
+    if routed:
+        return _route(routed["path"], root)
     found = _in_text(f"{finding.evidence}\n{finding.remedy}", root)
     if found is None and finding.group == "configuration":
         return _in_configuration(finding, root)
@@ -55,7 +58,8 @@ def of_finding(finding: Finding, root: Path, environment: str) -> Place | None:
 def _in_text(text: str, root: Path) -> Place | None:
     """Return the first file of the repository that a text names, with the line it names."""
     for named in _FILE.finditer(text):
-        file = _find(named["file"], root)
+        name = named["file"].rstrip(".")
+        file = _find(name, root) if Path(name).suffix in _SUFFIXES else None
         if file:
             after = _LINE.search(text, named.end())
             line = named["line"] or (after["line"] if after else "1")
@@ -65,6 +69,12 @@ def _in_text(text: str, root: Path) -> Place | None:
             return Place(_relative(file, root), int(line))
     setting = _SETTING.search(text)
     return _setting(setting[0], root) if setting else None
+
+
+def _route(path: str, root: Path) -> Place | None:
+    """Return the line of invoke.yaml that has a route."""
+    written = re.compile(rf"path:\s*[\"']?{re.escape(path)}[\"']?\s*(?:[,}}]|$)")
+    return _line_with(root / INVOKE_YAML, written, root)
 
 
 def _setting(path: str, root: Path) -> Place | None:

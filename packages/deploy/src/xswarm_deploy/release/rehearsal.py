@@ -210,6 +210,8 @@ def _settle_in(root: Path, environment: str, values: Mapping[str, str]) -> None:
 
 
 def _read(file: Path) -> dict[str, str]:
+    if not file.is_file():
+        return {}
     lines = [line for line in file.read_text().splitlines() if "=" in line and line[0] != "#"]
     return {name: value.strip('"') for name, value in (line.split("=", 1) for line in lines)}
 

@@ -17,7 +17,7 @@ from xswarm_monitoring.rules import Thresholds
 
 DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 _ARGUMENT: Final = re.compile(r"^(?P<name>\w+): (?P<text>.*)$")
-_ROLE: Final = re.compile(r":\w+:`([^`]*)`")
+_ROLE: Final = re.compile(r":\w++:`([^`:]*+)`")
 _KINDS: Final[Mapping[object, str]] = {
     str: "string",
     int: "integer",

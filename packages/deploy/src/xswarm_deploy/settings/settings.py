@@ -324,7 +324,9 @@ def load(
             "inv production check, inv staging check, or inv local check",
         )
     file = env_file(environment, root, process_environment)
-    merged = _read_file(file, environment)
+    optional = environment == LOCAL and file == root / CONFIG / f"{LOCAL}.env"
+    alone = optional and not file.exists()  # the twin says all that is needed
+    merged = {"ENVIRONMENT": LOCAL} if alone else _read_file(file, environment)
     project = projects.read({**values, "env": environment}, environment)
     mine = used(project)
     if environment == LOCAL:
