@@ -107,7 +107,7 @@ def parse(text: str, name: str) -> Manifest:
             for table, (rows, digest) in content.pop("tables").items()
         }
         manifest = Manifest(content=Content(tables=held, **content), **found)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Refused(
             f"{name} is no manifest of a backup", type(error).__name__, _ANOTHER
         ) from None
