@@ -48,6 +48,10 @@ ns = Collection(
             "mutants": (
                 "Change a file in many small ways, one at a time; name what no test notices."
             ),
+            "faults": (
+                "Let each call and file operation of a release fail in each way; name what is "
+                "broken then."
+            ),
         },
     ),
     *listed(

@@ -24,6 +24,8 @@ NOT_RUN = {
     ("test", "--quick"): "likewise",
     ("test", "--only", "tests/release", "--expression", "lock"): "likewise",
     ("test.mutants", "packages/deploy/src/xswarm_deploy/release/lock.py"): "minutes",
+    ("test.faults",): "tests/faults/test_matrix.py runs the same cases",
+    ("test.faults", "--full"): "hours",
     ("tools.install",): "tests/test_inv.py installs",
     ("sandbox.reset", "--yes"): "run last, below",
     ("sandbox.down",): "run last, below",
