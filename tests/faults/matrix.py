@@ -26,6 +26,7 @@ from tests.faults.world import NEW_CODE, World
 from tests.support.project import LOCAL_VALUES
 from xswarm_deploy.errors import DeployError, Locked, NotRolledBack, Refused
 from xswarm_deploy.release import takeover
+from xswarm_deploy.services import doubt
 
 SECRETS: Final = tuple(
     value for name, value in LOCAL_VALUES.items() if name.endswith(("SECRET", "TOKEN", "KEY"))
@@ -241,6 +242,7 @@ class _Run:
 
 def _begin(world: World, scenario: str) -> None:
     world.reset(scenario if scenario in PREPARED else "")
+    doubt.forget()
 
 
 def _roles(world: World, seen: Seen) -> Seen:
