@@ -68,12 +68,6 @@ ns = Collection(
         },
     ),
     *listed(
-        "xswarm_deploy.tasks.docs",
-        {
-            "docs": "Build the documents as a site into .site/, offline; a warning is an error.",
-        },
-    ),
-    *listed(
         "xswarm_deploy.tasks.pages",
         {
             "pages": (
@@ -284,7 +278,7 @@ ns = Collection(
 for _name in ("check", "migrate", "verify", "rollback"):
     ns.collections["deploy"].add_task(ns[_name], name=_name)
 
-if in_own_checkout():  # a team's repository has tests of its own
+if in_own_checkout():  # a team's repository has tests and documents of its own
     ns.add_collection(
         group(
             "xswarm_deploy.tasks.test",
@@ -293,6 +287,10 @@ if in_own_checkout():  # a team's repository has tests of its own
                 "mutants": (
                     "Change a file in many small ways, one at a time; name what no test notices."
                 ),
+                "faults": (
+                    "Let each call and file operation of a release fail in each way; name what is "
+                    "broken then."
+                ),
             },
         )
     )
@@ -300,6 +298,13 @@ if in_own_checkout():  # a team's repository has tests of its own
         "xswarm_deploy.tasks.benchmark",
         {
             "benchmark": "Run the benchmarks, and write the ratios to benchmarks/RESULTS.md.",
+        },
+    ):
+        ns.add_task(each)
+    for each in listed(
+        "xswarm_deploy.tasks.docs",
+        {
+            "docs": "Build the documents as a site into .site/, offline; a warning is an error.",
         },
     ):
         ns.add_task(each)

@@ -1,4 +1,4 @@
-"""Run the tests: ``inv test``, ``inv test.mutants``."""
+"""Run the tests: ``inv test``, ``inv test.mutants``, ``inv test.faults``."""
 
 from __future__ import annotations
 
@@ -50,6 +50,33 @@ def mutants(c: Context, module: str, tests: str = "") -> None:
     """Change a file in many small ways, one at a time; name what no test notices."""
     install(c)
     python(c, "-m", "tests.support.mutants", module, *filter(None, tests.split(",")))
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "full": "every operation, in every way: hours; a run that was stopped goes on",
+        "scenario": "only this one: release, failing release, canary, rollback, restore, resume",
+        "expression": "only cases whose name holds this",
+        "minutes": "stop after so long",
+        "anew": "forget the results of earlier runs",
+    },
+)
+def faults(
+    c: Context,
+    full: bool = False,
+    scenario: str = "",
+    expression: str = "",
+    minutes: float = 0.0,
+    anew: bool = False,
+) -> None:
+    """Let each call and file operation of a release fail in each way; name what is broken then."""
+    install(c)
+    words = [*(["--full"] if full else []), *(["--anew"] if anew else [])]
+    words += ["--scenario", scenario] if scenario else []
+    words += ["--expression", expression] if expression else []
+    words += ["--minutes", f"{minutes:g}"] if minutes else []
+    python(c, "-m", "tests.faults", *words)
 
 
 def python(c: Context, *words: str) -> None:

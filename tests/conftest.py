@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 
 from tests.support.project import LOCAL_VALUES, using_everything
 from xswarm_deploy import errors
+from xswarm_deploy.services import doubt
 from xswarm_deploy.settings.settings import CONFIG, Settings, load
 
 pytest_plugins = ["tests.support.needs", "tests.contracts.recorder"]
@@ -53,6 +54,12 @@ def settings(tmp_path: Path, environment_file: Callable[..., Path]) -> Callable[
         return load("local", using_everything(project), tmp_path, {})
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def no_doubt() -> None:
+    """Begin each test as a process does: no call of another one is still awaited."""
+    doubt.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,8 @@ NOT_RUN = {
     ("test", "--only", "tests/release", "--expression", "lock"): "likewise",
     ("test.mutants", "packages/deploy/src/xswarm_deploy/release/lock.py"): "minutes",
     ("docs",): "tests/test_site.py builds the site",
+    ("test.faults",): "tests/faults/test_matrix.py runs the same cases",
+    ("test.faults", "--full"): "hours",
     ("tools.install",): "tests/test_inv.py installs",
     ("sandbox.reset", "--yes"): "run last, below",
     ("sandbox.down",): "run last, below",

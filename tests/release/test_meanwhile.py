@@ -154,7 +154,8 @@ def test_doubts_pass() -> None:
     assert doubt.left(99.0, clock) == doubt.LATE - 5  # type: ignore[arg-type]
     clock.now = 200.0
     assert doubt.left(99.0, clock) == 0.0  # type: ignore[arg-type]
-    doubt._last.clear()
+    clock.now = 50.0  # of another clock: nothing is known of it
+    assert doubt.left(99.0, clock) == 0.0  # type: ignore[arg-type]
 
 
 # Order

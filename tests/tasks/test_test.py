@@ -52,6 +52,16 @@ def test_a_file_is_mutated_by_its_name(context: MockContext) -> None:
     )
 
 
+def test_the_fault_matrix_is_run_by_what_was_asked(context: MockContext) -> None:
+    test.faults(context, full=True, scenario="canary", expression="| lost", minutes=5)
+    assert commands(context)[0] == [
+        *("-m", "tests.faults", "--full", "--scenario", "canary", "--expression", "| lost"),
+        *("--minutes", "5"),
+    ]
+    test.faults(context, anew=True)
+    assert commands(context)[1] == ["-m", "tests.faults", "--anew"]
+
+
 @pytest.mark.parametrize(
     ("programs", "manager", "line"),
     [

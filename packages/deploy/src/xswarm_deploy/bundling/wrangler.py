@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xswarm_deploy.bundling import jsonc
 from xswarm_deploy.bundling.configuration_keys import KEYS, Scope
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.services import shape
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -56,7 +57,7 @@ def read(settings: Settings) -> Mapping[str, Any]:
     chosen, found = settings.project.worker.environment, file(settings)
     content = parsed(found)
     if found == settings.path(settings.project.worker.config):
-        return environment(content, chosen) if chosen else content
+        return _shaped(environment(content, chosen) if chosen else content, found)
     built = str(content.get("targetEnvironment") or "")
     if built != chosen:
         raise Refused(
@@ -64,7 +65,7 @@ def read(settings: Settings) -> Mapping[str, Any]:
             f"{found.name} was made by a build, which chooses the environment",
             f"build it again with CLOUDFLARE_ENV={chosen}",
         )
-    return content
+    return _shaped(content, found)
 
 
 def read_tagged(settings: Settings) -> Mapping[str, Any]:
@@ -78,7 +79,7 @@ def read_tagged(settings: Settings) -> Mapping[str, Any]:
         return content
     named = {
         "topLevelName": whole.get("name"),
-        "definedEnvironments": sorted(whole.get("env") or {}),
+        "definedEnvironments": sorted(_environments(whole)),
         "targetEnvironment": settings.project.worker.environment,
     }
     return {**content, **named}
@@ -100,7 +101,7 @@ def parsed(file: Path) -> Mapping[str, Any]:
 def _parsed(file: Path) -> Mapping[str, Any]:
     try:
         content = READERS[file.suffix](file.read_text(encoding="utf-8-sig"))  # with a BOM or not
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(
             f"{file.name} cannot be read", str(error), f"correct {file.name} there"
         ) from None
@@ -119,7 +120,7 @@ def environment(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     Raises:
         Refused: the file has none of that name.
     """
-    known = content.get("env") or {}
+    known = _environments(content)
     if name not in known:
         raise Refused(
             f"the wrangler configuration has no environment {name!r}",
@@ -132,9 +133,67 @@ def environment(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         if key not in ("name", "env") and not (key in KEYS and KEYS[key].scope is Scope.OWN)
     }
     own = known[name]
+    if not isinstance(own, Mapping):
+        what = f"env.{name} of the wrangler configuration is no table"
+        raise Refused(what, f"it is {own!r}", "correct it there")
     if "route" in own or "routes" in own:  # either of them takes the place of both
         taken = {key: value for key, value in taken.items() if key not in ("route", "routes")}
     return {"name": f"{content.get('name')}-{name}", **taken, **own}
+
+
+def _environments(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what stands under ``env``.
+
+    Raises:
+        Refused: it is no table.
+    """
+    found = content.get("env") or {}
+    if not isinstance(found, Mapping):
+        what = "env of the wrangler configuration is no table"
+        raise Refused(what, f"it is {found!r}", "correct it there")
+    return found
+
+
+class _Consumer(shape.Wire):
+    queue: str
+
+
+class _Queues(shape.Wire):
+    consumers: list[_Consumer] | None = None
+
+
+class _Workflow(shape.Wire):
+    name: str
+
+
+class _Triggers(shape.Wire):
+    crons: object = None
+
+
+class _File(shape.Wire):
+    """What the steps beside the version read of a configuration; wrangler judges the rest."""
+
+    triggers: _Triggers | None = None
+    queues: _Queues | None = None
+    workflows: list[_Workflow] | None = None
+    routes: list[object] | None = None
+
+
+def _shaped(content: Mapping[str, Any], found: Path) -> Mapping[str, Any]:
+    """Return a configuration whose parts have the shape that is relied upon.
+
+    Raises:
+        Refused: one has another; the place is told.
+    """
+    try:
+        shape.read(dict(content), _File, found.name)
+    except shape.Mismatch as error:
+        raise Refused(f"{found.name} cannot be deployed", str(error), "correct it there") from None
+    for route in [*(content.get("routes") or ()), content.get("route")]:
+        if not isinstance(route, str | Mapping | None):
+            why = f"a route is a pattern or a table, not {route!r}"
+            raise Refused(f"{found.name} cannot be deployed", why, "correct it there")
+    return content
 
 
 def _named(environment: str) -> str:

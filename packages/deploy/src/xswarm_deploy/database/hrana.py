@@ -6,16 +6,19 @@ Source: libSQL's HRANA_3_SPEC (pipelines, batches with conditions, cursors as JS
 from __future__ import annotations
 
 import base64
+import functools
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 from xswarm_deploy.database import floats
 from xswarm_deploy.database.errors import DatabaseError, kind_of
 from xswarm_deploy.database.rows import Result, Row, Statement, Value, check
 
 Json = dict[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _NOT_IN_TRANSACTION = "no transaction is active"
 
@@ -110,6 +113,20 @@ def execute(sql: str) -> Json:
     return {"type": "execute", "stmt": {"sql": sql}}
 
 
+def understood(read: Callable[P, T]) -> Callable[P, T]:
+    """Make a reader of answers tell of one that is not Hrana's by the error both homes share."""
+
+    @functools.wraps(read)
+    def reader(*given: P.args, **named: P.kwargs) -> T:
+        try:
+            return read(*given, **named)
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
+            raise DatabaseError("unavailable", "the answer is not Hrana's", in_doubt=True) from None
+
+    return reader
+
+
+@understood
 def position(answer: Json) -> str:
     """Return how far the server's log was when it ran a statement.
 
@@ -122,6 +139,26 @@ def position(answer: Json) -> str:
     return str(found)
 
 
+@understood
+def is_refused(answer: Json) -> bool:
+    """Return whether a request of a pipeline was refused as a whole."""
+    return bool(answer["type"] == "error" and dict(answer["error"]))
+
+
+@understood
+def outcome(answer: Json) -> Json:
+    """Return what one request of a pipeline brought about.
+
+    Raises:
+        DatabaseError: it was refused.
+    """
+    if answer["type"] == "error":
+        raise failure(answer["error"])
+    found: Json = answer["response"]["result"]
+    return found
+
+
+@understood
 def result(answer: Json) -> Result:
     """Return what one statement did, from the answer to it."""
     columns = tuple(column["name"] or "" for column in answer["cols"])
@@ -163,6 +200,7 @@ def atomic(
     }
 
 
+@understood
 def atomic_results(answer: Json, *, foreign_keys: bool) -> list[Result]:
     """Return what the statements of an atomic batch did.
 
@@ -191,6 +229,7 @@ def _opened(foreign_keys: bool) -> int:
 
 def failure(error: Mapping[str, Any], place: int | None = None) -> DatabaseError:
     """Return the error both homes share, from Hrana's."""
+    error = error if isinstance(error, Mapping) else {}
     message = str(error.get("message", "")).removeprefix("SQLite error: ")
     return DatabaseError(kind_of(str(error.get("code", ""))), message, statement=place)
 

@@ -146,7 +146,7 @@ def parse(text: str, name: str) -> Manifest:
             signature=Signature(**signed) if signed else None,
             **{**found, "read": text},
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Refused(
             f"{name} is no manifest of a backup", type(error).__name__, _ANOTHER
         ) from None

@@ -129,10 +129,9 @@ class TursoDatabase:
                 map(Statement, fenced), begin="SELECT 1", foreign_keys=True, keep=True
             )
             sent = self._streamed(_batch(steps, opened["baton"]), opened["base_url"])
-            answer = sent["results"][0]
-            if answer["type"] == "error":
-                raise hrana.failure(answer["error"])
-            hrana.atomic_results(answer["response"]["result"], foreign_keys=True)
+            with _translated():
+                answer = sent["results"][0]
+            hrana.atomic_results(hrana.outcome(answer), foreign_keys=True)
         return True
 
     def close(self) -> None:
@@ -157,9 +156,9 @@ class TursoDatabase:
     ) -> list[Result]:
         steps = hrana.atomic(statements, begin=begin, foreign_keys=foreign_keys, keep=keep)
         answer = self._pipeline([{"type": "batch", "batch": {"steps": list(steps)}}])[0]
-        if answer["type"] == "error":  # refused as a whole, before any statement ran
+        if hrana.is_refused(answer):  # as a whole, before any statement ran
             raise hrana.failure(answer["error"], self._first_unreadable(statements))
-        return hrana.atomic_results(answer["response"]["result"], foreign_keys=foreign_keys)
+        return hrana.atomic_results(hrana.outcome(answer), foreign_keys=foreign_keys)
 
     def _streamed(self, body: str | Iterator[bytes], url: str | None = None) -> hrana.Json:
         """Send a pipeline as it is made, to where its stream lives."""
@@ -177,11 +176,7 @@ class TursoDatabase:
         return refused[0] if refused else None
 
     def _answer(self, request: hrana.Json) -> hrana.Json:
-        answer = self._pipeline([request])[0]
-        if answer["type"] == "error":
-            raise hrana.failure(answer["error"])
-        outcome: hrana.Json = answer["response"]["result"]
-        return outcome
+        return hrana.outcome(self._pipeline([request])[0])
 
     def _pipeline(self, requests: Sequence[hrana.Json]) -> list[hrana.Json]:
         connection = self._connection()

@@ -142,7 +142,7 @@ class Lease:
     fence: int
     seconds: float = LEASE_SECONDS
     until: float = 0.0
-    clock: Callable[[], float] = awake_or_not
+    clock: Callable[[], float] = field(default_factory=lambda: awake_or_not)
     _lost: bool = False
     _renewing: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)

@@ -15,6 +15,11 @@ LATE: Final = 15.0  # seconds in which a call that was given up may still be del
 _last: list[float] = []
 
 
+def forget() -> None:
+    """Forget the calls so far, as a process does that begins."""
+    _last.clear()
+
+
 def note(clock: Clock = SYSTEM_CLOCK) -> None:
     """Note that a call was given up which may have been, or may yet be, applied."""
     _last[:] = [clock.monotonic()]
@@ -27,9 +32,10 @@ def left(since: float, clock: Clock = SYSTEM_CLOCK) -> float:
         since: only calls after this time count, by the same clock.
         clock: the time.
     """
-    if not _last or _last[0] < since:
+    if not any_since(since):
         return 0.0
-    return max(0.0, LATE - (clock.monotonic() - _last[0]))
+    passed = clock.monotonic() - _last[0]
+    return LATE - passed if 0 <= passed < LATE else 0.0
 
 
 def any_since(since: float) -> bool:

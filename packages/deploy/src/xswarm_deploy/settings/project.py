@@ -368,6 +368,9 @@ def read(values: Mapping[str, Any], environment: str = "") -> Project:
         raise Refused("invoke.yaml has no mapping under deploy", f"it is {values!r}")
     common = {name: value for name, value in values.items() if name != "environments"}
     own = _environments(values).get(environment) or {}
+    if not isinstance(own, Mapping):
+        what = f"invoke.yaml: deploy.environments.{environment} is not a mapping"
+        raise Refused(what, f"it is {own!r}", "correct it in invoke.yaml")
     project: Project = _build(Project, _laid_over(common, own), "deploy")
     if project.verify.unproven not in UNPROVEN:
         raise Refused(
@@ -386,7 +389,9 @@ def read(values: Mapping[str, Any], environment: str = "") -> Project:
 
 def _environments(values: Mapping[str, Any]) -> Mapping[str, Any]:
     found = values.get("environments") or {}
-    unknown = sorted(set(found) - set(ENVIRONMENTS)) if isinstance(found, Mapping) else [found]
+    unknown = (
+        sorted(set(map(str, found)) - set(ENVIRONMENTS)) if isinstance(found, Mapping) else [found]
+    )
     if unknown:
         raise Refused(
             f"invoke.yaml: unknown setting deploy.environments.{unknown[0]}",
@@ -416,6 +421,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
         return _tuple(get_args(kind)[0], value, where)
     if origin is Mapping:
         item_kind = get_args(kind)[1]
+        if not isinstance(value, Mapping | None):
+            raise Refused(f"invoke.yaml: {where} is not a mapping", f"it is {value!r}")
         return {
             str(key): _scalar(item_kind, item, f"{where}.{key}")
             for key, item in dict(value or {}).items()
@@ -427,7 +434,7 @@ def _mapping(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
         raise Refused(f"invoke.yaml: {where} is not a mapping", f"it is {value!r}")
     kinds = kind.__annotations__
-    unknown = sorted(set(value) - set(kinds))
+    unknown = sorted(str(name) for name in value if name not in kinds)
     if unknown:
         from difflib import get_close_matches  # 3 ms, for a misspelt name only
 
@@ -465,4 +472,7 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not fits or (kind is not bool and isinstance(value, bool)):
         raise Refused(f"invoke.yaml: {where} must be a {kind.__name__}", f"it is {value!r}")
-    return kind(value)
+    try:
+        return kind(value)
+    except OverflowError:
+        raise Refused(f"invoke.yaml: {where} is too large", "it is no number of use") from None

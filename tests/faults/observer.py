@@ -1,0 +1,103 @@
+"""Look at the world as anybody could: plain SQLite, plain HTTP. It shares no code with the tool."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.request import Request, urlopen
+
+
+class Seen(NamedTuple):
+    """What users meet, and what the next release would find.
+
+    Args:
+        code: the versions that have traffic.
+        schema: the tables of users, and what they are made of.
+        pages: what the static site holds, by its commit's words.
+        crons: the cron triggers.
+        secret: the value that the environment file names.
+    """
+
+    code: tuple[str, ...]
+    schema: tuple[str, ...]
+    pages: str
+    crons: tuple[str, ...]
+    secret: str
+
+
+@dataclass
+class Observer:
+    """Watch one world.
+
+    Args:
+        api: the address of the account's API.
+        token: what opens it.
+        database: the SQLite file.
+        environment: the environment file.
+    """
+
+    api: str
+    token: str
+    database: Path
+    environment: Path
+    acknowledged: int = 0
+    failed: str = ""
+
+    def seen(self) -> Seen:
+        """Return the world as it is."""
+        crons = self._get("/workers/scripts/shop/schedules")["schedules"]
+        return Seen(
+            tuple(sorted(self.live())),
+            tuple(self._query("SELECT sql FROM sqlite_master WHERE name = 'users'")),
+            self._pages(),
+            tuple(sorted(str(each["cron"]) for each in crons)),
+            self._secret(),
+        )
+
+    def live(self) -> list[str]:
+        """Return the versions that have traffic."""
+        newest = self._get("/workers/scripts/shop/deployments")["deployments"][0]["versions"]
+        return [str(one["version_id"]) for one in newest if float(one["percentage"]) > 0]
+
+    def users(self, codes: dict[str, str], newer: str) -> None:
+        """Do what users do at this moment: each live version reads, and one row is written.
+
+        Args:
+            codes: version → the statement that its code runs.
+            newer: the statement of a version that was made since.
+        """
+        for version in self.live():
+            try:
+                self._query(codes.get(version, newer))
+            except sqlite3.Error as error:
+                self.failed = self.failed or f"version {version[:8]} failed a user: {error}"
+        with sqlite3.connect(self.database, timeout=5) as connection:
+            connection.execute("INSERT INTO users (name) VALUES ('met during the release')")
+        connection.close()
+        self.acknowledged += 1
+
+    def rows(self) -> int:
+        """Return how many users there are."""
+        return int(self._query("SELECT count(*) FROM users")[0])
+
+    def _pages(self) -> str:
+        found = self._get("/pages/projects/site")["canonical_deployment"]
+        return str(found["deployment_trigger"]["metadata"]["commit_message"]).rpartition(" ")[2]
+
+    def _secret(self) -> str:
+        lines = self.environment.read_text(encoding="utf-8").splitlines()
+        return next(line for line in lines if line.startswith("JWT_SECRET="))
+
+    def _query(self, sql: str) -> list[str]:
+        with sqlite3.connect(self.database, timeout=5) as connection:
+            found = [str(row[0]) for row in connection.execute(sql)]
+        connection.close()
+        return found
+
+    def _get(self, path: str) -> Any:
+        request = Request(self.api + path, headers={"Authorization": f"Bearer {self.token}"})
+        with urlopen(request, timeout=20) as answer:
+            return json.load(answer)["result"]

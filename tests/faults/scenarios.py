@@ -1,0 +1,95 @@
+"""What is done to the world: a release of each kind, as its task would do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from tests.faults.interception import Interception, Killed, intercepting
+from tests.faults.world import World
+from xswarm_deploy.release import records, rollback, steps, takeover
+from xswarm_deploy.release.transaction import transaction
+from xswarm_deploy.settings.project import CanaryStep
+from xswarm_deploy.site import Site
+
+PHASES: Final = ("backup", "migrate", "secrets", "worker", "pages")
+
+
+def deploy(world: World, site: Site) -> None:
+    """Release all of the checkout."""
+    with transaction(site, "deploy", "a release", PHASES, world.console()) as running:
+        running.site.state.uploads = True
+        for phase in PHASES:
+            running.perform(steps.step_named(phase))
+
+
+def failing(world: World, site: Site) -> None:
+    """Release a version that turns out not to be good when it is verified."""
+    world.good = lambda: False
+    deploy(world, site)
+
+
+def gradually(world: World, site: Site) -> None:
+    """Release by a canary."""
+    worker = site.settings.project.worker._replace(canary=(CanaryStep(10), CanaryStep(50)))
+    project = site.settings.project._replace(worker=worker)
+    object.__setattr__(site.settings, "project", project)
+    deploy(world, site)
+
+
+def go_back(world: World, site: Site) -> None:
+    """Go back to the release before the last one."""
+    first = [r for r in records.read(site.database, "local") if r.version][-1]
+    wish = rollback.RollbackRequest(first.version, migrations=True)
+    with transaction(site, "rollback", "", rollback.PHASES, world.console()) as running:
+        rollback.run(running, rollback.find(site, wish), wish)
+
+
+def restore(world: World, site: Site) -> None:
+    """Put the latest backup back."""
+    site.facts["restore"] = {"name": "latest"}
+    with transaction(site, "restore", "", ("restore",), world.console()) as running:
+        running.perform(steps.step_named("restore"))
+
+
+def resume(world: World, site: Site) -> None:
+    """Finish a release whose deployer died."""
+    takeover.resume(site, console=world.console())
+
+
+def die(world: World) -> None:
+    """Let a release die when half of it is made."""
+    interception = Interception(world.project)
+    site = world.site()
+    interception.before = lambda: _die_at(interception, 40)
+    with intercepting(interception), suppress(Killed):
+        deploy(world, site)
+    expire(world)
+
+
+def _die_at(interception: Interception, number: int) -> None:
+    if len(interception.seen) >= number:
+        interception.kill()
+
+
+def expire(world: World) -> None:
+    """Let the lease of a dead deployer run out."""
+    site = world.site(elsewhere=True)
+    site.database.execute("UPDATE _release_lock SET expires_at = 0")
+
+
+SCENARIOS: Final[Mapping[str, Callable[[World, Site], None]]] = {
+    "release": deploy,
+    "failing release": failing,
+    "canary": gradually,
+    "rollback": go_back,
+    "restore": restore,
+    "resume": resume,
+}
+PREPARED: Final[Mapping[str, Callable[[World], object]]] = {
+    "rollback": lambda world: deploy(world, world.site()),
+    "restore": lambda world: deploy(world, world.site()),
+    "resume": die,
+}
+"""What stands before the scenario begins, where that is more than the old release."""
