@@ -30,8 +30,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-import xswarm_deploy
-
 PROJECT = Path(__file__).resolve().parents[1]
 RUNS = 7
 AIM = 0.10
@@ -134,6 +132,8 @@ def inside(figures: Path) -> None:
 
 def load_all() -> None:
     """Load what a release loads."""
+    import xswarm_deploy
+
     for package in ("release", "steps", "services", "database", "bundling", "verification"):
         path = [str(Path(str(xswarm_deploy.__file__)).parent / package)]
         for module in pkgutil.walk_packages(path, f"xswarm_deploy.{package}."):

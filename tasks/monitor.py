@@ -179,7 +179,7 @@ def files(c: Context, to: str = "monitoring") -> None:
     help={
         "host": "as for ssh: user@host:port; its key must be known",
         "prefix": "a folder of the host that stands for its root: files only, nothing runs",
-        "yes": context.YES,
+        "yes": "do not ask (without a terminal the answer is NO)",
     },
 )
 def install(
@@ -210,7 +210,7 @@ def install(
     help={
         "host": "as for ssh: user@host:port; its key must be known",
         "prefix": "as it was installed with",
-        "yes": context.YES,
+        "yes": "do not ask (without a terminal the answer is NO)",
     },
 )
 def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> None:

@@ -104,31 +104,26 @@ def reset(_c: Context, yes: bool = False) -> None:
     help={
         "provider": "stripe, sendgrid, anthropic, openai, twilio, slack or cloudflare",
         "kind": "429 or another status, reset, reset_after, slow:SECONDS, revoked, bad_json, "
-        "certificate (expired); cloudflare: spread:SECONDS, block:SECONDS; off",
+        "certificate (expired); cloudflare: spread:SECONDS, block:SECONDS, degraded (all that goes "
+        "wrong on a bad day); off",
         "times": "how many requests meet it",
         "method": "cloudflare only: the HTTP method that meets it, or ANY",
         "path": "cloudflare only: a regular expression for the paths that meet it",
         "after": "cloudflare only: how many such requests are let pass before",
-        "profile": "cloudflare only, instead of a kind: degraded, all that goes wrong on a bad day",
     },
 )
 @translated_errors()
 def fault(
     _c: Context,
-    provider: str = fault_injection.CLOUDFLARE,
-    kind: str = "",
+    provider: str,
+    kind: str,
     times: int = 1,
     method: str = "GET",
     path: str = "",
     after: int = 0,
-    profile: str = "",
 ) -> None:
     """Let the next requests to a provider fail, to see what a release makes of it."""
     console = Console()
-    if profile:
-        fault_injection.degrade(context.ROOT, profile)
-        console.line(f"✓ {fault_injection.CLOUDFLARE}: {profile}", "green")
-        return
     if kind == "off":
         fault_injection.clear(context.ROOT, provider)
         console.line(f"✓ {provider}: no fault", "green")

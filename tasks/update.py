@@ -10,7 +10,7 @@ from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console, confirm
 
 
-@task(auto_shortflags=False, help={"yes": context.YES})
+@task(auto_shortflags=False, help={"yes": "do not ask (without a terminal the answer is NO)"})
 def update(c: Context, yes: bool = False) -> None:
     """Show what this version changes in the files that it wrote here, and write it."""
     console, values = Console(), context.project_values(c)

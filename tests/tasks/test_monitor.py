@@ -25,6 +25,8 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import monitor
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.notifier import DELIVERED
+from xswarm_monitoring.rules import Rules
+from xswarm_monitoring.slo import Budget, Count
 
 WRONG = Alert("slow", Severity.ERROR, "it is slow", {}, {}, "inv monitor.metrics")
 
@@ -53,6 +55,26 @@ def test_metrics_are_those_of_the_window(
     monkeypatch.setattr(Monitor, "metrics", lambda _self, window: {"window": window})
     monitor.metrics(c, window="5m", json=True)
     assert json.loads(capsys.readouterr().out) == {"window": "5m"}
+
+
+def test_a_spent_error_budget_fails(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Refused, match="there are no objectives"):
+        monitor.slo(c)
+    rules = Rules.read({"slo": {"availability": 0.99}})
+    (objective,) = rules.slo.objectives
+    monkeypatch.setattr(monitor, "_rules", lambda _c: rules)
+    month, counts = rules.slo.window, [Count(1000, 5), Count(1000, 11)]
+    monkeypatch.setattr(
+        monitor.error_budget,
+        "budgets",
+        lambda *_: [Budget(objective, month, month, counts.pop(0))],
+    )
+    monitor.slo(c)
+    assert "50" in capsys.readouterr().out
+    with pytest.raises(CheckFailed, match="an error budget is spent"):
+        monitor.slo(c)
 
 
 def test_a_round_ends_with_a_code_that_a_cron_understands(

@@ -6,6 +6,7 @@ the limits are those of https://developers.cloudflare.com/d1/platform/limits/.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -112,8 +113,10 @@ def _run(file: Path, question: Question) -> list[dict[str, Any]]:
 
 
 def _exported(file: Path) -> list[dict[str, Any]]:
+    """Return what stands for the export: another text for other contents."""
     with closing(_open(file)) as connection:
-        return [{"success": True, "meta": {}, "results": [list(connection.iterdump())]}]
+        digest = hashlib.sha256(connection.serialize()).hexdigest()
+    return [{"success": True, "meta": {}, "results": [[digest]]}]
 
 
 class Failed(Exception):

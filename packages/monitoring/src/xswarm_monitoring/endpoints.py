@@ -10,21 +10,10 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from xswarm_monitoring import (
-    alert_state,
-    dashboard,
-    exposition,
-    health,
-    lengths,
-    outcomes,
-    report,
-    system,
-    tail,
-)
+from xswarm_monitoring import exposition, health, lengths, outcomes, report, system, tail
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import as_monitor
-from xswarm_monitoring.evaluation import DatabaseShelf
 from xswarm_monitoring.exposition import Gauge, Values
 from xswarm_monitoring.health import Check, Probe, Prober
 from xswarm_monitoring.instruments import Family, by_name
@@ -260,6 +249,9 @@ class Endpoints:
         """Answer which alerts are on, what is kept quiet, and what people were told."""
         if not self.is_administrator(request):
             return _refused()
+        from xswarm_monitoring import alert_state  # asked for by the dashboard alone
+        from xswarm_monitoring.evaluation import DatabaseShelf
+
         execute, book, incomplete = self.keeper.execute(request.env), alert_state.AlertState(), ""
         try:
             _, text = await DatabaseShelf(execute).load() if execute else (0, "")
@@ -299,6 +291,8 @@ class Endpoints:
 
     async def page(self, _request: Request) -> Answer:
         """Answer with the dashboard's page, which holds no data and asks for the token."""
+        from xswarm_monitoring import dashboard  # large, and asked for by few
+
         return Answer(200, HTML, dashboard.PAGE.encode(), dashboard.HEADERS)
 
     def version_of(self, env: Any) -> str:

@@ -16,6 +16,7 @@ from xswarm_twin.errors import Refused, Unavailable
 
 CLOUDFLARE: Final = "cloudflare"
 CERTIFICATE: Final = "certificate"
+DEGRADED: Final = "degraded"
 _PORTS: Final = {CLOUDFLARE: "api"} | {
     name: name for name in (*components.OWN, *components.FRONTED)
 }
@@ -39,7 +40,8 @@ class Fault:
 
     Args:
         kind: as ``429``, a status, or ``slow:2.5``; the stand-in says what it knows. Or
-            ``certificate``: the provider is asked where the certificate has expired.
+            ``certificate``: the provider is asked where the certificate has expired. Or
+            ``degraded``: Cloudflare's stand-in has a bad day.
         times: how many requests meet it.
         method: of the requests, at Cloudflare's stand-in.
         path: a regular expression for their paths, at Cloudflare's stand-in.
@@ -68,6 +70,9 @@ def put(root: Path, provider: str, wanted: Fault) -> None:
     if wanted.kind == CERTIFICATE:
         _move(root, provider, str(json.loads(_ask(root, provider, "POST", {}, _EXPIRED))["url"]))
         return
+    if wanted.kind == DEGRADED and provider == CLOUDFLARE:
+        _ask(root, provider, "PUT", {"name": DEGRADED}, _PROFILE)
+        return
     kind = f"status:{wanted.kind}" if wanted.kind.isdigit() else wanted.kind
     if provider == CLOUDFLARE:
         kind = "reset_before" if kind == "reset" else kind
@@ -80,16 +85,10 @@ def put(root: Path, provider: str, wanted: Fault) -> None:
 def clear(root: Path, provider: str) -> None:
     """Switch a provider's faults off; it raises as :func:`put` does."""
     _ask(root, provider, "DELETE", {})
+    if provider == CLOUDFLARE:
+        _ask(root, provider, "DELETE", {}, _PROFILE)
     if provider in _ADDRESSES:
         _move(root, provider, address(_port(root, provider)))
-
-
-def degrade(root: Path, profile: str) -> None:
-    """Let Cloudflare's stand-in have a bad day, until it is ``off``; it raises as :func:`put`."""
-    if profile == "off":
-        _ask(root, CLOUDFLARE, "DELETE", {}, _PROFILE)
-    else:
-        _ask(root, CLOUDFLARE, "PUT", {"name": profile}, _PROFILE)
 
 
 def _move(root: Path, provider: str, url: str) -> None:

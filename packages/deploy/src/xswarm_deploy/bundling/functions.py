@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy import fence
-from xswarm_deploy.bundling import bundle, programs
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.loopback import is_loopback
@@ -68,6 +67,8 @@ def deploy(environment: Environment, folder: Path, commit: Commit) -> None:
     Raises:
         StepFailed: wrangler's last words say why.
     """
+    from xswarm_deploy.bundling import bundle, programs  # most sites have no Functions
+
     root = environment.settings.root
     command = [
         *(str(programs.node()), str(programs.wrangler(root)), "pages", "deploy", folder.name),

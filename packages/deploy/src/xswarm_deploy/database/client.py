@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 from xswarm_deploy.database.errors import DatabaseError
-from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.limits import Limits
 from xswarm_deploy.database.rows import Result, Row, Statement, Value
-from xswarm_deploy.database.turso import TursoDatabase
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback_host
 from xswarm_deploy.secret import Secret
@@ -130,8 +128,11 @@ def connect(url: str, token: Secret | None = None, d1: D1Access | None = None) -
             )
         return D1Database(rest, d1)
     if scheme == "file":
+        from xswarm_deploy.database.file import FileDatabase
+
         return FileDatabase(path_of(url))
     _check_remote(url, scheme, token)
+    from xswarm_deploy.database.turso import TursoDatabase
 
     return TursoDatabase(url, token)
 

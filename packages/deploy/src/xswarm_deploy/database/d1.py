@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
-from xswarm_deploy.database import limits
+from xswarm_deploy.database import fencing, limits
 from xswarm_deploy.database.errors import DatabaseError, Kind, kind_of
 from xswarm_deploy.database.literals import with_literals
 from xswarm_deploy.database.rows import Result, Row, Statement, Value, check
@@ -110,6 +110,15 @@ class D1Database:
         their actions still take place: D1 lifts no keys. Of a rehearsal D1 tells only that it
         would not fail, and the time of all statements.
         """
+
+        def act(all_: Sequence[Statement]) -> list[Result]:
+            return self._atomic(all_, foreign_keys=foreign_keys, keep=keep)
+
+        return fencing.run(self.url, statements, act)
+
+    def _atomic(
+        self, statements: Sequence[Statement], *, foreign_keys: bool, keep: bool
+    ) -> list[Result]:
         queries = _queries(statements)
         before, after = ([], []) if foreign_keys else ([{"sql": _DEFER}], [{"sql": _NO_LONGER}])
         if not queries:
@@ -125,7 +134,7 @@ class D1Database:
 
     def snapshot(self, statements: Sequence[Statement]) -> list[Result]:
         """Read several things as of one moment, in one round trip."""
-        return self.transaction(statements)
+        return self._atomic(statements, foreign_keys=True, keep=True)
 
     def position(self) -> str:
         """Return how far it is: its bookmark, by which D1 also goes back in time."""

@@ -90,6 +90,8 @@ def tests(stack: Stack, rules_file: str) -> dict[str, Any]:
     return {
         "rule_files": [rules_file],
         "evaluation_interval": duration(_EVALUATED),
+        # Else promtool takes the groups in any order, and an hour later what is recorded is stale.
+        "group_eval_order": [f"{stack.service}-recorded", f"{stack.service}-alerts"],
         "tests": [*cases, _over(stack)],
     }
 

@@ -14,7 +14,7 @@ from xswarm_deploy import git
 from xswarm_deploy.bundling import bundle, library
 from xswarm_deploy.release import steps
 from xswarm_deploy.settings.settings import Settings
-from xswarm_deploy.steps import fingerprints, pages
+from xswarm_deploy.steps import fingerprints
 
 _OF_VERSION: Final = frozenset({"worker", "secrets"})
 """What a version is made of: not needed any more once it is made."""
@@ -90,6 +90,8 @@ def _migrations(settings: Settings) -> str:
 
 def _site(settings: Settings) -> str:
     """Digest what a deployment would hold; the pages step reads the same files once."""
+    from xswarm_deploy.steps import pages
+
     folder = settings.project.pages.directory
     return pages.digest(settings) if folder and settings.path(folder).is_dir() else _hash([])
 

@@ -297,6 +297,7 @@ class Check(NamedTuple):
         required_tables: that the database must have after the migrations.
         backup_age_hours: the newest backup may be so old.
         certificate_days: a certificate must last so long.
+        secret_days: a secret sent so long ago is to be replaced; 0: none is.
         branch: that staging and production are released from.
     """
 
