@@ -75,7 +75,7 @@ def test_metrics_are_those_of_the_requests(house: House) -> None:
     assert found["requests"]["total"] == before + 7
     assert "/api/health" in house.inv("monitor.metrics").stdout
     refused = house.inv("monitor.metrics", "--window", "5x", check=False)
-    assert (refused.returncode, "window is a number" in refused.stderr) == (2, True)
+    assert (refused.returncode, "window: it is a number" in refused.stderr) == (2, True)
 
 
 def test_all_routes_of_the_workers_router_are_asked_and_one_that_is_not_is_named(

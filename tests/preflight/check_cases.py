@@ -843,6 +843,7 @@ def _provider_cases() -> list[Case]:
             both(_pinned, _stripe(version="2026-10-28.endive")),
         ),
         Case("SendGrid scopes", "enough", "pass", "scopes"),
+        Case("SendGrid inbound host", "none", "skip", "no mail goes to the Worker"),
         Case("SendGrid inbound host", "authenticated", "pass", "an authenticated domain", _parsed),
         Case(
             "SendGrid inbound host",

@@ -104,6 +104,8 @@ def _sender(site: Site) -> Seen | str:
 def _inbound(site: Site) -> Seen | str:
     """Look for the authenticated domain that inbound parse needs of its host."""
     host = site.settings.project.webhooks.email_hostname
+    if not host:
+        return Seen("skip", "no mail goes to the Worker: deploy.webhooks.email_hostname is empty")
     if site.sendgrid.host_is_authenticated(host):
         return f"{host} belongs to an authenticated domain"
     remedy = "authenticate its domain (SendGrid: Sender Authentication), then deploy"
