@@ -50,7 +50,7 @@ def find_workerd(root: Path) -> Path:
             f"{package} is missing",
             "xswarm-twin up",
         )
-    _require_recent(root / "node_modules" / package / "package.json")
+    _require_recent(binary.parents[1] / "package.json")
     return binary
 
 
