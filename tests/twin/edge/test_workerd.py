@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from xswarm_twin import programs
 from xswarm_twin.edge.workerd import find_workerd
 from xswarm_twin.errors import Unavailable
 from xswarm_twin.model import ScriptInvalid
@@ -248,11 +249,14 @@ def test_the_r2_binding_is_the_object_store(play: Any, workshop: Any) -> None:
     play(scene)
 
 
-def test_a_workerd_that_is_too_old_is_named(tmp_path: Path) -> None:
+def test_a_workerd_that_is_too_old_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = find_workerd(Path(__file__).parents[3])
     folder = tmp_path.joinpath(*found.parts[found.parts.index("node_modules") : -2])
     (folder / "bin").mkdir(parents=True)
     (folder / "bin/workerd").write_text("")
     (folder / "package.json").write_text('{"version": "1.20250101.0"}')
+    monkeypatch.setattr(programs, "packages", lambda root: (root / "node_modules",))
     with pytest.raises(Unavailable, match=r"workerd 1\.20250101\.0 is too old"):
         find_workerd(tmp_path)
