@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -74,8 +75,9 @@ class Wrk:
 
 @contextmanager
 def wrk(url: str) -> Iterator[Wrk]:
-    """Let wrk keep 16 connections busy until the block ends."""
-    command = ["wrk", "-t", "1", "-c", "16", "-d", "1h", "--timeout", "15s", url]
+    """Let wrk keep 4 connections busy until the block ends, or LOAD_CONNECTIONS of them."""
+    connections = os.environ.get("LOAD_CONNECTIONS", "4")
+    command = ["wrk", "-t", "1", "-c", connections, "-d", "1h", "--timeout", "15s", url]
     running = subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
     found = Wrk()
     try:

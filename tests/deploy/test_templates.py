@@ -79,6 +79,7 @@ def test_two_releases_in_a_row_succeed_and_a_bad_one_is_stopped(shipped: House) 
     assert shipped.version() == good
 
 
+@pytest.mark.parametrize("shipped", ["production"], indirect=True)  # staging's limits are alike
 def test_own_probes_are_no_customers(shipped: House) -> None:
     release(shipped)
     release(shipped)
@@ -90,6 +91,7 @@ def test_own_probes_are_no_customers(shipped: House) -> None:
     assert measured["probes"]["total"] > 500
 
 
+@pytest.mark.parametrize("shipped", ["production"], indirect=True)
 def test_limits_are_switched_off_and_on(shipped: House) -> None:
     file = shipped.root / "deployment/config/local.env"
     release(shipped)

@@ -40,7 +40,7 @@ class House:
             text=True,
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=240,
+            timeout=600,
             check=False,
         )
         if check and ended.returncode:
