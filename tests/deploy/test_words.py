@@ -27,6 +27,7 @@ NOT_RUN = {
     ("docs",): "tests/test_site.py builds the site",
     ("test.faults",): "tests/faults/test_matrix.py runs the same cases",
     ("test.faults", "--full"): "hours",
+    ("sandbox.fault", "cloudflare", "degraded"): "all that follow would meet it: test_degraded.py",
     ("tools.install",): "tests/test_inv.py installs",
     ("sandbox.reset", "--yes"): "run last, below",
     ("sandbox.down",): "run last, below",
