@@ -22,13 +22,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.d1 import again
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
 from xswarm_deploy.database import (
     backup,
+    json_rows,
     migrate,
     migration_history,
     restore,
-    snapshot,
     staging,
     workspace,
 )
@@ -187,7 +188,7 @@ def test_random_files_come_back_through_libsqls_server(
         connect(sqld_url) as server,
         connect(f"file:{folder / 'b.db'}") as two,
     ):
-        for room in (snapshot, staging):
+        for room in (json_rows, staging):
             patch.setattr(room, "_LARGEST", largest)
         first = backup.make(one, folder / "first", BackupRequest("test"))
         (folder / "x").mkdir()
@@ -214,7 +215,7 @@ def test_paired_counters_are_equal_in_every_backup(database: Database, tmp_path:
             Statement("INSERT INTO log VALUES (randomblob(200))"),
             Statement("UPDATE pair SET n = n + 1 WHERE id = 2"),
         ]
-        with connect(database.url) as own:
+        with again(database) as own:
             while not stop.is_set():
                 try:
                     own.transaction(both)
