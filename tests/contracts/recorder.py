@@ -33,7 +33,9 @@ def contracts() -> Iterator[None]:
     def looked_at(http: Http, call: Any) -> Any:
         table = TABLES.get(http.service)
         if table is not None:
-            wrong = violations(table, call.request, urlsplit(http.base_url).path.rstrip("/"))
+            # A Slack URL is all path, and a secret; of the others the base is the twin's or theirs.
+            base = "" if http.service == "Slack" else urlsplit(http.base_url).path.rstrip("/")
+            wrong = violations(table, call.request, base)
             assert not wrong, f"{http.service}: {'; '.join(wrong)} (tests/contracts)"
         return attempt(http, call)
 

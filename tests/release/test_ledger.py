@@ -163,10 +163,10 @@ def test_releases_of_years_are_listed_though_no_answer_could_hold_them(
             database.query("SELECT facts FROM _releases")
         found = records.read(database, "local")
         assert len(found) == 4001
-        names = [record.release for record in found]
-        assert names == sorted(set(names), reverse=True)
-        (oldest,) = records.read(database, "local", named="20250101-00001")
-        assert oldest == found[-1]
+        numbers = [record.number for record in found]
+        assert numbers == sorted(set(numbers), reverse=True)
+        (one,) = records.read(database, "local", named="20250101-00001")
+        assert one in found
         trips = database.round_trips
         assert next(iter(records.read(database, "local"))) == found[0]
         assert database.round_trips == trips + 1

@@ -19,14 +19,13 @@ from typing import Any, Final
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from tests.support.project import LOCAL_VALUES, using_everything
@@ -302,14 +301,6 @@ def _simulated(world: World) -> ExitStack:
     ):
         stack.enter_context(patch)
     return stack
-
-
-def test_a_protocol_without_a_fence_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model sees what it is to see."""
-    monkeypatch.setattr(lock.Lease, "require_held", lambda _self: None)
-    found = settings(TestProtocol.settings, max_examples=100, phases=[Phase.generate])
-    with pytest.raises(AssertionError):
-        run_state_machine_as_test(Protocol, settings=found)
 
 
 TestProtocol = Protocol.TestCase

@@ -14,6 +14,8 @@ from xswarm_deploy.release.release import trail_of
 def note(environment: Environment, event: str, details: Mapping[str, Any]) -> None:
     """Add an event to the trail; before what it tells is done, so that nothing is done unseen.
 
+    Where the environment has no database there is no trail, and nothing is noted.
+
     Args:
         environment: where it is done.
         event: the task's name, e.g. ``backup.prune``.
@@ -22,5 +24,7 @@ def note(environment: Environment, event: str, details: Mapping[str, Any]) -> No
     Raises:
         Unavailable: the trail cannot be written.
     """
+    if not environment.database_url:
+        return
     records.prepare(environment.database)
     trail_of(environment).add("", event, now(), details)
