@@ -13,7 +13,7 @@ from xswarm_deploy.settings.project import Project
 Named = tuple[str, str]
 """A method and the template of a path."""
 
-_PARAMETER: Final = re.compile(r"\{[^}/]*(:path)?[^}/]*\}|:\w+(?:\{[^}]*\})?\??|<[^>/]*>|\*+")
+_PARAMETER: Final = re.compile(r"\{[^{}/]*\}|:\w+(?:\{[^{}]*\})?\??|<[^<>/]*>|\*+")
 """One variable part, as FastAPI, Hono, Express, Flask and the masked labels write it."""
 _OURS: Final = ("/health*", "/api/metrics*", "/status")
 """What the monitor itself answers, or asks the application for."""
@@ -81,7 +81,8 @@ def pattern(template: str) -> re.Pattern[str]:
     parts, end = [], 0
     for found in _PARAMETER.finditer(template):
         parts.append(re.escape(template[end : found.start()]))
-        parts.append(".*" if found[0].startswith("*") or found[1] else "[^/]+")
+        anything = found[0].startswith("*") or ":path" in found[0]
+        parts.append(".*" if anything else "[^/]+")
         end = found.end()
     return re.compile("".join(parts) + re.escape(template[end:]) + "/?")
 

@@ -231,7 +231,9 @@ class Edge:
             consumers: who takes a queue's messages, by its name.
         """
         await self._open()
-        await self._versions.simulators.consume(self._versions.runner(), consumers)
+        simulators = self._versions.simulators
+        if not simulators.are_consumed_so(consumers):
+            await simulators.consume(self._versions.runner(), consumers)
 
     async def ask(self, question: Question) -> Answer:
         """Ask a simulator: of KV, D1 or a queue."""

@@ -102,10 +102,14 @@ class Simulators:
                 self._child = await self._start(runner)
             return self._child
 
+    def are_consumed_so(self, consumers: Mapping[str, Consumer]) -> bool:
+        """Return whether queues have these consumers already; no process is needed then."""
+        return dict(consumers) == self._consumers
+
     async def consume(self, runner: Runner, consumers: Mapping[str, Consumer]) -> None:
         """Let queues be consumed so, and by nobody else."""
         async with self._lock:
-            if dict(consumers) == self._consumers:
+            if self.are_consumed_so(consumers):
                 return
             self._consumers = dict(consumers)
             child, self._child = self._child, None
