@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.monitoring import IN_A_WORKER
+
+pytestmark = pytest.mark.skipif(IN_A_WORKER, reason="a Worker has no documents")
+
 PAGE = Path(__file__).resolve().parents[2] / "deployment/docs/guide/monitoring-an-application.md"
 TOKEN = [(b"authorization", b"Bearer a-long-token")]
 

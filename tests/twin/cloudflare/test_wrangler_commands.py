@@ -60,11 +60,12 @@ def test_wrangler_drives_everything(twin: Twin) -> None:
     _queues(said)
     _workflows(said)
     _tail(said)
+    before = _ask(twin, "add")["count"]
     _configure(said, kv, database, renamed=True)
     text = (twin.project / "index.js").read_text().replace("class Counter", "class Till")
     (twin.project / "index.js").write_text(text)
     said.do("deploy")
-    assert _ask(twin, "add")["count"] == 3, "the objects stay when their class is renamed"
+    assert _ask(twin, "add")["count"] == before + 1, "the objects stay when their class is renamed"
     assert "schedule: 5 4 * * *" in said.do("triggers deploy")
     said.do("delete", "--name", "shop")
     said.do("workflows delete", "orders")

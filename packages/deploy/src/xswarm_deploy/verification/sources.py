@@ -24,7 +24,7 @@ _LARGEST: Final = 1 << 20  # bytes of a file; a bundle is no source
 _VERBS: Final = "get|post|put|patch|delete|all"
 _QUOTED: Final = r"""(?P<quote>['"`])(?P<path>/[^'"`\s]*)(?P=quote)"""
 _CALL: Final = re.compile(
-    rf"""(?:(?P<owner>\w+)|\))\s*\.\s*(?P<verb>{_VERBS}|route|api_route)\(\s*{_QUOTED}\s*(?P<end>[,)])"""
+    rf"""(?:\b(?P<owner>\w++)|\))\s*\.\s*(?P<verb>{_VERBS}|route|api_route)\(\s*{_QUOTED}\s*(?P<end>[,)])"""
     r"""(?=(?P<rest>[^\n]{0,200}))"""
 )
 _METHODS: Final = re.compile(r"""methods\s*=\s*[\[({](?P<names>[^\])}]*)""")
@@ -33,8 +33,8 @@ _ROUTE: Final = re.compile(
 )
 _COMPARED: Final = re.compile(rf"""\bpathname\s*===?\s*{_QUOTED}""")
 _PREFIX: Final = re.compile(
-    r"""(?:APIRouter\([^)\n]*?prefix\s*=\s*|\.basePath\(\s*|Blueprint\([^)\n]*?url_prefix\s*=\s*|"""
-    r"""(?:AutoR|R)outer\(\s*\{[^}\n]*?base\s*:\s*)(['"`])(?P<path>/[^'"`\s]*)\1"""
+    r"""(?:APIRouter\([^)\n]{0,300}?prefix\s*=\s*|\.basePath\(\s*|Blueprint\([^)\n]{0,300}?url_prefix\s*=\s*|"""
+    r"""(?:AutoR|R)outer\(\s*\{[^}\n]{0,300}?base\s*:\s*)(['"`])(?P<path>/[^'"`\s]*)\1"""
 )
 _CLIENTS: Final = frozenset(
     {

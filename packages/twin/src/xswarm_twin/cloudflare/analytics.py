@@ -25,9 +25,9 @@ from xswarm_twin.edge.traces import Trace
 DELAY: Final = 1.0
 """Seconds; in production it is minutes."""
 _KEPT: Final = 200_000  # invocations
-_DATASET: Final = re.compile(r"workersInvocationsAdaptive\s*\((?P<arguments>.*?)\)\s*\{", re.DOTALL)
+_DATASET: Final = re.compile(r"workersInvocationsAdaptive\s*\((?P<arguments>[^()]*)\)\s*\{")
 _GROUP: Final = re.compile(r"(sum|quantiles|dimensions)\s*\{([^{}]*)\}")
-_FILTER: Final = re.compile(r"(\w+)\s*:\s*(\$\w+|\"[^\"]*\")")
+_FILTER: Final = re.compile(r"\b(\w++)\s*:\s*(\$\w+|\"[^\"]*\")")
 _KNOWN: Final[Mapping[str, frozenset[str]]] = {
     "sum": frozenset({"requests", "errors", "subrequests", "duration", "wallTime", "cpuTimeUs"}),
     "quantiles": frozenset(

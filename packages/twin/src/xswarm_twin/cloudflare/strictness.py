@@ -25,7 +25,7 @@ _BINDING_NAME: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}")
 _USAGE: Final = ("standard", "bundled", "unbound")
 _PLACEMENTS: Final = ("smart", "off", "targeted")
 _ASSET_HASH: Final = re.compile(r"[0-9a-f]{32}")
-_LOOPING: Final = (re.compile(r".*/\*?"), re.compile(r".*/(index|index\.html)"))
+_LOOPING: Final = (re.compile(r"\A.*/\*?"), re.compile(r"\A.*/(index|index\.html)"))
 
 
 def require_sound(metadata: Mapping[str, Any], kinds: Iterable[str]) -> None:
