@@ -15,7 +15,7 @@ from invoke.context import Context
 from xswarm_deploy.cli import context
 from xswarm_deploy.errors import CheckFailed, ExitCode, Refused, Unavailable
 from xswarm_deploy.monitor import dashboard as page
-from xswarm_deploy.monitor import notify, remembered
+from xswarm_deploy.monitor import error_budget, notify, remembered
 from xswarm_deploy.monitor import watch as step
 from xswarm_deploy.observability import install as installer
 from xswarm_deploy.release import audit
@@ -67,7 +67,7 @@ def test_a_spent_error_budget_fails(
     monkeypatch.setattr(monitor, "_rules", lambda _c: rules)
     month, counts = rules.slo.window, [Count(1000, 5), Count(1000, 11)]
     monkeypatch.setattr(
-        monitor.error_budget,
+        error_budget,
         "budgets",
         lambda *_: [Budget(objective, month, month, counts.pop(0))],
     )
