@@ -15,7 +15,7 @@ from invoke.context import Context
 from xswarm_deploy.cli import context
 from xswarm_deploy.errors import CheckFailed, ExitCode, Refused, Unavailable
 from xswarm_deploy.monitor import dashboard as page
-from xswarm_deploy.monitor import error_budget, notify, remembered
+from xswarm_deploy.monitor import notify, remembered
 from xswarm_deploy.monitor import watch as step
 from xswarm_deploy.observability import install as installer
 from xswarm_deploy.release import audit
@@ -23,6 +23,7 @@ from xswarm_deploy.services.monitor import Health, Monitor
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import monitor
+from xswarm_deploy.verification import error_budget
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.notifier import DELIVERED
 from xswarm_monitoring.rules import Rules
