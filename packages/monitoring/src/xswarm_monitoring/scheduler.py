@@ -122,7 +122,7 @@ class Scheduler:
         await self._tell_by(env, untold.shelf)
 
     async def _tell_by(self, env: Any, shelf: AlertStore) -> bool:
-        """Tell all events by a book, those too that come meanwhile; return whether they are told.
+        """Send all events by a book, those too that come meanwhile; return whether they are told.
 
         Raises:
             Exception: what the shelf raised; the events are untold still.

@@ -53,7 +53,7 @@ BURNS = (
 
 @dataclass(frozen=True)
 class Objective:
-    """Say which part of requests must be good.
+    """Hold which part of requests must be good.
 
     Args:
         name: ``availability`` or ``latency``.

@@ -67,7 +67,7 @@ def _literal(sql: str, parameters: Sequence[str | int]) -> str:
 
 @contextmanager
 def _told(by: fence.Fence) -> Iterator[None]:
-    """Tell of a lock that is lost, and give other errors the place that they had without this."""
+    """Report a lock that is lost; other errors keep the place that they had without this."""
     try:
         yield
     except DatabaseError as error:

@@ -30,7 +30,7 @@ class Seen:
 
 
 Look = Callable[[], "Seen | str"]
-"""Gives what was seen; a text alone is the evidence of a pass. It may raise."""
+"""Returns what was seen; a text alone is the evidence of a pass. It may raise."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tell people of a failed release by its severity: beside Slack, by mail and telephone."""
+"""Notify people of a failed release by its severity: beside Slack, by mail and telephone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def severity(ended: DeployError) -> Severity:
 
 
 def tell(failed: Release, ended: DeployError) -> dict[str, str]:
-    """Tell people that a release failed; return how each channel took it, none of them Slack.
+    """Notify people that a release failed; return how each channel took it, none of them Slack.
 
     Args:
         failed: the release, undone as far as it could be.

@@ -146,7 +146,7 @@ def send_notification(begun: Release, headline: str, details: str = "") -> None:
 
 
 def _alert(failed: Release, ended: DeployError) -> None:
-    """Tell people by mail and telephone, too, as the failure's severity has it; show how it went.
+    """Notify people by mail and telephone, too, as the failure's severity has it; show how it went.
 
     It never hides the failure itself.
     """

@@ -239,7 +239,7 @@ def _overtaken(release: Release, lost: Locked) -> DeployError:
 
 
 def _leave_word(release: Release, last: str) -> None:
-    """Tell the audit trail, where whoever has the lock and whoever asks later finds it."""
+    """Write to the audit trail, where whoever has the lock and whoever asks later finds it."""
     release.ledger.trail.forget()
     said = {"resource": last}
     try:

@@ -58,7 +58,7 @@ async def show(request: web.Request) -> web.Response:
 
 @routes.put(_ONE)
 async def rename(request: web.Request) -> web.Response:
-    """Give a namespace another title."""
+    """Rename a namespace."""
     found = _find(request)
     changed = replace(found, title=_title(request, await bodies.json_object(request)))
     twin_of(request).store.save(changed)

@@ -48,7 +48,7 @@ def worker_not_found(code: int = 10007) -> Refusal:
 
 
 def subdomain_not_registered() -> Refusal:
-    """Say that the account has no name under workers.dev."""
+    """Report that the account has no name under workers.dev."""
     return Refusal(404, 10007, "workers.api.error.subdomain_not_found")
 
 

@@ -11,7 +11,7 @@ from xswarm_twin.edge.cron import Cron, parse
 
 MINUTE = 60
 Fire = Callable[[str, str, int], Awaitable[str]]
-"""Tells a Worker that a trigger fires: its name, the expression, milliseconds since 1970."""
+"""Notifies a Worker that a trigger fires: its name, the expression, milliseconds since 1970."""
 
 
 class Schedules:
