@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance import DOCUMENT, PARTS, ROOT, Line, document
 from tests.test_tasks import all_tasks
 from xswarm_deploy import tasks
-from xswarm_deploy.cli.catalogue import loaded
+from xswarm_deploy.cli.catalogue import flags, loaded
 
 LINES = [line for lines in PARTS.values() for line in lines]
 ENVIRONMENTS = ("production", "staging", "local")
@@ -38,10 +38,10 @@ def test_each_line_is_kept_by_tests_that_there_are(line: Line) -> None:
 def test_each_line_is_shown_by_a_task_with_such_flags(command: str) -> None:
     words = [word for word in shlex.split(command) if word not in ENVIRONMENTS]
     task = loaded(tasks.ns[words[0]])
-    flags = {name for argument in task.get_arguments() for name in argument.names}
+    known = {name for argument in flags(task) for name in argument.names}
     for word in words[1:]:
         if word.startswith("--"):
-            assert word.removeprefix("--") in {name.replace("_", "-") for name in flags}, command
+            assert word.removeprefix("--") in {name.replace("_", "-") for name in known}, command
 
 
 def test_what_is_kept_in_part_says_why() -> None:
@@ -53,7 +53,7 @@ def test_the_help_of_yes_says_who_is_never_asked() -> None:
     """Where the local twin is never asked, ``--help`` says so; where it is, it does not."""
     for name, each in all_tasks(tasks.ns):
         task = loaded(each)
-        said = {a.name: a.help for a in task.get_arguments()}.get("yes")
+        said = {a.name: a.help for a in flags(task)}.get("yes")
         source = inspect.getsource(sys.modules[task.body.__module__])
         if said and "answer is NO" in said and not name.startswith("deploy."):
             assert ("never asks" in said) is ("context.agreed(" in source), name
