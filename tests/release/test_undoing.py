@@ -33,12 +33,18 @@ class Failing(FakeCloudflare):
     tells = True
 
     def deploy(
-        self, name: str, split: Mapping[str, float], message: str = "", force: bool = False
+        self,
+        name: str,
+        split: Mapping[str, float],
+        message: str = "",
+        *,
+        force: bool = False,
+        known: str = "",
     ) -> str:
         if not self.takes:
             raise ServiceUnavailable("Cloudflare", "POST", status=503)
         self.takes -= 1
-        return super().deploy(name, split, message, force)
+        return super().deploy(name, split, message, force=force, known=known)
 
     def deployments(self, name: str) -> list[Deployment]:
         if not self.tells:

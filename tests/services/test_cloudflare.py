@@ -131,6 +131,17 @@ def test_a_lost_deploy_that_was_not_applied_is_said_again(cloudflare: Cloudflare
     assert cloudflare.deploy("boss-ai", {TWO: 100}) == "d2"
 
 
+def test_what_was_there_before_was_not_made_by_a_lost_deploy(
+    cloudflare: Cloudflare, api: Any
+) -> None:
+    """A version that joins at 0 % changes no share: the newest deployment looks alike before."""
+    api.post(f"{W}/deployments", status=500)
+    before = deployment("d1", "2026-01-01T00:00:00Z", **{ONE: 100})
+    api.get(f"{W}/deployments", json=ok({"deployments": [before]}))
+    api.post(f"{W}/deployments", json=ok({"id": "d2"}))
+    assert cloudflare.deploy("boss-ai", {ONE: 100, TWO: 0}, known="d1") == "d2"
+
+
 def test_a_refused_deploy_is_not_repeated(cloudflare: Cloudflare, api: Any) -> None:
     post = api.post(f"{W}/deployments", status=400, json=no(10220, "secrets changed"))
     with pytest.raises(Invalid) as caught:

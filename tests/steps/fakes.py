@@ -165,7 +165,13 @@ class FakeCloudflare:
         return self.made[: -traffic.DEPLOYABLE - 1 : -1]
 
     def deploy(
-        self, name: str, split: Mapping[str, float], message: str = "", force: bool = False
+        self,
+        name: str,
+        split: Mapping[str, float],
+        message: str = "",
+        *,
+        force: bool = False,
+        known: str = "",
     ) -> str:
         if not set(split) <= set(self._newest()):
             raise Invalid("Cloudflare", "POST", status=400, codes=("10026",))

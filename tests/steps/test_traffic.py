@@ -128,7 +128,7 @@ def test_a_live_version_that_is_too_old_is_left_at_once(
 def test_not_every_refusal_is_for_good(
     site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> str:
+    def refuse(*_: object, **__: object) -> str:
         raise Invalid("Cloudflare", "POST", status=400, codes=("10021",))
 
     cloudflare.splits.append({"new": 100.0})
@@ -162,7 +162,7 @@ def test_going_to_where_one_is_changes_nothing(site: Site) -> None:
 def test_a_live_version_beyond_the_newest_hundred_keeps_its_traffic(
     site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> str:
+    def refuse(*_: Any, **__: Any) -> str:
         raise Invalid("cloudflare", "only the last 100 versions can be deployed")
 
     cloudflare.splits = [{"older": 0.0, "old": 100.0}]

@@ -23,7 +23,7 @@ from xswarm_deploy.steps import affinity
 from xswarm_deploy.verification import verify
 
 if TYPE_CHECKING:
-    pass
+    from xswarm_deploy.services.cloudflare.deployments import Deployment
 
 STEP: Final = "worker"
 """Whose changes they are."""
@@ -266,13 +266,15 @@ def shift(
         StepFailed: it took it, but does not show it; or somebody else moved it meanwhile.
     """
     wanted = {version: float(percent) for version, percent in split.items()}
-    now = _newest_split(environment)
+    newest = _newest(environment)
+    now = dict(newest.split) if newest else {}
     if now == wanted:
         return
     if before is not None and met(now) not in (met(before), met(wanted)):
         raise disturbance.stopped(f"the traffic of {environment.worker}", _shares(met(now)))
     try:
-        environment.cloudflare.deploy(environment.worker, wanted, message, force)
+        known = newest.id if newest else ""
+        environment.cloudflare.deploy(environment.worker, wanted, message, force=force, known=known)
     except ServiceError:
         if met(now) == met(wanted) and set(wanted) <= set(now):
             return
@@ -415,9 +417,13 @@ def _judged(site: Site, pair: Pair, percent: float, soak: float) -> Facts:
     )
 
 
+def _newest(environment: Environment) -> Deployment | None:
+    return next(iter(environment.cloudflare.deployments(environment.worker)), None)
+
+
 def _newest_split(environment: Environment) -> dict[str, float]:
-    deployments = environment.cloudflare.deployments(environment.worker)
-    return dict(deployments[0].split) if deployments else {}
+    newest = _newest(environment)
+    return dict(newest.split) if newest else {}
 
 
 def _named(site: Site, version: str) -> str:

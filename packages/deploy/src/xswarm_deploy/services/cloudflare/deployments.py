@@ -61,7 +61,13 @@ class Deployments(Client):
         return sorted(listed, key=lambda deployment: deployment.created_on, reverse=True)
 
     def deploy(
-        self, name: str, split: Mapping[str, float], message: str = "", force: bool = False
+        self,
+        name: str,
+        split: Mapping[str, float],
+        message: str = "",
+        *,
+        force: bool = False,
+        known: str = "",
     ) -> str:
         """Send the traffic to versions, by percentage, and return the deployment's id.
 
@@ -73,11 +79,15 @@ class Deployments(Client):
             split: one or two version ids with percentages that add up to 100; 0 is allowed.
             message: why; at most 1,000 bytes are kept.
             force: deploy a version although secrets changed since (error 10220).
+            known: the id of the deployment that was the newest before; this call has not made it,
+                however alike they are (a version may join at 0 %).
         """
 
         def look() -> str | None:
-            newest = self.deployments(name)[:1]
-            return newest[0].id if newest and _same_split(newest[0].split, split) else None
+            newest = next(iter(self.deployments(name)), None)
+            if newest is None or newest.id == known or not _same_split(newest.split, split):
+                return None
+            return newest.id
 
         return settled(lambda: self._post_deployment(name, split, message, force), look)
 
