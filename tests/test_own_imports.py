@@ -55,6 +55,7 @@ def offenders() -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_our_own_modules_are_imported_at_the_top() -> None:
     assert offenders() == set(ALLOWED)
 

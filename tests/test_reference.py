@@ -65,6 +65,7 @@ def test_every_exit_code_is_there() -> None:
         assert f"| {code.value} | {code.name} |" in page("exit-codes.md")
 
 
+@pytest.mark.slow
 def test_what_the_code_reads_of_the_process_is_there() -> None:
     known = {variable.file_name(e) for variable in VARIABLES for e in ENVIRONMENTS}
     read = {name for folder in SOURCES for file in folder.rglob("*.py") for name in _read(file)}

@@ -290,6 +290,7 @@ def test_twice_the_text_takes_twice_the_time(expression: Expression) -> None:
     assert growth <= STEEPEST, f"{text!r}: {growth:.1f} times at twice the text"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pattern",
     [

@@ -52,6 +52,7 @@ def imported(folder: str, *, but: str = "") -> set[str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "but", "files"),
     [

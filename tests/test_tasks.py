@@ -44,6 +44,7 @@ def test_tasks_py_hands_on_what_the_tool_ships() -> None:
     assert module.ns is tasks.ns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [

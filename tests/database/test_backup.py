@@ -142,6 +142,7 @@ def put_back(made: Backup, target: Database, work: Path, *identities: object) ->
     restore.whole(target, source, work, proven=made.manifest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["db", "sql"])
 def test_a_backup_restores_into_the_same_home(
     database: Database, folder: Path, tmp_path: Path, format: str
@@ -588,6 +589,7 @@ INSERT INTO middling WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FR
 """
 
 
+@pytest.mark.slow
 @WITHOUT_D1
 def test_large_rows_come_back(database: Database, folder: Path, tmp_path: Path) -> None:
     """libSQL's server makes no text of more than 5 MB, and takes no such value."""

@@ -121,6 +121,7 @@ def test_without_an_account_or_a_token_nothing_leads_there() -> None:
     assert "CLOUDFLARE_API_TOKEN" in caught.value.remedy
 
 
+@pytest.mark.slow
 def test_a_large_one_is_read_by_pages_and_only_if_nobody_writes(
     cloud: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -503,6 +503,7 @@ def judged(case: Case, database: Database) -> str:
     return "kept"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_random_rebuilds_keep_every_row_or_are_refused(tmp_path: Path) -> None:
     ended = Counter(_judged_in(tmp_path / "case.db", seed) for seed in range(FIRST, FIRST + CASES))
@@ -519,6 +520,7 @@ def _judged_in(path: Path, seed: int) -> str:
         return judged(case, database)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_random_rebuilds_on_libsqls_server(remote: Database, tmp_path: Path) -> None:
     ended: Counter[str] = Counter()

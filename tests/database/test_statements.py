@@ -149,6 +149,7 @@ WORDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(WORDS), max_size=40))
 @settings(max_examples=600, deadline=None)
 def test_random_texts_are_split_where_sqlite_splits(words: list[str]) -> None:
@@ -166,6 +167,7 @@ def test_the_line_of_each_statement() -> None:
     assert [f.line for f in split("-- a\nSELECT 1;\n\nSELECT\n2; SELECT 3")] == [2, 4, 5]
 
 
+@pytest.mark.slow
 def test_time_is_linear() -> None:
     """Ten times the text takes about ten times as long; were it quadratic, a hundred times."""
     few, many = seconds_for(2_000), seconds_for(20_000)

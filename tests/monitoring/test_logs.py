@@ -66,6 +66,7 @@ def test_an_unknown_level_is_refused() -> None:
         log([], level="loud")
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text() | st.binary(),

@@ -106,6 +106,7 @@ def test_two_flushes_at_once_count_once(hands: Hands, sqlite: SQLite) -> None:
     assert durations(asyncio.run(kept.total())) == {("/", "GET", "200"): 7}
 
 
+@pytest.mark.slow
 def test_compaction_makes_few_rows_of_many_and_keeps_every_count(
     hands: Hands, sqlite: SQLite
 ) -> None:
@@ -133,6 +134,7 @@ def test_compaction_makes_few_rows_of_many_and_keeps_every_count(
     assert durations(asyncio.run(isolates[0][0].total())) == durations(total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_compactions_at_once_that_fail_anywhere_neither_lose_nor_double(
     hands: Hands, sqlite: SQLite, seed: int
@@ -205,6 +207,7 @@ class Evictable:
             self.unflushed.clear()
 
 
+@pytest.mark.slow
 def test_forty_isolates_of_which_some_are_evicted_agree_with_the_raw_data(
     hands: Hands, sqlite: SQLite
 ) -> None:

@@ -71,6 +71,7 @@ def service(hands: Hands, sqlite: SQLite) -> Service:
     return Service(hands, sqlite)
 
 
+@pytest.mark.slow
 def test_steady_traffic_is_flat_and_exact_at_every_window_up_to_two_days(
     service: Service,
 ) -> None:
@@ -90,6 +91,7 @@ def test_steady_traffic_is_flat_and_exact_at_every_window_up_to_two_days(
         assert near(rates[1:-1] if seconds > HOUR else rates[2:-8], 1 / 15), seconds
 
 
+@pytest.mark.slow
 def test_a_request_an_hour_for_95_days_is_exact_at_every_window(service: Service) -> None:
     steady(service, HOUR, 95 * DAY, DAY)
     for days, coarse in ((1, MINUTE), (7, HOUR), (30, HOUR), (31, HOUR), (90, DAY)):
@@ -102,6 +104,7 @@ def test_a_request_an_hour_for_95_days_is_exact_at_every_window(service: Service
     assert sum(s.count for s in asyncio.run(total(service)).sketches[REQUESTS].values()) == 95 * 24
 
 
+@pytest.mark.slow
 def test_days_are_kept_for_a_year(service: Service) -> None:
     steady(service, DAY / 2, 500 * DAY, DAY)
     now = service.hands.now
@@ -129,6 +132,7 @@ def test_an_hour_without_anything_is_a_gap(service: Service) -> None:
     assert gaps == list(range(gaps[0], gaps[0] + len(gaps)))
 
 
+@pytest.mark.slow
 def test_charts_of_long_windows_read_few_rows(service: Service, sqlite: SQLite) -> None:
     steady(service, 60, 2 * DAY, 30 * MINUTE)
     read = Storage(sqlite.execute, instance="reader")

@@ -55,6 +55,7 @@ def test_the_tools_find_no_fault(written: Path) -> None:
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.needs("promtool")
 def test_every_alert_is_due_when_it_should_be(written: Path) -> None:
     ended = run(written, "promtool", "test", "rules", "rules.test.yml", "slo.test.yml")
@@ -80,6 +81,7 @@ def test_so_it_is_with_other_thresholds_and_windows(
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.needs("promtool")
 def test_a_wrong_rule_is_found_by_its_tests(written: Path) -> None:
     file = written / "rules.yml"

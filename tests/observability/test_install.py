@@ -50,6 +50,7 @@ def tree(stack: Stack) -> dict[str, tuple[int, bytes]]:
     }
 
 
+@pytest.mark.slow
 def test_all_is_put_checked_and_read_back(host: Host, stack: Stack) -> None:
     done = install(host, stack)
     assert done.checked == ("promtool check config", "amtool check-config")

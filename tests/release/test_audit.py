@@ -166,6 +166,7 @@ def test_what_two_processes_wrote_in_each_others_order_is_no_fault(
     assert "event 13 (end, " in audit.examine(told[:-1], swapped).faults[0]
 
 
+@pytest.mark.slow
 def test_a_trail_of_any_length_is_verified_in_the_same_memory(
     told: list[audit.Event], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_what_this_version_wrote_needs_nothing(
     )
 
 
+@pytest.mark.slow
 def test_what_an_older_version_wrote_is_shown_and_then_written(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

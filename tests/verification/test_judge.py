@@ -28,6 +28,7 @@ def outcomes(world: World, runs: int = 100) -> list[Outcome]:
     return [simulated(world, seed) for seed in range(runs)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "world",
     [World(), World(0.01, 0.01), World(0.03, 0.03), World(spread=0.8), World(burden=0.5)],
@@ -49,6 +50,7 @@ def test_a_version_that_is_30_percent_slower_is_stopped(spread: float) -> None:
     assert found.count("fail") >= 95
 
 
+@pytest.mark.slow
 def test_as_bad_as_forbidden_passes_in_hardly_any_run() -> None:
     assert outcomes(World(new=0.03)).count("pass") <= 2
     assert outcomes(World(factor=1.25)).count("pass") <= 2

@@ -33,6 +33,7 @@ def client(settled: Api) -> Cloudflare:
     return Cloudflare(api_token=ACCOUNT.token, base_url=settled.base, max_retries=0)
 
 
+@pytest.mark.slow
 def test_every_list_ends(client: Cloudflare) -> None:
     for name, listed in LISTS.items():
         for count, _ in enumerate(listed(client)):
