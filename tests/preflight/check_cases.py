@@ -580,6 +580,17 @@ def _configuration_cases() -> list[Case]:
         ),
         Case(
             "bindings",
+            "a dispatch namespace that is missing",
+            "fail",
+            "the account has no TO (dispatch_namespaces customers)",
+            lambda place: _bound(
+                place,
+                has=False,
+                dispatch_namespaces=[{"binding": "TO", "namespace": "customers"}],
+            ),
+        ),
+        Case(
+            "bindings",
             "a KV namespace without an id, and no live version to take it from",
             "fail",
             "KV (kv_namespaces without an id or name)",

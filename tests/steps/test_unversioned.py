@@ -329,7 +329,7 @@ def test_what_the_api_does_not_show_is_a_failure(
 
 
 def test_the_twin_gets_what_the_file_takes_for_granted(world: World) -> None:
-    routes = ["api.elsewhere.org/*", {"pattern": "a.b.example.net", "custom_domain": True}]
+    routes = ["*/*", "api.elsewhere.org/*", {"pattern": "a.b.example.net", "custom_domain": True}]
     queues = {"consumers": [{"queue": "new", "dead_letter_queue": "dead"}]}
     world.write(routes=[*routes, {"pattern": "x.y.z/*", "zone_name": "y.z"}], queues=queues)
     for _ in range(2):
@@ -338,6 +338,15 @@ def test_the_twin_gets_what_the_file_takes_for_granted(world: World) -> None:
     assert named == {ZONE, "elsewhere.org", "example.net", "y.z"}
     made = {queue["queue_name"] for queue in world.api.result("GET", "A/queues")}
     assert made == {"orders", "letters", "new", "dead"}
+
+
+def test_a_route_of_every_host_needs_the_name_of_its_zone(world: World) -> None:
+    world.set(routes=[{"pattern": "*/*", "zone_name": ZONE}])
+    assert world.state()["routes"] == ["*/*"]
+    world.write(routes=["*/*"])
+    with pytest.raises(Refused, match=r"the route \*/\* names no zone") as refused:
+        world.plan()
+    assert '"zone_name": "YOUR-DOMAIN"' in refused.value.remedy
 
 
 def _give_to_other(world: World) -> None:

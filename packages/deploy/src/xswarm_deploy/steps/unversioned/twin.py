@@ -59,6 +59,8 @@ def _resources(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, s
         yield f"d1/{one['database_id']}", {"name": str(one.get("database_name") or one["binding"])}
     for one in _listed(content, "hyperdrive", "id"):
         yield f"hyperdrive/{one['id']}", {"url": str(one.get("localConnectionString") or _NOWHERE)}
+    for one in _listed(content, "dispatch_namespaces", "namespace"):
+        yield f"dispatch/{one['namespace']}", {}
     for one in _listed(content, "secrets_store_secrets", "store_id"):
         name = str(one["secret_name"])
         yield f"secrets/{one['store_id']}", {"name": name, "text": f"local-{name}"}
@@ -74,9 +76,9 @@ def _zones(content: Mapping[str, Any]) -> Iterator[str]:
     """Return a zone for each route: the named one, else the last two labels of its host."""
     for custom in (False, True):
         for pattern, given in zones.listed(content, custom=custom).items():
-            if "zone_id" not in given:
-                host = ".".join(zones.host(pattern).split(".")[-2:])
-                yield given.get("zone_name", host)
+            host = ".".join(zones.host(pattern).split(".")[-2:])
+            if "zone_id" not in given and (named := given.get("zone_name") or host):
+                yield named
 
 
 def _queues(content: Mapping[str, Any]) -> Iterator[str]:
