@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xswarm_deploy.bundling import bundle, library, programs, static
+from xswarm_deploy.bundling import bundle, jsonc, library, programs, static
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.services import files, multipart
 from xswarm_deploy.settings.settings import Settings
@@ -301,3 +301,19 @@ def test_typescript_becomes_javascript(real: Callable[[str, str], Settings]) -> 
     assert "interface" not in code
     assert made.files is not None
     assert [file.path for file in made.files.files] == ["/404.html", "/index.html", "/style.css"]
+
+
+@pytest.mark.slow
+def test_a_build_command_finds_the_workers_packages_and_its_failure_is_told(
+    real: Callable[[str, str], Settings],
+) -> None:
+    settings = real("javascript", "worker/wrangler.jsonc")
+    file = settings.root / "worker/wrangler.jsonc"
+    config = jsonc.loads(file.read_text())
+    file.write_text(json.dumps(config | {"build": {"command": "esbuild --version > built"}}))
+    bundle.bundle(settings)
+    assert (settings.root / "worker/built").is_file()
+    file.write_text(json.dumps(config | {"build": {"command": "no-such-program here"}}))
+    with pytest.raises(Refused) as caught:
+        bundle.bundle(settings)
+    assert "no-such-program: not found" in caught.value.why

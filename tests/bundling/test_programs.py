@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -101,3 +102,19 @@ def test_the_newest_date_is_the_runtimes() -> None:
     lock = json.loads((PROJECT / "package-lock.json").read_text())
     workerd = lock["packages"]["node_modules/workerd"]["version"]
     assert programs.newest_date().replace("-", "") == workerd.split(".")[1]
+
+
+def test_scripts_find_the_programs_of_packages_as_npm_lets_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the Worker's folder come first, then those of the folders above, then PATH."""
+    folder = tmp_path / "repository/apps/api"
+    for place_ in (folder, tmp_path / "repository"):
+        (place_ / "node_modules/.bin").mkdir(parents=True)
+    monkeypatch.setenv("PATH", "/somewhere")
+    found = programs.search_path(folder).split(os.pathsep)
+    assert found[:2] == [
+        str(folder / "node_modules/.bin"),
+        str(tmp_path / "repository/node_modules/.bin"),
+    ]
+    assert found[-2:] == [str(programs.node().parent), "/somewhere"]

@@ -303,6 +303,16 @@ CALLS: Final = (
     ),
     Call(
         "GET",
+        "/accounts/{account_id}/hyperdrive/configs/{hyperdrive_id}",
+        API + "hyperdrive/subresources/configs/methods/get",
+    ),
+    Call(
+        "GET",
+        "/accounts/{account_id}/workers/dispatch/namespaces/{dispatch_namespace}",
+        API + "workers_for_platforms/subresources/dispatch/subresources/namespaces/methods/get",
+    ),
+    Call(
+        "GET",
         "/accounts/{account_id}/d1/database/{database_id}",
         API + "d1/subresources/database/methods/get",
     ),

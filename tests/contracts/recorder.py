@@ -32,7 +32,7 @@ def contracts() -> Iterator[None]:
 
     def looked_at(http: Http, call: Any) -> Any:
         table = TABLES.get(http.service)
-        if table is not None:
+        if table is not None and "/__sandbox/" not in call.request.url:  # the twin's own
             # A Slack URL is all path, and a secret; of the others the base is the twin's or theirs.
             base = "" if http.service == "Slack" else urlsplit(http.base_url).path.rstrip("/")
             wrong = violations(table, call.request, base)

@@ -33,6 +33,8 @@ _RESOURCES: Final = (
     "workflows/*.py",
     "kv/namespaces/namespaces.py",
     "d1/database/database.py",
+    "hyperdrive/configs.py",
+    "workers_for_platforms/dispatch/namespaces/namespaces.py",
     "r2/buckets/buckets.py",
     "pages/projects/**/*.py",
     "rulesets/**/*.py",

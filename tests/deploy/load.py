@@ -89,6 +89,7 @@ def wrk(url: str) -> Iterator[Wrk]:
 
 def _user(url: str, found: Load, ended: threading.Event) -> None:
     with requests.Session() as session:
+        session.headers["User-Agent"] = "somebody/1.0"
         while not ended.is_set():
             try:
                 reply = session.get(url, timeout=15)

@@ -51,7 +51,7 @@ class Shop:
         file, content = configuration(target)
         _fill(file, content)
         write_project(self.house.root, file.name)
-        self._beside(content)
+        provide_services(self.session, self.base, content, NAME)
         for task in ("sandbox.up", "deploy.local", "verify"):
             if why := self._run(task):
                 return why
@@ -72,20 +72,30 @@ class Shop:
         shutil.rmtree(self.house.root / ".deployments", ignore_errors=True)
         self.session.delete(f"{self.base}/workers/scripts/{NAME}", timeout=60)
 
-    def _beside(self, content: Mapping[str, Any]) -> None:
-        """Make the Workers that this one is bound to."""
-        for one in content.get("services") or ():
-            if one["service"] != NAME:
-                form: Any = {
-                    "metadata": (None, json.dumps({"main_module": "index.js"}), "application/json"),
-                    "index.js": ("index.js", HELLO, "application/javascript+module"),
-                }
-                url = f"{self.base}/workers/scripts/{one['service']}"
-                self.session.put(url, files=form, timeout=60).raise_for_status()
-
     def _live(self) -> str:
         releases = self.house.releases()
         return str(next(release["version"] for release in releases if release["live"]))
+
+
+def provide_services(
+    session: requests.Session, base: str, content: Mapping[str, Any], own: str
+) -> None:
+    """Make the Workers that one is bound to.
+
+    Args:
+        session: authorised.
+        base: of the account's API.
+        content: the Worker's configuration.
+        own: its name.
+    """
+    for one in content.get("services") or ():
+        if one["service"] != own:
+            form: Any = {
+                "metadata": (None, json.dumps({"main_module": "index.js"}), "application/json"),
+                "index.js": ("index.js", HELLO, "application/javascript+module"),
+            }
+            url = f"{base}/workers/scripts/{one['service']}"
+            session.put(url, files=form, timeout=60).raise_for_status()
 
 
 def write_project(root: Path, file: str) -> None:

@@ -23,6 +23,7 @@ from tests.steps.provider_fakes import SoundSendGrid
 from tests.support.project import LOCAL_VALUES
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.bundling.bundle import Bundle
+from xswarm_deploy.database import d1_pending
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Finding
 from xswarm_deploy.monitor.alert_store import execute
@@ -211,6 +212,15 @@ def _bound(place: Place, has: bool = True, **bindings: Any) -> None:
     place.values["CLOUDFLARE_API_BASE_URL"] = "https://api.cloudflare.test/client/v4"
     place.parts["cloudflare"].has = lambda path: has
     place.configure(**bindings)
+
+
+def _d1(place: Place, pending: list[str]) -> None:
+    """Bind the Worker to a database with a file of ``wrangler d1 migrations``."""
+    file = place.root / "worker/migrations/0001_users.sql"
+    file.parent.mkdir(parents=True)
+    file.write_text("CREATE TABLE users (id TEXT);")
+    place.configure(d1_databases=[{"binding": "DB", "database_id": "4567"}])
+    place.patch.setattr(d1_pending, "pending", lambda *_: pending)
 
 
 def _refused_bundling() -> Future[Bundle]:
@@ -484,6 +494,15 @@ def _configuration_cases() -> list[Case]:
             "without a value: MAPS_KEY",
             configured(secrets={"required": ["MAPS_KEY"]}),
         ),
+        Case("D1 migrations", "none", "pass", "none of wrangler's"),
+        Case("D1 migrations", "all applied", "pass", "applied: DB", lambda place: _d1(place, [])),
+        Case(
+            "D1 migrations",
+            "a file that wrangler has not applied",
+            "warn",
+            "DB has not had 0001_users.sql",
+            lambda place: _d1(place, ["0001_users.sql"]),
+        ),
         Case("durable objects", "none", "pass", "no lifecycle"),
         Case(
             "durable objects",
@@ -576,6 +595,17 @@ def _configuration_cases() -> list[Case]:
             "the account has no DB (d1_databases 4567)",
             lambda place: _bound(
                 place, has=False, d1_databases=[{"binding": "DB", "database_id": "4567"}]
+            ),
+        ),
+        Case(
+            "bindings",
+            "a dispatch namespace that is missing",
+            "fail",
+            "the account has no TO (dispatch_namespaces customers)",
+            lambda place: _bound(
+                place,
+                has=False,
+                dispatch_namespaces=[{"binding": "TO", "namespace": "customers"}],
             ),
         ),
         Case(

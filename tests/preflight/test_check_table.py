@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.preflight.check_cases import CASES, DOCUMENT, HOST, Case, document, hosted
+from tests.preflight.check_cases import CASES, DOCUMENT, HOST, Case, _bound, document, hosted
 from tests.steps.place import Place
 from xswarm_deploy.preflight import check
 from xswarm_deploy.settings.settings import Settings
@@ -47,3 +48,30 @@ def test_the_document_is_what_is_tested() -> None:
     assert DOCUMENT.read_text(encoding="utf-8") == document(), (
         "python -m tests.preflight.check_cases"
     )
+
+
+@pytest.mark.parametrize(
+    ("binding", "remedy"),
+    [
+        (
+            {"kv_namespaces": [{"binding": "MY_KV"}]},
+            "npx wrangler kv namespace create boss-ai-my-kv; then write what it prints into"
+            ' wrangler\'s file, as "id" of MY_KV',
+        ),
+        (
+            {"d1_databases": [{"binding": "DB", "database_id": "4567"}]},
+            "correct it (npx wrangler d1 list), or make it: npx wrangler d1 create boss-ai-db",
+        ),
+        (
+            {"dispatch_namespaces": [{"binding": "TO", "namespace": "customers"}]},
+            "correct it (npx wrangler dispatch-namespace list),"
+            " or make it: npx wrangler dispatch-namespace create customers",
+        ),
+    ],
+)
+def test_what_the_account_has_not_is_made_by_a_command_that_is_named(
+    place: Place, binding: dict[str, Any], remedy: str
+) -> None:
+    _bound(place, has=False, **binding)
+    (finding,) = check.run(place.site(), only=["bindings"]).findings
+    assert (finding.status, finding.remedy) == ("fail", remedy)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
+from xswarm_deploy.bundling import d1
+from xswarm_deploy.database import d1_pending
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change
@@ -101,7 +103,9 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def world(tmp_path: Path, settings: Callable[..., Settings], waited: list[str]) -> Iterator[World]:
     api = Api(tmp_path / "api")
     http = Http("Cloudflare", api.base, {"Authorization": bearer(Secret(ACCOUNT.token, "token"))})
-    site = Site(settings(CLOUDFLARE_API_BASE_URL=api.base), ReleaseState({"release": "release-1"}))
+    account = {"CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id, "CLOUDFLARE_API_TOKEN": ACCOUNT.token}
+    made = settings(CLOUDFLARE_API_BASE_URL=api.base, **account)
+    site = Site(made, ReleaseState({"release": "release-1"}))
     site.__dict__["cloudflare"] = Cloudflare(http, ACCOUNT.id)
     try:
         yield World(api, site)
@@ -329,7 +333,7 @@ def test_what_the_api_does_not_show_is_a_failure(
 
 
 def test_the_twin_gets_what_the_file_takes_for_granted(world: World) -> None:
-    routes = ["api.elsewhere.org/*", {"pattern": "a.b.example.net", "custom_domain": True}]
+    routes = ["*/*", "api.elsewhere.org/*", {"pattern": "a.b.example.net", "custom_domain": True}]
     queues = {"consumers": [{"queue": "new", "dead_letter_queue": "dead"}]}
     world.write(routes=[*routes, {"pattern": "x.y.z/*", "zone_name": "y.z"}], queues=queues)
     for _ in range(2):
@@ -338,6 +342,36 @@ def test_the_twin_gets_what_the_file_takes_for_granted(world: World) -> None:
     assert named == {ZONE, "elsewhere.org", "example.net", "y.z"}
     made = {queue["queue_name"] for queue in world.api.result("GET", "A/queues")}
     assert made == {"orders", "letters", "new", "dead"}
+
+
+@pytest.mark.slow
+def test_the_twin_gets_the_migrations_that_wrangler_applies(world: World) -> None:
+    """Files of a folder that the configuration names, with wrangler's own ledger; each once."""
+    bound = {"binding": "DB", "database_id": "4567", "database_name": "app"}
+    more = {"migrations_dir": "sql", "migrations_table": "applied"}
+    world.write(d1_databases=[{**bound, **more}, {"binding": "NONE", "database_id": "89ab"}])
+    site = world.site
+    folder = site.settings.path(site.settings.project.worker.config).parent / "sql"
+    folder.mkdir()
+    for number in (1, 2):
+        (folder / f"000{number}_made.sql").write_text(f"CREATE TABLE t{number} (a);\n")
+        twin.provide(site)
+        (told,) = d1.migrated(site.settings)
+        assert told.files[-1] == f"000{number}_made.sql"
+        assert d1_pending.pending(site.d1, told.database, told.ledger, told.files) == []
+    (folder / "0003_wrong.sql").write_text("CREATE TABEL t3 (a);\n")
+    with pytest.raises(StepFailed, match="the migrations of DB were not applied") as failed:
+        twin.provide(site)
+    assert "TABEL" in failed.value.why
+
+
+def test_a_route_of_every_host_needs_the_name_of_its_zone(world: World) -> None:
+    world.set(routes=[{"pattern": "*/*", "zone_name": ZONE}])
+    assert world.state()["routes"] == ["*/*"]
+    world.write(routes=["*/*"])
+    with pytest.raises(Refused, match=r"the route \*/\* names no zone") as refused:
+        world.plan()
+    assert '"zone_name": "YOUR-DOMAIN"' in refused.value.remedy
 
 
 def _give_to_other(world: World) -> None:

@@ -21,6 +21,9 @@ LISTS: dict[str, Callable[[Cloudflare], Iterable[Any]]] = {
     "queues": lambda client: client.queues.list(account_id=ID),
     "workflows": lambda client: client.workflows.list(account_id=ID),
     "hyperdrive": lambda client: client.hyperdrive.configs.list(account_id=ID),
+    "dispatch namespaces": lambda client: client.workers_for_platforms.dispatch.namespaces.list(
+        account_id=ID
+    ),
     "objects": lambda client: client.durable_objects.namespaces.list(account_id=ID),
     "secret stores": lambda client: client.secrets_store.stores.list(account_id=ID),
     "pages": lambda client: client.pages.projects.list(account_id=ID),

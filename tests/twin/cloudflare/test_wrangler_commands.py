@@ -140,6 +140,10 @@ def _databases_of_others(said: Said) -> str:
     assert "hidden-text" not in said.do("hyperdrive get", config)
     said.do("hyperdrive update", config, "--name", "pg2")
     said.do("hyperdrive delete", config)
+    said.do("dispatch-namespace create", "customers")
+    assert "customers" in said.do("dispatch-namespace list")
+    said.do("dispatch-namespace get", "customers")
+    said.do("dispatch-namespace delete", "customers")
     return config
 
 

@@ -147,3 +147,41 @@ def test_every_binding_does_what_it_is_for(play: Any, workshop: Any) -> None:
             await edge.call("shop", target, ["none"])
 
     play(scene)
+
+
+FLOW = """\
+import { WorkflowEntrypoint } from "cloudflare:workers";
+export class Order extends WorkflowEntrypoint { async run() { return "done"; } }
+export default { async fetch(request, env) {
+  const path = new URL(request.url).pathname;
+  if (path === "/start") return new Response((await env.ORDERS.create({ id: "a" })).id);
+  return new Response("CODE");
+} };
+"""
+
+
+def test_a_version_with_a_workflow_has_a_preview_host_and_runs_where_it_is_deployed(
+    play: Any, workshop: Any
+) -> None:
+    """As at Cloudflare, where Durable Objects alone take the preview host away."""
+    bound = ({"type": "workflow", "name": "ORDERS", "workflow_name": "o", "class_name": "Order"},)
+    live, draft = (
+        workshop.version(
+            {"index.js": FLOW.replace("CODE", code)},
+            bindings=bound,
+            workflows=(WorkflowClass("Order", "o"),),
+        )
+        for code in ("live", "draft")
+    )
+
+    async def scene(stage: Any) -> None:
+        url = await stage.serve(live)
+        await stage.edge.preview(draft)
+        host = f"{draft.id[:8]}-shop.localhost:{url.rpartition(':')[2]}"
+        assert await stage.text(url, headers={"Host": host}) == (200, "draft")
+        assert await stage.text(f"{url}/start", headers={"Host": host}) == (200, "a")
+        await stage.edge.deploy("shop", {draft: 100}, enabled=True, previews=True)
+        assert await stage.text(url) == (200, "draft")
+        assert await stage.text(url, headers={"Host": host}) == (200, "draft")
+
+    play(scene)

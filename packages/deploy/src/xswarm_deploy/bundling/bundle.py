@@ -37,6 +37,7 @@ SECONDS: Final = 300.0  # for installing packages, and for bundling
 _KEPT: Final = 5  # bundles in the cache
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # wrangler colours errors also for pipes
 _NOISE: Final = "🪵"  # where wrangler's log is: in a folder that is gone by then
+_BUILD: Final = "[custom build]"  # what the build command says, as wrangler prints it
 _MEANINGLESS: Final = shutil.ignore_patterns(*IGNORED, "*.pyc")
 
 
@@ -225,11 +226,12 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
         *("--name", worker.name),
     ]
     where = written.parent if built else config.parent
-    ended = _run(command, cwd=where, env=environment(folder))
+    path = {"PATH": programs.search_path(where)}  # build.command is a script of the Worker's own
+    ended = _run(command, cwd=where, env=environment(folder) | path)
     if ended.returncode or not outfile.is_file():
         raise Refused(
             "wrangler does not accept the Worker",
-            last_lines(ended.stderr or ended.stdout),
+            _verdict(ended.stdout, ended.stderr),
             f"fix it; to see all: npx wrangler versions upload --dry-run --config {config.name}",
         )
     return outfile.read_bytes()
@@ -271,6 +273,14 @@ def environment(folder: Path) -> dict[str, str]:
         "WRANGLER_LOG_PATH": str(folder / "logs"),
         "WRANGLER_HIDE_BANNER": "true",
     }
+
+
+def _verdict(stdout: str, stderr: str) -> str:
+    """Return why wrangler refused; where its build command failed, what that one said."""
+    built = [line for line in stdout.splitlines() if line.startswith(_BUILD)]
+    if built and "custom build" in stderr:
+        return last_lines("\n".join(line.removeprefix(_BUILD) for line in built))
+    return last_lines(stderr or stdout)
 
 
 def last_lines(text: str, count: int = 6) -> str:

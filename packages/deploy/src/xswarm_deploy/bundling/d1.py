@@ -1,7 +1,10 @@
-"""Which D1 database a binding of wrangler's file means."""
+"""What wrangler's file says of D1: which database a binding means, and the files of its schema."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.bundling import wrangler
@@ -9,6 +12,48 @@ from xswarm_deploy.errors import Refused
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """A database that ``wrangler d1 migrations`` changes.
+
+    Args:
+        binding: its name in the Worker.
+        database: its id.
+        ledger: the table that has the names of what was applied.
+        files: the names of all files, in the order they run.
+    """
+
+    binding: str
+    database: str
+    ledger: str
+    files: tuple[str, ...]
+
+
+def migrated(settings: Settings) -> Iterator[Migrated]:
+    """Yield the databases that have files of ``wrangler d1 migrations``.
+
+    Left out is the one that is the release's own (``TURSO_DATABASE_URL=d1:…``).
+
+    Raises:
+        Refused: wrangler's file cannot be read.
+    """
+    own = settings.text("TURSO_DATABASE_URL").removeprefix("d1:")
+    folder = settings.path(settings.project.worker.config).parent
+    for one in wrangler.read(settings).get("d1_databases") or ():
+        told = (one.get("binding"), one.get("database_name"), one.get("database_id"))
+        files = _files(folder, one.get("migrations_dir"), one.get("migrations_pattern"))
+        if files and one.get("database_id") and own not in told:
+            ledger = str(one.get("migrations_table") or "d1_migrations")
+            yield Migrated(str(told[0]), str(told[2]), ledger, files)
+
+
+def _files(folder: Path, directory: str | None, pattern: str | None) -> tuple[str, ...]:
+    """Return files by the names that wrangler's ledger has: paths below their directory."""
+    root = folder / (directory or "migrations")
+    found = folder.glob(pattern) if pattern else root.glob("*.sql")
+    return tuple(sorted(str(file.relative_to(root)) for file in found if file.is_relative_to(root)))
 
 
 def database_of(settings: Settings, named: str) -> str:

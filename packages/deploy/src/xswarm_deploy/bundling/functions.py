@@ -6,19 +6,14 @@ Functions are a folder ``functions`` beside the site's folder, or ``_worker.js``
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 from xswarm_deploy import fence
 from xswarm_deploy.environment import Environment
-from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.services.pages import Commit
-
-SECONDS: Final = 600.0
 
 
 def found(folder: Path) -> tuple[Path, ...]:
@@ -67,39 +62,18 @@ def deploy(environment: Environment, folder: Path, commit: Commit) -> None:
     Raises:
         StepFailed: wrangler's last words say why.
     """
-    from xswarm_deploy.bundling import bundle, programs  # most sites have no Functions
+    from xswarm_deploy.bundling import calling  # most sites have no Functions
 
-    root = environment.settings.root
-    command = [
-        *(str(programs.node()), str(programs.wrangler(root)), "pages", "deploy", folder.name),
+    fence.require_held()
+    calling.wrangler(
+        environment,
+        folder.parent,
+        *("pages", "deploy", folder.name),
         *("--project-name", environment.settings.project.pages.project, "--branch", commit.branch),
         *("--commit-hash", commit.hash, "--commit-message", commit.message),
         "--commit-dirty=false",
-    ]
-    fence.require_held()
-    with tempfile.TemporaryDirectory(prefix="pages-") as scratch:
-        ended = subprocess.run(
-            command,
-            cwd=folder.parent,
-            env=bundle.environment(Path(scratch)) | _credentials(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    if ended.returncode:
-        words = bundle.last_lines(ended.stderr or ended.stdout)
-        raise StepFailed("wrangler did not deploy the Pages Functions", words)
-
-
-def _credentials(environment: Environment) -> dict[str, str]:
-    settings = environment.settings
-    return {
-        "CLOUDFLARE_API_TOKEN": settings.secret("CLOUDFLARE_API_TOKEN").reveal(),
-        "CLOUDFLARE_ACCOUNT_ID": settings.text("CLOUDFLARE_ACCOUNT_ID"),
-        "CLOUDFLARE_API_BASE_URL": settings.text("CLOUDFLARE_API_BASE_URL"),
-    }
+        failed="wrangler did not deploy the Pages Functions",
+    )
 
 
 def _files(place: Path) -> Iterable[Path]:

@@ -71,6 +71,17 @@ def node() -> Path:
     return Path(found)
 
 
+def search_path(folder: Path) -> str:
+    """Return PATH as scripts of npm have it: the programs of packages, then Node, then all others.
+
+    Args:
+        folder: where the program runs; packages are found there and in each folder above.
+    """
+    binaries = [each / "node_modules/.bin" for each in (folder, *folder.parents)]
+    found = [str(each) for each in (*binaries, node().parent) if each.is_dir()]
+    return os.pathsep.join([*found, os.environ.get("PATH", os.defpath)])
+
+
 def version(program: Path) -> str:
     """Return a wrangler's version; "0" where its package does not say."""
     try:

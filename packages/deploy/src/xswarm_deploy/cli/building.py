@@ -53,7 +53,7 @@ def _build(command: str, folder: Path, environment: str) -> None:
     ended = subprocess.run(
         shlex.split(command),
         cwd=folder,
-        env=_environment(environment),
+        env=_environment(folder, environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -66,7 +66,7 @@ def _build(command: str, folder: Path, environment: str) -> None:
         raise StepFailed(f"the build failed: {command}", last, f"cd {folder} && {command}")
 
 
-def _environment(part: str) -> dict[str, str]:
+def _environment(folder: Path, part: str) -> dict[str, str]:
     """Return this process's environment without what this tool reads of it: keys, above all."""
     ours = {variable.file_name(name) for variable in VARIABLES for name in ENVIRONMENTS}
     kept = {
@@ -74,5 +74,5 @@ def _environment(part: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in ours and not name.startswith(("INVOKE_", "DEPLOY_", "GITHUB_TOKEN"))
     }
-    node = f"{programs.node().parent}{os.pathsep}{kept.get('PATH', '')}"
-    return {**kept, "PATH": node, "CI": "1", **({"CLOUDFLARE_ENV": part} if part else {})}
+    path = programs.search_path(folder)
+    return {**kept, "PATH": path, "CI": "1", **({"CLOUDFLARE_ENV": part} if part else {})}

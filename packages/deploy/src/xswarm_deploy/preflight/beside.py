@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from xswarm_deploy.bundling import d1
+from xswarm_deploy.database import d1_pending
 from xswarm_deploy.preflight.configuration import ACCOUNT, GROUP, of_file
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings.variables import LOCAL
@@ -28,10 +30,12 @@ def probes(site: Site) -> list[Probe]:
         "required secrets": _secrets,
         "durable objects": _objects,
     }
-    return [
+    made = [
         probe(name, GROUP, of_file(site, look), needs=ACCOUNT, needed=True)
         for name, look in looks.items()
     ]
+    pending = of_file(site, _d1_migrations)
+    return [*made, probe("D1 migrations", GROUP, pending, needs=ACCOUNT, critical=False)]
 
 
 def _settings(site: Site, _content: Mapping[str, Any]) -> str:
@@ -96,3 +100,18 @@ def _objects(site: Site, content: Mapping[str, Any]) -> Seen | str:
         return f"{lifecycle.told}, with the first version"
     told = f"{lifecycle.told}: the upload takes all traffic at once, and cannot be taken back"
     return Seen("warn", told, "release it alone, with no other change")
+
+
+def _d1_migrations(site: Site, _content: Mapping[str, Any]) -> Seen | str:
+    """Look for files that wrangler has not applied to a database that the Worker is bound to."""
+    found = {
+        one.binding: d1_pending.pending(site.d1, one.database, one.ledger, one.files)
+        for one in d1.migrated(site.settings)
+    }
+    lacking = {binding: names for binding, names in found.items() if names}
+    if not lacking:
+        return f"applied: {', '.join(found)}" if found else "none of wrangler's"
+    told = "; ".join(f"{one} has not had {', '.join(names)}" for one, names in lacking.items())
+    first = next(iter(lacking))
+    remedy = f"npx wrangler d1 migrations apply {first} --remote"
+    return Seen("warn", told, f"{remedy}; or let releases do it: TURSO_DATABASE_URL=d1:{first}")

@@ -87,8 +87,8 @@ def bound(site: Site, content: Mapping[str, Any]) -> Seen | str:
             return Seen("fail", f"the local twin offers no {', '.join(foreign)}", remedy)
     there, missing, made = _compared(site, found)
     if missing:
-        remedy = "make it, or correct its id (npx wrangler kv namespace list, d1 list)"
-        return Seen("fail", f"the account has no {', '.join(missing)}", remedy)
+        named = ", ".join(map(_labelled, missing))
+        return Seen("fail", f"the account has no {named}", _remedy(site, missing[0], local=local))
     said = "; ".join([*made, *there]) or "none"
     absent = [f"{one.name} ({one.kind})" for one in found if local and one.kind in ABSENT]
     if absent:
@@ -123,26 +123,46 @@ def _binding(kind: str, one: Mapping[str, Any], target: str) -> Binding:
     return Binding(kind, name, str(one.get(target, "")), str(one.get("jurisdiction") or ""))
 
 
-def _compared(site: Site, found: list[Binding]) -> tuple[list[str], list[str], list[str]]:
-    """Ask for each: give what is there, what is missing, and what the release makes."""
+def _labelled(one: Binding) -> str:
+    return f"{one.name} ({one.kind} {one.target or 'without an id or name'})"
+
+
+def _remedy(site: Site, one: Binding, *, local: bool) -> str:
+    """Return how what is missing is made, or named."""
+    command, listed = _MAKING.get(one.kind, ("", ""))
+    if not command:
+        return "make it, or correct its id or name"
+    key = LISTS.get(one.kind) or NESTED[one.kind][1]
+    named = "" if key.endswith("id") else one.target
+    made = command.format(named or f"{site.worker}-{one.name.lower().replace('_', '-')}")
+    if one.target:
+        return f"correct it ({listed}), or make it: {made}"
+    told = f'{made}; then write what it prints into wrangler\'s file, as "{key}" of {one.name}'
+    return f"{told} (for the twin alone any id does)" if local else told
+
+
+def _compared(site: Site, found: list[Binding]) -> tuple[list[str], list[Binding], list[str]]:
+    """Ask for each: return what is there, what is missing, and what the release makes."""
     there: list[str] = []
-    missing: list[str] = []
+    missing: list[Binding] = []
     made: list[str] = []
     for one in found:
         asked = _ASKED.get(one.kind)
         if one.kind in NO_RESOURCE:
             continue
         if asked is not None and not one.target:
-            kept = one.name in _live_names(site)
-            (there if kept else missing).append(f"{one.name} ({one.kind} without an id or name)")
+            if one.name in _live_names(site):
+                there.append(_labelled(one))
+            else:
+                missing.append(one)
         elif asked is None:
             there.append(f"{one.name} ({one.kind}): not looked at")
         elif asked(site, one):
-            there.append(f"{one.name} ({one.kind} {one.target})")
+            there.append(_labelled(one))
         elif one.kind == "r2_buckets":
             made.append(f"R2 bucket {one.target} is made by the release")
         else:
-            missing.append(f"{one.name} ({one.kind} {one.target})")
+            missing.append(one)
     return there, missing, made
 
 
@@ -155,10 +175,25 @@ def _live_names(site: Site) -> set[str]:
     }
 
 
+_MAKING: Final[Mapping[str, tuple[str, str]]] = {
+    "r2_buckets": ("npx wrangler r2 bucket create {}", "npx wrangler r2 bucket list"),
+    "kv_namespaces": ("npx wrangler kv namespace create {}", "npx wrangler kv namespace list"),
+    "d1_databases": ("npx wrangler d1 create {}", "npx wrangler d1 list"),
+    "queues": ("npx wrangler queues create {}", "npx wrangler queues list"),
+    "dispatch_namespaces": (
+        "npx wrangler dispatch-namespace create {}",
+        "npx wrangler dispatch-namespace list",
+    ),
+}
+"""By what command each is made, and by which they are listed."""
 _ASKED: Final[Mapping[str, Callable[[Site, Binding], bool]]] = {
     "r2_buckets": lambda site, one: site.cloudflare.bucket(one.target, one.within) is not None,
     "kv_namespaces": lambda site, one: site.cloudflare.has(f"storage/kv/namespaces/{one.target}"),
     "d1_databases": lambda site, one: site.cloudflare.has(f"d1/database/{one.target}"),
+    "hyperdrive": lambda site, one: site.cloudflare.has(f"hyperdrive/configs/{one.target}"),
+    "dispatch_namespaces": lambda site, one: site.cloudflare.has(
+        f"workers/dispatch/namespaces/{one.target}"
+    ),
     "queues": lambda site, one: site.cloudflare.queues.find(one.target) is not None,
     "services": lambda site, one: (
         one.target == site.worker or site.cloudflare.worker_exists(one.target)

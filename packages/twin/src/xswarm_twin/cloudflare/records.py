@@ -393,6 +393,21 @@ class ObjectNamespace(Record):
 
 
 @dataclass(frozen=True)
+class DispatchNamespace(Record):
+    """A namespace of Workers for Platforms."""
+
+    kind: ClassVar[str] = "dispatch"
+    name: str
+    id: str
+    created_on: str
+
+    @property
+    def key(self) -> str:
+        """Return the namespace's name."""
+        return self.name
+
+
+@dataclass(frozen=True)
 class Hyperdrive(Record):
     """A Hyperdrive configuration; its origin holds the database's password."""
 

@@ -376,6 +376,7 @@ _NOT_THERE = {
         "Service binding '{binding}' references Worker '{named}' which was not found.",
     ),
     "hyperdrive": (10157, "Hyperdrive config '{named}' not found."),
+    "dispatch_namespace": (100119, "Dispatch namespace '{named}' not found."),
     "secrets_store_secret": (
         10182,
         "Secrets Store binding '{binding}' references the secret '{named}' which was not found.",

@@ -9,6 +9,7 @@ from xswarm_twin.cloudflare import refusals, secrets_store
 from xswarm_twin.cloudflare.bindings import Binding
 from xswarm_twin.cloudflare.records import (
     Database,
+    DispatchNamespace,
     Hyperdrive,
     KvNamespace,
     ObjectNamespace,
@@ -61,6 +62,7 @@ def _named(binding: Binding) -> str | None:
         "queue": "queue_name",
         "service": "service",
         "hyperdrive": "id",
+        "dispatch_namespace": "namespace",
         "secrets_store_secret": "secret_name",
     }
     field = fields.get(binding["type"])
@@ -80,6 +82,8 @@ def _is_there(twin: Twin, worker: str, binding: Binding, named: str) -> bool:
             return named == worker or store.find(Worker, named) is not None
         case "hyperdrive":
             return store.find(Hyperdrive, named) is not None
+        case "dispatch_namespace":
+            return store.find(DispatchNamespace, named) is not None
     return secrets_store.find(twin, str(binding["store_id"]), named) is not None
 
 

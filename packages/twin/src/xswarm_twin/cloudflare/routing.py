@@ -153,7 +153,8 @@ async def replace_domains(request: web.Request) -> web.Response:
 def _new_route(twin: Twin, zone: Zone, pattern: str, script: str) -> WorkerRoute:
     if twin.store.find(Worker, script) is None:
         raise refusals.worker_not_found()
-    if not _is_within(_host(pattern), zone.name):
+    host = _host(pattern)
+    if host and not _is_within(host, zone.name):  # "*/*" is every host whose traffic enters a zone
         raise refusals.route_invalid(pattern)
     for known in twin.store.all(WorkerRoute, zone.id):
         if known.pattern == pattern:

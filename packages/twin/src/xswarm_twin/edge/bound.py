@@ -141,7 +141,7 @@ def _service(binding: Binding, place: Place) -> Bound:
 def _workflow(binding: Binding, place: Place) -> Bound:
     worker = binding.get("script_name") or place.version.worker
     entrypoint, props = "WorkflowBinding", {"workflow": binding["workflow_name"]}
-    if worker != place.version.worker:
+    if worker != place.version.worker or not place.version.workflows:  # or at its preview host
         told = remote(worker=worker, at="workflows", entrypoint=entrypoint, props=props)
         return _wrapped("workflows-api", told)
     told = {"name": "workflows", "entrypoint": entrypoint, "props": {"json": json.dumps(props)}}

@@ -14,7 +14,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xswarm_twin.edge import python_host, workerd
@@ -105,11 +105,12 @@ class Versions:
     def find(self, worker: str, beginning: str) -> WorkerVersion | None:
         """Return the Worker's version whose preview host begins so.
 
-        A Worker with Durable Objects has none, as at Cloudflare.
+        One with Durable Objects has none, as at Cloudflare. Its Workflows run where the Worker is
+        deployed: an instance runs once.
         """
         known = (version for version in self._known.values() if version.worker == worker)
         found = next((version for version in known if version.id.startswith(beginning)), None)
-        return None if found is None or found.is_stateful else found
+        return None if found is None or found.objects else replace(found, workflows=())
 
     def site(self, version: WorkerVersion) -> Site | None:
         """Return a version's static files, if it has any."""

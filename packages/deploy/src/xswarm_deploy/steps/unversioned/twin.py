@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.bundling import calling, d1, wrangler
+from xswarm_deploy.database import d1_pending
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.steps import affinity
@@ -23,7 +24,7 @@ def provide(site: Site) -> None:
     """Make the zones, queues, namespaces and databases that the configuration names.
 
     In production a person makes them once; on the twin a release would be refused for want of
-    them after each reset.
+    them after each reset. A D1 database gets the migrations that wrangler would apply.
 
     Args:
         site: the local environment; any other is left alone.
@@ -45,6 +46,22 @@ def provide(site: Site) -> None:
     for place, told in _resources(content):
         path = f"/accounts/{site.cloudflare.account_id}/__sandbox/{place}"
         site.cloudflare.http.put(path, json=told)
+    for one in d1.migrated(site.settings):
+        if d1_pending.pending(site.d1, one.database, one.ledger, one.files):
+            _apply(site, one)
+
+
+def _apply(site: Site, migrated: d1.Migrated) -> None:
+    """Let wrangler apply its migrations, as the Worker's people do in production."""
+    worker = site.settings.project.worker
+    config = site.settings.path(worker.config)
+    calling.wrangler(
+        site,
+        config.parent,
+        *("d1", "migrations", "apply", migrated.binding, "--remote"),
+        *("--config", str(config), "--env", worker.environment),
+        failed=f"the migrations of {migrated.binding} were not applied to the twin",
+    )
 
 
 def _resources(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -59,6 +76,8 @@ def _resources(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, s
         yield f"d1/{one['database_id']}", {"name": str(one.get("database_name") or one["binding"])}
     for one in _listed(content, "hyperdrive", "id"):
         yield f"hyperdrive/{one['id']}", {"url": str(one.get("localConnectionString") or _NOWHERE)}
+    for one in _listed(content, "dispatch_namespaces", "namespace"):
+        yield f"dispatch/{one['namespace']}", {}
     for one in _listed(content, "secrets_store_secrets", "store_id"):
         name = str(one["secret_name"])
         yield f"secrets/{one['store_id']}", {"name": name, "text": f"local-{name}"}
@@ -74,9 +93,9 @@ def _zones(content: Mapping[str, Any]) -> Iterator[str]:
     """Return a zone for each route: the named one, else the last two labels of its host."""
     for custom in (False, True):
         for pattern, given in zones.listed(content, custom=custom).items():
-            if "zone_id" not in given:
-                host = ".".join(zones.host(pattern).split(".")[-2:])
-                yield given.get("zone_name", host)
+            host = ".".join(zones.host(pattern).split(".")[-2:])
+            if "zone_id" not in given and (named := given.get("zone_name") or host):
+                yield named
 
 
 def _queues(content: Mapping[str, Any]) -> Iterator[str]:

@@ -34,11 +34,11 @@ def resolved(site: Site, wanted: Mapping[str, Mapping[str, str]]) -> dict[str, s
     """Return pattern → the id of its zone.
 
     Raises:
-        Refused: the account has no such zone.
+        Refused: the account has no such zone, or a pattern such as ``*/*`` has no host.
     """
     known: dict[str, str] = {}
     return {
-        pattern: given.get("zone_id") or _zone(site, given.get("zone_name") or host(pattern), known)
+        pattern: given.get("zone_id") or _zone(site, _zone_name(pattern, given), known)
         for pattern, given in wanted.items()
     }
 
@@ -47,6 +47,18 @@ def host(pattern: str) -> str:
     """Return the host of a route's pattern, without its wildcard."""
     bare = pattern.split("://", 1)[-1].split("/", 1)[0]
     return bare.removeprefix("*").removeprefix(".").rsplit(":", 1)[0]
+
+
+def _zone_name(pattern: str, given: Mapping[str, str]) -> str:
+    found = given.get("zone_name") or host(pattern)
+    if not found:
+        raise Refused(
+            f"the route {pattern} names no zone",
+            "it is of every host, so that its zone cannot be found by its name",
+            f'write it as {{"pattern": "{pattern}", "zone_name": "YOUR-DOMAIN"}} in'
+            " wrangler's configuration",
+        )
+    return found
 
 
 def _zone(site: Site, name: str, known: dict[str, str]) -> str:
