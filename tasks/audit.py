@@ -40,4 +40,8 @@ def verify(c: Context, head: str = "") -> None:
             "; ".join(found.faults),
             "compare with the hashes in the notifications, and with .deployments/audit.jsonl",
         )
-    console.Console().line(f"✓ {found.events} events, unbroken; head {found.head or '(none)'}")
+    anchored = f"; anchored in R2 up to event {found.anchor}" if found.anchor else ""
+    console.Console().line(
+        f"✓ {found.events} events, {found.keyed} of them keyed, unbroken{anchored};"
+        f" head {found.head or '(none)'}"
+    )

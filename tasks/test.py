@@ -10,6 +10,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from xswarm_deploy import child
 from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import Unavailable
@@ -111,7 +112,8 @@ def install(c: Context) -> None:
 def _install_packages(c: Context, wanted: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command = shlex.join([*pip, "--require-hashes", "-r", str(wanted)])
-    ended = c.run(command, warn=True, hide=True, in_stream=False)
+    given = {"env": child.installer(), "replace_env": True}
+    ended = c.run(command, warn=True, hide=True, in_stream=False, **given)
     if ended is not None and ended.exited:
         raise Unavailable(
             "what the tests need could not be installed",

@@ -8,6 +8,7 @@ import sys
 from invoke.context import Context
 from invoke.tasks import task
 
+from xswarm_deploy import child
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
@@ -47,7 +48,7 @@ def lock(_c: Context, upgrade: bool = False) -> None:
             f"{name}.in",
         ]
         command += ["--upgrade"] if upgrade else []
-        subprocess.run(command, cwd=context.ROOT, check=True)
+        subprocess.run(command, cwd=context.ROOT, env=child.installer(), check=True)
 
 
 @task

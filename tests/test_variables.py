@@ -108,6 +108,9 @@ SHOWN_BY = {
     "steps/test_backup.py::test_a_signed_one_is_believed_and_another_doubted_or_refused": (
         "BACKUP_SIGNING_KEY",
     ),
+    "release/test_seal.py::test_a_trail_of_an_earlier_version_goes_on_with_a_key": (
+        "AUDIT_SIGNING_KEY",
+    ),
 }
 """A test → the variables whose effect it shows."""
 

@@ -12,32 +12,36 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from tests.support.project import LOCAL_VALUES, using_everything
 from tests.support.releases import UPDATE
 from xswarm_deploy import fence
 from xswarm_deploy.console import Console
+from xswarm_deploy.database import fencing
 from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.rows import Result, Statement
 from xswarm_deploy.errors import DeployError, Locked, NotRolledBack, Refused
 from xswarm_deploy.model.payload import encode
 from xswarm_deploy.model.step import Change, Facts
 from xswarm_deploy.release import (
+    ledger,
     lock,
     process_identity,
     records,
@@ -108,11 +112,52 @@ class World:
         self._set(change.resource, change.undo)
         return ""
 
+    def forget(self) -> None:
+        """Forget what was to happen in a call that did not come."""
+        self.before.clear()
+        self.after.clear()
+
     def plan(self, _site: Site) -> list[Change]:
         return []
 
     def require_undisturbed(self, _site: Site, _change: Change) -> None:
         """Refuse nothing."""
+
+
+class Died(BaseException):
+    """The deployer's process is dead."""
+
+
+class Meanwhile(NamedTuple):
+    """What happens while a deployer is stopped in the middle of a call.
+
+    Args:
+        when: ``before`` the call arrives, or ``after`` it was carried out.
+        seconds: that pass.
+        then: what another deployer does, or that this one dies.
+    """
+
+    when: str
+    seconds: float
+    then: str
+
+
+MEANWHILE: Final = [
+    None,
+    *(
+        Meanwhile(when, seconds, then)
+        for when in ("before", "after")
+        for seconds, then in [
+            (30.0, "begin"),
+            (61.0, "nothing"),
+            (61.0, "begin"),
+            (61.0, "release"),
+            (61.0, "abort"),
+            (0.0, "die"),
+        ]
+    ),
+]
+PICK: Final = st.integers(0, len(DEPLOYERS) * 2 - 1)
 
 
 class Protocol(RuleBasedStateMachine):
@@ -142,24 +187,76 @@ class Protocol(RuleBasedStateMachine):
     def settle(self) -> None:
         self.running.clear()
         SimulatedDatabase.now += 2 * lock.LEASE_SECONDS
-        self.begin(0)
+        self._begin(0)
         assert 0 in self.running, "nobody can release any more"
+
+    def require_whole(self) -> None:
+        """Require that the world is the last good release's, wholly; all before is settled."""
         listed = records.read(self.sites[0].database, "local")
         good = [r.message for r in listed if r.status == records.SUCCEEDED]
         wanted = good[0] if good else "old"
         stuck = [r for r in listed if r.status == records.FAILED]
         assert stuck or set(self.world.words.values()) == {wanted}, self.world.words
 
-    @rule(number=st.sampled_from(DEPLOYERS))
-    def begin(self, number: int) -> None:
-        if number in self.running:
-            return
+    @precondition(lambda self: self.idle)
+    @rule(pick=PICK, dies=st.booleans())
+    def begin(self, pick: int, dies: bool) -> None:
+        """Begin a release; it may die at the first call of settling an earlier one."""
+        self._mortally(dies, lambda: self._begin(_picked(self.idle, pick)))
+
+    @precondition(lambda self: self.running)
+    @rule(pick=PICK, meanwhile=st.sampled_from(MEANWHILE))
+    def change(self, pick: int, meanwhile: Meanwhile | None) -> None:
+        """Make the next change; stopped in the middle of it, while time passes and others act."""
+        number = _picked(self.running, pick)
+        if self.running[number].complete:
+            self._finish(number)
+        else:
+            self._change(number, meanwhile, _picked(set(DEPLOYERS) - {number}, pick))
+
+    @precondition(lambda self: self.running)
+    @rule(pick=PICK)
+    def fail(self, pick: int) -> None:
+        self._roll_back(self.running.pop(_picked(self.running, pick)))
+
+    @precondition(lambda self: self.running)
+    @rule(pick=PICK)
+    def die(self, pick: int) -> None:
+        self.running.pop(_picked(self.running, pick))
+
+    @precondition(lambda self: self.idle)
+    @rule(pick=PICK, dies=st.booleans())
+    def abort(self, pick: int, dies: bool) -> None:
+        """Undo a release that died, from another machine."""
+        self._mortally(dies, lambda: self._abort(_picked(self.idle, pick)))
+
+    @rule(seconds=st.sampled_from([1.0, 20.0, 59.0, 61.0]))
+    def wait(self, seconds: float) -> None:
+        SimulatedDatabase.now += seconds
+
+    @precondition(lambda self: self.running)
+    @rule(pick=PICK)
+    def beat(self, pick: int) -> None:
+        number = _picked(self.running, pick)
+        self.running[number].ledger.lease._renew(self.sites[number].database)
+
+    @invariant()
+    def nobody_changes_anything_after_another_has_the_lock(self) -> None:
+        assert self.world.calls == sorted(self.world.calls)
+
+    @property
+    def idle(self) -> set[int]:
+        """Return the deployers that do nothing."""
+        return set(DEPLOYERS) - set(self.running)
+
+    def _begin(self, number: int) -> None:
         self.made += 1
         word, site = f"release {self.made}", self.sites[number]
         try:
             release = transaction.begin(site, "test", word, ("fake",), Console(io.StringIO()))
         except (Locked, NotRolledBack):
             return
+        self.require_whole()
         changes = [
             UPDATE.change(
                 name, before=self.world.words[name], after=word, undo=self.world.words[name]
@@ -175,45 +272,20 @@ class Protocol(RuleBasedStateMachine):
             for place, change in enumerate(changes, start=1)
         ]
 
-    @rule(
-        number=st.sampled_from(DEPLOYERS),
-        when=st.sampled_from(["before", "after", "never"]),
-        seconds=st.sampled_from([0.0, 30.0, 61.0]),
-        other=st.sampled_from(DEPLOYERS),
-        then=st.sampled_from(["nothing", "begin", "release", "abort", "die"]),
-    )
-    def change(self, number: int, when: str, seconds: float, other: int, then: str) -> None:
-        """Make the next change; stopped in the middle of it, while time passes and others act."""
-        release = self.running.get(number)
-        if release is None or release.complete:
-            return
-        if when != "never":
-            getattr(self.world, when).append(lambda: self._meanwhile(number, seconds, other, then))
+    def _change(self, number: int, meanwhile: Meanwhile | None, other: int) -> None:
+        release = self.running[number]
+        if meanwhile:
+            then = partial(self._meanwhile, meanwhile, other)
+            getattr(self.world, meanwhile.when).append(then)
         place = next(e.number for e in release.entries if e.state != records.DONE)
         self._end_unless(number, lambda: release.carry_out(place))
+        self.world.forget()
 
-    @rule(number=st.sampled_from(DEPLOYERS))
-    def finish(self, number: int) -> None:
-        release = self.running.get(number)
-        if release is not None and release.complete:
-            self._end_unless(number, release.succeed)
-            self.running.pop(number, None)
-
-    @rule(number=st.sampled_from(DEPLOYERS))
-    def fail(self, number: int) -> None:
-        if release := self.running.pop(number, None):
-            self._roll_back(release)
-
-    @precondition(lambda self: self.running)
-    @rule(number=st.sampled_from(DEPLOYERS))
-    def die(self, number: int) -> None:
+    def _finish(self, number: int) -> None:
+        self._end_unless(number, self.running[number].succeed)
         self.running.pop(number, None)
 
-    @rule(number=st.sampled_from(DEPLOYERS))
-    def abort(self, number: int) -> None:
-        """Undo a release that died, from another machine."""
-        if number in self.running:
-            return
+    def _abort(self, number: int) -> None:
         site = self.sites[number]
         record = recovery.find(site)
         try:
@@ -232,40 +304,36 @@ class Protocol(RuleBasedStateMachine):
         finally:
             lease.release()
 
-    @rule(seconds=st.sampled_from([1.0, 20.0, 59.0, 61.0]))
-    def wait(self, seconds: float) -> None:
-        SimulatedDatabase.now += seconds
+    def _mortally(self, dies: bool, act: Callable[[], None]) -> None:
+        if dies:
+            self.world.after.append(_die)
+        with suppress(Died):
+            act()
+        self.world.forget()
 
-    @rule(number=st.sampled_from(DEPLOYERS))
-    def beat(self, number: int) -> None:
-        if release := self.running.get(number):
-            release.ledger.lease._renew(self.sites[number].database)
-
-    @invariant()
-    def nobody_changes_anything_after_another_has_the_lock(self) -> None:
-        assert self.world.calls == sorted(self.world.calls)
-
-    def _meanwhile(self, number: int, seconds: float, other: int, then: str) -> None:
+    def _meanwhile(self, what: Meanwhile, other: int) -> None:
         """Let time pass, and another deployer act, in a process of its own."""
-        SimulatedDatabase.now += seconds
-        if other == number or then == "nothing":
-            return
+        SimulatedDatabase.now += what.seconds
+        if what.then == "die":
+            _die()
         with fence.lifted():
-            if then == "abort":
-                self.abort(other)
-            elif then == "die":
-                self.die(other)
-            else:
-                self.begin(other)
-            while then == "release" and other in self.running:
-                self.change(other, "never", 0.0, other, "nothing")
-                self.finish(other)
+            if what.then == "abort" and other not in self.running:
+                self._abort(other)
+            elif what.then in ("begin", "release") and other not in self.running:
+                self._begin(other)
+            while what.then == "release" and other in self.running:
+                if self.running[other].complete:
+                    self._finish(other)
+                else:
+                    self._change(other, None, other)
 
     def _end_unless(self, number: int, act: Any) -> None:
         release = self.running[number]
         try:
             with fence.fenced(release.ledger.lease):
                 act()
+        except Died:
+            self.running.pop(number, None)
         except DeployError:
             self.running.pop(number, None)
             self._roll_back(release)
@@ -284,6 +352,15 @@ class Protocol(RuleBasedStateMachine):
         site = Site(load("local", using_everything(), root, {}))
         site.__dict__["database"] = SimulatedDatabase(self.folder / "app.db")
         return site
+
+
+def _picked(among: Iterable[int], pick: int) -> int:
+    listed = sorted(among)
+    return listed[pick % len(listed)]
+
+
+def _die() -> None:
+    raise Died
 
 
 def _simulated(world: World) -> ExitStack:
@@ -310,3 +387,40 @@ TestProtocol.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def _without_the_fence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fence, "require_held", lambda: None)
+
+
+def _without_the_lease_in_the_ledger(patch: pytest.MonkeyPatch) -> None:
+    """Let who lost the lock write: neither statements nor transactions ask for it."""
+    patch.setattr(fencing, "_fence", lambda _url: None)
+    for name, sql in list(vars(ledger).items()):
+        if isinstance(sql, str) and lock.HELD in sql:
+            patch.setattr(ledger, name, sql.replace(lock.HELD, "(? <> '' AND ? > 0)"))
+
+
+def _without_intents(patch: pytest.MonkeyPatch) -> None:
+    """Let a change be made before it is written that it will be."""
+    harmless = Statement("UPDATE _release_lock SET doing = doing")
+    patch.setattr(ledger.Ledger, "_intent", lambda *_: [harmless])
+
+
+@pytest.mark.parametrize(
+    "take_away", [_without_the_fence, _without_the_lease_in_the_ledger, _without_intents]
+)
+def test_a_safeguard_that_is_taken_away_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, take_away: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """The model sees what it is to see."""
+    take_away(monkeypatch)
+    found = settings(
+        TestProtocol.settings,
+        max_examples=1000,
+        phases=[Phase.generate],
+        database=None,
+        report_multiple_bugs=False,
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Protocol, settings=found)

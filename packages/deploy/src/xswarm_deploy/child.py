@@ -1,4 +1,7 @@
-"""What a program started from here gets as its environment: what it needs, and no key of ours."""
+"""What a program started from here gets as its environment: what it needs, and no key of ours.
+
+A command that a person configured gets more (:mod:`xswarm_deploy.settings.handed_on`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ import os
 import sys
 from typing import Final
 
-_NEEDED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "SYSTEMROOT")
+_NEEDED: Final = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "SYSTEMROOT"),
+    "LD_LIBRARY_PATH",  # of a Python that was built with shared libraries
+)
 _NETWORK: Final = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
@@ -33,7 +39,7 @@ def environment() -> dict[str, str]:
 
 
 def installer() -> dict[str, str]:
-    """Return the environment of pip or npm: the way to its index, too."""
-    named = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    """Return the environment of pip, uv or npm: the way to its index, too."""
+    named = {n: value for n, value in os.environ.items() if n.startswith(("PIP_", "UV_"))}
     network = {name: value for name, value in os.environ.items() if name.upper() in _NETWORK}
     return environment() | named | network

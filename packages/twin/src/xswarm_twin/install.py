@@ -26,6 +26,17 @@ Progress = Callable[[str, int, "int | None", str], None]
 _STAMP: Final = ".installed"
 _START_LIMIT: Final = 30.0  # seconds until the database server must have been unpacked
 _PAUSE: Final = 0.02  # seconds between two looks
+_NEEDED: Final = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "SYSTEMROOT"),
+    "LD_LIBRARY_PATH",
+)
+_NETWORK: Final = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    "NODE_EXTRA_CA_CERTS",
+)
+_SETTINGS: Final = ("pip_", "npm_config_")
+"""How the names begin of pip's and npm's own settings."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,7 @@ def _digest(source: Path) -> bytes:
 def _install_python(places: Places) -> None:
     command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
     command += ["--requirement", str(places.requirements)]
-    _run(command, "the sandbox's Python packages", _pip_line(places), os.environ)
+    _run(command, "the sandbox's Python packages", _pip_line(places), _environment())
 
 
 def _install_node(places: Places) -> None:
@@ -137,8 +148,17 @@ def _install_node(places: Places) -> None:
         [*command, "--prefix", str(places.packages)],
         "the sandbox's Node packages",
         f"npm ci --ignore-scripts --prefix {places.packages}",
-        {**os.environ, "PATH": path},
+        _environment() | {"PATH": path},
     )
+
+
+def _environment() -> dict[str, str]:
+    """Return an installer's environment: its own settings and the way to its index; no key."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _NEEDED or name.upper() in _NETWORK or name.lower().startswith(_SETTINGS)
+    }
 
 
 def _run(command: list[str], what: str, remedy: str, environment: Mapping[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import sys
@@ -13,8 +12,8 @@ from xswarm_deploy.bundling import programs
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import StepFailed, Unavailable
 from xswarm_deploy.secret import redact
+from xswarm_deploy.settings import handed_on
 from xswarm_deploy.settings.settings import Settings
-from xswarm_deploy.settings.variables import ENVIRONMENTS, VARIABLES
 
 _LINES: Final = 20  # of a build that failed
 _built: set[tuple[Path, str]] = set()
@@ -68,11 +67,6 @@ def _build(command: str, folder: Path, environment: str) -> None:
 
 def _environment(folder: Path, part: str) -> dict[str, str]:
     """Return this process's environment without what this tool reads of it: keys, above all."""
-    ours = {variable.file_name(name) for variable in VARIABLES for name in ENVIRONMENTS}
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ours and not name.startswith(("INVOKE_", "DEPLOY_", "GITHUB_TOKEN"))
-    }
     path = programs.search_path(folder)
+    kept = handed_on.environment()
     return {**kept, "PATH": path, "CI": "1", **({"CLOUDFLARE_ENV": part} if part else {})}

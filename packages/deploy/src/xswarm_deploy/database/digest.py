@@ -12,6 +12,7 @@ import gc
 import hashlib
 import json
 import marshal
+import os
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +26,9 @@ CHUNK = 1000
 
 _HELD = 8_000_000
 """Bytes of rows that are read at a time, about."""
+
+_NEEDED = ("LD_LIBRARY_PATH", "SYSTEMROOT")
+"""What a Python needs of the environment to start."""
 
 Digests = dict[str, tuple[int, str]]
 """Name of a table → how many rows it has, and their hash."""
@@ -98,7 +102,11 @@ def _apart(path: Path, selects: Mapping[str, str], told: Callable[[int], None]) 
     """Let a process of its own do it; it ends by itself where nobody listens any more."""
     command = [sys.executable, "-I", "-S", __file__]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        env={name: os.environ[name] for name in _NEEDED if name in os.environ},
     ) as child:
         asked, answered = _pipes(child)
         request = json.dumps({"path": str(path.absolute()), "selects": dict(selects)})

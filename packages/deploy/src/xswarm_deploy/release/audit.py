@@ -1,14 +1,14 @@
 """The audit trail: who changed what, when, from where; each event sealed by the one before.
 
 An event's hash is taken over its content and the hash of the event before it. So an edited,
-inserted or removed event breaks the chain where it was touched, and whoever has noted a
-later hash (it stands in every notification, and in .deployments/audit.jsonl of the machine
-that released) can tell when the end was cut off or the whole was written anew.
+inserted or removed event breaks the chain where it was touched. Where a key is set
+(:mod:`xswarm_deploy.release.seal`) nobody without it can make the chain anew. Whoever has noted a
+later hash can tell when the end was cut off: it stands in every notification, in
+.deployments/audit.jsonl of the machine that released, and in R2 (:mod:`.anchors`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import json
 import os
@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import Unavailable
 from xswarm_deploy.private import make_folder
-from xswarm_deploy.release import lock
+from xswarm_deploy.release import lock, seal
 from xswarm_deploy.release.paging import Paged
-from xswarm_deploy.secret import redact
+from xswarm_deploy.secret import Secret, redact
+from xswarm_deploy.services import shape
 
 if TYPE_CHECKING:
     from xswarm_deploy.database.client import Database, Row, Statement, Value
@@ -62,7 +63,7 @@ class Event(NamedTuple):
         event: ``begin``, ``plan``, ``done``, ``undone``, ``end``, ``lock`` and the like.
         details: JSON of what happened, no secrets.
         previous: the hash of the event before; empty for the first.
-        hash: SHA-256 of all the others, in hexadecimal.
+        hash: of all the others (:mod:`xswarm_deploy.release.seal`).
     """
 
     number: int
@@ -76,10 +77,14 @@ class Event(NamedTuple):
     previous: str
     hash: str = ""
 
-    def sealed(self) -> str:
-        """Return the hash that this content has."""
-        text = json.dumps(self[:-1], ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+    @property
+    def content(self) -> str:
+        """Return what the hash is taken over."""
+        return json.dumps(self[:-1], ensure_ascii=False, separators=(",", ":"))
+
+    def sealed(self, keys: Secret = seal.NO_KEYS) -> str:
+        """Return the hash that this content has, by the first of the keys where there is one."""
+        return seal.make(self.content, keys)
 
 
 class Origin(NamedTuple):
@@ -98,12 +103,14 @@ class Trail:
         database: where the trail is.
         origin: who adds.
         folder: where this machine keeps its own copy of what it added.
+        keys: those that events are sealed with, by comma; empty: a plain hash.
         latest: the trail's last event as far as known; read when it is needed.
     """
 
     database: Database
     origin: Origin
     folder: Path
+    keys: Secret = seal.NO_KEYS
     latest: Event | None = None
     _read: bool = field(default=False, repr=False)
 
@@ -126,7 +133,7 @@ class Trail:
             previous=self.head,
             **self.origin._asdict(),
         )
-        return made._replace(hash=made.sealed())
+        return made._replace(hash=made.sealed(self.keys))
 
     def statement(self, event: Event, lease: Lease | None = None) -> Statement:
         """Return the statement that adds an event, if the trail still ends where it did.
@@ -244,52 +251,71 @@ class Examined(NamedTuple):
 
     Args:
         events: how many there are.
+        keyed: how many of them only who has the key could make.
         last: the hash of the last one; empty: there is none.
         head_found: whether one has the hash that was looked for.
         faults: where it was touched.
     """
 
     events: int
+    keyed: int
     last: str
     head_found: bool
     faults: list[str]
 
 
 class _Kept(NamedTuple):
-    """What is known of an event that this machine added."""
+    """What is known of an event from elsewhere than the database."""
 
     number: int
     hash: str
     event: str
     time: str
+    where: str = "was written from here"
 
 
-def examine(events: Iterable[Event], kept: Iterable[Event] = (), head: str = "") -> Examined:
+def examine(
+    events: Iterable[Event],
+    kept: Iterable[Event] = (),
+    head: str = "",
+    keys: Secret = seal.NO_KEYS,
+    anchor: Event | None = None,
+) -> Examined:
     """Look whether a trail is whole, in one pass that holds few events at a time.
 
     Args:
         events: all of them, in their order.
         kept: what this machine added, about in the same order.
         head: a hash to look for.
+        keys: those that keyed events are checked with, by comma.
+        anchor: an event that was kept where the trail's writers cannot take it back.
     """
     found: list[str] = []
-    number, previous, count, head_found = 1, "", 0, False
-    written = _in_order(kept)
+    number, previous, count, keyed, head_found = 1, "", 0, 0, False
+    written = heapq.merge(_in_order(kept), _anchored(anchor))
     expected = next(written, None)
     for event in events:
         found += _faults(event, number, previous)
+        found += _seal_faults(event, keys, keyed=keyed > 0)
         number, previous, count = event.number + 1, event.hash, count + 1
+        keyed += seal.is_keyed(event.hash)
         head_found = head_found or event.hash == head
         while expected and expected.number <= event.number:
             if expected.number < event.number:
                 found.append(_gone(expected))
             elif expected.hash != event.hash:
-                found.append(f"event {event.number} is not the one that was written from here")
+                found.append(f"event {event.number} is not the one that {expected.where}")
             expected = next(written, None)
     while expected:
         found.append(_gone(expected))
         expected = next(written, None)
-    return Examined(count, previous, head_found, found)
+    return Examined(count, keyed, previous, head_found, found)
+
+
+def _anchored(event: Event | None) -> list[_Kept]:
+    if event is None:
+        return []
+    return [_Kept(event.number, event.hash, event.event, event.time, "is anchored in R2")]
 
 
 def _gone(kept: _Kept) -> str:
@@ -313,8 +339,22 @@ def _faults(event: Event, number: int, previous: str) -> Iterator[str]:
         yield f"event {number} is missing"
     elif event.previous != previous:
         yield f"event {event.number} does not follow the one before it"
-    if event.sealed() != event.hash:
+
+
+def _seal_faults(event: Event, keys: Secret, *, keyed: bool) -> Iterator[str]:
+    """Return what is wrong with an event's hash; ``keyed``: one before it bears a key."""
+    state = seal.state(event.content, event.hash, keys)
+    if state == "edited":
         yield f"event {event.number} was edited"
+    elif state == "another key":
+        yield f"event {event.number} bears a key that is not in {seal.NAME}"
+    elif state == "unchecked" and not keyed:
+        yield f"event {event.number} and later ones are keyed, and {seal.NAME} is not set here"
+    if keyed and not seal.is_keyed(event.hash):
+        yield (
+            f"event {event.number} ({event.who}@{event.host}) bears no key, and earlier ones do:"
+            f" it was forged, or {seal.NAME} was not set there"
+        )
 
 
 def kept(folder: Path) -> Iterator[Event]:
@@ -324,8 +364,33 @@ def kept(folder: Path) -> Iterator[Event]:
         return
     with file.open(encoding="utf-8") as lines:
         for line in lines:
-            with suppress(ValueError, TypeError):  # torn: what follows it was written whole
-                yield Event(**json.loads(line))
+            with suppress(ValueError, RecursionError):  # torn: what follows was written whole
+                yield event_of(json.loads(line))
+
+
+class _Line(shape.Wire):
+    """An event as JSON."""
+
+    number: int
+    time: str
+    environment: str
+    release: str
+    who: str
+    host: str
+    event: str
+    details: str
+    previous: str
+    hash: str
+
+
+def event_of(content: object) -> Event:
+    """Return an event from its JSON.
+
+    Raises:
+        ValueError: it is none.
+    """
+    line = shape.read(content, _Line)
+    return Event(*(getattr(line, name) for name in Event._fields))
 
 
 def forget_kept(folder: Path, environment: str) -> None:

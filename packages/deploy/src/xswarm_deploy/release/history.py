@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import Record
-from xswarm_deploy.release import audit, lock, records
+from xswarm_deploy.release import anchors, audit, lock, records, seal
 from xswarm_deploy.release.release import FOLDER
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import traffic
@@ -79,19 +79,32 @@ def _is_interrupted(unended: Record, held: lock.Holder | None) -> bool:
 
 
 class Audited(NamedTuple):
-    """What verifying the audit trail found."""
+    """What verifying the audit trail found.
+
+    Args:
+        events: how many there are.
+        keyed: how many of them only who has the key could make.
+        head: the hash of the last one.
+        anchor: the number of the event that R2 vouches for; 0: none.
+        faults: where it was touched.
+    """
 
     events: int
+    keyed: int
     head: str
+    anchor: int
     faults: tuple[str, ...]
 
 
 def audited(environment: Environment, head: str = "") -> Audited:
-    """Verify the audit trail: by itself, by what this machine added, and by a noted hash.
+    """Verify the audit trail: by itself, by what this machine and R2 have kept, by a noted hash.
 
     Args:
         environment: the environment; the trail is the whole database's.
         head: a hash that somebody noted; empty: none.
+
+    Raises:
+        DeployError: R2 has an anchor of it, and does not tell.
     """
     events = audit.walk(environment.database) if audit.exists(environment.database) else iter(())
     kept = (
@@ -99,11 +112,19 @@ def audited(environment: Environment, head: str = "") -> Audited:
         for event in audit.kept(environment.settings.path(FOLDER))
         if event.environment == environment.settings.environment
     )
-    examined = audit.examine(events, kept, head)
+    anchor = anchors.newest(environment)
+    keys = environment.settings.secret(seal.NAME)
+    examined = audit.examine(events, kept, head, keys, anchor)
     found = examined.faults
     if head and not examined.head_found:
         found = [*found, f"no event has the hash {head}"]
-    return Audited(examined.events, examined.last, tuple(dict.fromkeys(found)))
+    return Audited(
+        examined.events,
+        examined.keyed,
+        examined.last,
+        anchor.number if anchor else 0,
+        tuple(dict.fromkeys(found)),
+    )
 
 
 def shown(site: Environment, release: str) -> dict[str, Any]:

@@ -239,14 +239,22 @@ def _linked(root: Path, target: Path) -> Path:
 def _of_commit(root: Path, commit: str, target: Path) -> Path:
     """Check a commit out."""
     target.mkdir()
-    packed = subprocess.run(["git", "archive", commit], cwd=root, capture_output=True, check=False)
+    packed = subprocess.run(
+        ["git", "archive", commit],
+        cwd=root,
+        env=child.environment(),
+        capture_output=True,
+        check=False,
+    )
     if packed.returncode:
         raise Refused(
             f"commit {commit} is not here",
             packed.stderr.decode("utf-8", "replace").strip(),
             "git fetch, or name another: inv deploy.rehearse --base COMMIT",
         )
-    subprocess.run(["tar", "x"], cwd=target, input=packed.stdout, check=True)
+    subprocess.run(
+        ["tar", "x"], cwd=target, env=child.environment(), input=packed.stdout, check=True
+    )
     return _linked(root, target)
 
 

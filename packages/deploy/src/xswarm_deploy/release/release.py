@@ -21,7 +21,7 @@ from xswarm_deploy.errors import DeployError, Locked, disk_refusal
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change, Facts, Step
-from xswarm_deploy.release import lock, records, steps
+from xswarm_deploy.release import lock, records, seal, steps
 from xswarm_deploy.release import rollback_facts as facts
 from xswarm_deploy.release.audit import Event, Origin, Trail
 from xswarm_deploy.release.journal import Events, Journal
@@ -346,7 +346,8 @@ def _intent(number: int, change: Change) -> dict[str, Any]:
 def trail_of(environment: Environment) -> Trail:
     """Return the audit trail of an environment's database, with who adds to it from here."""
     origin = Origin(environment.settings.environment, author(), socket.gethostname())
-    return Trail(environment.database, origin, environment.settings.path(FOLDER))
+    settings = environment.settings
+    return Trail(environment.database, origin, settings.path(FOLDER), settings.secret(seal.NAME))
 
 
 @cache

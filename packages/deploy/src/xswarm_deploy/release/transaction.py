@@ -12,7 +12,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, disk_refusal
 from xswarm_deploy.fence import fenced
 from xswarm_deploy.model.step import Facts
-from xswarm_deploy.release import lock, records, recovery, undo
+from xswarm_deploy.release import anchors, lock, records, recovery, undo
 from xswarm_deploy.release.interruption import stoppable, unstoppable
 from xswarm_deploy.release.release import Release, new_record
 from xswarm_deploy.secret import redact
@@ -112,10 +112,13 @@ def guarded(begun: Release) -> Iterator[Release]:
         with unstoppable(begun.console):
             with fenced(begun.ledger.lease):
                 ended = undo.roll_back(begun, cause)
+            anchors.leave(begun)
             headline = f"{begun.record.kind} {begun.record.release} failed: {ended.what}"
             send_notification(begun, headline, ended.why)
             _alert(begun, ended)
         raise ended from None
+    else:
+        anchors.leave(begun)
     finally:
         _current.reset(token)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.errors import Refused, Unavailable
+from xswarm_deploy.settings import handed_on
 
 SECONDS: Final = 60.0  # a person may have to touch a key meanwhile
 _AT_ONCE: Final = 8
@@ -110,6 +111,7 @@ def _run(name: str, words: list[str], root: Path, seconds: float) -> str:
         ended = subprocess.run(
             words,
             cwd=root,
+            env=handed_on.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=seconds,

@@ -590,6 +590,17 @@ def _backup() -> Iterator[Variable]:
     )
 
 
+def _audit() -> Iterator[Variable]:
+    yield Variable(
+        "AUDIT_SIGNING_KEY",
+        "Audit trail",
+        "Seals the audit trail's events (openssl rand -hex 32); new ones first, by comma.",
+        secret=True,
+        pattern=r"[A-Za-z0-9+/=_-]{32,}(,[A-Za-z0-9+/=_-]{32,})*",
+        example=_same(""),
+    )
+
+
 def _addresses() -> Iterator[Variable]:
     group = "Service addresses (leave out: the defaults are the real services)"
     for name, default, owner in (
@@ -625,6 +636,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     *_limits_and_flags(),
     *_security_and_performance(),
     *_backup(),
+    *_audit(),
     *_addresses(),
 )
 
