@@ -135,7 +135,7 @@ def _asked(asker: Asker, *, quick: bool, reading: bool) -> list[Finding]:
     with ThreadPoolExecutor(1, thread_name_prefix=performance.NAME) as pool:
         beside = pool.submit(performance.beside, asker) if measured else None
         report = run_probes(NAME, probes)
-    findings = routes.timed_alone(asker, report.findings)
+    findings = routes.timed_again(asker, report.findings)
     return [*findings, *performance.measured(asker, beside.result())] if beside else findings
 
 
