@@ -487,6 +487,22 @@ def test_a_slower_version_is_caught_beside_the_one_that_serves(
     assert site.facts["performance"]["p50"] >= 1000
 
 
+def test_the_previous_version_is_measured_once(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    site = at(performance_requests=3, performance_path="/measured")
+    worker.answers["/measured"] = [(200, "")]
+    site.cloudflare.splits.append({"v0": 100.0, "v1": 0.0})  # type: ignore[attr-defined]
+    verify.gate(site, verify.dark(site, "v1"))
+    both = sum("/measured" in asked for asked in worker.asked)
+    site.cloudflare.splits.append({"v0": 0.0, "v1": 100.0})  # type: ignore[attr-defined]
+    found = verify.gate(site, verify.live(site, "v1"))
+    assert both == 2 * (3 + 1)
+    assert sum("/measured" in asked for asked in worker.asked) == both + 3 + 1
+    (speed,) = (f for f in found.findings if f.group == performance.NAME)
+    assert "the previous version p50" in speed.evidence
+
+
 def test_the_last_releases_figures_stand_in(at: Callable[..., Site], worker: SoundWorker) -> None:
     site = at(performance_requests=4)
     kept, other = ({**speed(1, 1).as_json(), "worker": name} for name in ("boss-ai", "another"))

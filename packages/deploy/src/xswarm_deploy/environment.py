@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.database.d1 import D1Access
     from xswarm_deploy.services.anthropic import Anthropic
     from xswarm_deploy.services.cloudflare import Cloudflare
+    from xswarm_deploy.services.connections import Connections
     from xswarm_deploy.services.openai import OpenAI
     from xswarm_deploy.services.r2 import R2
     from xswarm_deploy.services.sendgrid import SendGrid
@@ -70,6 +71,13 @@ class Environment:
             self.settings.secret("CLOUDFLARE_API_TOKEN"),
             self.settings.text("CLOUDFLARE_API_BASE_URL"),
         )
+
+    @cached_property
+    def connections(self) -> Connections:
+        """Return the connections by which what is deployed is asked."""
+        from xswarm_deploy.services.connections import Connections
+
+        return Connections()
 
     @cached_property
     def cloudflare(self) -> Cloudflare:

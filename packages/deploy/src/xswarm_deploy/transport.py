@@ -10,17 +10,22 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from xswarm_deploy.loopback import is_loopback
 
 VERSION: Final = "1.0.0"
 USER_AGENT: Final = f"xswarm-boss/{VERSION} (+https://xswarm.ai)"
@@ -29,6 +34,7 @@ PIECE: Final = 64 * 1024  # bytes; each is given STALLED seconds, and then the n
 STALLED: Final = 30.0  # seconds in which one piece must leave: some 17 kbit/s
 _UNSENT: Final = 2 * PIECE  # bytes the system may hold back, so that what is counted has left
 _LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+_OPENING: Final = 10.0  # seconds to open a connection ahead
 _READ: Final = 64 * 1024  # bytes of a buffer for reading
 
 Sent = Callable[[int], None]
@@ -173,11 +179,36 @@ class _SecureConnection(_Pieces, HTTPSConnection):  # type: ignore[misc]
     """HTTP over TLS."""
 
 
-class _Pool(HTTPConnectionPool):
+class _Ahead:
+    """Open connections before they are needed; goes before one of urllib3's pools."""
+
+    _get_conn: Callable[[], Any]
+    _put_conn: Callable[[Any], None]
+
+    def open_ahead(self, count: int) -> None:
+        """Begin to open so many connections that wait for requests, each in a thread of its own.
+
+        One that cannot be opened is told by the request that opens it anew.
+        """
+        for taken in [self._get_conn() for _ in range(count)]:
+            threading.Thread(target=self._opened, args=(taken,), daemon=True).start()
+
+    def _opened(self, taken: Any) -> None:
+        try:
+            if taken.sock is None:
+                taken.timeout = _OPENING
+                taken.connect()
+        except (urllib3.exceptions.HTTPError, OSError):
+            taken.close()
+        with suppress(urllib3.exceptions.HTTPError):  # the pool was closed meanwhile
+            self._put_conn(taken)
+
+
+class _Pool(_Ahead, HTTPConnectionPool):
     ConnectionCls = _Connection
 
 
-class _SecurePool(HTTPSConnectionPool):
+class _SecurePool(_Ahead, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
@@ -199,6 +230,26 @@ class Adapter(HTTPAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+def open_ahead(session: requests.Session, url: str, count: int) -> None:
+    """Begin to open connections to a server, so that later requests need not wait for them.
+
+    Args:
+        session: has an :class:`Adapter`, and sends these requests.
+        url: of the server; where a proxy lies before it, nothing is opened.
+        count: how many connections.
+    """
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    if not is_loopback(url) and select_proxy(url, settings["proxies"]):
+        return
+    adapter = session.get_adapter(url)
+    request = session.prepare_request(requests.Request("GET", url))
+    pool = cast("HTTPAdapter", adapter).get_connection_with_tls_context(
+        request, settings["verify"], {}, settings["cert"]
+    )
+    if isinstance(pool, _Ahead):
+        pool.open_ahead(count)
 
 
 def _socket_options() -> list[tuple[int, int, int | bytes]]:

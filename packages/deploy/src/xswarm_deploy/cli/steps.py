@@ -52,6 +52,7 @@ def deployment(agreed: Agreed, phases: Sequence[str]) -> Iterator[Release]:
         running.skipped = agreed.skipped
         running.site.facts["message"] = agreed.message
         _ = running.site.bundling  # wrangler bundles while check, backup and migrations run
+        running.ahead.begin(running.site, phases)
         yield running
     _prune(running)
     report_success(running)

@@ -14,6 +14,7 @@ from xswarm_deploy.secret import redact
 
 Status = Literal["pass", "warn", "fail", "unknown", "skip"]
 MARKS: Final = {"pass": "✅", "warn": "⚠️ ", "fail": "❌", "unknown": "❔", "skip": "· "}
+THREADS: Final = 16  # that look at the same time
 COLOURS: Final = {"pass": "", "warn": "yellow", "fail": "red", "unknown": "yellow", "skip": "dim"}
 
 
@@ -138,7 +139,7 @@ class Report(NamedTuple):
 _TOLD: Final = ("fail", "warn", "unknown")
 
 
-def run_probes(title: str, probes: Sequence[Probe], threads: int = 16) -> Report:
+def run_probes(title: str, probes: Sequence[Probe], threads: int = THREADS) -> Report:
     """Look at everything at once, and report in the order of the probes.
 
     A probe that raises is a failed finding: a check never passes without looking.

@@ -23,6 +23,7 @@ from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change, Facts, Step
 from xswarm_deploy.release import lock, records, seal, steps
 from xswarm_deploy.release import rollback_facts as facts
+from xswarm_deploy.release.ahead import Ahead
 from xswarm_deploy.release.audit import Event, Origin, Trail
 from xswarm_deploy.release.journal import Events, Journal
 from xswarm_deploy.release.ledger import Ledger
@@ -56,6 +57,7 @@ class Release:
         said: what a person should know of what was undone, by its resource.
         began: when, by this machine's monotonic clock.
         warned: what was told already, and need not be told again.
+        ahead: plans that are made before their turn.
     """
 
     record: Record
@@ -72,6 +74,7 @@ class Release:
     warned: set[str] = field(default_factory=set)
     said: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+    ahead: Ahead = field(default_factory=Ahead)
 
     @cached_property
     def waiting(self) -> Waiting:
@@ -128,7 +131,8 @@ class Release:
     def perform(self, step: Step[Site]) -> list[Change]:
         """Plan a step and make its changes; return what was changed."""
         began = time.monotonic()
-        changes = list(step.plan(self.site))
+        made = (entry.change for entry in self.entries)
+        changes = list(self.ahead.plan(step, self.site, made))
         self.make(changes, step.NAME)
         self.seconds[step.NAME] = round(time.monotonic() - began, 3)
         return changes

@@ -33,6 +33,14 @@ STEPS: Final[dict[str, str]] = {
 }
 """Each step's name → its module, which is imported when it is first used."""
 
+AHEAD: Final[dict[str, tuple[str, ...]]] = {
+    "secrets": (),
+    "worker": ("secrets",),
+    "pages": (),
+    "webhooks": ("secrets",),
+}
+"""What may be planned while earlier steps run → the steps upon whose changes its plan builds."""
+
 
 def step_named(name: str) -> Step[Site]:
     """Return the step of that name.

@@ -337,11 +337,15 @@ class Http:
         return {name: _header(name, value) for name, value in merged.items() if value is not None}
 
 
-def new_session() -> requests.Session:
-    """Return a session that keeps connections, and neither cookies nor hidden retries."""
+def new_session(connections: int = CONNECTIONS) -> requests.Session:
+    """Return a session that keeps connections, and neither cookies nor hidden retries.
+
+    Args:
+        connections: how many are kept of each host.
+    """
     session = requests.Session()
     session.headers["User-Agent"] = transport.USER_AGENT
-    adapter = transport.Adapter(pool_connections=4, pool_maxsize=CONNECTIONS, max_retries=0)
+    adapter = transport.Adapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.cookies.set_policy(_NO_COOKIES)

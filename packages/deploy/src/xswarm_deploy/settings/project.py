@@ -239,7 +239,7 @@ class Verify(NamedTuple):
         performance_path: what is measured; empty: the first of ``routes`` that just reads.
         performance_status: the answers that count as good there.
         performance_requests: how many requests; 0: nothing is measured.
-        performance_concurrency: how many at the same time.
+        performance_concurrency: how many at the same time, of each version that is measured.
         good_ms: p95 below it is good, milliseconds.
         warning_ms: p95 from it on fails, milliseconds.
         slower_warn: warn when p95 is so many times the previous version's; 0: never.

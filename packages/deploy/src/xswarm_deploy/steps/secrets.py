@@ -7,6 +7,7 @@ that differs in secrets only, which goes the same way as any other: dark, verifi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, Final
@@ -92,8 +93,10 @@ def observe(_site: Site) -> Facts:
 
 def plan(site: Site) -> list[Change]:
     """Return what would change: secrets a provider has to make, then the Worker's own."""
-    minted = webhooks.plan_minting(site)
-    found = difference(site)
+    with ThreadPoolExecutor(1, thread_name_prefix=NAME) as pool:
+        compared = pool.submit(difference, site)
+        minted = webhooks.plan_minting(site)
+        found = compared.result()
     if not found.sent and not minted:
         return []
     if site.uploads:
@@ -171,8 +174,10 @@ def require_undisturbed(_site: Site, _change: Change) -> None:
 def difference(site: Site) -> Difference:
     """Compare by fingerprint with the release whose version is live."""
     wanted = fingerprints.of(version.secrets(site), site.settings)
-    there = set(site.cloudflare.secrets(site.worker))
-    known = _live_fingerprints(site)
+    with ThreadPoolExecutor(1, thread_name_prefix="fingerprints") as pool:
+        noted_then = pool.submit(_live_fingerprints, site)
+        there = set(site.cloudflare.secrets(site.worker))
+        known = noted_then.result()
     both = sorted(set(wanted) & there)
     others = there - set(wanted) - site.settings.own_secrets()  # named, kept as they are there
     return Difference(

@@ -38,7 +38,9 @@ def plan_minting(site: Site) -> list[Change]:
         Refused: the environment names a secret of a webhook that does not exist.
     """
     minting = [provider for provider in (stripe, sendgrid) if provider.used(site)]
-    return [change for provider in minting for change in provider.plan_minting(site)]
+    with ThreadPoolExecutor(2, thread_name_prefix="minting") as pool:
+        planned = pool.map(lambda provider: provider.plan_minting(site), minting)
+        return [change for changes in planned for change in changes]
 
 
 def require_minted(site: Site) -> None:

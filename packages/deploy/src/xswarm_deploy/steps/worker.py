@@ -10,6 +10,7 @@ deploys no more, being older than the newest hundred: it takes the traffic at on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.environment import Environment
@@ -46,26 +47,36 @@ def observe(_site: Site) -> Facts:
 
 def plan(site: Site) -> list[Change]:
     """Return what would change: a new version, and the traffic's way to it."""
-    live = traffic.live_split(site)
+    with ThreadPoolExecutor(5, thread_name_prefix=NAME) as pool:
+        listing, needed = pool.submit(traffic.deployable, site), pool.submit(buckets.changes, site)
+        live = traffic.live_split(site)
+        sticky = pool.submit(affinity.changes, site) if live else None
+        others = pool.submit(beside, site, live)
+        made = _made(site, live, listing.result)
+        return [
+            *needed.result(),
+            *(sticky.result() if sticky else ()),
+            *made,
+            *others.result(),
+        ]
+
+
+def _made(site: Site, live: Split, listing: Callable[[], list[str]]) -> list[Change]:
+    """Return how the new version is made, and how the traffic gets to it."""
     proof = prospect.required(site, live=bool(live))
     told = "; ".join(filter(None, (proof, affinity.told(site.settings))))
     digest = site.bundling.result().digest
     if not live:
-        made = upload.first(site, digest, told)
-    else:
-        listed = traffic.deployable(site)
-        version.require_own(site, traffic.to_leave(site, live, listed))
-        lifecycle = durable_objects.of_live(site, live)
-        made = (
-            [upload.replace(site, digest, live, lifecycle)]
-            if lifecycle
-            else [
-                upload.beside(site, digest, told),
-                *traffic.roll_out(site, live, traffic.NEW, listed),
-            ]
-        )
-    sticky = affinity.changes(site) if live else []
-    return [*buckets.changes(site), *sticky, *made, *beside(site, live)]
+        return upload.first(site, digest, told)
+    listed = listing()
+    version.require_own(site, traffic.to_leave(site, live, listed))
+    lifecycle = durable_objects.of_live(site, live)
+    if lifecycle:
+        return [upload.replace(site, digest, live, lifecycle)]
+    return [
+        upload.beside(site, digest, told),
+        *traffic.roll_out(site, live, traffic.NEW, listed),
+    ]
 
 
 def beside(site: Site, live: Split) -> list[Change]:
@@ -82,10 +93,10 @@ def beside(site: Site, live: Split) -> list[Change]:
     wanted = unversioned.described(site.settings)
     if not live:  # its address is opened as a step of its own
         wanted = {**wanted, subdomain.ACTION.name: None}
-    return [
-        *triggers.changes(site, triggers.described(site.settings)),
-        *unversioned.changes(site, wanted, formerly),
-    ]
+    with ThreadPoolExecutor(1, thread_name_prefix="triggers") as pool:
+        crons = pool.submit(triggers.changes, site, triggers.described(site.settings))
+        rest = unversioned.changes(site, wanted, formerly)
+        return [*crons.result(), *rest]
 
 
 def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:

@@ -24,6 +24,7 @@ from xswarm_deploy.verification.target import OVERRIDE, Target
 
 NAME: Final = "performance"
 FACT: Final = "performance"
+_COMPARED: Final = "_compared"  # a fact of this run: the previous version's speed; not kept with it
 _NOISE_P95: Final = 50.0  # milliseconds; smaller differences say nothing
 _NOISE_P50: Final = 100.0
 
@@ -57,13 +58,17 @@ class Speed:
         return f"p50 {self.p50:.0f} ms, p95 {self.p95:.0f} ms, p99 {self.p99:.0f} ms"
 
 
-def measured(asker: Asker) -> list[Finding]:
-    """Measure, compare, and keep the figures with the release under way."""
+def measured(asker: Asker, beside: Target | None) -> list[Finding]:
+    """Measure, compare, and keep the figures with the release under way.
+
+    Args:
+        asker: asks the version that is measured.
+        beside: the previous version, measured at the same time; see :func:`beside`.
+    """
     settings = asker.site.settings.project.verify
     route = route_of(settings)
     if route is None or settings.performance_requests < 1:
         return []
-    beside = _beside(asker)
     try:
         ours, theirs = _asked(asker, beside, route)
     except Limited as limited:
@@ -119,24 +124,28 @@ def _beyond(now: float, before: float, times: float, noise: float) -> bool:
 
 
 def _asked(asker: Asker, beside: Target | None, route: Route) -> tuple[list[Answer], list[Answer]]:
-    """Ask both versions in turns; each once before, so that none is measured cold."""
+    """Ask both versions in turns; each once before, so that none is measured cold.
+
+    Each is asked by as many at the same time, whether the other is asked, too, or not.
+    """
     settings = asker.site.settings.project.verify
     askers = [asker, *([asker.at(beside)] if beside else [])]
-    ask = Ask(route.path)
-    for one in askers:
-        one.once(ask)
-    turns = askers * settings.performance_requests
-    good = unlike(route.status)
-    with ThreadPoolExecutor(settings.performance_concurrency, thread_name_prefix=NAME) as pool:
+    ask, good = Ask(route.path), unlike(route.status)
+    turns, threads = askers * settings.performance_requests, settings.performance_concurrency
+    with ThreadPoolExecutor(threads * len(askers), thread_name_prefix=NAME) as pool:
+        list(pool.map(lambda one: one.once(ask), askers))
         answers = list(pool.map(lambda one: one.judged(ask, good)[0], turns))
     step = len(askers)
     return answers[::step], answers[1::step] if beside else []
 
 
-def _beside(asker: Asker) -> Target | None:
-    """Return the other version of the current deployment, where there is one to be asked."""
+def beside(asker: Asker) -> Target | None:
+    """Return the other version of the current deployment, where there is one to be asked.
+
+    When the new one is live, the other was measured before, and is not asked again.
+    """
     target, site = asker.target, asker.site
-    if not target.version or target.alone:
+    if not target.version or target.alone or _compared(asker):
         return None
     try:
         deployments = site.cloudflare.deployments(site.worker)
@@ -151,15 +160,25 @@ def _beside(asker: Asker) -> Target | None:
 
 def _before(asker: Asker, theirs: Sequence[Answer], route: Route) -> tuple[Speed | None, str]:
     """Return the previous version's speed: as measured beside ours, else as it was kept."""
-    good = unlike(route.status)
+    good, said = unlike(route.status), "the previous version"
     if theirs and not any(good(answer) for answer in theirs):
-        return Speed.of([answer.milliseconds for answer in theirs]), "the previous version"
+        speed = Speed.of([answer.milliseconds for answer in theirs])
+        asker.site.facts[_COMPARED] = {asker.target.version: speed}
+        return speed, said
+    if known := _compared(asker):
+        return known, said
     for record in _history(asker):
         figures = record.facts.get(FACT) or {}
         ours = figures.get("worker") == asker.site.worker
         if ours and record.version != asker.target.version:
             return _kept(figures), f"release {record.release}"
     return None, ""
+
+
+def _compared(asker: Asker) -> Speed | None:
+    """Return how fast the previous version was beside this one, before this one was live."""
+    known: Mapping[str, Speed] = asker.site.facts.get(_COMPARED, {})
+    return None if asker.target.unseen else known.get(asker.target.version)
 
 
 def _history(asker: Asker) -> Iterator[Record]:

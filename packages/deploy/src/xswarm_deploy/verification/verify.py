@@ -7,12 +7,21 @@ is not asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.errors import CheckFailed
-from xswarm_deploy.model.report import UNPROVEN, Finding, Limited, Probe, Report, run_probes
+from xswarm_deploy.model.report import (
+    THREADS,
+    UNPROVEN,
+    Finding,
+    Limited,
+    Probe,
+    Report,
+    run_probes,
+)
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification.target import OVERRIDE, Target, dark, is_own, live, preview
 
@@ -24,6 +33,7 @@ __all__ = ["NAME", "OVERRIDE", "Target", "dark", "gate", "is_own", "live", "prev
 
 NAME: Final = "verify"
 _RUNS: Final = 2
+_QUICK: Final = 6  # connections, for a look at the quick routes
 
 
 def gate(site: Site, target: Target, *, quick: bool = False) -> Report:
@@ -72,7 +82,6 @@ def run(site: Site, target: Target, *, quick: bool = False, reading: bool = Fals
         quick: only what invoke.yaml marks as quick, and no measuring.
         reading: besides what is quick, the routes that just read.
     """
-    from xswarm_deploy.services.http import new_session
     from xswarm_deploy.verification import nowhere
     from xswarm_deploy.verification import proof as proofs
     from xswarm_deploy.verification.asker import Asker
@@ -80,13 +89,24 @@ def run(site: Site, target: Target, *, quick: bool = False, reading: bool = Fals
     reachable = nowhere.instead(site, target)
     if reachable is None:
         return Report(NAME, (nowhere.finding(site),))
+    asker = Asker(site, reachable, site.connections.session())
     with ExitStack() as stack:
-        session = stack.enter_context(new_session())
+        stack.callback(site.connections.returned)
+        _open_ahead(reachable, site, quick=quick)
         try:
-            proof = stack.enter_context(proofs.opened(Asker(site, reachable, session)))
+            proof = stack.enter_context(proofs.opened(asker))
         except Limited as error:
             return Report(NAME, (proofs.limited(error),))
         return _believed(proof, quick=quick, reading=reading)
+
+
+def _open_ahead(target: Target, site: Site, *, quick: bool) -> None:
+    """Let connections be opened while it is found out who answers, so that no timing has it."""
+    from xswarm_deploy.verification.assets import AT_ONCE
+
+    site.connections.open_ahead(target.url, _QUICK if quick else THREADS)
+    if target.site_url and not quick:
+        site.connections.open_ahead(target.site_url, AT_ONCE)
 
 
 def _believed(proof: Proof, *, quick: bool, reading: bool) -> Report:
@@ -108,18 +128,15 @@ def _believed(proof: Proof, *, quick: bool, reading: bool) -> Report:
 
 
 def _asked(asker: Asker, *, quick: bool, reading: bool) -> list[Finding]:
-    from xswarm_deploy.verification import routes
+    from xswarm_deploy.verification import performance, routes
 
-    report = run_probes(NAME, _chosen(asker.site, _probes(asker, quick=quick, reading=reading)))
-    findings = routes.timed_alone(asker, report.findings)
-    return findings if quick else [*findings, *_measured(asker)]
-
-
-def _measured(asker: Asker) -> Sequence[Finding]:
-    from xswarm_deploy.verification import performance
-
-    left_out = performance.NAME in _left_out(asker.site)
-    return () if left_out else performance.measured(asker)
+    probes = _chosen(asker.site, _probes(asker, quick=quick, reading=reading))
+    measured = not quick and performance.NAME not in _left_out(asker.site)
+    with ThreadPoolExecutor(1, thread_name_prefix=performance.NAME) as pool:
+        beside = pool.submit(performance.beside, asker) if measured else None
+        report = run_probes(NAME, probes)
+    findings = routes.timed_again(asker, report.findings)
+    return [*findings, *performance.measured(asker, beside.result())] if beside else findings
 
 
 def _probes(asker: Asker, *, quick: bool, reading: bool) -> list[Probe]:
@@ -138,7 +155,7 @@ def _probes(asker: Asker, *, quick: bool, reading: bool) -> list[Probe]:
         *asked,
         *browsers.probes(asker),
         *limits.probes(asker),
-        *webhooks.probes(asker.site, target.url, target.sent),
+        *webhooks.probes(asker.site, target.url, target.sent, asker.session),
         *assets.probes(asker),
     ]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from xswarm_deploy.loopback import is_loopback
@@ -11,7 +13,7 @@ from xswarm_deploy.verification.asker import PAUSE, Answer, Ask, Asker
 SETTLE_SECONDS: Final = 60.0  # a deployment reaches all of Cloudflare within seconds
 SETTLE_SECONDS_HERE: Final = 12.0  # and a loopback edge at once, unless a fault delays it
 TIMES: Final = 3
-"""So many answers in a row must come from the version before it is said to have spread."""
+"""So many answers, all of them, must come from the version before it is said to have spread."""
 
 
 def patience(asker: Asker) -> float:
@@ -25,10 +27,11 @@ def seen(answer: Answer) -> str:
 
 
 def told(asker: Asker, path: str, expected: tuple[str, ...]) -> str:
-    """Ask until one of the expected versions answers several times in a row.
+    """Ask until one of the expected versions gives all answers of a round.
 
-    A deployment takes moments to get everywhere. An answer that names no version ends the waiting
-    when it comes as often: this version does not tell.
+    A deployment takes moments to get everywhere. The requests of a round go side by side, over
+    connections of their own. Where none of its answers names a version, the waiting ends: this
+    version does not tell.
 
     Args:
         asker: asks the target.
@@ -36,18 +39,22 @@ def told(asker: Asker, path: str, expected: tuple[str, ...]) -> str:
         expected: the versions that may answer; empty: any.
 
     Returns:
-        The version that answered last; empty: the answers name none.
+        The version that answered; another one than expected where one still did at the end;
+        empty: the answers name none.
     """
     deadline = time.monotonic() + patience(asker)
-    good = silent = 0
-    while True:
-        found = seen(asker.judged(Ask(path), _no_answer)[0])
-        good = good + 1 if found and (found in expected or not expected) else 0
-        silent = 0 if found else silent + 1
-        if TIMES in (good, silent) or time.monotonic() >= deadline:
-            return found
-        if not good:
+    with ThreadPoolExecutor(TIMES, thread_name_prefix="version") as pool:
+        while True:
+            found = [seen(one) for one in pool.map(partial(_asked, asker), [path] * TIMES)]
+            others = [one for one in found if one and expected and one not in expected]
+            alike = not others and found.count("") in (0, TIMES)
+            if alike or time.monotonic() >= deadline:
+                return (others or found)[-1]
             time.sleep(PAUSE)
+
+
+def _asked(asker: Asker, path: str) -> Answer:
+    return asker.judged(Ask(path), _no_answer)[0]
 
 
 def _no_answer(answer: Answer) -> str:

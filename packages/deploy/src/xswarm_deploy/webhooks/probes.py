@@ -23,6 +23,8 @@ from xswarm_deploy.webhooks.hook import address
 from xswarm_monitoring.probe_header import ProbedRequest
 
 if TYPE_CHECKING:
+    from requests import Session
+
     from xswarm_deploy.environment import Environment
     from xswarm_deploy.site import Site
 
@@ -44,16 +46,22 @@ class Delivery(NamedTuple):
     welcome: bool
 
 
-def probes(site: Site, url: str = "", headers: Mapping[str, str] | None = None) -> list[Probe]:
+def probes(
+    site: Site,
+    url: str = "",
+    headers: Mapping[str, str] | None = None,
+    session: Session | None = None,
+) -> list[Probe]:
     """Return all probes of the providers the project uses.
 
     Args:
         site: the environment.
         url: where the Worker is asked; by default where its users do.
         headers: what chooses a version, if any.
+        session: whose connections are used; by default some of its own.
     """
     base = url or site.settings.text("WORKER_URL")
-    http = Http("the Worker", base, headers, timeout=(5.0, 15.0), retries=1)
+    http = Http("the Worker", base, headers, timeout=(5.0, 15.0), retries=1, session=session)
     made: list[Delivery | Probe] = []
     if stripe.used(site):
         made += _stripe(site, http)

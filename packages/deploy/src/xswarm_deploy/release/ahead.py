@@ -1,0 +1,71 @@
+"""Plan later steps while earlier ones run, so that what their plans read is not waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Final, NamedTuple
+
+from xswarm_deploy.model.step import Change, Step
+from xswarm_deploy.release import steps
+from xswarm_deploy.site import Site
+
+FRESH: Final = 60.0  # seconds that a plan holds: another tool may change what it has read
+
+
+class _Begun(NamedTuple):
+    """A plan that is being made, and when it began, on the monotonic clock."""
+
+    changes: Future[Sequence[Change]]
+    at: float
+
+
+class Ahead:
+    """The plans of a release that are made before their turn.
+
+    Each is used once, and only where it still holds: it is young, and no step that it builds upon
+    has changed anything since. Any other is made anew at its turn, and so is one that failed.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[str, _Begun] = {}
+
+    def begin(self, site: Site, phases: Iterable[str]) -> None:
+        """Begin to plan those of these steps that may be planned ahead; reads only."""
+        import xswarm_deploy.services.http  # noqa: F401 - two threads importing it get half of it
+
+        names = [name for name in phases if name in steps.AHEAD]
+        if not names:
+            return
+        plans = [steps.step_named(name).plan for name in names]
+        pool = ThreadPoolExecutor(len(names), thread_name_prefix="ahead")
+        for name, plan in zip(names, plans, strict=True):
+            begun = pool.submit(copy_context().run, plan, site)
+            self._begun[name] = _Begun(begun, time.monotonic())
+        pool.shutdown(wait=False)
+
+    def plan(self, step: Step[Site], site: Site, made: Iterable[Change]) -> Sequence[Change]:
+        """Return what a step would change.
+
+        Args:
+            step: the step.
+            site: what it acts upon.
+            made: all changes of the release so far.
+        """
+        begun = self._begun.pop(step.NAME, None)
+        upon = steps.AHEAD.get(step.NAME, ())
+        if begun is None or any(change.step in upon for change in made):
+            return step.plan(site)
+        return _outcome(begun, lambda: step.plan(site))
+
+
+def _outcome(begun: _Begun, anew: Callable[[], Sequence[Change]]) -> Sequence[Change]:
+    """Return a plan that was begun; one that failed or is old is made anew."""
+    if time.monotonic() - begun.at > FRESH:
+        return anew()
+    try:
+        return begun.changes.result(FRESH)
+    except Exception:  # whatever it was: at its turn the step says so itself, or succeeds
+        return anew()
