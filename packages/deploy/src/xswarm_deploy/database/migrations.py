@@ -10,6 +10,7 @@ without these marks is one up part. Comments before the first part may say::
     -- critical: no
     -- irreversible: why there is no down part
     -- removes: posts, likes
+    -- changes: users.email
     -- accepts: rebuilds-table
 """
 
@@ -37,6 +38,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "depends": (),
     "irreversible": (),
     "removes": (),
+    "changes": (),
     "accepts": (),
     "transaction": ("none", "one"),
     "compatible": ("yes", "no"),
@@ -108,8 +110,15 @@ class Migration:
     @property
     def removes(self) -> frozenset[str]:
         """Return the tables, in small letters, of which the file says that rows go along."""
-        named = self.options.get("removes", "").split(",")
-        return frozenset(folded(name.strip()) for name in named if name.strip())
+        return self._named("removes")
+
+    @property
+    def changes(self) -> frozenset[str]:
+        """Return the tables, or columns as ``table.column``, of which it says that values change.
+
+        In small letters.
+        """
+        return self._named("changes")
 
     @property
     def accepts(self) -> frozenset[str]:
@@ -125,6 +134,10 @@ class Migration:
     def down(self) -> tuple[Fragment, ...]:
         """Return the statements that take it back."""
         return self._fragments("down") or tuple(statements.split(self.made_down))
+
+    def _named(self, option: str) -> frozenset[str]:
+        named = self.options.get(option, "").split(",")
+        return frozenset(folded(name.strip()) for name in named if name.strip())
 
     def _fragments(self, part: Part) -> tuple[Fragment, ...]:
         return tuple(statements.split(*self.parts.get(part, ("", 1))))
