@@ -440,6 +440,7 @@ def build(case: Case, path: Path) -> list[str]:
     return taken
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_random_rebuilds_keep_every_value_or_are_refused(tmp_path: Path) -> None:
     ended: Counter[str] = Counter()

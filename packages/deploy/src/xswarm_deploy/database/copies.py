@@ -60,7 +60,7 @@ def written_anew(sql: str, columns: Sequence[str]) -> frozenset[str]:
     targets = named or [folded(column) for column in columns]
     found = set()
     for target, item in zip(targets, items, strict=False):
-        if any(token.says("*") for token in item) and _is_star(item):
+        if _is_star(item):
             break  # how many columns it is, is not known here
         if not _is_bare(item):
             found.add(target)
@@ -91,7 +91,8 @@ def _items(tokens: Sequence[_Token]) -> list[list[_Token]]:
     if _outer(tokens, *_COMPOUND) >= 0:
         return []
     ended = _outer(tokens, "from", ";")
-    depth, items = 0, [[]]  # type: tuple[int, list[list[_Token]]]
+    depth = 0
+    items: list[list[_Token]] = [[]]
     for place, token in enumerate(tokens[: ended if ended >= 0 else len(tokens)]):
         depth += token.says("(") - token.says(")")
         if place == 0 and token.says("distinct", "all"):

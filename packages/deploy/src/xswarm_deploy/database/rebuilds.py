@@ -80,7 +80,8 @@ class _Part:
         left: tables that were dropped, by that first name.
         emptied: tables that were emptied after they were copied.
         filled: those of them that were filled again from a copy.
-        columns: that were dropped, by their table.
+        columns: that were dropped, by their table: the place, and the table's name there.
+        found: what is known to be made anew already.
     """
 
     origins: dict[str, str]
