@@ -120,7 +120,7 @@ REFUSED = {
     "a column that is not copied": (
         "CREATE TABLE n (id INTEGER PRIMARY KEY, v); INSERT INTO n (id) SELECT id FROM alone;"
         " DROP TABLE alone; ALTER TABLE n RENAME TO alone",
-        "b.sql would remove 2 of 2 values of v of alone",
+        "b.sql would change 2 of 2 values of v of alone",
     ),
     "by a trigger": ("UPDATE alone SET v = 'z' WHERE id = 1", "2 of 2 rows of log"),
     "by a unique column's conflict": (

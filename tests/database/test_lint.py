@@ -18,11 +18,20 @@ CREATE INDEX users_name ON users (name);
 CREATE TRIGGER seen AFTER INSERT ON users BEGIN SELECT 1; END;
 CREATE TABLE posts (id INTEGER PRIMARY KEY, u REFERENCES users (id));
 CREATE INDEX posts_u ON posts (u);
+CREATE TABLE bills (id INTEGER PRIMARY KEY AUTOINCREMENT, v);
 """
 ROWS = {"users": 2_000_000, "posts": 0}
 COPY = (
     "CREATE TABLE n (id INTEGER PRIMARY KEY, name TEXT, email TEXT NOT NULL);"
     " INSERT INTO n SELECT * FROM users; DROP TABLE users; ALTER TABLE n RENAME TO users"
+)
+COUNTED = (
+    "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO n SELECT * FROM bills;"
+    " DROP TABLE bills; ALTER TABLE n RENAME TO bills"
+)
+SEQUENCE = (
+    "UPDATE sqlite_sequence SET seq = (SELECT seq FROM sqlite_sequence WHERE name = 'bills')"
+    " WHERE name = 'n'"
 )
 
 KNOWN = {
@@ -48,6 +57,11 @@ KNOWN = {
     "ALTER TABLE users ADD COLUMN best REFERENCES posts (id)": ["foreign-key-without-index"],
     COPY: ["rebuilds-table", "lost-with-rebuild", "lost-with-rebuild"],
     f"{COPY}; CREATE INDEX users_name ON users (name)": ["rebuilds-table", "lost-with-rebuild"],
+    f"DROP INDEX users_name; {COPY}": ["rebuilds-table", "lost-with-rebuild"],
+    f"DROP INDEX posts_u; {COPY}": ["rebuilds-table", "lost-with-rebuild", "lost-with-rebuild"],
+    COUNTED: ["rebuilds-table", "sequence-restarts"],
+    COUNTED.replace("AUTOINCREMENT", ""): ["rebuilds-table", "sequence-restarts"],
+    COUNTED.replace("DROP", f"{SEQUENCE}; DROP"): ["rebuilds-table"],
     "CREATE TABLE t (v); INSERT INTO t VALUES (1); DROP TABLE t": [],
     "INSERT INTO users (name) VALUES ('DROP TABLE users')": [],
 }
@@ -78,6 +92,18 @@ def test_a_rebuild_says_how_long_it_takes_on_the_rows_there_are(home: Database) 
     (rebuilt, *_) = found(home, file(COPY))
     assert rebuilt.what.startswith("makes users anew: 2000000 rows, about 8.0 s")
     assert "may be ended after 5 s" in rebuilt.what
+
+
+def test_a_sequence_can_be_kept_as_the_lint_says(home: Database) -> None:
+    home.execute("INSERT INTO bills VALUES (90, 'paid')")
+    home.execute("INSERT INTO bills VALUES (91, 'deleted')")
+    home.execute("DELETE FROM bills WHERE id = 91")
+    (*_, finding) = found(home, file(COUNTED))
+    safe = finding.safe.removeprefix("before the drop: ").replace("NEW_TABLE", "n")
+    kept = COUNTED.replace("DROP", f"{safe}; DROP")
+    migrate.apply(home, migrate.Group([file(kept)]))
+    home.execute("INSERT INTO bills (v) VALUES ('new')")
+    assert home.query("SELECT max(id) FROM bills")[0][0] == 92
 
 
 def test_what_was_thought_of_is_accepted(home: Database) -> None:

@@ -73,6 +73,76 @@ def test_dbmates_way_to_say_no_transaction() -> None:
     assert not parse("a.sql", "-- migrate:up transaction:false\nSELECT 1;").transactional
 
 
+@pytest.mark.parametrize(
+    ("up", "down"),
+    [
+        ("migrate:up", "migrate:down"),
+        ("+goose Up", "+goose Down"),
+        ("+goose up", "+goose down"),
+        ("+migrate Up", "+migrate Down"),
+    ],
+)
+def test_the_marks_of_other_tools_tell_the_parts(up: str, down: str) -> None:
+    found = parse(
+        "a.sql",
+        f"-- {up}\n-- +goose StatementBegin\nCREATE TABLE t (v);\n-- +goose StatementEnd\n"
+        f"-- {down}\nDROP TABLE t;\n",
+    )
+    assert [item.sql for item in (*found.up, *found.down)] == ["CREATE TABLE t (v)", "DROP TABLE t"]
+    assert found.transactional
+
+
+def test_goose_and_sql_migrate_say_no_transaction_in_their_way() -> None:
+    assert not parse("a.sql", "-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 1;").transactional
+    assert not parse("a.sql", "-- +migrate Up notransaction\nSELECT 1;").transactional
+
+
+def test_two_files_may_be_the_parts_of_one_migration(tmp_path: Path) -> None:
+    """As golang-migrate has them, and diesel in folders."""
+    texts = {
+        "1_a.up.sql": "-- removes: a\n\nCREATE TABLE a (v);\n",
+        "1_a.down.sql": "\nDROP TABLE a;\n",
+        "2_b/up.sql": "CREATE TABLE b (v);\n",
+        "2_b/down.sql": "DROP TABLE b;\n",
+        "3_c.up.sql": "CREATE TABLE c (v);\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = migrations.read(tmp_path)
+    assert [item.filename for item in found] == ["1_a.sql", "2_b.sql", "3_c.sql"]
+    assert [(item.up[0].line, [(one.sql, one.line) for one in item.down]) for item in found] == [
+        (3, [("DROP TABLE a", 2)]),
+        (1, [("DROP TABLE b", 1)]),
+        (1, []),
+    ]
+    kept = parse(found[0].filename, found[0].text)  # as the ledger has it
+    assert found[0].removes == kept.removes == {"a"}
+    assert [item.sql for item in (*kept.up, *kept.down)] == ["CREATE TABLE a (v)", "DROP TABLE a"]
+    (tmp_path / "4_d.down.sql").write_text("DROP TABLE d;")
+    with pytest.raises(Refused, match=r"4_d\.down\.sql has no up part"):
+        migrations.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "PRAGMA foreign_keys=OFF;\nBEGIN;\nCREATE TABLE t (v);\nCOMMIT;\nPRAGMA foreign_keys=ON",
+        "COMMIT TRANSACTION;\nPRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE t (v)",
+        "begin immediate;\nCREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END;\nEND",
+    ],
+)
+def test_a_transaction_of_its_own_is_part_of_the_migrations(sql: str) -> None:
+    found = make("a", up=sql)
+    assert migrations.faults(found) == []
+    verbs = [item.sql.split()[0].upper() for item in found.up]
+    assert not {"BEGIN", "COMMIT", "END"} & set(verbs)
+    assert "CREATE" in verbs
+    alone = make("a", up=sql)
+    outside = parse("a.sql", f"-- transaction: none\n{alone.text}")
+    assert any("break the transaction" in fault for fault in migrations.faults(outside))
+
+
 def test_line_ends_and_byte_order_mark_do_not_change_the_checksum() -> None:
     unix = parse("a.sql", "-- migrate:up\nSELECT 1;\n")
     windows = parse("a.sql", "\ufeff-- migrate:up\r\nSELECT 1;\r\n")

@@ -27,6 +27,14 @@ LEDGERS = {
         "INSERT INTO __drizzle_migrations (hash) VALUES"
         f" ('{FILES[0].checksum}'), ('{FILES[1].checksum}')",
     ),
+    "goose": (
+        "CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY, version_id INTEGER, is_applied)",
+        "INSERT INTO goose_db_version VALUES (1, 0, 1), (2, 1, 1), (3, 2, 1), (4, 3, 0)",
+    ),
+    "sql-migrate": (
+        "CREATE TABLE gorp_migrations (id TEXT PRIMARY KEY, applied_at)",
+        "INSERT INTO gorp_migrations VALUES ('0001_a.sql', 1), ('0002_b.sql', 2)",
+    ),
     "prisma": (
         "CREATE TABLE _prisma_migrations (migration_name TEXT, started_at, finished_at)",
         "INSERT INTO _prisma_migrations VALUES ('0001_a', 1, 2), ('0002_b', 2, 3),"

@@ -16,8 +16,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Self
 
+from xswarm_deploy.database import shapes
 from xswarm_deploy.database.client import Row, Value
 from xswarm_deploy.database.schema import SELECT, Objects, difference, objects, quoted, tokens
+from xswarm_deploy.database.shapes import Shape
 from xswarm_deploy.database.statements import first_words, folded
 
 _HARMLESS: Final = frozenset({"CREATE", "ALTER", "EXPLAIN"})
@@ -93,6 +95,11 @@ class Effect:
         writes: tables whose rows it writes in any way.
         dropped: tables that are gone after it, and the tables whose foreign keys name each.
         renamed: old name → new name.
+        made: tables that are there after it, and were not before.
+        reads: tables whose rows it reads.
+        inserts: tables that it inserts into in its own words.
+        updates: tables, and the columns that it sets in its own words, both in small letters.
+        empties: tables of which it deletes all rows in its own words.
         changes: it may delete, change or replace rows, or drop a table.
         known: SQLite here could read it.
         keys: it turns the enforcement of foreign keys off (``OFF``) or on (``ON``), which within a
@@ -105,6 +112,11 @@ class Effect:
     writes: frozenset[str] = frozenset()
     dropped: Mapping[str, Collection[str]] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
+    made: tuple[str, ...] = ()
+    reads: frozenset[str] = frozenset()
+    inserts: frozenset[str] = frozenset()
+    updates: frozenset[tuple[str, str]] = frozenset()
+    empties: frozenset[str] = frozenset()
     changes: bool = False
     known: bool = True
     keys: Literal["", "ON", "OFF"] = ""
@@ -120,6 +132,7 @@ class SchemaCopy:
     def __init__(self, schema: Sequence[Row]) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=0)
         self._seen: list[Action] = []
+        self._reads: set[str] = set()
         self.exact = True
         """Whether everything so far could be made and read here."""
         for row in sorted(schema, key=lambda row: _KINDS.index(row.text("type"))):
@@ -244,7 +257,12 @@ class SchemaCopy:
             return self._of_schema(sql)
         return self._of_rows(sql, own)
 
+    def shape(self, table: str) -> Shape:
+        """Return the columns and keys of a table."""
+        return shapes.read(self._all, table)
+
     def _of_schema(self, sql: str) -> Effect:
+        reads = frozenset(self._reads)
         before, children = self.homes, self._children()
         if not self._run(sql):
             return self._unknown(sql)
@@ -253,17 +271,22 @@ class SchemaCopy:
         gone = [name for name in before if name not in after]
         renamed = {name: pages[before[name]] for name in gone if before[name] in pages}
         dropped = {name: children.get(folded(name), ()) for name in gone if name not in renamed}
-        return Effect(dropped=dropped, renamed=renamed, changes=bool(dropped))
+        known = {*before, *renamed.values()}
+        made = tuple(name for name in after if name not in known)
+        return Effect(
+            dropped=dropped, renamed=renamed, made=made, reads=reads, changes=bool(dropped)
+        )
 
     def _of_rows(self, sql: str, own: Sequence[Action]) -> Effect:
-        tables = self.tables
+        tables, reads = self.tables, frozenset(self._reads)
         deletes = {found.table for found in own if found.code == _DELETE and not found.trigger}
         triggered = {found.table for found in own if found.code == _DELETE and found.trigger}
         replaced = {found.table for found in own if self._replaces(sql, found)}
         with_keys = self._actions(sql, foreign_keys=True) or ()
         along = [found for found in with_keys if found not in own and found.table in tables]
         circular = [table for table in deletes if table in tables and self._cascades_back(table)]
-        if circular and self._empties(sql):
+        clears = bool(deletes) and self._empties(sql)
+        if clears:
             circular = []
         followed = [measure for found in along for measure in self._measures(found)]
         followed += [rows_of(table) for table in circular]
@@ -276,6 +299,16 @@ class SchemaCopy:
                 if table in tables
             ),
             frozenset(found.table for found in (*own, *along)),
+            reads=reads,
+            inserts=frozenset(
+                found.table for found in own if found.code == _INSERT and not found.trigger
+            ),
+            updates=frozenset(
+                (folded(found.table), folded(found.column))
+                for found in own
+                if found.code == _UPDATE and not found.trigger
+            ),
+            empties=frozenset(deletes) if clears else frozenset(),
             changes=bool(replaced) or any(action.code != _INSERT for action in own),
         )
 
@@ -406,7 +439,7 @@ class SchemaCopy:
     def _actions(self, sql: str, *, foreign_keys: bool = False) -> list[Action] | None:
         """Compile a statement, and return what SQLite would do; None: it does not know it."""
         self._connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
-        self._seen = []
+        self._seen, self._reads = [], set()
         self._connection.set_authorizer(self._note)
         try:
             compiled = self._run(f"EXPLAIN {sql}")
@@ -418,7 +451,9 @@ class SchemaCopy:
     def _note(
         self, code: int, first: str | None, second: str | None, _: str | None, trigger: str | None
     ) -> int:
-        if code not in _PASSIVE:
+        if code == sqlite3.SQLITE_READ:
+            self._reads.add(first or "")
+        elif code not in _PASSIVE:
             self._seen.append(Action(code, first or "", second or "", trigger))
         return sqlite3.SQLITE_OK
 

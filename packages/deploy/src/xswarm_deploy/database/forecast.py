@@ -22,7 +22,11 @@ def notes(database: Database, group: Group) -> list[str]:
     if foreseen.rebuilt:
         lifted = "foreign keys are lifted meanwhile and checked before COMMIT, " * foreseen.lifted
         tables = ", ".join(foreseen.rebuilt)
-        found.append(f"rebuilds {tables}: {lifted}and no row of them may be missing then")
+        found.append(
+            f"rebuilds {tables}: {lifted}and every row of before has to be there then, as it was"
+        )
+    if foreseen.anew:
+        found.append(f"writes {', '.join(foreseen.anew)} anew, by its own words")
     if not group.transactional:
         found.append(f"{group.migrations[0].filename} runs outside a transaction: not atomic")
     found += [

@@ -7,33 +7,19 @@ transaction then notes numbers before, compares them after, and fails where one 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, NamedTuple
 
-from xswarm_deploy.database.client import Row, Statement
-from xswarm_deploy.database.effects import Column, Effect, Measure, SchemaCopy, values_of
+from xswarm_deploy.database.client import Row
+from xswarm_deploy.database.counting import Compared, Guard, Held, Matched, Noted, Released
+from xswarm_deploy.database.effects import Effect, Measure, SchemaCopy, values_of
+from xswarm_deploy.database.rebuilds import ColumnRebuild, Follower, Rebuild
 from xswarm_deploy.database.statements import Fragment, folded
 
-_NUMBERS: Final = "_migration_numbers"
-CREATE: Final = Statement(f"CREATE TABLE {_NUMBERS} (place INTEGER PRIMARY KEY, number INTEGER)")
-DROP: Final = Statement(f"DROP TABLE {_NUMBERS}")
 _WORDS: Final = ("drop", "delete", "update", "replace", "alter", "trigger", "foreign_keys")
 """Without one of these words nothing that SQLite takes removes or changes a row."""
-
-
-def failing(condition: str, message: str) -> str:
-    """Return SQL that fails with a message where a condition holds.
-
-    SQL has no RAISE outside a trigger; SQLite quotes a path that is none in its error.
-
-    Args:
-        condition: an SQL expression.
-        message: an SQL expression that gives text without quotes.
-    """
-    return f"SELECT CASE WHEN {condition} THEN json_extract('{{}}', '!' || {message}) END"
 
 
 class Part(NamedTuple):
@@ -43,59 +29,24 @@ class Part(NamedTuple):
         filename: e.g. ``teams.sql``.
         fragments: its up part, or its down part.
         removes: tables, in small letters, of which the file says that rows go along.
+        changes: tables, or columns as ``table.column``, of which it says that values change.
     """
 
     filename: str
     fragments: Sequence[Fragment]
     removes: Collection[str] = ()
+    changes: Collection[str] = ()
+
+    def may_change(self, table: str, column: str, *, is_key: bool = False) -> bool:
+        """Return whether the file says that values of a column change.
+
+        The name of a table stands for all its columns, but for its primary key.
+        """
+        whole = not is_key and folded(table) in self.changes
+        return whole or f"{folded(table)}.{folded(column)}" in self.changes
 
 
-class Noted(NamedTuple):
-    """Note a number in the transaction."""
-
-    place: int
-    measure: Measure
-
-    @property
-    def statement(self) -> Statement:
-        """Return the SQL that does it."""
-        return Statement(f"INSERT INTO {_NUMBERS} VALUES ({self.place}, {self.measure.sql})")  # noqa: S608
-
-
-class Compared(NamedTuple):
-    """Fail the transaction where a number is smaller than it was noted.
-
-    Args:
-        place: of the note.
-        measure: what is compared.
-        line: of the statement in question, from 1; 0: the file as a whole.
-    """
-
-    place: int
-    measure: Measure
-    line: int
-
-    @property
-    def statement(self) -> Statement:
-        """Return the SQL that does it."""
-        now, what = self.measure.sql, self.measure.what
-        before = f"(SELECT number FROM {_NUMBERS} WHERE place = {self.place})"  # noqa: S608
-        if isinstance(what, str):
-            fewer = f"{now} < {before}{' - changes()' * self.measure.own}"
-            told = f"({before} - {now}) || ' of ' || {before} || ' ' || ?"
-            return Statement(failing(fewer, told), [what])
-        fewer = (
-            f"FROM json_each({before}) AS was JOIN json_each({now}) AS now ON now.key = was.key"
-            " WHERE now.value < was.value"
-        )
-        told = (
-            "(SELECT (was.value - now.value) || ' of ' || was.value || ' '"
-            f" || json_extract(?, '$[' || was.key || ']') {fewer} ORDER BY was.key LIMIT 1)"
-        )
-        return Statement(failing(f"EXISTS (SELECT 1 {fewer})", told), [json.dumps(what)])
-
-
-Step = Fragment | Noted | Compared
+Step = Fragment | Noted | Held | Released | Guard
 
 
 @dataclass
@@ -106,6 +57,7 @@ class Foresight:
         parts: the steps of each, guards among them.
         lifted: foreign keys must not be enforced meanwhile: their actions would remove rows.
         rebuilt: tables that are made anew.
+        anew: columns of them that are written anew, e.g. ``users.email``.
         acting: foreign keys whose actions would change rows, if they were not lifted.
         refusals: why they cannot run.
         examined: it holds for the schema that was looked at only.
@@ -114,6 +66,7 @@ class Foresight:
     parts: list[list[Step]] = field(default_factory=list)
     lifted: bool = False
     rebuilt: list[str] = field(default_factory=list)
+    anew: list[str] = field(default_factory=list)
     acting: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     examined: bool = False
@@ -124,9 +77,14 @@ class Foresight:
         return any(self.comparisons)
 
     @property
-    def comparisons(self) -> list[Compared]:
+    def comparisons(self) -> list[Guard]:
         """Return what is compared."""
-        return [step for part in self.parts for step in part if isinstance(step, Compared)]
+        return [step for part in self.parts for step in part if isinstance(step, Guard)]
+
+    @property
+    def counted(self) -> bool:
+        """Return whether numbers have to be noted."""
+        return any(isinstance(step, Noted) for part in self.parts for step in part)
 
 
 def foresee(schema: Sequence[Row], parts: Sequence[Part], *, lifts: bool = True) -> Foresight:
@@ -150,107 +108,79 @@ def foresee(schema: Sequence[Row], parts: Sequence[Part], *, lifts: bool = True)
             ],
             lifted,
             watch.rebuilt,
+            watch.anew,
             watch.acting,
             watch.refusals() if copy.exact else [],
             examined=True,
         )
 
 
-class _Dropped(NamedTuple):
-    """A table that is dropped: the place of the statement, its name and columns there."""
-
-    place: int
-    name: str
-    columns: Sequence[Column]
-
-
-class _Rebuild(NamedTuple):
-    """A table that is dropped and made anew.
-
-    Args:
-        table: its name.
-        dropped: where its rows go.
-        complete: the place of the statement before which it has to hold as many rows again.
-        kept: the columns that it has there, too, and which have to hold as many values.
-    """
-
-    table: str
-    dropped: _Dropped
-    complete: int
-    kept: Sequence[str]
-
-
 class _Told(NamedTuple):
-    """What a part does: the effect of each fragment, and the tables made anew."""
+    """What a part does: the effect of each fragment, and what is made anew."""
 
     effects: list[Effect]
-    rebuilds: list[_Rebuild]
+    rebuilds: Sequence[Rebuild]
+    columns: Sequence[ColumnRebuild]
 
 
 class _Watch:
-    """Follow tables through the statements of parts, by where their rows are."""
+    """Read parts one after the other, and weave what guards their rows between the statements."""
 
     def __init__(self, copy: SchemaCopy) -> None:
         self._copy = copy
+        self._follower = Follower(copy)
         self._dangling = copy.dangling()
         self._moved: dict[str, tuple[str, str]] = {}  # a table's last name → file, first name
         self._numbers = count(1)
         self.referenced = self.changes = self.off = False
         self.rebuilt: list[str] = []
+        self.anew: list[str] = []
         self.acting: list[str] = []
 
     def read(self, part: Part) -> _Told:
         """Read a part, and change the copy as it would the database."""
-        origins: dict[str, str | None] = {folded(name): name for name in self._copy.homes}
-        told = _Told([], [])
-        left: dict[str, _Dropped] = {}  # by the first name
+        effects = []
+        self._follower.begin()
         for place, fragment in enumerate(part.fragments):
-            drops = "drop" in fragment.sql.lower()
-            had, acting = (self._copy.columns(), self._copy.acting_keys()) if drops else ({}, {})
-            effect = self._copy.effect(fragment.sql)
-            told.effects.append(effect)
+            acting = self._copy.acting_keys() if "drop" in fragment.sql.lower() else {}
+            effect, dropped = self._follower.run(place, fragment)
+            effects.append(effect)
             self.changes = self.changes or effect.changes
             self.off = self.off or effect.keys == "OFF"
-            for old, new in effect.renamed.items():
-                origins[folded(new)] = origins.pop(folded(old), None)
             for name, children in effect.dropped.items():
                 self.referenced = self.referenced or bool(children)
                 self.acting += acting.get(folded(name), [])
-                first = origins.pop(folded(name), None)
-                if first is not None:
-                    left[first] = _Dropped(place, name, had.get(name, ()))
-                    self._moved[folded(name)] = (part.filename, first)
-            for name in [name for name in left if name in effect.deletes]:
-                told.rebuilds.append(self._rebuild(name, left.pop(name), place))
-                origins[folded(name)] = name  # what it holds from here on is its own again
-        present = {folded(name) for name in self._copy.homes}
-        ended = [name for name in left if folded(name) in present]
-        told.rebuilds.extend(self._rebuild(n, left[n], len(part.fragments)) for n in ended)
-        self.rebuilt += [found.table for found in told.rebuilds]
-        return told
-
-    def _rebuild(self, table: str, dropped: _Dropped, complete: int) -> _Rebuild:
-        made = (
-            columns
-            for name, columns in self._copy.columns().items()
-            if folded(name) == folded(table)
-        )
-        there = {folded(column.name) for columns in made for column in columns}
-        kept = [each.name for each in dropped.columns if folded(each.name) in there]
-        return _Rebuild(table, dropped, complete, kept)
+            for name, first in dropped.items():
+                self._moved[folded(name)] = (part.filename, first)
+        rebuilds, columns = self._follower.end(len(part.fragments))
+        self.rebuilt += [found.table for found in rebuilds]
+        self.anew += [
+            f"{found.table}.{found.old.shape.fields[column].name}"
+            for found in rebuilds
+            for column in found.columns
+            if column in found.anew
+        ]
+        return _Told(effects, rebuilds, columns)
 
     def woven(self, part: Part, told: _Told, *, lifted: bool) -> list[Step]:
         """Return a part's statements, with what is noted and compared between them."""
         before: dict[int, list[Step]] = {}
         after: dict[int, list[Step]] = {}
         for found in told.rebuilds:
-            self._guard(
-                part,
-                values_of(found.table, found.dropped.name, found.kept),
-                values_of(found.table, found.table, found.kept),
-                0,
-                (before.setdefault(found.dropped.place, []), before.setdefault(found.complete, [])),
-            )
+            if folded(found.table) not in part.removes:
+                self._guard_rebuild(part, found, before)
+        for column in told.columns:
+            if not part.may_change(column.table, column.column):
+                self._guard(
+                    part,
+                    values_of(column.table, column.name, [column.column]),
+                    values_of(column.table, column.table, [column.column]),
+                    0,
+                    (
+                        before.setdefault(column.gone, []),
+                        before.setdefault(len(part.fragments), []),
+                    ),
+                )
         for place, effect in enumerate(told.effects):
             for measure in dict.fromkeys((*effect.unsaid, *(() if lifted else effect.followed))):
                 self._guard(
@@ -265,6 +195,31 @@ class _Watch:
             run = [] if told.effects[place].keys else [fragment]  # it is done before BEGIN
             steps += [*before.get(place, ()), *run, *after.get(place, ())]
         return steps + before.get(len(part.fragments), [])
+
+    def _guard_rebuild(self, part: Part, found: Rebuild, before: dict[int, list[Step]]) -> None:
+        """Compare the rows of a table that is made anew."""
+        there = before.setdefault(found.gone, [])
+        columns = found.columns
+        if not columns:  # a virtual table, or none of its columns is left
+            complete = before.setdefault(found.complete, [])
+            old, new = (values_of(found.table, name, []) for name in (found.old.name, found.table))
+            self._guard(part, old, new, 0, (there, complete))
+            return
+        keys = found.old.shape.keys[:1]
+        keyed = [name for key in keys for name in key.columns]
+        changed = {
+            name for name in columns if part.may_change(found.table, name, is_key=name in keyed)
+        }
+        free = frozenset(changed | found.anew)
+        if not found.held:
+            there.append(Matched(found.table, found.old, found.new, columns, free))
+            return
+        held = Held(next(self._numbers), found.old, columns)
+        there.append(held)
+        kept = found.old._replace(name=held.name)
+        before.setdefault(found.complete, []).extend(
+            [Matched(found.table, kept, found.new, columns, free), Released(held.name)]
+        )
 
     def _guard(
         self,

@@ -14,13 +14,14 @@ from xswarm_deploy.database.client import Row
 from xswarm_deploy.database.effects import Column, Effect, SchemaCopy
 from xswarm_deploy.database.limits import LONGEST_TRANSACTION
 from xswarm_deploy.database.migrations import Migration
-from xswarm_deploy.database.schema import Objects, quoted
+from xswarm_deploy.database.schema import Objects, quoted, tokens
 from xswarm_deploy.database.statements import Fragment, first_words, folded
 from xswarm_deploy.database.timing import ROWS_A_SECOND
 
 ADVICE: Final = frozenset({"foreign-key-without-index", "no-way-back"})
 """The rules that are advice: nothing fails, and no row goes."""
 
+_SEQUENCES: Final = "sqlite_sequence"
 _EXPAND: Final = (
     "expand, migrate, contract: add the new beside the old, release the code that uses it, and"
     " remove the old in a later release (inv migrate.new NAME --expand TABLE.OLD:NEW)"
@@ -86,6 +87,8 @@ class _File:
         self._rows = {folded(table): count for table, count in rows.items()}
         self._there = set(copy.tables)
         self._owners = copy.tables_of()
+        self._writes: set[str] = set()
+        self._dropped: set[tuple[str, str]] = set()
 
     def findings(self) -> list[Finding]:
         """Read the file, and return what is dangerous in it."""
@@ -97,7 +100,11 @@ class _File:
             # Only ALTER changes the columns of a table, and only CREATE makes an index.
             had = self._copy.columns() if verb == "ALTER" else {}
             indexes = self._copy.unique_indexes() if verb == "CREATE" else {}
+            objects = self._copy.objects() if verb == "DROP" else {}
             effect = self._copy.effect(fragment.sql)
+            self._writes |= effect.writes
+            if verb == "DROP" and not effect.dropped:
+                self._dropped |= objects.keys() - self._copy.objects().keys()
             if verb == "ALTER":
                 found += self._of_columns(fragment, had, effect)
             if verb == "CREATE":
@@ -164,6 +171,18 @@ class _File:
         for kind, name in self._lost(table, before):
             what = f"the {kind} {name} of {table} goes with the old table, and is not made again"
             yield self._finding(line, "lost-with-rebuild", what, before[kind, name])
+        if "autoincrement" in tokens(before["table", table]) and _SEQUENCES not in self._writes:
+            yield self._restarted(table, line)
+
+    def _restarted(self, table: str, line: int) -> Finding:
+        name = table.replace("'", "''")
+        if "autoincrement" not in tokens(self._copy.objects()["table", table]):
+            what = f"the new {table} has no AUTOINCREMENT: ids of rows deleted last are used again"
+            return self._finding(line, "sequence-restarts", what, "AUTOINCREMENT in the new table")
+        what = f"the sequence of {table} begins anew after its largest id: ids of rows deleted"
+        seq = f"(SELECT seq FROM sqlite_sequence WHERE name = '{name}')"  # noqa: S608
+        safe = f"before the drop: UPDATE sqlite_sequence SET seq = {seq} WHERE name = 'NEW_TABLE'"  # noqa: S608
+        return self._finding(line, "sequence-restarts", f"{what} last are used again", safe)
 
     def _rebuilt(self, table: str, line: int) -> Finding:
         count = self._count(table)
@@ -181,14 +200,13 @@ class _File:
 
     def _lost(self, table: str, before: Objects) -> list[tuple[str, str]]:
         after = self._copy.objects()
-        said = " ".join(fragment.sql.lower() for fragment in self._file.up)
         return [
             (kind, name)
             for kind, name in before
             if kind in ("index", "trigger")
             and self._owners.get((kind, name)) == table
             and (kind, name) not in after
-            and f"drop {kind}" not in said
+            and (kind, name) not in self._dropped
         ]
 
     def _of_keys(self, before: Mapping[str, Sequence[Column]]) -> Iterator[Finding]:

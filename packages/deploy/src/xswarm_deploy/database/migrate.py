@@ -487,7 +487,7 @@ def _require_unguarded(migration: Migration, foreseen: Foresight) -> None:
 
 
 def _or_say_so(foreseen: Foresight) -> str:
-    tables = sorted({step.measure.table for step in foreseen.comparisons})
+    tables = sorted({step.table for step in foreseen.comparisons})
     if foreseen.lifted or not tables:
         return ""
     return f", or say which tables lose rows: -- removes: {', '.join(tables)}"

@@ -1,7 +1,9 @@
 """Migration files: what they say, in which order they run, and what they must not say.
 
-A file holds ``-- migrate:up`` and ``-- migrate:down`` parts, as dbmate's do; a file
-without these marks is one up part. Comments before the first part may say::
+A file holds ``-- migrate:up`` and ``-- migrate:down`` parts, as dbmate's do, or as goose
+(``-- +goose Up``) and sql-migrate (``-- +migrate Up``) write it; a file without these marks is one
+up part, and ``NAME.up.sql`` and ``NAME.down.sql`` are the parts of one migration, as are ``up.sql``
+and ``down.sql`` in a folder. Comments before the first part may say::
 
     -- name: Team Management
     -- depends: schema, auth
@@ -10,6 +12,7 @@ without these marks is one up part. Comments before the first part may say::
     -- critical: no
     -- irreversible: why there is no down part
     -- removes: posts, likes
+    -- changes: users.email
     -- accepts: rebuilds-table
 """
 
@@ -19,7 +22,7 @@ import hashlib
 import heapq
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
@@ -30,13 +33,18 @@ from xswarm_deploy.errors import Refused
 
 Part = Literal["up", "down"]
 
-_MARK = re.compile(r"--\s*migrate:(up|down)\b(?P<rest>.*)")
+_MARK = re.compile(
+    r"--\s*(?:migrate:(?P<own>up|down)|\+(?:goose|migrate)\s+(?P<other>(?i:up|down)))\b(?P<rest>.*)"
+)
+_NO_TRANSACTION = re.compile(r"--\s*\+goose\s+NO\s+TRANSACTION\s*", re.IGNORECASE)
+_OPENS, _CLOSES = frozenset({"BEGIN"}), frozenset({"COMMIT", "END"})
 _OPTION = re.compile(r"--\s*+(?P<key>[a-z]++)\s*+:\s*+(?P<value>\S*+(?:[^\S\n]++\S++)*)\s*")
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "name": (),
     "depends": (),
     "irreversible": (),
     "removes": (),
+    "changes": (),
     "accepts": (),
     "transaction": ("none", "one"),
     "compatible": ("yes", "no"),
@@ -108,8 +116,15 @@ class Migration:
     @property
     def removes(self) -> frozenset[str]:
         """Return the tables, in small letters, of which the file says that rows go along."""
-        named = self.options.get("removes", "").split(",")
-        return frozenset(folded(name.strip()) for name in named if name.strip())
+        return self._named("removes")
+
+    @property
+    def changes(self) -> frozenset[str]:
+        """Return the tables, or columns as ``table.column``, of which it says that values change.
+
+        In small letters.
+        """
+        return self._named("changes")
 
     @property
     def accepts(self) -> frozenset[str]:
@@ -126,8 +141,16 @@ class Migration:
         """Return the statements that take it back."""
         return self._fragments("down") or tuple(statements.split(self.made_down))
 
+    def _named(self, option: str) -> frozenset[str]:
+        named = self.options.get(option, "").split(",")
+        return frozenset(folded(name.strip()) for name in named if name.strip())
+
     def _fragments(self, part: Part) -> tuple[Fragment, ...]:
-        return tuple(statements.split(*self.parts.get(part, ("", 1))))
+        text, line = self.parts.get(part, ("", 1))
+        found = statements.split(text, line)
+        if self.transactional and "begin" in text.lower():
+            found = _without_transactions(found)
+        return tuple(found)
 
 
 def read(folder: Path) -> list[Migration]:
@@ -144,7 +167,9 @@ def read(folder: Path) -> list[Migration]:
         raise Refused(f"There is no folder {folder}", "", "inv migrate.new NAME")
     files = {path.name: path for path in folder.glob("*.sql")}
     files |= {f"{path.parent.name}.sql": path for path in folder.glob("*/migration.sql")}
-    return order([_read_file(name, path) for name, path in sorted(files.items())])
+    files |= {f"{path.parent.name}.up.sql": path for path in folder.glob("*/up.sql")}
+    files |= {f"{path.parent.name}.down.sql": path for path in folder.glob("*/down.sql")}
+    return order([_read_parts(name, path, files) for name, path in _ups(files)])
 
 
 @cache  # a run reads the same files when it looks, when it plans, and when it applies
@@ -157,6 +182,8 @@ def parse(filename: str, text: str) -> Migration:
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     marks, options = _comments(filename, text)
     parts: dict[str, tuple[str, int]] = {}
+    if marks and marks[0][0] == "down" and not statements.is_blank(text[: marks[0][1]]):
+        parts["up"] = (text[: marks[0][1]], 1)
     ends = [start for _, start, _ in marks[1:]] + [len(text)]
     for (part, _, begin), end in zip(marks, ends, strict=False):  # without marks: no part
         if part in parts:
@@ -240,12 +267,54 @@ _PRAGMAS = frozenset(
 )
 
 
-def _read_file(name: str, path: Path) -> Migration:
+def _without_transactions(found: Sequence[Fragment]) -> list[Fragment]:
+    """Leave out BEGIN and COMMIT, as other tools' files have them: all runs in one transaction.
+
+    One without the other stays, and is a fault.
+    """
+    verbs = ["".join(statements.first_words(fragment.sql, 1)) for fragment in found]
+    if _OPENS.isdisjoint(verbs) or _CLOSES.isdisjoint(verbs):
+        return list(found)
+    left_out = _OPENS | _CLOSES
+    return [each for each, verb in zip(found, verbs, strict=True) if verb not in left_out]
+
+
+def _ups(files: Mapping[str, Path]) -> list[tuple[str, Path]]:
+    """Return the files that begin a migration, in order.
+
+    Raises:
+        Refused: a down part has no up part.
+    """
+    alone = [
+        path
+        for name, path in files.items()
+        if name.endswith(".down.sql") and f"{name[:-9]}.up.sql" not in files
+    ]
+    if alone:
+        raise Refused(f"{alone[0]} has no up part", "", "add it, or remove the file")
+    return sorted((name, path) for name, path in files.items() if not name.endswith(".down.sql"))
+
+
+def _read_parts(name: str, path: Path, files: Mapping[str, Path]) -> Migration:
+    """Read a file, and the one with its down part where that is another."""
+    text = _text(path)
+    if not name.endswith(".up.sql"):
+        return parse(name, text)
+    below = files.get(f"{name[:-7]}.down.sql")
+    filename = f"{name[:-7]}.sql"
+    if below is None:
+        return parse(filename, text)
+    down = _text(below)
+    joined = parse(filename, f"{text}\n-- migrate:down\n{down}")
+    return replace(joined, parts={**joined.parts, "down": (down, 1)})
+
+
+def _text(path: Path) -> str:
     try:
         text = path.read_bytes().decode()  # by half quicker than read_text
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{path.name} cannot be read", str(error), "save it as UTF-8") from None
-    return parse(name, text.replace("\r\n", "\n").replace("\r", "\n"))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dict[str, str]]:
@@ -257,9 +326,11 @@ def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dic
         blank = blank and statements.is_blank(text[seen:start])
         seen = end
         if mark := _MARK.fullmatch(text, start, end):
-            marks.append((mark[1], start, end))
-            if "transaction:false" in mark["rest"]:  # as dbmate writes it
-                options["transaction"] = "none"
+            marks.append(((mark["own"] or mark["other"]).lower(), start, end))
+            if any(said in mark["rest"] for said in ("transaction:false", "notransaction")):
+                options["transaction"] = "none"  # as dbmate and sql-migrate write it
+        elif _NO_TRANSACTION.fullmatch(text, start, end):
+            options["transaction"] = "none"
         elif not marks and blank:
             options.update(_option(filename, text[start:end]))
     return marks, options

@@ -2,7 +2,8 @@
 
 Sources: wrangler (``d1_migrations``: names), dbmate (``schema_migrations``: the numbers that names
 begin with), drizzle (``__drizzle_migrations``: SHA-256 of each file), prisma
-(``_prisma_migrations``: names of folders).
+(``_prisma_migrations``: names of folders), goose (``goose_db_version``: the numbers that names
+begin with, without zeros before them), sql-migrate (``gorp_migrations``: names).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from xswarm_deploy.database.migrations import Migration
 _LEDGERS: Final = (
     ("wrangler d1", "SELECT name FROM d1_migrations ORDER BY id"),
     ("drizzle", "SELECT hash FROM __drizzle_migrations ORDER BY id"),
+    ("goose", "SELECT version_id FROM goose_db_version WHERE is_applied ORDER BY id"),
+    ("sql-migrate", "SELECT id FROM gorp_migrations ORDER BY applied_at"),
     ("dbmate", "SELECT version FROM schema_migrations ORDER BY version"),
     (
         "prisma",
@@ -52,4 +55,5 @@ def applied(database: Database, files: Sequence[Migration]) -> tuple[str, list[M
 def _is_told(file: Migration, told: set[str]) -> bool:
     """Return whether a ledger names a file: by its name, its folder, its number or its hash."""
     number, folder = file.name.partition("_")[0], f"{file.name}/migration.sql"
-    return not told.isdisjoint({file.filename, file.name, folder, number, file.checksum})
+    names = {file.filename, file.name, folder, number, number.lstrip("0"), file.checksum}
+    return not told.isdisjoint(names - {""})

@@ -11,7 +11,16 @@ from itertools import chain
 from pathlib import Path
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import digest, dump, guards, manifest, schema, snapshot, staging, tables
+from xswarm_deploy.database import (
+    counting,
+    digest,
+    dump,
+    manifest,
+    schema,
+    snapshot,
+    staging,
+    tables,
+)
 from xswarm_deploy.database.client import Database, Statement
 from xswarm_deploy.database.effects import SchemaCopy
 from xswarm_deploy.database.file import FileDatabase, translated
@@ -192,7 +201,7 @@ def _count(connection: sqlite3.Connection, table: tables.Table) -> int:
 def _guard(allowed: int) -> str:
     """Return the SQL that fails where more foreign keys point nowhere than may."""
     why = "'more foreign keys point nowhere than in the backup'"
-    return guards.failing(f"{_VIOLATIONS} > {allowed}", why)
+    return counting.failing(f"{_VIOLATIONS} > {allowed}", why)
 
 
 def counters(connection: sqlite3.Connection, stays: tuple[str, ...]) -> list[tuple[str, int]]:

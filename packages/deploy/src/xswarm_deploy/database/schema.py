@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
+from typing import Final
 
 from xswarm_deploy.database.client import Database, Row, Statement
 from xswarm_deploy.database.migrations import Migration
@@ -135,15 +136,26 @@ def difference(expected: Objects, found: Objects) -> list[str]:
     return lines
 
 
+_DOUBLED: Final = {"double": '"', "back": "`"}
+
+
 def tokens(sql: str) -> list[str]:
     """Return the words and signs of a statement, as far as they matter."""
-    found = []
+    return [text if kind in ("text", "sign") else text.lower() for kind, text in lexed(sql)]
+
+
+def lexed(sql: str) -> Iterator[tuple[str, str]]:
+    """Return the tokens of a statement, without quotes around names, and what each is.
+
+    A name is a ``word``, or quoted: ``double``, ``back`` or ``square``; else there are ``text`` and
+    ``sign``.
+    """
     for token in _token().finditer(sql):
         kind = token.lastgroup
         if kind == "skip" or kind is None:
             continue
-        found.append(token[kind] if kind in ("text", "sign") else token[kind].lower())
-    return found
+        quote = _DOUBLED.get(kind, "")
+        yield kind, token[kind].replace(quote * 2, quote) if quote else token[kind]
 
 
 def rows_by_table(database: Database) -> dict[str, int]:

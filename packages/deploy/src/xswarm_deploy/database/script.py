@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from xswarm_deploy.database import guards, migration_history, migrations, schema
+from xswarm_deploy.database import counting, migration_history, migrations, schema
 from xswarm_deploy.database.client import Database, DatabaseError, Result, Row, Statement
-from xswarm_deploy.database.guards import Compared, Foresight, Part, Step
+from xswarm_deploy.database.counting import Guard, Matched
+from xswarm_deploy.database.guards import Foresight, Part, Step
 from xswarm_deploy.database.limits import LONGEST_TRANSACTION
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
@@ -30,7 +31,7 @@ _VIOLATIONS: Final = (
     """SELECT "table" || ' → ' || parent AS key, count(*) AS rows"""
     " FROM pragma_foreign_key_check GROUP BY 1"
 )
-_NO_MORE: Final = f"WITH found AS MATERIALIZED ({_VIOLATIONS}) " + guards.failing(  # noqa: S608
+_NO_MORE: Final = f"WITH found AS MATERIALIZED ({_VIOLATIONS}) " + counting.failing(  # noqa: S608
     "(SELECT ifnull(sum(rows), 0) FROM found) > ? OR EXISTS (SELECT 1 FROM found"
     " JOIN json_each(?) AS known ON known.key = found.key WHERE rows > known.value)",
     "(SELECT group_concat(rows || ' of ' || found.key, ', ') FROM found"
@@ -82,7 +83,7 @@ class Script:
 
     statements: list[Statement] = field(default_factory=list)
     origins: list[str] = field(default_factory=list)
-    compared: dict[int, tuple[str, Compared]] = field(default_factory=dict)
+    compared: dict[int, tuple[str, Guard]] = field(default_factory=dict)
 
     def add(self, origin: str, *added: Statement) -> None:
         """Append statements of one origin."""
@@ -95,7 +96,7 @@ class Script:
             if isinstance(step, Fragment):
                 self.add(f"{filename}:{step.line}", Statement(step.sql))
             else:
-                if isinstance(step, Compared):
+                if isinstance(step, Guard):
                     self.compared[len(self.statements)] = filename, step
                 self.add("the numbers of rows", step.statement)
 
@@ -149,12 +150,14 @@ def before(database: Database) -> Before:
 
 def up_parts(group: Sequence[Migration]) -> list[Part]:
     """Return what applies migrations."""
-    return [Part(item.filename, item.up, item.removes) for item in group]
+    return [Part(item.filename, item.up, item.removes, item.changes) for item in group]
 
 
 def down_parts(chosen: Sequence[Applied]) -> list[Part]:
     """Return what takes applied migrations back, as they were applied."""
-    return [Part(item.filename, item.down, item.removes) for item in map(parsed, chosen)]
+    return [
+        Part(item.filename, item.down, item.removes, item.changes) for item in map(parsed, chosen)
+    ]
 
 
 def parsed(row: Applied) -> Migration:
@@ -194,7 +197,7 @@ def down(chosen: Sequence[Applied], found: Before, foreseen: Foresight) -> Scrip
     script.add(
         "the ledger, which another run has changed",
         Statement(
-            guards.failing(f"{present} <> ?", "'changed'"),
+            counting.failing(f"{present} <> ?", "'changed'"),
             [*(row.filename for row in chosen), len(chosen)],
         ),
     )
@@ -217,21 +220,21 @@ def times(script: Script, results: Sequence[Result]) -> dict[str, float]:
 
 def _open(script: Script, found: Before, foreseen: Foresight) -> None:
     if foreseen.examined:
-        sql = guards.failing(f"{_SHAPE} <> ?", "'changed'")
+        sql = counting.failing(f"{_SHAPE} <> ?", "'changed'")
         script.add(_CHANGED, Statement(sql, (found.shape,)))
-    if foreseen.guarded:
-        script.add(_NUMBERS, guards.CREATE)
+    if foreseen.counted:
+        script.add(_NUMBERS, counting.CREATE)
 
 
 def _close(script: Script, found: Before, foreseen: Foresight) -> None:
     """Let the transaction fail if it made more foreign keys point nowhere."""
-    if foreseen.guarded:
-        script.add(_NUMBERS, guards.DROP)
+    if foreseen.counted:
+        script.add(_NUMBERS, counting.DROP)
     script.add("the ledger", migration_history.keeping_schema(schema.SELECT))
     known = json.dumps(dict(found.violations))
     total = sum(found.violations.values())
     script.add("rows whose foreign key points nowhere", Statement(_NO_MORE, (total, known, known)))
-    sql = guards.failing(f"(SELECT count(*) {_DANGLING}) > ?", f"(SELECT {_LIST_DANGLING})")
+    sql = counting.failing(f"(SELECT count(*) {_DANGLING}) > ?", f"(SELECT {_LIST_DANGLING})")
     script.add("foreign keys to a table that is not there", Statement(sql, (found.dangling,)))
 
 
@@ -252,23 +255,29 @@ def _too_long(error: DatabaseError) -> DeployError:
     )
 
 
-def _fewer(filename: str, compared: Compared, numbers: str) -> DeployError:
-    """Return which rows or values a file would remove without a word of it.
+def _fewer(filename: str, guard: Guard, told: str) -> DeployError:
+    """Return which rows or values a file would remove or change without a word of it.
 
     Args:
         filename: of the migration.
-        compared: what failed.
-        numbers: how many of how many of what, e.g. ``2 of 3 rows``.
+        guard: what failed.
+        told: how many of how many of what, e.g. ``2 of 3 rows``; of a table made anew what
+            becomes of them before it, e.g. ``remove 2 of 3 rows``.
     """
-    table = compared.measure.table
-    if compared.line:
-        where = f"{filename}:{compared.line}"
+    table = guard.table
+    where = f"{filename}:{guard.line}" if guard.line else filename
+    what = f"{told if isinstance(guard, Matched) else f'remove {told}'} of {table}"
+    if guard.line:
         why = "a foreign key, a trigger or REPLACE removes them along, and the file does not say so"
     else:
-        where = filename
         why = f"{table} is made anew, and not all of what it held is copied into it"
+    said = f"-- removes: {table}"
+    column = told.partition(" values of ")[2]
+    if column and not guard.line:
+        why = f"{column} is made anew, and not all of it is copied as it was"
+        said = f"-- changes: {table}.{column}"
     return Refused(
-        f"{where} would remove {numbers} of {table}; nothing remains of it",
+        f"{where} would {what}; nothing remains of it",
         why,
-        f"if that is meant, write among the first lines of the file: -- removes: {table}",
+        f"if that is meant, write among the first lines of the file: {said}",
     )
