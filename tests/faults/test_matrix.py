@@ -1,6 +1,7 @@
 """The fault matrix, reduced: each operation of each scenario that differs from its others, once.
 
-Each kind of fault is met in a release; all of it runs by command: ``inv test.faults --full``.
+Each kind of fault is met in a release; minting, which is one, too, leaves out what that has met.
+All of it runs by command: ``inv test.faults --full``.
 """
 
 from __future__ import annotations
@@ -34,9 +35,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_no_fault_leaves_a_mixed_world(world: World, scenario: str) -> None:
     wanted = matrix.clean(world, scenario)
     cases = list(matrix.every(scenario, wanted.operations))
+    chosen = matrix.sample(cases, kinds=scenario == "release")
+    if scenario == "minting":
+        met = {each.name for each in matrix.clean(world, "release").operations}
+        chosen = [case for case in chosen if case.operation.name not in met]
+    assert chosen
     problems = [
         f"{case.key}: {problem}"
-        for case in matrix.sample(cases, kinds=scenario == "release")
+        for case in chosen
         for problem in matrix.judged(world, case, wanted).problems
     ]
     assert problems == []
