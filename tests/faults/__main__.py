@@ -7,7 +7,8 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,16 +35,17 @@ def main(words: Sequence[str]) -> int:
     results = {} if chosen.anew else _read(chosen.results)
     until = time.monotonic() + 60 * chosen.minutes
     began = time.monotonic()
-    for case, result in _run(chosen, results):
-        results[case.key] = {**vars(result), "sort": case.operation.sort, "kind": case.kind}
-        results[case.key]["seconds"] = round(time.monotonic() - began, 2)
-        began = time.monotonic()
-        for problem in result.problems:
-            print(f"✗ {case.key}\n    {problem}", flush=True)  # noqa: T201
-        if len(results) % 50 == 0 or result.problems:
-            _write(chosen.results, results)
-        if time.monotonic() > until:
-            break
+    with closing(_run(chosen, results)) as run:
+        for case, result in run:
+            results[case.key] = {**vars(result), "sort": case.operation.sort, "kind": case.kind}
+            results[case.key]["seconds"] = round(time.monotonic() - began, 2)
+            began = time.monotonic()
+            for problem in result.problems:
+                print(f"✗ {case.key}\n    {problem}", flush=True)  # noqa: T201
+            if len(results) % 50 == 0 or result.problems:
+                _write(chosen.results, results)
+            if time.monotonic() > until:
+                break
     _write(chosen.results, results)
     if chosen.write:
         report.write(results)
@@ -53,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     return int(broken > 0)
 
 
-def _run(chosen: argparse.Namespace, done: dict[str, Any]) -> Iterator[tuple[matrix.Case, Any]]:
+def _run(chosen: argparse.Namespace, done: dict[str, Any]) -> Generator[tuple[matrix.Case, Any]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         pytest.MonkeyPatch.context() as patch,

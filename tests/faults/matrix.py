@@ -21,8 +21,16 @@ from tests.faults.interception import (
     intercepting,
 )
 from tests.faults.observer import Observer, Seen
-from tests.faults.scenarios import PREPARED, SCENARIOS, deploy, expire
-from tests.faults.world import NEW_CODE, World
+from tests.faults.scenarios import (
+    HERE,
+    PREPARED,
+    SCENARIOS,
+    SETTINGS,
+    SETTLING,
+    deploy,
+    expire,
+)
+from tests.faults.world import NEW_CODE, OLD_CODE, World
 from tests.support.project import LOCAL_VALUES
 from xswarm_deploy.errors import DeployError, Locked, NotRolledBack, Refused
 from xswarm_deploy.release import takeover
@@ -79,12 +87,12 @@ def clean(world: World, scenario: str) -> Clean:
     _begin(world, scenario)
     observer, interception = world.observer(), Interception(world.project)
     before = _roles(world, observer.seen())
-    if scenario == "resume":  # half of it is made already: undone is what was before that half
+    if scenario in SETTLING:  # half of it is made already: undone is what was before that half
         world.reset()
         before = _roles(world, world.observer().seen())
         _begin(world, scenario)
         observer, interception = world.observer(), Interception(world.project)
-    interception.before = lambda: observer.users(world.codes, NEW_CODE)
+    interception.before = lambda: observer.users(world.codes, _newer(scenario))
     with intercepting(interception):
         _outcome(lambda: SCENARIOS[scenario](world, world.site()))
     assert scenario in _LOSING_ROWS or not observer.failed, observer.failed
@@ -102,10 +110,14 @@ def every(scenario: str, operations: Sequence[Operation]) -> Iterator[Case]:
                 yield Case(scenario, operation, kind, again=1 + operation.number * 7 % 40)
 
 
-def sample(cases: Iterable[Case]) -> list[Case]:
+def sample(cases: Iterable[Case], *, kinds: bool = True) -> list[Case]:
     """Choose a few: each operation that differs from the others once, each kind, always the same.
 
     Which kind an operation gets is drawn from its name, so that the choice stays as it is.
+
+    Args:
+        cases: all of a scenario.
+        kinds: choose each kind of fault once, too.
     """
     listed = list(cases)
     chosen: dict[str, Case] = {}
@@ -114,10 +126,10 @@ def sample(cases: Iterable[Case]) -> list[Case]:
         there = chosen.get(name)
         if there is None or _drawn(case) < _drawn(there):
             chosen[name] = case
-    kinds = {(case.operation.sort, case.kind, case.lasting) for case in chosen.values()}
-    for case in sorted(listed, key=_drawn):
-        if (case.operation.sort, case.kind, case.lasting) not in kinds:
-            kinds.add((case.operation.sort, case.kind, case.lasting))
+    there_are = {(case.operation.sort, case.kind, case.lasting) for case in chosen.values()}
+    for case in sorted(listed, key=_drawn) if kinds else ():
+        if (case.operation.sort, case.kind, case.lasting) not in there_are:
+            there_are.add((case.operation.sort, case.kind, case.lasting))
             chosen[case.key] = case
     return list(chosen.values())
 
@@ -170,12 +182,13 @@ class _Run:
         return error
 
     def _users(self) -> None:
-        self.observer.users(self.world.codes, NEW_CODE)
+        self.observer.users(self.world.codes, _newer(self.case.scenario))
 
     def _overtake(self) -> None:
         """Let another deployer, elsewhere, take over and release."""
         expire(self.world)
-        self.world.as_another(lambda: deploy(self.world, self.world.site(elsewhere=True)))
+        elsewhere = self.case.scenario not in HERE
+        self.world.as_another(lambda: deploy(self.world, self.world.site(elsewhere=elsewhere)))
         self.overtaken = self._seen()
 
     def _seen(self) -> Seen:
@@ -194,17 +207,30 @@ class _Run:
         elif isinstance(error, NotRolledBack):
             self._recover(resume=False)
         elif error is None:
-            self._expect([self.wanted.after], "after success")
+            self._expect([self._after_success()], "after success")
+        elif self.case.scenario in SETTLING and self.observer.interrupted():
+            if "brought back" in str(error):
+                self.result.problems.append(f"not honest: {error}")
+            self._recover()
         elif self.overtaken:
             self._expect([self.wanted.before, self.wanted.after, self.overtaken], "after a stop")
         else:
             self._expect([self.wanted.before], f"after {type(error).__name__}")
 
+    def _after_success(self) -> Seen:
+        """Return what the scenario wants; for the rest, what another deployer released before."""
+        before, after = self.wanted.before, self.wanted.after
+        if self.overtaken is None:
+            return after
+        three = zip(before, after, self.overtaken, strict=True)
+        return Seen(*(new if new != old else others for old, new, others in three))
+
     def _recover(self, *, resume: bool | None = None) -> None:
         """Settle it as a person would, here or elsewhere; it must end wholly old or wholly new."""
         number = self.case.operation.number
         finishing = number % 2 == 0 if resume is None else resume
-        elsewhere = number % 3 == 0 and self.case.scenario != "resume"
+        finishing = finishing and self.case.scenario != "abort"  # who wanted it undone repeats that
+        elsewhere = number % 3 == 0 and self.case.scenario not in HERE
         if self.case.again:
             fault = Fault(Operation(self.case.again, "", ""), "kill")
             expire(self.world)
@@ -245,7 +271,13 @@ class _Run:
 
 def _begin(world: World, scenario: str) -> None:
     world.reset(scenario if scenario in PREPARED else "")
+    world.settings = SETTINGS.get(scenario, {})
     doubt.forget()
+
+
+def _newer(scenario: str) -> str:
+    """Return the statement of the code that a scenario makes a version of."""
+    return OLD_CODE if scenario == "rotate" else NEW_CODE
 
 
 def _roles(world: World, seen: Seen) -> Seen:

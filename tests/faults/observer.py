@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,8 @@ class Seen(NamedTuple):
         schema: the tables of users, and what they are made of.
         pages: what the static site holds, by its commit's words.
         crons: the cron triggers.
-        secret: the value that the environment file names.
+        secret: the value that the environment file names, and whether the Worker has the same.
+        webhooks: Stripe's endpoints: where to, which events, whether they are on.
     """
 
     code: tuple[str, ...]
@@ -26,6 +28,7 @@ class Seen(NamedTuple):
     pages: str
     crons: tuple[str, ...]
     secret: str
+    webhooks: tuple[str, ...]
 
 
 @dataclass
@@ -37,12 +40,16 @@ class Observer:
         token: what opens it.
         database: the SQLite file.
         environment: the environment file.
+        secret_of: the value of a secret that a version has, as its code would read it.
+        stripe: the address of Stripe's API, and the key that opens it.
     """
 
     api: str
     token: str
     database: Path
     environment: Path
+    secret_of: Callable[[str, str], str]
+    stripe: tuple[str, str]
     acknowledged: int = 0
     failed: str = ""
 
@@ -55,6 +62,7 @@ class Observer:
             self._pages(),
             tuple(sorted(str(each["cron"]) for each in crons)),
             self._secret(),
+            self._webhooks(),
         )
 
     def live(self) -> list[str]:
@@ -87,9 +95,32 @@ class Observer:
         found = self._get("/pages/projects/site")["canonical_deployment"]
         return str(found["deployment_trigger"]["metadata"]["commit_message"]).rpartition(" ")[2]
 
+    def interrupted(self) -> list[str]:
+        """Return the releases that have neither ended nor were given up."""
+        return self._query("SELECT release FROM _releases WHERE status IN ('running', 'undoing')")
+
     def _secret(self) -> str:
-        lines = self.environment.read_text(encoding="utf-8").splitlines()
-        return next(line for line in lines if line.startswith("JWT_SECRET="))
+        """Return the value in the file, by how it begins, and by what users' sessions rest on."""
+        lines = dict(
+            line.partition("=")[::2]
+            for line in self.environment.read_text(encoding="utf-8").splitlines()
+        )
+        value = lines["JWT_SECRET"].strip('"')
+        known = value if value.startswith("canary") else "a fresh one"
+        kept = "the old one kept; " * bool(lines.get("JWT_SECRET_PREVIOUS", "").strip('"'))
+        has = {self.secret_of(version, "JWT_SECRET") for version in self.live()}
+        return f"{known}; {kept}the Worker has {'it' if has == {value} else 'another'}"
+
+    def _webhooks(self) -> tuple[str, ...]:
+        base, key = self.stripe
+        request = Request(
+            f"{base}/v1/webhook_endpoints?limit=100", headers={"Authorization": f"Bearer {key}"}
+        )
+        with urlopen(request, timeout=20) as answer:
+            found = json.load(answer)["data"]
+        return tuple(
+            sorted(f"{each['url']} {each['enabled_events']} {each['status']}" for each in found)
+        )
 
     def _query(self, sql: str) -> list[str]:
         with sqlite3.connect(self.database, timeout=5) as connection:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from tests.faults.interception import Interception, Killed, intercepting
 from tests.faults.world import World
@@ -12,15 +12,16 @@ from xswarm_deploy.release import records, rollback, steps, takeover
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.settings.project import CanaryStep
 from xswarm_deploy.site import Site
+from xswarm_deploy.steps import secrets
 
 PHASES: Final = ("backup", "migrate", "secrets", "worker", "pages")
 
 
-def deploy(world: World, site: Site) -> None:
+def deploy(world: World, site: Site, phases: Sequence[str] = PHASES) -> None:
     """Release all of the checkout."""
-    with transaction(site, "deploy", "a release", PHASES, world.console()) as running:
+    with transaction(site, "deploy", "a release", phases, world.console()) as running:
         running.site.state.uploads = True
-        for phase in PHASES:
+        for phase in phases:
             running.perform(steps.step_named(phase))
 
 
@@ -58,6 +59,28 @@ def resume(world: World, site: Site) -> None:
     takeover.resume(site, console=world.console())
 
 
+def abort(world: World, site: Site) -> None:
+    """Undo a release whose deployer died."""
+    takeover.abort(site, console=world.console())
+
+
+def rotate(world: World, site: Site) -> None:
+    """Give a secret a new value, in the environment file and in the Worker."""
+    with transaction(site, "secrets", console=world.console()) as running:
+        running.make(secrets.plan_rotation(running.site, "JWT_SECRET"), "secrets")
+
+
+def minting(world: World, site: Site) -> None:
+    """Release with a webhook that there was none of: its secret is made with the version."""
+    deploy(world, site, (*PHASES, "webhooks"))
+
+
+def webhooks(world: World, site: Site) -> None:
+    """Let the webhook bring other events."""
+    with transaction(site, "webhooks", "", ("webhooks",), world.console()) as running:
+        running.perform(steps.step_named("webhooks"))
+
+
 def die(world: World) -> None:
     """Let a release die when half of it is made."""
     interception = Interception(world.project)
@@ -73,6 +96,11 @@ def _die_at(interception: Interception, number: int) -> None:
         interception.kill()
 
 
+def _with_events(world: World, *events: str) -> Site:
+    world.settings = {**_STRIPE, "webhooks": {**_STRIPE["webhooks"], "stripe_events": [*events]}}
+    return world.site()
+
+
 def expire(world: World) -> None:
     """Let the lease of a dead deployer run out."""
     site = world.site(elsewhere=True)
@@ -86,10 +114,26 @@ SCENARIOS: Final[Mapping[str, Callable[[World, Site], None]]] = {
     "rollback": go_back,
     "restore": restore,
     "resume": resume,
+    "abort": abort,
+    "rotate": rotate,
+    "minting": minting,
+    "webhooks": webhooks,
 }
 PREPARED: Final[Mapping[str, Callable[[World], object]]] = {
     "rollback": lambda world: deploy(world, world.site()),
     "restore": lambda world: deploy(world, world.site()),
     "resume": die,
+    "abort": die,
+    "webhooks": lambda world: minting(world, _with_events(world, "charge.refunded")),
 }
 """What stands before the scenario begins, where that is more than the old release."""
+_STRIPE: Final[Mapping[str, Any]] = {
+    "uses": "stripe",
+    "webhooks": {"stripe_path": "/stripe/webhook", "stripe_events": ["invoice.paid"]},
+}
+SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {"minting": _STRIPE, "webhooks": _STRIPE}
+"""What a scenario's checkout has in its invoke.yaml beside the usual."""
+SETTLING: Final = ("resume", "abort")
+"""Scenarios that settle a release: it stays interrupted where they fail before they took over."""
+HERE: Final = ("rotate", *SETTLING)
+"""Scenarios that need a file of this very checkout, whoever goes on."""

@@ -24,6 +24,7 @@ import pytest
 
 from tests.faults.interception import install
 from tests.faults.observer import Observer
+from tests.faults.stripe import KEY, StandIn
 from tests.steps.fakes import BODY
 from tests.support.project import LOCAL_VALUES, using_everything
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
@@ -34,6 +35,7 @@ from xswarm_deploy.model.report import Report
 from xswarm_deploy.release import lock, outage, release, undo
 from xswarm_deploy.services import doubt
 from xswarm_deploy.services.clock import Clock
+from xswarm_deploy.services.http import Http
 from xswarm_deploy.settings.settings import CONFIG, load
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import address, canary, prospect, verify
@@ -89,12 +91,16 @@ class World:
 
     folder: Path
     time: Time
+    stripe: StandIn
     templates: dict[str, Path] = field(default_factory=dict)
     named: dict[str, str] = field(default_factory=dict)
     api: Api | None = None
     good: Callable[[], bool] = lambda: True
     codes: dict[str, str] = field(default_factory=dict)
     opened: list[Site] = field(default_factory=list)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What a scenario's checkout has in its invoke.yaml beside the usual."""
+    kept: dict[str, str] = field(default_factory=dict)
 
     @property
     def project(self) -> Path:
@@ -110,6 +116,7 @@ class World:
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(self.templates[prepared], self.folder)
+        self.stripe.restore(self.kept[prepared])
         self.start()
 
     def keep(self, prepared: str) -> None:
@@ -121,13 +128,14 @@ class World:
         self.close()
         self.templates[prepared] = self.folder.with_name(f"template {prepared}".strip())
         shutil.copytree(self.folder, self.templates[prepared])
+        self.kept[prepared] = self.stripe.kept()
 
     def start(self) -> None:
         """Start the API on the world's own state."""
         self.time.passed = 0.0
         self.good = lambda: True
         self.api = Api(self.folder / "cloudflare")
-        _environment(self.project, self.api)
+        _environment(self.project, self.api.base, self.stripe.url)
 
     def close(self) -> None:
         """Stop what runs."""
@@ -138,26 +146,23 @@ class World:
             self.api.stop()
             self.api = None
 
-    def site(self, *, elsewhere: bool = False, **project: Any) -> Site:
+    def site(self, *, elsewhere: bool = False) -> Site:
         """Open the environment, as a process of its own would.
 
         Args:
             elsewhere: from another checkout, which has no journal.
-            project: settings beside its own.
         """
         root = self.project
         if elsewhere:
             root = self.folder / "elsewhere"
             ignored = shutil.ignore_patterns(".deployments")
             shutil.copytree(self.project, root, dirs_exist_ok=True, ignore=ignored)
-        wanted = {**_PROJECT, **project}
+        wanted = {**_PROJECT, **self.settings}
         made = Site(load("local", using_everything(wanted), root, {}))
         bundle: Future[Bundle] = Future()
         code = (root / "worker" / "index.js").read_bytes()
         bundle.set_result(Bundle(BODY.replace(b"export default {}", code), code.decode()))
         made.__dict__["bundling"] = bundle
-        made.cloudflare.http.clock = self.time.clock
-        made.cloudflare.pages._http.clock = self.time.clock
         self.opened.append(made)
         return made
 
@@ -166,7 +171,13 @@ class World:
         assert self.api is not None
         base = self.api.base + self.api.account
         file = self.project / CONFIG / "local.env"
-        return Observer(base, ACCOUNT.token, self.folder / "app.db", file)
+        stripe = (self.stripe.url, KEY)
+        return Observer(base, ACCOUNT.token, self.folder / "app.db", file, self._secret_of, stripe)
+
+    def _secret_of(self, version: str, name: str) -> str:
+        assert self.api is not None
+        bindings = self.api.edge.bindings.get(version, ())
+        return next((str(each["text"]) for each in bindings if each["name"] == name), "none")
 
     def console(self) -> Console:
         """Return where nobody reads."""
@@ -219,7 +230,7 @@ def _configuration(root: Path, cron: str) -> None:
     (root / "worker" / "wrangler.jsonc").write_text(json.dumps(content))
 
 
-def _environment(root: Path, api: Api) -> None:
+def _environment(root: Path, cloudflare: str, stripe: str) -> None:
     """Write where the API is now into the environment file; its secrets stay as they are."""
     file = root / CONFIG / "local.env"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -229,7 +240,8 @@ def _environment(root: Path, api: Api) -> None:
         "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
         "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
         "BACKUP_ENABLED": "true",
-        "CLOUDFLARE_API_BASE_URL": api.base,
+        "CLOUDFLARE_API_BASE_URL": cloudflare,
+        "STRIPE_API_BASE": stripe,
     }
     file.write_text("".join(f'{name}="{value}"\n' for name, value in values.items()))
     file.chmod(0o600)
@@ -238,9 +250,9 @@ def _environment(root: Path, api: Api) -> None:
 @contextmanager
 def standing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Yield a world whose old release stands, and whose checkout holds the new one."""
-    from tests.faults.scenarios import PREPARED, deploy
+    from tests.faults.scenarios import PREPARED, SETTINGS, deploy
 
-    world = World(folder / "world", Time())
+    world = World(folder / "world", Time(), StandIn(folder / "stripe"))
     write_project(world.project)
     (world.folder / "cloudflare").mkdir()
     patch(world, monkeypatch)
@@ -248,17 +260,22 @@ def standing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     deploy(world, world.site())
     world.make_new()
     world.keep("")
-    for scenario, prepare in PREPARED.items():
-        world.reset()
-        prepare(world)
-        world.keep(scenario)
-    yield world
-    world.close()
+    try:
+        for scenario, prepare in PREPARED.items():
+            world.reset()
+            world.settings = SETTINGS.get(scenario, {})
+            prepare(world)
+            world.keep(scenario)
+        yield world
+    finally:
+        world.close()
+        world.stripe.stop()
 
 
 def patch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let time pass as fast as it is waited for, and verification say what the scenario wants."""
     install(monkeypatch)
+    monkeypatch.setitem(Http.__init__.__kwdefaults__, "clock", world.time.clock)
 
     def judged(*_: object, **__: object) -> Report:
         if not world.good():

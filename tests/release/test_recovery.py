@@ -16,8 +16,10 @@ from xswarm_deploy.errors import CheckFailed, DeployError, Locked, NotRolledBack
 from xswarm_deploy.release import lock, records, recovery, undo
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.release.ledger import Ledger
+from xswarm_deploy.release.records import Entry
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
+from xswarm_deploy.steps import pages
 
 BOUNDARIES = range(1, 39)
 
@@ -361,3 +363,14 @@ def test_a_phase_is_done_once_it_was_reached_and_all_of_it_was_made(
     phases = release.record.phases
     assert [phase for phase in phases if recovery._is_done(release, phase)] == done
     release.ledger.lease.release()
+
+
+@pytest.mark.parametrize(("phase", "made"), [("pages", True), ("rollback", False)])
+def test_only_what_its_step_planned_is_planned_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, phase: str, made: bool
+) -> None:
+    """A rollback plans for itself: that the step would change nothing does not say it was made."""
+    monkeypatch.setattr(pages, "plan", lambda _site: [])
+    planned = pages.DEPLOY.change("pages site", after=pages.Content("one"))
+    entry = Entry(1, phase, records.INTENDED, planned, {})
+    assert recovery._is_still_planned(site, entry) is not made

@@ -15,7 +15,7 @@ from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import CheckFailed, Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.state import ReleaseState
-from xswarm_deploy.model.step import Change, Facts
+from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import audit, lock, records, steps, undo
 from xswarm_deploy.release.audit import Event
 from xswarm_deploy.release.journal import Damaged, Events, last_word
@@ -243,7 +243,7 @@ def _carry_on(release: Release, entry: Entry, *, made: bool) -> None:
         if not made and steps.action_named(entry.change).secret:
             release.carry_out(entry.number)  # its secret died with the deployer: once more
         return
-    if entry.state == records.INTENDED and not _is_still_planned(release.site, entry.change):
+    if entry.state == records.INTENDED and not _is_still_planned(release.site, entry):
         release.console.line(f"· {entry.change.resource}: was made, only its reply was lost")
         release.mark_done(entry.number, {})
         return
@@ -257,13 +257,15 @@ def _carry_on(release: Release, entry: Entry, *, made: bool) -> None:
         release.mark_done(entry.number, {**outcome, "by_other": False})
 
 
-def _is_still_planned(site: Site, change: Change) -> bool:
+def _is_still_planned(site: Site, entry: Entry) -> bool:
     """Ask the provider whether a change is still to be made, where that is unknown.
 
     What ``apply`` itself asks for first (a version by its tag, a split, applied migrations)
-    is left to it.
+    is left to it. So is what the step itself did not plan, as a rollback's or a rotation's part:
+    the step's plan tells nothing of it.
     """
-    if not steps.action_named(change).replan:
+    change = entry.change
+    if entry.phase != change.step or not steps.action_named(change).replan:
         return True
     fresh = steps.step_named(change.step).plan(site)
     return any((c.action, c.resource) == (change.action, change.resource) for c in fresh)

@@ -102,7 +102,11 @@ class R2:
         finally:
             self.delete(key)
         if found != content:
-            raise Unavailable(f"R2 bucket {self.bucket} does not give back what was written")
+            raise Unavailable(
+                f"R2 bucket {self.bucket} does not give back what was written",
+                "nothing was read" if found is None else f"{len(found)} other bytes were read",
+                "look whether S3_ENDPOINT_URL is R2's; then: inv check",
+            )
 
     def _call(
         self, method: str, key: str, query: dict[str, str] | None = None, body: bytes = b""

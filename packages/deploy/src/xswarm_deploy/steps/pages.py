@@ -276,5 +276,5 @@ def commit_hash(root: Path) -> str:
 
 CREATE: Final = Action(NAME, "create", NoneType, NoneType, Nothing, replan=True)
 DEPLOY: Final = Action(NAME, "deploy", Deployed, Content, Deployed, replan=True)
-ROLLBACK: Final = Action(NAME, "rollback", Deployed, Earlier, Deployed, replan=True)
+ROLLBACK: Final = Action(NAME, "rollback", Deployed, Earlier, Deployed)
 ACTIONS: Final = (CREATE, DEPLOY, ROLLBACK)
