@@ -6,6 +6,7 @@ release, ``rollback``. Nothing of a repository is stubbed. ``TEMPLATES=FILE`` ad
 to that file, and leaves out those that it has.
 
 :mod:`tests.deploy.templates` is the same without packages, by an invoke.yaml of three lines.
+``python -m tests.adoption.templates --page STUBBED INSTALLED`` writes the page of both.
 """
 
 from __future__ import annotations
@@ -30,6 +31,21 @@ from xswarm_deploy.settings import dev_vars, dotenv
 
 NPM: Final = Path(sys.executable).with_name("npm")
 GOOD: Final = "deployed, verified, rolled back"
+PAGE: Final = Path(__file__).parents[2] / "deployment/docs/reference/templates.md"
+HEAD: Final = """\
+# Cloudflare's own templates
+
+Repositories that nobody here wrote: each of
+[cloudflare/templates](https://github.com/cloudflare/templates) goes to the local twin, is verified,
+released once more, and rolled back. *Configuration* is its wrangler file by an invoke.yaml of
+three lines, with a stub in the place of its code. *Whole* is its code, with its packages installed
+and its build run, by what `xswarm init` writes; `python -m tests.adoption.templates FOLDER…` runs
+what was not. Ids and secrets that a person is asked to fill in are filled in; Workers that one is
+bound to are there.
+
+| template | configuration | whole |
+|---|---|---|
+"""
 _PLACEHOLDERS: Final = ("<", "YOUR_", "REPLACE")
 
 
@@ -135,6 +151,32 @@ def _last(text: str) -> str:
     return " | ".join(told or lines[-4:])[:900]
 
 
+def page(stubbed: str, installed: str) -> str:
+    """Return the page of what the two commands printed."""
+    both = [
+        dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+        for text in (stubbed, installed)
+    ]
+    names = sorted(set().union(*both))
+    rows = [[name, *(_cell(told.get(name)) for told in both)] for name in names]
+    counts = [
+        f"{sum(one == GOOD for one in told.values())} of {len(told)} {what}"
+        for told, what in zip(both, ("by configuration", "whole"), strict=True)
+    ]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return f"{HEAD}{table}\n{', '.join(counts)}.\n"
+
+
+def _cell(told: str | None) -> str:
+    if told is None:
+        return "not run"
+    if told == GOOD:
+        return "✅"
+    parts = told.split(" | ")
+    why = next((part for part in parts if part[:1] == "❌" or part.startswith("why:")), told)
+    return why.removeprefix("❌ ").removeprefix("why:").strip()[:120]
+
+
 def main(folders: list[Path]) -> int:
     """Take each through; print how each fared, and return how many failed."""
     kept = Path(os.environ["TEMPLATES"]) if "TEMPLATES" in os.environ else None
@@ -157,4 +199,7 @@ def main(folders: list[Path]) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--page"]:
+        PAGE.write_text(page(*(Path(word).read_text() for word in sys.argv[2:4])))
+        raise SystemExit(0)
     raise SystemExit(main([Path(word) for word in sys.argv[1:]]))

@@ -63,6 +63,10 @@ def test_the_document_is_what_is_tested() -> None:
             "correct it (npx wrangler d1 list), or make it: npx wrangler d1 create boss-ai-db",
         ),
         (
+            {"services": [{"binding": "API", "service": "api"}]},
+            "deploy api first, in its own folder; or correct its name",
+        ),
+        (
             {"dispatch_namespaces": [{"binding": "TO", "namespace": "customers"}]},
             "correct it (npx wrangler dispatch-namespace list),"
             " or make it: npx wrangler dispatch-namespace create customers",

@@ -16,8 +16,10 @@ _LOCKS: Final[Mapping[str, str]] = {
     "package-lock.json": "npm",
     "npm-shrinkwrap.json": "npm",
 }
+_OPENNEXT: Final = "@opennextjs/cloudflare"
+_OPENNEXT_BUILD: Final = "opennextjs-cloudflare"
 _FRAMEWORKS: Final[Mapping[str, str]] = {
-    "@opennextjs/cloudflare": "Next.js (OpenNext)",
+    _OPENNEXT: "Next.js (OpenNext)",
     "@astrojs/cloudflare": "Astro",
     "astro": "Astro",
     "@react-router/dev": "React Router",
@@ -78,8 +80,11 @@ def build(folder: Path, content: Mapping[str, Any], program: str) -> str:
         program: the package manager.
     """
     package = tree.package(folder)
-    if "build" not in (package.get("scripts") or {}) or (content.get("build") or {}).get("command"):
+    scripts = package.get("scripts") or {}
+    if "build" not in scripts or (content.get("build") or {}).get("command"):
         return ""
+    if _OPENNEXT in _dependencies(package) and _OPENNEXT_BUILD not in str(scripts["build"]):
+        return f"{_OPENNEXT_BUILD} build"  # it runs the script, which makes no Worker by itself
     named = (content.get("main"), (content.get("assets") or {}).get("directory"))
     made = [name for name in named if name and not (folder / str(name)).exists()]
     return f"{program} run build" if framework(package) or made else ""

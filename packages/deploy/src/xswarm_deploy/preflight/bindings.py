@@ -129,6 +129,9 @@ def _labelled(one: Binding) -> str:
 
 def _remedy(site: Site, one: Binding, *, local: bool) -> str:
     """Return how what is missing is made, or named."""
+    if one.kind == "services":
+        here = ": set -a; . .sandbox/endpoints.env; set +a; npx wrangler deploy" if local else ""
+        return f"deploy {one.target} first, in its own folder{here}; or correct its name"
     command, listed = _MAKING.get(one.kind, ("", ""))
     if not command:
         return "make it, or correct its id or name"
