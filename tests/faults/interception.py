@@ -11,6 +11,7 @@ import io
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -99,7 +100,17 @@ class Interception:
     dead: bool = False
     active: bool = True
     held: list[Callable[[], object]] = field(default_factory=list)
-    _busy: bool = False
+    _thread: threading.local = field(default_factory=threading.local)
+    _one_at_a_time: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def _busy(self) -> bool:
+        """Return whether what this thread does now is no operation of its own."""
+        return bool(getattr(self._thread, "busy", False))
+
+    @_busy.setter
+    def _busy(self, busy: bool) -> None:
+        self._thread.busy = busy
 
     def kind(self, sort: str, name: str) -> str:
         """Note an operation; return in which way it is to fail, or nothing."""
@@ -107,6 +118,10 @@ class Interception:
             raise Killed
         if self._busy or not self.active:
             return ""
+        with self._one_at_a_time:
+            return self._kind(sort, name)
+
+    def _kind(self, sort: str, name: str) -> str:
         self._busy = True
         try:
             self.before()
