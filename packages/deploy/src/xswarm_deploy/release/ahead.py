@@ -37,8 +37,7 @@ class Ahead:
 
     def begin(self, site: Site, phases: Iterable[str]) -> None:
         """Begin to plan those of these steps that may be planned ahead; reads only."""
-        import xswarm_deploy.services.http  # noqa: F401 - two threads importing it get half of it
-
+        _ = site.connections  # imports requests, of which two threads at once get half
         names = [name for name in phases if name in steps.AHEAD]
         if not names:
             return
@@ -98,8 +97,7 @@ class Unlocked(Generic[T]):
             site: the environment.
             plan: reads only.
         """
-        import xswarm_deploy.services.http  # noqa: F401 - two threads importing it get half of it
-
+        _ = site.connections  # imports requests, of which two threads at once get half
         began, pool = time.monotonic(), ThreadPoolExecutor(2, thread_name_prefix="ahead")
         last = pool.submit(audit.last, site.database)
 
