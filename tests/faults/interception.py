@@ -11,7 +11,6 @@ import io
 import os
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -100,17 +99,7 @@ class Interception:
     dead: bool = False
     active: bool = True
     held: list[Callable[[], object]] = field(default_factory=list)
-    _thread: threading.local = field(default_factory=threading.local)
-    _one_at_a_time: threading.RLock = field(default_factory=threading.RLock)
-
-    @property
-    def _busy(self) -> bool:
-        """Return whether what this thread does now is no operation of its own."""
-        return bool(getattr(self._thread, "busy", False))
-
-    @_busy.setter
-    def _busy(self, busy: bool) -> None:
-        self._thread.busy = busy
+    _busy: bool = False
 
     def kind(self, sort: str, name: str) -> str:
         """Note an operation; return in which way it is to fail, or nothing."""
@@ -118,10 +107,6 @@ class Interception:
             raise Killed
         if self._busy or not self.active:
             return ""
-        with self._one_at_a_time:
-            return self._kind(sort, name)
-
-    def _kind(self, sort: str, name: str) -> str:
         self._busy = True
         try:
             self.before()

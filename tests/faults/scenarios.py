@@ -20,7 +20,6 @@ def deploy(world: World, site: Site) -> None:
     """Release all of the checkout."""
     with transaction(site, "deploy", "a release", PHASES, world.console()) as running:
         running.site.state.uploads = True
-        running.ahead.begin(running.site, PHASES)
         for phase in PHASES:
             running.perform(steps.step_named(phase))
 
