@@ -9,7 +9,8 @@ and wrangler's do the same work by turns:
 (c) `inv check`, `deploy.plan`, `deploy.list`, `deploy.status`, without a peer.
 
 Beside the seconds stand all calls, and the longest chain of calls that waited for each other. With
-`--picture` the release at 100 ms is drawn, a line a call, into deployment/docs/distance.svg.
+`--picture` release and rollback at 100 ms are drawn, a line a call, into
+deployment/docs/distance-release.svg and distance-rollback.svg.
 Everything runs in a copy of the project with a twin of its own, which is ended at the end.
 """
 
@@ -33,7 +34,10 @@ from tests.support.house import House, temporary_house  # noqa: E402
 
 RUNS = 3
 CLIENTS = ("xswarm-boss", "wrangler/")
-PICTURE = PROJECT / "deployment/docs/distance.svg"
+PICTURES = {
+    "release": PROJECT / "deployment/docs/distance-release.svg",
+    "rollback": PROJECT / "deployment/docs/distance-rollback.svg",
+}
 READERS = (("check",), ("deploy.plan",), ("deploy.list",), ("deploy.status",))
 
 
@@ -60,7 +64,7 @@ def measure(house: House, wrangler: Wrangler, distance: Distance, *, picture: bo
         house.inv("deploy.local", "--message", "webhooks have moved")
         print(f"{distance.seconds * 1000:.0f} ms a round trip", flush=True)
         releasing(house, wrangler, distance, picture=picture)
-        going_back(house, wrangler, distance)
+        going_back(house, wrangler, distance, picture=picture)
         for words in READERS:
             row(" ".join(words), [timed(distance, partial(house.inv, "local", *words))], [], "")
     finally:
@@ -106,7 +110,7 @@ def releasing(house: House, wrangler: Wrangler, distance: Distance, *, picture: 
         theirs.append(timed(distance, partial(wrangler.run, *deploy)))
     row("deploy.local", ours, theirs, "≤ 2 × wrangler deploy")
     if picture and distance.seconds == 0.1:
-        draw(ours[-1][1])
+        draw(ours[-1][1], PICTURES["release"])
 
 
 def change(file: Path, mark: str) -> None:
@@ -115,7 +119,7 @@ def change(file: Path, mark: str) -> None:
     file.write_text(f"{text}\n# distance {mark}\n")
 
 
-def going_back(house: House, wrangler: Wrangler, distance: Distance) -> None:
+def going_back(house: House, wrangler: Wrangler, distance: Distance, *, picture: bool) -> None:
     """Go to the version of before by ours, and to the newer one by wrangler, by turns."""
     newer, older, *_ = [r["version"] for r in house.releases() if r["status"] == "succeeded"]
     words = ("rollback", newer, "--name", "boss-ai", "-y", "--message", "bench")
@@ -125,6 +129,8 @@ def going_back(house: House, wrangler: Wrangler, distance: Distance) -> None:
         ours.append(timed(distance, back))
         theirs.append(timed(distance, partial(wrangler.run, *words)))
     row("rollback", ours, theirs, "≤ 0.6 × wrangler rollback")
+    if picture and distance.seconds == 0.1:
+        draw(ours[-1][1], PICTURES["rollback"])
 
 
 def row(what: str, ours: Sequence[Timed], theirs: Sequence[Timed], aim: str) -> None:
@@ -143,8 +149,13 @@ def described(runs: Sequence[Timed]) -> str:
     return f"{calls:4.0f} calls, chain {median([chain(each[1]) for each in runs]):3.0f}"
 
 
-def draw(calls: Sequence[Call]) -> None:
-    """Draw a release: a line a call, from left to right in time."""
+def draw(calls: Sequence[Call], picture: Path) -> None:
+    """Draw calls, a line each, from left to right in time.
+
+    Args:
+        calls: of one command.
+        picture: the SVG file.
+    """
     began, ended = calls[0].began, max(call.ended for call in calls)
     names = sorted({call.server for call in calls})
     scale, left, height = 760 / (ended - began), 230, 7
@@ -163,10 +174,14 @@ def draw(calls: Sequence[Call]) -> None:
         f'<text x="{left + second * scale:.0f}" y="14" fill="#777">{second} s</text>'
         for second in range(int(ended - began) + 1)
     ]
+    lines.append(
+        f'<text x="{left + 600}" y="30" fill="#777">{len(calls)} calls, {chain(calls)} of them'
+        " one after another</text>"
+    )
     tall = max(40 + height * len(calls), 40 + 16 * len(names))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 {tall}"'
     style = 'font-family="system-ui, sans-serif" font-size="12">'
-    PICTURE.write_text("\n".join([f"{head} {style}", *lines, "</svg>", ""]), encoding="utf-8")
+    picture.write_text("\n".join([f"{head} {style}", *lines, "</svg>", ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":

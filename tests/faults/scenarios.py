@@ -43,8 +43,10 @@ def go_back(world: World, site: Site) -> None:
     """Go back to the release before the last one."""
     first = [r for r in records.read(site.database, "local") if r.version][-1]
     wish = rollback.RollbackRequest(first.version, migrations=True)
+    target = rollback.find(site, wish)
+    plans = rollback.plan_ahead(site, target, wish)
     with transaction(site, "rollback", "", rollback.PHASES, world.console()) as running:
-        rollback.run(running, rollback.find(site, wish), wish)
+        rollback.run(running, target, wish, plans)
 
 
 def restore(world: World, site: Site) -> None:

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from xswarm_deploy.model.step import Change, Step
-from xswarm_deploy.release import ahead, steps
-from xswarm_deploy.release.ahead import Ahead
+from xswarm_deploy.release import ahead, audit, steps
+from xswarm_deploy.release.ahead import Ahead, Unlocked
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 
@@ -20,7 +20,7 @@ BACKUP, SECRETS = Change("backup", "a backup", "create"), Change("secrets", "sec
 class Planning:
     """A step whose every plan tells which one it is."""
 
-    NAME = "worker"
+    NAME = "webhooks"
 
     def __init__(self, failing: int = 0) -> None:
         self.plans, self.failing = 0, failing
@@ -83,7 +83,7 @@ def test_each_is_used_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     step = Planning()
     monkeypatch.setattr(steps, "step_named", lambda _name: step)
     plans, asked = Ahead(), cast("Step[Site]", cast("Any", step))
-    plans.begin(site, ("worker",))
+    plans.begin(site, (step.NAME,))
     told = [plans.plan(asked, site, ())[0].resource for _ in range(2)]
     assert told == ["plan 1", "plan 2"]
 
@@ -91,3 +91,42 @@ def test_each_is_used_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_planned_ahead_are_steps() -> None:
     assert set(steps.AHEAD) <= set(steps.STEPS)
     assert all(set(upon) <= set(steps.STEPS) for upon in steps.AHEAD.values())
+
+
+# Before the lock is taken
+
+
+EVENT = audit.Event(1, "", "local", "r", "ada", "here", "end", "{}", "", "hash")
+
+
+@pytest.mark.parametrize(
+    ("followed", "fresh", "expected"),
+    [
+        pytest.param(EVENT, 60.0, "before", id="nothing was released since"),
+        pytest.param(EVENT._replace(number=2), 60.0, "under the lock", id="something was"),
+        pytest.param(EVENT, -1.0, "under the lock", id="it is old"),
+    ],
+)
+def test_what_was_planned_before_the_lock_holds_while_nothing_was_released(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    followed: audit.Event,
+    fresh: float,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(ahead, "FRESH", fresh)
+    monkeypatch.setattr(audit, "last", lambda _database: EVENT)
+    plans = Unlocked.begin(site, lambda: "before")
+    assert plans.holding(followed, lambda: "under the lock") == expected
+
+
+def test_one_that_failed_before_the_lock_is_made_under_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing() -> str:
+        raise OSError
+
+    monkeypatch.setattr(audit, "last", lambda _database: EVENT)
+    assert Unlocked.begin(site, failing).holding(EVENT, lambda: "under it") == "under it"
+    monkeypatch.setattr(audit, "last", lambda _database: failing())
+    assert Unlocked.begin(site, lambda: "before").holding(EVENT, lambda: "under it") == "under it"

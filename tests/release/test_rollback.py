@@ -44,7 +44,7 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     folder.mkdir()
     for name, text in FILES.items():
         (folder / f"{name}.sql").write_text(text)
-    monkeypatch.setattr(traffic, "live_split", lambda _site: {})
+    monkeypatch.setattr(traffic, "newest_split", lambda _site: {})
     monkeypatch.setattr(traffic, "deployable", lambda _site: [])
     monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [])
     monkeypatch.setattr(pages, "current", lambda _site: SimpleNamespace(id="today"))
@@ -88,7 +88,7 @@ def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
     newer, older = records.read(site.database, "local")
     many = [newer._replace(status=records.ROLLED_BACK, release=f"9-{n}") for n in range(150)]
     site.state.history = lambda: [*many, newer, older]
-    monkeypatch.setattr(traffic, "live_split", lambda _site: {newer.version: 100.0})
+    monkeypatch.setattr(traffic, "newest_split", lambda _site: {newer.version: 100.0})
     shown: list[str] = []
 
     def select(_question: str, choices: dict[str, str]) -> str:

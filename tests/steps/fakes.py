@@ -124,6 +124,9 @@ class FakeCloudflare:
     counted: Mapping[str, Invocations] | None = None
     """What Cloudflare's analytics count, by version; None: the token may not."""
 
+    def open_ahead(self, count: int) -> None:
+        """Open nothing: there is nothing to connect to."""
+
     def account_subdomain(self) -> str:
         return self.subdomain
 

@@ -87,6 +87,14 @@ def test_there_is_no_canary_beside_a_version_that_is_too_old(
     assert cloudflare.bodies == []
 
 
+def test_a_version_that_is_there_at_0_percent_is_not_brought_there_again(site: Site) -> None:
+    live, listed, there = {"old": 100.0}, ["older", "old"], {"old": 100.0, "older": 0.0}
+    both = traffic.roll_out(site, live, "older", listed, back=True)
+    (moved,) = traffic.roll_out(site, live, "older", listed, back=True, deployed=there)
+    assert moved == both[1]
+    assert traffic.SHIFT.before_of(moved).split == there
+
+
 def test_going_back_takes_no_canary_steps(site: Site) -> None:
     with_canary(site, 10, 50)
     changes = traffic.roll_out(site, {"old": 100.0}, "older", ["older", "old"], back=True)

@@ -182,8 +182,8 @@ class _SecureConnection(_Pieces, HTTPSConnection):  # type: ignore[misc]
 class _Ahead:
     """Open connections before they are needed; goes before one of urllib3's pools."""
 
-    _get_conn: Callable[[], Any]
-    _put_conn: Callable[[Any], None]
+    _get_conn: Any  # of the pool: urllib3 has no types for it
+    _put_conn: Any
 
     def open_ahead(self, count: int) -> None:
         """Begin to open so many connections that wait for requests, each in a thread of its own.

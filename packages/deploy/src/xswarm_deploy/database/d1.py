@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 SCHEME: Final = "d1"
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 60
 _TRIES_TO_CONNECT: Final = 3
+_CONNECTIONS = 16  # that are kept, for as many threads
 _REHEARSED: Final = "rehearsed and rolled back"
 _MARK: Final = f"SELECT CASE WHEN 1 THEN json_extract('{{}}', '!{_REHEARSED}') END"
 _DEFER, _NO_LONGER = "PRAGMA defer_foreign_keys = on", "PRAGMA defer_foreign_keys = off"
@@ -84,8 +85,8 @@ class D1Database:
         self.limits = limits.D1
         self.access = access
         self._path = f"/accounts/{quote(access.account)}/d1/database/{quote(database)}"
-        self._of_thread = threading.local()
-        self._all: list[Session] = []
+        self._shared: Session | None = None
+        self._opening = threading.Lock()
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """Run one statement and give its rows."""
@@ -155,9 +156,10 @@ class D1Database:
 
     def close(self) -> None:
         """Close every connection."""
-        while self._all:
-            self._all.pop().close()
-        self._of_thread = threading.local()
+        with self._opening:
+            shared, self._shared = self._shared, None
+        if shared is not None:
+            shared.close()
 
     def __enter__(self) -> Self:
         return self
@@ -240,11 +242,10 @@ class D1Database:
         return _unwrapped(reply)
 
     def _session(self) -> Session:
-        session: Session | None = getattr(self._of_thread, "session", None)
-        if session is None:
-            session = self._of_thread.session = _open(self.access)
-            self._all.append(session)
-        return session
+        with self._opening:
+            if self._shared is None:
+                self._shared = _open(self.access)
+            return self._shared
 
 
 _REACH: Final = "check the network and CLOUDFLARE_API_BASE_URL (the local twin: inv sandbox.up)"
@@ -265,7 +266,8 @@ def _open(access: D1Access) -> Session:
     session.trust_env = not access.base.startswith("http://")
     # Only what was never sent is sent again: a lost reply may have been carried out.
     retry = Retry(total=None, connect=_TRIES_TO_CONNECT, read=0, status=0, other=0, redirect=0)
-    session.mount(access.base.partition("//")[0] + "//", transport.Adapter(max_retries=retry))
+    adapter = transport.Adapter(max_retries=retry, pool_maxsize=_CONNECTIONS)
+    session.mount(access.base.partition("//")[0] + "//", adapter)
     return session
 
 

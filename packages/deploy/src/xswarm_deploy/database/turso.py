@@ -31,12 +31,13 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 300
 _TRIES_TO_CONNECT = 3
+_CONNECTIONS = 16  # that are kept, for as many threads
 _LONGEST_ANSWER = 300  # characters of an unexpected answer that an error quotes
 _importing = threading.Lock()
 
 
 class TursoDatabase:
-    """libSQL over HTTP; each thread has a connection of its own.
+    """libSQL over HTTP; threads share the connections, each of which serves one at a time.
 
     Args:
         url: ``libsql://``, ``https://`` or, on this machine, ``http://``.
@@ -49,8 +50,8 @@ class TursoDatabase:
         self.round_trips = 0
         self.limits = limits.LIBSQL
         self._token = token
-        self._of_thread = threading.local()
-        self._all: list[TursoConnection] = []
+        self._shared: TursoConnection | None = None
+        self._opening = threading.Lock()
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """Run one statement and give its rows."""
@@ -135,10 +136,11 @@ class TursoDatabase:
         return True
 
     def close(self) -> None:
-        """Close the connections of every thread."""
-        while self._all:
-            self._all.pop().close()
-        self._of_thread = threading.local()
+        """Close all connections."""
+        with self._opening:
+            shared, self._shared = self._shared, None
+        if shared is not None:
+            shared.close()
 
     def __enter__(self) -> Self:
         return self
@@ -188,11 +190,10 @@ class TursoDatabase:
         return answers
 
     def _connection(self) -> TursoConnection:
-        connection: TursoConnection | None = getattr(self._of_thread, "connection", None)
-        if connection is None:
-            connection = self._of_thread.connection = _open(self.url, self._token)
-            self._all.append(connection)
-        return connection
+        with self._opening:
+            if self._shared is None:
+                self._shared = _open(self.url, self._token)
+            return self._shared
 
 
 def _open(url: str, token: Secret | None) -> TursoConnection:
@@ -213,7 +214,8 @@ def _open(url: str, token: Secret | None) -> TursoConnection:
     # Only what was never sent is sent again: a lost reply may have been carried out.
     retry = Retry(total=None, connect=_TRIES_TO_CONNECT, read=0, status=0, other=0, redirect=0)
     connection.session.mount(
-        f"{urlsplit(connection.database_url).scheme}://", transport.Adapter(max_retries=retry)
+        f"{urlsplit(connection.database_url).scheme}://",
+        transport.Adapter(max_retries=retry, pool_maxsize=_CONNECTIONS),
     )
     connection.session.headers["User-Agent"] = transport.USER_AGENT
     connection.session.auth = _finished  # without one, a netrc entry would replace the token

@@ -1,4 +1,4 @@
-"""Plan later steps while earlier ones run, so that what their plans read is not waited for."""
+"""Plan before it is time to, so that what plans read is not waited for; use what still holds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from xswarm_deploy.model.step import Change, Step
-from xswarm_deploy.release import steps
+from xswarm_deploy.release import audit, steps
+from xswarm_deploy.release.audit import Event
 from xswarm_deploy.site import Site
 
+T = TypeVar("T")
 FRESH: Final = 60.0  # seconds that a plan holds: another tool may change what it has read
 
 
@@ -34,8 +37,7 @@ class Ahead:
 
     def begin(self, site: Site, phases: Iterable[str]) -> None:
         """Begin to plan those of these steps that may be planned ahead; reads only."""
-        import xswarm_deploy.services.http  # noqa: F401 - two threads importing it get half of it
-
+        _ = site.connections  # imports requests, of which two threads at once get half
         names = [name for name in phases if name in steps.AHEAD]
         if not names:
             return
@@ -68,4 +70,55 @@ def _outcome(begun: _Begun, anew: Callable[[], Sequence[Change]]) -> Sequence[Ch
     try:
         return begun.changes.result(FRESH)
     except Exception:  # whatever it was: at its turn the step says so itself, or succeeds
+        return anew()
+
+
+@dataclass(frozen=True)
+class Unlocked(Generic[T]):
+    """What is planned before the lock is taken.
+
+    It holds where the audit trail ends as it did then: no release was made, or undone, since.
+
+    Args:
+        planned: the plan that is being made.
+        last: the audit trail's last event, read before anything else was.
+        at: when it was begun, on the monotonic clock.
+    """
+
+    planned: Future[T]
+    last: Future[Event | None]
+    at: float
+
+    @classmethod
+    def begin(cls, site: Site, plan: Callable[[], T]) -> Unlocked[T]:
+        """Begin to plan.
+
+        Args:
+            site: the environment.
+            plan: reads only.
+        """
+        _ = site.connections  # imports requests, of which two threads at once get half
+        began, pool = time.monotonic(), ThreadPoolExecutor(2, thread_name_prefix="ahead")
+        last = pool.submit(audit.last, site.database)
+
+        def after_the_event() -> T:
+            last.exception()
+            return plan()
+
+        begun = pool.submit(copy_context().run, after_the_event)
+        pool.shutdown(wait=False)
+        return cls(begun, last, began)
+
+    def holding(self, followed: Event | None, anew: Callable[[], T]) -> T:
+        """Return the plan where it holds, else a new one.
+
+        Args:
+            followed: the event that the release follows in the audit trail.
+            anew: plans under the lock.
+        """
+        try:
+            if time.monotonic() - self.at <= FRESH and self.last.result() == followed:
+                return self.planned.result()
+        except Exception:  # whatever it was: it is said now, or it was of the moment
+            return anew()
         return anew()

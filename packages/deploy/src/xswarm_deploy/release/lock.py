@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import DeployError, Locked
+from xswarm_deploy.fence import lifted
 from xswarm_deploy.release import process_identity as process
 
 if TYPE_CHECKING:
-    from xswarm_deploy.database.client import Database, Row, Statement
+    from xswarm_deploy.database.client import Database, Result, Row, Statement
 
 LEASE_SECONDS: Final = 60.0
 BY_HAND_SECONDS: Final = 10 * 365 * 86400.0
@@ -134,6 +135,7 @@ class Lease:
         seconds: how long it lasts without a heartbeat.
         until: when it ends unless it is renewed, by this machine's clock that counts sleep, too.
         clock: that clock.
+        found: what was read in the transaction that took the lock.
     """
 
     database: Database
@@ -143,6 +145,7 @@ class Lease:
     seconds: float = LEASE_SECONDS
     until: float = 0.0
     clock: Callable[[], float] = field(default_factory=lambda: awake_or_not)
+    found: Sequence[Result] = ()
     _lost: bool = False
     _renewing: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -221,6 +224,7 @@ def acquire(
     connect: Callable[[], Database],
     reason: str,
     seconds: float = LEASE_SECONDS,
+    also: Sequence[Statement] = (),
 ) -> Lease:
     """Take the lock, or say who has it.
 
@@ -232,21 +236,24 @@ def acquire(
         connect: opens a connection of its own for the heartbeat.
         reason: what the holder is doing, for whoever is refused.
         seconds: how long the lease lasts without a heartbeat.
+        also: what is read in the same transaction, once the lock is held.
 
     Raises:
         Locked: somebody else holds it; nothing was changed.
     """
     owner = os.urandom(16).hex()
     asked = awake_or_not()
-    fence = _take(database, owner, reason, seconds)
-    if fence is None:
+    taken = _take(database, owner, reason, seconds, also=also)
+    if taken is None:
         by = holder(database)
         if by is None or by.dead:
             asked = awake_or_not()
-            fence = _take(database, owner, reason, seconds, by.owner if by else "")
-        if fence is None:
+            taken = _take(database, owner, reason, seconds, by.owner if by else "", also=also)
+        if taken is None:
             raise _locked(by)
-    return Lease(database, connect, owner, fence, seconds, asked + seconds).keep()
+    lease = Lease(database, connect, owner, taken.fence, seconds, asked + seconds)
+    lease.found = taken.found
+    return lease.keep()
 
 
 def acquire_patiently(
@@ -307,6 +314,13 @@ def holder(database: Database) -> Holder | None:
     return _holder(rows[0]) if rows else None
 
 
+class _Taken(NamedTuple):
+    """The fencing number of a lock that was taken, and what was read with it."""
+
+    fence: int
+    found: Sequence[Result]
+
+
 def _take(
     database: Database,
     owner: str,
@@ -315,7 +329,8 @@ def _take(
     dead: str = "",
     *,
     by_hand: bool = False,
-) -> int | None:
+    also: Sequence[Statement] = (),
+) -> _Taken | None:
     named = "" if by_hand else process.identity()
     parameters = (
         owner,
@@ -327,8 +342,9 @@ def _take(
         seconds,
         dead,
     )
-    rows = database.execute(_TAKE, parameters).rows
-    return rows[0].integer(0) if rows else None
+    with lifted():  # it is the lock that is taken here, not what it guards
+        taken, *found = database.transaction([Statement(_TAKE, parameters), *also])
+    return _Taken(taken.rows[0].integer(0), found) if taken.rows else None
 
 
 def _holder(row: Row) -> Holder:

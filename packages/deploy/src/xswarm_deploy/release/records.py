@@ -18,7 +18,7 @@ from xswarm_deploy.release.paging import Paged
 from xswarm_deploy.services import shape
 
 if TYPE_CHECKING:
-    from xswarm_deploy.database.client import Database, Row, Value
+    from xswarm_deploy.database.client import Database, Result, Row, Value
     from xswarm_deploy.release.audit import Event
 
 _T = TypeVar("_T")
@@ -210,21 +210,33 @@ def _page(
     return [_record(row) for row in rows]
 
 
-def unended(database: Database, environment: str) -> tuple[list[Record], Event | None]:
-    """Return the releases that have not ended, newest first, and the audit trail's last event.
-
-    What an earlier version of this tool left to be made of the tables is made.
-    """
+def asking_unended(environment: str) -> list[Statement]:
+    """Return what reads the releases that have not ended; see :func:`unended`."""
     sql = (
         f"SELECT * FROM {_NUMBERED} WHERE environment = ? AND status IN (?, ?)"  # noqa: S608
         " ORDER BY number DESC"
     )
-    asked = [
+    return [
         Statement(_THERE, TABLES),
         Statement(sql, (environment, *UNENDED)),
         Statement(audit.LAST),
     ]
-    there, found, last = with_tables(database, lambda: database.snapshot(asked))
+
+
+def unended(
+    database: Database, environment: str, read: Sequence[Result] = ()
+) -> tuple[list[Record], Event | None]:
+    """Return the releases that have not ended, newest first, and the audit trail's last event.
+
+    What an earlier version of this tool left to be made of the tables is made.
+
+    Args:
+        database: where the ledger is.
+        environment: which one.
+        read: what :func:`asking_unended` has read of it already; empty: it is read now.
+    """
+    asked = asking_unended(environment)
+    there, found, last = read or with_tables(database, lambda: database.snapshot(asked))
     if _missing(_columns_by_table(there.rows)):
         prepare(database)
     return [_record(row) for row in found.rows], audit.latest(last.rows)

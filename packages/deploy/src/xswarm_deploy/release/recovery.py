@@ -33,11 +33,16 @@ def settle(site: Site, lease: lock.Lease, console: Console) -> Event | None:
     One that had made all its changes is verified, and only its end is written down when what
     is live is good. Any other is undone.
 
+    Args:
+        site: the environment.
+        lease: the lock, held; what was read as it was taken is not read again.
+        console: where it is shown.
+
     Raises:
         NotRolledBack: one could not be undone; nothing else must begin.
         Refused: one is another Worker's, whose configuration is needed to settle it.
     """
-    dead, last = records.unended(site.database, site.settings.environment)
+    dead, last = records.unended(site.database, site.settings.environment, lease.found)
     for record in dead:
         _require_own(site, record)
         _settle(reopened(site, record, lease, console))

@@ -8,6 +8,8 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -58,6 +60,8 @@ class Release:
         began: when, by this machine's monotonic clock.
         warned: what was told already, and need not be told again.
         ahead: plans that are made before their turn.
+        followed: the audit trail's last event before it; None: there was none.
+        remembering: what notes what going back will need, begun when nothing is to be changed.
     """
 
     record: Record
@@ -75,6 +79,8 @@ class Release:
     said: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     ahead: Ahead = field(default_factory=Ahead)
+    remembering: Future[None] | None = None
+    followed: Event | None = None
 
     @cached_property
     def waiting(self) -> Waiting:
@@ -101,6 +107,7 @@ class Release:
         """
         release = cls.adopt(record, site, lease, console)
         release.ledger.trail.follow(last)
+        release.followed = last
         release.note("begin", kind=record.kind, message=record.message)
         release.ledger.begin(record)
         return release
@@ -145,8 +152,11 @@ class Release:
             phase: its name; by default the kind of the release.
         """
         named = phase or self.record.kind
-        if not changes and (named,) != self.record.phases[-1:]:
+        final = (named,) == self.record.phases[-1:]
+        if not changes and not final:
             return  # only that the last phase was reached is worth a write
+        if not changes:
+            self._remember_ahead()
         first = len(self.entries) + 1
         listed = [change.as_json() for change in changes]
         self.note("plan", phase=named, first=first, changes=listed)
@@ -162,6 +172,8 @@ class Release:
         last = len(self.entries)
         for number in range(first, last + 1):
             self._apply(number, self.entries[number].change if number < last else None)
+        if changes and final:
+            self._remember_ahead()
 
     def carry_out(self, number: int) -> None:
         """Make one planned change: intent, change, outcome."""
@@ -189,9 +201,19 @@ class Release:
         if not self.site.facts.get("version"):
             return
         try:
-            facts.remember(self.site)
+            if self.remembering is None:
+                facts.remember(self.site)
+            else:
+                self.remembering.result()
         except DeployError as error:
             self.console.warn(f"not all that going back to this release needs was noted: {error}")
+
+    def _remember_ahead(self) -> None:
+        """Begin to note it, now that nothing more is changed."""
+        if self.site.facts.get("version") and not self.settling:
+            pool = ThreadPoolExecutor(1, thread_name_prefix="facts")
+            self.remembering = pool.submit(copy_context().run, facts.remember, self.site)
+            pool.shutdown(wait=False)
 
     def succeed(self) -> None:
         """End it: everything is new.

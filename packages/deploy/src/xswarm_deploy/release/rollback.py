@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -12,18 +12,24 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import OF_VERSION, Record, noted
+from xswarm_deploy.model.split import Split, met
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import history, preview, records, steps
+from xswarm_deploy.release.ahead import Unlocked
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.settings.variables import PRODUCTION
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import applied, durable_objects, fingerprints, pages, traffic, triggers
 from xswarm_deploy.steps.unversioned import changes as unversioned
+from xswarm_deploy.verification import verify
 
 if TYPE_CHECKING:
     from xswarm_deploy.release.release import Release
 
 PHASES: Final = ("rollback", "webhooks")
+READS: Final = 5  # calls of Cloudflare that planning begins with
+Planned = tuple[list[Change], list[Change]]
+"""The changes of both phases."""
 _SHORTEST: Final = 6  # characters of an id that are taken for one
 _LISTED: Final = 100  # releases to choose from; an older one is named
 
@@ -171,7 +177,7 @@ def show(out: Console, site: Site, target: Record, wish: RollbackRequest) -> Non
     preview.show(out, [change for phase in planned(site, target, wish) for change in phase])
 
 
-def planned(site: Site, target: Record, wish: RollbackRequest) -> tuple[list[Change], list[Change]]:
+def planned(site: Site, target: Record, wish: RollbackRequest) -> Planned:
     """Plan both phases at the same time: what goes back, and the webhooks.
 
     Raises:
@@ -192,17 +198,21 @@ def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
         Refused: the older code does not run on today's schema, and the schema is to stay; or a
             Durable Object migration was applied since.
     """
-    with ThreadPoolExecutor(5, thread_name_prefix="rollback") as pool:
+    with ThreadPoolExecutor(6, thread_name_prefix="rollback") as pool:
         then = target.facts.get("objects")
         reachable = pool.submit(durable_objects.require_reachable, site, then, target.version)
-        split = pool.submit(traffic.live_split, site)
+        split = pool.submit(traffic.newest_split, site)
         listed = pool.submit(traffic.deployable, site)
         static = pool.submit(_static_site, site, target)
-        crons = pool.submit(_triggers, site, target)
+        crons = pool.submit(triggers.changes, site, target.facts.get("crons"))
+        beside = pool.submit(_unversioned, site, target, split.result)
         clashing = _clashing(site, target)
     reachable.result()
-    code = traffic.roll_out(site, split.result(), target.version, listed.result(), back=True)
-    code += [*static.result(), *crons.result()]
+    deployed = split.result()
+    code = traffic.roll_out(
+        site, met(deployed), target.version, listed.result(), back=True, deployed=deployed
+    )
+    code += [*static.result(), *crons.result(), *beside.result()]
     if clashing and not (wish.migrations or wish.restoring):
         raise Refused(
             f"version {target.version[:8]} does not run on today's schema",
@@ -224,13 +234,19 @@ def confirm(out: Console, site: Site, target: Record, wish: RollbackRequest, *, 
     console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
 
 
-def run(release: Release, target: Record, wish: RollbackRequest) -> None:
+def plan_ahead(site: Site, target: Record, wish: RollbackRequest) -> Unlocked[Planned]:
+    """Begin to plan while a person is asked and the lock is taken; reads only."""
+    return Unlocked.begin(site, lambda: planned(site, target, wish))
+
+
+def run(release: Release, target: Record, wish: RollbackRequest, plans: Unlocked[Planned]) -> None:
     """Make the older release live again, inside a release of its own."""
     site = release.site
+    site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
     site.facts["version"] = target.version
     site.facts.update({n: target.facts[n] for n in OF_VERSION if n in target.facts})
     with release.console.step("rollback") as line:
-        changes, hooks = planned(site, target, wish)
+        changes, hooks = plans.holding(release.followed, lambda: planned(site, target, wish))
         release.make(changes, "rollback")
         line.detail = f"version {target.version[:8]} is live" if changes else "nothing to do"
     with release.console.step("webhooks") as line:
@@ -243,13 +259,11 @@ def _static_site(environment: Environment, target: Record) -> list[Change]:
     return pages.go_back(environment, deployment) if deployment else []
 
 
-def _triggers(site: Site, target: Record) -> list[Change]:
-    """Return how cron triggers, settings and addresses go back to those of the target."""
-    today = noted(site.history(), next(iter(traffic.live_split(site)), "")).get("unversioned")
-    return [
-        *triggers.changes(site, target.facts.get("crons")),
-        *unversioned.changes(site, target.facts.get("unversioned"), today),
-    ]
+def _unversioned(site: Site, target: Record, deployed: Callable[[], Split]) -> list[Change]:
+    """Return how settings and addresses go back to those of the target."""
+    listed = site.history()
+    today = noted(listed, next(iter(met(deployed())), "")).get("unversioned")
+    return unversioned.changes(site, target.facts.get("unversioned"), today)
 
 
 def _clashing(environment: Environment, target: Record) -> list[str]:

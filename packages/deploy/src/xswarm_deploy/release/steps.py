@@ -35,7 +35,7 @@ STEPS: Final[dict[str, str]] = {
 
 AHEAD: Final[dict[str, tuple[str, ...]]] = {
     "secrets": (),
-    "worker": ("secrets",),
+    "worker": (),
     "pages": (),
     "webhooks": ("secrets",),
 }

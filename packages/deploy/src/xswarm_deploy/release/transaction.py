@@ -75,8 +75,9 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     facts = {} if kind == "rollback" else _inputs(site, phases)
     record = new_record(site, kind, message, phases, facts)
     reason = f"{kind} {record.release}"
+    asked = records.asking_unended(site.settings.environment)
     lease = records.with_tables(
-        site.database, lambda: lock.acquire(site.database, site.connect, reason)
+        site.database, lambda: lock.acquire(site.database, site.connect, reason, also=asked)
     )
     try:
         with fenced(lease):

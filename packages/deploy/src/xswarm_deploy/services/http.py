@@ -113,6 +113,10 @@ class Http:
         self._fenced = fenced
         self._quota: tuple[quota.Quota, float] | None = None  # and the clock when it was read
 
+    def open_ahead(self, count: int) -> None:
+        """Begin to open connections, where several calls are about to be made at once."""
+        transport.open_ahead(self._session, self.base_url, count)
+
     def get(self, path: str, **options: Any) -> Reply:
         """Read; see :meth:`call`."""
         return self.call("GET", path, **options)

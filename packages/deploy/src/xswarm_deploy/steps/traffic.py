@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.environment import Environment
@@ -62,10 +63,19 @@ class Move:
     soak: float | None = None
 
 
+def newest_split(environment: Environment) -> dict[str, float]:
+    """Return today's deployment, with the versions that have 0 %; empty: no Worker."""
+    newest = _newest(environment)
+    return dict(newest.split) if newest else {}
+
+
+def _newest(environment: Environment) -> Deployment | None:
+    return next(iter(environment.cloudflare.deployments(environment.worker)), None)
+
+
 def live_split(environment: Environment) -> dict[str, float]:
     """Return today's split of the traffic: version → percent above 0; empty: no Worker."""
-    deployments = environment.cloudflare.deployments(environment.worker)
-    return met(deployments[0].split) if deployments else {}
+    return met(newest_split(environment))
 
 
 def deployable(environment: Environment) -> list[str]:
@@ -80,6 +90,7 @@ def roll_out(
     listed: Sequence[str],
     *,
     back: bool = False,
+    deployed: Split = MappingProxyType({}),
 ) -> list[Change]:
     """Return how the traffic moves to a version: at 0 % first, then step by step to 100 %.
 
@@ -90,6 +101,8 @@ def roll_out(
         listed: what :func:`deployable` gives.
         back: whether it was live before: no canary steps, and only the quick routes verified,
             since it need not have those that came later.
+        deployed: today's split with the versions that have 0 %, where it is known; one that is
+            there already need not be brought there.
 
     Raises:
         Refused: another gradual deployment is under way; or Cloudflare deploys this version no
@@ -112,10 +125,11 @@ def roll_out(
         *({old: 100 - p, version: p} for p in (0.0, *(step.percent for step in steps), 100.0)),
     ]
     soaks = [None, *(project.soak(step) for step in steps), None]
-    return [
+    moves = [
         moving(environment, before, after, version, dict(live), quick=back, soak=soak)
         for (before, after), soak in zip(pairwise(splits), soaks, strict=True)
     ]
+    return moves[1:] if dict(deployed) == splits[1] else moves
 
 
 def _require_growing(steps: Sequence[CanaryStep]) -> None:
@@ -279,7 +293,7 @@ def shift(
         if met(now) == met(wanted) and set(wanted) <= set(now):
             return
         raise
-    seen = _newest_split(environment)
+    seen = newest_split(environment)
     if met(seen) != met(wanted):
         raise StepFailed(f"the traffic of {environment.worker} did not move", f"it is {seen}")
 
@@ -380,7 +394,7 @@ def _leap(site: Site, change: Change) -> Facts:
     move = LEAP.after_of(change)
     version, quick = _named(site, move.version), move.quick
     split, before = named(site, move.split), named(site, LEAP.before_of(change).split)
-    if _newest_split(site) != split:
+    if newest_split(site) != split:
         verify.gate(site, verify.preview(site, version), quick=quick)
     shift(site, split, message(site), force=quick, before=before)
     return {"version": version}
@@ -415,15 +429,6 @@ def _judged(site: Site, pair: Pair, percent: float, soak: float) -> Facts:
         f"fix it, or, if it cannot be told: inv {environment} worker.canary --soak 600,"
         f" then: inv {environment} worker.promote",
     )
-
-
-def _newest(environment: Environment) -> Deployment | None:
-    return next(iter(environment.cloudflare.deployments(environment.worker)), None)
-
-
-def _newest_split(environment: Environment) -> dict[str, float]:
-    newest = _newest(environment)
-    return dict(newest.split) if newest else {}
 
 
 def _named(site: Site, version: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import NoneType
@@ -127,17 +128,21 @@ def _startable(environment: Environment) -> Iterator[None]:
 
 def _upload(site: Site, change: Change) -> Facts:
     """Upload the version, unless this release did already and only the reply was lost."""
-    tag = str(site.facts["release"])
-    made, digest = version.tagged(site, tag), UPLOAD.after_of(change).digest
+    tag, digest = str(site.facts["release"]), UPLOAD.after_of(change).digest
+    with ThreadPoolExecutor(2, thread_name_prefix="upload") as pool:
+        live = pool.submit(traffic.live_split, site)
+        lifecycle = pool.submit(durable_objects.recorded, site)  # no upload beside another moves it
+        made = version.tagged(site, tag)
+        split, objects = live.result(), lifecycle.result()
     if made:
-        return version.facts(site, made, digest)
+        return version.facts(site, made, digest, objects)
     _require_planned(site, digest)
-    form = version.prepared(site).with_annotations(version.message(site), tag)
+    form = version.prepared(site, split).with_annotations(version.message(site), tag)
     with _startable(site):
         uploaded = site.cloudflare.upload_version(
             site.worker, form.body(), form.content_type, tag, in_bytes(site.progress, "upload")
         )
-    return version.facts(site, uploaded.id, digest)
+    return version.facts(site, uploaded.id, digest, objects)
 
 
 def _create(site: Site, change: Change) -> Facts:

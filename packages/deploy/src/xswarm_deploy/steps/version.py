@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.model.split import Split
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.multipart import MESSAGE_BYTES
@@ -31,11 +32,15 @@ def tagged(environment: Environment, release: str) -> str:
     return next(found, "")
 
 
-def prepared(site: Site) -> Upload:
+def prepared(site: Site, split: Split | None = None) -> Upload:
     """Return the bundle with the environment's variables and secrets, as one version.
 
     Secrets that only the Worker has are taken over from the live version: the latest may be
     one that was undone, and what its webhooks' secrets belonged to is gone.
+
+    Args:
+        site: the environment.
+        split: how the traffic goes now; None: it is asked.
     """
     bundle = site.bundling.result()
     upload = assets.attached(site, bundle.upload, bundle.files)
@@ -44,7 +49,7 @@ def prepared(site: Site) -> Upload:
     upload = bound(site, upload).with_variables(site.settings.worker_variables())
     upload = upload.with_secrets(secrets(site), keep=False)
     missing = site.settings.own_secrets() - set(site.settings.worker_secrets())
-    for live in traffic.live_split(site):
+    for live in traffic.live_split(site) if split is None else split:
         version = site.cloudflare.version(site.worker, live)
         there = {str(binding["name"]) for binding in version.bindings}
         taken = [*version.secret_names, *(name for name in upload.unresolved if name in there)]
@@ -129,8 +134,15 @@ def message(site: Site) -> str:
     return kept.decode(errors="ignore") + mark
 
 
-def facts(site: Site, version: str, digest: str) -> Facts:
-    """Return what a release records of the version that it made."""
+def facts(site: Site, version: str, digest: str, objects: Mapping[str, str] | None = None) -> Facts:
+    """Return what a release records of the version that it made.
+
+    Args:
+        site: the environment.
+        version: its id.
+        digest: of its bundle.
+        objects: what :func:`durable_objects.recorded` returned; None: it is asked.
+    """
     return {
         "version": version,
         "digest": digest,
@@ -138,7 +150,7 @@ def facts(site: Site, version: str, digest: str) -> Facts:
         "secrets": fingerprints.of(secrets(site), site.settings),
         "crons": triggers.described(site.settings),
         "unversioned": unversioned.described(site.settings),
-        "objects": durable_objects.recorded(site),
+        "objects": durable_objects.recorded(site) if objects is None else dict(objects),
     }
 
 

@@ -63,18 +63,17 @@ def plan(site: Site) -> list[Change]:
 
 def _made(site: Site, live: Split, listing: Callable[[], list[str]]) -> list[Change]:
     """Return how the new version is made, and how the traffic gets to it."""
-    proof = prospect.required(site, live=bool(live))
-    told = "; ".join(filter(None, (proof, affinity.told(site.settings))))
-    digest = site.bundling.result().digest
+    told = [prospect.required(site, live=bool(live)), affinity.told(site.settings)]
+    said = "; ".join(filter(None, told))
     if not live:
-        return upload.first(site, digest, told)
+        return upload.first(site, site.bundling.result().digest, said)
     listed = listing()
     version.require_own(site, traffic.to_leave(site, live, listed))
-    lifecycle = durable_objects.of_live(site, live)
+    lifecycle, digest = durable_objects.of_live(site, live), site.bundling.result().digest
     if lifecycle:
         return [upload.replace(site, digest, live, lifecycle)]
     return [
-        upload.beside(site, digest, told),
+        upload.beside(site, digest, said),
         *traffic.roll_out(site, live, traffic.NEW, listed),
     ]
 

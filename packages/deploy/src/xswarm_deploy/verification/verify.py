@@ -33,7 +33,7 @@ __all__ = ["NAME", "OVERRIDE", "Target", "dark", "gate", "is_own", "live", "prev
 
 NAME: Final = "verify"
 _RUNS: Final = 2
-_QUICK: Final = 6  # connections, for a look at the quick routes
+QUICK: Final = 6  # connections, for a look at the quick routes
 
 
 def gate(site: Site, target: Target, *, quick: bool = False) -> Report:
@@ -104,7 +104,7 @@ def _open_ahead(target: Target, site: Site, *, quick: bool) -> None:
     """Let connections be opened while it is found out who answers, so that no timing has it."""
     from xswarm_deploy.verification.assets import AT_ONCE
 
-    site.connections.open_ahead(target.url, _QUICK if quick else THREADS)
+    site.connections.open_ahead(target.url, QUICK if quick else THREADS)
     if target.site_url and not quick:
         site.connections.open_ahead(target.site_url, AT_ONCE)
 
@@ -152,11 +152,11 @@ def _probes(asker: Asker, *, quick: bool, reading: bool) -> list[Probe]:
     target = asker.target
     return [
         *authentication.probes(asker),
+        *assets.probes(asker),
         *asked,
         *browsers.probes(asker),
         *limits.probes(asker),
         *webhooks.probes(asker.site, target.url, target.sent, asker.session),
-        *assets.probes(asker),
     ]
 
 

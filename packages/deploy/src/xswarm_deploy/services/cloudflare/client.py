@@ -44,6 +44,10 @@ class Client:
         self.account_id = account_id
         self._account = f"/accounts/{quoted(account_id)}"
 
+    def open_ahead(self, count: int) -> None:
+        """Begin to open connections, where several calls are about to be made at once."""
+        self.http.open_ahead(count)
+
     def _script(self, name: str) -> str:
         return f"{self._account}/workers/scripts/{quoted(name)}"
 

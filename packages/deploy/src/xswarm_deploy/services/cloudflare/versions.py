@@ -15,6 +15,7 @@ from xswarm_deploy.services.cloudflare.client import (
     quoted,
 )
 from xswarm_deploy.services.envelope import unwrap
+from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.multipart import SECRET_TYPES, annotated
 from xswarm_deploy.services.progress import Progress, silent, upload
 from xswarm_deploy.services.settle import settled, unless_missing
@@ -67,6 +68,10 @@ class Version(NamedTuple):
 class Versions(Client):
     """Read and upload versions."""
 
+    def __init__(self, http: Http, account_id: str) -> None:
+        super().__init__(http, account_id)
+        self._versions: dict[str, Version] = {}
+
     def versions(self, name: str) -> list[Version]:
         """List the versions that can be deployed, newest first; empty where there are none."""
         found = unless_missing(
@@ -77,13 +82,15 @@ class Versions(Client):
         return sorted(listed, key=lambda version: version.created_on, reverse=True)
 
     def version(self, name: str, version_id: str) -> Version:
-        """Read one version with its bindings.
+        """Read one version with its bindings, once: a version never changes.
 
         Raises:
             NotFound: the Worker has no such version.
         """
         path = f"{self._script(name)}/versions/{quoted(version_id)}"
-        return _version(self._get(path, _Version))
+        if path not in self._versions:
+            self._versions[path] = _version(self._get(path, _Version))
+        return self._versions[path]
 
     def upload_version(
         self,
