@@ -160,6 +160,7 @@ class Service:
             await self.schedulers[self.minute % 2].go(None, self.hands.now)
         _, text = await DatabaseShelf(self._execute).load()
         self.day.on = alert_state.summary(alert_state.load(text))["on"]
+        self._sqlite.connection.close()
         return self.day
 
     def _serve(self, monitor: Monitor) -> None:

@@ -27,7 +27,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from tests.support.monitoring import Hands
+from tests.monitoring.pushing import WRITE, Isolate, Outside
+from tests.support.monitoring import Hands, SQLite
 from tests.support.receiver import remote_write_2, text_of
 from xswarm_monitoring import datadog, instruments, otlp, otlp_metrics, remote_write, wire
 from xswarm_monitoring.asgi import Monitor
@@ -264,3 +265,29 @@ def test_remote_write_2_is_what_its_specification_says(hands: Hands) -> None:
     features = series["business_features_total"]
     assert (features["value"], features["type"]) == (7.0, 1)
     assert series["health_check_up"]["type"] == 2
+
+
+def test_all_isolates_together_are_pushed_once_in_a_while(hands: Hands, sqlite: SQLite) -> None:
+    outside = Outside()
+    isolates = [Isolate(outside, WRITE, hands=hands, sqlite=sqlite) for _ in range(3)]
+    for isolate in isolates:
+        isolate.ask(times=2)
+    (request,) = outside.came
+    hands.turn(61)
+    outside.came.clear()
+    isolates[1].ask()
+    (request,) = outside.came
+    assert request.headers["Authorization"] == "Bearer the-key"
+    series = remote_write_2(request.body)
+    labels = {"job": "shop", "instance": "shop.example:443", "environment": "staging"}
+    assert all(labels.items() <= each["labels"].items() for each in series)
+    counted = [
+        s for s in series if s["labels"]["__name__"] == "http_request_duration_seconds_count"
+    ]
+    assert [each["value"] for each in counted] == [7.0]
+    outcomes = {
+        each["labels"]["outcome"]: each["value"]
+        for each in series
+        if each["labels"]["__name__"] == "http_requests_total"
+    }
+    assert outcomes == {"ok": 7.0, "client_error": 0.0, "error": 0.0}

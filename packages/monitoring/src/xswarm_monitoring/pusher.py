@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from xswarm_monitoring import datadog, otlp, otlp_metrics, remote_write, window
 from xswarm_monitoring.correlation import as_monitor
+from xswarm_monitoring.delivery import PATIENCE, Refused, ask
 from xswarm_monitoring.exposition import Gauge
-from xswarm_monitoring.http_request import Outgoing, Response, Send
 from xswarm_monitoring.instruments import PUSH_DROPPED, PUSH_FAILURES, Family
-from xswarm_monitoring.logs import Entry, Level
+from xswarm_monitoring.logs import Entry
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.otlp import LOGS, METRICS, TRACES, Resource
+from xswarm_monitoring.otlp_logs import record
 from xswarm_monitoring.push import (
     DATADOG,
     DELTA,
@@ -36,41 +37,17 @@ from xswarm_monitoring.window import Window
 if TYPE_CHECKING:
     from xswarm_monitoring.endpoints import Endpoints
 
-PATIENCE = 10.0
-"""Seconds that a receiver may take."""
-
 _LOGS_KEPT = _SPANS_KEPT = 2048
 _AT_ONCE = 512  # log lines or spans a request
 _POINTS = 1000  # a request
 _HELD = 60.0  # seconds for which a receiver that is busy is left alone, where it does not say
 _LONGEST_HELD = 600.0
-_BUSY = frozenset((408, 429, 500, 502, 503, 504))
-_SEVERITIES = {Level.DEBUG: 5, Level.INFO: 9, Level.WARNING: 13, Level.ERROR: 17}
 
 _CLAIM = """INSERT INTO monitoring_pushes (target, at, sent) VALUES (?1, ?2, '')
     ON CONFLICT (target) DO UPDATE SET at = excluded.at WHERE at <= ?3 RETURNING sent"""
 _SENT = "UPDATE monitoring_pushes SET sent = ? WHERE target = ? AND at = ?"
 
 Exposed = Callable[[Window], tuple[Window, Mapping[str, Family]]]
-
-
-class Refused(Exception):
-    """A receiver did not take what was sent.
-
-    Args:
-        status: its HTTP status; 0: there was no answer.
-        why: what is known of it; no secret.
-        after: seconds to wait, where it says so.
-    """
-
-    def __init__(self, status: int, why: str, after: float = 0.0) -> None:
-        super().__init__(why)
-        self.status, self.why, self.after = status, why, after
-
-    @property
-    def passes(self) -> bool:
-        """Return whether the same may be taken later."""
-        return self.status == 0 or self.status in _BUSY
 
 
 @dataclass(frozen=True)
@@ -172,7 +149,7 @@ class Pusher:
         """Push what is due to each target; return what failed, in words without a secret.
 
         A target that fails keeps nobody else waiting: all are sent to at once, each has
-        :data:`PATIENCE`, and what it did not get comes with the next push.
+        ``delivery.PATIENCE``, and what it did not get comes with the next push.
         """
         now = self._metrics.clock.timer()
         if now < self._busy_until:
@@ -401,46 +378,3 @@ class Pusher:
     def _dropped(self, signal: str, number: int) -> None:
         if number > 0:
             self._metrics.counter(PUSH_DROPPED).add(number, signal)
-
-
-async def ask(send: Send, request: Outgoing) -> Response:
-    """Send one request.
-
-    Raises:
-        Refused: there was no answer in time, or a bad one.
-    """
-    try:
-        answer = await asyncio.wait_for(send(request), PATIENCE)
-    except TimeoutError:
-        raise Refused(0, f"no answer in {PATIENCE:g} s") from None
-    except Exception as error:  # its words may quote the address
-        raise Refused(0, f"no answer: {type(error).__name__}") from None
-    if not 200 <= answer.status < 300:
-        raise Refused(answer.status, _told(answer.status), _after(answer))
-    return answer
-
-
-def _told(status: int) -> str:
-    known = {401: ", the key is refused", 403: ", the key may not do this", 404: ", no such page"}
-    return f"HTTP {status}{known.get(status, '')}"
-
-
-def _after(answer: Response) -> float:
-    text = answer.headers.get("retry-after", "")
-    return float(text) if text.isdecimal() else 0.0
-
-
-def record(entry: Entry) -> dict[str, Any]:
-    """Return a line of the log as OTLP has it."""
-    left_out = ("timestamp", "level", "service", "message", "trace_id")
-    named = {k: v for k, v in entry.fields.items() if k not in left_out and v is not None}
-    made: dict[str, Any] = {
-        "timeUnixNano": otlp.nanoseconds(entry.time),
-        "severityNumber": _SEVERITIES[entry.level],
-        "severityText": entry.level.name,
-        "body": {"stringValue": str(entry.fields["message"])},
-        "attributes": otlp.attributes(named),
-    }
-    if trace := entry.fields.get("trace_id"):
-        made["traceId"] = trace
-    return made | ({"spanId": entry.span} if entry.span else {})

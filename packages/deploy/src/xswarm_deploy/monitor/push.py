@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 from xswarm_deploy.monitor.alert_store import execute
 from xswarm_deploy.services import receivers
 from xswarm_monitoring import outcomes
+from xswarm_monitoring.delivery import Refused
 from xswarm_monitoring.exposition import Gauge
 from xswarm_monitoring.instruments import Family, by_name
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.push import OTLP, Target
-from xswarm_monitoring.pusher import Pusher, Refused, Source
+from xswarm_monitoring.pusher import Pusher, Source
 from xswarm_monitoring.storage import Storage, new_instance
 from xswarm_monitoring.window import Window
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from xswarm_deploy.model.report import Probe, Status
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.services import receivers
+from xswarm_monitoring.delivery import Refused
 from xswarm_monitoring.push import Target
-from xswarm_monitoring.pusher import Refused
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site

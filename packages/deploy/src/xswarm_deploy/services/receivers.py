@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from xswarm_deploy.services.http import Http
 from xswarm_monitoring import datadog, otlp, remote_write
+from xswarm_monitoring.delivery import ask
 from xswarm_monitoring.http_request import Outgoing, Response
 from xswarm_monitoring.otlp import Resource
 from xswarm_monitoring.push import DATADOG, OTLP, REMOTE_WRITE, Push, Target
-from xswarm_monitoring.pusher import ask
 from xswarm_monitoring.window import Window
 
 if TYPE_CHECKING:
