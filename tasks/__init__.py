@@ -212,6 +212,10 @@ ns = Collection(
             ),
             "alerts": "Show the alerts that are on, what is kept quiet, and what people were told.",
             "slo": "Show how much of each objective's error budget is left; exit 1: one is spent.",
+            "push": (
+                "Push what the store holds to each target of monitor.push, once; exit 6: one took "
+                "nothing."
+            ),
             "silence": "Keep alerts from people for a while; the history still has them.",
             "dashboard": (
                 "Serve the dashboard on this machine until Ctrl-C; the admin token stays in this "

@@ -16,6 +16,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
 from xswarm_deploy.monitor import dashboard as page
 from xswarm_deploy.monitor import notify, remembered, tables
+from xswarm_deploy.monitor import push as pushing
 from xswarm_deploy.monitor import watch as step
 from xswarm_deploy.monitor.watch import Watched, window_seconds
 from xswarm_deploy.observability import files as stack_files
@@ -154,6 +155,28 @@ def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
     Console().line(f"✓ {pattern} is kept quiet until {iso(until)}")
     if hint := remembered.unmatched(site, wanted):
         Console().warn(hint)
+
+
+@task(auto_shortflags=False, help={"json": "print as JSON"})
+def push(c: Context, json: bool = False) -> None:
+    """Push what the store holds to each target of monitor.push, once; exit 6: one took nothing."""
+    site = context.open_site(c, quiet=json)
+    if not site.settings.push_targets():
+        raise Refused(
+            f"nobody receives what {site.settings.environment} measures",
+            "invoke.yaml has no monitor.push that is for this environment",
+            "deployment/docs/how-to/push-metrics.md shows a block for each receiver",
+        )
+    if context.dry(c):
+        return
+    went = pushing.go(site)
+    rows = [(each.target, each.outcome) for each in went]
+    console.show(
+        [asdict(e) for e in went], lambda out: out.table(("to", "outcome"), rows), json=json
+    )
+    failed = [f"{each.target}: {each.outcome}" for each in went if each.failed]
+    if failed:
+        raise Unavailable("what is measured did not arrive", "; ".join(failed), "inv check")
 
 
 @task(auto_shortflags=False, help={"port": "where it listens on this machine; 0: a free one"})

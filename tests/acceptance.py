@@ -290,6 +290,14 @@ PARTS: Final[dict[str, tuple[Line, ...]]] = {
             ("worker/test_everywhere.py::test_prometheus_reads_both_formats",),
         ),
         Line(
+            "Datadog, New Relic, OpenTelemetry",
+            "monitor.push",
+            (
+                "worker/test_push.py::test_each_target_gets_what_it_reads",
+                "monitoring/test_exporters.py::test_a_real_prometheus_scrapes_and_takes_remote_writes",
+            ),
+        ),
+        Line(
             "windows to choose",
             "monitor.metrics --window 7d",
             ("monitoring/test_metrics.py::test_a_window_holds_what_fell_into_it_and_nothing_else",),

@@ -27,11 +27,15 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from tests.support.monitoring import Hands
-from xswarm_monitoring import datadog, instruments, otlp, remote_write
+from tests.monitoring.pushing import WRITE, Isolate, Outside
+from tests.support.monitoring import Hands, SQLite
+from tests.support.receiver import remote_write_2, text_of
+from xswarm_monitoring import datadog, instruments, otlp, otlp_metrics, remote_write, wire
 from xswarm_monitoring.asgi import Monitor
+from xswarm_monitoring.exposition import Gauge
 from xswarm_monitoring.http_request import Outgoing
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.otlp import Resource
 from xswarm_monitoring.sketch import BASE
 
 WAIT = 60  # seconds
@@ -49,26 +53,38 @@ def busy(hands: Hands) -> tuple[Metrics, list[float]]:
     return measured, values
 
 
+RESOURCE = Resource("boss-ai", "v1", "staging", "i-1")
+NAMED = {
+    "service.name": "boss-ai",
+    "service.version": "v1",
+    "service.instance.id": "i-1",
+    "deployment.environment.name": "staging",
+}
+
+
 def test_otlp_arrives_without_loss(hands: Hands) -> None:
     measured, values = busy(hands)
-    request = otlp.export(
-        measured.total(),
-        measured.families,
-        url="https://collector.test/v1/metrics",
-        headers={"api-key": "secret"},
-        service="boss-ai",
-        version="v1",
+    made = otlp_metrics.metrics(
+        measured.total(), measured.families, RESOURCE, otlp_metrics.CUMULATIVE
     )
+    request = otlp.request(
+        "metrics", made, RESOURCE, url="https://collector.test/", headers={"api-key": "secret"}
+    )
+    assert request.url == "https://collector.test/v1/metrics"
     message = json_format.Parse(request.body, ExportMetricsServiceRequest())
     (resource,) = message.resource_metrics
     named = {metric.name: metric for metric in resource.scope_metrics[0].metrics}
-    assert {a.key: a.value.string_value for a in resource.resource.attributes} == {
-        "service.name": "boss-ai",
-        "service.version": "v1",
-    }
+    assert NAMED.items() <= text_of(resource.resource.attributes).items()
     feature = named["business_features"].sum.data_points[0]
     assert (feature.as_double, named["business_features"].sum.is_monotonic) == (7.0, True)
-    (point,) = named["http_request_duration_seconds"].exponential_histogram.data_points
+    assert named["http.server.request.duration"].unit == "s"
+    (point,) = named["http.server.request.duration"].exponential_histogram.data_points
+    assert text_of(point.attributes) == {
+        "http.request.method": "GET",
+        "http.route": "/ü/{id}",
+        "http.response.status_code": 200,
+        "url.scheme": "https",
+    }
     assert (point.count, point.zero_count, point.scale) == (len(values), 1, 6)
     assert point.count == sum(point.positive.bucket_counts) + point.zero_count
     assert point.time_unix_nano - point.start_time_unix_nano == 10 * 10**9
@@ -82,9 +98,12 @@ def test_otlp_arrives_without_loss(hands: Hands) -> None:
 def test_datadog_takes_what_is_sent(hands: Hands) -> None:
     measured, values = busy(hands)
     (frame,) = measured.frames(60)
-    request = datadog.export(
-        frame, measured.families, key="secret", service="boss-ai", version="v1"
+    gauge = Gauge("health_check_up", "Works", [({"component": "database"}, 1.0)])
+    tags = {"service": "boss-ai", "env": "staging", "instance": ""}
+    (request,) = datadog.export(
+        frame, measured.families, [gauge], url="https://dd.test/", key="secret", tags=tags
     )
+    assert request.url == "https://dd.test/api/v2/series"
     understand: Callable[..., MetricPayload] = validate_and_convert_types
     settings: Callable[[], Any] = Configuration
     payload = understand(
@@ -98,16 +117,18 @@ def test_datadog_takes_what_is_sent(hands: Hands) -> None:
     )
     assert set(series["business_features"].tags) == {
         "service:boss-ai",
-        "version:v1",
+        "env:staging",
         "feature:voice",
     }
+    types = [series[name].type.value for name in ("business_features", "health_check_up")]
+    assert types == [datadog.COUNT, datadog.GAUGE]
     assert request.headers["DD-API-KEY"] == "secret"
     assert "secret" not in repr(request)
 
 
 @given(st.binary(max_size=200), st.integers(min_value=0, max_value=1500))
 def test_snappy_reads_what_was_written(content: bytes, times: int) -> None:
-    assert snappy.decompress(remote_write.snappy(content * times)) == content * times
+    assert snappy.decompress(wire.snappy(content * times)) == content * times
 
 
 @pytest.fixture
@@ -205,9 +226,68 @@ def test_a_real_prometheus_scrapes_and_takes_remote_writes(
     for seconds in (0.5, 2.0, 3.0):
         written.requests.observe("/ü", "POST", 503, seconds)
     written.business.feature("voice")
-    url = f"{prometheus}/api/v1/write"
-    request = remote_write.export(written.total(), written.families, url=url, headers={})
+    request = written_by(written, f"{prometheus}/api/v1/write", 1)
+    assert request.headers["X-Prometheus-Remote-Write-Version"] == "0.1.0"
     assert send(request) == 204
-    eventually(lambda: query(prometheus, f'{name}_bucket{{route="/ü",le="2.0"}}') == {"2.0": 2.0})
-    assert query(prometheus, f'{name}_sum{{route="/ü"}}') == {None: 5.5}
-    assert query(prometheus, "business_features_total") == {None: 1.0}
+    mine = '{job="shop",instance="shop.example:443",environment="staging"'
+    eventually(lambda: query(prometheus, f'{name}_bucket{mine},le="2.0"}}') == {"2.0": 2.0})
+    assert query(prometheus, f'{name}_sum{mine},route="/ü"}}') == {None: 5.5}
+    assert query(prometheus, f"business_features_total{mine}}}") == {None: 1.0}
+    assert query(prometheus, f'health_check_up{mine},component="database"}}') == {None: 0.0}
+
+
+def written_by(measured: Metrics, url: str, version: int) -> Outgoing:
+    gauge = Gauge("health_check_up", "Whether it works", [({"component": "database"}, 0.0)])
+    labels = {"job": "shop", "instance": "shop.example:443", "environment": "staging"}
+    return remote_write.export(
+        measured.total(),
+        measured.families,
+        [gauge],
+        url=url,
+        headers={},
+        labels=labels,
+        time=measured.clock.wall(),
+        version=version,
+    )
+
+
+def test_remote_write_2_is_what_its_specification_says(hands: Hands) -> None:
+    measured, values = busy(hands)
+    request = written_by(measured, "https://prometheus.test/api/v1/write", 2)
+    assert request.headers["X-Prometheus-Remote-Write-Version"] == "2.0.0"
+    assert "proto=io.prometheus.write.v2.Request" in request.headers["Content-Type"]
+    series = {each["labels"]["__name__"]: each for each in remote_write_2(request.body)}
+    count = series["http_request_duration_seconds_count"]
+    assert count["value"] == len(values)
+    assert count["time"] == hands.now
+    assert (count["type"], count["help"]) == (3, instruments.REQUESTS.words)
+    assert count["labels"].items() >= {"job": "shop", "instance": "shop.example:443"}.items()
+    features = series["business_features_total"]
+    assert (features["value"], features["type"]) == (7.0, 1)
+    assert series["health_check_up"]["type"] == 2
+
+
+def test_all_isolates_together_are_pushed_once_in_a_while(hands: Hands, sqlite: SQLite) -> None:
+    outside = Outside()
+    isolates = [Isolate(outside, WRITE, hands=hands, sqlite=sqlite) for _ in range(3)]
+    for isolate in isolates:
+        isolate.ask(times=2)
+    (request,) = outside.came
+    hands.turn(61)
+    outside.came.clear()
+    isolates[1].ask()
+    (request,) = outside.came
+    assert request.headers["Authorization"] == "Bearer the-key"
+    series = remote_write_2(request.body)
+    labels = {"job": "shop", "instance": "shop.example:443", "environment": "staging"}
+    assert all(labels.items() <= each["labels"].items() for each in series)
+    counted = [
+        s for s in series if s["labels"]["__name__"] == "http_request_duration_seconds_count"
+    ]
+    assert [each["value"] for each in counted] == [7.0]
+    outcomes = {
+        each["labels"]["outcome"]: each["value"]
+        for each in series
+        if each["labels"]["__name__"] == "http_requests_total"
+    }
+    assert outcomes == {"ok": 7.0, "client_error": 0.0, "error": 0.0}

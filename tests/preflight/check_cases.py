@@ -29,6 +29,7 @@ from xswarm_deploy.model.report import Finding
 from xswarm_deploy.monitor.alert_store import execute
 from xswarm_deploy.preflight import domains, machine
 from xswarm_deploy.release import records
+from xswarm_deploy.services import receivers
 from xswarm_deploy.services.cloudflare import Token
 from xswarm_deploy.services.errors import (
     Forbidden,
@@ -42,6 +43,7 @@ from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.sendgrid import EventWebhook
 from xswarm_deploy.steps import fingerprints
 from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.http_request import Outgoing, Response
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.storage import Storage
 
@@ -1353,6 +1355,34 @@ def _budget_cases() -> list[Case]:
     ]
 
 
+# Those who receive what is measured
+
+
+def _receiver(status: int, key: str = "") -> Arrange:
+    def arrange(place: Place) -> None:
+        target = {"kind": "otlp", "endpoint": "http://127.0.0.1:4318", "secret": key}
+        place.monitor = {"push": [target]}
+
+        async def send(_request: Outgoing) -> Response:
+            if not status:
+                raise ConnectionError
+            return Response(status)
+
+        place.patch.setattr(receivers, "send", send)
+
+    return arrange
+
+
+def _push_cases() -> list[Case]:
+    name = "push to otlp"
+    return [
+        Case(name, "it takes what is pushed", "pass", "127.0.0.1 takes", _receiver(200)),
+        Case(name, "its key is refused", "warn", "HTTP 401, the key", _receiver(401)),
+        Case(name, "it does not answer", "unknown", "no answer", _receiver(0)),
+        Case(name, "its key is not here", "warn", "no value here", _receiver(200, "OTLP_KEY")),
+    ]
+
+
 CASES: Final = (
     *_variable_cases(),
     *_configuration_cases(),
@@ -1365,6 +1395,7 @@ CASES: Final = (
     *_domain_cases(),
     *_custody_cases(),
     *_budget_cases(),
+    *_push_cases(),
     *_machine_cases(),
 )
 

@@ -125,10 +125,16 @@ def test_this_repositorys_own_file_fits() -> None:
 
 def test_monitor_takes_what_the_rules_take() -> None:
     below = schema.document()["properties"]["monitor"]["properties"]
-    values: dict[str, Any] = {name: 1 for name in below if name not in ("thresholds", "repeat")}
-    values |= {
-        name: dict.fromkeys(below[name]["properties"], 1) for name in ("thresholds", "repeat")
-    }
+    blocks = ("thresholds", "repeat")
+    values: dict[str, Any] = {name: 1 for name in below if name not in blocks}
+    values |= {name: dict.fromkeys(below[name]["properties"], 1) for name in blocks}
+    values |= dict.fromkeys(("runbook", "dashboard"), "https://wiki.example/{name}")
+    latency = {"target": 0.95, "threshold": 0.5}
+    values["slo"] = {"availability": 0.999, "latency": latency, "window": "30d", "release": "allow"}
+    otlp = {"kind": "otlp", "endpoint": "https://x.test", "secret": "KEY", "user": 7, "every": "1m"}
+    otlp |= {"signals": ["logs"], "temporality": "delta", "sample": 0.5, "headers": {"X-Id": "a"}}
+    write = {"kind": "remote_write", "endpoint": "https://y.test/w", "secret": "K", "header": "X-K"}
+    values["push"] = [otlp, write]
     FITS({"monitor": values})
     assert Rules.read(values)
     for name in values:

@@ -368,3 +368,30 @@ def test_an_environment_file_that_others_could_read_is_closed_and_told(
     )
     load("staging", using_everything(), tmp_path, {})
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_pushed_travels_with_its_key_and_the_twin_keeps_to_this_machine(
+    tmp_path: Path, environment_file: Write
+) -> None:
+    away = {"kind": "otlp", "endpoint": "https://otlp.test", "secret": "OTLP_KEY"}
+    here = {"kind": "remote_write", "endpoint": "http://127.0.0.1:9090/w"}
+    rules = {"push": [away, here]}
+    environment_file("local")
+    environment_file("staging", ENVIRONMENT="staging", OTLP_KEY="canary")
+    own = using_everything({"worker": {"name": "shop", "secrets": ["OTLP_KEY"]}})
+
+    def pushed(environment: str) -> list[str]:
+        found = load(environment, own, tmp_path, {}, rules)
+        told = json.loads(found.worker_variables()["MONITORING_RULES"])
+        assert "canary" not in json.dumps(told)
+        return [each["endpoint"] for each in told["push"]]
+
+    assert pushed("local") == ["http://127.0.0.1:9090/w"]
+    assert pushed("staging") == ["https://otlp.test", "http://127.0.0.1:9090/w"]
+    with pytest.raises(Refused, match=r"does not get monitor\.push's OTLP_KEY") as told:
+        load("staging", using_everything(), tmp_path, {}, rules).worker_variables()
+    assert "deploy.worker.secrets" in told.value.remedy
+    # A Worker without our monitor is pushed for by this tool, which has the key for itself.
+    alone = load("staging", using_everything({"uses": ""}), tmp_path, {}, rules)
+    assert alone.secret("OTLP_KEY").reveal() == "canary"
+    assert "OTLP_KEY" not in alone.worker_secrets()

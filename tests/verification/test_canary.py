@@ -18,10 +18,11 @@ from xswarm_deploy.services.tails import Overheard, Tail
 from xswarm_deploy.settings.project import Route
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification import canary, proof, users
+from xswarm_deploy.verification import canary, error_budget, proof, users
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 from xswarm_deploy.verification.proof import Proof
 from xswarm_deploy.verification.target import OVERRIDE, dark
+from xswarm_monitoring.slo import Budget, Count, Objective
 
 PAIR = Pair("old-version", "new-version")
 Behaviour = Callable[[random.Random], tuple[int, float]]
@@ -236,6 +237,41 @@ def test_what_users_met_counts(
     verdict = canary.watch(site, PAIR, 0.6)
     assert verdict.outcome == "fail"
     assert str(verdict).startswith("fail: users by the Worker's metrics: 40 of 500 failed")
+
+
+@pytest.mark.parametrize(
+    ("total", "bad", "release", "outcome"),
+    [
+        (10_000_000, 9_000, "refuse", "fail"),
+        (1_000_000_000, 0, "refuse", "pass"),
+        (10_000_000, 9_000, "allow", "pass"),
+    ],
+)
+def test_errors_that_would_spend_the_rest_of_the_error_budget_stop_it(
+    site: Site,
+    behave: Callable[..., list[Ask]],
+    monkeypatch: pytest.MonkeyPatch,
+    total: int,
+    bad: int,
+    release: str,
+    outcome: str,
+) -> None:
+    """Six errors of 2,000 are no worse than allowed; with 90 % of the budget spent they are."""
+    slo = {"availability": 0.999, "release": release}
+    site.__dict__["settings"] = replace(site.settings, monitor={"slo": slo})
+    objective, month = Objective("availability", 0.999), 30 * 86400.0
+    before = Budget(objective, month, month, Count(total, bad))
+    monkeypatch.setattr(error_budget, "budgets", lambda *_given: [before])
+    met = {
+        "old": '{"requests": {"total": 2000, "errors": 4}}',
+        "new": '{"requests": {"total": 2000, "errors": 6}}',
+    }
+    behave(good, users=met)
+    verdict = canary.watch(site, PAIR, 0.6)
+    assert verdict.outcome == outcome, verdict
+    if outcome == "fail":
+        assert "6 of 2000 answers to users were errors" in str(verdict)
+        assert "1000 are left (90% of the budget was spent before)" in str(verdict)
 
 
 def events(version: str, count: int, failed: int, **more: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from email.parser import BytesParser
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.receiver import Receiver, receiving
 from tests.support.signatures import SendGrid
 from tests.support.sqld import serve
 from tests.worker.isolate import SECRETS, VARIABLES, Deferred, Isolate, fetch
@@ -116,9 +118,23 @@ def outside() -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def everything(home: Database, sendgrid: SendGrid, outside: World) -> dict[str, str]:
+def pushed() -> Iterator[Receiver]:
+    """What the Worker on Pyodide pushes."""
+    with receiving() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def everything(
+    home: Database, sendgrid: SendGrid, outside: World, pushed: Receiver
+) -> dict[str, str]:
     """Return the variables and secrets of a Worker that lacks nothing."""
     given = {"TURSO_DATABASE_URL": home.url, "SENDGRID_WEBHOOK_PUBLIC_KEY": sendgrid.public_key}
+    targets = [
+        {"kind": "otlp", "endpoint": pushed.url},
+        {"kind": "remote_write_2", "endpoint": f"{pushed.url}/write"},
+    ]
+    given["MONITORING_RULES"] = json.dumps({"push": targets})
     return {**VARIABLES, **outside.variables, **SECRETS, **given}
 
 

@@ -173,11 +173,13 @@ async def _exchange(application: Any, scope: dict[str, Any], parts: list[bytes])
     return Answer(start["status"], headers, b"".join(part["body"] for part in bodies))
 
 
-async def fetch(url: str, *, method: str, headers: Mapping[str, str], body: str = "") -> Any:
+async def fetch(
+    url: str, *, method: str, headers: Mapping[str, str], body: str | bytes = ""
+) -> Any:
     """Fetch as the hosts do: an HTTP status is an answer, no connection is an OSError."""
 
     def call() -> SimpleNamespace:
-        content = body.encode() or None
+        content = (body.encode() if isinstance(body, str) else body) or None
         request = urllib.request.Request(url, content, dict(headers), method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as reply:

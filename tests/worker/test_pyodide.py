@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from boss import passwords
 
+from tests.support.receiver import Receiver, remote_write_2
 from tests.support.signatures import SendGrid, stripe_header, twilio_header
 from tests.worker.isolate import SECRETS
 from tests.worker.runtime import Worker, wait_for
@@ -41,6 +42,14 @@ def test_it_reaches_its_database_and_bucket(worker: Worker) -> None:
     # What a busy machine was late for is not asked again for half a minute.
     wait_for(lambda: report()["status"] == "pass", 120)
     assert worker.ask("GET", "/health/ready").status == 200
+
+
+@pytest.mark.usefixtures("database")
+def test_it_pushes_what_it_measures_text_and_bytes(worker: Worker, pushed: Receiver) -> None:
+    assert worker.ask("GET", "/api/suggestions").status == 200
+    wait_for(lambda: bool(pushed.metrics() and pushed.spans() and pushed.bodies("/write")), 120)
+    series = remote_write_2(pushed.bodies("/write")[0])
+    assert {each["labels"]["job"] for each in series} == {"boss-ai"}
 
 
 @pytest.mark.usefixtures("database")

@@ -20,14 +20,15 @@ def sending(fetch: Fetch, patience: float) -> Send:
     """
 
     async def send(request: Outgoing) -> Response:
-        content = {"body": request.body.decode()} if request.body else {}
+        content = {"body": request.body} if request.body else {}
         headers = dict(request.headers)
         try:
             async with asyncio.timeout(patience):
                 answer = await fetch(request.url, method=request.method, headers=headers, **content)
-                await answer.text()
+                text = await answer.text()
         except OSError:  # its words may quote the address, and Slack's is a secret
             raise ConnectionError("no answer") from None
-        return Response(answer.status, {"retry-after": answer.headers.get("retry-after") or ""})
+        after = {"retry-after": answer.headers.get("retry-after") or ""}
+        return Response(answer.status, after, text)
 
     return send

@@ -11,6 +11,7 @@ from boss.outgoing import sending
 from boss.status import SERVICE
 from boss.storage import Storage
 from xswarm_monitoring import channels
+from xswarm_monitoring.push import Push
 from xswarm_monitoring.rules import Rules
 from xswarm_monitoring.scheduler import Scheduler
 from xswarm_monitoring.surroundings import Surroundings
@@ -73,6 +74,23 @@ def make_rounds(monitor: Monitor, fetch: Fetch, configuration: Configuration) ->
         thresholds=rules.thresholds,
         policy=rules.policy,
         surroundings=Surroundings(rules.runbook, rules.dashboard or _page(configuration)),
+    )
+
+
+def make_push(monitor: Monitor, fetch: Fetch, configuration: Configuration) -> Push:
+    """Return who receives what is measured, as this version's rules say.
+
+    Args:
+        monitor: its log is written.
+        fetch: the host's fetch.
+        configuration: the Worker's variables and secrets.
+    """
+    return Push(
+        alerting_rules(monitor, configuration).push,
+        sending(fetch, configuration.time_limit),
+        configuration.text,
+        environment=configuration.text("ENVIRONMENT", "local"),
+        address=configuration.text("WORKER_URL"),
     )
 
 

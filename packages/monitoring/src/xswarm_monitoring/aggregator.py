@@ -51,7 +51,7 @@ class Aggregator:
     ) -> None:
         self.metrics, self.every = metrics, every
         self._connect = execute
-        self._instance = new_instance()
+        self.instance = new_instance()
         self._prepared = False
         self._allowed_at = metrics.clock.timer() - _AT_ONCE * every
         self._busy_until = 0.0
@@ -156,7 +156,7 @@ class Aggregator:
         execute = self.execute(env)
         if execute is None:
             return None
-        storage = Storage(execute, instance=self._instance, families=self.metrics.families)
+        storage = Storage(execute, instance=self.instance, families=self.metrics.families)
         if not self._prepared:
             await storage.prepare()
             self._prepared = True

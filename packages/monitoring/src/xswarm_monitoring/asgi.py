@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xswarm_monitoring import lifespan
 from xswarm_monitoring.abuse import NO_ROUTE
@@ -18,11 +18,15 @@ from xswarm_monitoring.health import Probe, Prober
 from xswarm_monitoring.logs import Level, Log
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import ProbedRequest, recognise
+from xswarm_monitoring.push import Push
 from xswarm_monitoring.redaction import mask_path, mask_slugs
 from xswarm_monitoring.router import Listed, listed
 from xswarm_monitoring.slo import Slo
 from xswarm_monitoring.storage import Execute
 from xswarm_monitoring.window import Window
+
+if TYPE_CHECKING:
+    from xswarm_monitoring.pusher import Pusher
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -78,6 +82,7 @@ class Monitor:
         log: writes a line for each request; None: none is written.
         flush_every: seconds between two flushes; what an evicted isolate can lose.
         slo: gives the service's objectives, from ``env``.
+        push: gives who receives what is measured, from ``env``; it is asked once. None: nobody.
         prober: asks the probes.
         clock: the clock to read.
     """
@@ -97,6 +102,7 @@ class Monitor:
         log: Log | None = None,
         flush_every: float = 30.0,
         slo: Callable[[Any], Slo] = lambda _env: Slo(),
+        push: Callable[[Any], Push | None] | None = None,
         prober: Prober | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -117,7 +123,9 @@ class Monitor:
             slo=slo,
         )
         self._paths = {**self.endpoints.paths, **self.endpoints.posts}
-        self._keeps = execute is not None
+        self._flushes = execute is not None
+        self._push = push
+        self.pusher: Pusher | None = None
         self.defer = defer or _Tasks()
         self.untold = Untold()
         self.stretches: dict[float, tuple[float, Window]] = {}
@@ -139,10 +147,14 @@ class Monitor:
         if endpoint is not None:
             await self._answer(endpoint, scope, receive, send)
             return
+        if self._push is not None:
+            self._open_push(scope.get("env"))
         started = self._timer()
         correlation = correlate(scope["headers"])
         if correlation.claim is not None:
             correlation.probe = self._recognised(scope, correlation.claim)
+        if self.metrics.tracer is not None:
+            self.metrics.tracer.begin(correlation)
         root, status = scope.get("root_path", ""), 500
 
         def send_with_id(message: Message) -> Awaitable[None]:
@@ -189,20 +201,55 @@ class Monitor:
         if template is UNMATCHED and (status < 400 or status >= 500):
             template = mask_slugs(mask_path(scope["path"]))
         observe(template, scope["method"], status, ended - started)
+        if correlation.sampled and self.metrics.tracer is not None:
+            self.metrics.tracer.request(
+                correlation, template, scope["method"], status, ended - started, scope
+            )
         if self.log is not None and self.log.writes(Level.INFO):
             self._log_answered(self.log, scope, status, ended - started)
-        if self._keeps and self.keeper.claim(ended):
+        if self._flushes and self.keeper.claim(ended):
             self.defer(self._flush(scope.get("env")))
 
     async def maintain(self, env: Any = None) -> None:
-        """Flush, and merge old rows: call it from a cron trigger, every minute or so."""
+        """Flush, merge old rows, and push: call it from a cron trigger, every minute or so."""
+        if self._push is not None:
+            self._open_push(env)
         await self.keeper.maintain(env, self.endpoints.version_of(env))
+        if self.pusher is not None:
+            self.defer(self._pushed(env))
 
     async def _flush(self, env: Any) -> None:
         try:
             await self.keeper.flush(env, self.endpoints.version_of(env))
         except Exception as error:  # the database's fault must not become the request's
             self.log_raised(error, "metrics were not flushed; the next flush repeats it")
+        await self._pushed(env)
+
+    def _open_push(self, env: Any) -> None:
+        """Read who receives what is measured, once: what a Worker is given stays as it is."""
+        wanted, self._push = self._push(env) if self._push else None, None
+        if wanted is None or not wanted.targets:
+            return
+        from xswarm_monitoring.pusher import Pusher  # large, and asked for by few
+
+        self.pusher = Pusher(
+            wanted,
+            service=self.endpoints.service,
+            metrics=self.metrics,
+            instance=self.keeper.instance,
+            exposed=self.endpoints.exposed,
+        )
+        self._flushes = True
+        if self.log is not None:
+            self.log.kept = self.pusher.keep
+
+    async def _pushed(self, env: Any) -> None:
+        """Push what is due; it raises nothing, and the log says what failed."""
+        if self.pusher is None:
+            return
+        for failed in await self.pusher.after_flush(self.endpoints, env):
+            if self.log is not None:
+                self.log.warning("measures were not pushed; the next push repeats it", why=failed)
 
     def log_raised(self, error: Exception, message: str = "request failed") -> None:
         """Write what was raised, where there is a log."""

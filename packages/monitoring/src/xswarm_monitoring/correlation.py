@@ -22,7 +22,7 @@ class Correlation:
             :attr:`parent_id` and :attr:`flags` give them; None: begun when asked for.
     """
 
-    __slots__ = ("_trace", "claim", "probe", "request_id")
+    __slots__ = ("_span", "_trace", "claim", "probe", "request_id", "sampled")
 
     def __init__(self, request_id: str, trace: tuple[str, str, str] | None) -> None:
         self.request_id, self._trace = request_id, trace
@@ -31,6 +31,16 @@ class Correlation:
         self.probe = ""
         """The kind of a deployment's own request, see :mod:`xswarm_monitoring.probe_header`;
         empty: it is a customer's."""
+        self.sampled = False
+        """Whether it is traced, see :mod:`xswarm_monitoring.tracing`."""
+        self._span = ""
+
+    @property
+    def span_id(self) -> str:
+        """The span of the request itself, 16 hexadecimal digits."""
+        if not self._span:
+            self._span = new_span()
+        return self._span
 
     @property
     def trace_id(self) -> str:
@@ -47,12 +57,16 @@ class Correlation:
         """The caller's trace flags, two hexadecimal digits."""
         return self._read()[2]
 
-    def headers(self) -> dict[str, str]:
-        """Return the headers for a request made on behalf of this one, with a span of its own."""
-        span = f"{getrandbits(64) or 1:016x}"
+    def headers(self, span: str = "") -> dict[str, str]:
+        """Return the headers for a request made on behalf of this one.
+
+        Args:
+            span: that request's id; empty: a new one.
+        """
+        flags = "01" if self.sampled else self.flags
         return {
             "X-Request-ID": self.request_id,
-            "traceparent": f"00-{self.trace_id}-{span}-{self.flags}",
+            "traceparent": f"00-{self.trace_id}-{span or new_span()}-{flags}",
         }
 
     def _read(self) -> tuple[str, str, str]:
@@ -111,6 +125,11 @@ def correlate(headers: Iterable[tuple[bytes, bytes]]) -> Correlation:
         made = Correlation(trace[0], trace)
     made.claim = sent.get(b"x-deployment-probe")
     return made
+
+
+def new_span() -> str:
+    """Return the id of a span, 16 hexadecimal digits."""
+    return "%016x" % (getrandbits(64) or 1)
 
 
 def _new_trace() -> tuple[str, str, str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from xswarm_monitoring.exposition import Gauge
 from xswarm_monitoring.http_request import Outgoing, json_request
 from xswarm_monitoring.instruments import Family
 from xswarm_monitoring.window import Labels, Window
@@ -13,28 +14,29 @@ COUNT, GAUGE = 1, 3
 """The types of Datadog's that are used."""
 
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_MOST = 1000  # series a request: 500,000 bytes are taken
 
 
 def export(
     measured: Window,
     families: Mapping[str, Family],
+    gauges: Iterable[Gauge] = (),
     *,
+    url: str,
     key: str,
-    service: str,
-    version: str,
-    base: str = "https://api.datadoghq.com",
-) -> Outgoing:
-    """Make the request that brings a stretch of time to Datadog.
+    tags: Mapping[str, str],
+) -> list[Outgoing]:
+    """Make the requests that bring a stretch of time to Datadog.
 
     Args:
         measured: what was measured since the last export, not in all.
         families: what the frame may hold; what is not among them is left out.
+        gauges: what is not counted but read, at the stretch's end.
+        url: Datadog's base URL, which differs by site: ``https://api.datadoghq.com``.
         key: Datadog's API key, a secret.
-        service: the service's name.
-        version: its version.
-        base: Datadog's base URL, which differs by site.
+        tags: on every series: ``service``, ``env``, …
     """
-    common = [f"service:{service}", f"version:{version}"]
+    common = [f"{name}:{value}" for name, value in tags.items() if value]
     time, interval = round(measured.end), max(round(measured.end - measured.start), 1)
     series = [
         {
@@ -42,11 +44,18 @@ def export(
             "type": kind,
             "interval": interval,
             "points": [{"timestamp": time, "value": value}],
-            "tags": [*common, *tags],
+            "tags": [*common, *own],
         }
-        for name, kind, value, tags in _values(measured, families)
+        for name, kind, value, own in (*_values(measured, families), *_read(gauges))
     ]
-    return json_request(f"{base}/api/v2/series", {"series": series}, {"DD-API-KEY": key})
+    parts = [series[start : start + _MOST] for start in range(0, len(series), _MOST)]
+    address, headers = f"{url.rstrip('/')}/api/v2/series", {"DD-API-KEY": key}
+    return [json_request(address, {"series": part}, headers) for part in parts]
+
+
+def validation(url: str, key: str) -> Outgoing:
+    """Make the request that asks whether a key is taken."""
+    return Outgoing("GET", f"{url.rstrip('/')}/api/v1/validate", {"DD-API-KEY": key}, b"")
 
 
 _Value = tuple[str, int, float, list[str]]
@@ -64,6 +73,12 @@ def _values(measured: Window, families: Mapping[str, Family]) -> Iterator[_Value
             yield f"{name}.max", GAUGE, sketch.maximum, tags
             for suffix, part in _QUANTILES.items():
                 yield f"{name}.{suffix}", GAUGE, sketch.quantile(part), tags
+
+
+def _read(gauges: Iterable[Gauge]) -> Iterator[_Value]:
+    for gauge in gauges:
+        for labels, value in gauge.values:
+            yield gauge.name, GAUGE, value, [f"{name}:{each}" for name, each in labels.items()]
 
 
 def _tags(family: Family, labels: Labels) -> list[Any]:

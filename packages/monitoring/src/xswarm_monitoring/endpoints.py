@@ -190,8 +190,7 @@ class Endpoints:
         except Exception as error:
             return _json(503, {"error": mask_text(f"{type(error).__name__}: {error}")})
         openmetrics = asked.format == "openmetrics"
-        checks = await self.checks(request.env, longest=_SCRAPE_PATIENCE)
-        gauges, (whole, families) = self._gauges(request, checks), self.exposed(total)
+        gauges, (whole, families) = await self.gauges(request.env), self.exposed(total)
         text = exposition.write(whole, families, gauges, openmetrics=openmetrics)
         media_type = exposition.OPENMETRICS if openmetrics else exposition.TEXT
         return Answer(200, media_type, text.encode())
@@ -275,8 +274,12 @@ class Endpoints:
             return _json(400, {"error": f"not tail events: {error}"[:200]})
         return _json(200, {"counted": counted, "passed_over": passed_over})
 
-    def _gauges(self, request: Request, checks: Iterable[Check]) -> list[Gauge]:
-        version = self.version_of(request.env)
+    async def gauges(self, env: Any) -> list[Gauge]:
+        """Return what is not counted but read, asked just now."""
+        return self._gauges(env, await self.checks(env, longest=_SCRAPE_PATIENCE))
+
+    def _gauges(self, env: Any, checks: Iterable[Check]) -> list[Gauge]:
+        version = self.version_of(env)
         info: Values = [({"service": self.service, "version": version}, 1.0)]
         up: Values = [({"component": c.name}, float(c.status != health.FAIL)) for c in checks]
         beyond: Values = [

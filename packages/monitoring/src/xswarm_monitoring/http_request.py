@@ -32,10 +32,12 @@ class Response:
     Args:
         status: the HTTP status.
         headers: by their names in small letters.
+        body: as text, where it was read.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
 
 
 Send = Callable[[Outgoing], Awaitable[Response]]

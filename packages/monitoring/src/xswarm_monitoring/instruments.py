@@ -119,6 +119,25 @@ MONITOR_QUERIES = Family(
     "Time a database query of the monitor's own took, which no other family counts",
     ("operation", "outcome"),
 )
+OUTBOUND = Family(
+    "outbound_request_duration_seconds",
+    Kind.DISTRIBUTION,
+    "Time a request to another service took",
+    ("host", "method", "status"),
+    closed=2,
+)
+PUSH_FAILURES = Family(
+    "monitor_push_failures",
+    Kind.COUNTER,
+    "Requests by which measures were pushed that failed",
+    ("kind",),
+)
+PUSH_DROPPED = Family(
+    "monitor_push_dropped",
+    Kind.COUNTER,
+    "What was not pushed: a receiver refused it, or it waited too long",
+    ("signal",),
+)
 
 FAMILIES = (
     REQUESTS,
@@ -136,6 +155,9 @@ FAMILIES = (
     PROBE_QUERIES,
     MONITOR_QUERIES,
     FLUSH_FAILURES,
+    OUTBOUND,
+    PUSH_FAILURES,
+    PUSH_DROPPED,
 )
 
 Value = TypeVar("Value", Sketch, float)

@@ -6,6 +6,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -29,6 +30,23 @@ class Level(IntEnum):
 
 def _write_line(line: str) -> None:
     sys.stdout.write(line + "\n")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Hold a line that was written.
+
+    Args:
+        time: seconds since 1970.
+        level: how much it matters.
+        fields: as they stand in it, masked.
+        span: of the request it belongs to, where that is traced.
+    """
+
+    time: float
+    level: Level
+    fields: Mapping[str, Any]
+    span: str = ""
 
 
 class Log:
@@ -58,6 +76,8 @@ class Log:
             raise ValueError(f"no log level {level!r}; there are {', '.join(Level.__members__)}")
         self.service, self.level, self.structured = service, Level[level.upper()], structured
         self._write, self._clock = write, clock or Clock()
+        self.kept: Callable[[Entry], None] | None = None
+        """Takes each line that is written, too: what is pushed elsewhere."""
 
     def writes(self, level: Level) -> bool:
         """Return whether lines of a level are written: ask before making what costs much."""
@@ -92,6 +112,9 @@ class Log:
             entry |= {"request_id": request.request_id, "trace_id": request.trace_id}
         entry |= {key: _plain(value) for key, value in fields.items() if key not in entry}
         self._write(_json(entry) if self.structured else _text(entry))
+        if self.kept is not None:
+            span = request.span_id if request is not None and request.sampled else ""
+            self.kept(Entry(self._clock.wall(), level, entry, span))
 
 
 def _stack(raised: BaseException) -> str:

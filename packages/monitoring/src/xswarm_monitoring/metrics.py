@@ -12,7 +12,9 @@ from xswarm_monitoring.abuse import Abuse
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import current, is_monitor, is_probe
 from xswarm_monitoring.instruments import Counter, Distribution, Family, Instrument, Kind, Value
+from xswarm_monitoring.outbound import Outbound
 from xswarm_monitoring.redaction import mask_sql, pseudonym
+from xswarm_monitoring.tracing import Tracer
 from xswarm_monitoring.window import Labels, SlowQuery, Window
 
 SLOW_QUERY = 1.0
@@ -87,6 +89,9 @@ class Metrics:
         self.database = Database(self, slow_query)
         self.business = Business(self)
         self.abuse = Abuse(self)
+        self.outbound = Outbound(self)
+        self.tracer: Tracer | None = None
+        """Keeps spans, where they are pushed."""
 
     def counter(self, family: Family) -> Counter:
         """Return the instrument of a family of counters.
@@ -184,6 +189,11 @@ class Metrics:
         since = self.clock.wall() - seconds
         return [window.load(closed.text) for closed in self._closed if closed.end > since]
 
+    def since(self, number: int) -> list[Closed]:
+        """Return the frames after a number that are still kept, the oldest first."""
+        self.seal()
+        return [closed for closed in self._closed if closed.number > number]
+
     def unflushed(self) -> list[Closed]:
         """Return what no storage has taken yet, the oldest first, a row for up to a minute.
 
@@ -266,6 +276,8 @@ class Database:
             return
         self._durations.observe(seconds, operation, outcome)
         self._rows.add(rows, operation)
+        if self._metrics.tracer is not None:
+            self._metrics.tracer.query(sql, operation, seconds, failed=failed)
         if seconds > self.slow_query:
             self._slow.add(1, operation)
             self._keep(sql, seconds, rows)

@@ -1,99 +1,112 @@
-"""Export to OpenTelemetry: OTLP over HTTP with JSON, sketches without loss.
+"""Export to OpenTelemetry: OTLP over HTTP with JSON: what all three signals have in common.
 
-A sketch's buckets are those of an exponential histogram of scale 6, so each count arrives
-as it is. See the OTLP specification 1.x, "JSON Protobuf Encoding", and the metrics data
-model, "ExponentialHistogram".
+See the OTLP specification 1.x, "JSON Protobuf Encoding" and "OTLP/HTTP", and the semantic
+conventions for resources.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from xswarm_monitoring.conventions import Value
 from xswarm_monitoring.http_request import Outgoing, json_request
-from xswarm_monitoring.instruments import Family
-from xswarm_monitoring.sketch import SCALE, SMALLEST, Sketch
-from xswarm_monitoring.window import Labels, Window
 
-_CUMULATIVE = 2
+METRICS, LOGS, TRACES = "metrics", "logs", "traces"
+_ENVELOPES = {
+    METRICS: ("resourceMetrics", "scopeMetrics", "metrics"),
+    LOGS: ("resourceLogs", "scopeLogs", "logRecords"),
+    TRACES: ("resourceSpans", "scopeSpans", "spans"),
+}
+_REJECTED = ("rejectedDataPoints", "rejectedLogRecords", "rejectedSpans")
 
 
-def export(
-    total: Window,
-    families: Mapping[str, Family],
+@dataclass(frozen=True)
+class Resource:
+    """Say whose measurements these are.
+
+    Args:
+        service: the service's name.
+        version: the version running.
+        environment: where it is deployed, e.g. ``production``.
+        instance: which of its instances.
+        scheme: by which the service is asked.
+        database: the conventions' name of its database.
+    """
+
+    service: str
+    version: str
+    environment: str
+    instance: str
+    scheme: str = "https"
+    database: str = "sqlite"
+
+    def attributes(self) -> list[dict[str, Any]]:
+        """Return them by the conventions' names."""
+        given = {
+            "service.name": self.service,
+            "service.version": self.version,
+            "service.instance.id": self.instance,
+            "deployment.environment.name": self.environment,
+            "telemetry.sdk.name": "xswarm_monitoring",
+            "telemetry.sdk.language": "python",
+            "process.runtime.name": sys.implementation.name,
+        }
+        return attributes({name: value for name, value in given.items() if value})
+
+
+def request(
+    signal: str,
+    items: Sequence[Mapping[str, Any]],
+    resource: Resource,
     *,
     url: str,
     headers: Mapping[str, str],
-    service: str,
-    version: str,
 ) -> Outgoing:
-    """Make the request that brings a total to a collector.
+    """Make the request that brings metrics, log records or spans to a receiver.
 
     Args:
-        total: counts since some fixed moment, its start.
-        families: what the frame may hold; what is not among them is left out.
-        url: the collector's, as ``https://collector.example/v1/metrics``.
-        headers: those the collector asks for; they may hold a secret.
-        service: the service's name.
-        version: its version.
+        signal: ``metrics``, ``logs`` or ``traces``.
+        items: those; none to ask whether the receiver takes anything from us.
+        resource: whose they are.
+        url: the receiver's, to which ``/v1/`` and the signal are added.
+        headers: those the receiver asks for; they may hold a secret.
     """
-    span = {"startTimeUnixNano": _nanoseconds(total.start), "timeUnixNano": _nanoseconds(total.end)}
-    metrics = [
-        *(_sum(families[n], each, span) for n, each in total.counts.items() if n in families),
-        *(_spread(families[n], each, span) for n, each in total.sketches.items() if n in families),
-    ]
-    resource = _attributes({"service.name": service, "service.version": version})
-    scope = {"scope": {"name": "xswarm_monitoring"}, "metrics": metrics}
-    body = {"resourceMetrics": [{"resource": {"attributes": resource}, "scopeMetrics": [scope]}]}
-    return json_request(url, body, headers)
+    outer, inner, listed = _ENVELOPES[signal]
+    scope = {"scope": {"name": "xswarm_monitoring"}, listed: list(items)}
+    whole = {"resource": {"attributes": resource.attributes()}, inner: [scope]}
+    return json_request(
+        f"{url.rstrip('/')}/v1/{signal}", {outer: [whole] if items else []}, headers
+    )
 
 
-def _sum(family: Family, counts: Mapping[Labels, float], span: Mapping[str, str]) -> dict[str, Any]:
-    points = [
-        {**span, "attributes": _labels(family, labels), "asDouble": float(count)}
-        for labels, count in counts.items()
-    ]
-    data = {"dataPoints": points, "aggregationTemporality": _CUMULATIVE, "isMonotonic": True}
-    return {"name": family.name, "description": family.words, "sum": data}
+def rejected(body: str) -> int:
+    """Return how many items a receiver that took the request did not take."""
+    try:
+        partial = json.loads(body)["partialSuccess"]
+        return sum(int(partial.get(name, 0)) for name in _REJECTED)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return 0
 
 
-def _spread(
-    family: Family, sketches: Mapping[Labels, Sketch], span: Mapping[str, str]
-) -> dict[str, Any]:
-    points = [
-        {**span, "attributes": _labels(family, labels), **_point(sketch)}
-        for labels, sketch in sketches.items()
-    ]
-    data = {"dataPoints": points, "aggregationTemporality": _CUMULATIVE}
-    return {"name": family.name, "description": family.words, "exponentialHistogram": data}
+def attributes(named: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return attributes as OTLP lists them."""
+    return [{"key": key, "value": _value(value)} for key, value in named.items()]
 
 
-def _point(sketch: Sketch) -> dict[str, Any]:
-    """Return a sketch as a point; bucket ``i`` here is ``i - 1`` there."""
-    buckets = dict(sketch.buckets())
-    dense = range(min(buckets, default=0), max(buckets, default=-1) + 1)
-    return {
-        "count": str(sketch.count),
-        "sum": sketch.total,
-        "min": sketch.minimum,
-        "max": sketch.maximum,
-        "scale": SCALE,
-        "zeroCount": str(sketch.zeros),
-        "zeroThreshold": SMALLEST,
-        "positive": {
-            "offset": dense.start - 1,
-            "bucketCounts": [str(buckets.get(index, 0)) for index in dense],
-        },
-    }
+def _value(value: Value | Any) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": value}
+    return {"stringValue": value if isinstance(value, str) else json.dumps(value)}
 
 
-def _labels(family: Family, labels: Labels) -> list[dict[str, Any]]:
-    return _attributes(dict(zip(family.labels, labels, strict=True)))
-
-
-def _attributes(named: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [{"key": key, "value": {"stringValue": value}} for key, value in named.items()]
-
-
-def _nanoseconds(seconds: float) -> str:
+def nanoseconds(seconds: float) -> str:
+    """Return a moment as OTLP writes it."""
     return str(round(seconds * 1e9))

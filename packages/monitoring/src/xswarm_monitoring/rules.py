@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from xswarm_monitoring import abuse, alert, instruments
+from xswarm_monitoring import abuse, alert, instruments, push
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.health import FAIL, WARN, Check
 from xswarm_monitoring.lengths import seconds
+from xswarm_monitoring.push import Target
 from xswarm_monitoring.report import combined, is_error
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.slo import Slo
@@ -65,6 +66,7 @@ class Rules:
         runbook: the address of what to do about an alert; ``{name}`` in it is its name.
         dashboard: the address of the figures; empty: the Worker's own page.
         slo: the objectives of the service.
+        push: who receives what is measured.
     """
 
     window: float = 300.0
@@ -73,6 +75,7 @@ class Rules:
     runbook: str = ""
     dashboard: str = ""
     slo: Slo = field(default_factory=Slo)
+    push: tuple[Target, ...] = ()
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Rules:
@@ -86,7 +89,7 @@ class Rules:
             *("event_repeat", "gather"),
         )
         texts = ("runbook", "dashboard")
-        blocks = ("window", "thresholds", "repeat", "slo")
+        blocks = ("window", "thresholds", "repeat", "slo", "push")
         _require_known("monitor", values, {*blocks, *numbers, *texts})
         limits, repeat = _block(values, "thresholds"), _block(values, "repeat")
         _require_known("monitor.thresholds", limits, {each.name for each in fields(Thresholds)})
@@ -100,6 +103,7 @@ class Rules:
             runbook=_address("runbook", values.get("runbook", "")),
             dashboard=_address("dashboard", values.get("dashboard", "")),
             slo=Slo.read(values.get("slo")),
+            push=push.read(values.get("push")),
         )
 
 

@@ -197,6 +197,23 @@ class Sketch:
         self._minimum = min(self._minimum, other._minimum)
         self._maximum = max(self._maximum, other._maximum)
 
+    def less(self, earlier: Sketch) -> Sketch:
+        """Return what was observed since an earlier state of this one.
+
+        The extremes are those of the buckets, since the earlier ones hide those in between.
+        """
+        made = Sketch()
+        made._buckets = self._settled()._buckets - earlier._settled()._buckets
+        made._zeros = max(self._zeros - earlier._zeros, 0)
+        made._count = made._zeros + sum(made._buckets.values())
+        made._total = max(self._total - earlier._total, 0.0) if made._count else 0.0
+        if made._buckets:
+            made._minimum = 0.0 if made._zeros else BASE ** (min(made._buckets) - 1)
+            made._maximum = min(BASE ** max(made._buckets), self._maximum)
+        elif made._zeros:
+            made._minimum = 0.0
+        return made
+
     def as_json(self) -> list[Any]:
         """Return the sketch as JSON: zeros, sum, minimum, maximum, then gap and count by turns."""
         buckets = self.buckets()

@@ -127,6 +127,12 @@ class Budget:
         """
         return self.count.burn(self.objective) * min(self.measured / self.window, 1.0)
 
+    @property
+    def left(self) -> float:
+        """How many more requests may be bad in the window; nothing was measured: 0."""
+        whole = self.count.total * max(self.window / self.measured, 1.0) if self.measured else 0.0
+        return max(whole * self.objective.allowed * (1 - self.spent), 0.0)
+
     def as_json(self) -> dict[str, Any]:
         """Return the budget as JSON."""
         return {

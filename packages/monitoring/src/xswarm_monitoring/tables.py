@@ -6,6 +6,7 @@
   that is part of a wider one is marked, and kept for its detail until its tier lets it go.
 - ``monitoring_totals``: one row, the sum of all that ever was in ``monitoring_windows``.
 - ``monitoring_flushed``: the last number that each isolate flushed.
+- ``monitoring_pushes``: when each target was pushed to last, and what it has.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ SCHEMA = (
         DELETE FROM monitoring_totals WHERE id < NEW.id;
         UPDATE monitoring_totals SET rows = NULL, parts = NULL WHERE id = NEW.id;
         END""",
+    """CREATE TABLE IF NOT EXISTS monitoring_pushes (
+        target TEXT PRIMARY KEY, at REAL NOT NULL, sent TEXT NOT NULL)""",
 )
 
 EVER = 1e12

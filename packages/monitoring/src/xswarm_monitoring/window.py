@@ -69,6 +69,24 @@ class Window:
         slow = sorted([*self.slow, *other.slow], key=lambda query: query.time)
         self.slow = slow[-_SLOW_QUERIES_KEPT:]
 
+    def less(self, earlier: Window) -> Window:
+        """Return what was measured since an earlier state of this total."""
+        made = Window(earlier.end, self.end)
+        for name, sketches in self.sketches.items():
+            known = earlier.sketches.get(name, {})
+            left = {
+                labels: sketch.less(known.get(labels, Sketch()))
+                for labels, sketch in sketches.items()
+            }
+            made.sketches[name] = {
+                labels: sketch for labels, sketch in left.items() if sketch.count
+            }
+        for name, counts in self.counts.items():
+            before = earlier.counts.get(name, {})
+            grown = {labels: count - before.get(labels, 0) for labels, count in counts.items()}
+            made.counts[name] = {labels: count for labels, count in grown.items() if count > 0}
+        return made
+
     def dump(self) -> str:
         """Return the frame as JSON text."""
         body = {

@@ -21,6 +21,7 @@ from xswarm_deploy.preflight import (
     error_budget,
     machine,
     providers,
+    push,
     routes,
     variables,
     webhooks,
@@ -42,6 +43,7 @@ GROUPS: Final = (
     domains,
     custody,
     error_budget,
+    push,
     machine,
 )
 

@@ -29,6 +29,7 @@ from xswarm_deploy.settings.variables import (
 )
 
 if TYPE_CHECKING:
+    from xswarm_monitoring.push import Target
     from xswarm_monitoring.rules import Rules
 
 PLACEHOLDERS: Final = ("xxxxx", "your_")
@@ -116,11 +117,41 @@ class Settings:
         return plain | self._alerting()
 
     def _alerting(self) -> dict[str, str]:
-        """Return the variable by which the Worker alerts as invoke.yaml says."""
+        """Return the variable by which the Worker alerts and pushes as invoke.yaml says."""
         if not self.monitor or "monitoring" not in self.project.parts:
             return {}
         alerting_rules(self.monitor)  # none goes to the Worker that it could not read
-        return {MONITORING_RULES: json.dumps(self.monitor, sort_keys=True, separators=(",", ":"))}
+        self._require_keys(self.push_targets())
+        rules = self._of_this_environment(self.monitor)
+        return {MONITORING_RULES: json.dumps(rules, sort_keys=True, separators=(",", ":"))}
+
+    def push_targets(self) -> tuple[Target, ...]:
+        """Return who receives what is measured in this environment.
+
+        What the local twin measures leaves this machine never.
+
+        Raises:
+            Refused: the key ``monitor`` of invoke.yaml cannot be understood.
+        """
+        return alerting_rules(self._of_this_environment(self.monitor)).push
+
+    def _of_this_environment(self, monitor: Mapping[str, Any]) -> dict[str, Any]:
+        if self.environment != LOCAL or not monitor.get("push"):
+            return dict(monitor)
+        alerting_rules(monitor)
+        here = [each for each in monitor["push"] if is_loopback(each["endpoint"])]
+        return {**monitor, "push": here}
+
+    def _require_keys(self, targets: Iterable[Target]) -> None:
+        """Refuse targets whose key the Worker would not get."""
+        theirs = {v.name for v in sent(self.project) if v.sent is Sent.WORKER_SECRET}
+        for target in targets:
+            if target.secret and target.secret not in theirs:
+                raise Refused(
+                    f"invoke.yaml: the Worker does not get monitor.push's {target.secret}",
+                    f"{target.name} would be sent to without its key",
+                    f"add {target.secret} to deploy.worker.secrets, and its value to {self.source}",
+                )
 
     def problems(self) -> tuple[Problem, ...]:
         """Judge every variable; empty when all are in order."""
@@ -328,7 +359,7 @@ def load(
     alone = optional and not file.exists()  # the twin says all that is needed
     merged = {"ENVIRONMENT": LOCAL} if alone else _read_file(file, environment)
     project = projects.read({**values, "env": environment}, environment)
-    mine = used(project)
+    mine = (*used(project), *_keys(project, monitor or {}))
     if environment == LOCAL:
         merged = _of_wrangler(project, root, mine) | merged
     merged |= _overlay(environment, root, process_environment, mine)
@@ -345,6 +376,16 @@ def load(
         _values=plain,
         _secrets=secrets,
     )
+
+
+def _keys(project: Project, monitor: Mapping[str, Any]) -> list[Variable]:
+    """Return the keys of ``monitor.push`` that no Worker gets: this tool pushes with them."""
+    listed = monitor.get("push")
+    blocks = [e for e in (listed if isinstance(listed, list) else ()) if isinstance(e, Mapping)]
+    known = {variable.name for variable in used(project)}
+    names = {str(e["secret"]) for e in blocks if e.get("secret")} - known
+    comment = "The key by which what is measured is pushed."
+    return [Variable(name, "Push", comment, secret=True) for name in sorted(names - set(BY_NAME))]
 
 
 def alerting_rules(values: Mapping[str, Any]) -> Rules:

@@ -23,12 +23,13 @@ from xswarm_deploy.services import pace
 from xswarm_deploy.services.http import new_session
 from xswarm_deploy.settings.project import Route
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification import proof, users
+from xswarm_deploy.verification import error_budget, proof, users
 from xswarm_deploy.verification.asker import Answer, Ask, Asker
 from xswarm_deploy.verification.judge import STRICT, Figures, Limits, Looks, Seen, Verdict, judge
 from xswarm_deploy.verification.routes import is_on
 from xswarm_deploy.verification.target import dark
 from xswarm_deploy.verification.users import Met
+from xswarm_monitoring.slo import Budget
 
 PAIRS: Final = (150, 150, 300, 600, 1200, 1200)
 """Questions a route and version get before each look: twice as many as before, but for the last.
@@ -147,18 +148,28 @@ def _doubts(proofs: Sequence[proof.Proof]) -> tuple[str, ...]:
 def _watched(
     site: Site, pair: Pair, soak: float, limits: Limits, askers: Sequence[Asker]
 ) -> Verdict:
-    began = time.monotonic()
+    began, budget = time.monotonic(), error_budget.of_availability(site, time.time())
     with users.opened(site, pair) as met:
         verdict, allowed = _questioned(site, askers, limits, soak)
         met.quiet, told, alone = time.time(), verdict, not routes(site)
-        while (alone or verdict.outcome == "pass") and told.outcome != "fail":
+        # Once at least, though the questions took as long as the soak.
+        last = soak <= 0
+        while (alone or verdict.outcome == "pass") and told.outcome != "fail" and not last:
             left = began + soak - time.monotonic()
-            if left <= 0:
-                break
-            _wait(site, began, soak, min(left, USERS_EVERY))
+            last = left <= USERS_EVERY
+            _wait(site, began, soak, min(max(left, 0.0), USERS_EVERY))
             found = met.met(limits.fewest)
             told = _with_users(found, verdict, limits, allowed, alone=alone)
+            told = _within(budget, found, time.time() - met.began, told)
     return told
+
+
+def _within(budget: Budget | None, found: Met | None, seconds: float, told: Verdict) -> Verdict:
+    """Fail what would spend the rest of the error budget, though it is no worse than allowed."""
+    if budget is None or found is None or told.outcome == "fail":
+        return told
+    why = error_budget.overspending(budget, found.figures, seconds)
+    return Verdict("fail", (why,)) if why else told
 
 
 def routes(site: Site) -> list[Route]:
