@@ -222,8 +222,8 @@ class _Run:
         before, after = self.wanted.before, self.wanted.after
         if self.overtaken is None:
             return after
-        three = zip(before, after, self.overtaken, strict=True)
-        return Seen(*(new if new != old else others for old, new, others in three))
+        left = [name for name in Seen._fields if getattr(before, name) == getattr(after, name)]
+        return after._replace(**{name: getattr(self.overtaken, name) for name in left})
 
     def _recover(self, *, resume: bool | None = None) -> None:
         """Settle it as a person would, here or elsewhere; it must end wholly old or wholly new."""

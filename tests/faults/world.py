@@ -275,7 +275,9 @@ def standing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 def patch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let time pass as fast as it is waited for, and verification say what the scenario wants."""
     install(monkeypatch)
-    monkeypatch.setitem(Http.__init__.__kwdefaults__, "clock", world.time.clock)
+    defaults = Http.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "clock", world.time.clock)
 
     def judged(*_: object, **__: object) -> Report:
         if not world.good():
