@@ -153,11 +153,11 @@ def _watched(
         met.quiet, told, alone = time.time(), verdict, not routes(site)
         while (alone or verdict.outcome == "pass") and told.outcome != "fail":
             left = began + soak - time.monotonic()
-            if left <= 0:
-                break
             _wait(site, began, soak, min(left, USERS_EVERY))
             found = met.met(limits.fewest)
             told = _with_users(found, verdict, limits, allowed, alone=alone)
+            if left <= USERS_EVERY:  # users are looked at once, however long questions took
+                break
     return told
 
 
@@ -181,7 +181,7 @@ def looks(steps: int, soak: float, pairs: Sequence[int] = PAIRS) -> Looks:
         soak: seconds each is watched.
         pairs: questions before each look.
     """
-    return Looks(len(pairs), steps * (len(pairs) + math.ceil(soak / USERS_EVERY)))
+    return Looks(len(pairs), steps * (len(pairs) + max(1, math.ceil(soak / USERS_EVERY))))
 
 
 def _questioned(
