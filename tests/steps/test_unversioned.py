@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -342,6 +343,19 @@ def test_the_twin_gets_what_the_file_takes_for_granted(world: World) -> None:
     assert named == {ZONE, "elsewhere.org", "example.net", "y.z"}
     made = {queue["queue_name"] for queue in world.api.result("GET", "A/queues")}
     assert made == {"orders", "letters", "new", "dead"}
+
+
+def test_a_folder_that_releases_apply_is_none_of_wranglers(world: World) -> None:
+    world.write(d1_databases=[{"binding": "DB", "database_id": "4567"}])
+    settings = world.site.settings
+    folder = settings.path(settings.project.worker.config).parent / "migrations"
+    folder.mkdir()
+    (folder / "0001_users.sql").write_text("CREATE TABLE users (id TEXT);\n")
+    assert [one.files for one in d1.migrated(settings)] == [("0001_users.sql",)]
+    project = settings.project
+    ours = project.migrations._replace(directory=str(folder.relative_to(settings.root)))
+    settings = replace(settings, project=project._replace(migrations=ours))
+    assert list(d1.migrated(settings)) == []
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def site(settings: Callable[..., Settings]) -> Site:
 
 @pytest.fixture
 def behave(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Ask]]:
-    """Let both versions behave as given, without a network; return what was asked."""
+    """Let both versions behave as given, without a network; return the questions of routes."""
 
     def make(
         new: Behaviour, old: Behaviour | None = None, users: dict[str, Any] | None = None
@@ -66,10 +66,10 @@ def behave(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Ask]]:
         chance, asked = random.Random(7), []
 
         def once(asker: Asker, ask: Ask) -> Answer:
-            asked.append(ask)
             if ask.path.startswith("/api/metrics"):
                 text = users.get("new" if "new-version" in ask.path else "old") if users else None
                 return Answer(200, text, 1.0) if text else Answer(404, "", 1.0)
+            asked.append(ask)
             is_new = PAIR.new in str(asker.target.headers[OVERRIDE])
             status, seconds = (new if is_new else old or good)(chance)
             return Answer(status, "", seconds * 1000)
@@ -226,15 +226,16 @@ def test_what_is_too_noisy_to_tell_is_inconclusive(
     assert len(asked) == 2 * (sum(canary.PAIRS) + 5)
 
 
-def test_what_users_met_counts(
-    site: Site, behave: Callable[..., list[Ask]], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("soak", [0.6, 0.0])
+def test_what_users_met_counts_even_where_questions_take_longer_than_the_soak(
+    site: Site, behave: Callable[..., list[Ask]], soak: float
 ) -> None:
     met = {
         "old": '{"requests": {"total": 5000, "errors": 5}}',
         "new": '{"requests": {"total": 500, "errors": 40}}',
     }
     behave(good, users=met)
-    verdict = canary.watch(site, PAIR, 0.6)
+    verdict = canary.watch(site, PAIR, soak)
     assert verdict.outcome == "fail"
     assert str(verdict).startswith("fail: users by the Worker's metrics: 40 of 500 failed")
 

@@ -34,24 +34,29 @@ class Migrated:
 def migrated(settings: Settings) -> Iterator[Migrated]:
     """Yield the databases that have files of ``wrangler d1 migrations``.
 
-    Left out is the one that is the release's own (``TURSO_DATABASE_URL=d1:…``).
+    Left out are the database that is the release's own (``TURSO_DATABASE_URL=d1:…``), and a folder
+    whose files releases apply, wherever to.
 
     Raises:
         Refused: wrangler's file cannot be read.
     """
     own = settings.text("TURSO_DATABASE_URL").removeprefix("d1:")
     folder = settings.path(settings.project.worker.config).parent
+    directory = settings.project.migrations.directory
+    applied = settings.path(directory).resolve() if directory else None
     for one in wrangler.read(settings).get("d1_databases") or ():
         told = (one.get("binding"), one.get("database_name"), one.get("database_id"))
-        files = _files(folder, one.get("migrations_dir"), one.get("migrations_pattern"))
+        root = folder / str(one.get("migrations_dir") or "migrations")
+        files = (
+            () if root.resolve() == applied else _files(folder, root, one.get("migrations_pattern"))
+        )
         if files and one.get("database_id") and own not in told:
             ledger = str(one.get("migrations_table") or "d1_migrations")
             yield Migrated(str(told[0]), str(told[2]), ledger, files)
 
 
-def _files(folder: Path, directory: str | None, pattern: str | None) -> tuple[str, ...]:
+def _files(folder: Path, root: Path, pattern: str | None) -> tuple[str, ...]:
     """Return files by the names that wrangler's ledger has: paths below their directory."""
-    root = folder / (directory or "migrations")
     found = folder.glob(pattern) if pattern else root.glob("*.sql")
     return tuple(sorted(str(file.relative_to(root)) for file in found if file.is_relative_to(root)))
 

@@ -192,7 +192,7 @@ def looks(steps: int, soak: float, pairs: Sequence[int] = PAIRS) -> Looks:
         soak: seconds each is watched.
         pairs: questions before each look.
     """
-    return Looks(len(pairs), steps * (len(pairs) + math.ceil(soak / USERS_EVERY)))
+    return Looks(len(pairs), steps * (len(pairs) + max(1, math.ceil(soak / USERS_EVERY))))
 
 
 def _questioned(
