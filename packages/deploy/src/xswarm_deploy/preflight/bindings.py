@@ -60,6 +60,13 @@ LISTS: Final = {
 }
 """A list of bindings each, and the key that names what one is bound to."""
 NESTED: Final = {"durable_objects": ("bindings", "class_name"), "queues": ("producers", "queue")}
+_RESOURCE: Final = "make it, or correct its id (npx wrangler kv namespace list, d1 list)"
+_FIRST: Final = "deploy that Worker first, or correct its name"
+_TO_TWIN: Final = (
+    "deploy that Worker to this twin, in its folder: set -a; . PATH/TO/.sandbox/endpoints.env;"
+    " npx wrangler deploy"
+)
+"""Each package has a twin of its own, which knows the Workers that were deployed to it alone."""
 SINGLE: Final = ("ai", "browser", "images", "media", *sorted(NO_RESOURCE))
 
 
@@ -87,8 +94,9 @@ def bound(site: Site, content: Mapping[str, Any]) -> Seen | str:
             return Seen("fail", f"the local twin offers no {', '.join(foreign)}", remedy)
     there, missing, made = _compared(site, found)
     if missing:
-        remedy = "make it, or correct its id (npx wrangler kv namespace list, d1 list)"
-        return Seen("fail", f"the account has no {', '.join(missing)}", remedy)
+        services = all(" (services " in one for one in missing)
+        told = f"the account has no {', '.join(missing)}"
+        return Seen("fail", told, (_TO_TWIN if local else _FIRST) if services else _RESOURCE)
     said = "; ".join([*made, *there]) or "none"
     absent = [f"{one.name} ({one.kind})" for one in found if local and one.kind in ABSENT]
     if absent:
