@@ -130,7 +130,7 @@ def _release(console: Console, answered: Answers) -> None:
     _save([FileChange(root / invoke_file.NAME, invoke_file.text(root_too))])
     told = ", ".join(f"{path} {status}" for path, status in root_too.routes.items())
     console.line(f"✓ verified from now on, as they answered: {told}", "green")
-    code = trial.run(root, "verify", "--quick")
+    code = trial.run(root, "verify")
     if code:
         raise Exit(code=int(ExitCode.CHECK_FAILED))
 

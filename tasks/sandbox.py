@@ -11,6 +11,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
+from xswarm_deploy.bundling import programs
 from xswarm_deploy.cli import context
 from xswarm_deploy.cli.twin import translated_errors
 from xswarm_deploy.console import Console, Progress, confirm
@@ -22,6 +23,8 @@ from xswarm_deploy.settings.settings import load
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps.unversioned import twin
 from xswarm_twin import fault_injection, supervisor
+from xswarm_twin.errors import Unavailable
+from xswarm_twin.programs import find_workerd
 from xswarm_twin.state import State
 
 
@@ -41,7 +44,18 @@ def up(c: Context) -> None:
             progress=_said(console),
         )
         line.detail = f"up: {state.endpoints.get('WORKER_URL', '')}"
-        _provide(values)
+    _ensure_workerd(console)
+    _provide(values)
+
+
+def _ensure_workerd(console: Console) -> None:
+    """Install what this tool is made for where a repository has no workerd, or an old one."""
+    try:
+        find_workerd(context.ROOT)
+    except Unavailable as missing:
+        with console.step("wrangler") as line:
+            installed = programs.version(programs.install(context.ROOT))
+            line.detail = f"{installed} for the twin: {missing.what}"
 
 
 def _provide(values: Mapping[str, Any]) -> None:

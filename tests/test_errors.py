@@ -28,6 +28,7 @@ from xswarm_deploy.secret import Secret
         ("inv staging check", "./inv staging check"),
         ("inv deploy.prod", "./inv deploy.prod"),
         ("inv sandbox.up", "./inv sandbox.up"),
+        ("inv init", "./inv init"),
         ("inv tools.install", "./inv tools.install"),
         ("/opt/project/inv tools.install", "/opt/project/inv tools.install"),
         ("./inv --list", "./inv --list"),

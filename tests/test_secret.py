@@ -86,6 +86,12 @@ def test_each_line_of_a_private_key_is_redacted() -> None:
     assert redact("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
 
 
+def test_colours_go_and_hide_no_secret() -> None:
+    Secret("canary-in-colour", "KEY")
+    assert redact("\x1b[1;31mred\x1b[0m \x9b38;5;9mand\x1b[m plain") == "red and plain"
+    assert redact("canary-\x1b[32min-colour") == "[KEY]"
+
+
 def test_what_a_terminal_would_obey_is_shown_as_an_escape() -> None:
     assert redact("a\x1b[2J\u202eb\x9b\rc\td\r\ne") == (
         "a\\u001b[2J\\u202eb\\u009b\\u000dc\td\r\ne"

@@ -97,6 +97,19 @@ def test_a_step_is_named_while_it_runs_on_a_terminal(
     assert stream.getvalue().split("\x1b[2K")[2].startswith("a line\n✓ migrate")
 
 
+def test_a_step_has_a_coloured_mark_on_a_terminal(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    with Console(stream).step("migrate") as line:
+        line.detail = "\x1b[31mof others\x1b[0m"
+    assert "\x1b[32m✓\x1b[0m migrate" in stream.getvalue()
+    assert stream.getvalue().endswith("s  of others\n")
+    assert "\\u001b" not in stream.getvalue()
+
+
 def test_what_was_found_is_json_or_a_table_or_printed(capsys: pytest.CaptureFixture[str]) -> None:
     table = console.Table(("name",), [("a",)])
     console.show(["a"], table, json=True)

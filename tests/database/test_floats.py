@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import math
 import random
+import sqlite3
 import struct
+from contextlib import closing
 
 import pytest
 
+from xswarm_deploy.database import json_rows
 from xswarm_deploy.database.client import Database, DatabaseError
 from xswarm_deploy.database.floats import token
+from xswarm_deploy.database.tables import Table
 
 
 def doubles(count: int) -> list[float]:
@@ -22,6 +26,16 @@ def doubles(count: int) -> list[float]:
         usual = source.uniform(-1, 1) * 10 ** source.randint(-5, 15)
         found += [number for number in (bits, usual) if math.isfinite(number)]
     return found
+
+
+def test_a_tables_size_does_not_hang_on_how_a_sqlite_writes_doubles() -> None:
+    """Newer ones, as D1's, write 17 digits, and this machine's 15: a backup compares the two."""
+    table = Table("t", "table", "", ("number", "text"), (), "rowid", "rowid")
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE t (number REAL, text TEXT)")
+        database.execute("INSERT INTO t VALUES (1795928567.1234567, 'abc'), (1.0, NULL)")
+        measured = database.execute(json_rows.measuring(table, total=True)).fetchone()
+    assert measured == (2, 8 + 3 + 8 + 4)
 
 
 def test_doubles_arrive_exactly_or_are_refused_by_name(remote: Database) -> None:

@@ -331,6 +331,16 @@ def test_a_secret_of_the_worker_alone_is_required_of_whoever_asks_for_it(setting
     unasked = settings({"worker": {"secrets": "", "variables": ""}}, JWT_SECRET="")
     assert "JWT_SECRET" not in problem_names(unasked)
     assert "JWT_SECRET" in problem_names(settings(None, JWT_SECRET=""))
+    # Nothing here rotates it: who adopts a Worker cannot read the key that signed its sessions.
+    adopted = settings({"worker": {"secrets": "JWT_SECRET"}}, JWT_SECRET="")
+    assert "JWT_SECRET" not in problem_names(adopted)
+    assert adopted.own_secrets() == {"JWT_SECRET"}
+
+
+def test_the_token_of_a_database_is_not_asked_for_where_it_is_d1(settings: Make) -> None:
+    found = settings(None, TURSO_DATABASE_URL="d1:DB", TURSO_AUTH_TOKEN="")
+    assert "TURSO_AUTH_TOKEN" not in {variable.name for variable in found.asked}
+    assert not found.problems()
 
 
 @pytest.mark.parametrize("name", ["JWT_SECRET", "NO_SUCH_NAME", "CLOUDFLARE_ACCOUNT_ID"])

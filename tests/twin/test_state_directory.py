@@ -26,6 +26,11 @@ def test_it_is_for_its_owner_only(home: Folder) -> None:
     assert home.path.stat().st_mode & 0o777 == 0o700
 
 
+def test_git_never_commits_it(home: Folder) -> None:
+    state_directory.make(home)
+    assert (home.path / ".gitignore").read_text() == "*\n"
+
+
 def test_delete_takes_all(home: Folder) -> None:
     state_directory.make(home)
     home.log("sqld").write_text("x")

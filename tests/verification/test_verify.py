@@ -170,6 +170,11 @@ def test_groups_can_be_left_out(at: Callable[..., Site], worker: SoundWorker) ->
     assert statuses(site) == {"version": "pass"}
 
 
+def test_quick_asks_what_just_reads_where_nothing_is_marked(at: Callable[..., Site]) -> None:
+    site = at({"path": "/health"}, {"path": "/gone", "method": "POST"}, **EVERYTHING)
+    assert statuses(site, quick=True) == {"GET /health": "pass", "version": "pass"}
+
+
 def test_quick_asks_only_what_is_marked(at: Callable[..., Site]) -> None:
     site = at({"path": "/health", "quick": True}, {"path": "/gone"}, **EVERYTHING)
     assert statuses(site, quick=True) == {"GET /health": "pass", "version": "pass"}

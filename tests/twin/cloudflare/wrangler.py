@@ -18,7 +18,7 @@ import boto3
 import requests
 
 from tests.twin.cloudflare.stand_in import ACCOUNT
-from xswarm_twin.edge.workerd import find_workerd
+from xswarm_twin.programs import find_workerd
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """

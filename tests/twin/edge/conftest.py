@@ -16,9 +16,9 @@ import aiohttp
 import pytest
 
 from xswarm_twin.edge.edge import Edge
-from xswarm_twin.edge.workerd import find_workerd
 from xswarm_twin.model import AssetFile, Assets, Module, PagesDeployment, WorkerVersion
 from xswarm_twin.objects.store import Objects
+from xswarm_twin.programs import find_workerd
 
 _ROOT = Path(__file__).parents[3]
 TOKEN = "token-of-the-twin"

@@ -14,8 +14,8 @@ from yarl import URL
 from xswarm_twin.edge.assets import goes_to_worker, pages_site, worker_site
 from xswarm_twin.edge.capnp import text
 from xswarm_twin.edge.children import Children, Command
-from xswarm_twin.edge.workerd import find_workerd
 from xswarm_twin.model import ScriptInvalid
+from xswarm_twin.programs import find_workerd
 
 ROOT = Path(__file__).parents[3]
 FILES = {

@@ -254,8 +254,8 @@ def test_an_idle_undeployed_version_is_stopped(
     workshop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from xswarm_twin.edge.edge import Edge
-    from xswarm_twin.edge.workerd import find_workerd
     from xswarm_twin.objects.store import Objects
+    from xswarm_twin.programs import find_workerd
 
     now = 0.0
     for module in (runtime, versions):
@@ -292,7 +292,7 @@ def test_children_end_with_a_killed_parent(workshop: Any, tmp_path: Path) -> Non
         import asyncio, json, pickle, sys
         from pathlib import Path
         from xswarm_twin.edge.edge import Edge
-        from xswarm_twin.edge.workerd import find_workerd
+        from xswarm_twin.programs import find_workerd
         from xswarm_twin.objects.store import Objects
 
         async def main():

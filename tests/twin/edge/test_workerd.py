@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from xswarm_twin import programs
-from xswarm_twin.edge.workerd import find_workerd
 from xswarm_twin.errors import Unavailable
 from xswarm_twin.model import ScriptInvalid
+from xswarm_twin.programs import find_workerd
 
 pytestmark = pytest.mark.slow
 
@@ -249,14 +249,25 @@ def test_the_r2_binding_is_the_object_store(play: Any, workshop: Any) -> None:
     play(scene)
 
 
-def test_a_workerd_that_is_too_old_is_named(
+def test_a_workerd_that_is_too_old_is_passed_over_or_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = find_workerd(Path(__file__).parents[3])
-    folder = tmp_path.joinpath(*found.parts[found.parts.index("node_modules") : -2])
-    (folder / "bin").mkdir(parents=True)
-    (folder / "bin/workerd").write_text("")
-    (folder / "package.json").write_text('{"version": "1.20250101.0"}')
-    monkeypatch.setattr(programs, "packages", lambda root: (root / "node_modules",))
+    beside = found.parts[found.parts.index("node_modules") + 1 : -2]
+
+    def lay(modules: Path, version: str) -> Path:
+        folder = modules.joinpath(*beside)
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin/workerd").write_text("")
+        (folder / "package.json").write_text(f'{{"version": "{version}"}}')
+        return folder / "bin/workerd"
+
+    its, ours = tmp_path / "node_modules", tmp_path / "share"
+    monkeypatch.setattr(programs, "packages", lambda _: (its, ours))
+    with pytest.raises(Unavailable, match="is not installed"):
+        find_workerd(tmp_path)
+    lay(its, "1.20250101.0")
     with pytest.raises(Unavailable, match=r"workerd 1\.20250101\.0 is too old"):
         find_workerd(tmp_path)
+    recent = lay(ours, "1.20261117.1")
+    assert find_workerd(tmp_path) == recent

@@ -194,8 +194,10 @@ class Console:
 
     def _finish(self, entry: StepLine, began: float) -> None:
         seconds = time.monotonic() - began
-        mark = self.paint(entry.mark, entry.colour)
-        self.line(f"{mark} {entry.name:<9} {seconds:6.2f} s  {entry.detail}".rstrip())
+        said = f" {entry.name:<9} {seconds:6.2f} s  {entry.detail}".rstrip()
+        if not self.quiet:
+            self._clear_bar()
+            self._put(self.paint(entry.mark, entry.colour) + one_line(said) + "\n")
 
     def _clear_bar(self) -> None:
         if self._bar_shown:

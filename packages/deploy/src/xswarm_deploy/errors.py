@@ -49,7 +49,10 @@ EXIT_CODES: Final = {
 
 _COMMAND = re.compile(r"(?<![\w./-])(?:\./)?inv (?P<task>[a-z][\w.-]*)")
 _NAMING_ITS_OWN = ("production", "staging", "local", "deploy.prod", "deploy.staging")
-_EVERYWHERE_THE_SAME = ("sandbox", "tools", "test", "config.examples", "deploy.local")
+_EVERYWHERE_THE_SAME = (
+    *("sandbox", "tools", "test", "config.examples", "deploy.local"),
+    *("init", "doctor", "update"),
+)
 OWN_NAME: Final = "xswarm"
 """The program that the wheel installs."""
 _INSTALLED: Final = (OWN_NAME, "inv", "invoke")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
-from xswarm_monitoring.printable import printable
+from xswarm_monitoring.printable import escaped, without_colour
 
 _SHORTEST_REDACTED = 6  # shorter values occur in ordinary words
 _SHORTEST_FOUND = 12  # characters: none is found in a file by chance
@@ -73,12 +73,14 @@ def redact(text: str) -> str:
     """Return a text as it may leave the process.
 
     Every known secret in it is replaced by the name of its variable, and every character that
-    a terminal would obey by its escape, such as ``\\u001b``. Line ends and tabs stay.
+    a terminal would obey by its escape, such as ``\\u001b``. Line ends and tabs stay; colours go,
+    first of all, so that none of them splits a secret.
     """
+    text = without_colour(text)
     for form in _forms_longest_first():
         if form in text:
             text = text.replace(form, f"[{_known[form]}]")
-    return printable(text)
+    return escaped(text)
 
 
 def one_line(text: str) -> str:

@@ -9,10 +9,23 @@ _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
 )
 
+# Colour and weight alone (ECMA-48, SGR), as loggers and compilers write them.
+_COLOUR = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
+
+
+def without_colour(text: str) -> str:
+    """Return a text without what only sets its colour and weight."""
+    return _COLOUR.sub("", text)
+
+
+def escaped(text: str) -> str:
+    r"""Return a text with an escape such as ``\u001b`` in place of each control character."""
+    return _CONTROL.sub(_escape, text)
+
 
 def printable(text: str) -> str:
-    r"""Return a text with an escape such as ``\u001b`` in place of each control character."""
-    return _CONTROL.sub(_escaped, text)
+    """Return a text without colours, and with what else a terminal would obey as an escape."""
+    return escaped(without_colour(text))
 
 
 def one_line(text: str) -> str:
@@ -20,5 +33,5 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.splitlines()))
 
 
-def _escaped(found: re.Match[str]) -> str:
+def _escape(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"

@@ -29,6 +29,7 @@ def make(folder: Folder) -> None:
     _refuse_foreign(folder)
     for path in (folder.path, folder.logs, folder.providers, folder.database):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder.path / ".gitignore").write_text("*\n")  # keys and data of the twin: never committed
     mark = folder.path / _MARK
     if not mark.exists():
         mark.write_text(_MARK_TEXT)

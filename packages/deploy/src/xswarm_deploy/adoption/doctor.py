@@ -138,7 +138,8 @@ def _writable(root: Path) -> tuple[Status, str, str]:
 def _invoke_yaml(root: Path) -> tuple[Status, str, str]:
     below = _deploy(root)
     if below is None:
-        return "fail", f"there is no key deploy in {root / 'invoke.yaml'}", "inv init"
+        told = f"{root / 'invoke.yaml'} is missing, or has no key deploy"
+        return "fail", told, "inv init"
     found = project.read(below)
     return "pass", f"{found.worker.name}, {found.worker.config}", ""
 

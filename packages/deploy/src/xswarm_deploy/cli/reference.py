@@ -153,7 +153,7 @@ def _variables() -> Iterator[str]:
 def _variable(variable: Variable) -> tuple[str, ...]:
     names = dict.fromkeys(variable.file_name(each) for each in (PRODUCTION, STAGING))
     needed = f"with `{variable.part}`" if variable.part else "always"
-    needed = "where the Worker asks for it" if variable.workers_own else needed
+    needed = "where the Worker has none" if variable.workers_own else needed
     return (
         "<br>".join(f"`{name}`" for name in names),
         variable.comment,

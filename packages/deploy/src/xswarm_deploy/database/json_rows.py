@@ -17,8 +17,15 @@ _SWELLING = 6  # times that a text grows in JSON at most: by \\u0001 for a byte
 
 
 def measuring(table: Table, *, total: bool = False) -> str:
-    """Return the SQL that counts a table's rows, and measures the largest; or all of them."""
-    sizes = [f"ifnull(length(CAST({quoted(c)} AS BLOB)), 4)" for c in table.columns]
+    """Return the SQL that counts a table's rows, and measures the largest; or all of them.
+
+    A real number counts as its eight bytes: one SQLite writes it with 15 digits, a newer one, as
+    D1's, with 17.
+    """
+    sizes = [
+        f"CASE typeof({c}) WHEN 'real' THEN 8 ELSE ifnull(length(CAST({c} AS BLOB)), 4) END"
+        for c in map(quoted, table.columns)
+    ]
     size = " + ".join(f"({' + '.join(part)})" for part in _parts(sizes))
     return f"SELECT count(*), {'sum' if total else 'max'}({size}) FROM {quoted(table.name)}"  # noqa: S608
 

@@ -77,7 +77,8 @@ def only_sound(settings: Settings, probes: Iterable[Probe]) -> list[Probe]:
     """
     wrong = {problem.name for problem in settings.problems()}
     unsound = {v.name for v in VARIABLES if v.file_name(settings.environment) in wrong}
-    unsound |= {v.name for v in VARIABLES if _absent(settings, v)}
+    unasked = {v.name for v in settings.variables} - {v.name for v in settings.asked}
+    unsound |= {v.name for v in VARIABLES if _absent(settings, v)} - unasked
     return [_left_out(one, unsound, settings) for one in probes]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.model.report import Finding, Probe, Status
-from xswarm_deploy.settings.variables import Sent, Variable
+from xswarm_deploy.settings.settings import sent
+from xswarm_deploy.settings.variables import Variable
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Problem, Settings
@@ -20,7 +21,7 @@ def probes(site: Site) -> list[Probe]:
     problems = {problem.name: problem for problem in settings.problems()}
     return [
         _probe(settings, variable, problems.get(variable.file_name(settings.environment)))
-        for variable in settings.variables
+        for variable in settings.asked
         if variable.required
         or variable.file_name(settings.environment) in problems
         or _is_set(settings, variable)
@@ -35,7 +36,7 @@ def _probe(settings: Settings, variable: Variable, problem: Problem | None) -> P
 def _finding(settings: Settings, variable: Variable, problem: Problem | None) -> Finding:
     name = variable.file_name(settings.environment)
     if problem is None:
-        where = "sent to the Worker" if variable.sent is not Sent.HERE else "used here"
+        where = "sent to the Worker" if variable in sent(settings.project) else "used here"
         return Finding(name, GROUP, "pass", variable.required, where)
     status: Status = "fail" if problem.critical else "warn"
     return Finding(name, GROUP, status, problem.critical, problem.why, problem.remedy)

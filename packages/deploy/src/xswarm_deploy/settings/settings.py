@@ -22,6 +22,7 @@ from xswarm_deploy.settings.variables import (
     BY_NAME,
     ENVIRONMENTS,
     LOCAL,
+    PREVIOUS,
     PRODUCTION,
     VARIABLES,
     Sent,
@@ -78,6 +79,12 @@ class Settings:
     def variables(self) -> tuple[Variable, ...]:
         """Return the variables the project has: those of what it does not use are not read."""
         return used(self.project)
+
+    @property
+    def asked(self) -> tuple[Variable, ...]:
+        """Return the variables that are asked for: D1 is reached by Cloudflare's token."""
+        of_d1 = self.text("TURSO_DATABASE_URL").startswith("d1:")
+        return tuple(v for v in self.variables if not (of_d1 and v.name == "TURSO_AUTH_TOKEN"))
 
     def text(self, name: str) -> str:
         """Return a plain variable's value, or its default, or the empty string."""
@@ -155,9 +162,7 @@ class Settings:
 
     def problems(self) -> tuple[Problem, ...]:
         """Judge every variable; empty when all are in order."""
-        of_d1 = self.text("TURSO_DATABASE_URL").startswith("d1:")
-        asked = (v for v in self.variables if not (of_d1 and v.name == "TURSO_AUTH_TOKEN"))
-        found = (self._problem(variable) for variable in asked)
+        found = (self._problem(variable) for variable in self.asked)
         return tuple(problem for problem in found if problem)
 
     def require_sound(self) -> None:
@@ -214,8 +219,10 @@ def own_secrets(project: Project) -> list[str]:
     One without a value here stays at Cloudflare as it is, so that a Worker whose secrets were set
     by hand can be released as it stands.
     """
-    theirs = {v.name for v in VARIABLES if v.part and v.part not in project.parts}
     names = _names_in(project.worker.secrets)
+    theirs = {v.name for v in VARIABLES if v.part and v.part not in project.parts}
+    if PREVIOUS not in names:  # nothing here rotates it: the Worker's own affair
+        theirs |= {v.name for v in VARIABLES if v.workers_own}
     return [name for name in names if name in theirs or name not in BY_NAME]
 
 

@@ -15,6 +15,8 @@ PRODUCTION: Final = "production"
 STAGING: Final = "staging"
 LOCAL: Final = "local"
 ENVIRONMENTS: Final = (PRODUCTION, STAGING, LOCAL)
+PREVIOUS: Final = "JWT_SECRET_PREVIOUS"
+"""Whose Worker reads it has its signing key rotated by this tool, which then must have it."""
 
 
 class Sent(Enum):
@@ -43,7 +45,8 @@ class Variable(NamedTuple):
         default: the value where the file has none.
         example: what the example file shows, by environment.
         part: what a project must use to have it (``uses`` in invoke.yaml); empty: all have it.
-        workers_own: the Worker alone reads it: it is required only of one that asks for it.
+        workers_own: the Worker alone reads it: without a value here the one that it has stays,
+            but where this tool rotates it (:data:`PREVIOUS`).
     """
 
     name: str
@@ -313,7 +316,7 @@ def _auth() -> Iterator[Variable]:
     yield Variable(
         "JWT_SECRET",
         group,
-        "Signs sessions; at least 32 random characters (openssl rand -hex 32).",
+        "Signs sessions: openssl rand -hex 32. Empty: the one that the Worker has already stays.",
         secret=True,
         required=True,
         workers_own=True,
@@ -322,7 +325,7 @@ def _auth() -> Iterator[Variable]:
         example=_same("your_secret"),
     )
     yield Variable(
-        "JWT_SECRET_PREVIOUS",
+        PREVIOUS,
         group,
         "The signing secret before a rotation; accepted until it is finished. Leave empty.",
         secret=True,

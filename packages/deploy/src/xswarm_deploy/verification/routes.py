@@ -33,10 +33,12 @@ def probes(asker: Asker, *, quick: bool, reading: bool = False) -> list[Probe]:
 
     Args:
         asker: asks the target.
-        quick: only the routes marked as quick.
+        quick: only the routes marked as quick; where none is, those that just read, so that a
+            rollback never believes a version that it asked nothing.
         reading: besides these, the Worker's routes that just read.
     """
     routes = [route for route in asked(asker.site.settings.project.verify) if _here(asker, route)]
+    reading = reading or not any(route.quick for route in routes)
     return [
         _probe(asker, route)
         for route in routes

@@ -26,8 +26,9 @@ from xswarm_twin.edge.log import Log
 from xswarm_twin.edge.runtime import Resting, Runtime, Serving
 from xswarm_twin.edge.services import Access, Services
 from xswarm_twin.edge.simulators import Simulators
-from xswarm_twin.edge.workerd import Runner, find_workerd
+from xswarm_twin.edge.workerd import Runner
 from xswarm_twin.model import ScriptInvalid, WorkerVersion
+from xswarm_twin.programs import find_workerd
 
 _SHORT = 8
 _UNDEPLOYED = 8

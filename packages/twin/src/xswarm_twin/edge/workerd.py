@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from xswarm_twin import programs
 from xswarm_twin.edge import capnp
 from xswarm_twin.edge.children import Child, Children, Command, StartFailed
 from xswarm_twin.edge.configuration import CONTROL, Process, config, module_file
 from xswarm_twin.edge.log import Log
-from xswarm_twin.errors import Unavailable
 from xswarm_twin.model import ScriptInvalid
 
-OLDEST: Final = 20261117
-"""The date in the version of the oldest workerd that the twin was tried with."""
 _DEBUG = "debug-port"
 """How workerd calls the debug port when it tells of its sockets."""
 
@@ -35,35 +28,6 @@ class Runner:
 
     binary: Path
     children: Children
-
-
-def find_workerd(root: Path) -> Path:
-    """Find the workerd binary for a project's folder; raises Unavailable."""
-    system = {"Linux": "linux", "Darwin": "darwin"}.get(platform.system(), "unknown")
-    machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "64"
-    package = f"@cloudflare/workerd-{system}-{machine}"
-    places = (folder / package / "bin" / "workerd" for folder in programs.packages(root))
-    binary = next((place for place in places if place.is_file()), None)
-    if binary is None:
-        raise Unavailable(
-            "workerd, the runtime of JavaScript Workers, is not installed",
-            f"{package} is missing",
-            "xswarm-twin up",
-        )
-    _require_recent(binary.parents[1] / "package.json")
-    return binary
-
-
-def _require_recent(package: Path) -> None:
-    """Refuse a workerd whose simulators and debug port may be missing."""
-    version = str(json.loads(package.read_text()).get("version", ""))
-    date = version.split(".")[1] if version.count(".") == 2 else ""
-    if date.isdecimal() and int(date) < OLDEST:
-        raise Unavailable(
-            f"workerd {version} is too old for the twin",
-            f"it needs workerd 1.{OLDEST}.0, which wrangler 4.164.0 brings",
-            "npm install wrangler@4.164.0",
-        )
 
 
 async def serve(runner: Runner, process: Process, folder: Path, debug: Path, log: Log) -> Child:
