@@ -14,7 +14,54 @@ from xswarm_deploy.steps import traffic
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
-NOSINGLE: Final = ("ai", "browser", "images", "media", *sorted(NO_RESOURCE))
+NO_RESOURCE: Final = frozenset({"assets", "version_metadata"})
+ABSENT: Final = frozenset(
+    {
+        "ai",
+        "browser",
+        "images",
+        "vectorize",
+        "pipelines",
+        "mtls_certificates",
+        "dispatch_namespaces",
+    }
+)
+"""What the local twin takes, and answers that it does not have."""
+TWIN: Final = NO_RESOURCE | {
+    "r2_buckets",
+    "kv_namespaces",
+    "d1_databases",
+    "durable_objects",
+    "queues",
+    "services",
+    "workflows",
+    "hyperdrive",
+    "analytics_engine_datasets",
+    "ratelimits",
+    "send_email",
+    "secrets_store_secrets",
+    *ABSENT,
+}
+"""What the local twin offers; tests hold it to the twin."""
+LISTS: Final = {
+    "r2_buckets": "bucket_name",
+    "kv_namespaces": "id",
+    "d1_databases": "database_id",
+    "services": "service",
+    "hyperdrive": "id",
+    "vectorize": "index_name",
+    "analytics_engine_datasets": "dataset",
+    "dispatch_namespaces": "namespace",
+    "mtls_certificates": "certificate_id",
+    "pipelines": "pipeline",
+    "ratelimits": "namespace_id",
+    "secrets_store_secrets": "secret_name",
+    "send_email": "name",
+    "workflows": "name",
+}
+"""A list of bindings each, and the key that names what one is bound to."""
+NESTED: Final = {"durable_objects": ("bindings", "class_name"), "queues": ("producers", "queue")}
+SINGLE: Final = ("ai", "browser", "images", "media", *sorted(NO_RESOURCE))
 
 
 @dataclass(frozen=True)
@@ -84,7 +131,7 @@ def _labelled(one: Binding) -> str:
 def _remedy(site: Site, one: Binding, *, local: bool) -> str:
     """Return how what is missing is made, or named."""
     if one.kind == "services":
-        # Each project has a twin of its own, which knows the Workers that were deployed to it alone.
+        # Each project has a twin of its own, which knows only the Workers deployed to that.
         ours = shlex.quote(str(site.settings.root / ".sandbox/endpoints.env"))
         here = f", to this twin: set -a; . {ours}; npx wrangler deploy" if local else ""
         return f"deploy {one.target} first, in its own folder{here}; or correct its name"
