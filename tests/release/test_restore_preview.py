@@ -33,7 +33,9 @@ def place(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) ->
     made = Site(settings())
     found = SimpleNamespace(id=VERSION, created_on="2026-01-01T00:00:00Z")
     made.__dict__["cloudflare"] = SimpleNamespace(
-        version=lambda _worker, _id: found, schedules=lambda _worker: []
+        version=lambda _worker, _id: found,
+        schedules=lambda _worker: [],
+        open_ahead=lambda _count: None,
     )
     monkeypatch.setattr(traffic, "live_split", lambda _site: {})
     monkeypatch.setattr(pages, "current", lambda _site: None)

@@ -16,6 +16,7 @@ from xswarm_deploy.cli import context
 from xswarm_deploy.errors import CheckFailed, ExitCode, Refused, Unavailable
 from xswarm_deploy.monitor import dashboard as page
 from xswarm_deploy.monitor import notify, remembered
+from xswarm_deploy.monitor import push as pushing
 from xswarm_deploy.monitor import watch as step
 from xswarm_deploy.observability import install as installer
 from xswarm_deploy.release import audit
@@ -188,3 +189,25 @@ def test_files_are_written_without_a_secret(c: Context, host: list[str], tmp_pat
     token = context.settings(c).secret("ADMIN_TOKEN").reveal()
     assert written
     assert not [text for text in written if token in text]
+
+
+def test_what_the_store_holds_is_pushed_and_said(
+    c: Context,
+    dry: Context,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(Refused, match="nobody receives what local measures"):
+        monitor.push(c)
+    monkeypatch.setattr(Settings, "push_targets", lambda _settings: ("one",))
+    went = [pushing.Went("otlp at one", pushing.SENT)]
+    monkeypatch.setattr(pushing, "go", lambda _site: went)
+    monitor.push(dry)
+    assert capsys.readouterr().out == ""
+    monitor.push(c)
+    assert "otlp at one" in capsys.readouterr().out
+    went.append(pushing.Went("datadog at two", "HTTP 403", failed=True))
+    with pytest.raises(Unavailable, match="did not arrive"):
+        monitor.push(c, json=True)
+    assert [each["failed"] for each in json.loads(capsys.readouterr().out)] == [False, True]

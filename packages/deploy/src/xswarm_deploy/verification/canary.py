@@ -152,8 +152,7 @@ def _watched(
     with users.opened(site, pair) as met:
         verdict, allowed = _questioned(site, askers, limits, soak)
         met.quiet, told, alone = time.time(), verdict, not routes(site)
-        # Once at least, though the questions took as long as the soak.
-        last = soak <= 0
+        last = False  # users are looked at once at least, however long the questions took
         while (alone or verdict.outcome == "pass") and told.outcome != "fail" and not last:
             left = began + soak - time.monotonic()
             last = left <= USERS_EVERY
