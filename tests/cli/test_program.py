@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from invoke._version import __version__
+
+from xswarm_deploy.errors import VERSION
 
 PROJECT = Path(__file__).resolve().parents[2]
 OURS = ("-c", "from xswarm_deploy.cli.program import main; main()")
@@ -37,6 +40,12 @@ def test_it_says_what_invoke_says(words: str) -> None:
     ours, theirs = run(OURS, *words.split()), run(INVOKE, *words.split())
     assert (ours.returncode, ours.stderr) == (0, "")
     assert ours.stdout.replace("./inv", "inv[oke]") == theirs.stdout
+
+
+@pytest.mark.slow
+def test_its_own_name_has_a_version_of_its_own() -> None:
+    ended = run(INSTALLED, "--version")
+    assert ended.stdout == f"xswarm {VERSION}, Invoke {__version__}\n"
 
 
 @pytest.mark.slow

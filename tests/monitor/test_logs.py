@@ -104,6 +104,17 @@ def test_no_secret_and_no_control_character_is_shown_and_no_line_is_forged() -> 
     assert "\u001b" not in shown
 
 
+def test_what_a_worker_logs_of_people_and_tokens_is_masked() -> None:
+    said = "calling https://api.test/a?token=s3cr3tvalue for ada@example.com"
+    found = event(
+        logs=[{"level": "log", "message": [said]}], exceptions=[{"name": "E", "message": said}]
+    )
+    for shown in (text(found), json.dumps(found.as_json())):
+        assert "calling https://api.test/a?token=" in shown
+        assert "s3cr3tvalue" not in shown
+        assert "ada@" not in shown
+
+
 @pytest.mark.parametrize(
     ("wanted", "shown"),
     [

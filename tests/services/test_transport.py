@@ -21,7 +21,7 @@ import requests
 
 from tests.support.project import PROJECT
 from tests.support.uplink import Uplink
-from xswarm_deploy import transport
+from xswarm_deploy import errors, transport
 from xswarm_deploy.database import turso
 from xswarm_deploy.services.errors import ServiceUnavailable
 from xswarm_deploy.services.http import Http, new_session
@@ -192,7 +192,7 @@ def test_every_request_says_who_sends_it(sink: Sink) -> None:
 def test_the_version_it_says_is_the_projects() -> None:
     text = (PROJECT / "packages/deploy/pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)
-    assert project["project"]["version"] == transport.VERSION
+    assert project["project"]["version"] == errors.VERSION
 
 
 def _certificate(path: Path) -> Path:

@@ -53,6 +53,8 @@ _EVERYWHERE_THE_SAME = (
     *("sandbox", "tools", "test", "config.examples", "deploy.local"),
     *("init", "doctor", "update"),
 )
+VERSION: Final = "1.0.0"
+"""Of this tool, as its package has it."""
 OWN_NAME: Final = "xswarm"
 """The program that the wheel installs."""
 _INSTALLED: Final = (OWN_NAME, "inv", "invoke")

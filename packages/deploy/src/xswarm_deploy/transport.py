@@ -25,9 +25,9 @@ from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from xswarm_deploy.errors import VERSION
 from xswarm_deploy.loopback import is_loopback
 
-VERSION: Final = "1.0.0"
 USER_AGENT: Final = f"xswarm-boss/{VERSION} (+https://xswarm.ai)"
 
 PIECE: Final = 64 * 1024  # bytes; each is given STALLED seconds, and then the next

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -49,8 +48,9 @@ def _ensure_wrangler(folder: Path, root: Path) -> None:
 
 
 def _build(command: str, folder: Path, environment: str) -> None:
-    ended = subprocess.run(
-        shlex.split(command),
+    ended = subprocess.run(  # noqa: S602 - as wrangler runs its own: "npm ci && npm run build"
+        command,
+        shell=True,
         cwd=folder,
         env=_environment(folder, environment),
         stdin=subprocess.DEVNULL,

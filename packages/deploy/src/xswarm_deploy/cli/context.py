@@ -57,8 +57,12 @@ def dry(c: Context) -> bool:
 
 
 def values(c: Context) -> dict[str, Any]:
-    """Return the key ``deploy`` of invoke.yaml as plain data; empty where there is none."""
-    return dict(_plain(_deploy(c)))
+    """Return the key ``deploy`` of invoke.yaml as plain data; empty where there is none.
+
+    Raises:
+        Refused: a variable of the process environment names no setting, or does not fit.
+    """
+    return _with_variables(_plain(_deploy(c)), "deploy")
 
 
 def project_values(c: Context) -> dict[str, Any]:
@@ -79,8 +83,20 @@ def settings(c: Context) -> Settings:
     Raises:
         Refused: invoke.yaml names no Worker, or the settings cannot be read.
     """
-    monitor = _plain(c.config.get("monitor") or {})
+    monitor = _with_variables(_plain(c.config.get("monitor") or {}), "monitor")
     return load(environment(c), project_values(c), ROOT, os.environ, monitor)
+
+
+def _with_variables(values: Mapping[str, Any], block: str) -> dict[str, Any]:
+    """Return a block of invoke.yaml with what the process environment sets of it."""
+    prefix = f"INVOKE_{block.upper()}_"
+    given = {name: text for name, text in os.environ.items() if name.startswith(prefix)}
+    given.pop("INVOKE_DEPLOY_ENV", None)  # chooses the environment, and is no setting of one
+    if not given:
+        return dict(values)
+    from xswarm_deploy.settings import overrides  # with the whole schema; few set a variable
+
+    return overrides.laid_over(values, given, block)
 
 
 def open_site(c: Context, *, quiet: bool = False) -> Site:

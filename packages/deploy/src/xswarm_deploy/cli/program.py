@@ -28,6 +28,7 @@ from invoke.parser.context import ParserContext
 
 from xswarm_deploy.errors import (
     OWN_NAME,
+    VERSION,
     DeployError,
     Interrupted,
     Refused,
@@ -130,6 +131,13 @@ class Program(program.Program):
             super().parse_cleanup()
         except ParseError as error:
             raise self._explained(error) from error
+
+    def print_version(self) -> None:
+        """Print this tool's version under its own name, and Invoke's under Invoke's."""
+        if typed_program() != OWN_NAME:
+            super().print_version()
+            return
+        sys.stdout.write(f"{OWN_NAME} {VERSION}, Invoke {__version__}\n")
 
     def _explained(self, error: ParseError) -> Refused:
         """Return what was not understood, with the name that is nearest to it."""

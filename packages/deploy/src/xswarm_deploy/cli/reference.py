@@ -83,8 +83,8 @@ def _all(collection: Collection, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _settings() -> Iterator[str]:
     yield "Each may be set in the process environment, too: `deploy.verify.timeout_seconds` as"
-    yield "`INVOKE_DEPLOY_VERIFY_TIMEOUT_SECONDS`, where invoke.yaml has it already. What stands"
-    yield "under `deploy.environments.production`, `.staging` or `.local` is laid over the rest."
+    yield "`INVOKE_DEPLOY_VERIFY_TIMEOUT_SECONDS`; a list by commas. What stands under"
+    yield "`deploy.environments.production`, `.staging` or `.local` is laid over the rest."
     yield ""
     properties = schema.document()["properties"]
     for name in ("deploy", "monitor"):

@@ -22,7 +22,7 @@ from xswarm_deploy.errors import DeployError, Refused, Unavailable
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.services.tails import Dropped, Listener
-from xswarm_monitoring.redaction import mask_query
+from xswarm_monitoring.redaction import mask_query, mask_text
 
 Message = str | bytes
 Opened = Callable[[], AbstractContextManager[Listener]]
@@ -135,8 +135,8 @@ class Event:
             "status": self.status,
             "outcome": self.outcome,
             "milliseconds": self.milliseconds,
-            "logs": [{"level": level, "text": text} for level, text in self.lines],
-            "exceptions": list(self.exceptions),
+            "logs": [{"level": level, "text": mask_text(text)} for level, text in self.lines],
+            "exceptions": [mask_text(text) for text in self.exceptions],
         }
 
     def shown(self) -> list[tuple[str, str]]:
@@ -297,7 +297,7 @@ def _text(value: object) -> str:
 def _indented(text: str, level: str) -> list[tuple[str, str]]:
     """Return a text of several lines so that none of them looks like a new event."""
     colour = {"error": "red", "warn": "yellow"}.get(level, "dim")
-    return [(f"    {line}", colour) for line in redact(text).splitlines() or [""]]
+    return [(f"    {line}", colour) for line in mask_text(redact(text)).splitlines() or [""]]
 
 
 def _time(at: float) -> str:

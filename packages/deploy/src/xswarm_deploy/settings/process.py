@@ -7,7 +7,8 @@ from typing import Final
 
 PROCESS: Final[Mapping[str, str]] = {
     "INVOKE_DEPLOY_ENV": "the environment acted on where the line names none",
-    "INVOKE_DEPLOY_…": "any setting below `deploy` that invoke.yaml has, by its path",
+    "INVOKE_DEPLOY_…": "any setting below `deploy`, by its path",
+    "INVOKE_MONITOR_…": "any setting below `monitor`, likewise",
     "DEPLOY_ENV_FILE": "the environment file, in place of deployment/config/ENVIRONMENT.env",
     "NO_COLOR": "no colour, whatever its value (no-color.org)",
     "TERM": "`dumb`: no colour",
