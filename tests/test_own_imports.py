@@ -23,6 +23,7 @@ ALLOWED = {
     "release/inputs.py": RARE,
     "release/undo.py": RARE,
     "packages/monitoring/src/xswarm_monitoring/endpoints.py": RARE,
+    "packages/monitoring/src/xswarm_monitoring/asgi.py": RARE,
     "verification/verify.py": CLIENTS,
     "release/transaction.py": RARE,
     "release/recovery.py": RARE,
