@@ -15,6 +15,7 @@ from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import records, rollback
 from xswarm_deploy.release.rollback import RollbackRequest
 from xswarm_deploy.release.transaction import transaction
+from xswarm_deploy.services.cloudflare.versions import Version
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -122,11 +123,26 @@ def test_what_failed_is_nothing_to_go_back_to(site: Site, step: FakeStep) -> Non
 def test_a_name_that_means_no_one_release_is_refused(
     name: str, why: str, site: Site, step: FakeStep
 ) -> None:
-    site.cloudflare.__dict__["version"] = unknown
+    site.cloudflare.__dict__.update(version=unknown, versions=lambda _worker: [])
     put_live(site, step)
     put_live(site, step, VERSION.replace("5", "6"))
     with pytest.raises(Refused, match=why):
         rollback.find(site, RollbackRequest(name))
+
+
+def test_a_version_that_no_release_recorded_has_a_short_id_too(site: Site) -> None:
+    """A team that deployed by wrangler until now goes back to what wrangler uploaded."""
+    one, other = "abcdef01" + VERSION[8:], "abcdef02" + VERSION[8:]
+    site.cloudflare.__dict__["versions"] = lambda _worker: [version(one), version(other)]
+    site.cloudflare.__dict__["version"] = lambda _worker, whole: version(whole)
+    assert rollback.find(site, RollbackRequest("abcdef02")).version == other
+    assert rollback.find(site, RollbackRequest(one)).version == one
+    with pytest.raises(Refused, match="names several versions"):
+        rollback.find(site, RollbackRequest("abcdef0"))
+
+
+def version(name: str) -> Version:
+    return Version(name, created_on="2026-01-01T00:00:00Z")
 
 
 def unknown(_worker: str, version: str) -> None:

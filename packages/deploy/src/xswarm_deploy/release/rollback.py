@@ -30,6 +30,7 @@ PHASES: Final = ("rollback", "webhooks")
 READS: Final = 5  # calls of Cloudflare that planning begins with
 Planned = tuple[list[Change], list[Change]]
 """The changes of both phases."""
+_WHOLE: Final = 36  # characters of a version's id
 _SHORTEST: Final = 6  # characters of an id that are taken for one
 _LISTED: Final = 100  # releases to choose from; an older one is named
 
@@ -293,10 +294,24 @@ def _good(listed: Iterable[Record]) -> Iterator[Record]:
     return (r for r in listed if r.status == records.SUCCEEDED and r.version)
 
 
+def _begun_with(environment: Environment, beginning: str) -> str:
+    """Return the id of the Worker's one version that begins so; the text itself where none does.
+
+    Raises:
+        Refused: several do.
+    """
+    listed = environment.cloudflare.versions(environment.worker)
+    found = [each.id for each in listed if each.id.startswith(beginning)]
+    if len(found) > 1:
+        raise Refused(f"{beginning} names several versions", ", ".join(found), "inv deploy.list")
+    return found[0] if found else beginning
+
+
 def _unrecorded(environment: Environment, version: str) -> Record:
     """Return a version that no release recorded, such as one that wrangler uploaded."""
     try:
-        found = environment.cloudflare.version(environment.worker, version)
+        whole = version if len(version) == _WHOLE else _begun_with(environment, version)
+        found = environment.cloudflare.version(environment.worker, whole)
     except ServiceError as error:
         raise Refused(f"there is no version {version}", str(error), "inv deploy.list") from None
     return Record(
