@@ -1125,6 +1125,15 @@ def _route_cases() -> list[Case]:
     ]
 
 
+def _as_custom_domain(place: Place) -> None:
+    def find(_host: str) -> None:
+        raise ServiceUnavailable("Cloudflare", "GET /workers/domains")
+
+    listed = "xswarm_deploy.preflight.domains.zones.listed"
+    place.patch.setattr(listed, lambda _content, **_: [HOST])
+    place.parts["cloudflare"].domains = SimpleNamespace(find=find)
+
+
 def _domain_cases() -> list[Case]:
     dns, tls, zone = f"{HOST} DNS", f"{HOST} certificate", f"{HOST} zone"
     refused = ConnectionRefusedError()
@@ -1139,6 +1148,13 @@ def _domain_cases() -> list[Case]:
             "warn",
             "does not resolve",
             both(hosted, part("cloudflare", splits=[]), _unknown_host),
+        ),
+        Case(
+            dns,
+            "is a custom domain by wrangler's file that Cloudflare cannot be asked of",
+            "warn",
+            "it is a custom domain of the Worker",
+            both(hosted, _as_custom_domain, _unknown_host),
         ),
         Case(tls, "valid", "pass", "valid for 90 days, TLSv1.3", hosted),
         Case(

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from xswarm_deploy.services.cloudflare import Zone
     from xswarm_deploy.site import Site
 
+_ATTACHED: Final = (
+    "a release attaches it, and Cloudflare makes the record: set Cloudflare's keys, or wait for it"
+)
 UNRESOLVED: Final = "skipped (the name does not resolve)"
 GROUP: Final = "domains"
 ACCOUNT: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
@@ -84,6 +87,11 @@ def _resolves(site: Site, host: str) -> Seen | str:
     try:
         found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
+        if _is_custom(site, host):
+            told = (
+                f"{host} does not resolve ({error.strerror}); it is a custom domain of the Worker"
+            )
+            return Seen("warn", told, _ATTACHED)
         remedy = f"make a DNS record for {host}, proxied by Cloudflare"
         status: Status = "fail" if _deployed(site) else "warn"  # the first release may come first
         return Seen(status, f"{host} does not resolve ({error.strerror})", remedy)
@@ -93,8 +101,15 @@ def _resolves(site: Site, host: str) -> Seen | str:
 
 def _made_by_release(site: Site, host: str) -> bool:
     try:
-        custom = zones.listed(wrangler.read(site.settings), custom=True)
-        return host in custom and site.cloudflare.domains.find(host) is None
+        return _is_custom(site, host) and site.cloudflare.domains.find(host) is None
+    except DeployError:
+        return False  # other checks say why
+
+
+def _is_custom(site: Site, host: str) -> bool:
+    """Return whether a host is a custom domain by wrangler's file: Cloudflare makes its record."""
+    try:
+        return host in zones.listed(wrangler.read(site.settings), custom=True)
     except DeployError:
         return False  # other checks say why
 
