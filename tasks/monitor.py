@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from xswarm_deploy.observability import install as installer
 from xswarm_deploy.observability import stack
 from xswarm_deploy.observability.host import connected
 from xswarm_deploy.release.noted import note
-from xswarm_deploy.services.monitor import Monitor, status_page
+from xswarm_deploy.services.monitor import Health, Monitor, status_page
 from xswarm_deploy.settings.settings import alerting_rules
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import error_budget
@@ -39,6 +40,8 @@ from xswarm_monitoring.rules import Rules
 def status(c: Context, json: bool = False) -> None:
     """Ask every health endpoint and show what it says and how long it took; exit 1: one failed."""
     answers = Monitor.of(context.open_site(c, quiet=json).settings).everything()
+    if all(each.status and not each.reported for each in answers):
+        raise _no_monitor(answers)
 
     def printed(out: Console) -> None:
         out.table(tables.ENDPOINTS, tables.endpoints(answers))
@@ -275,6 +278,17 @@ def _round(site: Site, rules: Rules, *, json: bool) -> Watched:
 
     console.show(watched.as_json(), printed, json=json)
     return watched
+
+
+def _no_monitor(answers: Sequence[Health]) -> Refused:
+    """Return the refusal of a Worker that answers, and reports nowhere on its health."""
+    told = ", ".join(f"{each.path}: HTTP {each.status}" for each in answers)
+    return Refused(
+        "the Worker has no monitor",
+        f"no health endpoint gave a report ({told})",
+        "inv verify asks its own routes; deployment/docs/guide/monitoring-an-application.md mounts"
+        " a monitor",
+    )
 
 
 def _require_well(watched: Watched) -> None:

@@ -51,6 +51,18 @@ def test_status_fails_where_an_endpoint_does(
     assert [each["verdict"] for each in json.loads(capsys.readouterr().out)] == ["pass", "fail"]
 
 
+def test_status_of_a_worker_without_a_monitor_says_so(
+    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [Health("/health", 404, 5.0), Health("/health/ready", 200, 5.0)]
+    monkeypatch.setattr(Monitor, "everything", lambda _self: answers)
+    with pytest.raises(Refused, match="the Worker has no monitor"):
+        monitor.status(c)
+    answers[0] = Health("/health", 0, 5.0, error="refused")
+    with pytest.raises(CheckFailed, match="refused"):
+        monitor.status(c)
+
+
 def test_metrics_are_those_of_the_window(
     c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
