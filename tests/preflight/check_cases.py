@@ -24,6 +24,7 @@ from tests.support.project import LOCAL_VALUES
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.database import d1_pending
+from xswarm_deploy.database.engine import Engine
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Finding
 from xswarm_deploy.monitor.alert_store import execute
@@ -787,6 +788,7 @@ def _database_cases() -> list[Case]:
     unreachable = variables(TURSO_DATABASE_URL="http://127.0.0.1:1")
     return [
         Case("database", "reachable", "pass", "answers (SQLite"),
+        Case("database", "has Turso's new engine", "fail", "it has no pragma_", _new_engine),
         Case("database", "unreachable", "fail", "The database refused", unreachable),
         Case("migrations", "to be applied", "pass", "1 to apply"),
         Case("migrations", "all applied", "pass", "all applied", lambda place: place.migrate()),
@@ -1123,6 +1125,11 @@ def _route_cases() -> list[Case]:
         Case(name, "the Worker tells none", "skip", "no list", _listed(status=404)),
         Case(name, "the Worker does not answer", "skip", "does not tell", _silent),
     ]
+
+
+def _new_engine(place: Place) -> None:
+    found = Engine("3.50.4", turso=True)
+    place.patch.setattr("xswarm_deploy.database.engine.of", lambda _database: found)
 
 
 def _as_custom_domain(place: Place) -> None:

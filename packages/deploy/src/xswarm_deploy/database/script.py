@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from xswarm_deploy.database import counting, migration_history, migrations, schema
+from xswarm_deploy.database import counting, engine, migration_history, migrations, schema
 from xswarm_deploy.database.client import Database, DatabaseError, Result, Row, Statement
 from xswarm_deploy.database.counting import Guard, Matched
 from xswarm_deploy.database.guards import Foresight, Part, Step
@@ -136,14 +136,20 @@ class Failure(Exception):
 
 
 def before(database: Database) -> Before:
-    """Read the schema, and which foreign keys lead nowhere already, as of one moment."""
-    found, broken, rest = database.snapshot(
-        [
-            schema.SELECT,
-            Statement(_VIOLATIONS),
-            Statement(f"SELECT (SELECT count(*) {_DANGLING}), {_SHAPE}"),
-        ]
-    )
+    """Read the schema, and which foreign keys lead nowhere already, as of one moment.
+
+    Raises:
+        Refused: the database has an engine that cannot tell the keys.
+    """
+    asked = [
+        schema.SELECT,
+        Statement(_VIOLATIONS),
+        Statement(f"SELECT (SELECT count(*) {_DANGLING}), {_SHAPE}"),
+    ]
+    try:
+        found, broken, rest = database.snapshot(asked)
+    except DatabaseError as error:
+        raise engine.refusal(database, error) from None
     violations = {row.text(0): row.integer(1) for row in broken.rows}
     return Before(found.rows, violations, rest.rows[0].integer(0), rest.rows[0].text(1))
 

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from xswarm_deploy.database import limits
+from xswarm_deploy.database import engine, limits
+from xswarm_deploy.database.engine import Engine
 from xswarm_deploy.database.lint import ADVICE
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.preflight.looking import Seen, probe
@@ -27,13 +28,13 @@ def probes(site: Site) -> list[Probe]:
 
     One that does not answer is one failure: what else would be asked of it is skipped.
     """
-    version = _Once(lambda: _version(site))
+    version = _Once(lambda: _engine(site))
 
     def after(look: Callable[[], Seen | str]) -> Callable[[], Seen | str]:
         return lambda: look() if version.answered else Seen("skip", UNANSWERED)
 
     looks = {
-        "database": lambda: f"answers (SQLite {version.get()})",
+        "database": lambda: _told(version.get()),
         "migrations": after(lambda: _migrations(site)),
         "tables": after(lambda: _tables(site)),
     }
@@ -47,11 +48,11 @@ def probes(site: Site) -> list[Probe]:
 class _Once:
     """Ask once, for all threads that want the answer."""
 
-    def __init__(self, ask: Callable[[], str]) -> None:
+    def __init__(self, ask: Callable[[], Engine]) -> None:
         self._ask, self._lock = ask, Lock()
-        self._answer: Future[str] | None = None
+        self._answer: Future[Engine] | None = None
 
-    def get(self) -> str:
+    def get(self) -> Engine:
         """Return the answer, or raise why there is none."""
         with self._lock:
             if self._answer is None:
@@ -72,11 +73,17 @@ class _Once:
         return True
 
 
-def _version(site: Site) -> str:
+def _engine(site: Site) -> Engine:
     if site.database.limits is limits.D1:  # which tells neither its version nor its size
         site.database.query("SELECT 1")
-        return "of D1"
-    return str(site.database.query("SELECT sqlite_version() AS version")[0]["version"])
+        return Engine("of D1")
+    return engine.of(site.database)
+
+
+def _told(found: Engine) -> Seen | str:
+    if found.turso:
+        return Seen("fail", f"{found}: {engine.LACKS}", engine.INSTEAD)
+    return f"answers ({found})"
 
 
 def _migrations(site: Site) -> Seen | str:
