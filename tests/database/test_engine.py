@@ -58,9 +58,18 @@ def test_a_file_and_libsqls_server_do_not(database: Database) -> None:
     assert str(found).startswith("SQLite 3.")
 
 
-def test_it_lacks_what_is_said(asked: Database) -> None:
-    with pytest.raises(DatabaseError, match="pragma_foreign_key_check"):
-        asked.query("SELECT * FROM pragma_foreign_key_check")
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        ("SELECT * FROM pragma_foreign_key_check", "pragma_foreign_key_check"),
+        ("CREATE VIRTUAL TABLE found USING fts5(text)", "fts5"),
+        ("CREATE INDEX near ON t (libsql_vector_idx(place))", "libsql_vector_idx"),
+    ],
+)
+def test_it_lacks_what_is_said(asked: Database, sql: str, named: str) -> None:
+    asked.query("CREATE TABLE t (place)")
+    with pytest.raises(DatabaseError, match=named):
+        asked.query(sql)
 
 
 def test_no_migration_is_planned_on_it(asked: Database) -> None:
