@@ -11,6 +11,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.tasks import task
 
+from xswarm_deploy.adoption import siblings
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.cli import context
 from xswarm_deploy.cli.twin import translated_errors
@@ -45,7 +46,7 @@ def up(c: Context) -> None:
         )
         line.detail = f"up: {state.endpoints.get('WORKER_URL', '')}"
     _ensure_workerd(console)
-    _provide(values)
+    _provide(values, console)
 
 
 def _ensure_workerd(console: Console) -> None:
@@ -58,9 +59,11 @@ def _ensure_workerd(console: Console) -> None:
             line.detail = f"{installed} for the twin: {missing.what}"
 
 
-def _provide(values: Mapping[str, Any]) -> None:
-    """Make what wrangler's file takes for granted: zones and queues."""
-    twin.provide(Site(load("local", values, context.ROOT, os.environ)))
+def _provide(values: Mapping[str, Any], console: Console) -> None:
+    """Make what wrangler's file takes for granted: zones, queues, and Workers it is bound to."""
+    site = Site(load("local", values, context.ROOT, os.environ))
+    twin.provide(site)
+    siblings.deploy(site, console)
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})

@@ -123,6 +123,31 @@ def test_a_framework_build_in_a_package_of_a_monorepo(tmp_path: Path) -> None:
         assert not (root / "invoke.yaml").exists()
 
 
+def test_a_worker_of_a_monorepo_and_those_that_it_is_bound_to(tmp_path: Path) -> None:
+    """The twin gets the others by their own wrangler, in order, with what they name by ids."""
+    root, price = tmp_path / "mono", "export default { fetch: () => new Response('12 EUR') }"
+    asks = "export default { fetch: (_, env) => env.NEXT.fetch('http://next/') }"
+    store = [{"binding": "STORE", "id": "0123456789abcdef0123456789abcdef"}]
+
+    def bound(name: str, to: str) -> dict[str, Any]:
+        return wrangler(name, services=[{"binding": "NEXT", "service": to}], main="src/index.js")
+
+    for name, content, code in (
+        ("api", bound("api", "billing"), asks),
+        ("billing", bound("billing", "prices"), asks),
+        ("prices", wrangler("prices", main="src/index.js", kv_namespaces=store), price),
+    ):
+        file(root, f"apps/{name}/wrangler.jsonc", content)
+        file(root, f"apps/{name}/src/index.js", code)
+        file(root, f"apps/{name}/package.json", {"name": name})
+    file(root, "package.json", {"workspaces": ["apps/*"]})
+    committed(root)
+    with opened(root / "apps/api") as repository:
+        said = repository.xswarm("init", "--yes")
+        assert said.index("prices") < said.index("billing  ")
+        assert repository.get().text == "12 EUR"
+
+
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     """Return a TypeScript repository that deployed by bare wrangler until now."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy.adoption.tree import CONFIGURATIONS, files, package, top
 from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.errors import Refused
 
 _WORKSPACES: Final = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json")
 
@@ -43,6 +45,13 @@ def configurations(start: Path) -> list[Configuration]:
         if folder == highest:
             break
     return [configuration(file) for file in _below(start)]
+
+
+def everywhere(start: Path) -> Iterator[Configuration]:
+    """Return the configurations of a whole checkout; those that cannot be read are left out."""
+    for file in _below(top(start.resolve())):
+        with suppress(Refused):  # its own package's check says why
+            yield configuration(file)
 
 
 def configuration(file: Path) -> Configuration:

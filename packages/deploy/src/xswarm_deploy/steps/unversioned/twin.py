@@ -35,10 +35,23 @@ def provide(site: Site) -> None:
         content = wrangler.read(site.settings)
     except Refused:
         return  # the check says why it cannot be read
-    sticky = [affinity.HERE] if affinity.asked(site.settings) else []
-    for name in dict.fromkeys([*_zones(content), *sticky]):
-        if site.cloudflare.zone(name) is None:
-            site.cloudflare.http.post("/zones", json={"name": name})
+    if affinity.asked(site.settings):
+        _add_zone(site, affinity.HERE)
+    make(site, content)
+    for one in d1.migrated(site.settings):
+        if d1_pending.pending(site.d1, one.database, one.ledger, one.files):
+            _apply(site, one)
+
+
+def make(site: Site, content: Mapping[str, Any]) -> None:
+    """Make on the twin what a configuration names by its ids.
+
+    Args:
+        site: the local environment.
+        content: of this Worker, or of another one that it is bound to.
+    """
+    for name in dict.fromkeys(_zones(content)):
+        _add_zone(site, name)
     for name in dict.fromkeys(_queues(content)):
         if site.cloudflare.queues.find(name) is None:
             path = f"/accounts/{site.cloudflare.account_id}/queues"
@@ -46,9 +59,11 @@ def provide(site: Site) -> None:
     for place, told in _resources(content):
         path = f"/accounts/{site.cloudflare.account_id}/__sandbox/{place}"
         site.cloudflare.http.put(path, json=told)
-    for one in d1.migrated(site.settings):
-        if d1_pending.pending(site.d1, one.database, one.ledger, one.files):
-            _apply(site, one)
+
+
+def _add_zone(site: Site, name: str) -> None:
+    if site.cloudflare.zone(name) is None:
+        site.cloudflare.http.post("/zones", json={"name": name})
 
 
 def _apply(site: Site, migrated: d1.Migrated) -> None:
