@@ -216,7 +216,7 @@ class Api:
         twin = open_twin(ACCOUNT, self.state, self.edge, objects, addresses, Counted())
         self._app = make_app(twin)
         self._app.on_cleanup.append(_closing(objects.close))
-        self._runner = web.AppRunner(self._app, access_log=None)
+        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await serve_stored(self.twin)
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
