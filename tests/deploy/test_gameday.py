@@ -45,9 +45,10 @@ def test_a_release_into_a_provider_that_fails_is_undone(deployed: House) -> None
     text = config.read_text()
     config.write_text(text.replace("sms_path: /sms/boss", "sms_path: /sms/other"))
     try:
-        deployed.inv("sandbox.fault", "twilio", "500", "--times", "8")
+        deployed.inv("sandbox.fault", "twilio", "500", "--times", "50")
         ended = deployed.inv("deploy.local", "--skip-checks", check=False)
     finally:
+        deployed.inv("sandbox.fault", "twilio", "off")
         config.write_text(text)
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert deployed.version() == before

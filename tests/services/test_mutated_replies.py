@@ -68,6 +68,8 @@ CLASSES: Final = (
 )
 BY_SOCKET: Final = ("tail", "listen", "overhear")
 """What goes on over a WebSocket; tests/services/test_tails.py has it."""
+WITHOUT_REPLY: Final = ("open_ahead",)
+"""What opens connections, and asks nothing."""
 SHORT: Final[Mapping[str, Mapping[str, Any]]] = {"wait_for_deployment": {"seconds": 2.0}}
 """What a method is told beyond what it needs, so that it does not wait for long."""
 INSTEAD: Final = (None, -1, "x", [None])
@@ -109,7 +111,7 @@ def _arguments(method: Callable[..., object], folder: Path) -> dict[str, Any]:
 def _calls() -> Iterator[tuple[str, str]]:
     for (client, _), class_ in zip(CLIENTS.items(), CLASSES, strict=True):
         for name, _ in inspect.getmembers(class_, inspect.isfunction):
-            if not name.startswith("_") and name not in BY_SOCKET:
+            if not name.startswith("_") and name not in (*BY_SOCKET, *WITHOUT_REPLY):
                 yield client, name
 
 

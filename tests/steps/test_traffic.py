@@ -9,7 +9,7 @@ import pytest
 from tests.steps.fakes import FakeCloudflare
 from tests.support.traffic import run, splits, with_canary
 from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
-from xswarm_deploy.services.cloudflare import Subdomain
+from xswarm_deploy.services.cloudflare import Deployment, Subdomain
 from xswarm_deploy.services.errors import Invalid
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import traffic, worker
@@ -42,11 +42,32 @@ def test_undo_twice_is_undo_once(
 
 
 def test_a_move_that_is_not_seen_is_a_failure(
-    site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
+    site: Site,
+    cloudflare: FakeCloudflare,
+    gates: list[verify.Target],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(traffic, "LISTED_WITHIN", 0.3)
     cloudflare.deaf = True
     with pytest.raises(StepFailed, match="did not move"):
         run(site, worker.plan(site))
+
+
+def test_a_list_that_lags_behind_is_asked_again(
+    site: Site,
+    cloudflare: FakeCloudflare,
+    gates: list[verify.Target],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed, asked = cloudflare.deployments, iter([False] * 3 + [True] * 99)
+    before = listed("boss-ai")
+
+    def lagging(name: str) -> list[Deployment]:
+        return listed(name) if len(cloudflare.splits) < 3 or next(asked) else before
+
+    monkeypatch.setattr(cloudflare, "deployments", lagging)
+    run(site, worker.plan(site))
+    assert len(cloudflare.splits) == 3
 
 
 def test_a_canary_whose_predecessor_is_too_old_is_promoted_for_good(

@@ -6,6 +6,7 @@ newest hundred versions only; one that is live and older than that is left at on
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,6 +32,9 @@ STEP: Final = "worker"
 NEW: Final = "(new version)"
 """Stands in a plan for the id that the upload will give."""
 
+LISTED_WITHIN: Final = 15.0
+"""Seconds in which a list has a deployment that was taken; Cloudflare promises none."""
+_PAUSE: Final = 0.25
 NOT_TAKEN: Final = "10026"
 """Cloudflare's code for a deployment that it never takes, such as one of a version too old."""
 DEPLOYABLE: Final = 100
@@ -293,9 +297,22 @@ def shift(
         if met(now) == met(wanted) and set(wanted) <= set(now):
             return
         raise
-    seen = newest_split(environment)
+    seen = _seen(environment, wanted, now)
     if met(seen) != met(wanted):
         raise StepFailed(f"the traffic of {environment.worker} did not move", f"it is {seen}")
+
+
+def _seen(environment: Environment, wanted: Split, before: Split) -> Split:
+    """Return the split as it is listed, once the list has the deployment that was taken.
+
+    Cloudflare's lists may lag behind for moments: one of before is asked for again.
+    """
+    ends = time.monotonic() + LISTED_WITHIN
+    while True:
+        seen = newest_split(environment)
+        if met(seen) != met(before) or met(seen) == met(wanted) or time.monotonic() >= ends:
+            return seen
+        time.sleep(_PAUSE)
 
 
 def require_moved(site: Site, made: Sequence[Change]) -> None:
