@@ -33,7 +33,6 @@ ALLOWED = {
     "steps/traffic.py": RARE,
     "site.py": RARE,
     "settings/settings.py": RARE,
-    "cli/context.py": RARE,
 }
 """Files of the tool that import modules of ours inside a function, with the reason."""
 

@@ -34,6 +34,7 @@ def place(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) ->
     found = SimpleNamespace(id=VERSION, created_on="2026-01-01T00:00:00Z")
     made.__dict__["cloudflare"] = SimpleNamespace(
         version=lambda _worker, _id: found,
+        versions=lambda _worker: [],
         schedules=lambda _worker: [],
         open_ahead=lambda _count: None,
     )

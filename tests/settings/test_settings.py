@@ -387,13 +387,13 @@ def test_what_is_pushed_travels_with_its_key_and_the_twin_keeps_to_this_machine(
     here = {"kind": "remote_write", "endpoint": "http://127.0.0.1:9090/w"}
     rules = {"push": [away, here]}
     environment_file("local")
-    environment_file("staging", ENVIRONMENT="staging", OTLP_KEY="canary")
+    environment_file("staging", ENVIRONMENT="staging", OTLP_KEY="canary-of-the-push")
     own = using_everything({"worker": {"name": "shop", "secrets": ["OTLP_KEY"]}})
 
     def pushed(environment: str) -> list[str]:
         found = load(environment, own, tmp_path, {}, rules)
         told = json.loads(found.worker_variables()["MONITORING_RULES"])
-        assert "canary" not in json.dumps(told)
+        assert "canary-of-the-push" not in json.dumps(told)
         return [each["endpoint"] for each in told["push"]]
 
     assert pushed("local") == ["http://127.0.0.1:9090/w"]
@@ -403,5 +403,5 @@ def test_what_is_pushed_travels_with_its_key_and_the_twin_keeps_to_this_machine(
     assert "deploy.worker.secrets" in told.value.remedy
     # A Worker without our monitor is pushed for by this tool, which has the key for itself.
     alone = load("staging", using_everything({"uses": ""}), tmp_path, {}, rules)
-    assert alone.secret("OTLP_KEY").reveal() == "canary"
+    assert alone.secret("OTLP_KEY").reveal() == "canary-of-the-push"
     assert "OTLP_KEY" not in alone.worker_secrets()

@@ -17,7 +17,7 @@ from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.release import records, transaction
 from xswarm_deploy.settings import repository
-from xswarm_deploy.settings.settings import Settings, load
+from xswarm_deploy.settings.settings import Settings, load, with_variables
 from xswarm_deploy.settings.variables import LOCAL
 from xswarm_deploy.site import Site
 
@@ -62,7 +62,7 @@ def values(c: Context) -> dict[str, Any]:
     Raises:
         Refused: a variable of the process environment names no setting, or does not fit.
     """
-    return _with_variables(_plain(_deploy(c)), "deploy")
+    return with_variables(_plain(_deploy(c)), os.environ, "deploy")
 
 
 def project_values(c: Context) -> dict[str, Any]:
@@ -83,20 +83,8 @@ def settings(c: Context) -> Settings:
     Raises:
         Refused: invoke.yaml names no Worker, or the settings cannot be read.
     """
-    monitor = _with_variables(_plain(c.config.get("monitor") or {}), "monitor")
+    monitor = with_variables(_plain(c.config.get("monitor") or {}), os.environ, "monitor")
     return load(environment(c), project_values(c), ROOT, os.environ, monitor)
-
-
-def _with_variables(values: Mapping[str, Any], block: str) -> dict[str, Any]:
-    """Return a block of invoke.yaml with what the process environment sets of it."""
-    prefix = f"INVOKE_{block.upper()}_"
-    given = {name: text for name, text in os.environ.items() if name.startswith(prefix)}
-    given.pop("INVOKE_DEPLOY_ENV", None)  # chooses the environment, and is no setting of one
-    if not given:
-        return dict(values)
-    from xswarm_deploy.settings import overrides  # with the whole schema; few set a variable
-
-    return overrides.laid_over(values, given, block)
 
 
 def open_site(c: Context, *, quiet: bool = False) -> Site:

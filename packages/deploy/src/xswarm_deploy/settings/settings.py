@@ -395,6 +395,29 @@ def _keys(project: Project, monitor: Mapping[str, Any]) -> list[Variable]:
     return [Variable(name, "Push", comment, secret=True) for name in sorted(names - set(BY_NAME))]
 
 
+def with_variables(
+    values: Mapping[str, Any], process_environment: Mapping[str, str], block: str
+) -> dict[str, Any]:
+    """Return a block of invoke.yaml with what the process environment sets of it.
+
+    Args:
+        values: the block, ``deploy`` or ``monitor``, as Invoke has it.
+        process_environment: its variables; of them, those that begin with the block's name.
+        block: its name.
+
+    Raises:
+        Refused: a variable names no setting, or does not fit.
+    """
+    prefix = f"INVOKE_{block.upper()}_"
+    given = {name: text for name, text in process_environment.items() if name.startswith(prefix)}
+    given.pop("INVOKE_DEPLOY_ENV", None)  # chooses the environment, and is no setting of one
+    if not given:
+        return dict(values)
+    from xswarm_deploy.settings import overrides  # with the whole schema; few set a variable
+
+    return overrides.laid_over(values, given, block)
+
+
 def alerting_rules(values: Mapping[str, Any]) -> Rules:
     """Return what counts as wrong and when people are told, by the key ``monitor``.
 
