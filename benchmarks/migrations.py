@@ -9,6 +9,7 @@ seconds are this machine's. It ends with 1 where a goal is missed.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import socket
@@ -21,6 +22,7 @@ import time
 import venv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -241,7 +243,11 @@ def release_environment(folder: Path, file: Path) -> dict[str, str]:
     """Return what `inv migrate` needs to act on the scratch file in a release of its own."""
     from tests.support.project import LOCAL_VALUES
 
-    values = {**LOCAL_VALUES, "TURSO_DATABASE_URL": f"file:{file}"}
+    values = {
+        **LOCAL_VALUES,
+        "TURSO_DATABASE_URL": f"file:{file}",
+        "CLOUDFLARE_API_BASE_URL": without_worker(),
+    }
     settings = folder / "local.env"
     settings.write_text("".join(f'{name}="{value}"\n' for name, value in values.items()))
     return {
@@ -250,6 +256,33 @@ def release_environment(folder: Path, file: Path) -> dict[str, str]:
         "INVOKE_DEPLOY_ENV": "local",
         "INVOKE_DEPLOY_MIGRATIONS_DIRECTORY": str(folder / "ours"),
     }
+
+
+def without_worker() -> str:
+    """Serve an account that has no Worker, for as long as this runs; return its address.
+
+    After the migrations, what is live is asked: here there is nothing.
+    """
+
+    class Account(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            missing = {"code": 10007, "message": "This Worker does not exist on your account."}
+            told = {"success": False, "errors": [missing], "messages": [], "result": None}
+            body = json.dumps(told).encode()
+            self.send_response(404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Account)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}/client/v4"
 
 
 @contextmanager

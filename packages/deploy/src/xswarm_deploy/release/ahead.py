@@ -37,10 +37,10 @@ class Ahead:
 
     def begin(self, site: Site, phases: Iterable[str]) -> None:
         """Begin to plan those of these steps that may be planned ahead; reads only."""
-        _ = site.connections  # imports requests, of which two threads at once get half
         names = [name for name in phases if name in steps.AHEAD]
         if not names:
             return
+        _ = site.connections  # imports requests, of which two threads at once get half
         plans = [steps.step_named(name).plan for name in names]
         pool = ThreadPoolExecutor(len(names), thread_name_prefix="ahead")
         for name, plan in zip(names, plans, strict=True):
