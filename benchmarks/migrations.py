@@ -278,7 +278,7 @@ def without_worker() -> str:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Account)
     threading.Thread(target=server.serve_forever, daemon=True).start()

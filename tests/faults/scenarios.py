@@ -67,7 +67,7 @@ def abort(world: World, site: Site) -> None:
 
 
 def rotate(world: World, site: Site) -> None:
-    """Give a secret a new value, in the environment file and in the Worker."""
+    """Rotate a secret, in the environment file and in the Worker."""
     with transaction(site, "secrets", console=world.console()) as running:
         running.make(secrets.plan_rotation(running.site, "JWT_SECRET"), "secrets")
 

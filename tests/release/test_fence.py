@@ -43,7 +43,7 @@ class Provider:
             do_GET = do_POST = do_PUT = handle_all  # noqa: N815 - the names of http.server
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

@@ -26,7 +26,7 @@ _REJECTED = ("rejectedDataPoints", "rejectedLogRecords", "rejectedSpans")
 
 @dataclass(frozen=True)
 class Resource:
-    """Say whose measurements these are.
+    """Whose measurements these are.
 
     Args:
         service: the service's name.

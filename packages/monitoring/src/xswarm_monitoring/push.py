@@ -118,7 +118,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Push:
-    """Say what a service pushes, and as whose.
+    """What a service pushes, and as whose.
 
     Args:
         targets: who receives it.

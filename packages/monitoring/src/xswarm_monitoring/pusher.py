@@ -52,7 +52,7 @@ Exposed = Callable[[Window], tuple[Window, Mapping[str, Family]]]
 
 @dataclass(frozen=True)
 class Source:
-    """Say where all that is measured is read.
+    """Where all that is measured is read.
 
     Args:
         execute: runs a statement in the database; None: this process is all there is.
@@ -164,7 +164,7 @@ class Pusher:
         return [each for each in told if each]
 
     def _deal_spans(self) -> None:
-        """Give each target the spans that are there."""
+        """Hand the spans that are there to each target."""
         if self.tracer is None:
             return
         taken = self.tracer.spans.take(_SPANS_KEPT)

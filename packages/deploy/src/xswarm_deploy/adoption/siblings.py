@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from xswarm_deploy.adoption import places
 from xswarm_deploy.bundling import calling, wrangler
 from xswarm_deploy.console import Console
-from xswarm_deploy.errors import DeployError, StepFailed
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps.unversioned import twin
 
@@ -83,8 +83,8 @@ def _named(site: Site) -> dict[str, Sibling]:
 
 def _deploy(site: Site, name: str, sibling: Sibling, console: Console) -> None:
     file = sibling.at.file
-    twin.make(site, sibling.content)
     try:
+        twin.make(site, sibling.content)
         with console.step(name) as line:
             calling.wrangler(
                 site,
@@ -93,5 +93,5 @@ def _deploy(site: Site, name: str, sibling: Sibling, console: Console) -> None:
                 failed=f"{name}, which the Worker is bound to, was not deployed to the twin",
             )
             line.detail = f"deployed to the twin, as {file.parent.name} has it now"
-    except StepFailed as error:
+    except DeployError as error:  # of another package, whose own check says more
         console.warn(error.render())

@@ -24,20 +24,23 @@ def wrangler(environment: Environment, folder: Path, *words: str, failed: str) -
         failed: what is told where it fails.
 
     Raises:
-        StepFailed: wrangler's last words say why.
+        StepFailed: wrangler's last words say why, or it took too long.
     """
     command = [str(programs.node()), str(programs.wrangler(folder)), *words]
     with tempfile.TemporaryDirectory(prefix="wrangler-") as scratch:
-        ended = subprocess.run(
-            command,
-            cwd=folder,
-            env=bundle.environment(Path(scratch)) | _credentials(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        try:
+            ended = subprocess.run(
+                command,
+                cwd=folder,
+                env=bundle.environment(Path(scratch)) | _credentials(environment),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise StepFailed(failed, f"wrangler did not end within {SECONDS:g} s") from None
     if ended.returncode:
         raise StepFailed(failed, bundle.last_lines(ended.stderr or ended.stdout))
 

@@ -30,7 +30,7 @@ WORKERS: Final = "left to the Worker, which pushes what each of its isolates mea
 
 @dataclass(frozen=True)
 class Went:
-    """Say how a push to one target went.
+    """How a push to one target went.
 
     Args:
         target: its kind and address.

@@ -5,20 +5,21 @@ Every record says under which kind, owner and key it is kept.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(ABC):
     """Something stored: JSON values only."""
 
     kind: ClassVar[str]
 
     @property
+    @abstractmethod
     def key(self) -> str:
         """Return the name that the record is found by, within its owner."""
-        raise NotImplementedError
 
     @property
     def owner(self) -> str:
