@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from tests.steps.fakes import FakeCloudflare, FakeTail
+from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.model.split import Pair
 from xswarm_deploy.services.analytics import Invocations
 from xswarm_deploy.services.tails import Overheard, Tail
@@ -238,6 +239,19 @@ def test_what_users_met_counts_even_where_questions_take_longer_than_the_soak(
     verdict = canary.watch(site, PAIR, soak)
     assert verdict.outcome == "fail"
     assert str(verdict).startswith("fail: users by the Worker's metrics: 40 of 500 failed")
+
+
+def test_an_error_budget_that_cannot_be_read_is_said_and_ends_no_canary(
+    site: Site, behave: Callable[..., list[Ask]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise DatabaseError("unavailable", "ConnectionError")
+
+    monkeypatch.setattr(error_budget, "of_availability", away)
+    behave(good)
+    verdict = canary.watch(site, PAIR, 0.0)
+    assert verdict.outcome == "pass"
+    assert "the error budget was not looked at" in str(verdict)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.model.report import Limited
 from xswarm_deploy.model.split import Pair
 from xswarm_deploy.services import pace
@@ -148,7 +149,7 @@ def _doubts(proofs: Sequence[proof.Proof]) -> tuple[str, ...]:
 def _watched(
     site: Site, pair: Pair, soak: float, limits: Limits, askers: Sequence[Asker]
 ) -> Verdict:
-    began, budget = time.monotonic(), error_budget.of_availability(site, time.time())
+    began, (budget, unread) = time.monotonic(), _budget(site)
     with users.opened(site, pair) as met:
         verdict, allowed = _questioned(site, askers, limits, soak)
         met.quiet, told, alone = time.time(), verdict, not routes(site)
@@ -160,7 +161,15 @@ def _watched(
             found = met.met(limits.fewest)
             told = _with_users(found, verdict, limits, allowed, alone=alone)
             told = _within(budget, found, time.time() - met.began, told)
-    return told
+    return replace(told, reasons=(*told.reasons, *unread))
+
+
+def _budget(site: Site) -> tuple[Budget | None, tuple[str, ...]]:
+    """Return the error budget, and why it is not looked at: it ends no canary that it is away."""
+    try:
+        return error_budget.of_availability(site, time.time()), ()
+    except DatabaseError as error:
+        return None, (f"the error budget was not looked at: {error.what}",)
 
 
 def _within(budget: Budget | None, found: Met | None, seconds: float, told: Verdict) -> Verdict:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.settings.settings import alerting_rules
 from xswarm_deploy.verification.judge import Figures
 from xswarm_monitoring.slo import ALLOW, AVAILABILITY, LEAST_BAD, Budget, Slo
@@ -49,14 +48,14 @@ def of_availability(site: Site, now: float) -> Budget | None:
     Args:
         site: the environment.
         now: seconds since 1970.
+
+    Raises:
+        DatabaseError: it cannot be read.
     """
     slo = alerting_rules(site.settings.monitor).slo
     if slo.release == ALLOW or AVAILABILITY not in [each.name for each in slo.objectives]:
         return None
-    try:
-        found = budgets(site, slo, now)
-    except DatabaseError:  # the check read it a moment ago: it is no reason to end a canary
-        return None
+    found = budgets(site, slo, now)
     return next(each for each in found if each.objective.name == AVAILABILITY)
 
 
