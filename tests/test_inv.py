@@ -112,6 +112,20 @@ def test_a_whole_environment_is_kept_where_what_it_needs_has_changed(checkout: P
     assert (code, "installing" in told, kept.exists()) == (0, True, True)
 
 
+def test_packages_of_an_installation_that_was_not_ended_are_taken_anew(checkout: Path) -> None:
+    """npm looks whether a package is there, and not whether all of its files are."""
+    npm, half = checkout.parent / "programs/npm", checkout / "node_modules/half"
+    npm.write_text("#!/bin/sh\nmkdir -p node_modules/half\nexit 1\n")
+    assert run(checkout)[0] != 0
+    assert half.exists()
+    npm.write_text("#!/bin/sh\nmkdir -p node_modules/whole\n")
+    assert run(checkout)[0] == 0
+    assert not half.exists()
+    (checkout / "package-lock.json").write_text("{ }")
+    assert run(checkout)[0] == 0
+    assert (checkout / "node_modules/whole").exists()
+
+
 def test_a_checkout_that_cannot_be_written_is_one_line_and_a_remedy(
     checkout: Path, tmp_path: Path
 ) -> None:
