@@ -217,6 +217,12 @@ def _bound(place: Place, has: bool = True, **bindings: Any) -> None:
     place.configure(**bindings)
 
 
+def _bound_with_migrations(place: Place) -> None:
+    """Bind the Worker to a database that is to be made and migrated before its code runs."""
+    _d1(place, [])
+    _bound(place, d1_databases=[{"binding": "DB"}])
+
+
 def _d1(place: Place, pending: list[str]) -> None:
     """Bind the Worker to a database with a file of ``wrangler d1 migrations``."""
     file = place.root / "worker/migrations/0001_users.sql"
@@ -603,26 +609,49 @@ def _configuration_cases() -> list[Case]:
         Case(
             "bindings",
             "a dispatch namespace that is missing",
-            "fail",
-            "the account has no TO (dispatch_namespaces customers)",
-            lambda place: _bound(
-                place,
-                has=False,
-                dispatch_namespaces=[{"binding": "TO", "namespace": "customers"}],
+            "pass",
+            "dispatch namespace customers is made by the release",
+            both(
+                lambda place: _bound(
+                    place, dispatch_namespaces=[{"binding": "TO", "namespace": "customers"}]
+                ),
+                part("cloudflare", dispatch_namespace=lambda name: None),
             ),
         ),
         Case(
             "bindings",
             "a KV namespace without an id, and no live version to take it from",
+            "pass",
+            "KV namespace boss-ai-kv is made by the release",
+            both(
+                lambda place: _bound(place, kv_namespaces=[{"binding": "KV"}]),
+                part("cloudflare", kv_namespace=lambda title: None),
+            ),
+        ),
+        Case(
+            "bindings",
+            "a D1 database without an id, made by an earlier release",
+            "pass",
+            "DB (D1 database shop)",
+            both(
+                lambda place: _bound(
+                    place, d1_databases=[{"binding": "DB", "database_name": "shop"}]
+                ),
+                part("cloudflare", d1_database=lambda name: "4567"),
+            ),
+        ),
+        Case(
+            "bindings",
+            "a D1 database without an id, with migrations of its own",
             "fail",
-            "KV (kv_namespaces without an id or name)",
-            lambda place: _bound(place, kv_namespaces=[{"binding": "KV"}]),
+            "the account has no DB (d1_databases without an id or name)",
+            lambda place: _bound_with_migrations(place),
         ),
         Case(
             "bindings",
             "a queue that is missing",
-            "fail",
-            "the account has no ORDERS (queues orders)",
+            "pass",
+            "queue orders is made by the release",
             both(
                 lambda place: _bound(
                     place, queues={"producers": [{"binding": "ORDERS", "queue": "orders"}]}
