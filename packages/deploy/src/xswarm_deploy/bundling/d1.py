@@ -77,8 +77,19 @@ def _pattern(one: Mapping[str, Any]) -> str | None:
 
 
 def _files(folder: Path, root: Path, pattern: str | None) -> tuple[str, ...]:
-    """Return files by the names that wrangler's ledger has: paths below their directory."""
-    found = folder.glob(pattern) if pattern else root.glob("*.sql")
+    """Return files by the names that wrangler's ledger has: paths below their directory.
+
+    Raises:
+        Refused: the pattern is none.
+    """
+    try:
+        found = list(folder.glob(pattern) if pattern else root.glob("*.sql"))
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise Refused(
+            f"migrations_pattern {pattern!r} cannot be read",
+            str(error),
+            "write it as a relative path",
+        ) from None
     return tuple(sorted(str(file.relative_to(root)) for file in found if file.is_relative_to(root)))
 
 

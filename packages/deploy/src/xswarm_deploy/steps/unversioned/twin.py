@@ -56,7 +56,7 @@ def make(site: Site, content: Mapping[str, Any]) -> None:
         if site.cloudflare.queues.find(name) is None:
             path = f"/accounts/{site.cloudflare.account_id}/queues"
             site.cloudflare.http.post(path, json={"queue_name": name})
-    for place, told in _resources(content):
+    for place, told in resources(content):
         path = f"/accounts/{site.cloudflare.account_id}/__sandbox/{place}"
         site.cloudflare.http.put(path, json=told)
 
@@ -79,7 +79,7 @@ def _apply(site: Site, migrated: d1.Migrated) -> None:
     )
 
 
-def _resources(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+def resources(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Return what is named by an id, as the twin's own route takes it.
 
     A database behind Hyperdrive is the one of ``wrangler dev``; a secret of the Secrets Store has
