@@ -185,8 +185,8 @@ class TursoDatabase:
         with _translated():
             self.round_trips += 1
             answers: list[hrana.Json] = connection.execute_pipeline(list(requests))["results"]
-            if len(answers) <= len(requests):  # closing the stream has an answer too
-                raise IndexError
+            if type(answers) is not list or len(answers) <= len(requests):
+                raise IndexError  # closing the stream has an answer, too
         return answers
 
     def _connection(self) -> TursoConnection:
@@ -324,7 +324,7 @@ def _translated() -> Iterator[None]:
         # The text of such an error may quote a header; its type says enough.
         sent = not _never_connected(error)
         raise DatabaseError("unavailable", type(error).__name__, in_doubt=sent) from None
-    except (KeyError, IndexError, TypeError, json.JSONDecodeError):
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
         raise DatabaseError("unavailable", "the answer is not Hrana's", in_doubt=True) from None
 
 
