@@ -26,8 +26,10 @@ from xswarm_deploy.bundling import configuration, d1, static, wrangler
 from xswarm_deploy.database import manifest, migrations
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.preflight import bindings
+from xswarm_deploy.monitor import logs
+from xswarm_deploy.preflight import bindings, packages
 from xswarm_deploy.release.journal import Journal
+from xswarm_deploy.services import tails
 from xswarm_deploy.services.clock import Clock
 from xswarm_deploy.services.errors import read_error
 from xswarm_deploy.settings import project as projects
@@ -36,6 +38,8 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.steps import resources, triggers
 from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.steps.unversioned import twin
+from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.tail import measure
 
 pytestmark = pytest.mark.slow
 EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "40"))
@@ -326,6 +330,51 @@ HRANA: Final = {
         {"type": "ok", "response": {"type": "close"}},
     ],
 }
+
+
+# What a Worker's tail says
+
+EVENT: Final = {
+    "event": {
+        "request": {
+            "url": "https://shop.example/a?b=1",
+            "method": "GET",
+            "headers": {"x-deployment-run": "r1", "x-deployment-probe": "p"},
+        },
+        "response": {"status": 200},
+    },
+    "eventTimestamp": 1_700_000_000_000,
+    "wallTime": 12,
+    "outcome": "ok",
+    "scriptVersion": {"id": "v1"},
+    "logs": [{"level": "log", "message": ["a", 1], "timestamp": 1}],
+    "exceptions": [{"name": "Error", "message": "m", "stack": "s"}],
+}
+
+
+@fuzzed
+@given(event=mutated(EVENT))
+@example(event={**EVENT, "wallTime": 10**400})
+@example(event={**EVENT, "wallTime": float("inf")})
+@example(event={**EVENT, "event": {"request": EVENT["event"], "response": {"status": 1e400}}})
+def test_tail_events(event: Any) -> None:
+    message = json.dumps(event)
+    tails.met_by(message)
+    tails.told_by(message)
+    logs.parsed(message)
+    metrics = Metrics()
+    with suppress(ValueError):
+        measure(message.encode(), metrics, "token")
+    assert metrics.total().dump()
+
+
+@fuzzed
+@given(content=mutated({"name": "shop", "dependencies": {"hono": "^4"}}))
+@example(content={"dependencies": ["hono"]})
+@example(content={"dependencies": {"\0": "1"}})
+def test_package_json(root: Path, chosen: Settings, content: Any) -> None:
+    (root / "worker/package.json").write_text(json.dumps(content))
+    read(lambda: packages.installed(Site(chosen), {}))
 
 
 @fuzzed
