@@ -10,13 +10,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import requests
+import yaml
 
 from tests.support.project import PROJECT
+from xswarm_deploy.bundling.bundle import bundle
 from xswarm_deploy.release.rehearsal import copied
+from xswarm_deploy.settings.settings import load
 
 STARTED = (
     "import gc; gc.disable(); from xswarm_deploy.cli.program import main; main()"  # as in ./inv
@@ -92,9 +96,34 @@ class House:
         return list(self.json("deploy.list"))
 
 
+def ask_canaries_one_route(root: Path, route: str = "/health/live") -> None:
+    """Let a canary ask one route alone, by default one that needs no database: it tells as much.
+
+    A canary asks what is not marked ``quick``; what a release verifies stays the same.
+    """
+    project = root / "invoke.yaml"
+    text = project.read_text()
+    for path in ("/api/buzz/categories", "/api/suggestions", "/api/buzz"):
+        before = f"- {{path: {path}, "
+        assert before in text, path
+        if path != route:
+            text = text.replace(before, f"- {{quick: true, path: {path}, ", 1)
+    asked = f"{{path: {route}, quick: true}}"
+    assert (asked in text) == (route == "/health/live"), route
+    project.write_text(text.replace(asked, f"{{path: {route}}}"))
+
+
 def build(target: Path) -> House:
-    """Copy the project; what was installed is linked, not copied."""
+    """Copy the project; what was installed is linked, and what was bundled is copied."""
+    _bundle_once()
     return House(copied(PROJECT, target))
+
+
+@cache
+def _bundle_once() -> None:
+    """Bundle this checkout's Worker, so that no house has to: it takes longer than a release."""
+    values = yaml.safe_load((PROJECT / "invoke.yaml").read_text())["deploy"]
+    bundle(load("local", values, PROJECT, {}))
 
 
 @contextmanager
