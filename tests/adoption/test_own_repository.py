@@ -22,14 +22,14 @@ import yaml
 
 from tests.adoption import repositories, test_pipelines
 from tests.adoption.repositories import committed, file, git, wrangler
+from tests.support import prefork
 from xswarm_deploy.bundling import programs
 
 pytestmark = pytest.mark.slow
 
-STARTED = (
-    "import sys; sys.argv[0] = '/usr/bin/xswarm';"
-    " from xswarm_deploy.cli.program import main; main()"
-)
+NAME = "/usr/bin/xswarm"
+STARTED = f"import sys; sys.argv[0] = {NAME!r}; from xswarm_deploy.cli.program import main; main()"
+SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,20 @@ class Repository:
         """Run it without a terminal, and return what it said."""
         foreign = ("INVOKE_", "DEPLOY_", "CLOUDFLARE_", "GITHUB_", "CI")
         kept = {n: v for n, v in os.environ.items() if not n.startswith(foreign)}
-        ended = subprocess.run(
-            [sys.executable, "-c", STARTED, *words],
-            cwd=folder or self.root,
-            env={**kept, **environment},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=240,
-            check=False,
-        )
+        where, given = folder or self.root, {**kept, **environment}
+        if prefork.SUPPORTED:
+            ended = prefork.run(words, where, given, SECONDS, NAME)
+        else:
+            ended = subprocess.run(
+                [sys.executable, "-c", STARTED, *words],
+                cwd=where,
+                env=given,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=SECONDS,
+                check=False,
+            )
         assert ended.returncode == ends, f"{words}\n{ended.stdout}{ended.stderr}"
         return ended.stdout + ended.stderr
 

@@ -33,14 +33,25 @@ _LENGTH: Final = 8
 
 
 def run(
-    words: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float
+    words: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    seconds: float,
+    name: str = "-c",
 ) -> subprocess.CompletedProcess[str]:
     """Run ``inv`` with these words to its end, without a terminal.
+
+    Args:
+        words: its tasks and flags.
+        folder: where it runs.
+        environment: the whole of it.
+        seconds: how long it may take.
+        name: the one that was typed, as the first argument has it.
 
     Raises:
         subprocess.TimeoutExpired: it did not end in time; it was killed.
     """
-    request = json.dumps([[*words], str(folder), dict(environment)]).encode()
+    request = json.dumps([[name, *words], str(folder), dict(environment)]).encode()
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as output,
         tempfile.TemporaryFile("w+", encoding="utf-8") as error,
@@ -125,11 +136,11 @@ def _watch(connection: socket.socket) -> None:
     ancillary = socket.CMSG_SPACE(3 * array.array("i").itemsize)
     size, rights, _, _ = connection.recvmsg(_LENGTH, ancillary)
     streams = array.array("i", rights[0][2])
-    words, folder, environment = json.loads(_received(connection, int.from_bytes(size, "big")))
+    arguments, folder, environment = json.loads(_received(connection, int.from_bytes(size, "big")))
     pid = os.fork()
     if not pid:
         connection.close()
-        _become(words, folder, environment, streams)
+        _become(arguments, folder, environment, streams)
     connection.sendall(pid.to_bytes(_LENGTH, "big"))
     _, status = os.waitpid(pid, 0)
     with contextlib.suppress(BrokenPipeError):  # it was killed by who waited for it too long
@@ -138,7 +149,7 @@ def _watch(connection: socket.socket) -> None:
 
 
 def _become(
-    words: list[str], folder: str, environment: dict[str, str], streams: Sequence[int]
+    arguments: list[str], folder: str, environment: dict[str, str], streams: Sequence[int]
 ) -> None:
     """Be the command, from its beginning to its end."""
     for target, given in enumerate(streams):
@@ -147,7 +158,7 @@ def _become(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["-c", *words]
+    sys.argv = arguments
     code = 0
     try:
         importlib.import_module("xswarm_deploy.cli.program").main()
