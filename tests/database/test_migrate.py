@@ -307,6 +307,7 @@ def test_a_lost_request_is_an_error(database: Database) -> None:
     assert names(database) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 5])
 def test_of_several_runners_exactly_one_applies(database: Database, count: int) -> None:
     outcomes: list[migrate.Outcome] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -18,7 +19,6 @@ from xswarm_deploy.settings.project import Names, Project
 from xswarm_monitoring.rules import Rules
 
 PROJECT = Path(__file__).resolve().parents[2]
-FITS = fastjsonschema.compile(schema.document(), use_default=False)
 WRONG: dict[object, list[Any]] = {
     str: [3, True, {"a": 1}],
     int: ["three", True, 1.5],
@@ -33,6 +33,13 @@ RIGHT: dict[object, list[Any]] = {
     bool: [True],
     Names: ["a", ["a", "b"], []],
 }
+
+
+@cache
+def fits() -> Callable[[Any], Any]:
+    """Return what raises where a file does not fit the schema."""
+    judge: Callable[[Any], Any] = fastjsonschema.compile(schema.document(), use_default=False)
+    return judge
 
 
 def leaves(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -63,7 +70,7 @@ def _needed(path: tuple[str, ...]) -> dict[str, Any]:
 def judged(content: dict[str, Any]) -> tuple[bool, bool]:
     """Return whether the schema takes it, and whether the code does."""
     try:
-        FITS(content)
+        fits()(content)
         by_schema = True
     except fastjsonschema.JsonSchemaException:
         by_schema = False
@@ -120,7 +127,7 @@ def test_environments_hold_the_same_settings() -> None:
 
 
 def test_this_repositorys_own_file_fits() -> None:
-    FITS(yaml.safe_load((PROJECT / "invoke.yaml").read_text(encoding="utf-8")))
+    fits()(yaml.safe_load((PROJECT / "invoke.yaml").read_text(encoding="utf-8")))
 
 
 def test_monitor_takes_what_the_rules_take() -> None:
@@ -135,11 +142,11 @@ def test_monitor_takes_what_the_rules_take() -> None:
     otlp |= {"signals": ["logs"], "temporality": "delta", "sample": 0.5, "headers": {"X-Id": "a"}}
     write = {"kind": "remote_write", "endpoint": "https://y.test/w", "secret": "K", "header": "X-K"}
     values["push"] = [otlp, write]
-    FITS({"monitor": values})
+    fits()({"monitor": values})
     assert Rules.read(values)
     for name in values:
         with pytest.raises(fastjsonschema.JsonSchemaException):
-            FITS({"monitor": {name: "nonsense"}})
+            fits()({"monitor": {name: "nonsense"}})
         with pytest.raises(ValueError, match=r"monitor"):
             Rules.read({name: "nonsense"})
 
@@ -166,4 +173,4 @@ def test_what_the_documents_show_fits() -> None:
     ]
     assert shown
     for _, block in shown:
-        FITS(yaml.safe_load(block))
+        fits()(yaml.safe_load(block))

@@ -179,7 +179,11 @@ def _vendored(named: Path, root: Path) -> Path:
         wanted.write_text("\n".join(library.others(named)) + "\n", encoding="utf-8")
         if any(_meant(library.others(named))):
             _install(wanted, made)
-        made.rename(target)
+        try:
+            made.rename(target)
+        except OSError:
+            if not target.is_dir():  # another was quicker: the same
+                raise
     return target
 
 
