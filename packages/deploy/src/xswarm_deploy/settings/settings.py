@@ -413,7 +413,7 @@ def with_variables(
     given.pop("INVOKE_DEPLOY_ENV", None)  # chooses the environment, and is no setting of one
     if not given:
         return dict(values)
-    from xswarm_deploy.settings import overrides  # with the whole schema; few set a variable
+    from xswarm_deploy.settings import overrides  # with the schema; few set a variable
 
     return overrides.laid_over(values, given, block)
 
