@@ -75,3 +75,17 @@ def test_invokes_mock_context_works_where_the_command_line_came_first() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert ended.stdout == "said\n"
+
+
+@pytest.mark.slow
+def test_requests_guesses_an_encoding_where_nobody_says_it() -> None:
+    script = (
+        "import sys; from xswarm_deploy.requesting import requests\n"
+        "assert 'charset_normalizer' not in sys.modules\n"
+        "answer = requests.Response(); answer._content = 'Prüfung der Straße'.encode('cp1252')\n"
+        "print(answer.apparent_encoding is not None, 'charset_normalizer' in sys.modules)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "True True\n"

@@ -71,7 +71,8 @@ def test_tasks_py_hands_on_what_the_tool_ships() -> None:
                 *("xswarm_deploy.steps.migrate", "xswarm_monitoring.rules"),
             ),
         ),
-        ("xswarm_deploy.cli.program", ("unittest", "asyncio")),
+        ("xswarm_deploy.cli.program", ("unittest", "asyncio", "invoke.vendor.yaml")),
+        ("xswarm_deploy.services.http", ("charset_normalizer", "importlib.metadata")),
         (
             "xswarm_deploy.release.transaction, xswarm_deploy.steps.migrate",
             ("xswarm_deploy.steps.traffic", "xswarm_deploy.database.backup", "tomllib"),

@@ -31,7 +31,7 @@ def alone(name: str) -> ModuleType:
 
 
 @contextmanager
-def standing_in(name: str, **attributes: object) -> Iterator[None]:
+def standing_in(name: str, /, **attributes: object) -> Iterator[None]:
     """Let what is imported in the block get a stand-in for a module; nobody else meets it.
 
     Where the module was imported already, that one is found.

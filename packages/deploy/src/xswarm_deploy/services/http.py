@@ -17,12 +17,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
-
 from xswarm_deploy import fence, transport
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.requesting import requests, urllib3
 from xswarm_deploy.secret import Secret, redact
 from xswarm_deploy.services import calls, doubt, patience, quota
 from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
