@@ -12,7 +12,7 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -226,15 +226,19 @@ class Adapter(requests.adapters.HTTPAdapter):
         return manager
 
 
-def open_ahead(session: requests.Session, url: str, count: int) -> None:
+def open_ahead(
+    session: requests.Session, url: str, count: int, surroundings: Mapping[str, Any] | None = None
+) -> None:
     """Begin to open connections to a server, so that later requests need not wait for them.
 
     Args:
         session: has an :class:`Adapter`, and sends these requests.
         url: of the server; where a proxy lies before it, nothing is opened.
         count: how many connections.
+        surroundings: proxies and certificates that the requests will be sent with, for only
+            those find these connections; None: as the session takes them from the environment.
     """
-    settings = session.merge_environment_settings(url, {}, None, None, None)
+    settings = surroundings or session.merge_environment_settings(url, {}, None, None, None)
     if not is_loopback(url) and requests.utils.select_proxy(url, settings["proxies"]):
         return
     adapter = session.get_adapter(url)

@@ -113,7 +113,7 @@ class Http:
 
     def open_ahead(self, count: int) -> None:
         """Begin to open connections, where several calls are about to be made at once."""
-        transport.open_ahead(self._session, self.base_url, count)
+        transport.open_ahead(self._session, self.base_url, count, self._surroundings())
 
     def get(self, path: str, **options: Any) -> Reply:
         """Read; see :meth:`call`."""
