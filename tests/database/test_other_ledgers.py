@@ -6,8 +6,8 @@ import pytest
 
 from xswarm_deploy.database import migrate, migration_history
 from xswarm_deploy.database.client import Database
-from xswarm_deploy.database.migrate import State
 from xswarm_deploy.database.migrations import parse
+from xswarm_deploy.database.pending import State
 from xswarm_deploy.errors import Refused
 
 FILES = [

@@ -14,7 +14,7 @@ import yaml
 
 from tests import words
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.settings import project, schema
+from xswarm_deploy.settings import deploy_schema, project, schema
 from xswarm_deploy.settings.project import Names, Project
 from xswarm_monitoring.rules import Rules
 
@@ -97,7 +97,7 @@ def test_a_value_of_the_wrong_kind_is_refused_by_both_and_a_right_one_by_neither
         values += [(v, True) for v in RIGHT[item]] + [({"a": 1}, False)]
     else:
         values = [(v, False) for v in WRONG[item]] + [(v, True) for v in RIGHT[item]]
-    choices = schema._CHOICES.get(".".join(("deploy", *path)))
+    choices = deploy_schema._CHOICES.get(".".join(("deploy", *path)))
     for value, right in values:
         given = choices[0] if right and choices else value
         assert judged(document(path, given)) == (right, right), given
@@ -111,7 +111,7 @@ def test_an_unknown_setting_is_refused_by_both(path: str) -> None:
     assert judged({"deploy": content}) == (False, False)
 
 
-@pytest.mark.parametrize(("where", "values"), schema._CHOICES.items())
+@pytest.mark.parametrize(("where", "values"), deploy_schema._CHOICES.items())
 def test_each_choice_is_one_that_the_code_takes(where: str, values: tuple[str, ...]) -> None:
     path = tuple(where.split(".")[1:])
     for value in values:

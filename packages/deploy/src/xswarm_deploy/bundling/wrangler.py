@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,8 +13,15 @@ from xswarm_deploy.errors import Refused
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
+
+def _toml(text: str) -> Any:
+    import tomllib  # its patterns take as long to compile as the rest of this file to load
+
+    return tomllib.loads(text)
+
+
 READERS: Final[Mapping[str, Callable[[str], Any]]] = {
-    ".toml": tomllib.loads,
+    ".toml": _toml,
     ".json": jsonc.loads,  # wrangler takes comments in both
     ".jsonc": jsonc.loads,
 }

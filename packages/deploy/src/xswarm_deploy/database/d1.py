@@ -154,6 +154,9 @@ class D1Database:
             "inv backup.restore FILE; or go back in time: wrangler d1 time-travel restore",
         )
 
+    def open_ahead(self, count: int) -> None:
+        """Do nothing: what is asked here goes one after the other."""
+
     def close(self) -> None:
         """Close every connection."""
         with self._opening:

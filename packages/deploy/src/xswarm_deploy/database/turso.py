@@ -135,6 +135,13 @@ class TursoDatabase:
             hrana.atomic_results(hrana.outcome(answer), foreign_keys=True)
         return True
 
+    def open_ahead(self, count: int) -> None:
+        """Begin to open so many connections, for requests that will go side by side."""
+        from xswarm_deploy import transport
+
+        connection = self._connection()
+        transport.open_ahead(connection.session, connection.database_url, count)
+
     def close(self) -> None:
         """Close all connections."""
         with self._opening:

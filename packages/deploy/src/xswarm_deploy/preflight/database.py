@@ -12,7 +12,7 @@ from xswarm_deploy.database.engine import Engine
 from xswarm_deploy.database.lint import ADVICE
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.preflight.looking import Seen, probe
-from xswarm_deploy.steps import migrate, migration_lint
+from xswarm_deploy.steps import migrate, migration_lint, pending
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
@@ -121,4 +121,4 @@ def _size(site: Site) -> Seen | str:
 def _pending(site: Site) -> int:
     """Count the migrations to apply; a ledger that does not fit the files is refused."""
     migrate.plan(site)
-    return len(migrate.state(site).pending)
+    return len(pending.state(site).pending)

@@ -203,8 +203,9 @@ def used(project: Project) -> tuple[Variable, ...]:
     Raises:
         Refused: a name of its own is none, or is taken.
     """
+    parts = project.parts
     declared = {*_names_in(project.worker.secrets), *_names_in(project.worker.variables)}
-    known = (v for v in VARIABLES if not v.part or v.part in project.parts or v.name in declared)
+    known = (v for v in VARIABLES if not v.part or v.part in parts or v.name in declared)
     own = {
         *own_secrets(project),
         *(v.name for v in VARIABLES if v.workers_own and v.name not in declared),
@@ -219,8 +220,8 @@ def own_secrets(project: Project) -> list[str]:
     One without a value here stays at Cloudflare as it is, so that a Worker whose secrets were set
     by hand can be released as it stands.
     """
-    names = _names_in(project.worker.secrets)
-    theirs = {v.name for v in VARIABLES if v.part and v.part not in project.parts}
+    names, parts = _names_in(project.worker.secrets), project.parts
+    theirs = {v.name for v in VARIABLES if v.part and v.part not in parts}
     if PREVIOUS not in names:  # nothing here rotates it: the Worker's own affair
         theirs |= {v.name for v in VARIABLES if v.workers_own}
     return [name for name in names if name in theirs or name not in BY_NAME]
@@ -413,7 +414,7 @@ def with_variables(
     given.pop("INVOKE_DEPLOY_ENV", None)  # chooses the environment, and is no setting of one
     if not given:
         return dict(values)
-    from xswarm_deploy.settings import overrides  # with the whole schema; few set a variable
+    from xswarm_deploy.settings import overrides  # with the schema; few set a variable
 
     return overrides.laid_over(values, given, block)
 

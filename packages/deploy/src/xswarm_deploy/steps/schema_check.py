@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.database import migration_history, migrations, schema
-from xswarm_deploy.database.migrate import State
 from xswarm_deploy.database.migrations import Migration
+from xswarm_deploy.database.pending import State
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.steps import migrate
+from xswarm_deploy.steps import pending
 
 if TYPE_CHECKING:
     from xswarm_deploy.environment import Environment
@@ -26,7 +26,7 @@ def drift(environment: Environment) -> list[str]:
     run; where that was not kept, the rest is compared.
     """
     now = schema.read(environment.database)
-    expected, refused = schema.of_migrations(_as_applied(migrate.state(environment)))
+    expected, refused = schema.of_migrations(_as_applied(pending.state(environment)))
     if not refused:
         return schema.difference(expected, now)
     kept = migration_history.kept_schema(environment.database)
