@@ -24,7 +24,8 @@ def text(
         also: names that get a line all the same.
     """
     kept = {*also}
-    wanted = [v for v in _candidates(named) if _is_wanted(v, named) or kept & set(_names(v))]
+    asked = settings.asked(_candidates(named), known.get(settings.DATABASE, ""))
+    wanted = [v for v in asked if _is_wanted(v, named) or kept & set(_names(v))]
     filled = (_filled(variable, environment, known) for variable in wanted)
     return examples.render(environment, list(filled))
 

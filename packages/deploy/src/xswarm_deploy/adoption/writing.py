@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import environment_files, invoke_file, pipelines
+from xswarm_deploy.adoption import databases, environment_files, invoke_file, pipelines
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange
 from xswarm_deploy.bundling import programs
@@ -29,6 +29,10 @@ _LOCAL_ENV: Final = """\
 # (.sandbox/endpoints.env) are laid over this file. The Worker's own secrets: .dev.vars
 ENVIRONMENT=local
 """
+_LOCAL_D1: Final = """\
+# The D1 database of this binding, which the twin has, too.
+{name}={url}
+"""
 
 
 def files(answers: Answers) -> list[FileChange]:
@@ -37,7 +41,7 @@ def files(answers: Answers) -> list[FileChange]:
     made = [
         FileChange(root / invoke_file.NAME, invoke_file.text(answers)),
         FileChange(root / invoke_file.SCHEMA, schema.text()),
-        FileChange(root / settings.CONFIG / "local.env", _LOCAL_ENV),
+        FileChange(root / settings.CONFIG / "local.env", _local(answers)),
         FileChange(root / ".gitignore", gitignore(root)),
     ]
     if answers.main:
@@ -57,19 +61,27 @@ def environment_file(answers: Answers, environment: str) -> str:
     """Return the environment file: a line for what a release of this Worker needs."""
     named = project.read({**invoke_file.deploy(answers), "env": environment}, environment)
     known = {
+        settings.DATABASE: answers.url(environment),
         "WORKER_URL": _address(answers, environment),
         "CLOUDFLARE_ACCOUNT_ID": str(answers.found.content.get("account_id") or ""),
     }
-    return environment_files.text(named, environment, known)
+    given = {name: value for name, value in known.items() if value}
+    return environment_files.text(named, environment, given)
+
+
+def _local(answers: Answers) -> str:
+    """Return local.env; a Worker with a D1 database of its own is released with that one."""
+    if not answers.d1 or not databases.has(answers.found.content, answers.database):
+        return _LOCAL_ENV
+    return _LOCAL_ENV + _LOCAL_D1.format(name=settings.DATABASE, url=answers.database)
 
 
 def _address(answers: Answers, environment: str) -> str:
     """Return where the Worker answers: its custom domain, else its name under workers.dev."""
-    name, part = answers.environment(environment)
-    content = answers.found.content
-    content = content["env"][part] if part else content
-    top_is_meant = bool(part) or environment == PRODUCTION
-    routes = [*(content.get("routes") or ()), content.get("route")] if top_is_meant else []
+    name, _ = answers.environment(environment)
+    content = answers.content(environment)
+    shared = answers.shares(environment)
+    routes = [] if shared else [*(content.get("routes") or ()), content.get("route")]
     domains = [r for r in routes if isinstance(r, Mapping) and r.get("custom_domain")]
     if domains:
         return f"https://{domains[0].get('pattern')}"
