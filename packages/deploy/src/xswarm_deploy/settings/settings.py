@@ -106,6 +106,10 @@ class Settings:
         """Return a secret variable; it is falsy where the file has none."""
         return self._secrets.get(name) or Secret("", name)
 
+    def has(self, variable: Variable) -> bool:
+        """Return whether a variable has a value that is not its default."""
+        return self._raw(variable) not in ("", variable.default)
+
     def worker_secrets(self) -> dict[str, Secret]:
         """Return what the Worker gets as secrets, by the Worker's names; blanks left out."""
         names = [v.name for v in sent(self.project) if v.sent is Sent.WORKER_SECRET]
