@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -177,13 +177,32 @@ class Settings:
         Raises:
             Refused: each critical problem is named, with what to do.
         """
-        critical = [problem for problem in self.problems() if problem.critical]
-        if critical:
-            raise Refused(
-                f"{self.environment}: {len(critical)} variable(s) are not in order",
-                "; ".join(f"{problem.name}: {problem.why}" for problem in critical),
-                f"correct {self.source}, then: inv {self.environment} check",
-            )
+        self._refuse([problem for problem in self.problems() if problem.critical])
+
+    def require_filled(self, *names: str) -> None:
+        """Refuse to speak to somebody whose address or key nobody has filled in.
+
+        Args:
+            names: of the variables without which that cannot be, by the Worker's names.
+
+        Raises:
+            Refused: one is empty, or still the example's placeholder; each is named.
+        """
+        asked = [variable for variable in self.asked if variable.name in names]
+        required = (self._problem(v._replace(required=True)) for v in asked)
+        self._refuse([p for p in required if p and p.state in ("missing", "placeholder")])
+
+    def _refuse(self, problems: Sequence[Problem]) -> None:
+        if not problems:
+            return
+        if self.environment == LOCAL and not self.overlay:
+            missing = ", ".join(problem.name for problem in problems)
+            raise Refused("the local twin is not up", f"it gives {missing}", "inv sandbox.up")
+        raise Refused(
+            f"{self.environment}: {len(problems)} variable(s) are not in order",
+            "; ".join(f"{problem.name}: {problem.why}" for problem in problems),
+            f"correct {self.source}, then: inv {self.environment} check",
+        )
 
     def path(self, relative: str) -> Path:
         """Return a path of the project, made absolute."""

@@ -68,6 +68,7 @@ def overridable(worker: str) -> bool:
 def live(site: Site, version: str = "") -> Target:
     """Return the address users reach, and the static site's."""
     settings = site.settings
+    settings.require_filled("WORKER_URL")
     pages = settings.text("BASE_URL") if settings.project.pages.directory else ""
     return Target(settings.text("WORKER_URL"), {}, version, pages)
 
