@@ -141,12 +141,14 @@ def versions(team: Repository) -> list[str]:
     return re.findall(r"Version ID:\s*([0-9a-f-]{36})", said)
 
 
-def test_books_of_their_own_are_missed_by_name_and_made_by_the_command_that_is_said(
+def test_workers_without_a_database_of_files_alone_and_of_events_alone(
     team: Repository, tmp_path: Path
 ) -> None:
-    """The same Worker, as if it had no database: releases keep their books in one for them."""
-    file(tmp_path, "wrangler.jsonc", wrangler())
-    file(tmp_path, "src/index.ts", "export default { fetch: () => new Response('none') };")
+    """Releases keep their books in a D1 database for them alone; the check names what makes it."""
+    content = wrangler(assets={"directory": "public"})
+    del content["main"]
+    file(tmp_path, "wrangler.jsonc", content)
+    file(tmp_path, "public/index.html", "<h1>files</h1>")
     committed(tmp_path)
     save(answered(tmp_path))
     shutil.copytree(team.root / ".sandbox", tmp_path / ".sandbox")
@@ -156,6 +158,14 @@ def test_books_of_their_own_are_missed_by_name_and_made_by_the_command_that_is_s
     assert "npx wrangler d1 create shop-releases" in said
     bare_wrangler(bare, "d1", "create", "shop-releases")
     bare.xswarm("deploy.prod", "--yes")
-    assert bare.get().text == "none"
-    (release,) = bare.json("production", "deploy.list")
-    assert release["live"]
+    assert bare.get().text == "<h1>files</h1>"
+    assert "by its files" in bare.xswarm("production", "verify")
+
+    file(tmp_path, "src/index.ts", "export default { scheduled() {} };")
+    crons = {"crons": ["*/5 * * * *"]}
+    file(tmp_path, "wrangler.jsonc", wrangler(workers_dev=False, triggers=crons))
+    env = tmp_path / "deployment/config/production.env"
+    env.write_text(re.sub("WORKER_URL=.*", "WORKER_URL=https://none.invalid", env.read_text()))
+    bare.xswarm("deploy.prod", "--yes")
+    assert "handles scheduled; no request reaches it" in bare.xswarm("production", "verify")
+    assert len(bare.json("production", "deploy.list")) == 2

@@ -1147,6 +1147,13 @@ def _domain_cases() -> list[Case]:
     bare = {"type": "A", "proxied": False}
     return [
         Case("WORKER_URL DNS and TLS", "of this machine", "skip", "not applicable"),
+        Case(
+            "WORKER_URL DNS and TLS",
+            "the Worker has no address",
+            "skip",
+            "not applicable: the Worker has no address",
+            variables(WORKER_URL="https://none.invalid"),
+        ),
         Case(dns, "resolves", "pass", "192.0.2.1", hosted),
         Case(dns, "does not resolve", "fail", "does not resolve", both(hosted, _unknown_host)),
         Case(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xswarm_deploy.adoption import databases
+from xswarm_deploy.adoption import databases, writing
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
@@ -17,7 +17,21 @@ def hints(answers: Answers) -> list[str]:
     found = answers.found
     unused = [part for part in found.parts if part not in answers.uses]
     told = [f"found, not managed: {', '.join(unused)}; deploy.uses in invoke.yaml does so"]
-    return [*(told if unused else []), *_of_the_database(answers), *_of_the_others(answers)]
+    return [
+        *(told if unused else []),
+        *_of_the_address(answers),
+        *_of_the_database(answers),
+        *_of_the_others(answers),
+    ]
+
+
+def _of_the_address(answers: Answers) -> Iterator[str]:
+    content = answers.content(PRODUCTION)
+    if writing.address(answers, PRODUCTION) == writing.NOWHERE and not content.get("preview_urls"):
+        yield (
+            "the Worker has no address: a release looks at which events its version handles; one"
+            ' that answers requests of other Workers needs "preview_urls": true to be verified'
+        )
 
 
 def _of_the_database(answers: Answers) -> Iterator[str]:

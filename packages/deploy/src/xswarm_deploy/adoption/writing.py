@@ -23,6 +23,8 @@ IGNORED: Final = (
     f"{settings.CONFIG}/*.env",
     f"!{settings.CONFIG}/local.env",
 )
+NOWHERE: Final = "https://none.invalid"
+"""WORKER_URL of a Worker that has no address."""
 _TASKS_PY: Final = 'from xswarm_deploy.tasks import ns\n\n__all__ = ["ns"]\n'
 _LOCAL_ENV: Final = """\
 # The local environment: it talks to the twin on this machine alone, whose keys and addresses
@@ -62,7 +64,7 @@ def environment_file(answers: Answers, environment: str) -> str:
     named = project.read({**invoke_file.deploy(answers), "env": environment}, environment)
     known = {
         settings.DATABASE: answers.url(environment),
-        "WORKER_URL": _address(answers, environment),
+        "WORKER_URL": address(answers, environment),
         "CLOUDFLARE_ACCOUNT_ID": str(answers.found.content.get("account_id") or ""),
     }
     given = {name: value for name, value in known.items() if value}
@@ -76,8 +78,13 @@ def _local(answers: Answers) -> str:
     return _LOCAL_ENV + _LOCAL_D1.format(name=settings.DATABASE, url=answers.database)
 
 
-def _address(answers: Answers, environment: str) -> str:
-    """Return where the Worker answers: its custom domain, else its name under workers.dev."""
+def address(answers: Answers, environment: str) -> str:
+    """Return where the Worker answers: its custom domain, else under workers.dev, or nowhere.
+
+    Args:
+        answers: what the repository is released as.
+        environment: production or staging.
+    """
     name, _ = answers.environment(environment)
     content = answers.content(environment)
     shared = answers.shares(environment)
@@ -85,6 +92,8 @@ def _address(answers: Answers, environment: str) -> str:
     domains = [r for r in routes if isinstance(r, Mapping) and r.get("custom_domain")]
     if domains:
         return f"https://{domains[0].get('pattern')}"
+    if content.get("workers_dev") is False and not any(routes):
+        return NOWHERE
     return f"https://{name}.your_subdomain.workers.dev"
 
 
