@@ -31,6 +31,7 @@ from xswarm_deploy.errors import ExitCode, Refused, typed
         "uses": "services that releases check and set up, by comma: stripe, twilio and others",
         "ci": "whose pipeline is written: github, gitlab or none; by default the remote's",
         "tasks_py": "write a tasks.py of two lines, for plain Invoke",
+        "diff": "show long files that are new, too, before they are written",
         "deploy": "end with a first release, to the twin on this machine",
         "yes": "write without asking (without a terminal the answer is NO)",
     },
@@ -45,6 +46,7 @@ def init(
     uses: str = "",
     ci: str = "",
     tasks_py: bool = False,
+    diff: bool = False,
     deploy: bool = True,
     yes: bool = False,
 ) -> None:
@@ -55,8 +57,14 @@ def init(
     _require_new(found)
     _tell(console, found)
     answered = answering.answered(found, flags)
-    if not _write(console, answered, yes=yes, dry=context.dry(c)):
+    wanted = writing.files(answered)
+    console.line("Files:", "bold")
+    changes.show(console, wanted, found.folder, whole=diff)
+    if context.dry(c):
         return
+    confirm(f"Write these {len(wanted)} files?", yes=yes)
+    _save(wanted)
+    console.line(f"✓ written: {len(wanted)} files", "green")
     if deploy and not found.missing:
         _release(console, answered)
     _tell_next(console, answered, released=deploy and not found.missing)
@@ -96,19 +104,6 @@ def _tell(console: Console, found: Found) -> None:
     for label, told in rows:
         if told:
             console.line(f"  {label:<11}{told}")
-
-
-def _write(console: Console, answered: Answers, *, yes: bool, dry: bool) -> bool:
-    """Show what would be written, ask, and write it; return whether it was."""
-    wanted = writing.files(answered)
-    console.line("Files:", "bold")
-    changes.show(console, wanted, answered.found.folder)
-    if dry:
-        return False
-    confirm(f"Write these {len(wanted)} files?", yes=yes)
-    _save(wanted)
-    console.line(f"✓ written: {len(wanted)} files", "green")
-    return True
 
 
 def _save(wanted: list[FileChange]) -> None:
