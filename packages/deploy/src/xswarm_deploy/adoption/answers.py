@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 
 NONE: Final = "none"
 CI: Final = (finding.GITHUB, finding.GITLAB, NONE)
+_CONFIGURED: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     PRODUCTION: (PRODUCTION, "prod", "live"),
     STAGING: (STAGING, "stage", "preview", "dev"),
@@ -142,6 +144,7 @@ def answered(found: Found, flags: Flags) -> Answers:
         Refused: an answer is wrong, missing, or Ctrl-C.
     """
     name = flags.name or found.name
+    _require_deployable(found)
     if flags.name or not name:
         name = _name(found, flags)
     database = _database(found, flags, name)
@@ -169,6 +172,20 @@ def _main(found: Found, flags: Flags) -> str:
         return _judged(flags.main, judge(flags.main), "--main")
     asked = "There is no wrangler configuration. Which file does the Worker begin with?"
     return found.main or questions.text(asked, "", judge, "--main")
+
+
+def _require_deployable(found: Found) -> None:
+    """Refuse a name that wrangler refuses: nothing can be live under it.
+
+    Source: wrangler's validation of ``name``.
+    """
+    if found.name and not _CONFIGURED.fullmatch(found.name):
+        file = relative(found.config, found.folder)
+        raise Refused(
+            f"{file}: {found.name!r} cannot be a Worker's name",
+            "wrangler takes a-z, 0-9, - and _ alone",
+            f"correct name in {file}, then: inv init",
+        )
 
 
 def _database(found: Found, flags: Flags, name: str) -> str:

@@ -33,6 +33,18 @@ def is_events_alone(found: tuple[str, ...]) -> bool:
     return bool(found) and _FETCH not in found
 
 
+def run_first(site: Site, name: str) -> list[str]:
+    """Return paths at which the Worker runs before its static files: ``run_worker_first``.
+
+    Args:
+        site: the environment.
+        name: stands for what a pattern leaves open; no file should have it.
+    """
+    patterns = (_content(site).get("assets") or {}).get("run_worker_first")
+    listed = patterns if isinstance(patterns, list) else []
+    return [str(one).replace("*", name) for one in listed if str(one).startswith("/")]
+
+
 def required(site: Site) -> dict[str, str]:
     """Return the handlers that the configuration needs, and the key that needs each."""
     content = _content(site)

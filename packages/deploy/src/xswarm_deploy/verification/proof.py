@@ -37,7 +37,8 @@ SILENCE: Final = 10.0  # seconds after which a tail without any event is given u
 SILENCE_HERE: Final = 2.0
 _EVENT: Final = 5.0  # seconds an event may come after its answer
 _EVENT_HERE: Final = 0.3
-_NOWHERE: Final = "/.well-known/deployment-probe"
+_LAST: Final = "deployment-probe"
+_NOWHERE: Final = f"/.well-known/{_LAST}"
 """A path that hardly any static file has, so that the Worker is invoked by it."""
 _PATHS: Final = 3  # routes of invoke.yaml that are asked who answers
 _FILES: Final = 20  # files that are compared
@@ -338,7 +339,8 @@ def _paths(asker: Asker) -> list[str]:
     """Return what is asked to see who answers: routes that just read, the root, and no file."""
     routes = asker.site.settings.project.verify.routes
     reading = [r.path for r in routes if r.method == "GET" and not (r.site or r.token)]
-    return list(dict.fromkeys([*reading[:_PATHS], "/", _NOWHERE]))
+    named = [*reading[:_PATHS], "/", *kind.run_first(asker.site, _LAST), _NOWHERE]
+    return list(dict.fromkeys(named))
 
 
 def _expected(asker: Asker) -> tuple[str, ...]:
