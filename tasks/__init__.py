@@ -263,10 +263,7 @@ ns = Collection(
     group(
         "xswarm_deploy.tasks.config",
         {
-            "show": (
-                "Show the environment's variables, secrets by name only, and what is wrong with "
-                "them."
-            ),
+            "show": "Show the environment's variables, where each goes, and what is wrong with it.",
             "examples": "Write deployment/config/*.env.example anew from the table of variables.",
             "reference": (
                 "Write deployment/docs/reference anew from the code: tasks, settings, variables, "

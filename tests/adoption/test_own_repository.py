@@ -197,8 +197,8 @@ def edited(changed: Path, old: str, new: str) -> Iterator[None]:
         changed.write_text(before)
 
 
-def bare_wrangler(repository: Repository, *words: str, entered: str = "") -> None:
-    """Run wrangler by itself against the twin, as the team did against Cloudflare."""
+def bare_wrangler(repository: Repository, *words: str, entered: str = "") -> str:
+    """Run wrangler by itself against the twin, as the team did; return what it said."""
     known = repository.endpoints
     names = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_BASE_URL")
     command = [str(programs.node()), str(programs.wrangler(repository.root)), *words]
@@ -213,6 +213,7 @@ def bare_wrangler(repository: Repository, *words: str, entered: str = "") -> Non
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
 
 
 def test_adopting_changes_nothing_that_is_live(team: Repository) -> None:

@@ -210,6 +210,10 @@ def _in_staging(place: Place) -> None:
     place.project["worker"] = {"config": "worker/wrangler.jsonc", "environment": "staging"}
 
 
+def _released_to_staging(place: Place) -> None:
+    place.environment = "staging"
+
+
 def _bound(place: Place, has: bool = True, **bindings: Any) -> None:
     """Bind the Worker to what only the real Cloudflare offers."""
     place.values["CLOUDFLARE_API_BASE_URL"] = "https://api.cloudflare.test/client/v4"
@@ -285,6 +289,13 @@ def _configuration_cases() -> list[Case]:
             "another",
             "fail",
             "account_id is not CLOUDFLARE_ACCOUNT_ID",
+            both(_released_to_staging, configured(account_id="f" * 32)),
+        ),
+        Case(
+            "worker account",
+            "production's, on the twin",
+            "pass",
+            "the twin's own",
             configured(account_id="f" * 32),
         ),
         Case("worker main", "there", "pass", "main.js"),
@@ -405,6 +416,13 @@ def _configuration_cases() -> list[Case]:
             "in the file, none named",
             "warn",
             "env (staging) is not used",
+            both(_released_to_staging, configured(env={"staging": {}})),
+        ),
+        Case(
+            "environments",
+            "in the file, on the twin",
+            "pass",
+            "the top level, as wrangler dev takes it",
             configured(env={"staging": {}}),
         ),
         Case(
@@ -1176,6 +1194,13 @@ def _domain_cases() -> list[Case]:
     bare = {"type": "A", "proxied": False}
     return [
         Case("WORKER_URL DNS and TLS", "of this machine", "skip", "not applicable"),
+        Case(
+            "WORKER_URL DNS and TLS",
+            "the Worker has no address",
+            "skip",
+            "not applicable: the Worker has no address",
+            variables(WORKER_URL="https://none.invalid"),
+        ),
         Case(dns, "resolves", "pass", "192.0.2.1", hosted),
         Case(dns, "does not resolve", "fail", "does not resolve", both(hosted, _unknown_host)),
         Case(

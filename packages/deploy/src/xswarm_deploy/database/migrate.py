@@ -347,7 +347,8 @@ def _apply_alone(database: Database, migration: Migration, owner: str) -> Outcom
                 error.why,
                 f"fix it by hand, then: inv migrate.baseline --to {migration.name}",
             ) from None
-    database.transaction([migration_history.timing([migration])])
+    told = other_ledgers.entering(before.objects, [migration.filename])
+    database.transaction([migration_history.timing([migration]), *told])
     after, times = schema.read(database), {migration.filename: seconds * 1000}
     return Outcome(
         [migration.name], _labels(after, before.objects), _labels(before.objects, after), times

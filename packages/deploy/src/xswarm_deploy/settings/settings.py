@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 PLACEHOLDERS: Final = ("xxxxx", "your_")
 CONFIG: Final = Path("deployment/config")
+DATABASE: Final = "TURSO_DATABASE_URL"
+D1: Final = "d1:"
+"""Begins the URL of a D1 database, which Cloudflare's own token leads to."""
 ENDPOINTS: Final = Path(".sandbox/endpoints.env")
 MONITORING_RULES: Final = "MONITORING_RULES"
 """The Worker's variable with the key ``monitor`` of invoke.yaml, as JSON."""
@@ -83,8 +86,7 @@ class Settings:
     @property
     def asked(self) -> tuple[Variable, ...]:
         """Return the variables that are asked for: D1 is reached by Cloudflare's token."""
-        of_d1 = self.text("TURSO_DATABASE_URL").startswith("d1:")
-        return tuple(v for v in self.variables if not (of_d1 and v.name == "TURSO_AUTH_TOKEN"))
+        return tuple(asked(self.variables, self.text(DATABASE)))
 
     def text(self, name: str) -> str:
         """Return a plain variable's value, or its default, or the empty string."""
@@ -103,6 +105,10 @@ class Settings:
     def secret(self, name: str) -> Secret:
         """Return a secret variable; it is falsy where the file has none."""
         return self._secrets.get(name) or Secret("", name)
+
+    def has(self, variable: Variable) -> bool:
+        """Return whether a variable has a value that is not its default."""
+        return self._raw(variable) not in ("", variable.default)
 
     def worker_secrets(self) -> dict[str, Secret]:
         """Return what the Worker gets as secrets, by the Worker's names; blanks left out."""
@@ -171,13 +177,32 @@ class Settings:
         Raises:
             Refused: each critical problem is named, with what to do.
         """
-        critical = [problem for problem in self.problems() if problem.critical]
-        if critical:
-            raise Refused(
-                f"{self.environment}: {len(critical)} variable(s) are not in order",
-                "; ".join(f"{problem.name}: {problem.why}" for problem in critical),
-                f"correct {self.source}, then: inv {self.environment} check",
-            )
+        self._refuse([problem for problem in self.problems() if problem.critical])
+
+    def require_filled(self, *names: str) -> None:
+        """Refuse to speak to somebody whose address or key nobody has filled in.
+
+        Args:
+            names: of the variables without which that cannot be, by the Worker's names.
+
+        Raises:
+            Refused: one is empty, or still the example's placeholder; each is named.
+        """
+        asked = [variable for variable in self.asked if variable.name in names]
+        required = (self._problem(v._replace(required=True)) for v in asked)
+        self._refuse([p for p in required if p and p.state in ("missing", "placeholder")])
+
+    def _refuse(self, problems: Sequence[Problem]) -> None:
+        if not problems:
+            return
+        if self.environment == LOCAL and not self.overlay:
+            missing = ", ".join(problem.name for problem in problems)
+            raise Refused("the local twin is not up", f"it gives {missing}", "inv sandbox.up")
+        raise Refused(
+            f"{self.environment}: {len(problems)} variable(s) are not in order",
+            "; ".join(f"{problem.name}: {problem.why}" for problem in problems),
+            f"correct {self.source}, then: inv {self.environment} check",
+        )
 
     def path(self, relative: str) -> Path:
         """Return a path of the project, made absolute."""
@@ -212,6 +237,17 @@ def used(project: Project) -> tuple[Variable, ...]:
     }
     asked = (_optional(v) if v.name in own else v for v in known)
     return (*asked, *_own(project))
+
+
+def asked(variables: Iterable[Variable], database: str) -> list[Variable]:
+    """Return the variables that are asked for: D1 is reached by Cloudflare's token.
+
+    Args:
+        variables: of the project.
+        database: its URL.
+    """
+    of_d1 = database.startswith(D1)
+    return [v for v in variables if not (of_d1 and v.name == "TURSO_AUTH_TOKEN")]
 
 
 def own_secrets(project: Project) -> list[str]:
@@ -343,7 +379,8 @@ def load(
 
     The local environment takes nothing from the process, so that a key of production
     in somebody's shell never reaches the twin: deployment/config/local.env is overlaid
-    with what the running twin wrote to .sandbox/endpoints.env, and that is all.
+    with what the running twin wrote to .sandbox/endpoints.env, and that is all; a D1
+    database that local.env names stays, for the twin has D1, too.
 
     Args:
         environment: production, staging or local.
@@ -370,7 +407,8 @@ def load(
     mine = (*used(project), *_keys(project, monitor or {}))
     if environment == LOCAL:
         merged = _of_wrangler(project, root, mine) | merged
-    merged |= _overlay(environment, root, process_environment, mine)
+    overlay = _overlay(environment, root, process_environment, mine)
+    merged |= _but_the_database(overlay) if _is_local_d1(merged, environment) else overlay
     here = [variable.file_name(environment) for variable in mine]
     known = {name: merged[name] for name in here if name in merged}
     plain, secrets = _sort(resolved(known, root), environment, mine)
@@ -497,6 +535,15 @@ def _overlay(
         return _read_file(root / ENDPOINTS, LOCAL) if (root / ENDPOINTS).exists() else {}
     known = {name for variable in mine for name in _names(variable)}
     return {name: process_environment[name] for name in known if process_environment.get(name)}
+
+
+def _is_local_d1(merged: Mapping[str, str], environment: str) -> bool:
+    """Return whether local.env names a D1 database, which the twin has, too."""
+    return environment == LOCAL and merged.get(DATABASE, "").startswith(D1)
+
+
+def _but_the_database(overlay: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in overlay.items() if name != DATABASE}
 
 
 def _sort(
