@@ -6,16 +6,11 @@ asks ``/api/metrics`` and ``/health/detailed`` for them, with the token that is 
 
 from __future__ import annotations
 
-import base64
-import hashlib
+from xswarm_monitoring.page import PALETTE, headers, source
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #15191e; --soft: #57606a; --paper: #f5f7fa;
-  --card: #ffffff; --line: #dfe4ea; --accent: #0860ca; --good: #116329; --warn: #7d4e00;
-  --bad: #cf222e; --second: #7a3fe0; --third: #b6440a; --shadow: 0 1px 2px #1b1f2414; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --soft: #9da7b1; --paper: #0b0f14;
-  --card: #151b23; --line: #2b333d; --accent: #5aa9ff; --good: #3fb950; --warn: #d9a029;
-  --bad: #ff7b72; --second: #c09bff; --third: #f0924f; --shadow: none; } }
+_STYLE = (
+    PALETTE
+    + """
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 78rem; padding: 1.25rem clamp(.75rem, 3vw, 2rem) 3rem;
   background: var(--paper); color: var(--ink);
@@ -101,6 +96,7 @@ meter { width: 100%; height: 1rem; display: block; }
   .controls select { flex: 1; } .value { font-size: 1.35rem; } }
 [hidden] { display: none !important; }
 """
+)
 
 _BODY = """
 <a class="skip" href="#main">Skip to the figures</a>
@@ -582,23 +578,12 @@ refresh();
 """
 
 
-def _source(text: str) -> str:
-    """Return the source by which a content security policy allows an inline text."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
 PAGE = (
     '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Status</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head>'
     f"<body>{_BODY}<script>{_SCRIPT}</script></body></html>\n"
 )
-_POLICY = (
-    f"default-src 'none'; style-src {_source(_STYLE)}; script-src {_source(_SCRIPT)}; "
-    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS = (
-    (b"content-security-policy", _POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+HEADERS = headers(
+    f"style-src {source(_STYLE)}", f"script-src {source(_SCRIPT)}", "connect-src 'self'"
 )

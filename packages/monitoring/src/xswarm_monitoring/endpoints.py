@@ -21,6 +21,7 @@ from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
 from xswarm_monitoring.router import Listed
 from xswarm_monitoring.slo import Slo
+from xswarm_monitoring.status_endpoints import Published, StatusEndpoints
 from xswarm_monitoring.window import Window
 
 JSON = "application/json"
@@ -87,6 +88,7 @@ class Endpoints:
     clock: Clock
     routes: Callable[[], Iterable[Listed]] = tuple
     slo: Callable[[Any], Slo] = lambda _env: Slo()
+    published: Published | None = None
 
     @cached_property
     def paths(self) -> Mapping[str, Endpoint]:
@@ -101,6 +103,7 @@ class Endpoints:
             "/api/slo": self.budget,
             "/api/alerts": self.alerts,
             "/status": self.page,
+            **(StatusEndpoints(self.published, self).paths if self.published else {}),
         }
 
     @cached_property
