@@ -156,7 +156,8 @@ def _components(report: StatusReport) -> Iterator[str]:
     yield f"<section><h2>The last {DAYS} days</h2><p class='legend soft'>"
     for state in (UP, DEGRADED, DOWN, UNKNOWN):
         yield (
-            f'<span><svg viewBox="0 0 4 {_TALL}" aria-hidden="true">{_bar(0, state)}</svg>'
+            f'<span><svg viewBox="0 0 3 {_TALL}" preserveAspectRatio="none" aria-hidden="true">'
+            f"{_bar(0, state)}</svg>"
             f"{_WORDS[state].lower()}</span>"
         )
     yield "</p><ul>"
