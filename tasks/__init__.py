@@ -246,7 +246,7 @@ ns = Collection(
         "xswarm_deploy.tasks.logs",
         {
             "logs": (
-                "Show what the Worker logs from now on, with the version that answered; secrets "
+                "Show what the Worker logs, live or since when, with the version that answered; "
                 "masked."
             ),
         },
