@@ -75,7 +75,7 @@ def main() -> int:
     options = parser.parse_args()
     if not options.inside:
         return outside(["--json"] if options.json else [])
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str(ROOT / "packages/monitoring/src"))
     figures = measure()
     print(json.dumps([asdict(figure) for figure in figures]) if options.json else table(figures))
     return 0 if all(figure.good for figure in figures) else 1

@@ -223,6 +223,14 @@ ns = Collection(
                 "nothing."
             ),
             "silence": "Keep alerts from people for a while; the history still has them.",
+            "incident": (
+                "Tell customers of an incident on the public status page: open, go on with, or "
+                "resolve it."
+            ),
+            "incidents": "List the incidents of the public status page, the newest first.",
+            "status-page": (
+                "Write the public status page as files, to be served where the Worker is not."
+            ),
             "dashboard": (
                 "Serve the dashboard on this machine until Ctrl-C; the admin token stays in this "
                 "process."
@@ -244,7 +252,7 @@ ns = Collection(
         "xswarm_deploy.tasks.logs",
         {
             "logs": (
-                "Show what the Worker logs from now on, with the version that answered; secrets "
+                "Show what the Worker logs, live or since when, with the version that answered; "
                 "masked."
             ),
         },

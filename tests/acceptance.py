@@ -414,10 +414,11 @@ PARTS: Final[dict[str, tuple[Line, ...]]] = {
             ("tasks/test_each.py::test_it_is_called_directly_without_a_subprocess",),
         ),
         Line(
-            "Worker logs; `wrangler tail`",
-            "logs --follow",
+            "Worker logs, live and past; `wrangler tail`",
+            "logs --since 1h",
             (
                 "deploy/test_monitor.py::test_logs_are_followed_until_ctrl_c_with_their_version",
+                "tasks/test_logs.py::test_past_logs_are_found_whole_and_masked",
                 "twin/cloudflare/test_wrangler.py::test_a_worker_from_its_first_deployment_to_its_end",
             ),
         ),

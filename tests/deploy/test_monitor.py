@@ -113,6 +113,10 @@ def test_logs_are_followed_until_ctrl_c_with_their_version(house: House) -> None
     assert event["what"].endswith("/api/health")
     assert any("/api/health" in line["text"] for line in event["logs"])
     assert (process.returncode, said.splitlines()[-1].endswith(" shown")) == (0, True)
+    kept = house.inv("logs", "--since", "10m", "--json", "--route", "/api/health").stdout
+    events = [json.loads(line) for line in kept.splitlines() if line.startswith("{")]
+    assert {(each["version"], each["status"]) for each in events} >= {(live, 200)}
+    assert any("/api/health" in line["text"] for each in events for line in each["logs"])
 
 
 def keep_asking(url: str, process: subprocess.Popen[str]) -> None:

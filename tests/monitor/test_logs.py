@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from xswarm_deploy.errors import Refused, Unavailable
-from xswarm_deploy.monitor import logs
+from xswarm_deploy.monitor import logs, past_logs
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.errors import Forbidden, RateLimited
 from xswarm_deploy.services.tails import Dropped
@@ -208,3 +208,46 @@ def test_a_token_that_may_not_is_told_at_once(pauses: list[float]) -> None:
     with pytest.raises(Forbidden):
         list(logs.messages(opening(Forbidden("Cloudflare", "x", status=403)), None, print))
     assert pauses == []
+
+
+@pytest.mark.parametrize(
+    ("route", "url", "shown"),
+    [
+        ("/users/{id}", "https://shop.test/users/7?a=b", True),
+        ("/users/:id/", "https://shop.test/users/7", True),
+        ("/users/{id}", "https://shop.test/users/7/orders", False),
+        ("/users/*", "https://shop.test/users/7/orders", True),
+        ("/a.b", "https://shop.test/aXb", False),
+        ("/", "https://shop.test", True),
+        ("/users", "https://shop.test/users", True),
+    ],
+)
+def test_a_route_is_its_path_or_its_template(route: str, url: str, shown: bool) -> None:
+    wanted = logs.wanted("", [], "", "", "", errors=False, route=route)
+    assert wanted.wants(event(event=answered(200, url))) is shown
+    assert not wanted.wants(event(event={"cron": "* * * * *"}))
+
+
+def kept(number: int, request: str, **more: Any) -> dict[str, Any]:
+    about = {"id": str(number), "requestId": request, "level": "log", "trigger": "GET /a"}
+    workers = {"scriptName": "shop", "eventType": "fetch", "outcome": "ok"}
+    line = {"timestamp": 1000 + number, "dataset": "x", "source": f"line {number}"}
+    return {**line, "$metadata": about, "$workers": workers, **more}
+
+
+def test_lines_without_their_invocation_and_broken_ones_are_told() -> None:
+    """An invocation that goes on has lines and no end yet; what cannot be read is counted."""
+    found = past_logs._put_together(
+        [
+            kept(2, "r1"),
+            kept(1, "r1", source={"user": 7, "message": "x"}),
+            kept(3, "r2", timestamp="soon"),
+            {"junk": 1},
+        ],
+        logs.Wanted(),
+        10,
+    )
+    (only,) = found.events
+    assert (only.title, only.status, only.at) == ("GET /a", 0, 1.001)
+    assert only.lines == (("log", '{"user": 7, "message": "x"}'), ("log", "line 2"))
+    assert (found.unread, found.more) == (2, False)

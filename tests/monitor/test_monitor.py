@@ -26,6 +26,7 @@ from xswarm_deploy.secret import redact
 from xswarm_deploy.settings.project import HEALTH_BUDGETS
 from xswarm_deploy.settings.settings import Settings, alerting_rules
 from xswarm_deploy.site import Site
+from xswarm_monitoring import status_history
 from xswarm_monitoring.abuse import SIGNS
 from xswarm_monitoring.alert import Severity
 from xswarm_monitoring.alert_state import Policy, Silence
@@ -234,6 +235,30 @@ def test_a_worker_that_does_not_answer_is_down(world: World, site: Site) -> None
     assert names(watched) == ["service-outage{component=worker}"]
     assert told(watched) == [("firing", "service-outage{component=worker}")]
     assert watched.seen.checks[0].output == "no connection"
+
+
+def test_the_watch_writes_what_the_status_page_shows(world: World, site: Site) -> None:
+    page = {"components": {"worker": "Shop", "GET /page": "Website"}, "incidents_from": "critical"}
+    rules = Rules.read({"hold": 0, "clear": 0, "status_page": page})
+    world.health("pass", database="pass")
+    world.answers["/page"] = (200, {})
+    go(site, 0, rules)
+    good, site.__dict__["settings"] = (
+        site.settings,
+        replace(
+            site.settings, _values={**site.settings._values, "WORKER_URL": "http://127.0.0.1:9"}
+        ),
+    )
+    for seconds in (60, 120):
+        assert go(site, seconds, rules).unpublished == ""
+    site.__dict__["settings"] = good
+    go(site, 180, rules)
+    history = asyncio.run(status_history.read(alert_store.execute(site.database), NOW + 180))
+    worker = history.latest["worker"]
+    assert (worker.up, worker.down, worker.status(NOW + 180)) == (60, 120, "pass")
+    (incident,) = history.incidents
+    assert (incident.title, incident.begun) == ("Shop: disruption", NOW + 60)
+    assert incident.resolved == NOW + 180
 
 
 def test_an_outage_of_the_database_is_told_all_the_same(

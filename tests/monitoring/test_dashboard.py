@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
-from tests.monitoring import pictures
+from tests.monitoring import pictures, scenes
+from tests.support import axe
 from tests.support.browser import chromium
 from tests.support.needs import require
 from xswarm_monitoring import dashboard
@@ -229,12 +231,94 @@ def test_all_charts_are_drawn_to_the_same_scale(browser: Browser, server: uvicor
 
 @pytest.mark.slow
 def test_the_pictures_of_the_guide_are_taken(browser: Browser, tmp_path: Path) -> None:
-    shop = pictures.Shop()
+    with shown("usual") as address:
+        for what, shape in pictures.KEPT:
+            taken = pictures.take(browser, address, what, shape, tmp_path).stat().st_size
+            kept = (pictures.DOCS / f"{what}-{shape}.png").stat().st_size
+            assert 0.5 < taken / kept < 2, (what, shape)  # the same picture, but for its times
+            assert kept < 200_000
+
+
+@contextmanager
+def shown(scene: str) -> Iterator[str]:
+    """Serve a scene, and return the dashboard's address."""
+    shop = scenes.Shop(scene)
     with ThreadPoolExecutor(1) as elsewhere:  # Playwright has a loop of its own here
         elsewhere.submit(asyncio.run, shop.live()).result()
-    with pictures.served(shop) as address:
-        for shape in pictures.SHAPES:
-            taken = pictures.take(browser, address, shape, tmp_path).stat().st_size
-            kept = (pictures.DOCS / f"dashboard-{shape}.png").stat().st_size
-            assert 0.5 < taken / kept < 2, shape  # the same picture, but for its times
-            assert kept < 200_000
+    with scenes.served(shop) as address:
+        yield address
+
+
+JUDGED: tuple[tuple[int, Any], ...] = ((1200, "light"), (390, "dark"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", ["empty", "outage", "many"])
+def test_axe_finds_nothing_wrong(browser: Browser, scene: str) -> None:
+    with shown(scene) as address:
+        for what in ("dashboard", "route", "status"):
+            page = browser.new_page()
+            page.set_default_timeout(60_000)
+            pictures.opened(page, address, what)
+            for each in page.locator("summary").all()[:2]:  # the others are like them
+                each.click()
+            for width, scheme in JUDGED:
+                page.set_viewport_size({"width": width, "height": 900})
+                page.emulate_media(color_scheme=scheme)
+                assert axe.findings(page) == [], (what, width, scheme)
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, what
+            page.close()
+
+
+@pytest.mark.slow
+def test_one_route_is_looked_at_by_keyboard_and_by_a_shared_address(
+    browser: Browser, server: uvicorn.Server
+) -> None:
+    page = opened(browser, server)
+    page.get_by_label("Window").select_option("6h")
+    link = page.get_by_role("link", name=STRANGE)
+    link.focus()
+    page.keyboard.press("Enter")
+    heading = page.get_by_role("heading", name=f"GET {STRANGE}")
+    expect(heading).to_be_focused()
+    expect(page.locator("#detail-figures")).to_contain_text("10 in all")
+    rows = page.get_by_role("table", name="Status codes").get_by_role("row")
+    assert rows.all_inner_texts()[1:] == ["200\t90\t90 %", "500\t10\t10 %"]
+    versions = page.get_by_role("table", name="Versions").get_by_role("row")
+    assert versions.all_inner_texts()[1].startswith("v1.5.0\t100\t10 %\t")
+    expect(page.locator("#overview")).to_be_hidden()
+    shared = browser.new_page()
+    shared.goto(page.url)
+    shared.get_by_label("Admin token").fill("let-me-in")
+    shared.keyboard.press("Enter")
+    expect(shared.get_by_role("heading", name=f"GET {STRANGE}")).to_be_visible()
+    expect(shared.get_by_label("Window")).to_have_value("6h")
+    page.get_by_role("link", name="All routes").press("Enter")
+    expect(page.get_by_role("link", name=STRANGE)).to_be_focused()
+    page.go_back()
+    expect(heading).to_be_visible()
+    page.goto(f"{url(server)}#route=/none&method=PUT")
+    expect(page.get_by_text("No request to this route was measured")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_the_status_page_works_without_a_script_and_moves_no_data_elsewhere(
+    browser: Browser,
+) -> None:
+    with shown("outage") as address:
+        context = browser.new_context(java_script_enabled=False)
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}/public")
+        expect(page.get_by_text("Some systems are down")).to_be_visible()
+        bars = page.get_by_role("img", name=re.compile("^Accounts and data: 99.9"))
+        expect(bars).to_be_visible()
+        page.get_by_text("Days that were not wholly up").nth(1).press("Enter")
+        expect(page.get_by_role("cell", name="down 42 min")).to_be_visible()
+        assert {each.partition("/status")[0] for each in asked if each[:5] != "data:"} == {
+            address.partition("/status")[0]
+        }
+        page.emulate_media(media="print")
+        expect(page.get_by_text("Some systems are down")).to_be_visible()
+        context.close()

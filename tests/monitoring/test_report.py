@@ -5,6 +5,7 @@ import pytest
 from tests.support.monitoring import Hands
 from xswarm_monitoring import report
 from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.route_report import Named, route_report
 
 
 def test_rates_routes_and_statuses_add_up(hands: Hands) -> None:
@@ -87,3 +88,28 @@ def test_a_long_frame_is_spread_over_the_points_it_spans(hands: Hands) -> None:
     assert [point["requests"] for point in points[:5]] == pytest.approx([1000 / 6] * 5, abs=0.01)
     assert [point["requests"] for point in points[5:]] == [None, None]
     assert points[0]["duration_ms"]["p95"] == pytest.approx(950, rel=0.01)
+
+
+@pytest.mark.parametrize("points", [0, 4])
+def test_one_route_has_its_own_figures_and_those_of_each_version(hands: Hands, points: int) -> None:
+    start, measured = hands.now, Metrics(clock=hands.clock)
+    for count in (3, 5):
+        for number in range(count):
+            measured.requests.observe("/x", "GET", (200, 404, 500)[number % 3], 0.1)
+            measured.requests.observe("/x", "POST", 500, 9.0)
+            measured.requests.observe("/y", "GET", 500, 9.0)
+        hands.turn(60)
+        measured.seal()
+    frames = measured.frames(600)
+    for frame, version in zip(frames, "ab", strict=True):
+        frame.version = version
+    told = route_report(frames, Named("/x", "GET"), hands.now - start, hands.now, points)
+    assert told["requests"]["statuses"] == {"200": 3, "404": 3, "500": 2}
+    found = told["requests"]
+    assert (found["total"], found["errors"], found["client_errors"]) == (8, 2, 3)
+    assert found["duration_ms"]["p99"] == 100
+    assert [(each["version"], each["total"]) for each in told["versions"]] == [("b", 5), ("a", 3)]
+    drawn = [each["client_errors"] or 0 for each in told["timeline"]]
+    assert (len(drawn), sum(drawn)) == (points, pytest.approx(3 if points else 0, abs=0.01))
+    none = route_report(frames, Named("/z", "GET"), hands.now - start, hands.now, points)
+    assert (none["requests"]["total"], none["versions"]) == (0, [])

@@ -142,6 +142,8 @@ def test_monitor_takes_what_the_rules_take() -> None:
     otlp |= {"signals": ["logs"], "temporality": "delta", "sample": 0.5, "headers": {"X-Id": "a"}}
     write = {"kind": "remote_write", "endpoint": "https://y.test/w", "secret": "K", "header": "X-K"}
     values["push"] = [otlp, write]
+    values["status_page"] = {"title": "Shop", "components": {"worker": "Shop"}, "version": True}
+    values["status_page"] |= {"incidents_from": "error", "contact": "mailto:help@shop.test"}
     fits()({"monitor": values})
     assert Rules.read(values)
     for name in values:

@@ -290,6 +290,31 @@ def test_the_thresholds_that_came_with_the_release_act(
     assert world.heard("of requests fail") == told
 
 
+def test_the_rounds_write_what_the_public_status_page_shows(
+    start: Callable[..., Isolate], clean: Database, world: World
+) -> None:
+    shown = {"title": "Shop", "components": {"worker": "Shop", "configuration": "Settings"}}
+    rules = json.dumps({"hold": 0, "status_page": {**shown, "incidents_from": "critical"}})
+    variables = {**world.variables, "MONITORING_RULES": rules}
+    service = start(TURSO_DATABASE_URL=clean.url, **variables, JWT_SECRET="")
+    for minutes in (2, 1, 0):
+        service.go_round(time.time() - 60 * minutes)
+    answer = service.ask("GET", "/status/public.json")
+    told = answer.json()
+    assert [(each["name"], each["state"]) for each in told["components"]] == [
+        ("Shop", "up"),
+        ("Settings", "down"),
+    ]
+    assert [each["title"] for each in told["incidents"]] == ["Settings: disruption"]
+    assert "JWT_SECRET" not in answer.body.decode()
+    page = service.ask("GET", "/status/public")
+    policies = [value for name, value in page.headers if name == "content-security-policy"]
+    assert len(policies) == 1
+    assert "style-src 'sha256-" in policies[0]
+    silent = start(TURSO_DATABASE_URL=clean.url, **world.variables)
+    assert silent.ask("GET", "/status/public").status == 404
+
+
 def test_a_probe_that_fails_alerts_nobody(
     start: Callable[..., Isolate], clean: Database, world: World
 ) -> None:

@@ -13,8 +13,8 @@ import requests
 from aiohttp import web
 
 from tests.twin.cloudflare import d1_engine
-from xswarm_twin.cloudflare.analytics import Counted
 from xswarm_twin.cloudflare.app import BASE, make_app, serve_stored
+from xswarm_twin.cloudflare.telemetry import Kept
 from xswarm_twin.cloudflare.twin import TWIN, Account, Addresses, Twin, open_twin
 from xswarm_twin.edge.cron import parse
 from xswarm_twin.edge.degraded import Degraded
@@ -213,7 +213,7 @@ class Api:
     async def _listen(self) -> int:
         objects = Objects(self.state / "objects")
         addresses = Addresses({"shop": 8001}, {"site": 8002})
-        twin = open_twin(ACCOUNT, self.state, self.edge, objects, addresses, Counted())
+        twin = open_twin(ACCOUNT, self.state, self.edge, objects, addresses, Kept())
         self._app = make_app(twin)
         self._app.on_cleanup.append(_closing(objects.close))
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)

@@ -17,7 +17,7 @@ from boss.outgoing import sending
 from boss.problem import Problem
 from boss.request import Receive, Request
 from boss.response import Response, problem_response
-from boss.rounds import alerting_rules, make_push, make_rounds
+from boss.rounds import alerting_rules, make_published, make_push, make_rounds
 from boss.router import Match, Route, Router
 from boss.storage import Storage
 from xswarm_monitoring.alert import Alert
@@ -200,6 +200,9 @@ class Application:
             routes=lambda: [(route.method, route.template) for route in ROUTES],
             slo=lambda environment: alerting_rules(monitor, Configuration(environment)).slo,
             push=lambda environment: make_push(monitor, fetch, Configuration(environment)),
+            published=make_published(
+                lambda environment: alerting_rules(monitor, Configuration(environment))
+            ),
         )
         self._rounds: Callable[[Any], Scheduler] = lambda environment: make_rounds(
             monitor, fetch, Configuration(environment)

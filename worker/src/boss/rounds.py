@@ -14,9 +14,12 @@ from xswarm_monitoring import channels
 from xswarm_monitoring.push import Push
 from xswarm_monitoring.rules import Rules
 from xswarm_monitoring.scheduler import Scheduler
+from xswarm_monitoring.status_endpoints import Published
 from xswarm_monitoring.surroundings import Surroundings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from boss.database import Fetch
     from xswarm_monitoring.asgi import Monitor
     from xswarm_monitoring.channels import Channel
@@ -74,6 +77,20 @@ def make_rounds(monitor: Monitor, fetch: Fetch, configuration: Configuration) ->
         thresholds=rules.thresholds,
         policy=rules.policy,
         surroundings=Surroundings(rules.runbook, rules.dashboard or _page(configuration)),
+        status_page=rules.status_page,
+    )
+
+
+def make_published(rules: Callable[[Any], Rules]) -> Published:
+    """Return the public status page, which there is where this version's rules say so.
+
+    Args:
+        rules: returns them, from the Worker's environment.
+    """
+    return Published(
+        lambda environment: rules(environment).status_page,
+        lambda environment: Configuration(environment).text("ENVIRONMENT", "local"),
+        lambda environment: Configuration(environment).text("WORKER_URL"),
     )
 
 

@@ -133,7 +133,7 @@ class Aggregator:
             step: seconds between two points, for a chart; None: there is none.
         """
         now = self.metrics.clock.wall()
-        own = self._own(since, now)
+        own = self._own(since, now, version)
         try:
             storage = await self._storage(env)
             if storage is None:
@@ -146,10 +146,12 @@ class Aggregator:
             why = mask_text(f"{type(error).__name__}: {error}")
             return replace(own, incomplete=why)
 
-    def _own(self, since: float, now: float) -> Gathered:
+    def _own(self, since: float, now: float, version: str) -> Gathered:
         """Return what this process measured, as far back as it keeps it."""
         since = max(since, now - self.metrics.retention)
         frames = [each for each in self.metrics.frames(now - since) if each.start >= since]
+        for each in frames:
+            each.version = version
         return Gathered(frames, since, (), "isolate")
 
     async def _storage(self, env: Any) -> Storage | None:

@@ -240,6 +240,11 @@ class AlertState:
             return []
         return self._audible([Notice(What.HAPPENED, alert, now, now)], now)
 
+    def on(self) -> list[Entry]:
+        """Return the alerts that are on, those that come and go among them."""
+        every = self.entries.values()
+        return [each for each in every if each.state is State.FIRING or each.flapping]
+
     def summed_up(self, now: float) -> list[Notice]:
         """Return what people are to be told of events that were only counted so far."""
         return self._audible(self._summed_up(now), now)

@@ -22,6 +22,7 @@ from xswarm_monitoring.push import Push
 from xswarm_monitoring.redaction import mask_path, mask_slugs
 from xswarm_monitoring.router import Listed, listed
 from xswarm_monitoring.slo import Slo
+from xswarm_monitoring.status_endpoints import Published
 from xswarm_monitoring.storage import Execute
 from xswarm_monitoring.window import Window
 
@@ -83,6 +84,7 @@ class Monitor:
         flush_every: seconds between two flushes; what an evicted isolate can lose.
         slo: gives the service's objectives, from ``env``.
         push: gives who receives what is measured, from ``env``; it is asked once. None: nobody.
+        published: the public status page; None: there is none.
         prober: asks the probes.
         clock: the clock to read.
     """
@@ -103,6 +105,7 @@ class Monitor:
         flush_every: float = 30.0,
         slo: Callable[[Any], Slo] = lambda _env: Slo(),
         push: Callable[[Any], Push | None] | None = None,
+        published: Published | None = None,
         prober: Prober | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -121,6 +124,7 @@ class Monitor:
             prober=prober or Prober(clock=clock),
             clock=clock,
             slo=slo,
+            published=published,
         )
         self._paths = {**self.endpoints.paths, **self.endpoints.posts}
         self._flushes = execute is not None
@@ -337,8 +341,9 @@ async def _send(send: Send, answer: Answer, *, head: bool) -> None:
     headers = [
         (b"content-type", answer.media_type.encode()),
         (b"content-length", b"%d" % len(answer.body)),
-        (b"cache-control", b"no-store"),
         *answer.headers,
     ]
+    if not any(name == b"cache-control" for name, _ in headers):
+        headers.append((b"cache-control", b"no-store"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else answer.body})

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from xswarm_monitoring import exposition, health, lengths, outcomes, report, system, tail
-from xswarm_monitoring.aggregator import Aggregator
+from xswarm_monitoring.aggregator import Aggregator, Gathered
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.exposition import Gauge, Values
@@ -19,8 +19,10 @@ from xswarm_monitoring.health import Check, Probe, Prober
 from xswarm_monitoring.instruments import Family, by_name
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
+from xswarm_monitoring.route_report import Named, route_report
 from xswarm_monitoring.router import Listed
 from xswarm_monitoring.slo import Slo
+from xswarm_monitoring.status_endpoints import Published, StatusEndpoints
 from xswarm_monitoring.window import Window
 
 JSON = "application/json"
@@ -29,6 +31,7 @@ HTML = "text/html; charset=utf-8"
 _DEFAULT_WINDOW = "1h"
 _LONGEST_WINDOW = 90 * 86400
 _MOST_POINTS = 500
+_MOST_ROUTES = 1000
 _SCRAPE_PATIENCE = 3.0  # seconds that a scrape waits for a probe; it has 10 s itself
 
 
@@ -87,6 +90,7 @@ class Endpoints:
     clock: Clock
     routes: Callable[[], Iterable[Listed]] = tuple
     slo: Callable[[Any], Slo] = lambda _env: Slo()
+    published: Published | None = None
 
     @cached_property
     def paths(self) -> Mapping[str, Endpoint]:
@@ -97,10 +101,12 @@ class Endpoints:
             "/health/ready": self.ready,
             "/health/detailed": self.detailed,
             "/api/metrics": self.measured,
+            "/api/metrics/route": self.one_route,
             "/api/metrics/routes": self.routed,
             "/api/slo": self.budget,
             "/api/alerts": self.alerts,
             "/status": self.page,
+            **(StatusEndpoints(self.published, self).paths if self.published else {}),
         }
 
     @cached_property
@@ -201,21 +207,51 @@ class Endpoints:
         whole = outcomes.complete(total, families.values(), self.metrics.declared)
         return whole, {**families, **by_name(outcomes.FAMILIES)}
 
-    async def _as_json(self, request: Request, asked: _Asked) -> Answer:
+    async def one_route(self, request: Request) -> Answer:
+        """Answer what was measured of one route, to administrators."""
+        if not self.is_administrator(request):
+            return _refused()
+        try:
+            asked, named = _Asked.read(request), _named(request)
+        except BadRequest as error:
+            return _json(400, {"error": str(error)})
         now = self.clock.wall()
-        gathered = await self.keeper.gather(
-            request.env,
-            self.version_of(request.env),
+        gathered = await self._gathered(request.env, asked, now)
+        start = self._start(gathered, asked, now)
+        body = route_report(gathered.frames, named, now - start, now, asked.points)
+        body |= self._scope(request.env, gathered, asked)
+        body["releases"] = [report.release(each) for each in gathered.releases]
+        return _json(200, body)
+
+    async def _gathered(self, env: Any, asked: _Asked, now: float) -> Gathered:
+        return await self.keeper.gather(
+            env,
+            self.version_of(env),
             now - asked.window,
             asked.version,
             asked.window / asked.points if asked.points else None,
         )
-        body = report.report(gathered.frames, now - gathered.since, now)
-        body |= {"asked_seconds": asked.window}
-        body |= {"service": self.service, "version": self.version_of(request.env)}
-        body |= {"scope": gathered.scope, "incomplete": gathered.incomplete}
+
+    def _start(self, gathered: Gathered, asked: _Asked, now: float) -> float:
+        """Return where a chart begins: where rows do, or where the window does."""
+        return gathered.since if gathered.scope == "all" else now - asked.window
+
+    def _scope(self, env: Any, gathered: Gathered, asked: _Asked) -> dict[str, Any]:
+        return {
+            "asked_seconds": asked.window,
+            "service": self.service,
+            "version": self.version_of(env),
+            "scope": gathered.scope,
+            "incomplete": gathered.incomplete,
+        }
+
+    async def _as_json(self, request: Request, asked: _Asked) -> Answer:
+        now = self.clock.wall()
+        gathered = await self._gathered(request.env, asked, now)
+        body = report.report(gathered.frames, now - gathered.since, now, asked.routes)
+        body |= self._scope(request.env, gathered, asked)
         if asked.points:
-            start = gathered.since if gathered.scope == "all" else now - asked.window
+            start = self._start(gathered, asked, now)
             body["timeline"] = report.timeline(gathered.frames, start, now, asked.points)
             body["releases"] = [report.release(each) for each in gathered.releases]
         return _json(200, body)
@@ -321,6 +357,7 @@ class _Asked:
     points: int
     version: str | None
     format: str
+    routes: int
 
     @classmethod
     def read(cls, request: Request) -> _Asked:
@@ -332,7 +369,8 @@ class _Asked:
         query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
         return cls(
             window=seconds(query.get("window", _DEFAULT_WINDOW)),
-            points=_points(query.get("points", "0")),
+            points=_number("points", query.get("points", "0"), _MOST_POINTS),
+            routes=_number("routes", query.get("routes", str(report.LISTED)), _MOST_ROUTES),
             version=query.get("version"),
             format=_format(
                 query.get("format"), request.headers.get(b"accept", b"").decode("latin-1")
@@ -355,10 +393,22 @@ def seconds(text: str) -> float:
     return given
 
 
-def _points(text: str) -> int:
-    if not text.isdecimal() or int(text) > _MOST_POINTS:
-        raise BadRequest(f"points is a number up to {_MOST_POINTS}, not {text[:20]!r}")
+def _number(name: str, text: str, most: int) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) > most:
+        raise BadRequest(f"{name} is a number up to {most}, not {text[:20]!r}")
     return int(text)
+
+
+def _named(request: Request) -> Named:
+    """Read which route is meant.
+
+    Raises:
+        BadRequest: it is not said.
+    """
+    query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
+    if not query.get("route") or not query.get("method"):
+        raise BadRequest("say route (its template) and method")
+    return Named(query["route"], query["method"])
 
 
 def _format(asked: str | None, accept: str) -> str:

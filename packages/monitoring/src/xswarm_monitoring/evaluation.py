@@ -13,7 +13,7 @@ from typing import Protocol
 from xswarm_monitoring import alert as alerts
 from xswarm_monitoring import alert_state as books
 from xswarm_monitoring.alert import Alert
-from xswarm_monitoring.alert_state import AlertState, Notice, Policy
+from xswarm_monitoring.alert_state import AlertState, Entry, Notice, Policy
 from xswarm_monitoring.notifier import Notifier
 from xswarm_monitoring.storage import Execute
 
@@ -98,6 +98,7 @@ class Evaluation:
         ours: whether this round was the one that told; another was under way if not.
         went: for each notice, how each channel took it.
         collecting: whether events are collected, of which people are to be told soon.
+        on: the alerts that are on; None: another round knows.
     """
 
     notices: Sequence[Notice]
@@ -105,6 +106,7 @@ class Evaluation:
     ours: bool = True
     went: Sequence[Mapping[str, str]] = ()
     collecting: bool = False
+    on: Sequence[Entry] | None = None
 
     def and_(self, other: Evaluation) -> Evaluation:
         """Join what another book told."""
@@ -113,6 +115,7 @@ class Evaluation:
             self.delivered and other.delivered,
             self.ours,
             [*self.went, *other.went],
+            on=None if None in (self.on, other.on) else [*(self.on or ()), *(other.on or ())],
         )
 
 
@@ -153,20 +156,21 @@ async def patrol(
     notices += [notice for event in events for notice in book.happened(event, now)]
     notices += book.summed_up(now)
     collecting = any(event.collected for event in book.events.values())
+    on = book.on()
     if not notices and book.dump() == text:
         # Nothing new: a database bills what is written.
-        return Evaluation((), delivered=True, collecting=collecting)
+        return Evaluation((), delivered=True, collecting=collecting, on=on)
     book.keep_undelivered(notices)
     book.telling_until = now + _LEASE if notices else 0.0
     if not await shelf.save(revision, book.dump()):
         return Evaluation((), delivered=False, ours=False)
     if not notices:
-        return Evaluation((), delivered=True, collecting=collecting)
+        return Evaluation((), delivered=True, collecting=collecting, on=on)
     delivered = await courier.deliver(book, ())
     book.telling_until = 0.0
     await shelf.save(revision + 1, book.dump())
     went = [entry["channels"] for entry in book.history[-len(notices) :]]
-    return Evaluation(notices, delivered, went=went, collecting=collecting)
+    return Evaluation(notices, delivered, went=went, collecting=collecting, on=on)
 
 
 async def evaluate_with_fallback(

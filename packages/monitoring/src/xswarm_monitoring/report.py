@@ -15,17 +15,21 @@ from xswarm_monitoring.window import Labels, SlowQuery, Window, merge
 
 QUANTILES = (0.5, 0.95, 0.99)
 
-_LISTED = 50  # routes, customers and the like; the rest is summed up
+LISTED = 50
+"""Routes, customers and the like that are listed; the rest is summed up."""
 _Series = Mapping[Labels, Sketch]
 
 
-def report(frames: Sequence[Window], window: float, now: float) -> dict[str, Any]:
+def report(
+    frames: Sequence[Window], window: float, now: float, listed: int = LISTED
+) -> dict[str, Any]:
     """Return the report of a window.
 
     Args:
         frames: what was measured in it.
         window: seconds it really spans: rows begin at full minutes, hours or days.
         now: its end, seconds since 1970.
+        listed: how many routes are listed, the busiest first.
     """
     whole = merge(frames, now - window, now)
     return {
@@ -33,24 +37,25 @@ def report(frames: Sequence[Window], window: float, now: float) -> dict[str, Any
         "from": iso(now - window),
         "to": iso(now),
         "window_seconds": round(window, 3),
-        "requests": requests(whole, window),
+        "requests": requests(whole, window, listed),
         "database": database(whole),
         "business": business(whole),
         "abuse": abuse.counted(whole),
-        "probes": _traffic(whole.sketches.get(instruments.PROBES.name, {})),
+        "probes": traffic(whole.sketches.get(instruments.PROBES.name, {})),
     }
 
 
-def requests(measured: Window, window: float) -> dict[str, Any]:
+def requests(measured: Window, window: float, listed: int = LISTED) -> dict[str, Any]:
     """Report on requests; an error is a status of 500 or above."""
     series = measured.sketches.get(instruments.REQUESTS.name, {})
     return {
-        **_traffic(series),
+        **traffic(series),
         "per_second": round(_count(series) / window, 6) if window else 0.0,
         "routes": [
-            {"route": route, "method": method, **_traffic(each)}
-            for (route, method), each in _largest(_grouped(series, 0, 1))
+            {"route": route, "method": method, **traffic(each)}
+            for (route, method), each in _largest(_grouped(series, 0, 1), listed)
         ],
+        "distinct_routes": len(_grouped(series, 0, 1)),
         "methods": {key[0]: _count(each) for key, each in _largest(_grouped(series, 1))},
         "statuses": {key[0]: _count(each) for key, each in sorted(_grouped(series, 2).items())},
     }
@@ -108,14 +113,15 @@ def business(measured: Window) -> dict[str, Any]:
 def _counted(measured: Window, family: Family) -> dict[str, Any]:
     """Return a family's sum and its greatest label sets; what is not listed is still summed."""
     counts = measured.counts.get(family.name, {})
-    greatest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_LISTED]
+    greatest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:LISTED]
     listed = [
         dict(zip(family.labels, labels, strict=True)) | {"count": n} for labels, n in greatest
     ]
     return {"total": sum(counts.values()), "listed": listed}
 
 
-def _traffic(series: _Series) -> dict[str, Any]:
+def traffic(series: _Series) -> dict[str, Any]:
+    """Return the totals, errors and durations of a series of requests."""
     total = _count(series)
     errors = _count(_where(series, 2, is_error))
     rate = errors / total if total else 0.0
@@ -124,7 +130,7 @@ def _traffic(series: _Series) -> dict[str, Any]:
         "errors": errors,
         "error_rate": round(rate, 6),
         "success_rate": round(1 - rate, 6) if total else None,
-        "client_errors": _count(_where(series, 2, lambda status: status.startswith("4"))),
+        "client_errors": _count(_where(series, 2, _is_client_error)),
         "duration_ms": durations(combined(series.values())),
     }
 
@@ -132,6 +138,10 @@ def _traffic(series: _Series) -> dict[str, Any]:
 def is_error(status: str) -> bool:
     """Return whether a status is the service's fault."""
     return status.startswith("5")
+
+
+def _is_client_error(status: str) -> bool:
+    return status.startswith("4")
 
 
 def durations(sketch: Sketch) -> dict[str, float]:
@@ -164,6 +174,7 @@ class _Point:
         seen: whether anything at all was measured in it.
         requests: how many there were; a fraction where a longer stretch is spread.
         errors: how many of those failed.
+        client_errors: how many of those were the client's fault.
         times: how long they took.
         query_times: how long queries took.
     """
@@ -171,6 +182,7 @@ class _Point:
     seen: bool = False
     requests: float = 0.0
     errors: float = 0.0
+    client_errors: float = 0.0
     times: Sketch = field(default_factory=Sketch)
     query_times: Sketch = field(default_factory=Sketch)
 
@@ -179,6 +191,7 @@ class _Point:
         self.seen = True
         self.requests += other.requests * part
         self.errors += other.errors * part
+        self.client_errors += other.client_errors * part
         self.times.merge(other.times, part)
         self.query_times.merge(other.query_times, part)
 
@@ -191,6 +204,7 @@ class _Point:
             "requests": _rounded(self.requests),
             "per_second": round(self.requests / step, 6),
             "errors": _rounded(self.errors),
+            "client_errors": _rounded(self.client_errors),
             "duration_ms": _times(self.times),
             "queries": _rounded(self.query_times.count),
             "query_duration_ms": _times(self.query_times),
@@ -202,6 +216,7 @@ _GAP = {
     "requests": None,
     "per_second": None,
     "errors": None,
+    "client_errors": None,
     "duration_ms": _NO_TIMES,
     "queries": None,
     "query_duration_ms": _NO_TIMES,
@@ -235,8 +250,9 @@ def _summed(frame: Window) -> _Point:
     series = frame.sketches.get(instruments.REQUESTS.name, {})
     queries = frame.sketches.get(instruments.QUERIES.name, {})
     errors = _count(_where(series, 2, is_error))
-    times = combined(series.values())
-    return _Point(True, _count(series), errors, times, combined(queries.values()))
+    theirs = _count(_where(series, 2, _is_client_error))
+    times, query_times = combined(series.values()), combined(queries.values())
+    return _Point(True, _count(series), errors, theirs, times, query_times)
 
 
 def _parts(frame: Window, start: float, end: float, step: float) -> Iterator[tuple[int, float]]:
@@ -282,8 +298,10 @@ def _grouped(series: _Series, *kept: int) -> dict[Labels, _Series]:
     return dict(groups)
 
 
-def _largest(groups: Mapping[Labels, _Series]) -> list[tuple[Labels, _Series]]:
-    return sorted(groups.items(), key=lambda group: (-_count(group[1]), group[0]))[:_LISTED]
+def _largest(
+    groups: Mapping[Labels, _Series], listed: int = LISTED
+) -> list[tuple[Labels, _Series]]:
+    return sorted(groups.items(), key=lambda group: (-_count(group[1]), group[0]))[:listed]
 
 
 def release(first_seen: Release) -> dict[str, Any]:

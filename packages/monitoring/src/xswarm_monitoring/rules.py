@@ -15,6 +15,7 @@ from xswarm_monitoring.push import Target
 from xswarm_monitoring.report import combined, is_error
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.slo import Slo
+from xswarm_monitoring.status_page import StatusPage
 from xswarm_monitoring.window import Labels, Window
 
 _BUSY = (429, 529)  # what providers answer to who asks too much
@@ -67,6 +68,7 @@ class Rules:
         dashboard: the address of the figures; empty: the Worker's own page.
         slo: the objectives of the service.
         push: who receives what is measured.
+        status_page: what customers are shown; None: there is no public status page.
     """
 
     window: float = 300.0
@@ -76,6 +78,7 @@ class Rules:
     dashboard: str = ""
     slo: Slo = field(default_factory=Slo)
     push: tuple[Target, ...] = ()
+    status_page: StatusPage | None = None
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Rules:
@@ -89,7 +92,7 @@ class Rules:
             *("event_repeat", "gather"),
         )
         texts = ("runbook", "dashboard")
-        blocks = ("window", "thresholds", "repeat", "slo", "push")
+        blocks = ("window", "thresholds", "repeat", "slo", "push", "status_page")
         _require_known("monitor", values, {*blocks, *numbers, *texts})
         limits, repeat = _block(values, "thresholds"), _block(values, "repeat")
         _require_known("monitor.thresholds", limits, {each.name for each in fields(Thresholds)})
@@ -104,6 +107,7 @@ class Rules:
             dashboard=_address("dashboard", values.get("dashboard", "")),
             slo=Slo.read(values.get("slo")),
             push=push.read(values.get("push")),
+            status_page=StatusPage.read(values.get("status_page")),
         )
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from random import random
 from typing import Any
 
-from xswarm_monitoring import window
+from xswarm_monitoring import status_record, window
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.asgi import Monitor
@@ -30,6 +30,8 @@ from xswarm_monitoring.evaluation import (
 from xswarm_monitoring.http_request import Send
 from xswarm_monitoring.notifier import Notifier, Sleep
 from xswarm_monitoring.rules import Thresholds, judge
+from xswarm_monitoring.status_page import StatusPage
+from xswarm_monitoring.status_record import Round
 from xswarm_monitoring.surroundings import Surroundings
 from xswarm_monitoring.system import resident_memory
 from xswarm_monitoring.window import Window
@@ -55,6 +57,7 @@ class Scheduler:
         thresholds: where wrong begins.
         policy: when people are told.
         surroundings: what stands around an alert: links; the release is added here.
+        status_page: what customers are shown; None: there is no public status page.
     """
 
     monitor: Monitor
@@ -68,6 +71,7 @@ class Scheduler:
     thresholds: Thresholds = field(default_factory=Thresholds)
     policy: Policy = field(default_factory=Policy)
     surroundings: Surroundings = field(default_factory=Surroundings)
+    status_page: StatusPage | None = None
 
     async def go(self, env: Any, now: float) -> Evaluation:
         """Go one round.
@@ -85,9 +89,21 @@ class Scheduler:
         due = [self._around(each, env) for each in judged]
         courier, reserve = self._courier(env), self.reserve(env)
         with as_monitor():
-            return await evaluate_with_fallback(
+            went = await evaluate_with_fallback(
                 due, shelf, reserve, courier, now, policy=self.policy, by=WATCHER
             )
+        await self._publish(env, Round(checks, due, went.on, now, WATCHER))
+        return went
+
+    async def _publish(self, env: Any, seen: Round) -> None:
+        """Keep what the public status page shows; what cannot be kept becomes a gap there."""
+        execute = self.monitor.keeper.execute(env)
+        if self.status_page is None or execute is None:
+            return
+        try:
+            await status_record.keep(self.status_page, execute, seen)
+        except Exception as error:
+            self.monitor.log_raised(error, "the status page's history was not written")
 
     async def tell(self, env: Any, event: Alert) -> None:
         """Notify people of an event soon: let it run on after the answer.

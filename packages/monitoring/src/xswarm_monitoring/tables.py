@@ -122,6 +122,7 @@ class Row:
         That is its tier's whole stretch, unless only a smaller part of it saw anything.
         """
         measured = window.load(self.data)
+        measured.version = self.version
         measured.start, measured.end = self.began, self.ended
         if self.ended - self.began >= self.width / 2 > 0:
             measured.start = self.began // self.width * self.width

@@ -44,6 +44,7 @@ class Window:
         sketches: for each family of distributions, a sketch for each set of labels.
         counts: for each family of counters, a number for each set of labels.
         slow: the latest slow queries, the oldest first.
+        version: what ran then, where a row says so; it is not part of the text.
     """
 
     start: float
@@ -51,6 +52,7 @@ class Window:
     sketches: dict[str, dict[Labels, Sketch]] = field(default_factory=dict)
     counts: dict[str, dict[Labels, float]] = field(default_factory=dict)
     slow: list[SlowQuery] = field(default_factory=list)
+    version: str = ""
 
     def __bool__(self) -> bool:
         return any(self.sketches.values()) or any(self.counts.values()) or bool(self.slow)

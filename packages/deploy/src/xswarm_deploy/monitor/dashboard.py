@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 HOST: Final = "127.0.0.1"
-PASSED_ON: Final = ("/api/metrics", "/api/slo", "/api/alerts", "/health/detailed")
+PASSED_ON: Final = (
+    "/api/metrics",
+    "/api/metrics/route",
+    "/api/slo",
+    "/api/alerts",
+    "/health/detailed",
+)
 SUCCEEDED: Final = "succeeded"
 _MARKED: Final = 100  # releases that are looked at; the charts show the last hours
 

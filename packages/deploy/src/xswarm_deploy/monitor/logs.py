@@ -33,6 +33,8 @@ PAUSES: Final = (1.0, 2.0, 5.0, 10.0, 20.0)
 _SLICE: Final = 0.5  # seconds between two looks at the clock, and at Ctrl-C
 _FINE: Final = ("ok", "canceled", "responseStreamDisconnected")
 _STATUS: Final = re.compile(r"[1-5](\d\d|xx)")
+_PARTS: Final = {"{": "[^/]+", ":": "[^/]+", "*": ".*"}
+"""What stands for a variable part of a route, by its first character."""
 _NO_REQUEST: Final = {
     "cron": "cron {cron}",
     "queue": "queue {queue}, {batchSize} message(s)",
@@ -54,6 +56,7 @@ class Wanted:
         statuses: such as ``404`` and ``5xx``; empty: all.
         search: a text in URL, log lines or exceptions, whatever its case; empty: all.
         errors: only what went wrong.
+        route: a path, or the template of one such as ``/users/{id}``; empty: all.
     """
 
     version: str = ""
@@ -61,6 +64,7 @@ class Wanted:
     statuses: tuple[str, ...] = ()
     search: str = ""
     errors: bool = False
+    route: str = ""
 
     @property
     def filters(self) -> list[Mapping[str, object]]:
@@ -82,9 +86,19 @@ class Wanted:
         )
         return (
             by_status
+            and self._is_of_route(event)
+            and (not self.methods or event.method in self.methods)
             and (not self.errors or event.failed)
             and self.search.lower() in event.all_text.lower()
         )
+
+    def _is_of_route(self, event: Event) -> bool:
+        """Return whether an event's path is the wanted one, or fits its template."""
+        if not self.route:
+            return True
+        parts = re.split(r"(\{[^{}/]*\}|:\w+|\*)", self.route.rstrip("/"))
+        pattern = "".join(_PARTS.get(part[:1], re.escape(part)) for part in parts)
+        return bool(event.path) and re.fullmatch(f"{pattern}/?", event.path) is not None
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,17 @@ class Event:
     lines: tuple[tuple[str, str], ...] = ()
     exceptions: tuple[str, ...] = ()
     notice: str = ""
+
+    @property
+    def method(self) -> str:
+        """Return the request's method; empty: it was none."""
+        return self.title.partition(" ")[0] if "://" in self.title else ""
+
+    @property
+    def path(self) -> str:
+        """Return the request's path; empty: it was none."""
+        url = self.title.partition(" ")[2]
+        return (urlsplit(url).path or "/") if "://" in url else ""
 
     @property
     def failed(self) -> bool:
@@ -155,7 +180,14 @@ class Event:
 
 
 def wanted(
-    version: str, known: Sequence[str], method: str, status: str, search: str, *, errors: bool
+    version: str,
+    known: Sequence[str],
+    method: str,
+    status: str,
+    search: str,
+    *,
+    errors: bool,
+    route: str = "",
 ) -> Wanted:
     """Return what a person asked for.
 
@@ -166,6 +198,7 @@ def wanted(
         status: such as ``404,5xx``.
         search: a text.
         errors: only what went wrong.
+        route: a path, or the template of one.
 
     Raises:
         Refused: there is no such version, or that is no status.
@@ -175,7 +208,8 @@ def wanted(
         if not _STATUS.fullmatch(one):
             raise Refused(f"{one} is no HTTP status", "", "inv logs --status 404,5xx")
     methods = tuple(one.strip().upper() for one in method.split(",") if one.strip())
-    return Wanted(_version(version, known) if version else "", methods, statuses, search, errors)
+    chosen = _version(version, known) if version else ""
+    return Wanted(chosen, methods, statuses, search, errors, route)
 
 
 def parsed(message: Message) -> Event | None:
@@ -188,12 +222,12 @@ def parsed(message: Message) -> Event | None:
         given: Any = json.loads(message)
         about = given.get("event") or {}
         if "type" in about and "message" in about:  # Cloudflare on the tail: overload
-            return Event(notice=_text(about["message"]))
+            return Event(notice=as_text(about["message"]))
         took = given.get("wallTime")
         return Event(
             at=float(given.get("eventTimestamp") or 0) / 1000,
             version=str((given.get("scriptVersion") or {}).get("id") or ""),
-            title=_title(about),
+            title=title_of(about),
             status=int((about.get("response") or {}).get("status") or 0),
             outcome=str(given.get("outcome") or "unknown"),
             milliseconds=None if took is None else float(took),
@@ -261,13 +295,14 @@ def _version(given: str, known: Sequence[str]) -> str:
     raise Refused(f"version {given} is not known", why, "inv worker.status")
 
 
-def _title(about: Mapping[str, Any]) -> str:
+def title_of(about: Mapping[str, Any]) -> str:
+    """Return what an event was: method and masked URL, or what else it was."""
     if "request" in about:
         request = about["request"]
-        return f"{_text(request['method']).upper()} {_masked_url(_text(request['url']))}"
+        return f"{as_text(request['method']).upper()} {_masked_url(as_text(request['url']))}"
     for field, text in _NO_REQUEST.items():
         if field in about:
-            return text.format_map({name: _text(value) for name, value in about.items()})
+            return text.format_map({name: as_text(value) for name, value in about.items()})
     return "an event of an unknown kind"
 
 
@@ -281,16 +316,17 @@ def _masked_url(url: str) -> str:
 def _logged(line: Mapping[str, Any]) -> tuple[str, str]:
     message = line.get("message")
     parts = message if isinstance(message, list) else [message]
-    return _text(line.get("level") or "log"), " ".join(_text(part) for part in parts)
+    return as_text(line.get("level") or "log"), " ".join(as_text(part) for part in parts)
 
 
 def _raised(error: Mapping[str, Any]) -> str:
-    head = f"{_text(error.get('name'))}: {_text(error.get('message'))}"
-    stack = _text(error.get("stack") or "")
+    head = f"{as_text(error.get('name'))}: {as_text(error.get('message'))}"
+    stack = as_text(error.get("stack") or "")
     return f"{head}\n{stack}" if stack else head
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return a text as it is, and anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

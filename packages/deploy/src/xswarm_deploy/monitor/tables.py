@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from xswarm_deploy.monitor.watch import Notification, Watched
 from xswarm_deploy.services.monitor import Health
+from xswarm_monitoring.clock import iso
 from xswarm_monitoring.health import FAIL, verdict
+from xswarm_monitoring.incident import Incident
 from xswarm_monitoring.slo import Budget
 
 Rows = list[tuple[object, ...]]
@@ -22,6 +24,7 @@ ABUSE: Final = ("abuse", "number", "monitor.thresholds")
 ON: Final = ("alert", "severity", "state", "since", "what")
 BUDGETS: Final = ("objective", "target", "requests", "bad", "good", "budget spent", "window")
 SILENCES: Final = ("kept quiet", "until", "why")
+INCIDENTS: Final = ("id", "state", "severity", "began", "resolved", "affected", "what")
 HISTORY: Final = ("time", "what", "alert", "channels")
 MARKS: Final = {"pass": "✓", "warn": "⚠", "fail": "✗"}
 COLOURS: Final = {"pass": "green", "warn": "yellow", "fail": "red"}
@@ -156,6 +159,27 @@ def history(entries: Sequence[Mapping[str, Any]]) -> Rows:
     ]
 
 
+def incidents(found: Iterable[Incident], names: Mapping[str, str]) -> Rows:
+    """Return a row for each incident, the newest first.
+
+    Args:
+        found: those.
+        names: the public name of each component.
+    """
+    return [
+        (
+            each.id,
+            each.updates[-1].state,
+            each.severity.name.lower(),
+            iso(each.begun),
+            "" if each.resolved is None else iso(each.resolved),
+            ", ".join(names.get(name, f"{name} (not shown)") for name in each.components),
+            each.title,
+        )
+        for each in found
+    ]
+
+
 def round_(watched: Watched, now: float) -> list[tuple[str, str]]:
     """Return the lines of one round, each with its colour.
 
@@ -170,6 +194,8 @@ def round_(watched: Watched, now: float) -> list[tuple[str, str]]:
     head = f"{MARKS[found]} {moment}{how}  {figures(watched.figures())}"
     due = [(f"  {each.severity.name}: {each.summary}", COLOURS[found]) for each in watched.due]
     other = [] if watched.ours else [("  another round is under way; it tells", "dim")]
+    gap = f"  the status page has a gap: {watched.unpublished}"
+    other += [(gap, "yellow")] if watched.unpublished else []
     return [(head, COLOURS[found]), *due, *other, *map(_told, watched.told)]
 
 

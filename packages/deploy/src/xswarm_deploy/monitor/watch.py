@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.monitor import notify, observe
 from xswarm_deploy.monitor.alert_store import FileShelf, execute
 from xswarm_deploy.monitor.observe import Seen
 from xswarm_deploy.services.monitor import status_page
-from xswarm_monitoring import report
+from xswarm_monitoring import report, status_record
 from xswarm_monitoring.alert import Alert
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.endpoints import BadRequest, seconds
 from xswarm_monitoring.evaluation import DatabaseShelf, Evaluation, evaluate_with_fallback
 from xswarm_monitoring.rules import Rules
+from xswarm_monitoring.status_page import StatusPage
+from xswarm_monitoring.status_record import Round
 from xswarm_monitoring.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 FOLDER: Final = ".deployments"
+BY: Final = "watch"
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Watched:
         told: what people were told.
         delivered: whether each of that reached somebody.
         ours: whether this round was the one that told; another was under way if not.
+        unpublished: why the public status page has no word of it; empty: it has, or there is none.
     """
 
     seen: Seen
@@ -59,6 +64,7 @@ class Watched:
     told: Sequence[Notification]
     delivered: bool
     ours: bool
+    unpublished: str = ""
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of the requests in the window."""
@@ -74,6 +80,7 @@ class Watched:
             "told": [each.as_json() for each in self.told],
             "delivered": self.delivered,
             "ours": self.ours,
+            "unpublished": self.unpublished,
         }
 
 
@@ -89,11 +96,25 @@ def go(site: Site, rules: Rules, now: float) -> Watched:
     around = Surroundings(rules.runbook, dashboard(site, rules), seen.version)
     due = [around.around(each) for each in seen.judged(rules.thresholds)]
     went = asyncio.run(_tell(site, seen, due, rules.policy, now))
+    unpublished = _publish(site, seen, rules.status_page, Round(seen.checks, due, went.on, now, BY))
     told = [
         Notification(notice.alert, notice.what.value, channels)
         for notice, channels in zip(went.notices, went.went, strict=True)
     ]
-    return Watched(seen, rules.window, due, told, went.delivered or not went.ours, went.ours)
+    delivered = went.delivered or not went.ours
+    return Watched(seen, rules.window, due, told, delivered, went.ours, unpublished)
+
+
+def _publish(site: Site, seen: Seen, page: StatusPage | None, told: Round) -> str:
+    """Keep what the public status page shows; return why it could not be kept, or nothing."""
+    if page is None:
+        return ""
+    try:
+        kept = replace(told, mounted=seen.mounted)
+        asyncio.run(status_record.keep(page, execute(site.database), kept))
+    except DatabaseError as error:
+        return str(error)
+    return ""
 
 
 def dashboard(site: Site, rules: Rules) -> str:
@@ -108,7 +129,7 @@ async def _tell(
     shelf = DatabaseShelf(execute(site.database)) if seen.remembering else None
     courier = notify.courier(site.settings)
     file = FileShelf(_file(site))
-    return await evaluate_with_fallback(due, shelf, file, courier, now, policy=policy, by="watch")
+    return await evaluate_with_fallback(due, shelf, file, courier, now, policy=policy, by=BY)
 
 
 def _file(site: Site) -> Path:

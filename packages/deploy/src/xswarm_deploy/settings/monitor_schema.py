@@ -14,6 +14,7 @@ from xswarm_monitoring import push
 from xswarm_monitoring.alert import Severity
 from xswarm_monitoring.alert_state import Policy
 from xswarm_monitoring.rules import Rules, Thresholds
+from xswarm_monitoring.status_page import NEVER, StatusPage
 
 _LENGTH: Final = "^[0-9]+[smhd]?$"
 
@@ -45,6 +46,7 @@ def block() -> dict[str, Any]:
             **_addresses(),
             "slo": _slo(number),
             "push": _push(),
+            "status_page": _status_page(),
             **{
                 name: {"type": "object", "additionalProperties": False, "properties": properties}
                 for name, properties in blocks.items()
@@ -91,6 +93,27 @@ def _slo(number: Mapping[str, Any]) -> dict[str, Any]:
                 "enum": ["refuse", "allow"],
             },
         },
+    }
+
+
+def _status_page() -> dict[str, Any]:
+    said = {name: plain(text) for name, text in described(StatusPage).items()}
+    kinds: dict[str, dict[str, Any]] = {
+        "title": {"type": "string"},
+        "components": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": "string", "minLength": 1},
+        },
+        "incidents_from": {"enum": [NEVER, *(each.name.lower() for each in Severity)]},
+        "version": {"type": "boolean", "default": False},
+        "contact": {"type": "string", "pattern": "^$|^https?://|^mailto:"},
+    }
+    return {
+        "description": "The public status page of the Worker, at /status/public; without it, none.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: {**kind, "description": said[name]} for name, kind in kinds.items()},
     }
 
 

@@ -19,8 +19,8 @@ from typing import Literal
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare.analytics import Counted
 from xswarm_twin.cloudflare.app import make_app, serve_stored
+from xswarm_twin.cloudflare.telemetry import Kept
 from xswarm_twin.cloudflare.twin import Account, Addresses, Twin, open_twin
 from xswarm_twin.edge.edge import Edge
 from xswarm_twin.objects.s3 import S3
@@ -103,7 +103,7 @@ async def _start(stack: AsyncExitStack, arguments: argparse.Namespace, account: 
     stack.callback(objects.close)
     if arguments.objects_port is not None:
         await _start_s3(stack, objects, arguments.objects_port)
-    tails = Counted()
+    tails = Kept()
     edge = Edge(state, objects, workerd=arguments.workerd, tails=tails, token=account.token)
     stack.push_async_callback(edge.close)
     workers = await _listen(edge, "worker", arguments.worker)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hmac
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from aiohttp import ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -35,6 +36,7 @@ from xswarm_twin.cloudflare import (
     secrets_store,
     subdomain,
     tails,
+    telemetry,
     versions,
     workers,
     workflows,
@@ -73,6 +75,8 @@ def make_app(twin: Twin) -> web.Application:
         middlewares=[_logged, _enveloped, _authorised, degraded.suffered, _faulty],
         client_max_size=MAXIMUM_BODY_BYTES,
     )
+    if isinstance(twin.tails, telemetry.Kept):
+        twin.tails.settings = lambda name: _observability(twin, name)
     app[TWIN], app[FAULTS], app[PROFILES] = twin, Faults(), Profiles()
     app[CALLS] = Calls(twin.state.parent / "calls.jsonl")
     for route in api_routes():
@@ -86,6 +90,11 @@ def make_app(twin: Twin) -> web.Application:
         app.router.add_route(route.method, route.path, route.handler)
     app.on_cleanup.append(_close)
     return app
+
+
+def _observability(twin: Twin, name: str) -> Mapping[str, Any]:
+    worker = twin.store.find(Worker, name)
+    return (worker.settings.get("observability") or {}) if worker else {}
 
 
 async def serve_stored(twin: Twin) -> None:
@@ -115,6 +124,7 @@ def api_routes() -> Iterator[web.RouteDef]:
         deployments,
         secrets,
         tails,
+        telemetry,
         assets,
         pages,
         r2,

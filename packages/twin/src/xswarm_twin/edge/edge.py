@@ -41,6 +41,7 @@ Only whoever has the twin's token may: ``Authorization: Bearer``, CLOUDFLARE_API
 _CLOSED = "this needs the twin's token: Authorization: Bearer $CLOUDFLARE_API_TOKEN\n"
 
 _SHUTDOWN = 1.0
+_TOLD_AT_ONCE = 50  # invocations whose logs are only kept
 _NOTHING_HERE = (
     "<!DOCTYPE html><title>Nothing is here yet</title><h1>There is nothing here yet</h1>\n"
     "<p>If something should be, it can take a few minutes until it is.</p>\n"
@@ -417,13 +418,21 @@ class Edge:
             found = find_answer(request, for_routing(site, request.headers))
             if found is not None:
                 return await send(request, found)
-        if told and self._tails.of(version.worker):
+        if told and self._hears(version.worker):
             return await self._tailed(request, version)
         began = time.perf_counter()
         answer = await self._proxy.forward(request, self._versions.serving(version))
         if told:
             self._tails.publish(_invocation(request, version, answer.status, _since(began)))
         return answer
+
+    def _hears(self, worker: str) -> bool:
+        """Return whether an invocation is to tell what it logs.
+
+        Who listens hears all; what is only kept is left out under load, as Cloudflare samples.
+        """
+        kept = self._tails.hears(worker) and len(self._telling) < _TOLD_AT_ONCE
+        return kept or bool(self._tails.of(worker))
 
     async def _tailed(self, request: web.Request, version: WorkerVersion) -> web.StreamResponse:
         """Let a version answer, and tell those who listen what it did, once it has told that."""

@@ -122,6 +122,10 @@ class Tails:
         """Return the tails of a Worker."""
         return [tail for tail in self._tails.values() if tail.worker == worker]
 
+    def hears(self, worker: str) -> bool:
+        """Return whether it matters what an invocation of a Worker logs."""
+        return bool(self.of(worker))
+
     def remove(self, id_: str) -> None:
         """End a tail."""
         self._tails.pop(id_, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from xswarm_deploy.services.analytics import Invocations, invocations
@@ -11,6 +11,7 @@ from xswarm_deploy.services.cloudflare.client import (
 )
 from xswarm_deploy.services.errors import Forbidden, NotFound, Unauthorised
 from xswarm_deploy.services.tails import Listener, Overheard, Tail, listening, overheard, tail
+from xswarm_deploy.services.telemetry import Event, Query, events
 
 
 class Observed(Client):
@@ -47,6 +48,14 @@ class Observed(Client):
             ServiceError: on entering, where the token may not, or nobody answers.
         """
         return listening(self.http, f"{self._script(name)}/tails", filters)
+
+    def logged(self, query: Query, most: int) -> Iterator[Event]:
+        """Yield what Workers logged in the past, the newest first; see :mod:`.telemetry`.
+
+        Raises:
+            ServiceError: the token may not, or nobody answers.
+        """
+        return events(self.http, self._account, query, most)
 
     def may_tail(self, name: str) -> bool:
         """Return whether the token may listen to a Worker, be it there yet or not."""
