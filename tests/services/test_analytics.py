@@ -38,8 +38,13 @@ def happen(api: Api, version: str, outcome: str, times: int, worker: str = "shop
     made = WorkerVersion.__new__(WorkerVersion)
     object.__setattr__(made, "id", version)
     object.__setattr__(made, "worker", worker)
-    for _ in range(times):
-        api.twin.tails.publish(Invocation(made, "GET", "http://x/", {}, "127.0.0.1", 200, outcome))
+
+    async def publish() -> None:
+        one = Invocation(made, "GET", "http://x/", {}, "127.0.0.1", 200, outcome)
+        for _ in range(times):
+            api.twin.tails.publish(one)
+
+    api.do(publish())
 
 
 def test_each_version_is_counted(api: Api, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
