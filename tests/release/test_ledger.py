@@ -178,7 +178,7 @@ def named(site: Site, worker: str) -> Site:
     return Site(replace(site.settings, project=project))
 
 
-Begin = Callable[[], Release]
+Begin = Callable[..., Release]
 
 
 def test_each_worker_has_a_list_of_its_own(begin: Begin, site: Site, step: FakeStep) -> None:
@@ -235,4 +235,29 @@ def test_what_was_made_and_what_is_next_stand_in_one_write(
     events = [event["event"] for event in release.journal.read()]
     assert events == ["begin", "plan", "done", "intend", "done", "intend", "done"]
     assert writes == [2, 4, 6, 7], "what is written there stood here before"
+    release.succeed()
+
+
+def test_a_last_phase_without_changes_is_entered_by_the_write_before(
+    begin: Begin, site: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = begin(phases=("fake", "later"))
+    release.make(step.plans, "fake", final=True)
+    kept = records.read(site.database, "local")[0]
+    assert (kept.phase, release.record.phase, release.complete) == ("later", "later", True)
+    monkeypatch.setattr(ledger.Ledger, "_write", lambda *_: pytest.fail("it stands there already"))
+    release.make([], "later")
+    monkeypatch.undo()
+    release.succeed()
+
+
+def test_a_phase_that_others_may_follow_enters_no_other(
+    begin: Begin, site: Site, step: FakeStep
+) -> None:
+    release = begin(phases=("fake", "later"))
+    release.make(step.plans, "fake")
+    assert records.read(site.database, "local")[0].phase == "fake"
+    assert not release.complete
+    release.make([], "later")
+    assert records.read(site.database, "local")[0].phase == "later"
     release.succeed()

@@ -284,7 +284,7 @@ def test_what_it_did_before_it_died_is_its_own_to_undo(
     resumed.ledger.lease.release()
 
 
-def _die(*_: Any) -> None:
+def _die(*_: Any, **__: Any) -> None:
     raise Killed
 
 

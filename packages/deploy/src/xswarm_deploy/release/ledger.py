@@ -119,8 +119,19 @@ class Ledger:
         change: Change,
         outcome: Facts,
         following: Change | None = None,
+        *,
+        reached: str = "",
     ) -> None:
-        """Write down what came of a change, and which one is made next, if any is."""
+        """Write down what came of a change, and which one is made next, or that none is.
+
+        Args:
+            number: the change's place, from 1.
+            state: done, undone, not undone.
+            change: what was made.
+            outcome: what came of it.
+            following: the change that is made next, at once.
+            reached: the last phase, where nothing more is changed; empty: something may be.
+        """
         said = {
             "number": number,
             "step": change.step,
@@ -130,7 +141,8 @@ class Ledger:
         }
         row = (state, _json(outcome), now(), self.release, number)
         intent = self._intent(number + 1, following) if following else []
-        self._write([self._fenced(_MARK, *row), *intent], state, said)
+        entered = [self._fenced(_ENTER, reached, self.release)] if reached else []
+        self._write([self._fenced(_MARK, *row), *intent, *entered], state, said)
 
     def undoing(self) -> None:
         """Write down that the release failed and is being undone."""

@@ -155,8 +155,8 @@ class Release:
         named = phase or self.record.kind
         reached = (named,) == self.record.phases[-1:]
         final = final or reached
-        if not changes and not reached:
-            return  # only that the last phase was reached is worth a write
+        if not changes and (not reached or self.record.phase == named):
+            return  # only that the last phase was reached is worth a write, and that once
         if not changes:
             self._remember_ahead()
         first = len(self.entries) + 1
@@ -190,15 +190,22 @@ class Release:
         if final:
             self.site.facts.update(outcome)
             self._remember_ahead()
-        self.mark_done(number, outcome, following)
+        last = self.record.phases[-1] if final else ""
+        reached = last if last != self.record.phase else ""
+        self.mark_done(number, outcome, following, reached=reached)
 
-    def mark_done(self, number: int, outcome: Facts, following: Change | None = None) -> None:
+    def mark_done(
+        self, number: int, outcome: Facts, following: Change | None = None, *, reached: str = ""
+    ) -> None:
         """Write down that a change was made, and what came of it.
 
-        What follows at once is intended by the same write: a sync less, and a round trip.
+        What follows at once is intended by the same write, and so is the last phase entered where
+        it changes nothing: a sync less, and a round trip.
         """
-        self.mark(number, records.DONE, outcome, following)
+        self.mark(number, records.DONE, outcome, following, reached=reached)
         self.site.facts.update(outcome)
+        if reached:
+            self.record = self.record._replace(phase=reached)
 
     def remember(self) -> None:
         """Note what going back to its version will need; what nobody tells harms only that."""
@@ -248,7 +255,13 @@ class Release:
         self.ledger.finish(status, _kept(self.site.facts), now(), free=free)
 
     def mark(
-        self, number: int, state: str, outcome: Facts, following: Change | None = None
+        self,
+        number: int,
+        state: str,
+        outcome: Facts,
+        following: Change | None = None,
+        *,
+        reached: str = "",
     ) -> None:
         """Write down, here and in the database, what became of a change.
 
@@ -257,13 +270,14 @@ class Release:
             state: done, undone, not undone.
             outcome: what apply gave.
             following: the change that is made next, at once.
+            reached: the last phase, where nothing more is changed; empty: something may be.
         """
         self._set(number, state, outcome)
         said = [_event(state, number=number, outcome=dict(outcome))]
         said += [_intent(number + 1, following)] if following else []
         self._log(*said)
         change = self.entries[number - 1].change
-        self.ledger.mark(number, state, change, outcome, following)
+        self.ledger.mark(number, state, change, outcome, following, reached=reached)
 
     def _set(self, number: int, state: str, outcome: Facts) -> None:
         entry = self.entries[number - 1]
