@@ -34,7 +34,7 @@ installed.require()
 
 from tests.support.house import STARTED  # noqa: E402
 from tests.support.sqld import empty, serve  # noqa: E402
-from xswarm_deploy.database import migrate, migration_history, migrations  # noqa: E402 - the path first
+from xswarm_deploy.database import migrate, migration_history, migrations, pending  # noqa: E402 - the path first
 from xswarm_deploy.database.client import Database, connect  # noqa: E402
 from xswarm_deploy.release.rehearsal import copied  # noqa: E402
 
@@ -58,11 +58,11 @@ connection.execute("COMMIT")
 OURS = """
 import sys
 from pathlib import Path
-from xswarm_deploy.database import migration_history, migrate, migrations
+from xswarm_deploy.database import migration_history, migrate, migrations, pending
 from xswarm_deploy.database.client import connect
 with connect(sys.argv[1]) as database:
-    state = migrate.State(migrations.read(Path(sys.argv[2])), migration_history.read(database))
-    migrate.check(state)
+    state = pending.State(migrations.read(Path(sys.argv[2])), migration_history.read(database))
+    pending.check(state)
     for group in migrate.groups(state.pending):
         migrate.apply(database, group)
 """
@@ -198,8 +198,8 @@ def one_by_one(database: Database, files: Sequence[migrations.Migration]) -> Non
 
 def together(database: Database, files: Sequence[migrations.Migration]) -> None:
     """Run what `inv migrate` runs."""
-    state = migrate.State(files, migration_history.read(database))
-    migrate.check(state)
+    state = pending.State(files, migration_history.read(database))
+    pending.check(state)
     for group in migrate.groups(state.pending):
         migrate.apply(database, group)
 

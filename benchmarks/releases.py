@@ -83,9 +83,10 @@ def inside(figures: Path) -> None:
     sys.path.insert(0, str(Path.cwd()))
     import requests
 
-    from xswarm_deploy.cli import program, steps
-    from xswarm_deploy.release import audit, ledger, lock
-    from xswarm_deploy.release.transaction import current, transaction
+    from xswarm_deploy.cli import program
+    from xswarm_deploy.release import audit, deployment, ledger, lock
+    from xswarm_deploy.release.opening import current
+    from xswarm_deploy.release.transaction import transaction
     from xswarm_deploy.steps import backup
 
     others: list[Interval] = []
@@ -119,8 +120,8 @@ def inside(figures: Path) -> None:
         if outermost:
             whole.append((began, time.perf_counter()))
 
-    setattr(steps, "transaction", timed_release)  # noqa: B010 - it is imported there
-    watch(steps, "report_success", whole)
+    setattr(deployment, "transaction", timed_release)  # noqa: B010 - it is imported there
+    watch(deployment, "report_success", whole)
     sys.argv = ["inv", "deploy.local"]
     try:
         program.main()

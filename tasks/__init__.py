@@ -99,24 +99,30 @@ ns = Collection(
         "xswarm_deploy.tasks.migrate",
         {
             "migrate": "Apply all pending migrations: one transaction, wholly or not at all.",
-            "status": "Show which migrations are applied, pending, edited or gone.",
-            "plan": "Rehearse pending migrations on the real data, and roll them back.",
-            "down": "Take applied migrations back by their down parts, after a fresh backup.",
-            "lint": (
-                "Find what is dangerous in pending migrations, each with its safe form; exit code "
-                "1 if any."
-            ),
-            "new": (
-                "Write an empty migration file, or the two of a column that gets another name."
-            ),
-            "verify": (
-                "Compare the schema with what the files give; check integrity and foreign keys."
-            ),
-            "baseline": (
-                "Enter files as applied without running them, for a database that is there already."
-            ),
-            "restamp": "Accept an edited file as what was applied; nothing is run.",
         },
+        *listed(
+            "xswarm_deploy.tasks.migrations",
+            {
+                "status": "Show which migrations are applied, pending, edited or gone.",
+                "plan": "Rehearse pending migrations on the real data, and roll them back.",
+                "down": "Take applied migrations back by their down parts, after a fresh backup.",
+                "lint": (
+                    "Find what is dangerous in pending migrations, each with its safe form; "
+                    "exit code 1 if any."
+                ),
+                "new": (
+                    "Write an empty migration file, or the two of a column that gets another name."
+                ),
+                "verify": (
+                    "Compare the schema with what the files give; check integrity and foreign keys."
+                ),
+                "baseline": (
+                    "Enter files as applied without running them, for a database that is there "
+                    "already."
+                ),
+                "restamp": "Accept an edited file as what was applied; nothing is run.",
+            },
+        ),
     ),
     group(
         "xswarm_deploy.tasks.secrets",
@@ -265,10 +271,7 @@ ns = Collection(
     group(
         "xswarm_deploy.tasks.config",
         {
-            "show": (
-                "Show the environment's variables, secrets by name only, and what is wrong with "
-                "them."
-            ),
+            "show": "Show the environment's variables, where each goes, and what is wrong with it.",
             "examples": "Write deployment/config/*.env.example anew from the table of variables.",
             "reference": (
                 "Write deployment/docs/reference anew from the code: tasks, settings, variables, "

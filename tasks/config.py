@@ -11,24 +11,36 @@ from xswarm_deploy.cli import context
 from xswarm_deploy.cli import reference as pages
 from xswarm_deploy.settings import examples as writer
 from xswarm_deploy.settings import schema as schemas
+from xswarm_deploy.settings import settings
+from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.settings.variables import Sent, Variable
 from xswarm_deploy.tasks import ns
 
-_COLUMNS = ("variable", "value", "problem")
+_COLUMNS = ("variable", "value", "goes to", "problem")
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def show(c: Context, json: bool = False) -> None:
-    """Show the environment's variables, secrets by name only, and what is wrong with them."""
+    """Show the environment's variables, where each goes, and what is wrong with it."""
     found = context.settings(c)
     problems = {problem.name: problem.why for problem in found.problems()}
+    sent = {variable.name for variable in settings.sent(found.project)}
     rows = []
-    for variable in found.variables:
+    for variable in found.asked:
         name = variable.file_name(found.environment)
-        shown = "(set)" if variable.secret and found.secret(variable.name) else ""
-        shown = shown if variable.secret else found.text(variable.name)
-        rows.append((name, shown, problems.get(name, "")))
-    data = [dict(zip(("name", "value", "problem"), row, strict=True)) for row in rows]
+        given = variable.name in sent
+        if given or variable.sent is Sent.HERE or name in problems or found.has(variable):
+            goes_to = (variable.sent if given else Sent.HERE).value
+            rows.append((name, _shown(found, variable), goes_to, problems.get(name, "")))
+    names = ("name", "value", "goes_to", "problem")
+    data = [dict(zip(names, row, strict=True)) for row in rows]
     console.show(data, console.Table(_COLUMNS, rows), json=json)
+
+
+def _shown(found: Settings, variable: Variable) -> str:
+    if variable.secret:
+        return "(set)" if found.has(variable) else ""
+    return found.text(variable.name)
 
 
 @task

@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from xswarm_deploy.adoption import answers as answering
-from xswarm_deploy.adoption import changes, invoke_file, sql, trial, writing
+from xswarm_deploy.adoption import changes, hints, invoke_file, trial, writing
 from xswarm_deploy.adoption.answers import Answers, Flags
 from xswarm_deploy.adoption.changes import FileChange
 from xswarm_deploy.adoption.found import Found, look
@@ -26,10 +26,12 @@ from xswarm_deploy.errors import ExitCode, Refused, typed
         "config": "the wrangler configuration, where there are several",
         "name": "the Worker's name, where the configuration has none",
         "main": "the file that the Worker begins with, where there is no configuration",
+        "database": "of the releases: d1:BINDING, d1:NAME, or turso",
         "migrations": "the folder of SQL files that releases apply, or 'none'",
         "uses": "services that releases check and set up, by comma: stripe, twilio and others",
         "ci": "whose pipeline is written: github, gitlab or none; by default the remote's",
         "tasks_py": "write a tasks.py of two lines, for plain Invoke",
+        "diff": "show long files that are new, too, before they are written",
         "deploy": "end with a first release, to the twin on this machine",
         "yes": "write without asking (without a terminal the answer is NO)",
     },
@@ -39,22 +41,30 @@ def init(
     config: str = "",
     name: str = "",
     main: str = "",
+    database: str = "",
     migrations: str = "",
     uses: str = "",
     ci: str = "",
     tasks_py: bool = False,
+    diff: bool = False,
     deploy: bool = True,
     yes: bool = False,
 ) -> None:
     """Set up releases in this repository: find, ask, show, write; then release to the twin."""
-    flags = Flags(config, name, main, migrations, uses, ci, tasks_py)
+    flags = Flags(config, name, main, database, migrations, uses, ci, tasks_py)
     console, start = Console(), Path.cwd()
     found = look(start, answering.chosen(start, flags))
     _require_new(found)
     _tell(console, found)
     answered = answering.answered(found, flags)
-    if not _write(console, answered, yes=yes, dry=context.dry(c)):
+    wanted = writing.files(answered)
+    console.line("Files:", "bold")
+    changes.show(console, wanted, found.folder, whole=diff)
+    if context.dry(c):
         return
+    confirm(f"Write these {len(wanted)} files?", yes=yes)
+    _save(wanted)
+    console.line(f"✓ written: {len(wanted)} files", "green")
     if deploy and not found.missing:
         _release(console, answered)
     _tell_next(console, answered, released=deploy and not found.missing)
@@ -82,6 +92,7 @@ def _tell(console: Console, found: Found) -> None:
         ("build", found.build),
         ("packages", found.manager if found.package else ""),
         ("secrets", ", ".join(found.secrets)),
+        ("D1", ", ".join(one.binding for one in found.d1)),
         ("branch", found.branch),
         ("pipeline", found.hosting),
     ]
@@ -93,19 +104,6 @@ def _tell(console: Console, found: Found) -> None:
     for label, told in rows:
         if told:
             console.line(f"  {label:<11}{told}")
-
-
-def _write(console: Console, answered: Answers, *, yes: bool, dry: bool) -> bool:
-    """Show what would be written, ask, and write it; return whether it was."""
-    wanted = writing.files(answered)
-    console.line("Files:", "bold")
-    changes.show(console, wanted, answered.found.folder)
-    if dry:
-        return False
-    confirm(f"Write these {len(wanted)} files?", yes=yes)
-    _save(wanted)
-    console.line(f"✓ written: {len(wanted)} files", "green")
-    return True
 
 
 def _save(wanted: list[FileChange]) -> None:
@@ -138,7 +136,7 @@ def _release(console: Console, answered: Answers) -> None:
 def _tell_next(console: Console, answered: Answers, *, released: bool) -> None:
     found = answered.found
     console.line()
-    for line in _hints(answered):
+    for line in hints.hints(answered):
         console.line(f"· {line}")
     if found.missing:
         console.line(f"next: {found.manager} install  ({found.missing[0]} is not there)", "bold")
@@ -149,22 +147,3 @@ def _tell_next(console: Console, answered: Answers, *, released: bool) -> None:
     console.line(
         typed("then: fill in deployment/config/production.env, and inv production check"), "bold"
     )
-
-
-def _hints(answered: Answers) -> list[str]:
-    """Return what a person should know, and nothing here could decide."""
-    found = answered.found
-    hints = []
-    unused = [part for part in found.parts if part not in answered.uses]
-    if unused:
-        hints.append(f"found, not managed: {', '.join(unused)}; deploy.uses in invoke.yaml does so")
-    hints += [_d1_hint(found, each) for each in found.migrations if not each.ours]
-    if answered.migrations:
-        baseline = typed("inv production migrate.baseline")
-        hints.append(f"migrations that the database has already are entered by: {baseline}")
-    return hints
-
-
-def _d1_hint(found: Found, folder: sql.Folder) -> str:
-    name = changes.relative(folder.path, found.folder)
-    return f"{name} belongs to a D1 database: apply it as until now (wrangler d1 migrations apply)"

@@ -35,7 +35,7 @@ def rollback(
     if env:
         context.select_environment(c, env)
     site, console = context.open_site(c), Console()
-    site.cloudflare.open_ahead(going_back.READS)
+    begun = going_back.begin(site)
     wish = going_back.RollbackRequest(version or going_back.choose(site), restore_db, migrations)
     target = going_back.find(site, wish)
     wish = going_back.proven(console, site, wish)
@@ -43,9 +43,10 @@ def rollback(
         going_back.show(console, site, target, wish)
         going_back.warn(console, site, target)
         return
-    plans = going_back.plan_ahead(site, target, wish)
-    going_back.confirm(console, site, target, wish, yes=context.agreed(c, yes))
+    plans = going_back.plan_ahead(site, target, wish, begun)
+    agreed = context.agreed(c, yes)
+    going_back.confirm(console, site, target, wish, yes=agreed)
     message = f"back to {target.release or target.version}"
     with transaction(site, "rollback", message, going_back.PHASES) as release:
-        going_back.run(release, target, wish, plans)
+        going_back.run(release, target, wish, plans, told=not agreed)
     report_success(release)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from tests.support.project import LOCAL_VALUES, using_everything
-from xswarm_deploy import errors
+from xswarm_deploy import errors, secret
 from xswarm_deploy.services import doubt
 from xswarm_deploy.settings.settings import CONFIG, Settings, load
 
-pytest_plugins = ["tests.support.needs", "tests.contracts.recorder"]
+pytest_plugins = ["tests.support.needs", "tests.support.slow", "tests.contracts.recorder"]
 
 # What an example takes says how busy the machine is, and nothing of what is judged.
 hypothesis_settings.register_profile(
@@ -60,6 +60,16 @@ def settings(tmp_path: Path, environment_file: Callable[..., Path]) -> Callable[
 def no_doubt() -> None:
     """Begin each test as a process does: no call of another one is still awaited."""
     doubt.forget()
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_others() -> Iterator[None]:
+    """Forget after each test what secrets it made: in the next one's texts they are no secrets."""
+    before = dict(secret._known)
+    yield
+    secret._known.clear()
+    secret._known.update(before)
+    secret._longest_first.clear()
 
 
 @pytest.fixture(autouse=True)

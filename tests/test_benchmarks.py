@@ -12,6 +12,8 @@ import pytest
 
 from benchmarks import __main__ as benchmarks
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SCRIPT = "from xswarm_"
 

@@ -121,6 +121,7 @@ def _starts() -> Iterator[tuple[str, ast.Call]]:
                 yield f"{file.relative_to(PROJECT)}:{node.lineno}", node
 
 
+@pytest.mark.slow
 def test_every_program_is_started_with_an_environment_of_its_own() -> None:
     starts = dict(_starts())
     assert len(starts) > 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,3 +52,40 @@ def test_what_is_not_installed_is_named() -> None:
         imports.alone("no_such_package.part")
     with pytest.raises(ModuleNotFoundError, match="no_such_part"):
         imports.alone("dotenv.no_such_part")
+
+
+def test_a_stand_in_is_met_in_the_block_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    with imports.standing_in("colorsys", rgb_to_hls="none"):
+        assert vars(importlib.import_module("colorsys"))["rgb_to_hls"] == "none"
+    assert callable(importlib.import_module("colorsys").rgb_to_hls)
+    with imports.standing_in("colorsys"):  # somebody has it already: nothing stands in
+        assert callable(importlib.import_module("colorsys").rgb_to_hls)
+
+
+@pytest.mark.slow
+def test_invokes_mock_context_works_where_the_command_line_came_first() -> None:
+    script = (
+        "import sys, xswarm_deploy.cli.program; from invoke import MockContext, Result\n"
+        "assert 'unittest' not in sys.modules\n"
+        "c = MockContext(run=Result('said'))\n"
+        "print(c.run('x').stdout); c.run.assert_called_once_with('x')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "said\n"
+
+
+@pytest.mark.slow
+def test_requests_guesses_an_encoding_where_nobody_says_it() -> None:
+    script = (
+        "import sys; from xswarm_deploy.requesting import requests\n"
+        "assert 'charset_normalizer' not in sys.modules\n"
+        "answer = requests.Response(); answer._content = 'Prüfung der Straße'.encode('cp1252')\n"
+        "print(answer.apparent_encoding is not None, 'charset_normalizer' in sys.modules)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "True True\n"

@@ -3,6 +3,8 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -12,12 +14,17 @@ from xswarm_deploy.bundling import library
 
 PROJECT = Path(__file__).resolve().parents[1]
 OURS = {"xswarm_deploy", "xswarm_monitoring", "xswarm_twin", "tests", "boss", "benchmarks"}
-INSTALLED = packages_distributions()  # a module is imported under another name than its package's
+
+
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """Return the distributions of each module: it may be imported under another name."""
+    return packages_distributions()
 
 
 def distributions(module: str) -> set[str]:
     """Return the distributions that install `module`, as their own metadata says."""
-    named = INSTALLED.get(module, [module])
+    named = installed().get(module, [module])
     return {name.lower().replace("_", "-") for name in named}
 
 

@@ -61,6 +61,22 @@ def test_tasks_py_hands_on_what_the_tool_ships() -> None:
             tuple(name for name in HEAVY if name not in ("requests", "xswarm_twin")),
         ),
         ("xswarm_deploy.tasks.migrate, xswarm_deploy.tasks.backup", ("requests", "xswarm_twin")),
+        # Mostly nothing is pending, and nothing that applies is imported to find that out.
+        (
+            "xswarm_deploy.tasks.migrate, xswarm_deploy.cli.executor,"
+            " xswarm_deploy.settings.overrides",
+            (
+                *("xswarm_deploy.release.transaction", "xswarm_deploy.release.records"),
+                *("xswarm_deploy.database.migrate", "xswarm_deploy.database.backup"),
+                *("xswarm_deploy.steps.migrate", "xswarm_monitoring.rules"),
+            ),
+        ),
+        ("xswarm_deploy.cli.program", ("unittest", "asyncio", "invoke.vendor.yaml")),
+        ("xswarm_deploy.services.http", ("charset_normalizer", "importlib.metadata")),
+        (
+            "xswarm_deploy.release.transaction, xswarm_deploy.steps.migrate",
+            ("xswarm_deploy.steps.traffic", "xswarm_deploy.database.backup", "tomllib"),
+        ),
         (
             "xswarm_deploy.tasks.rollback",
             ("xswarm_deploy.database.migrate", "xswarm_deploy.bundling.bundle", "sqlite3", "uuid"),

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).resolve().parents[1]
 CHAPTER = PROJECT / "deployment/docs/guide/troubleshooting.md"
 OF_INVOKE = "No idea what '…' is!"

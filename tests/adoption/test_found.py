@@ -102,16 +102,16 @@ def test_migrations_are_told_apart(tmp_path: Path) -> None:
     file(tmp_path, "drizzle/meta/_journal.json", DRIZZLE)
     file(tmp_path, "migrations/0001_init.sql", "CREATE TABLE c (d);")
     file(tmp_path, "seeds/rows.sql", "INSERT INTO a VALUES (1);")
-    config = file(tmp_path, "wrangler.jsonc", wrangler())
-    d1 = {"d1_databases": [{"binding": "DB", "database_name": "x"}]}
+    file(tmp_path, "schema/0001_init.sql", "CREATE TABLE e (f);")
     by_path = {
-        f.path.relative_to(tmp_path).as_posix(): (f.kind, f.down, f.ours)
-        for f in sql.folders(tmp_path, config, d1)
+        f.path.relative_to(tmp_path).as_posix(): (f.kind, f.down, f.of_d1)
+        for f in sql.folders(tmp_path, {tmp_path / "migrations", tmp_path / "schema"})
     }
     assert by_path == {
-        "db/migrations": ("dbmate", "written", True),
-        "drizzle": ("drizzle", "generated", True),
-        "migrations": ("d1", "generated", False),
+        "db/migrations": ("dbmate", "written", False),
+        "drizzle": ("drizzle", "generated", False),
+        "migrations": ("d1", "generated", True),
+        "schema": ("d1", "generated", True),
     }
 
 

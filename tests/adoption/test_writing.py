@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from tests.adoption.repositories import committed, file, git, wrangler
-from xswarm_deploy.adoption import answers, changes, invoke_file, questions, writing
+from xswarm_deploy.adoption import answers, changes, hints, invoke_file, questions, writing
 from xswarm_deploy.adoption.answers import Answers, Flags
 from xswarm_deploy.adoption.found import look
 from xswarm_deploy.console import Console
@@ -202,3 +203,38 @@ def test_names_of_the_ignored_files_are_what_git_takes(tmp_path: Path) -> None:
         ended = subprocess.run(["git", "check-ignore", name], cwd=tmp_path, check=False)
         assert ended.returncode == 0, name
     assert settings.CONFIG.as_posix() == "deployment/config"
+
+
+@pytest.mark.parametrize(
+    ("more", "address"),
+    [
+        ({"workers_dev": False}, "https://none.invalid"),
+        ({"workers_dev": False, "routes": ["shop.example.com/*"]}, "your_subdomain"),
+        ({"workers_dev": True}, "your_subdomain"),
+    ],
+)
+def test_a_worker_without_an_address_is_said_to_have_none(
+    tmp_path: Path, more: dict[str, Any], address: str
+) -> None:
+    file(tmp_path, "wrangler.jsonc", wrangler(**more))
+    given = answered(tmp_path)
+    assert f"{address}" in writing.environment_file(given, "production")
+    told = [hint for hint in hints.hints(given) if "no address" in hint]
+    assert bool(told) == (address == "https://none.invalid")
+
+
+def test_new_files_are_shown_before_they_are_written(tmp_path: Path) -> None:
+    """The short ones whole; long ones by their length, or whole when asked; secrets never."""
+    file(tmp_path, "wrangler.jsonc", wrangler())
+    wanted = writing.files(answered(tmp_path))
+    said = {}
+    for whole in (False, True):
+        out = io.StringIO()
+        changes.show(Console(out), wanted, tmp_path, whole=whole)
+        said[whole] = out.getvalue()
+    assert "+    name: shop\n" in said[False]
+    assert "+ENVIRONMENT=local\n" in said[False]
+    assert re.search(r"invoke\.schema\.json  \(\d+ lines\)\n", said[False])
+    assert re.search(r"production\.env  \(mode 0600, git ignores it, \d+ lines\)\n", said[True])
+    assert "+CLOUDFLARE_API_TOKEN=" not in said[False]
+    assert said[True].count("+CLOUDFLARE_API_TOKEN=") == 2  # the two examples

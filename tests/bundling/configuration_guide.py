@@ -56,6 +56,18 @@ usual way, at 0 % first. The very first release of a Worker applies all steps, b
 that is still closed; Cloudflare gives such a Worker no preview URLs, so that it is verified once
 the address is open.
 
+## Resources without an id
+
+A KV namespace, D1 database or R2 bucket whose binding has no id is made by the release, as by
+`wrangler deploy`: under its `database_name`, else under the names of Worker and binding
+(`shop-session-cache`). So are a queue of `producers` and a dispatch namespace that the account does
+not have. The plan names each; a version that has the binding already hands it on to the next. A
+release that fails takes away what it made while it is empty; a queue, a namespace of other people's
+Workers, and what has rows, keys or objects stays, and that is said.
+
+A D1 database with migrations is not made: its code would run on no tables. The check names the
+command (`npx wrangler d1 create …`), whose id goes into wrangler's file.
+
 ## Where the Worker answers
 
 Without `workers_dev`, the address on workers.dev is on only where there are no routes; without

@@ -215,6 +215,7 @@ def test_packages_are_installed_once_for_each_content_of_the_file(python: Settin
     assert bundle._vendored(named, python.root) != first
 
 
+@pytest.mark.slow
 def test_packages_that_cannot_be_had_leave_nothing_behind(
     python: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,5 +50,5 @@ def test_plain_invoke_imports_the_files_that_its_line_names(
     monkeypatch: pytest.MonkeyPatch, line: list[str], flags: bool
 ) -> None:
     monkeypatch.setattr(sys, "argv", line)
-    (down,) = listed("tasks.migrate", {"down": "Take applied migrations back."})
+    (down,) = listed("tasks.migrations", {"down": "Take applied migrations back."})
     assert bool(down.get_arguments()) is flags

@@ -11,6 +11,8 @@ from invoke._version import __version__
 
 from xswarm_deploy.errors import VERSION
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).resolve().parents[2]
 OURS = ("-c", "from xswarm_deploy.cli.program import main; main()")
 INSTALLED = ("-c", f"import sys; sys.argv[0] = '/usr/bin/xswarm'; {OURS[1]}")
@@ -32,7 +34,6 @@ def run(
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", ["--list", "--list deploy", "--help rollback", "deploy.prod --help", "--version"]
 )
@@ -42,13 +43,11 @@ def test_it_says_what_invoke_says(words: str) -> None:
     assert ours.stdout.replace("./inv", "inv[oke]") == theirs.stdout
 
 
-@pytest.mark.slow
 def test_its_own_name_has_a_version_of_its_own() -> None:
     ended = run(INSTALLED, "--version")
     assert ended.stdout == f"xswarm {VERSION}, Invoke {__version__}\n"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -107,7 +106,6 @@ def test_a_variable_that_cannot_be_read_is_named() -> None:
     assert "✗ the configuration cannot be read" in ended.stderr
 
 
-@pytest.mark.slow
 def test_plain_invoke_has_the_executor_too_and_a_release_begins_with_its_own_body() -> None:
     ours, theirs = (run(program, "deploy.prod", "--yes") for program in (OURS, INVOKE))
     assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
@@ -172,7 +170,6 @@ def test_a_shell_completes_the_wrapper(tmp_path: Path) -> None:
     assert "--restore-db" in flags.stdout.split()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["xswarm", "inv", "./inv"])
 def test_each_name_of_the_tool_is_completed(tmp_path: Path, name: str) -> None:
     script = tmp_path / "completion"
@@ -215,7 +212,6 @@ def test_a_folder_that_cannot_be_written_is_a_line(tmp_path: Path) -> None:
     assert "Traceback" in run(OURS, "other", folder=tmp_path, PYTHONPATH=str(PROJECT)).stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -240,7 +236,6 @@ def test_without_a_project_nothing_is_acted_on(
     )
 
 
-@pytest.mark.slow
 def test_a_repository_without_tasks_has_those_that_are_shipped(tmp_path: Path) -> None:
     below = tmp_path / "src"
     below.mkdir()
@@ -261,7 +256,6 @@ def test_the_tasks_of_a_folder_above_the_repository_are_not_its_own(tmp_path: Pa
     assert "deploy.prod" in run(INSTALLED, "--list", folder=below).stdout
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tasks", ["tasks.py", "tasks/__init__.py"])
 def test_a_repository_with_tasks_has_its_own(tmp_path: Path, tasks: str) -> None:
     file = tmp_path / tasks

@@ -14,6 +14,9 @@ _SCRIPT: Final = "/accounts/{account_id}/workers/scripts/{script_name}"
 _PAGES: Final = "/accounts/{account_id}/pages/projects"
 _QUEUES: Final = "/accounts/{account_id}/queues"
 _BUCKETS: Final = "/accounts/{account_id}/r2/buckets"
+_NAMESPACES: Final = "/accounts/{account_id}/storage/kv/namespaces"
+_DATABASES: Final = "/accounts/{account_id}/d1/database"
+_DISPATCH: Final = "/accounts/{account_id}/workers/dispatch/namespaces"
 _ANNOTATIONS: Final = {"workers/message?": str, "workers/tag?": str}
 _TRUE: Final = {"true"}
 _CONSUMER: Final = {
@@ -281,6 +284,57 @@ CALLS: Final = (
     ),
     Call("POST", _QUEUES, API + "queues/methods/create", kind="json", body={"queue_name": str}),
     Call(
+        "GET",
+        _NAMESPACES,
+        API + "kv/subresources/namespaces/methods/list",
+        {"page": int, "per_page": int},
+        reads=("id", "title"),
+    ),
+    Call(
+        "POST",
+        _NAMESPACES,
+        API + "kv/subresources/namespaces/methods/create",
+        kind="json",
+        body={"title": str},
+    ),
+    Call(
+        "DELETE",
+        _NAMESPACES + "/{namespace_id}",
+        API + "kv/subresources/namespaces/methods/delete",
+    ),
+    Call(
+        "GET",
+        _NAMESPACES + "/{namespace_id}/keys",
+        API + "kv/subresources/namespaces/subresources/keys/methods/list",
+        {"limit": int},
+    ),
+    Call(
+        "GET",
+        _DATABASES,
+        API + "d1/subresources/database/methods/list",
+        {"name": str, "page": int, "per_page": int},
+        reads=("uuid", "name"),
+    ),
+    Call(
+        "POST",
+        _DATABASES,
+        API + "d1/subresources/database/methods/create",
+        kind="json",
+        body={"name": str, "jurisdiction?": str},
+    ),
+    Call(
+        "DELETE",
+        _DATABASES + "/{database_id}",
+        API + "d1/subresources/database/methods/delete",
+    ),
+    Call(
+        "POST",
+        _DISPATCH,
+        API + "workers_for_platforms/subresources/dispatch/subresources/namespaces/methods/create",
+        kind="json",
+        body={"name": str},
+    ),
+    Call(
         "POST",
         _QUEUES + "/{queue_id}/consumers",
         API + "queues/subresources/consumers/methods/create",
@@ -327,7 +381,7 @@ CALLS: Final = (
     ),
     Call(
         "GET",
-        "/accounts/{account_id}/storage/kv/namespaces/{namespace_id}",
+        _NAMESPACES + "/{namespace_id}",
         API + "kv/subresources/namespaces/methods/get",
     ),
     Call(
@@ -337,12 +391,12 @@ CALLS: Final = (
     ),
     Call(
         "GET",
-        "/accounts/{account_id}/workers/dispatch/namespaces/{dispatch_namespace}",
+        _DISPATCH + "/{dispatch_namespace}",
         API + "workers_for_platforms/subresources/dispatch/subresources/namespaces/methods/get",
     ),
     Call(
         "GET",
-        "/accounts/{account_id}/d1/database/{database_id}",
+        _DATABASES + "/{database_id}",
         API + "d1/subresources/database/methods/get",
     ),
     Call(
@@ -502,6 +556,10 @@ CODES: Final = {
         "https://developers.cloudflare.com/r2/api/error-codes/",
     ),
     "10007": ("there is no such Worker, or no name under workers.dev", WRANGLER),
+    "10013": (
+        "there is no such KV namespace",
+        API + "kv/subresources/namespaces/methods/delete",
+    ),
     "10021": (
         "the script does not start",
         "https://developers.cloudflare.com/workers/observability/errors/",

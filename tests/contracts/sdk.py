@@ -31,7 +31,7 @@ _RESOURCES: Final = (
     "dns/records.py",
     "queues/*.py",
     "workflows/*.py",
-    "kv/namespaces/namespaces.py",
+    "kv/namespaces/*.py",
     "d1/database/database.py",
     "hyperdrive/configs.py",
     "workers_for_platforms/dispatch/namespaces/namespaces.py",

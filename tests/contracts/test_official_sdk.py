@@ -77,7 +77,7 @@ def logged(sdk: Cloudflare) -> bool:
     """Ask what was logged, as the SDK builds the query; it reads lines and invocations alike."""
     now = int(time.time() * 1000)
     found = sdk.workers.observability.telemetry.query(
-        **A,
+        account_id=ACCOUNT.id,
         query_id="x",
         timeframe={"from": now - 60_000, "to": now + 60_000},
         view="events",

@@ -93,9 +93,9 @@ def test_a_parent_is_made_anew_where_no_key_acts(cloud: Database, action: str) -
 def test_each_refusal_is_told_with_what_to_do(cloud: Database, d1_api: Api) -> None:
     access = d1.access(d1_api)
     found: dict[str, Callable[[], object]] = {
-        "unavailable: wrangler d1 list": lambda: connect("d1:nowhere", None, access).query(
-            "SELECT 1"
-        ),
+        "unavailable: make it: npx wrangler d1 create nowhere": lambda: connect(
+            "d1:nowhere", None, access
+        ).query("SELECT 1"),
         "unauthorised: give CLOUDFLARE_API_TOKEN": lambda: connect(
             cloud.url, None, d1.access(d1_api, "w" * 40)
         ).query("SELECT 1"),

@@ -38,6 +38,7 @@ def test_a_tables_size_does_not_hang_on_how_a_sqlite_writes_doubles() -> None:
     assert measured == (2, 8 + 3 + 8 + 4)
 
 
+@pytest.mark.slow
 def test_doubles_arrive_exactly_or_are_refused_by_name(remote: Database) -> None:
     numbers = doubles(3000)
     sendable = [number for number in numbers if token(number) is not None]
@@ -56,6 +57,7 @@ def test_a_double_without_a_token_is_refused_by_name(remote: Database) -> None:
     assert remote.query(f"SELECT {number!r}")[0][0] == number
 
 
+@pytest.mark.slow
 def test_nearly_every_token_reads_exactly_everywhere() -> None:
     pairs = [(number, token(number)) for number in doubles(2000)]
     wrong = [(number, text) for number, text in pairs if text and json.loads(text) != number]

@@ -22,8 +22,9 @@ from tests.support.d1 import WITHOUT_D1
 from tests.support.sqld import empty
 from xswarm_deploy.database import migrate, migration_history
 from xswarm_deploy.database.client import Database, Statement, Value, connect
-from xswarm_deploy.database.migrate import Group, State
+from xswarm_deploy.database.migrate import Group
 from xswarm_deploy.database.migrations import Migration, parse
+from xswarm_deploy.database.pending import State, check
 from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.statements import split
 from xswarm_deploy.errors import DeployError, Refused
@@ -151,7 +152,7 @@ def house(database: Database) -> Database:
 
 def apply(database: Database, file: Migration) -> None:
     state = State([file], migration_history.read(database))
-    migrate.check(state)
+    check(state)
     for group in migrate.groups(state.pending):
         migrate.apply(database, group)
 

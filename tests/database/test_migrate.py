@@ -11,8 +11,9 @@ import pytest
 from tests.support.d1 import WITHOUT_D1, again
 from xswarm_deploy.database import forecast, migrate, migration_history, migrations, schema
 from xswarm_deploy.database.client import Database, DatabaseError, Result, Statement, connect
-from xswarm_deploy.database.migrate import Group, State
+from xswarm_deploy.database.migrate import Group
 from xswarm_deploy.database.migrations import Migration, parse
+from xswarm_deploy.database.pending import State, check
 from xswarm_deploy.errors import DeployError, Refused
 
 
@@ -41,7 +42,7 @@ def names(database: Database) -> list[str]:
 
 def run(database: Database, files: Sequence[Migration]) -> list[migrate.Outcome]:
     state = State(files, migration_history.read(database))
-    migrate.check(state)
+    check(state)
     return [migrate.apply(database, group) for group in migrate.groups(state.pending)]
 
 
@@ -307,6 +308,7 @@ def test_a_lost_request_is_an_error(database: Database) -> None:
     assert names(database) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 5])
 def test_of_several_runners_exactly_one_applies(database: Database, count: int) -> None:
     outcomes: list[migrate.Outcome] = []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from xswarm_deploy.database import migrate, migration_history
+from xswarm_deploy.database import migrate, migration_history, other_ledgers, schema
 from xswarm_deploy.database.client import Database
-from xswarm_deploy.database.migrate import State
 from xswarm_deploy.database.migrations import parse
+from xswarm_deploy.database.pending import State
 from xswarm_deploy.errors import Refused
 
 FILES = [
@@ -60,3 +60,39 @@ def test_what_another_tool_applied_is_entered_and_not_run(database: Database, to
 def test_a_table_that_only_has_the_name_is_none(database: Database, sql: str) -> None:
     database.execute(sql)
     migrate.require_adopted(database, State(FILES, []))
+
+
+def test_wrangler_is_told_what_is_applied_and_taken_back(database: Database) -> None:
+    for sql in LEDGERS["wrangler d1"]:
+        database.execute(sql)
+    migrate.stamp(database, FILES[:2])
+    later = [
+        parse("0003_c.sql", "-- migrate:up\nCREATE TABLE c (v);\n-- migrate:down\nDROP TABLE c;"),
+        parse("0004_d.sql", "-- transaction: none\n-- irreversible: a test\nCREATE TABLE d (v);"),
+    ]
+    for group in migrate.groups(later):
+        migrate.apply(database, group)
+    names = "SELECT group_concat(name) FROM (SELECT name FROM d1_migrations ORDER BY name)"
+    told = "0001_a.sql,0002_b.sql,0003_c.sql,0004_d.sql"
+    assert str(database.query(names)[0][0]) == told
+    rows = [row for row in migration_history.read(database) if row.name == "0003_c"]
+    migrate.take_back(database, rows)
+    assert str(database.query(names)[0][0]) == "0001_a.sql,0002_b.sql,0004_d.sql"
+
+
+def test_a_ledger_of_another_tool_is_known_by_its_columns(database: Database) -> None:
+    for create, _ in LEDGERS.values():
+        database.execute(create)
+    database.execute("CREATE TABLE goose (version_id)")
+    found = {name for _, name in other_ledgers.ledgers(schema.read(database))}
+    assert found == {
+        "__drizzle_migrations",
+        "_prisma_migrations",
+        "d1_migrations",
+        "goose_db_version",
+        "gorp_migrations",
+        "schema_migrations",
+    }
+    database.execute("DROP TABLE d1_migrations")
+    database.execute("CREATE TABLE d1_migrations (other)")
+    assert ("table", "d1_migrations") not in other_ledgers.ledgers(schema.read(database))

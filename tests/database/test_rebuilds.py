@@ -142,6 +142,7 @@ def house(database: Database) -> Database:
     return database
 
 
+@pytest.mark.slow
 def test_rebuilds_keep_values_or_are_refused_by_name(house: Database) -> None:
     """All spellings, one after the other, on one database that is made anew by hand each time."""
     for name, sql in KEPT.items():

@@ -12,7 +12,7 @@ from tests.support.house import House, build
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Return a house whose twin is down; whatever the tests start is ended."""
-    made = build(tmp_path_factory.mktemp("house") / "project")
+    made = build(tmp_path_factory.mktemp("house") / "project", forking=True)
     yield made
     made.inv("sandbox.down")
 

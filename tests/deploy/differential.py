@@ -4,9 +4,8 @@
 a checkout of Cloudflare's templates. A Worker whose packages are not installed is given a stub
 of its code with the same classes: what is compared then is all of its configuration.
 
-Of Cloudflare's 37 templates (at 7a0bc8f) 35 are equal. The other two: containers-template is
-refused, with the way on; internal-sites-template names a D1 database without an id: wrangler makes
-one and uses it, a release is blocked by the check, which names the command that makes it.
+Of Cloudflare's 37 templates (at 7a0bc8f) 36 are equal; containers-template is refused, with the
+way on.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from unittest import mock
 
 from aiohttp import web
 
+from tests.support.project import COMPILED
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
 from xswarm_deploy.bundling.wrangler import READERS
 from xswarm_deploy.errors import DeployError
@@ -55,6 +55,8 @@ BESIDE = ("observability", "logpush", "tail_consumers", "streaming_tail_consumer
 """Metadata that a first upload by wrangler carries, and that a release sets afterwards."""
 OURS = ("annotations", "keep_bindings")
 """Metadata that tells who uploaded, not what the Worker is."""
+MADE = ("kv_namespace", "d1", "r2_bucket", "queue", "dispatch_namespace")
+"""Bindings whose resources a deployment makes where they are missing."""
 EXPLAINED = {
     "code_update_strategy": "wrangler names its own default (deferred, 300 s) for the code of"
     " Durable Objects with each direct upload; a release leaves Cloudflare's",
@@ -64,10 +66,10 @@ EXPLAINED = {
 
 @dataclass
 class Deployed:
-    """What one of the two left behind: each upload's metadata, and the account's state."""
+    """What one of the two left behind: each upload's metadata, and the account's state after it."""
 
     uploads: list[dict[str, Any]] = field(default_factory=list)
-    state: dict[str, Any] = field(default_factory=dict)
+    states: list[dict[str, Any]] = field(default_factory=list)
 
 
 def compare(folder: Path, times: int = 2) -> list[str]:
@@ -82,7 +84,7 @@ def compare(folder: Path, times: int = 2) -> list[str]:
         theirs = _by_wrangler(_copied(folder, Path(scratch) / "theirs"), times)
     return [
         *_differences("upload", theirs.uploads, ours.uploads),
-        *_differences("", theirs.state, ours.state),
+        *_differences("deployment", theirs.states, ours.states),
     ]
 
 
@@ -98,7 +100,7 @@ def _by_wrangler(folder: Path, times: int) -> Deployed:
         for _ in range(times):
             ended = _wrangler(folder, api)
             assert ended.returncode == 0, ended.stderr[-1500:] or ended.stdout[-1500:]
-        deployed.state = _state(api, configuration(folder)[1]["name"])
+            deployed.states.append(_state(api, configuration(folder)[1]["name"]))
     return deployed
 
 
@@ -115,9 +117,9 @@ def _by_release(folder: Path, times: int) -> Deployed:
             made = Record(f"r{number}", "local", "deploy", "succeeded", "", "", "", "", "")
             version = str(site.facts["version"])
             records.insert(0, made._replace(version=version, facts=dict(site.facts)))
+            deployed.states.append(_state(api, settings.project.worker.name))
         named = {*settings.worker_variables(), *settings.worker_secrets()}
         deployed.uploads = [_without(metadata, named) for metadata in deployed.uploads]
-        deployed.state = _state(api, settings.project.worker.name)
     return deployed
 
 
@@ -157,8 +159,9 @@ def _provide(api: Api, content: Mapping[str, Any]) -> None:
         if bucket.get("bucket_name"):
             api.call("POST", "A/r2/buckets", json={"name": bucket["bucket_name"]})
     queues = content.get("queues") or {}
-    for one in (*(queues.get("producers") or ()), *(queues.get("consumers") or ())):
-        for name in (one.get("queue"), one.get("dead_letter_queue")):
+    produced = {one.get("queue") for one in queues.get("producers") or ()}
+    for one in queues.get("consumers") or ():
+        for name in {one.get("queue"), one.get("dead_letter_queue")} - produced:
             if name:
                 api.call("POST", "A/queues", json={"queue_name": name})
     routes = {**zones.listed(content, custom=False), **zones.listed(content, custom=True)}
@@ -168,18 +171,22 @@ def _provide(api: Api, content: Mapping[str, Any]) -> None:
 
 
 def _wrangler(folder: Path, api: Api) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(folder.parent),
-        "CI": "1",
-        "CLOUDFLARE_API_BASE_URL": api.base,
-        "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
-        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
-        "WRANGLER_SEND_METRICS": "false",
-        "WRANGLER_LOG_SANITIZE": "true",
-        "WRANGLER_LOG_PATH": str(folder.parent / "logs"),
-        "WRANGLER_HIDE_BANNER": "true",
-    }
+    environment = (
+        os.environ
+        | COMPILED
+        | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(folder.parent),
+            "CI": "1",
+            "CLOUDFLARE_API_BASE_URL": api.base,
+            "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
+            "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
+            "WRANGLER_SEND_METRICS": "false",
+            "WRANGLER_LOG_SANITIZE": "true",
+            "WRANGLER_LOG_PATH": str(folder.parent / "logs"),
+            "WRANGLER_HIDE_BANNER": "true",
+        }
+    )
     return subprocess.run(
         [str(ROOT / "node_modules/.bin/wrangler"), "deploy"],
         cwd=folder,
@@ -254,7 +261,9 @@ def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "assets" in kept:
         kept["assets"] = {key: value for key, value in kept["assets"].items() if key != "jwt"}
-    kept["bindings"] = sorted(kept.get("bindings") or (), key=lambda one: str(one["name"]))
+    stated = (*MADE, "inherit")  # compared as they are resolved
+    bound = [one for one in kept.get("bindings") or () if one["type"] not in stated]
+    kept["bindings"] = sorted(bound, key=lambda one: str(one["name"]))
     return kept
 
 
@@ -265,6 +274,21 @@ def _without(metadata: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def _state(api: Api, name: str) -> dict[str, Any]:
+    """Read what there is now; what was made by the deployment is called by its name, not its id."""
+    made = {one["id"]: f"KV {one['title']}" for one in api.result("GET", "A/storage/kv/namespaces")}
+    made |= {one["uuid"]: f"D1 {one['name']}" for one in api.result("GET", "A/d1/database")}
+    return {**_renamed(_read(api, name), made), "made": sorted(made.values())}
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _renamed(one, names) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_renamed(one, names) for one in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def _read(api: Api, name: str) -> dict[str, Any]:
     script = f"A/workers/scripts/{name}"
     found, version, workflows = api.do(_stored(api, name))
     off: tuple[object, ...] = (None, False, [], {"enabled": False})
@@ -274,6 +298,11 @@ def _state(api: Api, name: str) -> dict[str, Any]:
         "static files": version.assets,
         "compatibility": [version.compatibility_date, version.compatibility_flags],
         "settings": {key: value for key, value in found.settings.items() if value not in off},
+        "bindings": {one["name"]: one for one in version.bindings if one["type"] in MADE},
+        "buckets": [one["name"] for one in api.result("GET", "A/r2/buckets")["buckets"]],
+        "namespaces": [
+            one["namespace_name"] for one in api.result("GET", "A/workers/dispatch/namespaces")
+        ],
         "subdomain": api.result("GET", f"{script}/subdomain"),
         "schedules": sorted(one["cron"] for one in found.schedules),
         "migration tag": found.migration_tag,

@@ -127,7 +127,7 @@ def _last(text: str) -> str:
 def main(folders: list[Path]) -> int:
     """Take each through; print how each fared, and return how many failed."""
     failed = 0
-    with temporary_house() as house:
+    with temporary_house(forking=True) as house:
         shop = Shop(house)
         for folder in folders:
             try:

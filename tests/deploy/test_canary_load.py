@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.deploy.load import load, wrk
-from tests.support.house import House
+from tests.support.house import House, ask_canaries_one_route
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -30,15 +30,15 @@ SLOW = """
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def gradual(deployed: House) -> House:
-    """Return a house whose releases are canaries: 10 %, 50 %, then all."""
+    """Return a house whose releases are canaries: 10 %, 50 %, then all; they ask one route."""
+    ask_canaries_one_route(deployed.root, "/api/suggestions")
     file = deployed.root / "invoke.yaml"
     text = file.read_text()
+    assert "canary: [] " in text
     steps = "canary: [{percent: 10, soak: 1}, {percent: 50}]"
-    lines = [steps if "canary: []" in line else line for line in text.splitlines()]
-    kept = [line for line in lines if "path: /api/buzz" not in line]  # one route tells as much
-    file.write_text("\n".join("    " + line if line == steps else line for line in kept) + "\n")
+    file.write_text(text.replace("canary: [] ", f"{steps} ", 1))
     return deployed
 
 

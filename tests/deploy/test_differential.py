@@ -80,6 +80,16 @@ SET: dict[str, Any] = {
         {"pattern": "shop.example.com", "custom_domain": True},
     ],
 }
+NAMELESS: dict[str, Any] = {
+    "kv_namespaces": [{"binding": "SESSION_CACHE"}],
+    "d1_databases": [{"binding": "DB"}, {"binding": "NAMED", "database_name": "shop-orders"}],
+    "r2_buckets": [{"binding": "FILES"}, {"binding": "EU", "jurisdiction": "eu"}],
+    "queues": {
+        "producers": [{"binding": "ORDERS", "queue": "orders"}, {"binding": "MAIL"}],
+        "consumers": [{"queue": "orders", "max_batch_size": 5}],
+    },
+    "dispatch_namespaces": [{"binding": "TENANTS"}, {"binding": "OLD", "namespace": "customers"}],
+}
 ASSETS: dict[str, Any] = {
     "directory": "public",
     "binding": "ASSETS",
@@ -104,6 +114,7 @@ WORKERS: dict[str, tuple[dict[str, Any], dict[str, str], int]] = {
         {"index.js": CLASSES + HELLO, "words.txt": "words"},
         2,
     ),
+    "resources without an id, made and then inherited": (NAMELESS, {}, 2),
     "static files and code, behind a route alone": (
         {"assets": ASSETS, "workers_dev": False, "routes": ["example.com/*"]},
         PUBLIC,

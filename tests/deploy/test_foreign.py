@@ -49,7 +49,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[House]:
-    made = build(tmp_path_factory.mktemp("house") / "project")
+    made = build(tmp_path_factory.mktemp("house") / "project", forking=True)
     for name, (template, _, _) in WORKERS.items():
         _place(templates / template, made.root / name)
     yield made

@@ -37,7 +37,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
-    with temporary_house() as house:
+    with temporary_house(forking=True) as house:
         yield Shop(house)
 
 

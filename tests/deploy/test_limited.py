@@ -58,7 +58,7 @@ def write(house: House, allowed: int, window: int, failing: int = NEVER) -> None
 @pytest.fixture(scope="module")
 def limited() -> Iterator[House]:
     """Return a house with such a Worker, deployed once."""
-    with temporary_house() as house:
+    with temporary_house(forking=True) as house:
         folder: Path = house.root / "limited"
         folder.mkdir()
         (folder / "wrangler.jsonc").write_text(json.dumps(CONFIGURATION))

@@ -28,7 +28,7 @@ NAMES = ("viewer", "3d-viewer")
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    made = build(tmp_path_factory.mktemp("house") / "project")
+    made = build(tmp_path_factory.mktemp("house") / "project", forking=True)
     for name in NAMES:
         place(made.root / name)
     yield made

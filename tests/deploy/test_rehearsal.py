@@ -25,7 +25,7 @@ DROP TABLE mottos;
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Return a house under version control, whose live release noted its commit."""
-    made = build(tmp_path_factory.mktemp("rehearsal") / "project")
+    made = build(tmp_path_factory.mktemp("rehearsal") / "project", forking=True)
     identity = ["-c", "user.name=Ann", "-c", "user.email=ann@b.test"]
     for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "what is live"]):
         subprocess.run(["git", *words], cwd=made.root, check=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import requests
 import yaml
 
 from tests.deploy.test_canary_load import FAILING, edited
-from tests.support.house import House, temporary_house
+from tests.support.house import House, ask_canaries_one_route, temporary_house
 from xswarm_deploy.settings.settings import PLACEHOLDERS
 from xswarm_deploy.settings.variables import VARIABLES
 
@@ -44,12 +46,30 @@ def _ships(line: str, secret: set[str]) -> bool:
     return given and not placeholder and name not in OWN and plain not in secret
 
 
-@pytest.fixture(params=["production", "staging"])
-def shipped(request: pytest.FixtureRequest) -> Iterator[House]:
-    """Return a house whose twin runs what a template ships."""
-    with temporary_house() as house:
+@dataclass(frozen=True)
+class Shipped:
+    """A house whose twin runs what a template ships, after two releases.
+
+    Args:
+        house: where it is.
+        measured: what the Worker had measured then, and no customer had come.
+    """
+
+    house: House
+    measured: dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=["production", "staging"])
+def shipped(request: pytest.FixtureRequest) -> Iterator[Shipped]:
+    """Release twice what a template ships; canaries ask a route whose callers are limited."""
+    with temporary_house(forking=True) as house:
+        ask_canaries_one_route(house.root, "/api/suggestions")
         ship(house, request.param)
-        yield house
+        release(house)
+        second = release(house)
+        assert "canary at 50 %" not in second.stderr, "it is told of a failure alone"
+        house.inv("verify")
+        yield Shipped(house, house.json("monitor.metrics"))
 
 
 def release(house: House, *, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -62,29 +82,23 @@ def limits(house: House) -> str:
     return reply.headers.get("RateLimit-Limit", "")
 
 
-def test_two_releases_in_a_row_succeed_and_a_bad_one_is_stopped(shipped: House) -> None:
-    release(shipped)
-    assert limits(shipped) in ("60", "120")
-    first = shipped.version()
-    second = release(shipped)
-    assert "canary at 50 %" not in second.stderr, "it is told of a failure alone"
-    third = release(shipped)
-    assert (second.returncode, third.returncode) == (0, 0)
-    good = shipped.version()
-    assert good != first
-    with edited(shipped, FAILING):
-        ended = release(shipped, check=False)
+def test_two_releases_in_a_row_succeed_and_a_bad_one_is_stopped(shipped: Shipped) -> None:
+    house = shipped.house
+    assert limits(house) in ("60", "120")
+    second = house.version()
+    release(house)
+    good = house.version()
+    assert good != second
+    with edited(house, FAILING):
+        ended = release(house, check=False)
     assert ended.returncode == 3
     assert re.search(r"/api/suggestions: \d+ of \d+ failed, before 0 of", ended.stderr)
-    assert shipped.version() == good
+    assert house.version() == good
 
 
 @pytest.mark.parametrize("shipped", ["production"], indirect=True)  # staging's limits are alike
-def test_own_probes_are_no_customers(shipped: House) -> None:
-    release(shipped)
-    release(shipped)
-    shipped.inv("verify")
-    measured = shipped.json("monitor.metrics")
+def test_own_probes_are_no_customers(shipped: Shipped) -> None:
+    measured = shipped.measured
     assert measured["business"]["signups"]["total"] == 0
     assert measured["business"]["activities"]["total"] == 0
     assert measured["requests"]["total"] <= 2, measured["requests"]["routes"]
@@ -92,26 +106,34 @@ def test_own_probes_are_no_customers(shipped: House) -> None:
 
 
 @pytest.mark.parametrize("shipped", ["production"], indirect=True)
-def test_limits_are_switched_off_and_on(shipped: House) -> None:
-    file = shipped.root / "deployment/config/local.env"
-    release(shipped)
-    on = file.read_text()
-    file.write_text(on.replace("RATE_LIMIT_ENABLED=true", "RATE_LIMIT_ENABLED=false"))
-    release(shipped)
-    assert limits(shipped) == ""
-    file.write_text(on)
-    release(shipped)
-    assert limits(shipped) in ("60", "120")
+def test_limits_are_switched_off_and_on(shipped: Shipped) -> None:
+    house = shipped.house
+    project, file = house.root / "invoke.yaml", house.root / "deployment/config/local.env"
+    gradual, on = project.read_text(), file.read_text()
+    project.write_text(yaml.safe_dump(without_canary(yaml.safe_load(gradual))))
+    try:
+        file.write_text(on.replace("RATE_LIMIT_ENABLED=true", "RATE_LIMIT_ENABLED=false"))
+        release(house)
+        assert limits(house) == ""
+        file.write_text(on)
+        release(house)
+        assert limits(house) in ("60", "120")
+    finally:
+        project.write_text(gradual)
 
 
-def test_fast_soaks_nothing_and_is_told_in_plan_and_audit() -> None:
+def without_canary(values: dict[str, Any]) -> dict[str, Any]:
+    values["deploy"]["environments"]["local"] = {"worker": {"canary": []}}
+    return values
+
+
+@pytest.mark.parametrize("shipped", ["production"], indirect=True)
+def test_fast_soaks_nothing_and_is_told_in_plan_and_audit(shipped: Shipped) -> None:
     """With the soaks as shipped: they alone would take ten minutes."""
-    with temporary_house() as house:
-        ship(house, "production")
-        house.inv("deploy.local")
-        assert "300 s" in house.inv("--dry", "deploy.local").stdout
-        planned = house.inv("--dry", "deploy.local", "--fast").stdout
-        assert planned.count("judged without a soak") == 2
-        house.inv("deploy.local", "--fast", "--message", "an emergency")
-        told = house.inv("local", "audit").stdout
-        assert "an emergency (--fast: nothing is soaked)" in told
+    house = shipped.house
+    assert "300 s" in house.inv("--dry", "deploy.local").stdout
+    planned = house.inv("--dry", "deploy.local", "--fast").stdout
+    assert planned.count("judged without a soak") == 2
+    house.inv("deploy.local", "--fast", "--message", "an emergency")
+    told = house.inv("local", "audit").stdout
+    assert "an emergency (--fast: nothing is soaked)" in told

@@ -72,7 +72,7 @@ class Users:
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[House]:
-    with temporary_house() as house:
+    with temporary_house(forking=True) as house:
         (house.root / "shop").mkdir()
         written = {"name": "shop", "main": "index.js", "compatibility_date": "2026-11-01"}
         (house.root / "shop/wrangler.json").write_text(json.dumps(written))

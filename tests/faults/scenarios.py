@@ -43,8 +43,9 @@ def go_back(world: World, site: Site) -> None:
     """Go back to the release before the last one."""
     first = [r for r in records.read(site.database, "local") if r.version][-1]
     wish = rollback.RollbackRequest(first.version, migrations=True)
+    begun = rollback.begin(site)
     target = rollback.find(site, wish)
-    plans = rollback.plan_ahead(site, target, wish)
+    plans = rollback.plan_ahead(site, target, wish, begun)
     with transaction(site, "rollback", "", rollback.PHASES, world.console()) as running:
         rollback.run(running, target, wish, plans)
 

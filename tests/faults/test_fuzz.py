@@ -6,7 +6,6 @@ kept by Hypothesis in ``.hypothesis/``, and tried first.
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import re
@@ -21,19 +20,26 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from yaml import safe_load
 
+from tests.support.hostile import anything, mutated
 from tests.support.project import LOCAL_VALUES, PROJECT, using_everything
-from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.bundling import configuration, d1, static, wrangler
 from xswarm_deploy.database import manifest, migrations
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.errors import DeployError
+from xswarm_deploy.monitor import logs
+from xswarm_deploy.preflight import bindings, packages
 from xswarm_deploy.release.journal import Journal
+from xswarm_deploy.services import tails
 from xswarm_deploy.services.clock import Clock
 from xswarm_deploy.services.errors import read_error
 from xswarm_deploy.settings import project as projects
 from xswarm_deploy.settings.settings import CONFIG, Settings, load
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import triggers
+from xswarm_deploy.steps import resources, triggers
 from xswarm_deploy.steps.unversioned import changes as unversioned
+from xswarm_deploy.steps.unversioned import twin
+from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.tail import measure
 
 pytestmark = pytest.mark.slow
 EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "40"))
@@ -43,54 +49,6 @@ fuzzed = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-
-_scalars = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=12),
-    st.sampled_from(
-        ["", "\x00", "\ud7ff", "\u2028", "9" * 5000, "-1", "a" * 300, "\x1b[2J", "../.."]
-    ),
-)
-anything = st.recursive(
-    _scalars,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-def mutated(document: Any) -> st.SearchStrategy[Any]:
-    """Return a document in which one place holds something else, or one more."""
-    places = list(_places(document))
-    return st.builds(
-        lambda place, value: _with(document, place, value), st.sampled_from(places), anything
-    )
-
-
-def _places(document: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield at
-    if isinstance(document, dict):
-        for key, value in document.items():
-            yield from _places(value, (*at, key))
-        yield (*at, "something new")
-    elif isinstance(document, list):
-        for index, value in enumerate(document):
-            yield from _places(value, (*at, index))
-
-
-def _with(document: Any, place: tuple[Any, ...], value: Any) -> Any:
-    if not place:
-        return value
-    changed = copy.deepcopy(document)
-    inner = changed
-    for key in place[:-1]:
-        inner = inner[key]
-    inner[place[-1]] = value
-    return changed
 
 
 def read(act: Callable[[], object]) -> None:
@@ -158,7 +116,19 @@ WRANGLER: Final = {
     "triggers": {"crons": ["0 0 * * *"]},
     "routes": [{"pattern": "shop.example/*", "zone_name": "shop.example"}],
     "vars": {"A": "1", "B": {"c": [2]}},
-    "queues": {"consumers": [{"queue": "q", "max_batch_size": 10}]},
+    "queues": {
+        "consumers": [{"queue": "q", "max_batch_size": 10}],
+        "producers": [{"binding": "Q", "queue": "q"}],
+    },
+    "kv_namespaces": [{"binding": "KV"}],
+    "d1_databases": [{"binding": "DB", "database_name": "d", "migrations_pattern": "m/*.sql"}],
+    "r2_buckets": [{"binding": "R", "jurisdiction": "eu"}],
+    "services": [{"binding": "S", "service": "s"}],
+    "durable_objects": {"bindings": [{"name": "O", "class_name": "C"}]},
+    "migrations": [{"tag": "v1", "new_sqlite_classes": ["C"]}],
+    "secrets": {"required": ["KEY"]},
+    "assets": {"directory": "public", "binding": "ASSETS"},
+    "ai": {"binding": "AI"},
     "workflows": [{"name": "w", "binding": "W", "class_name": "C"}],
     "observability": {"enabled": True},
     "tail_consumers": [{"service": "s"}],
@@ -174,12 +144,28 @@ WRANGLER: Final = {
 @example(content={**WRANGLER, "triggers": {"crons": [7]}})
 @example(content={**WRANGLER, "routes": {"a": 1}})
 @example(content={**WRANGLER, "queues": [1]})
+@example(content={**WRANGLER, "routes": [None]})
+@example(content={**WRANGLER, "main": "\ud800.js"})
+@example(content={**WRANGLER, "assets": {"directory": "\0"}})
+@example(content={**WRANGLER, "d1_databases": [{"binding": "DB", "migrations_pattern": "/*"}]})
 def test_wrangler_structures(root: Path, chosen: Settings, content: Any) -> None:
     with suppress(UnicodeEncodeError):
         (root / "worker" / "wrangler.jsonc").write_text(json.dumps(content))
     read(lambda: wrangler.read(chosen))
     read(lambda: triggers.described(chosen))
     read(lambda: unversioned.described(chosen))
+    read(lambda: resources.produced(chosen))
+    read(lambda: list(d1.migrated(chosen)))
+    read(lambda: _looked_at(chosen))
+
+
+def _looked_at(chosen: Settings) -> None:
+    content = wrangler.read(chosen)
+    list(bindings.bindings(content))
+    configuration.require_deployable(content)
+    configuration.unknown(content)
+    list(twin.resources(content))
+    static.described(chosen)
 
 
 @fuzzed
@@ -344,6 +330,51 @@ HRANA: Final = {
         {"type": "ok", "response": {"type": "close"}},
     ],
 }
+
+
+# What a Worker's tail says
+
+EVENT: Final = {
+    "event": {
+        "request": {
+            "url": "https://shop.example/a?b=1",
+            "method": "GET",
+            "headers": {"x-deployment-run": "r1", "x-deployment-probe": "p"},
+        },
+        "response": {"status": 200},
+    },
+    "eventTimestamp": 1_700_000_000_000,
+    "wallTime": 12,
+    "outcome": "ok",
+    "scriptVersion": {"id": "v1"},
+    "logs": [{"level": "log", "message": ["a", 1], "timestamp": 1}],
+    "exceptions": [{"name": "Error", "message": "m", "stack": "s"}],
+}
+
+
+@fuzzed
+@given(event=mutated(EVENT))
+@example(event={**EVENT, "wallTime": 10**400})
+@example(event={**EVENT, "wallTime": float("inf")})
+@example(event={**EVENT, "event": {"request": EVENT["event"], "response": {"status": 1e400}}})
+def test_tail_events(event: Any) -> None:
+    message = json.dumps(event)
+    tails.met_by(message)
+    tails.told_by(message)
+    logs.parsed(message)
+    metrics = Metrics()
+    with suppress(ValueError):
+        measure(message.encode(), metrics, "token")
+    assert metrics.total().dump()
+
+
+@fuzzed
+@given(content=mutated({"name": "shop", "dependencies": {"hono": "^4"}}))
+@example(content={"dependencies": ["hono"]})
+@example(content={"dependencies": {"\0": "1"}})
+def test_package_json(root: Path, chosen: Settings, content: Any) -> None:
+    (root / "worker/package.json").write_text(json.dumps(content))
+    read(lambda: packages.installed(Site(chosen), {}))
 
 
 @fuzzed

@@ -246,6 +246,7 @@ def test_forty_isolates_of_which_some_are_evicted_agree_with_the_raw_data(
         assert sketch.quantile(q) == pytest.approx(truth, rel=0.01)
 
 
+@pytest.mark.slow
 def test_an_eviction_loses_less_than_half_a_minute_of_its_own_traffic(
     hands: Hands, sqlite: SQLite
 ) -> None:

@@ -166,6 +166,7 @@ def test_rows_of_earlier_versions_are_taken_over(service: Service, sqlite: SQLit
         asyncio.run(reader.compact(now))
 
 
+@pytest.mark.slow
 def test_a_scrape_reads_few_rows_however_many_there_were(hands: Hands, sqlite: SQLite) -> None:
     isolates = [
         (Storage(sqlite.execute, instance=str(n)), Metrics(clock=hands.clock)) for n in range(40)
@@ -191,6 +192,7 @@ def test_a_scrape_reads_few_rows_however_many_there_were(hands: Hands, sqlite: S
     assert asyncio.run(scraper.total()).sketches[REQUESTS]["/", "GET", "200"].count == 1200
 
 
+@pytest.mark.slow
 def test_label_sets_are_bounded_over_all_isolates(hands: Hands, sqlite: SQLite) -> None:
     for number in range(5):
         storage = Storage(sqlite.execute, instance=str(number))

@@ -210,11 +210,21 @@ def _in_staging(place: Place) -> None:
     place.project["worker"] = {"config": "worker/wrangler.jsonc", "environment": "staging"}
 
 
+def _released_to_staging(place: Place) -> None:
+    place.environment = "staging"
+
+
 def _bound(place: Place, has: bool = True, **bindings: Any) -> None:
     """Bind the Worker to what only the real Cloudflare offers."""
     place.values["CLOUDFLARE_API_BASE_URL"] = "https://api.cloudflare.test/client/v4"
     place.parts["cloudflare"].has = lambda path: has
     place.configure(**bindings)
+
+
+def _bound_with_migrations(place: Place) -> None:
+    """Bind the Worker to a database that is to be made and migrated before its code runs."""
+    _d1(place, [])
+    _bound(place, d1_databases=[{"binding": "DB"}])
 
 
 def _d1(place: Place, pending: list[str]) -> None:
@@ -279,6 +289,13 @@ def _configuration_cases() -> list[Case]:
             "another",
             "fail",
             "account_id is not CLOUDFLARE_ACCOUNT_ID",
+            both(_released_to_staging, configured(account_id="f" * 32)),
+        ),
+        Case(
+            "worker account",
+            "production's, on the twin",
+            "pass",
+            "the twin's own",
             configured(account_id="f" * 32),
         ),
         Case("worker main", "there", "pass", "main.js"),
@@ -399,6 +416,13 @@ def _configuration_cases() -> list[Case]:
             "in the file, none named",
             "warn",
             "env (staging) is not used",
+            both(_released_to_staging, configured(env={"staging": {}})),
+        ),
+        Case(
+            "environments",
+            "in the file, on the twin",
+            "pass",
+            "the top level, as wrangler dev takes it",
             configured(env={"staging": {}}),
         ),
         Case(
@@ -603,26 +627,49 @@ def _configuration_cases() -> list[Case]:
         Case(
             "bindings",
             "a dispatch namespace that is missing",
-            "fail",
-            "the account has no TO (dispatch_namespaces customers)",
-            lambda place: _bound(
-                place,
-                has=False,
-                dispatch_namespaces=[{"binding": "TO", "namespace": "customers"}],
+            "pass",
+            "dispatch namespace customers is made by the release",
+            both(
+                lambda place: _bound(
+                    place, dispatch_namespaces=[{"binding": "TO", "namespace": "customers"}]
+                ),
+                part("cloudflare", dispatch_namespace=lambda name: None),
             ),
         ),
         Case(
             "bindings",
             "a KV namespace without an id, and no live version to take it from",
+            "pass",
+            "KV namespace boss-ai-kv is made by the release",
+            both(
+                lambda place: _bound(place, kv_namespaces=[{"binding": "KV"}]),
+                part("cloudflare", kv_namespace=lambda title: None),
+            ),
+        ),
+        Case(
+            "bindings",
+            "a D1 database without an id, made by an earlier release",
+            "pass",
+            "DB (D1 database shop)",
+            both(
+                lambda place: _bound(
+                    place, d1_databases=[{"binding": "DB", "database_name": "shop"}]
+                ),
+                part("cloudflare", d1_database=lambda name: "4567"),
+            ),
+        ),
+        Case(
+            "bindings",
+            "a D1 database without an id, with migrations of its own",
             "fail",
-            "KV (kv_namespaces without an id or name)",
-            lambda place: _bound(place, kv_namespaces=[{"binding": "KV"}]),
+            "the account has no DB (d1_databases without an id or name)",
+            lambda place: _bound_with_migrations(place),
         ),
         Case(
             "bindings",
             "a queue that is missing",
-            "fail",
-            "the account has no ORDERS (queues orders)",
+            "pass",
+            "queue orders is made by the release",
             both(
                 lambda place: _bound(
                     place, queues={"producers": [{"binding": "ORDERS", "queue": "orders"}]}
@@ -1147,6 +1194,13 @@ def _domain_cases() -> list[Case]:
     bare = {"type": "A", "proxied": False}
     return [
         Case("WORKER_URL DNS and TLS", "of this machine", "skip", "not applicable"),
+        Case(
+            "WORKER_URL DNS and TLS",
+            "the Worker has no address",
+            "skip",
+            "not applicable: the Worker has no address",
+            variables(WORKER_URL="https://none.invalid"),
+        ),
         Case(dns, "resolves", "pass", "192.0.2.1", hosted),
         Case(dns, "does not resolve", "fail", "does not resolve", both(hosted, _unknown_host)),
         Case(

@@ -54,9 +54,9 @@ def test_the_document_is_what_is_tested() -> None:
     ("binding", "remedy"),
     [
         (
-            {"kv_namespaces": [{"binding": "MY_KV"}]},
-            "npx wrangler kv namespace create boss-ai-my-kv; then write what it prints into"
-            ' wrangler\'s file, as "id" of MY_KV',
+            {"kv_namespaces": [{"binding": "MY_KV", "id": "4567"}]},
+            "correct it (npx wrangler kv namespace list),"
+            " or make it: npx wrangler kv namespace create boss-ai-my-kv",
         ),
         (
             {"d1_databases": [{"binding": "DB", "database_id": "4567"}]},
@@ -65,11 +65,6 @@ def test_the_document_is_what_is_tested() -> None:
         (
             {"services": [{"binding": "API", "service": "api"}]},
             "deploy api first, in its own folder; or correct its name",
-        ),
-        (
-            {"dispatch_namespaces": [{"binding": "TO", "namespace": "customers"}]},
-            "correct it (npx wrangler dispatch-namespace list),"
-            " or make it: npx wrangler dispatch-namespace create customers",
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from xswarm_deploy.model.step import Change, Step
 from xswarm_deploy.release import ahead, audit, steps
-from xswarm_deploy.release.ahead import Ahead, Unlocked
+from xswarm_deploy.release.ahead import Ahead, Unlocked, trail_end
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 
@@ -116,7 +116,7 @@ def test_what_was_planned_before_the_lock_holds_while_nothing_was_released(
 ) -> None:
     monkeypatch.setattr(ahead, "FRESH", fresh)
     monkeypatch.setattr(audit, "last", lambda _database: EVENT)
-    plans = Unlocked.begin(site, lambda: "before")
+    plans = Unlocked.begin(trail_end(site), lambda: "before")
     assert plans.holding(followed, lambda: "under the lock") == expected
 
 
@@ -127,6 +127,8 @@ def test_one_that_failed_before_the_lock_is_made_under_it(
         raise OSError
 
     monkeypatch.setattr(audit, "last", lambda _database: EVENT)
-    assert Unlocked.begin(site, failing).holding(EVENT, lambda: "under it") == "under it"
+    failed = Unlocked.begin(trail_end(site), failing)
+    assert failed.holding(EVENT, lambda: "under it") == "under it"
     monkeypatch.setattr(audit, "last", lambda _database: failing())
-    assert Unlocked.begin(site, lambda: "before").holding(EVENT, lambda: "under it") == "under it"
+    unknown = Unlocked.begin(trail_end(site), lambda: "before")
+    assert unknown.holding(EVENT, lambda: "under it") == "under it"

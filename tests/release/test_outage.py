@@ -112,6 +112,7 @@ def test_an_outage_that_ended_counts_no_more() -> None:
     assert time.now() - 1_000 > 1_200
 
 
+@pytest.mark.slow
 def test_at_a_terminal_it_goes_on_until_a_person_stops_it() -> None:
     def after_an_hour() -> None:
         if time.now() > 1_000 + 3600:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import certifi
 import pytest
 
+from xswarm_deploy.database.errors import DatabaseError
+from xswarm_deploy.database.turso import TursoDatabase
 from xswarm_deploy.services import connections
 from xswarm_deploy.services.connections import Connections
+from xswarm_deploy.services.http import Http
 
 
 class Server(ThreadingHTTPServer):
@@ -48,8 +52,12 @@ def url(server: Server) -> str:
 
 
 def opened(made: Connections, server: Server, count: int) -> None:
+    awaited(lambda: made.open_ahead(url(server), count))
+
+
+def awaited(open_ahead: Callable[[], None]) -> None:
     before = set(threading.enumerate())
-    made.open_ahead(url(server), count)
+    open_ahead()
     for thread in set(threading.enumerate()) - before:
         if thread.name.endswith("(_opened)"):
             thread.join(5)
@@ -62,6 +70,24 @@ def test_what_was_opened_ahead_carries_the_requests(server: Server) -> None:
         for _ in range(4):
             assert session.get(url(server), timeout=5).text == "ok"
     assert server.accepted == 3
+
+
+def test_a_client_finds_what_it_opened_ahead_whatever_certificates_the_machine_names(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    client = Http("Example", url(server))
+    awaited(lambda: client.open_ahead(2))
+    assert [client.get("/").status for _ in range(3)] == [200] * 3
+    assert server.accepted == 2
+
+
+def test_so_does_the_database(server: Server) -> None:
+    database = TursoDatabase(url(server), None)
+    awaited(lambda: database.open_ahead(2))
+    with pytest.raises(DatabaseError):  # it is none
+        database.query("SELECT 1")
+    assert server.accepted == 2
 
 
 def test_the_next_round_goes_on_with_them_while_they_are_fresh(

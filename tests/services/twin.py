@@ -14,7 +14,8 @@ from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings.settings import Settings, load
 from xswarm_deploy.settings.variables import VARIABLES
 from xswarm_deploy.site import Site
-from xswarm_twin import supervisor
+from xswarm_twin import credentials, folder, supervisor
+from xswarm_twin.control import bearer
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = (
@@ -36,14 +37,15 @@ class Twin:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(PROJECT / name)
         self.state = supervisor.up(root, ["boss-ai"], ["xswarm-boss"])
+        self._project = yaml.safe_load((PROJECT / "invoke.yaml").read_text())["deploy"]
+        self._token = bearer(credentials.load(folder.of(root))["CLOUDFLARE_API_TOKEN"])
 
     def down(self) -> None:
         supervisor.down(self.root)
 
     def settings(self, **values: str) -> Settings:
         """Read the settings as ``deploy.local`` does, with values in place of the twin's."""
-        project = yaml.safe_load((PROJECT / "invoke.yaml").read_text())["deploy"]
-        read = load("local", project, self.root, {})
+        read = load("local", self._project, self.root, {})
         plain, secret = dict(read._values), dict(read._secrets)
         for variable in VARIABLES:
             value = values.pop(variable.file_name("local"), None)
@@ -60,18 +62,18 @@ class Twin:
     def fault(self, service: str, kind: str, times: int = 1) -> None:
         """Switch a fault on at a provider's stand-in."""
         wanted = {"kind": kind, "times": times}
-        _settle("PUT", self._control(service), json=wanted, headers=self._token())
+        _settle("PUT", self._control(service), json=wanted, headers=self._token)
 
     def cloudflare_fault(self, method: str, path: str, kind: str, times: int = 1) -> None:
         """Switch a fault on at the Cloudflare stand-in."""
         wanted = {"method": method, "path": path, "kind": kind, "times": times}
-        _settle("PUT", self._cloudflare(), json=wanted, headers=self._token())
+        _settle("PUT", self._cloudflare(), json=wanted, headers=self._token)
 
     def clear(self) -> None:
         """Switch all faults off."""
         for service in PROVIDERS:
-            _settle("DELETE", self._control(service), headers=self._token())
-        _settle("DELETE", self._cloudflare(), headers=self._token())
+            _settle("DELETE", self._control(service), headers=self._token)
+        _settle("DELETE", self._cloudflare(), headers=self._token)
 
     def _control(self, service: str) -> str:
         port = self.state.ports[service]
@@ -79,10 +81,6 @@ class Twin:
 
     def _cloudflare(self) -> str:
         return f"http://127.0.0.1:{self.state.ports['api']}/__sandbox/faults"
-
-    def _token(self) -> dict[str, str]:
-        token = self.settings().secret("CLOUDFLARE_API_TOKEN").reveal()
-        return {"Authorization": f"Bearer {token}"}
 
 
 def _settle(method: str, url: str, **options: Any) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -13,12 +14,11 @@ import yaml
 
 from tests import words
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.settings import project, schema
+from xswarm_deploy.settings import deploy_schema, project, schema
 from xswarm_deploy.settings.project import Names, Project
 from xswarm_monitoring.rules import Rules
 
 PROJECT = Path(__file__).resolve().parents[2]
-FITS = fastjsonschema.compile(schema.document(), use_default=False)
 WRONG: dict[object, list[Any]] = {
     str: [3, True, {"a": 1}],
     int: ["three", True, 1.5],
@@ -33,6 +33,13 @@ RIGHT: dict[object, list[Any]] = {
     bool: [True],
     Names: ["a", ["a", "b"], []],
 }
+
+
+@cache
+def fits() -> Callable[[Any], Any]:
+    """Return what raises where a file does not fit the schema."""
+    judge: Callable[[Any], Any] = fastjsonschema.compile(schema.document(), use_default=False)
+    return judge
 
 
 def leaves(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -63,7 +70,7 @@ def _needed(path: tuple[str, ...]) -> dict[str, Any]:
 def judged(content: dict[str, Any]) -> tuple[bool, bool]:
     """Return whether the schema takes it, and whether the code does."""
     try:
-        FITS(content)
+        fits()(content)
         by_schema = True
     except fastjsonschema.JsonSchemaException:
         by_schema = False
@@ -90,7 +97,7 @@ def test_a_value_of_the_wrong_kind_is_refused_by_both_and_a_right_one_by_neither
         values += [(v, True) for v in RIGHT[item]] + [({"a": 1}, False)]
     else:
         values = [(v, False) for v in WRONG[item]] + [(v, True) for v in RIGHT[item]]
-    choices = schema._CHOICES.get(".".join(("deploy", *path)))
+    choices = deploy_schema._CHOICES.get(".".join(("deploy", *path)))
     for value, right in values:
         given = choices[0] if right and choices else value
         assert judged(document(path, given)) == (right, right), given
@@ -104,7 +111,7 @@ def test_an_unknown_setting_is_refused_by_both(path: str) -> None:
     assert judged({"deploy": content}) == (False, False)
 
 
-@pytest.mark.parametrize(("where", "values"), schema._CHOICES.items())
+@pytest.mark.parametrize(("where", "values"), deploy_schema._CHOICES.items())
 def test_each_choice_is_one_that_the_code_takes(where: str, values: tuple[str, ...]) -> None:
     path = tuple(where.split(".")[1:])
     for value in values:
@@ -120,7 +127,7 @@ def test_environments_hold_the_same_settings() -> None:
 
 
 def test_this_repositorys_own_file_fits() -> None:
-    FITS(yaml.safe_load((PROJECT / "invoke.yaml").read_text(encoding="utf-8")))
+    fits()(yaml.safe_load((PROJECT / "invoke.yaml").read_text(encoding="utf-8")))
 
 
 def test_monitor_takes_what_the_rules_take() -> None:
@@ -137,11 +144,11 @@ def test_monitor_takes_what_the_rules_take() -> None:
     values["push"] = [otlp, write]
     values["status_page"] = {"title": "Shop", "components": {"worker": "Shop"}, "version": True}
     values["status_page"] |= {"incidents_from": "error", "contact": "mailto:help@shop.test"}
-    FITS({"monitor": values})
+    fits()({"monitor": values})
     assert Rules.read(values)
     for name in values:
         with pytest.raises(fastjsonschema.JsonSchemaException):
-            FITS({"monitor": {name: "nonsense"}})
+            fits()({"monitor": {name: "nonsense"}})
         with pytest.raises(ValueError, match=r"monitor"):
             Rules.read({name: "nonsense"})
 
@@ -168,4 +175,4 @@ def test_what_the_documents_show_fits() -> None:
     ]
     assert shown
     for _, block in shown:
-        FITS(yaml.safe_load(block))
+        fits()(yaml.safe_load(block))

@@ -11,6 +11,8 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings import examples
 from xswarm_deploy.settings.settings import CONFIG, ENDPOINTS, Settings, judge, load
 from xswarm_deploy.settings.variables import BY_NAME
+from xswarm_deploy.site import Site
+from xswarm_deploy.verification import target
 
 PROJECT = Path(__file__).resolve().parents[2]
 Write = Callable[..., Path]
@@ -405,3 +407,29 @@ def test_what_is_pushed_travels_with_its_key_and_the_twin_keeps_to_this_machine(
     alone = load("staging", using_everything({"uses": ""}), tmp_path, {}, rules)
     assert alone.secret("OTLP_KEY").reveal() == "canary-of-the-push"
     assert "OTLP_KEY" not in alone.worker_secrets()
+
+
+def test_nobody_is_spoken_to_with_a_placeholder(settings: Callable[..., Settings]) -> None:
+    """The true reason, before a request fails for it: what to fill in, and where."""
+    found = settings(CLOUDFLARE_API_TOKEN="your_token", CLOUDFLARE_ACCOUNT_ID="")
+    asks: dict[str, Callable[[], object]] = {
+        "CLOUDFLARE": lambda: Site(found).cloudflare,
+        "d1": lambda: Site(found).d1,
+        "WORKER_URL": lambda: target.live(Site(settings(WORKER_URL="https://your_a.example"))),
+        "TURSO_DATABASE_URL": lambda: Site(settings(TURSO_DATABASE_URL="")).database,
+    }
+    for ask in asks.values():
+        with pytest.raises(Refused, match=r"not in order|twin is not up"):
+            ask()
+    with pytest.raises(Refused) as caught:
+        found.require_filled("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
+    assert "CLOUDFLARE_API_TOKEN" in caught.value.why
+    assert "CLOUDFLARE_ACCOUNT_ID" in caught.value.why
+
+
+def test_without_a_twin_that_is_the_reason(tmp_path: Path) -> None:
+    found = load("local", {"worker": {"name": "shop"}}, tmp_path, {})
+    for refused in (found.require_sound, lambda: found.require_filled("WORKER_URL")):
+        with pytest.raises(Refused, match="the local twin is not up") as caught:
+            refused()
+        assert caught.value.remedy == "inv sandbox.up"

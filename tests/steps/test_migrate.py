@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.steps.fakes import FakeCloudflare
+from xswarm_deploy.cli import schema_lines
 from xswarm_deploy.database import limits, migration_history, timing
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Change
@@ -246,7 +247,7 @@ def test_a_new_file_depends_on_the_last(site: Site) -> None:
 
 
 def test_by_kind_gathers() -> None:
-    assert migrate.by_kind(["table a", "index i", "table b"]) == ["table: a, b", "index: i"]
+    assert schema_lines.by_kind(["table a", "index i", "table b"]) == ["table: a, b", "index: i"]
 
 
 def test_the_ledger_is_this_sites(site: Site) -> None:

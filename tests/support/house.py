@@ -7,47 +7,73 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import requests
+import yaml
 
+from tests.support import prefork
 from tests.support.project import PROJECT
+from xswarm_deploy.bundling.bundle import bundle
 from xswarm_deploy.release.rehearsal import copied
+from xswarm_deploy.settings.settings import load
+from xswarm_twin import supervisor
 
 STARTED = (
     "import gc; gc.disable(); from xswarm_deploy.cli.program import main; main()"  # as in ./inv
 )
 
 
+SECONDS = 600.0
+"""How long a command may take."""
+
+
 @dataclass(frozen=True)
 class House:
-    """A copy of the project, and the commands run in it."""
+    """A copy of the project, and the commands run in it.
+
+    Args:
+        root: the copy.
+        forking: each command is a fork of a process that has imported the tool, not a process that
+            starts: for tests of what a command does, not of how it starts or how long it takes.
+    """
 
     root: Path
+    forking: bool = False
 
     def inv(
         self, *words: str, check: bool = True, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run ``inv`` with these words, without a terminal."""
-        ended = subprocess.run(
+        if self.forking and prefork.SUPPORTED:
+            given = self.environment(**environment)
+            ended = prefork.run(words, self.root, given, SECONDS)
+        else:
+            ended = self._started(words, environment)
+        if check and ended.returncode:
+            raise AssertionError(
+                f"inv {' '.join(words)}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
+            )
+        return ended
+
+    def _started(
+        self, words: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             self.command(*words),
             cwd=self.root,
             env=self.environment(**environment),
             text=True,
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=600,
+            timeout=SECONDS,
             check=False,
         )
-        if check and ended.returncode:
-            raise AssertionError(
-                f"inv {' '.join(words)}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
-            )
-        return ended
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """Start ``inv`` with these words, in a process group of its own."""
@@ -79,8 +105,9 @@ class House:
 
     @property
     def status(self) -> dict[str, Any]:
+        """Return what ``sandbox.status --json`` says of its twin, and where its parts answer."""
         found: dict[str, Any] = json.loads((self.root / ".sandbox/state.json").read_text())
-        return {**found["endpoints"], **self.json("sandbox.status")}
+        return {**found["endpoints"], **supervisor.summary(self.root)}
 
     def version(self) -> str:
         """Ask the Worker which version answers."""
@@ -92,16 +119,41 @@ class House:
         return list(self.json("deploy.list"))
 
 
-def build(target: Path) -> House:
-    """Copy the project; what was installed is linked, not copied."""
-    return House(copied(PROJECT, target))
+def ask_canaries_one_route(root: Path, route: str = "/health/live") -> None:
+    """Let a canary ask one route alone, by default one that needs no database: it tells as much.
+
+    A canary asks what is not marked ``quick``; what a release verifies stays the same.
+    """
+    project = root / "invoke.yaml"
+    text = project.read_text()
+    for path in ("/api/buzz/categories", "/api/suggestions", "/api/buzz"):
+        before = f"- {{path: {path}, "
+        assert before in text, path
+        if path != route:
+            text = text.replace(before, f"- {{quick: true, path: {path}, ", 1)
+    asked = f"{{path: {route}, quick: true}}"
+    assert (asked in text) == (route == "/health/live"), route
+    project.write_text(text.replace(asked, f"{{path: {route}}}"))
+
+
+def build(target: Path, *, forking: bool = False) -> House:
+    """Copy the project; what was installed is linked, and what was bundled is copied."""
+    _bundle_once()
+    return House(copied(PROJECT, target), forking)
+
+
+@cache
+def _bundle_once() -> None:
+    """Bundle this checkout's Worker, so that no house has to: it takes longer than a release."""
+    values = yaml.safe_load((PROJECT / "invoke.yaml").read_text())["deploy"]
+    bundle(load("local", values, PROJECT, {}))
 
 
 @contextmanager
-def temporary_house() -> Iterator[House]:
+def temporary_house(*, forking: bool = False) -> Iterator[House]:
     """Return a house in a folder of its own for a while; whatever is started in it is ended."""
     with tempfile.TemporaryDirectory(prefix="house-") as folder:
-        made = build(Path(folder) / "house")
+        made = build(Path(folder) / "house", forking=forking)
         try:
             yield made
         finally:

@@ -90,5 +90,5 @@ def empty(database: Database) -> None:
         'DROP {} IF EXISTS "{}"'.format(row.text("type"), row.text("name").replace('"', '""'))
         for row in found
     ]
-    database.transaction([Statement(sql) for sql in drops], foreign_keys=False)
-    database.execute("PRAGMA user_version = 0")
+    statements = [*drops, "PRAGMA user_version = 0"]
+    database.transaction([Statement(sql) for sql in statements], foreign_keys=False)

@@ -8,7 +8,7 @@ import pytest
 from invoke.context import Context
 
 from xswarm_deploy.cli import context
-from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.settings.settings import Settings, load
 from xswarm_deploy.tasks import config
 
 
@@ -24,6 +24,7 @@ def test_secrets_are_shown_by_name_only(
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["JWT_SECRET"]["value"] == "(set)"
     assert rows["WORKER_URL"]["problem"]
+    assert rows["JWT_SECRET"]["goes_to"] == "a secret of the Worker"
     config.show(c)
     assert found.secret("JWT_SECRET").reveal() not in capsys.readouterr().out
 
@@ -48,3 +49,23 @@ def test_reference_and_schema_are_written(
     assert "## deploy.prod" in (tmp_path / "deployment/docs/reference/tasks.md").read_text()
     assert (tmp_path / "deployment/config/invoke.schema.json").read_text().startswith("{")
     assert capsys.readouterr().out.count("written: ") == 5
+
+
+def test_what_the_worker_never_gets_is_not_listed_as_its_own(
+    c: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Worker of somebody's: it asks for one secret, and nothing of the reference's."""
+    env = tmp_path / "production.env"
+    env.write_text(
+        "ENVIRONMENT=production\nMAPS=x\nWORKER_URL=https://a.example\nLOG_LEVEL=debug\n"
+    )
+    env.chmod(0o600)
+    worker = {"worker": {"name": "shop", "secrets": ["MAPS"]}}
+    found = load("production", worker, tmp_path, {"DEPLOY_ENV_FILE": str(env)})
+    monkeypatch.setattr(context, "settings", lambda _c: found)
+    config.show(c, json=True)
+    rows = {row["name"]: row["goes_to"] for row in json.loads(capsys.readouterr().out)}
+    sent = {*found.worker_secrets(), *found.worker_variables()}
+    assert {name for name, goes_to in rows.items() if goes_to != "read here only"} == sent
+    assert rows["LOG_LEVEL"] == "read here only"  # it is set, and the Worker does not ask for it
+    assert not {"VOICE_ENABLED", "TEAMS_ENABLED", "JWT_SECRET", "API_TIMEOUT_MS"} & {*rows}

@@ -80,16 +80,18 @@ def test_packages_that_are_missing_are_named_and_nothing_is_released(
     assert "found, not managed: stripe" in said
 
 
-def test_what_belongs_to_a_d1_database_is_said(
+def test_a_d1_database_and_its_migrations_are_the_releases_own(
     c: Context, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = wrangler(d1_databases=[{"binding": "DB", "database_name": "x"}])
+    content = wrangler(d1_databases=[{"binding": "DB", "database_id": "0" * 32}])
     file(root, "wrangler.jsonc", content)
     file(root, "migrations/1.sql", "SELECT 1;")
     init.init(c, yes=True, deploy=False)
     said = capsys.readouterr().out
-    assert "migrations belongs to a D1 database" in said
-    assert "directory" not in (root / "invoke.yaml").read_text()
+    assert "  D1         DB" in said
+    assert "DB (D1): its tables are migrated by releases" in said
+    assert "directory: migrations" in (root / "invoke.yaml").read_text()
+    assert "d1:DB" in (root / "deployment/config/local.env").read_text()
 
 
 @pytest.mark.parametrize("worker", ["{name: shop}", "shop"])

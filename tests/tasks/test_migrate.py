@@ -12,7 +12,7 @@ from xswarm_deploy.cli import context
 from xswarm_deploy.errors import CheckFailed, DeployError, Refused
 from xswarm_deploy.release import records
 from xswarm_deploy.site import Site
-from xswarm_deploy.tasks import migrate
+from xswarm_deploy.tasks import migrate, migrations
 
 FILE = "-- migrate:up\nCREATE TABLE users (id INTEGER);\n-- migrate:down\nDROP TABLE users;\n"
 
@@ -51,37 +51,37 @@ def test_alone_it_applies_without_a_backup_and_again_it_does_nothing(
 def test_what_is_applied_is_shown_and_verified(
     c: Context, place: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    migrate.status(c)
+    migrations.status(c)
     assert "pending" in capsys.readouterr().out
     migrate.migrate(c)
     capsys.readouterr()
-    migrate.status(c, json=True)
+    migrations.status(c, json=True)
     assert json.loads(capsys.readouterr().out)[0]["status"] == "applied"
-    migrate.verify(c)
+    migrations.verify(c)
     assert "the schema is what the applied files give" in capsys.readouterr().out
     place.database.execute("ALTER TABLE users ADD COLUMN more")
     with pytest.raises(DeployError):
-        migrate.verify(c)
+        migrations.verify(c)
 
 
 def test_a_plan_rehearses_and_rolls_back(
     c: Context, place: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    migrate.plan(c)
+    migrations.plan(c)
     assert "CREATE TABLE users" in capsys.readouterr().out
     assert tables(place) == []
     migrate.migrate(c)
-    migrate.plan(c)
+    migrations.plan(c)
     assert "nothing to do" in capsys.readouterr().out
 
 
 def test_what_was_applied_is_taken_back_after_a_backup(c: Context, place: Site) -> None:
     migrate.migrate(c)
     with pytest.raises(Refused, match="What only they hold is lost"):
-        migrate.down(make_context(environment="staging"))
-    migrate.down(make_context(dry=True))
+        migrations.down(make_context(environment="staging"))
+    migrations.down(make_context(dry=True))
     assert tables(place) == ["users"]
-    migrate.down(c)
+    migrations.down(c)
     assert tables(place) == []
     assert list(place.settings.path(".backups").glob("*.zst"))
 
@@ -90,7 +90,7 @@ def test_a_new_file_is_written(
     c: Context, place: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(context, "settings", lambda _c: place.settings)
-    migrate.new(c, "posts")
+    migrations.new(c, "posts")
     assert "wrote " in capsys.readouterr().out
     (made,) = place.settings.path("migrations").glob("*posts*")
     assert "depends: users" in made.read_text()
@@ -98,13 +98,13 @@ def test_a_new_file_is_written(
 
 def test_a_schema_that_is_there_is_entered_and_an_edit_accepted(c: Context, place: Site) -> None:
     place.database.execute("CREATE TABLE users (id INTEGER)")
-    migrate.baseline(c)
+    migrations.baseline(c)
     assert kinds(place) == ["migrate.baseline"]
     file = place.settings.path("migrations") / "users.sql"
     file.write_text(FILE.replace("DROP TABLE users", "DROP TABLE IF EXISTS users"))
     with pytest.raises(DeployError, match="edited"):
         migrate.migrate(c)
-    migrate.restamp(c, "users")
+    migrations.restamp(c, "users")
     assert kinds(place) == ["migrate.restamp", "migrate.baseline"]
     migrate.migrate(c)
 
@@ -112,14 +112,14 @@ def test_a_schema_that_is_there_is_entered_and_an_edit_accepted(c: Context, plac
 def test_what_is_dangerous_fails_with_its_safe_form(
     c: Context, place: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    migrate.lint(c)
+    migrations.lint(c)
     assert "nothing dangerous found" in capsys.readouterr().out
     migrate.migrate(c)
     file = place.settings.path("migrations") / "gone.sql"
     file.write_text("-- migrate:up\nDROP TABLE users;\n-- migrate:down\nCREATE TABLE users (id);")
     with pytest.raises(CheckFailed, match="are dangerous"):
-        migrate.lint(c)
+        migrations.lint(c)
     assert "[drops-table]" in capsys.readouterr().out
     with pytest.raises(CheckFailed):
-        migrate.lint(c, json=True)
+        migrations.lint(c, json=True)
     assert [found["rule"] for found in json.loads(capsys.readouterr().out)] == ["drops-table"]

@@ -9,11 +9,12 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.release import records
 from xswarm_deploy.release import rollback as going_back_module
-from xswarm_deploy.release.rollback import RollbackRequest
+from xswarm_deploy.release.rollback import Planned, RollbackRequest
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import rollback
 
 TARGET = Record("20260101-1", "local", "", "", "2026-01-01T00:00:00", "", "", "", "v1")
+RISKS = ["brings back the keys at that release"]
 
 
 @pytest.fixture
@@ -25,16 +26,21 @@ def going_back(monkeypatch: pytest.MonkeyPatch) -> list[RollbackRequest]:
         return TARGET
 
     monkeypatch.setattr(going_back_module, "find", find)
-    monkeypatch.setattr(going_back_module, "planned", lambda *_: (one_change(), []))
-    monkeypatch.setattr(going_back_module, "risks", lambda *_: [])
+    monkeypatch.setattr(going_back_module, "planned", lambda *_: Planned(one_change(), [], RISKS))
+    monkeypatch.setattr(going_back_module, "risks", lambda *_: RISKS)
     monkeypatch.setattr(going_back_module, "choose", lambda _site: "20260101-1")
     return wishes
 
 
 def test_it_goes_back_in_a_release(
-    c: Context, site: Site, faked: Steps, going_back: list[RollbackRequest]
+    c: Context,
+    site: Site,
+    faked: Steps,
+    going_back: list[RollbackRequest],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     rollback.rollback(c, version="v1", migrations=True)
+    assert "".join(capsys.readouterr()).count(RISKS[0]) == 1  # who is not asked is told, too
     assert going_back == [RollbackRequest("v1", "", True)]
     assert faked.applied == ["apply a"]
     record = records.read(site.database, "local")[0]
@@ -54,8 +60,9 @@ def test_dry_changes_nothing_and_a_person_chooses(
 
 
 def test_an_environment_is_named_by_a_flag_and_asked_for(
-    c: Context, faked: Steps, going_back: list[RollbackRequest]
+    c: Context, faked: Steps, going_back: list[RollbackRequest], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(Refused, match="not confirmed"):
         rollback.rollback(c, version="v1", env="production")
+    assert RISKS[0] in "".join(capsys.readouterr())
     assert (context.environment(c), faked.applied) == ("production", [])

@@ -38,11 +38,13 @@ def test_an_equal_version_passes_in_at_least_95_of_100_runs(world: World) -> Non
     assert outcomes(world).count("pass") >= 95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [0.0, 0.01])
 def test_one_route_that_fails_in_5_percent_more_is_stopped(old: float) -> None:
     assert outcomes(World(old, old + 0.05)).count("fail") >= 95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.2, 0.4, 0.8])
 def test_a_version_that_is_30_percent_slower_is_stopped(spread: float) -> None:
     found = outcomes(World(factor=1.3, spread=spread))

@@ -13,6 +13,8 @@ import requests
 
 from tests.steps.fakes import FakeCloudflare
 from xswarm_deploy.errors import CheckFailed, Refused, StepFailed
+from xswarm_deploy.model.report import Finding
+from xswarm_deploy.services.cloudflare.versions import Version
 from xswarm_deploy.services.tails import Tail
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -34,12 +36,14 @@ class Edge:
         there: whether the preview host is there.
         silent: whether no invocation is heard.
         status: of a version's answers.
+        text: of the answers that are none of a preview host.
     """
 
     answering: list[str] = field(default_factory=lambda: [NEW])
     there: bool = True
     silent: bool = False
     status: int = 200
+    text: str = ""
     tail: Tail = field(default_factory=Tail)
     asked: list[str] = field(default_factory=list)
 
@@ -55,7 +59,7 @@ class Edge:
         if not self.silent:
             tag = asker.target.tag
             self.tail._heard.setdefault(tag, Counter())[answered] += 1
-        return Answer(self.status, "", 1.0)
+        return Answer(self.status, self.text, 1.0)
 
     @contextmanager
     def tailed(self, _name: str) -> Iterator[Tail]:
@@ -222,6 +226,77 @@ def test_one_without_address_is_asked_at_its_preview_host(
     assert "the Worker has no address" in refused.value.why
     with pytest.raises(Refused, match="preview URLs are off"):
         prospect.required(site, live=True)
+
+
+@pytest.mark.parametrize(
+    ("handlers", "status", "said"),
+    [
+        (("scheduled", "queue"), "pass", "handles scheduled, queue; no request reaches it"),
+        (("queue",), "fail", "handles queue, and not scheduled: see triggers.crons"),
+    ],
+)
+def test_one_that_handles_events_alone_is_looked_at_and_not_asked(
+    site: Site, edge: Edge, handlers: tuple[str, ...], status: str, said: str
+) -> None:
+    configured(site, triggers={"crons": ["* * * * *"]}, queues={"consumers": [{"queue": "q"}]})
+    of_version(site, handlers)
+    found = verify.run(site, verify.dark(site, NEW))
+    (finding,) = found.findings
+    assert (finding.status, found.ok) == (status, status == "pass")
+    assert said in finding.evidence
+    assert edge.asked == []
+    assert prospect.foreseen(site, live=True).means == "handlers"
+    of_version(site, ("fetch", "queue"))
+    assert prospect.foreseen(site, live=True).means != "handlers"
+
+
+def configured(site: Site, **content: object) -> None:
+    """Write wrangler's file; by default none is there."""
+    config = site.settings.path(site.settings.project.worker.config)
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(json.dumps({"name": site.worker, **content}))
+
+
+def of_version(site: Site, handlers: tuple[str, ...]) -> None:
+    """Let Cloudflare tell of every version which events it handles."""
+    found = Version(NEW, handlers=handlers)
+    site.cloudflare.version = lambda _name, _version: found  # type: ignore[method-assign,assignment]
+
+
+def test_files_alone_are_proven_at_the_preview_host_and_no_tail_is_waited_for(
+    site: Site, edge: Edge
+) -> None:
+    configured(site, assets={"directory": "public"})
+    edge.silent = True
+    assert prospect.foreseen(site, live=True).means == "preview"
+    assert verify.gate(site, verify.dark(site, NEW)).ok
+    assert "override" not in edge.asked
+    site.cloudflare.previews = False  # type: ignore[attr-defined]
+    with pytest.raises(CheckFailed) as caught:
+        verify.gate(site, verify.dark(site, NEW))
+    assert "static files invoke no Worker" in caught.value.why
+    assert '"preview_urls": true' in caught.value.remedy
+    assert "version_path" not in caught.value.remedy
+
+
+def test_files_that_are_live_are_proven_by_being_those_of_the_version(
+    site: Site, edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(site, assets={"directory": "public"})
+    monkeypatch.setattr(version, "patience", lambda _asker: 0.2)
+    told = proven(site)
+    assert told.status == "unknown"
+    assert "/ is not answered as that version answers at its preview host" in told.evidence
+    edge.text = "not found"  # as at the version's own address
+    told = proven(site)
+    assert (told.status, told.evidence) == (
+        "pass",
+        "old, by its files, which are those at its own preview host",
+    )
+
+
+def proven(site: Site) -> Finding:
+    return next(f for f in verify.run(site, verify.live(site)).findings if f.name == "version")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
 from xswarm_twin.cloudflare.app import BASE, api_routes
 
@@ -33,6 +35,7 @@ def filled(path: str, values: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)[^}]*\}", lambda name: values.get(name[1], "absent"), path)
 
 
+@pytest.mark.slow
 def test_junk_is_refused(settled: Api) -> None:
     for method, path in CHANGING:
         url = settled.base + filled(path, PRESENT)
@@ -42,6 +45,7 @@ def test_junk_is_refused(settled: Api) -> None:
             assert reply.json()["success"] is (reply.status_code < 400), (path, body[:40])
 
 
+@pytest.mark.slow
 def test_what_is_absent_is_not_found(settled: Api) -> None:
     for method, path in (route for route in ROUTES if "{" in route[1]):
         for absent in ("none", "%FF", "%00", "%ED%A0%80", "%27%3B--", "..", "a" * 2000):

@@ -43,6 +43,7 @@ def test_every_list_ends(client: Cloudflare) -> None:
             assert count < MOST, f"the pages of {name} have no end"
 
 
+@pytest.mark.slow
 def test_a_long_list_comes_in_pages(api: Api) -> None:
     for n in range(45):
         api.result("POST", "A/queues", json={"queue_name": f"q{n}"})

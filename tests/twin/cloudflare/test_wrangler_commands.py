@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import requests
@@ -175,24 +174,20 @@ def _workflows(said: Said) -> None:
 
 
 def _tail(said: Said) -> None:
-    line, environment = said.twin.line("tail", "shop", "--format", "json"), said.twin.environment()
-    with subprocess.Popen(
-        line, cwd=said.twin.project, env=environment, stdout=subprocess.PIPE, text=True
-    ) as tail:
-        reading = ThreadPoolExecutor(1).submit(_first_event, tail)
-        try:
-            _until(lambda: _ask(said.twin, "got") is not None and reading.done())
-        finally:
-            tail.terminate()
+    with (
+        ThreadPoolExecutor(1) as pool,
+        said.twin.following("tail", "shop", "--format", "json") as printed,
+    ):
+        reading = pool.submit(_first_event, printed)
+        _until(lambda: _ask(said.twin, "got") is not None and reading.done())
     assert '"outcome": "ok"' in reading.result()
     said["tail"] = reading.result()
 
 
-def _first_event(tail: subprocess.Popen[str]) -> str:
+def _first_event(printed: IO[str]) -> str:
     """Read until an event's outcome is told; the end of the output comes before it on failure."""
-    assert tail.stdout is not None
     read = ""
-    while (line := tail.stdout.readline()) and "outcome" not in read:
+    while (line := printed.readline()) and "outcome" not in read:
         read += line
     return read + line
 

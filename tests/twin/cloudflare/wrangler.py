@@ -17,6 +17,7 @@ from typing import IO, Any
 import boto3
 import requests
 
+from tests.support.project import COMPILED
 from tests.twin.cloudflare.stand_in import ACCOUNT
 from xswarm_twin.programs import find_workerd
 
@@ -97,18 +98,22 @@ class Twin:
         """Return wrangler's environment: a home of its own, and the stand-in as its API."""
         logs = self.folder / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
-        return os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(self.folder),
-            "CI": "1",
-            "CLOUDFLARE_API_BASE_URL": f"http://127.0.0.1:{self.ports['api']}/client/v4",
-            "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
-            "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
-            "WRANGLER_SEND_METRICS": "false",
-            "WRANGLER_LOG_SANITIZE": "true",
-            "WRANGLER_LOG_PATH": str(logs),
-            "WRANGLER_HIDE_BANNER": "true",
-        }
+        return (
+            os.environ
+            | COMPILED
+            | {
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "HOME": str(self.folder),
+                "CI": "1",
+                "CLOUDFLARE_API_BASE_URL": f"http://127.0.0.1:{self.ports['api']}/client/v4",
+                "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
+                "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
+                "WRANGLER_SEND_METRICS": "false",
+                "WRANGLER_LOG_SANITIZE": "true",
+                "WRANGLER_LOG_PATH": str(logs),
+                "WRANGLER_HIDE_BANNER": "true",
+            }
+        )
 
     @contextmanager
     def following(self, *arguments: str) -> Iterator[IO[str]]:

@@ -296,6 +296,7 @@ def test_ranges() -> None:
     assert resolve_range(10, offset=4, length=100) == ByteRange(4, 6)
 
 
+@pytest.mark.slow
 def test_a_page_of_a_list_costs_what_it_holds(objects: Objects) -> None:
     """Counted in steps of SQLite's machine: ten times the objects, about ten times the steps."""
     steps: list[int] = []

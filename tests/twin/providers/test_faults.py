@@ -11,6 +11,8 @@ from tests.support.providers import Twin
 from xswarm_twin.providers import faults
 from xswarm_twin.providers.faults import Fault, Faults
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("text", "fault"),

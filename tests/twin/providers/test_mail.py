@@ -8,6 +8,8 @@ import pytest
 
 from xswarm_twin.providers import mail
 
+pytestmark = pytest.mark.slow
+
 GOOD: dict[str, Any] = {
     "personalizations": [{"to": [{"email": "a@boss.test"}]}],
     "from": {"email": "boss@xswarm.ai", "name": "Boss"},

@@ -8,6 +8,8 @@ import requests
 
 from tests.support.providers import Twin
 
+pytestmark = pytest.mark.slow
+
 
 def client(twin: Twin, key: str = "") -> openai.OpenAI:
     return openai.OpenAI(

@@ -15,6 +15,8 @@ from sendgrid.helpers.mail import Mail
 from tests.support.providers import Receiver, Twin
 from xswarm_twin.providers.sendgrid import SCOPES
 
+pytestmark = pytest.mark.slow
+
 
 def client(twin: Twin, key: str = "") -> Any:
     made = SendGridAPIClient(

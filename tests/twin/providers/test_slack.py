@@ -11,6 +11,8 @@ from slack_sdk.webhook import WebhookClient
 from tests.support.providers import Twin
 from xswarm_twin import folder
 
+pytestmark = pytest.mark.slow
+
 
 def webhook(root: Path) -> str:
     return str(dotenv_values(folder.of(root).endpoints)["SLACK_WEBHOOK_URL"])

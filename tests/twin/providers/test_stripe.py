@@ -11,6 +11,8 @@ import stripe
 
 from tests.support.providers import Receiver, Twin
 
+pytestmark = pytest.mark.slow
+
 EVENTS: Any = ["customer.subscription.created", "invoice.payment_failed"]
 
 
@@ -202,7 +204,6 @@ def test_a_fault_meets_one_request(twin: Twin, kind: str, error: type[Exception]
     assert client(twin).v1.webhook_endpoints.list().data == []
 
 
-@pytest.mark.slow
 def test_an_event_is_delivered_signed(twin: Twin, receiver: Receiver) -> None:
     service = client(twin).v1.webhook_endpoints
     wanted: Any = {"url": receiver.url + "/stripe/webhook", "enabled_events": ["customer.created"]}

@@ -14,6 +14,8 @@ from twilio.rest import Client
 
 from tests.support.providers import Receiver, Twin
 
+pytestmark = pytest.mark.slow
+
 REAL = "https://api.twilio.com"
 MESSAGING = "https://messaging.twilio.com"
 

@@ -33,7 +33,7 @@ class Inputs:
         """
         value = self._values.get(name, "")
         text = (value.strip() if strip else value) if isinstance(value, str) else None
-        if text is None or not _storable(text):
+        if text is None or not is_storable(text):
             return self._complain(name, "must be a text")
         if len(text) < shortest:
             return self._complain(name, f"needs {shortest} characters" if text else "is missing")
@@ -89,6 +89,6 @@ class Inputs:
         return ""
 
 
-def _storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Return whether a database keeps a text as it is: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= mark <= "\udfff" for mark in text)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from boss.events import keep_once
+from boss.inputs import is_storable
 from boss.problem import Problem, not_found
 from boss.response import Response, json_response
 from boss.signatures import InvalidSignature, check_stripe
@@ -13,6 +14,10 @@ from boss.subscriptions import effects, failure, measure
 
 if TYPE_CHECKING:
     from boss.context import Context
+
+
+_LATEST: Final = 2**35
+"""No event is made after this second (in the year 3058)."""
 
 
 async def receive(context: Context) -> Response:
@@ -51,12 +56,17 @@ async def _signed_body(context: Context) -> bytes:
     return body
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and is_storable(value)
+
+
 def _event(body: bytes) -> dict[str, Any]:
     try:
         event = json.loads(body)
         subject = event["data"]["object"]
-        known = isinstance(subject, dict) and isinstance(event["created"], int)
-        known = known and isinstance(event["id"], str) and isinstance(event["type"], str)
+        known = isinstance(subject, dict) and type(event["created"]) is int
+        known = known and 0 <= event["created"] < _LATEST
+        known = known and all(_is_name(event[name]) for name in ("id", "type"))
     except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from boss import queries
 from boss.hrana import Statement
+from boss.inputs import is_storable
 from xswarm_monitoring.alert import Alert, payment_failed
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _STATUS: Final[Mapping[str, str]] = {
     "incomplete_expired": "canceled",
     "canceled": "canceled",
 }
+_MOST: Final = 2**53
+"""The greatest amount that is taken for one, in the smallest unit of its currency."""
 # Stripe documentation, "Zero-decimal currencies".
 _WHOLE: Final = (
     *("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga"),
@@ -103,38 +106,41 @@ def _measure_invoice(invoice: Mapping[str, Any], business: Business, *, succeede
 def _due(invoice: Mapping[str, Any]) -> tuple[float, str] | None:
     """Return what an invoice is about: an amount and its currency."""
     amount, currency = invoice.get("amount_due"), invoice.get("currency")
-    if not isinstance(amount, int) or not isinstance(currency, str):
+    if not isinstance(amount, int) or abs(amount) > _MOST or not isinstance(currency, str):
         return None
     return amount / (1 if currency in _WHOLE else 100), currency
 
 
 def _change(kind: str, subject: Mapping[str, Any]) -> Change | None:
-    customer = subject.get("customer")
-    if not isinstance(customer, str):
+    customer, user_id = _text(subject, "customer"), _text(subject, "client_reference_id")
+    if customer is None:
         return None
-    if kind == _CHECKOUT and isinstance(subject.get("client_reference_id"), str):
-        user_id, subscription = subject["client_reference_id"], _text(subject, "subscription")
+    if kind == _CHECKOUT and user_id is not None:
+        subscription = _text(subject, "subscription")
         return Change(user_id, customer, subscription, _tier(subject), "active")
-    if kind.startswith(_SUBSCRIPTION) and subject.get("status") in _STATUS:
-        user_id, subscription = _text(_metadata(subject), "user_id"), _text(subject, "id")
-        return Change(user_id, customer, subscription, _tier(subject), _STATUS[subject["status"]])
+    status = _STATUS.get(str(subject.get("status")))
+    if kind.startswith(_SUBSCRIPTION) and status:
+        user_id, subscription = _text(_table(subject, "metadata"), "user_id"), _text(subject, "id")
+        return Change(user_id, customer, subscription, _tier(subject), status)
     return None
 
 
 def _tier(subject: Mapping[str, Any]) -> str:
     """Read which tier is paid for: the object's metadata say so, else its first price's."""
-    items = (subject.get("items") or {}).get("data") or [{}]
-    for metadata in (_metadata(subject), _metadata(items[0].get("price") or {})):
+    items = _table(subject, "items").get("data")
+    first = items[0] if isinstance(items, list) and items else None
+    price = _table(first, "price") if isinstance(first, Mapping) else {}
+    for metadata in (_table(subject, "metadata"), _table(price, "metadata")):
         if metadata.get("tier") in queries.TIERS:
             return str(metadata["tier"])
     return FREE
 
 
-def _metadata(subject: Mapping[str, Any]) -> Mapping[str, Any]:
-    metadata: Mapping[str, Any] = subject.get("metadata") or {}
-    return metadata
+def _table(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = values.get(name)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _text(values: Mapping[str, Any], name: str) -> str | None:
     value = values.get(name)
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and is_storable(value) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.settings.variables import PRODUCTION
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from xswarm_deploy.services.stripe import Stripe
     from xswarm_deploy.services.twilio import Twilio
     from xswarm_deploy.settings.settings import Settings
+
+_CLOUDFLARE: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Environment:
         """Open a connection of its own, for another thread."""
         from xswarm_deploy.database.client import connect
 
+        self.settings.require_filled("TURSO_DATABASE_URL", "TURSO_AUTH_TOKEN")
         url, token = self.database_url, self.settings.secret("TURSO_AUTH_TOKEN")
         return connect(url, token, self.d1 if url.startswith("d1:") else None)
 
@@ -66,6 +69,7 @@ class Environment:
         """Return the way to the account's D1 databases."""
         from xswarm_deploy.database.d1 import D1Access
 
+        self.settings.require_filled(*_CLOUDFLARE)
         return D1Access(
             self.settings.text("CLOUDFLARE_ACCOUNT_ID"),
             self.settings.secret("CLOUDFLARE_API_TOKEN"),
@@ -84,6 +88,7 @@ class Environment:
         """Return Cloudflare's API, for this account."""
         from xswarm_deploy.services.cloudflare import Cloudflare
 
+        self.settings.require_filled(*_CLOUDFLARE)
         return Cloudflare.of(self.settings)
 
     @cached_property

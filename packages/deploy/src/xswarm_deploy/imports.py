@@ -1,4 +1,4 @@
-"""Import one module of a package, where the package's own ``__init__`` imports far more."""
+"""Import one module of a package without all the others that it would bring along."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Final
 
@@ -26,6 +28,28 @@ def alone(name: str) -> ModuleType:
     """
     with _ONE_AT_A_TIME:
         return sys.modules.get(name) or _alone(name)
+
+
+@contextmanager
+def standing_in(name: str, /, **attributes: object) -> Iterator[None]:
+    """Let what is imported in the block get a stand-in for a module; nobody else meets it.
+
+    Where the module was imported already, that one is found.
+
+    Args:
+        name: of the module, e.g. ``unittest.mock``.
+        attributes: what the stand-in holds.
+    """
+    with _ONE_AT_A_TIME:
+        if name in sys.modules:
+            yield
+            return
+        sys.modules[name] = ModuleType(name)
+        vars(sys.modules[name]).update(attributes)
+        try:
+            yield
+        finally:
+            del sys.modules[name]
 
 
 def _alone(name: str) -> ModuleType:

@@ -12,21 +12,15 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
 from xswarm_deploy.errors import VERSION
 from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.requesting import requests, urllib3
 
 USER_AGENT: Final = f"xswarm-boss/{VERSION} (+https://xswarm.ai)"
 
@@ -171,11 +165,11 @@ def _send_all(sock: socket.socket, data: memoryview) -> None:
             limits.passed(len(piece), time.monotonic() - began)
 
 
-class _Connection(_Pieces, HTTPConnection):  # type: ignore[misc]  # send takes fewer kinds
+class _Connection(_Pieces, urllib3.connection.HTTPConnection):  # type: ignore[misc]  # send takes fewer kinds
     """Plain HTTP."""
 
 
-class _SecureConnection(_Pieces, HTTPSConnection):  # type: ignore[misc]
+class _SecureConnection(_Pieces, urllib3.connection.HTTPSConnection):  # type: ignore[misc]
     """HTTP over TLS."""
 
 
@@ -204,18 +198,18 @@ class _Ahead:
             self._put_conn(taken)
 
 
-class _Pool(_Ahead, HTTPConnectionPool):
+class _Pool(_Ahead, urllib3.connectionpool.HTTPConnectionPool):
     ConnectionCls = _Connection
 
 
-class _SecurePool(_Ahead, HTTPSConnectionPool):
+class _SecurePool(_Ahead, urllib3.connectionpool.HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
 _POOLS: Final = {"http": _Pool, "https": _SecurePool}
 
 
-class Adapter(HTTPAdapter):
+class Adapter(requests.adapters.HTTPAdapter):
     """Carry the requests of a session; to be mounted in place of the one of requests."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -232,20 +226,24 @@ class Adapter(HTTPAdapter):
         return manager
 
 
-def open_ahead(session: requests.Session, url: str, count: int) -> None:
+def open_ahead(
+    session: requests.Session, url: str, count: int, surroundings: Mapping[str, Any] | None = None
+) -> None:
     """Begin to open connections to a server, so that later requests need not wait for them.
 
     Args:
         session: has an :class:`Adapter`, and sends these requests.
         url: of the server; where a proxy lies before it, nothing is opened.
         count: how many connections.
+        surroundings: proxies and certificates that the requests will be sent with, for only
+            those find these connections; None: as the session takes them from the environment.
     """
-    settings = session.merge_environment_settings(url, {}, None, None, None)
-    if not is_loopback(url) and select_proxy(url, settings["proxies"]):
+    settings = surroundings or session.merge_environment_settings(url, {}, None, None, None)
+    if not is_loopback(url) and requests.utils.select_proxy(url, settings["proxies"]):
         return
     adapter = session.get_adapter(url)
     request = session.prepare_request(requests.Request("GET", url))
-    pool = cast("HTTPAdapter", adapter).get_connection_with_tls_context(
+    pool = cast("requests.adapters.HTTPAdapter", adapter).get_connection_with_tls_context(
         request, settings["verify"], {}, settings["cert"]
     )
     if isinstance(pool, _Ahead):
@@ -255,7 +253,7 @@ def open_ahead(session: requests.Session, url: str, count: int) -> None:
 def _socket_options() -> list[tuple[int, int, int | bytes]]:
     """Return urllib3's options, and one by which what was sent is not merely buffered."""
     lowat = [(socket.IPPROTO_TCP, _LOWAT, _UNSENT)] if _LOWAT is not None else []
-    return [*HTTPConnection.default_socket_options, *lowat]
+    return [*urllib3.connection.HTTPConnection.default_socket_options, *lowat]
 
 
 def read(response: requests.Response, largest: int, late: Callable[[], bool]) -> bytes:

@@ -27,6 +27,8 @@ _KINDS = {
     "rpcMethod": "(rpc)",
     "consumedEvents": "(tail)",
 }
+_LONGEST = 1e9
+"""Milliseconds that no event takes: eleven days."""
 _STATUS_OF_OUTCOME = {"ok": 200, "canceled": _CANCELED, "responseStreamDisconnected": _CANCELED}
 
 
@@ -45,7 +47,10 @@ def measure(body: bytes, metrics: Metrics, token: str = "") -> tuple[int, int]:
     Raises:
         ValueError: the body is not that.
     """
-    given = json.loads(body)
+    try:
+        given = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("they are too deep") from error
     events = given if isinstance(given, list) else [given]
     if not all(isinstance(event, dict) for event in events):
         raise ValueError("tail events are JSON objects")
@@ -64,16 +69,18 @@ def _count(event: Mapping[str, Any], metrics: Metrics, token: str) -> bool:
         route = mask_slugs(mask_path(urlsplit(request["url"]).path or "/"))
         method, status = str(request["method"]), _status(about, outcome)
         kept = metrics.probes if _is_probe(event, metrics, token) else metrics.requests
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         return False
     kept.observe(route, method, status, _took(event))
     return True
 
 
 def _took(event: Mapping[str, Any]) -> float:
-    """Return the seconds that an event took; 0 where it does not say."""
+    """Return the seconds that an event took; 0 where it does not say, or says what cannot be."""
     found = event.get("wallTime")
-    return float(found) / 1000 if isinstance(found, int | float) and found >= 0 else 0.0
+    if not isinstance(found, int | float) or not 0 <= found < _LONGEST:
+        return 0.0
+    return float(found) / 1000
 
 
 def _kind(about: Mapping[str, Any]) -> str:
@@ -97,5 +104,6 @@ def _status(about: Mapping[str, Any], outcome: str) -> int:
     """Return the status that was answered; for a Worker that broke, the one it amounts to."""
     response = about.get("response")
     if outcome == "ok" and response:
-        return int(response["status"])
+        status = int(response["status"])
+        return status if 100 <= status <= 599 else 500
     return _STATUS_OF_OUTCOME.get(outcome, 500)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from xswarm_deploy.adoption import databases, javascript, places, questions, sql
 from xswarm_deploy.adoption import found as finding
-from xswarm_deploy.adoption import javascript, places, questions, sql
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.found import Found
 from xswarm_deploy.errors import Refused
@@ -17,6 +18,7 @@ from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 
 NONE: Final = "none"
 CI: Final = (finding.GITHUB, finding.GITLAB, NONE)
+_CONFIGURED: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     PRODUCTION: (PRODUCTION, "prod", "live"),
     STAGING: (STAGING, "stage", "preview", "dev"),
@@ -32,6 +34,7 @@ class Flags:
         config: the wrangler configuration.
         name: the Worker's name.
         main: the file that it begins with, where it has no configuration.
+        database: ``d1:`` and a binding or name, or ``turso``.
         migrations: the folder of migrations, or ``none``.
         uses: parts, by comma.
         ci: ``github``, ``gitlab`` or ``none``.
@@ -41,6 +44,7 @@ class Flags:
     config: str = ""
     name: str = ""
     main: str = ""
+    database: str = ""
     migrations: str = ""
     uses: str = ""
     ci: str = ""
@@ -55,6 +59,7 @@ class Answers:
         found: what it told.
         name: the Worker's.
         main: what a configuration that is made names; empty: there is one.
+        database: of the releases: ``d1:`` and a binding or name, or ``turso``.
         migrations: the folder; None: there is none that releases apply.
         uses: parts that releases manage.
         ci: whose pipeline is written.
@@ -65,6 +70,7 @@ class Answers:
     found: Found
     name: str
     main: str = ""
+    database: str = databases.TURSO
     migrations: sql.Folder | None = None
     uses: tuple[str, ...] = ()
     ci: str = NONE
@@ -82,6 +88,30 @@ class Answers:
             own = known[part] if isinstance(known[part], Mapping) else {}
             return str(own.get("name") or f"{self.name}-{part}"), part
         return (self.name, "") if name == PRODUCTION else (f"{self.name}-{name}", "")
+
+    @property
+    def d1(self) -> databases.D1 | None:
+        """Return the releases' database, where the Worker is bound to it."""
+        return next((one for one in self.found.d1 if one.url == self.database), None)
+
+    def content(self, name: str) -> Mapping[str, Any]:
+        """Return what the configuration says of production or staging."""
+        _, part = self.environment(name)
+        content: Mapping[str, Any] = self.found.environments[part] if part else self.found.content
+        return content
+
+    def shares(self, name: str) -> bool:
+        """Return whether an environment has no part of its own: it is bound as production is."""
+        return name != PRODUCTION and not self.environment(name)[1]
+
+    def url(self, name: str) -> str:
+        """Return the database of production or staging; empty: a person has to name it."""
+        if self.database == databases.TURSO:
+            return ""
+        if self.d1 is None:
+            return self.database if name == PRODUCTION else f"{self.database}-{name}"
+        own = not self.shares(name) and databases.has(self.content(name), self.database)
+        return self.database if own else f"{databases.SCHEME}your_{name}_database"
 
 
 def chosen(start: Path, flags: Flags) -> places.Configuration | None:
@@ -114,13 +144,16 @@ def answered(found: Found, flags: Flags) -> Answers:
         Refused: an answer is wrong, missing, or Ctrl-C.
     """
     name = flags.name or found.name
+    _require_deployable(found)
     if flags.name or not name:
         name = _name(found, flags)
+    database = _database(found, flags, name)
     return Answers(
         found=found,
         name=name,
         main="" if found.content else _main(found, flags),
-        migrations=_migrations(found, flags),
+        database=database,
+        migrations=_migrations(found, flags, database),
         uses=_uses(found, flags),
         ci=_ci(found, flags),
         tasks_py=flags.tasks_py,
@@ -141,7 +174,29 @@ def _main(found: Found, flags: Flags) -> str:
     return found.main or questions.text(asked, "", judge, "--main")
 
 
-def _migrations(found: Found, flags: Flags) -> sql.Folder | None:
+def _require_deployable(found: Found) -> None:
+    """Refuse a name that wrangler refuses: nothing can be live under it.
+
+    Source: wrangler's validation of ``name``.
+    """
+    if found.name and not _CONFIGURED.fullmatch(found.name):
+        file = relative(found.config, found.folder)
+        raise Refused(
+            f"{file}: {found.name!r} cannot be a Worker's name",
+            "wrangler takes a-z, 0-9, - and _ alone",
+            f"correct name in {file}, then: inv init",
+        )
+
+
+def _database(found: Found, flags: Flags, name: str) -> str:
+    filled = [each.path for each in found.migrations]
+    ours = any(not each.of_d1 for each in found.migrations) and not found.d1
+    other = javascript.other_database(found.package)
+    libsql = javascript.libsql(found.package) or (ours and not other)
+    return databases.chosen(found.d1, filled, name, libsql=libsql, given=flags.database)
+
+
+def _migrations(found: Found, flags: Flags, database: str) -> sql.Folder | None:
     if flags.migrations == NONE:
         return None
     known = {relative(each.path, found.folder): each for each in found.migrations}
@@ -151,15 +206,21 @@ def _migrations(found: Found, flags: Flags) -> sql.Folder | None:
         wrong = "" if named.is_dir() else f"no folder {flags.migrations!r} there"
         _judged(flags.migrations, wrong, "--migrations")
         return one or sql.Folder(named, "sql", len(list(named.glob("*.sql"))))
-    ours = {name: each for name, each in known.items() if each.ours}
-    if not ours:
-        return None
+    d1 = next((one for one in found.d1 if one.url == database), None)
+    of_d1 = next((each for each in found.migrations if d1 and each.path == d1.folder), None)
+    ours = {name: each for name, each in known.items() if not each.of_d1}
+    if of_d1 or not ours:
+        return of_d1
     titles = {name: f"{name}  ({each.kind}, {each.files} files)" for name, each in ours.items()}
     titles[NONE] = "none: this database is migrated in another way"
     only = next(iter(ours)) if len(ours) == 1 else ""
     only = NONE if javascript.other_database(found.package) else only
-    asked = "Which migrations are applied to the Turso database?"
+    asked = f"Which migrations are applied to {_told(database)}?"
     return ours.get(questions.choice(asked, titles, only, "--migrations"))
+
+
+def _told(database: str) -> str:
+    return "the Turso database" if database == databases.TURSO else database
 
 
 def _uses(found: Found, flags: Flags) -> tuple[str, ...]:

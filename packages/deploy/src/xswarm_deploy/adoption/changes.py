@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from xswarm_deploy.console import Console
+
+_SHORT: Final = 30  # lines of a new file that are shown unasked
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,36 @@ class FileChange:
             scratch.unlink(missing_ok=True)
 
 
-def show(console: Console, changes: Sequence[FileChange], root: Path) -> None:
-    """Print what would be written: a new file by its name, one that exists by the difference."""
+def show(
+    console: Console, changes: Sequence[FileChange], root: Path, *, whole: bool = False
+) -> None:
+    """Print what would be written: new files, and of those that exist the difference.
+
+    Args:
+        console: where to.
+        changes: the files.
+        root: the folder that they are named from.
+        whole: whether new files that are long are printed, too, and not only how long they are.
+    """
     for change in changes:
         name = relative(change.path, root)
         before = change.before
-        if before is None:
-            told = " (mode 0600, git ignores it)" if change.private else ""
-            console.line(f"  new      {name}{told}", "green")
-        else:
+        if before is not None:
             console.line(f"  changed  {name}", "yellow")
-            for line in _difference(before, change.text):
-                console.line(f"           {line}", {"+": "green", "-": "red"}.get(line[:1], "dim"))
+            _print(console, _difference(before, change.text))
+            continue
+        lines = [f"+{line}" for line in change.text.splitlines()]
+        shown = not change.private and (whole or len(lines) <= _SHORT)
+        told = "mode 0600, git ignores it, " if change.private else ""
+        console.line(
+            f"  new      {name}" + ("" if shown else f"  ({told}{len(lines)} lines)"), "green"
+        )
+        _print(console, lines if shown else ())
+
+
+def _print(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.line(f"           {line}", {"+": "green", "-": "red"}.get(line[:1], "dim"))
 
 
 def relative(path: Path, root: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from xswarm_deploy.errors import typed_program
 from xswarm_deploy.settings import examples, settings
 from xswarm_deploy.settings.project import Project
 from xswarm_deploy.settings.variables import BY_NAME, ENVIRONMENTS, VARIABLES, Sent, Variable
@@ -24,9 +25,10 @@ def text(
         also: names that get a line all the same.
     """
     kept = {*also}
-    wanted = [v for v in _candidates(named) if _is_wanted(v, named) or kept & set(_names(v))]
+    asked = settings.asked(_candidates(named), known.get(settings.DATABASE, ""))
+    wanted = [v for v in asked if _is_wanted(v, named) or kept & set(_names(v))]
     filled = (_filled(variable, environment, known) for variable in wanted)
-    return examples.render(environment, list(filled))
+    return examples.render(environment, list(filled), typed_program())
 
 
 def _candidates(named: Project) -> list[Variable]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy import git
-from xswarm_deploy.adoption import code, javascript, places, sql, tree
+from xswarm_deploy.adoption import code, databases, javascript, places, sql, tree
 from xswarm_deploy.settings import dev_vars, dotenv
 from xswarm_deploy.settings.variables import BY_NAME, Sent
 
@@ -33,6 +33,7 @@ class Found:
         manager: of packages: npm, pnpm, yarn or bun.
         package: the Worker's package.json.
         build: what must run before wrangler bundles; empty: nothing.
+        d1: the D1 databases that the Worker is bound to.
         migrations: the folders of them.
         secrets: names that ``.dev.vars`` or ``secrets.required`` has.
         parts: services whose SDK it depends on.
@@ -49,6 +50,7 @@ class Found:
     manager: str = "npm"
     package: Mapping[str, Any] = field(default_factory=dict)
     build: str = ""
+    d1: tuple[databases.D1, ...] = ()
     migrations: tuple[sql.Folder, ...] = ()
     secrets: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
@@ -95,6 +97,7 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
     top = tree.top(folder)
     package = tree.package(config.parent)
     manager = javascript.manager(config.parent, top)
+    d1 = databases.bound(config, content)
     return Found(
         top=top,
         folder=folder,
@@ -105,7 +108,8 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
         manager=manager,
         package=package,
         build=javascript.build(config.parent, content, manager),
-        migrations=tuple(sql.folders(folder, config, content)),
+        d1=d1,
+        migrations=tuple(sql.folders(folder, {one.folder for one in d1})),
         secrets=_secrets(config.parent, content),
         parts=javascript.parts(package),
         routes=tuple(code.routes(config.parent)[: code.MOST]),

@@ -106,10 +106,14 @@ def not_installed(folder: Path, package: Mapping[str, Any]) -> list[str]:
     return sorted(name for name, found in there.items() if not found)
 
 
+def libsql(package: Mapping[str, Any]) -> bool:
+    """Return whether the Worker speaks to a libSQL database, such as Turso's."""
+    return bool(_dependencies(package) & _LIBSQL)
+
+
 def other_database(package: Mapping[str, Any]) -> bool:
     """Return whether the Worker speaks to a database that is no libSQL: its SQL is that one's."""
-    named = _dependencies(package)
-    return bool(named & _OTHER_DATABASES) and not named & _LIBSQL
+    return bool(_dependencies(package) & _OTHER_DATABASES) and not libsql(package)
 
 
 def _dependencies(package: Mapping[str, Any]) -> set[str]:

@@ -75,9 +75,11 @@ def _install(answers: Answers) -> str:
 def _secrets(answers: Answers) -> list[str]:
     """Return the names of what the pipeline must be given: required, and secret or an id."""
     named = project.read({**invoke_file.deploy(answers), "env": PRODUCTION}, PRODUCTION)
+    database = answers.url(PRODUCTION)
+    told = {"ENVIRONMENT", "WORKER_URL", *([settings.DATABASE] if database else ())}
     return [
         variable.file_name(PRODUCTION)
-        for variable in settings.used(named)
-        if (variable.required and variable.name not in ("ENVIRONMENT", "WORKER_URL"))
+        for variable in settings.asked(settings.used(named), database)
+        if (variable.required and variable.name not in told)
         or variable.name in settings.own_secrets(named)
     ]

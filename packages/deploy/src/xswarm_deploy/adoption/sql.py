@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from xswarm_deploy.adoption import tree
 
 _MARK: Final = re.compile(r"^[ \t]*+--[ \t]*+migrate:up", re.MULTILINE)
-_D1_DEFAULT: Final = "migrations"
 _READ: Final = 20_000  # characters of a file that tell of what kind it is
 
 
@@ -35,36 +34,26 @@ class Folder:
         return "written" if self.kind == "dbmate" else "generated"
 
     @property
-    def ours(self) -> bool:
-        """Return whether releases can apply it: a D1 database is none that they reach."""
-        return self.kind != "d1"
+    def of_d1(self) -> bool:
+        """Return whether ``wrangler d1 migrations`` applies it."""
+        return self.kind == "d1"
 
 
-def folders(start: Path, config: Path, content: Mapping[str, Any]) -> list[Folder]:
+def folders(start: Path, d1: Collection[Path]) -> list[Folder]:
     """Return the folders of migrations below a folder.
 
     Args:
         start: the project's folder.
-        config: the wrangler configuration.
-        content: what it says.
+        d1: those that belong to a D1 database.
     """
-    d1 = _of_d1(config, content)
     found: dict[Path, list[Path]] = {}
     for file in tree.files(start):
-        if file.suffix == ".sql" and _is_migrations(file.parent, start):
+        if file.suffix == ".sql" and (file.parent in d1 or _is_migrations(file.parent, start)):
             found.setdefault(file.parent, []).append(file)
     return [
         Folder(folder, "d1" if folder in d1 else _kind(folder, each), len(each))
         for folder, each in found.items()
     ]
-
-
-def _of_d1(config: Path, content: Mapping[str, Any]) -> set[Path]:
-    environments = (content.get("env") or {}).values()
-    tables = [content, *(each for each in environments if isinstance(each, Mapping))]
-    databases = [each for table in tables for each in table.get("d1_databases") or ()]
-    names = {str(each.get("migrations_dir") or _D1_DEFAULT) for each in databases}
-    return {(config.parent / name).resolve() for name in names}
 
 
 def _is_migrations(folder: Path, start: Path) -> bool:

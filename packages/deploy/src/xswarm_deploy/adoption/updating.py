@@ -50,7 +50,9 @@ def _hints(root: Path, values: Mapping[str, Any], environment: str) -> Iterator[
     there = _read(file)
     named = project.read({**values, "env": environment}, environment)
     used = {variable.file_name(environment): variable for variable in settings.used(named)}
-    for name, variable in used.items():
+    asked = settings.asked(used.values(), there.get(settings.DATABASE, ""))
+    for variable in asked:
+        name = variable.file_name(environment)
         if variable.required and name not in there:
             yield f"{file.relative_to(root)} has no {name}: {variable.comment}"
     known = {v.file_name(each) for v in VARIABLES for each in ENVIRONMENTS} | set(used)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import environment_files, invoke_file, pipelines
+from xswarm_deploy.adoption import databases, environment_files, invoke_file, pipelines
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange
 from xswarm_deploy.bundling import programs
@@ -23,11 +23,17 @@ IGNORED: Final = (
     f"{settings.CONFIG}/*.env",
     f"!{settings.CONFIG}/local.env",
 )
+NOWHERE: Final = "https://none.invalid"
+"""WORKER_URL of a Worker that has no address."""
 _TASKS_PY: Final = 'from xswarm_deploy.tasks import ns\n\n__all__ = ["ns"]\n'
 _LOCAL_ENV: Final = """\
 # The local environment: it talks to the twin on this machine alone, whose keys and addresses
 # (.sandbox/endpoints.env) are laid over this file. The Worker's own secrets: .dev.vars
 ENVIRONMENT=local
+"""
+_LOCAL_D1: Final = """\
+# The D1 database of this binding, which the twin has, too.
+{name}={url}
 """
 
 
@@ -37,7 +43,7 @@ def files(answers: Answers) -> list[FileChange]:
     made = [
         FileChange(root / invoke_file.NAME, invoke_file.text(answers)),
         FileChange(root / invoke_file.SCHEMA, schema.text()),
-        FileChange(root / settings.CONFIG / "local.env", _LOCAL_ENV),
+        FileChange(root / settings.CONFIG / "local.env", _local(answers)),
         FileChange(root / ".gitignore", gitignore(root)),
     ]
     if answers.main:
@@ -57,22 +63,37 @@ def environment_file(answers: Answers, environment: str) -> str:
     """Return the environment file: a line for what a release of this Worker needs."""
     named = project.read({**invoke_file.deploy(answers), "env": environment}, environment)
     known = {
-        "WORKER_URL": _address(answers, environment),
+        settings.DATABASE: answers.url(environment),
+        "WORKER_URL": address(answers, environment),
         "CLOUDFLARE_ACCOUNT_ID": str(answers.found.content.get("account_id") or ""),
     }
-    return environment_files.text(named, environment, known)
+    given = {name: value for name, value in known.items() if value}
+    return environment_files.text(named, environment, given)
 
 
-def _address(answers: Answers, environment: str) -> str:
-    """Return where the Worker answers: its custom domain, else its name under workers.dev."""
-    name, part = answers.environment(environment)
-    content = answers.found.content
-    content = content["env"][part] if part else content
-    top_is_meant = bool(part) or environment == PRODUCTION
-    routes = [*(content.get("routes") or ()), content.get("route")] if top_is_meant else []
+def _local(answers: Answers) -> str:
+    """Return local.env; a Worker with a D1 database of its own is released with that one."""
+    if not answers.d1 or not databases.has(answers.found.content, answers.database):
+        return _LOCAL_ENV
+    return _LOCAL_ENV + _LOCAL_D1.format(name=settings.DATABASE, url=answers.database)
+
+
+def address(answers: Answers, environment: str) -> str:
+    """Return where the Worker answers: its custom domain, else under workers.dev, or nowhere.
+
+    Args:
+        answers: what the repository is released as.
+        environment: production or staging.
+    """
+    name, _ = answers.environment(environment)
+    content = answers.content(environment)
+    shared = answers.shares(environment)
+    routes = [] if shared else [*(content.get("routes") or ()), content.get("route")]
     domains = [r for r in routes if isinstance(r, Mapping) and r.get("custom_domain")]
     if domains:
         return f"https://{domains[0].get('pattern')}"
+    if content.get("workers_dev") is False and not any(routes):
+        return NOWHERE
     return f"https://{name}.your_subdomain.workers.dev"
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy import child
 from xswarm_deploy.bundling import configuration, library, programs, static
+from xswarm_deploy.bundling.ignored import IGNORED
 from xswarm_deploy.bundling.wrangler import file as configuration_file
 from xswarm_deploy.bundling.wrangler import read
 from xswarm_deploy.errors import Refused, Unavailable
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
     from xswarm_deploy.bundling.static import Static
 
 CACHE: Final = ".deployments/cache"
-IGNORED: Final = (
-    *("__pycache__", ".wrangler", "node_modules", "python_modules", ".venv"),
-    *(".git", ".sandbox", ".deployments", ".backups"),  # of a Worker at the project's root
-)
 SECONDS: Final = 300.0  # for installing packages, and for bundling
 _KEPT: Final = 5  # bundles in the cache
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # wrangler colours errors also for pipes
@@ -179,7 +176,11 @@ def _vendored(named: Path, root: Path) -> Path:
         wanted.write_text("\n".join(library.others(named)) + "\n", encoding="utf-8")
         if any(_meant(library.others(named))):
             _install(wanted, made)
-        made.rename(target)
+        try:
+            made.rename(target)
+        except OSError:
+            if not target.is_dir():  # another was quicker: the same
+                raise
     return target
 
 

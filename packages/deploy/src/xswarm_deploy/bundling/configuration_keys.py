@@ -96,14 +96,16 @@ KEYS: Final[Mapping[str, Key]] = {
     "analytics_engine_datasets": _bound("an Analytics Engine dataset"),
     "artifacts": _bound("Artifacts"),
     "browser": _bound("Browser Rendering"),
-    "d1_databases": _bound("a D1 database, which must exist"),
-    "dispatch_namespaces": _bound("a dispatch namespace"),
+    "d1_databases": _bound(
+        "a D1 database; one without an id is created, unless migrations are written for it"
+    ),
+    "dispatch_namespaces": _bound("a dispatch namespace; one that is missing is created"),
     "durable_objects": _bound("a Durable Object's class; see `migrations` and `exports`"),
     "flagship": _bound("Flagship feature flags"),
     "hyperdrive": _bound("a Hyperdrive configuration"),
     "images": _bound("Cloudflare Images"),
     "k2": _bound("a K2 stream"),
-    "kv_namespaces": _bound("a KV namespace, which must exist"),
+    "kv_namespaces": _bound("a KV namespace; one without an id is created"),
     "logfwdr": Key(Fate.UPLOADED, "A binding: logfwdr."),
     "media": _bound("Media Transformations"),
     "mtls_certificates": _bound("an mTLS certificate"),
@@ -245,7 +247,7 @@ PARTS: Final[Mapping[str, Mapping[str, Key]]] = {
         ),
     },
     "queues": {
-        "producers": Key(Fate.UPLOADED, "Bindings to queues, which must exist."),
+        "producers": Key(Fate.UPLOADED, "Bindings to queues; one that is missing is created."),
         "consumers": Key(
             Fate.SET, "Set beside the version; one that is no longer named is removed."
         ),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
@@ -46,18 +46,50 @@ def migrated(settings: Settings) -> Iterator[Migrated]:
     applied = settings.path(directory).resolve() if directory else None
     for one in wrangler.read(settings).get("d1_databases") or ():
         told = (one.get("binding"), one.get("database_name"), one.get("database_id"))
-        root = folder / str(one.get("migrations_dir") or "migrations")
-        files = (
-            () if root.resolve() == applied else _files(folder, root, one.get("migrations_pattern"))
-        )
+        root = _root(folder, one)
+        files = () if root.resolve() == applied else _files(folder, root, _pattern(one))
         if files and one.get("database_id") and own not in told:
             ledger = str(one.get("migrations_table") or "d1_migrations")
             yield Migrated(str(told[0]), str(told[2]), ledger, files)
 
 
+def with_migrations(settings: Settings) -> frozenset[str]:
+    """Return the bindings of the databases that migrations are written for, whoever applies them.
+
+    Raises:
+        Refused: wrangler's file cannot be read.
+    """
+    own = settings.text("TURSO_DATABASE_URL").removeprefix("d1:")
+    folder = settings.path(settings.project.worker.config).parent
+    return frozenset(
+        str(one.get("binding"))
+        for one in wrangler.read(settings).get("d1_databases") or ()
+        if one.get("binding") == own or _files(folder, _root(folder, one), _pattern(one))
+    )
+
+
+def _root(folder: Path, one: Mapping[str, Any]) -> Path:
+    return folder / str(one.get("migrations_dir") or "migrations")
+
+
+def _pattern(one: Mapping[str, Any]) -> str | None:
+    return one.get("migrations_pattern")
+
+
 def _files(folder: Path, root: Path, pattern: str | None) -> tuple[str, ...]:
-    """Return files by the names that wrangler's ledger has: paths below their directory."""
-    found = folder.glob(pattern) if pattern else root.glob("*.sql")
+    """Return files by the names that wrangler's ledger has: paths below their directory.
+
+    Raises:
+        Refused: the pattern is none.
+    """
+    try:
+        found = list(folder.glob(pattern) if pattern else root.glob("*.sql"))
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise Refused(
+            f"migrations_pattern {pattern!r} cannot be read",
+            str(error),
+            "write it as a relative path",
+        ) from None
     return tuple(sorted(str(file.relative_to(root)) for file in found if file.is_relative_to(root)))
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.bundling import jsonc
+from xswarm_deploy.bundling import configuration_shape, jsonc
 from xswarm_deploy.bundling.configuration_keys import KEYS, Scope
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.services import shape
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
+
+def _toml(text: str) -> Any:
+    import tomllib  # its patterns take as long to compile as the rest of this file to load
+
+    return tomllib.loads(text)
+
+
 READERS: Final[Mapping[str, Callable[[str], Any]]] = {
-    ".toml": tomllib.loads,
+    ".toml": _toml,
     ".json": jsonc.loads,  # wrangler takes comments in both
     ".jsonc": jsonc.loads,
 }
@@ -154,45 +159,9 @@ def _environments(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-class _Consumer(shape.Wire):
-    queue: str
-
-
-class _Queues(shape.Wire):
-    consumers: list[_Consumer] | None = None
-
-
-class _Workflow(shape.Wire):
-    name: str
-
-
-class _Triggers(shape.Wire):
-    crons: object = None
-
-
-class _File(shape.Wire):
-    """What the steps beside the version read of a configuration; wrangler judges the rest."""
-
-    triggers: _Triggers | None = None
-    queues: _Queues | None = None
-    workflows: list[_Workflow] | None = None
-    routes: list[object] | None = None
-
-
 def _shaped(content: Mapping[str, Any], found: Path) -> Mapping[str, Any]:
-    """Return a configuration whose parts have the shape that is relied upon.
-
-    Raises:
-        Refused: one has another; the place is told.
-    """
-    try:
-        shape.read(dict(content), _File, found.name)
-    except shape.Mismatch as error:
-        raise Refused(f"{found.name} cannot be deployed", str(error), "correct it there") from None
-    for route in [*(content.get("routes") or ()), content.get("route")]:
-        if not isinstance(route, str | Mapping | None):
-            why = f"a route is a pattern or a table, not {route!r}"
-            raise Refused(f"{found.name} cannot be deployed", why, "correct it there")
+    """Return a configuration whose parts have the shape that is relied upon."""
+    configuration_shape.require(content, found.name)
     return content
 
 

@@ -91,11 +91,17 @@ def listed(module: str, summaries: Mapping[str, str]) -> list[Listed]:
     return [Listed(module, name, summary) for name, summary in summaries.items()]
 
 
-def group(module: str, summaries: Mapping[str, str]) -> Collection:
-    """Return the tasks of one file below its name; one of that name is the default."""
+def group(module: str, summaries: Mapping[str, str], *others: Listed) -> Collection:
+    """Return the tasks of one file below its name; one of that name is the default.
+
+    Args:
+        module: the file's module, e.g. ``tasks.migrate``.
+        summaries: name → docstring of each task.
+        others: tasks of other files that stand below that name, too.
+    """
     name = module.rpartition(".")[2]
     made = Collection(name)
-    for each in listed(module, summaries):
+    for each in (*listed(module, summaries), *others):
         made.add_task(each, default=each.name == name)
     return made
 

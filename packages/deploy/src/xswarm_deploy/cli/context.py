@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +13,7 @@ from invoke.context import Context
 from xswarm_deploy import errors
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.model.record import Record
-from xswarm_deploy.model.state import ReleaseState
-from xswarm_deploy.release import records, transaction
+from xswarm_deploy.release import opening
 from xswarm_deploy.settings import repository
 from xswarm_deploy.settings.settings import Settings, load, with_variables
 from xswarm_deploy.settings.variables import LOCAL
@@ -97,14 +95,13 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     Raises:
         Refused: the environment file is missing or not in order.
     """
-    running = transaction.current()
+    running = opening.current()
     if running:
         return running.site
     found = settings(c)
     if not quiet:
         announce(found)
-    site = Site(found, ReleaseState(history=lambda: _history(site)))
-    return site
+    return opening.opened(found)
 
 
 def announce(found: Settings) -> None:
@@ -114,10 +111,6 @@ def announce(found: Settings) -> None:
         target = f"worker {found.project.worker.name} at {found.text('WORKER_URL')}"
         read = f"{found.source}, over it {found.overlay}" if found.overlay else found.source
         Console(sys.stderr).line(f"{found.environment} ({read}): {target}", "dim")
-
-
-def _history(site: Site) -> Sequence[Record]:
-    return records.read(site.database, site.settings.environment, site.worker)
 
 
 def _nothing_named() -> Refused:

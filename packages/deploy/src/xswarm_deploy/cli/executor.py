@@ -6,7 +6,8 @@ invoke.yaml names it (``tasks.executor_class``), so that plain ``inv`` runs the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from invoke import executor
 from invoke.tasks import Call, Task
@@ -15,11 +16,13 @@ from xswarm_deploy import errors
 from xswarm_deploy.cli import context, github
 from xswarm_deploy.cli.catalogue import loaded
 from xswarm_deploy.cli.graph import Agreed, Release, Step, order
-from xswarm_deploy.cli.steps import deployment
 from xswarm_deploy.cli.waiting import waited_for
-from xswarm_deploy.release import release
+from xswarm_deploy.release import opening
 from xswarm_deploy.release.steps import STEPS
 from xswarm_deploy.settings.variables import LOCAL
+
+if TYPE_CHECKING:
+    from xswarm_deploy.release import release
 
 
 class Executor(executor.Executor):
@@ -70,7 +73,8 @@ class Executor(executor.Executor):
         """Run the graph before a release as one transaction."""
         steps = order(release)
         phases = [s.name for s in steps if s.name in STEPS and s.name not in agreed.skipped]
-        with waited_for(agreed.wait, lambda: deployment(agreed, phases)) as running:
+        begin = partial(opening.deployment, agreed.site, agreed.message, agreed.skipped, phases)
+        with waited_for(agreed.wait, begin) as running:
             for step in steps:
                 self._run(Call(step))
         github.released(_outcome(running), running.seconds)

@@ -56,7 +56,7 @@ def require_executor(_c: Context) -> None:
     raise Refused(
         "this command runs steps without the release around them, so none was run",
         "Invoke was not told to use this project's executor",
-        "use ./inv, or write into invoke.yaml: "
+        "use xswarm (./inv in its checkout), or write into invoke.yaml: "
         "tasks: {executor_class: xswarm_deploy.cli.executor.Executor}",
     )
 

@@ -45,6 +45,8 @@ TASKS: Final = f"{_PACKAGE}.tasks"
 """Where a repository has no tasks.py; imported by name, for a room may not know those above."""
 NAMES: Final = (OWN_NAME, "./inv", "inv")
 """Under which this tool may be typed: each is completed."""
+_NAMED_SO_ELSEWHERE: Final = {"--dry-run": "--dry"}
+"""Flags by the names that other programs have for them."""
 _UNKNOWN = re.compile(r"No idea what '(?P<word>.+)' is!")  # Invoke's words for it
 _SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML has it
 
@@ -186,7 +188,7 @@ def _run() -> None:
         config_class=Config,
     )
     try:
-        named.run(["inv", *sys.argv[1:]])
+        named.run(["inv", *(_NAMED_SO_ELSEWHERE.get(word, word) for word in sys.argv[1:])])
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):
             _end(Interrupted("interrupted"))

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
 from xswarm_deploy.cli import context
-from xswarm_deploy.cli.graph import Agreed
 from xswarm_deploy.console import Console
-from xswarm_deploy.database.backup import Backup
-from xswarm_deploy.errors import DeployError
-from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import preview, steps
-from xswarm_deploy.release.noted import note
-from xswarm_deploy.release.release import Release
-from xswarm_deploy.release.transaction import current, report_success, transaction
-from xswarm_deploy.steps import backup
+from xswarm_deploy.release import opening, preview, steps
+
+if TYPE_CHECKING:
+    from xswarm_deploy.model.step import Change
+    from xswarm_deploy.release.release import Release
 
 _FLAGS = {"check": "--skip-checks", "backup": "--skip-backup"}
 
@@ -34,46 +30,7 @@ def release(
         message: a person's words for it.
         phases: its parts that change anything, in their order.
     """
-    return transaction(context.open_site(c), kind, message, phases)
-
-
-@contextmanager
-def deployment(agreed: Agreed, phases: Sequence[str]) -> Iterator[Release]:
-    """Make one release of all steps that run in the block, and report how it ended.
-
-    Args:
-        agreed: what a person agreed to.
-        phases: the steps that change anything, in their order.
-
-    Raises:
-        DeployError: why it failed, after everything was undone.
-    """
-    with transaction(agreed.site, "deploy", agreed.message, phases) as running:
-        running.skipped = agreed.skipped
-        running.site.facts["message"] = agreed.message
-        _ = running.site.bundling  # wrangler bundles while check, backup and migrations run
-        running.ahead.begin(running.site, phases)
-        yield running
-    _prune(running)
-    report_success(running)
-
-
-def _prune(running: Release) -> None:
-    """Remove the backups that no rule keeps, now that a newer one is proven; never fail for it."""
-    try:
-        removed = backup.prune(running.site, datetime.now(UTC), lambda found: _note(running, found))
-    except (OSError, DeployError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        running.console.warn(f"old backups were not removed: {why}: inv backup.prune")
-        return
-    if removed:
-        running.console.line(f"· removed {len(removed)} backups that no rule keeps any more", "dim")
-
-
-def _note(running: Release, found: list[Backup]) -> None:
-    files = [item.path.name for item in found]
-    message = f"{len(files)} backups, after the release"
-    note(running.site, "backup.prune", {"message": message, "files": files})
+    return opening.release(context.open_site(c), kind, message, phases)
 
 
 def perform(c: Context, name: str) -> None:
@@ -109,7 +66,7 @@ def show_only(c: Context, changes: Sequence[Change]) -> bool:
 
 def skipped(name: str) -> bool:
     """Return whether a person asked to leave a step out of the release under way, and print so."""
-    running = current()
+    running = opening.current()
     if running is None or name not in running.skipped:
         return False
     running.console.line(f"· {name:<9} left out ({_FLAGS.get(name, name)})", "yellow")

@@ -85,6 +85,10 @@ class Database(Protocol):
         """
         ...
 
+    def open_ahead(self, count: int) -> None:
+        """Begin to open so many connections, for requests that will go side by side."""
+        ...
+
     def close(self) -> None:
         """Return every connection to the pool."""
         ...

@@ -154,6 +154,9 @@ class D1Database:
             "inv backup.restore FILE; or go back in time: wrangler d1 time-travel restore",
         )
 
+    def open_ahead(self, count: int) -> None:
+        """Do nothing: what is asked here goes one after the other."""
+
     def close(self) -> None:
         """Close every connection."""
         with self._opening:
@@ -239,7 +242,7 @@ class D1Database:
             raise DatabaseError(
                 "unavailable", type(error).__name__, in_doubt=sent, remedy=_REACH
             ) from None
-        return _unwrapped(reply)
+        return _unwrapped(reply, self.url.removeprefix(f"{SCHEME}:"))
 
     def _session(self) -> Session:
         with self._opening:
@@ -336,7 +339,7 @@ def _value(cell: Any, column: str) -> Value:
     return cell if isinstance(cell, (int, float, str)) or cell is None else str(cell)
 
 
-def _unwrapped(reply: Response) -> Any:
+def _unwrapped(reply: Response, database: str) -> Any:
     try:
         answer = reply.json()
         failed = not answer["success"]
@@ -350,11 +353,11 @@ def _unwrapped(reply: Response) -> Any:
         ) from None
     if failed:
         code, message = int(errors[0].get("code") or 0), str(errors[0].get("message") or "")
-        raise _error(reply.status_code, code, message)
+        raise _error(reply.status_code, code, message, database)
     return answer["result"]
 
 
-def _error(status: int, code: int, message: str) -> DatabaseError:
+def _error(status: int, code: int, message: str, database: str) -> DatabaseError:
     """Return the error that all homes share, from D1's."""
     found = _TOLD.fullmatch(message)
     if code == _SQL_FAILED and found:
@@ -362,7 +365,8 @@ def _error(status: int, code: int, message: str) -> DatabaseError:
         return DatabaseError("syntax" if kind == "unauthorised" else kind, found["why"])
     why = f"HTTP {status}, {code}: {redact(message)[:_LONGEST]}"
     if code == _MISSING:
-        return DatabaseError("unavailable", why, remedy="wrangler d1 list, and correct d1:NAME")
+        remedy = f"make it: npx wrangler d1 create {database}; or correct d1:{database}"
+        return DatabaseError("unavailable", why, remedy=remedy)
     if "exceeded timeout" in message:
         return DatabaseError("busy", f"timed out: {why}")
     if "overloaded" in message:

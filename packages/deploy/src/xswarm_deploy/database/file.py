@@ -89,6 +89,9 @@ class FileDatabase:
                 _run_all(connection, map(Statement, fenced), keep=True)
         return True
 
+    def open_ahead(self, count: int) -> None:
+        """Do nothing: a file is there."""
+
     def close(self) -> None:
         """Close the connections of every thread."""
         _close(self._all)

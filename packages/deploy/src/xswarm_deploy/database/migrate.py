@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -12,8 +11,8 @@ from xswarm_deploy import fence
 from xswarm_deploy.database import (
     guards,
     migration_history,
-    migrations,
     other_ledgers,
+    pending,
     schema,
     script,
 )
@@ -21,44 +20,10 @@ from xswarm_deploy.database.client import Database, DatabaseError, Result
 from xswarm_deploy.database.guards import Foresight, Part
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
+from xswarm_deploy.database.pending import State
 from xswarm_deploy.database.rows import Row
 from xswarm_deploy.database.script import Script
 from xswarm_deploy.errors import DeployError, Refused
-
-
-class State(NamedTuple):
-    """The files and the ledger, side by side.
-
-    Args:
-        files: in the order they run.
-        applied: in the order they ran.
-        worker: whose files they are; empty: that does not matter.
-    """
-
-    files: Sequence[Migration]
-    applied: Sequence[Applied]
-    worker: str = ""
-
-    @property
-    def own(self) -> list[Applied]:
-        """Return the entries but those of other Workers that share the database.
-
-        One that has its file here, unchanged, is no other's: a Worker may get another name.
-        """
-        if not self.worker or {row.owner for row in self.applied} <= {"", self.worker}:
-            return list(self.applied)
-        here = {(file.filename, file.checksum) for file in self.files}
-        return [
-            row
-            for row in self.applied
-            if row.owner in ("", self.worker) or (row.filename, row.checksum) in here
-        ]
-
-    @property
-    def pending(self) -> list[Migration]:
-        """Return the files that were not applied, in the order they run."""
-        done = {row.filename for row in self.applied}
-        return [file for file in self.files if file.filename not in done]
 
 
 class Group(NamedTuple):
@@ -98,26 +63,10 @@ class _Run(NamedTuple):
     results: Sequence[Result]
 
 
-def check(state: State) -> None:
-    """Refuse, before anything runs, what must not run.
-
-    Raises:
-        Refused: an applied file was edited or is gone; an earlier run was left
-            unfinished; a pending file says what it must not.
-    """
-    for row in state.own:
-        _require_finished(row)
-    _require_unedited(state)
-    _require_own_names(state)
-    found = [fault for migration in state.pending for fault in migrations.faults(migration)]
-    if found:
-        raise Refused("Migrations cannot run as they are", "; ".join(found), "correct the files")
-
-
-def groups(pending: Sequence[Migration]) -> list[Group]:
+def groups(waiting: Sequence[Migration]) -> list[Group]:
     """Gather pending migrations into as few transactions as there can be."""
     found: list[list[Migration]] = []
-    for migration in pending:
+    for migration in waiting:
         if found and migration.transactional and found[-1][-1].transactional:
             found[-1].append(migration)
         else:
@@ -177,7 +126,7 @@ def require_ours(state: State, chosen: Sequence[Applied]) -> None:
     here = {file.filename for file in state.files}
     for row in chosen:
         if row.owner != state.worker and row.filename not in here:
-            raise _gone(row)
+            raise pending.gone(row)
 
 
 def require_adopted(database: Database, state: State) -> None:
@@ -197,13 +146,13 @@ def require_adopted(database: Database, state: State) -> None:
         )
 
 
-def foresee(database: Database, pending: Sequence[Migration]) -> None:
+def foresee(database: Database, waiting: Sequence[Migration]) -> None:
     """Refuse pending migrations that cannot run on a database as it is, before anything runs.
 
     Raises:
         Refused: a foreign key would name a table that is not there.
     """
-    parts = script.up_parts(pending)
+    parts = script.up_parts(waiting)
     if guards.may_drop(parts):
         foreseen_on(database, database.query(schema.SELECT.sql), parts)
 
@@ -271,77 +220,6 @@ def stamp(database: Database, files: Sequence[Migration], owner: str = "") -> No
     """Enter files as applied without running them, whatever was entered before."""
     entered = [found for file in files for found in migration_history.stamping(file, owner)]
     database.transaction([*migration_history.CREATE, *entered])
-
-
-def _require_finished(row: Applied) -> None:
-    if row.status != migration_history.SUCCESS:
-        raise Refused(
-            f"{row.filename} was left unfinished (status {row.status!r})",
-            "an earlier run outside a transaction stopped in the middle",
-            f"bring the schema to what the file says, then: inv migrate.baseline --to {row.name}",
-        )
-
-
-def _require_unedited(state: State) -> None:
-    files = {file.filename: file for file in state.files}
-    for row in state.own:
-        file = files.get(row.filename)
-        if file is None:
-            raise _gone(row)
-        if file.checksum != row.checksum:
-            raise Refused(
-                f"{row.filename} was edited after it was applied",
-                _edit(row, file),
-                _after_edit(state, row),
-            )
-
-
-def _require_own_names(state: State) -> None:
-    """Refuse a file whose name another Worker's migration has in the ledger."""
-    own = {row.filename for row in state.own}
-    if len(own) == len(state.applied):
-        return
-    others = {row.filename: row for row in state.applied if row.filename not in own}
-    for file in state.files:
-        if file.filename in others:
-            raise Refused(
-                f"{file.filename} has the name of a migration of the Worker"
-                f" {others[file.filename].owner}, which shares this database",
-                "the ledger keeps one migration of a name",
-                f"rename this file, e.g. to {state.worker}-{file.filename}",
-            )
-
-
-def _gone(row: Applied) -> Refused:
-    """Return the refusal of an entry without its file, which may be another Worker's."""
-    return Refused(
-        f"{row.filename} was applied, and its file is gone",
-        f"applied at {row.applied_at}" + (f" by {row.owner}" if row.owner else ""),
-        "bring the file back from version control; if it is the migration of another Worker that"
-        " shares this database, record that in the other one's repository: inv migrate.baseline",
-    )
-
-
-def _after_edit(state: State, row: Applied) -> str:
-    """Return what to type about an edited file."""
-    if row.text is not None:
-        return f"undo the edit and write a new migration, or: inv migrate.restamp {row.name}"
-    names = {other.name for other in state.applied}
-    last = [file.name for file in state.files if file.name in names][-1]
-    return f"inv migrate.baseline --to {last}; it says what the files would give"
-
-
-def _edit(row: Applied, file: Migration) -> str:
-    if row.text is None:
-        return "what it said then was not kept (it was applied by another tool)"
-    lines = difflib.unified_diff(
-        row.text.splitlines(),
-        file.text.splitlines(),
-        f"{row.filename} (applied)",
-        f"{row.filename} (now)",
-        lineterm="",
-    )
-    return "\n".join(["the difference:", *lines])
 
 
 def _with_downs(chosen: list[Applied]) -> list[Applied]:
@@ -469,7 +347,8 @@ def _apply_alone(database: Database, migration: Migration, owner: str) -> Outcom
                 error.why,
                 f"fix it by hand, then: inv migrate.baseline --to {migration.name}",
             ) from None
-    database.transaction([migration_history.timing([migration])])
+    told = other_ledgers.entering(before.objects, [migration.filename])
+    database.transaction([migration_history.timing([migration]), *told])
     after, times = schema.read(database), {migration.filename: seconds * 1000}
     return Outcome(
         [migration.name], _labels(after, before.objects), _labels(before.objects, after), times

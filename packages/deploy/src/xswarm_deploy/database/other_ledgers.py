@@ -1,4 +1,7 @@
-"""The ledgers of other tools: what they applied must not be applied again.
+"""The ledgers of other tools: what they applied is not applied again, and they are told in turn.
+
+Where ``wrangler d1 migrations`` has a ledger, what is applied here is entered there, too, in the
+same transaction: else wrangler would apply it once more.
 
 Sources: wrangler (``d1_migrations``: names), dbmate (``schema_migrations``: the numbers that names
 begin with), drizzle (``__drizzle_migrations``: SHA-256 of each file), prisma
@@ -8,11 +11,13 @@ begin with, without zeros before them), sql-migrate (``gorp_migrations``: names)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
-from xswarm_deploy.database.client import Database, DatabaseError
+from xswarm_deploy.database.client import Database, DatabaseError, Statement
 from xswarm_deploy.database.migrations import Migration
+from xswarm_deploy.database.schema import Objects
 
 _LEDGERS: Final = (
     ("wrangler d1", "SELECT name FROM d1_migrations ORDER BY id"),
@@ -26,6 +31,12 @@ _LEDGERS: Final = (
         " ORDER BY started_at",
     ),
 )
+_READ: Final = re.compile(r"SELECT (?P<column>\w+) FROM (?P<table>\w+)")
+_LEDGER_OF: Final = {
+    found["table"]: found["column"] for _, sql in _LEDGERS if (found := _READ.match(sql))
+}
+"""Table → the column that tells what was applied."""
+_WRANGLERS: Final = "d1_migrations"
 
 
 def applied(database: Database, files: Sequence[Migration]) -> tuple[str, list[Migration]]:
@@ -57,3 +68,33 @@ def _is_told(file: Migration, told: set[str]) -> bool:
     number, folder = file.name.partition("_")[0], f"{file.name}/migration.sql"
     names = {file.filename, file.name, folder, number, number.lstrip("0"), file.checksum}
     return not told.isdisjoint(names - {""})
+
+
+def ledgers(found: Objects) -> set[tuple[str, str]]:
+    """Return the tables of a schema that are the ledger of another tool."""
+    return {
+        (kind, name)
+        for (kind, name), sql in found.items()
+        if kind == "table" and _has(sql, _LEDGER_OF.get(name, ""))
+    }
+
+
+def entering(found: Objects, filenames: Sequence[str]) -> list[Statement]:
+    """Return the statements by which wrangler knows that files were applied."""
+    sql = f"INSERT OR IGNORE INTO {_WRANGLERS} (name) VALUES (?)"  # noqa: S608
+    return _to_wrangler(found, sql, filenames)
+
+
+def leaving(found: Objects, filenames: Sequence[str]) -> list[Statement]:
+    """Return the statements by which wrangler knows that files were taken back."""
+    sql = f"DELETE FROM {_WRANGLERS} WHERE name = ?"  # noqa: S608
+    return _to_wrangler(found, sql, filenames)
+
+
+def _to_wrangler(found: Objects, sql: str, filenames: Sequence[str]) -> list[Statement]:
+    there = ("table", _WRANGLERS) in ledgers(found)
+    return [Statement(sql, (name,)) for name in filenames] if there else []
+
+
+def _has(sql: str, column: str) -> bool:
+    return bool(column) and re.search(rf"\b{column}\b", sql) is not None

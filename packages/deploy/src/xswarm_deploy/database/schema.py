@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -121,6 +120,8 @@ def difference(expected: Objects, found: Objects) -> list[str]:
 
     Spaces, comments, quotes around names and the case of words do not matter.
     """
+    import difflib  # for schemas that are compared
+
     lines: list[str] = []
     for key in sorted({*expected, *found}):
         wanted, had = expected.get(key, ""), found.get(key, "")

@@ -12,7 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from xswarm_deploy.database import counting, engine, migration_history, migrations, schema
+from xswarm_deploy.database import (
+    counting,
+    engine,
+    migration_history,
+    migrations,
+    other_ledgers,
+    schema,
+)
 from xswarm_deploy.database.client import Database, DatabaseError, Result, Row, Statement
 from xswarm_deploy.database.counting import Guard, Matched
 from xswarm_deploy.database.guards import Foresight, Part, Step
@@ -184,12 +191,14 @@ def up(group: Sequence[Migration], owner: str, found: Before, foreseen: Foresigh
     _open(script, found, foreseen)
     script.add("the ledger", *migration_history.CREATE, migration_history.keeping(group))
     script.add("the ledger", *migration_history.keeping_downs(group))
+    filenames = [item.filename for item in group]
     if owner:
-        script.add("the ledger", migration_history.owning([item.filename for item in group], owner))
+        script.add("the ledger", migration_history.owning(filenames, owner))
     for migration, steps in zip(group, foreseen.parts, strict=True):
         script.add("the ledger", migration_history.recording(migration))
         script.add_steps(migration.filename, steps)
     script.add("the ledger", migration_history.timing(group))
+    script.add("wrangler's ledger", *other_ledgers.entering(found.objects, filenames))
     _close(script, found, foreseen)
     return script
 
@@ -210,6 +219,8 @@ def down(chosen: Sequence[Applied], found: Before, foreseen: Foresight) -> Scrip
     for row, steps in zip(chosen, foreseen.parts, strict=True):
         script.add_steps(row.filename, steps)
         script.add("the ledger", migration_history.removing(row.filename))
+    filenames = [row.filename for row in chosen]
+    script.add("wrangler's ledger", *other_ledgers.leaving(found.objects, filenames))
     _close(script, found, foreseen)
     return script
 

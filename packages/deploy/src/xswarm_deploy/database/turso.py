@@ -135,6 +135,13 @@ class TursoDatabase:
             hrana.atomic_results(hrana.outcome(answer), foreign_keys=True)
         return True
 
+    def open_ahead(self, count: int) -> None:
+        """Begin to open so many connections, for requests that will go side by side."""
+        from xswarm_deploy import transport
+
+        connection = self._connection()
+        transport.open_ahead(connection.session, connection.database_url, count)
+
     def close(self) -> None:
         """Close all connections."""
         with self._opening:
@@ -185,8 +192,8 @@ class TursoDatabase:
         with _translated():
             self.round_trips += 1
             answers: list[hrana.Json] = connection.execute_pipeline(list(requests))["results"]
-            if len(answers) <= len(requests):  # closing the stream has an answer too
-                raise IndexError
+            if type(answers) is not list or len(answers) <= len(requests):
+                raise IndexError  # closing the stream has an answer, too
         return answers
 
     def _connection(self) -> TursoConnection:
@@ -324,7 +331,7 @@ def _translated() -> Iterator[None]:
         # The text of such an error may quote a header; its type says enough.
         sent = not _never_connected(error)
         raise DatabaseError("unavailable", type(error).__name__, in_doubt=sent) from None
-    except (KeyError, IndexError, TypeError, json.JSONDecodeError):
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
         raise DatabaseError("unavailable", "the answer is not Hrana's", in_doubt=True) from None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.preflight.looking import Seen
-from xswarm_deploy.steps import traffic
+from xswarm_deploy.steps import resources
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
@@ -152,44 +152,39 @@ def _compared(site: Site, found: list[Binding]) -> tuple[list[str], list[Binding
     there: list[str] = []
     missing: list[Binding] = []
     made: list[str] = []
+    needed = {one.binding: one for one in resources.needed(site)}
     for one in found:
         asked = _ASKED.get(one.kind)
         if one.kind in NO_RESOURCE:
             continue
-        if asked is not None and not one.target:
-            if one.name in _live_names(site):
-                there.append(_labelled(one))
+        if one.name in needed:
+            named = f"{resources.KINDS[one.kind].label} {needed[one.name].name}"
+            if resources.is_there(site, needed[one.name]):
+                there.append(f"{one.name} ({named})")
             else:
-                missing.append(one)
-        elif asked is None:
+                made.append(f"{named} is made by the release")
+        elif asked is None and one.kind not in resources.KINDS:
             there.append(f"{one.name} ({one.kind}): not looked at")
-        elif asked(site, one):
+        elif _is_there(site, one, asked):
             there.append(_labelled(one))
-        elif one.kind == "r2_buckets":
+        elif one.kind == "r2_buckets" and one.target:
             made.append(f"R2 bucket {one.target} is made by the release")
         else:
             missing.append(one)
     return there, missing, made
 
 
-def _live_names(site: Site) -> set[str]:
-    """Return the names of what the live version is bound to; a new one may inherit it."""
-    return {
-        str(binding["name"])
-        for version in traffic.live_split(site)
-        for binding in site.cloudflare.version(site.worker, version).bindings
-    }
+def _is_there(site: Site, one: Binding, asked: Callable[[Site, Binding], bool] | None) -> bool:
+    """Return whether the account has it; without an id, whether the live version is bound to it."""
+    if asked is None or not one.target:
+        return one.name in resources.live_names(site)
+    return asked(site, one)
 
 
 _MAKING: Final[Mapping[str, tuple[str, str]]] = {
     "r2_buckets": ("npx wrangler r2 bucket create {}", "npx wrangler r2 bucket list"),
     "kv_namespaces": ("npx wrangler kv namespace create {}", "npx wrangler kv namespace list"),
     "d1_databases": ("npx wrangler d1 create {}", "npx wrangler d1 list"),
-    "queues": ("npx wrangler queues create {}", "npx wrangler queues list"),
-    "dispatch_namespaces": (
-        "npx wrangler dispatch-namespace create {}",
-        "npx wrangler dispatch-namespace list",
-    ),
 }
 """By what command each is made, and by which they are listed."""
 _ASKED: Final[Mapping[str, Callable[[Site, Binding], bool]]] = {
@@ -197,10 +192,6 @@ _ASKED: Final[Mapping[str, Callable[[Site, Binding], bool]]] = {
     "kv_namespaces": lambda site, one: site.cloudflare.has(f"storage/kv/namespaces/{one.target}"),
     "d1_databases": lambda site, one: site.cloudflare.has(f"d1/database/{one.target}"),
     "hyperdrive": lambda site, one: site.cloudflare.has(f"hyperdrive/configs/{one.target}"),
-    "dispatch_namespaces": lambda site, one: site.cloudflare.has(
-        f"workers/dispatch/namespaces/{one.target}"
-    ),
-    "queues": lambda site, one: site.cloudflare.queues.find(one.target) is not None,
     "services": lambda site, one: (
         one.target == site.worker or site.cloudflare.worker_exists(one.target)
     ),

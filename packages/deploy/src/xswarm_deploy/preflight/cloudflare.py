@@ -77,7 +77,7 @@ def _proof(site: Site) -> Seen | str:
     if found.means != "none":
         return found.evidence
     allowed = site.settings.project.verify.unproven == prospect.ALLOW
-    return Seen("warn" if allowed else "fail", found.evidence, prospect.WAYS)
+    return Seen("warn" if allowed else "fail", found.evidence, prospect.ways(site))
 
 
 def _pages(site: Site) -> str:

@@ -11,7 +11,7 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.preflight import bindings, limits, packages
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings.settings import sent
-from xswarm_deploy.settings.variables import VARIABLES, Sent
+from xswarm_deploy.settings.variables import LOCAL, VARIABLES, Sent
 from xswarm_deploy.steps import publishing, triggers
 from xswarm_deploy.steps.unversioned import zones
 
@@ -113,6 +113,8 @@ def _account(site: Site, content: Mapping[str, Any]) -> Seen | str:
     account, ours = content.get("account_id"), site.settings.text("CLOUDFLARE_ACCOUNT_ID")
     if account in (None, ours):
         return "of the environment file"
+    if site.settings.environment == LOCAL:
+        return "the twin's own; the file's account_id is production's"
     remedy = "remove account_id from the file: the environment file names the account"
     return Seen("fail", "account_id is not CLOUDFLARE_ACCOUNT_ID", remedy)
 
@@ -198,6 +200,8 @@ def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:
         return "none in the file: deployment/config holds them"
     if worker.environment:
         return f"{worker.environment} of {', '.join(names)}"
+    if site.settings.environment == LOCAL:
+        return "the top level, as wrangler dev takes it"
     evidence = f"the file's env ({', '.join(names)}) is not used; its top level is deployed"
     return Seen(
         "warn", evidence, "name the one to deploy: deploy.worker.environment in invoke.yaml"

@@ -11,8 +11,10 @@ from xswarm_deploy.database import engine, limits
 from xswarm_deploy.database.engine import Engine
 from xswarm_deploy.database.lint import ADVICE
 from xswarm_deploy.errors import DeployError
+from xswarm_deploy.preflight.configuration import ACCOUNT
 from xswarm_deploy.preflight.looking import Seen, probe
-from xswarm_deploy.steps import migrate, migration_lint
+from xswarm_deploy.settings.settings import D1, DATABASE
+from xswarm_deploy.steps import migrate, migration_lint, pending
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
@@ -28,7 +30,7 @@ def probes(site: Site) -> list[Probe]:
 
     One that does not answer is one failure: what else would be asked of it is skipped.
     """
-    version = _Once(lambda: _engine(site))
+    version, needs = _Once(lambda: _engine(site)), _needs(site)
 
     def after(look: Callable[[], Seen | str]) -> Callable[[], Seen | str]:
         return lambda: look() if version.answered else Seen("skip", UNANSWERED)
@@ -38,11 +40,16 @@ def probes(site: Site) -> list[Probe]:
         "migrations": after(lambda: _migrations(site)),
         "tables": after(lambda: _tables(site)),
     }
-    size = probe("size", GROUP, after(lambda: _size(site)), needs=NEEDS, critical=False)
+    size = probe("size", GROUP, after(lambda: _size(site)), needs=needs, critical=False)
     return [
-        *(probe(name, GROUP, look, needs=NEEDS, needed=True) for name, look in looks.items()),
+        *(probe(name, GROUP, look, needs=needs, needed=True) for name, look in looks.items()),
         size,
     ]
+
+
+def _needs(site: Site) -> tuple[str, ...]:
+    """Return the variables without which the database is not asked: D1 is behind the account."""
+    return (*NEEDS, *ACCOUNT) if site.settings.text(DATABASE).startswith(D1) else NEEDS
 
 
 class _Once:
@@ -121,4 +128,4 @@ def _size(site: Site) -> Seen | str:
 def _pending(site: Site) -> int:
     """Count the migrations to apply; a ledger that does not fit the files is refused."""
     migrate.plan(site)
-    return len(migrate.state(site).pending)
+    return len(pending.state(site).pending)

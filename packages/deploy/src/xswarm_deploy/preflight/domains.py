@@ -20,6 +20,7 @@ from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.services.errors import Forbidden, ServiceError, Unauthorised
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.steps.unversioned import zones
+from xswarm_deploy.verification import target
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe, Status
@@ -40,12 +41,19 @@ OURS: Final = (".workers.dev", ".pages.dev")  # Cloudflare's own names: no zone 
 def probes(site: Site) -> list[Probe]:
     """Look at every host once, under the variable that names it first."""
     hosts = _hosts(site)
-    local = [name for name, url in hosts.items() if is_loopback(url)]
-    made: list[Probe] = [_not_applicable(name) for name in local]
+    why = {name: told for name, url in hosts.items() if (told := _nothing_to_look_at(url))}
+    made: list[Probe] = [_not_applicable(name, told) for name, told in why.items()]
     for name, url in hosts.items():
-        if name not in local:
+        if name not in why:
             made += _of_host(site, name, urlsplit(url))
     return made
+
+
+def _nothing_to_look_at(url: str) -> str:
+    """Return why an address has no name and no certificate; empty: it has."""
+    if is_loopback(url):
+        return "an address of this machine"
+    return "the Worker has no address" if target.is_nowhere(url) else ""
 
 
 def _hosts(site: Site) -> dict[str, str]:
@@ -57,9 +65,9 @@ def _hosts(site: Site) -> dict[str, str]:
     return seen
 
 
-def _not_applicable(name: str) -> Probe:
-    why = "not applicable: an address of this machine"
-    return probe(f"{name} DNS and TLS", GROUP, lambda: Seen("skip", why))
+def _not_applicable(name: str, why: str) -> Probe:
+    seen = Seen("skip", f"not applicable: {why}")
+    return probe(f"{name} DNS and TLS", GROUP, lambda: seen)
 
 
 def _of_host(site: Site, name: str, url: Any) -> list[Probe]:

@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.preflight.looking import Seen
+from xswarm_deploy.services import shape
 
 if TYPE_CHECKING:
     from xswarm_deploy.site import Site
+
+
+class _Package(shape.Wire):
+    dependencies: dict[str, object] | None = None
 
 
 def installed(site: Site, _content: Mapping[str, Any]) -> Seen | str:
@@ -25,10 +31,18 @@ def installed(site: Site, _content: Mapping[str, Any]) -> Seen | str:
 
 
 def _dependencies(file: Path) -> list[str]:
+    """Return the names under ``dependencies`` of a package.json; none where there is no file.
+
+    Raises:
+        Refused: it cannot be read.
+    """
     try:
-        return sorted(json.loads(file.read_text(encoding="utf-8")).get("dependencies") or {})
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        return sorted(shape.read(content, _Package, file.name).dependencies or {})
     except FileNotFoundError:
         return []
+    except (OSError, ValueError, RecursionError) as error:
+        raise Refused(f"{file.name} cannot be read", str(error), "correct it") from None
 
 
 def _found(folder: Path, name: str) -> bool:

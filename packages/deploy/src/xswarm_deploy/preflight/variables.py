@@ -24,7 +24,7 @@ def probes(site: Site) -> list[Probe]:
         for variable in settings.asked
         if variable.required
         or variable.file_name(settings.environment) in problems
-        or _is_set(settings, variable)
+        or settings.has(variable)
     ]
 
 
@@ -40,10 +40,3 @@ def _finding(settings: Settings, variable: Variable, problem: Problem | None) ->
         return Finding(name, GROUP, "pass", variable.required, where)
     status: Status = "fail" if problem.critical else "warn"
     return Finding(name, GROUP, status, problem.critical, problem.why, problem.remedy)
-
-
-def _is_set(settings: Settings, variable: Variable) -> bool:
-    """Return whether the file names it: what only has its default is not worth a line."""
-    if variable.secret:
-        return bool(settings.secret(variable.name))
-    return settings.text(variable.name) not in ("", variable.default)

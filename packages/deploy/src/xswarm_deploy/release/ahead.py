@@ -73,6 +73,36 @@ def _outcome(begun: _Begun, anew: Callable[[], Sequence[Change]]) -> Sequence[Ch
         return anew()
 
 
+def trail_end(site: Site) -> Future[Event | None]:
+    """Begin to read the audit trail's last event."""
+    _ = site.connections  # imports requests, of which two threads at once get half
+    return _begun(lambda: audit.last(site.database))
+
+
+def after(last: Future[Event | None], plan: Callable[[], T]) -> Future[T]:
+    """Begin to plan, once the audit trail's last event was read.
+
+    Args:
+        last: from :func:`trail_end`, begun before anything that the plan builds upon was read.
+        plan: reads only.
+    """
+
+    def then() -> T:
+        last.exception()
+        return plan()
+
+    return _begun(then)
+
+
+def _begun(act: Callable[[], T]) -> Future[T]:
+    """Begin something in a thread of its own."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+    try:
+        return pool.submit(copy_context().run, act)
+    finally:
+        pool.shutdown(wait=False)
+
+
 @dataclass(frozen=True)
 class Unlocked(Generic[T]):
     """What is planned before the lock is taken.
@@ -90,24 +120,14 @@ class Unlocked(Generic[T]):
     at: float
 
     @classmethod
-    def begin(cls, site: Site, plan: Callable[[], T]) -> Unlocked[T]:
+    def begin(cls, last: Future[Event | None], plan: Callable[[], T]) -> Unlocked[T]:
         """Begin to plan.
 
         Args:
-            site: the environment.
+            last: see :func:`after`.
             plan: reads only.
         """
-        _ = site.connections  # imports requests, of which two threads at once get half
-        began, pool = time.monotonic(), ThreadPoolExecutor(2, thread_name_prefix="ahead")
-        last = pool.submit(audit.last, site.database)
-
-        def after_the_event() -> T:
-            last.exception()
-            return plan()
-
-        begun = pool.submit(copy_context().run, after_the_event)
-        pool.shutdown(wait=False)
-        return cls(begun, last, began)
+        return cls(after(last, plan), last, time.monotonic())
 
     def holding(self, followed: Event | None, anew: Callable[[], T]) -> T:
         """Return the plan where it holds, else a new one.

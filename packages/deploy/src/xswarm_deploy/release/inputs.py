@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy import git
-from xswarm_deploy.bundling import bundle, library
+from xswarm_deploy.bundling.ignored import IGNORED
 from xswarm_deploy.release import steps
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.steps import fingerprints
@@ -75,6 +75,8 @@ def different(
 
 
 def _worker(settings: Settings) -> str:
+    from xswarm_deploy.bundling import bundle, library  # a release without a Worker needs neither
+
     config = settings.path(settings.project.worker.config)
     parts = {"worker": config.parent}
     named = bundle.requirements(settings)
@@ -116,7 +118,7 @@ def _folder(name: str, folder: Path) -> list[list[str]]:
 
 def _counting(folder: Path) -> Iterable[Path]:
     for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in bundle.IGNORED]
+        folders[:] = [name for name in folders if name not in IGNORED]
         paths = (Path(place, name) for name in names if not name.endswith(".pyc"))
         yield from (path for path in paths if path.is_file())
 

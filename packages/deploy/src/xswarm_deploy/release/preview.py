@@ -12,7 +12,7 @@ from typing import Any, Final
 from xswarm_deploy.console import Console
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import history, records, steps
+from xswarm_deploy.release import steps
 from xswarm_deploy.site import Site
 
 _EARLIER: Final = 5  # releases whose times an estimate is made of
@@ -113,7 +113,8 @@ def nothing_new(site: Site, plan: Plan) -> bool:
     So it is where nothing but a backup and the Worker would be made, and code, variables and
     secrets are those of the version that has all of the traffic.
     """
-    from xswarm_deploy.steps import worker  # heavy, and most plans are not asked for that
+    from xswarm_deploy.release import history  # heavy, and most plans are not asked for that
+    from xswarm_deploy.steps import worker
 
     routine = all(steps.action_named(change).routine for change in plan.changes)
     return routine and bool(history.live_record(site, site.history())) and worker.is_live(site)
@@ -131,6 +132,8 @@ def estimate(listed: Sequence[Record], kind: str) -> dict[str, float]:
     earlier = _earlier(listed, kind)
     if not earlier:
         return {}
+    from xswarm_deploy.release import records
+
     wholes = [records.seconds_between(r.created, r.finished) - _soaked(r) for r in earlier]
     names = dict.fromkeys(name for r in earlier for name in r.facts.get("seconds", {}))
     times = {
@@ -166,6 +169,8 @@ def estimate_calls(listed: Sequence[Record], kind: str) -> dict[str, int]:
 
 
 def _earlier(listed: Sequence[Record], kind: str) -> list[Record]:
+    from xswarm_deploy.release import records  # nor are the earlier releases asked for by a step
+
     succeeded = (r for r in listed if r.kind == kind and r.status == records.SUCCEEDED)
     return list(islice(succeeded, _EARLIER))
 

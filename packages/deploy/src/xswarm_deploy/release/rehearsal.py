@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy import child
+from xswarm_deploy.bundling import cache
 from xswarm_deploy.errors import Refused, StepFailed, typed_program
 
 Say = Callable[[str], None]
@@ -217,7 +218,7 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def copied(root: Path, target: Path) -> Path:
-    """Copy a project without its secrets, its history and what it has made; return the copy.
+    """Copy a project without its secrets and its history; return the copy.
 
     Args:
         root: the project; what was installed in it serves the copy, too.
@@ -228,11 +229,15 @@ def copied(root: Path, target: Path) -> Path:
 
 
 def _linked(root: Path, target: Path) -> Path:
-    """Let a copy use what was installed for the project, or for the workspace that it is in."""
+    """Let a copy use what was installed for the project, or for the workspace that it is in.
+
+    What was bundled, too: it is kept by its content.
+    """
     for name in _LINKED:
         found = next((f / name for f in (root, *root.parents) if (f / name).is_dir()), None)
         if found and not (target / name).exists():
             (target / name).symlink_to(found)
+    cache.copy(root, target)
     return target
 
 

@@ -144,16 +144,18 @@ class Release:
         self.seconds[step.NAME] = round(time.monotonic() - began, 3)
         return changes
 
-    def make(self, changes: Sequence[Change], phase: str = "") -> None:
+    def make(self, changes: Sequence[Change], phase: str = "", *, final: bool = False) -> None:
         """Make changes in their order.
 
         Args:
             changes: all of a phase.
             phase: its name; by default the kind of the release.
+            final: whether no later phase changes anything; of the last one that is known.
         """
         named = phase or self.record.kind
-        final = (named,) == self.record.phases[-1:]
-        if not changes and not final:
+        reached = (named,) == self.record.phases[-1:]
+        final = final or reached
+        if not changes and not reached:
             return  # only that the last phase was reached is worth a write
         if not changes:
             self._remember_ahead()
@@ -171,9 +173,8 @@ class Release:
                 self.console.warn(f"{change.resource} cannot be undone: {change.irreversible}")
         last = len(self.entries)
         for number in range(first, last + 1):
-            self._apply(number, self.entries[number].change if number < last else None)
-        if changes and final:
-            self._remember_ahead()
+            following = self.entries[number].change if number < last else None
+            self._apply(number, following, final=final and following is None)
 
     def carry_out(self, number: int) -> None:
         """Make one planned change: intent, change, outcome."""
@@ -182,10 +183,13 @@ class Release:
         self.ledger.intend(number, change)
         self._apply(number)
 
-    def _apply(self, number: int, following: Change | None = None) -> None:
+    def _apply(self, number: int, following: Change | None = None, *, final: bool = False) -> None:
         change = self.entries[number - 1].change
         self._set(number, records.INTENDED, {})
         outcome = steps.step_named(change.step).apply(self.site, change)
+        if final:
+            self.site.facts.update(outcome)
+            self._remember_ahead()
         self.mark_done(number, outcome, following)
 
     def mark_done(self, number: int, outcome: Facts, following: Change | None = None) -> None:
@@ -210,7 +214,7 @@ class Release:
 
     def _remember_ahead(self) -> None:
         """Begin to note it, now that nothing more is changed."""
-        if self.site.facts.get("version") and not self.settling:
+        if self.site.facts.get("version") and not self.settling and not self.remembering:
             pool = ThreadPoolExecutor(1, thread_name_prefix="facts")
             self.remembering = pool.submit(copy_context().run, facts.remember, self.site)
             pool.shutdown(wait=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,7 +16,8 @@ from xswarm_deploy.model.record import OF_VERSION, Record, noted
 from xswarm_deploy.model.split import Split, met
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import history, preview, records, steps
-from xswarm_deploy.release.ahead import Unlocked
+from xswarm_deploy.release.ahead import Unlocked, after, trail_end
+from xswarm_deploy.release.audit import Event
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.settings.variables import PRODUCTION
 from xswarm_deploy.site import Site
@@ -27,9 +29,8 @@ if TYPE_CHECKING:
     from xswarm_deploy.release.release import Release
 
 PHASES: Final = ("rollback", "webhooks")
-READS: Final = 5  # calls of Cloudflare that planning begins with
-Planned = tuple[list[Change], list[Change]]
-"""The changes of both phases."""
+_READS: Final = 5  # calls of Cloudflare that planning begins with
+_READS_OF_DATABASE: Final = 4  # the release that is meant, the trail's end, what a person is told
 _WHOLE: Final = 36  # characters of a version's id
 _SHORTEST: Final = 6  # characters of an id that are taken for one
 _LISTED: Final = 100  # releases to choose from; an older one is named
@@ -49,6 +50,26 @@ class RollbackRequest(NamedTuple):
     restore_db: str = ""
     migrations: bool = False
     restoring: Sequence[Change] = ()
+
+
+class Begun(NamedTuple):
+    """What is read while the release that is meant is looked for: it does not depend on that.
+
+    Args:
+        last: the audit trail's last event.
+        hooks: the changes of the webhooks.
+    """
+
+    last: Future[Event | None]
+    hooks: Future[Sequence[Change]]
+
+
+class Planned(NamedTuple):
+    """What going back changes in both phases, and what a person should know before."""
+
+    code: list[Change]
+    hooks: list[Change]
+    risks: list[str]
 
 
 def choose(site: Site) -> str:
@@ -175,18 +196,40 @@ def find(site: Environment, wish: RollbackRequest) -> Record:
 
 def show(out: Console, site: Site, target: Record, wish: RollbackRequest) -> None:
     """Print what going back would change; changes nothing."""
-    preview.show(out, [change for phase in planned(site, target, wish) for change in phase])
+    found = planned(site, target, wish)
+    preview.show(out, [*found.code, *found.hooks])
 
 
-def planned(site: Site, target: Record, wish: RollbackRequest) -> Planned:
-    """Plan both phases at the same time: what goes back, and the webhooks.
+def begin(site: Site) -> Begun:
+    """Open the connections that planning needs, and begin to read."""
+    site.cloudflare.open_ahead(_READS)
+    site.database.open_ahead(_READS_OF_DATABASE)
+    last = trail_end(site)
+    return Begun(last, after(last, partial(_hooks, site)))
+
+
+def _hooks(site: Site) -> Sequence[Change]:
+    return steps.step_named("webhooks").plan(site)
+
+
+def planned(
+    site: Site, target: Record, wish: RollbackRequest, begun: Begun | None = None
+) -> Planned:
+    """Plan both phases at the same time, and find out what is unsafe.
+
+    Args:
+        site: the environment.
+        target: what is to be live.
+        wish: what a person asked for.
+        begun: what is read already.
 
     Raises:
         Refused: see :func:`plan`.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="webhooks") as pool:
-        hooks = pool.submit(steps.step_named("webhooks").plan, site)
-        return plan(site, target, wish), list(hooks.result())
+    with ThreadPoolExecutor(2, thread_name_prefix="beside") as pool:
+        hooks = begun.hooks if begun else pool.submit(_hooks, site)
+        unsafe = pool.submit(risks, site, target)
+        return Planned(plan(site, target, wish), list(hooks.result()), unsafe.result())
 
 
 def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
@@ -231,24 +274,46 @@ def confirm(out: Console, site: Site, target: Record, wish: RollbackRequest, *, 
     name = site.worker if site.settings.environment == PRODUCTION else None
     if console.interactive() and not yes:
         show(out, site, target, wish)
-    warn(out, site, target)
+    if not yes:  # who is not asked is told when the plan is there
+        warn(out, site, target)
     console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
 
 
-def plan_ahead(site: Site, target: Record, wish: RollbackRequest) -> Unlocked[Planned]:
+def plan_ahead(
+    site: Site, target: Record, wish: RollbackRequest, begun: Begun
+) -> Unlocked[Planned]:
     """Begin to plan while a person is asked and the lock is taken; reads only."""
-    return Unlocked.begin(site, lambda: planned(site, target, wish))
+    return Unlocked.begin(begun.last, lambda: planned(site, target, wish, begun))
 
 
-def run(release: Release, target: Record, wish: RollbackRequest, plans: Unlocked[Planned]) -> None:
-    """Make the older release live again, inside a release of its own."""
+def run(
+    release: Release,
+    target: Record,
+    wish: RollbackRequest,
+    plans: Unlocked[Planned],
+    *,
+    told: bool = False,
+) -> None:
+    """Make the older release live again, inside a release of its own.
+
+    Args:
+        release: under way.
+        target: what is to be live.
+        wish: what a person asked for.
+        plans: from :func:`plan_ahead`.
+        told: whether a person was told what is unsafe, as they were asked.
+    """
     site = release.site
     site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
     site.facts["version"] = target.version
     site.facts.update({n: target.facts[n] for n in OF_VERSION if n in target.facts})
     with release.console.step("rollback") as line:
-        changes, hooks = plans.holding(release.followed, lambda: planned(site, target, wish))
-        release.make(changes, "rollback")
+        changes, hooks, unsafe = plans.holding(
+            release.followed, lambda: planned(site, target, wish)
+        )
+        for risk in () if told else unsafe:
+            release.console.warn(risk)
+        release.make(changes, "rollback", final=not hooks)
         line.detail = f"version {target.version[:8]} is live" if changes else "nothing to do"
     with release.console.step("webhooks") as line:
         release.make(hooks, "webhooks")

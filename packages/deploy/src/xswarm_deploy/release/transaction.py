@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
 from typing import Final
 
 from xswarm_deploy.console import Console
@@ -14,6 +13,7 @@ from xswarm_deploy.fence import fenced
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import anchors, lock, records, recovery, undo
 from xswarm_deploy.release.interruption import stoppable, unstoppable
+from xswarm_deploy.release.opening import current, under_way
 from xswarm_deploy.release.release import Release, new_record
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services.patience import RELEASE_SECONDS, Patience, patient
@@ -22,12 +22,6 @@ from xswarm_deploy.steps import notify
 
 ANNOUNCED: Final = ("deploy", "rollback")
 """Kinds of releases whose beginning people are notified of; of a failure they always are."""
-_current: ContextVar[Release | None] = ContextVar("release", default=None)
-
-
-def current() -> Release | None:
-    """Return the release under way in this process, or None."""
-    return _current.get()
 
 
 @contextmanager
@@ -100,28 +94,32 @@ def _inputs(site: Site, phases: Sequence[str]) -> Facts:
 @contextmanager
 def guarded(begun: Release) -> Iterator[Release]:
     """End a release well, or undo it and notify people of the failure."""
-    token = _current.set(begun)
-    try:
-        with fenced(begun.ledger.lease):
-            with patient(Patience(RELEASE_SECONDS, begun.console.waiting)):
-                yield begun
-            undo.require_settled(begun)
-            begun.remember()
-            with unstoppable(begun.console):
-                begun.succeed()
-    except BaseException as cause:
-        with unstoppable(begun.console):
+    with under_way(begun):
+        try:
             with fenced(begun.ledger.lease):
-                ended = undo.roll_back(begun, cause)
+                with patient(Patience(RELEASE_SECONDS, begun.console.waiting)):
+                    yield begun
+                undo.require_settled(begun)
+                begun.remember()
+                with unstoppable(begun.console):
+                    begun.succeed()
+        except BaseException as cause:
+            with unstoppable(begun.console):
+                ended = _undone(begun, cause)
+            raise ended from None
+        else:
             anchors.leave(begun)
-            headline = f"{begun.record.kind} {begun.record.release} failed: {ended.what}"
-            send_notification(begun, headline, ended.why)
-            _alert(begun, ended)
-        raise ended from None
-    else:
-        anchors.leave(begun)
-    finally:
-        _current.reset(token)
+
+
+def _undone(failed: Release, cause: BaseException) -> DeployError:
+    """Undo a release, notify people of its failure, and return what to raise."""
+    with fenced(failed.ledger.lease):
+        ended = undo.roll_back(failed, cause)
+    anchors.leave(failed)
+    headline = f"{failed.record.kind} {failed.record.release} failed: {ended.what}"
+    send_notification(failed, headline, ended.why)
+    _alert(failed, ended)
+    return ended
 
 
 def report_success(running: Release) -> None:

@@ -25,8 +25,6 @@ from xswarm_deploy.release.release import Release
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services import doubt
 from xswarm_deploy.services.patience import LONGEST_WAIT, Patience, patient
-from xswarm_deploy.steps import traffic
-from xswarm_deploy.verification import verify
 
 _LOOK: Final = 0.5  # seconds between two looks whether a person has had enough
 
@@ -206,6 +204,9 @@ def _mark(release: Release, number: int, state: str, outcome: Facts) -> None:
 
 def _verify_live(release: Release, called: str) -> None:
     """Look whether what is live now is good; it says so, and changes nothing."""
+    from xswarm_deploy.steps import traffic
+    from xswarm_deploy.verification import verify
+
     site, console = release.site, release.console
     try:
         split = traffic.live_split(site)

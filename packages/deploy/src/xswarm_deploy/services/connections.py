@@ -10,9 +10,8 @@ import threading
 import time
 from typing import Final
 
-import requests
-
 from xswarm_deploy import transport
+from xswarm_deploy.requesting import requests
 from xswarm_deploy.services.http import new_session
 
 AT_ONCE: Final = 32  # connections to one host that are kept

@@ -17,12 +17,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
-
 from xswarm_deploy import fence, transport
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.requesting import requests, urllib3
 from xswarm_deploy.secret import Secret, redact
 from xswarm_deploy.services import calls, doubt, patience, quota
 from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
@@ -115,7 +113,7 @@ class Http:
 
     def open_ahead(self, count: int) -> None:
         """Begin to open connections, where several calls are about to be made at once."""
-        transport.open_ahead(self._session, self.base_url, count)
+        transport.open_ahead(self._session, self.base_url, count, self._surroundings())
 
     def get(self, path: str, **options: Any) -> Reply:
         """Read; see :meth:`call`."""

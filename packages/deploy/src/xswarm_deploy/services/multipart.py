@@ -92,6 +92,14 @@ class Upload:
         ]
         return self._with(bindings=[*own, *inherited])
 
+    def with_bound(self, binding: Mapping[str, Any]) -> Upload:
+        """Bind to a resource what was to be inherited under the same name."""
+        own = [
+            binding if _is_open(one) and one["name"] == binding["name"] else one
+            for one in self.bindings
+        ]
+        return self._with(bindings=own)
+
     @property
     def unresolved(self) -> tuple[str, ...]:
         """Return the names that are to be inherited, and from no version yet.

@@ -68,6 +68,13 @@ class Queues:
         found = unwrap(reply, list[_Queue])
         return next((_queue(item) for item in found if item.queue_name == name), None)
 
+    def create(self, name: str) -> None:
+        """Create a queue."""
+        settled(
+            lambda: self._http.post(self._path, json={"queue_name": name}),
+            lambda: self.find(name),
+        )
+
     def consume(self, queue: Queue, worker: str, options: Mapping[str, Any]) -> None:
         """Let a Worker consume a queue in this way, whether it does already or not.
 

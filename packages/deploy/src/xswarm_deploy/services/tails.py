@@ -37,6 +37,17 @@ _LIMIT: Final = 10.0  # seconds to connect
 _LARGEST: Final = 1 << 20  # bytes of one event
 
 
+_NO_EVENT: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading a message raises that is no event."""
+
+
 class _Begun(Wire):
     id: str
     url: str
@@ -182,7 +193,7 @@ def met_by(message: str | bytes) -> tuple[str, bool, float | None] | None:
         ours = any(name.lower() in _OURS for name in asked)
         took = event.get("wallTime")
         seconds = float(took) / 1000 if took is not None else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except _NO_EVENT:
         return None
     if ours or not version or outcome == "canceled":  # the caller went away
         return None
@@ -200,7 +211,7 @@ def told_by(message: str | bytes) -> tuple[str, str] | None:
         headers: Mapping[str, str] = event["event"]["request"]["headers"]
         version = event["scriptVersion"]["id"]
         tags = [text for name, text in headers.items() if name.lower() == HEADER.lower()]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except _NO_EVENT:
         return None
     return (str(tags[0]), str(version)) if tags and version else None
 

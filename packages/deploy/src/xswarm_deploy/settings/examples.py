@@ -10,20 +10,23 @@ from xswarm_deploy.settings.variables import PRODUCTION, STAGING, VARIABLES, Var
 
 _HEAD = """\
 # The {environment} environment. Copy this file to {environment}.env (git ignores that), fill it
-# in, then: ./inv {environment} check
+# in, then: {program} {environment} check
 # A value with xxxxx or your_ in it is a placeholder, and fails the check. Values are taken
 # literally: no ${{}} is replaced. Each may come from the process environment instead.
 """
 
 
-def render(environment: str, variables: Sequence[Variable] = VARIABLES) -> str:
+def render(
+    environment: str, variables: Sequence[Variable] = VARIABLES, program: str = "./inv"
+) -> str:
     """Return the example file of an environment.
 
     Args:
         environment: production or staging.
         variables: what it has a line for.
+        program: by which people call this tool.
     """
-    lines = [_HEAD.format(environment=environment)]
+    lines = [_HEAD.format(environment=environment, program=program)]
     group = ""
     for variable in variables:
         if variable.group != group:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.settings import schema
+from xswarm_deploy.settings import deploy_schema
 
 _TRUTHS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
@@ -43,7 +42,15 @@ def laid_over(values: Mapping[str, Any], given: Mapping[str, str], block: str) -
 
 def _settings(block: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Return each setting's path and what the schema says of it."""
-    yield from _below(schema.document()["properties"][block], (block,))
+    yield from _below(_schema(block), (block,))
+
+
+def _schema(block: str) -> Mapping[str, Any]:
+    if block == "deploy":
+        return deploy_schema.block()
+    from xswarm_deploy.settings import monitor_schema  # with most of the monitoring library
+
+    return monitor_schema.block()
 
 
 def _below(kind: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -112,6 +119,8 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
 
 
 def _unknown(name: str, known: list[str], block: str) -> Refused:
+    from difflib import get_close_matches  # for a misspelt name only
+
     near = get_close_matches(name, known, n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
     return Refused(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 PLACEHOLDERS: Final = ("xxxxx", "your_")
 CONFIG: Final = Path("deployment/config")
+DATABASE: Final = "TURSO_DATABASE_URL"
+D1: Final = "d1:"
+"""Begins the URL of a D1 database, which Cloudflare's own token leads to."""
 ENDPOINTS: Final = Path(".sandbox/endpoints.env")
 MONITORING_RULES: Final = "MONITORING_RULES"
 """The Worker's variable with the key ``monitor`` of invoke.yaml, as JSON."""
@@ -83,8 +86,7 @@ class Settings:
     @property
     def asked(self) -> tuple[Variable, ...]:
         """Return the variables that are asked for: D1 is reached by Cloudflare's token."""
-        of_d1 = self.text("TURSO_DATABASE_URL").startswith("d1:")
-        return tuple(v for v in self.variables if not (of_d1 and v.name == "TURSO_AUTH_TOKEN"))
+        return tuple(asked(self.variables, self.text(DATABASE)))
 
     def text(self, name: str) -> str:
         """Return a plain variable's value, or its default, or the empty string."""
@@ -103,6 +105,10 @@ class Settings:
     def secret(self, name: str) -> Secret:
         """Return a secret variable; it is falsy where the file has none."""
         return self._secrets.get(name) or Secret("", name)
+
+    def has(self, variable: Variable) -> bool:
+        """Return whether a variable has a value that is not its default."""
+        return self._raw(variable) not in ("", variable.default)
 
     def worker_secrets(self) -> dict[str, Secret]:
         """Return what the Worker gets as secrets, by the Worker's names; blanks left out."""
@@ -171,13 +177,32 @@ class Settings:
         Raises:
             Refused: each critical problem is named, with what to do.
         """
-        critical = [problem for problem in self.problems() if problem.critical]
-        if critical:
-            raise Refused(
-                f"{self.environment}: {len(critical)} variable(s) are not in order",
-                "; ".join(f"{problem.name}: {problem.why}" for problem in critical),
-                f"correct {self.source}, then: inv {self.environment} check",
-            )
+        self._refuse([problem for problem in self.problems() if problem.critical])
+
+    def require_filled(self, *names: str) -> None:
+        """Refuse to speak to somebody whose address or key nobody has filled in.
+
+        Args:
+            names: of the variables without which that cannot be, by the Worker's names.
+
+        Raises:
+            Refused: one is empty, or still the example's placeholder; each is named.
+        """
+        asked = [variable for variable in self.asked if variable.name in names]
+        required = (self._problem(v._replace(required=True)) for v in asked)
+        self._refuse([p for p in required if p and p.state in ("missing", "placeholder")])
+
+    def _refuse(self, problems: Sequence[Problem]) -> None:
+        if not problems:
+            return
+        if self.environment == LOCAL and not self.overlay:
+            missing = ", ".join(problem.name for problem in problems)
+            raise Refused("the local twin is not up", f"it gives {missing}", "inv sandbox.up")
+        raise Refused(
+            f"{self.environment}: {len(problems)} variable(s) are not in order",
+            "; ".join(f"{problem.name}: {problem.why}" for problem in problems),
+            f"correct {self.source}, then: inv {self.environment} check",
+        )
 
     def path(self, relative: str) -> Path:
         """Return a path of the project, made absolute."""
@@ -203,8 +228,9 @@ def used(project: Project) -> tuple[Variable, ...]:
     Raises:
         Refused: a name of its own is none, or is taken.
     """
+    parts = project.parts
     declared = {*_names_in(project.worker.secrets), *_names_in(project.worker.variables)}
-    known = (v for v in VARIABLES if not v.part or v.part in project.parts or v.name in declared)
+    known = (v for v in VARIABLES if not v.part or v.part in parts or v.name in declared)
     own = {
         *own_secrets(project),
         *(v.name for v in VARIABLES if v.workers_own and v.name not in declared),
@@ -213,14 +239,25 @@ def used(project: Project) -> tuple[Variable, ...]:
     return (*asked, *_own(project))
 
 
+def asked(variables: Iterable[Variable], database: str) -> list[Variable]:
+    """Return the variables that are asked for: D1 is reached by Cloudflare's token.
+
+    Args:
+        variables: of the project.
+        database: its URL.
+    """
+    of_d1 = database.startswith(D1)
+    return [v for v in variables if not (of_d1 and v.name == "TURSO_AUTH_TOKEN")]
+
+
 def own_secrets(project: Project) -> list[str]:
     """Return the names of secrets that the Worker reads and nothing here uses.
 
     One without a value here stays at Cloudflare as it is, so that a Worker whose secrets were set
     by hand can be released as it stands.
     """
-    names = _names_in(project.worker.secrets)
-    theirs = {v.name for v in VARIABLES if v.part and v.part not in project.parts}
+    names, parts = _names_in(project.worker.secrets), project.parts
+    theirs = {v.name for v in VARIABLES if v.part and v.part not in parts}
     if PREVIOUS not in names:  # nothing here rotates it: the Worker's own affair
         theirs |= {v.name for v in VARIABLES if v.workers_own}
     return [name for name in names if name in theirs or name not in BY_NAME]
@@ -342,7 +379,8 @@ def load(
 
     The local environment takes nothing from the process, so that a key of production
     in somebody's shell never reaches the twin: deployment/config/local.env is overlaid
-    with what the running twin wrote to .sandbox/endpoints.env, and that is all.
+    with what the running twin wrote to .sandbox/endpoints.env, and that is all; a D1
+    database that local.env names stays, for the twin has D1, too.
 
     Args:
         environment: production, staging or local.
@@ -369,7 +407,8 @@ def load(
     mine = (*used(project), *_keys(project, monitor or {}))
     if environment == LOCAL:
         merged = _of_wrangler(project, root, mine) | merged
-    merged |= _overlay(environment, root, process_environment, mine)
+    overlay = _overlay(environment, root, process_environment, mine)
+    merged |= _but_the_database(overlay) if _is_local_d1(merged, environment) else overlay
     here = [variable.file_name(environment) for variable in mine]
     known = {name: merged[name] for name in here if name in merged}
     plain, secrets = _sort(resolved(known, root), environment, mine)
@@ -413,7 +452,7 @@ def with_variables(
     given.pop("INVOKE_DEPLOY_ENV", None)  # chooses the environment, and is no setting of one
     if not given:
         return dict(values)
-    from xswarm_deploy.settings import overrides  # with the whole schema; few set a variable
+    from xswarm_deploy.settings import overrides  # with the schema; few set a variable
 
     return overrides.laid_over(values, given, block)
 
@@ -496,6 +535,15 @@ def _overlay(
         return _read_file(root / ENDPOINTS, LOCAL) if (root / ENDPOINTS).exists() else {}
     known = {name for variable in mine for name in _names(variable)}
     return {name: process_environment[name] for name in known if process_environment.get(name)}
+
+
+def _is_local_d1(merged: Mapping[str, str], environment: str) -> bool:
+    """Return whether local.env names a D1 database, which the twin has, too."""
+    return environment == LOCAL and merged.get(DATABASE, "").startswith(D1)
+
+
+def _but_the_database(overlay: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in overlay.items() if name != DATABASE}
 
 
 def _sort(

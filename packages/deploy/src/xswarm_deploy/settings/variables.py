@@ -360,7 +360,7 @@ def _cloudflare() -> Iterator[Variable]:
     yield Variable(
         "CLOUDFLARE_API_TOKEN",
         group,
-        "API token: Workers, Pages and R2 edit, Zone read.",
+        "API token: edit Workers, and what you have of D1, Pages and R2; read Zone.",
         secret=True,
         required=True,
         pattern=r"[\w-]{20,}",

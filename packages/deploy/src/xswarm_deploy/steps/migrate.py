@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.database import (
-    downs,
     migrate,
     migration_history,
     migrations,
@@ -16,18 +15,19 @@ from xswarm_deploy.database import (
     timing,
 )
 from xswarm_deploy.database.client import Statement
-from xswarm_deploy.database.migrate import Group, Outcome, State
+from xswarm_deploy.database.migrate import Group, Outcome
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
+from xswarm_deploy.database.pending import State
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Action, Change, Facts
-from xswarm_deploy.steps import applied, restore
+from xswarm_deploy.steps import applied
+from xswarm_deploy.steps.pending import checked, files, state
 from xswarm_deploy.verification import compatibility
 
 if TYPE_CHECKING:
     from xswarm_deploy.database.client import Database
     from xswarm_deploy.environment import Environment
-    from xswarm_deploy.settings.settings import Settings
     from xswarm_deploy.site import Site
 
 NAME: Final = "migrate"
@@ -76,33 +76,6 @@ def observe(environment: Environment) -> Facts:
     return {"migrations": applied.names(environment)}
 
 
-def state(environment: Environment) -> State:
-    """Read the files and the ledger, side by side."""
-    found = State(
-        files(environment), migration_history.read(environment.database), environment.worker
-    )
-    if not generates_downs(environment.settings) or not found.pending:
-        return found
-    wanted = {item.name for item in found.pending}
-    return found._replace(files=downs.complete(found.files, wanted))
-
-
-def generates_downs(settings: Settings) -> bool:
-    """Return whether down parts are made for files that have none."""
-    how = settings.project.migrations.down
-    if how not in ("written", "generated"):
-        raise Refused(
-            f"deploy.migrations.down is {how!r}", "", "write down: written, or down: generated"
-        )
-    return how == "generated"
-
-
-def files(environment: Environment) -> list[Migration]:
-    """Read the migration files, in the order they run; none where no folder is named."""
-    directory = environment.settings.project.migrations.directory
-    return migrations.read(environment.settings.path(directory)) if directory else []
-
-
 def overview(environment: Environment) -> list[dict[str, Any]]:
     """Return a row for every migration that there is a file or an entry of."""
     found = state(environment)
@@ -142,15 +115,6 @@ def _in_time(database: Database, groups: Sequence[Group]) -> list[Group]:
         parts = timing.divided(told, database.limits) if group.transactional else [group.migrations]
         found += [Group(part) for part in parts]
     return found
-
-
-def by_kind(labels: Sequence[str]) -> list[str]:
-    """Gather labels such as ``table users`` into a line for each kind."""
-    kinds: dict[str, list[str]] = {}
-    for label in labels:
-        kind, _, name = label.partition(" ")
-        kinds.setdefault(kind, []).append(name)
-    return [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
 
 
 def plan(site: Site) -> list[Change]:
@@ -270,8 +234,7 @@ def require_undisturbed(_site: Site, _change: Change) -> None:
 
 def _checked(environment: Environment) -> State:
     """Read the files and the ledger, and refuse what must not run."""
-    found = state(environment)
-    migrate.check(found)
+    found = checked(environment)
     migrate.require_adopted(environment.database, found)
     migrate.foresee(environment.database, found.pending)
     return found
@@ -328,6 +291,8 @@ def _undo_applied(site: Site, change: Change) -> str:
 
 
 def _put_backup_back(site: Site, cause: DeployError) -> str:
+    from xswarm_deploy.steps import restore  # with backups; few releases come this way
+
     try:
         return restore.undo_release(site)
     except DeployError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from xswarm_deploy.database import downs, migrations, schema
 from xswarm_deploy.database import lint as linting
 from xswarm_deploy.database.lint import Finding
-from xswarm_deploy.steps import migrate
+from xswarm_deploy.steps import migrate, pending
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def lint(site: Site) -> list[Finding]:
     """Return what is dangerous in the pending migrations, on the schema and rows as they are."""
-    found = migrate.state(site)
+    found = pending.state(site)
     if not found.pending:
         return []
     rows = schema.rows_by_table(site.database)
@@ -34,7 +34,7 @@ def lint_files(settings: Settings, since: str = "") -> list[Finding]:
         Refused: there is no such file.
     """
     found = migrations.read(settings.path(settings.project.migrations.directory))
-    if migrate.generates_downs(settings):
+    if pending.generates_downs(settings):
         found = downs.complete(found, {item.name for item in found})
     passed = {item.filename for item in migrate.up_to(found, since)} if since else set()
     return [each for each in linting.lint([], found, {}) if each.filename not in passed]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xswarm_deploy.database import migration_history, migrations, schema
-from xswarm_deploy.database.migrate import State
+from xswarm_deploy.database import migration_history, migrations, other_ledgers, schema
 from xswarm_deploy.database.migrations import Migration
+from xswarm_deploy.database.pending import State
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.steps import migrate
+from xswarm_deploy.steps import pending
 
 if TYPE_CHECKING:
     from xswarm_deploy.environment import Environment
@@ -23,16 +23,22 @@ def drift(environment: Environment) -> list[str]:
     """Return where the schema differs from what the applied files give, as lines of a diff.
 
     SQL that only the server can read is judged by the schema that the server had after the last
-    run; where that was not kept, the rest is compared.
+    run; where that was not kept, the rest is compared. The ledgers of other tools are no drift.
     """
-    now = schema.read(environment.database)
-    expected, refused = schema.of_migrations(_as_applied(migrate.state(environment)))
+    now = _without_ledgers(schema.read(environment.database))
+    expected, refused = schema.of_migrations(_as_applied(pending.state(environment)))
+    expected = _without_ledgers(expected)
     if not refused:
         return schema.difference(expected, now)
     kept = migration_history.kept_schema(environment.database)
     if kept is not None:
-        return schema.difference(schema.objects(kept), now)
+        return schema.difference(_without_ledgers(schema.objects(kept)), now)
     return schema.difference(schema.without(expected, refused), schema.without(now, refused))
+
+
+def _without_ledgers(found: schema.Objects) -> schema.Objects:
+    ledgers = other_ledgers.ledgers(found)
+    return {key: sql for key, sql in found.items() if key not in ledgers}
 
 
 def _as_applied(found: State) -> list[Migration]:

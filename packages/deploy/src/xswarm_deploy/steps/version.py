@@ -15,7 +15,14 @@ from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.multipart import MESSAGE_BYTES
 from xswarm_deploy.settings.variables import ENVIRONMENTS
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import assets, durable_objects, fingerprints, traffic, triggers
+from xswarm_deploy.steps import (
+    assets,
+    durable_objects,
+    fingerprints,
+    resources,
+    traffic,
+    triggers,
+)
 from xswarm_deploy.steps.unversioned import changes as unversioned
 
 if TYPE_CHECKING:
@@ -46,7 +53,8 @@ def prepared(site: Site, split: Split | None = None) -> Upload:
     upload = assets.attached(site, bundle.upload, bundle.files)
     if "main_module" not in upload.metadata:
         return upload  # static files alone: nothing that could read a variable
-    upload = bound(site, upload).with_variables(site.settings.worker_variables())
+    upload = resources.bound(site, bound(site, upload))
+    upload = upload.with_variables(site.settings.worker_variables())
     upload = upload.with_secrets(secrets(site), keep=False)
     missing = site.settings.own_secrets() - set(site.settings.worker_secrets())
     for live in traffic.live_split(site) if split is None else split:

@@ -24,6 +24,7 @@ from xswarm_deploy.steps import (
     affinity,
     buckets,
     durable_objects,
+    resources,
     traffic,
     triggers,
     upload,
@@ -47,14 +48,16 @@ def observe(_site: Site) -> Facts:
 
 def plan(site: Site) -> list[Change]:
     """Return what would change: a new version, and the traffic's way to it."""
-    with ThreadPoolExecutor(5, thread_name_prefix=NAME) as pool:
+    with ThreadPoolExecutor(6, thread_name_prefix=NAME) as pool:
         listing, needed = pool.submit(traffic.deployable, site), pool.submit(buckets.changes, site)
+        lacking = pool.submit(resources.changes, site)
         live = traffic.live_split(site)
         sticky = pool.submit(affinity.changes, site) if live else None
         others = pool.submit(beside, site, live)
         made = _made(site, live, listing.result)
         return [
             *needed.result(),
+            *lacking.result(),
             *(sticky.result() if sticky else ()),
             *made,
             *others.result(),
@@ -137,6 +140,7 @@ def plan_canary(site: Site, percent: float, soak: float) -> list[Change]:
     affinity.require_split(site.settings)
     return [
         *buckets.changes(site),
+        *resources.changes(site),
         *affinity.changes(site),
         upload.beside(site, site.bundling.result().digest),
         traffic.moving(site, {old: 100.0}, dark, traffic.NEW, dict(live)),
@@ -208,6 +212,8 @@ def undo(site: Site, change: Change, outcome: Facts) -> str:
         return traffic.bring_back(site, change)
     if action == buckets.BUCKET:
         buckets.undo(site, change)
+    elif action == resources.RESOURCE:
+        return resources.undo(site, change)
     elif action == affinity.KEY:
         affinity.undo(site, change)
     elif action in _UNDOING and site.cloudflare.worker_exists(site.worker):
@@ -255,6 +261,7 @@ def _unschedule(environment: Environment, change: Change, _outcome: Facts) -> st
 _VERBS: Final[Mapping[AnyAction, Callable[[Site, Change], Facts]]] = {
     **traffic.VERBS,
     buckets.BUCKET: buckets.make,
+    resources.RESOURCE: resources.make,
     affinity.KEY: affinity.make,
     **upload.VERBS,
     triggers.SCHEDULE: _do_schedule,

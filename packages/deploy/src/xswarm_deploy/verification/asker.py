@@ -10,14 +10,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-import requests
-import urllib3
-from requests.structures import CaseInsensitiveDict
-from requests.utils import get_encoding_from_headers
-
 from xswarm_deploy import transport
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import Limited
+from xswarm_deploy.requesting import requests, urllib3
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import pace, probe_header
 from xswarm_deploy.site import Site
@@ -213,10 +209,10 @@ def wrong_status(answer: Answer, expected: tuple[int, ...]) -> str:
     return f"{answer.status} instead of {wanted}: {answer.excerpt}".rstrip(": ")
 
 
-def _text(headers: CaseInsensitiveDict[str], body: bytes) -> str:
+def _text(headers: requests.structures.CaseInsensitiveDict[str], body: bytes) -> str:
     """Decode a body as its charset says; where it names none it is UTF-8: guessing errs."""
     named = "charset=" in headers.get("Content-Type", "").lower()
-    charset = (get_encoding_from_headers(headers) if named else None) or "utf-8-sig"
+    charset = (requests.utils.get_encoding_from_headers(headers) if named else None) or "utf-8-sig"
     try:
         return body.decode(charset, "replace")
     except LookupError:  # no charset that anybody knows

@@ -19,15 +19,17 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Final
 
+from xswarm_deploy.bundling import static
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import UNPROVEN, Finding, Limited, not_told
 from xswarm_deploy.model.split import met
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.services.tails import Tail
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification import version
+from xswarm_deploy.verification import kind, version
 from xswarm_deploy.verification.asker import PAUSE, Answer, Ask, Asker
-from xswarm_deploy.verification.prospect import ALLOW, WAYS, Means, no_preview
+from xswarm_deploy.verification.prospect import ALLOW, Means, no_preview, ways
 from xswarm_deploy.verification.target import NO_VERSION, Target, overridable, preview
 
 NAME: Final = "version"
@@ -35,9 +37,11 @@ SILENCE: Final = 10.0  # seconds after which a tail without any event is given u
 SILENCE_HERE: Final = 2.0
 _EVENT: Final = 5.0  # seconds an event may come after its answer
 _EVENT_HERE: Final = 0.3
-_NOWHERE: Final = "/.well-known/deployment-probe"
+_LAST: Final = "deployment-probe"
+_NOWHERE: Final = f"/.well-known/{_LAST}"
 """A path that hardly any static file has, so that the Worker is invoked by it."""
 _PATHS: Final = 3  # routes of invoke.yaml that are asked who answers
+_FILES: Final = 20  # files that are compared
 _CHANGING: Final = re.compile(r"[0-9a-f]{8,}|\d+", re.IGNORECASE)
 
 
@@ -107,15 +111,19 @@ class Proof:
         if self.failed:
             return Finding(NAME, NAME, "fail", True, self.wrong, "inv deploy.list")
         allowed = self.allowed
-        evidence = f"{UNPROVEN}: {self.wrong}"
-        return Finding(NAME, NAME, "warn" if allowed else "unknown", not allowed, evidence, WAYS)
+        evidence, remedy = f"{UNPROVEN}: {self.wrong}", ways(self.asker.site)
+        return Finding(NAME, NAME, "warn" if allowed else "unknown", not allowed, evidence, remedy)
 
     def _how(self) -> str:
         named = ", ".join(self.expected)
         if self.means == "tail" and self.tail is not None:
             count = self.tail.versions(self.asker.target.tag).total()
             return f"{named}, as a tail shows of {count} answers"
-        hows = {"word": "by its own word", "preview": "at its own preview host"}
+        hows = {
+            "word": "by its own word",
+            "preview": "at its own preview host",
+            "files": "by its files, which are those at its own preview host",
+        }
         return f"{named}, {hows[self.means]}"
 
 
@@ -132,6 +140,9 @@ def opened(asker: Asker) -> Iterator[Proof]:
         return
     if target.unseen and not overridable(site.worker):
         yield _at_preview(asker, f"the override header cannot name {site.worker!r} (RFC 8941)")
+        return
+    if kind.is_files_alone(site):
+        yield _by_files(asker)
         return
     expected = _expected(asker)
     told = _by_word(asker, expected)
@@ -232,6 +243,44 @@ def _others(heard: Counter[str], expected: Sequence[str]) -> Counter[str]:
     return Counter({name: count for name, count in heard.items() if name not in expected})
 
 
+def _by_files(asker: Asker) -> Proof:
+    """Compare what users get with what a version of files alone gives at its own address."""
+    expected, site = _expected(asker), asker.site
+    if asker.target.unseen or len(expected) != 1 or no_preview(site):
+        return _at_preview(asker, kind.FILES)
+    own = asker.at(preview(site, expected[0]))
+    deadline = time.monotonic() + version.patience(asker)
+    while other := _other_file(asker, own):
+        if time.monotonic() >= deadline:
+            wrong = f"{other} is not answered as that version answers at its preview host"
+            return Proof(asker, "none", expected, wrong)
+        time.sleep(PAUSE)
+    return Proof(_sure(asker), "files", expected)
+
+
+def _other_file(asker: Asker, own: Asker) -> str:
+    """Return a path that two addresses answer otherwise; empty: there is none."""
+    for path in dict.fromkeys(["/", *_some_files(asker.site), *_paths(asker)[:-1]]):
+        one, two = (each.once(Ask(path)) for each in (asker, own))
+        if one.status != two.status or _tag_of(one) != _tag_of(two):
+            return path
+    return ""
+
+
+def _some_files(site: Site) -> list[str]:
+    """Return paths of files, where the checkout has them: what builds them need not have run."""
+    try:
+        named = static.described(site.settings)
+    except Refused:
+        return []
+    return [file.path for file in named.files[:_FILES]] if named else []
+
+
+def _tag_of(answer: Answer) -> str:
+    """Return what tells a file's content: its ETag, else itself."""
+    return answer.headers.get("ETag", "").removeprefix("W/") or answer.text
+
+
 def _at_preview(asker: Asker, why: str) -> Proof:
     """Ask at the version's own preview host, where there is one; what is live has none."""
     target, site = asker.target, asker.site
@@ -290,7 +339,8 @@ def _paths(asker: Asker) -> list[str]:
     """Return what is asked to see who answers: routes that just read, the root, and no file."""
     routes = asker.site.settings.project.verify.routes
     reading = [r.path for r in routes if r.method == "GET" and not (r.site or r.token)]
-    return list(dict.fromkeys([*reading[:_PATHS], "/", _NOWHERE]))
+    named = [*reading[:_PATHS], "/", *kind.run_first(asker.site, _LAST), _NOWHERE]
+    return list(dict.fromkeys(named))
 
 
 def _expected(asker: Asker) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ from typing import Final, Literal, NamedTuple
 
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import UNPROVEN
+from xswarm_deploy.model.split import met
 from xswarm_deploy.site import Site
+from xswarm_deploy.verification import kind
 from xswarm_deploy.verification.target import has_none, overridable
 
 ALLOW: Final = "allow"
@@ -16,7 +18,13 @@ WAYS: Final = (
     " or accept it by deploy.verify.unproven: allow in invoke.yaml"
 )
 NOWHERE: Final = "the Worker has no address (workers.dev is off, and there is no route)"
-Means = Literal["word", "tail", "preview", "none"]
+_PREVIEWS: Final = (
+    'write "preview_urls": true into wrangler\'s file: each version has an address of its own then,'
+    " which Cloudflare Access can guard;"
+    " or accept it by deploy.verify.unproven: allow in invoke.yaml"
+)
+_EVENTS: Final = "by its handlers, as Cloudflare tells them: no request reaches it"
+Means = Literal["word", "tail", "preview", "files", "handlers", "none"]
 
 
 class Prospect(NamedTuple):
@@ -33,7 +41,10 @@ def foreseen(site: Site, *, live: bool) -> Prospect:
         site: the environment.
         live: whether a version is live already; a first one is verified at its preview host.
     """
+    if live and kind.is_events_alone(kind.handlers(site, live_version(site))):
+        return Prospect("handlers", _EVENTS)
     named = live and overridable(site.worker) and not has_none(site)
+    named = named and not kind.is_files_alone(site)
     if named and site.settings.project.verify.version_path:
         return Prospect("word", "by the Worker's own word (verify.version_path)")
     if named and site.cloudflare.may_tail(site.worker):
@@ -49,9 +60,23 @@ def _why_none(site: Site, live: bool) -> str:
         return "a first version can only be asked at its preview host"
     if has_none(site):
         return NOWHERE
+    if kind.is_files_alone(site):
+        return kind.FILES
     if not overridable(site.worker):
         return f"the override header cannot name {site.worker!r} (RFC 8941)"
     return "no version_path, and the token may not tail"
+
+
+def ways(site: Site) -> str:
+    """Return what can be done about a version that nothing proves, for a Worker of its kind."""
+    return _PREVIEWS if has_none(site) or kind.is_files_alone(site) else WAYS
+
+
+def live_version(site: Site) -> str:
+    """Return the version that has most of the traffic; empty: there is none."""
+    deployments = site.cloudflare.deployments(site.worker)
+    split = met(deployments[0].split) if deployments else {}
+    return max(split, key=lambda version: split[version], default="")
 
 
 def required(site: Site, *, live: bool) -> str:
@@ -69,7 +94,9 @@ def required(site: Site, *, live: bool) -> str:
     """
     found = foreseen(site, live=live)
     if found.means == "none" and site.settings.project.verify.unproven != ALLOW:
-        raise Refused("nothing would prove that the new version answers", found.evidence, WAYS)
+        raise Refused(
+            "nothing would prove that the new version answers", found.evidence, ways(site)
+        )
     return (
         f"which version answers is known {found.evidence}"
         if found.means != "none"

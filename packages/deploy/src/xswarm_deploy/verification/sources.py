@@ -1,18 +1,21 @@
 """Where routes are found beside the router itself: the code, the sitemap, the live traffic.
 
 The code is looked through by the forms in which routes are written with Hono, itty-router, Express,
-FastAPI, Flask, Starlette, or by comparing ``pathname``. What is put together at run time is not
-found, and what only looks like a route is: so each is asked before it is suggested.
+FastAPI, Flask, Starlette, by comparing ``pathname``, or as files; a router that is mounted has the
+paths of where it is. What is put together at run time is not found, and what only looks like a
+route is: so each is asked before it is suggested.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from xswarm_deploy.verification import file_routes, mounts
 from xswarm_monitoring.redaction import mask_path
 
 SUFFIXES: Final = frozenset({".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx", ".jsx", ".py"})
@@ -23,19 +26,17 @@ _MOST_FILES: Final = 5_000
 _LARGEST: Final = 1 << 20  # bytes of a file; a bundle is no source
 _VERBS: Final = "get|post|put|patch|delete|all"
 _QUOTED: Final = r"""(?P<quote>['"`])(?P<path>/[^'"`\s]*)(?P=quote)"""
+_HERE: Final = r"""(?P<quote>['"`])(?P<path>(?:/[^'"`\s]*)?)(?P=quote)"""
 _CALL: Final = re.compile(
-    rf"""(?:\b(?P<owner>\w++)|\))\s*\.\s*(?P<verb>{_VERBS}|route|api_route)\(\s*{_QUOTED}\s*(?P<end>[,)])"""
+    rf"""(?:\b(?P<owner>\w++)|\))\s*\.\s*(?P<verb>{_VERBS}|route|api_route)\(\s*{_HERE}\s*(?P<end>[,)])"""
     r"""(?=(?P<rest>[^\n]{0,200}))"""
 )
 _METHODS: Final = re.compile(r"""methods\s*=\s*[\[({](?P<names>[^\])}]*)""")
 _ROUTE: Final = re.compile(
-    rf"""\bRoute\(\s*(?:['"](?P<verb>[A-Z]+)['"]\s*,\s*)?{_QUOTED}(?P<rest>[^\n]{{0,200}})"""
+    rf"""\bRoute\(\s*(?:['"](?P<verb>[A-Z]+)['"]\s*,\s*)?{_QUOTED}(?=(?P<rest>[^\n]{{0,200}}))"""
 )
-_COMPARED: Final = re.compile(rf"""\bpathname\s*===?\s*{_QUOTED}""")
-_PREFIX: Final = re.compile(
-    r"""(?:APIRouter\([^)\n]{0,300}?prefix\s*=\s*|\.basePath\(\s*|Blueprint\([^)\n]{0,300}?url_prefix\s*=\s*|"""
-    r"""(?:AutoR|R)outer\(\s*\{[^}\n]{0,300}?base\s*:\s*)(['"`])(?P<path>/[^'"`\s]*)\1"""
-)
+_COMPARED: Final = re.compile(rf"""\b(?:path(?:name)?\s*===?|case)\s*{_QUOTED}""")
+_MOUNT: Final = re.compile(rf"""\bMount\(\s*(?:path\s*=\s*)?{_QUOTED}""")
 _CLIENTS: Final = frozenset(
     {
         "axios",
@@ -71,25 +72,29 @@ def in_code(root: Path, folder: Path) -> Iterator[Found]:
         root: of the project; places are told from there.
         folder: of the Worker's code.
     """
-    for number, file in enumerate(sorted(_sources(folder))):
-        if number == _MOST_FILES:
-            return
-        if file.stat().st_size <= _LARGEST:
-            text = file.read_text(encoding="utf-8", errors="replace")
-            yield from in_text(text, str(file.relative_to(root)))
+    texts = {
+        file.relative_to(root).as_posix(): file.read_text(encoding="utf-8", errors="replace")
+        for file in islice(sorted(_sources(folder)), _MOST_FILES)
+        if file.stat().st_size <= _LARGEST
+    }
+    yield from in_texts(texts)
+    for one in file_routes.found(folder):
+        yield Found(one.method, one.path.rstrip("/") or "/", str(one.file.relative_to(root)))
 
 
-def in_text(text: str, name: str) -> Iterator[Found]:
-    """Yield the routes of one file.
+def in_texts(texts: Mapping[str, str]) -> Iterator[Found]:
+    """Yield the routes of files that may mount each other's routers.
 
     Args:
-        text: the file's.
-        name: the file's; the line is added.
+        texts: file → its text.
     """
-    text = _MEANT.sub("", text)
-    prefixes = {found["path"] for found in _PREFIX.finditer(text)}
-    prefix = prefixes.pop().rstrip("/") if len(prefixes) == 1 else ""
+    meant = {name: _MEANT.sub(_blank, text) for name, text in texts.items()}
+    known = mounts.prefixes(meant)
+    for name, text in meant.items():
+        yield from _in_text(text, name, known)
 
+
+def _in_text(text: str, name: str, known: Mapping[mounts.Router, list[str]]) -> Iterator[Found]:
     def found(method: str, match: re.Match[str], before: str = "") -> Found:
         line = text.count("\n", 0, match.start("path")) + 1
         path = (before + match["path"]).rstrip("/") or "/"
@@ -97,11 +102,33 @@ def in_text(text: str, name: str) -> Iterator[Found]:
 
     for match in _CALL.finditer(text):
         if (match["owner"] or "").lower() not in _CLIENTS:
-            yield from (found(verb, match, prefix) for verb in _verbs(match))
+            above = known.get(mounts.owner(name, match["owner"] or "", known), [""])
+            for before in above if match["path"] or any(above) else ():
+                yield from (found(verb, match, before) for verb in _verbs(match))
+    spans = [(one.start(), _end(text, one.start()), one["path"]) for one in _MOUNT.finditer(text)]
     for match in _ROUTE.finditer(text):
-        named = [match["verb"]] if match["verb"] else _named(match["rest"]) or ["GET"]
-        yield from (found(verb, match) for verb in named)
-    yield from (found("GET", match) for match in _COMPARED.finditer(text))
+        named = (
+            [match["verb"]] if match["verb"] else _named(_ROUTE.split(match["rest"])[0]) or ["GET"]
+        )
+        around = [path.rstrip("/") for begin, end, path in spans if begin < match.start() < end]
+        yield from (found(verb, match, "".join(around)) for verb in named)
+    if "path" in text:
+        yield from (found("GET", match) for match in _COMPARED.finditer(text))
+
+
+def _blank(comment: re.Match[str]) -> str:
+    """Return as many blanks, so that lines and places stay."""
+    return " " * len(comment[0])
+
+
+def _end(text: str, begin: int) -> int:
+    """Return where the parentheses that open first after a place are closed."""
+    depth = 0
+    for found in re.finditer(r"[()]", text[begin:]):
+        depth += 1 if found[0] == "(" else -1
+        if depth == 0:
+            return begin + found.start()
+    return len(text)
 
 
 def in_sitemap(text: str, where: str) -> Iterator[Found]:

@@ -68,6 +68,7 @@ def overridable(worker: str) -> bool:
 def live(site: Site, version: str = "") -> Target:
     """Return the address users reach, and the static site's."""
     settings = site.settings
+    settings.require_filled("WORKER_URL")
     pages = settings.text("BASE_URL") if settings.project.pages.directory else ""
     return Target(settings.text("WORKER_URL"), {}, version, pages)
 
@@ -114,6 +115,11 @@ def preview(site: Site, version: str) -> Target:
     return Target(f"https://{host}.{name}.workers.dev", {}, version, alone=True)
 
 
+def is_nowhere(url: str) -> bool:
+    """Return whether a WORKER_URL says that the Worker has no address."""
+    return (urlsplit(url).hostname or "").endswith(NO_ADDRESS)
+
+
 def has_none(site: Site) -> bool:
     """Return whether the Worker has no address: it is told by queues, crons or other Workers.
 
@@ -122,7 +128,7 @@ def has_none(site: Site) -> bool:
     """
     url = site.settings.text("WORKER_URL")
     if not is_loopback(url):
-        return (urlsplit(url).hostname or "").endswith(NO_ADDRESS)
+        return is_nowhere(url)
     if not wrangler.file(site.settings).is_file():
         return False
     content = wrangler.read(site.settings)

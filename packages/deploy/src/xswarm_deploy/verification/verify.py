@@ -87,8 +87,8 @@ def run(site: Site, target: Target, *, quick: bool = False, reading: bool = Fals
     from xswarm_deploy.verification.asker import Asker
 
     reachable = nowhere.instead(site, target)
-    if reachable is None:
-        return Report(NAME, (nowhere.finding(site),))
+    if isinstance(reachable, Finding):
+        return Report(NAME, (reachable,))
     asker = Asker(site, reachable, site.connections.session())
     with ExitStack() as stack:
         stack.callback(site.connections.returned)

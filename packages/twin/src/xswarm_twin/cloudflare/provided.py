@@ -6,7 +6,6 @@ begins empty, so whoever starts it for a project has what the configuration take
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,7 +16,6 @@ from xswarm_twin.cloudflare import bodies, hyperdrive, refusals, secrets_store
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import (
     Database,
-    DispatchNamespace,
     Hyperdrive,
     KvNamespace,
     Record,
@@ -48,10 +46,6 @@ def _namespace(_: Twin, id_: str, told: Mapping[str, Any]) -> list[Record]:
 
 def _database(twin: Twin, id_: str, told: Mapping[str, Any]) -> list[Record]:
     return [Database(id_, bodies.optional(told, "name", id_), twin.clock.now())]
-
-
-def _dispatch(twin: Twin, name: str, _: Mapping[str, Any]) -> list[Record]:
-    return [DispatchNamespace(name, str(uuid.uuid4()), twin.clock.now())]
 
 
 def _hyperdrive(twin: Twin, id_: str, told: Mapping[str, Any]) -> list[Record]:
@@ -85,7 +79,6 @@ def _secret(twin: Twin, id_: str, told: Mapping[str, Any]) -> list[Record]:
 _MADE: Mapping[str, Callable[[Twin, str, Mapping[str, Any]], list[Record]]] = {
     "kv": _namespace,
     "d1": _database,
-    "dispatch": _dispatch,
     "hyperdrive": _hyperdrive,
     "secrets": _secret,
 }

@@ -77,6 +77,7 @@ class Version(Record):
     annotations: dict[str, str] = field(default_factory=dict)
     assets: dict[str, Any] | None = None
     startup_time_ms: int = 0
+    handlers: list[str] = field(default_factory=lambda: ["fetch"])
 
     @property
     def key(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from xswarm_twin.cloudflare import (
     bindings,
     bodies,
     durable_objects,
+    handlers,
     refusals,
     resources,
     strictness,
@@ -124,7 +126,17 @@ async def make(
         started = await twin.edge.validate(served(twin, version, objects.classes))
     except ScriptInvalid as error:
         raise refusals.script_invalid(str(error)) from error
-    return replace(version, startup_time_ms=started)
+    found = await asyncio.to_thread(_handlers, twin, version)
+    return replace(version, startup_time_ms=started, handlers=found)
+
+
+def _handlers(twin: Twin, version: Version) -> list[str]:
+    """Return the events that a version's main module handles."""
+    main = next((m for m in version.modules if m["name"] == version.main_module), None)
+    if main is None:
+        return []
+    text = twin.blobs.path(main["blob"]).read_text(encoding="utf-8", errors="replace")
+    return handlers.of(text, python="python" in main["media_type"])
 
 
 def derive(
@@ -219,7 +231,7 @@ def detail(version: Version, worker: Worker) -> dict[str, Any]:
             "script": {
                 "etag": version.id.replace("-", ""),
                 "last_deployed_from": version.source,
-                "handlers": [] if version.main_module is None else ["fetch"],
+                "handlers": version.handlers if version.main_module else [],
             },
             "script_runtime": {
                 "compatibility_date": version.compatibility_date,

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.services.assets import Assets
-from xswarm_deploy.services.cloudflare.accounts import Account, Accounts, Token
+from xswarm_deploy.services.cloudflare.accounts import Account, Token
 from xswarm_deploy.services.cloudflare.buckets import Bucket, Buckets
 from xswarm_deploy.services.cloudflare.deployments import Deployment, Deployments
 from xswarm_deploy.services.cloudflare.observed import Observed
+from xswarm_deploy.services.cloudflare.stores import Stores
 from xswarm_deploy.services.cloudflare.versions import Version, Versions
 from xswarm_deploy.services.cloudflare.workers import Subdomain, Workers
 from xswarm_deploy.services.cloudflare.zones import DnsRecord, Zone, Zones
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 
-class Cloudflare(Accounts, Workers, Versions, Deployments, Observed, Buckets, Zones):
+class Cloudflare(Stores, Workers, Versions, Deployments, Observed, Buckets, Zones):
     """One Cloudflare account; each noun of it has a file beside this one.
 
     Args:

@@ -26,8 +26,13 @@ class _Metadata(Wire):
     created_on: str | None = None
 
 
+class _Script(Wire):
+    handlers: tuple[str, ...] | None = None
+
+
 class _Resources(Wire):
     bindings: tuple[dict[str, Any], ...] | None = None
+    script: _Script | None = None
 
 
 class _Version(Wire):
@@ -52,6 +57,7 @@ class Version(NamedTuple):
     annotations: Mapping[str, str] = MappingProxyType({})
     bindings: tuple[Mapping[str, Any], ...] = ()
     startup_ms: int | None = None
+    handlers: tuple[str, ...] = ()
 
     @property
     def secret_names(self) -> tuple[str, ...]:
@@ -160,6 +166,7 @@ class Versions(Client):
 
 
 def _version(item: _Version) -> Version:
+    script = item.resources and item.resources.script
     return Version(
         id=item.id,
         number=item.number or 0,
@@ -167,4 +174,5 @@ def _version(item: _Version) -> Version:
         annotations=item.annotations or {},
         bindings=(item.resources and item.resources.bindings) or (),
         startup_ms=item.startup_time_ms,
+        handlers=(script and script.handlers) or (),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.step import Action
 from xswarm_deploy.services.queues import Queue
+from xswarm_deploy.steps import resources
 from xswarm_deploy.steps.unversioned.resource import STEP, Transition, Value, covers
 
 if TYPE_CHECKING:
@@ -100,11 +101,12 @@ def _there(site: Site, name: str, *, taken: bool) -> Value | None:
     Args:
         site: the environment.
         name: the queue's.
-        taken: whether it is to be consumed, so that it must exist and be free.
+        taken: whether it is to be consumed, so that it must be free, and exist or be made.
     """
     queue = site.cloudflare.queues.find(name)
     if queue is None:
-        return _missing(name) if taken else None
+        made = name in resources.produced(site.settings)  # by this release, before it is consumed
+        return _missing(name) if taken and not made else None
     if taken:
         _require_free(site, queue)
     found = next((one for one in queue.consumers if one.worker == site.worker), None)

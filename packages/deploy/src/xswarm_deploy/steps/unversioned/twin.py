@@ -21,7 +21,7 @@ _NOWHERE: Final = "postgres://local:local@127.0.0.1:5432/local"
 
 
 def provide(site: Site) -> None:
-    """Make the zones, queues, namespaces and databases that the configuration names.
+    """Make the zones, queues, namespaces and databases that the configuration names by their ids.
 
     In production a person makes them once; on the twin a release would be refused for want of
     them after each reset. A D1 database gets the migrations that wrangler would apply.
@@ -56,7 +56,7 @@ def make(site: Site, content: Mapping[str, Any]) -> None:
         if site.cloudflare.queues.find(name) is None:
             path = f"/accounts/{site.cloudflare.account_id}/queues"
             site.cloudflare.http.post(path, json={"queue_name": name})
-    for place, told in _resources(content):
+    for place, told in resources(content):
         path = f"/accounts/{site.cloudflare.account_id}/__sandbox/{place}"
         site.cloudflare.http.put(path, json=told)
 
@@ -79,7 +79,7 @@ def _apply(site: Site, migrated: d1.Migrated) -> None:
     )
 
 
-def _resources(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+def resources(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Return what is named by an id, as the twin's own route takes it.
 
     A database behind Hyperdrive is the one of ``wrangler dev``; a secret of the Secrets Store has
@@ -91,8 +91,6 @@ def _resources(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, s
         yield f"d1/{one['database_id']}", {"name": str(one.get("database_name") or one["binding"])}
     for one in _listed(content, "hyperdrive", "id"):
         yield f"hyperdrive/{one['id']}", {"url": str(one.get("localConnectionString") or _NOWHERE)}
-    for one in _listed(content, "dispatch_namespaces", "namespace"):
-        yield f"dispatch/{one['namespace']}", {}
     for one in _listed(content, "secrets_store_secrets", "store_id"):
         name = str(one["secret_name"])
         yield f"secrets/{one['store_id']}", {"name": name, "text": f"local-{name}"}
@@ -114,6 +112,6 @@ def _zones(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _queues(content: Mapping[str, Any]) -> Iterator[str]:
-    queues = content.get("queues") or {}
-    for one in (*(queues.get("producers") or ()), *(queues.get("consumers") or ())):
+    """Return the queues of consumers; those that a Worker sends to are made by its release."""
+    for one in (content.get("queues") or {}).get("consumers") or ():
         yield from (str(one[key]) for key in ("queue", "dead_letter_queue") if one.get(key))

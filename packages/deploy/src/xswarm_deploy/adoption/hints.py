@@ -1,0 +1,68 @@
+"""What a person should know of a repository that was set up, and nothing here could decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xswarm_deploy.adoption import databases, writing
+from xswarm_deploy.adoption.answers import Answers
+from xswarm_deploy.adoption.changes import relative
+from xswarm_deploy.adoption.databases import D1
+from xswarm_deploy.errors import typed
+from xswarm_deploy.settings.variables import PRODUCTION, STAGING
+
+
+def hints(answers: Answers) -> list[str]:
+    """Return them, a line each."""
+    found = answers.found
+    unused = [part for part in found.parts if part not in answers.uses]
+    told = [f"found, not managed: {', '.join(unused)}; deploy.uses in invoke.yaml does so"]
+    return [
+        *(told if unused else []),
+        *_of_the_address(answers),
+        *_of_the_database(answers),
+        *_of_the_others(answers),
+    ]
+
+
+def _of_the_address(answers: Answers) -> Iterator[str]:
+    content = answers.content(PRODUCTION)
+    if writing.address(answers, PRODUCTION) == writing.NOWHERE and not content.get("preview_urls"):
+        yield (
+            "the Worker has no address: a release looks at which events its version handles; one"
+            ' that answers requests of other Workers needs "preview_urls": true to be verified'
+        )
+
+
+def _of_the_database(answers: Answers) -> Iterator[str]:
+    d1, database = answers.d1, answers.database
+    if d1:
+        migrated = "are migrated by releases, " if answers.migrations else ""
+        yield f"{_told(d1)}: its tables {migrated}are backed up, and hold the releases' books"
+    elif database != databases.TURSO:
+        name = answers.url(PRODUCTION).removeprefix(databases.SCHEME)
+        yield f"releases keep their books in the D1 database {name}: npx wrangler d1 create {name}"
+    if d1 and answers.shares(STAGING):
+        yield (
+            "wrangler's file has no env.staging: the Worker of staging would be bound to"
+            f" production's data; write one, with a {d1.binding} of its own"
+        )
+    if answers.migrations:
+        baseline = typed("inv production migrate.baseline")
+        yield f"migrations that the database has already are entered by: {baseline}"
+
+
+def _of_the_others(answers: Answers) -> Iterator[str]:
+    """Return what releases leave alone of the D1 databases and their migrations."""
+    applied = answers.migrations.path if answers.migrations else None
+    folders = {each.path for each in answers.found.migrations} - {applied}
+    for one in answers.found.d1:
+        if one.url != answers.database:
+            left = f"{_told(one)} is neither migrated nor backed up by releases"
+            name = relative(one.folder, answers.found.folder)
+            apply = f"; {name} is applied as until now: wrangler d1 migrations apply {one.binding}"
+            yield left + (apply if one.folder in folders else "")
+
+
+def _told(one: D1) -> str:
+    return f"{one.binding} (D1{f', {one.name}' if one.name else ''})"

@@ -1,0 +1,58 @@
+"""One release of all the steps of ``deploy.*``, and what is tidied up after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from xswarm_deploy.database.backup import Backup
+from xswarm_deploy.errors import DeployError
+from xswarm_deploy.release.noted import note
+from xswarm_deploy.release.release import Release
+from xswarm_deploy.release.transaction import report_success, transaction
+from xswarm_deploy.site import Site
+from xswarm_deploy.steps import backup
+
+
+@contextmanager
+def deployment(
+    site: Site, message: str, skipped: frozenset[str], phases: Sequence[str]
+) -> Iterator[Release]:
+    """Make one release of all steps that run in the block, and report how it ended.
+
+    Args:
+        site: the environment.
+        message: a person's words for it.
+        skipped: names of steps that are left out.
+        phases: the steps that change anything, in their order.
+
+    Raises:
+        DeployError: why it failed, after everything was undone.
+    """
+    with transaction(site, "deploy", message, phases) as running:
+        running.skipped = skipped
+        running.site.facts["message"] = message
+        _ = running.site.bundling  # wrangler bundles while check, backup and migrations run
+        running.ahead.begin(running.site, phases)
+        yield running
+    _prune(running)
+    report_success(running)
+
+
+def _prune(running: Release) -> None:
+    """Remove the backups that no rule keeps, now that a newer one is proven; never fail for it."""
+    try:
+        removed = backup.prune(running.site, datetime.now(UTC), lambda found: _note(running, found))
+    except (OSError, DeployError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        running.console.warn(f"old backups were not removed: {why}: inv backup.prune")
+        return
+    if removed:
+        running.console.line(f"· removed {len(removed)} backups that no rule keeps any more", "dim")
+
+
+def _note(running: Release, found: list[Backup]) -> None:
+    files = [item.path.name for item in found]
+    message = f"{len(files)} backups, after the release"
+    note(running.site, "backup.prune", {"message": message, "files": files})

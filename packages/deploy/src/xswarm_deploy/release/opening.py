@@ -1,0 +1,66 @@
+"""The release under way in this process, and how one is begun.
+
+Most commands begin none: what a release is made of is imported by the one that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from xswarm_deploy.model.state import ReleaseState
+from xswarm_deploy.site import Site
+
+if TYPE_CHECKING:
+    from xswarm_deploy.model.record import Record
+    from xswarm_deploy.release.release import Release
+    from xswarm_deploy.settings.settings import Settings
+
+_current: ContextVar[Release | None] = ContextVar("release", default=None)
+
+
+def current() -> Release | None:
+    """Return the release under way in this process, or None."""
+    return _current.get()
+
+
+@contextmanager
+def under_way(release: Release) -> Iterator[None]:
+    """Let a release be the one under way, for as long as the block lasts."""
+    token = _current.set(release)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def opened(settings: Settings) -> Site:
+    """Return an environment; its earlier releases are read when they are first asked for."""
+    site = Site(settings, ReleaseState(history=lambda: _history(site)))
+    return site
+
+
+def release(
+    site: Site, kind: str, message: str = "", phases: Sequence[str] = ()
+) -> AbstractContextManager[Release]:
+    """Join the release under way, or make one, as :func:`transaction.transaction` does."""
+    from xswarm_deploy.release.transaction import transaction
+
+    return transaction(site, kind, message, phases)
+
+
+def deployment(
+    site: Site, message: str, skipped: frozenset[str], phases: Sequence[str]
+) -> AbstractContextManager[Release]:
+    """Make one release of all steps in the block, as :func:`deployment.deployment` does."""
+    from xswarm_deploy.release import deployment as whole
+
+    return whole.deployment(site, message, skipped, phases)
+
+
+def _history(site: Site) -> Sequence[Record]:
+    from xswarm_deploy.release import records
+
+    return records.read(site.database, site.settings.environment, site.worker)

@@ -1,0 +1,88 @@
+"""KV namespaces, D1 databases and dispatch namespaces of the account, by their names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from xswarm_deploy.services.cloudflare.accounts import Accounts
+from xswarm_deploy.services.cloudflare.client import Identified, quoted
+from xswarm_deploy.services.settle import settled, unless_missing
+from xswarm_deploy.services.shape import Wire
+
+NAMESPACE_MISSING: Final = "10013"
+DATABASE_MISSING: Final = "7404"
+
+
+class _Namespace(Identified):
+    title: str
+
+
+class _Database(Wire):
+    uuid: str
+    name: str
+
+
+class Stores(Accounts):
+    """Find, make and delete what a Worker keeps data in."""
+
+    def kv_namespace(self, title: str) -> str | None:
+        """Return the id of the KV namespace with this title; None: there is none."""
+        listed = self._listed(self._namespaces, list[_Namespace])
+        return next((one.id for one in listed if one.title == title), None)
+
+    def create_kv_namespace(self, title: str) -> None:
+        """Create a KV namespace."""
+        settled(
+            lambda: self.http.post(self._namespaces, json={"title": title}),
+            lambda: self.kv_namespace(title),
+        )
+
+    def kv_is_empty(self, namespace: str) -> bool:
+        """Return whether a KV namespace has no key."""
+        path = f"{self._namespaces}/{quoted(namespace)}/keys"
+        return not self._get(path, list[object], {"limit": 10})
+
+    def delete_kv_namespace(self, namespace: str) -> None:
+        """Delete a KV namespace, with all keys; one that is not there is deleted already."""
+        path = f"{self._namespaces}/{quoted(namespace)}"
+        unless_missing(lambda: self.http.delete(path), {NAMESPACE_MISSING})
+
+    def d1_database(self, name: str) -> str | None:
+        """Return the id of the D1 database of this name; None: there is none."""
+        listed = self._listed(self._databases, list[_Database], {"name": name})
+        return next((one.uuid for one in listed if one.name == name), None)
+
+    def create_d1_database(self, name: str, jurisdiction: str = "") -> None:
+        """Create a D1 database.
+
+        Args:
+            name: its name.
+            jurisdiction: where its rows must stay; empty: anywhere.
+        """
+        body = {"name": name, **({"jurisdiction": jurisdiction} if jurisdiction else {})}
+        settled(lambda: self.http.post(self._databases, json=body), lambda: self.d1_database(name))
+
+    def delete_d1_database(self, database: str) -> None:
+        """Delete a D1 database, with all rows; one that is not there is deleted already."""
+        path = f"{self._databases}/{quoted(database)}"
+        unless_missing(lambda: self.http.delete(path), {DATABASE_MISSING})
+
+    def dispatch_namespace(self, name: str) -> str | None:
+        """Return the name of a dispatch namespace; None: there is none."""
+        return name if self.has(f"workers/dispatch/namespaces/{name}") else None
+
+    def create_dispatch_namespace(self, name: str) -> None:
+        """Create a dispatch namespace."""
+        path = f"{self._account}/workers/dispatch/namespaces"
+        settled(
+            lambda: self.http.post(path, json={"name": name}),
+            lambda: self.dispatch_namespace(name),
+        )
+
+    @property
+    def _namespaces(self) -> str:
+        return f"{self._account}/storage/kv/namespaces"
+
+    @property
+    def _databases(self) -> str:
+        return f"{self._account}/d1/database"

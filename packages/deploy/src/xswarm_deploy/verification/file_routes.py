@@ -1,0 +1,145 @@
+"""Routes that are files: SvelteKit, Astro, Next.js, Nuxt, Remix and React Router's flat routes.
+
+Sources: each framework's page on routing. A part that varies is written ``:name``, a rest ``*``;
+groups, layouts, private and intercepted folders are no part of a path.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_MOST: Final = 5_000  # files
+_PAGES: Final = frozenset({".astro", ".md", ".mdx", ".html", ".tsx", ".jsx", ".ts", ".js", ".vue"})
+_REST: Final = re.compile(r"\[{1,2}\.\.\.([\w-]*)\]{1,2}")
+_PARAMETER: Final = re.compile(r"\[{1,2}([\w=-]+)\]{1,2}")
+_VERB: Final = re.compile(
+    r"\bexport\s+(?:async\s+)?(?:const|function)\s+(GET|POST|PUT|PATCH|DELETE|ALL)\b"
+)
+Parts = list[str]
+
+
+class FileRoute(NamedTuple):
+    """A route, and the file that it is."""
+
+    method: str
+    path: str
+    file: Path
+
+
+def found(folder: Path) -> Iterator[FileRoute]:
+    """Yield the routes that are files of a Worker, by the frameworks its package.json names.
+
+    Args:
+        folder: of package.json.
+    """
+    named = _dependencies(folder)
+    for package, places in _FRAMEWORKS.items():
+        if package in named:
+            for place, read in places.items():
+                yield from _below(folder / place, read)
+
+
+def _dependencies(folder: Path) -> set[str]:
+    try:
+        package = json.loads((folder / "package.json").read_text(encoding="utf-8-sig"))
+        return {*(package.get("dependencies") or {}), *(package.get("devDependencies") or {})}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return set()
+
+
+def _below(place: Path, read: Callable[[Parts, Path], Parts | None]) -> Iterator[FileRoute]:
+    if not place.is_dir():
+        return
+    for number, file in enumerate(sorted(place.rglob("*"))):
+        if number == _MOST:
+            return
+        parts = list(file.relative_to(place).parts)
+        path = read(parts, file) if file.is_file() else None
+        if path is not None:
+            for method in _methods(file):
+                yield FileRoute(method, f"/{'/'.join(map(_written, path))}", file)
+
+
+def _methods(file: Path) -> list[str]:
+    """Return the methods that a file exports a handler of; a page has GET."""
+    if file.suffix not in (".ts", ".js", ".mjs"):
+        return ["GET"]
+    text = file.read_text(encoding="utf-8", errors="replace")
+    verbs = list(dict.fromkeys(_VERB.findall(text)))
+    return ["GET" if verb == "ALL" else verb for verb in verbs] or ["GET"]
+
+
+def _written(part: str) -> str:
+    part = _REST.sub("*", part)
+    return _PARAMETER.sub(lambda found: f":{found[1].partition('=')[0]}", part)
+
+
+def _sveltekit(parts: Parts, file: Path) -> Parts | None:
+    named = file.name in ("+page.svelte", "+page.md", "+page.svx") or file.stem == "+server"
+    return _without_groups(parts[:-1]) if named else None
+
+
+def _next_app(parts: Parts, file: Path) -> Parts | None:
+    named = file.stem in ("page", "route") and file.suffix in _PAGES
+    apart = any(part.startswith(("_", "@", "(.")) for part in parts)
+    return _without_groups(parts[:-1]) if named and not apart else None
+
+
+def _pages(parts: Parts, file: Path) -> Parts | None:
+    """Return the path of a file under Astro's, Next's or Nuxt's ``pages``."""
+    private = any(part.startswith(("_", ".")) for part in parts)
+    if file.suffix not in _PAGES or private or file.stem in ("404", "500"):
+        return None
+    last = file.name.removesuffix(file.suffix)
+    return _without_groups([*parts[:-1], *([] if last == "index" else [last])])
+
+
+def _nuxt_server(before: str) -> Callable[[Parts, Path], Parts | None]:
+    def read(parts: Parts, file: Path) -> Parts | None:
+        stem, _, verb = file.stem.partition(".")
+        if file.suffix not in (".ts", ".js", ".mjs") or verb not in ("", "get"):
+            return None
+        return [*before.split(), *parts[:-1], *([] if stem == "index" else [stem])]
+
+    return read
+
+
+def _flat(parts: Parts, file: Path) -> Parts | None:
+    """Return the path of a flat route: dots are slashes, ``_`` hides, ``$`` varies."""
+    name = parts[0] if len(parts) > 1 else file.stem
+    if len(parts) > 2 or file.suffix not in _PAGES or (len(parts) == 2 and file.stem != "route"):
+        return None
+    kept = [p for p in name.split(".") if not p.startswith("_") and p not in ("route",)]
+    optional = [re.sub(r"^\((.*)\)$", r"\1", part).removesuffix("_") for part in kept]
+    return ["*" if p == "$" else f":{p[1:]}" if p.startswith("$") else p for p in optional]
+
+
+def _without_groups(parts: Parts) -> Parts:
+    return [part for part in parts if not re.fullmatch(r"\(.*\)", part)]
+
+
+_NEXT: Final[Mapping[str, Callable[[Parts, Path], Parts | None]]] = {
+    "app": _next_app,
+    "src/app": _next_app,
+    "pages": _pages,
+    "src/pages": _pages,
+}
+_FLAT: Final = {"app/routes": _flat}
+_FRAMEWORKS: Final[Mapping[str, Mapping[str, Callable[[Parts, Path], Parts | None]]]] = {
+    "@sveltejs/kit": {"src/routes": _sveltekit},
+    "astro": {"src/pages": _pages},
+    "next": _NEXT,
+    "nuxt": {
+        "pages": _pages,
+        "app/pages": _pages,
+        "server/api": _nuxt_server("api"),
+        "server/routes": _nuxt_server(""),
+    },
+    "@remix-run/react": _FLAT,
+    "@react-router/fs-routes": _FLAT,
+}
+"""Package → the folders of its routes, and what reads the path of a file there."""

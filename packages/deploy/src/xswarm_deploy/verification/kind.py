@@ -1,0 +1,67 @@
+"""What a Worker is to whoever verifies it: code that is asked, files alone, or events alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.site import Site
+
+FILES: Final = "static files invoke no Worker, so that no tail shows them and no route tells it"
+_FETCH: Final = "fetch"
+
+
+def is_files_alone(site: Site) -> bool:
+    """Return whether the Worker has static files and no code."""
+    content = _content(site)
+    return content.get("main") is None and "assets" in content
+
+
+def handlers(site: Site, version: str) -> tuple[str, ...]:
+    """Return the events that a version handles, as Cloudflare tells; empty: it does not tell.
+
+    Only of a Worker that may have no ``fetch`` is it asked.
+    """
+    if not (version and _may_lack_requests(_content(site))):
+        return ()
+    return site.cloudflare.version(site.worker, version).handlers
+
+
+def is_events_alone(found: tuple[str, ...]) -> bool:
+    """Return whether no request reaches a version: it has handlers, and none of them is fetch."""
+    return bool(found) and _FETCH not in found
+
+
+def run_first(site: Site, name: str) -> list[str]:
+    """Return paths at which the Worker runs before its static files: ``run_worker_first``.
+
+    Args:
+        site: the environment.
+        name: stands for what a pattern leaves open; no file should have it.
+    """
+    patterns = (_content(site).get("assets") or {}).get("run_worker_first")
+    listed = patterns if isinstance(patterns, list) else []
+    return [str(one).replace("*", name) for one in listed if str(one).startswith("/")]
+
+
+def required(site: Site) -> dict[str, str]:
+    """Return the handlers that the configuration needs, and the key that needs each."""
+    content = _content(site)
+    needed = {}
+    if (content.get("triggers") or {}).get("crons"):
+        needed["scheduled"] = "triggers.crons"
+    if (content.get("queues") or {}).get("consumers"):
+        needed["queue"] = "queues.consumers"
+    return needed
+
+
+def _may_lack_requests(content: Mapping[str, Any]) -> bool:
+    crons = (content.get("triggers") or {}).get("crons")
+    consumers = (content.get("queues") or {}).get("consumers")
+    return bool(crons or consumers) or content.get("workers_dev") is False
+
+
+def _content(site: Site) -> Mapping[str, Any]:
+    there = wrangler.file(site.settings).is_file()
+    return wrangler.read(site.settings) if there else {}

@@ -1,0 +1,70 @@
+"""Which events a Worker's main module handles, as the API tells of each version.
+
+Cloudflare runs the module to know it. Here its text tells: the members of the default export, an
+object or a class. Where the text does not tell (a framework's application, say), it is ``fetch``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+KNOWN: Final = ("fetch", "scheduled", "queue", "email", "tail", "trace")
+FETCH: Final = ["fetch"]
+_PYTHON: Final = re.compile(r"^\s*(?:async )?def (\w+)\(", re.MULTILINE)
+_NAMED: Final = re.compile(
+    r"\bexport\s*\{[^}]*?([\w$]+) as default\b|\bexport default ([\w$]+)\s*;?$"
+)
+_INLINE: Final = re.compile(r"\bexport default\s*(?:class\b[^{]*)?\{")
+_TOKEN: Final = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`"""
+    r"""|(?<=[(,=:\[!&|?{};+])\s*/(?![*/])(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\\n])+/\w*|[\w$]+|\S""",
+    re.DOTALL,
+)
+_BEFORE_A_NAME: Final = frozenset({"async", "static", "*"})
+_DEEPER: Final = {"{": 1, "(": 1, "[": 1, "}": -1, ")": -1, "]": -1}
+
+
+def of(source: str, *, python: bool) -> list[str]:
+    """Return the events that a main module handles.
+
+    Args:
+        source: its text.
+        python: whether it is Python's.
+    """
+    names = _of_python(source) if python else set(_members(source, _begins(source)))
+    return [name for name in KNOWN if name in names] or FETCH
+
+
+def _of_python(source: str) -> set[str]:
+    return {name.removeprefix("on_") for name in _PYTHON.findall(source)}
+
+
+def _begins(source: str) -> int:
+    """Return where the members of the default export begin; at the end: it cannot be told."""
+    inline = _INLINE.search(source)
+    if inline:
+        return inline.end()
+    exported = _NAMED.search(source.rstrip())
+    if exported:
+        name, class_ = re.escape(exported[1] or exported[2]), r"class\b[^{]*"
+        declared = rf"(?<![\w$.])(?:{name}\s*=\s*(?:{class_})?|class {name}\b[^{{]*)\{{"
+        found = re.search(declared, source)
+        if found:
+            return found.end()
+    return len(source)
+
+
+def _members(source: str, begin: int) -> Iterator[str]:
+    """Yield the names of an object's or a class's members."""
+    depth, at_a_name = 0, True
+    for found in _TOKEN.finditer(source, begin):
+        part = found[0]
+        if depth == 0 and part == "}":
+            return
+        if depth == 0 and at_a_name and part not in _BEFORE_A_NAME:
+            yield part
+        depth += _DEEPER.get(part, 0)
+        ended = depth == 0 and part in (",", ";", "}")
+        at_a_name = ended or (at_a_name and part in _BEFORE_A_NAME)
