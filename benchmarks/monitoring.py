@@ -11,6 +11,7 @@ import asyncio
 import gc
 import importlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -75,7 +76,6 @@ def main() -> int:
     options = parser.parse_args()
     if not options.inside:
         return outside(["--json"] if options.json else [])
-    sys.path.insert(0, str(ROOT / "packages/monitoring/src"))
     figures = measure()
     print(json.dumps([asdict(figure) for figure in figures]) if options.json else table(figures))
     return 0 if all(figure.good for figure in figures) else 1
@@ -87,7 +87,9 @@ def outside(arguments: list[str]) -> int:
         venv.create(folder, with_pip=True)
         python = str(Path(folder) / "bin" / "python")
         subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS], check=True)
-        run = subprocess.run([python, __file__, "--inside", *arguments], check=False, cwd=ROOT)
+        ours = {**os.environ, "PYTHONPATH": str(ROOT / "packages/monitoring/src")}
+        words = [python, __file__, "--inside", *arguments]
+        run = subprocess.run(words, check=False, cwd=ROOT, env=ours)
         return run.returncode
 
 

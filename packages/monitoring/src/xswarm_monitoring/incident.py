@@ -29,6 +29,7 @@ _SCHEMA = (
         WHERE resolved IS NULL""",
     "CREATE INDEX IF NOT EXISTS monitoring_incidents_begun ON monitoring_incidents (begun)",
 )
+_KEPT = "SELECT 1 FROM sqlite_schema WHERE name = 'monitoring_incidents_begun'"
 _COLUMNS = "id, begun, resolved, source, data"
 _RECENT = f"""SELECT {_COLUMNS} FROM monitoring_incidents WHERE begun >= ?
     ORDER BY begun DESC, id DESC LIMIT {LISTED}"""  # noqa: S608 - constants
@@ -105,6 +106,10 @@ class Incidents:
         """Make the table where there is none."""
         for statement in _SCHEMA:
             await self._execute(statement, ())
+
+    async def are_kept(self) -> bool:
+        """Return whether there ever was one: whether there is the table."""
+        return bool(await self._execute(_KEPT, ()))
 
     async def recent(self, since: float) -> list[Incident]:
         """Return those that are open or began since a moment, the newest first.

@@ -19,6 +19,6 @@ async def read(execute: Execute, now: float) -> History:
         Exception: what ``execute`` raised.
     """
     incidents = Incidents(execute)
-    await incidents.prepare()
     days = await Uptime(execute).read(now, DAYS)
-    return History(days, await incidents.recent(now - DAYS * DAY))
+    kept = await incidents.recent(now - DAYS * DAY) if await incidents.are_kept() else []
+    return History(days, kept)

@@ -89,7 +89,10 @@ async def _reconcile(
     page: StatusPage, least: Severity, execute: Execute, on: Iterable[Entry], now: float
 ) -> None:
     incidents, wanted = Incidents(execute), _by_component(page, least, on)
-    await incidents.prepare()
+    if not await incidents.are_kept():
+        if not wanted:
+            return
+        await incidents.prepare()
     opened = await incidents.opened_by_alerts()
     for component, entry in wanted.items():
         known, impact = opened.get(component), _IMPACTS[entry.alert.severity]

@@ -212,9 +212,9 @@ def _wanted(event: Event, parameters: Mapping[str, Any]) -> bool:
 
 def _holds_text(event: Event, needle: Mapping[str, Any]) -> bool:
     text, sought = json.dumps(event, ensure_ascii=False), str(needle.get("value", ""))
-    folded = 0 if needle.get("matchCase") else re.IGNORECASE
-    pattern = sought if needle.get("isRegex") else re.escape(sought)
-    return re.search(pattern, text, folded) is not None
+    if not needle.get("matchCase"):
+        text, sought = text.lower(), sought.lower()
+    return re.search(sought, text) is not None if needle.get("isRegex") else sought in text
 
 
 def _passes(event: Event, group: Mapping[str, Any], depth: int) -> bool:
