@@ -1,6 +1,6 @@
 """Users while something is deployed, and what came of their requests.
 
-Each asks again 20 ms after its answer: that is hundreds of requests a release. Without a pause they
+Each asks again 50 ms after its answer: that is hundreds of requests a release. Without a pause they
 would take the processor from what is deployed, and meet no more of it.
 """
 
@@ -20,7 +20,7 @@ from typing import Final
 
 import requests
 
-PAUSE: Final = 0.02
+PAUSE: Final = 0.05
 """Seconds between an answer and the same user's next request."""
 _PACED: Final = Path(__file__).with_name("paced.lua")
 

@@ -105,21 +105,21 @@ def test_wrk_meets_no_failure_whatever_happens(gradual: House) -> None:
     assert users.requests > 1000
 
 
-def test_a_canary_by_hand_is_promoted_or_aborted(deployed: House) -> None:
-    first = deployed.version()
-    with load(f"{deployed.url}/health", users=2) as users:
-        deployed.inv("worker.canary", "--percent", "25", "--soak", "0", "--message", "by hand")
-        split = deployed.json("worker.status")["split"]
+def test_a_canary_by_hand_is_promoted_or_aborted(gradual: House) -> None:
+    first = gradual.version()
+    with load(f"{gradual.url}/health", users=2) as users:
+        gradual.inv("worker.canary", "--percent", "25", "--soak", "0", "--message", "by hand")
+        split = gradual.json("worker.status")["split"]
         assert sorted(split.values()) == [25.0, 75.0]
-        refused = deployed.inv("deploy.local", check=False)
+        refused = gradual.inv("deploy.local", check=False)
         assert refused.returncode in (2, 3)
         assert "worker.promote" in refused.stderr
-        assert deployed.json("worker.status")["split"] == split
-        deployed.inv("worker.abort")
-        assert deployed.json("worker.status")["split"] == {first: 100.0}
-        deployed.inv("worker.canary", "--percent", "25", "--soak", "0")
-        deployed.inv("worker.promote")
-    (new,) = deployed.json("worker.status")["split"]
+        assert gradual.json("worker.status")["split"] == split
+        gradual.inv("worker.abort")
+        assert gradual.json("worker.status")["split"] == {first: 100.0}
+        gradual.inv("worker.canary", "--percent", "25", "--soak", "0")
+        gradual.inv("worker.promote")
+    (new,) = gradual.json("worker.status")["split"]
     assert new != first
-    assert deployed.version() == new
+    assert gradual.version() == new
     assert users.failed == {}

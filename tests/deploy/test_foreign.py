@@ -78,11 +78,9 @@ def test_a_foreign_worker_is_checked_deployed_and_verified(house: House, name: s
     reply = requests.get(f"{house.status['worker_url']}{path}", timeout=10)
     assert text in reply.text
     verified = json.loads(house.inv("verify", "--json").stdout)
-    assert {f["name"]: f["status"] for f in verified["findings"]} == {
-        "GET /": "pass",
-        "version": "pass",
-        "performance": "pass",
-    }
+    found = {finding["name"]: finding["status"] for finding in verified["findings"]}
+    assert found.pop("performance") in ("pass", "warn"), "the machine may be busy"
+    assert found == {"GET /": "pass", "version": "pass"}
 
 
 def test_a_foreign_worker_gets_its_own_secret_and_is_rolled_back(house: House) -> None:

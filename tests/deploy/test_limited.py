@@ -48,6 +48,8 @@ export default {
 };
 """
 NEVER = 1_000_000_000
+ALLOWED = (60, 1)
+"""Requests in each window, and its seconds: fewer than a canary would ask."""
 
 
 def write(house: House, allowed: int, window: int, failing: int = NEVER) -> None:
@@ -63,7 +65,7 @@ def limited() -> Iterator[House]:
         folder.mkdir()
         (folder / "wrangler.jsonc").write_text(json.dumps(CONFIGURATION))
         (house.root / "invoke.yaml").write_text(PROJECT)
-        write(house, 60, 3)
+        write(house, *ALLOWED)
         house.inv("deploy.local")
         yield house
 
@@ -74,11 +76,11 @@ def test_it_is_asked_as_fast_as_it_allows_and_released_again(limited: House) -> 
 
 
 def test_one_that_fails_in_five_percent_is_stopped_all_the_same(limited: House) -> None:
-    write(limited, 60, 3, failing=20)
+    write(limited, *ALLOWED, failing=20)
     try:
         ended = limited.inv("deploy.local", check=False)
     finally:
-        write(limited, 60, 3)
+        write(limited, *ALLOWED)
     assert ended.returncode == 3
     assert "429" not in ended.stderr
     assert "500" in ended.stderr or "failed, before" in ended.stderr
@@ -90,7 +92,7 @@ def test_a_limit_that_leaves_too_little_is_named_and_is_no_bad_deployment(limite
     try:
         ended = limited.inv("deploy.local", check=False)
     finally:
-        write(limited, 60, 3)
+        write(limited, *ALLOWED)
     assert ended.returncode == 3
     assert "the Worker limits its callers (429)" in ended.stderr
     assert "not as good" not in ended.stderr

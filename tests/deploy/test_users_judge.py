@@ -17,6 +17,7 @@ from itertools import pairwise
 import pytest
 import requests
 
+from tests.deploy.load import PAUSE
 from tests.support.house import House, temporary_house
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -63,7 +64,7 @@ class Users:
     def ask(self, url: str, thread: int) -> None:
         with requests.Session() as session:
             number = 0
-            while not self.ended.is_set():
+            while not self.ended.wait(PAUSE):
                 number += 1
                 key = f"user-{thread}-{number % SESSIONS}"
                 reply = session.get(f"{url}/buy", cookies={"session": key}, timeout=30)

@@ -15,6 +15,7 @@ import importlib
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
@@ -96,14 +97,13 @@ def _server() -> Path:
 
 
 def _end(process: subprocess.Popen[bytes], address: Path) -> None:
-    process.terminate()
     process.communicate()
     address.unlink(missing_ok=True)
     address.parent.rmdir()
 
 
 def serve() -> None:
-    """Import what commands need, then fork one for each request; never return."""
+    """Import what commands need, then fork one for each request, until nobody can ask any more."""
     gc.disable()
     _import_all()
     gc.freeze()
@@ -113,7 +113,7 @@ def serve() -> None:
     listening.listen(16)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    while True:
+    while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
         connection, _ = listening.accept()
         if not os.fork():
             listening.close()
