@@ -291,14 +291,20 @@ def _configuration_cases() -> list[Case]:
             "another",
             "fail",
             "account_id is not CLOUDFLARE_ACCOUNT_ID",
-            both(_released_to_staging, configured(account_id="f" * 32)),
+            both(
+                variables(CLOUDFLARE_API_BASE_URL="https://api.cloudflare.test/client/v4"),
+                configured(account_id="f" * 32),
+            ),
         ),
         Case(
             "worker account",
             "production's, on the twin",
             "pass",
             "the twin's own",
-            configured(account_id="f" * 32),
+            both(
+                variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
+                configured(account_id="f" * 32),
+            ),
         ),
         Case("worker main", "there", "pass", "main.js"),
         Case("worker main", "not there", "fail", "no such file", configured(main="gone.js")),
