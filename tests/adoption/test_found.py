@@ -202,3 +202,20 @@ def test_a_configuration_that_cannot_be_read_is_named(tmp_path: Path, text: str)
 
 def test_the_top_without_git_is_the_folder(tmp_path: Path) -> None:
     assert tree.top(tmp_path) == tmp_path
+
+
+def test_packages_of_a_python_worker_that_are_not_vendored_are_missing(tmp_path: Path) -> None:
+    content = wrangler(main="src/entry.py", compatibility_flags=["python_workers"])
+    file(tmp_path, "wrangler.jsonc", content)
+    file(tmp_path, "pyproject.toml", '[project]\nname = "x"\ndependencies = ["fastapi>=0.1"]\n')
+    found = found_in(tmp_path)
+    assert (found.missing, found.installs) == (("fastapi",), "uv run pywrangler sync")
+    (tmp_path / "python_modules").mkdir()
+    assert found_in(tmp_path).missing == ()
+
+
+def test_what_asking_would_do_is_not_asked(tmp_path: Path) -> None:
+    paths = ("/put", "/jobs/run", "/send-mail", "/runtime", "/input", "/synced", "/cleared")
+    lines = "\n".join(f"case '{path}': return f()" for path in paths)
+    file(tmp_path, "src/index.ts", f"switch (url.pathname) {{\n{lines}\n}}")
+    assert code.routes(tmp_path) == ["/cleared", "/input", "/runtime", "/synced"]

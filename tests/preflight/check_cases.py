@@ -250,6 +250,14 @@ def _packages(place: Place, *installed: str) -> None:
         place.write(f"worker/node_modules/{name}/package.json", "{}")
 
 
+def _of_python(place: Place) -> None:
+    place.configure(main="main.py")
+    place.write("worker/main.py", "")
+    (place.root / "worker/requirements.txt").unlink(missing_ok=True)
+    listed = 'dependencies = ["FastAPI[standard]>=0.1", "xswarm-monitoring"]'
+    place.write("worker/pyproject.toml", f"[project]\nname = 'x'\n{listed}\n")
+
+
 def _published(place: Place, name: str, content: str) -> None:
     """Put a file into what the Worker publishes."""
     configured(assets={"directory": "public"})(place)
@@ -289,14 +297,20 @@ def _configuration_cases() -> list[Case]:
             "another",
             "fail",
             "account_id is not CLOUDFLARE_ACCOUNT_ID",
-            both(_released_to_staging, configured(account_id="f" * 32)),
+            both(
+                variables(CLOUDFLARE_API_BASE_URL="https://api.cloudflare.test/client/v4"),
+                configured(account_id="f" * 32),
+            ),
         ),
         Case(
             "worker account",
             "production's, on the twin",
             "pass",
             "the twin's own",
-            configured(account_id="f" * 32),
+            both(
+                variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
+                configured(account_id="f" * 32),
+            ),
         ),
         Case("worker main", "there", "pass", "main.js"),
         Case("worker main", "not there", "fail", "no such file", configured(main="gone.js")),
@@ -410,6 +424,7 @@ def _configuration_cases() -> list[Case]:
             "packages", "installed", "pass", "1 installed", lambda place: _packages(place, "hono")
         ),
         Case("packages", "not installed", "fail", "not installed: hono", _packages),
+        Case("packages", "of Python, not installed", "fail", "not installed: fastapi", _of_python),
         Case("environments", "none in the file", "pass", "deployment/config holds them"),
         Case(
             "environments",

@@ -55,7 +55,8 @@ class Environment:
         """Open a connection of its own, for another thread."""
         from xswarm_deploy.database.client import connect
 
-        self.settings.require_filled("TURSO_DATABASE_URL", "TURSO_AUTH_TOKEN")
+        given = ["TURSO_AUTH_TOKEN"] if self.settings.secret("TURSO_AUTH_TOKEN") else []
+        self.settings.require_filled("TURSO_DATABASE_URL", *given)
         url, token = self.database_url, self.settings.secret("TURSO_AUTH_TOKEN")
         return connect(url, token, self.d1 if url.startswith("d1:") else None)
 

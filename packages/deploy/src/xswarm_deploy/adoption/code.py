@@ -11,7 +11,9 @@ from xswarm_deploy.verification import sources
 MOST: Final = 20  # routes that a release asks for
 _PLAIN: Final = re.compile(r"/[\w.~/-]*+")  # no parameter, no wildcard
 _CHANGING: Final = re.compile(
-    r"logout|signout|sign-out|log-out|unsubscribe|delete|remove|destroy|cron|webhook|callback|confirm",
+    r"logout|signout|sign-out|log-out|unsubscribe|delete|remove|destroy|cron|webhook|callback|confirm"
+    r"|(?:^|/|-)(?:put|send|enqueue|publish|trigger|run|start|stop|reset|clear|purge|flush|seed|migrate"
+    r"|sync|pay|charge)(?:/|-|$)",
     re.IGNORECASE,
 )
 """Paths that do something when they are asked for, by their names."""

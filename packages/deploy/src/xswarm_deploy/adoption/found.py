@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from xswarm_deploy import git
 from xswarm_deploy.adoption import code, databases, javascript, places, sql, tree
+from xswarm_deploy.bundling import python_packages
 from xswarm_deploy.settings import dev_vars, dotenv
 from xswarm_deploy.settings.variables import BY_NAME, Sent
 
@@ -63,6 +64,12 @@ class Found:
         return str(self.content.get("name") or "")
 
     @property
+    def installs(self) -> str:
+        """Return the command that installs what is missing."""
+        of_python = str(self.content.get("main") or "").endswith(".py")
+        return python_packages.INSTALL if of_python else f"{self.manager} install"
+
+    @property
     def suggested(self) -> str:
         """Return a name for a Worker that has none: its package's, or its folder's."""
         own = str(self.package.get("name") or self.config.parent.name).rpartition("/")[2]
@@ -113,7 +120,10 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
         secrets=_secrets(config.parent, content),
         parts=javascript.parts(package),
         routes=tuple(code.routes(config.parent)[: code.MOST]),
-        missing=tuple(javascript.not_installed(config.parent, package)),
+        missing=(
+            *javascript.not_installed(config.parent, package),
+            *python_packages.missing(config.parent, content),
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import configuration, wrangler
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.preflight import bindings, limits, packages
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings.settings import sent
@@ -113,7 +114,7 @@ def _account(site: Site, content: Mapping[str, Any]) -> Seen | str:
     account, ours = content.get("account_id"), site.settings.text("CLOUDFLARE_ACCOUNT_ID")
     if account in (None, ours):
         return "of the environment file"
-    if site.settings.environment == LOCAL:
+    if is_loopback(site.settings.text("CLOUDFLARE_API_BASE_URL")):  # a rehearsal's, too
         return "the twin's own; the file's account_id is production's"
     remedy = "remove account_id from the file: the environment file names the account"
     return Seen("fail", "account_id is not CLOUDFLARE_ACCOUNT_ID", remedy)

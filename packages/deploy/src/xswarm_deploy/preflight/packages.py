@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xswarm_deploy.bundling import python_packages
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.preflight.looking import Seen
 from xswarm_deploy.services import shape
@@ -19,14 +20,16 @@ class _Package(shape.Wire):
     dependencies: dict[str, object] | None = None
 
 
-def installed(site: Site, _content: Mapping[str, Any]) -> Seen | str:
-    """Look for each package that the Worker's own package.json names as a dependency."""
+def installed(site: Site, content: Mapping[str, Any]) -> Seen | str:
+    """Look for each package that the Worker's own package.json or pyproject.toml names."""
     folder = site.settings.path(site.settings.project.worker.config).parent
     named = _dependencies(folder / "package.json")
-    missing = [name for name in named if not _found(folder, name)]
+    missing = {name: "npm install" for name in named if not _found(folder, name)}
+    missing |= dict.fromkeys(python_packages.missing(folder, content), python_packages.INSTALL)
     if missing:
         shown = folder.relative_to(site.settings.root) if _inside(folder, site) else folder
-        return Seen("fail", f"not installed: {', '.join(missing)}", f"cd {shown} && npm install")
+        commands = " && ".join(dict.fromkeys(missing.values()))
+        return Seen("fail", f"not installed: {', '.join(missing)}", f"cd {shown} && {commands}")
     return f"{len(named)} installed" if named else "none named"
 
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 from xswarm_deploy import child
 from xswarm_deploy.bundling import cache
 from xswarm_deploy.errors import Refused, StepFailed, typed_program
+from xswarm_deploy.settings.settings import of_the_twin
 
 Say = Callable[[str], None]
 
@@ -180,7 +181,7 @@ def _there_and_back(old: _House, new: _House, wanted: RehearsalRequest) -> Rehea
 
 def _values(root: Path, wanted: RehearsalRequest) -> dict[str, str]:
     """Return the variables of an environment whose services are the twin's."""
-    local = _read(root / _CONFIG / "local.env") | _read(root / ".sandbox/endpoints.env")
+    local = of_the_twin(_read(root / _CONFIG / "local.env"), _read(root / ".sandbox/endpoints.env"))
     ports = json.loads((root / ".sandbox/state.json").read_text())["ports"]
     suffix = _TASKS[wanted.environment][1]
     own = {f"{name}_{suffix}": local[f"{name}_TEST"] for name in _TAKEN_OVER}

@@ -408,7 +408,7 @@ def load(
     if environment == LOCAL:
         merged = _of_wrangler(project, root, mine) | merged
     overlay = _overlay(environment, root, process_environment, mine)
-    merged |= _but_the_database(overlay) if _is_local_d1(merged, environment) else overlay
+    merged = of_the_twin(merged, overlay) if environment == LOCAL else merged | overlay
     here = [variable.file_name(environment) for variable in mine]
     known = {name: merged[name] for name in here if name in merged}
     plain, secrets = _sort(resolved(known, root), environment, mine)
@@ -537,13 +537,15 @@ def _overlay(
     return {name: process_environment[name] for name in known if process_environment.get(name)}
 
 
-def _is_local_d1(merged: Mapping[str, str], environment: str) -> bool:
-    """Return whether local.env names a D1 database, which the twin has, too."""
-    return environment == LOCAL and merged.get(DATABASE, "").startswith(D1)
+def of_the_twin(named: Mapping[str, str], endpoints: Mapping[str, str]) -> dict[str, str]:
+    """Return what local.env names under what the twin gives; a D1 database stays, for it has D1.
 
-
-def _but_the_database(overlay: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in overlay.items() if name != DATABASE}
+    Args:
+        named: in local.env.
+        endpoints: what the twin wrote down.
+    """
+    kept = [DATABASE] if named.get(DATABASE, "").startswith(D1) else []
+    return {**named, **endpoints, **{name: named[name] for name in kept}}
 
 
 def _sort(

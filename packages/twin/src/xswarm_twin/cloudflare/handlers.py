@@ -12,14 +12,15 @@ from typing import Final
 
 KNOWN: Final = ("fetch", "scheduled", "queue", "email", "tail", "trace")
 FETCH: Final = ["fetch"]
-_PYTHON: Final = re.compile(r"^\s*(?:async )?def (\w+)\(", re.MULTILINE)
+_PYTHON: Final = re.compile(r"^[ \t]*+(?:async )?def (\w+)\(", re.MULTILINE)
 _NAMED: Final = re.compile(
-    r"\bexport\s*\{[^}]*?([\w$]+) as default\b|\bexport default ([\w$]+)\s*;?$"
+    r"(?<![\w$])([\w$]++) as default\b|\bexport default ([\w$]++)\s*+(?:;|$)"
 )
-_INLINE: Final = re.compile(r"\bexport default\s*(?:class\b[^{]*)?\{")
+_INLINE: Final = re.compile(r"\bexport default\s*+(?:class\b[^{]{0,200})?\{")
 _TOKEN: Final = re.compile(
-    r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`"""
-    r"""|(?<=[(,=:\[!&|?{};+])\s*/(?![*/])(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\\n])+/\w*|[\w$]+|\S""",
+    r"""//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?|"(?:\\.|[^"\\\n])*+"?|'(?:\\.|[^'\\\n])*+'?"""
+    r"""|`(?:\\.|[^`\\])*+`?|(?<=[(,=:\[!&|?{};+])/(?:\\.|\[[^\]\n]{0,100}\]|[^/\\\n\[]){1,200}/"""
+    r"""|[\w$]++|\S""",
     re.DOTALL,
 )
 _BEFORE_A_NAME: Final = frozenset({"async", "static", "*"})

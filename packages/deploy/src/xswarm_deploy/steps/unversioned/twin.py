@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import calling, d1, wrangler
 from xswarm_deploy.database import d1_pending
-from xswarm_deploy.errors import Refused
+from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.steps import affinity
 from xswarm_deploy.steps.unversioned import zones
@@ -38,9 +39,19 @@ def provide(site: Site) -> None:
     if affinity.asked(site.settings):
         _add_zone(site, affinity.HERE)
     make(site, content)
+    for own in _of_environments(site):
+        make(site, own)
     for one in d1.migrated(site.settings):
         if d1_pending.pending(site.d1, one.database, one.ledger, one.files):
             _apply(site, one)
+
+
+def _of_environments(site: Site) -> Iterator[Mapping[str, Any]]:
+    """Yield what wrangler's file says of each environment: a rehearsal releases those here."""
+    content = wrangler.parsed(wrangler.file(site.settings))
+    for name in content.get("env") or {}:
+        with suppress(DeployError):  # the check of that environment says why
+            yield wrangler.environment(content, name)
 
 
 def make(site: Site, content: Mapping[str, Any]) -> None:

@@ -1,0 +1,42 @@
+"""The packages of a Python Worker: ``pywrangler`` puts them into ``python_modules``.
+
+Those of a ``requirements.txt`` a release vendors itself.
+
+Source: Cloudflare, Python Workers, Packages.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+FOLDER: Final = "python_modules"
+INSTALL: Final = "uv run pywrangler sync"
+_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*")
+_NOT_VENDORED: Final = frozenset(
+    {"xswarm-monitoring", "webtypy", "workers-py", "workers-runtime-sdk"}
+)
+"""What a release brings itself, the runtime has, or only types need."""
+
+
+def missing(folder: Path, content: Mapping[str, Any]) -> list[str]:
+    """Return the packages that pyproject.toml names while none is installed beside the Worker.
+
+    Args:
+        folder: of the wrangler configuration.
+        content: what it says.
+    """
+    there = (folder / FOLDER).is_dir() or (folder / "requirements.txt").is_file()
+    if there or not str(content.get("main") or "").endswith(".py"):
+        return []
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8-sig"))
+        named = project.get("project", {}).get("dependencies") or []
+    except (OSError, ValueError, AttributeError):
+        return []
+    found = (_NAME.match(str(one).strip()) for one in named)
+    names = (match[0].lower().replace("_", "-") for match in found if match)
+    return sorted(name for name in names if name not in _NOT_VENDORED)
