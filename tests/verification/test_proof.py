@@ -16,6 +16,7 @@ from xswarm_deploy.errors import CheckFailed, Refused, StepFailed
 from xswarm_deploy.model.report import Finding
 from xswarm_deploy.services.cloudflare.versions import Version
 from xswarm_deploy.services.tails import Tail
+from xswarm_deploy.settings.project import Route
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import address, nowhere, proof, prospect, verify, version
@@ -235,19 +236,39 @@ def test_one_without_address_is_asked_at_its_preview_host(
         (("queue",), "fail", "handles queue, and not scheduled: see triggers.crons"),
     ],
 )
-def test_one_that_handles_events_alone_is_looked_at_and_not_asked(
+def test_one_that_handles_events_alone_is_judged_by_its_handlers(
     site: Site, edge: Edge, handlers: tuple[str, ...], status: str, said: str
 ) -> None:
     configured(site, triggers={"crons": ["* * * * *"]}, queues={"consumers": [{"queue": "q"}]})
     of_version(site, handlers)
+    edge.status = 500
     found = verify.run(site, verify.dark(site, NEW))
     (finding,) = found.findings
     assert (finding.status, found.ok) == (status, status == "pass")
     assert said in finding.evidence
-    assert edge.asked == []
+    assert edge.asked == ["override"], "whether requests reach it is asked, not believed"
     assert prospect.foreseen(site, live=True).means == "handlers"
     of_version(site, ("fetch", "queue"))
     assert prospect.foreseen(site, live=True).means != "handlers"
+
+
+def test_handlers_without_requests_are_not_believed_where_requests_are_answered(
+    site: Site, edge: Edge
+) -> None:
+    """As of a class that inherits its handler of requests."""
+    configured(site, triggers={"crons": ["* * * * *"]})
+    of_version(site, ("scheduled",))
+    assert {f.name for f in verify.run(site, verify.dark(site, NEW)).findings} == {
+        "GET /",
+        "version",
+    }
+    edge.status = 500
+    project = site.settings.project
+    routes = project.verify._replace(routes=(Route("/buy"),))
+    asked = Site(replace(site.settings, project=project._replace(verify=routes)))
+    asked.__dict__["cloudflare"] = site.cloudflare
+    assert not verify.run(asked, verify.dark(asked, NEW)).ok
+    assert prospect.foreseen(asked, live=True).means != "handlers"
 
 
 def configured(site: Site, **content: object) -> None:

@@ -26,8 +26,15 @@ CASES = [
     (BUNDLED, ["scheduled", "queue", "email"]),
     ("export default {\n\tfetch: app.fetch,\n\tasync queue(b) {\n\t},\n};\n", ["fetch", "queue"]),
     ("var W = class extends X {\n  async fetch() {\n  }\n};\nexport { W as default };", ["fetch"]),
-    ("export default class extends X {\n  async scheduled() {\n  }\n}\n", ["scheduled"]),
-    ("class Jobs extends X {\n  queue() {\n  }\n}\nexport default Jobs;\n", ["queue"]),
+    (
+        "export default class extends WorkerEntrypoint {\n  async scheduled() {\n  }\n}\n",
+        ["scheduled"],
+    ),
+    (
+        "class Jobs extends WorkerEntrypoint {\n  queue() {\n  }\n}\nexport default Jobs;\n",
+        ["queue"],
+    ),
+    ("class Jobs extends Base {\n  queue() {\n  }\n}\nexport default Jobs;\n", ["fetch", "queue"]),
     ("const app = new Hono();\nexport default app;\n", ["fetch"]),
     ("export default{async fetch(){return new Response()}}", ["fetch"]),
     ("export default { scheduled() { return '}' }, queue() {} }", BOTH),
@@ -37,7 +44,7 @@ CASES = [
         ["scheduled", "queue"],
     ),
     (
-        "class A extends B{queue(){}static x=1;scheduled(){}}export{A as default}",
+        "class A extends WorkerEntrypoint{queue(){}static x=1;scheduled(){}}export{A as default}",
         ["scheduled", "queue"],
     ),
     ("addEventListener('fetch', f)", ["fetch"]),
@@ -47,6 +54,11 @@ PYTHON = [
         "class Default(WorkerEntrypoint):\n    async def scheduled(self):\n        pass",
         ["scheduled"],
     ),
+    (
+        "class Default(asgi.entrypoint(app)):\n    async def scheduled(self):\n        pass",
+        ["fetch", "scheduled"],
+    ),
+    ("Default = asgi.entrypoint(app)\ndef scheduled(): pass", ["fetch", "scheduled"]),
     ("async def on_fetch(request, env):\n    pass", ["fetch"]),
     ("import app\n", ["fetch"]),
 ]

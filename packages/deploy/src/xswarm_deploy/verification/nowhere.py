@@ -7,6 +7,7 @@ from typing import Final
 from xswarm_deploy.model.report import UNPROVEN, Finding
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import kind
+from xswarm_deploy.verification.asker import Ask, Asker
 from xswarm_deploy.verification.prospect import ALLOW, NOWHERE, live_version, no_preview, ways
 from xswarm_deploy.verification.target import Target, has_none, preview
 
@@ -21,12 +22,27 @@ def instead(site: Site, target: Target) -> Target | Finding:
         target: where one would ask a Worker that has an address.
     """
     version = target.version or live_version(site)
-    handlers = kind.handlers(site, version)
-    if kind.is_events_alone(handlers):
+    handlers, where = kind.handlers(site, version), _where(site, target, version)
+    if kind.is_events_alone(site, handlers) and not (where and _serves(site, where)):
         return _of_events(site, version, handlers)
+    return where or _unasked(site)
+
+
+def _where(site: Site, target: Target, version: str) -> Target | None:
+    """Return where a version can be asked; None: nowhere."""
     if target.alone or not has_none(site):
         return target
-    return preview(site, version) if version and not no_preview(site) else _unasked(site)
+    return preview(site, version) if version and not no_preview(site) else None
+
+
+def _serves(site: Site, where: Target) -> bool:
+    """Return whether the root is answered: then requests do reach it, whatever its handlers say.
+
+    A Worker without a handler for requests answers each by a server's error.
+    """
+    answer = Asker(site, where, site.connections.session()).once(Ask("/"))
+    site.connections.returned()
+    return 0 < answer.status < 500
 
 
 def _of_events(site: Site, version: str, handlers: tuple[str, ...]) -> Finding:

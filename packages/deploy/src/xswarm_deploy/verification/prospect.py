@@ -41,7 +41,7 @@ def foreseen(site: Site, *, live: bool) -> Prospect:
         site: the environment.
         live: whether a version is live already; a first one is verified at its preview host.
     """
-    if live and kind.is_events_alone(kind.handlers(site, live_version(site))):
+    if live and kind.is_events_alone(site, kind.handlers(site, live_version(site))):
         return Prospect("handlers", _EVENTS)
     named = live and overridable(site.worker) and not has_none(site)
     named = named and not kind.is_files_alone(site)

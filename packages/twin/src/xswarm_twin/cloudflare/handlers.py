@@ -1,7 +1,8 @@
 """Which events a Worker's main module handles, as the API tells of each version.
 
 Cloudflare runs the module to know it. Here its text tells: the members of the default export, an
-object or a class. Where the text does not tell (a framework's application, say), it is ``fetch``.
+object or a class. Where the text does not tell (a framework's application, a class that inherits
+from another of the Worker's own), ``fetch`` is among them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ _TOKEN: Final = re.compile(
     r"""|[\w$]++|\S""",
     re.DOTALL,
 )
+_INHERITED: Final = re.compile(r"\bextends\s++(?!WorkerEntrypoint\b)[\w$.]++[^{]{0,100}\{$")
+_PYTHON_INHERITED: Final = re.compile(
+    r"^(?:class Default\((?!(?:workers\.)?WorkerEntrypoint\))|(?:Default|on_fetch)\s*+=)",
+    re.MULTILINE,
+)
+"""What a Worker inherits its handlers from, in part: another class, or what a call gives."""
 _BEFORE_A_NAME: Final = frozenset({"async", "static", "*"})
 _DEEPER: Final = {"{": 1, "(": 1, "[": 1, "}": -1, ")": -1, "]": -1}
 
@@ -34,7 +41,10 @@ def of(source: str, *, python: bool) -> list[str]:
         source: its text.
         python: whether it is Python's.
     """
-    names = _of_python(source) if python else set(_members(source, _begins(source)))
+    begin = len(source) if python else _begins(source)
+    names = _of_python(source) if python else set(_members(source, begin))
+    if _INHERITED.search(source[:begin]) if not python else _PYTHON_INHERITED.search(source):
+        names |= {"fetch"}
     return [name for name in KNOWN if name in names] or FETCH
 
 
