@@ -250,6 +250,10 @@ def _packages(place: Place, *installed: str) -> None:
         place.write(f"worker/node_modules/{name}/package.json", "{}")
 
 
+def _no_packages(place: Place) -> None:
+    place.write("worker/package.json", '{"dependencies": ["hono"]}')
+
+
 def _of_python(place: Place) -> None:
     place.configure(main="main.py")
     place.write("worker/main.py", "")
@@ -424,6 +428,9 @@ def _configuration_cases() -> list[Case]:
             "packages", "installed", "pass", "1 installed", lambda place: _packages(place, "hono")
         ),
         Case("packages", "not installed", "fail", "not installed: hono", _packages),
+        Case(
+            "packages", "that cannot be read", "fail", "package.json cannot be read", _no_packages
+        ),
         Case("packages", "of Python, not installed", "fail", "not installed: fastapi", _of_python),
         Case("environments", "none in the file", "pass", "deployment/config holds them"),
         Case(

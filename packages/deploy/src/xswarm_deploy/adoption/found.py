@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from xswarm_deploy import git
 from xswarm_deploy.adoption import code, databases, javascript, places, sql, tree
-from xswarm_deploy.bundling import python_packages
+from xswarm_deploy.bundling import node_packages, python_packages
 from xswarm_deploy.settings import dev_vars, dotenv
 from xswarm_deploy.settings.variables import BY_NAME, Sent
 
@@ -102,8 +102,8 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
     content = chosen.content if chosen else {}
     folder = places.project_folder(start, config) if chosen else start
     top = tree.top(folder)
-    package = tree.package(config.parent)
-    manager = javascript.manager(config.parent, top)
+    package = node_packages.read(config.parent)
+    manager = node_packages.manager(config.parent, top)
     d1 = databases.bound(config, content)
     return Found(
         top=top,

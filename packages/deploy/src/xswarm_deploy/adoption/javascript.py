@@ -1,4 +1,4 @@
-"""A Worker's package.json: who installs it, what builds it, which services it speaks to."""
+"""What a Worker's package.json tells: what builds it, which services it speaks to."""
 
 from __future__ import annotations
 
@@ -6,16 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import tree
+from xswarm_deploy.bundling import node_packages
 
-_LOCKS: Final[Mapping[str, str]] = {
-    "pnpm-lock.yaml": "pnpm",
-    "yarn.lock": "yarn",
-    "bun.lock": "bun",
-    "bun.lockb": "bun",
-    "package-lock.json": "npm",
-    "npm-shrinkwrap.json": "npm",
-}
 _OPENNEXT: Final = "@opennextjs/cloudflare"
 _OPENNEXT_BUILD: Final = "opennextjs-cloudflare"
 _FRAMEWORKS: Final[Mapping[str, str]] = {
@@ -51,20 +43,6 @@ _OTHER_DATABASES: Final = frozenset({"pg", "postgres", "mysql2", "@neondatabase/
 _LIBSQL: Final = frozenset({"@libsql/client", "@tursodatabase/serverless", "libsql"})
 
 
-def manager(folder: Path, top: Path) -> str:
-    """Return the package manager: what package.json says, else the nearest lock file; else npm."""
-    for each in (folder, *folder.parents):
-        named = str(tree.package(each).get("packageManager", "")).partition("@")[0]
-        if named:
-            return named
-        for lock, program in _LOCKS.items():
-            if (each / lock).is_file():
-                return program
-        if each == top:
-            break
-    return "npm"
-
-
 def framework(package: Mapping[str, Any]) -> str:
     """Return the framework whose build makes the Worker; empty: there is none."""
     named = _dependencies(package)
@@ -79,7 +57,7 @@ def build(folder: Path, content: Mapping[str, Any], program: str) -> str:
         content: the configuration; wrangler runs a ``build.command`` itself.
         program: the package manager.
     """
-    package = tree.package(folder)
+    package = node_packages.read(folder)
     scripts = package.get("scripts") or {}
     if "build" not in scripts or (content.get("build") or {}).get("command"):
         return ""
@@ -97,13 +75,11 @@ def parts(package: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def not_installed(folder: Path, package: Mapping[str, Any]) -> list[str]:
-    """Return what package.json names and is not installed, here or in a folder above."""
-    above = (folder, *folder.parents)
+    """Return what package.json names and is not installed; a framework's build needs all of it."""
     named = {**(package.get("dependencies") or {})}
     if framework(package):
         named |= package.get("devDependencies") or {}
-    there = {n: any((each / "node_modules" / n).is_dir() for each in above) for n in named}
-    return sorted(name for name, found in there.items() if not found)
+    return node_packages.missing(folder, named)
 
 
 def libsql(package: Mapping[str, Any]) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption.tree import CONFIGURATIONS, files, package, top
-from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.adoption.tree import CONFIGURATIONS, files, top
+from xswarm_deploy.bundling import node_packages, wrangler
 from xswarm_deploy.errors import Refused
 
 _WORKSPACES: Final = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json")
@@ -91,4 +91,4 @@ def _below(start: Path) -> Iterator[Path]:
 
 def _is_workspace(folder: Path) -> bool:
     named = any((folder / name).is_file() for name in _WORKSPACES)
-    return named or "workspaces" in package(folder)
+    return named or "workspaces" in node_packages.read(folder)

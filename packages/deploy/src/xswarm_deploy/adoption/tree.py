@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from xswarm_deploy import git
 
@@ -33,12 +32,3 @@ def files(folder: Path, *, deepest: int = _DEEPEST) -> Iterator[Path]:
             n for n in folders if n not in _MADE and n[0] != "." and depth < deepest
         )
         yield from (Path(place) / name for name in sorted(names))
-
-
-def package(folder: Path) -> Mapping[str, Any]:
-    """Return a folder's package.json; empty where there is none, or it is none."""
-    try:
-        found = json.loads((folder / "package.json").read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, Mapping) else {}

@@ -1,0 +1,77 @@
+"""A Worker's package.json: what it depends on, whether that is installed, and by which program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.services import shape
+
+FILE: Final = "package.json"
+_LOCKS: Final[Mapping[str, str]] = {
+    "pnpm-lock.yaml": "pnpm",
+    "yarn.lock": "yarn",
+    "bun.lock": "bun",
+    "bun.lockb": "bun",
+    "package-lock.json": "npm",
+    "npm-shrinkwrap.json": "npm",
+}
+
+
+class _Package(shape.Wire):
+    dependencies: dict[str, object] | None = None
+    devDependencies: dict[str, object] | None = None  # noqa: N815 - npm's name
+    scripts: dict[str, object] | None = None
+    packageManager: str | None = None  # noqa: N815
+
+
+def read(folder: Path) -> Mapping[str, Any]:
+    """Return a folder's package.json; empty where there is none.
+
+    Raises:
+        Refused: it cannot be read, or a part that is relied upon has another shape.
+    """
+    try:
+        content = json.loads((folder / FILE).read_text(encoding="utf-8-sig"))
+        shape.read(content, _Package, FILE)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise Refused(f"{folder / FILE} cannot be read", str(error), "correct it") from None
+    found: Mapping[str, Any] = content
+    return found
+
+
+def manager(folder: Path, top: Path) -> str:
+    """Return the package manager: what package.json says, else the nearest lock file; else npm.
+
+    Args:
+        folder: of the Worker.
+        top: of the repository.
+
+    Raises:
+        Refused: a package.json on the way cannot be read.
+    """
+    for each in (folder, *folder.parents):
+        named = str(read(each).get("packageManager") or "").partition("@")[0]
+        if named:
+            return named
+        for lock, program in _LOCKS.items():
+            if (each / lock).is_file():
+                return program
+        if each == top:
+            break
+    return "npm"
+
+
+def missing(folder: Path, named: Iterable[str]) -> list[str]:
+    """Return the packages that are not installed, here or in a folder above, as Node looks."""
+    above = (folder, *folder.parents)
+    return sorted(
+        name
+        for name in set(named)
+        if not any((each / "node_modules" / name).is_dir() for each in above)
+    )
