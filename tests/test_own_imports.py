@@ -25,6 +25,7 @@ ALLOWED = {
     "release/undo.py": RARE,
     "packages/monitoring/src/xswarm_monitoring/endpoints.py": RARE,
     "packages/monitoring/src/xswarm_monitoring/asgi.py": RARE,
+    "packages/monitoring/src/xswarm_monitoring/status_endpoints.py": RARE,
     "verification/verify.py": CLIENTS,
     "release/transaction.py": RARE,
     "release/opening.py": RARE,

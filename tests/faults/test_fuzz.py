@@ -22,7 +22,7 @@ from yaml import safe_load
 
 from tests.support.hostile import anything, mutated
 from tests.support.project import LOCAL_VALUES, PROJECT, using_everything
-from xswarm_deploy.bundling import configuration, d1, static, wrangler
+from xswarm_deploy.bundling import configuration, d1, resources, static, wrangler
 from xswarm_deploy.database import manifest, migrations
 from xswarm_deploy.database.client import connect
 from xswarm_deploy.errors import DeployError
@@ -35,7 +35,7 @@ from xswarm_deploy.services.errors import read_error
 from xswarm_deploy.settings import project as projects
 from xswarm_deploy.settings.settings import CONFIG, Settings, load
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import resources, triggers
+from xswarm_deploy.steps import triggers
 from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.steps.unversioned import twin
 from xswarm_monitoring.metrics import Metrics

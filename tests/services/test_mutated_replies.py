@@ -39,6 +39,7 @@ from xswarm_deploy.services.sendgrid import ParseSetting, SendGrid
 from xswarm_deploy.services.sigv4 import Signer
 from xswarm_deploy.services.slack import Slack
 from xswarm_deploy.services.stripe import Stripe
+from xswarm_deploy.services.telemetry import Query
 from xswarm_deploy.services.twilio import Twilio
 from xswarm_deploy.services.workflows import Workflows
 
@@ -91,8 +92,10 @@ def _arguments(method: Callable[..., object], folder: Path) -> dict[str, Any]:
         "str": "a.test",
         "bytes": b"x",
         "float": 1.0,
+        "int": 7,
         "bool": True,
         "Commit": Commit("main"),
+        "Query": Query("shop", 1.0, 2.0),
         "Queue": Queue("q", "queue", (Consumer("c", "a.test", {}),)),
         "ParseSetting": ParseSetting("a.test", "https://a.test"),
         "Setting": Setting("true", "X-A", "1"),

@@ -8,12 +8,11 @@ undone with it; what somebody has written into meanwhile stays, and that is said
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from xswarm_deploy.bundling import d1, wrangler
+from xswarm_deploy.bundling.resources import Resource, listed
 from xswarm_deploy.database.d1 import D1Database
 from xswarm_deploy.database.schema import rows_by_table
 from xswarm_deploy.model.step import Action, Change, Facts
@@ -23,28 +22,10 @@ from xswarm_deploy.steps import traffic
 if TYPE_CHECKING:
     from xswarm_deploy.environment import Environment
     from xswarm_deploy.services.multipart import Upload
-    from xswarm_deploy.settings.settings import Settings
     from xswarm_deploy.site import Site
 
 STEP: Final = "worker"
 """Whose changes they are."""
-
-
-@dataclass(frozen=True)
-class Resource:
-    """What a binding needs, by its name in the account.
-
-    Args:
-        kind: the key in wrangler's file, e.g. ``kv_namespaces``.
-        binding: its name in the Worker.
-        name: of the resource.
-        jurisdiction: where its data must stay; empty: anywhere.
-    """
-
-    kind: str
-    binding: str
-    name: str
-    jurisdiction: str = ""
 
 
 class Kind(NamedTuple):
@@ -73,11 +54,11 @@ def needed(site: Site) -> list[Resource]:
     A binding without a name of its own is left out where the live version has it: the next
     inherits it.
     """
-    listed = list(_listed(site.settings))
-    if all(named for _, named in listed):
-        return [one for one, _ in listed]
+    found = list(listed(site.settings))
+    if all(named for _, named in found):
+        return [one for one, _ in found]
     live = live_names(site)
-    return [one for one, named in listed if named or one.binding not in live]
+    return [one for one, named in found if named or one.binding not in live]
 
 
 def live_names(site: Site) -> set[str]:
@@ -133,49 +114,6 @@ def bound(site: Site, upload: Upload) -> Upload:
             told = {kind.field: found, **{key: value for key, value in within.items() if value}}
             upload = upload.with_bound({"name": one.binding, "type": kind.type, **told})
     return upload
-
-
-def produced(settings: Settings) -> set[str]:
-    """Return the names of the queues that the Worker sends to; those that lack are made."""
-    return {one.name for one, _ in _listed(settings) if one.kind == "queues"}
-
-
-def _listed(settings: Settings) -> Iterator[tuple[Resource, bool]]:
-    """Yield what has no id in wrangler's file, and whether the file names it.
-
-    Left out is what :func:`_is_left_out` finds.
-    """
-    if not wrangler.file(settings).is_file():
-        return  # who bundles it refuses it, and says why
-    content, worker = wrangler.read(settings), settings.project.worker.name
-    migrated = d1.with_migrations(settings)
-    for kind, id_key, name_key in _KEYS:
-        for one in _entries(content, kind):
-            binding, name = str(one.get("binding") or ""), str(one.get(name_key) or "")
-            if not binding or one.get(id_key) or _is_left_out(kind, one, name, migrated):
-                continue
-            made = name or f"{worker}-{binding.lower().replace('_', '-')}"
-            yield Resource(kind, binding, made, str(one.get("jurisdiction") or "")), bool(name)
-
-
-def _is_left_out(kind: str, one: Mapping[str, Any], name: str, migrated: frozenset[str]) -> bool:
-    """Return whether a release does not make it, although it has no id.
-
-    A database with migrations is made and migrated before code is released that reads its tables;
-    a named bucket is among the changes of :mod:`buckets`; what an unnamed namespace asks beside
-    its name is in no upload that wrangler writes.
-    """
-    return (
-        (kind == "d1_databases" and one["binding"] in migrated)
-        or (kind == "r2_buckets" and bool(name))
-        or (kind == "dispatch_namespaces" and not name and bool(one.get("outbound")))
-    )
-
-
-def _entries(content: Mapping[str, Any], kind: str) -> Iterator[Mapping[str, Any]]:
-    found = content.get(kind) or ()
-    listed = found.get("producers") or () if isinstance(found, Mapping) else found
-    yield from (one for one in listed if isinstance(one, Mapping))
 
 
 def _remove_namespace(environment: Environment, _: Resource, found: str) -> bool:
@@ -251,12 +189,4 @@ KINDS: Final[Mapping[str, Kind]] = {
         lambda *_: False,  # other people's Workers may be in it
     ),
 }
-_KEYS: Final = (
-    ("kv_namespaces", "id", ""),
-    ("d1_databases", "database_id", "database_name"),
-    ("r2_buckets", "", "bucket_name"),
-    ("queues", "", "queue"),
-    ("dispatch_namespaces", "", "namespace"),
-)
-"""In wrangler's file: a kind, the key of its id, the key of its name."""
 RESOURCE: Final = Action(STEP, "resource", NoneType, Resource, Resource)

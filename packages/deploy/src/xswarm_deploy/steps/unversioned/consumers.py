@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from xswarm_deploy.bundling import resources
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.step import Action
 from xswarm_deploy.services.queues import Queue
-from xswarm_deploy.steps import resources
 from xswarm_deploy.steps.unversioned.resource import STEP, Transition, Value, covers
 
 if TYPE_CHECKING:
