@@ -82,7 +82,12 @@ SET: dict[str, Any] = {
 }
 NAMELESS: dict[str, Any] = {
     "kv_namespaces": [{"binding": "SESSION_CACHE"}],
-    "d1_databases": [{"binding": "DB"}, {"binding": "NAMED", "database_name": "shop-orders"}],
+    "d1_databases": [
+        {"binding": "DB"},
+        {"binding": "NAMED", "database_name": "shop-orders"},
+        {"binding": "EMPTY", "database_name": "shop-empty", "database_id": ""},
+        {"binding": "BARE", "database_id": ""},
+    ],
     "r2_buckets": [{"binding": "FILES"}, {"binding": "EU", "jurisdiction": "eu"}],
     "queues": {
         "producers": [{"binding": "ORDERS", "queue": "orders"}, {"binding": "MAIL"}],

@@ -92,6 +92,20 @@ class Upload:
         ]
         return self._with(bindings=[*own, *inherited])
 
+    def with_empty_open(self, fields: Mapping[str, str]) -> Upload:
+        """Let what has an empty id be inherited, as wrangler writes what has none.
+
+        Args:
+            fields: type of a binding → its field that names the resource.
+        """
+        bindings = [
+            {"name": one["name"], "type": "inherit"}
+            if one.get(fields.get(str(one.get("type")), "type")) == ""
+            else one
+            for one in self.bindings
+        ]
+        return self._with(bindings=bindings)
+
     def with_bound(self, binding: Mapping[str, Any]) -> Upload:
         """Bind to a resource what was to be inherited under the same name."""
         own = [

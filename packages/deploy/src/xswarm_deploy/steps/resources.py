@@ -105,6 +105,7 @@ def undo(environment: Environment, change: Change) -> str:
 
 def bound(site: Site, upload: Upload) -> Upload:
     """Bind a version to its resources by what they are called in the account."""
+    upload = upload.with_empty_open({kind.type: kind.field for kind in KINDS.values()})
     asked = set(upload.unresolved)
     for one in needed(site) if asked else ():
         kind = KINDS[one.kind]
