@@ -224,7 +224,7 @@ ns = Collection(
             ),
             "silence": "Keep alerts from people for a while; the history still has them.",
             "incident": (
-                "Tell customers of an incident on the public status page: open, go on with, or "
+                "Show customers an incident on the public status page: open, go on with, or "
                 "resolve it."
             ),
             "incidents": "List the incidents of the public status page, the newest first.",

@@ -190,7 +190,7 @@ def incident(
     remove: bool = False,
     yes: bool = False,
 ) -> None:
-    """Tell customers of an incident on the public status page: open, go on with, or resolve it."""
+    """Show customers an incident on the public status page: open, go on with, or resolve it."""
     site, page, now = context.open_site(c), _status_page(c), time.time()
     said = incidents_.Said(title, text, state, severity, components)
     if remove:

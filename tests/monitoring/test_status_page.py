@@ -19,6 +19,7 @@ from xswarm_monitoring.alert_state import Entry, State
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.health import Check, Probe, Prober
 from xswarm_monitoring.incident import RESOLVED, Impact, Incident, Incidents, Update
+from xswarm_monitoring.logs import Log
 from xswarm_monitoring.rules import Rules
 from xswarm_monitoring.status_endpoints import FEED, MACHINES, PATH, Published
 from xswarm_monitoring.status_page import StatusPage
@@ -186,10 +187,12 @@ def test_while_the_database_is_away_the_page_says_so_and_asks_the_probes(sqlite:
     rounds(sqlite, hands, [("pass", [])] * 30)
     monitor = served(sqlite, hands, execute=lambda _env: execute)
     assert told(monitor)["notice"] == ""
-    away = True
+    away, logged = True, list[str]()
+    monitor.log = Log("boss-ai", write=logged.append)
     hands.turn(31)
     seen = told(monitor)
     assert "may be old" in seen["notice"]
+    assert any("the status page's history could not be read" in line for line in logged)
     assert [each["state"] for each in seen["components"]] == ["up", "down"]
     assert seen["components"][1]["days"][-1]["up_seconds"] == 1740  # the last that is known
     away = False

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -115,6 +115,16 @@ fuzzed = settings(
 POSTMAN: Final = SendGrid()
 
 
+class Asked(NamedTuple):
+    """A request: a route, what stands in its path, and all that goes along."""
+
+    route: tuple[str, str]
+    inside: str
+    query: Mapping[str, str]
+    body: bytes
+    sent: Mapping[str, str]
+
+
 @pytest.fixture
 def service(start: Callable[..., Isolate], database: Database) -> Isolate:
     keys = ("SENDGRID_WEBHOOK_PUBLIC_KEY", "SENDGRID_PARSE_PUBLIC_KEY")
@@ -128,36 +138,21 @@ def customer(service: Isolate) -> dict[str, str]:
 
 
 @fuzzed
-@given(route=routes, inside=texts, query=queries, body=bodies, sent=headers)
-def test_a_stranger_is_answered(
-    service: Isolate,
-    route: tuple[str, str],
-    inside: str,
-    query: Mapping[str, str],
-    body: bytes,
-    sent: Mapping[str, str],
-) -> None:
-    require_answered(_asked(service, route, inside, query, body, sent))
+@given(asked=st.builds(Asked, routes, texts, queries, bodies, headers))
+def test_a_stranger_is_answered(service: Isolate, asked: Asked) -> None:
+    require_answered(_answered(service, asked))
 
 
 @fuzzed
 @given(
-    route=routes.filter(lambda route: route not in ENDS),
-    inside=texts,
-    query=queries,
-    body=bodies,
-    sent=headers,
+    asked=st.builds(
+        Asked, routes.filter(lambda route: route not in ENDS), texts, queries, bodies, headers
+    )
 )
 def test_a_customer_is_answered(
-    service: Isolate,
-    customer: Mapping[str, str],
-    route: tuple[str, str],
-    inside: str,
-    query: Mapping[str, str],
-    body: bytes,
-    sent: Mapping[str, str],
+    service: Isolate, customer: Mapping[str, str], asked: Asked
 ) -> None:
-    require_answered(_asked(service, route, inside, query, body, {**sent, **customer}))
+    require_answered(_answered(service, asked._replace(sent={**asked.sent, **customer})))
 
 
 @fuzzed
@@ -201,20 +196,13 @@ def require_answered(answer: Answer) -> None:
     assert answer.status < 500 or answer.status == 503, answer.body[:500]
 
 
-def _asked(
-    service: Isolate,
-    route: tuple[str, str],
-    inside: str,
-    query: Mapping[str, str],
-    body: bytes,
-    sent: Mapping[str, str],
-) -> Answer:
-    method, template = route
-    named = quote(inside, safe="%", errors="surrogatepass")
+def _answered(service: Isolate, asked: Asked) -> Answer:
+    method, template = asked.route
+    named = quote(asked.inside, safe="%", errors="surrogatepass")
     path = template.replace("{id}", named).replace("{user}", named)
-    asked = "?" + urlencode(query, errors="surrogatepass") if query else ""
+    query = "?" + urlencode(asked.query, errors="surrogatepass") if asked.query else ""
     raw = {
         name: value.encode("utf-8", "surrogatepass").decode("latin-1")
-        for name, value in sent.items()
+        for name, value in asked.sent.items()
     }
-    return service.ask(method, path + asked, body, raw)
+    return service.ask(method, path + query, asked.body, raw)

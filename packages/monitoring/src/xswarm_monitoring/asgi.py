@@ -125,6 +125,7 @@ class Monitor:
             clock=clock,
             slo=slo,
             published=published,
+            log_raised=self.log_raised,
         )
         self._paths = {**self.endpoints.paths, **self.endpoints.posts}
         self._flushes = execute is not None

@@ -91,6 +91,7 @@ class Endpoints:
     routes: Callable[[], Iterable[Listed]] = tuple
     slo: Callable[[Any], Slo] = lambda _env: Slo()
     published: Published | None = None
+    log_raised: Callable[[Exception, str], None] = lambda _error, _message: None
 
     @cached_property
     def paths(self) -> Mapping[str, Endpoint]:

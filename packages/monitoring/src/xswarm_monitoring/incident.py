@@ -145,7 +145,7 @@ class Incidents:
         return int(rows[0][0]) if rows else 0
 
     async def update(self, incident: Incident, update: Update, severity: Impact) -> bool:
-        """Say more of an incident; tells whether it is still there.
+        """Add an update to an incident; return whether it is still there.
 
         What says that it is resolved ends it; what says anything else opens it again.
         """

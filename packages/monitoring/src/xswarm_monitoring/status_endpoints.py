@@ -132,7 +132,8 @@ class StatusEndpoints:
         try:
             if execute is not None:
                 kept.history = await status_history.read(execute, now)
-        except Exception:  # what failed is the operators' to read, in alerts; not the public's
+        except Exception as error:  # why is the operators' to read, not the public's
+            self.monitor.log_raised(error, "the status page's history could not be read")
             kept.until = self.monitor.clock.timer() + _RETRY
             notice = _OLD_HISTORY if kept.history else _NO_HISTORY
         if notice or execute is None:

@@ -115,7 +115,7 @@ def update(incident: Incident, said: Said, now: float) -> tuple[Update, Impact]:
 
 
 def go_on(site: Site, incident: Incident, more: Update, impact: Impact) -> Incident:
-    """Say more of an incident, and return it as it is then.
+    """Add an update to an incident, and return it as it is then.
 
     Raises:
         Refused: somebody has removed it meanwhile.

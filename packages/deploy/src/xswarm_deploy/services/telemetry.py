@@ -33,7 +33,7 @@ class _Found(Wire):
 
 @dataclass(frozen=True)
 class Query:
-    """Say which events are sought.
+    """Which events are sought.
 
     Args:
         worker: the Worker's name.
