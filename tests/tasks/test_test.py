@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from invoke.context import MockContext
 from invoke.exceptions import Exit
 from invoke.runners import Result
 
-from tests.support import judges
+from tests.support import judges, unsteady
 from tests.tasks.conftest import commands
 from xswarm_deploy.tasks import test
 
@@ -22,23 +24,58 @@ def test_the_judges_are_there_before_the_tests(context: MockContext) -> None:
     test.test(context)
     installed, tested = commands(context)
     assert installed == ["-m", "tests.support.judges"]
-    assert tested == ["-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    assert tested[:3] == ["-m", "pytest", "--cache-clear"]
+    assert tested[3:] == ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def test_the_quick_suite_wants_no_slow_judge(context: MockContext) -> None:
     test.test(context, quick=True, only="tests/release,tests/steps", expression="lock")
     installed, tested = commands(context)
     assert installed == ["-m", "tests.support.judges", "--quick"]
-    assert tested[2:4] == ["tests/release", "tests/steps"]
+    assert tested[3:5] == ["tests/release", "tests/steps"]
     assert tested[-4:] == ["-m", "not slow", "-k", "lock"]
 
 
-def test_a_failure_of_the_tests_is_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+def _outcome(monkeypatch: pytest.MonkeyPatch, *codes: int) -> tuple[int, list[list[str]]]:
     monkeypatch.setattr(test, "install", lambda _c: None)
-    failing = MockContext(Config(), run=[True, Result(exited=1)])
-    with pytest.raises(Exit) as caught:
+    failing = MockContext(Config(), run=[True, *(Result(exited=code) for code in codes)])
+    try:
         test.test(failing)
-    assert caught.value.code == 1
+    except Exit as caught:
+        return caught.code, commands(failing)
+    return 0, commands(failing)
+
+
+def test_a_failure_of_the_tests_is_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, ran = _outcome(monkeypatch, 1, 1)
+    assert (code, ran[-1]) == (1, ["-m", "tests.support.unsteady"])
+    assert _outcome(monkeypatch, 1, 0)[0] == 0
+    stopped, ran = _outcome(monkeypatch, 2)
+    assert (stopped, len(ran)) == (2, 2), "a run that was stopped is not asked again"
+
+
+def test_few_failures_are_asked_once_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Sequence[str]] = []
+    record = tmp_path / "lastfailed"
+
+    def answer(code: int) -> int:
+        def run(tests: Sequence[str]) -> int:
+            asked.append(tests)
+            return code
+
+        return unsteady.ask(unsteady.failed(record), run)
+
+    assert answer(0) == 1, "a failure without a test that failed"
+    record.write_text(json.dumps({"tests/b.py::b": True, "tests/a.py::a": True}))
+    assert answer(1) == 1
+    assert "UNSTEADY" not in capsys.readouterr().err
+    assert answer(0) == 0
+    assert "UNSTEADY: 2 failed" in capsys.readouterr().err
+    record.write_text(json.dumps({f"tests/{one}.py::x": True for one in "abcd"}))
+    assert answer(0) == 1, "too many to be a want of time"
+    assert asked == [["tests/a.py::a", "tests/b.py::b"]] * 2
 
 
 def test_a_file_is_mutated_by_its_name(context: MockContext) -> None:
