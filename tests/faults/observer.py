@@ -20,7 +20,7 @@ class Seen(NamedTuple):
         pages: what the static site holds, by its commit's words.
         crons: the cron triggers.
         secret: the value that the environment file names, and whether the Worker has the same.
-        webhooks: Stripe's endpoints: where to, which events, whether they are on.
+        webhooks: what Stripe, SendGrid and Twilio deliver, and where to.
     """
 
     code: tuple[str, ...]
@@ -41,7 +41,7 @@ class Observer:
         database: the SQLite file.
         environment: the environment file.
         secret_of: the value of a secret that a version has, as its code would read it.
-        stripe: the address of Stripe's API, and the key that opens it.
+        webhooks: what the providers deliver, and where to, in words.
     """
 
     api: str
@@ -49,7 +49,7 @@ class Observer:
     database: Path
     environment: Path
     secret_of: Callable[[str, str], str]
-    stripe: tuple[str, str]
+    webhooks: Callable[[], tuple[str, ...]]
     acknowledged: int = 0
     failed: str = ""
 
@@ -62,7 +62,7 @@ class Observer:
             self._pages(),
             tuple(sorted(str(each["cron"]) for each in crons)),
             self._secret(),
-            self._webhooks(),
+            self.webhooks(),
         )
 
     def live(self) -> list[str]:
@@ -110,17 +110,6 @@ class Observer:
         kept = "the old one kept; " * bool(lines.get("JWT_SECRET_PREVIOUS", "").strip('"'))
         has = {self.secret_of(version, "JWT_SECRET") for version in self.live()}
         return f"{known}; {kept}the Worker has {'it' if has == {value} else 'another'}"
-
-    def _webhooks(self) -> tuple[str, ...]:
-        base, key = self.stripe
-        request = Request(
-            f"{base}/v1/webhook_endpoints?limit=100", headers={"Authorization": f"Bearer {key}"}
-        )
-        with urlopen(request, timeout=20) as answer:
-            found = json.load(answer)["data"]
-        return tuple(
-            sorted(f"{each['url']} {each['enabled_events']} {each['status']}" for each in found)
-        )
 
     def _query(self, sql: str) -> list[str]:
         with sqlite3.connect(self.database, timeout=5) as connection:

@@ -20,10 +20,21 @@ def write(results: Mapping[str, Mapping[str, Any]]) -> None:
     Args:
         results: by the name of a case, as the run keeps them.
     """
+    put(BEGIN, END, table(results))
+
+
+def put(begin: str, end: str, told: str) -> None:
+    """Put text between two marks of the document, in the place of what stands there."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}", encoding="utf-8")
+    before, _, rest = text.partition(begin)
+    after = rest.partition(end)[2]
+    DOCUMENT.write_text(f"{before}{begin}\n{told}\n{end}{after}", encoding="utf-8")
+
+
+def where() -> str:
+    """Return where and when this is run, in words."""
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    return f"Python {platform.python_version()}, {machine}, {datetime.now(UTC):%Y-%m-%d}"
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -40,6 +51,4 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     whole = [sum(column) for column in zip(*rows.values(), strict=True)]
     lines.append(f"| **all** | {' | '.join(map(str, whole))} |")
     scenarios = sorted({key.partition(" | ")[0] for key in results})
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
-    where = f"Python {platform.python_version()}, {machine}, {datetime.now(UTC):%Y-%m-%d}"
-    return "\n".join([f"Scenarios: {', '.join(scenarios)}. {where}.", "", *lines])
+    return "\n".join([f"Scenarios: {', '.join(scenarios)}. {where()}.", "", *lines])

@@ -74,12 +74,12 @@ def rotate(world: World, site: Site) -> None:
 
 
 def minting(world: World, site: Site) -> None:
-    """Release with a webhook that there was none of: its secret is made with the version."""
+    """Release with webhooks that there were none of: their secrets are made with the version."""
     deploy(world, site, (*PHASES, "webhooks"))
 
 
 def webhooks(world: World, site: Site) -> None:
-    """Let the webhook bring other events."""
+    """Let the webhooks bring other events, and elsewhere."""
     with transaction(site, "webhooks", "", ("webhooks",), world.console()) as running:
         running.perform(steps.step_named("webhooks"))
 
@@ -99,8 +99,15 @@ def _die_at(interception: Interception, number: int) -> None:
         interception.kill()
 
 
-def _with_events(world: World, *events: str) -> Site:
-    world.settings = {**_STRIPE, "webhooks": {**_STRIPE["webhooks"], "stripe_events": [*events]}}
+def _earlier(world: World) -> Site:
+    """Open an environment whose webhooks bring other events, and elsewhere."""
+    other = {
+        "stripe_events": ["charge.refunded"],
+        "email_events": ["bounce"],
+        "sms_path": "/sms",
+        "voice_path": "/voice",
+    }
+    world.settings = {**_DELIVERED, "webhooks": {**_DELIVERED["webhooks"], **other}}
     return world.site()
 
 
@@ -127,14 +134,23 @@ PREPARED: Final[Mapping[str, Callable[[World], object]]] = {
     "restore": lambda world: deploy(world, world.site()),
     "resume": die,
     "abort": die,
-    "webhooks": lambda world: minting(world, _with_events(world, "charge.refunded")),
+    "webhooks": lambda world: minting(world, _earlier(world)),
 }
 """What stands before the scenario begins, where that is more than the old release."""
-_STRIPE: Final[Mapping[str, Any]] = {
-    "uses": "stripe",
-    "webhooks": {"stripe_path": "/stripe/webhook", "stripe_events": ["invoice.paid"]},
+_DELIVERED: Final[Mapping[str, Any]] = {
+    "uses": "stripe,sendgrid,twilio",
+    "webhooks": {
+        "stripe_path": "/stripe/webhook",
+        "stripe_events": ["invoice.paid"],
+        "sms_path": "/sms/boss",
+        "voice_path": "/voice/boss",
+        "status_path": "/voice/boss/status",
+        "email_path": "/email/events",
+        "email_events": ["delivered", "dropped"],
+        "email_hostname": "parse.xswarm.test",
+    },
 }
-SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {"minting": _STRIPE, "webhooks": _STRIPE}
+SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {"minting": _DELIVERED, "webhooks": _DELIVERED}
 """What a scenario's checkout has in its invoke.yaml beside the usual."""
 SETTLING: Final = ("resume", "abort")
 """Scenarios that settle a release: it stays interrupted where they fail before they took over."""

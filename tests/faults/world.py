@@ -24,7 +24,7 @@ import pytest
 
 from tests.faults.interception import install
 from tests.faults.observer import Observer
-from tests.faults.stripe import KEY, StandIn
+from tests.faults.providers import Providers
 from tests.steps.fakes import BODY
 from tests.support.project import LOCAL_VALUES, using_everything
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
@@ -91,7 +91,7 @@ class World:
 
     folder: Path
     time: Time
-    stripe: StandIn
+    providers: Providers
     templates: dict[str, Path] = field(default_factory=dict)
     named: dict[str, str] = field(default_factory=dict)
     api: Api | None = None
@@ -116,7 +116,7 @@ class World:
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(self.templates[prepared], self.folder)
-        self.stripe.restore(self.kept[prepared])
+        self.providers.restore(self.kept[prepared])
         self.start()
 
     def keep(self, prepared: str) -> None:
@@ -128,14 +128,14 @@ class World:
         self.close()
         self.templates[prepared] = self.folder.with_name(f"template {prepared}".strip())
         shutil.copytree(self.folder, self.templates[prepared])
-        self.kept[prepared] = self.stripe.kept()
+        self.kept[prepared] = self.providers.kept()
 
     def start(self) -> None:
         """Start the API on the world's own state."""
         self.time.passed = 0.0
         self.good = lambda: True
         self.api = Api(self.folder / "cloudflare")
-        _environment(self.project, self.api.base, self.stripe.url)
+        _environment(self.project, self.api.base, self.providers.values)
 
     def close(self) -> None:
         """Stop what runs."""
@@ -171,8 +171,8 @@ class World:
         assert self.api is not None
         base = self.api.base + self.api.account
         file = self.project / CONFIG / "local.env"
-        stripe = (self.stripe.url, KEY)
-        return Observer(base, ACCOUNT.token, self.folder / "app.db", file, self._secret_of, stripe)
+        delivering, database = self.providers.delivering, self.folder / "app.db"
+        return Observer(base, ACCOUNT.token, database, file, self._secret_of, delivering)
 
     def _secret_of(self, version: str, name: str) -> str:
         assert self.api is not None
@@ -230,7 +230,7 @@ def _configuration(root: Path, cron: str) -> None:
     (root / "worker" / "wrangler.jsonc").write_text(json.dumps(content))
 
 
-def _environment(root: Path, cloudflare: str, stripe: str) -> None:
+def _environment(root: Path, cloudflare: str, providers: Mapping[str, str]) -> None:
     """Write where the API is now into the environment file; its secrets stay as they are."""
     file = root / CONFIG / "local.env"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -241,7 +241,7 @@ def _environment(root: Path, cloudflare: str, stripe: str) -> None:
         "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
         "BACKUP_ENABLED": "true",
         "CLOUDFLARE_API_BASE_URL": cloudflare,
-        "STRIPE_API_BASE": stripe,
+        **providers,
     }
     file.write_text("".join(f'{name}="{value}"\n' for name, value in values.items()))
     file.chmod(0o600)
@@ -252,7 +252,7 @@ def standing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Yield a world whose old release stands, and whose checkout holds the new one."""
     from tests.faults.scenarios import PREPARED, SETTINGS, deploy
 
-    world = World(folder / "world", Time(), StandIn(folder / "stripe"))
+    world = World(folder / "world", Time(), Providers(folder / "providers"))
     write_project(world.project)
     (world.folder / "cloudflare").mkdir()
     patch(world, monkeypatch)
@@ -269,7 +269,7 @@ def standing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield world
     finally:
         world.close()
-        world.stripe.stop()
+        world.providers.stop()
 
 
 def patch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
