@@ -41,6 +41,9 @@ def test_the_first_deployment_answers(deployed: House) -> None:
     assert release["status"] == "succeeded"
     assert release["message"] == "first"
     assert release["version"] == reply.json()["version"]
+    said = deployed.inv("sandbox.logs", "--name", "worker-boss-ai", "--lines", "10000").stdout
+    assert "/api/suggestions" in said
+    assert '"level":"error"' not in said, "each request of a good release wrote a failure"
 
 
 def test_the_site_is_served_with_its_headers(deployed: House) -> None:

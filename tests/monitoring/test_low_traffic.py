@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,7 +84,7 @@ def test_one_request_a_minute_over_isolates_of_two_minutes_is_kept(
 def test_a_server_that_stops_writes_what_it_measured(
     hands: Hands, sqlite: SQLite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asgi, "IN_A_WORKER", False)  # there a lifespan is that of one request
+    monkeypatch.setattr(asgi, "in_a_worker", lambda: False)
 
     def never(coroutine: Coroutine[Any, Any, None]) -> None:
         coroutine.close()
@@ -105,6 +107,26 @@ def test_a_server_that_stops_writes_what_it_measured(
         told = asyncio.run(story(app))
         assert told == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
         assert counted(sqlite) == number
+
+
+def test_the_workers_sdk_begins_a_lifespan_with_each_request(
+    hands: Hands, sqlite: SQLite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is no time to flush: it brings no environment, so no database could be asked."""
+    monkeypatch.setitem(sys.modules, "workers", SimpleNamespace(WorkerEntrypoint=object))
+    isolate, seen = Isolate(hands, sqlite, living), list[str]()
+    asyncio.run(isolate.call())
+    messages = iter(["lifespan.startup", "lifespan.shutdown"])
+
+    async def receive() -> Any:
+        return {"type": next(messages)}
+
+    async def send(message: Any) -> None:
+        seen.append(message["type"])
+
+    monkeypatch.setattr(isolate.monitor, "_flush", None)
+    asyncio.run(isolate.monitor({"type": "lifespan"}, receive, send))
+    assert seen == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 def test_the_queries_of_flush_scrape_and_round_are_the_monitors_own(

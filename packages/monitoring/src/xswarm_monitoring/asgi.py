@@ -44,8 +44,6 @@ Where an app has no routes that it tells of, and answered all the same, the labe
 of the path. What it did not find, or refused, is a scanner's as often as not: it has no label.
 """
 CLIENT_LEFT = 499
-IN_A_WORKER = sys.platform == "emscripten"
-"""There, each request has a lifespan of its own, whose end is no time to flush."""
 
 
 @dataclass
@@ -142,7 +140,7 @@ class Monitor:
 
         It is one function, since each further one costs every request a coroutine.
         """
-        if scope["type"] == "lifespan" and not IN_A_WORKER:
+        if scope["type"] == "lifespan" and not in_a_worker():
             await lifespan.serve(self.app, scope, receive, send, lambda: self._flush(None))
             return
         if scope["type"] != "http":
@@ -283,6 +281,15 @@ class Monitor:
 
     def _verbs(self, path: str) -> tuple[str, ...]:
         return ("POST",) if path in self.endpoints.posts else ("GET", "HEAD")
+
+
+def in_a_worker() -> bool:
+    """Return whether each request has a lifespan of its own, whose end is no time to flush.
+
+    The Workers SDK begins one with each request: in Pyodide, and wherever else it serves.
+    """
+    sdk = sys.modules.get("workers")
+    return sys.platform == "emscripten" or hasattr(sdk, "WorkerEntrypoint")
 
 
 class _Body:
