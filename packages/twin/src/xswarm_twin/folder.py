@@ -53,6 +53,11 @@ class Folder:
         return self.path / "logs"
 
     @property
+    def calls(self) -> Path:
+        """The log of calls to the Cloudflare API."""
+        return self.path / "calls.jsonl"
+
+    @property
     def lock(self) -> Path:
         """The lock of whoever starts, ends or deletes the twin."""
         return self.path / "lock"

@@ -9,9 +9,9 @@ import signal
 import sys
 import time
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
-from xswarm_twin import processes, readiness, state
+from xswarm_twin import log_files, processes, readiness, state
 from xswarm_twin.address import address
 from xswarm_twin.components import CODE, Part
 from xswarm_twin.folder import Folder
@@ -27,7 +27,6 @@ _WINDOW: Final = 60.0  # seconds; more than that, and the part is given up
 _FIRST_PAUSE: Final = 0.1  # seconds before a restart; doubled each time
 _PATIENCE: Final = 10.0  # seconds a part has to end by itself
 _EARLY_PATIENCE: Final = 1.0  # the same, before it was ready: sqld hangs when asked then
-_LOG_LIMIT: Final = 20_000_000  # bytes; a longer log is set aside once at a start
 
 
 class Watch:
@@ -53,6 +52,7 @@ class Watch:
         guard = await self._start_guard()
         self._begin()
         watches = [asyncio.create_task(self._keep(part)) for part in self._parts]
+        watches.append(asyncio.create_task(log_files.keep_short(self._folder)))
         await self._ending.wait()
         await self._end(watches)
         await guard.communicate(DONE)
@@ -116,7 +116,7 @@ class Watch:
             exited.cancel()
 
     async def _start(self, part: Part) -> asyncio.subprocess.Process:
-        with open_log(self._folder, part.name) as log:
+        with log_files.open_log(self._folder, part.name) as log:
             process = await asyncio.create_subprocess_exec(
                 *part.argv,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -183,14 +183,6 @@ def _planned(folder: Folder, part: Part) -> Process:
         log=str(folder.log(part.name)),
         status="starting",
     )
-
-
-def open_log(folder: Folder, name: str) -> IO[bytes]:
-    """Open a process's log to append, for its owner only; one that is too long is set aside."""
-    path = folder.log(name)
-    if path.exists() and path.stat().st_size > _LOG_LIMIT:
-        path.replace(path.with_suffix(".old.log"))
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def _say(text: str) -> None:

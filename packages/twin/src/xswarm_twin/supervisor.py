@@ -23,6 +23,7 @@ from xswarm_twin import (
     files,
     folder,
     install,
+    log_files,
     ports,
     state,
     state_directory,
@@ -31,6 +32,7 @@ from xswarm_twin import (
 from xswarm_twin import processes as system
 from xswarm_twin.errors import Refused, Unavailable
 from xswarm_twin.folder import Folder
+from xswarm_twin.log_files import new_lines
 from xswarm_twin.state import Process, State
 
 if TYPE_CHECKING:
@@ -190,8 +192,8 @@ def logs(
             before = stream.readlines()
             yield from ((entry, line.rstrip("\n")) for line in before[len(before) - lines :])
         while follow:
-            new = [(entry, line) for entry, stream in streams.items() for line in stream]
-            yield from ((entry, line.rstrip("\n")) for entry, line in new)
+            new = [(e, line) for e, stream in streams.items() for line in new_lines(stream)]
+            yield from new
             time.sleep(0 if new else _LOG_PAUSE)
 
 
@@ -276,7 +278,7 @@ def _variables(home: Folder, plan: State) -> str:
 
 def _spawn(home: Folder, instance: str) -> None:
     """Start the supervisor; it leaves this process and its terminal at once."""
-    with supervision.open_log(home, "supervisor") as log:
+    with log_files.open_log(home, "supervisor") as log:
         subprocess.run(
             [sys.executable, "-m", "xswarm_twin", str(home.path)],
             stdin=subprocess.DEVNULL,
