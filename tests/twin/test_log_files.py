@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from xswarm_twin import log_files
+from xswarm_twin.edge.log import Log
 from xswarm_twin.folder import Folder
 
 
@@ -30,6 +31,13 @@ def test_a_long_log_is_set_aside_and_written_on_in_the_same_file(tmp_path: Path)
         assert list(log_files.new_lines(reader)) == ["third"]
         assert list(log_files.new_lines(reader)) == []
     log_files.shorten(tmp_path / "logs" / "nobody.log", limit=0)
+
+
+def test_a_workers_log_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "worker-shop.log"
+    Log(path, "1a2b3c4d").line("who bought what")
+    assert path.read_text() == "[1a2b3c4d] who bought what\n"
+    assert path.stat().st_mode & 0o077 == 0
 
 
 def test_every_log_is_kept_short_but_those_set_aside(

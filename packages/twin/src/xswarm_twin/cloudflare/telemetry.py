@@ -26,7 +26,7 @@ from xswarm_twin.edge.tails import NOTHING, Invocation
 from xswarm_twin.edge.traces import Trace
 
 DATASET: Final = "cloudflare-workers"
-_KEPT: Final = 20_000  # events
+_KEPT: Final = 5_000  # events, of some 4 kB each
 _LARGEST: Final = 2000  # events of one answer
 _DEEPEST: Final = 4  # groups of filters in one another
 _NAMES: Final = frozenset(

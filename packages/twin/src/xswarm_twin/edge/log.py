@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
 class Log:
-    """Append lines to a Worker's log file.
+    """Append lines to a Worker's log file, for its owner only.
 
     Args:
         path: the file; its folder is made when missing.
@@ -20,5 +21,6 @@ class Log:
 
     def line(self, text: str) -> None:
         """Append one line."""
-        with self._path.open("a", encoding="utf-8") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with os.fdopen(os.open(self._path, flags, 0o600), "a", encoding="utf-8") as file:
             file.write(f"{self._prefix}{text}\n")
