@@ -150,8 +150,10 @@ def _kinds(measured: Sequence[Measured]) -> str:
 
 
 def _size(path: Path) -> int:
+    """Return the bytes of all files below a folder; one that has several names counts once."""
     files = (Path(at) / name for at, _, names in os.walk(path) for name in names)
-    return sum(file.lstat().st_size for file in files if file.exists())
+    found = [file.lstat() for file in files if file.is_file()]
+    return sum({(one.st_dev, one.st_ino): one.st_size for one in found}.values())
 
 
 @contextmanager
