@@ -30,6 +30,7 @@ NAMES = (
     "canaries",
     "monitoring",
     "monitoring_cost",
+    "monitoring_growth",
     "uplink",
     "distance",
     "growth",

@@ -67,10 +67,12 @@ class Day:
     Args:
         messages: minute, channel and headline of each.
         on: the alerts that are still on when the day ends.
+        history: what was told, and of which alert, as it is remembered.
     """
 
     messages: list[tuple[int, str, str]] = field(default_factory=list)
     on: Sequence[Mapping[str, Any]] = ()
+    history: Sequence[tuple[str, str]] = ()
 
     def minutes(self, incident: Incident) -> int | None:
         """Return the minutes until an incident was told; None: it never was."""
@@ -159,7 +161,9 @@ class Service:
             self.hands.now = MORNING + self.minute * 60 + 30
             await self.schedulers[self.minute % 2].go(None, self.hands.now)
         _, text = await DatabaseShelf(self._execute).load()
-        self.day.on = alert_state.summary(alert_state.load(text))["on"]
+        book = alert_state.load(text)
+        self.day.on = alert_state.summary(book)["on"]
+        self.day.history = [(each["what"], each["alert"]["name"]) for each in book.history]
         self._sqlite.connection.close()
         return self.day
 

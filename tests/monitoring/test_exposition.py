@@ -27,7 +27,7 @@ def busy(hands: Hands) -> Metrics:
     measured = Metrics(clock=hands.clock)
     for number in range(300):
         measured.requests.observe("/users/{id}", "GET", 200, number / 100)
-        measured.requests.observe('/strange/"\\\n', "POST", 500, 2.0)
+        measured.requests.observe('/strange/"\\\n/100%s', "POST", 500, 2.0)
     measured.database.observe("SELECT 1", 1.5, 3)
     measured.business.payment(29.0, "eur", succeeded=True)
     measured.business.feature("voice")
@@ -78,8 +78,8 @@ def test_the_openmetrics_parser_reads_what_was_measured(hands: Hands) -> None:
     }
     assert counts["/users/{id}", "2.0"] == 201
     assert counts["/users/{id}", "+Inf"] == 300
-    assert counts['/strange/"\\\n', "2.0"] == 300
-    assert counts['/strange/"\\\n', "1.0"] == 0
+    assert counts['/strange/"\\\n/100%s', "2.0"] == 300
+    assert counts['/strange/"\\\n/100%s', "1.0"] == 0
     assert found["business_features"].samples[0].value == 1
     assert found["health_check_up"].samples[0].labels == {"component": "database"}
 

@@ -11,58 +11,12 @@ from typing import Any
 
 import pytest
 
+from tests.monitoring.isolates import Isolate, answered, counted, living, unaware
 from tests.support.monitoring import Hands, SQLite
 from xswarm_monitoring import asgi, instruments
 from xswarm_monitoring.aggregator import Aggregator
-from xswarm_monitoring.asgi import App, Monitor
+from xswarm_monitoring.asgi import App
 from xswarm_monitoring.evaluation import DatabaseShelf
-from xswarm_monitoring.storage import Storage
-
-
-async def answered(scope: Any, _receive: Any, send: Any) -> None:
-    """Answer as an app that knows no lifespan."""
-    assert scope["type"] == "http"
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def living(scope: Any, receive: Any, send: Any) -> None:
-    """Answer as an app that knows lifespans."""
-    if scope["type"] == "http":
-        await answered(scope, receive, send)
-        return
-    for part in ("startup", "shutdown"):
-        assert (await receive())["type"] == f"lifespan.{part}"
-        await send({"type": f"lifespan.{part}.complete"})
-
-
-class Isolate:
-    """A process that runs the monitor, until it is evicted without a word."""
-
-    def __init__(self, hands: Hands, sqlite: SQLite, app: App = answered, **rest: Any) -> None:
-        self.deferred: list[Coroutine[Any, Any, None]] = []
-        self.monitor = Monitor(
-            app,
-            service="s",
-            clock=hands.clock,
-            execute=lambda _env: sqlite.execute,
-            defer=rest.get("defer", self.deferred.append),
-        )
-
-    async def call(self) -> None:
-        async def ignore(_message: Any = None) -> Any:
-            return None
-
-        scope = {"type": "http", "path": "/", "method": "GET", "headers": []}
-        await self.monitor(scope, ignore, ignore)
-        while self.deferred:
-            await self.deferred.pop()
-
-
-def counted(sqlite: SQLite) -> int:
-    whole = asyncio.run(Storage(sqlite.execute, instance="reader").total())
-    series = whole.sketches.get(instruments.REQUESTS.name, {})
-    return sum(sketch.count for sketch in series.values())
 
 
 def test_one_request_a_minute_over_isolates_of_two_minutes_is_kept(
@@ -103,7 +57,7 @@ def test_a_server_that_stops_writes_what_it_measured(
         await isolate.monitor({"type": "lifespan"}, receive, send)
         return sent
 
-    for number, app in enumerate((answered, living), 1):
+    for number, app in enumerate((answered, living, unaware), 1):
         told = asyncio.run(story(app))
         assert told == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
         assert counted(sqlite) == number

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xswarm_monitoring.redaction import mask_beginning, mask_path, mask_query, mask_sql, mask_text
+from xswarm_monitoring.redaction import (
+    mask_beginning,
+    mask_path,
+    mask_query,
+    mask_sql,
+    mask_text,
+    shape,
+)
 
 
 @pytest.mark.parametrize(
@@ -140,3 +147,21 @@ def test_only_what_is_shown_of_a_long_text_is_masked() -> None:
 def test_a_statement_that_is_not_ended_keeps_its_values_hidden() -> None:
     assert mask_sql("SELECT 1 /* of ada@example.com") == "SELECT ?"
     assert "hunter2" not in mask_sql("SELECT [a, 'hunter2'")
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("/posts/how-we-ship-2024", "/posts/:slug"),
+        ("/posts/why-sqlite-is-enough-9f3a", "/posts/:slug"),
+        ("/posts/a-longer-title-of-a-post-about-a-table-with-many-rows", "/posts/:slug"),
+        ("/posts/a1-b2-c3", "/posts/:id"),
+        ("/users/550e8400-e29b-41d4-a716-446655440000", "/users/:id"),
+        ("/users/deadbeef-cafe-abcd-face-feedfacecafe", "/users/:id"),
+        ("/users/max-von-der-heide@shop.example", "/users/:email"),
+        ("/api/sign-up", "/api/sign-up"),
+        ("/orders/17/line-items", "/orders/:num/line-items"),
+    ],
+)
+def test_a_path_without_a_route_has_one_label_for_all_of_a_kind(path: str, label: str) -> None:
+    assert shape(path) == label

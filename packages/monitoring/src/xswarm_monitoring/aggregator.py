@@ -10,6 +10,7 @@ from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.instruments import FLUSH_FAILURES
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
+from xswarm_monitoring.selection import WHOLE, Selection
 from xswarm_monitoring.storage import Execute, Release, Storage, new_instance
 from xswarm_monitoring.window import Window
 
@@ -122,6 +123,7 @@ class Aggregator:
         since: float,
         only: str | None = None,
         step: float | None = None,
+        selection: Selection = WHOLE,
     ) -> Gathered:
         """Return a window's frames; this process' alone, and why, where the database fails.
 
@@ -131,20 +133,20 @@ class Aggregator:
             since: seconds since 1970.
             only: whose version's frames to give; None: every version's.
             step: seconds between two points, for a chart; None: there is none.
+            selection: what of the frames is needed; there may be more.
         """
         now = self.metrics.clock.wall()
-        own = self._own(since, now, version)
         try:
             storage = await self._storage(env)
             if storage is None:
-                return own
+                return self._own(since, now, version)
             await storage.flush(self.metrics, version)
-            found = await storage.stretch(since, now + 1, only, step)
+            found = await storage.stretch(since, now + 1, only, step, selection)
             releases = await storage.releases(since)
             return Gathered(found.windows, found.start, releases, "all")
         except Exception as error:
             why = mask_text(f"{type(error).__name__}: {error}")
-            return replace(own, incomplete=why)
+            return replace(self._own(since, now, version), incomplete=why)
 
     def _own(self, since: float, now: float, version: str) -> Gathered:
         """Return what this process measured, as far back as it keeps it."""

@@ -19,7 +19,7 @@ from xswarm_monitoring.logs import Level, Log
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import ProbedRequest, recognise
 from xswarm_monitoring.push import Push
-from xswarm_monitoring.redaction import mask_path, mask_slugs
+from xswarm_monitoring.redaction import mask_path, shape
 from xswarm_monitoring.router import Listed, listed
 from xswarm_monitoring.slo import Slo
 from xswarm_monitoring.status_endpoints import Published
@@ -202,7 +202,7 @@ class Monitor:
         observe = self._observe_probe if correlation.probe else self._observe
         template = route(scope, root)
         if template is UNMATCHED and (status < 400 or status >= 500):
-            template = mask_slugs(mask_path(scope["path"]))
+            template = shape(scope["path"])
         observe(template, scope["method"], status, ended - started)
         if correlation.sampled and self.metrics.tracer is not None:
             self.metrics.tracer.request(

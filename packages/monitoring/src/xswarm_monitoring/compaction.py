@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from xswarm_monitoring.instruments import Family
+from xswarm_monitoring.selection import summary
 from xswarm_monitoring.tables import EVER, Execute, Row, Tier, merged
 
 _SNAPSHOT = """SELECT id, '', -1, began, ended, data FROM monitoring_totals
@@ -66,7 +67,7 @@ async def count(execute: Execute, found: Snapshot, families: Mapping[str, Family
     rows = [_as_row(group, _slot(group[0])[1], families) for group in _groups(dated, _slot)]
     parts = json.dumps([row.id for row in found.uncounted])
     newest = found.totals[0].id if found.totals else 0
-    data = merged(everything, families)
+    data = merged(everything, families).dump()
     expected = (newest, len(found.uncounted), parts)
     await execute(_COUNT, (began, ended, data, json.dumps(rows), parts, *expected))
 
@@ -117,7 +118,8 @@ def _as_row(
     group: Sequence[Row], width: float, families: Mapping[str, Family]
 ) -> tuple[str, float, float, float, str]:
     began, ended = min(row.began for row in group), max(row.ended for row in group)
-    return group[0].version, width, began, ended, merged(group, families)
+    whole = merged(group, families)
+    return group[0].version, width, began, ended, whole.dump(summary(whole))
 
 
 def _slot(row: Row) -> tuple[str, float, float]:

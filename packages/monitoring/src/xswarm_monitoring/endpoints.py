@@ -21,6 +21,7 @@ from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.redaction import mask_text
 from xswarm_monitoring.route_report import Named, route_report
 from xswarm_monitoring.router import Listed
+from xswarm_monitoring.selection import SUMMARY, WHOLE, Selection, of_route
 from xswarm_monitoring.slo import Slo
 from xswarm_monitoring.status_endpoints import Published, StatusEndpoints
 from xswarm_monitoring.window import Window
@@ -217,20 +218,24 @@ class Endpoints:
         except BadRequest as error:
             return _json(400, {"error": str(error)})
         now = self.clock.wall()
-        gathered = await self._gathered(request.env, asked, now)
+        selection = of_route(named.route, named.method)
+        gathered = await self._gathered(request.env, asked, now, selection, chart=True)
         start = self._start(gathered, asked, now)
         body = route_report(gathered.frames, named, now - start, now, asked.points)
         body |= self._scope(request.env, gathered, asked)
         body["releases"] = [report.release(each) for each in gathered.releases]
         return _json(200, body)
 
-    async def _gathered(self, env: Any, asked: _Asked, now: float) -> Gathered:
+    async def _gathered(
+        self, env: Any, asked: _Asked, now: float, selection: Selection, *, chart: bool
+    ) -> Gathered:
         return await self.keeper.gather(
             env,
             self.version_of(env),
             now - asked.window,
             asked.version,
-            asked.window / asked.points if asked.points else None,
+            asked.window / asked.points if chart and asked.points else None,
+            selection,
         )
 
     def _start(self, gathered: Gathered, asked: _Asked, now: float) -> float:
@@ -248,12 +253,13 @@ class Endpoints:
 
     async def _as_json(self, request: Request, asked: _Asked) -> Answer:
         now = self.clock.wall()
-        gathered = await self._gathered(request.env, asked, now)
+        gathered = await self._gathered(request.env, asked, now, WHOLE, chart=False)
         body = report.report(gathered.frames, now - gathered.since, now, asked.routes)
         body |= self._scope(request.env, gathered, asked)
         if asked.points:
-            start = self._start(gathered, asked, now)
-            body["timeline"] = report.timeline(gathered.frames, start, now, asked.points)
+            chart = await self._gathered(request.env, asked, now, SUMMARY, chart=True)
+            start = self._start(chart, asked, now)
+            body["timeline"] = report.timeline(chart.frames, start, now, asked.points)
             body["releases"] = [report.release(each) for each in gathered.releases]
         return _json(200, body)
 
@@ -276,7 +282,7 @@ class Endpoints:
         if not slo.objectives:
             return _json(200, {"objectives": [], "incomplete": ""})
         gathered = await self.keeper.gather(
-            request.env, self.version_of(request.env), now - slo.window
+            request.env, self.version_of(request.env), now - slo.window, selection=SUMMARY
         )
         listed = [each.as_json() for each in slo.budgets(gathered.frames, now)]
         return _json(200, {"objectives": listed, "incomplete": gathered.incomplete})

@@ -21,8 +21,8 @@ async def serve(
 ) -> None:
     """Serve a lifespan: flush before the server is told that the app has shut down.
 
-    An app that raises at the lifespan, or returns without an answer, knows none; it is
-    answered for. An app that said how its start went is believed.
+    An app that raises at the lifespan, returns without an answer, or answers it as a request,
+    knows none; it is answered for. An app that said how its start went is believed.
 
     Args:
         app: the app.
@@ -40,6 +40,8 @@ async def serve(
 
     async def send_flushed(message: _Message) -> None:
         nonlocal started
+        if not message["type"].startswith("lifespan."):
+            return
         started = True
         if message["type"] in _ENDS:
             await flush()

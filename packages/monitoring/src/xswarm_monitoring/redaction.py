@@ -77,6 +77,7 @@ _MARKS = re.compile(r"([=&#])")
 _TELLING = re.compile(r"(?i)token|key|secret|password|signature|code|auth|session|e-?mail")
 _NUMBER = re.compile(r"[+-]?\d++(?:[.,]\d++)*")
 _SLUG = re.compile(r"[a-z]+(?:[-_.][a-z]+)*(?:[-_.]?v?\d{1,2})?", re.ASCII)
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]{4,}")
 _LONGEST_WORD = 32  # characters; a longer path segment is an id
 _SLUG_WORDS = 3  # of a path segment; as many or more are a title
 _LONGEST_PATH = 2_000  # characters; what follows is shown nowhere
@@ -95,14 +96,26 @@ def mask_path(path: str) -> str:
     return masked + (mask_query(mark + query) if query else "")
 
 
-def mask_slugs(path: str) -> str:
-    """Replace what is a title in a path by ``:slug``: three words or more."""
-    return "/".join(":slug" if _is_slug(part) else part for part in path.split("/"))
+def shape(path: str) -> str:
+    """Return a path as a label, where no router names its route: what varies is replaced.
+
+    Titles (three words or more) become ``:slug``, all else is as :func:`mask_path` has it.
+    """
+    titled = "/".join(":slug" if _is_title(part) else part for part in path.split("/"))
+    return "/".join(
+        ":slug" if _words(part) >= _SLUG_WORDS else part for part in mask_path(titled).split("/")
+    )
 
 
-def _is_slug(segment: str) -> bool:
-    words = segment.replace("_", "-").count("-") + 1
-    return words >= _SLUG_WORDS
+def _words(segment: str) -> int:
+    return segment.replace("_", "-").count("-") + 1
+
+
+def _is_title(segment: str) -> bool:
+    """Return whether most words of a segment are words, however long it is; no UUID is one."""
+    words = segment.replace("_", "-").split("-")
+    real = sum(word.isalpha() and not _HEXADECIMAL.fullmatch(word) for word in words)
+    return len(words) >= _SLUG_WORDS and real >= len(words) / 2 and "@" not in segment
 
 
 def mask_query(query: str) -> str:

@@ -30,6 +30,7 @@ from xswarm_monitoring.evaluation import (
 from xswarm_monitoring.http_request import Send
 from xswarm_monitoring.notifier import Notifier, Sleep
 from xswarm_monitoring.rules import Thresholds, judge
+from xswarm_monitoring.selection import SUMMARY
 from xswarm_monitoring.status_page import StatusPage
 from xswarm_monitoring.status_record import Round
 from xswarm_monitoring.surroundings import Surroundings
@@ -171,7 +172,8 @@ class Scheduler:
         if kept is not None and kept[0] > now:
             return kept[1]
         version = self.monitor.endpoints.version_of(env)
-        gathered = await self.monitor.keeper.gather(env, version, now - seconds)
+        keeper = self.monitor.keeper
+        gathered = await keeper.gather(env, version, now - seconds, selection=SUMMARY)
         measured = window.merge(gathered.frames, now - seconds, now)
         if seconds > _KEPT_FROM:
             self.monitor.stretches[seconds] = (now + _KEPT, measured)

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, chain
+from itertools import accumulate, chain, repeat
 from math import ceil, floor, isfinite, log2
 from typing import Any
 
@@ -29,7 +29,24 @@ LARGEST = 2.0**60
 
 _MIDDLE = 2 / (1 + BASE)  # of a bucket, as a part of its upper bound
 _TOP = 60 * PER_OCTAVE
+_THIN = 3  # observations a bucket up to which it is cheaper to count them one by one, in C
 _PENDING = 128  # observations kept as they are, then counted at once, in C
+
+
+def _checked(runs: Sequence[int]) -> Sequence[int]:
+    """Return gaps and counts by turns.
+
+    Raises:
+        TypeError: they are none.
+    """
+    if len(runs) % 2 or not isinstance(sum(runs), int):
+        raise TypeError(f"{len(runs)} gaps and counts")
+    return runs
+
+
+def _indexes(runs: Sequence[int]) -> Iterator[int]:
+    """Return the bucket of each observation, of gaps and counts by turns."""
+    return chain.from_iterable(map(repeat, accumulate(runs[::2]), runs[1::2]))
 
 
 @lru_cache(maxsize=16)
@@ -41,14 +58,20 @@ class Sketch:
     """Count observations by their size; quantiles, sums and extremes on demand.
 
     Observations are appended to a short list and sorted into buckets a hundred at a
-    time, which costs a third of doing so one by one.
+    time, which costs a third of doing so one by one. Buckets that were read as text wait as
+    they are until somebody asks for more than counts, sums and extremes: of a thousand routes
+    only the busiest are looked at.
     """
 
-    __slots__ = ("_buckets", "_count", "_maximum", "_minimum", "_pending", "_total", "_zeros")
+    __slots__ = (
+        *("_buckets", "_count", "_maximum", "_minimum"),
+        *("_pending", "_total", "_waiting", "_zeros"),
+    )
 
     def __init__(self) -> None:
         self._pending: list[float] = []
         self._buckets: Counter[int] = Counter()
+        self._waiting: list[Sequence[int]] = []
         self._zeros = 0
         self._count = 0
         self._total = 0.0
@@ -121,12 +144,25 @@ class Sketch:
 
     def buckets(self) -> list[tuple[int, int]]:
         """Return (index, count) of each bucket that is not empty, in ascending order."""
-        return sorted(self._settled()._buckets.items())
+        return sorted(self._sorted().items())
 
     def _settled(self) -> Sketch:
         if self._pending:
             self._settle()
         return self
+
+    def _sorted(self) -> Counter[int]:
+        """Return all buckets, once what waits is sorted into them."""
+        buckets = self._settled()._buckets
+        waiting, self._waiting = self._waiting, []
+        thin = [runs for runs in waiting if 2 * sum(runs[1::2]) < _THIN * len(runs)]
+        buckets.update(chain.from_iterable(map(_indexes, thin)))  # all in C
+        known = buckets.get
+        for runs in waiting:
+            if 2 * sum(runs[1::2]) >= _THIN * len(runs):
+                for index, count in zip(accumulate(runs[::2]), runs[1::2], strict=True):
+                    buckets[index] = known(index, 0) + count
+        return buckets
 
     def quantile(self, q: float) -> float:
         """Return the value below which a part ``q`` of all lies, within ``RELATIVE_ERROR``.
@@ -172,10 +208,11 @@ class Sketch:
 
         Other boundaries are rounded up to their bucket's, by at most 1.1 %.
         """
-        buckets = self._settled()._buckets
+        buckets = self._sorted()
         indexes = sorted(buckets)
         below = [0, *accumulate(map(buckets.__getitem__, indexes))]
-        return [self._zeros + below[bisect_right(indexes, limit)] for limit in _limits(boundaries)]
+        zeros = self._zeros
+        return [zeros + below[bisect_right(indexes, limit)] for limit in _limits(boundaries)]
 
     def merge(self, other: Sketch, part: float = 1) -> None:
         """Add another sketch's observations to this one; counts stay exact.
@@ -184,18 +221,28 @@ class Sketch:
             other: stays as it is.
             part: how much of it to add, above 0 up to 1; below 1, counts become fractions.
         """
-        other._settled()
         self._settled()
+        theirs = other._settled()._buckets
         if part == 1:
-            self._buckets.update(other._buckets)
+            self._waiting += other._waiting
         else:
-            for index, count in other._buckets.items():
-                self._buckets[index] += count * part  # type: ignore[assignment]
+            theirs = other._sorted()
+        mine, known = self._buckets, self._buckets.get
+        for index, count in theirs.items():
+            mine[index] = known(index, 0) + count * part  # type: ignore[assignment]
         self._zeros += other._zeros * part  # type: ignore[assignment]
         self._count += other._count * part  # type: ignore[assignment]
         self._total += other._total * part
         self._minimum = min(self._minimum, other._minimum)
         self._maximum = max(self._maximum, other._maximum)
+
+    def copy(self) -> Sketch:
+        """Return another sketch of the same observations."""
+        made = Sketch()
+        made._buckets, made._waiting = self._settled()._buckets.copy(), [*self._waiting]
+        made._zeros, made._count, made._total = self._zeros, self._count, self._total
+        made._minimum, made._maximum = self._minimum, self._maximum
+        return made
 
     def less(self, earlier: Sketch) -> Sketch:
         """Return what was observed since an earlier state of this one.
@@ -203,7 +250,7 @@ class Sketch:
         The extremes are those of the buckets, since the earlier ones hide those in between.
         """
         made = Sketch()
-        made._buckets = self._settled()._buckets - earlier._settled()._buckets
+        made._buckets = self._sorted() - earlier._sorted()
         made._zeros = max(self._zeros - earlier._zeros, 0)
         made._count = made._zeros + sum(made._buckets.values())
         made._total = max(self._total - earlier._total, 0.0) if made._count else 0.0
@@ -232,9 +279,9 @@ class Sketch:
         sketch = cls()
         try:
             zeros, total, minimum, maximum, *runs = data
-            sketch._buckets = Counter(dict(zip(accumulate(runs[::2]), runs[1::2], strict=True)))
+            sketch._waiting = [_checked(runs)] if runs else []
             sketch._zeros, sketch._total = int(zeros), float(total)
-            sketch._count = sketch._zeros + sum(sketch._buckets.values())
+            sketch._count = sketch._zeros + sum(runs[1::2])
             sketch._maximum = float(maximum)
             sketch._minimum = float(minimum) if sketch._count else float("inf")
         except (TypeError, ValueError) as error:

@@ -23,6 +23,7 @@ from xswarm_monitoring import compaction, window
 from xswarm_monitoring.compaction import Snapshot
 from xswarm_monitoring.instruments import Family, bound
 from xswarm_monitoring.metrics import Closed, Metrics
+from xswarm_monitoring.selection import WHOLE, Selection
 from xswarm_monitoring.tables import KNOWN_FAMILIES, SCHEMA, TIERS, Execute, Row, Tier
 from xswarm_monitoring.window import Window
 
@@ -35,11 +36,11 @@ _FLUSH = """INSERT INTO monitoring_frames (version, width, began, ended, data, i
     WHERE value ->> 3 > COALESCE((SELECT number FROM monitoring_flushed WHERE instance = ?), 0)
     ORDER BY value ->> 3 RETURNING id"""
 # A row is taken unless the wider one that it is part of is taken.
-_READ = """SELECT id, version, width, began, ended, data FROM monitoring_windows
+_READ = """SELECT id, version, width, began, ended, {selected} FROM monitoring_windows
     WHERE ended >= ?1 AND began >= ?1 AND began < ?2 AND width <= ?3 AND width IN ({widths})
     AND (width = 0 OR CAST(began / width AS INTEGER) * width >= ?1)
     AND NOT (merged = 1 AND ({taken}))
-    UNION ALL SELECT id, version, width, began, ended, data FROM monitoring_frames
+    UNION ALL SELECT id, version, width, began, ended, {selected} FROM monitoring_frames
     WHERE began >= ?1 AND began < ?2 AND width < 1e12"""
 _TAKEN = "width = {width} AND {wider} <= ?3 AND CAST(began / {wider} AS INTEGER) * {wider} >= ?1"
 _RELEASES = """SELECT version, MIN(began) FROM (
@@ -134,7 +135,12 @@ class Storage:
         return list((await self.stretch(since, until, version)).windows)
 
     async def stretch(
-        self, since: float, until: float, version: str | None = None, step: float | None = None
+        self,
+        since: float,
+        until: float,
+        version: str | None = None,
+        step: float | None = None,
+        selection: Selection = WHOLE,
     ) -> Stretch:
         """Return what all isolates measured in a stretch of time.
 
@@ -146,10 +152,12 @@ class Storage:
             until: likewise; the present.
             version: whose windows to return; None: every version's.
             step: seconds between two points, for a chart; None: the fewest rows will do.
+            selection: what is read of each row.
         """
         start = self._start(since, until)
         widest = self._widest(until - start, step)
-        rows = await self._execute(self._select(), (start, until, widest))
+        sql = self._select(selection.sql)
+        rows = await self._execute(sql, (start, until, widest, *selection.parameters))
         found = [Row.of(values) for values in rows]
         if self._is_short(since, until):
             start = min((row.began for row in found), default=start)
@@ -179,11 +187,11 @@ class Storage:
         ]
         return (enough or [self._tiers[-1].width])[0]
 
-    def _select(self) -> str:
+    def _select(self, selected: str) -> str:
         widths = [0.0, *(tier.width for tier in self._tiers)]
         pairs = pairwise(widths)
         taken = " OR ".join(_TAKEN.format(width=width, wider=wider) for width, wider in pairs)
-        return _READ.format(widths=", ".join(map(str, widths)), taken=taken)
+        return _READ.format(widths=", ".join(map(str, widths)), taken=taken, selected=selected)
 
     async def total(self) -> Window:
         """Return all that was ever flushed, merged; it only grows.

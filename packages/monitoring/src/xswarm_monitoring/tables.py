@@ -130,12 +130,12 @@ class Row:
         return measured
 
 
-def merged(rows: Sequence[Row], families: Mapping[str, Family]) -> str:
-    """Return the windows of rows as one, as text, with as many label sets as families allow."""
+def merged(rows: Sequence[Row], families: Mapping[str, Family]) -> Window:
+    """Return the windows of rows as one, with as many label sets as families allow."""
     began, ended = min(row.began for row in rows), max(row.ended for row in rows)
     whole = window.merge((window.load(row.data) for row in rows), began, ended)
     bound(whole, families)
-    return whole.dump()
+    return whole
 
 
 KNOWN_FAMILIES = by_name(FAMILIES)

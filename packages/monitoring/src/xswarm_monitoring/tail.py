@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import HEADER, ProbedRequest, recognise
-from xswarm_monitoring.redaction import mask_path, mask_slugs
+from xswarm_monitoring.redaction import shape
 
 LARGEST = 1 << 20
 """Bytes of events taken at once."""
@@ -66,7 +66,7 @@ def _count(event: Mapping[str, Any], metrics: Metrics, token: str) -> bool:
         if request is None:
             metrics.requests.observe(_kind(about), "(event)", _status(about, outcome), _took(event))
             return True
-        route = mask_slugs(mask_path(urlsplit(request["url"]).path or "/"))
+        route = shape(urlsplit(request["url"]).path or "/")
         method, status = str(request["method"]), _status(about, outcome)
         kept = metrics.probes if _is_probe(event, metrics, token) else metrics.requests
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):

@@ -63,13 +63,17 @@ class Window:
         for name, sketches in other.sketches.items():
             mine = self.sketches.setdefault(name, {})
             for labels, sketch in sketches.items():
-                mine.setdefault(labels, Sketch()).merge(sketch)
+                if labels in mine:
+                    mine[labels].merge(sketch)
+                else:
+                    mine[labels] = sketch.copy()
         for name, counts in other.counts.items():
             totals = self.counts.setdefault(name, {})
             for labels, count in counts.items():
                 totals[labels] = totals.get(labels, 0) + count
-        slow = sorted([*self.slow, *other.slow], key=lambda query: query.time)
-        self.slow = slow[-_SLOW_QUERIES_KEPT:]
+        if other.slow:
+            slow = sorted([*self.slow, *other.slow], key=lambda query: query.time)
+            self.slow = slow[-_SLOW_QUERIES_KEPT:]
 
     def less(self, earlier: Window) -> Window:
         """Return what was measured since an earlier state of this total."""
@@ -89,9 +93,19 @@ class Window:
             made.counts[name] = {labels: count for labels, count in grown.items() if count > 0}
         return made
 
-    def dump(self) -> str:
-        """Return the frame as JSON text."""
-        body = {
+    def dump(self, summary: Window | None = None) -> str:
+        """Return the frame as JSON text.
+
+        Args:
+            summary: stands in it for those who need no more; :func:`load` passes it over.
+        """
+        body = self._as_json()
+        if summary is not None:
+            body["summary"] = summary._as_json()
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+    def _as_json(self) -> dict[str, Any]:
+        return {
             "format": _FORMAT,
             "start": self.start,
             "end": self.end,
@@ -102,7 +116,6 @@ class Window:
             "counts": {name: list(counts.items()) for name, counts in self.counts.items()},
             "slow": [[q.sql, q.seconds, q.rows, q.time, q.request_id] for q in self.slow],
         }
-        return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 
 
 def load(text: str) -> Window:

@@ -1,0 +1,1 @@
+"""What the monitoring promises, each measured once more: see __main__."""
