@@ -116,7 +116,7 @@ class Observer:
         request = Request(
             f"{base}/v1/webhook_endpoints?limit=100", headers={"Authorization": f"Bearer {key}"}
         )
-        with urlopen(request, timeout=20) as answer:
+        with urlopen(request, timeout=60) as answer:
             found = json.load(answer)["data"]
         return tuple(
             sorted(f"{each['url']} {each['enabled_events']} {each['status']}" for each in found)
@@ -130,5 +130,5 @@ class Observer:
 
     def _get(self, path: str) -> Any:
         request = Request(self.api + path, headers={"Authorization": f"Bearer {self.token}"})
-        with urlopen(request, timeout=20) as answer:
+        with urlopen(request, timeout=60) as answer:
             return json.load(answer)["result"]
