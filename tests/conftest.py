@@ -15,7 +15,12 @@ from xswarm_deploy import errors, secret
 from xswarm_deploy.services import doubt
 from xswarm_deploy.settings.settings import CONFIG, Settings, load
 
-pytest_plugins = ["tests.support.needs", "tests.support.slow", "tests.contracts.recorder"]
+pytest_plugins = [
+    "tests.support.needs",
+    "tests.support.slow",
+    "tests.support.thrift",
+    "tests.contracts.recorder",
+]
 
 # What an example takes says how busy the machine is, and nothing of what is judged.
 hypothesis_settings.register_profile(

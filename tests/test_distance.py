@@ -32,7 +32,7 @@ class Hello(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[str]:
     made = ThreadingHTTPServer(("127.0.0.1", 0), Hello)
-    thread = threading.Thread(target=made.serve_forever)
+    thread = threading.Thread(target=made.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{made.server_port}"
     made.shutdown()
@@ -42,7 +42,7 @@ def server() -> Iterator[str]:
 
 def post(session: requests.Session, url: str, size: int, agent: str) -> float:
     began = time.monotonic()
-    reply = session.post(url, data=b"x" * size, headers={"User-Agent": agent}, timeout=10)
+    reply = session.post(url, data=b"x" * size, headers={"User-Agent": agent}, timeout=60)
     assert len(reply.content) == size
     return time.monotonic() - began
 

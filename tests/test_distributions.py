@@ -51,11 +51,10 @@ asyncio.run(main())
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheels from this checkout; hatchling is among the requirements."""
     folder = tmp_path_factory.mktemp("wheels")
-    for name in PACKAGES:
-        run(
-            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
-            *("--no-build-isolation", "--wheel-dir", str(folder), str(PROJECT / "packages" / name)),
-        )
+    run(
+        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
+        *("--wheel-dir", str(folder), *(str(PROJECT / "packages" / name) for name in PACKAGES)),
+    )
     return folder
 
 
@@ -63,10 +62,10 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def elsewhere(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Install them into an empty environment, in a folder that knows nothing of this one."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    venv.create(folder / "venv", with_pip=True)
+    venv.create(folder / "venv", with_pip=False)
     run(
-        *(str(folder / "venv/bin/python"), "-m", "pip", "install", "--quiet"),
-        *("--disable-pip-version-check", "--find-links", str(wheels)),
+        *(sys.executable, "-m", "pip", "--python", str(folder / "venv/bin/python"), "install"),
+        *("--quiet", "--disable-pip-version-check", "--no-compile", "--find-links", str(wheels)),
         *("--constraint", str(constraints(folder)), "xswarm-deploy[twin]", "starlette"),
     )
     yield folder

@@ -34,8 +34,26 @@ def build_editable(folder, settings=None, metadata=None):
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
+    """Return a checkout in which nothing is installed yet."""
+    return made_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkout in which ``./inv`` was run, by whoever has no home; each test keeps it so.
+
+    To install is what takes long, and each way of it has a test of its own below.
+    """
+    made = made_in(tmp_path_factory.mktemp("installed"))
+    code, said, told = run(made, "check")
+    assert (code, said) == (0, f"ran check in {made}\n"), told
+    assert "installing" in told
+    return made
+
+
+def made_in(folder: Path) -> Path:
     """Make a checkout that needs no packages but its own, and a PATH with a Python and an npm."""
-    made = tmp_path / "checkout"
+    made = folder / "checkout"
     for package in ("monitoring", "twin", "deploy"):
         write(made / f"packages/{package}/backend.py", BACKEND)
         build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
@@ -47,7 +65,7 @@ def checkout(tmp_path: Path) -> Path:
         made / "packages/deploy/src/xswarm_deploy/cli/program.py",
         "import os, sys\ndef main(): print('ran', *sys.argv[1:], 'in', os.getcwd())\n",
     )
-    programs = tmp_path / "programs"
+    programs = folder / "programs"
     write(programs / "npm", "#!/bin/sh\n")
     (programs / "npm").chmod(0o755)
     (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin/python3")
@@ -72,18 +90,15 @@ def run(checkout: Path, *words: str, program: str = "", **environment: str) -> t
     return ended.returncode, ended.stdout, ended.stderr
 
 
-def test_it_installs_once_without_a_home_and_runs(checkout: Path) -> None:
-    code, said, told = run(checkout, "check")
-    assert (code, said) == (0, f"ran check in {checkout}\n"), told
-    assert "installing" in told
-    assert run(checkout, "check") == (0, said, "")
+def test_it_installs_once_without_a_home_and_runs(installed: Path) -> None:
+    assert run(installed, "check") == (0, f"ran check in {installed}\n", "")
 
 
-def test_a_link_to_it_works_in_the_checkout(checkout: Path) -> None:
-    (checkout.parent / "absolute").symlink_to(checkout / "inv")
-    (checkout.parent / "again").symlink_to("absolute")
-    code, said, told = run(checkout, program="./again", CDPATH="/")
-    assert (code, said) == (0, f"ran in {checkout}\n"), told
+def test_a_link_to_it_works_in_the_checkout(installed: Path) -> None:
+    (installed.parent / "absolute").symlink_to(installed / "inv")
+    (installed.parent / "again").symlink_to("absolute")
+    code, said, told = run(installed, program="./again", CDPATH="/")
+    assert (code, said) == (0, f"ran in {installed}\n"), told
 
 
 @pytest.mark.parametrize("half", ["empty", "without pip", "its Python is gone"])
@@ -103,27 +118,27 @@ def test_an_environment_that_is_half_made_is_made_anew(checkout: Path, half: str
     assert (code, said) == (0, f"ran in {checkout}\n"), told
 
 
-def test_a_whole_environment_is_kept_where_what_it_needs_has_changed(checkout: Path) -> None:
-    assert run(checkout)[0] == 0
-    kept = checkout / ".venv/kept"
+def test_a_whole_environment_is_kept_where_what_it_needs_has_changed(installed: Path) -> None:
+    kept = installed / ".venv/kept"
     kept.touch()
-    (checkout / "package-lock.json").write_text("{ }")
-    code, _, told = run(checkout)
+    (installed / "package-lock.json").write_text("{ }")
+    code, _, told = run(installed)
     assert (code, "installing" in told, kept.exists()) == (0, True, True)
 
 
-def test_packages_of_an_installation_that_was_not_ended_are_taken_anew(checkout: Path) -> None:
+def test_packages_of_an_installation_that_was_not_ended_are_taken_anew(installed: Path) -> None:
     """npm looks whether a package is there, and not whether all of its files are."""
-    npm, half = checkout.parent / "programs/npm", checkout / "node_modules/half"
+    npm, half = installed.parent / "programs/npm", installed / "node_modules/half"
+    (installed / ".venv/installed").unlink()
     npm.write_text("#!/bin/sh\nmkdir -p node_modules/half\nexit 1\n")
-    assert run(checkout)[0] != 0
+    assert run(installed)[0] != 0
     assert half.exists()
     npm.write_text("#!/bin/sh\nmkdir -p node_modules/whole\n")
-    assert run(checkout)[0] == 0
+    assert run(installed)[0] == 0
     assert not half.exists()
-    (checkout / "package-lock.json").write_text("{ }")
-    assert run(checkout)[0] == 0
-    assert (checkout / "node_modules/whole").exists()
+    (installed / "package-lock.json").write_text("[]")
+    assert run(installed)[0] == 0
+    assert (installed / "node_modules/whole").exists()
 
 
 def test_a_checkout_that_cannot_be_written_is_one_line_and_a_remedy(

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -165,14 +166,19 @@ DOCUMENTED = list(dict.fromkeys([*words.commands(), *words.installed()]))
 def test_every_command_in_the_words_exists(command: tuple[str, ...]) -> None:
     try:
         core = ParserContext(args=Program().core_args())  # such as --dry
-        parsed = Parser(initial=core, contexts=_contexts()).parse_argv(list(command))
+        parsed = Parser(initial=core, contexts=_contexts(command)).parse_argv(list(command))
     except ParseError as error:
         raise AssertionError(f"./inv {' '.join(command)}: {error}") from None
     assert parsed
 
 
+def _contexts(command: Sequence[str]) -> list[ParserContext]:
+    """Return those that a command names: a parser copies all that it is given."""
+    return [one for one in _all_contexts() if {one.name, *one.aliases} & {*command}]
+
+
 @cache
-def _contexts() -> list[ParserContext]:
+def _all_contexts() -> list[ParserContext]:
     return list(tasks.ns.to_contexts())
 
 

@@ -72,7 +72,7 @@ class Repository:
         return {name: value.strip("\"'") for name, value in pairs}
 
     def get(self, path: str = "/") -> requests.Response:
-        return requests.get(f"{self.endpoints['WORKER_URL']}{path}", timeout=10)
+        return requests.get(f"{self.endpoints['WORKER_URL']}{path}", timeout=60)
 
     def live(self) -> str:
         return next(str(r["version"]) for r in self.json("deploy.list") if r["live"])

@@ -63,7 +63,7 @@ def sdk(api: Api) -> Iterator[Cloudflare]:
         api_token=ACCOUNT.token,
         base_url=api.base,
         max_retries=0,
-        timeout=10,
+        timeout=60,
         _strict_response_validation=True,
     ) as client:
         yield client

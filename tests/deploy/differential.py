@@ -25,7 +25,6 @@ from unittest import mock
 
 from aiohttp import web
 
-from tests.support.project import COMPILED
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
 from xswarm_deploy.bundling.wrangler import READERS
 from xswarm_deploy.errors import DeployError
@@ -171,22 +170,18 @@ def _provide(api: Api, content: Mapping[str, Any]) -> None:
 
 
 def _wrangler(folder: Path, api: Api) -> subprocess.CompletedProcess[str]:
-    environment = (
-        os.environ
-        | COMPILED
-        | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(folder.parent),
-            "CI": "1",
-            "CLOUDFLARE_API_BASE_URL": api.base,
-            "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
-            "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
-            "WRANGLER_SEND_METRICS": "false",
-            "WRANGLER_LOG_SANITIZE": "true",
-            "WRANGLER_LOG_PATH": str(folder.parent / "logs"),
-            "WRANGLER_HIDE_BANNER": "true",
-        }
-    )
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder.parent),
+        "CI": "1",
+        "CLOUDFLARE_API_BASE_URL": api.base,
+        "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
+        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
+        "WRANGLER_SEND_METRICS": "false",
+        "WRANGLER_LOG_SANITIZE": "true",
+        "WRANGLER_LOG_PATH": str(folder.parent / "logs"),
+        "WRANGLER_HIDE_BANNER": "true",
+    }
     return subprocess.run(
         [str(ROOT / "node_modules/.bin/wrangler"), "deploy"],
         cwd=folder,

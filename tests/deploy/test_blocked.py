@@ -60,7 +60,7 @@ def blocked(house: House, method: str, path: str) -> Iterator[None]:
 
 
 def live(house: House) -> str:
-    return requests.get(house.status["worker_url"], timeout=10).text
+    return requests.get(house.status["worker_url"], timeout=60).text
 
 
 def run(house: House, *words: str) -> Any:

@@ -61,7 +61,7 @@ def middle(url: str) -> float:
     with requests.Session() as session:
         for _ in range(80):
             began = time.monotonic()
-            assert session.get(url, timeout=10).status_code == 200
+            assert session.get(url, timeout=60).status_code == 200
             times.append(time.monotonic() - began)
     return statistics.median(times)
 

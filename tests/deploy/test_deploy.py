@@ -33,7 +33,7 @@ def edited(file: Path, change: Callable[[str], str]) -> Iterator[None]:
 
 
 def test_the_first_deployment_answers(deployed: House) -> None:
-    reply = requests.get(f"{deployed.url}/health", timeout=10)
+    reply = requests.get(f"{deployed.url}/health", timeout=60)
     assert reply.status_code == 200
     assert set(reply.json()) >= {"status", "timestamp", "service", "version"}
     (release,) = deployed.releases()
@@ -47,7 +47,7 @@ def test_the_first_deployment_answers(deployed: House) -> None:
 
 
 def test_the_site_is_served_with_its_headers(deployed: House) -> None:
-    reply = requests.get(deployed.status["pages_url"], timeout=10)
+    reply = requests.get(deployed.status["pages_url"], timeout=60)
     assert reply.status_code == 200
     assert "<html" in reply.text.lower()
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
@@ -171,7 +171,7 @@ def test_a_javascript_worker_deploys_by_the_same_tool(deployed: House) -> None:
     deployed.inv("deploy.local", **chosen)
     deployed.inv("deploy.local", **chosen)
     status = json.loads(deployed.inv("sandbox.status", "--json", **chosen).stdout)
-    reply = requests.get(f"{status['worker_url']}/health", timeout=10)
+    reply = requests.get(f"{status['worker_url']}/health", timeout=60)
     releases = json.loads(deployed.inv("deploy.list", "--json", **chosen).stdout)
     assert reply.json()["version"] == next(r["version"] for r in releases if r["live"])
     assert reply.json()["version"] != python

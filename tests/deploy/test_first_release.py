@@ -70,7 +70,7 @@ def test_an_address_that_appears_later_is_waited_for(
     place(house, name, SOUND, **keys)
     with late(house, *opening):
         house.inv("deploy.local")
-    assert requests.get(house.status["worker_url"], timeout=10).text == "sound"
+    assert requests.get(house.status["worker_url"], timeout=60).text == "sound"
     assert TwinApi(house.root).addresses(name)["workers.dev"] is (name == "first")
 
 

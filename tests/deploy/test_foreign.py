@@ -75,7 +75,7 @@ def test_a_foreign_worker_is_checked_deployed_and_verified(house: House, name: s
     assert [f["name"] for f in checked["findings"] if f["status"] in ("fail", "warn")] == ["git"]
     house.inv("deploy.local")
     _, path, text = WORKERS[name]
-    reply = requests.get(f"{house.status['worker_url']}{path}", timeout=10)
+    reply = requests.get(f"{house.status['worker_url']}{path}", timeout=60)
     assert text in reply.text
     verified = json.loads(house.inv("verify", "--json").stdout)
     found = {finding["name"]: finding["status"] for finding in verified["findings"]}
@@ -115,4 +115,4 @@ def test_one_that_breaks_at_its_root_never_gets_the_traffic(house: House) -> Non
         source.write_text(sound)
     assert ended.returncode == 3
     assert "GET /: 500 instead of 200 to 499" in ended.stderr
-    assert "Hello World!" in requests.get(house.status["worker_url"], timeout=10).text
+    assert "Hello World!" in requests.get(house.status["worker_url"], timeout=60).text

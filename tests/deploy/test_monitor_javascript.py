@@ -37,7 +37,7 @@ def test_a_javascript_worker_is_watched_from_outside(deployed: House) -> None:
     status = json.loads(deployed.inv("sandbox.status", "--json", **CHOSEN).stdout)
     worker = f"{status['api_url']}/accounts/{status['account_id']}/workers/scripts"
     token = {"Authorization": f"Bearer {status['api_token']}"}
-    requests.delete(f"{worker}/watched-javascript", headers=token, timeout=10).raise_for_status()
+    requests.delete(f"{worker}/watched-javascript", headers=token, timeout=60).raise_for_status()
     code, found = watched(deployed)
     assert code == 1
     outages = [each for each in found["due"] if each["name"] == "service-outage"]
@@ -67,7 +67,7 @@ def test_its_requests_are_measured_by_its_tail(deployed: House) -> None:
         f"{deployed.url}/api/metrics/tail",
         json=[event, event, broken, cron],
         headers=admin,
-        timeout=10,
+        timeout=60,
     )
     assert sent.json() == {"counted": 4, "passed_over": 0}
     told = json.loads(deployed.inv("monitor.metrics", "--json").stdout)

@@ -64,7 +64,7 @@ def test_a_worker_that_throws_never_goes_live_however_late_the_edge_is(
     ended = deploy_late(house, name, BROKEN % run)
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert "GET /: 500" in ended.stderr
-    assert requests.get(house.status["worker_url"], timeout=10).text == "sound"
+    assert requests.get(house.status["worker_url"], timeout=60).text == "sound"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -122,7 +122,7 @@ def test_a_schema_that_the_live_version_does_not_work_on_goes_back_at_once(house
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert "the live version does not work on the new schema" in ended.stderr
     assert "GET /: 500" in ended.stderr
-    assert requests.get(house.status["worker_url"], timeout=10).text == "sound: 2"
+    assert requests.get(house.status["worker_url"], timeout=60).text == "sound: 2"
     (migrations / "second.sql").write_text(f"-- compatible: no\n{RENAMING}")
     house.inv("deploy.local")
-    assert requests.get(house.status["worker_url"], timeout=10).text == "sound: 2"
+    assert requests.get(house.status["worker_url"], timeout=60).text == "sound: 2"

@@ -24,20 +24,20 @@ def put(house: House, name: str, value: str) -> None:
 def answers_to(house: House, token: str) -> bool:
     """Return whether the Worker takes a token for its administrator's."""
     headers = {"Authorization": f"Bearer {token}"}
-    return requests.get(f"{house.url}/api/metrics", headers=headers, timeout=10).ok
+    return requests.get(f"{house.url}/api/metrics", headers=headers, timeout=60).ok
 
 
 def signed_up(house: House) -> str:
     """Make an account, and return its session's token."""
     account = {"email": "rotated@verification.invalid", "password": "Before-the-rotation-1"}
-    reply = requests.post(f"{house.url}/api/auth/signup", json=account, timeout=10)
+    reply = requests.post(f"{house.url}/api/auth/signup", json=account, timeout=60)
     return str(reply.json()["token"])
 
 
 def whose(house: House, session: str) -> int:
     """Ask whose session it is; return the answer's status."""
     headers = {"Authorization": f"Bearer {session}"}
-    return requests.get(f"{house.url}/api/auth/me", headers=headers, timeout=10).status_code
+    return requests.get(f"{house.url}/api/auth/me", headers=headers, timeout=60).status_code
 
 
 def changed(house: House) -> list[str]:

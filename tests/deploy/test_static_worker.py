@@ -29,22 +29,22 @@ CHOSEN: dict[str, Any] = {
 def test_files_and_code_are_one_version_and_go_back_together(house: House) -> None:
     house.inv("deploy.local", **CHOSEN)
     url = json.loads(house.inv("sandbox.status", "--json", **CHOSEN).stdout)["worker_url"]
-    first = requests.get(f"{url}/api/health", timeout=10).json()
+    first = requests.get(f"{url}/api/health", timeout=60).json()
     assert first["has_secret"] is True
-    page = requests.get(url, timeout=10)
+    page = requests.get(url, timeout=60)
     assert "Typed" in page.text
     assert page.headers["X-Frame-Options"] == "DENY"
     assert (
-        requests.get(f"{url}/style.css", timeout=10).headers["Content-Type"].startswith("text/css")
+        requests.get(f"{url}/style.css", timeout=60).headers["Content-Type"].startswith("text/css")
     )
-    missing = requests.get(f"{url}/nothing", timeout=10)
+    missing = requests.get(f"{url}/nothing", timeout=60)
     assert (missing.status_code, "Nothing here" in missing.text) == (404, True)
-    moved = requests.get(f"{url}/old", timeout=10, allow_redirects=False)
+    moved = requests.get(f"{url}/old", timeout=60, allow_redirects=False)
     assert (moved.status_code, moved.headers["Location"]) == (301, "/")
 
     file = house.root / "tests/fixtures/typescript/public/index.html"
     file.write_text(file.read_text().replace("Typed", "Changed"))
     house.inv("deploy.local", **CHOSEN)
-    assert "Changed" in requests.get(url, timeout=10).text
+    assert "Changed" in requests.get(url, timeout=60).text
     house.inv("rollback", "--version", first["version"], "--yes", **CHOSEN)
-    assert "Typed" in requests.get(url, timeout=10).text
+    assert "Typed" in requests.get(url, timeout=60).text

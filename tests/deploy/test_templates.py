@@ -78,7 +78,7 @@ def release(house: House, *, check: bool = True) -> subprocess.CompletedProcess[
 
 
 def limits(house: House) -> str:
-    reply = requests.get(f"{house.url}/api/suggestions", timeout=10)
+    reply = requests.get(f"{house.url}/api/suggestions", timeout=60)
     return reply.headers.get("RateLimit-Limit", "")
 
 

@@ -64,7 +64,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
     It releases to everybody at once, until :func:`with_canaries`.
     """
-    made = build(tmp_path_factory.mktemp("words") / "project")
+    made = build(tmp_path_factory.mktemp("words") / "project", forking=True)
     ask_canaries_one_route(made.root)
     project = made.root / "invoke.yaml"
     text = re.sub(r"soak: \d+", "soak: 1", project.read_text())

@@ -119,5 +119,5 @@ class Observer:
 
     def _get(self, path: str) -> Any:
         request = Request(self.api + path, headers={"Authorization": f"Bearer {self.token}"})
-        with urlopen(request, timeout=20) as answer:
+        with urlopen(request, timeout=60) as answer:
             return json.load(answer)["result"]

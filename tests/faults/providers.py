@@ -138,7 +138,7 @@ class Providers:
         }
         data = urlencode(form).encode() if form else None
         request = Request(self._urls[name] + path, data, {"Authorization": opens[name]})
-        with urlopen(request, timeout=20) as answer:
+        with urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     async def _listen(self, provider: Provider) -> int:
@@ -149,7 +149,7 @@ class Providers:
         return int(runner.addresses[0][1])
 
     def _do(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
 
 _NUMBERS: Final = f"/2010-04-01/Accounts/{TWILIO_ACCOUNT}/IncomingPhoneNumbers"

@@ -149,7 +149,7 @@ def traffic(url: str) -> Iterator[None]:
 
 
 def get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return bytes(answer.read())
 
 
@@ -429,4 +429,4 @@ def test_with_slack_and_mail_out_the_sms_still_arrives(live: Live) -> None:
 def test_who_has_no_token_sends_no_sms(live: Live) -> None:
     sent = urllib.request.Request(bridge.url(live.stack.places), b'{"alerts": []}')
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(sent, timeout=10)
+        urllib.request.urlopen(sent, timeout=60)

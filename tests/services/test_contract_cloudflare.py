@@ -182,7 +182,7 @@ def test_a_pages_projects_life(twin: Twin, cloudflare: Cloudflare, folder: Path)
 def served(twin: Twin) -> tuple[str, str | None]:
     with requests.Session() as session:
         session.trust_env = False
-        reply = session.get(twin.settings().text("BASE_URL"), timeout=10)
+        reply = session.get(twin.settings().text("BASE_URL"), timeout=60)
     return reply.text, reply.headers.get("X-A")
 
 

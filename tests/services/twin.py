@@ -86,5 +86,5 @@ class Twin:
 def _settle(method: str, url: str, **options: Any) -> None:
     with requests.Session() as session:
         session.trust_env = False
-        reply = session.request(method, url, timeout=10, **options)
+        reply = session.request(method, url, timeout=60, **options)
         assert reply.status_code == 200, reply.text

@@ -133,7 +133,7 @@ def test_nobody_there_then_no_certificate_then_it_answers(
         served = threading.Thread(target=_serve, args=(listener, certified))
         served.start()
         reachable.wait(at(f"https://localhost:{port}"), ["localhost"])
-        served.join(timeout=10)
+        served.join(timeout=60)
     assert not served.is_alive()
 
 

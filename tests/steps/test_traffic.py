@@ -47,7 +47,8 @@ def test_a_move_that_is_not_seen_is_a_failure(
     gates: list[verify.Target],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(traffic, "LISTED_WITHIN", 0.3)
+    monkeypatch.setattr(traffic, "LISTED_WITHIN", 0.05)
+    monkeypatch.setattr(traffic, "_PAUSE", 0.01)
     cloudflare.deaf = True
     with pytest.raises(StepFailed, match="did not move"):
         run(site, worker.plan(site))
@@ -59,6 +60,7 @@ def test_a_list_that_lags_behind_is_asked_again(
     gates: list[verify.Target],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(traffic, "_PAUSE", 0.01)
     listed, asked = cloudflare.deployments, iter([False] * 3 + [True] * 99)
     before = listed("boss-ai")
 

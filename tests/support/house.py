@@ -111,7 +111,7 @@ class House:
 
     def version(self) -> str:
         """Ask the Worker which version answers."""
-        reply = requests.get(f"{self.url}/health", timeout=10)
+        reply = requests.get(f"{self.url}/health", timeout=60)
         reply.raise_for_status()
         return str(reply.json()["version"])
 

@@ -8,8 +8,6 @@ from typing import Any
 from yaml import safe_load
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMPILED = {"NODE_COMPILE_CACHE": str(PROJECT / ".pytest_cache/compiled")}
-"""For wrangler's environment, where a test runs it: it starts in four fifths of the time."""
 
 LOCAL_VALUES = {
     "ENVIRONMENT": "local",

@@ -22,7 +22,7 @@ class TwinApi(NamedTuple):
             known["CLOUDFLARE_API_BASE_URL"] + path,
             headers={"Authorization": f"Bearer {known['CLOUDFLARE_API_TOKEN']}"},
             json=body,
-            timeout=10,
+            timeout=60,
         )
         assert reply.ok or reply.status_code == 404, reply.text
         return reply.json()["result"] if reply.ok else None

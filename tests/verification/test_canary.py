@@ -26,6 +26,7 @@ from xswarm_deploy.verification.target import OVERRIDE, dark
 from xswarm_monitoring.slo import Budget, Count, Objective
 
 PAIR = Pair("old-version", "new-version")
+SOAK = 0.1  # seconds: what users met is looked at within it, and at its end
 Behaviour = Callable[[random.Random], tuple[int, float]]
 
 
@@ -227,7 +228,7 @@ def test_what_is_too_noisy_to_tell_is_inconclusive(
     assert len(asked) == 2 * (sum(canary.PAIRS) + 5)
 
 
-@pytest.mark.parametrize("soak", [0.6, 0.0])
+@pytest.mark.parametrize("soak", [SOAK, 0.0])
 def test_what_users_met_counts_even_where_questions_take_longer_than_the_soak(
     site: Site, behave: Callable[..., list[Ask]], soak: float
 ) -> None:
@@ -282,7 +283,7 @@ def test_errors_that_would_spend_the_rest_of_the_error_budget_stop_it(
         "new": '{"requests": {"total": 2000, "errors": 6}}',
     }
     behave(good, users=met)
-    verdict = canary.watch(site, PAIR, 0.6)
+    verdict = canary.watch(site, PAIR, SOAK)
     assert verdict.outcome == outcome, verdict
     if outcome == "fail":
         assert "6 of 2000 answers to users were errors" in str(verdict)
@@ -306,7 +307,7 @@ def test_a_tail_tells_what_users_met_of_any_worker(
     ours = {"request": {"headers": {"X-Deployment-Run": "tag"}}}
     heard.read(events(PAIR.new, 5000, 0, event=ours))
     site.cloudflare.overheard = heard  # type: ignore[attr-defined]
-    verdict = canary.watch(site, PAIR, 0.6)
+    verdict = canary.watch(site, PAIR, SOAK)
     assert str(verdict).startswith("fail: users by a tail: 30 of 300 failed, before 3 of 3000")
 
 
@@ -323,7 +324,7 @@ def test_cloudflares_analytics_tell_it_before_a_tail_does(
     site.cloudflare.overheard = Overheard()  # type: ignore[attr-defined]
     counted = {PAIR.old: Invocations(5000, 5), PAIR.new: Invocations(500, 40)}
     site.cloudflare.counted = counted  # type: ignore[attr-defined]
-    verdict = canary.watch(site, PAIR, 0.6)
+    verdict = canary.watch(site, PAIR, SOAK)
     assert str(verdict).startswith("fail: users by Cloudflare's analytics: 40 of 500 failed")
 
 
@@ -334,10 +335,10 @@ def test_where_there_is_no_route_to_ask_users_alone_decide(
     verify = site.settings.project.verify._replace(routes=())
     project = site.settings.project._replace(verify=verify)
     site.__dict__["settings"] = replace(site.settings, project=project)
-    assert canary.watch(site, PAIR, 0.6).outcome == "inconclusive"
+    assert canary.watch(site, PAIR, SOAK).outcome == "inconclusive"
     counted = {PAIR.old: Invocations(50_000, 5), PAIR.new: Invocations(5000, 1)}
     site.cloudflare.counted = counted  # type: ignore[attr-defined]
-    assert canary.watch(site, PAIR, 0.6).outcome == "pass"
+    assert canary.watch(site, PAIR, SOAK).outcome == "pass"
 
 
 @pytest.mark.parametrize("text", ['{"requests": {"total": 3, "errors": 3}}', '{"hello": 1}', "no"])
@@ -345,7 +346,7 @@ def test_too_few_users_or_other_figures_change_nothing(
     site: Site, behave: Callable[..., list[Ask]], text: str
 ) -> None:
     behave(good, users={"old": text, "new": text})
-    assert canary.watch(site, PAIR, 0.6).outcome == "pass"
+    assert canary.watch(site, PAIR, SOAK).outcome == "pass"
 
 
 def test_health_is_asked_where_there_is_nothing_else(site: Site) -> None:

@@ -116,7 +116,10 @@ def test_a_deployment_is_waited_for(site: Site, edge: Edge) -> None:
     assert edge.asked == ["override"] * (4 + version.TIMES)
 
 
-def test_one_that_never_comes_fails(site: Site, edge: Edge) -> None:
+def test_one_that_never_comes_fails(
+    site: Site, edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version, "patience", lambda _asker: 0.1)
     edge.answering = ["old"]
     made = found(site)
     assert (made.known, made.failed) == (False, True)
@@ -167,7 +170,10 @@ def test_others_are(name: str) -> None:
     assert overridable(name)
 
 
-def test_a_page_of_nothing_at_the_preview_host_is_no_version(site: Site, edge: Edge) -> None:
+def test_a_page_of_nothing_at_the_preview_host_is_no_version(
+    site: Site, edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version, "patience", lambda _asker: 0.1)
     edge.there = False
     made = found(site, verify.preview(site, NEW))
     assert (made.known, made.failed, made.means) == (False, False, "none")

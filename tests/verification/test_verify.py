@@ -253,6 +253,7 @@ def test_one_transient_error_is_forgiven_two_are_not(
     assert statuses(at({"path": "/x"}))["GET /x"] == "fail"
 
 
+@pytest.mark.slow
 def test_a_rate_limit_is_waited_for(at: Callable[..., Site], worker: SoundWorker) -> None:
     worker.answers["/x"] = [(429, "slow down"), (429, "slow down"), (200, "ok")]
     assert statuses(at({"path": "/x"}))["GET /x"] == "pass"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from email.parser import BytesParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,6 +49,13 @@ def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("boss.app.Probe", probe)
     monkeypatch.setattr("boss.providers.TIMEOUT", 60.0)
     monkeypatch.setattr("boss.providers.PATIENCE", 120.0)
+
+
+@pytest.fixture
+def within_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all be asked in the middle of one minute: a limit counts anew when the next begins."""
+    middle = time.time() // 60 * 60 + 30
+    monkeypatch.setattr("boss.app.time", SimpleNamespace(time=lambda: middle))
 
 
 @pytest.fixture

@@ -135,6 +135,7 @@ def test_logging_in_removes_sessions_that_are_over(service: Isolate, database: D
     assert database.query("SELECT count(*) AS n FROM sessions")[0]["n"] == 1
 
 
+@pytest.mark.usefixtures("within_a_minute")
 def test_guessing_is_slowed_down(service: Isolate) -> None:
     told = [log_in(service, password=f"guess {number}").status for number in range(11)]
     assert told == [401] * 10 + [429]

@@ -227,6 +227,7 @@ LIMITED = {
 }
 
 
+@pytest.mark.usefixtures("within_a_minute")
 def test_a_caller_over_the_limit_is_told_when_to_come_again(start: Start) -> None:
     isolate = start(**LIMITED)
     told = [isolate.ask("GET", "/api/auth/me") for _ in range(4)]
@@ -306,6 +307,7 @@ def probe(isolate: Isolate, path: str, kind: str = EXEMPT, token: str = "") -> d
     return {"host": "boss.example", HEADER.lower(): value}
 
 
+@pytest.mark.usefixtures("within_a_minute")
 def test_a_signed_probe_is_not_limited_and_nobody_elses_is(start: Start) -> None:
     isolate, path = (
         start(RATE_LIMIT_REQUESTS_PER_MINUTE="2", RATE_LIMIT_ENABLED="true"),
@@ -322,6 +324,7 @@ def test_a_signed_probe_is_not_limited_and_nobody_elses_is(start: Start) -> None
     assert isolate.ask("GET", path, headers=probe(isolate, path)).status != 429
 
 
+@pytest.mark.usefixtures("within_a_minute")
 def test_a_probe_of_the_limit_itself_is_counted_by_it(start: Start) -> None:
     isolate, path = (
         start(RATE_LIMIT_REQUESTS_PER_MINUTE="2", RATE_LIMIT_ENABLED="true"),

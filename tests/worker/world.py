@@ -107,7 +107,7 @@ def _plain(body: str) -> str:
 def opened() -> Iterator[World]:
     """Open a world, and close it afterwards."""
     made = World()
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield made

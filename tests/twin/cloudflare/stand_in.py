@@ -125,7 +125,7 @@ class Api:
             path = self.account + path[1:]
         if method == "PATCH" and path.endswith("/versions/latest"):
             options = {"headers": {"Content-Type": "application/merge-patch+json"}, **options}
-        return self.session.request(method, self.base + path, timeout=20, **options)
+        return self.session.request(method, self.base + path, timeout=60, **options)
 
     def result(self, method: str, path: str, **options: Any) -> Any:
         """Call the API and give the result of a success."""
@@ -179,7 +179,7 @@ class Api:
 
     def fault(self, **fault: Any) -> None:
         """Order a fault."""
-        response = self.session.put(self.origin + "/__sandbox/faults", json=fault, timeout=20)
+        response = self.session.put(self.origin + "/__sandbox/faults", json=fault, timeout=60)
         assert response.status_code == 200, response.text
 
     @property

@@ -58,10 +58,10 @@ def test_unknown_callers_are_challenged(agent: str, challenged: bool) -> None:
 def test_a_profile_begins_and_ends(api: Api) -> None:
     api.worker()
     url = f"{api.origin}/__sandbox/profile"
-    assert api.session.put(url, json={"name": "sunny"}, timeout=20).status_code == 400
-    assert api.session.put(url, json={"name": "degraded"}, timeout=20).status_code == 200
+    assert api.session.put(url, json={"name": "sunny"}, timeout=60).status_code == 400
+    assert api.session.put(url, json={"name": "degraded"}, timeout=60).status_code == 200
     assert api.edge.degraded is not None
     assert api.result("GET", "A/workers/scripts/shop/versions")["items"] == []
-    assert api.session.delete(url, timeout=20).status_code == 200
+    assert api.session.delete(url, timeout=60).status_code == 200
     assert len(api.result("GET", "A/workers/scripts/shop/versions")["items"]) == 1
     assert api.edge.degraded is None

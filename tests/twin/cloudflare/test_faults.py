@@ -79,12 +79,12 @@ def test_faults_are_listed_and_removed(api: Api) -> None:
     order(api, "status:500", times=3)
     first = api.worker()
     api.deploy("shop", (first, 100))
-    listed = api.session.get(url, timeout=10).json()["result"]
+    listed = api.session.get(url, timeout=60).json()["result"]
     assert [(fault["kind"], fault["times"]) for fault in listed] == [("status:500", 2)]
-    api.session.delete(url, timeout=10)
-    assert api.session.get(url, timeout=10).json()["result"] == []
+    api.session.delete(url, timeout=60)
+    assert api.session.get(url, timeout=60).json()["result"] == []
     assert api.deploy("shop", (first, 100)).status_code == 200
-    assert requests.get(url, timeout=10).status_code == 401
+    assert requests.get(url, timeout=60).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_faults_are_listed_and_removed(api: Api) -> None:
 )
 def test_a_wrong_fault_is_refused(settled: Api, fault: Any) -> None:
     url = settled.origin + "/__sandbox/faults"
-    assert settled.session.put(url, json=fault, timeout=10).status_code == 400
+    assert settled.session.put(url, json=fault, timeout=60).status_code == 400
 
 
 def test_a_block_refuses_every_call_until_it_ends(api: Api) -> None:

@@ -41,7 +41,7 @@ def test_a_tail_tells_of_the_invocations_that_its_filters_want(api: Api) -> None
     assert [one["id"] for one in api.result("GET", AT)] == [tail["id"]]
     with listen(tail) as socket:
         tell(api, tail, dataclasses.replace(ASKED, headers={}), ASKED)
-        event = json.loads(socket.recv(timeout=10))
+        event = json.loads(socket.recv(timeout=60))
     assert event["scriptVersion"] == {"id": "v-1"}
     assert event["event"]["request"]["headers"] == {"x-run": "n-1", "x-api-key": "REDACTED"}
     assert (event["outcome"], event["event"]["response"]) == ("ok", {"status": 200})
@@ -69,7 +69,7 @@ def test_each_filter(api: Api, wanted: dict[str, Any], heard: bool) -> None:
     with listen(tail) as socket:
         tell(api, tail, ASKED)
         if heard:
-            assert json.loads(socket.recv(timeout=10))["outcome"] == "ok"
+            assert json.loads(socket.recv(timeout=60))["outcome"] == "ok"
         else:
             with pytest.raises(TimeoutError):
                 socket.recv(timeout=0.2)

@@ -208,7 +208,7 @@ def test_a_stop_by_sigterm_leaves_no_process(twin: Twin) -> None:
     url = f"http://127.0.0.1:{twin.ports['api']}/client/v4/accounts/{ACCOUNT.id}"
     headers = {"Authorization": f"Bearer {ACCOUNT.token}"}
     script = f"{url}/workers/scripts/running"
-    made = requests.put(script, files=form(SCRIPT.encode()), headers=headers, timeout=20)
+    made = requests.put(script, files=form(SCRIPT.encode()), headers=headers, timeout=60)
     assert made.status_code == 200, made.text
     children = _descendants(twin.process.pid)
     assert children

@@ -17,7 +17,6 @@ from typing import IO, Any
 import boto3
 import requests
 
-from tests.support.project import COMPILED
 from tests.twin.cloudflare.stand_in import ACCOUNT
 from xswarm_twin.programs import find_workerd
 
@@ -98,22 +97,18 @@ class Twin:
         """Return wrangler's environment: a home of its own, and the stand-in as its API."""
         logs = self.folder / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
-        return (
-            os.environ
-            | COMPILED
-            | {
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-                "HOME": str(self.folder),
-                "CI": "1",
-                "CLOUDFLARE_API_BASE_URL": f"http://127.0.0.1:{self.ports['api']}/client/v4",
-                "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
-                "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
-                "WRANGLER_SEND_METRICS": "false",
-                "WRANGLER_LOG_SANITIZE": "true",
-                "WRANGLER_LOG_PATH": str(logs),
-                "WRANGLER_HIDE_BANNER": "true",
-            }
-        )
+        return os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "CI": "1",
+            "CLOUDFLARE_API_BASE_URL": f"http://127.0.0.1:{self.ports['api']}/client/v4",
+            "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
+            "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
+            "WRANGLER_SEND_METRICS": "false",
+            "WRANGLER_LOG_SANITIZE": "true",
+            "WRANGLER_LOG_PATH": str(logs),
+            "WRANGLER_HIDE_BANNER": "true",
+        }
 
     @contextmanager
     def following(self, *arguments: str) -> Iterator[IO[str]]:
@@ -147,7 +142,7 @@ class Twin:
     def answer(self, **headers: str) -> Any:
         """Ask the Worker."""
         url = f"http://127.0.0.1:{self.ports['worker']}/api"
-        response = requests.get(url, headers=headers, timeout=10)
+        response = requests.get(url, headers=headers, timeout=60)
         assert response.status_code == 200, response.text
         return response.json()
 
@@ -155,7 +150,7 @@ class Twin:
         """Ask for a static file of the Worker or of the site."""
         url = f"http://127.0.0.1:{self.ports[kind]}{path}"
         headers = {"Host": host} if host else {}
-        return requests.get(url, headers=headers, timeout=10, allow_redirects=False)
+        return requests.get(url, headers=headers, timeout=60, allow_redirects=False)
 
 
 def spawn(folder: Path, ports: Mapping[str, int]) -> subprocess.Popen[bytes]:

@@ -184,13 +184,13 @@ def test_every_way_boto3_signs_a_body(
 def test_presigned_urls(s3: Any) -> None:
     put = s3.generate_presigned_url("put_object", {"Bucket": "files", "Key": "ü k"}, ExpiresIn=60)
     request = urllib.request.Request(put, data=b"by url", method="PUT")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200
     get = s3.generate_presigned_url("get_object", {"Bucket": "files", "Key": "ü k"}, ExpiresIn=60)
-    with urllib.request.urlopen(get, timeout=10) as answer:
+    with urllib.request.urlopen(get, timeout=60) as answer:
         assert answer.read() == b"by url"
     with pytest.raises(urllib.error.HTTPError) as refusal:
-        urllib.request.urlopen(get.replace("%20k", "%20j"), timeout=10)
+        urllib.request.urlopen(get.replace("%20k", "%20j"), timeout=60)
     assert refusal.value.code == 403
     refusal.value.close()
 
@@ -210,7 +210,7 @@ def test_wrong_keys_open_nothing(connect: Callable[..., Any], keys: Keys, code: 
 
 def test_what_is_not_signed_is_refused(endpoint: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refusal:
-        urllib.request.urlopen(f"{endpoint}/files", timeout=10)
+        urllib.request.urlopen(f"{endpoint}/files", timeout=60)
     assert refusal.value.code == 403
     assert b"<Code>AccessDenied</Code>" in refusal.value.read()
     refusal.value.close()

@@ -24,7 +24,7 @@ class Local(TwilioHttpClient):  # type: ignore[misc]
     """Send what is meant for the service to its stand-in."""
 
     def __init__(self, address: str) -> None:
-        super().__init__(pool_connections=False, timeout=10)
+        super().__init__(pool_connections=False, timeout=60)
         self.address = address
 
     def request(self, method: str, uri: str, *rest: Any, **named: Any) -> Any:
@@ -107,7 +107,7 @@ def test_an_inbound_message_is_delivered_signed(twin: Twin, receiver: Receiver) 
         twin.url("twilio") + "/_twilio/simulate/inbound-message",
         data={"To": number(twin).phone_number, "From": "+15550002222", "Body": "help me & more"},
         auth=(twin.endpoints["TWILIO_ACCOUNT_SID"], token),
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 201
     path, headers, body = receiver.wait()

@@ -11,6 +11,7 @@ from typing import Final
 
 _NEEDED: Final = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "SYSTEMROOT"),
+    "NODE_COMPILE_CACHE",  # where Node keeps compiled code: wrangler starts in less time
     "LD_LIBRARY_PATH",  # of a Python that was built with shared libraries
 )
 _NETWORK: Final = (
