@@ -53,7 +53,16 @@ def made(settings: Settings) -> Path | None:
     Raises:
         Refused: it cannot be read, or is not there.
     """
-    redirect = settings.path(settings.project.worker.config).parent / REDIRECT
+    return redirected(settings.path(settings.project.worker.config).parent)
+
+
+def redirected(folder: Path) -> Path | None:
+    """Return the configuration that a build made for a folder, and named there.
+
+    Raises:
+        Refused: it cannot be read, or is not there.
+    """
+    redirect = folder / REDIRECT
     if not redirect.is_file():
         return None
     named = _parsed(redirect).get("configPath")
@@ -97,7 +106,9 @@ def read(settings: Settings) -> Mapping[str, Any]:
     chosen, found = settings.project.worker.environment, file(settings)
     build = settings.project.worker.build
     if build and not found.is_file():
-        raise Refused(f"there is no {found.name}", "the build makes it, and did not run here", build)
+        raise Refused(
+            f"there is no {found.name}", "the build makes it, and did not run here", build
+        )
     content = parsed(found)
     if chosen and found == settings.path(settings.project.worker.config):
         content = environment(content, chosen)
