@@ -11,11 +11,12 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from xswarm_deploy.adoption import answers as answering
-from xswarm_deploy.adoption import changes, hints, invoke_file, trial, writing
+from xswarm_deploy.adoption import built, changes, hints, invoke_file, trial, writing
 from xswarm_deploy.adoption.answers import Answers, Flags
 from xswarm_deploy.adoption.changes import FileChange
 from xswarm_deploy.adoption.found import Found, look
-from xswarm_deploy.cli import context
+from xswarm_deploy.adoption.places import Configuration
+from xswarm_deploy.cli import building, context
 from xswarm_deploy.console import Console, confirm
 from xswarm_deploy.errors import ExitCode, Refused, typed
 
@@ -53,7 +54,10 @@ def init(
     """Set up releases in this repository: find, ask, show, write; then release to the twin."""
     flags = Flags(config, name, main, database, migrations, uses, ci, tasks_py)
     console, start = Console(), Path.cwd()
-    found = look(start, answering.chosen(start, flags))
+    chosen = answering.chosen(start, flags)
+    if chosen is None and not flags.main:
+        chosen = _built(start, yes=yes, dry=context.dry(c))
+    found = look(start, chosen)
     _require_new(found)
     _tell(console, found)
     answered = answering.answered(found, flags)
@@ -68,6 +72,26 @@ def init(
     if deploy and not found.missing:
         _release(console, answered)
     _tell_next(console, answered, released=deploy and not found.missing)
+
+
+def _built(folder: Path, *, yes: bool, dry: bool) -> Configuration | None:
+    """Return the configuration that a framework's build makes, built here where it is not yet.
+
+    Raises:
+        Refused: it was built, and there is none.
+    """
+    build = built.needed(folder)
+    there = built.found(folder) if build else None
+    if there or build is None:
+        return there
+    asked = (
+        f"No wrangler configuration is here; {build.framework} may make one. Run {build.command}?"
+    )
+    if dry:
+        raise Refused(asked, "a dry run builds nothing", f"{build.command}, then: inv init")
+    confirm(asked, yes=yes)
+    building.build(build.command, folder, "", folder)
+    return built.required(folder, build)
 
 
 def _require_new(found: Found) -> None:
@@ -88,7 +112,7 @@ def _tell(console: Console, found: Found) -> None:
     """Print what was found, a line each."""
     folder = found.folder
     rows = [
-        ("Worker", changes.relative(found.config, folder) if found.content else ""),
+        ("Worker", _configured(found)),
         ("build", found.build),
         ("packages", found.manager if found.package else ""),
         ("secrets", ", ".join(found.secrets)),
@@ -104,6 +128,13 @@ def _tell(console: Console, found: Found) -> None:
     for label, told in rows:
         if told:
             console.line(f"  {label:<11}{told}")
+
+
+def _configured(found: Found) -> str:
+    """Return where the configuration is; one that a build makes is in no file of the repository."""
+    if found.config.is_file():
+        return changes.relative(found.config, found.folder)
+    return f"{found.name}, as the build makes it" if found.content else ""
 
 
 def _save(wanted: list[FileChange]) -> None:

@@ -144,7 +144,11 @@ def test_the_package_manager(tmp_path: Path, files: dict[str, str], manager: str
     [
         ({"devDependencies": {"astro": "5", "@astrojs/cloudflare": "12"}}, {}, "npm run build"),
         ({"devDependencies": {"@cloudflare/vite-plugin": "1"}}, {}, "npm run build"),
-        ({"devDependencies": {"@opennextjs/cloudflare": "1"}}, {}, "opennextjs-cloudflare build"),
+        (
+            {"devDependencies": {"@opennextjs/cloudflare": "1"}},
+            {},
+            "npx opennextjs-cloudflare build",
+        ),
         ({"devDependencies": {"typescript": "5"}}, {}, ""),
         ({"devDependencies": {"vite": "7"}}, {"build": {"command": "vite build"}}, ""),
     ],

@@ -75,25 +75,39 @@ def test_what_a_build_wrote_is_deployed(chosen: Callable[[str], Settings]) -> No
     assert wrangler.read(made)["main"] == "built.js"
 
 
-def test_a_build_of_another_environment_is_refused(chosen: Callable[[str], Settings]) -> None:
-    made = chosen("staging")
+def test_a_build_of_another_environment_is_read_by_nobody_and_not_deployed(
+    chosen: Callable[[str], Settings],
+) -> None:
+    """A rollback of production must not need that staging was built on another machine."""
+    made = chosen("own")
     write(made.root / "worker" / wrangler.REDIRECT, {"configPath": "../../dist/wrangler.json"})
     built = {"name": "shop", "targetEnvironment": "production"}
     write(made.root / "worker/dist/wrangler.json", built)
-    with pytest.raises(Refused, match="built for the environment production"):
-        wrangler.read(made)
-    write(made.root / "worker/dist/wrangler.json", {**built, "targetEnvironment": "staging"})
+    assert wrangler.read(made)["name"] == "mine"
+    with pytest.raises(Refused, match="built for the environment production") as refused:
+        wrangler.require_built(made)
+    assert "CLOUDFLARE_ENV=own" in refused.value.remedy
+    write(made.root / "worker/dist/wrangler.json", {**built, "targetEnvironment": "own"})
+    wrangler.require_built(made)
     assert wrangler.read(made)["name"] == "shop"
 
 
 @pytest.mark.parametrize("redirect", [{}, {"configPath": "nowhere.json"}])
-def test_a_build_that_names_no_file_is_refused(
+def test_what_a_build_made_and_is_gone_is_read_by_nobody_and_not_deployed(
     chosen: Callable[[str], Settings], redirect: dict[str, str]
 ) -> None:
-    made = chosen("")
+    made = chosen("own")
     write(made.root / "worker" / wrangler.REDIRECT, redirect)
+    assert wrangler.read(made)["name"] == "mine"
     with pytest.raises(Refused, match="names no configuration"):
+        wrangler.require_built(made)
+
+
+def test_a_configuration_that_only_the_build_makes(settings: Callable[..., Settings]) -> None:
+    made = settings({"worker": {"config": "wrangler.json", "build": "nuxt build"}})
+    with pytest.raises(Refused, match="did not run here") as refused:
         wrangler.read(made)
+    assert refused.value.remedy == "nuxt build"
 
 
 def test_toml_begins_with_a_byte_order_mark_or_not(tmp_path: Path) -> None:

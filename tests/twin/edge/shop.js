@@ -65,6 +65,14 @@ const asked = {
     return failing(() => env.MAIL.send(new EmailMessage("a@x.example", "c@x.example", "x")));
   },
   secret: async (env) => env.STORED.get(),
+  cache: async () => {
+    const named = await caches.open("mine"), key = new Request("https://shop.example/a");
+    for (const cache of [caches.default, named]) {
+      const headers = { "Cache-Control": "max-age=60" };
+      await cache.put(key, new Response("x".repeat(100_000), { headers }));
+    }
+    return [await caches.default.match(key) ?? "not there", await named.delete(key)];
+  },
   hyperdrive: async (env) => [env.HYPER.database, env.HYPER.user, typeof env.HYPER.connectionString],
   loader: async (env) => {
     const code = "export default { fetch() { return new Response('loaded'); } }";

@@ -73,6 +73,7 @@ TOLD: dict[str, Any] = {
     "events": "written",
     "mail": "email to c@x.example not allowed",
     "secret": "s3cret",
+    "cache": ["not there", False],
     "hyperdrive": ["app", "me", "string"],
     "loader": "loaded",
 }

@@ -62,7 +62,7 @@ def build(folder: Path, content: Mapping[str, Any], program: str) -> str:
     if "build" not in scripts or (content.get("build") or {}).get("command"):
         return ""
     if _OPENNEXT in _dependencies(package) and _OPENNEXT_BUILD not in str(scripts["build"]):
-        return f"{_OPENNEXT_BUILD} build"  # it runs the script, which makes no Worker by itself
+        return f"npx {_OPENNEXT_BUILD} build"  # it runs the script, which makes no Worker by itself
     named = (content.get("main"), (content.get("assets") or {}).get("directory"))
     made = [name for name in named if name and not (folder / str(name)).exists()]
     return f"{program} run build" if framework(package) or made else ""

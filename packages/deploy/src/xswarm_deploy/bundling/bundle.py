@@ -18,7 +18,7 @@ from xswarm_deploy import child
 from xswarm_deploy.bundling import configuration, library, programs, static
 from xswarm_deploy.bundling.ignored import IGNORED
 from xswarm_deploy.bundling.wrangler import file as configuration_file
-from xswarm_deploy.bundling.wrangler import read
+from xswarm_deploy.bundling.wrangler import read, require_built
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.private import make_folder
 from xswarm_deploy.secret import redact
@@ -87,6 +87,7 @@ def bundle(settings: Settings) -> Bundle:
             f"looked for {config}",
             "set deploy.worker.config in invoke.yaml",
         )
+    require_built(settings)
     configuration.require_deployable(read(settings))
     work = settings.path(CACHE)
     make_folder(work)

@@ -27,30 +27,74 @@ READERS: Final[Mapping[str, Callable[[str], Any]]] = {
 }
 REDIRECT: Final = ".wrangler/deploy/config.json"
 """Where a framework's build names the configuration that it made, beside the written one."""
+_BUILD: Final = "deploy.worker.build in invoke.yaml"
 
 
 def file(settings: Settings) -> Path:
     """Return the configuration that is deployed: the one a build made, else the written one.
 
     React Router, Astro and Cloudflare's Vite plugin write a configuration of their own at each
-    build, and name it in :data:`REDIRECT`; wrangler deploys that one.
-
-    Raises:
-        Refused: the build's own file cannot be read, or names a file that is not there.
+    build, and name it in :data:`REDIRECT`; wrangler deploys that one. One that was made for another
+    environment, or is gone, tells nothing: a rollback needs none, and :func:`require_built` refuses
+    to deploy so.
     """
     written = settings.path(settings.project.worker.config)
-    redirect = written.parent / REDIRECT
-    if not redirect.is_file():
+    try:
+        built = made(settings)
+        meant = built and _target(built) == settings.project.worker.environment
+    except Refused:
         return written
-    made = _parsed(redirect).get("configPath")
-    found = (redirect.parent / str(made)).resolve()
-    if not made or not found.is_file():
+    return built if built and meant else written
+
+
+def made(settings: Settings) -> Path | None:
+    """Return the configuration that a build made, for whichever environment; None: there is none.
+
+    Raises:
+        Refused: it cannot be read, or is not there.
+    """
+    return redirected(settings.path(settings.project.worker.config).parent)
+
+
+def redirected(folder: Path) -> Path | None:
+    """Return the configuration that a build made for a folder, and named there.
+
+    Raises:
+        Refused: it cannot be read, or is not there.
+    """
+    redirect = folder / REDIRECT
+    if not redirect.is_file():
+        return None
+    named = _parsed(redirect).get("configPath")
+    found = (redirect.parent / str(named)).resolve()
+    if not named or not found.is_file():
         raise Refused(
             f"{REDIRECT} names no configuration",
-            f"its configPath is {made!r}",
+            f"its configPath is {named!r}",
             "build the Worker again, or remove that file",
         )
     return found
+
+
+def require_built(settings: Settings) -> None:
+    """Refuse to deploy where a build's configuration is gone, or another environment's.
+
+    Raises:
+        Refused: with what to type.
+    """
+    chosen, built = settings.project.worker.environment, made(settings)
+    target = _target(built) if built else chosen
+    if built and target != chosen:
+        how = f"build it again with CLOUDFLARE_ENV={chosen}" if chosen else "build it again"
+        raise Refused(
+            f"the Worker was built for {_named(target)}, and {_named(chosen)} is to be deployed",
+            f"{built.name} was made by a build, which chooses the environment",
+            how if settings.project.worker.build else f"{how}, or name the build: {_BUILD}",
+        )
+
+
+def _target(built: Path) -> str:
+    return str(parsed(built).get("targetEnvironment") or "")
 
 
 def read(settings: Settings) -> Mapping[str, Any]:
@@ -60,16 +104,14 @@ def read(settings: Settings) -> Mapping[str, Any]:
         Refused: there is no such file or environment, or it cannot be read; the place is told.
     """
     chosen, found = settings.project.worker.environment, file(settings)
-    content = parsed(found)
-    if found == settings.path(settings.project.worker.config):
-        return _shaped(environment(content, chosen) if chosen else content, found)
-    built = str(content.get("targetEnvironment") or "")
-    if built != chosen:
+    build = settings.project.worker.build
+    if build and not found.is_file():
         raise Refused(
-            f"the Worker was built for {_named(built)}, and {_named(chosen)} is to be deployed",
-            f"{found.name} was made by a build, which chooses the environment",
-            f"build it again with CLOUDFLARE_ENV={chosen}",
+            f"there is no {found.name}", "the build makes it, and did not run here", build
         )
+    content = parsed(found)
+    if chosen and found == settings.path(settings.project.worker.config):
+        content = environment(content, chosen)
     return _shaped(content, found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,16 @@ from typing import Final
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import StepFailed, Unavailable
+from xswarm_deploy.private import make_folder
 from xswarm_deploy.secret import redact
 from xswarm_deploy.settings import handed_on
 from xswarm_deploy.settings.settings import Settings
 
-_LINES: Final = 20  # of a build that failed
+LOG: Final = ".deployments/build.log"
+_FIRST: Final = 8  # lines of a build that failed, from the first that names an error
+_LAST: Final = 12
+_FRAME: Final = re.compile(r"^\s+at .*[\d>)]$|^\s*$")
+_WRONG: Final = re.compile(r"(?<!\b0 )\b(?:errors?|failed)\b", re.IGNORECASE)
 _built: set[tuple[Path, str]] = set()
 
 
@@ -32,9 +38,24 @@ def prepare(settings: Settings) -> None:
     _built.add((folder, worker.environment))
     _ensure_wrangler(folder, settings.root)
     if worker.build:
-        with Console(sys.stderr).step("build") as line:
-            _build(worker.build, folder, worker.environment)
-            line.detail = worker.build
+        build(worker.build, folder, worker.environment, settings.root)
+
+
+def build(command: str, folder: Path, environment: str, root: Path) -> None:
+    """Run what makes a Worker, and show how long it takes.
+
+    Args:
+        command: as its shell runs it.
+        folder: where it runs.
+        environment: the part under ``env`` that it builds; empty: the top level.
+        root: the project's folder; of a build that failed, all that it said is kept there.
+
+    Raises:
+        StepFailed: it failed; the lines that say why are given.
+    """
+    with Console(sys.stderr).step("build") as line:
+        _build(command, folder, environment, root / LOG)
+        line.detail = command
 
 
 def _ensure_wrangler(folder: Path, root: Path) -> None:
@@ -47,7 +68,7 @@ def _ensure_wrangler(folder: Path, root: Path) -> None:
             line.detail = programs.version(programs.install(root))
 
 
-def _build(command: str, folder: Path, environment: str) -> None:
+def _build(command: str, folder: Path, environment: str, log: Path) -> None:
     ended = subprocess.run(  # noqa: S602 - as wrangler runs its own: "npm ci && npm run build"
         command,
         shell=True,
@@ -61,8 +82,21 @@ def _build(command: str, folder: Path, environment: str) -> None:
         check=False,
     )
     if ended.returncode:
-        last = redact("\n".join(ended.stdout.strip().splitlines()[-_LINES:]))
-        raise StepFailed(f"the build failed: {command}", last, f"cd {folder} && {command}")
+        said = redact(ended.stdout)
+        make_folder(log.parent)
+        log.write_text(said, encoding="utf-8")
+        why = f"{_told(said)}\n(all of it: {LOG})"
+        raise StepFailed(f"the build failed: {command}", why, f"cd {folder} && {command}")
+
+
+def _told(said: str) -> str:
+    """Return the lines that say why: about the first error, and the last; no stack frames."""
+    lines = [line for line in said.splitlines() if not _FRAME.match(line)]
+    last = max(len(lines) - _LAST, 0)
+    begin = next((n for n, line in enumerate(lines[:last]) if _WRONG.search(line)), last)
+    told = lines[begin : min(begin + _FIRST, last)]
+    between = ["…"] if begin + _FIRST < last else []
+    return "\n".join([*told, *between, *lines[last:]])
 
 
 def _environment(folder: Path, part: str) -> dict[str, str]:

@@ -72,6 +72,7 @@ def of_file(site: Site, look: Looked) -> Callable[[], Seen | str]:
 
 
 def _readable(site: Site, content: Mapping[str, Any]) -> str:
+    wrangler.require_built(site.settings)
     return f"{site.settings.project.worker.config}, {len(content)} keys"
 
 

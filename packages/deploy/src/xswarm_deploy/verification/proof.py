@@ -118,7 +118,8 @@ class Proof:
         named = ", ".join(self.expected)
         if self.means == "tail" and self.tail is not None:
             count = self.tail.versions(self.asker.target.tag).total()
-            return f"{named}, as a tail shows of {count} answers"
+            files = "; what else was asked is static files, which invoke no Worker"
+            return f"{named}, as a tail shows" + (f" of {count} answers" if count else files)
         hows = {
             "word": "by its own word",
             "preview": "at its own preview host",

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from xswarm_twin.edge.bound import Place, bound, remote, standing_class
 from xswarm_twin.edge.capnp import Embed
-from xswarm_twin.edge.services import TAIL, Access
+from xswarm_twin.edge.services import CACHE, TAIL, Access
 from xswarm_twin.model import Module, ScriptInvalid, WorkerVersion
 
 CF_HEADER = "X-Twin-Cf"
@@ -177,6 +177,7 @@ def _workers(process: Process) -> list[dict[str, object]]:
             "compatibilityDate": version.compatibility_date,
             "compatibilityFlags": version.compatibility_flags,
             "bindings": bound(place),
+            "cacheApiOutbound": {"name": "cache"},
             "tails": [
                 {"name": "tail"},
                 *(remote(worker=consumer) for consumer in version.tail_consumers),
@@ -271,6 +272,7 @@ def _outside(process: Process) -> list[object]:
         external("mail", access, "/mail"),
         external("events", access, "/events"),
         external("logs", access, TAIL),
+        external("cache", access, CACHE),
         *(external(f"r2:{bucket}", access, f"/r2/{bucket}") for bucket in buckets),
         *(external(f"assets:{one.id}", access, f"/assets/{one.id}") for one in process.versions),
         *_databases(process),

@@ -23,7 +23,11 @@ TOKEN_HEADER = "X-Twin-Token"  # noqa: S105 (the header's name)
 RESOURCE_HEADER = "X-Twin-Resource"
 TAIL = "/tail"
 """Where a process tells what its invocations logged."""
-_COMMON = frozenset({"/workers", "/mail", "/events", TAIL})
+CACHE = "/cache"
+"""Where workerd sends what a Worker asks of ``caches``."""
+_COMMON = frozenset({"/workers", "/mail", "/events", TAIL, CACHE})
+_UNCACHED = {"GET": 504, "PUT": 204, "PURGE": 404}
+"""What workerd takes for: not there, taken, and nothing to delete."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ class Services:
             "/mail": self._mail,
             "/events": self._events,
             TAIL: self._logged,
+            CACHE: _cache,
         }
         if resource in answers:
             return await answers[resource](request)
@@ -158,6 +163,18 @@ class Services:
         for told in await request.json():
             self.traces.take(told)
         return web.Response(status=204)
+
+
+async def _cache(request: web.Request) -> web.Response:
+    """Answer as a cache that keeps nothing: so ``caches`` acts at workers.dev.
+
+    Source: Cloudflare, Workers, Cache: "any *.workers.dev deployments will have no impact"; what
+    workerd asks and takes is in its src/workerd/api/cache.c++.
+    """
+    async for _ in request.content.iter_chunked(1 << 16):
+        pass
+    status = _UNCACHED.get(request.method, 405)
+    return web.Response(status=status, headers={"CF-Cache-Status": "MISS"})
 
 
 async def _text(request: web.Request) -> str:
