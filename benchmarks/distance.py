@@ -5,10 +5,13 @@ pays two of them more, for TCP and TLS. The twin's Worker is as near to them as 
 and wrangler's do the same work by turns:
 
 (a) new code alone: `inv deploy.local` (nine steps) against `wrangler deploy`: at most 2 times;
-(b) going back: `inv rollback` against `wrangler rollback`: at most 0.6 times;
+(b) going back to the release before: `inv rollback` against `wrangler rollback`: at most 0.6
+    times; and once more to a version that shares no deployment with the live one, as wrangler
+    leaves them: that is brought to 0 % first;
 (c) `inv check`, `deploy.plan`, `deploy.list`, `deploy.status`, without a peer.
 
 Beside the seconds stand all calls, and the longest chain of calls that waited for each other. With
+`--chain` the calls of that chain are listed: when each began and ended, whose it is, and what. With
 `--picture` release and rollback at 100 ms are drawn, a line a call, into
 deployment/docs/distance-release.svg and distance-rollback.svg.
 Everything runs in a copy of the project with a twin of its own, which is ended at the end.
@@ -50,10 +53,10 @@ def main(words: Sequence[str]) -> None:
         wrangler.run("deploy", "--config", str(wrangler.config))
         for milliseconds in distances:
             with Distance(milliseconds / 1000, CLIENTS) as distance:
-                measure(house, wrangler, distance, picture="--picture" in words)
+                measure(house, wrangler, distance, shown=frozenset(words))
 
 
-def measure(house: House, wrangler: Wrangler, distance: Distance, *, picture: bool) -> None:
+def measure(house: House, wrangler: Wrangler, distance: Distance, *, shown: frozenset[str]) -> None:
     """Compare at one distance, and leave the twin's addresses as they were."""
     file = house.root / ".sandbox/endpoints.env"
     near, api = file.read_text(), wrangler.environment["CLOUDFLARE_API_BASE_URL"]
@@ -63,8 +66,9 @@ def measure(house: House, wrangler: Wrangler, distance: Distance, *, picture: bo
     try:
         house.inv("deploy.local", "--message", "webhooks have moved")
         print(f"{distance.seconds * 1000:.0f} ms a round trip", flush=True)
-        releasing(house, wrangler, distance, picture=picture)
-        going_back(house, wrangler, distance, picture=picture)
+        show("release", releasing(house, wrangler, distance), distance, shown)
+        show("rollback", going_back(house, wrangler, distance), distance, shown)
+        show("further", going_back(house, wrangler, distance, beside=False), distance, shown)
         for words in READERS:
             row(" ".join(words), [timed(distance, partial(house.inv, "local", *words))], [], "")
     finally:
@@ -99,8 +103,8 @@ def timed(distance: Distance, act: Callable[[], object]) -> Timed:
     return seconds, distance.taken()
 
 
-def releasing(house: House, wrangler: Wrangler, distance: Distance, *, picture: bool) -> None:
-    """Release new code by turns."""
+def releasing(house: House, wrangler: Wrangler, distance: Distance) -> list[Call]:
+    """Release new code by turns; return the calls of our last release."""
     ours, theirs = [], []
     for number in range(RUNS):
         for folder in (house.root / "worker", wrangler.folder):
@@ -109,8 +113,7 @@ def releasing(house: House, wrangler: Wrangler, distance: Distance, *, picture: 
         deploy = ("deploy", "--config", str(wrangler.config))
         theirs.append(timed(distance, partial(wrangler.run, *deploy)))
     row("deploy.local", ours, theirs, "≤ 2 × wrangler deploy")
-    if picture and distance.seconds == 0.1:
-        draw(ours[-1][1], PICTURES["release"])
+    return ours[-1][1]
 
 
 def change(file: Path, mark: str) -> None:
@@ -119,18 +122,43 @@ def change(file: Path, mark: str) -> None:
     file.write_text(f"{text}\n# distance {mark}\n")
 
 
-def going_back(house: House, wrangler: Wrangler, distance: Distance, *, picture: bool) -> None:
-    """Go to the version of before by ours, and to the newer one by wrangler, by turns."""
+def going_back(
+    house: House, wrangler: Wrangler, distance: Distance, *, beside: bool = True
+) -> list[Call]:
+    """Go to the version of before by ours, and to the newer one by wrangler, by turns.
+
+    Args:
+        house: the project.
+        wrangler: its peer.
+        distance: how far away all is.
+        beside: whether the older version stands at 0 % beside the newer one, as a release leaves
+            it, and not as wrangler does.
+
+    Returns:
+        The calls of our last one.
+    """
     newer, older, *_ = [r["version"] for r in house.releases() if r["status"] == "succeeded"]
     words = ("rollback", newer, "--name", "boss-ai", "-y", "--message", "bench")
     ours, theirs = [], []
+    back = partial(house.inv, "rollback", "--version", older, "--yes")
     for _ in range(RUNS):
-        back = partial(house.inv, "rollback", "--version", older, "--yes")
+        if beside:
+            back()
+            house.inv("rollback", "--version", newer, "--yes")
         ours.append(timed(distance, back))
         theirs.append(timed(distance, partial(wrangler.run, *words)))
-    row("rollback", ours, theirs, "≤ 0.6 × wrangler rollback")
-    if picture and distance.seconds == 0.1:
-        draw(ours[-1][1], PICTURES["rollback"])
+    row("rollback" if beside else "further back", ours, theirs, "≤ 0.6 × wrangler rollback")
+    return ours[-1][1]
+
+
+def show(what: str, calls: Sequence[Call], distance: Distance, shown: frozenset[str]) -> None:
+    """List the chain of these calls, and draw them, where that is asked for."""
+    if "--chain" in shown:
+        for call in chain(calls):
+            times = [1000 * (at - calls[0].began) for at in (call.began, call.ended)]
+            print(f"  {times[0]:6.0f} {times[1]:6.0f} ms  {call.server:<20} {call.what[:100]}")
+    if "--picture" in shown and what in PICTURES and distance.seconds == 0.1:
+        draw(calls, PICTURES[what])
 
 
 def row(what: str, ours: Sequence[Timed], theirs: Sequence[Timed], aim: str) -> None:
@@ -146,7 +174,7 @@ def row(what: str, ours: Sequence[Timed], theirs: Sequence[Timed], aim: str) -> 
 def described(runs: Sequence[Timed]) -> str:
     """Return how many calls the runs made, and how long their chains were, by the middle one."""
     calls = median([len(each[1]) for each in runs])
-    return f"{calls:4.0f} calls, chain {median([chain(each[1]) for each in runs]):3.0f}"
+    return f"{calls:4.0f} calls, chain {median([len(chain(each[1])) for each in runs]):3.0f}"
 
 
 def draw(calls: Sequence[Call], picture: Path) -> None:
@@ -175,7 +203,7 @@ def draw(calls: Sequence[Call], picture: Path) -> None:
         for second in range(int(ended - began) + 1)
     ]
     lines.append(
-        f'<text x="{left + 600}" y="30" fill="#777">{len(calls)} calls, {chain(calls)} of them'
+        f'<text x="{left + 600}" y="30" fill="#777">{len(calls)} calls, {len(chain(calls))} of them'
         " one after another</text>"
     )
     tall = max(40 + height * len(calls), 40 + 16 * len(names))

@@ -46,7 +46,8 @@ def rollback(
     plans = going_back.plan_ahead(site, target, wish, begun)
     agreed = context.agreed(c, yes)
     going_back.confirm(console, site, target, wish, yes=agreed)
+    verified = going_back.verify_ahead(site, target, begun)
     message = f"back to {target.release or target.version}"
     with transaction(site, "rollback", message, going_back.PHASES) as release:
-        going_back.run(release, target, wish, plans, told=not agreed)
+        going_back.run(release, target, wish, plans, verified, told=not agreed)
     report_success(release)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -54,6 +56,7 @@ def test_a_far_client_waits_a_round_trip_and_for_its_handshake(server: str) -> N
         assert post(session, url, 10, "ours/1") >= ROUND_TRIP
         taken = distance.taken()
     assert [call.server for call in taken] == ["hello", "hello"]
+    assert {call.what for call in taken} == {"POST /"}
     assert all(call.ended - call.began >= ROUND_TRIP for call in taken)
     assert distance.connections == 1
 
@@ -62,6 +65,29 @@ def test_a_near_one_is_not_counted(server: str) -> None:
     with Distance(60.0, ["ours/"]) as distance, requests.Session() as session:
         post(session, distance.before("hello", server), 300_000, "others/1")
         assert distance.taken() == []
+
+
+def test_a_call_tells_its_sql_and_begins_when_it_is_sent(server: str) -> None:
+    """A connection may be opened long before anything is asked on it."""
+    with Distance(ROUND_TRIP, ["ours/"]) as distance:
+        opened = socket.create_connection(address_of(distance.before("hello", server)))
+        time.sleep(4 * ROUND_TRIP)
+        sent = time.monotonic()
+        body = b'{"stmt": {"sql": "SELECT 1"}, "other": {"sql": "BEGIN"}}'
+        head = (
+            f"POST /v2/pipeline?x=1 HTTP/1.1\r\nUser-Agent: ours/1\r\nContent-Length: {len(body)}"
+        )
+        opened.sendall(f"{head}\r\n\r\n".encode() + body)
+        assert opened.recv(1000)
+        opened.close()
+        (call,) = distance.taken()
+    assert call.what == "POST /v2/pipeline; SELECT 1; BEGIN"
+    assert call.began >= sent
+
+
+def address_of(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return str(parts.hostname), int(parts.port or 0)
 
 
 def test_an_idle_connection_is_closed_and_made_anew(server: str) -> None:
@@ -75,5 +101,5 @@ def test_an_idle_connection_is_closed_and_made_anew(server: str) -> None:
 
 def test_the_longest_chain_is_of_calls_that_did_not_overlap() -> None:
     calls = [Call("a", 0, 1), Call("b", 0, 5), Call("a", 1, 2), Call("a", 1.5, 3), Call("c", 5, 6)]
-    assert chain(calls) == 3
-    assert chain([]) == 0
+    assert [call.server for call in chain(calls)] == ["a", "a", "c"]
+    assert chain([]) == []

@@ -46,8 +46,9 @@ def go_back(world: World, site: Site) -> None:
     begun = rollback.begin(site)
     target = rollback.find(site, wish)
     plans = rollback.plan_ahead(site, target, wish, begun)
+    verified = rollback.verify_ahead(site, target, begun)
     with transaction(site, "rollback", "", rollback.PHASES, world.console()) as running:
-        rollback.run(running, target, wish, plans)
+        rollback.run(running, target, wish, plans, verified)
 
 
 def restore(world: World, site: Site) -> None:

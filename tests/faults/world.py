@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -32,7 +33,7 @@ from xswarm_deploy import fence
 from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.console import Console
 from xswarm_deploy.model.report import Report
-from xswarm_deploy.release import lock, outage, release, undo
+from xswarm_deploy.release import ledger, lock, outage, release, undo
 from xswarm_deploy.services import doubt
 from xswarm_deploy.services.clock import Clock
 from xswarm_deploy.services.http import Http
@@ -41,6 +42,8 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.verification import address, canary, prospect, verify
 
 OLD_CODE: Final = "SELECT name FROM users"
+FAR: Final = "FAULTS_FAR"
+"""A variable: where it is set, the ledger is written as one that is a round trip away."""
 NEW_CODE: Final = "SELECT name || email FROM users"
 _FIRST: Final = """\
 -- migrate:up
@@ -275,6 +278,8 @@ def standing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 def patch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let time pass as fast as it is waited for, and verification say what the scenario wants."""
     install(monkeypatch)
+    if os.environ.get(FAR):
+        monkeypatch.setattr(ledger, "_NEAR", "nowhere:")
     defaults = Http.__init__.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "clock", world.time.clock)

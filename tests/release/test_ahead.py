@@ -43,7 +43,7 @@ def planned(
     monkeypatch.setattr(steps, "step_named", lambda _name: step)
     plans = Ahead()
     if begin:
-        plans.begin(site, ("migrate", step.NAME))
+        plans.begin(site, ("backup", step.NAME))
     (change,) = plans.plan(cast("Step[Site]", cast("Any", step)), site, made)
     return change.resource
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -221,13 +222,13 @@ def test_what_was_made_and_what_is_next_stand_in_one_write(
     """A sync of the disk, and a round trip to the database, for each change and one more."""
     release = begin()
     writes: list[int] = []
-    real = ledger.Ledger._write
+    real = ledger.Ledger._sent
 
-    def counted(self: ledger.Ledger, *given: object) -> None:
+    def counted(self: ledger.Ledger, entries: Sequence[Any]) -> None:
         writes.append(len(release.journal.read()))
-        real(self, *given)  # type: ignore[arg-type]
+        real(self, entries)
 
-    monkeypatch.setattr(ledger.Ledger, "_write", counted)
+    monkeypatch.setattr(ledger.Ledger, "_sent", counted)
     release.perform(step)
     assert len(writes) == 1 + len(step.plans)
     states = [entry.state for entry in records.entries(site.database, release.record.release)]
@@ -243,10 +244,12 @@ def test_a_last_phase_without_changes_is_entered_by_the_write_before(
 ) -> None:
     release = begin(phases=("fake", "later"))
     release.make(step.plans, "fake", final=True)
+    release.ledger.settle()
     kept = records.read(site.database, "local")[0]
     assert (kept.phase, release.record.phase, release.complete) == ("later", "later", True)
-    monkeypatch.setattr(ledger.Ledger, "_write", lambda *_: pytest.fail("it stands there already"))
+    monkeypatch.setattr(ledger.Ledger, "_sent", lambda *_: pytest.fail("it stands there already"))
     release.make([], "later")
+    release.ledger.settle()
     monkeypatch.undo()
     release.succeed()
 
@@ -259,5 +262,6 @@ def test_a_phase_that_others_may_follow_enters_no_other(
     assert records.read(site.database, "local")[0].phase == "fake"
     assert not release.complete
     release.make([], "later")
+    release.ledger.settle()
     assert records.read(site.database, "local")[0].phase == "later"
     release.succeed()

@@ -334,7 +334,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise DatabaseError("unavailable", "connection refused")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "_write", no)
+        patch.setattr(Ledger, "_sent", no)
         patch.setattr("xswarm_deploy.release.release._PAUSES", (0.0, 0.0))
         yield
 

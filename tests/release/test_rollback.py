@@ -9,10 +9,12 @@ import pytest
 
 from tests.support.releases import FakeStep
 from xswarm_deploy import console
-from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.errors import CheckFailed, DeployError, Refused
 from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import records, rollback
+from xswarm_deploy.release.ahead import started
 from xswarm_deploy.release.rollback import RollbackRequest
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.services.cloudflare.versions import Version
@@ -21,6 +23,7 @@ from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import applied, fingerprints, migrate, pages, traffic, webhooks
 from xswarm_deploy.steps.triggers import Crons
+from xswarm_deploy.verification import verify
 
 VERSION = "11111111-2222-4333-8444-555555555555"
 FILES = {
@@ -295,3 +298,44 @@ def test_a_person_is_shown_what_is_for_good_before_being_asked(
 def test_a_version_that_is_too_old_is_not_called_safe(site: Site) -> None:
     assert "its version is too old" in rollback.described(site, target(pages="p"), [])
     assert "too old" not in rollback.described(site, target(pages="p"), [VERSION])
+
+
+def deployed(split: dict[str, float]) -> rollback.Begun:
+    """Return what is read while the release that is meant is looked for."""
+    return rollback.Begun(started(lambda: None), started(list), started(lambda: split))
+
+
+def test_a_version_at_0_percent_is_verified_while_the_lock_is_taken(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def gate(_site: Site, target: verify.Target, *, quick: bool) -> Report:
+        asked.append(f"{target.version} {quick}")
+        return Report("verify", ())
+
+    monkeypatch.setattr(verify, "gate", gate)
+    one = rollback.verify_ahead(site, target(), deployed({"live": 100.0, VERSION: 0.0}))
+    assert one.of(VERSION)
+    assert asked == [f"{VERSION} True"]
+    assert not one.of("another")
+    assert not one._replace(at=one.at - 61.0).of(VERSION), "moments ago, not minutes"
+
+
+@pytest.mark.parametrize("split", [{"live": 100.0}, {"live": 90.0, VERSION: 10.0}, {}])
+def test_one_that_is_not_at_0_percent_is_verified_at_its_turn(
+    site: Site, monkeypatch: pytest.MonkeyPatch, split: dict[str, float]
+) -> None:
+    monkeypatch.setattr(verify, "gate", lambda *_, **__: pytest.fail("nothing chooses it"))
+    assert not rollback.verify_ahead(site, target(), deployed(split)).of(VERSION)
+
+
+def test_one_that_was_not_found_good_ahead_is_verified_at_its_turn(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gate(*_: object, **__: object) -> Report:
+        raise CheckFailed("it is not good")
+
+    monkeypatch.setattr(verify, "gate", gate)
+    one = rollback.verify_ahead(site, target(), deployed({"live": 100.0, VERSION: 0.0}))
+    assert not one.of(VERSION)

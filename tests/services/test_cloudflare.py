@@ -10,9 +10,16 @@ import requests
 from responses import matchers
 
 from xswarm_deploy.secret import Secret
-from xswarm_deploy.services.cloudflare import Cloudflare, Deployment, Subdomain, Version
+from xswarm_deploy.services.cloudflare import (
+    Cloudflare,
+    Deployment,
+    Subdomain,
+    Version,
+    deployments,
+)
 from xswarm_deploy.services.errors import (
     Conflict,
+    Forbidden,
     Invalid,
     NotFound,
     ServiceUnavailable,
@@ -86,6 +93,44 @@ def test_a_bare_404_is_an_error_not_an_absence(cloudflare: Cloudflare, api: Any)
     api.get(f"{W}/deployments", status=404, body="<html>proxy</html>")
     with pytest.raises(NotFound):
         cloudflare.deployments("boss-ai")
+
+
+def test_the_newest_deployment_is_looked_at_ahead_once_and_not_past_a_new_one(
+    cloudflare: Cloudflare, api: Any
+) -> None:
+    def split(version: str, made: str) -> dict[str, Any]:
+        shares = [{"version_id": version, "percentage": 100}]
+        return {"id": f"of {version}", "created_on": made, "versions": shares}
+
+    listed = [split("v1", "2026-01-01T00:00:00Z")]
+    asked = api.get(f"{W}/deployments", json=ok({"deployments": listed}))
+    cloudflare.look_ahead("boss-ai")
+    newest = cloudflare.newest("boss-ai")
+    assert newest
+    assert newest.id == "of v1"
+    assert asked.call_count == 1
+    cloudflare.newest("boss-ai")
+    assert asked.call_count == 2, "what was looked at ahead counts once"
+    api.post(f"{W}/deployments", json=ok({"id": "d2"}))
+    cloudflare.look_ahead("boss-ai")
+    cloudflare.deploy("boss-ai", {"v1": 100.0})
+    cloudflare.newest("boss-ai")
+    assert asked.call_count == 4, "nothing that was seen before a deployment counts after it"
+
+
+def test_a_look_ahead_that_is_old_or_failed_is_repeated(
+    cloudflare: Cloudflare, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = api.get(f"{W}/deployments", status=403, json=no(10000))
+    cloudflare.look_ahead("boss-ai")
+    with pytest.raises(Forbidden):
+        cloudflare.newest("boss-ai")
+    assert asked.call_count == 2
+    monkeypatch.setattr(deployments, "FRESH", -1.0)
+    cloudflare.look_ahead("boss-ai")
+    with pytest.raises(Forbidden):
+        cloudflare.newest("boss-ai")
+    assert asked.call_count >= 3
 
 
 def test_deployments_come_newest_first(cloudflare: Cloudflare, api: Any) -> None:

@@ -31,7 +31,7 @@ def gates(monkeypatch: pytest.MonkeyPatch) -> list[verify.Target]:
     """Record what was verified, and say yes."""
     seen: list[verify.Target] = []
 
-    def gate(site: Site, target: verify.Target, *, quick: bool = False) -> Report:
+    def gate(site: Site, target: verify.Target, *, quick: bool = False, **_: object) -> Report:
         seen.append(target)
         return Report("verify", ())
 

@@ -164,6 +164,12 @@ class FakeCloudflare:
         listed = [Deployment(str(i), f"{i:04}", split) for i, split in enumerate(self.splits)]
         return list(reversed(listed))
 
+    def newest(self, name: str) -> Deployment | None:
+        return next(iter(self.deployments(name)), None)
+
+    def look_ahead(self, name: str) -> None:
+        """Read nothing: it is here."""
+
     def _newest(self) -> list[str]:
         return self.made[: -traffic.DEPLOYABLE - 1 : -1]
 

@@ -10,7 +10,8 @@ import pyrage
 import pytest
 
 from xswarm_deploy.database import archive
-from xswarm_deploy.database.backup import Format, manifest_path
+from xswarm_deploy.database.backup import Backup, Format, manifest_path
+from xswarm_deploy.database.backup_ahead import BackupAhead
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.settings.settings import Settings
@@ -57,6 +58,66 @@ def test_a_backup_is_made_and_listed(site: Site) -> None:
     assert found.path.name == site.facts["backup"]
     assert site.facts["backup_rows"] == 2
     assert backup.verify(site, backup.chosen(site, "latest")).tables["t"][0] == 2
+
+
+def files(site: Site) -> list[str]:
+    return sorted(path.name for path in backup.folder(site).iterdir())
+
+
+def test_one_that_was_begun_ahead_is_kept_at_its_turn(site: Site) -> None:
+    do(site, backup.plan(site))  # how large the database is, an earlier backup tells
+    backup.begin_ahead(site)
+    site.database.execute("INSERT INTO t VALUES (3)")
+    do(site, backup.plan(site))
+    newest, _older = backup.listed(site)
+    assert newest.path.name == site.facts["backup"]
+    assert backup.verify(site, newest).tables["t"][0] in (2, 3), "as it was begun, or moments later"
+    assert not site.state.begun
+
+
+def test_one_that_was_begun_ahead_and_is_not_wanted_leaves_nothing(site: Site) -> None:
+    do(site, backup.plan(site))
+    before = files(site)
+    backup.begin_ahead(site)
+    begun = site.state.begun[backup.NAME]
+    assert isinstance(begun, BackupAhead)
+    backup.forget_ahead(site)
+    begun._thread.join(10)
+    assert files(site) == before
+
+
+def test_none_is_begun_ahead_of_a_database_of_unknown_size_or_a_large_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup.begin_ahead(site)
+    assert not site.state.begun, "there is no backup that tells"
+    do(site, backup.plan(site))
+    monkeypatch.setattr(backup, "_SMALL", 1)
+    backup.begin_ahead(site)
+    assert not site.state.begun
+
+
+@pytest.mark.parametrize("why", ["old", "failed"])
+def test_one_begun_ahead_that_does_not_hold_is_made_anew(
+    site: Site, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    do(site, backup.plan(site))
+    if why == "old":
+        monkeypatch.setattr(backup, "_FRESH", -1.0)
+    else:
+        monkeypatch.setattr(BackupAhead, "keep", failing)
+    backup.begin_ahead(site)
+    begun = site.state.begun[backup.NAME]
+    assert isinstance(begun, BackupAhead)
+    site.database.execute("INSERT INTO t VALUES (3)")
+    do(site, backup.plan(site))
+    assert backup.verify(site, backup.listed(site)[0]).tables["t"][0] == 3
+    begun.remove()
+    begun._thread.join(10)
+
+
+def failing(_self: BackupAhead) -> Backup:
+    raise DeployError("the connection broke", "", "")
 
 
 def test_a_format_is_sql_or_refused(site: Site) -> None:

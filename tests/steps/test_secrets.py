@@ -33,7 +33,9 @@ def gates(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Pass every gate, and keep what was gated."""
     passed: list[str] = []
     monkeypatch.setattr(
-        verify, "gate", lambda site, target, quick=False: passed.append(target.version)
+        verify,
+        "gate",
+        lambda site, target, quick=False, closing=None: passed.append(target.version),
     )
     return passed
 

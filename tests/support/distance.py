@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 
 HANDSHAKES: Final = 2  # round trips before a new connection carries a request: TCP, TLS 1.3
 _PART: Final = 64 * 1024  # bytes forwarded at a time
+_ASKED: Final = re.compile(rb"(?P<asked>[A-Z]+ [^ ?\r\n]+)[^\r\n]* HTTP/1\.[01]\r\n")
+_SQL: Final = re.compile(rb'"sql":\s*"\s*([^"\\]{1,60})')
 
 
 @dataclass
@@ -23,11 +26,13 @@ class Call:
         server: whose.
         began: when the client began to send, on the monotonic clock.
         ended: when the last byte of the answer reached the client; 0: none has yet.
+        what: the request's method and path, and the beginnings of its SQL.
     """
 
     server: str
     began: float
     ended: float = 0.0
+    what: str = ""
 
 
 @dataclass
@@ -125,7 +130,7 @@ class _Connection:
         self.far = any(client.encode() in first for client in self.distance.clients)
         self.seconds = self.distance.seconds if self.far else 0.0
         ready = accepted + HANDSHAKES * self.seconds
-        self._begun(accepted)
+        self._begun(time.monotonic(), first)
         try:
             there, towards = await asyncio.open_connection(*target)
         except OSError:
@@ -169,7 +174,9 @@ class _Connection:
                     break
                 part = await self._received(source)
                 if request and part and self._answered:
-                    self._begun(time.monotonic())
+                    self._begun(time.monotonic(), part)
+                elif request and self.call and not self._answered:
+                    self.call.what += _sql(part)
             await sending
         finally:
             sending.cancel()
@@ -203,8 +210,10 @@ class _Connection:
         if sink.can_write_eof():
             sink.write_eof()
 
-    def _begun(self, at: float) -> None:
-        self.call = Call(self.server, at)
+    def _begun(self, at: float, part: bytes) -> None:
+        asked = _ASKED.match(part)
+        what = asked["asked"].decode(errors="replace") if asked else ""
+        self.call = Call(self.server, at, what=what + _sql(part))
 
     @property
     def _answered(self) -> bool:
@@ -219,13 +228,18 @@ class _Connection:
         self.call.ended = time.monotonic()
 
 
-def chain(calls: Iterable[Call]) -> int:
-    """Return how many calls came one after another, each begun when the one before had ended.
+def chain(calls: Iterable[Call]) -> list[Call]:
+    """Return the most calls that came one after another, each begun when the one before had ended.
 
-    It is the most that can have waited for each other: what overlaps did not.
+    They are the most that can have waited for each other: what overlaps did not.
     """
-    count, free = 0, float("-inf")
+    found: list[Call] = []
     for call in sorted(calls, key=lambda call: call.ended):
-        if call.began >= free:
-            count, free = count + 1, call.ended
-    return count
+        if not found or call.began >= found[-1].ended:
+            found.append(call)
+    return found
+
+
+def _sql(part: bytes) -> str:
+    """Return the beginnings of the statements in a part of a request."""
+    return "".join(f"; {sql.decode(errors='replace').strip()}" for sql in _SQL.findall(part))

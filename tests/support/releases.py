@@ -9,6 +9,7 @@ from typing import Any, Final
 from invoke.config import Config
 from invoke.context import Context
 
+from xswarm_deploy import fence
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.payload import encode
 from xswarm_deploy.model.step import Action, Change, Facts
@@ -44,6 +45,7 @@ class FakeStep:
         error = self.fail_apply.get(change.resource)
         if error and not self.apply_then_fail:
             raise error
+        fence.require_held()  # as what leaves for a provider
         self.world[change.resource] = told(change.after)
         if error:
             raise error
@@ -53,6 +55,7 @@ class FakeStep:
         self.calls.append(f"undo {change.resource}")
         if change.resource in self.fail_undo:
             raise self.fail_undo[change.resource]
+        fence.require_held()
         self.world[change.resource] = told(change.undo)
         return ""
 

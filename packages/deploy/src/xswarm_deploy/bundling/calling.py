@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from xswarm_deploy import fence
 from xswarm_deploy.bundling import bundle, programs
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import StepFailed
@@ -26,6 +27,7 @@ def wrangler(environment: Environment, folder: Path, *words: str, failed: str) -
     Raises:
         StepFailed: wrangler's last words say why, or it took too long.
     """
+    fence.require_held()  # what wrangler sends cannot be held back piece by piece
     command = [str(programs.node()), str(programs.wrangler(folder)), *words]
     with tempfile.TemporaryDirectory(prefix="wrangler-") as scratch:
         try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import archive, digest, manifest, signature, snapshot, sqltext
@@ -71,6 +71,18 @@ class BackupRequest:
     signing: Secret = field(default=Secret("", signature.NAME))
 
 
+class Prepared(NamedTuple):
+    """A backup that was proven, and has no name yet.
+
+    Args:
+        packed: its file.
+        manifest: what will stand beside it.
+    """
+
+    packed: Path
+    manifest: Manifest
+
+
 def make(
     database: Database, folder: Path, wanted: BackupRequest, progress: Progress = no_progress
 ) -> Backup:
@@ -84,6 +96,25 @@ def make(
 
     Raises:
         DeployError: it could not be made, or did not restore; nothing is left.
+    """
+    with prepared(database, folder, wanted, progress) as found:
+        return keep(found, folder)
+
+
+@contextmanager
+def prepared(
+    database: Database, folder: Path, wanted: BackupRequest, progress: Progress = no_progress
+) -> Iterator[Prepared]:
+    """Yield a backup that restores as it should; what is not kept then is removed.
+
+    Args:
+        database: see :func:`make`, as for the others.
+        folder: where it would be kept.
+        wanted: its kind.
+        progress: told rows and bytes.
+
+    Raises:
+        DeployError: see :func:`make`.
     """
     with workspace(folder) as work:
         scratch, packed = work / "database.db", work / "packed"
@@ -119,7 +150,7 @@ def make(
             worker_version=wanted.worker_version,
             journal_mode=taken.journal_mode,
         )
-        return _keep(proven, signature.sign(found, wanted.signing), folder)
+        yield Prepared(proven, signature.sign(found, wanted.signing))
 
 
 def read_folder(folder: Path) -> list[Backup]:
@@ -259,8 +290,9 @@ def _prove(
         _require_equal(content(), manifest.of_file(work / "restored.db"), packed.name)
 
 
-def _keep(packed: Path, found: Manifest, folder: Path) -> Backup:
-    """Return a proven backup its name: the manifest first, then, atomically, the backup."""
+def keep(prepared: Prepared, folder: Path) -> Backup:
+    """Give a proven backup its name: the manifest first, then, atomically, the backup."""
+    packed, found = prepared
     final = folder / found.file
     written = packed.with_name("manifest")
     with written.open("x", encoding="utf-8") as file:

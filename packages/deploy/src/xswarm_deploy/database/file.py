@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from xswarm_deploy import fence
 from xswarm_deploy.database import fencing, limits
 from xswarm_deploy.database.errors import DatabaseError, Kind, kind_of
 from xswarm_deploy.database.rows import Result, Row, Statement, Value, check
@@ -79,6 +80,7 @@ class FileDatabase:
     def replace(self, statements: Iterable[str], position: str) -> bool:
         """Run all or none, if nobody has written since; see the same."""
         connection = self._connection()
+        fence.require_held()  # what it makes durable is written before this holds the write lock
         with _foreign_keys(connection, False):
             with translated():
                 connection.execute("BEGIN IMMEDIATE")

@@ -19,7 +19,7 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from xswarm_deploy import imports
+from xswarm_deploy import fence, imports
 from xswarm_deploy.database import fencing, hrana, limits
 from xswarm_deploy.database.errors import DatabaseError, Kind
 from xswarm_deploy.database.rows import Result, Row, Statement, Value
@@ -115,6 +115,7 @@ class TursoDatabase:
         Two requests on one stream, whose connection holds the write lock meanwhile. When this
         process dies between them, the server ends the stream, and with it the transaction.
         """
+        fence.require_held()  # what it makes durable is written before this holds the write lock
         opening = ("PRAGMA foreign_keys = OFF", "BEGIN IMMEDIATE", "SELECT 1")
         body = json.dumps({"requests": [hrana.execute(sql) for sql in opening]})
         opened = self._streamed(body)

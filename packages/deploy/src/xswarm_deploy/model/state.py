@@ -11,6 +11,10 @@ from xswarm_deploy.model.record import Record
 from xswarm_deploy.secret import Secret
 
 
+def _not_verified(_version: str) -> bool:
+    return False
+
+
 @dataclass
 class ReleaseState:
     """What is known of a release under way, or of one that is only planned.
@@ -21,6 +25,8 @@ class ReleaseState:
         progress: told how far a long step is.
         history: returns the earlier releases of the environment, newest first.
         uploads: whether this release uploads a Worker version, which then carries the secrets.
+        begun: what steps have begun to make before their turn, by the step's name.
+        verified: returns whether a version was verified at 0 % of the traffic moments before.
     """
 
     facts: dict[str, Any] = field(default_factory=dict)
@@ -28,3 +34,5 @@ class ReleaseState:
     progress: Progress = no_progress
     history: Callable[[], Sequence[Record]] = tuple
     uploads: bool = False
+    begun: dict[str, object] = field(default_factory=dict)
+    verified: Callable[[str], bool] = _not_verified

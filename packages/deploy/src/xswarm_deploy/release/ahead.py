@@ -76,25 +76,10 @@ def _outcome(begun: _Begun, anew: Callable[[], Sequence[Change]]) -> Sequence[Ch
 def trail_end(site: Site) -> Future[Event | None]:
     """Begin to read the audit trail's last event."""
     _ = site.connections  # imports requests, of which two threads at once get half
-    return _begun(lambda: audit.last(site.database))
+    return started(lambda: audit.last(site.database))
 
 
-def after(last: Future[Event | None], plan: Callable[[], T]) -> Future[T]:
-    """Begin to plan, once the audit trail's last event was read.
-
-    Args:
-        last: from :func:`trail_end`, begun before anything that the plan builds upon was read.
-        plan: reads only.
-    """
-
-    def then() -> T:
-        last.exception()
-        return plan()
-
-    return _begun(then)
-
-
-def _begun(act: Callable[[], T]) -> Future[T]:
+def started(act: Callable[[], T]) -> Future[T]:
     """Begin something in a thread of its own."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
     try:
@@ -124,10 +109,15 @@ class Unlocked(Generic[T]):
         """Begin to plan.
 
         Args:
-            last: see :func:`after`.
-            plan: reads only.
+            last: from :func:`trail_end`, begun before anything that the plan builds upon is read.
+            plan: reads only; begun once that was read.
         """
-        return cls(after(last, plan), last, time.monotonic())
+
+        def planned() -> T:
+            last.exception()
+            return plan()
+
+        return cls(started(planned), last, time.monotonic())
 
     def holding(self, followed: Event | None, anew: Callable[[], T]) -> T:
         """Return the plan where it holds, else a new one.

@@ -114,23 +114,35 @@ class Trail:
     latest: Event | None = None
     _read: bool = field(default=False, repr=False)
 
-    @property
-    def head(self) -> str:
-        """Return the hash of the last event; empty where there is none."""
-        self._look()
-        return self.latest.hash if self.latest else ""
+    def next(
+        self,
+        release: str,
+        event: str,
+        time: str,
+        details: Mapping[str, Any],
+        *,
+        after: Event | None = None,
+    ) -> Event:
+        """Make the event that follows the last one; nothing is written.
 
-    def next(self, release: str, event: str, time: str, details: Mapping[str, Any]) -> Event:
-        """Make the event that follows the last one; nothing is written."""
-        self._look()
+        Args:
+            release: its id.
+            event: what happened.
+            time: when.
+            details: more of it.
+            after: the one that it follows, made and not written yet; None: the trail's last.
+        """
+        if after is None:
+            self._look()
+            after = self.latest
         text = redact(json.dumps(details, ensure_ascii=False, sort_keys=True))
         made = Event(
-            number=self.latest.number + 1 if self.latest else 1,
+            number=after.number + 1 if after else 1,
             time=time,
             release=release,
             event=event,
             details=text,
-            previous=self.head,
+            previous=after.hash if after else "",
             **self.origin._asdict(),
         )
         return made._replace(hash=made.sealed(self.keys))

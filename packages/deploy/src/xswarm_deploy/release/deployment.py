@@ -35,9 +35,21 @@ def deployment(
         running.site.facts["message"] = message
         _ = running.site.bundling  # wrangler bundles while check, backup and migrations run
         running.ahead.begin(running.site, phases)
-        yield running
+        with _backup_ahead(running, phases):
+            yield running
     _prune(running)
     report_success(running)
+
+
+@contextmanager
+def _backup_ahead(running: Release, phases: Sequence[str]) -> Iterator[None]:
+    """Let the backup be made while all is checked; it is kept at its turn, or removed."""
+    if backup.NAME in phases:
+        backup.begin_ahead(running.site)
+    try:
+        yield
+    finally:
+        backup.forget_ahead(running.site)
 
 
 def _prune(running: Release) -> None:

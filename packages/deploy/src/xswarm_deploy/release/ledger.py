@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from xswarm_deploy import fence
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.database.errors import DatabaseError
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change, Facts
 from xswarm_deploy.release import lock
@@ -16,13 +20,14 @@ from xswarm_deploy.release.records import INTENDED, PLANNED, UNDOING, now, statu
 from xswarm_deploy.secret import redact
 
 if TYPE_CHECKING:
-    from xswarm_deploy.database.client import Database, Statement
-    from xswarm_deploy.release.audit import Trail
+    from xswarm_deploy.database.client import Database, Result, Statement
+    from xswarm_deploy.release.audit import Event, Trail
     from xswarm_deploy.release.lock import Lease
 
 _BEGIN: Final = (
     "INSERT INTO _releases (release, environment, kind, status, created, author, message, facts,"
     f" phases, worker, phase) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '' WHERE {lock.HELD}"
+    " ON CONFLICT (release) DO UPDATE SET status = excluded.status"  # it was written: repeated
 )
 _ENTER: Final = (
     "UPDATE _releases SET phase = ?"  # noqa: S608 - constants only
@@ -31,6 +36,7 @@ _ENTER: Final = (
 _PLAN: Final = (
     "INSERT INTO _release_changes (release, number, phase, state, change, outcome)"
     f" SELECT ?, ?, ?, '{PLANNED}', ?, '{{}}' WHERE {lock.HELD}"
+    " ON CONFLICT (release, number) DO NOTHING"  # it was written: repeated after a lost reply
 )
 _INTEND: Final = (
     f"UPDATE _release_changes SET state = '{INTENDED}', began = ?"  # noqa: S608 - constants only
@@ -48,16 +54,38 @@ _FINISH: Final = (
     "UPDATE _releases SET status = ?, facts = ?, version = ?, finished = ?"  # noqa: S608
     f" WHERE release = ? AND {lock.HELD}"
 )
+_NEAR: Final = "file:"
+"""What the URL of a database begins with that is written at once: it is no round trip away."""
 _DOING: Final = "UPDATE _release_lock SET doing = ? WHERE owner = ? AND fence = ?"
 
 
-@dataclass(frozen=True)
+class _Entry(NamedTuple):
+    """What is written at once.
+
+    Args:
+        statements: the first changes a row, or the lock is lost.
+        time: when it was so.
+        event: of the audit trail; empty: there is nothing to tell.
+        details: of that event.
+    """
+
+    statements: Sequence[Statement]
+    time: str
+    event: str
+    details: Mapping[str, Any]
+
+
+@dataclass
 class Ledger:
     """Write one release's story, only while its lease holds.
 
     Every write carries the fencing number, so that a deployer that slept through the end of
     its lease cannot write, and therefore does not change, anything any more. What it says is
     added to the audit trail in the same transaction.
+
+    What came of a change, and the intent of the next, may be held until the next write, or be
+    written while what follows still reads: the lease lets nothing that changes anything leave
+    before that is durable (:meth:`settle`).
 
     Args:
         database: where it is.
@@ -70,9 +98,15 @@ class Ledger:
     lease: Lease
     release: str
     trail: Trail
+    _held: list[_Entry] = field(default_factory=list, repr=False)
+    _writing: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _writer: int = field(default=0, repr=False)  # the thread that writes now
+
+    def __post_init__(self) -> None:
+        self.lease.before = self.settle
 
     def begin(self, record: Record) -> None:
-        """Write down that the release begins."""
+        """Hold that the release begins."""
         values = (
             record.release,
             record.environment,
@@ -86,12 +120,17 @@ class Ledger:
             record.worker,
         )
         said = {"kind": record.kind, "message": record.message, "phases": list(record.phases)}
-        self._write([self._fenced(_BEGIN, *values)], "begin", said)
+        self._write([self._fenced(_BEGIN, *values)], "begin", said, hold=True)
 
     def plan(self, phase: str, first: int, changes: Sequence[Change]) -> None:
-        """Write down what a phase will change, numbered from ``first``, which is intended at once.
+        """Hold what a phase will change, numbered from ``first``, which is intended at once.
 
         One write for both: each costs the database a sync, and a release its time.
+
+        Args:
+            phase: its name.
+            first: the number of the first change.
+            changes: all of the phase.
         """
         rows = [
             self._fenced(_PLAN, self.release, number, phase, _json(change.as_json()))
@@ -99,7 +138,8 @@ class Ledger:
         ]
         intent = self._intent(first, changes[0]) if changes else []
         said = {"phase": phase, "changes": [change.as_json() for change in changes]}
-        self._write([self._fenced(_ENTER, phase, self.release), *rows, *intent], "plan", said)
+        entered = self._fenced(_ENTER, phase, self.release)
+        self._write([entered, *rows, *intent], "plan", said, hold=True)
 
     def intend(self, number: int, change: Change) -> None:
         """Write down what is about to be changed, for whoever is kept waiting, too."""
@@ -121,6 +161,7 @@ class Ledger:
         following: Change | None = None,
         *,
         reached: str = "",
+        hold: bool = False,
     ) -> None:
         """Write down what came of a change, and which one is made next, or that none is.
 
@@ -131,6 +172,7 @@ class Ledger:
             outcome: what came of it.
             following: the change that is made next, at once.
             reached: the last phase, where nothing more is changed; empty: something may be.
+            hold: write it with what comes next, or when :meth:`later` or :meth:`settle` is called.
         """
         said = {
             "number": number,
@@ -142,10 +184,15 @@ class Ledger:
         row = (state, _json(outcome), now(), self.release, number)
         intent = self._intent(number + 1, following) if following else []
         entered = [self._fenced(_ENTER, reached, self.release)] if reached else []
-        self._write([self._fenced(_MARK, *row), *intent, *entered], state, said)
+        self._write([self._fenced(_MARK, *row), *intent, *entered], state, said, hold=hold)
 
     def undoing(self) -> None:
-        """Write down that the release failed and is being undone."""
+        """Write down that the release failed and is being undone.
+
+        From here on what could not be written holds nothing back: undoing goes on without the
+        database, and what is held is written when that answers again.
+        """
+        self.lease.before = _wait_for_nothing
         self._write([self._fenced(_STATUS, UNDOING, self.release)], UNDOING, {})
 
     def finish(self, status: str, facts: Facts, finished: str, *, free: bool = False) -> None:
@@ -165,25 +212,110 @@ class Ledger:
         except DatabaseError as error:
             if not error.in_doubt or status_of(self.database, self.release) != status:
                 raise
+            self._held.clear()
             self.trail.forget()
+
+    def later(self, linger: float = 0.0) -> None:
+        """Begin to write what is held; where that fails, the next write says so.
+
+        A file is near, and written at once.
+
+        Args:
+            linger: seconds in which another write may take it along.
+
+        Raises:
+            DatabaseError: a file was not written.
+        """
+        if not self._held:
+            return
+        if self.database.url.startswith(_NEAR) or fence.current() is not self.lease:
+            self.settle()  # or nothing holds back what is to leave only after it
+            return
+        begun = threading.Timer(linger, self._try_to_settle)
+        begun.name = "ledger"
+        begun.start()
+
+    def _try_to_settle(self) -> None:
+        with suppress(DeployError):  # told by whoever settles next
+            self.settle()
+
+    def settle(self) -> None:
+        """Return once nothing is held any more.
+
+        Raises:
+            Locked: the lock is another's now.
+            DatabaseError: it could not be written, and stays held.
+        """
+        if self._writer == threading.get_ident():
+            return  # it is this very write that waits for nothing
+        with self._writing:
+            if self._held:
+                self._send(self._held)
+                self._held.clear()
 
     def _fenced(self, sql: str, *parameters: Any) -> Statement:
         return Statement(sql, (*parameters, self.lease.owner, self.lease.fence))
 
     def _write(
-        self, statements: list[Statement], event: str = "", details: Mapping[str, Any] | None = None
+        self,
+        statements: Sequence[Statement],
+        event: str = "",
+        details: Mapping[str, Any] | None = None,
+        *,
+        hold: bool = False,
     ) -> None:
         """Write all or nothing; with it an event of the audit trail, if there is one to tell."""
-        said = self.trail.next(self.release, event, now(), details or {}) if event else None
-        sealed = [*statements, self.trail.statement(said, self.lease)] if said else statements
-        results = self.database.transaction(sealed)
+        entry = _Entry(statements, now(), event, details or {})
+        with self._writing:
+            if hold:
+                self._held.append(entry)
+                return
+            self._send([*self._held, entry])
+            self._held.clear()
+
+    def _send(self, entries: Sequence[_Entry]) -> None:
+        self._writer = threading.get_ident()
+        try:
+            self._sent(entries)
+        finally:
+            self._writer = 0
+
+    def _sent(self, entries: Sequence[_Entry]) -> None:
+        events = self._events(entries)
+        parts = [
+            [*entry.statements, *([self.trail.statement(event, self.lease)] if event else [])]
+            for entry, event in zip(entries, events, strict=True)
+        ]
+        results = iter(self.database.transaction([one for part in parts for one in part]))
+        for entry, event, part in zip(entries, events, parts, strict=True):
+            self._told(entry, event, [next(results) for _ in part])
+
+    def _events(self, entries: Sequence[_Entry]) -> list[Event | None]:
+        """Return the event of each entry, one behind the other."""
+        made: list[Event | None] = []
+        for entry in entries:
+            before = next((event for event in reversed(made) if event), None)
+            told = (self.release, entry.event, entry.time, entry.details)
+            made.append(self.trail.next(*told, after=before) if entry.event else None)
+        return made
+
+    def _told(self, entry: _Entry, event: Event | None, results: Sequence[Result]) -> None:
+        """Note that an entry was written.
+
+        Raises:
+            Locked: it was not, since the lock is another's now.
+        """
         if results[0].rows_affected == 0:
             raise self.lease.lost()
-        if said and results[-1].rows_affected:
-            self.trail.added(said)
-        elif said:  # somebody else, say who took a lock off, has added an event meanwhile
+        if event and results[-1].rows_affected:
+            self.trail.added(event)
+        elif event:  # somebody else, say who took a lock off, has added an event meanwhile
             self.trail.forget()
-            self.trail.add(self.release, event, now(), details or {})
+            self.trail.add(self.release, entry.event, entry.time, entry.details)
+
+
+def _wait_for_nothing() -> None:
+    """Let what leaves leave."""
 
 
 def _json(value: Any) -> str:

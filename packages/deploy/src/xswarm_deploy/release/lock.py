@@ -136,6 +136,7 @@ class Lease:
         until: when it ends unless it is renewed, by this machine's clock that counts sleep, too.
         clock: that clock.
         found: what was read in the transaction that took the lock.
+        before: called before anything that changes something leaves: it makes intents durable.
     """
 
     database: Database
@@ -146,6 +147,7 @@ class Lease:
     until: float = 0.0
     clock: Callable[[], float] = field(default_factory=lambda: awake_or_not)
     found: Sequence[Result] = ()
+    before: Callable[[], None] = field(default=lambda: None, repr=False)
     _lost: bool = False
     _renewing: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -180,15 +182,17 @@ class Lease:
         return _BREAK, (self.owner, self.fence)
 
     def require_held(self) -> None:
-        """Raise unless the lock is surely held at this moment.
+        """Raise unless the lock is surely held at this moment, and what is intended is durable.
 
         One whose time is over, since nobody renewed it while this machine slept, is still held
         where nobody took it meanwhile: the database tells.
 
         Raises:
             Locked: it is another's now.
-            DatabaseError: the lease is over, and the database does not tell whose the lock is.
+            DatabaseError: the lease is over, and the database does not tell whose the lock is; or
+                it does not take an intent.
         """
+        self.before()
         if self.clock() >= self.until and not self._lost:
             with self._renewing:
                 if self.clock() >= self.until:

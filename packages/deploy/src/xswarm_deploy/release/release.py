@@ -39,6 +39,7 @@ FOLDER: Final = ".deployments"
 DEPLOY: Final = "deploy"
 """The kind of release that uploads a version of the Worker with all that it needs."""
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that all is done
+_LINGER: Final = 0.05  # seconds in which the next step's plan may take along what came of this one
 
 
 @dataclass
@@ -110,6 +111,7 @@ class Release:
         release.followed = last
         release.note("begin", kind=record.kind, message=record.message)
         release.ledger.begin(record)
+        release.ledger.later()
         return release
 
     @classmethod
@@ -141,6 +143,7 @@ class Release:
         made = (entry.change for entry in self.entries)
         changes = list(self.ahead.plan(step, self.site, made))
         self.make(changes, step.NAME)
+        self.ledger.later(_LINGER)
         self.seconds[step.NAME] = round(time.monotonic() - began, 3)
         return changes
 
@@ -163,6 +166,8 @@ class Release:
         listed = [change.as_json() for change in changes]
         self.note("plan", phase=named, first=first, changes=listed)
         self.ledger.plan(named, first, changes)
+        if changes:
+            self.ledger.later()  # while the first reads: the lease waits before it changes anything
         self.record = self.record._replace(phase=named)
         self.entries += [
             Entry(number, named, records.PLANNED, change, {})
@@ -186,23 +191,33 @@ class Release:
     def _apply(self, number: int, following: Change | None = None, *, final: bool = False) -> None:
         change = self.entries[number - 1].change
         self._set(number, records.INTENDED, {})
+        if final and change.step not in facts.UPON:
+            self._remember_ahead()
         outcome = steps.step_named(change.step).apply(self.site, change)
         if final:
             self.site.facts.update(outcome)
             self._remember_ahead()
         last = self.record.phases[-1] if final else ""
         reached = last if last != self.record.phase else ""
-        self.mark_done(number, outcome, following, reached=reached)
+        self.mark_done(number, outcome, following, reached=reached, hold=True)
+        if following:
+            self.ledger.later()  # while it reads: the lease waits before it changes anything
 
     def mark_done(
-        self, number: int, outcome: Facts, following: Change | None = None, *, reached: str = ""
+        self,
+        number: int,
+        outcome: Facts,
+        following: Change | None = None,
+        *,
+        reached: str = "",
+        hold: bool = False,
     ) -> None:
         """Write down that a change was made, and what came of it.
 
         What follows at once is intended by the same write, and so is the last phase entered where
         it changes nothing: a sync less, and a round trip.
         """
-        self.mark(number, records.DONE, outcome, following, reached=reached)
+        self.mark(number, records.DONE, outcome, following, reached=reached, hold=hold)
         self.site.facts.update(outcome)
         if reached:
             self.record = self.record._replace(phase=reached)
@@ -262,6 +277,7 @@ class Release:
         following: Change | None = None,
         *,
         reached: str = "",
+        hold: bool = False,
     ) -> None:
         """Write down, here and in the database, what became of a change.
 
@@ -271,13 +287,14 @@ class Release:
             outcome: what apply gave.
             following: the change that is made next, at once.
             reached: the last phase, where nothing more is changed; empty: something may be.
+            hold: let the database have it with what is written next.
         """
         self._set(number, state, outcome)
         said = [_event(state, number=number, outcome=dict(outcome))]
         said += [_intent(number + 1, following)] if following else []
         self._log(*said)
         change = self.entries[number - 1].change
-        self.ledger.mark(number, state, change, outcome, following, reached=reached)
+        self.ledger.mark(number, state, change, outcome, following, reached=reached, hold=hold)
 
     def _set(self, number: int, state: str, outcome: Facts) -> None:
         entry = self.entries[number - 1]
@@ -401,4 +418,5 @@ def author() -> str:
 
 
 def _kept(facts: Facts) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if not name.startswith("_")}
+    noted = dict(facts)  # at once: what going back needs may be noted meanwhile
+    return {name: value for name, value in noted.items() if not name.startswith("_")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from xswarm_deploy import console
 from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
-from xswarm_deploy.errors import Refused
+from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.record import OF_VERSION, Record, noted
 from xswarm_deploy.model.split import Split, met
 from xswarm_deploy.model.step import Change
-from xswarm_deploy.release import history, preview, records, steps
-from xswarm_deploy.release.ahead import Unlocked, after, trail_end
+from xswarm_deploy.release import history, preview, records
+from xswarm_deploy.release.ahead import FRESH, Unlocked, started, trail_end
 from xswarm_deploy.release.audit import Event
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.settings.variables import PRODUCTION
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.release.release import Release
 
 PHASES: Final = ("rollback", "webhooks")
-_READS: Final = 5  # calls of Cloudflare that planning begins with
+_READS: Final = 6  # calls of Cloudflare that planning begins with
 _READS_OF_DATABASE: Final = 4  # the release that is meant, the trail's end, what a person is told
 _WHOLE: Final = 36  # characters of a version's id
 _SHORTEST: Final = 6  # characters of an id that are taken for one
@@ -58,10 +59,31 @@ class Begun(NamedTuple):
     Args:
         last: the audit trail's last event.
         hooks: the changes of the webhooks.
+        deployed: the split of the traffic, with the versions that have 0 %.
     """
 
     last: Future[Event | None]
     hooks: Future[Sequence[Change]]
+    deployed: Future[dict[str, float]]
+
+
+class Verified(NamedTuple):
+    """A verification that was begun before the lock was taken.
+
+    Args:
+        version: of this one.
+        good: whether it is good at 0 % of the traffic; False: it is not known.
+        at: when it was begun, on the monotonic clock.
+    """
+
+    version: str
+    good: Future[bool]
+    at: float
+
+    def of(self, version: str) -> bool:
+        """Return whether this version was found good moments ago."""
+        known = version == self.version and time.monotonic() - self.at <= FRESH
+        return known and self.good.result()
 
 
 class Planned(NamedTuple):
@@ -204,12 +226,19 @@ def begin(site: Site) -> Begun:
     """Open the connections that planning needs, and begin to read."""
     site.cloudflare.open_ahead(_READS)
     site.database.open_ahead(_READS_OF_DATABASE)
-    last = trail_end(site)
-    return Begun(last, after(last, partial(_hooks, site)))
+    site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
+    last, deployed = trail_end(site), started(partial(traffic.newest_split, site))
+    return Begun(last, started(partial(_hooks, site, last)), deployed)
 
 
-def _hooks(site: Site) -> Sequence[Change]:
-    return steps.step_named("webhooks").plan(site)
+def _hooks(site: Site, last: Future[Event | None] | None = None) -> Sequence[Change]:
+    """Return how the webhooks would change, read once the audit trail's last event was."""
+    from xswarm_deploy.steps import webhooks  # heavy; its import goes beside that reading
+
+    webhooks.open_ahead(site)
+    if last:
+        last.exception()
+    return webhooks.plan(site)
 
 
 def planned(
@@ -286,11 +315,34 @@ def plan_ahead(
     return Unlocked.begin(begun.last, lambda: planned(site, target, wish, begun))
 
 
+def verify_ahead(site: Site, target: Record, begun: Begun) -> Verified:
+    """Begin to verify a version that is deployed at 0 % already, while the lock is taken.
+
+    Args:
+        site: the environment.
+        target: what is to be live.
+        begun: from :func:`begin`.
+    """
+    asked = started(partial(_verified, site, target.version, begun))
+    return Verified(target.version, asked, time.monotonic())
+
+
+def _verified(site: Site, version: str, begun: Begun) -> bool:
+    """Return whether a version at 0 % is good; what is not known to be is verified at its turn."""
+    try:
+        if begun.deployed.result().get(version) != 0.0:
+            return False
+        return verify.gate(site, verify.dark(site, version), quick=True).ok
+    except DeployError:
+        return False
+
+
 def run(
     release: Release,
     target: Record,
     wish: RollbackRequest,
     plans: Unlocked[Planned],
+    verified: Verified,
     *,
     told: bool = False,
 ) -> None:
@@ -301,16 +353,19 @@ def run(
         target: what is to be live.
         wish: what a person asked for.
         plans: from :func:`plan_ahead`.
+        verified: from :func:`verify_ahead`.
         told: whether a person was told what is unsafe, as they were asked.
     """
     site = release.site
-    site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
     site.facts["version"] = target.version
     site.facts.update({n: target.facts[n] for n in OF_VERSION if n in target.facts})
     with release.console.step("rollback") as line:
         changes, hooks, unsafe = plans.holding(
             release.followed, lambda: planned(site, target, wish)
         )
+        if changes and traffic.first_meets_users(changes[0]):
+            site.state.verified = verified.of
+            site.cloudflare.look_ahead(site.worker)
         for risk in () if told else unsafe:
             release.console.warn(risk)
         release.make(changes, "rollback", final=not hooks)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from xswarm_deploy.model.record import noted
 from xswarm_deploy.site import Site
+
+UPON: Final = frozenset({"migrate", "restore", "pages"})
+"""Steps whose changes alter what is noted: it can be read only once they are made."""
 
 
 def remember(site: Site) -> None:

@@ -34,6 +34,7 @@ STEPS: Final[dict[str, str]] = {
 """Each step's name → its module, which is imported when it is first used."""
 
 AHEAD: Final[dict[str, tuple[str, ...]]] = {
+    "migrate": (),
     "secrets": (),
     "worker": (),
     "pages": (),

@@ -76,7 +76,7 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     try:
         with fenced(lease):
             last = recovery.settle(site, lease, console)
-        return Release.begin(site, record, lease, console, last)
+            return Release.begin(site, record, lease, console, last)
     except OSError as error:
         lease.release()
         raise disk_refusal(error) or error from None

@@ -115,6 +115,7 @@ class Twilio:
     def number(self, phone_number: str) -> Number | None:
         """Find a number of the account; None where it owns no such number."""
         query = {"PhoneNumber": phone_number}
+        self._messaging.open_ahead(1)  # of another host, and mostly asked next
         reply = self.http.get(f"{self._account}/IncomingPhoneNumbers.json", query=query)
         found = [_number(item) for item in reply.read(_Numbers).incoming_phone_numbers]
         number = next((number for number in found if number.number == phone_number), None)

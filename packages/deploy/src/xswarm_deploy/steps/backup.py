@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 
 from xswarm_deploy.database import archive, backup, retention, signature
 from xswarm_deploy.database.backup import Backup, BackupRequest, Format
+from xswarm_deploy.database.backup_ahead import BackupAhead
 from xswarm_deploy.database.manifest import Content
 from xswarm_deploy.database.retention import RetentionPolicy
 from xswarm_deploy.database.workspace import workspace
-from xswarm_deploy.errors import Refused
+from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.step import Action, Change, Facts
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 NAME: Final = "backup"
 INPUTS: Final = ("settings",)
+_SMALL: Final = 64 << 20  # bytes of a database that is read although the check may still fail
+_FRESH: Final = 60.0  # seconds; what was written since then an older one would lack
 
 
 @dataclass(frozen=True)
@@ -60,19 +63,58 @@ def always(environment: Environment, format: str = "db") -> list[Change]:
 
 def apply(site: Site, change: Change) -> Facts:
     """Make a backup and prove it; a failure stops the release."""
-    settings = site.settings
-    wanted = BackupRequest(
-        settings.environment,
-        cast(Format, CREATE.after_of(change).format),
-        archive.recipient(settings.text("BACKUP_AGE_RECIPIENT")),
-        str(site.facts.get("version", "")),
-        site.settings.secret(signature.NAME),
+    wanted = _request(site, cast(Format, CREATE.after_of(change).format))
+    made = _begun_ahead(site, wanted) or backup.make(
+        site.database, folder(site), wanted, site.progress
     )
-    made = backup.make(site.database, folder(site), wanted, site.progress)
     facts: dict[str, object] = {"backup": made.path.name}
     if made.manifest:
         facts |= {"backup_bytes": made.manifest.size, "backup_rows": made.manifest.rows}
     return facts
+
+
+def _request(site: Site, format: Format) -> BackupRequest:
+    settings = site.settings
+    return BackupRequest(
+        settings.environment,
+        format,
+        archive.recipient(settings.text("BACKUP_AGE_RECIPIENT")),
+        str(site.facts.get("version", "")),
+        settings.secret(signature.NAME),
+    )
+
+
+def begin_ahead(site: Site) -> None:
+    """Begin to make the backup of a small database while that is checked.
+
+    How large it is, the newest backup of it tells; without one it is made at its turn.
+    """
+    newest = next((one.manifest for one in listed(site) if one.manifest), None)
+    if not plan(site) or newest is None or newest.database_size > _SMALL:
+        return
+    making = backup.prepared(site.connect(), folder(site), _request(site, "db"))
+    site.state.begun[NAME] = BackupAhead(making, folder(site))
+
+
+def _begun_ahead(site: Site, wanted: BackupRequest) -> Backup | None:
+    """Return the backup that was begun before its turn; None: there is none that is good."""
+    begun = site.state.begun.pop(NAME, None)
+    if not isinstance(begun, BackupAhead):
+        return None
+    if begun.age > _FRESH or wanted.format != "db":
+        begun.remove()
+        return None
+    try:
+        return begun.keep()
+    except DeployError:  # at its turn it is made anew, or says so itself
+        return None
+
+
+def forget_ahead(site: Site) -> None:
+    """Remove a backup that was begun, and is not wanted: nothing was changed."""
+    begun = site.state.begun.pop(NAME, None)
+    if isinstance(begun, BackupAhead):
+        begun.remove()
 
 
 def undo(_site: Site, _change: Change, _outcome: Facts) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Final
 
+from xswarm_deploy import fence
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.model.step import Action, AnyAction, Change, Facts
@@ -94,6 +95,7 @@ def rotate(site: Site, change: Change) -> Facts:
     kept = environment_file.read(file, name + PREVIOUS)
     if not kept:  # else the file was written before: the value stands there already
         fresh = Secret(secrets.token_urlsafe(48), name)
+        fence.require_held()  # the file is no provider, whose calls are held back by themselves
         environment_file.write(file, {name: fresh, name + PREVIOUS: old})
         kept, old = old, fresh
     site.staged[name] = old
@@ -122,6 +124,7 @@ def unrotate(site: Site, change: Change) -> None:
 def forget(environment: Environment, change: Change) -> Facts:
     """Take the old value out of the environment file."""
     name = FORGET.after_of(change).name
+    fence.require_held()
     environment_file.write(_file(environment, name), {name + PREVIOUS: Secret("")})
     return {}
 

@@ -253,6 +253,14 @@ def leaping(environment: Environment, live: Split, version: str, *, quick: bool)
     )
 
 
+def first_meets_users(change: Change) -> bool:
+    """Return whether a change gives a version its first traffic: it is verified right before."""
+    return (
+        SHIFT.owns(change)
+        and SHIFT.before_of(change).split.get(SHIFT.after_of(change).version) == 0
+    )
+
+
 def named(site: Site, split: Split) -> dict[str, float]:
     """Put the id of this release's version in the place of :data:`NEW`."""
     return {_named(site, version): float(percent) for version, percent in split.items()}
@@ -265,6 +273,7 @@ def shift(
     *,
     force: bool = False,
     before: Split | None = None,
+    read_back: bool = True,
 ) -> None:
     """Move the traffic and read back that it moved.
 
@@ -278,13 +287,14 @@ def shift(
         message: a person's words for it.
         force: whether a version that brings earlier secrets back is taken.
         before: the only split that it may come from; None: any.
+        read_back: whether to.
 
     Raises:
         ServiceError: the API did not take the deployment.
         StepFailed: it took it, but does not show it; or somebody else moved it meanwhile.
     """
     wanted = {version: float(percent) for version, percent in split.items()}
-    newest = _newest(environment)
+    newest = environment.cloudflare.newest(environment.worker)  # looked at ahead, where it was
     now = dict(newest.split) if newest else {}
     if now == wanted:
         return
@@ -297,6 +307,8 @@ def shift(
         if met(now) == met(wanted) and set(wanted) <= set(now):
             return
         raise
+    if not read_back:
+        return
     seen = _seen(environment, wanted, now)
     if met(seen) != met(wanted):
         raise StepFailed(f"the traffic of {environment.worker} did not move", f"it is {seen}")
@@ -395,15 +407,28 @@ def _shift(site: Site, change: Change) -> Facts:
     version = _named(site, move.version)
     split, before = named(site, move.split), named(site, SHIFT.before_of(change).split)
     if before.get(version) == 0.0 or move.verified:
-        verify.gate(site, verify.dark(site, version), quick=move.quick)
+        _gate(site, version, quick=move.quick)
     # An older version brings its secrets back, which is meant (error 10220).
-    shift(site, split, message(site), force=move.quick, before=before)
+    # What has no traffic yet is proven, in place of reading it back, by verifying it right after.
+    met_by_users = met(split) != met(before)
+    shift(site, split, message(site), force=move.quick, before=before, read_back=met_by_users)
     if move.soak is None:
         return {"version": version}
 
     old = next(name for name in split if name != version)
     pair = Pair(old, version)
     return {"version": version, **_judged(site, pair, split[version], move.soak)}
+
+
+def _gate(site: Site, version: str, *, quick: bool) -> None:
+    """Verify a version before more users meet it, unless that was done just before the release."""
+    if quick and site.state.verified(version):
+        return
+
+    def closing() -> None:
+        site.cloudflare.look_ahead(site.worker)
+
+    verify.gate(site, verify.dark(site, version), quick=quick, closing=closing)
 
 
 def _leap(site: Site, change: Change) -> Facts:

@@ -7,9 +7,10 @@ that version is live.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Report, run_probes
@@ -17,6 +18,11 @@ from xswarm_deploy.model.step import AnyAction, Change, Facts, action_of
 from xswarm_deploy.site import Site
 from xswarm_deploy.webhooks import probes, sendgrid, stripe, twilio
 from xswarm_deploy.webhooks.hook import STEP, Hook
+
+if TYPE_CHECKING:
+    from xswarm_deploy.services.sendgrid import SendGrid
+    from xswarm_deploy.services.stripe import Stripe
+    from xswarm_deploy.services.twilio import Twilio
 
 NAME: Final = STEP
 _PROVIDERS: Final[tuple[ModuleType, ...]] = (stripe, twilio, sendgrid)
@@ -58,6 +64,13 @@ def require_minted(site: Site) -> None:
         )
 
 
+def open_ahead(site: Site) -> None:
+    """Begin to open a connection to each provider that planning will ask."""
+    for provider, client in _clients(site):
+        if provider.used(site):
+            client().http.open_ahead(1)
+
+
 def plan(site: Site) -> list[Change]:
     """Return how the providers' webhooks differ from what invoke.yaml wants."""
     with ThreadPoolExecutor(len(_PROVIDERS), thread_name_prefix="webhooks") as pool:
@@ -89,6 +102,14 @@ def listed(site: Site) -> list[Hook]:
 def probe(site: Site) -> Report:
     """Send probes to the Worker: signed ones must get in, all others must be refused."""
     return run_probes("webhooks", probes.probes(site))
+
+
+def _clients(site: Site) -> list[tuple[ModuleType, Callable[[], Stripe | Twilio | SendGrid]]]:
+    return [
+        (stripe, lambda: site.stripe),
+        (twilio, lambda: site.twilio),
+        (sendgrid, lambda: site.sendgrid),
+    ]
 
 
 def _provider(change: Change) -> ModuleType:

@@ -94,15 +94,17 @@ class Asker:
         site: the environment.
         target: where to ask.
         session: keeps the connections; shared by threads.
+        times: milliseconds that each answer so far took, whichever target's.
     """
 
     site: Site
     target: Target
     session: requests.Session
+    times: list[float] = field(default_factory=list, repr=False)
 
     def at(self, target: Target) -> Asker:
         """Return one who asks another target over the same connections."""
-        return Asker(self.site, target, self.session)
+        return Asker(self.site, target, self.session, self.times)
 
     def once(self, ask: Ask) -> Answer:
         """Ask once; no answer is an answer, too."""
@@ -115,8 +117,9 @@ class Asker:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return Answer(0, type(error).__name__, _since(began))
         cookies = tuple(reply.raw.headers.getlist("Set-Cookie"))
-        text = _text(reply.headers, body)
-        return Answer(reply.status_code, text, _since(began), reply.headers, cookies)
+        text, took = _text(reply.headers, body), _since(began)
+        self.times.append(took)
+        return Answer(reply.status_code, text, took, reply.headers, cookies)
 
     def judged(
         self, ask: Ask, wrong: Callable[[Answer], str], retry: int = 1

@@ -21,9 +21,10 @@ def is_files_alone(site: Site) -> bool:
 def handlers(site: Site, version: str) -> tuple[str, ...]:
     """Return the events that a version handles, as Cloudflare tells; empty: it does not tell.
 
-    Only of a Worker that may have no ``fetch`` is it asked.
+    It is asked only of a Worker that may have no ``fetch``, and where invoke.yaml names no route:
+    else requests reach it (:func:`is_events_alone`).
     """
-    if not (version and _may_lack_requests(_content(site))):
+    if site.settings.project.verify.routes or not version or not _may_lack_requests(_content(site)):
         return ()
     return site.cloudflare.version(site.worker, version).handlers
 

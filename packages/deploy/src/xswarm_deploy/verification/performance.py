@@ -63,7 +63,7 @@ def measured(asker: Asker, beside: Target | None) -> list[Finding]:
 
     Args:
         asker: asks the version that is measured.
-        beside: the previous version, measured at the same time; see :func:`beside`.
+        beside: the previous version, measured at the same time; see :func:`warmed`.
     """
     settings = asker.site.settings.project.verify
     route = route_of(settings)
@@ -124,7 +124,7 @@ def _beyond(now: float, before: float, times: float, noise: float) -> bool:
 
 
 def _asked(asker: Asker, beside: Target | None, route: Route) -> tuple[list[Answer], list[Answer]]:
-    """Ask both versions in turns; each once before, so that none is measured cold.
+    """Ask both versions in turns.
 
     Each is asked by as many at the same time, whether the other is asked, too, or not.
     """
@@ -133,10 +133,22 @@ def _asked(asker: Asker, beside: Target | None, route: Route) -> tuple[list[Answ
     ask, good = Ask(route.path), unlike(route.status)
     turns, threads = askers * settings.performance_requests, settings.performance_concurrency
     with ThreadPoolExecutor(threads * len(askers), thread_name_prefix=NAME) as pool:
-        list(pool.map(lambda one: one.once(ask), askers))
         answers = list(pool.map(lambda one: one.judged(ask, good)[0], turns))
     step = len(askers)
     return answers[::step], answers[1::step] if beside else []
+
+
+def warmed(asker: Asker) -> Target | None:
+    """Return the other version that is measured, and ask each once, so that none is cold."""
+    settings = asker.site.settings.project.verify
+    route = route_of(settings)
+    if route is None or settings.performance_requests < 1:
+        return None
+    other = beside(asker)
+    askers = [asker, *([asker.at(other)] if other else [])]
+    with ThreadPoolExecutor(len(askers), thread_name_prefix=NAME) as pool:
+        list(pool.map(lambda one: one.once(Ask(route.path)), askers))
+    return other
 
 
 def beside(asker: Asker) -> Target | None:

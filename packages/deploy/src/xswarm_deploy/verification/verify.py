@@ -7,7 +7,7 @@ is not asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
@@ -36,18 +36,26 @@ _RUNS: Final = 2
 QUICK: Final = 6  # connections, for a look at the quick routes
 
 
-def gate(site: Site, target: Target, *, quick: bool = False) -> Report:
+def _nothing() -> None:
+    """Begin nothing."""
+
+
+def gate(
+    site: Site, target: Target, *, quick: bool = False, closing: Callable[[], None] = _nothing
+) -> Report:
     """Verify, and refuse to go on when a critical finding failed.
 
     Args:
         site: the environment.
         target: where to ask.
         quick: only the quick routes.
+        closing: called when all was asked but, once more, who answers: what is to be read right
+            before the traffic moves is read beside that.
 
     Raises:
         CheckFailed: the failures are named.
     """
-    report = run(site, target, quick=quick)
+    report = run(site, target, quick=quick, closing=closing)
     if report.ok and report.untold and target.unseen:  # what is live was verified before it was
         raise _untold(site, target, report)
     if not report.ok:
@@ -73,7 +81,14 @@ def _untold(site: Site, target: Target, report: Report) -> CheckFailed:
     )
 
 
-def run(site: Site, target: Target, *, quick: bool = False, reading: bool = False) -> Report:
+def run(
+    site: Site,
+    target: Target,
+    *,
+    quick: bool = False,
+    reading: bool = False,
+    closing: Callable[[], None] = _nothing,
+) -> Report:
     """Ask everything of invoke.yaml at once, then measure the speed.
 
     Args:
@@ -81,6 +96,7 @@ def run(site: Site, target: Target, *, quick: bool = False, reading: bool = Fals
         target: where to ask.
         quick: only what invoke.yaml marks as quick, and no measuring.
         reading: besides what is quick, the routes that just read.
+        closing: see :func:`gate`.
     """
     from xswarm_deploy.verification import nowhere
     from xswarm_deploy.verification import proof as proofs
@@ -97,7 +113,7 @@ def run(site: Site, target: Target, *, quick: bool = False, reading: bool = Fals
             proof = stack.enter_context(proofs.opened(asker))
         except Limited as error:
             return Report(NAME, (proofs.limited(error),))
-        return _believed(proof, quick=quick, reading=reading)
+        return _believed(proof, closing, quick=quick, reading=reading)
 
 
 def _open_ahead(target: Target, site: Site, *, quick: bool) -> None:
@@ -109,7 +125,7 @@ def _open_ahead(target: Target, site: Site, *, quick: bool) -> None:
         site.connections.open_ahead(target.site_url, AT_ONCE)
 
 
-def _believed(proof: Proof, *, quick: bool, reading: bool) -> Report:
+def _believed(proof: Proof, closing: Callable[[], None], *, quick: bool, reading: bool) -> Report:
     """Ask everything, and once more where another version answered in between.
 
     Where it is not known who answers, nothing is asked that would prove nothing; unless that is
@@ -121,6 +137,7 @@ def _believed(proof: Proof, *, quick: bool, reading: bool) -> Report:
     for _ in range(_RUNS):
         attempt = proof.renewed()
         findings = _asked(attempt.asker, quick=quick, reading=reading)
+        closing()
         after = attempt.checked()
         if after.known == proof.known:
             return Report(NAME, (*findings, after.finding()))
@@ -133,7 +150,7 @@ def _asked(asker: Asker, *, quick: bool, reading: bool) -> list[Finding]:
     probes = _chosen(asker.site, _probes(asker, quick=quick, reading=reading))
     measured = not quick and performance.NAME not in _left_out(asker.site)
     with ThreadPoolExecutor(1, thread_name_prefix=performance.NAME) as pool:
-        beside = pool.submit(performance.beside, asker) if measured else None
+        beside = pool.submit(performance.warmed, asker) if measured else None
         report = run_probes(NAME, probes)
     findings = routes.timed_again(asker, report.findings)
     return [*findings, *performance.measured(asker, beside.result())] if beside else findings

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from xswarm_deploy.services.cloudflare.client import (
     NO_VERSIONS,
@@ -13,9 +16,12 @@ from xswarm_deploy.services.cloudflare.client import (
     Identified,
 )
 from xswarm_deploy.services.envelope import unwrap
+from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.services.multipart import annotated
 from xswarm_deploy.services.settle import settled, unless_missing
 from xswarm_deploy.services.shape import Wire
+
+FRESH: Final = 3.0  # seconds for which what was looked at ahead is what is there now
 
 
 class _Share(Wire):
@@ -48,8 +54,41 @@ class Deployment(NamedTuple):
         return self.annotations.get("workers/message", "")
 
 
+class _Ahead(NamedTuple):
+    """A look at the newest deployment, and when it was begun, on the monotonic clock."""
+
+    newest: Future[Deployment | None]
+    at: float
+
+
 class Deployments(Client):
     """Read and move the traffic."""
+
+    _ahead: _Ahead | None = None
+
+    def look_ahead(self, name: str) -> None:
+        """Begin to look at the newest deployment, right before the traffic moves."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="look")
+        found = pool.submit(copy_context().run, self._newest, name)
+        pool.shutdown(wait=False)
+        self._ahead = _Ahead(found, time.monotonic())
+
+    def newest(self, name: str) -> Deployment | None:
+        """Return the newest deployment; None: there is none.
+
+        One that :meth:`look_ahead` has looked for within seconds is returned once; it is looked
+        for again where that failed.
+        """
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or time.monotonic() - ahead.at > FRESH:
+            return self._newest(name)
+        try:
+            return ahead.newest.result()
+        except ServiceError:
+            return self._newest(name)
+
+    def _newest(self, name: str) -> Deployment | None:
+        return next(iter(self.deployments(name)), None)
 
     def deployments(self, name: str) -> list[Deployment]:
         """List a Worker's deployments, newest first; empty where there is no Worker."""
@@ -84,11 +123,12 @@ class Deployments(Client):
         """
 
         def look() -> str | None:
-            newest = next(iter(self.deployments(name)), None)
+            newest = self._newest(name)
             if newest is None or newest.id == known or not _same_split(newest.split, split):
                 return None
             return newest.id
 
+        self._ahead = None
         return settled(lambda: self._post_deployment(name, split, message, force), look)
 
     def _post_deployment(
