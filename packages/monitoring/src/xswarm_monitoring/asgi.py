@@ -209,7 +209,8 @@ class Monitor:
         self, scope: Scope, root: str, status: int, started: float, correlation: Correlation
     ) -> None:
         ended, metrics = self._timer(), self.metrics
-        metrics.tick(ended)
+        if ended >= metrics.over:
+            metrics.seal()
         observe = self._observe_probe if correlation.probe else self._observe
         template = route(scope, root)
         if template is UNMATCHED and (status < 400 or status >= 500):
