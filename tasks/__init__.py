@@ -223,30 +223,41 @@ ns = Collection(
                 "nothing."
             ),
             "silence": "Keep alerts from people for a while; the history still has them.",
-            "incident": (
-                "Show customers an incident on the public status page: open, go on with, or "
-                "resolve it."
-            ),
-            "incidents": "List the incidents of the public status page, the newest first.",
-            "status-page": (
-                "Write the public status page as files, to be served where the Worker is not."
-            ),
             "dashboard": (
                 "Serve the dashboard on this machine until Ctrl-C; the admin token stays in this "
                 "process."
             ),
-            "files": (
-                "Write Prometheus' rules, Alertmanager's routes and Grafana's dashboard; no secret."
-            ),
-            "install": (
-                "Put Prometheus and Alertmanager on a host over SSH, checked there; again: only "
-                "changes."
-            ),
-            "uninstall": (
-                "Stop what was installed on a host and remove its files; what was measured stays "
-                "there."
-            ),
         },
+        *listed(
+            "xswarm_deploy.tasks.incidents",
+            {
+                "incident": (
+                    "Show customers an incident on the public status page: open, go on with, or "
+                    "resolve it."
+                ),
+                "incidents": "List the incidents of the public status page, the newest first.",
+                "status-page": (
+                    "Write the public status page as files, to be served where the Worker is not."
+                ),
+            },
+        ),
+        *listed(
+            "xswarm_deploy.tasks.stack",
+            {
+                "files": (
+                    "Write Prometheus' rules, Alertmanager's routes and Grafana's dashboard; "
+                    "no secret."
+                ),
+                "install": (
+                    "Put Prometheus and Alertmanager on a host over SSH, checked there; again: "
+                    "only changes."
+                ),
+                "uninstall": (
+                    "Stop what was installed on a host and remove its files; what was measured "
+                    "stays there."
+                ),
+            },
+        ),
     ),
     *listed(
         "xswarm_deploy.tasks.logs",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from invoke.context import Context
@@ -17,27 +15,20 @@ from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
 from xswarm_deploy.monitor import dashboard as page
-from xswarm_deploy.monitor import incidents as incidents_
 from xswarm_deploy.monitor import notify, remembered, tables
 from xswarm_deploy.monitor import push as pushing
 from xswarm_deploy.monitor import watch as step
 from xswarm_deploy.monitor.watch import Watched, window_seconds
-from xswarm_deploy.observability import files as stack_files
-from xswarm_deploy.observability import install as installer
-from xswarm_deploy.observability import stack
-from xswarm_deploy.observability.host import connected
 from xswarm_deploy.release.noted import note
-from xswarm_deploy.services.monitor import Health, Monitor, status_page
+from xswarm_deploy.services.monitor import Health, Monitor
 from xswarm_deploy.settings.settings import alerting_rules
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification import error_budget
 from xswarm_monitoring.alert_state import Silence
 from xswarm_monitoring.channels import NEEDED
 from xswarm_monitoring.clock import iso
-from xswarm_monitoring.incident import Incident
 from xswarm_monitoring.notifier import DELIVERED
 from xswarm_monitoring.rules import Rules
-from xswarm_monitoring.status_page import StatusPage
 
 
 @task(auto_shortflags=False, help={"json": "print the reports as JSON"})
@@ -164,84 +155,6 @@ def silence(c: Context, pattern: str, why: str, window: str = "1h") -> None:
         Console().warn(hint)
 
 
-@task(
-    auto_shortflags=False,
-    help={
-        "id": "the incident's number; without one, a new incident is opened",
-        "title": "what customers read in one line; a new incident needs one",
-        "text": "what customers read: what is known, and what is being done",
-        "state": "investigating, identified, monitoring or resolved",
-        "severity": "maintenance, minor, major or critical",
-        "components": "what is affected: names of monitor.status_page.components, by comma",
-        "since": "how long ago a new incident began: 25m, 2h",
-        "remove": "remove an incident that was none",
-        "yes": "do not ask (without a terminal the answer is NO)",
-    },
-)
-def incident(
-    c: Context,
-    id: int = 0,
-    title: str = "",
-    text: str = "",
-    state: str = "",
-    severity: str = "",
-    components: str = "",
-    since: str = "",
-    remove: bool = False,
-    yes: bool = False,
-) -> None:
-    """Show customers an incident on the public status page: open, go on with, or resolve it."""
-    site, page, now = context.open_site(c), _status_page(c), time.time()
-    said = incidents_.Said(title, text, state, severity, components)
-    if remove:
-        _remove_incident(c, site, id, yes=yes)
-        return
-    go: Callable[[], Incident]
-    if id:
-        before = incidents_.known(site, id)
-        more, impact = incidents_.update(before, said, now)
-        told, go = before.title, partial(incidents_.go_on, site, before, more, impact)
-    else:
-        made = incidents_.draft(page, said, now - (window_seconds(since) if since else 0), now)
-        told, go = made.title, partial(incidents_.add, site, made)
-    if context.dry(c):
-        return
-    note(site, "monitor.incident", {"message": f"{told}: {text}"})
-    done = go()
-    Console().line(f"✓ incident {done.id}, {done.updates[-1].state}: {done.title}")
-    if done.resolved is None:
-        Console().line(f"  next: inv monitor.incident --id {done.id} --text …", "dim")
-
-
-@task(
-    auto_shortflags=False,
-    help={"window": "how far back: 30d; open ones are always shown", "json": "print as JSON"},
-)
-def incidents(c: Context, window: str = "90d", json: bool = False) -> None:
-    """List the incidents of the public status page, the newest first."""
-    site, names = context.open_site(c, quiet=json), _status_page(c).components
-    found = incidents_.listed(site, time.time() - window_seconds(window))
-
-    def printed(out: Console) -> None:
-        opened = [each for each in found if each.resolved is None]
-        out.line(f"{len(opened)} open, {len(found) - len(opened)} resolved", "bold")
-        _table(out, tables.INCIDENTS, tables.incidents(found, names))
-
-    console.show([asdict(e) | {"severity": e.severity.name} for e in found], printed, json=json)
-
-
-@task(
-    name="status-page",
-    auto_shortflags=False,
-    help={"to": "the folder"},
-)
-def status_page_(c: Context, to: str = "status") -> None:
-    """Write the public status page as files, to be served where the Worker is not."""
-    site = context.open_site(c)
-    for path in incidents_.write(site, _status_page(c), Path(to), time.time()):
-        Console().line(f"✓ {path}")
-
-
 @task(auto_shortflags=False, help={"json": "print as JSON"})
 def push(c: Context, json: bool = False) -> None:
     """Push what the store holds to each target of monitor.push, once; exit 6: one took nothing."""
@@ -270,84 +183,6 @@ def dashboard(c: Context, port: int = 8787) -> None:
     with page.server(context.open_site(c), port) as server:
         Console().line(f"http://{page.HOST}:{server.server_address[1]}/  (Ctrl-C ends it)")
         server.serve_forever()
-
-
-@task(
-    auto_shortflags=False,
-    help={"to": "the folder"},
-)
-def files(c: Context, to: str = "monitoring") -> None:
-    """Write Prometheus' rules, Alertmanager's routes and Grafana's dashboard; no secret."""
-    for path in stack_files.write(_stack(c), Path(to)):
-        Console().line(f"✓ {path}")
-
-
-@task(
-    auto_shortflags=False,
-    help={
-        "host": "as for ssh: user@host:port; its key must be known",
-        "prefix": "a folder of the host that stands for its root: files only, nothing runs",
-        "yes": "do not ask (without a terminal the answer is NO)",
-    },
-)
-def install(
-    c: Context,
-    host: str,
-    prefix: str = "",
-    yes: bool = False,
-) -> None:
-    """Put Prometheus and Alertmanager on a host over SSH, checked there; again: only changes."""
-    wanted, out = _stack(c, prefix), Console()
-    with connected(host) as there:
-        planned = installer.plan(there, wanted)
-        for file in planned:
-            out.line(f"  {file.path}")
-        if context.dry(c):
-            out.line(f"{len(planned)} files would be written")
-            return
-        if planned:
-            question = f"Write these {len(planned)} files on {host}?"
-            console.confirm(question, yes=yes)
-            note(context.open_site(c), "monitor.install", {"message": host, "files": len(planned)})
-        for line in installer.install(there, wanted).lines():
-            out.line(line)
-
-
-@task(
-    auto_shortflags=False,
-    help={
-        "host": "as for ssh: user@host:port; its key must be known",
-        "prefix": "as it was installed with",
-        "yes": "do not ask (without a terminal the answer is NO)",
-    },
-)
-def uninstall(c: Context, host: str, prefix: str = "", yes: bool = False) -> None:
-    """Stop what was installed on a host and remove its files; what was measured stays there."""
-    found, out = stack.places(context.settings(c).project.worker.name, prefix), Console()
-    with connected(host) as there:
-        installed = installer.installed(there, found)
-        for path in installed:
-            out.line(f"  {path}")
-        if not installed or context.dry(c):
-            out.line(f"{len(installed)} files would be removed" if installed else "nothing to do")
-            return
-        question = f"Remove these {len(installed)} files from {host}?"
-        console.confirm(question, yes=yes)
-        note(context.open_site(c), "monitor.uninstall", {"message": host})
-        done = installer.uninstall(there, found)
-        for path in done.kept:
-            out.warn(f"kept, since somebody changed it: {path}")
-        out.line(f"✓ removed {len(done.changed)} files; what was measured is in {found.data}")
-
-
-def _stack(c: Context, prefix: str = "") -> stack.Stack:
-    """Return the stack that judges as ``watch`` does."""
-    rules = _rules(c)
-    watching = stack.watching(rules.window, rules.policy.hold)
-    settings = context.settings(c)
-    made = stack.of(settings, rules.thresholds, watching, prefix=prefix)
-    figures = rules.dashboard or status_page(settings)
-    return replace(made, runbook=rules.runbook, dashboard=figures, slo=rules.slo)
 
 
 def _round(site: Site, rules: Rules, *, json: bool) -> Watched:
@@ -381,32 +216,6 @@ def _require_well(watched: Watched) -> None:
     if watched.due:
         why = "; ".join(each.summary for each in watched.due)
         raise CheckFailed("the service is unhealthy", why, watched.due[0].remedy)
-
-
-def _remove_incident(c: Context, site: Site, number: int, *, yes: bool) -> None:
-    found = incidents_.known(site, number)
-    if context.dry(c):
-        return
-    console.confirm(f"Remove incident {number} ({found.title}) from the status page?", yes=yes)
-    note(site, "monitor.incident", {"message": f"incident {number} removed: {found.title}"})
-    incidents_.remove(site, number)
-    Console().line(f"✓ incident {number} is removed")
-
-
-def _status_page(c: Context) -> StatusPage:
-    """Return the settings of the status page.
-
-    Raises:
-        Refused: there is none.
-    """
-    found = _rules(c).status_page
-    if found is None:
-        raise Refused(
-            "there is no public status page",
-            "invoke.yaml has no monitor.status_page",
-            "add `status_page: {components: {worker: Service}}` under `monitor:`",
-        )
-    return found
 
 
 def _rules(c: Context) -> Rules:

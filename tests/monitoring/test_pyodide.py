@@ -17,6 +17,7 @@ JUDGED_ELSEWHERE = {
     "test_dashboard.py": "asks a real Chromium over a socket",
     "test_exporters.py": "asks judges that are compiled for this machine",
     "test_incidents.py": "takes a minute there, and has nothing that is Pyodide's",
+    "test_measured.py": "asks promtool",
     "test_pyodide.py": "is this one",
 }
 SETTINGS = """

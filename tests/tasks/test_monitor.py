@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from invoke.context import Context
 
-from xswarm_deploy.cli import context
 from xswarm_deploy.errors import CheckFailed, ExitCode, Refused, Unavailable
 from xswarm_deploy.monitor import dashboard as page
 from xswarm_deploy.monitor import notify, remembered
 from xswarm_deploy.monitor import push as pushing
 from xswarm_deploy.monitor import watch as step
-from xswarm_deploy.observability import install as installer
 from xswarm_deploy.release import audit
-from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.monitor import Health, Monitor
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
@@ -153,57 +149,6 @@ def test_the_dashboard_is_served_until_it_is_ended(
     assert (served, "http://127.0.0.1:4711/" in capsys.readouterr().out) == ([0], True)
 
 
-@pytest.fixture
-def host(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Stand in for a host over SSH; it notes what was done to it."""
-    done: list[str] = []
-
-    @contextmanager
-    def connected(name: str) -> Iterator[str]:
-        yield name
-
-    file, found = SimpleNamespace(path="/etc/prometheus.yml"), settings(ADMIN_EMAIL="ops@a.test")
-    outcome = SimpleNamespace(lines=lambda: ["✓ put"], changed=[file], kept=["/etc/own.yml"])
-
-    def did(what: str) -> Callable[..., Any]:
-        def act(*_given: object) -> Any:
-            done.append(what)
-            return outcome
-
-        return act
-
-    monkeypatch.setattr(context, "settings", lambda _c: found)
-    monkeypatch.setattr(monitor, "connected", connected)
-    monkeypatch.setattr(installer, "plan", lambda *_: [file])
-    monkeypatch.setattr(installer, "install", did("install"))
-    monkeypatch.setattr(installer, "installed", lambda *_: [file.path])
-    monkeypatch.setattr(installer, "uninstall", did("uninstall"))
-    return done
-
-
-def test_the_stack_is_installed_and_removed_once_agreed(
-    c: Context, dry: Context, host: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    monitor.install(dry, "ops@host")
-    monitor.uninstall(dry, "ops@host")
-    for act in (monitor.install, monitor.uninstall):
-        with pytest.raises(Refused, match="not confirmed"):
-            act(c, "ops@host")
-    assert host == []
-    monitor.install(c, "ops@host", yes=True)
-    monitor.uninstall(c, "ops@host", yes=True)
-    assert host == ["install", "uninstall"]
-    assert "kept, since somebody changed it: /etc/own.yml" in capsys.readouterr().out
-
-
-def test_files_are_written_without_a_secret(c: Context, host: list[str], tmp_path: Path) -> None:
-    monitor.files(c, to=str(tmp_path / "monitoring"))
-    written = [path.read_text() for path in (tmp_path / "monitoring").rglob("*") if path.is_file()]
-    token = context.settings(c).secret("ADMIN_TOKEN").reveal()
-    assert written
-    assert not [text for text in written if token in text]
-
-
 def test_what_the_store_holds_is_pushed_and_said(
     c: Context,
     dry: Context,
@@ -224,97 +169,3 @@ def test_what_the_store_holds_is_pushed_and_said(
     with pytest.raises(Unavailable, match="did not arrive"):
         monitor.push(c, json=True)
     assert [each["failed"] for each in json.loads(capsys.readouterr().out)] == [False, True]
-
-
-STATUS_PAGE = Rules.read({"status_page": {"components": {"worker": "Shop", "stripe": "Payments"}}})
-
-
-@pytest.fixture
-def status_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor, "_rules", lambda _c: STATUS_PAGE)
-
-
-def listed(c: Context, capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
-    capsys.readouterr()
-    monitor.incidents(c, json=True)
-    found: list[dict[str, object]] = json.loads(capsys.readouterr().out)
-    return found
-
-
-def test_an_incident_from_its_first_word_to_its_last(
-    c: Context, site: Site, status_page: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monitor.incident(
-        c, title="Cards are refused", text="We look.", severity="major", components="payments",
-        since="25m",
-    )  # fmt: skip
-    assert "✓ incident 1, investigating" in capsys.readouterr().out
-    monitor.incident(c, id=1, state="identified", text="It is the bank's.")
-    monitor.incident(c, id=1, text="Still.", severity="minor")
-    (found,) = listed(c, capsys)
-    assert (found["severity"], found["components"], found["resolved"]) == (
-        "MINOR",
-        ["stripe"],
-        None,
-    )
-    states = [update["state"] for update in found["updates"]]  # type: ignore[attr-defined]
-    assert states == ["investigating", "identified", "identified"]
-    monitor.status_page_(c, to=str(tmp_path / "status"))
-    page = (tmp_path / "status/index.html").read_text()
-    assert "Cards are refused" in page
-    assert "Payments" in page
-    assert json.loads((tmp_path / "status/status.json").read_text())["state"] == "degraded"
-    monitor.incident(c, id=1, state="resolved", text="It works again.")
-    monitor.incidents(c)
-    assert "0 open, 1 resolved" in capsys.readouterr().out
-    assert audit.read(site.database)[-1].event == "monitor.incident"
-    with pytest.raises(Refused, match="not confirmed"):
-        monitor.incident(c, id=1, remove=True)
-    monitor.incident(c, id=1, remove=True, yes=True)
-    assert listed(c, capsys) == []
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"text": "x"}, "needs a title"),
-        ({"title": "x"}, "needs a text"),
-        ({"title": "x", "text": "x", "state": "over"}, "over is no state"),
-        ({"title": "x", "text": "x", "severity": "bad"}, "bad is no severity"),
-        ({"title": "x", "text": "x", "components": "worker,turso"}, "turso is not on the status"),
-        ({"title": "x", "text": "x", "since": "soon"}, "no length of time"),
-        ({"title": "x", "text": "x" * 2001}, "too long"),
-        ({"title": "x", "text": "the key is canary-of-the-status-page"}, "a secret's value"),
-        ({"id": 7, "text": "x"}, "there is no incident 7"),
-        ({"id": 7, "remove": True}, "there is no incident 7"),
-    ],
-)
-def test_what_customers_could_not_read_is_refused(
-    c: Context,
-    site: Site,
-    status_page: None,
-    capsys: pytest.CaptureFixture[str],
-    given: dict[str, object],
-    said: str,
-) -> None:
-    Secret("canary-of-the-status-page", "A_KEY")
-    with pytest.raises(Refused, match=said):
-        monitor.incident(c, **given)
-    assert listed(c, capsys) == []
-    tables = site.database.execute("SELECT name FROM sqlite_schema").rows
-    assert "_release_audit" not in {row.values_in_order[0] for row in tables}  # nothing was noted
-
-
-def test_a_dry_run_says_nothing_to_anybody(
-    c: Context, dry: Context, site: Site, status_page: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monitor.incident(dry, title="x", text="x")
-    assert listed(c, capsys) == []
-
-
-def test_without_a_status_page_there_are_no_incidents(
-    c: Context, site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(monitor, "_rules", lambda _c: Rules())
-    with pytest.raises(Refused, match="there is no public status page"):
-        monitor.incidents(c)

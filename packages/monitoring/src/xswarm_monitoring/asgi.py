@@ -44,6 +44,8 @@ Where an app has no routes that it tells of, and answered all the same, the labe
 of the path. What it did not find, or refused, is a scanner's as often as not: it has no label.
 """
 CLIENT_LEFT = 499
+_REQUEST_ID = b"x-request-id"
+_LENGTH = len(_REQUEST_ID)
 
 
 @dataclass
@@ -140,11 +142,8 @@ class Monitor:
 
         It is one function, since each further one costs every request a coroutine.
         """
-        if scope["type"] == "lifespan" and not in_a_worker():
-            await lifespan.serve(self.app, scope, receive, send, lambda: self._flush(None))
-            return
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self._serve_other(scope, receive, send)
             return
         endpoint = self._paths.get(scope["path"])
         if endpoint is not None:
@@ -165,8 +164,11 @@ class Monitor:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = list(message.get("headers", ()))
-                if not any(name.lower() == b"x-request-id" for name, _ in headers):
-                    headers.append((b"x-request-id", correlation.request_id.encode()))
+                for name, _ in headers:  # a generator would cost a microsecond
+                    if len(name) == _LENGTH and name.lower() == _REQUEST_ID:
+                        break
+                else:
+                    headers.append((_REQUEST_ID, correlation.request_id.encode()))
                 message["headers"] = headers
             return send(message)
 
@@ -184,6 +186,13 @@ class Monitor:
             self._measure(scope, root, status, started, correlation)
             reset_current(token)
 
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a lifespan, or a WebSocket."""
+        if scope["type"] == "lifespan" and not in_a_worker():
+            await lifespan.serve(self.app, scope, receive, send, lambda: self._flush(None))
+            return
+        await self.app(scope, receive, send)
+
     def _recognised(self, scope: Scope, claim: bytes) -> str:
         """Return the kind of a deployment's own request; empty: its header is not genuine."""
         environment, endpoints = scope.get("env"), self.endpoints
@@ -197,15 +206,16 @@ class Monitor:
     def _measure(
         self, scope: Scope, root: str, status: int, started: float, correlation: Correlation
     ) -> None:
-        ended = self._timer()
-        self.metrics.tick(ended)
+        ended, metrics = self._timer(), self.metrics
+        if ended >= metrics.over:
+            metrics.seal()
         observe = self._observe_probe if correlation.probe else self._observe
         template = route(scope, root)
         if template is UNMATCHED and (status < 400 or status >= 500):
             template = shape(scope["path"])
         observe(template, scope["method"], status, ended - started)
-        if correlation.sampled and self.metrics.tracer is not None:
-            self.metrics.tracer.request(
+        if correlation.sampled and metrics.tracer is not None:
+            metrics.tracer.request(
                 correlation, template, scope["method"], status, ended - started, scope
             )
         if self.log is not None and self.log.writes(Level.INFO):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from random import getrandbits
@@ -11,6 +11,7 @@ from random import getrandbits
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _VERSION_0 = b"00"
+_NAMES = frozenset((b"traceparent", b"x-request-id", b"x-deployment-probe"))
 
 
 class Correlation:
@@ -22,18 +23,18 @@ class Correlation:
             :attr:`parent_id` and :attr:`flags` give them; None: begun when asked for.
     """
 
-    __slots__ = ("_span", "_trace", "claim", "probe", "request_id", "sampled")
+    # They are the class' own, and few requests set them: each costs what it sets.
+    claim: bytes | None = None
+    """What came in ``X-Deployment-Probe``; not believed yet."""
+    probe: str = ""
+    """The kind of a deployment's own request, see :mod:`xswarm_monitoring.probe_header`;
+    empty: it is a customer's."""
+    sampled: bool = False
+    """Whether it is traced, see :mod:`xswarm_monitoring.tracing`."""
+    _span: str = ""
 
     def __init__(self, request_id: str, trace: tuple[str, str, str] | None) -> None:
         self.request_id, self._trace = request_id, trace
-        self.claim: bytes | None = None
-        """What came in ``X-Deployment-Probe``; not believed yet."""
-        self.probe = ""
-        """The kind of a deployment's own request, see :mod:`xswarm_monitoring.probe_header`;
-        empty: it is a customer's."""
-        self.sampled = False
-        """Whether it is traced, see :mod:`xswarm_monitoring.tracing`."""
-        self._span = ""
 
     @property
     def span_id(self) -> str:
@@ -109,13 +110,21 @@ def is_monitor() -> bool:
     return _monitoring.get()
 
 
-def correlate(headers: Iterable[tuple[bytes, bytes]]) -> Correlation:
+def correlate(headers: Collection[tuple[bytes, bytes]]) -> Correlation:
     """Read a request's correlation from its ASGI headers, or make a new one.
 
     An ``X-Request-ID`` that is too long or has other than plain characters is not
     believed, since it stands in logs and in the answer.
     """
-    sent = dict(headers)
+    for name, _ in headers:
+        if name in _NAMES:
+            return _told(dict(headers))
+    trace = _new_trace()  # as most requests have it
+    return Correlation(trace[0], trace)
+
+
+def _told(sent: Mapping[bytes, bytes]) -> Correlation:
+    """Return the correlation that a request's headers tell."""
     traceparent, request_id = sent.get(b"traceparent"), sent.get(b"x-request-id")
     trace = _read(traceparent) if traceparent else None
     if request_id is not None and _REQUEST_ID.fullmatch(request_id):

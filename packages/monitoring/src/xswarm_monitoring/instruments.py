@@ -203,10 +203,14 @@ class Distribution(Instrument[Sketch]):
 
     def observe(self, value: float, *labels: str) -> None:
         """Count a value under its labels; all are text, in the family's order."""
+        self.at(labels).observe(value)
+
+    def at(self, labels: Labels) -> Sketch:
+        """Return the sketch of what is observed under a label set, until it is taken."""
         sketch = self._live.get(labels)
         if sketch is None:
             sketch = self._live.setdefault(self._admit(labels), Sketch())
-        sketch.observe(value)
+        return sketch
 
 
 class Counter(Instrument[float]):

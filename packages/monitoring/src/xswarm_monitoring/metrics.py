@@ -136,7 +136,7 @@ class Metrics:
         now = self.clock.wall()
         left = self.slot - now % self.slot
         self._start = min(max(earliest, now + left - self.slot), now)
-        self._end, self._over = now + left, self.clock.timer() + left
+        self._end, self.over = now + left, self.clock.timer() + left
 
     def tick(self, now: float) -> None:
         """Close the frame where its slot is over; to be called before something is observed.
@@ -144,7 +144,7 @@ class Metrics:
         Args:
             now: the clock's timer.
         """
-        if now >= self._over:
+        if now >= self.over:
             self.seal()
 
     def seal(self) -> None:
@@ -239,7 +239,8 @@ class Requests:
         """
         if method not in _METHODS:
             method = instruments.OVERFLOW
-        self._durations.observe(seconds, route, method, _STATUSES.get(status, instruments.OVERFLOW))
+        labels = (route, method, _STATUSES.get(status, instruments.OVERFLOW))
+        self._durations.at(labels).observe(seconds)
 
 
 class Database:
