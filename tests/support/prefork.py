@@ -140,10 +140,11 @@ def _watch(connection: socket.socket) -> None:
     size, rights, _, _ = connection.recvmsg(_LENGTH, ancillary)
     streams = array.array("i", rights[0][2])
     asked = json.loads(_received(connection, int.from_bytes(size, "big")))
+    program, arguments, folder, environment = asked
     pid = os.fork()
     if not pid:
         connection.close()
-        _become(*asked, streams)
+        _become(program, arguments, folder, environment, streams)
     connection.sendall(pid.to_bytes(_LENGTH, "big"))
     _, status = os.waitpid(pid, 0)
     with contextlib.suppress(BrokenPipeError):  # it was killed by who waited for it too long
