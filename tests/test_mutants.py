@@ -11,6 +11,8 @@ from cosmic_ray.work_item import WorkerOutcome, WorkResult
 
 from tests.support import mutants
 
+pytestmark = pytest.mark.slow  # cosmic-ray brings SQLAlchemy, which takes a second to import
+
 
 @pytest.mark.parametrize(
     ("module", "tests"),

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.project import PROJECT
 
+pytestmark = pytest.mark.slow
+
 TESTS = """
 import pytest
 from tests.support.needs import require
@@ -56,7 +58,6 @@ def ended(bare: Path, ci: str, *flags: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("flags", [(), ("-n", "1")])
 def test_it_is_counted_apart_and_the_last_lines_name_what_is_missing(
     bare: Path, flags: tuple[str, ...]
@@ -69,7 +70,6 @@ def test_it_is_counted_apart_and_the_last_lines_name_what_is_missing(
     assert "2 passed, 1 skipped, 2 not run" in summary
 
 
-@pytest.mark.slow
 def test_in_ci_a_missing_judge_fails(bare: Path) -> None:
     run = ended(bare, "true")
     assert run.returncode == 1
@@ -78,7 +78,6 @@ def test_in_ci_a_missing_judge_fails(bare: Path) -> None:
     assert "2 passed, 1 skipped, 2 errors" in run.stdout.splitlines()[-1]
 
 
-@pytest.mark.slow
 def test_a_judge_that_nobody_knows_is_an_error(bare: Path) -> None:
     (bare.parent / "test_other.py").write_text(
         "import pytest\n\n@pytest.mark.needs('promtol')\ndef test_it(): ...\n"

@@ -23,13 +23,12 @@ from xswarm_deploy.release import steps
 from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.release.ledger import Ledger
 
-wanted, file, words = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
 seen: list[str] = []
 
 
 def boundary(name: str) -> None:
     seen.append(name)
-    if len(seen) == wanted:
+    if len(seen) == int(sys.argv[1]):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -64,11 +63,18 @@ class Followed:
         return said
 
 
-Journal.append = surrounded("journal", Journal.append)  # type: ignore[method-assign]
-Ledger._write = surrounded("ledger", Ledger._write)  # type: ignore[method-assign]
-named = steps.step_named
-steps.step_named = lambda name: Followed(named(name))
-try:
-    program.run(["inv", *words])
-finally:
-    file.write_text("\n".join(seen))
+def main() -> None:
+    """Run the command with boundaries in it, and write down those that it came to."""
+    file, words = Path(sys.argv[2]), sys.argv[3:]
+    Journal.append = surrounded("journal", Journal.append)  # type: ignore[method-assign]
+    Ledger._write = surrounded("ledger", Ledger._write)  # type: ignore[method-assign]
+    named = steps.step_named
+    steps.step_named = lambda name: Followed(named(name))
+    try:
+        program.run(["inv", *words])
+    finally:
+        file.write_text("\n".join(seen))
+
+
+if __name__ == "__main__":
+    main()

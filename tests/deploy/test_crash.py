@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.world import World, differences, observe, site_of
+from tests.support import prefork
 from tests.support.house import House, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -77,9 +78,12 @@ class Scene:
 
 def run_killed(house: House, place: int, *words: str) -> subprocess.CompletedProcess[str]:
     """Deploy, or run other tasks, and die at a boundary; 0: at none."""
-    file = str(house.root / "boundaries")
+    told = [str(place), str(house.root / "boundaries"), *(words or ("deploy.local",))]
+    if prefork.SUPPORTED:
+        environment = house.environment()
+        return prefork.run(told, house.root, environment, 240, program="tests.deploy.killed")
     return subprocess.run(
-        [sys.executable, str(KILLED), str(place), file, *(words or ("deploy.local",))],
+        [sys.executable, str(KILLED), *told],
         cwd=house.root,
         env=house.environment(),
         text=True,

@@ -24,6 +24,8 @@ from xswarm_monitoring import dashboard
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.health import Probe
 
+pytestmark = pytest.mark.slow
+
 STRANGE = "/<img src=x onerror=document.title='taken'>"
 
 
@@ -101,7 +103,6 @@ def opened(browser: Browser, server: uvicorn.Server, **options: Any) -> Page:
     return page
 
 
-@pytest.mark.slow
 def test_a_person_sees_what_is_going_on(browser: Browser, server: uvicorn.Server) -> None:
     errors: list[str] = []
     page = browser.new_page()
@@ -122,7 +123,6 @@ def test_a_person_sees_what_is_going_on(browser: Browser, server: uvicorn.Server
     assert errors == []
 
 
-@pytest.mark.slow
 def test_a_keyboard_reaches_every_point_of_a_chart(
     browser: Browser, server: uvicorn.Server
 ) -> None:
@@ -140,7 +140,6 @@ def test_a_keyboard_reaches_every_point_of_a_chart(
     expect(rows).to_have_count(61)
 
 
-@pytest.mark.slow
 def test_routes_are_sorted_and_filtered_and_a_long_axis_has_dates(
     browser: Browser, server: uvicorn.Server
 ) -> None:
@@ -161,7 +160,6 @@ def test_routes_are_sorted_and_filtered_and_a_long_axis_has_dates(
     assert page.locator("#budgets").is_hidden()  # there are no objectives
 
 
-@pytest.mark.slow
 def test_a_wrong_token_is_refused_in_words(browser: Browser, server: uvicorn.Server) -> None:
     page = browser.new_page()
     log_in(page, server, "wrong")
@@ -170,7 +168,6 @@ def test_a_wrong_token_is_refused_in_words(browser: Browser, server: uvicorn.Ser
     assert page.evaluate("sessionStorage.length") == 0
 
 
-@pytest.mark.slow
 def test_when_the_service_is_gone_the_last_state_stays(
     browser: Browser, server: uvicorn.Server
 ) -> None:
@@ -181,7 +178,6 @@ def test_when_the_service_is_gone_the_last_state_stays(
     assert page.locator("#chart-rate .line").count() == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [320, 390, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_each_screen_and_follows_the_scheme(
@@ -219,7 +215,6 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.slow
 def test_all_charts_are_drawn_to_the_same_scale(browser: Browser, server: uvicorn.Server) -> None:
     page = opened(browser, server, viewport={"width": 1200, "height": 800})
     scales = page.eval_on_selector_all(
@@ -229,7 +224,6 @@ def test_all_charts_are_drawn_to_the_same_scale(browser: Browser, server: uvicor
     assert all(0.98 < scale < 1.02 for scale in scales), scales
 
 
-@pytest.mark.slow
 def test_the_pictures_of_the_guide_are_taken(browser: Browser, tmp_path: Path) -> None:
     with shown("usual") as address:
         for what, shape in pictures.KEPT:
@@ -255,7 +249,6 @@ JUDGED: tuple[tuple[int, Any], ...] = ((1200, "light"), (390, "dark"))
 PAGES = ("dashboard", "route", "status")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scene", "pages"),
     # Of very many routes only the dashboard shows more than of a few.
@@ -277,7 +270,6 @@ def test_axe_finds_nothing_wrong(browser: Browser, scene: str, pages: Sequence[s
             page.close()
 
 
-@pytest.mark.slow
 def test_one_route_is_looked_at_by_keyboard_and_by_a_shared_address(
     browser: Browser, server: uvicorn.Server
 ) -> None:
@@ -308,7 +300,6 @@ def test_one_route_is_looked_at_by_keyboard_and_by_a_shared_address(
     expect(page.get_by_text("No request to this route was measured")).to_be_visible()
 
 
-@pytest.mark.slow
 def test_the_status_page_works_without_a_script_and_moves_no_data_elsewhere(
     browser: Browser,
 ) -> None:

@@ -7,8 +7,9 @@ import pytest
 from tests.monitoring.incidents import DAY, FLAPS, PAYMENTS, live
 from xswarm_monitoring import scheduler
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_a_day_of_incidents_is_told_soon_by_few_messages_and_ends_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Final
 
 IMPORTED_BY_EACH: Final = ("cli", "tasks")
+PROGRAM: Final = "xswarm_deploy.cli.program"
 SUPPORTED: Final = sys.platform == "linux"
 """Elsewhere a fork of a process that has used the system's frameworks may be ended."""
 _LENGTH: Final = 8
@@ -39,6 +40,7 @@ def run(
     environment: Mapping[str, str],
     seconds: float,
     name: str = "-c",
+    program: str = PROGRAM,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``inv`` with these words to its end, without a terminal.
 
@@ -48,11 +50,12 @@ def run(
         environment: the whole of it.
         seconds: how long it may take.
         name: the one that was typed, as the first argument has it.
+        program: the module whose ``main`` is run.
 
     Raises:
         subprocess.TimeoutExpired: it did not end in time; it was killed.
     """
-    request = json.dumps([[name, *words], str(folder), dict(environment)]).encode()
+    request = json.dumps([program, [name, *words], str(folder), dict(environment)]).encode()
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as output,
         tempfile.TemporaryFile("w+", encoding="utf-8") as error,
@@ -136,11 +139,12 @@ def _watch(connection: socket.socket) -> None:
     ancillary = socket.CMSG_SPACE(3 * array.array("i").itemsize)
     size, rights, _, _ = connection.recvmsg(_LENGTH, ancillary)
     streams = array.array("i", rights[0][2])
-    arguments, folder, environment = json.loads(_received(connection, int.from_bytes(size, "big")))
+    asked = json.loads(_received(connection, int.from_bytes(size, "big")))
+    program, arguments, folder, environment = asked
     pid = os.fork()
     if not pid:
         connection.close()
-        _become(arguments, folder, environment, streams)
+        _become(program, arguments, folder, environment, streams)
     connection.sendall(pid.to_bytes(_LENGTH, "big"))
     _, status = os.waitpid(pid, 0)
     with contextlib.suppress(BrokenPipeError):  # it was killed by who waited for it too long
@@ -149,7 +153,11 @@ def _watch(connection: socket.socket) -> None:
 
 
 def _become(
-    arguments: list[str], folder: str, environment: dict[str, str], streams: Sequence[int]
+    program: str,
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    streams: Sequence[int],
 ) -> None:
     """Be the command, from its beginning to its end."""
     for target, given in enumerate(streams):
@@ -161,7 +169,7 @@ def _become(
     sys.argv = arguments
     code = 0
     try:
-        importlib.import_module("xswarm_deploy.cli.program").main()
+        importlib.import_module(program).main()
     except SystemExit as end:
         code = _code(end)
     except BaseException:

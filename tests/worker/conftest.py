@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT / "worker/src"))
 @pytest.fixture(autouse=True)
 def _quick_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Derive passwords cheaply, but where the cost itself is judged."""
-    if request.node.get_closest_marker("slow") is None:
+    if not any(mark.name == "slow" for mark in request.node.own_markers):
         monkeypatch.setattr("boss.passwords._COST", 2**4)
 
 

@@ -22,6 +22,8 @@ from xswarm_monitoring.alert_state import AlertState
 from xswarm_monitoring.health import Probe
 from xswarm_monitoring.probe_header import HEADER, ProbedRequest, sign
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_800_000_000.0
 TIMEOUT = providers.TIMEOUT  # as the Worker has it, not the tests
 ADMIN = {"authorization": f"Bearer {SECRETS['ADMIN_TOKEN']}"}
@@ -131,7 +133,6 @@ def test_a_quiet_round_writes_nothing_more(service: Isolate, clean: Database) ->
     assert clean.query("SELECT revision FROM monitoring_book") == before
 
 
-@pytest.mark.slow
 def test_an_outage_is_told_by_all_channels_once_and_then_that_it_is_over(
     start: Callable[..., Isolate], clean: Database, world: World
 ) -> None:
@@ -150,7 +151,6 @@ def test_an_outage_is_told_by_all_channels_once_and_then_that_it_is_over(
     assert len(world.told) == 6
 
 
-@pytest.mark.slow
 def test_an_outage_of_the_database_is_told_without_it_and_ends_with_it(
     start: Callable[..., Isolate], clean: Database, world: World
 ) -> None:
@@ -212,7 +212,6 @@ def with_patience(**seconds: float) -> Callable[..., list[Probe]]:
     ]
 
 
-@pytest.mark.slow
 def test_who_is_only_slow_is_not_told_of_and_who_is_silent_is(
     service: Isolate, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,7 +353,6 @@ def test_several_people_are_told(
     ]
 
 
-@pytest.mark.slow
 def test_providers_have_as_long_as_api_timeout_ms(
     start: Callable[..., Isolate], clean: Database, world: World
 ) -> None:

@@ -10,6 +10,8 @@ from cloudflare import Cloudflare
 
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
 
+pytestmark = pytest.mark.slow
+
 ID = ACCOUNT.id
 LISTS: dict[str, Callable[[Cloudflare], Iterable[Any]]] = {
     "accounts": lambda client: client.accounts.list(),
@@ -36,14 +38,12 @@ def client(settled: Api) -> Cloudflare:
     return Cloudflare(api_token=ACCOUNT.token, base_url=settled.base, max_retries=0)
 
 
-@pytest.mark.slow
 def test_every_list_ends(client: Cloudflare) -> None:
     for name, listed in LISTS.items():
         for count, _ in enumerate(listed(client)):
             assert count < MOST, f"the pages of {name} have no end"
 
 
-@pytest.mark.slow
 def test_a_long_list_comes_in_pages(api: Api) -> None:
     for n in range(45):
         api.result("POST", "A/queues", json={"queue_name": f"q{n}"})
