@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from xswarm_deploy.services import doubt
 from xswarm_deploy.settings.settings import CONFIG, Settings, load
 
 pytest_plugins = ["tests.support.needs", "tests.support.slow", "tests.contracts.recorder"]
+
+# One twin takes the calls of many releases in a minute, which no account would be allowed.
+os.environ.setdefault("XSWARM_TWIN_CALLS", "0")
 
 # What an example takes says how busy the machine is, and nothing of what is judged.
 hypothesis_settings.register_profile(

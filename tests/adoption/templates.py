@@ -62,7 +62,7 @@ def through(folder: Path, root: Path) -> str:
     shutil.copytree(folder, root, symlinks=True, copy_function=os.link)
     if not (root / "node_modules").is_dir():
         installed = subprocess.run(
-            [str(NPM), "ci", "--no-audit", "--no-fund", "--silent"],
+            [str(NPM), "ci", "--no-audit", "--no-fund", "--loglevel=error"],
             cwd=root,
             capture_output=True,
             text=True,

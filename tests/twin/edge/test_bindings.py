@@ -75,6 +75,7 @@ TOLD: dict[str, Any] = {
     "secret": "s3cret",
     "hyperdrive": ["app", "me", "string"],
     "loader": "loaded",
+    "ai": ["the local twin has no Worke", [2, 768], ord("P"), "[DONE]"],
 }
 
 

@@ -395,6 +395,20 @@ class ObjectNamespace(Record):
 
 
 @dataclass(frozen=True)
+class BucketPlace(Record):
+    """The jurisdiction of an R2 bucket that has one; the bucket is with the objects."""
+
+    kind: ClassVar[str] = "bucket_place"
+    bucket: str
+    jurisdiction: str
+
+    @property
+    def key(self) -> str:
+        """Return the bucket's name."""
+        return self.bucket
+
+
+@dataclass(frozen=True)
 class DispatchNamespace(Record):
     """A namespace of Workers for Platforms."""
 
@@ -522,6 +536,7 @@ KINDS: tuple[type[Record], ...] = (
     KvNamespace,
     Database,
     ObjectNamespace,
+    BucketPlace,
     Hyperdrive,
     SecretStore,
     StoredSecret,
