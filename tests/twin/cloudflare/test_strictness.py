@@ -246,6 +246,13 @@ def test_who_made_too_many_calls_is_refused_for_five_minutes() -> None:
     assert (counted.left, counted.reset) == (1, 300)
 
 
+def test_without_an_end_none_is_refused_and_all_are_left() -> None:
+    counted = Quota(0, lambda: 1000.0)
+    for _ in range(2 * quota.CALLS):
+        counted.require()
+    assert counted.left == quota.CALLS
+
+
 def test_the_number_of_calls_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, calls in (("0", 0), ("7", 7), ("", 1200), ("many", 1200)):
         monkeypatch.setenv(quota.VARIABLE, given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -71,10 +72,10 @@ def test_what_is_not_offered_says_so_by_name_and_changes_nothing(s3: Any, object
     s3.put_object(Bucket="files", Key="k", Body=b"content")
     before = objects.head("files", "k")
     for name, more in NOT_OFFERED.items():
-        told = refused(lambda name=name, more=more: getattr(s3, name)(Bucket="files", **more))
+        told = refused(partial(getattr(s3, name), Bucket="files", **more))
         assert told == (501, "NotImplemented"), name
     for name, (call, more) in REFUSED_IN_PART.items():
-        told = refused(lambda call=call, more=more: getattr(s3, call)(Bucket="files", **more))
+        told = refused(partial(getattr(s3, call), Bucket="files", **more))
         assert told == (501, "NotImplemented"), name
     assert objects.head("files", "k") == before
     assert s3.exceptions  # the client is still good

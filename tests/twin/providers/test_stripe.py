@@ -157,11 +157,11 @@ def test_events_and_versions_are_those_of_the_official_sdk() -> None:
     assert (events, versions) == (webhook_endpoints.EVENTS, webhook_endpoints.VERSIONS)
 
 
-def _literals(hint: Any) -> set[str]:
+def _literals(hint: Any) -> frozenset[str]:
     """Return the words that a type allows."""
     if get_origin(hint) is Literal:
-        return set(get_args(hint))
-    return set().union(*(_literals(inner) for inner in get_args(hint)))
+        return frozenset(get_args(hint))
+    return frozenset[str]().union(*(_literals(inner) for inner in get_args(hint)))
 
 
 @pytest.mark.parametrize("key", ["sk_test_wrong0123456789", "sk_live_wrong0123456789", "nonsense"])

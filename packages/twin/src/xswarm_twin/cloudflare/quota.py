@@ -42,9 +42,11 @@ class Quota:
     @property
     def left(self) -> int:
         """Return how many calls the window has left."""
+        if not self.calls:
+            return CALLS
         if self.clock() >= self._ends:
-            return self.calls or CALLS
-        return 0 if self._blocked else max(0, (self.calls or CALLS) - self._made)
+            return self.calls
+        return 0 if self._blocked else max(0, self.calls - self._made)
 
     @property
     def reset(self) -> int:
