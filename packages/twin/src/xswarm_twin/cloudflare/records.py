@@ -396,30 +396,3 @@ class SigningKey(Record):
     def key(self) -> str:
         """Return the one name there is."""
         return "sessions"
-
-
-KINDS: tuple[type[Record], ...] = (
-    Worker,
-    Version,
-    Deployment,
-    Asset,
-    AssetSession,
-    Project,
-    Publication,
-    Zone,
-    DnsRecord,
-    WorkerRoute,
-    WorkerDomain,
-    Queue,
-    Workflow,
-    KvNamespace,
-    Database,
-    ObjectNamespace,
-    BucketPlace,
-    Hyperdrive,
-    SecretStore,
-    StoredSecret,
-    AccountSubdomain,
-    HeaderRules,
-    SigningKey,
-)
