@@ -41,7 +41,12 @@ NAME = "shop"
 CODE = "export default { fetch: () => new Response('hello') };"
 CONFIG = {"name": NAME, "main": "index.js", "compatibility_date": "2026-01-01", "workers_dev": True}
 BIN = PROJECT / "node_modules/.bin"
-ENVIRONMENT = {**os.environ, "WRANGLER_SEND_METRICS": "false", "CI": "true"}
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # node is there
+    "WRANGLER_SEND_METRICS": "false",
+    "CI": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -81,15 +86,21 @@ def compare(name: str, field: str, runs: list[tuple[Figures, Figures]], aim: str
 def of_twin(folder: Path) -> Figures:
     """Measure the twin: up, the Worker deployed, its first answer."""
     shutil.rmtree(folder / ".sandbox", ignore_errors=True)
-    command = [sys.executable, "-m", "xswarm_twin", "--folder", str(folder)]
+    command = [str(Path(sys.executable).with_name("xswarm-twin")), "--folder", str(folder)]
     began = time.perf_counter()
     subprocess.run([*command, "up", "--worker", NAME], check=True, capture_output=True)
     try:
         known = endpoints(folder)
-        deployed = [str(BIN / "wrangler"), "deploy"]
-        subprocess.run(
-            deployed, cwd=folder, env={**ENVIRONMENT, **known}, check=True, capture_output=True
+        deployed = subprocess.run(
+            [str(BIN / "wrangler"), "deploy"],
+            cwd=folder,
+            env={**ENVIRONMENT, **known},
+            check=False,
+            capture_output=True,
+            text=True,
         )
+        if deployed.returncode:
+            raise SystemExit(deployed.stdout + deployed.stderr)
         answered(known["WORKER_URL"])
         took = time.perf_counter() - began
         supervisor = json.loads((folder / ".sandbox/state.json").read_text())["pid"]
