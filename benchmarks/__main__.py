@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
+os.environ.setdefault("XSWARM_TWIN_CALLS", "0")  # one twin takes the calls of many releases
 RESULTS = FOLDER / "RESULTS.md"
 NAMES = (
     "deployments",
@@ -34,6 +35,7 @@ NAMES = (
     "uplink",
     "distance",
     "growth",
+    "twin",
 )
 HEADER = """# Results of the benchmarks
 

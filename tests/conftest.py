@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ pytest_plugins = [
     "tests.support.thrift",
     "tests.contracts.recorder",
 ]
+
+# One twin takes the calls of many releases in a minute, which no account would be allowed.
+os.environ.setdefault("XSWARM_TWIN_CALLS", "0")
 
 # What an example takes says how busy the machine is, and nothing of what is judged.
 hypothesis_settings.register_profile(

@@ -39,8 +39,8 @@ Repositories that nobody here wrote: each of
 [cloudflare/templates](https://github.com/cloudflare/templates) goes to the local twin, is verified,
 released once more, and rolled back. *Configuration* is its wrangler file by an invoke.yaml of
 three lines, with a stub in the place of its code. *Whole* is its code, with its packages installed
-and its build run, by what `xswarm init` writes; `python -m tests.adoption.templates FOLDER…` runs
-what was not. Ids and secrets that a person is asked to fill in are filled in; Workers that one is
+and its build run, by what `xswarm init` writes: `python -m tests.adoption.templates FOLDER…` runs
+it, on a machine that reaches nothing but the package registries. Ids and secrets that a person is asked to fill in are filled in; Workers that one is
 bound to are there.
 
 | template | configuration | whole |
@@ -62,7 +62,7 @@ def through(folder: Path, root: Path) -> str:
     shutil.copytree(folder, root, symlinks=True, copy_function=os.link)
     if not (root / "node_modules").is_dir():
         installed = subprocess.run(
-            [str(NPM), "ci", "--no-audit", "--no-fund", "--silent"],
+            [str(NPM), "ci", "--no-audit", "--no-fund", "--loglevel=error"],
             cwd=root,
             capture_output=True,
             text=True,

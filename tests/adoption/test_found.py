@@ -162,6 +162,24 @@ def test_a_framework_is_built_first(
     assert found_in(tmp_path).build == command
 
 
+def test_what_the_repository_runs_between_the_build_and_wrangler_is_run_too(tmp_path: Path) -> None:
+    """As in Cloudflare's own template for an admin's dashboard."""
+    scripts = {
+        "build": "astro build",
+        "wrap": "cp src/wrapper.js dist/index.js",
+        "db:migrate": "wrangler d1 migrations apply DB --remote",
+        "check": "tsc",
+        "deploy": "npm run check && npm run db:migrate && npm run wrap && wrangler deploy",
+    }
+    file(tmp_path, "wrangler.jsonc", wrangler(main="dist/index.js"))
+    package = {"devDependencies": {"astro": "5"}, "scripts": scripts}
+    file(tmp_path, "package.json", package)
+    assert found_in(tmp_path).build == "npm run build && npm run wrap"
+    scripts["deploy"] = "npm run wrap && vercel"
+    file(tmp_path, "package.json", package)
+    assert found_in(tmp_path).build == "npm run build"
+
+
 @pytest.mark.parametrize("more", [{"main": "dist/worker.js"}, {"assets": {"directory": "dist"}}])
 def test_what_is_not_there_yet_is_built_first(tmp_path: Path, more: dict[str, Any]) -> None:
     file(tmp_path, "src/index.ts", "")

@@ -146,7 +146,7 @@ class Api:
     def upload(
         self,
         worker: str,
-        code: bytes = b"export default {}",
+        code: bytes = b"export default { fetch() {} }",
         *,
         method: str = "POST",
         query: str = "?bindings_inherit=strict",
@@ -163,7 +163,9 @@ class Api:
         assert response.status_code == 200, response.text
         return str(response.json()["result"]["deployment_id"])
 
-    def version(self, name: str = "shop", code: bytes = b"export default {}", **more: Any) -> str:
+    def version(
+        self, name: str = "shop", code: bytes = b"export default { fetch() {} }", **more: Any
+    ) -> str:
         """Upload a version and give its id."""
         response = self.upload(name, code, **more)
         assert response.status_code == 200, response.text
@@ -185,7 +187,7 @@ class Api:
     @property
     def twin(self) -> Twin:
         """Return the parts behind the API."""
-        return self._app[TWIN]
+        return self.app[TWIN]
 
     def restart(self) -> None:
         """Stop, and start anew with another edge on the same state."""
@@ -214,9 +216,9 @@ class Api:
         objects = Objects(self.state / "objects")
         addresses = Addresses({"shop": 8001}, {"site": 8002})
         twin = open_twin(ACCOUNT, self.state, self.edge, objects, addresses, Kept())
-        self._app = make_app(twin)
-        self._app.on_cleanup.append(_closing(objects.close))
-        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
+        self.app = make_app(twin)
+        self.app.on_cleanup.append(_closing(objects.close))
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await serve_stored(self.twin)
         site = web.TCPSite(self._runner, "127.0.0.1", 0)

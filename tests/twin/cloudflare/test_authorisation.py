@@ -7,11 +7,25 @@ import pytest
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
 
 
-@pytest.mark.parametrize("token", ["", "Bearer", "Bearer wrong", f"Basic {ACCOUNT.token}"])
-def test_a_wrong_token_is_refused_as_10000(settled: Api, token: str) -> None:
+@pytest.mark.parametrize(
+    ("token", "refused"),
+    [
+        ("", (400, 9106)),
+        ("Bearer", (400, 6003)),
+        ("Bearer two words", (400, 6003)),
+        (f"Basic {ACCOUNT.token}", (400, 6003)),
+        ("Bearer wrong", (401, 10000)),
+    ],
+)
+def test_a_wrong_token_is_refused(settled: Api, token: str, refused: tuple[int, int]) -> None:
     headers = {"Authorization": token}
-    assert settled.refused("GET", "/user", headers=headers) == (401, 10000)
-    assert settled.refused("DELETE", "A/workers/scripts/shop", headers=headers) == (401, 10000)
+    assert settled.refused("GET", "/user", headers=headers) == refused
+    assert settled.refused("DELETE", "A/workers/scripts/shop", headers=headers) == refused
+
+
+def test_a_wrong_token_is_not_verified(settled: Api) -> None:
+    wrong = {"Authorization": "Bearer wrong"}
+    assert settled.refused("GET", "/user/tokens/verify", headers=wrong) == (401, 1000)
 
 
 def test_another_account_is_refused(api: Api) -> None:

@@ -71,7 +71,10 @@ def test_the_base_is_that_of_the_service() -> None:
 def test_simultaneous_changes_take_turns(api: Api) -> None:
     first = api.worker()
     with ThreadPoolExecutor(8) as pool:
-        uploads = [pool.submit(api.upload, "shop", f"// {n}".encode()) for n in range(8)]
+        uploads = [
+            pool.submit(api.upload, "shop", f"export default {{ fetch() {{}} }} // {n}".encode())
+            for n in range(8)
+        ]
         ids = [upload.result().json()["result"]["id"] for upload in uploads]
         list(pool.map(lambda version: api.deploy("shop", (version, 100)), [*ids, first] * 2))
     listed = api.result("GET", "A/workers/scripts/shop/versions?deployable=true")["items"]

@@ -104,8 +104,10 @@ def test_migrations_go_from_tag_to_tag_by_direct_uploads_alone(api: Api) -> None
     script = api.result("GET", "A/workers/services/shop")["default_environment"]["script"]
     assert script["migration_tag"] == "v1"
     two = {"old_tag": "v0", "new_tag": "v2", "steps": []}
-    assert api.refused("PUT", SHOP, files=form(b"", migrations=two)) == (412, 10079)
-    body = form(b"export default {}", migrations={**two, "old_tag": "v1"})
+    assert api.refused(
+        "PUT", SHOP, files=form(b"export default { fetch() {} }", migrations=two)
+    ) == (412, 10079)
+    body = form(b"export default { fetch() {} }", migrations={**two, "old_tag": "v1"})
     assert api.refused("POST", f"{SHOP}/versions", files=body) == (400, 10211)
     api.worker(migrations={**two, "old_tag": "v1"})
     script = api.result("GET", "A/workers/services/shop")["default_environment"]["script"]

@@ -8,6 +8,7 @@ import pytest
 from tests.twin.cloudflare.stand_in import BROKEN, Api, form
 from xswarm_twin.cloudflare import uploads
 
+GOOD = b"export default { fetch() {} }"
 VERSIONS = "A/workers/scripts/shop/versions"
 
 
@@ -29,7 +30,7 @@ def test_a_version_needs_a_worker(api: Api) -> None:
 def test_modules_reach_the_runtime_under_their_names(api: Api) -> None:
     api.worker()
     parts = [
-        *form(b"import './lib/a.js'"),
+        *form(b"import './lib/a.js'; export default { fetch() {} }"),
         ("lib/a.js", ("lib/a.js", b"export {}", "application/javascript+module")),
         ("./0a1b-words.txt", ("./0a1b-words.txt", b"words", "text/plain")),
         ("data.bin", ("data.bin", bytes(range(256)), "application/octet-stream")),
@@ -123,10 +124,10 @@ def test_wrong_metadata_is_refused(settled: Api, metadata: dict[str, Any], code:
         [("metadata", (None, "{", "application/json"))],
         [("metadata", (None, "[]", "application/json"))],
         [("metadata", (None, b"\xff\xfe{}", "application/json"))],
-        [*form(b""), *form(b"")[1:]],
-        [*form(b""), ("../../evil.js", ("e.js", b"", "application/javascript+module"))],
-        [*form(b""), ("lib/../../evil.js", ("e.js", b"", "application/javascript+module"))],
-        [*form(b""), ("page.html", ("page.html", b"", "text/html"))],
+        [*form(GOOD), *form(GOOD)[1:]],
+        [*form(GOOD), ("../../evil.js", ("e.js", b"", "application/javascript+module"))],
+        [*form(GOOD), ("lib/../../evil.js", ("e.js", b"", "application/javascript+module"))],
+        [*form(GOOD), ("page.html", ("page.html", b"", "text/html"))],
     ],
 )
 def test_a_wrong_form_is_refused(settled: Api, parts: list[Any]) -> None:
@@ -155,7 +156,7 @@ def test_an_upload_over_the_limit_is_413(api: Api, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(uploads, "MAXIMUM_UPLOAD_BYTES", 1 << 20)
     api.worker()
     half = (None, os.urandom(600_000), "application/octet-stream")
-    parts = [*form(b""), ("a.bin", ("a.bin", *half[1:])), ("b.bin", ("b.bin", *half[1:]))]
+    parts = [*form(GOOD), ("a.bin", ("a.bin", *half[1:])), ("b.bin", ("b.bin", *half[1:]))]
     assert api.refused("POST", VERSIONS, files=parts) == (413, 10027)
     assert list((api.state / "cloudflare/blobs/incoming").iterdir()) == []
 
@@ -256,7 +257,7 @@ def test_the_secrets_on_disk_are_closed_to_others(api: Api) -> None:
 
 def test_what_does_not_compress_is_too_large(api: Api) -> None:
     api.worker()
-    parts = [*form(b"export default {}")]
+    parts = [*form(b"export default { fetch() {} }")]
     parts.append(("big.bin", ("big.bin", os.urandom(11 << 20), "application/octet-stream")))
     response = api.call("POST", VERSIONS, files=parts)
     assert (response.status_code, response.json()["errors"][0]["code"]) == (400, 10027)

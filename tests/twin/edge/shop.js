@@ -81,8 +81,13 @@ const asked = {
     }));
     return (await worker.getEntrypoint().fetch("http://x/")).text();
   },
+  ai: async (env) => [
+    (await env.AI.run("@cf/meta/llama-3.1-8b-instruct", { prompt: "x" })).response.slice(0, 27),
+    (await env.AI.run("@cf/baai/bge-base-en-v1.5", { text: ["a", "b"] })).shape,
+    (await new Response(await env.AI.run("@cf/leonardo/phoenix-1.0", { prompt: "x" })).bytes())[1],
+    (await new Response(await env.AI.run("@cf/m", { prompt: "x", stream: true })).text()).trim().slice(-6),
+  ],
   absent: async (env) => [
-    await failing(() => env.AI.run("@cf/meta/llama-3.1-8b-instruct", { prompt: "x" })),
     await failing(() => env.VECTORS.query([1, 2, 3])),
     (await (await env.BROWSER.fetch("http://x/")).json()).errors[0].message,
   ],

@@ -76,6 +76,7 @@ TOLD: dict[str, Any] = {
     "cache": ["not there", False],
     "hyperdrive": ["app", "me", "string"],
     "loader": "loaded",
+    "ai": ["the local twin has no Worke", [2, 768], ord("P"), "[DONE]"],
 }
 
 

@@ -11,11 +11,16 @@ import pytest
 
 from xswarm_twin import programs
 from xswarm_twin.errors import Unavailable
-from xswarm_twin.model import ScriptInvalid
+from xswarm_twin.model import ClassMissing, ObjectClass, ScriptInvalid
 from xswarm_twin.programs import find_workerd
 
 pytestmark = pytest.mark.slow
 
+COMPUTING = """
+let sum = 0;
+for (let i = 0; i < 1e11; i++) sum += i % 7;
+export default { fetch: () => new Response(String(sum)) };
+"""
 EVERYTHING = """
 import text from "./0123abcd-greeting.txt";
 import data from "./blob.bin";
@@ -84,6 +89,8 @@ def test_modules_and_bindings_arrive(play: Any, workshop: Any) -> None:
         ('import "./missing.js"; export default {}', {}, "missing.js"),
         ("export default {}", {"compatibility_date": "2099-01-01"}, "2099-01-01"),
         ("export default {}", {"compatibility_flags": ("no_such_flag",)}, "no_such_flag"),
+        (COMPUTING, {}, "Script startup exceeded CPU time limit."),
+        ("export default {}", {"objects": (ObjectClass("Room", "1f", sqlite=True),)}, "Room"),
         (
             "export default {}",
             {"bindings": ({"type": "wasm_module", "name": "OLD", "part": "a.wasm"},)},
@@ -100,7 +107,9 @@ def test_what_does_not_start_is_invalid(
         with pytest.raises(ScriptInvalid, match=r"(?s).+") as refusal:
             await stage.edge.validate(version)
         assert said in str(refusal.value)
+        assert isinstance(refusal.value, ClassMissing) is ("objects" in given)
         assert str(stage.state) not in str(refusal.value)
+        assert version.id not in str(refusal.value)
 
     play(scene)
 

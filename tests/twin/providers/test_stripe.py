@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import requests
 import stripe
+from stripe.params import WebhookEndpointCreateParams
 
 from tests.support.providers import Receiver, Twin
+from xswarm_twin.providers import webhook_endpoints
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +114,16 @@ def test_pages_go_through_all_newest_first(twin: Twin) -> None:
             "enabled_events[0]",
         ),
         (
+            {"url": "https://boss.test/", "enabled_events": ["charge.banana"]},
+            None,
+            "enabled_events[0]",
+        ),
+        (
+            {"url": "https://boss.test/", "enabled_events": ["*"], "api_version": "2011-01-02"},
+            None,
+            "api_version",
+        ),
+        (
             {"url": "https://boss.test/", "enabled_events": ["*"], "colour": "red"},
             "parameter_unknown",
             "colour",
@@ -123,6 +135,33 @@ def test_bad_parameters_are_named(twin: Twin, params: Any, code: str | None, par
         client(twin).v1.webhook_endpoints.create(params)
     assert (caught.value.http_status, caught.value.code, caught.value.param) == (400, code, param)
     assert client(twin).v1.webhook_endpoints.list().data == []
+
+
+def test_live_mode_wants_https(twin: Twin) -> None:
+    live = client(twin, twin.keys["STRIPE_SECRET_KEY_LIVE"]).v1.webhook_endpoints
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        live.create({"url": "http://boss.test/", "enabled_events": ["*"]})
+    assert (caught.value.http_status, caught.value.code) == (400, "url_invalid")
+    made = client(twin).v1.webhook_endpoints.create(
+        {"url": "http://boss.test/", "enabled_events": ["*"]}
+    )
+    client(twin).v1.webhook_endpoints.delete(made.id)
+
+
+def test_events_and_versions_are_those_of_the_official_sdk() -> None:
+    """Where this fails after an update, write the SDK's names into stripe_*.txt."""
+    wanted = WebhookEndpointCreateParams.__annotations__
+    events, versions = (
+        _literals(wanted[name]) - {"*"} for name in ("enabled_events", "api_version")
+    )
+    assert (events, versions) == (webhook_endpoints.EVENTS, webhook_endpoints.VERSIONS)
+
+
+def _literals(hint: Any) -> frozenset[str]:
+    """Return the words that a type allows."""
+    if get_origin(hint) is Literal:
+        return frozenset(get_args(hint))
+    return frozenset[str]().union(*(_literals(inner) for inner in get_args(hint)))
 
 
 @pytest.mark.parametrize("key", ["sk_test_wrong0123456789", "sk_live_wrong0123456789", "nonsense"])

@@ -52,6 +52,23 @@ def test_the_account_is_active(twin: Twin) -> None:
     assert account.status == "active"
 
 
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"sms_url": "boss.test/sms"}, 21402),
+        ({"voice_url": "https://boss.test/" + "x" * 4000}, 21402),
+        ({"status_callback": "ftp://boss.test/"}, 21402),
+        ({"sms_url": "https://boss.test/", "sms_method": "PATCH"}, 21403),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(twin: Twin, settings: Any, code: int) -> None:
+    before = number(twin).sms_url
+    with pytest.raises(TwilioRestException) as caught:
+        number(twin).update(**settings)
+    assert (caught.value.status, caught.value.code) == (400, code)
+    assert number(twin).sms_url == before
+
+
 @pytest.mark.parametrize("token", ["0" * 32, "twilio_test_auth_token"])
 def test_a_wrong_token_is_20003(twin: Twin, token: str) -> None:
     with pytest.raises(TwilioRestException) as caught:

@@ -12,6 +12,10 @@ class ScriptInvalid(Exception):
     """A Worker's script does not start; the API answers this as error 10021."""
 
 
+class ClassMissing(ScriptInvalid):
+    """A class of Durable Objects is not among what the script exports; the text is its name."""
+
+
 @dataclass(frozen=True)
 class Module:
     """One module of an upload: its name and media type as uploaded, its bytes on disk."""

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import psutil
 
 VARIABLE: Final = "DEPLOYMENT_SANDBOX"
-_PASSED: Final = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
+_PASSED: Final = (
+    *("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV"),
+    "XSWARM_TWIN_CALLS",  # how many calls the API takes: xswarm_twin.cloudflare.quota
+)
 _INSISTENCE: Final = 5.0  # seconds until a killed process must be gone
 _PAUSE: Final = 0.01  # seconds between two looks
 _SAME: Final = 2.0  # seconds; a process's start is a calculation with the system's clock

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +31,11 @@ _FRAMEWORKS: Final[Mapping[str, str]] = {
     "vite": "Vite",
 }
 """Package → framework whose build makes the Worker; the more telling first."""
+_WRANGLER: Final = re.compile(
+    r"(?:npx |pnpm exec |yarn |bunx )?wrangler (?:deploy|versions upload)\b"
+)
+_SCRIPT: Final = re.compile(r"(?:npm|pnpm|yarn|bun) run ([\w:.-]+)")
+_OTHERWISE: Final = re.compile(r"migrat|\bwrangler (?!types)|deploy|\btest|lint|check|tsc\b")
 _PARTS: Final[Mapping[str, str]] = {
     "stripe": "stripe",
     "twilio": "twilio",
@@ -65,7 +72,26 @@ def build(folder: Path, content: Mapping[str, Any], program: str) -> str:
         return f"npx {_OPENNEXT_BUILD} build"  # it runs the script, which makes no Worker by itself
     named = (content.get("main"), (content.get("assets") or {}).get("directory"))
     made = [name for name in named if name and not (folder / str(name)).exists()]
-    return f"{program} run build" if framework(package) or made else ""
+    if not (framework(package) or made):
+        return ""
+    return " && ".join(f"{program} run {name}" for name in ("build", *_after_build(scripts)))
+
+
+def _after_build(scripts: Mapping[str, Any]) -> list[str]:
+    """Return the scripts that the repository's own ``deploy`` runs before wrangler does.
+
+    Such as one that puts a file into what was built. What migrates, tests or deploys is none.
+    """
+    steps = [step.strip() for step in str(scripts.get("deploy", "")).split("&&")]
+    if not any(_WRANGLER.match(step) for step in steps):
+        return []
+    before = itertools.takewhile(lambda step: not _WRANGLER.match(step), steps)
+    named = [found[1] for step in before if (found := _SCRIPT.fullmatch(step))]
+    return [
+        name
+        for name in named
+        if name in scripts and name != "build" and not _OTHERWISE.search(f"{name} {scripts[name]}")
+    ]
 
 
 def parts(package: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,6 +29,7 @@ from xswarm_twin.cloudflare import (
     pages,
     provided,
     queues,
+    quota,
     r2,
     refusals,
     routing,
@@ -47,6 +49,7 @@ from xswarm_twin.cloudflare.calls import CALLS, Calls
 from xswarm_twin.cloudflare.degraded import PROFILES, Profiles
 from xswarm_twin.cloudflare.envelope import Refusal, failure
 from xswarm_twin.cloudflare.faults import FAULTS, Faults
+from xswarm_twin.cloudflare.quota import QUOTA
 from xswarm_twin.cloudflare.records import Project, Worker
 from xswarm_twin.cloudflare.twin import TWIN, Twin, twin_of
 from xswarm_twin.errors import TwinError
@@ -60,6 +63,7 @@ Uploads of scripts and of objects are streamed, and have limits of their own.
 """
 
 _OWN = "/__sandbox/"
+_AUTHORISATION = re.compile(r"(?i:bearer) +[!-~]+ *")
 _SESSIONS = ("/accounts/{account}/workers/assets/upload", "/pages/assets/")
 
 _log = logging.getLogger(__name__)
@@ -72,9 +76,14 @@ def make_app(twin: Twin) -> web.Application:
         twin: the parts that the routes work with.
     """
     app = web.Application(
-        middlewares=[_logged, _enveloped, _authorised, degraded.suffered, _faulty],
+        middlewares=[
+            *(_logged, _enveloped, _authorised, quota.counted),
+            *(degraded.suffered, _faulty),
+        ],
         client_max_size=MAXIMUM_BODY_BYTES,
     )
+    app[QUOTA] = quota.from_environment()
+    app.on_response_prepare.append(quota.tell)
     if isinstance(twin.tails, telemetry.Kept):
         twin.tails.settings = lambda name: _observability(twin, name)
     app[TWIN], app[FAULTS], app[PROFILES] = twin, Faults(), Profiles()
@@ -188,11 +197,24 @@ async def _authorised(request: web.Request, handler: Handler) -> web.StreamRespo
         raise refusals.unauthenticated(403)
     account, session = twin_of(request).account, _carries_session(request)
     session = session or _has_own_permission(request)
-    if not session and not hmac.compare_digest(bearer(request).encode(), account.token.encode()):
-        raise refusals.unauthenticated()
+    if not session:
+        _require_token(request, account.token)
     if request.match_info.get("account", account.id) != account.id:
         raise refusals.unauthenticated(403)
     return await handler(request)
+
+
+def _require_token(request: web.Request, token: str) -> None:
+    """Refuse a call without a token, with one of no form, or with a wrong one."""
+    given = request.headers.get("Authorization", "")
+    own = request.path.startswith(_OWN)
+    if not (given or own):
+        raise refusals.unauthorised()
+    if not (_AUTHORISATION.fullmatch(given) or own):
+        raise refusals.authorisation_malformed()
+    if not hmac.compare_digest(bearer(request).encode(), token.encode()):
+        verified = request.path.endswith("/tokens/verify")
+        raise refusals.token_invalid() if verified else refusals.unauthenticated()
 
 
 @web.middleware
@@ -200,7 +222,7 @@ async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path == faults.PATH:
         return await handler(request)
     if seconds := request.app[FAULTS].blocked:
-        raise faults.blocked(seconds)
+        raise refusals.rate_limited(seconds)
     kind = request.app[FAULTS].take(request.method, request.path.removeprefix(BASE))
     if kind is None:
         return await handler(request)

@@ -25,6 +25,9 @@ from xswarm_twin.model import AssetFile
 MAXIMUM_FILE_BYTES = 25 * 1024 * 1024
 """Cloudflare's limit of one static file (Workers, "Limits")."""
 
+MAXIMUM_FILES = 100_000
+"""Of a version on a paid plan (Workers, "Limits")."""
+
 _UPLOAD, _COMPLETE = "assets-upload", "assets-complete"
 _BUCKET_FILES = 50
 _NO_TYPE = "application/null"  # wrangler's word for a file to be served without Content-Type
@@ -126,6 +129,8 @@ def bearer(request: web.Request) -> str:
 
 
 def _manifest(given: Mapping[str, Any]) -> dict[str, str]:
+    if len(given) > MAXIMUM_FILES:
+        raise refusals.body_invalid(f"there are more than {MAXIMUM_FILES} static files")
     manifest = {}
     for path, entry in given.items():
         file = bodies.checked(entry, dict, f"manifest entry {path}")

@@ -90,6 +90,9 @@ def with_changes(
     """Return bindings with some set and others (None) removed."""
     found: dict[str, Binding | None] = {binding["name"]: binding for binding in bindings}
     changed = [binding for binding in (found | dict(changes)).values() if binding is not None]
+    for name, binding in changes.items():
+        if binding is not None:
+            strictness.require_name(name)
     check_limits(changed)
     return changed
 

@@ -80,12 +80,21 @@ def annotations_of(body: Mapping[str, Any]) -> dict[str, str]:
     return {name: checked(value, str, name) for name, value in given.items() if value is not None}
 
 
-def number(request: web.Request, name: str, default: int, largest: int) -> int:
-    """Return a whole number of the query, from 1 to the largest."""
+def number(request: web.Request, name: str, default: int, largest: int, least: int = 1) -> int:
+    """Return a whole number of the query, from the least to the largest."""
     text = request.query.get(name, str(default))
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= largest:
-        raise refusals.body_invalid(f"{name} is not a number from 1 to {largest}")
+    if not (text.isascii() and text.isdecimal()) or not least <= int(text[:9]) <= largest:
+        raise refusals.body_invalid(f"{name} is not a number from {least} to {largest}")
     return int(text)
+
+
+def require_within(body: Mapping[str, Any], name: str, allowed: range) -> None:
+    """Refuse a field that is no whole number of a range; it may be absent or null."""
+    value = body.get(name)
+    if value is None:
+        return
+    if checked(value, int, name) not in allowed:
+        raise refusals.body_invalid(f"{name} is not from {allowed[0]} to {allowed[-1]}")
 
 
 def _refuse(constant: str) -> None:

@@ -27,6 +27,8 @@ permission."""
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}")
 _EXPORT: Final = "PRAGMA miniflare_d1_export(?,?,?);"
 _KEPT: Final = 32  # files
+_JURISDICTIONS: Final = ("eu", "us", "fedramp")
+_LOCATIONS: Final = ("wnam", "enam", "weur", "eeur", "apac", "oc")
 
 routes = web.RouteTableDef()
 files = web.RouteTableDef()
@@ -52,6 +54,8 @@ async def create(request: web.Request) -> web.Response:
     if any(one.name == name for one in twin.store.all(Database)):
         raise Refusal(400, 7502, f"A database with the name '{name}' already exists")
     jurisdiction = bodies.optional(body, "jurisdiction", "")
+    _require_one_of(body, "jurisdiction", _JURISDICTIONS)
+    _require_one_of(body, "primary_location_hint", _LOCATIONS)
     made = Database(str(uuid.uuid4()), name, twin.clock.now(), jurisdiction)
     twin.store.save(made)
     return success(_told(made))
@@ -173,6 +177,12 @@ async def download(request: web.Request) -> web.Response:
     if content is None:
         raise web.HTTPNotFound
     return web.Response(body=content, content_type="application/sql")
+
+
+def _require_one_of(body: dict[str, Any], name: str, known: tuple[str, ...]) -> None:
+    given = bodies.optional(body, name, "")
+    if given and given not in known:
+        raise Refusal(400, 7400, f"Invalid {name}: {given!r} is none of {', '.join(known)}")
 
 
 def _keep(request: web.Request, name: str, content: bytes) -> None:

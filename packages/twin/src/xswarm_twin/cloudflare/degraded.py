@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from xswarm_twin.cloudflare import bodies, refusals
-from xswarm_twin.cloudflare.envelope import Refusal, success
+from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.twin import twin_of
 from xswarm_twin.edge import spread
 from xswarm_twin.edge.degraded import Degraded
@@ -57,9 +56,7 @@ class Profile:
             if self._calls <= _CALLS:
                 return
             self._calls, self._until, left = 0, self.clock() + self.limited, self.limited
-        seconds = math.ceil(left)
-        headers = {"Retry-After": str(seconds), "Ratelimit": f'"default";r=0;t={seconds}'}
-        raise Refusal(429, 10429, "Rate limited. Please wait.", headers)
+        raise refusals.rate_limited(left)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import bodies, refusals, versions
+from xswarm_twin.cloudflare import bodies, refusals, strictness, versions
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import (
     AccountSubdomain,
@@ -61,10 +61,13 @@ async def create(request: web.Request) -> web.Response:
     """Serve a Worker by other versions; when the reply comes, the edge does."""
     twin, worker = twin_of(request), versions.find_worker(request)
     body = await bodies.json_object(request)
+    strictness.require_known(body, ("strategy", "versions", "annotations", "code_update_strategy"))
+    annotations = bodies.annotations_of(body)
+    strictness.require_annotations(annotations)
     wish = DeploymentRequest(
         _shares(body),
         source_of(request),
-        {"workers/triggered_by": "deployment"} | bodies.annotations_of(body),
+        {"workers/triggered_by": "deployment"} | strictness.cut(annotations),
     )
     async with twin.lock(worker.name):
         wanted = [_deployable(twin, worker.name, version) for version in wish.shares]

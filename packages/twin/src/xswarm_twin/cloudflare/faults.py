@@ -7,7 +7,6 @@ removes all; the account's token authorises.
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import time
 from dataclasses import asdict, dataclass, field
@@ -131,7 +130,7 @@ async def suffer(kind: str, request: web.Request, handler: Handler) -> web.Strea
     if name == "status":
         raise _refused(int(argument))
     if name == "block":
-        raise blocked(float(argument))
+        raise refusals.rate_limited(float(argument))
     if name == "reset_before":
         return _reset(request)
     if name == "slow":
@@ -162,20 +161,9 @@ def _require_valid(fault: Fault) -> None:
         raise refusals.body_invalid("kind or times is not what a fault has")
 
 
-def blocked(seconds: float) -> Refusal:
-    """Refuse a call of somebody who made too many, and say when the next is taken."""
-    left = str(math.ceil(seconds))
-    headers = {
-        "Retry-After": left,
-        "Ratelimit": f'"default";r=0;t={left}',
-        "Ratelimit-Policy": '"default";q=1200;w=300',
-    }
-    return Refusal(429, 10429, "Rate limited. Please wait.", headers)
-
-
 def _refused(status: int) -> Refusal:
     if status == 429:
-        return Refusal(429, 10429, "Rate limited. Please wait.", {"Retry-After": "1"})
+        return refusals.rate_limited(1)
     return Refusal(status, 10013, "An unknown error has occurred.")
 
 

@@ -24,6 +24,10 @@ _TOKEN: Final = re.compile(
     r"""|[\w$]++|\S""",
     re.DOTALL,
 )
+_EXPORTS: Final = re.compile(
+    r"\bexport\s*+(?:\{(?P<list>[^}]*+)\}|\*|(?P<name>default)\b"
+    r"|(?:async\s++)?(?:class|function|const|let|var)\b)"
+)
 _INHERITED: Final = re.compile(r"\bextends\s++(?!WorkerEntrypoint\b)[\w$.]++[^{]{0,100}\{$")
 _PYTHON_INHERITED: Final = re.compile(
     r"^(?:class Default\((?!(?:workers\.)?WorkerEntrypoint\))|(?:Default|on_fetch)\s*+=)",
@@ -46,6 +50,29 @@ def of(source: str, *, python: bool) -> list[str]:
     if _INHERITED.search(source[:begin]) if not python else _PYTHON_INHERITED.search(source):
         names |= {"fetch"}
     return [name for name in KNOWN if name in names] or FETCH
+
+
+def has_none(source: str) -> bool:
+    """Return whether a module of JavaScript surely handles nothing: it exports nothing that could.
+
+    A default export without members counts for nothing, anything else that is exported does.
+    """
+    others = [name for name in _exported(source) if name != "default"]
+    if others or "addEventListener" in source:
+        return False
+    if "export" not in source:
+        return True
+    begin = _begins(source)
+    inherits = _INHERITED.search(source[:begin])
+    return begin < len(source) and not inherits and not any(_members(source, begin))
+
+
+def _exported(source: str) -> Iterator[str]:
+    """Yield the names that a module exports."""
+    for found in _EXPORTS.finditer(source):
+        listed = found["list"]
+        names = listed.split(",") if listed is not None else [found["name"] or "*"]
+        yield from (name.split()[-1] for name in names if name.strip())
 
 
 def _of_python(source: str) -> set[str]:

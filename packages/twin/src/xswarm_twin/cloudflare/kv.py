@@ -24,6 +24,9 @@ from xswarm_twin.cloudflare.twin import twin_of
 from xswarm_twin.edge.simulators import Answer, Question
 
 MAXIMUM_VALUE_BYTES: Final = 25 * 1024 * 1024
+MAXIMUM_KEY_BYTES: Final = 512
+LISTED: Final = range(10, 1001)
+"""How many keys a page may have."""
 MAXIMUM_BULK: Final = 10_000
 MAXIMUM_BULK_GET: Final = 100
 _AT_ONCE: Final = 16
@@ -75,7 +78,7 @@ async def delete(request: web.Request) -> web.Response:
 @routes.get(_ONE + "/keys")
 async def keys(request: web.Request) -> web.Response:
     """List the keys of a namespace."""
-    limit = bodies.number(request, "limit", 1000, 1000)
+    limit = bodies.number(request, "limit", LISTED[-1], LISTED[-1], LISTED[0])
     query = {"key_count_limit": str(limit)}
     query |= {name: request.query[name] for name in ("prefix", "cursor") if name in request.query}
     told = json.loads((await _ask(request, "GET", f"/?{urlencode(query)}")).body)
@@ -217,6 +220,13 @@ async def _ask(
 
 
 def _path(key: str) -> str:
+    """Return where the simulator has a key; refuse a key that KV does not take."""
+    size = len(key.encode())
+    if size > MAXIMUM_KEY_BYTES:
+        why = f"UTF-8 encoded length of {size} exceeds key length limit of {MAXIMUM_KEY_BYTES}."
+        raise refusals.kv_invalid(why, 414)
+    if key in ("", ".", ".."):
+        raise refusals.kv_invalid(f"{key!r} is not allowed as a key name")
     return f"/{quote(key, safe='')}"
 
 

@@ -19,6 +19,9 @@ from xswarm_twin.cloudflare.tokens import TokenInvalid
 from xswarm_twin.cloudflare.twin import Twin, new_id, twin_of
 from xswarm_twin.model import PagesDeployment
 
+MAXIMUM_FILES = 100_000
+"""Of a site on a paid plan (Pages, "Limits"); 20,000 on the free one."""
+
 _UPLOAD = "pages-upload"
 _PRODUCTION, _PREVIEW = "production", "preview"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,56}[a-z0-9])?")
@@ -284,6 +287,8 @@ def _manifest(twin: Twin, form: Mapping[str, str]) -> dict[str, str]:
     if "manifest" not in form:
         raise refusals.pages_manifest_missing()
     manifest = bodies.checked(bodies.parsed(form["manifest"].encode()), dict, "manifest")
+    if len(manifest) > MAXIMUM_FILES:
+        raise refusals.pages_manifest_invalid(f"there are more than {MAXIMUM_FILES} files")
     for path, name in manifest.items():
         if not path.startswith("/") or not isinstance(name, str) or not _known(twin, name):
             raise refusals.pages_manifest_invalid(f"{path} names no uploaded file")

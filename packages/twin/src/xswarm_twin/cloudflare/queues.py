@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -29,6 +31,24 @@ _SETTINGS: Final = {
     "delivery_paused": False,
     "message_retention_period": 345_600,
 }
+_NAME: Final = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
+_DAY: Final = 86_400  # seconds
+_ALLOWED: Final = {
+    "delivery_delay": range(_DAY + 1),
+    "message_retention_period": range(60, 14 * _DAY + 1),
+}
+_CONSUMED: Final = {
+    "batch_size": range(1, 101),
+    "max_retries": range(101),
+    "max_wait_time_ms": range(60_001),
+    "max_concurrency": range(1, 251),
+    "retry_delay": range(_DAY + 1),
+}
+"""What settings may be (Queues, "Limits")."""
+MAXIMUM_MESSAGE_BYTES: Final = 128_000
+MAXIMUM_BATCH_BYTES: Final = 256_000
+MAXIMUM_BATCH: Final = 100
+_CONTENTS: Final = ("text", "bytes", "json", "v8")
 _NAMES: Final = {
     "batch_size": "maxBatchSize",
     "max_retries": "maxRetries",
@@ -51,11 +71,11 @@ async def create(request: web.Request) -> web.Response:
     """Make a queue."""
     twin, body = twin_of(request), await bodies.json_object(request)
     name = bodies.required(body, "queue_name", str)
+    if not _NAME.fullmatch(name):
+        raise refusals.body_invalid("a queue's name has 1 to 63 letters, digits and dashes")
     if any(queue.name == name for queue in twin.store.all(Queue)):
         raise refusals.queue_exists(name)
-    settings = bodies.optional(body, "settings", dict[str, Any]())
-    queue = Queue(uuid.uuid4().hex, name, twin.clock.now(), settings=settings)
-    twin.store.save(queue)
+    queue = _made(twin, name, _sound(bodies.optional(body, "settings", dict[str, Any]()), _ALLOWED))
     return success(_told(twin, queue))
 
 
@@ -70,7 +90,8 @@ async def show(request: web.Request) -> web.Response:
 async def set_up(request: web.Request) -> web.Response:
     """Change a queue's settings: a paused one keeps its messages."""
     twin, queue, body = twin_of(request), _find(request), await bodies.json_object(request)
-    settings = queue.settings | bodies.optional(body, "settings", dict[str, Any]())
+    given = bodies.optional(body, "settings", dict[str, Any]())
+    settings = queue.settings | _sound(given, _ALLOWED)
     queue = replace(queue, settings=settings)
     await _save(twin, queue)
     return success(_told(twin, queue))
@@ -176,8 +197,13 @@ def _delivery(consumer: dict[str, Any]) -> Consumer:
 
 
 async def _send(request: web.Request, listed: list[Any]) -> web.Response:
-    twin, queue = twin_of(request), _find(request)
+    """Send messages; what is too large or too many has codes of its own (Queues, "Error codes")."""
+    twin, queue = twin_of(request), _find(request, missing=refusals.queue_of_messages_not_found)
+    if not 1 <= len(listed) <= MAXIMUM_BATCH:
+        raise Refusal(400, 10206, f"a batch has 1 to {MAXIMUM_BATCH} messages")
     messages = [_message(bodies.checked(one, dict, "a message")) for one in listed]
+    if sum(len(message["body"]) * 3 // 4 for message in messages) > MAXIMUM_BATCH_BYTES:
+        raise Refusal(413, 10205, f"a batch has {MAXIMUM_BATCH_BYTES} bytes at most")
     body = json.dumps({"messages": messages}).encode()
     question = Question("queues", {"queue": queue.name}, "POST", "/batch", body)
     answer = await twin.edge.ask(question)
@@ -190,6 +216,12 @@ def _message(given: dict[str, Any]) -> dict[str, Any]:
     body = given.get("body")
     kind = bodies.optional(given, "content_type", "text" if isinstance(body, str) else "json")
     text = body if kind == "text" and isinstance(body, str) else json.dumps(body)
+    if kind not in _CONTENTS:
+        raise Refusal(400, 10203, f"content_type is one of {', '.join(_CONTENTS)}")
+    if given.get("delay_seconds", 0) not in _ALLOWED["delivery_delay"]:
+        raise Refusal(400, 10203, f"delay_seconds is from 0 to {_DAY}")
+    if len(text.encode()) > MAXIMUM_MESSAGE_BYTES:
+        raise Refusal(413, 10204, f"a message has {MAXIMUM_MESSAGE_BYTES} bytes at most")
     delay = {"delaySecs": given["delay_seconds"]} if "delay_seconds" in given else {}
     return {"body": base64.b64encode(text.encode()).decode(), "contentType": kind, **delay}
 
@@ -201,20 +233,36 @@ def _consumer(twin: Twin, identifier: str, body: dict[str, Any]) -> dict[str, An
     if twin.store.find(Worker, script) is None:
         raise refusals.worker_not_found()
     dead = bodies.optional(body, "dead_letter_queue", "")
+    settings = _sound(bodies.optional(body, "settings", dict[str, Any]()), _CONSUMED)
+    if dead and all(queue.name != dead for queue in twin.store.all(Queue)):
+        _made(twin, dead, {})  # as at Cloudflare, it need not be there
     return {
         "consumer_id": identifier,
         "type": "worker",
         "script": script,
-        "settings": _DEFAULTS | bodies.optional(body, "settings", dict[str, Any]()),
+        "settings": _DEFAULTS | settings,
         **({"dead_letter_queue": dead} if dead else {}),
     }
 
 
-def _find(request: web.Request) -> Queue:
+def _find(request: web.Request, missing: Callable[[], Refusal] = refusals.queue_not_found) -> Queue:
     queue = twin_of(request).store.find(Queue, request.match_info["queue"])
     if queue is None:
-        raise refusals.queue_not_found()
+        raise missing()
     return queue
+
+
+def _made(twin: Twin, name: str, settings: dict[str, Any]) -> Queue:
+    queue = Queue(uuid.uuid4().hex, name, twin.clock.now(), settings=settings)
+    twin.store.save(queue)
+    return queue
+
+
+def _sound(settings: dict[str, Any], allowed: Mapping[str, range]) -> dict[str, Any]:
+    """Return settings; refuse one that is out of its range."""
+    for name, values in allowed.items():
+        bodies.require_within(settings, name, values)
+    return settings
 
 
 def _known(queue: Queue, identifier: str) -> dict[str, Any]:

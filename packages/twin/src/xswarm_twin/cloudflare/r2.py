@@ -15,7 +15,8 @@ from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals
 from xswarm_twin.cloudflare.envelope import success
-from xswarm_twin.cloudflare.twin import twin_of
+from xswarm_twin.cloudflare.records import BucketPlace
+from xswarm_twin.cloudflare.twin import Twin, twin_of
 from xswarm_twin.objects.errors import BucketExists, BucketMissing, BucketNotEmpty, KeyInvalid
 from xswarm_twin.objects.incoming import Incoming
 from xswarm_twin.objects.records import Bucket, StoredObject
@@ -27,6 +28,9 @@ MAXIMUM_OBJECT_BYTES = 5 * 1024**3
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{1,61}[a-z0-9])")
 _CHUNK = 1 << 20
 _STORAGE = ("Standard", "InfrequentAccess")
+_LOCATIONS = ("enam", "wnam", "weur", "eeur", "apac", "oc")
+_ANYWHERE = "default"
+_JURISDICTIONS = (_ANYWHERE, "eu", "us", "fedramp", "fedramp-high")
 _HEADERS = {
     "contentType": "Content-Type",
     "contentLanguage": "Content-Language",
@@ -46,9 +50,14 @@ _OBJECT = _OBJECTS + "/{key:.+}"
 @routes.get(_ALL)
 async def index(request: web.Request) -> web.Response:
     """List the buckets whose names contain a text."""
-    wanted = request.query.get("name_contains", "")
-    buckets = twin_of(request).objects.buckets()
-    return success({"buckets": [_told(bucket) for bucket in buckets if wanted in bucket.name]})
+    twin, wanted = twin_of(request), request.query.get("name_contains", "")
+    asked = _jurisdiction(request)
+    found = [
+        _told(bucket, asked)
+        for bucket in twin.objects.buckets()
+        if wanted in bucket.name and jurisdiction_of(twin, bucket.name) == asked
+    ]
+    return success({"buckets": found})
 
 
 @routes.post(_ALL)
@@ -61,23 +70,33 @@ async def create(request: web.Request) -> web.Response:
     storage = bodies.optional(body, "storageClass", _STORAGE[0])
     if storage not in _STORAGE:
         raise refusals.body_invalid(f"storageClass is one of {', '.join(_STORAGE)}")
-    location = bodies.optional(body, "locationHint", "enam").upper()
+    location = bodies.optional(body, "locationHint", _LOCATIONS[0])
+    if location.lower() not in _LOCATIONS:
+        raise refusals.body_invalid(f"locationHint is one of {', '.join(_LOCATIONS)}")
+    twin, jurisdiction = twin_of(request), _jurisdiction(request)
     async with _refusing():
-        return success(_told(twin_of(request).objects.create_bucket(name, location)))
+        made = twin.objects.create_bucket(name, location.upper(), storage)
+    if jurisdiction != _ANYWHERE:
+        twin.store.save(BucketPlace(name, jurisdiction))
+    return success(_told(made, jurisdiction))
 
 
 @routes.get(_ONE)
 async def show(request: web.Request) -> web.Response:
     """Return a bucket."""
     async with _refusing():
-        return success(_told(twin_of(request).objects.bucket(request.match_info["bucket"])))
+        bucket = twin_of(request).objects.bucket(_bucket(request))
+    return success(_told(bucket, _jurisdiction(request)))
 
 
 @routes.delete(_ONE)
 async def delete(request: web.Request) -> web.Response:
     """Delete an empty bucket."""
+    twin, name = twin_of(request), _bucket(request)
     async with _refusing():
-        twin_of(request).objects.delete_bucket(request.match_info["bucket"])
+        twin.objects.delete_bucket(name)
+    place = twin.store.find(BucketPlace, name)
+    twin.store.remove(*([place] if place else []))
     return success({})
 
 
@@ -87,7 +106,7 @@ async def listing(request: web.Request) -> web.Response:
     size = bodies.number(request, "per_page", 20, MAXIMUM_LISTED)
     async with _refusing():
         found = twin_of(request).objects.list(
-            request.match_info["bucket"],
+            _bucket(request),
             prefix=request.query.get("prefix", ""),
             delimiter=request.query.get("delimiter", ""),
             cursor=request.query.get("cursor"),
@@ -105,7 +124,7 @@ async def listing(request: web.Request) -> web.Response:
 @routes.put(_OBJECT)
 async def put(request: web.Request) -> web.Response:
     """Store an object; the body is its bytes, streamed to disk."""
-    objects, bucket = twin_of(request).objects, request.match_info["bucket"]
+    objects, bucket = twin_of(request).objects, _bucket(request)
     async with _refusing():
         objects.bucket(bucket)
         with objects.incoming() as incoming:
@@ -122,7 +141,7 @@ async def get(request: web.Request) -> web.StreamResponse:
     """Return an object's bytes."""
     objects = twin_of(request).objects
     async with _refusing():
-        opened = objects.open(request.match_info["bucket"], request.match_info["key"])
+        opened = objects.open(_bucket(request), request.match_info["key"])
     if opened is None:
         raise refusals.object_not_found()
     stored, body = opened
@@ -140,8 +159,29 @@ async def get(request: web.Request) -> web.StreamResponse:
 async def delete_object(request: web.Request) -> web.Response:
     """Delete an object; a missing one is no error."""
     async with _refusing():
-        twin_of(request).objects.delete(request.match_info["bucket"], request.match_info["key"])
+        twin_of(request).objects.delete(_bucket(request), request.match_info["key"])
     return success({"key": request.match_info["key"]})
+
+
+def jurisdiction_of(twin: Twin, bucket: str) -> str:
+    """Return where a bucket's data has to stay."""
+    place = twin.store.find(BucketPlace, bucket)
+    return place.jurisdiction if place else _ANYWHERE
+
+
+def _jurisdiction(request: web.Request) -> str:
+    """Return the jurisdiction that a call is about; a bucket is seen from its own alone."""
+    given = request.headers.get("cf-r2-jurisdiction", _ANYWHERE)
+    if given not in _JURISDICTIONS:
+        raise refusals.body_invalid(f"cf-r2-jurisdiction is one of {', '.join(_JURISDICTIONS)}")
+    return given
+
+
+def _bucket(request: web.Request) -> str:
+    name = request.match_info["bucket"]
+    if jurisdiction_of(twin_of(request), name) != _jurisdiction(request):
+        raise refusals.bucket_not_found()
+    return name
 
 
 @asynccontextmanager
@@ -184,13 +224,13 @@ def _headers(stored: StoredObject) -> dict[str, str]:
     return headers | {"ETag": f'"{stored.etag}"'}
 
 
-def _told(bucket: Bucket) -> dict[str, str]:
+def _told(bucket: Bucket, jurisdiction: str) -> dict[str, str]:
     return {
         "name": bucket.name,
         "creation_date": bucket.creation_date,
         "location": bucket.location,
         "storage_class": bucket.storage_class,
-        "jurisdiction": "default",
+        "jurisdiction": jurisdiction,
     }
 
 

@@ -5,26 +5,29 @@ Every record says under which kind, owner and key it is kept.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
-class Record(ABC):
+class Record:
     """Something stored: JSON values only."""
 
     kind: ClassVar[str]
+    key_by: ClassVar[str]
+    """The field that is the record's name within its owner."""
+    owner_by: ClassVar[str] = ""
+    """The field that is the key of what the record belongs to; empty: to the account."""
 
     @property
-    @abstractmethod
     def key(self) -> str:
         """Return the name that the record is found by, within its owner."""
+        return str(getattr(self, self.key_by))
 
     @property
     def owner(self) -> str:
         """Return the key of what the record belongs to; empty when to the account."""
-        return ""
+        return str(getattr(self, self.owner_by)) if self.owner_by else ""
 
     @property
     def blobs(self) -> tuple[str, ...]:
@@ -40,6 +43,7 @@ class Worker(Record):
     """
 
     kind: ClassVar[str] = "worker"
+    key_by: ClassVar[str] = "name"
     name: str
     tag: str
     created_on: str
@@ -50,11 +54,6 @@ class Worker(Record):
     schedules: list[dict[str, str]] = field(default_factory=list)
     migration_tag: str = ""
 
-    @property
-    def key(self) -> str:
-        """Return the Worker's name."""
-        return self.name
-
 
 @dataclass(frozen=True)
 class Version(Record):
@@ -64,6 +63,8 @@ class Version(Record):
     """
 
     kind: ClassVar[str] = "version"
+    key_by: ClassVar[str] = "id"
+    owner_by: ClassVar[str] = "worker"
     id: str
     worker: str
     number: int
@@ -78,16 +79,6 @@ class Version(Record):
     assets: dict[str, Any] | None = None
     startup_time_ms: int = 0
     handlers: list[str] = field(default_factory=lambda: ["fetch"])
-
-    @property
-    def key(self) -> str:
-        """Return the version's id."""
-        return self.id
-
-    @property
-    def owner(self) -> str:
-        """Return the Worker's name."""
-        return self.worker
 
     @property
     def blobs(self) -> tuple[str, ...]:
@@ -109,22 +100,14 @@ class Deployment(Record):
     """Which versions of a Worker serve, each with its percentage."""
 
     kind: ClassVar[str] = "deployment"
+    key_by: ClassVar[str] = "id"
+    owner_by: ClassVar[str] = "worker"
     id: str
     worker: str
     created_on: str
     source: str
     versions: list[dict[str, Any]]
     annotations: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """Return the deployment's id."""
-        return self.id
-
-    @property
-    def owner(self) -> str:
-        """Return the Worker's name."""
-        return self.worker
 
     @property
     def shares(self) -> dict[str, float]:
@@ -137,20 +120,12 @@ class Asset(Record):
     """A static file of Workers or of Pages (the owner), under the hash of its uploader."""
 
     kind: ClassVar[str] = "asset"
+    key_by: ClassVar[str] = "hash"
+    owner_by: ClassVar[str] = "product"
     product: str
     hash: str
     media_type: str
     blob: str
-
-    @property
-    def key(self) -> str:
-        """Return the hash."""
-        return self.hash
-
-    @property
-    def owner(self) -> str:
-        """Return the product: ``workers`` or ``pages``."""
-        return self.product
 
     @property
     def blobs(self) -> tuple[str, ...]:
@@ -163,15 +138,11 @@ class AssetSession(Record):
     """An upload of a Worker's static files: which, and until when (seconds of the epoch)."""
 
     kind: ClassVar[str] = "asset_session"
+    key_by: ClassVar[str] = "id"
     id: str
     worker: str
     manifest: dict[str, str]
     expires: float
-
-    @property
-    def key(self) -> str:
-        """Return the session's id."""
-        return self.id
 
 
 @dataclass(frozen=True)
@@ -179,16 +150,12 @@ class Project(Record):
     """A Pages project, and which deployment it serves."""
 
     kind: ClassVar[str] = "project"
+    key_by: ClassVar[str] = "name"
     id: str
     name: str
     created_on: str
     production_branch: str
     canonical: str | None = None
-
-    @property
-    def key(self) -> str:
-        """Return the project's name."""
-        return self.name
 
 
 @dataclass(frozen=True)
@@ -196,6 +163,8 @@ class Publication(Record):
     """A deployment of a Pages project; ``files`` are hashes by path, ``worker_bundle`` a blob."""
 
     kind: ClassVar[str] = "publication"
+    key_by: ClassVar[str] = "id"
+    owner_by: ClassVar[str] = "project"
     id: str
     project: str
     environment: str
@@ -208,16 +177,6 @@ class Publication(Record):
     worker_bundle: str | None = None
 
     @property
-    def key(self) -> str:
-        """Return the deployment's id."""
-        return self.id
-
-    @property
-    def owner(self) -> str:
-        """Return the project's name."""
-        return self.project
-
-    @property
     def blobs(self) -> tuple[str, ...]:
         """Return the bundle's bytes."""
         return () if self.worker_bundle is None else (self.worker_bundle,)
@@ -228,16 +187,12 @@ class Zone(Record):
     """A domain of the account, and its settings by their names."""
 
     kind: ClassVar[str] = "zone"
+    key_by: ClassVar[str] = "id"
     id: str
     name: str
     created_on: str
     modified_on: str
     settings: dict[str, str]
-
-    @property
-    def key(self) -> str:
-        """Return the zone's id."""
-        return self.id
 
 
 @dataclass(frozen=True)
@@ -245,6 +200,8 @@ class DnsRecord(Record):
     """A DNS record of a zone."""
 
     kind: ClassVar[str] = "dns_record"
+    key_by: ClassVar[str] = "id"
+    owner_by: ClassVar[str] = "zone"
     id: str
     zone: str
     type: str
@@ -254,36 +211,18 @@ class DnsRecord(Record):
     proxied: bool
     created_on: str
 
-    @property
-    def key(self) -> str:
-        """Return the record's id."""
-        return self.id
-
-    @property
-    def owner(self) -> str:
-        """Return the zone's id."""
-        return self.zone
-
 
 @dataclass(frozen=True)
 class WorkerRoute(Record):
     """A pattern of a zone, and the Worker that answers there."""
 
     kind: ClassVar[str] = "worker_route"
+    key_by: ClassVar[str] = "id"
+    owner_by: ClassVar[str] = "zone"
     id: str
     zone: str
     pattern: str
     script: str
-
-    @property
-    def key(self) -> str:
-        """Return the route's id."""
-        return self.id
-
-    @property
-    def owner(self) -> str:
-        """Return the zone's id."""
-        return self.zone
 
 
 @dataclass(frozen=True)
@@ -291,20 +230,12 @@ class WorkerDomain(Record):
     """A host of a zone that leads to a Worker."""
 
     kind: ClassVar[str] = "worker_domain"
+    key_by: ClassVar[str] = "id"
+    owner_by: ClassVar[str] = "zone"
     id: str
     zone: str
     hostname: str
     service: str
-
-    @property
-    def key(self) -> str:
-        """Return the domain's id."""
-        return self.id
-
-    @property
-    def owner(self) -> str:
-        """Return the zone's id."""
-        return self.zone
 
 
 @dataclass(frozen=True)
@@ -312,16 +243,12 @@ class Queue(Record):
     """A queue; its consumers have consumer_id, script, settings and dead_letter_queue."""
 
     kind: ClassVar[str] = "queue"
+    key_by: ClassVar[str] = "id"
     id: str
     name: str
     created_on: str
     consumers: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """Return the queue's id."""
-        return self.id
 
 
 @dataclass(frozen=True)
@@ -329,6 +256,7 @@ class Workflow(Record):
     """A workflow: which class of which script runs it, and what else was asked for."""
 
     kind: ClassVar[str] = "workflow"
+    key_by: ClassVar[str] = "name"
     id: str
     name: str
     created_on: str
@@ -337,24 +265,15 @@ class Workflow(Record):
     class_name: str
     options: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def key(self) -> str:
-        """Return the workflow's name."""
-        return self.name
-
 
 @dataclass(frozen=True)
 class KvNamespace(Record):
     """A KV namespace; its keys are with the simulators."""
 
     kind: ClassVar[str] = "kv_namespace"
+    key_by: ClassVar[str] = "id"
     id: str
     title: str
-
-    @property
-    def key(self) -> str:
-        """Return the namespace's id."""
-        return self.id
 
 
 @dataclass(frozen=True)
@@ -362,15 +281,11 @@ class Database(Record):
     """A D1 database; its tables are with the simulators."""
 
     kind: ClassVar[str] = "database"
+    key_by: ClassVar[str] = "id"
     id: str
     name: str
     created_on: str
     jurisdiction: str = ""
-
-    @property
-    def key(self) -> str:
-        """Return the database's id."""
-        return self.id
 
 
 @dataclass(frozen=True)
@@ -378,20 +293,22 @@ class ObjectNamespace(Record):
     """A namespace of Durable Objects: a class of a Worker, made by a migration."""
 
     kind: ClassVar[str] = "object_namespace"
+    key_by: ClassVar[str] = "id"
+    owner_by: ClassVar[str] = "script"
     id: str
     script: str
     class_name: str
     sqlite: bool
 
-    @property
-    def key(self) -> str:
-        """Return the namespace's id."""
-        return self.id
 
-    @property
-    def owner(self) -> str:
-        """Return the Worker's name."""
-        return self.script
+@dataclass(frozen=True)
+class BucketPlace(Record):
+    """The jurisdiction of an R2 bucket that has one; the bucket is with the objects."""
+
+    kind: ClassVar[str] = "bucket_place"
+    key_by: ClassVar[str] = "bucket"
+    bucket: str
+    jurisdiction: str
 
 
 @dataclass(frozen=True)
@@ -399,14 +316,10 @@ class DispatchNamespace(Record):
     """A namespace of Workers for Platforms."""
 
     kind: ClassVar[str] = "dispatch"
+    key_by: ClassVar[str] = "name"
     name: str
     id: str
     created_on: str
-
-    @property
-    def key(self) -> str:
-        """Return the namespace's name."""
-        return self.name
 
 
 @dataclass(frozen=True)
@@ -414,15 +327,11 @@ class Hyperdrive(Record):
     """A Hyperdrive configuration; its origin holds the database's password."""
 
     kind: ClassVar[str] = "hyperdrive"
+    key_by: ClassVar[str] = "id"
     id: str
     name: str
     created_on: str
     origin: dict[str, Any]
-
-    @property
-    def key(self) -> str:
-        """Return the configuration's id."""
-        return self.id
 
 
 @dataclass(frozen=True)
@@ -430,14 +339,10 @@ class SecretStore(Record):
     """A store of secrets."""
 
     kind: ClassVar[str] = "secret_store"
+    key_by: ClassVar[str] = "id"
     id: str
     name: str
     created_on: str
-
-    @property
-    def key(self) -> str:
-        """Return the store's id."""
-        return self.id
 
 
 @dataclass(frozen=True)
@@ -445,6 +350,8 @@ class StoredSecret(Record):
     """A secret of a store, with its text."""
 
     kind: ClassVar[str] = "stored_secret"
+    key_by: ClassVar[str] = "id"
+    owner_by: ClassVar[str] = "store"
     id: str
     store: str
     name: str
@@ -452,16 +359,6 @@ class StoredSecret(Record):
     created_on: str
     scopes: list[str] = field(default_factory=list)
     comment: str = ""
-
-    @property
-    def key(self) -> str:
-        """Return the secret's id."""
-        return self.id
-
-    @property
-    def owner(self) -> str:
-        """Return the store's id."""
-        return self.store
 
 
 @dataclass(frozen=True)
@@ -482,14 +379,10 @@ class HeaderRules(Record):
     """The request header transform rules of a zone, in their order."""
 
     kind: ClassVar[str] = "header_rules"
+    key_by: ClassVar[str] = "zone"
     id: str
     zone: str
     rules: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def key(self) -> str:
-        """Return the zone's id."""
-        return self.zone
 
 
 @dataclass(frozen=True)
@@ -503,29 +396,3 @@ class SigningKey(Record):
     def key(self) -> str:
         """Return the one name there is."""
         return "sessions"
-
-
-KINDS: tuple[type[Record], ...] = (
-    Worker,
-    Version,
-    Deployment,
-    Asset,
-    AssetSession,
-    Project,
-    Publication,
-    Zone,
-    DnsRecord,
-    WorkerRoute,
-    WorkerDomain,
-    Queue,
-    Workflow,
-    KvNamespace,
-    Database,
-    ObjectNamespace,
-    Hyperdrive,
-    SecretStore,
-    StoredSecret,
-    AccountSubdomain,
-    HeaderRules,
-    SigningKey,
-)

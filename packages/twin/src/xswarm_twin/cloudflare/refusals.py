@@ -6,9 +6,40 @@ The codes are those of Cloudflare's documents and of wrangler's source; referenc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from typing import Final
 
 from xswarm_twin.cloudflare.envelope import Refusal
+
+POLICY: Final = '"default";q=1200;w=300'
+"""How many calls in how many seconds, as the header ``Ratelimit-Policy`` has it."""
+
+
+def rate_limited(seconds: float) -> Refusal:
+    """Refuse a call of somebody who made too many, and say when the next is taken."""
+    left = math.ceil(seconds)
+    headers = {
+        "Retry-After": str(left),
+        "Ratelimit": f'"default";r=0;t={left}',
+        "Ratelimit-Policy": POLICY,
+    }
+    return Refusal(429, 10429, "Rate limited. Please wait.", headers)
+
+
+def unauthorised() -> Refusal:
+    """Refuse a call that does not say who calls."""
+    return Refusal(400, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers")
+
+
+def authorisation_malformed() -> Refusal:
+    """Refuse a call whose Authorization has no form that there is (6111 says which header)."""
+    return Refusal(400, 6003, "Invalid request headers")
+
+
+def token_invalid() -> Refusal:
+    """Refuse to verify a token that is none."""
+    return Refusal(401, 1000, "Invalid API Token")
 
 
 def unauthenticated(status: int = 401) -> Refusal:
@@ -98,9 +129,25 @@ def worker_too_large(limit: int) -> Refusal:
     return Refusal(400, 10027, message)
 
 
-def startup_too_long() -> Refusal:
-    """Refuse a Worker whose code takes too long before it can answer."""
-    return Refusal(400, 10021, "Script startup exceeded CPU time limit.")
+def no_handlers() -> Refusal:
+    """Refuse a Worker that handles no event."""
+    return Refusal(400, 10068, "The uploaded script has no registered event handlers.")
+
+
+def too_many_workers(limit: int) -> Refusal:
+    """Refuse another Worker of an account that has as many as it may."""
+    return Refusal(403, 10037, f"This account has reached the limit of {limit} Workers.")
+
+
+def cron_invalid(why: str) -> Refusal:
+    """Refuse a cron trigger that names no time."""
+    return Refusal(400, 10100, f"invalid cron string: {why}")
+
+
+def too_many_crons(limit: int) -> Refusal:
+    """Refuse more cron triggers than an account may have."""
+    message = f"This account has reached the limit of {limit} cron triggers per account."
+    return Refusal(400, 10072, message)
 
 
 def redirects_invalid(line: int) -> Refusal:
@@ -297,6 +344,11 @@ def queue_not_found() -> Refusal:
     return Refusal(404, 11000, "Queue does not exist.")
 
 
+def queue_of_messages_not_found() -> Refusal:
+    """Refuse messages to an unknown queue: where they are sent, the codes are others."""
+    return Refusal(404, 10104, "Queue does not exist.")
+
+
 def queue_exists(name: str) -> Refusal:
     """Refuse to make a queue twice."""
     return Refusal(409, 11009, f"Queue name '{name}' is already taken.")
@@ -353,6 +405,15 @@ def class_not_configured(name: str) -> Refusal:
         " this class."
     )
     return Refusal(400, 10061, message)
+
+
+def class_not_exported(name: str, *, new: bool) -> Refusal:
+    """Refuse a script without a class that its Durable Objects run by."""
+    if new:
+        message = f"Cannot apply new-class migration to class '{name}' that is not exported by"
+        return Refusal(400, 10070, f"{message} script")
+    message = f"New version of script does not export class '{name}' which is depended on by"
+    return Refusal(400, 10064, f"{message} existing Durable Objects.")
 
 
 def class_in_use(name: str) -> Refusal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from xswarm_twin.cloudflare import refusals, secrets_store
+from xswarm_twin.cloudflare import r2, refusals, secrets_store
 from xswarm_twin.cloudflare.bindings import Binding
 from xswarm_twin.cloudflare.records import (
     Database,
@@ -36,7 +36,7 @@ def found(twin: Twin, worker: str, objects: Iterable[ObjectNamespace], binding: 
     if kind == "durable_object_namespace":
         return _with_namespace(twin, worker, objects, binding)
     if kind == "r2_bucket":
-        _require_bucket(twin, binding["bucket_name"])
+        _require_bucket(twin, binding)
     named = _named(binding)
     if named is not None and not _is_there(twin, worker, binding, named):
         raise refusals.bound_not_found(binding["name"], kind, named)
@@ -98,8 +98,11 @@ def _with_namespace(
     raise refusals.class_not_configured(str(binding["class_name"]))
 
 
-def _require_bucket(twin: Twin, bucket: str) -> None:
+def _require_bucket(twin: Twin, binding: Binding) -> None:
+    name, within = str(binding["bucket_name"]), binding.get("jurisdiction") or "default"
     try:
-        twin.objects.bucket(bucket)
+        twin.objects.bucket(name)
     except BucketMissing:
-        raise refusals.bucket_of_binding_not_found(bucket) from None
+        raise refusals.bucket_of_binding_not_found(name) from None
+    if r2.jurisdiction_of(twin, name) != within:
+        raise refusals.bucket_of_binding_not_found(name)

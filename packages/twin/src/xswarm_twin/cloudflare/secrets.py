@@ -6,7 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import bindings, bodies, deployments, refusals, versions
+from xswarm_twin.cloudflare import (
+    bindings,
+    bodies,
+    deployments,
+    refusals,
+    strictness,
+    versions,
+)
 from xswarm_twin.cloudflare.bindings import Binding
 from xswarm_twin.cloudflare.deployments import DeploymentRequest
 from xswarm_twin.cloudflare.envelope import success
@@ -33,6 +40,7 @@ async def put(request: web.Request) -> web.Response:
     """Set one secret: a new version, deployed."""
     versions.find_worker(request)
     body = await bodies.json_object(request)
+    strictness.require_known(body, ("name", "type", "text"))
     secret = _secret(bodies.required(body, "name", str), body)
     await _edit(request, {secret["name"]: secret}, EDIT_OF_ONE)
     return success(bindings.public([secret])[0])

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
-from xswarm_twin.cloudflare.records import KINDS, Record
+from xswarm_twin.cloudflare.records import Record
 
 Kept = TypeVar("Kept", bound=Record)
 
@@ -125,7 +125,12 @@ class Store:
 
     def blobs(self) -> set[str]:
         """Return the SHA-256 of all bytes that any record names."""
-        return {blob for kind in KINDS for record in self.all(kind) for blob in record.blobs}
+        return {
+            blob
+            for kind in Record.__subclasses__()
+            for record in self.all(kind)
+            for blob in record.blobs
+        }
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._database)

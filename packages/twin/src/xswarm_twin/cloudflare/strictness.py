@@ -21,6 +21,32 @@ MAXIMUM_MESSAGE_BYTES: Final = 1000
 """A version's message is cut at so many."""
 CPU_MILLISECONDS: Final = range(1, 300_001)
 
+_METADATA: Final = frozenset(
+    (
+        *("main_module", "body_part", "bindings", "keep_bindings", "compatibility_date"),
+        *("compatibility_flags", "migrations", "exports", "containers", "code_update_strategy"),
+        *("capnp_schema", "keep_assets", "assets", "logpush", "observability", "tail_consumers"),
+        *("streaming_tail_consumers", "limits", "placement", "annotations", "usage_model", "tags"),
+        *("cache_options", "package_dependencies"),
+    )
+)
+"""What wrangler and the official SDKs send with a script."""
+_ANNOTATIONS: Final = frozenset(
+    f"workers/{name}"
+    for name in (
+        *("message", "tag", "alias", "commit_sha", "repository_url", "pull_request_url"),
+        *("pull_request_number", "pull_request_title", "triggered_by"),
+    )
+)
+_OBSERVABILITY: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "enabled": bool,
+    "head_sampling_rate": (int, float),
+    "issues": dict,
+    "logs": dict,
+    "traces": dict,
+    "redact_query_string": bool,
+}
+MAXIMUM_TAGS: Final = 8
 _BINDING_NAME: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}")
 _USAGE: Final = ("standard", "bundled", "unbound")
 _PLACEMENTS: Final = ("smart", "off", "targeted")
@@ -39,6 +65,7 @@ def require_sound(metadata: Mapping[str, Any], kinds: Iterable[str]) -> None:
         Refusal: 10021, and what is wrong.
     """
     told = dict(metadata)
+    require_known(told, _METADATA)
     _require_placement(bodies.optional(told, "placement", dict[str, Any]()))
     usage = bodies.optional(told, "usage_model", "standard")
     if usage not in _USAGE:
@@ -50,7 +77,41 @@ def require_sound(metadata: Mapping[str, Any], kinds: Iterable[str]) -> None:
             raise refusals.script_invalid(f"keep_bindings names {kind!r}, no type of binding")
     if "experimental" in bodies.texts(told, "compatibility_flags"):
         raise refusals.flag_experimental("experimental")
-    _require_tag(bodies.annotations_of(told))
+    require_annotations(bodies.annotations_of(told))
+
+
+def require_known(body: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse a body with a field that there is not; a misspelt one would be dropped in silence."""
+    for name in body.keys() - set(names):
+        raise refusals.body_invalid(f"unknown field {name!r}")
+
+
+def require_annotations(annotations: Mapping[str, str]) -> None:
+    """Refuse annotations that there are not, and a tag that is too long."""
+    require_known(annotations, _ANNOTATIONS)
+    if len(annotations.get("workers/tag", "").encode()) > MAXIMUM_TAG_BYTES:
+        raise refusals.script_invalid(f"workers/tag is longer than {MAXIMUM_TAG_BYTES} bytes")
+
+
+def require_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse settings of a script that cannot be: a sample of 200 %, nine tags, an empty tag."""
+    _require_observability(settings.get("observability") or {})
+    tags = bodies.texts(settings, "tags")
+    if len(tags) > MAXIMUM_TAGS or any(not tag or {",", "&"} & set(tag) for tag in tags):
+        raise refusals.body_invalid(f"a Worker has {MAXIMUM_TAGS} tags at most, without , and &")
+    for consumer in settings.get("tail_consumers") or ():
+        bodies.required(bodies.checked(consumer, dict, "a tail consumer"), "service", str)
+
+
+def _require_observability(told: Mapping[str, Any]) -> None:
+    require_known(told, _OBSERVABILITY)
+    for name, kind in _OBSERVABILITY.items():
+        if told.get(name) is not None and not isinstance(told[name], kind):
+            raise refusals.body_invalid(f"observability.{name} is of a wrong type")
+    for part in (told, told.get("logs") or {}, told.get("traces") or {}):
+        rate = part.get("head_sampling_rate")
+        if rate is not None and not 0 <= rate <= 1:
+            raise refusals.body_invalid("head_sampling_rate is a number from 0 to 1")
 
 
 def require_name(name: str) -> None:
@@ -111,8 +172,3 @@ def _require_limits(limits: Mapping[str, Any]) -> None:
             raise refusals.script_invalid(f"limits.{name} is not a whole number from 1")
     if limits.get("cpu_ms") is not None and limits["cpu_ms"] not in CPU_MILLISECONDS:
         raise refusals.script_invalid(f"limits.cpu_ms is larger than {CPU_MILLISECONDS[-1]}")
-
-
-def _require_tag(annotations: Mapping[str, str]) -> None:
-    if len(annotations.get("workers/tag", "").encode()) > MAXIMUM_TAG_BYTES:
-        raise refusals.script_invalid(f"workers/tag is longer than {MAXIMUM_TAG_BYTES} bytes")

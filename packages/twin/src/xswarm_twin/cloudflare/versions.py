@@ -29,6 +29,7 @@ from xswarm_twin.cloudflare.twin import Twin, new_id, source_of, twin_of
 from xswarm_twin.cloudflare.uploads import Upload
 from xswarm_twin.model import (
     Assets,
+    ClassMissing,
     Module,
     ObjectClass,
     ScriptInvalid,
@@ -92,6 +93,7 @@ async def edit_latest(request: web.Request) -> web.Response:
     if request.content_type != MERGE_PATCH:
         raise refusals.media_type_unsupported(MERGE_PATCH)
     body = await bodies.json_object(request)
+    strictness.require_annotations(bodies.annotations_of(body))
     changes = {
         name: None if value is None else _variable(name, value)
         for name, value in bodies.required(body, "env", dict).items()
@@ -124,6 +126,9 @@ async def make(
     await twin.blobs.keep(*form.received)
     try:
         started = await twin.edge.validate(served(twin, version, objects.classes))
+    except ClassMissing as error:
+        held = {one.class_name for one in objects.before}
+        raise refusals.class_not_exported(str(error), new=str(error) not in held) from error
     except ScriptInvalid as error:
         raise refusals.script_invalid(str(error)) from error
     found = await asyncio.to_thread(_handlers, twin, version)
@@ -136,7 +141,10 @@ def _handlers(twin: Twin, version: Version) -> list[str]:
     if main is None:
         return []
     text = twin.blobs.path(main["blob"]).read_text(encoding="utf-8", errors="replace")
-    return handlers.of(text, python="python" in main["media_type"])
+    python = "python" in main["media_type"]
+    if not python and handlers.has_none(text):
+        raise refusals.no_handlers()
+    return handlers.of(text, python=python)
 
 
 def derive(

@@ -16,6 +16,7 @@ from xswarm_twin.cloudflare import (
     durable_objects,
     queues,
     refusals,
+    strictness,
     uploads,
     versions,
 )
@@ -43,6 +44,9 @@ _API_DATE = "Cloudflare-Workers-Script-Api-Date"
 """With it, preview URLs that nobody speaks of are as the Worker's own address is."""
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+MAXIMUM_WORKERS = 500
+MAXIMUM_CRONS = 250
+"""Of an account (Workers, "Limits")."""
 
 
 @routes.get(_ALL)
@@ -62,6 +66,8 @@ async def upload(request: web.Request) -> web.Response:
         worker = twin.store.find(Worker, name)
         if worker is None and not deployments.account_subdomain(twin):
             raise refusals.subdomain_required()
+        if worker is None and len(twin.store.all(Worker)) >= MAXIMUM_WORKERS:
+            raise refusals.too_many_workers(MAXIMUM_WORKERS)
         worker = worker or _new(twin, name)
         migrated = _migrated(twin, worker, form)
         version = await versions.make(request, name, form, "upload", migrated)
@@ -143,6 +149,7 @@ async def change_script_settings(request: web.Request) -> web.Response:
     """Change the settings that belong to no version."""
     twin, worker = twin_of(request), versions.find_worker(request)
     body = await bodies.json_object(request)
+    strictness.require_known(body, _SETTINGS)
     changes = _settings_of(body)
     async with twin.lock(worker.name):
         worker = versions.find_worker(request)
@@ -187,10 +194,11 @@ async def change_schedules(request: web.Request) -> web.Response:
     crons = [bodies.required(each, "cron", str) for each in listed]
     async with twin.lock(worker.name):
         worker = versions.find_worker(request)
+        _require_few(twin, worker, crons)
         try:
             await twin.edge.schedule(worker.name, crons)
         except ValueError as error:
-            raise refusals.body_invalid(str(error)) from None
+            raise refusals.cron_invalid(str(error)) from None
         now = twin.clock.now()
         before = {each["cron"]: each["created_on"] for each in worker.schedules}
         told = [_schedule(cron, before.get(cron, now), now) for cron in dict.fromkeys(crons)]
@@ -239,11 +247,21 @@ def _new(twin: Twin, name: str) -> Worker:
 
 
 def _settings_of(body: dict[str, Any]) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         name: bodies.checked(body[name], kind, name)
         for name, kind in _SETTINGS.items()
         if body.get(name) is not None
     }
+    strictness.require_settings(found)
+    return found
+
+
+def _require_few(twin: Twin, worker: Worker, crons: list[str]) -> None:
+    """Refuse more cron triggers than an account may have: they count together."""
+    others = [one for one in twin.store.all(Worker) if one.name != worker.name]
+    there = sum(len(one.schedules) for one in others)
+    if there + len(set(crons)) > MAXIMUM_CRONS:
+        raise refusals.too_many_crons(MAXIMUM_CRONS)
 
 
 def _migrated(twin: Twin, worker: Worker, form: Upload) -> Migrated:

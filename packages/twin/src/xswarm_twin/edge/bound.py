@@ -174,6 +174,10 @@ def _loader(_: Binding, __: Place) -> Bound:
     return {"workerLoader": {}}
 
 
+def _intelligence(_: Binding, __: Place) -> Bound:
+    return _wrapped("ai-api", {"name": "values", "entrypoint": "Intelligence"})
+
+
 def _no(what: str, module: str = "") -> Callable[[Binding, Place], Bound]:
     def make(_: Binding, __: Place) -> Bound:
         return _wrapped(module, absent(what)) if module else {"service": absent(what)}
@@ -200,7 +204,7 @@ _OFFERED: Final[Mapping[str, Callable[[Binding, Place], Bound]]] = {
     "secrets_store_secret": _stored_secret,
     "hyperdrive": _hyperdrive,
     "worker_loader": _loader,
-    "ai": _no("Workers AI", "ai-api"),
+    "ai": _intelligence,
     "vectorize": _no("Vectorize", "vectorize-api"),
     "images": _no("Cloudflare Images", "images-api"),
     "browser": _no("Browser Rendering"),

@@ -11,11 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+import psutil
 
 _GUARD = ("/bin/sh", "-c", "read -r _; kill -KILL 0")
 SOCKETS = ("http", "control")
@@ -23,6 +27,9 @@ SOCKETS = ("http", "control")
 
 _REMEMBERED_LINES = 60
 _LONGEST_LINE = 1 << 20
+_WATCHED_EVERY: Final = 0.2  # seconds
+TOO_LONG: Final = "Script startup exceeded CPU time limit."
+"""What Cloudflare says of code that computes too long before it can answer."""
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -41,12 +48,14 @@ class Command:
         folder: the working directory.
         input: what the program reads on its standard input (secrets go here, never in ``line``).
         sockets: the names of its sockets.
+        cpu: the most seconds of computing until it listens.
     """
 
     line: Callable[[int], Sequence[str]]
     folder: Path
     input: bytes = b""
     sockets: Sequence[str] = SOCKETS
+    cpu: float = math.inf
 
 
 @dataclass
@@ -57,6 +66,20 @@ class Child:
     ports: Mapping[str, int] = field(default_factory=dict)
     output: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_LINES))
     reading: asyncio.Task[None] | None = None
+
+    @property
+    def computed(self) -> float:
+        """Return the seconds of computing that it took so far."""
+        try:
+            times = psutil.Process(self.process.pid).cpu_times()
+        except psutil.Error:  # it has ended
+            return 0.0
+        return float(times.user + times.system)
+
+    def require_quick(self, most: float) -> None:
+        """Raise StartFailed when it took more seconds of computing than it may."""
+        if self.computed > most:
+            raise StartFailed(TOO_LONG)
 
     @property
     def running(self) -> bool:
@@ -110,15 +133,20 @@ class Children:
             raise
         finally:
             os.close(writer)
+        watching = asyncio.create_task(_watch(child, command.cpu))
         try:
             async with asyncio.timeout(patience):
                 child.ports = await _ports(reader, command.sockets)
+            child.require_quick(command.cpu)
         except (StartFailed, TimeoutError):
+            too_long = watching.done() or child.computed > command.cpu
             await child.stop(grace=0.2)
-            raise StartFailed("\n".join(child.output)) from None
+            raise StartFailed(TOO_LONG if too_long else "\n".join(child.output)) from None
         except BaseException:
             await child.stop(grace=0.2)
             raise
+        finally:
+            watching.cancel()
         return child
 
     async def close(self) -> None:
@@ -158,6 +186,14 @@ class Children:
 def environment(ours: Mapping[str, str]) -> dict[str, str]:
     """Return a child's environment: nothing of ours but what names places and languages."""
     return {name: ours[name] for name in _KEPT_VARIABLES if name in ours}
+
+
+async def _watch(child: Child, most: float) -> None:
+    """End a process that computes for longer than it may."""
+    while child.computed <= most:
+        await asyncio.sleep(_WATCHED_EVERY)
+    with contextlib.suppress(ProcessLookupError):
+        child.process.kill()
 
 
 async def _ports(descriptor: int, sockets: Sequence[str]) -> dict[str, int]:

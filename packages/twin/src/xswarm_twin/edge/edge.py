@@ -128,13 +128,13 @@ class Edge:
         return int(runner.addresses[0][1])
 
     async def validate(self, version: WorkerVersion) -> int:
-        """Start a version's runtime and give its start-up time in milliseconds.
+        """Start a version's runtime and return its start-up time in milliseconds.
 
         The process is kept for serving. Raises ScriptInvalid when it does not start.
         """
         await self._open()
         begun = time.perf_counter()
-        await self._versions.start(version)
+        await self._versions.judge(version)
         return round((time.perf_counter() - begun) * 1000)
 
     async def deploy(

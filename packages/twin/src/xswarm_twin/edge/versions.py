@@ -79,6 +79,7 @@ class Versions:
         self._groups: dict[str, Group] = {}
         self._moving: dict[str, asyncio.Event] = {}
         self._workers: set[str] = set()
+        self._judged: set[str] = set()
         self._held: set[str] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -116,6 +117,14 @@ class Versions:
     def site(self, version: WorkerVersion) -> Site | None:
         """Return a version's static files, if it has any."""
         return self._sites[version.id]
+
+    async def judge(self, version: WorkerVersion) -> None:
+        """Start an upload, as strictly as Cloudflare does; raises ScriptInvalid, ClassMissing."""
+        self._judged.add(version.id)
+        try:
+            await self.start(version)
+        finally:
+            self._judged.discard(version.id)
 
     async def start(self, version: WorkerVersion) -> None:
         """Make a version's process run, or try whether it does where its place is in a group.
@@ -321,7 +330,9 @@ class Versions:
             runner = self.runner()
             if any(binding["type"] in _SIMULATED for binding in process.bindings):
                 await self.simulators.ready(runner)
-            return await workerd.serve(runner, process, folder, debug, self._log(home))
+            judged = home.id in self._judged
+            log = self._log(home)
+            return await workerd.serve(runner, process, folder, debug, log, judged=judged)
 
         return Runtime(start, lambda: self._clean(access, folder, debug))
 

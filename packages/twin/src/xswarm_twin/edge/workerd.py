@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from xswarm_twin.edge import capnp
 from xswarm_twin.edge.children import Child, Children, Command, StartFailed
 from xswarm_twin.edge.configuration import CONTROL, Process, config, module_file
 from xswarm_twin.edge.log import Log
-from xswarm_twin.model import ScriptInvalid
+from xswarm_twin.model import ClassMissing, ScriptInvalid
 
+STARTUP: Final = 1.15
+"""Seconds of computing before code can answer: Cloudflare's limit, and workerd's own part."""
 _DEBUG = "debug-port"
 """How workerd calls the debug port when it tells of its sockets."""
+_READ: Final = 0.02  # seconds
+_MISSING_CLASS: Final = re.compile(r'the class "([^"]+)", but no such Durable Object class is exp')
+_OUR_SERVICE: Final = re.compile(r"worker:[0-9a-f]{8}-[0-9a-f-]{27}")
+_OUR_SERVICE_FIRST: Final = re.compile(r"^service worker:[0-9a-f-]{36}: ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,9 @@ class Runner:
     children: Children
 
 
-async def serve(runner: Runner, process: Process, folder: Path, debug: Path, log: Log) -> Child:
+async def serve(
+    runner: Runner, process: Process, folder: Path, debug: Path, log: Log, *, judged: bool
+) -> Child:
     """Start the process of a Worker's versions and wait until it listens.
 
     Args:
@@ -39,16 +51,22 @@ async def serve(runner: Runner, process: Process, folder: Path, debug: Path, log
         folder: an empty folder of this start.
         debug: the socket by which other processes reach it.
         log: takes its output.
+        judged: refuse what Cloudflare refuses of an upload, and workerd only warns of.
 
     Raises:
         ScriptInvalid: workerd refused a script; the text is what it said.
+        ClassMissing: a class of Durable Objects is not exported.
     """
     told = config(process)
     write_modules(process, folder)
     if process.storage is not None:
         process.storage.mkdir(parents=True, exist_ok=True, mode=0o700)
     names = (*(version.id for version in process.versions), CONTROL)
-    return await start(runner, told, folder, debug, names, log)
+    child = await start(runner, told, folder, debug, names, log, STARTUP if judged else math.inf)
+    if judged and (missing := await _missing_class(child)):
+        await child.stop()
+        raise ClassMissing(missing)
+    return child
 
 
 async def start(
@@ -58,6 +76,7 @@ async def start(
     debug: Path,
     sockets: Sequence[str],
     log: Log,
+    cpu: float = math.inf,
 ) -> Child:
     """Start a process of workerd and wait until it listens.
 
@@ -77,6 +96,7 @@ async def start(
         ),
         folder,
         sockets=(*sockets, _DEBUG),
+        cpu=cpu,
     )
     try:
         return await runner.children.start(command, log.line)
@@ -94,6 +114,15 @@ def write_modules(process: Process, folder: Path) -> None:
             shutil.copyfile(module.path, folder / module_file(index, number))
 
 
+async def _missing_class(child: Child) -> str:
+    """Return the class that workerd has warned of; it does so before it listens."""
+    await asyncio.sleep(_READ)  # for what is in the pipe already
+    found = (_MISSING_CLASS.search(line) for line in child.output)
+    return next((match[1] for match in found if match), "")
+
+
 def _reason(output: str, folder: Path) -> str:
-    """Return what workerd said, without our paths."""
-    return output.replace(f"{folder}/", "").strip() or "workerd ended without a word"
+    """Return what workerd said, without our paths and our names of its services."""
+    said = output.replace(f"{folder}/", "")
+    said = _OUR_SERVICE.sub("this Worker", _OUR_SERVICE_FIRST.sub("", said))
+    return said.strip() or "workerd ended without a word"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
+
+from xswarm_twin.objects import checksums
 
 
 class Incoming:
@@ -37,15 +38,11 @@ class Incoming:
         return self._md5.hexdigest()
 
     def digest(self, name: str) -> str:
-        """Return a digest so far in hexadecimal, by reading again: a name of hashlib, or crc32."""
+        """Return a digest so far in hexadecimal, by reading again: of hashlib, or cyclic."""
         self._file.flush()
         with self._path.open("rb") as file:
-            if name != "crc32":
-                return hashlib.file_digest(file, name).hexdigest()
-            checksum = 0
-            while chunk := file.read(1 << 20):
-                checksum = zlib.crc32(chunk, checksum)
-            return f"{checksum:08x}"
+            checksum = checksums.cyclic(name, iter(lambda: file.read(1 << 20), b""))
+            return checksum or hashlib.file_digest(file, name).hexdigest()
 
     def read(self) -> bytes:
         """Return the bytes so far."""

@@ -17,13 +17,16 @@ _LONGEST_CHUNK = 1 << 27
 _LONGEST_TRAILER = 1 << 14
 _STREAMING = "STREAMING-"
 _SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-_CHECKSUMS = ("crc32", "sha1", "sha256")
+CHECKSUMS = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
 
 
 async def receive(
     content: StreamReader, headers: Mapping[str, str], proof: Proof, body: Incoming
-) -> None:
+) -> dict[str, str]:
     """Take an upload's bytes in, and verify whatever was announced of them.
+
+    Returns:
+        the checksums that were announced, by their names, in base64.
 
     Args:
         content: what comes.
@@ -46,7 +49,7 @@ async def receive(
             body.write(chunk)
         if proof.payload != UNSIGNED and body.digest("sha256") != proof.payload:
             raise DigestMismatch("the bytes do not have the signed SHA-256")
-    _verify_checksums({**headers, **trailers}, body)
+    return _verified({**headers, **trailers}, body)
 
 
 async def _receive_chunks(content: StreamReader, proof: Proof, body: Incoming) -> dict[str, str]:
@@ -91,12 +94,14 @@ def _chunk_head(line: bytes) -> tuple[int, str]:
     return length, extension.partition(b"=")[2].decode("latin-1")
 
 
-def _verify_checksums(announced: Mapping[str, str], body: Incoming) -> None:
+def _verified(announced: Mapping[str, str], body: Incoming) -> dict[str, str]:
     if md5 := announced.get("content-md5"):
         _equal("md5", base64.b64decode(md5).hex(), body.md5)
-    for name in _CHECKSUMS:
-        if text := announced.get(f"x-amz-checksum-{name}"):
-            _equal(name, base64.b64decode(text).hex(), body.digest(name))
+    given = {name: announced.get(f"x-amz-checksum-{name}", "") for name in CHECKSUMS}
+    found = {name: text for name, text in given.items() if text}
+    for name, text in found.items():
+        _equal(name, base64.b64decode(text).hex(), body.digest(name))
+    return found
 
 
 def _equal(name: str, announced: str, found: str) -> None:

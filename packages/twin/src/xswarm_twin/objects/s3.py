@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from base64 import b64decode
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
 from typing import BinaryIO
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from aiohttp import web
 
+from xswarm_twin.objects import listing, metadata, operations, settings
+from xswarm_twin.objects.call import Call, Refused, iso, number
 from xswarm_twin.objects.errors import (
     BucketExists,
     BucketMissing,
@@ -25,15 +25,17 @@ from xswarm_twin.objects.errors import (
     PreconditionFailed,
     UploadMissing,
 )
+from xswarm_twin.objects.incoming import Incoming
 from xswarm_twin.objects.payload import receive
 from xswarm_twin.objects.ranges import ByteRange, RangeInvalid, parse_range
-from xswarm_twin.objects.records import Conditions, Listing, StoredObject
-from xswarm_twin.objects.signature import Keys, Proof, SignatureRefused, SignedRequest, verify
+from xswarm_twin.objects.records import Listing, StoredObject
+from xswarm_twin.objects.signature import Keys, SignatureRefused, SignedRequest, verify
 from xswarm_twin.objects.store import MAXIMUM_LISTED, Objects
 from xswarm_twin.objects.xml import Element, render
 
 _CHUNK = 1 << 16
 _MOST_DELETED = 1000
+_SOURCE = "x-amz-copy-source"
 _OWNER = ("Owner", [("ID", "local"), ("DisplayName", "local")])
 _STATUSES: dict[type[ObjectsError], int] = {
     BucketMissing: 404,
@@ -45,35 +47,6 @@ _STATUSES: dict[type[ObjectsError], int] = {
     UploadMissing: 404,
     PartInvalid: 400,
 }
-_HTTP_FIELDS = {
-    "content-type": "contentType",
-    "content-language": "contentLanguage",
-    "content-disposition": "contentDisposition",
-    "content-encoding": "contentEncoding",
-    "cache-control": "cacheControl",
-    "expires": "cacheExpiry",
-}
-_CUSTOM = "x-amz-meta-"
-
-
-class Refused(Exception):
-    """A request that S3 refuses, with S3's status and code."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        self.status, self.code = status, code
-        super().__init__(message)
-
-
-@dataclass(frozen=True)
-class Call:
-    """One verified request: what it is about, and what it says."""
-
-    request: web.Request
-    proof: Proof
-    bucket: str
-    key: str
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
 
 
 Answer = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -95,7 +68,9 @@ class S3:
     def application(self) -> web.Application:
         """Return the aiohttp application."""
         application = web.Application()
+        application.router.add_route("OPTIONS", "/{path:.*}", self._preflight)
         application.router.add_route("*", "/{path:.*}", self._serve)
+        application.on_response_prepare.append(self._allow)
         return application
 
     async def listen(self, port: int) -> int:
@@ -134,6 +109,28 @@ class S3:
         except Refused as refusal:
             return _error(request, refusal.status, refusal.code, str(refusal))
 
+    async def _preflight(self, request: web.Request) -> web.StreamResponse:
+        """Answer a browser that asks whether a page may ask; nobody signs that."""
+        method = request.headers.get("Access-Control-Request-Method", "")
+        told = self._cors(request, method)
+        if told is None:
+            message = "CORSResponse: This CORS request is not allowed."
+            return _error(request, 403, "AccessForbidden", message)
+        return web.Response(status=204, headers=told)
+
+    async def _allow(self, request: web.Request, response: web.StreamResponse) -> None:
+        if request.method != "OPTIONS" and "Origin" in request.headers:
+            response.headers.update(self._cors(request, request.method) or {})
+
+    def _cors(self, request: web.Request, method: str) -> dict[str, str] | None:
+        bucket = unquote(request.raw_path.partition("?")[0]).removeprefix("/").partition("/")[0]
+        try:
+            document = self._objects.setting(bucket, "cors")
+        except BucketMissing:
+            return None
+        rules = settings.cors_rules(ElementTree.fromstring(document)) if document else ()  # noqa: S314
+        return settings.cors_headers(tuple(rules), _joined(request), method)
+
     def _verified(self, request: web.Request) -> Call:
         path, _, query = request.raw_path.partition("?")
         headers = _joined(request)
@@ -145,9 +142,9 @@ class S3:
     def _answer(self, call: Call) -> Answer:
         """Find what answers a call: by its method, and by what of a bucket or object it names."""
         level = "object" if call.key else "bucket" if call.bucket else "service"
-        marks = [mark for mark in _MARKS if mark in call.query]
-        copying = "x-amz-copy-source" in call.headers
-        name = (level, call.request.method, marks[0] if marks else "copy" if copying else "")
+        copying = _SOURCE in call.headers
+        method, marked = call.request.method, operations.mark(call.query)
+        name = (level, method, f"{marked} copy".strip() if copying else marked)
         answers: dict[tuple[str, str, str], Answer] = {
             ("service", "GET", ""): self._list_buckets,
             ("bucket", "HEAD", ""): self._head_bucket,
@@ -158,6 +155,10 @@ class S3:
             ("bucket", "GET", "location"): self._location,
             ("bucket", "GET", "uploads"): self._list_uploads,
             ("bucket", "POST", "delete"): self._delete_objects,
+            **{("bucket", "GET", kind): self._setting for kind in settings.ROOTS},
+            **{("bucket", "PUT", kind): self._set for kind in settings.ROOTS},
+            **{("bucket", "DELETE", kind): self._unset for kind in settings.ROOTS},
+            ("bucket", "GET", "encryption"): self._encryption,
             ("object", "GET", ""): self._get,
             ("object", "HEAD", ""): self._get,
             ("object", "PUT", ""): self._put,
@@ -165,13 +166,17 @@ class S3:
             ("object", "DELETE", ""): self._delete,
             ("object", "POST", "uploads"): self._create_upload,
             ("object", "PUT", "uploadId"): self._put_part,
+            ("object", "PUT", "uploadId copy"): self._copy_part,
             ("object", "GET", "uploadId"): self._list_parts,
             ("object", "POST", "uploadId"): self._complete_upload,
             ("object", "DELETE", "uploadId"): self._abort_upload,
         }
         found = answers.get(name)
         if found is None:
-            raise Refused(501, "NotImplemented", f"{call.request.method} of this is not offered")
+            named = operations.missing(method, level, marked)
+            raise Refused(501, "NotImplemented", f"{named} is not implemented")
+        if more := operations.asked_too_much(method, call.query, call.headers):
+            raise Refused(501, "NotImplemented", f"the local twin has no {more}")
         return found
 
     # Buckets
@@ -200,28 +205,56 @@ class S3:
     async def _location(self, call: Call) -> web.StreamResponse:
         return _told("LocationConstraint", self._objects.bucket(call.bucket).location)
 
+    async def _setting(self, call: Call) -> web.StreamResponse:
+        kind = operations.mark(call.query)
+        document = self._objects.setting(call.bucket, kind)
+        if document is None:
+            raise Refused(404, settings.MISSING[kind], "The configuration does not exist.")
+        return web.Response(body=document, content_type="application/xml")
+
+    async def _set(self, call: Call) -> web.StreamResponse:
+        kind, document = operations.mark(call.query), await self._xml(call)
+        if why := settings.problem(kind, document):
+            raise Refused(400, "InvalidRequest" if "method" in why else "MalformedXML", why)
+        ElementTree.register_namespace("", "http://s3.amazonaws.com/doc/2006-03-01/")
+        self._objects.set(call.bucket, kind, ElementTree.tostring(document, "utf-8"))
+        return web.Response()
+
+    async def _unset(self, call: Call) -> web.StreamResponse:
+        self._objects.set(call.bucket, operations.mark(call.query), None)
+        return web.Response(status=204)
+
+    async def _encryption(self, call: Call) -> web.StreamResponse:
+        self._objects.bucket(call.bucket)
+        default: Element = (
+            "ApplyServerSideEncryptionByDefault",
+            [("SSEAlgorithm", "AES256")],
+        )
+        told: list[Element] = [("Rule", [default, ("BucketKeyEnabled", "true")])]
+        return _told("ServerSideEncryptionConfiguration", told)
+
     async def _list_second(self, call: Call) -> web.StreamResponse:
         token = call.query.get("continuation-token")
-        page = self._page(call, _cursor(token), call.query.get("start-after", ""))
+        page = self._page(call, listing.cursor(token), call.query.get("start-after", ""))
         told = [
-            *_list_head(call, page),
+            *listing.head(call, page),
             ("KeyCount", len(page.objects) + len(page.prefixes)),
         ]
         if token is not None:
             told.append(("ContinuationToken", token))
         if page.cursor is not None:
-            told.append(("NextContinuationToken", _token(page.cursor)))
-        return _told("ListBucketResult", [*told, *_list_body(call, page)])
+            told.append(("NextContinuationToken", listing.token(page.cursor)))
+        return _told("ListBucketResult", [*told, *listing.body(call, page)])
 
     async def _list_first(self, call: Call) -> web.StreamResponse:
         page = self._page(call, call.query.get("marker") or None, "")
-        told = [*_list_head(call, page), ("Marker", call.query.get("marker", ""))]
+        told = [*listing.head(call, page), ("Marker", call.query.get("marker", ""))]
         if page.cursor is not None:
             told.append(("NextMarker", page.cursor))
-        return _told("ListBucketResult", [*told, *_list_body(call, page)])
+        return _told("ListBucketResult", [*told, *listing.body(call, page)])
 
     def _page(self, call: Call, cursor: str | None, start_after: str) -> Listing:
-        limit = _number(call.query.get("max-keys", str(MAXIMUM_LISTED)))
+        limit = number(call.query.get("max-keys", str(MAXIMUM_LISTED)))
         if limit == 0:
             self._objects.bucket(call.bucket)
             return Listing((), (), None)
@@ -252,51 +285,72 @@ class S3:
             raise Refused(404, "NoSuchKey", "The specified key does not exist.")
         found, body = opened
         with body:
-            unmet = _conditions(call.headers).unmet(found)
+            unmet = metadata.conditions(call.headers).unmet(found)
             if unmet in ("If-Match", "If-Unmodified-Since"):
                 raise PreconditionFailed(f"{unmet} does not hold")
-            headers = _object_headers(found, call.query)
+            headers = metadata.of_object(found, call.query)
             if unmet is not None:
                 return web.Response(status=304, headers=headers)
             part = parse_range(call.headers.get("range", ""), found.size)
+            if part is None and call.headers.get("x-amz-checksum-mode") == "ENABLED":
+                headers |= metadata.checksums(found)
             return await _send(call.request, found, headers, body, part)
 
     async def _put(self, call: Call) -> web.StreamResponse:
         self._objects.bucket(call.bucket)
         with self._objects.incoming() as body:
-            await receive(call.request.content, call.headers, call.proof, body)
+            announced = await receive(call.request.content, call.headers, call.proof, body)
             stored = self._objects.put(
                 call.bucket,
                 call.key,
                 body,
-                http_metadata=_http_fields(call.headers),
-                custom_metadata=_custom_fields(call.headers),
-                conditions=_conditions(call.headers),
+                http_metadata=metadata.http_fields(call.headers),
+                custom_metadata=metadata.custom_fields(call.headers),
+                checksums={name: b64decode(text).hex() for name, text in announced.items()},
+                conditions=metadata.conditions(call.headers),
             )
-        return web.Response(headers={"ETag": f'"{stored.etag}"', **_checksums(call.headers)})
+        return web.Response(headers=metadata.stored(stored.etag, announced))
 
     async def _copy(self, call: Call) -> web.StreamResponse:
-        source = unquote(call.headers["x-amz-copy-source"]).removeprefix("/")
-        bucket, _, key = source.partition("?")[0].partition("/")
+        replacing = call.headers.get("x-amz-metadata-directive") == "REPLACE"
+        with self._objects.incoming() as body:
+            found = self._take_source(call, body, None)
+            same = (found.bucket, found.key) == (call.bucket, call.key)
+            if same and not replacing:
+                why = "This copy request is illegal: it changes nothing of the object."
+                raise Refused(400, "InvalidRequest", why)
+            custom = metadata.custom_fields(call.headers) if replacing else found.custom_metadata
+            stored = self._objects.put(
+                call.bucket,
+                call.key,
+                body,
+                http_metadata=(
+                    metadata.http_fields(call.headers) if replacing else found.http_metadata
+                ),
+                custom_metadata=custom,
+                conditions=metadata.conditions(call.headers),
+            )
+        told = [("LastModified", iso(stored.uploaded)), ("ETag", f'"{stored.etag}"')]
+        return _told("CopyObjectResult", told)
+
+    def _take_source(self, call: Call, body: Incoming, wanted: str | None) -> StoredObject:
+        """Take in what a copy is of, or a range of it; refuse one that is not as it has to be."""
+        source = unquote(call.headers[_SOURCE]).removeprefix("/").partition("?")[0]
+        bucket, _, key = source.partition("/")
         opened = self._objects.open(bucket, key)
         if opened is None:
             raise Refused(404, "NoSuchKey", "The specified key does not exist.")
         found, content = opened
-        replacing = call.headers.get("x-amz-metadata-directive") == "REPLACE"
-        with content, self._objects.incoming() as body:
-            while chunk := content.read(_CHUNK):
+        with content:
+            if unmet := metadata.conditions(call.headers, f"{_SOURCE}-").unmet(found):
+                raise PreconditionFailed(f"{_SOURCE}-{unmet.lower()} does not hold")
+            part = parse_range(wanted or "", found.size)
+            content.seek(part.offset if part else 0)
+            left = part.length if part else found.size
+            while left and (chunk := content.read(min(_CHUNK, left))):
                 body.write(chunk)
-            stored = self._objects.put(
-                call.bucket,
-                call.key,
-                body,
-                http_metadata=_http_fields(call.headers) if replacing else found.http_metadata,
-                custom_metadata=(
-                    _custom_fields(call.headers) if replacing else found.custom_metadata
-                ),
-            )
-        told = [("LastModified", _iso(stored.uploaded)), ("ETag", f'"{stored.etag}"')]
-        return _told("CopyObjectResult", told)
+                left -= len(chunk)
+        return found
 
     async def _delete(self, call: Call) -> web.StreamResponse:
         self._objects.delete(call.bucket, call.key)
@@ -308,60 +362,89 @@ class S3:
         upload = self._objects.create_upload(
             call.bucket,
             call.key,
-            http_metadata=_http_fields(call.headers),
-            custom_metadata=_custom_fields(call.headers),
+            http_metadata=metadata.http_fields(call.headers),
+            custom_metadata=metadata.custom_fields(call.headers),
         )
         told = [("Bucket", call.bucket), ("Key", call.key), ("UploadId", upload.id)]
         return _told("InitiateMultipartUploadResult", told)
 
     async def _put_part(self, call: Call) -> web.StreamResponse:
         with self._objects.incoming() as body:
-            await receive(call.request.content, call.headers, call.proof, body)
+            announced = await receive(call.request.content, call.headers, call.proof, body)
             part = self._objects.put_part(
                 call.bucket,
                 call.key,
                 call.query["uploadId"],
-                _number(call.query.get("partNumber", "")),
+                number(call.query.get("partNumber", "")),
                 body,
             )
-        return web.Response(headers={"ETag": f'"{part.etag}"', **_checksums(call.headers)})
+        return web.Response(headers=metadata.stored(part.etag, announced))
+
+    async def _copy_part(self, call: Call) -> web.StreamResponse:
+        with self._objects.incoming() as body:
+            self._take_source(call, body, call.headers.get(f"{_SOURCE}-range"))
+            part = self._objects.put_part(
+                call.bucket,
+                call.key,
+                call.query["uploadId"],
+                number(call.query.get("partNumber", "")),
+                body,
+            )
+        told = [("LastModified", iso(part.uploaded)), ("ETag", f'"{part.etag}"')]
+        return _told("CopyPartResult", told)
 
     async def _list_parts(self, call: Call) -> web.StreamResponse:
-        upload = call.query["uploadId"]
+        upload, begin = call.query["uploadId"], number(call.query.get("part-number-marker", "0"))
+        most = max(1, min(number(call.query.get("max-parts", "1000")), MAXIMUM_LISTED))
+        known = self._objects.parts(call.bucket, call.key, upload)
+        listed = [part for part in known if part.number > begin]
         parts: list[Element] = [
             (
                 "Part",
                 [
                     ("PartNumber", part.number),
-                    ("LastModified", _iso(part.uploaded)),
+                    ("LastModified", iso(part.uploaded)),
                     ("ETag", f'"{part.etag}"'),
                     ("Size", part.size),
                 ],
             )
-            for part in self._objects.parts(call.bucket, call.key, upload)
+            for part in listed[:most]
         ]
-        head = [("Bucket", call.bucket), ("Key", call.key), ("UploadId", upload)]
-        return _told("ListPartsResult", [*head, ("IsTruncated", "false"), *parts])
+        told = [("Bucket", call.bucket), ("Key", call.key), ("UploadId", upload)]
+        told += [("MaxParts", str(most)), ("IsTruncated", str(len(listed) > most).lower())]
+        if len(listed) > most:
+            told.append(("NextPartNumberMarker", str(listed[most - 1].number)))
+        return _told("ListPartsResult", [*told, *parts])
 
     async def _list_uploads(self, call: Call) -> web.StreamResponse:
+        behind = (
+            call.query.get("key-marker", ""),
+            call.query.get("upload-id-marker", "\U0010ffff"),
+        )
+        most = max(1, min(number(call.query.get("max-uploads", "1000")), MAXIMUM_LISTED))
+        known = self._objects.uploads(call.bucket, call.query.get("prefix", ""))
+        listed = [one for one in known if (one.key, one.id) > behind]
         uploads = [
             (
                 "Upload",
                 [
                     ("Key", upload.key),
                     ("UploadId", upload.id),
-                    ("Initiated", _iso(upload.started)),
+                    ("Initiated", iso(upload.started)),
                 ],
             )
-            for upload in self._objects.uploads(call.bucket, call.query.get("prefix", ""))
+            for upload in listed[:most]
         ]
-        head = [("Bucket", call.bucket), ("IsTruncated", "false")]
-        return _told("ListMultipartUploadsResult", [*head, *uploads])
+        told = [("Bucket", call.bucket), ("IsTruncated", str(len(listed) > most).lower())]
+        if len(listed) > most:
+            last = listed[most - 1]
+            told += [("NextKeyMarker", last.key), ("NextUploadIdMarker", last.id)]
+        return _told("ListMultipartUploadsResult", [*told, *uploads])
 
     async def _complete_upload(self, call: Call) -> web.StreamResponse:
         wanted = await self._xml(call)
         parts = [
-            (_number(part.findtext("{*}PartNumber") or ""), part.findtext("{*}ETag") or "")
+            (number(part.findtext("{*}PartNumber") or ""), part.findtext("{*}ETag") or "")
             for part in wanted.iterfind("{*}Part")
         ]
         stored = self._objects.complete_upload(
@@ -369,7 +452,7 @@ class S3:
             call.key,
             call.query["uploadId"],
             parts,
-            conditions=_conditions(call.headers),
+            conditions=metadata.conditions(call.headers),
         )
         told = [("Bucket", call.bucket), ("Key", call.key), ("ETag", f'"{stored.etag}"')]
         return _told("CompleteMultipartUploadResult", told)
@@ -388,9 +471,6 @@ class S3:
             return ElementTree.fromstring(content)  # noqa: S314 (it has no declarations)
         except ElementTree.ParseError:
             raise Refused(400, "MalformedXML", "The XML you provided was not well-formed") from None
-
-
-_MARKS = ("list-type", "location", "uploads", "delete", "uploadId", "acl", "tagging", "versions")
 
 
 async def _send(
@@ -421,132 +501,6 @@ def _joined(request: web.Request) -> dict[str, str]:
         lower = name.lower()
         joined[lower] = f"{joined[lower]},{text}" if lower in joined else text
     return joined
-
-
-def _object_headers(found: StoredObject, query: Mapping[str, str]) -> dict[str, str]:
-    """Return an object's headers; a signed query may set some otherwise."""
-    headers = {
-        name: found.http_metadata[field]
-        for name, field in _HTTP_FIELDS.items()
-        if field in found.http_metadata
-    }
-    headers.setdefault("content-type", "application/octet-stream")
-    for name in _HTTP_FIELDS:
-        if f"response-{name}" in query:
-            headers[name] = query[f"response-{name}"]
-    headers.update({_CUSTOM + name: text for name, text in found.custom_metadata.items()})
-    headers["ETag"] = f'"{found.etag}"'
-    headers["Last-Modified"] = format_datetime(found.uploaded, usegmt=True)
-    headers["Accept-Ranges"] = "bytes"
-    headers["x-amz-version-id"] = found.version
-    return headers
-
-
-def _http_fields(headers: Mapping[str, str]) -> dict[str, str]:
-    fields = {field: headers[name] for name, field in _HTTP_FIELDS.items() if name in headers}
-    codings = [coding.strip() for coding in fields.get("contentEncoding", "").split(",")]
-    kept = [coding for coding in codings if coding and coding != "aws-chunked"]
-    fields.pop("contentEncoding", None)
-    return {**fields, "contentEncoding": ",".join(kept)} if kept else fields
-
-
-def _custom_fields(headers: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name.removeprefix(_CUSTOM): text
-        for name, text in headers.items()
-        if name.startswith(_CUSTOM)
-    }
-
-
-def _checksums(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the checksums back that came in headers, and were verified."""
-    return {name: text for name, text in headers.items() if name.startswith("x-amz-checksum-")}
-
-
-def _conditions(headers: Mapping[str, str]) -> Conditions:
-    return Conditions(
-        matches=_etags(headers.get("if-match", "")),
-        differs=_etags(headers.get("if-none-match", "")),
-        unmodified_since=_http_date(headers.get("if-unmodified-since")),
-        modified_since=_http_date(headers.get("if-modified-since")),
-    )
-
-
-def _etags(header: str) -> tuple[str, ...]:
-    etags = (etag.strip().removeprefix("W/").strip('"') for etag in header.split(","))
-    return tuple(etag for etag in etags if etag)
-
-
-def _http_date(header: str | None) -> datetime | None:
-    """Read a date; the store's times have milliseconds, so the whole second counts."""
-    if header is None:
-        return None
-    try:
-        return parsedate_to_datetime(header).replace(microsecond=999_000)
-    except ValueError:
-        return None
-
-
-def _list_head(call: Call, page: Listing) -> list[Element]:
-    return [
-        ("Name", call.bucket),
-        ("Prefix", _spelled(call, call.query.get("prefix", ""))),
-        ("MaxKeys", call.query.get("max-keys", str(MAXIMUM_LISTED))),
-        ("IsTruncated", "true" if page.truncated else "false"),
-        *(
-            (title, call.query[name])
-            for title, name in (("Delimiter", "delimiter"), ("EncodingType", "encoding-type"))
-            if name in call.query
-        ),
-    ]
-
-
-def _list_body(call: Call, page: Listing) -> list[Element]:
-    objects: list[Element] = [
-        (
-            "Contents",
-            [
-                ("Key", _spelled(call, found.key)),
-                ("LastModified", _iso(found.uploaded)),
-                ("ETag", f'"{found.etag}"'),
-                ("Size", found.size),
-                ("StorageClass", "STANDARD"),
-            ],
-        )
-        for found in page.objects
-    ]
-    prefixes: list[Element] = [
-        ("CommonPrefixes", [("Prefix", _spelled(call, prefix))]) for prefix in page.prefixes
-    ]
-    return objects + prefixes
-
-
-def _spelled(call: Call, key: str) -> str:
-    """Spell a key as the caller asked: percent-encoded where ``encoding-type`` is ``url``."""
-    return quote(key, safe="/") if call.query.get("encoding-type") == "url" else key
-
-
-def _token(cursor: str) -> str:
-    return base64.urlsafe_b64encode(cursor.encode()).decode()
-
-
-def _cursor(token: str | None) -> str | None:
-    if not token:
-        return None
-    try:
-        return base64.urlsafe_b64decode(token).decode()
-    except ValueError:
-        raise Refused(400, "InvalidArgument", "The continuation token is not valid.") from None
-
-
-def _number(text: str) -> int:
-    if not text.isdigit():
-        raise Refused(400, "InvalidArgument", f"{text!r} is no number")
-    return int(text)
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _told(root: str, content: str | Sequence[Element]) -> web.Response:

@@ -59,6 +59,10 @@ CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY, bucket TEXT NOT NULL REFERENCES buckets (name), key TEXT NOT NULL,
     started TEXT NOT NULL, http_metadata TEXT NOT NULL, custom_metadata TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS settings (
+    bucket TEXT NOT NULL REFERENCES buckets (name) ON DELETE CASCADE, kind TEXT NOT NULL,
+    document BLOB NOT NULL, PRIMARY KEY (bucket, kind)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parts (
     upload TEXT NOT NULL REFERENCES uploads (id) ON DELETE CASCADE, number INTEGER NOT NULL,
     size INTEGER NOT NULL, etag TEXT NOT NULL, blob TEXT NOT NULL, uploaded TEXT NOT NULL,
@@ -112,9 +116,11 @@ class Objects:
             raise BucketMissing(f"there is no bucket {name}")
         return _bucket(rows[0])
 
-    def create_bucket(self, name: str, location: str = "ENAM") -> Bucket:
+    def create_bucket(
+        self, name: str, location: str = "ENAM", storage_class: str = "Standard"
+    ) -> Bucket:
         """Make a bucket; raises BucketExists."""
-        made = Bucket(name, _stamp(_now()), location)
+        made = Bucket(name, _stamp(_now()), location, storage_class)
         try:
             self._query(
                 "INSERT INTO buckets VALUES (?, ?, ?, ?)",
@@ -133,6 +139,22 @@ class Objects:
             for upload in self.uploads(name):
                 self.abort_upload(name, upload.key, upload.id)
             self._query("DELETE FROM buckets WHERE name = ?", name)
+
+    def setting(self, bucket: str, kind: str) -> bytes | None:
+        """Return a document that a bucket was set to, or None; raises BucketMissing."""
+        self.bucket(bucket)
+        query = "SELECT document FROM settings WHERE bucket = ? AND kind = ?"
+        rows = self._query(query, bucket, kind)
+        return bytes(rows[0]["document"]) if rows else None
+
+    def set(self, bucket: str, kind: str, document: bytes | None) -> None:
+        """Set a bucket to a document of a kind, or to none; raises BucketMissing."""
+        self.bucket(bucket)
+        if document is None:
+            self._query("DELETE FROM settings WHERE bucket = ? AND kind = ?", bucket, kind)
+        else:
+            insert = "INSERT OR REPLACE INTO settings VALUES (?, ?, ?)"
+            self._query(insert, bucket, kind, document)
 
     # Objects
 

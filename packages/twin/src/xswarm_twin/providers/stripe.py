@@ -29,6 +29,7 @@ from xswarm_twin.providers.records import Records
 from xswarm_twin.providers.webhook_endpoints import Endpoints, Invalid
 
 _VERSION: Final = "2025-09-30.clover"
+_LIVE: Final = "X-Twin-Live-Mode"  # said by the middleware to the routes behind it
 _RESTRICTED: Final = (("GET", "/v1/balance"), ("GET", "/v1/account"))  # all an rk_ key may
 _PUBLIC: Final = ("/js.stripe.com/",)
 _NO_KEY: Final = (
@@ -120,7 +121,7 @@ class Stripe:
             if keys.same(given, self._restricted):
                 return await self._permitted(request, handler)
             if keys.same(given, self._live):
-                return _in_live_mode(await handler(self._as_secret(request)))
+                return _in_live_mode(await handler(self._as_secret(request, live=True)))
             if not keys.same(given, self._key):
                 return _error(401, f"Invalid API Key provided: {_masked(given)}")
             return await handler(request)
@@ -138,10 +139,13 @@ class Stripe:
             )
         return await handler(self._as_secret(request))
 
-    def _as_secret(self, request: web.Request) -> web.Request:
+    def _as_secret(self, request: web.Request, *, live: bool = False) -> web.Request:
         """Return the request as if it had the secret test key, the one that localstripe takes."""
         headers = request.headers.copy()
         headers["Authorization"] = f"Bearer {self._key}"
+        headers.popall(_LIVE, None)
+        if live:
+            headers[_LIVE] = "true"
         return request.clone(headers=headers)
 
     async def _get_account(self, _request: web.Request) -> web.Response:
@@ -165,13 +169,15 @@ class Stripe:
         return _answer(self._endpoints.page(dict(request.query)))
 
     async def _create(self, request: web.Request) -> web.Response:
-        return _answer(self._endpoints.create(await _form(request)))
+        form, live = await _form(request), _LIVE in request.headers
+        return _answer(self._endpoints.create(form, live=live))
 
     async def _get(self, request: web.Request) -> web.Response:
         return _answer(self._endpoints.get(request.match_info["id"]))
 
     async def _update(self, request: web.Request) -> web.Response:
-        return _answer(self._endpoints.update(request.match_info["id"], await _form(request)))
+        form, live = await _form(request), _LIVE in request.headers
+        return _answer(self._endpoints.update(request.match_info["id"], form, live=live))
 
     async def _delete(self, request: web.Request) -> web.Response:
         return _answer(self._endpoints.delete(request.match_info["id"]))

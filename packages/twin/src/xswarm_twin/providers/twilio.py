@@ -13,10 +13,11 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from xswarm_twin.providers import front, numbers
+from xswarm_twin.providers import answers, front, numbers
 from xswarm_twin.providers.messaging_services import MessagingServices
 from xswarm_twin.providers.received import Received
 
+_LONGEST_URL: Final = 4000  # characters
 _NUMBERS: Final = re.compile(r"/2010-04-01/Accounts/\w+/IncomingPhoneNumbers(/(PN\w+))?\.json")
 _MESSAGES: Final = re.compile(r"/2010-04-01/Accounts/\w+/Messages\.json")
 # Fields of the resource that emulate does not have: name in answers, name in requests, default.
@@ -68,8 +69,11 @@ class Twilio:
         served = await self._services.answer(request)
         if served is not None:
             return served
-        response = await front.passed_on(request, self._target, self.failure(503))
         number = _NUMBERS.fullmatch(request.path)
+        wrong = await _wrong(request) if number and request.method == "POST" else None
+        if wrong is not None:
+            return wrong
+        response = await front.passed_on(request, self._target, self.failure(503))
         if number and response.status < 300:
             return await self._number(request, response, number.group(2))
         if _MESSAGES.fullmatch(request.path) and response.status == 201:
@@ -103,6 +107,18 @@ class Twilio:
     def _complete(self, sid: str) -> dict[str, Any]:
         known = self._added.get(sid, {})
         return {name: known.get(name) or default for name, _, default in _ADDED}
+
+
+async def _wrong(request: web.Request) -> web.Response | None:
+    """Return why the settings of a number are refused, if they are."""
+    for name, given in (await request.post()).items():
+        value = str(given)
+        if name.endswith("Method") and value.upper() not in ("GET", "POST"):
+            return _error(400, f"Invalid Method: {name} is GET or POST, not {value}", 21403)
+        is_url = value and (name.endswith("Url") or name == "StatusCallback")
+        if is_url and (len(value) > _LONGEST_URL or not answers.is_url(value)):
+            return _error(400, f"Invalid Url: {name} is not a valid URL", 21402)
+    return None
 
 
 def _body(response: web.Response) -> dict[str, Any]:

@@ -5,16 +5,24 @@ Source: Stripe API reference, "Webhook Endpoints" and "Pagination".
 
 from __future__ import annotations
 
-import re
+import ipaddress
 import secrets
 import time
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from xswarm_twin.providers.records import Records
 
+
+def _names(file: str) -> list[str]:
+    return (Path(__file__).parent / file).read_text(encoding="utf-8").split()
+
+
 _MOST: Final = 16
-_EVENT: Final = re.compile(r"\*|[a-z0-9_]+(\.[a-z0-9_]+)+")
+EVENTS: Final = frozenset(_names("stripe_events.txt"))
+VERSIONS: Final = frozenset(_names("stripe_versions.txt"))
+"""What the official SDK knows of; its version is the one of the tests' requirements."""
 _CREATE: Final = (
     "url",
     "enabled_events",
@@ -58,15 +66,15 @@ class Endpoints:
         for endpoint in self._table.values():
             _deliver(endpoint)
 
-    def create(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Make an endpoint; only this answer holds its secret."""
+    def create(self, wanted: dict[str, Any], *, live: bool = False) -> dict[str, Any]:
+        """Make an endpoint, by a key of live mode or not; only this answer holds its secret."""
         _refuse_unknown(wanted, _CREATE)
         for name in ("enabled_events", "url"):
             if not wanted.get(name):
                 raise Invalid(
                     f"Missing required param: {name}.", code="parameter_missing", param=name
                 )
-        _check(wanted)
+        _check(wanted, live=live)
         if len(self._table) >= _MOST:
             raise Invalid(f"You have reached the maximum of {_MOST} test webhook endpoints.")
         endpoint = _made(wanted)
@@ -92,11 +100,13 @@ class Endpoints:
             "url": _PATH,
         }
 
-    def update(self, identity: str, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Change an endpoint."""
+    def update(
+        self, identity: str, wanted: dict[str, Any], *, live: bool = False
+    ) -> dict[str, Any]:
+        """Change an endpoint, by a key of live mode or not."""
         endpoint = self._find(identity)
         _refuse_unknown(wanted, _UPDATE)
-        _check(wanted)
+        _check(wanted, live=live)
         if "metadata" in wanted:
             wanted["metadata"] = _merged(endpoint["metadata"], wanted["metadata"])
         if "disabled" in wanted:
@@ -181,24 +191,43 @@ def _refuse_unknown(wanted: dict[str, Any], known: tuple[str, ...]) -> None:
             )
 
 
-def _check(wanted: dict[str, Any]) -> None:
+def _check(wanted: dict[str, Any], *, live: bool) -> None:
     """Refuse values the service refuses."""
     if "url" in wanted:
-        parts = urlsplit(str(wanted["url"]))
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            message = "Invalid URL: An explicit scheme (such as https) must be provided."
-            raise Invalid(message, code="url_invalid", param="url")
+        _check_url(str(wanted["url"]), live=live)
+    if "api_version" in wanted and wanted["api_version"] not in VERSIONS:
+        message = f"Invalid Stripe API version: {wanted['api_version']}"
+        raise Invalid(message, param="api_version")
     if "enabled_events" in wanted:
         _check_events(wanted["enabled_events"])
     if not isinstance(wanted.get("metadata", {}), dict | str):
         raise Invalid("Invalid object", param="metadata")
 
 
+def _check_url(url: str, *, live: bool) -> None:
+    """Refuse what is no URL, and in live mode one without TLS: but for this machine's own."""
+    parts = urlsplit(url)
+    message = ""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        message = "Invalid URL: An explicit scheme (such as https) must be provided."
+    elif live and parts.scheme == "http" and not _is_loopback(parts.hostname):
+        message = "Invalid URL: The URL must begin with https in live mode."
+    if message:
+        raise Invalid(message, code="url_invalid", param="url")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def _check_events(events: Any) -> None:
     if not isinstance(events, list) or not events:
         raise Invalid("Invalid array", param="enabled_events")
     for index, event in enumerate(events):
-        if not isinstance(event, str) or not _EVENT.fullmatch(event):
+        if event != "*" and event not in EVENTS:
             where = f"enabled_events[{index}]"
             raise Invalid(f"Invalid {where}: must be one of the event types", param=where)
 

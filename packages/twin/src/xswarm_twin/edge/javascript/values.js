@@ -46,6 +46,33 @@ export class Absent extends WorkerEntrypoint {
   }
 }
 
+// Workers AI: no model runs here. Every answer has the form that the model's would have, and says so.
+export class Intelligence extends WorkerEntrypoint {
+  async fetch(request) {
+    const model = request.headers.get("cf-consn-model-id") ?? "";
+    if (!new URL(request.url).pathname.startsWith("/run")) {
+      return Response.json({ error: said({ what: "AI Gateway" }) }, { status: 501 });
+    }
+    const { inputs = {} } = await request.json();
+    if (IMAGES.test(model)) return new Response(PIXEL, { headers: { "Content-Type": "image/png" } });
+    if (inputs.text !== undefined && EMBEDDINGS.test(model)) {
+      const texts = [inputs.text].flat();
+      return Response.json({ shape: [texts.length, 768], data: texts.map(() => Array(768).fill(0)) });
+    }
+    const response = said({ what: "Workers AI" });
+    if (!inputs.stream) return Response.json({ response });
+    const events = `data: ${JSON.stringify({ response })}\n\ndata: [DONE]\n\n`;
+    return new Response(events, { headers: { "Content-Type": "text/event-stream" } });
+  }
+}
+
+const IMAGES = /stable-diffusion|flux|dreamshaper|lucid-origin|phoenix/;
+const EMBEDDINGS = /bge-|embedding|gemma-300m|plamo/;
+const PIXEL = Uint8Array.from(
+  atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="),
+  (letter) => letter.charCodeAt(0),
+);
+
 function said({ what }) {
   return `the local twin has no ${what}: deploy to Cloudflare to use it`;
 }
