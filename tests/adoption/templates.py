@@ -70,7 +70,7 @@ def through(folder: Path, root: Path) -> str:
             check=False,
         )
         if installed.returncode:
-            return f"npm ci: {_last(installed.stderr)}"
+            return f"npm ci: {last_words(installed.stderr)}"
     _filled(root)
     committed(root)
     with opened(root) as repository:
@@ -92,7 +92,7 @@ def _released(repository: Repository) -> str:
         repository.xswarm("rollback", "--version", first, "--yes")
         assert repository.live() == first, "another version is live"
     except (AssertionError, subprocess.TimeoutExpired) as error:
-        return f"{step}: {_last(str(error))}"
+        return f"{step}: {last_words(str(error))}"
     return ""
 
 
@@ -145,7 +145,8 @@ def _change(root: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> N
     file.write_text(json.dumps(content | change(content)))
 
 
-def _last(text: str) -> str:
+def last_words(text: str) -> str:
+    """Return what a command said at its end: what failed, why, and what is next."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     told = [line for line in lines if line[:1] in "✗❌" or "why:" in line or "next:" in line]
     return " | ".join(told or lines[-4:])[:900]

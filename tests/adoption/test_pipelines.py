@@ -14,7 +14,8 @@ from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 from invoke.program import Program
 
-from tests.adoption.repositories import file
+from tests.adoption.repositories import committed, file, wrangler
+from tests.adoption.test_writing import answered
 from xswarm_deploy import tasks
 from xswarm_deploy.adoption import pipelines
 
@@ -156,3 +157,29 @@ def test_the_steps_of_the_template_for_gitlab(checkout: tuple[Path, dict[str, st
         "xswarm production deploy.plan",
         "xswarm deploy.prod --yes --wait 15m --message abc",
     ]
+
+
+@pytest.mark.parametrize(
+    ("package", "installs"),
+    [({}, ""), ({"dependencies": {"hono": "4"}, "packageManager": "pnpm@9"}, "pnpm install")],
+)
+@pytest.mark.parametrize("domain", ["", "api.shop.example"])
+def test_what_is_written_says_what_this_repository_needs(
+    tmp_path: Path, package: dict[str, Any], installs: str, domain: str
+) -> None:
+    """GitLab takes no ``true`` for a command, and no address is made up."""
+    routes = {"routes": [{"pattern": domain, "custom_domain": True}]} if domain else {}
+    file(tmp_path, "wrangler.jsonc", wrangler(**routes))
+    if package:
+        file(tmp_path, "package.json", package)
+    committed(tmp_path)
+    given = answered(tmp_path, ci="none")
+    for name in ("github.yml", "gitlab.yml"):
+        text = pipelines.text(given, name)
+        assert ("# Fill in WORKER_URL in " in text) == (not domain)
+        content = yaml.safe_load(text)
+        jobs = content.get("jobs", {}).values()
+        lines = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+        lines += content.get("default", {}).get("before_script", [])
+        assert all(isinstance(line, str) for line in lines), lines
+        assert any("install --frozen-lockfile" in line for line in lines) == bool(installs)

@@ -23,6 +23,7 @@ from xswarm_twin.programs import find_workerd
 _ROOT = Path(__file__).parents[3]
 TOKEN = "token-of-the-twin"
 _TYPES = {
+    ".so": "application/octet-stream",
     ".js": "application/javascript+module",
     ".py": "text/x-python",
     ".txt": "text/plain",

@@ -141,6 +141,19 @@ def test_what_is_not_imported_is_invalid(play: Any, workshop: Any, source: str, 
     play(scene)
 
 
+def test_packages_for_pyodide_are_named_with_the_way_on(play: Any, workshop: Any) -> None:
+    extension = "python_modules/pydantic_core/_pydantic_core.cpython-313-wasm32-emscripten.so"
+    files = {"entry.py": "import pydantic_core._pydantic_core\n", extension: "\0asm"}
+
+    async def scene(stage: Any) -> None:
+        with pytest.raises(ScriptInvalid, match="pydantic_core is compiled for Pyodide") as refusal:
+            await stage.edge.validate(workshop.version(files))
+        assert "release this Worker to staging" in str(refusal.value)
+        assert "ModuleNotFoundError" in str(refusal.value)
+
+    play(scene)
+
+
 def test_python_needs_its_flag(play: Any, workshop: Any) -> None:
     version = workshop.version({"entry.py": ECHO}, compatibility_flags=())
 

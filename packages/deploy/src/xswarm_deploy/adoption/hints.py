@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xswarm_deploy.adoption import databases, writing
+from xswarm_deploy.adoption import address, databases
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
@@ -27,7 +27,7 @@ def hints(answers: Answers) -> list[str]:
 
 def _of_the_address(answers: Answers) -> Iterator[str]:
     content = answers.content(PRODUCTION)
-    if writing.address(answers, PRODUCTION) == writing.NOWHERE and not content.get("preview_urls"):
+    if address.of(answers, PRODUCTION) == address.NOWHERE and not content.get("preview_urls"):
         yield (
             "the Worker has no address: a release looks at which events its version handles; one"
             ' that answers requests of other Workers needs "preview_urls": true to be verified'

@@ -6,8 +6,8 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from xswarm_deploy.adoption import address, invoke_file
 from xswarm_deploy.adoption import found as finding
-from xswarm_deploy.adoption import invoke_file
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange, relative
 from xswarm_deploy.settings import project, settings
@@ -16,6 +16,7 @@ from xswarm_deploy.settings.variables import PRODUCTION
 WORKFLOW: Final = Path(".github/workflows/deploy.yml")
 GITLAB_FILE: Final = Path(".gitlab-ci.yml")
 _FOLDER: Final = Path(__file__).with_name("templates")
+_FILL: Final = "# Fill in WORKER_URL in deployment/config/production.env.example, and commit it.\n"
 _INSTALLS: Final = {
     "npm": "npm ci",
     "pnpm": "npm install --global pnpm && pnpm install --frozen-lockfile",
@@ -44,11 +45,14 @@ def text(answers: Answers, template: str) -> str:
         answers: what it is released as.
         template: the file's name.
     """
-    found = answers.found
-    return _Template((_FOLDER / template).read_text(encoding="utf-8")).substitute(
+    found, install = answers.found, _install(answers)
+    lines = (_FOLDER / template).read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if install or "%%install" not in line]
+    return _Template("".join(kept)).substitute(
         branch=found.branch or "main",
         folder=Path(relative(found.folder, found.top)).as_posix(),
-        install=_install(answers),
+        install=install,
+        fill=_FILL if address.is_unknown(answers, PRODUCTION) else "",
         secrets="\n".join(f"  {name}: ${{{{ secrets.{name} }}}}" for name in _secrets(answers)),
         names=", ".join(_secrets(answers)),
     )
@@ -67,9 +71,10 @@ def _name(answers: Answers) -> str:
 
 
 def _install(answers: Answers) -> str:
+    """Return what installs the Worker's packages; empty: it needs none."""
     found = answers.found
     needed = found.build or found.package.get("dependencies")
-    return _INSTALLS.get(found.manager, "npm ci") if needed else "true"
+    return _INSTALLS.get(found.manager, "npm ci") if needed else ""
 
 
 def _secrets(answers: Answers) -> list[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import databases, environment_files, invoke_file, pipelines
+from xswarm_deploy.adoption import address, databases, environment_files, invoke_file, pipelines
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange
 from xswarm_deploy.bundling import programs
@@ -23,8 +22,6 @@ IGNORED: Final = (
     f"{settings.CONFIG}/*.env",
     f"!{settings.CONFIG}/local.env",
 )
-NOWHERE: Final = "https://none.invalid"
-"""WORKER_URL of a Worker that has no address."""
 _TASKS_PY: Final = 'from xswarm_deploy.tasks import ns\n\n__all__ = ["ns"]\n'
 _LOCAL_ENV: Final = """\
 # The local environment: it talks to the twin on this machine alone, whose keys and addresses
@@ -64,7 +61,7 @@ def environment_file(answers: Answers, environment: str) -> str:
     named = project.read({**invoke_file.deploy(answers), "env": environment}, environment)
     known = {
         settings.DATABASE: answers.url(environment),
-        "WORKER_URL": address(answers, environment),
+        "WORKER_URL": address.of(answers, environment),
         "CLOUDFLARE_ACCOUNT_ID": str(answers.found.content.get("account_id") or ""),
     }
     given = {name: value for name, value in known.items() if value}
@@ -76,25 +73,6 @@ def _local(answers: Answers) -> str:
     if not answers.d1 or not databases.has(answers.found.content, answers.database):
         return _LOCAL_ENV
     return _LOCAL_ENV + _LOCAL_D1.format(name=settings.DATABASE, url=answers.database)
-
-
-def address(answers: Answers, environment: str) -> str:
-    """Return where the Worker answers: its custom domain, else under workers.dev, or nowhere.
-
-    Args:
-        answers: what the repository is released as.
-        environment: production or staging.
-    """
-    name, _ = answers.environment(environment)
-    content = answers.content(environment)
-    shared = answers.shares(environment)
-    routes = [] if shared else [*(content.get("routes") or ()), content.get("route")]
-    domains = [r for r in routes if isinstance(r, Mapping) and r.get("custom_domain")]
-    if domains:
-        return f"https://{domains[0].get('pattern')}"
-    if content.get("workers_dev") is False and not any(routes):
-        return NOWHERE
-    return f"https://{name}.your_subdomain.workers.dev"
 
 
 def gitignore(root: Path) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy import child
-from xswarm_deploy.bundling import configuration, library, programs, static
+from xswarm_deploy.bundling import configuration, library, programs, python_packages, static
 from xswarm_deploy.bundling.ignored import IGNORED
 from xswarm_deploy.bundling.wrangler import file as configuration_file
 from xswarm_deploy.bundling.wrangler import read, require_built
@@ -177,6 +177,7 @@ def _vendored(named: Path, root: Path) -> Path:
         wanted.write_text("\n".join(library.others(named)) + "\n", encoding="utf-8")
         if any(_meant(library.others(named))):
             _install(wanted, made)
+        python_packages.require_pure(made, named)
         try:
             made.rename(target)
         except OSError:

@@ -1,6 +1,6 @@
 """The packages of a Python Worker: ``pywrangler`` puts them into ``python_modules``.
 
-Those of a ``requirements.txt`` a release vendors itself.
+Those of a ``requirements.txt`` a release vendors itself, as far as they are pure Python.
 
 Source: Cloudflare, Python Workers, Packages.
 """
@@ -13,8 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from xswarm_deploy.errors import Refused
+
 FOLDER: Final = "python_modules"
 INSTALL: Final = "uv run pywrangler sync"
+_COMPILED: Final = (".so", ".pyd", ".dylib")
+_OF_THE_RUNTIME: Final = ("emscripten", "wasm32")
+"""What the name of an extension for Pyodide, on which Workers run, has."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*")
 _NOT_VENDORED: Final = frozenset(
     {"xswarm-monitoring", "webtypy", "workers-py", "workers-runtime-sdk"}
@@ -40,3 +45,28 @@ def missing(folder: Path, content: Mapping[str, Any]) -> list[str]:
     found = (_NAME.match(str(one).strip()) for one in named)
     names = (match[0].lower().replace("_", "-") for match in found if match)
     return sorted(name for name in names if name not in _NOT_VENDORED)
+
+
+def require_pure(folder: Path, named: Path) -> None:
+    """Refuse packages that are compiled for this machine: they run here, and on no Worker.
+
+    Args:
+        folder: where they were installed to.
+        named: the file that names them.
+
+    Raises:
+        Refused: it names them, with the way on.
+    """
+    found = (
+        file.relative_to(folder).parts[0]
+        for file in folder.rglob("*")
+        if file.suffix in _COMPILED and not any(mark in file.name for mark in _OF_THE_RUNTIME)
+    )
+    names = sorted({name.partition(".")[0] for name in found})
+    if names:
+        raise Refused(
+            f"{', '.join(names)} cannot run in a Worker",
+            f"{named.name} brings it compiled for this machine; Workers run Python on WebAssembly",
+            f"name the packages in pyproject.toml, remove {named.name}, and beside wrangler's file:"
+            f" {INSTALL}",
+        )

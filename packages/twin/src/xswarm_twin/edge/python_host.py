@@ -21,6 +21,8 @@ from xswarm_twin.model import Module, ScriptInvalid, WorkerVersion
 
 PYTHON_FLAG = "python_workers"
 VENDORED = "python_modules"
+_PYODIDE = "wasm32-emscripten.so"
+"""The end of the name of an extension that only Pyodide loads."""
 
 _HERE = Path(__file__).parent
 _SERVER_PACKAGES = ("uvicorn", "h11", "click")
@@ -56,7 +58,7 @@ async def start(
     try:
         child = await children.start(command, log.line)
     except StartFailed as failure:
-        raise ScriptInvalid(str(failure) or "the Worker ended without a word") from None
+        raise ScriptInvalid(_why(version, str(failure))) from None
     await asyncio.to_thread(bytecode.gather, folder)
     return child
 
@@ -86,6 +88,19 @@ def server_paths() -> list[str]:
         )
     origins = (Path(str(spec.origin)) for spec in found.values() if spec is not None)
     return sorted({str(origin.parent.parent) for origin in origins})
+
+
+def _why(version: WorkerVersion, said: str) -> str:
+    """Return why a Worker did not start: packages for Pyodide are none of CPython's."""
+    names = [m.name.removeprefix(f"{VENDORED}/") for m in version.modules if _PYODIDE in m.name]
+    compiled = sorted({name.partition("/")[0].partition(".")[0] for name in names})
+    if not compiled:
+        return said or "the Worker ended without a word"
+    last = said.strip().splitlines()[-1:] or ["it ended without a word"]
+    return (
+        f"the local twin runs Python on CPython, and {', '.join(compiled)} is compiled for Pyodide:"
+        f" release this Worker to staging, which verifies it at Cloudflare ({last[0]})"
+    )
 
 
 def _line(control: int) -> tuple[str, ...]:

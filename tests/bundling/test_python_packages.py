@@ -1,0 +1,37 @@
+"""Packages of a Python Worker: what is compiled for this machine is no part of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.adoption.repositories import file
+from xswarm_deploy.bundling import python_packages
+from xswarm_deploy.errors import Refused
+
+PURE = ("fastapi/applications.py", "fastapi/py.typed", "six.py")
+OF_PYODIDE = "pydantic_core/_pydantic_core.cpython-313-wasm32-emscripten.so"
+OF_A_MACHINE = (
+    "pydantic_core/_pydantic_core.cpython-312-x86_64-linux-gnu.so",
+    "pydantic_core/_pydantic_core.cpython-312-darwin.so",
+    "pydantic_core/_pydantic_core.cp312-win_amd64.pyd",
+    "_cffi_backend.cpython-312-x86_64-linux-gnu.so",
+)
+"""Names of files in the wheels of FastAPI's requirements at PyPI, and in Pyodide's."""
+
+
+@pytest.mark.parametrize("compiled", OF_A_MACHINE)
+def test_what_is_compiled_for_a_machine_is_refused_by_name(tmp_path: Path, compiled: str) -> None:
+    for name in (*PURE, compiled):
+        file(tmp_path, f"modules/{name}", "")
+    with pytest.raises(Refused, match="cannot run in a Worker") as refused:
+        python_packages.require_pure(tmp_path / "modules", Path("requirements.txt"))
+    assert compiled.partition("/")[0].partition(".")[0] in str(refused.value)
+    assert python_packages.INSTALL in refused.value.remedy
+
+
+def test_pure_python_and_what_is_built_for_the_runtime_stay(tmp_path: Path) -> None:
+    for name in (*PURE, OF_PYODIDE):
+        file(tmp_path, name, "")
+    python_packages.require_pure(tmp_path, Path("requirements.txt"))
