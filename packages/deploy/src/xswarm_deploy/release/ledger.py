@@ -250,8 +250,7 @@ class Ledger:
             return  # it is this very write that waits for nothing
         with self._writing:
             if self._held:
-                self._send(self._held)
-                self._held.clear()
+                self._send()
 
     def _fenced(self, sql: str, *parameters: Any) -> Statement:
         return Statement(sql, (*parameters, self.lease.owner, self.lease.fence))
@@ -266,19 +265,21 @@ class Ledger:
     ) -> None:
         """Write all or nothing; with it an event of the audit trail, if there is one to tell."""
         entry = _Entry(statements, now(), event, details or {})
+        if hold:  # even while others are being written
+            self._held.append(entry)
+            return
         with self._writing:
-            if hold:
-                self._held.append(entry)
-                return
-            self._send([*self._held, entry])
-            self._held.clear()
+            self._send(entry)
 
-    def _send(self, entries: Sequence[_Entry]) -> None:
+    def _send(self, *more: _Entry) -> None:
+        """Write what is held, and more behind it; what is not written stays held."""
+        held = list(self._held)
         self._writer = threading.get_ident()
         try:
-            self._sent(entries)
+            self._sent([*held, *more])
         finally:
             self._writer = 0
+        del self._held[: len(held)]
 
     def _sent(self, entries: Sequence[_Entry]) -> None:
         events = self._events(entries)

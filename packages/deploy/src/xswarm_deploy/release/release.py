@@ -40,6 +40,7 @@ DEPLOY: Final = "deploy"
 """The kind of release that uploads a version of the Worker with all that it needs."""
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that all is done
 _LINGER: Final = 0.05  # seconds in which the next step's plan may take along what came of this one
+_SHORTLY: Final = 0.01  # seconds in which a step that need not read has made its change
 
 
 @dataclass
@@ -167,7 +168,7 @@ class Release:
         self.note("plan", phase=named, first=first, changes=listed)
         self.ledger.plan(named, first, changes)
         if changes:
-            self.ledger.later()  # while the first reads: the lease waits before it changes anything
+            self.ledger.later(_SHORTLY)  # while the first reads; the lease waits where it does not
         self.record = self.record._replace(phase=named)
         self.entries += [
             Entry(number, named, records.PLANNED, change, {})
@@ -201,7 +202,7 @@ class Release:
         reached = last if last != self.record.phase else ""
         self.mark_done(number, outcome, following, reached=reached, hold=True)
         if following:
-            self.ledger.later()  # while it reads: the lease waits before it changes anything
+            self.ledger.later(_SHORTLY)  # while it reads; the lease waits where it does not
 
     def mark_done(
         self,

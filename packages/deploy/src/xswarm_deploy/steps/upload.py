@@ -137,6 +137,7 @@ def _upload(site: Site, change: Change) -> Facts:
     if made:
         return version.facts(site, made, digest, objects)
     _require_planned(site, digest)
+    verify.open_ahead(site)
     form = version.prepared(site, split).with_annotations(version.message(site), tag)
     with _startable(site):
         uploaded = site.cloudflare.upload_version(

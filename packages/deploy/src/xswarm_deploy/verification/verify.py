@@ -23,13 +23,32 @@ from xswarm_deploy.model.report import (
     run_probes,
 )
 from xswarm_deploy.site import Site
-from xswarm_deploy.verification.target import OVERRIDE, Target, dark, is_own, live, preview
+from xswarm_deploy.verification.target import (
+    OVERRIDE,
+    Target,
+    dark,
+    has_none,
+    is_own,
+    live,
+    preview,
+)
 
 if TYPE_CHECKING:
     from xswarm_deploy.verification.asker import Asker
     from xswarm_deploy.verification.proof import Proof
 
-__all__ = ["NAME", "OVERRIDE", "Target", "dark", "gate", "is_own", "live", "preview", "run"]
+__all__ = [
+    "NAME",
+    "OVERRIDE",
+    "Target",
+    "dark",
+    "gate",
+    "is_own",
+    "live",
+    "open_ahead",
+    "preview",
+    "run",
+]
 
 NAME: Final = "verify"
 _RUNS: Final = 2
@@ -114,6 +133,12 @@ def run(
         except Limited as error:
             return Report(NAME, (proofs.limited(error),))
         return _believed(proof, closing, quick=quick, reading=reading)
+
+
+def open_ahead(site: Site) -> None:
+    """Let connections be opened while something else is waited for, say an upload."""
+    if not has_none(site):
+        site.connections.open_ahead(site.settings.text("WORKER_URL"), THREADS)
 
 
 def _open_ahead(target: Target, site: Site, *, quick: bool) -> None:
