@@ -11,6 +11,7 @@ import io
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -100,8 +101,17 @@ class Interception:
     dead: bool = False
     active: bool = True
     held: list[Callable[[], object]] = field(default_factory=list)
-    _busy: bool = False
+    _of_thread: threading.local = field(default_factory=threading.local)
     _changed: bool = True
+
+    @property
+    def _busy(self) -> bool:
+        """Whether this thread is within an operation: what that calls is none of its own."""
+        return bool(getattr(self._of_thread, "busy", False))
+
+    @_busy.setter
+    def _busy(self, value: bool) -> None:
+        self._of_thread.busy = value
 
     def kind(self, sort: str, name: str) -> str:
         """Note an operation; return in which way it is to fail, or nothing."""

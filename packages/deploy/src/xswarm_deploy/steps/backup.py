@@ -8,6 +8,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Final, cast, get_args
 
+from xswarm_deploy import fence
 from xswarm_deploy.database import archive, backup, retention, signature
 from xswarm_deploy.database.backup import Backup, BackupRequest, Format
 from xswarm_deploy.database.backup_ahead import BackupAhead
@@ -64,6 +65,7 @@ def always(environment: Environment, format: str = "db") -> list[Change]:
 def apply(site: Site, change: Change) -> Facts:
     """Make a backup and prove it; a failure stops the release."""
     wanted = _request(site, cast(Format, CREATE.after_of(change).format))
+    fence.require_held()  # a file is no provider, whose calls are held back by themselves
     made = _begun_ahead(site, wanted) or backup.make(
         site.database, folder(site), wanted, site.progress
     )
