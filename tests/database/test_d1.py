@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support import d1
+from tests.support.monitoring import Hands
 from tests.twin.cloudflare.stand_in import Api
 from xswarm_deploy.database import d1_snapshot, manifest, migrate, restore, snapshot
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, connect
 from xswarm_deploy.database.migrate import Group
 from xswarm_deploy.database.migrations import parse
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.monitor import alert_store
+from xswarm_monitoring.metrics import Metrics
+from xswarm_monitoring.selection import SUMMARY, WHOLE, of_route
+from xswarm_monitoring.storage import Storage
+from xswarm_monitoring.window import merge
 
 
 @pytest.mark.parametrize("value", [2**53, -(2**53), 2**63 - 1])
@@ -34,6 +41,34 @@ def test_a_parameter_arrives_as_it_was(cloud: Database, value: object) -> None:
     cloud.execute("INSERT INTO t VALUES (?, '?') -- ?", [value])  # type: ignore[list-item]
     (row,) = cloud.query("SELECT a, b FROM t WHERE a IS ?", [value])  # type: ignore[list-item]
     assert row.values_in_order == (value, "?")
+
+
+def test_places_with_a_number_take_their_value_wherever_they_stand(cloud: Database) -> None:
+    long = "é" * 2000
+    sql = "SELECT ?2 AS a, ?1 AS b, ?2 AS c, '?3' AS d, ? AS e"
+    (row,) = cloud.query(sql, [7, long, "last"])
+    assert row.values_in_order == (long, 7, long, "?3", "last")
+    for values in ([1], [1, 2]):
+        with pytest.raises(DatabaseError, match="more places than values"):
+            cloud.query("SELECT ?3, ?1", values)
+    with pytest.raises(DatabaseError, match="more values than places"):
+        cloud.query("SELECT ?1, ?1", [1, 2])
+
+
+def test_what_was_measured_is_kept_and_read(cloud: Database) -> None:
+    hands, execute = Hands(), alert_store.execute(cloud)
+    measured, kept = Metrics(clock=hands.clock), Storage(execute, instance="a")
+    asyncio.run(kept.prepare())
+    for _ in range(8):
+        measured.tick(hands.now)
+        measured.requests.observe("/it's", "GET", 200, 0.1)
+        hands.turn(60)
+        asyncio.run(kept.flush(measured, "v1"))
+        asyncio.run(kept.compact(hands.now))
+    for selection in (WHOLE, SUMMARY, of_route("/it's", "GET")):
+        found = asyncio.run(kept.stretch(hands.now - 600, hands.now, None, 60.0, selection))
+        (series,) = merge(found.windows, 0, 0).sketches["http_request_duration_seconds"].values()
+        assert series.count == 8
 
 
 @pytest.mark.parametrize("place", range(7))

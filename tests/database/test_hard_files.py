@@ -12,6 +12,7 @@ import pytest
 from xswarm_deploy.database import migrate, migration_history, migrations
 from xswarm_deploy.database.client import Database, Statement
 from xswarm_deploy.database.pending import State
+from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.statements import split
 from xswarm_deploy.errors import Refused
 
@@ -132,6 +133,28 @@ CREATE UNIQUE INDEX "index_posts" ON "posts" ("title", "price" DESC) /*applicati
 INSERT INTO "schema_migrations" (version) VALUES
 ('20260102000000'),
 ('20260101000000');""",
+    "names that look like words of the language": """\
+CREATE TABLE "end" ("begin" TEXT, [case;] INTEGER DEFAULT (1), `com``mit` TEXT, "a""b" REAL);
+CREATE TRIGGER "begin" BEFORE INSERT ON "end" WHEN NEW."begin" = 'no' BEGIN
+  SELECT RAISE(ABORT, 'no; END'); END;
+INSERT INTO "end" ("begin", `com``mit`) SELECT value, key FROM json_each('["a;", "b -- c"]');
+CREATE VIEW "transaction" AS SELECT "begin", [case;] AS "end" FROM main."end";""",
+    "transactions and savepoints of its own": """\
+BEGIN IMMEDIATE;
+ALTER TABLE main.pets ADD COLUMN born TEXT NOT NULL DEFAULT '2026-01-01';
+END TRANSACTION;
+BEGIN; UPDATE pets SET born = '2026-02-02' WHERE id = 1; COMMIT;""",
+    "strings in double quotes, as old SQLite took them": """\
+INSERT INTO owners VALUES (5, "it is; a -- string");
+UPDATE pets SET name = "new" WHERE name = "Rex";""",
+    "a rename that views and triggers follow": """\
+CREATE TABLE logs (id INTEGER PRIMARY KEY, pet INTEGER REFERENCES pets (id), at TEXT);
+CREATE VIEW logged AS SELECT pets.name, logs.at FROM logs JOIN pets ON pets.id = logs.pet;
+CREATE TRIGGER to_log AFTER UPDATE OF name ON pets BEGIN
+  INSERT INTO logs (pet, at) VALUES (OLD.id, 'x'); END;
+ALTER TABLE pets RENAME TO animals;
+UPDATE animals SET name = 'Max' WHERE id = 3;
+ALTER TABLE animals RENAME COLUMN id TO number;""",
     "blobs, numbers and strings of every kind": """\
 CREATE TABLE kinds (a, b BLOB, c NUMERIC, d, e);
 INSERT INTO kinds VALUES (x'00FF', X'', 1e3, 0x1F, 'a''''b'), (-9223372036854775808, x'27', .5,
@@ -198,9 +221,9 @@ def test_a_hard_file_does_what_the_sqlite3_program_makes_of_it(
 
 def _rows(judge: sqlite3.Connection, table: str) -> str:
     """Return what selects all values of a table, by type and to the last byte."""
-    columns = [column[1] for column in judge.execute(f'PRAGMA table_xinfo("{table}")')]
-    whole = " || '|' || ".join(f'quote("{each}")' for each in columns if each != table)
-    return f'SELECT {whole} FROM "{table}" ORDER BY 1'
+    columns = [column[1] for column in judge.execute(f"PRAGMA table_xinfo({quoted(table)})")]
+    whole = " || '|' || ".join(f"quote({quoted(each)})" for each in columns if each != table)
+    return f"SELECT {whole} FROM {quoted(table)} ORDER BY 1"
 
 
 @pytest.mark.parametrize("name", REFUSED)

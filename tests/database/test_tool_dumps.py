@@ -13,6 +13,7 @@ import pytest
 
 from xswarm_deploy.database import backup, restore
 from xswarm_deploy.database.client import Database, Statement
+from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.statements import split
 from xswarm_deploy.errors import Refused
 
@@ -81,14 +82,9 @@ def test_a_dump_of_another_tool_is_restored_as_sqlite3_reads_it(
         assert len(expected) >= 5
         for kind, table, _ in expected:
             if kind == "table":
-                columns = judge.execute(
-                    f'SELECT * FROM "{str(table).replace(chr(34), 2 * chr(34))}"'
-                )
-                quoted = [
-                    f'quote("{c[0].replace(chr(34), 2 * chr(34))}")' for c in columns.description
-                ]
-                name = str(table).replace('"', '""')
-                rows = f'SELECT {", ".join(quoted)} FROM "{name}" ORDER BY 1'
+                columns = judge.execute(f"PRAGMA table_xinfo({quoted(str(table))})").fetchall()
+                values = ", ".join(f"quote({quoted(column[1])})" for column in columns)
+                rows = f"SELECT {values} FROM {quoted(str(table))} ORDER BY 1"
                 ours = [list(row.values_in_order) for row in database.query(rows)]
                 assert ours == [list(row) for row in judge.execute(rows)], table
 

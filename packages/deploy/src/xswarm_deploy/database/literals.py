@@ -16,7 +16,7 @@ _GREATEST_POWER: Final = 62  # of two, that is an integer of SQLite's
 _WRITTEN: Final = 1_000  # characters up to which a text is written into its statement
 _PLACE: Final = re.compile(
     r"(?P<skip>--[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|'[^']*+(?:'|\Z)|\"[^\"]*+(?:\"|\Z)"
-    r"|`[^`]*+(?:`|\Z)|\[[^\]]*+(?:\]|\Z))|(?P<place>\?)"
+    r"|`[^`]*+(?:`|\Z)|\[[^\]]*+(?:\]|\Z))|\?(?P<number>\d*+)"
 )
 
 
@@ -95,18 +95,22 @@ def with_literals(statement: Statement) -> tuple[str, list[str]]:
     as hexadecimal digits: a statement may have 100,000 bytes only.
 
     Args:
-        statement: its places are ``?`` each.
+        statement: its places are ``?`` each, or numbered: ``?1``.
 
     Raises:
         DatabaseError: there are more values than places, or fewer.
     """
-    values = list(statement.parameters)
+    values = statement.parameters
     texts: list[str] = []
+    last = 0  # the greatest number so far: a place without one is the next, as SQLite has it
 
     def written(found: re.Match[str]) -> str:
+        nonlocal last
         if found["skip"]:
             return found["skip"]
-        value = values.pop(0)
+        number = int(found["number"] or last + 1)
+        last = max(last, number)
+        value = values[number - 1 if number else len(values)]  # there is no ?0
         if isinstance(value, str) and len(value) > _WRITTEN:
             texts.append(value)
             return "?"
@@ -122,6 +126,6 @@ def with_literals(statement: Statement) -> tuple[str, list[str]]:
         sql = _PLACE.sub(written, statement.sql)
     except IndexError:
         raise DatabaseError("value", "there are more places than values") from None
-    if values:
+    if last < len(values):
         raise DatabaseError("value", "there are more values than places")
     return sql, texts
