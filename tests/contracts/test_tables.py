@@ -38,6 +38,7 @@ def identified(call: Call) -> str:
     return f"{call.method} {call.path}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", DOCUMENTED, ids=identified)
 def test_cloudflares_own_sdk_makes_the_same_call(call: Call) -> None:
     endpoint = sdk.endpoints()[sdk.key(call.method, call.path)]

@@ -52,10 +52,12 @@ class Shipped:
 
     Args:
         house: where it is.
+        environment: whose template it is.
         measured: what the Worker had measured then, and no customer had come.
     """
 
     house: House
+    environment: str
     measured: dict[str, Any]
 
 
@@ -69,7 +71,7 @@ def shipped(request: pytest.FixtureRequest) -> Iterator[Shipped]:
         second = release(house)
         assert "canary at 50 %" not in second.stderr, "it is told of a failure alone"
         house.inv("verify")
-        yield Shipped(house, house.json("monitor.metrics"))
+        yield Shipped(house, request.param, house.json("monitor.metrics"))
 
 
 def release(house: House, *, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -85,10 +87,11 @@ def limits(house: House) -> str:
 def test_two_releases_in_a_row_succeed_and_a_bad_one_is_stopped(shipped: Shipped) -> None:
     house = shipped.house
     assert limits(house) in ("60", "120")
-    second = house.version()
-    release(house)
     good = house.version()
-    assert good != second
+    if shipped.environment == "production":  # staging's limits are alike: canary after canary
+        release(house)
+        assert house.version() != good
+        good = house.version()
     with edited(house, FAILING):
         ended = release(house, check=False)
     assert ended.returncode == 3

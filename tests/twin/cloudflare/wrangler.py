@@ -18,7 +18,7 @@ import boto3
 import requests
 
 from tests.twin.cloudflare.stand_in import ACCOUNT
-from xswarm_twin.programs import find_workerd
+from xswarm_twin import programs
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
@@ -86,12 +86,17 @@ class Twin:
             input=feed,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,  # it takes two seconds; beside others on a busy machine a minute
         )
 
     def line(self, *arguments: str) -> list[str]:
-        """Return the command line of a wrangler command."""
-        return [str(ROOT / "node_modules/.bin/wrangler"), *arguments]
+        """Return the command line of a wrangler command, without the programs that only start it.
+
+        ``.bin/wrangler`` is a script for Node, which here is a script of Python that starts Node;
+        and all it does is to start a second Node with wrangler itself. This runs dozens of times.
+        """
+        program = ROOT / "node_modules/wrangler/wrangler-dist/cli.js"
+        return [str(programs.node()), "--no-warnings", str(program), *arguments]
 
     def environment(self) -> dict[str, str]:
         """Return wrangler's environment: a home of its own, and the stand-in as its API."""
@@ -157,7 +162,7 @@ def spawn(folder: Path, ports: Mapping[str, int]) -> subprocess.Popen[bytes]:
     command = [
         *(sys.executable, "-m", "xswarm_twin.cloudflare"),
         *("--state", str(folder / "sandbox")),
-        *("--workerd", str(find_workerd(ROOT))),
+        *("--workerd", str(programs.find_workerd(ROOT))),
         *("--api-port", str(ports["api"])),
         *("--objects-port", str(ports["objects"])),
         *("--worker", f"shop:{ports['worker']}"),
