@@ -40,8 +40,8 @@ Repositories that nobody here wrote: each of
 released once more, and rolled back. *Configuration* is its wrangler file by an invoke.yaml of
 three lines, with a stub in the place of its code. *Whole* is its code, with its packages installed
 and its build run, by what `xswarm init` writes: `python -m tests.adoption.templates FOLDER…` runs
-it, on a machine that reaches nothing but the package registries. Ids and secrets that a person is asked to fill in are filled in; Workers that one is
-bound to are there.
+it, on a machine that reaches nothing but the package registries. Ids and secrets that a person is
+asked to fill in are filled in; Workers that one is bound to are there.
 
 | template | configuration | whole |
 |---|---|---|
