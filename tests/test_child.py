@@ -74,7 +74,7 @@ BY_US: dict[str, Callable[[Path], object]] = {
     "the twin's npm": lambda folder: install._install_node(_check(folder)),
 }
 BY_PEOPLE: dict[str, Callable[[Path], object]] = {
-    "a build": lambda folder: building._build("make site", folder, "", folder / "log"),
+    "a build": lambda folder: building.build("make site", folder, "", folder),
     "a reference": lambda folder: references._run("X", ["op", "read"], folder, 1.0),
 }
 

@@ -168,8 +168,9 @@ def test_what_is_written_says_what_this_repository_needs(
     tmp_path: Path, package: dict[str, Any], installs: str, domain: str
 ) -> None:
     """GitLab takes no ``true`` for a command, and no address is made up."""
-    attached = [{"pattern": domain, "custom_domain": True}]
-    routes: dict[str, Any] = {"routes": attached} if domain else {}
+    routes: dict[str, Any] = (
+        {"routes": [{"pattern": domain, "custom_domain": True}]} if domain else {}
+    )
     file(tmp_path, "wrangler.jsonc", wrangler(**routes))
     if package:
         file(tmp_path, "package.json", package)

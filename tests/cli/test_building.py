@@ -11,18 +11,18 @@ from xswarm_deploy.errors import StepFailed
 
 
 def test_commands_are_joined_as_people_join_them(tmp_path: Path) -> None:
-    building._build('echo "a b" > one && cp one two', tmp_path, "staging", tmp_path / "log")
+    building.build('echo "a b" > one && cp one two', tmp_path, "staging", tmp_path)
     assert (tmp_path / "two").read_text() == "a b\n"
 
 
 def test_the_part_of_wranglers_file_is_known_to_it(tmp_path: Path) -> None:
-    building._build("echo $CLOUDFLARE_ENV $CI > told", tmp_path, "staging", tmp_path / "log")
+    building.build("echo $CLOUDFLARE_ENV $CI > told", tmp_path, "staging", tmp_path)
     assert (tmp_path / "told").read_text() == "staging 1\n"
 
 
 def test_what_fails_ends_with_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="the build failed: echo no such file && false") as told:
-        building._build("echo no such file && false", tmp_path, "", tmp_path / "log")
+        building.build("echo no such file && false", tmp_path, "", tmp_path)
     assert "no such file" in told.value.why
     assert str(tmp_path) in told.value.remedy
 
@@ -44,7 +44,7 @@ def test_the_reason_is_told_and_not_the_stack_of_who_ran_it(tmp_path: Path) -> N
     said = BROKEN.format(frames="\n".join(f"    at ignored ({n}:1)" for n in range(40)))
     (tmp_path / "said").write_text(said)
     with pytest.raises(StepFailed) as told:
-        building._build("cat said && false", tmp_path, "", tmp_path / ".deployments/build.log")
+        building.build("cat said && false", tmp_path, "", tmp_path)
     assert "Failed to fetch Geist" in told.value.why
     assert "genericNodeError" not in told.value.why
     assert (tmp_path / ".deployments/build.log").read_text() == said
@@ -53,5 +53,5 @@ def test_the_reason_is_told_and_not_the_stack_of_who_ran_it(tmp_path: Path) -> N
 def test_of_a_long_story_the_end_is_told(tmp_path: Path) -> None:
     (tmp_path / "said").write_text("error: first\n" + "line\n" * 100 + "the last words\n")
     with pytest.raises(StepFailed) as told:
-        building._build("cat said && false", tmp_path, "", tmp_path / "log")
+        building.build("cat said && false", tmp_path, "", tmp_path)
     assert told.value.why.splitlines()[-2] == "the last words"

@@ -6,11 +6,12 @@ own, write it at each build and name it in ``.wrangler/deploy/config.json``, as 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from xswarm_deploy.adoption import javascript, places, tree
-from xswarm_deploy.bundling import node_packages, wrangler
+from xswarm_deploy.bundling import node_packages, programs, wrangler
 from xswarm_deploy.errors import Refused
 
 WRITTEN: Final = "wrangler.jsonc"
@@ -68,13 +69,12 @@ def required(folder: Path, build: Build) -> places.Configuration:
     made = found(folder)
     if made:
         return made
-    example: dict[str, Any] = {"name": folder.name, "compatibility_date": "…"}
+    example: dict[str, Any] = {"name": folder.name, "compatibility_date": programs.newest_date()}
     if (folder / "dist/index.html").is_file():
         example["assets"] = {"directory": "dist"}
+    ways = f"set up {build.framework} for Cloudflare Workers, or write {WRITTEN}: "
     raise Refused(
         f"{build.command} made no Worker",
         f"there is no {wrangler.REDIRECT}, by which wrangler would find one",
-        f"set up {build.framework} for Cloudflare Workers, or write {WRITTEN}: {example}".replace(
-            "'", '"'
-        ),
+        ways + json.dumps(example),
     )
