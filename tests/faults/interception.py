@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -139,8 +140,8 @@ class Interception:
     def _happen(self, kind: str) -> None:
         if kind == "kill":
             self.kill()
-        elif kind == "interrupt":
-            raise KeyboardInterrupt
+        elif kind == "interrupt":  # as Ctrl-C does it: whoever undoes heeds it as it wants
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         elif kind == "stop":
             self._busy = True
             try:
@@ -202,11 +203,13 @@ _hooked: list[bool] = []
 @contextmanager
 def intercepting(by: Interception) -> Iterator[None]:
     """Number, and let fail, what happens inside."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # also under nohup
     _current.append(by)
     try:
         yield
     finally:
         _current.remove(by)
+        signal.signal(signal.SIGINT, handler)
 
 
 def _send(self: HTTPAdapter, request: Any, *given: Any, **named: Any) -> requests.Response:

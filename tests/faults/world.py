@@ -58,7 +58,8 @@ ALTER TABLE users ADD COLUMN email TEXT NOT NULL DEFAULT '';
 -- migrate:down
 ALTER TABLE users DROP COLUMN email;
 """
-_OTHER_CODE: Final = b"export default { new: true }"
+_CODE: Final = "export default { fetch() {} }"
+_OTHER_CODE: Final = b"export default { fetch() {}, new: true }"
 
 
 _ON_ITS_WAY: Final = 4.0  # seconds; no retry waits so long
@@ -219,7 +220,7 @@ def write_project(root: Path) -> None:
         (root / name).mkdir(parents=True)
     (root / "migrations" / "first.sql").write_text(_FIRST)
     (root / "site" / "index.html").write_text("old")
-    (root / "worker" / "index.js").write_text("export default {}")
+    (root / "worker" / "index.js").write_text(_CODE)
     _configuration(root, "0 0 * * *")
 
 
@@ -256,14 +257,14 @@ def standing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     from tests.faults.scenarios import PREPARED, SETTINGS, deploy
 
     world = World(folder / "world", Time(), Providers(folder / "providers"))
-    write_project(world.project)
-    (world.folder / "cloudflare").mkdir()
-    patch(world, monkeypatch)
-    world.start()
-    deploy(world, world.site())
-    world.make_new()
-    world.keep("")
     try:
+        write_project(world.project)
+        (world.folder / "cloudflare").mkdir()
+        patch(world, monkeypatch)
+        world.start()
+        deploy(world, world.site())
+        world.make_new()
+        world.keep("")
         for scenario, prepare in PREPARED.items():
             world.reset()
             world.settings = SETTINGS.get(scenario, {})
