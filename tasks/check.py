@@ -13,7 +13,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.errors import CheckFailed
 from xswarm_deploy.model import junit as suite
 from xswarm_deploy.preflight import check as step
-from xswarm_deploy.release.opening import current
+from xswarm_deploy.release.current import current
 
 
 @task(

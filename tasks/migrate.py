@@ -13,7 +13,7 @@ from xswarm_deploy.cli import context, schema_lines
 from xswarm_deploy.cli import steps as cli_steps
 from xswarm_deploy.cli.graph import Step
 from xswarm_deploy.console import Console
-from xswarm_deploy.release.opening import current
+from xswarm_deploy.release.current import current
 from xswarm_deploy.steps import pending
 from xswarm_deploy.tasks import ns
 

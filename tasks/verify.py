@@ -16,7 +16,7 @@ from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
 from xswarm_deploy.model import junit as suite
 from xswarm_deploy.model.report import UNPROVEN, Report
 from xswarm_deploy.monitor import logs as tail
-from xswarm_deploy.release.opening import current
+from xswarm_deploy.release.current import current
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import ns
 from xswarm_deploy.verification import verify as step

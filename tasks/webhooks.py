@@ -12,7 +12,7 @@ from xswarm_deploy.cli.graph import Step
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import CheckFailed, ExitCode
 from xswarm_deploy.model.report import Report
-from xswarm_deploy.release.opening import current
+from xswarm_deploy.release.current import current
 from xswarm_deploy.steps import webhooks as step
 from xswarm_deploy.tasks import ns
 from xswarm_deploy.webhooks.hook import Hook

@@ -21,7 +21,7 @@ from xswarm_deploy.cli.graph import Agreed, Release, Step, order
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.release import records
 from xswarm_deploy.release import steps as release_steps
-from xswarm_deploy.release.opening import current
+from xswarm_deploy.release.current import current
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import migrate

@@ -14,6 +14,7 @@ from xswarm_deploy import errors
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.release import opening
+from xswarm_deploy.release.current import current
 from xswarm_deploy.settings import repository
 from xswarm_deploy.settings.settings import Settings, load, with_variables
 from xswarm_deploy.settings.variables import LOCAL
@@ -95,7 +96,7 @@ def open_site(c: Context, *, quiet: bool = False) -> Site:
     Raises:
         Refused: the environment file is missing or not in order.
     """
-    running = opening.current()
+    running = current()
     if running:
         return running.site
     found = settings(c)

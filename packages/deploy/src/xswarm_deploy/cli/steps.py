@@ -11,6 +11,7 @@ from invoke.context import Context
 from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
 from xswarm_deploy.release import opening, preview, steps
+from xswarm_deploy.release.current import current
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.step import Change
@@ -66,7 +67,7 @@ def show_only(c: Context, changes: Sequence[Change]) -> bool:
 
 def skipped(name: str) -> bool:
     """Return whether a person asked to leave a step out of the release under way, and print so."""
-    running = opening.current()
+    running = current()
     if running is None or name not in running.skipped:
         return False
     running.console.line(f"· {name:<9} left out ({_FLAGS.get(name, name)})", "yellow")

@@ -1,13 +1,12 @@
-"""The release under way in this process, and how one is begun.
+"""How a release is begun.
 
 Most commands begin none: what a release is made of is imported by the one that does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.model.state import ReleaseState
@@ -17,23 +16,6 @@ if TYPE_CHECKING:
     from xswarm_deploy.model.record import Record
     from xswarm_deploy.release.release import Release
     from xswarm_deploy.settings.settings import Settings
-
-_current: ContextVar[Release | None] = ContextVar("release", default=None)
-
-
-def current() -> Release | None:
-    """Return the release under way in this process, or None."""
-    return _current.get()
-
-
-@contextmanager
-def under_way(release: Release) -> Iterator[None]:
-    """Let a release be the one under way, for as long as the block lasts."""
-    token = _current.set(release)
-    try:
-        yield
-    finally:
-        _current.reset(token)
 
 
 def opened(settings: Settings) -> Site:

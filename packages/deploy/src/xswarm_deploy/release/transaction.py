@@ -12,8 +12,8 @@ from xswarm_deploy.errors import DeployError, disk_refusal
 from xswarm_deploy.fence import fenced
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import anchors, lock, records, recovery, undo
+from xswarm_deploy.release.current import current, under_way
 from xswarm_deploy.release.interruption import stoppable, unstoppable
-from xswarm_deploy.release.opening import current, under_way
 from xswarm_deploy.release.release import Release, new_record
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services.patience import RELEASE_SECONDS, Patience, patient
