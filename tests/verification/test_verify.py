@@ -424,6 +424,7 @@ def test_the_gate_names_what_failed(at: Callable[..., Site]) -> None:
         verify.gate(site, verify.dark(site, "v1"))
     assert "GET /gone: 404" in caught.value.why
     assert "no user met it" in caught.value.remedy
+    assert "inv logs --since 10m --errors --version v1" in caught.value.remedy
 
 
 def test_a_version_is_visited_once_in_a_release(

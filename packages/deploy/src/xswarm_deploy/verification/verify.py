@@ -82,9 +82,16 @@ def gate(
         raise CheckFailed(
             f"version {target.version[:8] or 'live'} is not good",
             why,
-            "fix it and deploy again; no user met it" if target.unseen else "inv verify",
+            _remedy(target),
         )
     return report
+
+
+def _remedy(target: Target) -> str:
+    if not target.unseen:
+        return "inv verify"
+    logged = f"inv logs --since 10m --errors --version {target.version[:8]}"
+    return f"fix it and deploy again; no user met it; what it logged: {logged}"
 
 
 def _untold(site: Site, target: Target, report: Report) -> CheckFailed:
