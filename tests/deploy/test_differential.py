@@ -48,7 +48,10 @@ BOUND: dict[str, Any] = {
     "images": {"binding": "IMAGES"},
     "version_metadata": {"binding": "VERSION"},
     "worker_loaders": [{"binding": "LOADER"}],
-    "unsafe": {"bindings": [{"name": "ODD", "type": "odd", "value": 1}], "metadata": {"odd": 1}},
+    "unsafe": {
+        "bindings": [{"name": "ODD", "type": "odd", "value": 1}],
+        "metadata": {"build_options": {"stable_id": "shop/api"}},
+    },
     "upload_source_maps": True,
 }
 SET: dict[str, Any] = {

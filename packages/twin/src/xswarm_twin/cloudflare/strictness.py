@@ -27,10 +27,10 @@ _METADATA: Final = frozenset(
         *("compatibility_flags", "migrations", "exports", "containers", "code_update_strategy"),
         *("capnp_schema", "keep_assets", "assets", "logpush", "observability", "tail_consumers"),
         *("streaming_tail_consumers", "limits", "placement", "annotations", "usage_model", "tags"),
-        *("cache_options", "package_dependencies"),
+        *("cache_options", "package_dependencies", "build_options"),
     )
 )
-"""What wrangler and the official SDKs send with a script."""
+"""What wrangler and the official SDKs send with a script; the last by wrangler's ``unsafe``."""
 _ANNOTATIONS: Final = frozenset(
     f"workers/{name}"
     for name in (
