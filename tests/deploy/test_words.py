@@ -22,6 +22,7 @@ NOT_RUN = {
     ("test",): "these are the tests",
     ("benchmark",): "an hour, and each script is looked at in tests/test_benchmarks.py",
     ("benchmark", "--name", "deployments"): "minutes, likewise",
+    ("benchmark", "--name", "monitoring_growth"): "a stopwatch, likewise",
     ("test", "--quick"): "likewise",
     ("test", "--only", "tests/release", "--expression", "lock"): "likewise",
     ("test.mutants", "packages/deploy/src/xswarm_deploy/release/lock.py"): "minutes",
