@@ -80,6 +80,8 @@ def test_a_call_tells_its_sql_and_begins_when_it_is_sent(server: str) -> None:
         opened.sendall(f"{head}\r\n\r\n".encode() + body)
         assert opened.recv(1000)
         opened.close()
+        while not distance.calls:  # it is noted once the answer has gone, by another thread
+            time.sleep(ROUND_TRIP)
         (call,) = distance.taken()
     assert call.what == "POST /v2/pipeline; SELECT 1; BEGIN"
     assert call.began >= sent

@@ -26,13 +26,13 @@ deploy:
 """
 SOURCE = """\
 const ALLOWED = %d, WINDOW = %d;
-let used = 0, period = 0, asked = 0;
+let used = 0, began = 0, asked = 0;
 
 export default {
   async fetch() {
     const now = Date.now() / 1000;
-    if (Math.floor(now / WINDOW) !== period) [period, used] = [Math.floor(now / WINDOW), 0];
-    const reset = String(Math.ceil(WINDOW - (now %% WINDOW)));
+    if (now >= began + WINDOW) [began, used] = [now, 0];
+    const reset = String(Math.ceil(began + WINDOW - now));
     used += 1;
     const headers = { "X-RateLimit-Remaining": String(Math.max(ALLOWED - used, 0)) };
     headers["X-RateLimit-Limit"] = String(ALLOWED);

@@ -99,10 +99,13 @@ def test_a_tail_tells_what_was_logged_and_raised(play: Any, workshop: Any) -> No
             url = await stage.serve(version)
             assert (await stage.text(url))[0] == 200
             assert (await stage.text(url + "/broken"))[0] == 500
-            told_of = {event["outcome"]: event for event in (await heard(tail), await heard(tail))}
-            fine, broken = told_of["ok"], told_of["exception"]
+            by_outcome = [
+                {event["outcome"]: event for event in (await heard(one), await heard(one))}
+                for one in (tail, search)
+            ]
+            fine, broken = by_outcome[0]["ok"], by_outcome[0]["exception"]
             assert "no such thing" in broken["exceptions"][0]["message"]
-            assert (await heard(search))["logs"] == fine["logs"]
+            assert by_outcome[1]["ok"]["logs"] == fine["logs"], "whoever asks for both hears both"
             told = [(line["level"], line["message"]) for line in fine["logs"]]
             assert told == (
                 [("log", ["asked for", {"path": "/"}])]
