@@ -8,7 +8,9 @@ import math
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from tests.support.d1 import WITHOUT_D1
 from xswarm_deploy.database import limits
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, Value, connect
+from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.floats import token
 from xswarm_deploy.errors import ExitCode, Refused
 from xswarm_deploy.secret import Secret
@@ -450,3 +453,26 @@ def test_a_file_needs_nothing_of_the_network(tmp_path: Path) -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_file_is_closed_once_no_thread_is_at_it(tmp_path: Path) -> None:
+    """SQLite crashes where a connection is closed while another thread asks it."""
+    database, began = FileDatabase(tmp_path / "app.db"), threading.Event()
+    counted = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000000)"
+
+    def ask() -> int:
+        database.query("SELECT 1")
+        began.set()
+        return int(str(database.query(f"{counted} SELECT count(*) FROM n")[0][0]))
+
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(ask)
+        assert began.wait(60)
+        using = database._all[0].using
+        while using.acquire(blocking=False):  # until the thread is at it
+            using.release()
+            time.sleep(0.001)
+        database.close()
+        assert asked.result() == 2_000_000
+    assert database.query("SELECT 1")[0][0] == 1, "it opens anew"
+    database.close()

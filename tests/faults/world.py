@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -142,7 +143,10 @@ class World:
         _environment(self.project, self.api.base, self.providers.values)
 
     def close(self) -> None:
-        """Stop what runs."""
+        """Stop what runs; what a deployer was still writing is written first."""
+        for thread in threading.enumerate():
+            if thread.name == "ledger":
+                thread.join(_ON_ITS_WAY)
         for site in self.opened:
             site.database.close()
         self.opened.clear()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from xswarm_deploy import fence
 from xswarm_deploy.database import fencing, limits
@@ -33,7 +33,7 @@ class FileDatabase:
         self.round_trips = 0
         self.limits = limits.FILE
         self._of_thread = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._all: list[_Held] = []
         weakref.finalize(self, _close, self._all)  # a command that ends closes nothing by itself
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
@@ -42,11 +42,12 @@ class FileDatabase:
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Result:
         """Run one statement, which is a transaction of its own."""
-        connection = self._connection()
-        result = _run(connection, Statement(sql, parameters))
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-            raise DatabaseError("syntax", "a transaction is opened by transaction() only")
+        connection, using = self._held()
+        with using:
+            result = _run(connection, Statement(sql, parameters))
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+                raise DatabaseError("syntax", "a transaction is opened by transaction() only")
         return result
 
     def transaction(
@@ -57,31 +58,33 @@ class FileDatabase:
         keep: bool = True,
     ) -> list[Result]:
         """Run all statements or none; see :class:`xswarm_deploy.database.client.Database`."""
-        connection = self._connection()
+        connection, using = self._held()
 
         def act(all_: Sequence[Statement]) -> list[Result]:
             return _within(connection, "BEGIN IMMEDIATE", all_, keep=keep)
 
-        with _foreign_keys(connection, foreign_keys):
+        with using, _foreign_keys(connection, foreign_keys):
             return fencing.run(self.url, statements, act)
 
     def snapshot(self, statements: Sequence[Statement]) -> list[Result]:
         """Read several things as of one moment."""
-        return _within(self._connection(), "BEGIN", statements, keep=True)
+        connection, using = self._held()
+        with using:
+            return _within(connection, "BEGIN", statements, keep=True)
 
     def position(self) -> str:
         """Return how far it is; see :class:`xswarm_deploy.database.client.Database`."""
-        connection = self._connection()
-        with translated():
+        connection, using = self._held()
+        with using, translated():
             (others,) = connection.execute("PRAGMA data_version").fetchone()
             (schema,) = connection.execute("PRAGMA schema_version").fetchone()
         return f"{others} {schema} {connection.total_changes}"
 
     def replace(self, statements: Iterable[str], position: str) -> bool:
         """Run all or none, if nobody has written since; see the same."""
-        connection = self._connection()
+        connection, using = self._held()
         fence.require_held()  # what it makes durable is written before this holds the write lock
-        with _foreign_keys(connection, False):
+        with using, _foreign_keys(connection, False):
             with translated():
                 connection.execute("BEGIN IMMEDIATE")
             if self.position() != position:
@@ -110,17 +113,30 @@ class FileDatabase:
     ) -> None:
         self.close()
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
-        if connection is None:
-            connection = self._of_thread.connection = _open(self.path)
-            self._all.append(connection)
-        return connection
+    def _held(self) -> _Held:
+        held: _Held | None = getattr(self._of_thread, "held", None)
+        if held is None:
+            held = self._of_thread.held = _Held(_open(self.path), threading.RLock())
+            self._all.append(held)
+        return held
 
 
-def _close(connections: list[sqlite3.Connection]) -> None:
-    while connections:
-        connections.pop().close()
+class _Held(NamedTuple):
+    """A thread's connection, and what it holds while it uses it: SQLite crashes, closed then."""
+
+    connection: sqlite3.Connection
+    using: threading.RLock
+
+
+def _close(all_: list[_Held]) -> None:
+    """Close connections; one whose thread is still at it after a while is left to that."""
+    while all_:
+        connection, using = all_.pop()
+        if using.acquire(timeout=_BUSY_SECONDS):
+            try:
+                connection.close()
+            finally:
+                using.release()
 
 
 def _open(path: Path) -> sqlite3.Connection:

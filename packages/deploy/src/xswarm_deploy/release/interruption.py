@@ -6,6 +6,7 @@ SIGHUP, which says that the terminal has gone, is one of them; under nohup it is
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -43,7 +44,13 @@ def unstoppable(console: Console) -> Iterator[None]:
 
 @contextmanager
 def _handled(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
-    """Handle signals, but those that whoever started this process had it ignore."""
+    """Handle signals, but those that whoever started this process had it ignore.
+
+    Python lets the main thread alone say what is done at a signal; another leaves it as it is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     heeded = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
     before = [(number, signal.signal(number, handler)) for number in heeded]
     try:
