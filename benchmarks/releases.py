@@ -85,7 +85,7 @@ def inside(figures: Path) -> None:
 
     from xswarm_deploy.cli import program
     from xswarm_deploy.release import audit, deployment, ledger, lock
-    from xswarm_deploy.release.opening import current
+    from xswarm_deploy.release.current import current
     from xswarm_deploy.release.transaction import transaction
     from xswarm_deploy.steps import backup
 
