@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ pytest_plugins = [
     "tests.support.thrift",
     "tests.contracts.recorder",
 ]
+
+# Whoever started the tests in the background may have Ctrl-C ignored, and what they start, too.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One twin takes the calls of many releases in a minute, which no account would be allowed.
 os.environ.setdefault("XSWARM_TWIN_CALLS", "0")
