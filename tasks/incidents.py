@@ -1,4 +1,4 @@
-"""Tell customers: ``inv monitor.incident``, ``monitor.incidents``, ``monitor.status-page``."""
+"""Publish what is wrong: ``inv monitor.incident``, ``monitor.incidents``, ``status-page``."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _TESTS_FAILED = 1  # pytest's exit code; others say that it was stopped, or coul
 @task(
     auto_shortflags=False,
     help={
-        "quick": "leave the slow ones out; under a minute",
+        "quick": "leave the slow ones out; a minute or two",
         "only": "run what is in these folders or files, by comma",
         "expression": "run what matches, as pytest -k",
     },

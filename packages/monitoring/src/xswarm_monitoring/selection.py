@@ -25,7 +25,7 @@ _OF_ROUTE = f"""json_object('format', data -> '$.format', 'start', data -> '$.st
 
 @dataclass(frozen=True)
 class Selection:
-    """Say what is read of a row.
+    """Choose what is read of a row.
 
     Args:
         sql: gives it of the column ``data``, as a window's text.

@@ -291,7 +291,7 @@ def _prove(
 
 
 def keep(prepared: Prepared, folder: Path) -> Backup:
-    """Give a proven backup its name: the manifest first, then, atomically, the backup."""
+    """Move a proven backup to its name, the manifest first; return it."""
     packed, found = prepared
     final = folder / found.file
     written = packed.with_name("manifest")

@@ -83,7 +83,7 @@ async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def tell(request: web.Request, response: web.StreamResponse) -> None:
-    """Say in an answer's headers what is left."""
+    """Write into an answer's headers what is left."""
     quota = request.app[QUOTA]
     response.headers.setdefault("Ratelimit", f'"default";r={quota.left};t={quota.reset}')
     response.headers.setdefault("Ratelimit-Policy", refusals.POLICY)

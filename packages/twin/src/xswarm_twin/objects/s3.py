@@ -28,7 +28,7 @@ from xswarm_twin.objects.errors import (
 from xswarm_twin.objects.incoming import Incoming
 from xswarm_twin.objects.payload import receive
 from xswarm_twin.objects.ranges import ByteRange, RangeInvalid, parse_range
-from xswarm_twin.objects.records import Listing, StoredObject
+from xswarm_twin.objects.records import Listing, Part, StoredObject
 from xswarm_twin.objects.signature import Keys, SignatureRefused, SignedRequest, verify
 from xswarm_twin.objects.store import MAXIMUM_LISTED, Objects
 from xswarm_twin.objects.xml import Element, render
@@ -371,25 +371,17 @@ class S3:
     async def _put_part(self, call: Call) -> web.StreamResponse:
         with self._objects.incoming() as body:
             announced = await receive(call.request.content, call.headers, call.proof, body)
-            part = self._objects.put_part(
-                call.bucket,
-                call.key,
-                call.query["uploadId"],
-                number(call.query.get("partNumber", "")),
-                body,
-            )
+            part = self._keep_part(call, body)
         return web.Response(headers=metadata.stored(part.etag, announced))
+
+    def _keep_part(self, call: Call, body: Incoming) -> Part:
+        place = number(call.query.get("partNumber", ""))
+        return self._objects.put_part(call.bucket, call.key, call.query["uploadId"], place, body)
 
     async def _copy_part(self, call: Call) -> web.StreamResponse:
         with self._objects.incoming() as body:
             self._take_source(call, body, call.headers.get(f"{_SOURCE}-range"))
-            part = self._objects.put_part(
-                call.bucket,
-                call.key,
-                call.query["uploadId"],
-                number(call.query.get("partNumber", "")),
-                body,
-            )
+            part = self._keep_part(call, body)
         told = [("LastModified", iso(part.uploaded)), ("ETag", f'"{part.etag}"')]
         return _told("CopyPartResult", told)
 
