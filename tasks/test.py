@@ -52,12 +52,14 @@ def test(c: Context, quick: bool = False, only: str = "", expression: str = "") 
     help={
         "module": "the file to change, or a folder: its files",
         "tests": "the tests that must notice, by comma; without it: those that bear its name",
+        "sample": "try so many of the changes, drawn by chance; without it: all",
     },
 )
-def mutants(c: Context, module: str, tests: str = "") -> None:
+def mutants(c: Context, module: str, tests: str = "", sample: int = 0) -> None:
     """Change a file in many small ways, one at a time; name what no test notices."""
     install(c)
-    python(c, "-m", "tests.support.mutants", module, *filter(None, tests.split(",")))
+    words = ["--sample", str(sample)] if sample else []
+    python(c, "-m", "tests.support.mutants", *words, module, *filter(None, tests.split(",")))
 
 
 @task(
