@@ -17,11 +17,15 @@ pytestmark = pytest.mark.slow  # cosmic-ray brings SQLAlchemy, which takes a sec
 @pytest.mark.parametrize(
     ("module", "tests"),
     [
-        ("packages/deploy/src/xswarm_deploy/release/lock.py", ["tests/release/test_lock.py"]),
-        ("packages/deploy/src/xswarm_deploy/release/nosuch.py", ["tests/release"]),
+        ("deploy/release/lock.py", ["tests/release/test_lock.py", "tests/release"]),
+        ("deploy/release/nosuch.py", ["tests/release"]),
+        ("monitoring/src/xswarm_monitoring/nosuch.py", ["tests/monitoring"]),
+        ("deploy/database/d1/nosuch.py", ["tests/database"]),
     ],
 )
-def test_the_tests_of_a_file_are_those_that_bear_its_name(module: str, tests: list[str]) -> None:
+def test_a_files_tests_are_those_that_bear_its_name_and_then_its_room(
+    module: str, tests: list[str]
+) -> None:
     assert mutants.named_for(Path(module)) == tests
 
 

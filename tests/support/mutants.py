@@ -28,6 +28,7 @@ PYTEST = (sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", "-m",
 LIMIT = 300.0  # seconds for the tests of one mutant; one that hangs was noticed
 # Of each operator the nearest neighbours alone: where `<` for `<=` is noticed, `is not` is, too.
 # `|` stands mostly in annotations, which nothing runs.
+ROOMS = {folder.name for folder in (PROJECT / "tests").iterdir() if folder.is_dir()}
 COMPARISONS = "Lt_LtE LtE_Lt Gt_GtE GtE_Gt Eq_NotEq NotEq_Eq Is_IsNot IsNot_Is"
 KEPT = {
     "ReplaceComparisonOperator": COMPARISONS.split(),
@@ -100,10 +101,14 @@ def _judged(copy: Path, module: str, command: Sequence[str], session: Path) -> l
 
 
 def named_for(module: Path) -> list[str]:
-    """Return the test files that bear a module's name, else the folder of its room."""
+    """Return the test files that bear a module's name, and then the folder of its room.
+
+    Those that bear its name notice most, and come first: pytest ends with the first failure.
+    """
     tests = PROJECT / "tests"
-    found = [*tests.rglob(f"test_{module.stem}.py")] or [tests / module.parent.name]
-    return [str(path.relative_to(PROJECT)) for path in sorted(found) if path.exists()]
+    room = next((tests / name for name in reversed(module.parts[:-1]) if name in ROOMS), None)
+    found = [*sorted(tests.rglob(f"test_{module.stem}.py")), *filter(None, [room])]
+    return [str(path.relative_to(PROJECT)) for path in found]
 
 
 def unfit(copy: Path, module: str, command: Sequence[str]) -> str:
