@@ -113,14 +113,20 @@ def named_for(module: Path) -> list[str]:
 
 def unfit(copy: Path, module: str, command: Sequence[str]) -> str:
     """Return why these tests cannot judge a module; empty if they can."""
-    if _run(copy, command):
-        return "the tests fail before anything was changed"
+    before = _run(copy, command)
+    if before.returncode:
+        return f"the tests fail before anything was changed: {_summary(before.stdout)}"
     file = copy / module
     whole = file.read_text(encoding="utf-8")
     file.write_text("raise RuntimeError('a mutant')\n", encoding="utf-8")
-    noticed = _run(copy, command)
+    noticed = _run(copy, command).returncode
     file.write_text(whole, encoding="utf-8")
     return "" if noticed else f"these tests do not import {module}"
+
+
+def _summary(said: str) -> str:
+    """Return the tests that failed, as pytest's summary names them."""
+    return "; ".join(line for line in said.splitlines() if line.startswith(("FAILED", "ERROR")))
 
 
 def begin(copy: Path, module: str, command: Sequence[str]) -> Path:
@@ -173,8 +179,10 @@ def report(module: str, results: Sequence[WorkResult]) -> str:
 
 def score(name: str, results: Sequence[WorkResult]) -> str:
     """Return how many of the mutants the tests noticed."""
+    if not results:
+        return f"{name}: no mutant was tried"
     noticed = sum(result.is_killed for result in results)
-    share = noticed / len(results) if results else 1.0
+    share = noticed / len(results)
     return f"{name}: {noticed} of {len(results)} mutants were noticed, {share:.0%}"
 
 
@@ -192,8 +200,9 @@ exclude-operators = {json.dumps(excluded)}
 """
 
 
-def _run(copy: Path, command: Sequence[str]) -> int:
-    return subprocess.run(command, cwd=copy, env=_environment(copy), capture_output=True).returncode
+def _run(copy: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    given = {"cwd": copy, "env": _environment(copy)}
+    return subprocess.run(command, **given, capture_output=True, text=True, check=False)
 
 
 def _environment(copy: Path) -> dict[str, str]:
