@@ -163,6 +163,7 @@ ns = Collection(
         {
             "audit": "Show who changed what, when, and from where.",
             "verify": "Prove that no event was edited, inserted or removed since it was written.",
+            "tag": "Leave the trail's last event in a git tag, for audit.verify to compare with.",
         },
     ),
     group(

@@ -9,7 +9,7 @@ from xswarm_deploy import console
 from xswarm_deploy.cli import context
 from xswarm_deploy.errors import CheckFailed
 from xswarm_deploy.release import audit as trail
-from xswarm_deploy.release import history
+from xswarm_deploy.release import audit_tags, history
 
 _COLUMNS = ("#", "time", "who", "event", "what")
 
@@ -40,8 +40,21 @@ def verify(c: Context, head: str = "") -> None:
             "; ".join(found.faults),
             "compare with the hashes in the notifications, and with .deployments/audit.jsonl",
         )
-    anchored = f"; anchored in R2 up to event {found.anchor}" if found.anchor else ""
+    anchored = "".join(
+        f"; anchored in {place} up to event {number}"
+        for place, number in (("R2", found.anchor), ("git", found.tag))
+        if number
+    )
     console.Console().line(
         f"✓ {found.events} events, {found.keyed} of them keyed, unbroken{anchored};"
         f" head {found.head or '(none)'}"
     )
+
+
+@task(auto_shortflags=False)
+def tag(c: Context) -> None:
+    """Leave the trail's last event in a git tag, for audit.verify to compare with."""
+    name = audit_tags.leave(context.open_site(c))
+    shown = console.Console()
+    shown.line(f"✓ {name} holds the end of the audit trail")
+    shown.line(f"  next: git push origin {name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from xswarm_twin import install as sandbox
 
 PACKAGES = "requirements-test.txt"
 _STAMP = "installed-for-tests"
+_AT_MOST = 6  # files tested at once: each may run a twin, of 300 MB
 _TESTS_FAILED = 1  # pytest's exit code; others say that it was stopped, or could not begin
 
 
@@ -34,7 +36,8 @@ def test(c: Context, quick: bool = False, only: str = "", expression: str = "") 
     install(c)
     python(c, "-m", "tests.support.judges", *(["--quick"] if quick else []))
     words = [*filter(None, only.split(","))]
-    words += ["-n", "2", "--dist", "loadfile"]  # a file's tests share what they start
+    words += ["-n", _side_by_side(quick)]
+    words += ["--dist", "loadfile"]  # a file's tests share what they start
     words += ["--no-loadscope-reorder"]  # tests/conftest.py begins with the long ones
     words += ["-m", "not slow"] if quick else []
     words += ["-k", expression] if expression else []
@@ -52,12 +55,14 @@ def test(c: Context, quick: bool = False, only: str = "", expression: str = "") 
     help={
         "module": "the file to change, or a folder: its files",
         "tests": "the tests that must notice, by comma; without it: those that bear its name",
+        "sample": "try so many of the changes, drawn by chance; without it: all",
     },
 )
-def mutants(c: Context, module: str, tests: str = "") -> None:
+def mutants(c: Context, module: str, tests: str = "", sample: int = 0) -> None:
     """Change a file in many small ways, one at a time; name what no test notices."""
     install(c)
-    python(c, "-m", "tests.support.mutants", module, *filter(None, tests.split(",")))
+    words = ["--sample", str(sample)] if sample else []
+    python(c, "-m", "tests.support.mutants", *words, module, *filter(None, tests.split(",")))
 
 
 @task(
@@ -85,6 +90,12 @@ def faults(
     words += ["--expression", expression] if expression else []
     words += ["--minutes", f"{minutes:g}"] if minutes else []
     python(c, "-m", "tests.faults", *words)
+
+
+def _side_by_side(quick: bool) -> str:
+    """Return how many files are tested at once; slow tests wait half their time."""
+    cores = os.cpu_count() or 1
+    return str(min(cores if quick else cores + 1, _AT_MOST))
 
 
 def python(c: Context, *words: str, **environment: str) -> None:

@@ -14,6 +14,8 @@ from tests.support.project import PROJECT
 pytestmark = pytest.mark.slow
 
 TESTS = """
+import subprocess
+
 import pytest
 from tests.support.needs import require
 
@@ -25,6 +27,15 @@ def host():
 def test_by_a_mark(): ...
 
 def test_by_a_fixture(host): ...
+
+def test_that_starts_it():
+    subprocess.run(["zstd", "--version"])
+
+@pytest.fixture
+def packed():
+    subprocess.run(["zstd", "--version"])
+
+def test_whose_fixture_starts_it(packed): ...
 
 @pytest.mark.needs("git")
 def test_that_has_its_judge(): ...
@@ -65,9 +76,9 @@ def test_it_is_counted_apart_and_the_last_lines_name_what_is_missing(
     run = ended(bare, "", *flags)
     *_, counted, remedy, summary = filter(None, run.stdout.splitlines())
     assert run.returncode == 0
-    assert counted == "2 tests were not run: promtool, ssh-keygen, sshd missing here"
+    assert counted == "4 tests were not run: promtool, ssh-keygen, sshd, zstd missing here"
     assert remedy.startswith("  next: ")
-    assert "2 passed, 1 skipped, 2 not run" in summary
+    assert "2 passed, 1 skipped, 4 not run" in summary
 
 
 def test_in_ci_a_missing_judge_fails(bare: Path) -> None:
@@ -75,7 +86,7 @@ def test_in_ci_a_missing_judge_fails(bare: Path) -> None:
     assert run.returncode == 1
     assert "promtool: missing; " in run.stdout
     assert "not run" not in run.stdout.splitlines()[-1]
-    assert "2 passed, 1 skipped, 2 errors" in run.stdout.splitlines()[-1]
+    assert "1 failed, 2 passed, 1 skipped, 3 errors" in run.stdout.splitlines()[-1]
 
 
 def test_a_judge_that_nobody_knows_is_an_error(bare: Path) -> None:

@@ -41,6 +41,7 @@ NOT_RUN = {
     ("logs", "--follow", "--status", "404"): "likewise",
     ("logs", "--follow", "--status", "429"): "likewise",
     ("logs", "--follow", "--status", "401", "--method", "POST"): "likewise",
+    ("production", "audit.tag"): "no checkout of git here: tests/tasks/test_audit.py",
     ("migrate.new", "user-locale"): "test_migrations_chapter.py fills its file in",
     ("migrate.down",): "test_migrations_chapter.py takes that file's back",
     ("migrate.restamp", "user-locale"): "test_migrations_chapter.py edits that file first",

@@ -133,7 +133,7 @@ def test_no_secret_gets_into_it(begin: Begin, site: Site, tmp_path: Path) -> Non
 
 
 def test_an_empty_trail_is_in_order(site: Site) -> None:
-    assert history.audited(site) == history.Audited(0, 0, "", 0, ())
+    assert history.audited(site) == history.Audited(0, 0, "", 0, 0, ())
 
 
 def test_what_was_kept_of_a_deleted_database_is_forgotten(

@@ -1,12 +1,15 @@
 """A pytest plugin: a test whose judge is missing is not run, and says so at the end.
 
-``@pytest.mark.needs("promtool")`` names what a test needs, :func:`require` what a fixture does.
-Such a test counts as *not run*: it did not pass, and it did not fail. With ``CI=true`` it fails.
+``@pytest.mark.needs("promtool")`` names what a test needs, :func:`require` what a fixture does; and
+who starts such a program, as the helpers do that make a repository, needs it, too. Such a test
+counts as *not run*: it did not pass, and it did not fail. With ``CI=true`` it fails.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import pytest
 
@@ -34,10 +37,31 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*programs): not run where one of them is missing")
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Look for what the test's markers name."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Look for what the test's markers name, and for what its fixtures start."""
     for marker in item.iter_markers("needs"):
         require(*marker.args)
+    with _required():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    """Look for what the test itself starts."""
+    with _required():
+        yield
+
+
+@contextmanager
+def _required() -> Generator[None]:
+    """Take a judge that could not be started for one that is needed."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if error.filename in judges.JUDGES:
+            require(error.filename)
+        raise
 
 
 def pytest_report_teststatus(

@@ -20,19 +20,26 @@ from tests.tasks.conftest import commands
 from xswarm_deploy.tasks import test
 
 
-def test_the_judges_are_there_before_the_tests(context: MockContext) -> None:
+def test_the_judges_are_there_before_the_tests(
+    context: MockContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     test.test(context)
     installed, tested = commands(context)
     assert installed == ["-m", "tests.support.judges"]
     assert tested[:3] == ["-m", "pytest", "--cache-clear"]
-    assert tested[3:] == ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    assert tested[3:] == ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
-def test_the_quick_suite_wants_no_slow_judge(context: MockContext) -> None:
+def test_the_quick_suite_wants_no_slow_judge(
+    context: MockContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     test.test(context, quick=True, only="tests/release,tests/steps", expression="lock")
     installed, tested = commands(context)
     assert installed == ["-m", "tests.support.judges", "--quick"]
     assert tested[3:5] == ["tests/release", "tests/steps"]
+    assert tested[6] == "2", "no slow test waits: one for each core"
     assert tested[-4:] == ["-m", "not slow", "-k", "lock"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from boss.configuration import Configuration
 from boss.status import SERVICE
@@ -11,9 +11,14 @@ from xswarm_monitoring.correlation import current
 from xswarm_monitoring.logs import Level, Log
 
 if TYPE_CHECKING:
-    from boss.app import Service
     from boss.browsers import Receive, Scope, Send
     from xswarm_monitoring.asgi import Monitor
+
+
+class Service(Protocol):
+    """What writes a line for each failure."""
+
+    log: Log
 
 
 class Logged:
@@ -21,7 +26,7 @@ class Logged:
 
     Args:
         monitor: writes a line for each request.
-        service: writes a line for each failure.
+        service: gets its log, too.
     """
 
     def __init__(self, monitor: Monitor, service: Service) -> None:

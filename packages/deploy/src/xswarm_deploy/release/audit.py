@@ -4,7 +4,8 @@ An event's hash is taken over its content and the hash of the event before it. S
 inserted or removed event breaks the chain where it was touched. Where a key is set
 (:mod:`xswarm_deploy.release.seal`) nobody without it can make the chain anew. Whoever has noted a
 later hash can tell when the end was cut off: it stands in every notification, in
-.deployments/audit.jsonl of the machine that released, and in R2 (:mod:`.anchors`).
+.deployments/audit.jsonl of the machine that released, in R2 (:mod:`.anchors`) and in git
+(:mod:`.audit_tags`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from xswarm_deploy.database.client import Statement
@@ -291,7 +293,7 @@ def examine(
     kept: Iterable[Event] = (),
     head: str = "",
     keys: Secret = seal.NO_KEYS,
-    anchor: Event | None = None,
+    anchors: Mapping[str, Event | None] = MappingProxyType({}),
 ) -> Examined:
     """Look whether a trail is whole, in one pass that holds few events at a time.
 
@@ -300,11 +302,11 @@ def examine(
         kept: what this machine added, about in the same order.
         head: a hash to look for.
         keys: those that keyed events are checked with, by comma.
-        anchor: an event that was kept where the trail's writers cannot take it back.
+        anchors: events that were kept where the trail's writers cannot take them back, by where.
     """
     found: list[str] = []
     number, previous, count, keyed, head_found = 1, "", 0, 0, False
-    written = heapq.merge(_in_order(kept), _anchored(anchor))
+    written = heapq.merge(_in_order(kept), _anchored(anchors))
     expected = next(written, None)
     for event in events:
         found += _faults(event, number, previous)
@@ -324,10 +326,12 @@ def examine(
     return Examined(count, keyed, previous, head_found, found)
 
 
-def _anchored(event: Event | None) -> list[_Kept]:
-    if event is None:
-        return []
-    return [_Kept(event.number, event.hash, event.event, event.time, "is anchored in R2")]
+def _anchored(anchors: Mapping[str, Event | None]) -> list[_Kept]:
+    return sorted(
+        _Kept(event.number, event.hash, event.event, event.time, f"is anchored in {place}")
+        for place, event in anchors.items()
+        if event is not None
+    )
 
 
 def _gone(kept: _Kept) -> str:

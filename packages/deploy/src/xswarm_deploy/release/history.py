@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import Record
-from xswarm_deploy.release import anchors, audit, lock, records, seal
+from xswarm_deploy.release import anchors, audit, audit_tags, lock, records, seal
 from xswarm_deploy.release.release import FOLDER
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import traffic
@@ -86,6 +86,7 @@ class Audited(NamedTuple):
         keyed: how many of them only who has the key could make.
         head: the hash of the last one.
         anchor: the number of the event that R2 vouches for; 0: none.
+        tag: the number of the event that the newest tag in git vouches for; 0: none.
         faults: where it was touched.
     """
 
@@ -93,18 +94,19 @@ class Audited(NamedTuple):
     keyed: int
     head: str
     anchor: int
+    tag: int
     faults: tuple[str, ...]
 
 
 def audited(environment: Environment, head: str = "") -> Audited:
-    """Verify the audit trail: by itself, by what this machine and R2 have kept, by a noted hash.
+    """Verify the audit trail: by itself, by what this machine, R2 and git keep, by a noted hash.
 
     Args:
         environment: the environment; the trail is the whole database's.
         head: a hash that somebody noted; empty: none.
 
     Raises:
-        DeployError: R2 has an anchor of it, and does not tell.
+        DeployError: R2 or git has an anchor of it, and does not tell.
     """
     events = audit.walk(environment.database) if audit.exists(environment.database) else iter(())
     kept = (
@@ -112,9 +114,10 @@ def audited(environment: Environment, head: str = "") -> Audited:
         for event in audit.kept(environment.settings.path(FOLDER))
         if event.environment == environment.settings.environment
     )
-    anchor = anchors.newest(environment)
+    anchor, tagged = anchors.newest(environment), audit_tags.newest(environment)
+    elsewhere = {"R2": anchor, "git": tagged}
     keys = environment.settings.secret(seal.NAME)
-    examined = audit.examine(events, kept, head, keys, anchor)
+    examined = audit.examine(events, kept, head, keys, elsewhere)
     found = examined.faults
     if head and not examined.head_found:
         found = [*found, f"no event has the hash {head}"]
@@ -123,6 +126,7 @@ def audited(environment: Environment, head: str = "") -> Audited:
         examined.keyed,
         examined.last,
         anchor.number if anchor else 0,
+        tagged.number if tagged else 0,
         tuple(dict.fromkeys(found)),
     )
 
