@@ -34,12 +34,12 @@ from xswarm_twin.cloudflare import (
     refusals,
     routing,
     rulesets,
-    secrets,
     secrets_store,
     subdomain,
     tails,
     telemetry,
     versions,
+    worker_secrets,
     workers,
     workflows,
     zones,
@@ -131,7 +131,7 @@ def api_routes() -> Iterator[web.RouteDef]:
         subdomain,
         versions,
         deployments,
-        secrets,
+        worker_secrets,
         tails,
         telemetry,
         assets,
@@ -183,24 +183,24 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
     except (ClientPayloadError, HttpProcessingError):
         return failure(refusals.body_invalid("it ended early, or is badly encoded"))
     except TwinError as error:  # a part of the twin is missing, and its remedy is known
-        return failure(refusals.internal(str(error)))
+        return failure(refusals.part_missing(error))
     except ConnectionError:
         raise  # the client is gone: there is no one to answer
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
-        return failure(refusals.internal())
+        return failure(refusals.failed())
 
 
 @web.middleware
 async def _authorised(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path.startswith(_OWN) and not control.is_local(request.host):
-        raise refusals.unauthenticated(403)
+        raise refusals.unauthenticated(status=403)
     account, session = twin_of(request).account, _carries_session(request)
     session = session or _has_own_permission(request)
     if not session:
         _require_token(request, account.token)
     if request.match_info.get("account", account.id) != account.id:
-        raise refusals.unauthenticated(403)
+        raise refusals.unauthenticated(status=403)
     return await handler(request)
 
 

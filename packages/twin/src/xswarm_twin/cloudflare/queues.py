@@ -230,8 +230,7 @@ def _consumer(twin: Twin, identifier: str, body: dict[str, Any]) -> dict[str, An
     script = bodies.required(body, "script_name", str)
     if bodies.required(body, "type", str) != "worker":
         raise refusals.body_invalid("only Workers consume queues here")
-    if twin.store.find(Worker, script) is None:
-        raise refusals.worker_not_found()
+    twin.store.require(Worker, script, refusals.worker_not_found)
     dead = bodies.optional(body, "dead_letter_queue", "")
     settings = _sound(bodies.optional(body, "settings", dict[str, Any]()), _CONSUMED)
     if dead and all(queue.name != dead for queue in twin.store.all(Queue)):
@@ -246,10 +245,7 @@ def _consumer(twin: Twin, identifier: str, body: dict[str, Any]) -> dict[str, An
 
 
 def _find(request: web.Request, missing: Callable[[], Refusal] = refusals.queue_not_found) -> Queue:
-    queue = twin_of(request).store.find(Queue, request.match_info["queue"])
-    if queue is None:
-        raise missing()
-    return queue
+    return twin_of(request).store.require(Queue, request.match_info["queue"], missing)
 
 
 def _made(twin: Twin, name: str, settings: dict[str, Any]) -> Queue:
