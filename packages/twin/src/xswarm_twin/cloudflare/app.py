@@ -28,9 +28,12 @@ from xswarm_twin.cloudflare import (
     kv,
     pages,
     provided,
+    queue_pulls,
     queues,
     quota,
     r2,
+    r2_notifications,
+    r2_settings,
     refusals,
     routing,
     rulesets,
@@ -53,6 +56,7 @@ from xswarm_twin.cloudflare.quota import QUOTA
 from xswarm_twin.cloudflare.records import Project, Worker
 from xswarm_twin.cloudflare.twin import TWIN, Twin, twin_of
 from xswarm_twin.errors import TwinError
+from xswarm_twin.objects.errors import BucketMissing
 
 BASE = "/client/v4"
 
@@ -120,6 +124,7 @@ async def serve_stored(twin: Twin) -> None:
         await pages.serve_all(twin, project)
     await queues.serve(twin)
     rulesets.publish(twin)
+    r2_notifications.watch(twin)
 
 
 def api_routes() -> Iterator[web.RouteDef]:
@@ -137,10 +142,13 @@ def api_routes() -> Iterator[web.RouteDef]:
         assets,
         pages,
         r2,
+        r2_settings,
+        r2_notifications,
         zones,
         routing,
         rulesets,
         queues,
+        queue_pulls,
         workflows,
         kv,
         d1,
@@ -180,6 +188,8 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
         return failure(refusal)
     except web.HTTPException as error:
         return failure(_refusal_of(error, request))
+    except BucketMissing:
+        return failure(refusals.bucket_not_found())
     except (ClientPayloadError, HttpProcessingError):
         return failure(refusals.body_invalid("it ended early, or is badly encoded"))
     except TwinError as error:  # a part of the twin is missing, and its remedy is known

@@ -227,6 +227,21 @@ class Queue(Record, kind="queue"):
     created_on: str
     consumers: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    purged_on: str = ""
+
+
+@dataclass(frozen=True)
+class PulledMessage(Record, kind="pulled_message", owner="queue"):
+    """A message of a queue that is pulled; ``visible`` is when it may be, seconds since 1970."""
+
+    id: str
+    queue: str
+    body: str
+    content_type: str
+    timestamp: int
+    attempts: int = 0
+    visible: float = 0.0
+    lease: str = ""
 
 
 @dataclass(frozen=True)
@@ -276,6 +291,15 @@ class BucketPlace(Record, kind="bucket_place", key="bucket"):
 
     bucket: str
     jurisdiction: str
+
+
+@dataclass(frozen=True)
+class BucketEvents(Record, kind="bucket_events", key="queue", owner="bucket"):
+    """The rules by which what changes in a bucket is told to a queue."""
+
+    bucket: str
+    queue: str
+    rules: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,9 @@ bucket_exists = Kind(409, 10004, "The bucket you tried to create already exists,
 bucket_name_invalid = Kind(400, 10005, "The specified bucket name is not valid.")
 bucket_not_empty = Kind(409, 10008, "The bucket you tried to delete is not empty.")
 object_not_found = Kind(404, 10007, "The specified key does not exist.")
+cors_not_found = Kind(404, 10059, "The CORS configuration does not exist.")
+policy_invalid = Kind(400, 10040, "The rules are not valid: {}")
+notifications_not_found = Kind(404, 11015, "No event notification configuration was found.")
 object_key_invalid = Kind(400, 10020, "{}")
 
 # Pages
@@ -216,6 +219,7 @@ queue_not_found = Kind(404, 11000, "Queue does not exist.")
 queue_of_messages_not_found = Kind(404, 10104, "Queue does not exist.")
 queue_exists = Kind(409, 11009, "Queue name '{}' is already taken.")
 queue_has_consumer = Kind(400, 11004, "Queue '{}' already has a consumer.")
+queue_not_pulled = Kind(400, 10228, "Queue '{}' has no consumer of the type http_pull.")
 consumer_not_found = Kind(404, 11002, "Consumer does not exist.")
 workflow_not_found = Kind(404, 10200, "workflow.not_found")
 hyperdrive_not_found = Kind(404, 2004, "The Hyperdrive config was not found")

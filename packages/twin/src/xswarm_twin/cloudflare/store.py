@@ -149,6 +149,7 @@ class Store:
 _OWNED: dict[str, Iterable[str]] = {
     "worker": ("version", "deployment", "object_namespace"),
     "secret_store": ("stored_secret",),
+    "queue": ("pulled_message",),
     "project": ("publication",),
     "zone": ("dns_record", "worker_route", "worker_domain"),
 }

@@ -308,6 +308,7 @@ class S3:
                 ),
                 custom_metadata=custom,
                 conditions=metadata.conditions(call.headers),
+                action="CopyObject",
             )
         told = [("LastModified", iso(stored.uploaded)), ("ETag", f'"{stored.etag}"')]
         return _told("CopyObjectResult", told)
