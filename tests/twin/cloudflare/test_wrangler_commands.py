@@ -174,40 +174,30 @@ def _pulled(said: Said) -> None:
     said.do("r2 object put", "files/a.txt", "--pipe", "--remote", feed="hello")
     base = f"http://127.0.0.1:{said.twin.ports['api']}/client/v4"
     api = Cloudflare(api_token=ACCOUNT.token, base_url=base, max_retries=0)
-    (queue,) = (one for one in api.queues.list(account_id=ACCOUNT.id) if one.queue_name == "held")
-    messages, asked = (
-        api.queues.messages,
-        {"account_id": ACCOUNT.id, "visibility_timeout_ms": 60_000},
-    )
+    (held,) = (one for one in api.queues.list(account_id=ACCOUNT.id) if one.queue_name == "held")
+    queue, messages = str(held.queue_id), api.queues.messages
 
-    def pull(**more: Any) -> list[Any]:
-        found = messages.pull(str(queue.queue_id), **{**asked, **more})
+    def pull(milliseconds: int = 60_000) -> list[Any]:
+        found = messages.pull(queue, account_id=ACCOUNT.id, visibility_timeout_ms=milliseconds)
         return list(found.messages or ()) if found else []
 
-    pulled: list[Any] = []
-    _until(lambda: bool(pulled.extend(pull()) or pulled))
-    told = json.loads(base64.b64decode(pulled[0].body))
-    assert (told["action"], told["bucket"], told["object"]["key"]) == (
-        "PutObject",
-        "files",
-        "a.txt",
-    )
+    (event,) = _first(pull)
+    told = json.loads(base64.b64decode(event.body))
+    assert (told["action"], told["object"]["key"]) == ("PutObject", "a.txt")
     assert pull() == [], "it is leased"
-    entry: Any = {"lease_id": pulled[0].lease_id}
-    again = messages.ack(str(queue.queue_id), account_id=ACCOUNT.id, retries=[entry])
+    entry: Any = {"lease_id": event.lease_id}
+    again = messages.ack(queue, account_id=ACCOUNT.id, retries=[entry])
     assert again is not None
     assert again.retry_count == 1
-    assert [one.attempts for one in pull(visibility_timeout_ms=1)] == [2]
+    assert [one.attempts for one in pull(1)] == [2]
     time.sleep(0.01)
     assert pull() == [], "it was tried as often as it may be"
     said.do("queues consumer http remove", "held")
-    body = {"body": "unread", "content_type": "text"}
-    messages.push(str(queue.queue_id), account_id=ACCOUNT.id, **body)
+    messages.push(queue, account_id=ACCOUNT.id, body="unread", content_type="text")
     said.do("queues purge", "held", "--force")
     said.do("queues consumer http add", "held")
-    messages.push(str(queue.queue_id), account_id=ACCOUNT.id, **(body | {"body": "read"}))
-    _until(lambda: bool(pulled.extend(pull()) or len(pulled) > 1))
-    assert [one.body for one in pulled[1:]] == ["read"]
+    messages.push(queue, account_id=ACCOUNT.id, body="read", content_type="text")
+    assert [one.body for one in _first(pull)] == ["read"]
     said.do("r2 bucket notification delete", "files", "--queue", "held")
 
 
@@ -296,6 +286,18 @@ def _found(pattern: str, text: str) -> str:
     found = re.search(pattern, text)
     assert found is not None, text
     return found[1]
+
+
+def _first(pull: Callable[[], list[Any]]) -> list[Any]:
+    """Pull until there is something."""
+    found: list[Any] = []
+
+    def pulled() -> bool:
+        found.extend(pull())
+        return bool(found)
+
+    _until(pulled)
+    return found
 
 
 def _until(holds: Callable[[], bool], seconds: float = 60) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -179,14 +179,15 @@ def test_messaging_services_are_refused_what_twilio_refuses(twin: Twin, services
     first, second = (services.create(friendly_name=name) for name in ("one", "two"))
     sid = number(twin).sid
     first.phone_numbers.create(phone_number_sid=sid)
-    for call, status, code in (
+    refused: tuple[tuple[Callable[[], object], int, int], ...] = (
         (lambda: services.create(friendly_name=""), 400, 20001),
         (lambda: first.phone_numbers.create(phone_number_sid="PN" + "9" * 32), 400, 21421),
         (lambda: first.phone_numbers.create(phone_number_sid=sid), 409, 21710),
         (lambda: second.phone_numbers.create(phone_number_sid=sid), 409, 21712),
         (lambda: services("MG" + "0" * 32).fetch(), 404, 20404),
         (lambda: client(twin, "0" * 32).messaging.v1.services(first.sid).fetch(), 401, 20003),
-    ):
+    )
+    for call, status, code in refused:
         with pytest.raises(TwilioRestException) as caught:
             call()
         assert (caught.value.status, caught.value.code) == (status, code)

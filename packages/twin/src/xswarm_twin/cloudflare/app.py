@@ -221,7 +221,10 @@ def _require_token(request: web.Request, token: str) -> None:
     if not (given or own):
         raise refusals.unauthorised()
     if not (_AUTHORISATION.fullmatch(given) or own):
-        raise refusals.authorisation_malformed()
+        refused = refusals.authorisation_malformed()
+        why = "Invalid format for Authorization header"
+        refused.causes.append({"code": 6111, "message": why})
+        raise refused
     if not hmac.compare_digest(bearer(request).encode(), token.encode()):
         verified = request.path.endswith("/tokens/verify")
         raise refusals.token_invalid() if verified else refusals.unauthenticated()

@@ -85,7 +85,10 @@ def watch(twin: Twin) -> None:
             under_way.add(task)
             task.add_done_callback(under_way.discard)
 
-    twin.objects.changed = lambda change: loop.call_soon_threadsafe(begin, change)
+    def tell(change: Change) -> None:
+        loop.call_soon_threadsafe(begin, change)
+
+    twin.objects.changed = tell
 
 
 def _queues(twin: Twin, change: Change) -> list[Queue]:

@@ -24,15 +24,17 @@ class Request:
         method = other_options.get("method") or (given.method if given else HTTPMethod.GET)
         headers = other_options.get("headers")
         body = other_options.get("body")
-        self.url = given.url if given else str(input)
-        self.method = HTTPMethod[str(getattr(method, "value", method)).upper()]
+        self.url: str = given.url if given else str(input)
+        self.method: HTTPMethod = HTTPMethod[str(getattr(method, "value", method)).upper()]
         self._pairs: list[tuple[str, str]] = (
             given._pairs if given and headers is None else pairs(headers)
         )
         self._body: builtins.bytes = (
             _bytes(body) if body is not None else (given._body if given else b"")
         )
-        self.redirect = other_options.get("redirect") or (given.redirect if given else "follow")
+        self.redirect: str = other_options.get("redirect") or (
+            given.redirect if given else "follow"
+        )
         self.body_used = False
         self.cf = None  # what the edge knows of the caller: nothing here
 
