@@ -64,7 +64,7 @@ class Providers:
         served: tuple[Provider, ...] = (
             self._stripe,
             SendGrid(_SENDGRID_KEY, self._mail, received),
-            Twilio(address(emulate.ports["twilio-inner"]), home, received),
+            Twilio(address(emulate.ports["twilio-inner"]), home, received, self._twilio_token),
         )
         self._loop, self._runners = asyncio.new_event_loop(), list[web.AppRunner]()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

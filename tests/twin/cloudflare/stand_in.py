@@ -45,6 +45,8 @@ class RememberedEdge:
         self.answers: list[Answer] = []
         self.databases: Path | None = None
         self.key_of: Callable[[web.Request], str] = lambda _: ""
+        self.pulled: Callable[[str, Sequence[Mapping[str, Any]]], None] = lambda *_: None
+        self.purged: list[str] = []
 
     async def validate(self, version: WorkerVersion) -> int:
         self.validated.append(version)
@@ -67,6 +69,9 @@ class RememberedEdge:
         self.deployed[worker] = {version.id: share for version, share in split.items()}
         self.bindings.update({version.id: version.bindings for version in split})
         self.flags[worker] = (enabled, previews)
+
+    async def purge(self, queue: str) -> None:
+        self.purged.append(queue)
 
     async def consume(self, consumers: Mapping[str, Consumer]) -> None:
         self.consumers = dict(consumers)

@@ -23,6 +23,11 @@ def test_a_wrong_token_is_refused(settled: Api, token: str, refused: tuple[int, 
     assert settled.refused("DELETE", "A/workers/scripts/shop", headers=headers) == refused
 
 
+def test_a_header_of_no_form_is_named(api: Api) -> None:
+    (error,) = api.call("GET", "/user", headers={"Authorization": "Bearer"}).json()["errors"]
+    assert [cause["code"] for cause in error["error_chain"]] == [6111]
+
+
 def test_a_wrong_token_is_not_verified(settled: Api) -> None:
     wrong = {"Authorization": "Bearer wrong"}
     assert settled.refused("GET", "/user/tokens/verify", headers=wrong) == (401, 1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -12,7 +13,9 @@ from typing import IO, Any
 
 import pytest
 import requests
+from cloudflare import Cloudflare
 
+from tests.twin.cloudflare.stand_in import ACCOUNT
 from tests.twin.cloudflare.wrangler import Twin
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -48,7 +51,7 @@ class Said(dict[str, str]):
 
 def test_wrangler_drives_everything(twin: Twin) -> None:
     said = Said(twin)
-    parts = (_keys, _database, _secrets, _databases_of_others)
+    parts = (_keys, _database, _secrets, _databases_of_others, _buckets)
     with ThreadPoolExecutor(2) as pool:
         kv, database, *_ = pool.map(lambda part: part(said), parts)
     said.do("queues create", "jobs")
@@ -57,6 +60,7 @@ def test_wrangler_drives_everything(twin: Twin) -> None:
     said.do("deploy")
     assert _ask(twin, "add") == {"count": 1, "kept": "1", "orders": 2, "secret": "s3cret"}
     _queues(said)
+    _pulled(said)
     _workflows(said)
     _tail(said)
     before = _ask(twin, "add")["count"]
@@ -146,6 +150,57 @@ def _databases_of_others(said: Said) -> str:
     return config
 
 
+def _buckets(said: Said) -> None:
+    said.do("r2 bucket create", "files")
+    rules = said.twin.project / "rules.json"
+    allowed = {"origins": ["https://shop.test"], "methods": ["GET"]}
+    rules.write_text(json.dumps({"rules": [{"allowed": allowed, "maxAgeSeconds": 60}]}))
+    said.do("r2 bucket cors set", "files", "--file", str(rules), "--force")
+    assert "https://shop.test" in said.do("r2 bucket cors list", "files")
+    said.do("r2 bucket cors delete", "files", "--force")
+    expires = ("--expire-days", "30", "--force")
+    said.do("r2 bucket lifecycle add", "files", "old", "logs/", *expires)
+    assert "old" in said.do("r2 bucket lifecycle list", "files")
+    said.do("r2 bucket lifecycle remove", "files", "--name", "old")
+
+
+def _pulled(said: Said) -> None:
+    """What changes in a bucket is told to a queue, which is pulled over HTTP, and purged."""
+    said.do("queues create", "held")
+    said.do("queues consumer http add", "held", "--message-retries", "1")
+    events = ("--queue", "held", "--event-types", "object-create")
+    said.do("r2 bucket notification create", "files", *events)
+    assert "PutObject" in said.do("r2 bucket notification list", "files")
+    said.do("r2 object put", "files/a.txt", "--pipe", "--remote", feed="hello")
+    base = f"http://127.0.0.1:{said.twin.ports['api']}/client/v4"
+    api = Cloudflare(api_token=ACCOUNT.token, base_url=base, max_retries=0)
+    (held,) = (one for one in api.queues.list(account_id=ACCOUNT.id) if one.queue_name == "held")
+    queue, messages = str(held.queue_id), api.queues.messages
+
+    def pull(milliseconds: int = 60_000) -> list[Any]:
+        found = messages.pull(queue, account_id=ACCOUNT.id, visibility_timeout_ms=milliseconds)
+        return list(found.messages or ()) if found else []
+
+    (event,) = _first(pull)
+    told = json.loads(base64.b64decode(event.body))
+    assert (told["action"], told["object"]["key"]) == ("PutObject", "a.txt")
+    assert pull() == [], "it is leased"
+    entry: Any = {"lease_id": event.lease_id}
+    again = messages.ack(queue, account_id=ACCOUNT.id, retries=[entry])
+    assert again is not None
+    assert again.retry_count == 1
+    assert [one.attempts for one in pull(1)] == [2]
+    time.sleep(0.01)
+    assert pull() == [], "it was tried as often as it may be"
+    said.do("queues consumer http remove", "held")
+    messages.push(queue, account_id=ACCOUNT.id, body="unread", content_type="text")
+    said.do("queues purge", "held", "--force")
+    said.do("queues consumer http add", "held")
+    messages.push(queue, account_id=ACCOUNT.id, body="read", content_type="text")
+    assert [one.body for one in _first(pull)] == ["read"]
+    said.do("r2 bucket notification delete", "files", "--queue", "held")
+
+
 def _queues(said: Said) -> None:
     assert "jobs" in said.do("queues list")
     assert "worker:shop" in said.do("queues info", "jobs")
@@ -231,6 +286,18 @@ def _found(pattern: str, text: str) -> str:
     found = re.search(pattern, text)
     assert found is not None, text
     return found[1]
+
+
+def _first(pull: Callable[[], list[Any]]) -> list[Any]:
+    """Pull until there is something."""
+    found: list[Any] = []
+
+    def pulled() -> bool:
+        found.extend(pull())
+        return bool(found)
+
+    _until(pulled)
+    return found
 
 
 def _until(holds: Callable[[], bool], seconds: float = 60) -> None:

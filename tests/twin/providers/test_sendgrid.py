@@ -13,6 +13,7 @@ from sendgrid.helpers.eventwebhook import EventWebhook, EventWebhookHeader
 from sendgrid.helpers.mail import Mail
 
 from tests.support.providers import Receiver, Twin
+from xswarm_twin.providers.allowance import Allowance
 from xswarm_twin.providers.sendgrid import SCOPES
 
 pytestmark = pytest.mark.slow
@@ -160,6 +161,39 @@ def test_an_inbound_parse_setting_lives(twin: Twin) -> None:
     with pytest.raises(HTTPError) as caught:
         one.get()
     assert caught.value.status_code == 404
+
+
+@pytest.mark.parametrize("field", ["url", "hostname", "security_policy", "spam_check"])
+def test_a_parse_setting_of_a_wrong_type_is_refused(twin: Twin, field: str) -> None:
+    wanted: dict[str, Any] = {"url": "https://boss.test/email", "hostname": "in.xswarm.ai"}
+    with pytest.raises(HTTPError) as caught:
+        client(twin).user.webhooks.parse.settings.post(request_body={**wanted, field: ["x"]})
+    assert (caught.value.status_code, errors(caught)[0]["field"]) == (400, field)
+
+
+def test_answers_say_how_many_requests_are_left(twin: Twin) -> None:
+    first, second = (client(twin).verified_senders.get().headers for _ in range(2))
+    assert first["X-RateLimit-Limit"] == "600"
+    assert int(second["X-RateLimit-Reset"]) >= int(first["X-RateLimit-Reset"])
+    assert "X-RateLimit-Limit" not in send(twin).headers
+
+
+def test_one_request_too_many_is_refused_until_the_minute_ends() -> None:
+    now = [100.0]
+    allowance = Allowance(lambda: now[0])
+    told = [allowance.take("GET /v3/scopes") for _ in range(601)]
+    assert [taken for taken, _ in told].index(False) == 600
+    assert told[-1][1]["X-RateLimit-Remaining"] == "0"
+    assert allowance.take("GET /v3/other")[0]
+    now[0] = float(told[0][1]["X-RateLimit-Reset"])
+    assert allowance.take("GET /v3/scopes")[1]["X-RateLimit-Remaining"] == "599"
+
+
+def test_lists_are_paged(twin: Twin) -> None:
+    listed = client(twin).verified_senders
+    assert read(listed.get(query_params={"limit": 0}))["results"] == []
+    assert read(listed.get(query_params={"lastSeenID": 1}))["results"] == []
+    assert read(client(twin).whitelabel.domains.get(query_params={"offset": 1})) == []
 
 
 def test_senders_are_listed_and_a_new_one_is_not_verified(twin: Twin) -> None:

@@ -128,6 +128,34 @@ def test_pages_go_through_all_newest_first(twin: Twin) -> None:
             "parameter_unknown",
             "colour",
         ),
+        (
+            {"url": "https://10.0.0.8/", "enabled_events": ["*"]},
+            "url_invalid",
+            "url",
+        ),
+        ({"url": "https://boss/", "enabled_events": ["*"]}, "url_invalid", "url"),
+        ({"url": "", "enabled_events": ["*"]}, "parameter_invalid_empty", "url"),
+        ({"url": "https://boss.test/", "enabled_events": "*"}, None, "enabled_events"),
+        (
+            {"url": "https://boss.test/", "enabled_events": ["*"], "connect": "banana"},
+            None,
+            "connect",
+        ),
+        (
+            {"url": "https://boss.test/", "enabled_events": ["*"], "expand": ["account"]},
+            None,
+            "expand",
+        ),
+        (
+            {"url": "https://boss.test/", "enabled_events": ["*"], "metadata": {"a": "x" * 501}},
+            None,
+            "metadata[a]",
+        ),
+        (
+            {"url": "https://boss.test/", "enabled_events": ["*"], "description": "x" * 5001},
+            None,
+            "description",
+        ),
     ],
 )
 def test_bad_parameters_are_named(twin: Twin, params: Any, code: str | None, param: str) -> None:
@@ -135,6 +163,67 @@ def test_bad_parameters_are_named(twin: Twin, params: Any, code: str | None, par
         client(twin).v1.webhook_endpoints.create(params)
     assert (caught.value.http_status, caught.value.code, caught.value.param) == (400, code, param)
     assert client(twin).v1.webhook_endpoints.list().data == []
+
+
+@pytest.mark.parametrize(
+    ("params", "code", "param"),
+    [
+        ({"limit": 0}, "parameter_invalid_integer", "limit"),
+        ({"limit": 101}, "parameter_invalid_integer", "limit"),
+        ({"limit": "many"}, "parameter_invalid_integer", "limit"),
+        ({"starting_after": "we_none"}, "resource_missing", "starting_after"),
+        ({"ending_before": ""}, "parameter_invalid_empty", "ending_before"),
+        ({"starting_after": "we_1", "ending_before": "we_2"}, None, None),
+        ({"colour": "red"}, "parameter_unknown", "colour"),
+        ({"expand": ["data.account"]}, None, "expand"),
+    ],
+)
+def test_a_page_that_cannot_be_is_refused(
+    twin: Twin, params: Any, code: str | None, param: str | None
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        client(twin).v1.webhook_endpoints.list(params)
+    assert (caught.value.http_status, caught.value.code, caught.value.param) == (400, code, param)
+
+
+def test_an_error_says_where_more_of_it_is_to_be_read(twin: Twin) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        client(twin).v1.webhook_endpoints.retrieve("we_none")
+    error = caught.value.error
+    assert error is not None
+    assert error.doc_url == "https://stripe.com/docs/error-codes/resource-missing"
+    assert caught.value.request_id
+    assert caught.value.request_id in str(error.request_log_url)
+
+
+def test_json_and_an_unknown_version_are_refused(twin: Twin) -> None:
+    address, key = twin.url("stripe") + "/v1/webhook_endpoints", twin.keys["STRIPE_SECRET_KEY_TEST"]
+    sent = requests.post(address, json={"url": "https://boss.test/"}, auth=(key, ""), timeout=60)
+    assert (sent.status_code, sent.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert "application/x-www-form-urlencoded" in sent.json()["error"]["message"]
+    old = {"Stripe-Version": "2011-01-02"}
+    asked = requests.get(address, headers=old, auth=(key, ""), timeout=60)
+    assert (asked.status_code, asked.json()["error"]["message"]) == (
+        400,
+        "Invalid Stripe API version: 2011-01-02",
+    )
+    known = {"Stripe-Version": "2025-09-30.clover"}
+    again = requests.get(address, headers=known, auth=(key, ""), timeout=60)
+    assert again.headers["Stripe-Version"] == "2025-09-30.clover"
+
+
+def test_the_seventeenth_endpoint_is_refused(twin: Twin) -> None:
+    service = client(twin).v1.webhook_endpoints
+    made = [
+        service.create({"url": f"https://boss.test/{index}", "enabled_events": ["*"]}).id
+        for index in range(16)
+    ]
+    try:
+        with pytest.raises(stripe.InvalidRequestError, match="maximum of 16"):
+            service.create({"url": "https://boss.test/17", "enabled_events": ["*"]})
+    finally:
+        for identity in made:
+            service.delete(identity)
 
 
 def test_live_mode_wants_https(twin: Twin) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -148,8 +149,16 @@ def test_a_fault_meets_one_request(twin: Twin, kind: str, status: int, code: int
     assert account.fetch().status == "active"
 
 
-def test_messaging_services_hold_numbers(twin: Twin) -> None:
-    services = client(twin).messaging.v1.services
+@pytest.fixture
+def services(twin: Twin) -> Iterator[Any]:
+    """Return the Messaging Services; none is left."""
+    resource = client(twin).messaging.v1.services
+    yield resource
+    for one in resource.list():
+        resource(one.sid).delete()
+
+
+def test_messaging_services_hold_numbers(twin: Twin, services: Any) -> None:
     service = services.create(friendly_name="all")
     assert service.use_inbound_webhook_on_number is False
     sid = number(twin).sid
@@ -159,4 +168,44 @@ def test_messaging_services_hold_numbers(twin: Twin) -> None:
     service.phone_numbers.create(phone_number_sid=sid)
     assert services(service.sid).phone_numbers(sid).fetch().sid == sid
     service.update(use_inbound_webhook_on_number=True)
-    assert [one.use_inbound_webhook_on_number for one in services.list()] == [True]
+    (found,) = services.list()
+    assert (found.use_inbound_webhook_on_number, found.friendly_name) == (True, "all")
+    assert [one.sid for one in service.phone_numbers.list()] == [sid]
+    assert service.phone_numbers(sid).delete()
+    assert service.phone_numbers.list() == []
+
+
+def test_messaging_services_are_refused_what_twilio_refuses(twin: Twin, services: Any) -> None:
+    first, second = (services.create(friendly_name=name) for name in ("one", "two"))
+    sid = number(twin).sid
+    first.phone_numbers.create(phone_number_sid=sid)
+    refused: tuple[tuple[Callable[[], object], int, int], ...] = (
+        (lambda: services.create(friendly_name=""), 400, 20001),
+        (lambda: first.phone_numbers.create(phone_number_sid="PN" + "9" * 32), 400, 21421),
+        (lambda: first.phone_numbers.create(phone_number_sid=sid), 409, 21710),
+        (lambda: second.phone_numbers.create(phone_number_sid=sid), 409, 21712),
+        (lambda: services("MG" + "0" * 32).fetch(), 404, 20404),
+        (lambda: client(twin, "0" * 32).messaging.v1.services(first.sid).fetch(), 401, 20003),
+    )
+    for call, status, code in refused:
+        with pytest.raises(TwilioRestException) as caught:
+            call()
+        assert (caught.value.status, caught.value.code) == (status, code)
+
+
+def test_messaging_services_are_paged(services: Any) -> None:
+    made = [services.create(friendly_name=f"service {index}").sid for index in range(5)]
+    assert [one.sid for one in services.list(page_size=2)] == made
+    page = services.page(page_size=2)
+    assert [one.sid for one in page] == made[:2]
+    assert [one.sid for one in page.next_page()] == made[2:4]
+
+
+def test_a_body_that_is_no_form_changes_nothing(twin: Twin) -> None:
+    sid, before = number(twin).sid, number(twin).sms_url
+    account, token = twin.endpoints["TWILIO_ACCOUNT_SID"], twin.keys["TWILIO_AUTH_TOKEN_TEST"]
+    path = f"/2010-04-01/Accounts/{account}/IncomingPhoneNumbers/{sid}.json"
+    sent = {"SmsUrl": "https://boss.test/json"}
+    answer = requests.post(twin.url("twilio") + path, json=sent, auth=(account, token), timeout=60)
+    assert (answer.status_code, number(twin).sms_url) == (200, before)
+    assert answer.headers["Twilio-Request-Id"].startswith("RQ")

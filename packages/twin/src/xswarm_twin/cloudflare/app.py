@@ -28,18 +28,21 @@ from xswarm_twin.cloudflare import (
     kv,
     pages,
     provided,
+    queue_pulls,
     queues,
     quota,
     r2,
+    r2_notifications,
+    r2_settings,
     refusals,
     routing,
     rulesets,
-    secrets,
     secrets_store,
     subdomain,
     tails,
     telemetry,
     versions,
+    worker_secrets,
     workers,
     workflows,
     zones,
@@ -53,6 +56,7 @@ from xswarm_twin.cloudflare.quota import QUOTA
 from xswarm_twin.cloudflare.records import Project, Worker
 from xswarm_twin.cloudflare.twin import TWIN, Twin, twin_of
 from xswarm_twin.errors import TwinError
+from xswarm_twin.objects.errors import BucketMissing
 
 BASE = "/client/v4"
 
@@ -120,6 +124,7 @@ async def serve_stored(twin: Twin) -> None:
         await pages.serve_all(twin, project)
     await queues.serve(twin)
     rulesets.publish(twin)
+    r2_notifications.watch(twin)
 
 
 def api_routes() -> Iterator[web.RouteDef]:
@@ -131,16 +136,19 @@ def api_routes() -> Iterator[web.RouteDef]:
         subdomain,
         versions,
         deployments,
-        secrets,
+        worker_secrets,
         tails,
         telemetry,
         assets,
         pages,
         r2,
+        r2_settings,
+        r2_notifications,
         zones,
         routing,
         rulesets,
         queues,
+        queue_pulls,
         workflows,
         kv,
         d1,
@@ -180,27 +188,29 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
         return failure(refusal)
     except web.HTTPException as error:
         return failure(_refusal_of(error, request))
+    except BucketMissing:
+        return failure(refusals.bucket_not_found())
     except (ClientPayloadError, HttpProcessingError):
         return failure(refusals.body_invalid("it ended early, or is badly encoded"))
     except TwinError as error:  # a part of the twin is missing, and its remedy is known
-        return failure(refusals.internal(str(error)))
+        return failure(refusals.part_missing(error))
     except ConnectionError:
         raise  # the client is gone: there is no one to answer
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
-        return failure(refusals.internal())
+        return failure(refusals.failed())
 
 
 @web.middleware
 async def _authorised(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path.startswith(_OWN) and not control.is_local(request.host):
-        raise refusals.unauthenticated(403)
+        raise refusals.unauthenticated(status=403)
     account, session = twin_of(request).account, _carries_session(request)
     session = session or _has_own_permission(request)
     if not session:
         _require_token(request, account.token)
     if request.match_info.get("account", account.id) != account.id:
-        raise refusals.unauthenticated(403)
+        raise refusals.unauthenticated(status=403)
     return await handler(request)
 
 
@@ -211,7 +221,10 @@ def _require_token(request: web.Request, token: str) -> None:
     if not (given or own):
         raise refusals.unauthorised()
     if not (_AUTHORISATION.fullmatch(given) or own):
-        raise refusals.authorisation_malformed()
+        refused = refusals.authorisation_malformed()
+        why = "Invalid format for Authorization header"
+        refused.causes.append({"code": 6111, "message": why})
+        raise refused
     if not hmac.compare_digest(bearer(request).encode(), token.encode()):
         verified = request.path.endswith("/tokens/verify")
         raise refusals.token_invalid() if verified else refusals.unauthenticated()

@@ -198,7 +198,7 @@ def _require_same_secrets(twin: Twin, worker: str, wanted: list[Version]) -> Non
         if version.number < newest.number and version.id not in deployment.shares:
             changed = _changed_secrets(version, newest)
             if changed:
-                raise refusals.secrets_changed(changed)
+                raise refusals.secrets_changed(", ".join(changed))
 
 
 def _changed_secrets(one: Version, other: Version) -> list[str]:

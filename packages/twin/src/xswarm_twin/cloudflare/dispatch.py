@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import bodies
-from xswarm_twin.cloudflare.envelope import Refusal, paged, success
+from xswarm_twin.cloudflare import bodies, refusals
+from xswarm_twin.cloudflare.envelope import paged, success
 from xswarm_twin.cloudflare.records import DispatchNamespace
 from xswarm_twin.cloudflare.twin import twin_of
 
@@ -30,7 +30,7 @@ async def create(request: web.Request) -> web.Response:
     twin, body = twin_of(request), await bodies.json_object(request)
     name = bodies.required(body, "name", str)
     if twin.store.find(DispatchNamespace, name) is not None:
-        raise Refusal(409, 100120, f"A namespace with the name {name} already exists")
+        raise refusals.namespace_exists(name)
     made = DispatchNamespace(name, str(uuid.uuid4()), twin.clock.now())
     twin.store.save(made)
     return success(_told(made))
@@ -50,10 +50,8 @@ async def delete(request: web.Request) -> web.Response:
 
 
 def _find(request: web.Request) -> DispatchNamespace:
-    found = twin_of(request).store.find(DispatchNamespace, request.match_info["namespace"])
-    if found is None:
-        raise Refusal(404, 100119, "workers.api.error.dispatch_namespace_not_found")
-    return found
+    name, missing = request.match_info["namespace"], refusals.namespace_not_found
+    return twin_of(request).store.require(DispatchNamespace, name, missing)
 
 
 def _told(namespace: DispatchNamespace) -> dict[str, Any]:

@@ -114,18 +114,18 @@ def _step(twin: Twin, script: str, step: dict[str, Any], held: dict[str, ObjectN
     for pair in _pairs(step, "renamed_classes"):
         old, new = bodies.required(pair, "from", str), bodies.required(pair, "to", str)
         if old not in held:
-            raise refusals.class_unknown(old, "rename-class")
+            raise refusals.class_unknown("rename-class", old)
         held[new] = replace(held.pop(old), class_name=new)
     for pair in _pairs(step, "transferred_classes"):
         old, new = bodies.required(pair, "from", str), bodies.required(pair, "to", str)
         theirs = twin.store.all(ObjectNamespace, bodies.required(pair, "from_script", str))
         found = next((one for one in theirs if one.class_name == old), None)
         if found is None:
-            raise refusals.class_unknown(old, "transfer-class")
+            raise refusals.class_unknown("transfer-class", old)
         held[new] = replace(found, script=script, class_name=new)
     for name in bodies.texts(step, "deleted_classes"):
         if held.pop(name, None) is None:
-            raise refusals.class_unknown(name, "delete-class")
+            raise refusals.class_unknown("delete-class", name)
 
 
 def _pairs(step: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ class Refusal(Exception):
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
         self.headers = dict(headers or {})
+        self.causes: list[dict[str, object]] = []
+        """What lies behind it, each with a code and a message of its own."""
 
 
 def success(
@@ -57,7 +59,8 @@ def paged(
 
 def failure(refusal: Refusal) -> web.Response:
     """Return a refusal."""
-    errors = [{"code": refusal.code, "message": refusal.message}]
+    chain = {"error_chain": refusal.causes} if refusal.causes else {}
+    errors = [{"code": refusal.code, "message": refusal.message, **chain}]
     body = {"success": False, "errors": errors, "messages": [], "result": None}
     return web.json_response(body, status=refusal.status, headers=refusal.headers)
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import bodies
-from xswarm_twin.cloudflare.envelope import Refusal, paged, success
+from xswarm_twin.cloudflare import bodies, refusals
+from xswarm_twin.cloudflare.envelope import paged, success
 from xswarm_twin.cloudflare.records import Hyperdrive
 from xswarm_twin.cloudflare.twin import twin_of
 
@@ -34,7 +34,7 @@ async def create(request: web.Request) -> web.Response:
     twin, body = twin_of(request), await bodies.json_object(request)
     name = bodies.required(body, "name", str)
     if any(one.name == name for one in twin.store.all(Hyperdrive)):
-        raise Refusal(409, 2017, f"A Hyperdrive config with the name {name} already exists")
+        raise refusals.hyperdrive_exists(name)
     given = origin(bodies.required(body, "origin", dict))
     made = Hyperdrive(uuid.uuid4().hex, name, twin.clock.now(), given)
     twin.store.save(made)
@@ -70,15 +70,13 @@ def origin(given: Mapping[str, Any]) -> dict[str, Any]:
     whole = {"port": _PORTS.get(str(given.get("scheme")), 0), **given}
     missing = [name for name in _NEEDED if not whole.get(name)]
     if missing:
-        raise Refusal(400, 2015, f"the origin has no {', '.join(missing)}")
+        raise refusals.hyperdrive_origin_invalid(", ".join(missing))
     return whole
 
 
 def _find(request: web.Request) -> Hyperdrive:
-    found = twin_of(request).store.find(Hyperdrive, request.match_info["config"])
-    if found is None:
-        raise Refusal(404, 2004, "The Hyperdrive config was not found")
-    return found
+    name, missing = request.match_info["config"], refusals.hyperdrive_not_found
+    return twin_of(request).store.require(Hyperdrive, name, missing)
 
 
 def _told(config: Hyperdrive) -> dict[str, Any]:

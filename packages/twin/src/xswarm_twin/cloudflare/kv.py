@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals, uploads
-from xswarm_twin.cloudflare.envelope import Refusal, paged, success
+from xswarm_twin.cloudflare.envelope import paged, success
 from xswarm_twin.cloudflare.records import KvNamespace
 from xswarm_twin.cloudflare.twin import twin_of
 from xswarm_twin.edge.simulators import Answer, Question
@@ -213,9 +213,9 @@ async def _ask(
     question = Question("kv", namespace, method, path, body, headers or {})
     answer = await twin_of(request).edge.ask(question)
     if answer.status == 404:
-        raise Refusal(404, 10009, "get: 'key not found'")
+        raise refusals.kv_key_not_found()
     if answer.status >= 400:
-        raise refusals.kv_invalid(answer.reason, answer.status)
+        raise refusals.kv_invalid(answer.reason, status=answer.status)
     return answer
 
 
@@ -224,7 +224,7 @@ def _path(key: str) -> str:
     size = len(key.encode())
     if size > MAXIMUM_KEY_BYTES:
         why = f"UTF-8 encoded length of {size} exceeds key length limit of {MAXIMUM_KEY_BYTES}."
-        raise refusals.kv_invalid(why, 414)
+        raise refusals.kv_invalid(why, status=414)
     if key in ("", ".", ".."):
         raise refusals.kv_invalid(f"{key!r} is not allowed as a key name")
     return f"/{quote(key, safe='')}"
@@ -240,19 +240,13 @@ def _title(request: web.Request, body: dict[str, Any]) -> str:
     if not 1 <= len(title.encode()) <= 512:
         raise refusals.kv_invalid("a namespace's title has 1 to 512 bytes")
     if any(one.title == title for one in twin_of(request).store.all(KvNamespace)):
-        raise Refusal(
-            400,
-            10014,
-            "create namespace: 'a namespace with this account ID and title already exists'",
-        )
+        raise refusals.kv_title_taken()
     return title
 
 
 def _find(request: web.Request) -> KvNamespace:
-    found = twin_of(request).store.find(KvNamespace, request.match_info["namespace"])
-    if found is None:
-        raise Refusal(404, 10013, "get namespace: 'namespace not found'")
-    return found
+    name, missing = request.match_info["namespace"], refusals.kv_namespace_not_found
+    return twin_of(request).store.require(KvNamespace, name, missing)
 
 
 def _told(namespace: KvNamespace) -> dict[str, Any]:

@@ -210,18 +210,14 @@ def served(twin: Twin, publication: Publication) -> PagesDeployment:
 
 def find_project(request: web.Request) -> Project:
     """Return the project that the path names; refuse an unknown one."""
-    project = twin_of(request).store.find(Project, request.match_info["project"])
-    if project is None:
-        raise refusals.project_not_found()
-    return project
+    name, missing = request.match_info["project"], refusals.project_not_found
+    return twin_of(request).store.require(Project, name, missing)
 
 
 def _find(request: web.Request) -> Publication:
     project, wanted = find_project(request), request.match_info["deployment"]
-    found = twin_of(request).store.find(Publication, wanted, project.name)
-    if found is None:
-        raise refusals.pages_deployment_not_found()
-    return found
+    missing = refusals.pages_deployment_not_found
+    return twin_of(request).store.require(Publication, wanted, missing, project.name)
 
 
 def _lock_of(project: Project) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import bodies, refusals
+from xswarm_twin.cloudflare import bodies, queue_pulls, refusals
 from xswarm_twin.cloudflare.envelope import Refusal, paged, success
 from xswarm_twin.cloudflare.records import Queue, Version, Worker
 from xswarm_twin.cloudflare.twin import Twin, twin_of
@@ -43,6 +43,7 @@ _CONSUMED: Final = {
     "max_wait_time_ms": range(60_001),
     "max_concurrency": range(1, 251),
     "retry_delay": range(_DAY + 1),
+    "visibility_timeout_ms": range(12 * 3_600_000 + 1),
 }
 """What settings may be (Queues, "Limits")."""
 MAXIMUM_MESSAGE_BYTES: Final = 128_000
@@ -119,14 +120,6 @@ async def send_all(request: web.Request) -> web.Response:
     return await _send(request, bodies.required(body, "messages", list))
 
 
-@routes.post(_ONE + "/purge")
-@routes.post(_ONE + "/messages/pull")
-async def unsupported(request: web.Request) -> web.Response:
-    """Refuse what workerd's queues do not do."""
-    _find(request)
-    raise Refusal(501, 11100, "the local twin's queues are consumed by Workers, and not purged")
-
-
 @routes.get(_CONSUMERS)
 async def consumers(request: web.Request) -> web.Response:
     """List who consumes a queue."""
@@ -165,6 +158,7 @@ async def leave(request: web.Request) -> web.Response:
 
 async def serve(twin: Twin) -> None:
     """Let the edge deliver messages as the records have it."""
+    queue_pulls.keep(twin)
     await twin.edge.consume(
         {
             queue.name: _delivery(queue.consumers[0])
@@ -177,7 +171,7 @@ async def serve(twin: Twin) -> None:
 async def forget(twin: Twin, worker: str) -> None:
     """Let a Worker that is deleted consume nothing."""
     for queue in twin.store.all(Queue):
-        if any(one["script"] == worker for one in queue.consumers):
+        if any(one.get("script") == worker for one in queue.consumers):
             await _save(twin, replace(queue, consumers=[]))
 
 
@@ -192,7 +186,7 @@ def _delivery(consumer: dict[str, Any]) -> Consumer:
     seconds = {"maxBatchTimeout": (given.get("max_wait_time_ms") or 0) / 1000}
     dead = consumer.get("dead_letter_queue")
     return Consumer(
-        consumer["script"], settings | seconds | ({"deadLetterQueue": dead} if dead else {})
+        consumer.get("script", ""), settings | seconds | ({"deadLetterQueue": dead} if dead else {})
     )
 
 
@@ -227,29 +221,27 @@ def _message(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _consumer(twin: Twin, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
-    script = bodies.required(body, "script_name", str)
-    if bodies.required(body, "type", str) != "worker":
-        raise refusals.body_invalid("only Workers consume queues here")
-    if twin.store.find(Worker, script) is None:
-        raise refusals.worker_not_found()
+    kind = bodies.required(body, "type", str)
+    if kind not in ("worker", queue_pulls.KIND):
+        raise refusals.body_invalid(f"a consumer's type is worker or {queue_pulls.KIND}")
+    script = bodies.required(body, "script_name", str) if kind == "worker" else ""
+    if script:
+        twin.store.require(Worker, script, refusals.worker_not_found)
     dead = bodies.optional(body, "dead_letter_queue", "")
     settings = _sound(bodies.optional(body, "settings", dict[str, Any]()), _CONSUMED)
     if dead and all(queue.name != dead for queue in twin.store.all(Queue)):
         _made(twin, dead, {})  # as at Cloudflare, it need not be there
     return {
         "consumer_id": identifier,
-        "type": "worker",
-        "script": script,
-        "settings": _DEFAULTS | settings,
+        "type": kind,
+        **({"script": script} if script else {}),
+        "settings": (_DEFAULTS if script else {}) | settings,
         **({"dead_letter_queue": dead} if dead else {}),
     }
 
 
 def _find(request: web.Request, missing: Callable[[], Refusal] = refusals.queue_not_found) -> Queue:
-    queue = twin_of(request).store.find(Queue, request.match_info["queue"])
-    if queue is None:
-        raise missing()
-    return queue
+    return twin_of(request).store.require(Queue, request.match_info["queue"], missing)
 
 
 def _made(twin: Twin, name: str, settings: dict[str, Any]) -> Queue:

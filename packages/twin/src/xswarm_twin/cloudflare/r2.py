@@ -15,7 +15,7 @@ from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals
 from xswarm_twin.cloudflare.envelope import success
-from xswarm_twin.cloudflare.records import BucketPlace
+from xswarm_twin.cloudflare.records import BucketEvents, BucketPlace
 from xswarm_twin.cloudflare.twin import Twin, twin_of
 from xswarm_twin.objects.errors import BucketExists, BucketMissing, BucketNotEmpty, KeyInvalid
 from xswarm_twin.objects.incoming import Incoming
@@ -85,18 +85,19 @@ async def create(request: web.Request) -> web.Response:
 async def show(request: web.Request) -> web.Response:
     """Return a bucket."""
     async with _refusing():
-        bucket = twin_of(request).objects.bucket(_bucket(request))
+        bucket = twin_of(request).objects.bucket(bucket_of(request))
     return success(_told(bucket, _jurisdiction(request)))
 
 
 @routes.delete(_ONE)
 async def delete(request: web.Request) -> web.Response:
     """Delete an empty bucket."""
-    twin, name = twin_of(request), _bucket(request)
+    twin, name = twin_of(request), bucket_of(request)
     async with _refusing():
         twin.objects.delete_bucket(name)
     place = twin.store.find(BucketPlace, name)
-    twin.store.remove(*([place] if place else []))
+    events = twin.store.all(BucketEvents, name)
+    twin.store.remove(*events, *([place] if place else []))
     return success({})
 
 
@@ -106,7 +107,7 @@ async def listing(request: web.Request) -> web.Response:
     size = bodies.number(request, "per_page", 20, MAXIMUM_LISTED)
     async with _refusing():
         found = twin_of(request).objects.list(
-            _bucket(request),
+            bucket_of(request),
             prefix=request.query.get("prefix", ""),
             delimiter=request.query.get("delimiter", ""),
             cursor=request.query.get("cursor"),
@@ -124,7 +125,7 @@ async def listing(request: web.Request) -> web.Response:
 @routes.put(_OBJECT)
 async def put(request: web.Request) -> web.Response:
     """Store an object; the body is its bytes, streamed to disk."""
-    objects, bucket = twin_of(request).objects, _bucket(request)
+    objects, bucket = twin_of(request).objects, bucket_of(request)
     async with _refusing():
         objects.bucket(bucket)
         with objects.incoming() as incoming:
@@ -141,7 +142,7 @@ async def get(request: web.Request) -> web.StreamResponse:
     """Return an object's bytes."""
     objects = twin_of(request).objects
     async with _refusing():
-        opened = objects.open(_bucket(request), request.match_info["key"])
+        opened = objects.open(bucket_of(request), request.match_info["key"])
     if opened is None:
         raise refusals.object_not_found()
     stored, body = opened
@@ -159,7 +160,7 @@ async def get(request: web.Request) -> web.StreamResponse:
 async def delete_object(request: web.Request) -> web.Response:
     """Delete an object; a missing one is no error."""
     async with _refusing():
-        twin_of(request).objects.delete(_bucket(request), request.match_info["key"])
+        twin_of(request).objects.delete(bucket_of(request), request.match_info["key"])
     return success({"key": request.match_info["key"]})
 
 
@@ -177,7 +178,8 @@ def _jurisdiction(request: web.Request) -> str:
     return given
 
 
-def _bucket(request: web.Request) -> str:
+def bucket_of(request: web.Request) -> str:
+    """Return the bucket that the path names; refuse one of another jurisdiction, or none."""
     name = request.match_info["bucket"]
     if jurisdiction_of(twin_of(request), name) != _jurisdiction(request):
         raise refusals.bucket_not_found()

@@ -15,14 +15,23 @@ class Record:
 
     kind: ClassVar[str]
     key_by: ClassVar[str]
-    """The field that is the record's name within its owner."""
-    owner_by: ClassVar[str] = ""
-    """The field that is the key of what the record belongs to; empty: to the account."""
+    owner_by: ClassVar[str]
+
+    def __init_subclass__(cls, *, kind: str, key: str = "id", owner: str = "") -> None:
+        """Make a kind of record.
+
+        Args:
+            kind: what it is stored under.
+            key: the field that is its name within its owner; ``=name``: there is one of that name.
+            owner: the field that is the key of what it belongs to; empty: to the account.
+        """
+        cls.kind, cls.key_by, cls.owner_by = kind, key, owner
 
     @property
     def key(self) -> str:
         """Return the name that the record is found by, within its owner."""
-        return str(getattr(self, self.key_by))
+        one = self.key_by.startswith("=")
+        return self.key_by[1:] if one else str(getattr(self, self.key_by))
 
     @property
     def owner(self) -> str:
@@ -36,14 +45,12 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Worker(Record):
+class Worker(Record, kind="worker", key="name"):
     """A Worker, of which there are versions and deployments.
 
     ``schedules`` have cron, created_on and modified_on.
     """
 
-    kind: ClassVar[str] = "worker"
-    key_by: ClassVar[str] = "name"
     name: str
     tag: str
     created_on: str
@@ -56,15 +63,12 @@ class Worker(Record):
 
 
 @dataclass(frozen=True)
-class Version(Record):
+class Version(Record, kind="version", owner="worker"):
     """A version of a Worker; its bindings hold the secrets' texts.
 
     ``modules`` have name, media_type and blob; ``assets`` has files (path to hash) and config.
     """
 
-    kind: ClassVar[str] = "version"
-    key_by: ClassVar[str] = "id"
-    owner_by: ClassVar[str] = "worker"
     id: str
     worker: str
     number: int
@@ -96,12 +100,9 @@ class Version(Record):
 
 
 @dataclass(frozen=True)
-class Deployment(Record):
+class Deployment(Record, kind="deployment", owner="worker"):
     """Which versions of a Worker serve, each with its percentage."""
 
-    kind: ClassVar[str] = "deployment"
-    key_by: ClassVar[str] = "id"
-    owner_by: ClassVar[str] = "worker"
     id: str
     worker: str
     created_on: str
@@ -116,12 +117,9 @@ class Deployment(Record):
 
 
 @dataclass(frozen=True)
-class Asset(Record):
+class Asset(Record, kind="asset", key="hash", owner="product"):
     """A static file of Workers or of Pages (the owner), under the hash of its uploader."""
 
-    kind: ClassVar[str] = "asset"
-    key_by: ClassVar[str] = "hash"
-    owner_by: ClassVar[str] = "product"
     product: str
     hash: str
     media_type: str
@@ -134,11 +132,9 @@ class Asset(Record):
 
 
 @dataclass(frozen=True)
-class AssetSession(Record):
+class AssetSession(Record, kind="asset_session"):
     """An upload of a Worker's static files: which, and until when (seconds of the epoch)."""
 
-    kind: ClassVar[str] = "asset_session"
-    key_by: ClassVar[str] = "id"
     id: str
     worker: str
     manifest: dict[str, str]
@@ -146,11 +142,9 @@ class AssetSession(Record):
 
 
 @dataclass(frozen=True)
-class Project(Record):
+class Project(Record, kind="project", key="name"):
     """A Pages project, and which deployment it serves."""
 
-    kind: ClassVar[str] = "project"
-    key_by: ClassVar[str] = "name"
     id: str
     name: str
     created_on: str
@@ -159,12 +153,9 @@ class Project(Record):
 
 
 @dataclass(frozen=True)
-class Publication(Record):
+class Publication(Record, kind="publication", owner="project"):
     """A deployment of a Pages project; ``files`` are hashes by path, ``worker_bundle`` a blob."""
 
-    kind: ClassVar[str] = "publication"
-    key_by: ClassVar[str] = "id"
-    owner_by: ClassVar[str] = "project"
     id: str
     project: str
     environment: str
@@ -183,11 +174,9 @@ class Publication(Record):
 
 
 @dataclass(frozen=True)
-class Zone(Record):
+class Zone(Record, kind="zone"):
     """A domain of the account, and its settings by their names."""
 
-    kind: ClassVar[str] = "zone"
-    key_by: ClassVar[str] = "id"
     id: str
     name: str
     created_on: str
@@ -196,12 +185,9 @@ class Zone(Record):
 
 
 @dataclass(frozen=True)
-class DnsRecord(Record):
+class DnsRecord(Record, kind="dns_record", owner="zone"):
     """A DNS record of a zone."""
 
-    kind: ClassVar[str] = "dns_record"
-    key_by: ClassVar[str] = "id"
-    owner_by: ClassVar[str] = "zone"
     id: str
     zone: str
     type: str
@@ -213,12 +199,9 @@ class DnsRecord(Record):
 
 
 @dataclass(frozen=True)
-class WorkerRoute(Record):
+class WorkerRoute(Record, kind="worker_route", owner="zone"):
     """A pattern of a zone, and the Worker that answers there."""
 
-    kind: ClassVar[str] = "worker_route"
-    key_by: ClassVar[str] = "id"
-    owner_by: ClassVar[str] = "zone"
     id: str
     zone: str
     pattern: str
@@ -226,12 +209,9 @@ class WorkerRoute(Record):
 
 
 @dataclass(frozen=True)
-class WorkerDomain(Record):
+class WorkerDomain(Record, kind="worker_domain", owner="zone"):
     """A host of a zone that leads to a Worker."""
 
-    kind: ClassVar[str] = "worker_domain"
-    key_by: ClassVar[str] = "id"
-    owner_by: ClassVar[str] = "zone"
     id: str
     zone: str
     hostname: str
@@ -239,24 +219,35 @@ class WorkerDomain(Record):
 
 
 @dataclass(frozen=True)
-class Queue(Record):
+class Queue(Record, kind="queue"):
     """A queue; its consumers have consumer_id, script, settings and dead_letter_queue."""
 
-    kind: ClassVar[str] = "queue"
-    key_by: ClassVar[str] = "id"
     id: str
     name: str
     created_on: str
     consumers: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    purged_on: str = ""
 
 
 @dataclass(frozen=True)
-class Workflow(Record):
+class PulledMessage(Record, kind="pulled_message", owner="queue"):
+    """A message of a queue that is pulled; ``visible`` is when it may be, seconds since 1970."""
+
+    id: str
+    queue: str
+    body: str
+    content_type: str
+    timestamp: int
+    attempts: int = 0
+    visible: float = 0.0
+    lease: str = ""
+
+
+@dataclass(frozen=True)
+class Workflow(Record, kind="workflow", key="name"):
     """A workflow: which class of which script runs it, and what else was asked for."""
 
-    kind: ClassVar[str] = "workflow"
-    key_by: ClassVar[str] = "name"
     id: str
     name: str
     created_on: str
@@ -267,21 +258,17 @@ class Workflow(Record):
 
 
 @dataclass(frozen=True)
-class KvNamespace(Record):
+class KvNamespace(Record, kind="kv_namespace"):
     """A KV namespace; its keys are with the simulators."""
 
-    kind: ClassVar[str] = "kv_namespace"
-    key_by: ClassVar[str] = "id"
     id: str
     title: str
 
 
 @dataclass(frozen=True)
-class Database(Record):
+class Database(Record, kind="database"):
     """A D1 database; its tables are with the simulators."""
 
-    kind: ClassVar[str] = "database"
-    key_by: ClassVar[str] = "id"
     id: str
     name: str
     created_on: str
@@ -289,12 +276,9 @@ class Database(Record):
 
 
 @dataclass(frozen=True)
-class ObjectNamespace(Record):
+class ObjectNamespace(Record, kind="object_namespace", owner="script"):
     """A namespace of Durable Objects: a class of a Worker, made by a migration."""
 
-    kind: ClassVar[str] = "object_namespace"
-    key_by: ClassVar[str] = "id"
-    owner_by: ClassVar[str] = "script"
     id: str
     script: str
     class_name: str
@@ -302,32 +286,35 @@ class ObjectNamespace(Record):
 
 
 @dataclass(frozen=True)
-class BucketPlace(Record):
+class BucketPlace(Record, kind="bucket_place", key="bucket"):
     """The jurisdiction of an R2 bucket that has one; the bucket is with the objects."""
 
-    kind: ClassVar[str] = "bucket_place"
-    key_by: ClassVar[str] = "bucket"
     bucket: str
     jurisdiction: str
 
 
 @dataclass(frozen=True)
-class DispatchNamespace(Record):
+class BucketEvents(Record, kind="bucket_events", key="queue", owner="bucket"):
+    """The rules by which what changes in a bucket is told to a queue."""
+
+    bucket: str
+    queue: str
+    rules: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class DispatchNamespace(Record, kind="dispatch", key="name"):
     """A namespace of Workers for Platforms."""
 
-    kind: ClassVar[str] = "dispatch"
-    key_by: ClassVar[str] = "name"
     name: str
     id: str
     created_on: str
 
 
 @dataclass(frozen=True)
-class Hyperdrive(Record):
+class Hyperdrive(Record, kind="hyperdrive"):
     """A Hyperdrive configuration; its origin holds the database's password."""
 
-    kind: ClassVar[str] = "hyperdrive"
-    key_by: ClassVar[str] = "id"
     id: str
     name: str
     created_on: str
@@ -335,23 +322,18 @@ class Hyperdrive(Record):
 
 
 @dataclass(frozen=True)
-class SecretStore(Record):
+class SecretStore(Record, kind="secret_store"):
     """A store of secrets."""
 
-    kind: ClassVar[str] = "secret_store"
-    key_by: ClassVar[str] = "id"
     id: str
     name: str
     created_on: str
 
 
 @dataclass(frozen=True)
-class StoredSecret(Record):
+class StoredSecret(Record, kind="stored_secret", owner="store"):
     """A secret of a store, with its text."""
 
-    kind: ClassVar[str] = "stored_secret"
-    key_by: ClassVar[str] = "id"
-    owner_by: ClassVar[str] = "store"
     id: str
     store: str
     name: str
@@ -362,37 +344,23 @@ class StoredSecret(Record):
 
 
 @dataclass(frozen=True)
-class AccountSubdomain(Record):
+class AccountSubdomain(Record, kind="account_subdomain", key="=account"):
     """The account's name under workers.dev; empty: it was taken away."""
 
-    kind: ClassVar[str] = "account_subdomain"
     name: str = "sandbox"
-
-    @property
-    def key(self) -> str:
-        """Return the one name there is."""
-        return "account"
 
 
 @dataclass(frozen=True)
-class HeaderRules(Record):
+class HeaderRules(Record, kind="header_rules", key="zone"):
     """The request header transform rules of a zone, in their order."""
 
-    kind: ClassVar[str] = "header_rules"
-    key_by: ClassVar[str] = "zone"
     id: str
     zone: str
     rules: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class SigningKey(Record):
+class SigningKey(Record, kind="signing_key", key="=sessions"):
     """The key that the session tokens are signed with, in hexadecimal."""
 
-    kind: ClassVar[str] = "signing_key"
     secret: str
-
-    @property
-    def key(self) -> str:
-        """Return the one name there is."""
-        return "sessions"

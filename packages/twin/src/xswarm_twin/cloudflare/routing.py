@@ -44,9 +44,8 @@ async def create(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """Remove a route."""
     twin, zone = twin_of(request), zones.find(request)
-    route = twin.store.find(WorkerRoute, request.match_info["route"], zone.id)
-    if route is None:
-        raise refusals.route_not_found()
+    wanted, missing = request.match_info["route"], refusals.route_not_found
+    route = twin.store.require(WorkerRoute, wanted, missing, zone.id)
     twin.store.remove(route)
     await deployments.restore(twin, route.script)
     return success({"id": route.id})
@@ -151,8 +150,7 @@ async def replace_domains(request: web.Request) -> web.Response:
 
 
 def _new_route(twin: Twin, zone: Zone, pattern: str, script: str) -> WorkerRoute:
-    if twin.store.find(Worker, script) is None:
-        raise refusals.worker_not_found()
+    twin.store.require(Worker, script, refusals.worker_not_found)
     host = _host(pattern)
     if host and not _is_within(host, zone.name):  # "*/*" is every host whose traffic enters a zone
         raise refusals.route_invalid(pattern)
@@ -166,8 +164,7 @@ def _new_domain(
     twin: Twin, zone: Zone, body: Mapping[str, Any], service: str, *, overwrite: bool
 ) -> WorkerDomain:
     hostname = bodies.required(body, "hostname", str)
-    if twin.store.find(Worker, service) is None:
-        raise refusals.worker_not_found()
+    twin.store.require(Worker, service, refusals.worker_not_found)
     if not _is_within(hostname, zone.name):
         raise refusals.route_invalid(hostname)
     records = [one for one in twin.store.all(DnsRecord, zone.id) if one.name == hostname]

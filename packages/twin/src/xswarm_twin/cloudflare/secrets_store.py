@@ -8,8 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import bodies
-from xswarm_twin.cloudflare.envelope import Refusal, paged, success
+from xswarm_twin.cloudflare import bodies, refusals
+from xswarm_twin.cloudflare.envelope import paged, success
 from xswarm_twin.cloudflare.records import SecretStore, StoredSecret
 from xswarm_twin.cloudflare.twin import Twin, twin_of
 
@@ -31,7 +31,7 @@ async def create_store(request: web.Request) -> web.Response:
     """Make a store; an account has one at most."""
     twin, body = twin_of(request), await bodies.json_object(request)
     if twin.store.all(SecretStore):
-        raise Refusal(400, 1003, "maximum_stores_exceeded")
+        raise refusals.too_many_stores()
     name = bodies.required(body, "name", str)
     made = SecretStore(uuid.uuid4().hex, name, twin.clock.now())
     twin.store.save(made)
@@ -63,7 +63,7 @@ async def create(request: web.Request) -> web.Response:
         given = bodies.checked(one, dict, "a secret")
         name = bodies.required(given, "name", str)
         if find(twin, store.id, name) is not None:
-            raise Refusal(409, 1002, "secret_name_already_exists")
+            raise refusals.stored_secret_exists()
         scopes = bodies.texts(given, "scopes")
         text, comment = bodies.required(given, "value", str), bodies.optional(given, "comment", "")
         now = twin.clock.now()
@@ -105,18 +105,14 @@ def find(twin: Twin, store: str, name: str) -> StoredSecret | None:
 
 
 def _store(request: web.Request) -> SecretStore:
-    found = twin_of(request).store.find(SecretStore, request.match_info["store"])
-    if found is None:
-        raise Refusal(404, 1001, "store_not_found")
-    return found
+    name, missing = request.match_info["store"], refusals.store_not_found
+    return twin_of(request).store.require(SecretStore, name, missing)
 
 
 def _find(request: web.Request) -> StoredSecret:
     store, wanted = _store(request), request.match_info["secret"]
-    found = twin_of(request).store.find(StoredSecret, wanted, store.id)
-    if found is None:
-        raise Refusal(404, 1001, "secret_not_found")
-    return found
+    missing = refusals.stored_secret_not_found
+    return twin_of(request).store.require(StoredSecret, wanted, missing, store.id)
 
 
 def _told_store(store: SecretStore) -> dict[str, Any]:

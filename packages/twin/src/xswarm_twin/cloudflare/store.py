@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
+from xswarm_twin.cloudflare.envelope import Refusal
 from xswarm_twin.cloudflare.records import Record
 
 Kept = TypeVar("Kept", bound=Record)
@@ -57,6 +58,15 @@ class Store:
             (kind.kind, owner, key),
         ).fetchone()
         return None if row is None else kind(**json.loads(row[0]))
+
+    def require(
+        self, kind: type[Kept], key: str, missing: Callable[[], Refusal], owner: str = ""
+    ) -> Kept:
+        """Return a record; where there is none, raise what ``missing`` makes."""
+        found = self.find(kind, key, owner)
+        if found is None:
+            raise missing()
+        return found
 
     def keys(self, kind: type[Record], owner: str) -> set[str]:
         """Return the keys of all records of a kind and owner."""
@@ -139,6 +149,7 @@ class Store:
 _OWNED: dict[str, Iterable[str]] = {
     "worker": ("version", "deployment", "object_namespace"),
     "secret_store": ("stored_secret",),
+    "queue": ("pulled_message",),
     "project": ("publication",),
     "zone": ("dns_record", "worker_route", "worker_domain"),
 }

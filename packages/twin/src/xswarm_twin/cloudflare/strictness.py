@@ -135,7 +135,7 @@ def require_small(modules: Iterable[Path]) -> None:
     for file in files:
         size += len(compressor.compress(file.read_bytes()))
     if size + len(compressor.flush()) > MAXIMUM_COMPRESSED_BYTES:
-        raise refusals.worker_too_large(MAXIMUM_COMPRESSED_BYTES)
+        raise refusals.worker_too_large(MAXIMUM_COMPRESSED_BYTES // 1024**2)
 
 
 def require_redirects(text: str) -> None:

@@ -50,6 +50,12 @@ class Serving(Protocol):
     async def schedule(self, worker: str, crons: Sequence[str]) -> None:
         """Schedule a Worker by these cron triggers; raises ValueError."""
 
+    pulled: Callable[[str, Sequence[Mapping[str, Any]]], None]
+    """Takes the messages of a queue, by its name, that is pulled over HTTP."""
+
+    async def purge(self, queue: str) -> None:
+        """Delete all messages of a queue."""
+
     async def consume(self, consumers: Mapping[str, Consumer]) -> None:
         """Let queues be consumed so, and by nobody else."""
 

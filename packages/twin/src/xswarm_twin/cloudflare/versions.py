@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -128,7 +129,9 @@ async def make(
         started = await twin.edge.validate(served(twin, version, objects.classes))
     except ClassMissing as error:
         held = {one.class_name for one in objects.before}
-        raise refusals.class_not_exported(str(error), new=str(error) not in held) from error
+        known = str(error) in held
+        kind = refusals.class_not_exported if known else refusals.new_class_not_exported
+        raise kind(error) from error
     except ScriptInvalid as error:
         raise refusals.script_invalid(str(error)) from error
     found = await asyncio.to_thread(_handlers, twin, version)
@@ -211,16 +214,14 @@ def find_worker(request: web.Request, code: int = 10007) -> Worker:
     if worker is None:
         worker = next((known for known in store.all(Worker) if known.tag == name), None)
     if worker is None:
-        raise refusals.worker_not_found(code)
+        raise refusals.worker_not_found(code=code)
     return worker
 
 
 def find_version(twin: Twin, worker: str, version: str) -> Version:
     """Return a version of a Worker; refuse an unknown one."""
-    found = twin.store.find(Version, version, worker)
-    if found is None:
-        raise refusals.version_not_found(version)
-    return found
+    missing = partial(refusals.version_not_found, version)
+    return twin.store.require(Version, version, missing, worker)
 
 
 def latest_of(twin: Twin, worker: str) -> Version:

@@ -43,8 +43,7 @@ async def put(request: web.Request) -> web.Response:
     twin, body = twin_of(request), await bodies.json_object(request)
     name = request.match_info["workflow"]
     script = bodies.required(body, "script_name", str)
-    if twin.store.find(Worker, script) is None:
-        raise refusals.worker_not_found()
+    twin.store.require(Worker, script, refusals.worker_not_found)
     known, now = twin.store.find(Workflow, name), twin.clock.now()
     workflow = Workflow(
         id=known.id if known else str(uuid.uuid4()),
@@ -170,10 +169,8 @@ async def _call(request: web.Request, workflow: Workflow, method: str, *given: A
 
 
 def _find(request: web.Request) -> Workflow:
-    workflow = twin_of(request).store.find(Workflow, request.match_info["workflow"])
-    if workflow is None:
-        raise refusals.workflow_not_found()
-    return workflow
+    name, missing = request.match_info["workflow"], refusals.workflow_not_found
+    return twin_of(request).store.require(Workflow, name, missing)
 
 
 def _summary(workflow: Workflow, id_: str, told: dict[str, Any]) -> dict[str, Any]:

@@ -119,19 +119,16 @@ async def create_record(request: web.Request) -> web.Response:
 async def delete_record(request: web.Request) -> web.Response:
     """Remove a DNS record."""
     zone, wanted = find(request), request.match_info["record"]
-    record = twin_of(request).store.find(DnsRecord, wanted, zone.id)
-    if record is None:
-        raise refusals.record_not_found()
-    twin_of(request).store.remove(record)
+    store = twin_of(request).store
+    record = store.require(DnsRecord, wanted, refusals.record_not_found, zone.id)
+    store.remove(record)
     return success({"id": record.id})
 
 
 def find(request: web.Request) -> Zone:
     """Return the zone that the path names; refuse an unknown one."""
-    zone = twin_of(request).store.find(Zone, request.match_info["zone"])
-    if zone is None:
-        raise refusals.zone_not_found()
-    return zone
+    name, missing = request.match_info["zone"], refusals.zone_not_found
+    return twin_of(request).store.require(Zone, name, missing)
 
 
 def _told(twin: Twin, zone: Zone) -> dict[str, Any]:

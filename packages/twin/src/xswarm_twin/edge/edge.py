@@ -101,6 +101,8 @@ class Edge:
         self._opening = asyncio.Lock()
         self.key_of: Callable[[web.Request], str] = lambda _: ""
         """Returns the version key that a rule of a zone gives a request; empty: none does."""
+        self.pulled: Callable[[str, Sequence[Mapping[str, Any]]], None] = lambda *_: None
+        """Takes the messages of a queue, by its name, that is pulled over HTTP."""
 
     async def listen(self, kind: Kind, name: str, port: int) -> int:
         """Open a port of 127.0.0.1 whose "/" is a Worker or a Pages project.
@@ -235,6 +237,15 @@ class Edge:
         simulators = self._versions.simulators
         if not simulators.are_consumed_so(consumers):
             await simulators.consume(self._versions.runner(), consumers)
+
+    def take_messages(self, queue: str, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Take messages of a queue that is pulled over HTTP."""
+        self.pulled(queue, messages)
+
+    async def purge(self, queue: str) -> None:
+        """Delete all messages of a queue."""
+        await self._open()
+        await self._versions.simulators.purge(self._versions.runner(), queue)
 
     async def ask(self, question: Question) -> Answer:
         """Ask a simulator: of KV, D1 or a queue."""

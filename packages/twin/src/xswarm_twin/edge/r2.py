@@ -15,15 +15,7 @@ from typing import Any, BinaryIO
 
 from aiohttp import web
 
-from xswarm_twin.objects.errors import (
-    BucketMissing,
-    DigestMismatch,
-    KeyInvalid,
-    ObjectsError,
-    PartInvalid,
-    PreconditionFailed,
-    UploadMissing,
-)
+from xswarm_twin.objects.errors import DigestMismatch, ObjectsError, UploadMissing
 from xswarm_twin.objects.incoming import Incoming
 from xswarm_twin.objects.ranges import ByteRange, RangeInvalid, parse_range, resolve_range
 from xswarm_twin.objects.records import UNCONDITIONAL, Conditions, StoredObject
@@ -36,15 +28,7 @@ ERROR_HEADER = "CF-R2-Error"
 _CHUNK = 1 << 16
 _LONGEST_METADATA = 1 << 20
 _CHECKSUMS = ("md5", "sha1", "sha256", "sha384", "sha512")
-_REFUSALS: dict[type[Exception], tuple[int, int]] = {
-    BucketMissing: (404, 10006),
-    KeyInvalid: (400, 10020),
-    UploadMissing: (400, 10024),
-    PartInvalid: (400, 10025),
-    PreconditionFailed: (412, 10031),
-    DigestMismatch: (400, 10037),
-    RangeInvalid: (416, 10039),
-}
+_RANGE_INVALID = (416, 10039, "The range has no bytes.")
 _NO_SUCH_KEY = (404, 10007)
 
 
@@ -54,8 +38,12 @@ async def serve_bucket(request: web.Request, objects: Objects, bucket: str) -> w
         if request.method == "GET":
             return await _read(request, objects, bucket)
         return await _change(request, objects, bucket)
-    except (ObjectsError, RangeInvalid) as refusal:
-        return _refused(*_REFUSALS[type(refusal)], str(refusal) or "The range has no bytes.")
+    except RangeInvalid:
+        return _refused(*_RANGE_INVALID)
+    except UploadMissing as refusal:  # 404 by S3's API
+        return _refused(400, refusal.number, str(refusal))
+    except ObjectsError as refusal:
+        return _refused(refusal.status, refusal.number, str(refusal))
 
 
 async def _read(request: web.Request, objects: Objects, bucket: str) -> web.StreamResponse:

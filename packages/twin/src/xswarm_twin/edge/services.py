@@ -6,10 +6,11 @@ a header, because a binding's requests carry addresses of the Worker's choice.
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -25,7 +26,7 @@ TAIL = "/tail"
 """Where a process tells what its invocations logged."""
 CACHE = "/cache"
 """Where workerd sends what a Worker asks of ``caches``."""
-_COMMON = frozenset({"/workers", "/mail", "/events", TAIL, CACHE})
+_COMMON = frozenset({"/workers", "/mail", "/events", "/messages", TAIL, CACHE})
 _UNCACHED = {"GET": 504, "PUT": 204, "PURGE": 404}
 """What workerd takes for: not there, taken, and nothing to delete."""
 
@@ -74,6 +75,9 @@ class Neighbours(Protocol):
 
     def take_mail(self, message: str) -> None:
         """Keep an e-mail that a Worker sends, JSON."""
+
+    def take_messages(self, queue: str, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Take messages of a queue that is pulled over HTTP."""
 
 
 class Services:
@@ -131,6 +135,7 @@ class Services:
             "/workers": self._locate,
             "/mail": self._mail,
             "/events": self._events,
+            "/messages": self._messages,
             TAIL: self._logged,
             CACHE: _cache,
         }
@@ -151,6 +156,11 @@ class Services:
 
     async def _mail(self, request: web.Request) -> web.Response:
         self._neighbours.take_mail(await _text(request))
+        return web.Response()
+
+    async def _messages(self, request: web.Request) -> web.Response:
+        told = json.loads(await _text(request))
+        self._neighbours.take_messages(told["queue"], told["messages"])
         return web.Response()
 
     async def _events(self, request: web.Request) -> web.Response:

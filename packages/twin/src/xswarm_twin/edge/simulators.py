@@ -8,7 +8,9 @@ the process is started anew, once it has answered what it was asked.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,7 @@ from xswarm_twin.edge.configuration import (
     CONTROL,
     bundled_worker,
     control,
+    external,
     own_worker,
     remotes,
     socket,
@@ -34,12 +37,17 @@ from xswarm_twin.edge.workerd import Runner
 from xswarm_twin.errors import Unavailable
 
 LOG: Final = "simulators.log"
+_PULLED: Final = {"maxBatchSize": 100, "maxBatchTimeout": 0, "maxRetries": 100}
+"""How messages that are pulled go to the edge: at once, and again should it not take them."""
 _STORED: Final = {"durableObjectStorage": {"localDisk": "objects"}}
 
 
 @dataclass(frozen=True)
 class Consumer:
-    """Who takes a queue's messages, and how; the settings are those of workerd's queues.js."""
+    """Who takes a queue's messages, and how; the settings are those of workerd's queues.js.
+
+    Without a Worker they are pulled over HTTP: the edge takes them.
+    """
 
     worker: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -120,6 +128,18 @@ class Simulators:
         for queue in consumers:  # messages that came before its consumer did
             await self.ask(runner, Question("queues", {"queue": queue}, "GET", "/metrics"))
 
+    async def purge(self, runner: Runner, queue: str) -> None:
+        """Delete all messages of a queue, in the files of its shards; the process stands still."""
+        async with self._lock:
+            child, self._child = self._child, None
+            if child is not None:
+                await child.stop()
+            for file in (self._folder / "objects" / "queues").glob("*.sqlite"):
+                if file.name != "metadata.sqlite":
+                    await asyncio.to_thread(_empty, file, queue)
+            if child is not None:
+                self._child = await self._start(runner)
+
     async def ask(self, runner: Runner, question: Question) -> Answer:
         """Send a request to one of the simulators."""
         child = await self.ready(runner)
@@ -157,6 +177,8 @@ class Simulators:
             control(access.token),
             *remotes(access),
             own_worker("limits", "limits.js"),
+            external("messages", access, "/messages"),
+            own_worker("pull", "pull.js", {"name": "EDGE", "service": "messages"}),
             bundled_worker(
                 "kv",
                 {"name": "SHARD", "durableObjectNamespace": {"className": "KVNamespace"}},
@@ -175,11 +197,14 @@ class Simulators:
 
     def _queues(self) -> dict[str, object]:
         told = {
-            queue: {"consumer": f"consumer:{queue}", **consumer.settings}
+            queue: {
+                "consumer": f"consumer:{queue}",
+                **(consumer.settings if consumer.worker else _PULLED),
+            }
             for queue, consumer in self._consumers.items()
         }
         consumers = [
-            {"name": f"consumer:{queue}", "service": remote(worker=consumer.worker)}
+            {"name": f"consumer:{queue}", "service": _consumer(consumer)}
             for queue, consumer in self._consumers.items()
         ]
         return bundled_worker(
@@ -192,6 +217,20 @@ class Simulators:
 
     def _disk(self, name: str) -> dict[str, object]:
         return {"name": name, "disk": {"path": str(self._folder / name), "writable": True}}
+
+
+def _consumer(consumer: Consumer) -> Mapping[str, object]:
+    return remote(worker=consumer.worker) if consumer.worker else {"name": "pull"}
+
+
+def _empty(file: Path, queue: str) -> None:
+    """Delete the messages of a queue where it is the one that a shard's file is of."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as database:
+        told = database.execute("SELECT value FROM _cf_KV WHERE key = 'queue'").fetchone()
+        if told is not None and bytes(told[0]).endswith(
+            b'"' + bytes([len(queue)]) + queue.encode()
+        ):
+            database.execute("DELETE FROM messages")
 
 
 def _objects(class_name: str, key: str) -> dict[str, object]:

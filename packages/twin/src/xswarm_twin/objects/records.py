@@ -39,6 +39,17 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What happened to an object: the action by R2's name; of a deleted one no size and etag."""
+
+    action: str
+    bucket: str
+    key: str
+    size: int = 0
+    etag: str = ""
+
+
+@dataclass(frozen=True)
 class Conditions:
     """What must hold of the present object: etags without quotes, ``*`` for any; times in UTC.
 

@@ -14,17 +14,7 @@ from aiohttp import web
 
 from xswarm_twin.objects import listing, metadata, operations, settings
 from xswarm_twin.objects.call import Call, Refused, iso, number
-from xswarm_twin.objects.errors import (
-    BucketExists,
-    BucketMissing,
-    BucketNotEmpty,
-    DigestMismatch,
-    KeyInvalid,
-    ObjectsError,
-    PartInvalid,
-    PreconditionFailed,
-    UploadMissing,
-)
+from xswarm_twin.objects.errors import BucketMissing, ObjectsError, PreconditionFailed
 from xswarm_twin.objects.incoming import Incoming
 from xswarm_twin.objects.payload import receive
 from xswarm_twin.objects.ranges import ByteRange, RangeInvalid, parse_range
@@ -37,17 +27,6 @@ _CHUNK = 1 << 16
 _MOST_DELETED = 1000
 _SOURCE = "x-amz-copy-source"
 _OWNER = ("Owner", [("ID", "local"), ("DisplayName", "local")])
-_STATUSES: dict[type[ObjectsError], int] = {
-    BucketMissing: 404,
-    BucketExists: 409,
-    BucketNotEmpty: 409,
-    KeyInvalid: 400,
-    PreconditionFailed: 412,
-    DigestMismatch: 400,
-    UploadMissing: 404,
-    PartInvalid: 400,
-}
-
 
 Answer = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -103,7 +82,7 @@ class S3:
             status = 400 if refusal.code.startswith("Authorization") else 403
             return _error(request, status, refusal.code, str(refusal))
         except ObjectsError as refusal:
-            return _error(request, _STATUSES[type(refusal)], refusal.code, str(refusal))
+            return _error(request, refusal.status, refusal.code, str(refusal))
         except RangeInvalid:
             return _error(request, 416, "InvalidRange", "The requested range is not satisfiable.")
         except Refused as refusal:
@@ -329,6 +308,7 @@ class S3:
                 ),
                 custom_metadata=custom,
                 conditions=metadata.conditions(call.headers),
+                action="CopyObject",
             )
         told = [("LastModified", iso(stored.uploaded)), ("ETag", f'"{stored.etag}"')]
         return _told("CopyObjectResult", told)

@@ -12,7 +12,7 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from xswarm_twin.objects.incoming import Incoming, blob_path
 from xswarm_twin.objects.records import (
     UNCONDITIONAL,
     Bucket,
+    Change,
     Conditions,
     Listing,
     Part,
@@ -85,6 +86,8 @@ class Objects:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.changed: Callable[[Change], None] = lambda _change: None
+        """Told of each change, in the thread that made it."""
         self._blobs = folder / "blobs"
         self._blobs.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
@@ -197,6 +200,7 @@ class Objects:
         custom_metadata: Mapping[str, str] | None = None,
         checksums: Mapping[str, str] | None = None,
         conditions: Conditions = UNCONDITIONAL,
+        action: str = "PutObject",
     ) -> StoredObject:
         """Store an object, wholly or not at all.
 
@@ -208,6 +212,7 @@ class Objects:
             custom_metadata: the caller's own.
             checksums: further digests to keep (R2's names, hexadecimal), already verified.
             conditions: what must hold of the present object.
+            action: how R2 calls what is done.
 
         Raises:
             BucketMissing, KeyInvalid, PreconditionFailed: and nothing was changed.
@@ -223,6 +228,7 @@ class Objects:
                     custom_metadata=custom_metadata,
                     checksums=checksums,
                     conditions=conditions,
+                    action=action,
                 )
         _check_key(key)
         stored = StoredObject(
@@ -240,7 +246,7 @@ class Objects:
         with self._lock:
             self._require(bucket, key, conditions)
             body.keep()
-            self._replace(stored)
+            self._replace(stored, action)
         return stored
 
     def delete(self, bucket: str, keys: str | Iterable[str]) -> None:
@@ -253,6 +259,8 @@ class Objects:
                     "DELETE FROM objects WHERE bucket = ? AND key = ? RETURNING blob", bucket, key
                 )
                 self._remove_blobs(row["blob"] for row in rows)
+                if rows:
+                    self.changed(Change("DeleteObject", bucket, key))
 
     def list(
         self,
@@ -375,7 +383,7 @@ class Objects:
                 custom_metadata=json.loads(begun["custom_metadata"]),
                 blob=whole.keep(),
             )
-            self._replace(stored)
+            self._replace(stored, "CompleteMultipartUpload")
             self._forget_upload(upload)
         return stored
 
@@ -396,7 +404,7 @@ class Objects:
         if failed is not None:
             raise PreconditionFailed(f"{failed} does not hold for {key}")
 
-    def _replace(self, stored: StoredObject) -> None:
+    def _replace(self, stored: StoredObject, action: str) -> None:
         before = self._query(
             "SELECT blob FROM objects WHERE bucket = ? AND key = ?", stored.bucket, stored.key
         )
@@ -407,6 +415,7 @@ class Objects:
             *(json.dumps(dict(stored.custom_metadata)), json.dumps(dict(stored.checksums))),
         )
         self._remove_blobs(row["blob"] for row in before)
+        self.changed(Change(action, stored.bucket, stored.key, stored.size, stored.etag))
 
     def _replace_part(self, upload: str, part: Part, blob: str) -> None:
         before = self._query(

@@ -66,13 +66,15 @@ def _providers(options: argparse.Namespace, received: Received) -> list[tuple[Pr
         keys["STRIPE_ACCOUNT_ID"],
         folder,
     )
+    token = keys["TWILIO_AUTH_TOKEN_TEST"]
+    twilio_front = Twilio(address(twilio_inner), folder, received, token)
     sendgrid = SendGrid(keys["SENDGRID_API_KEY_TEST"], Records(folder / "sendgrid.json"), received)
     return [
         (stripe, options.stripe),
         (sendgrid, options.sendgrid),
         (Anthropic(keys["ANTHROPIC_API_KEY"]), options.anthropic),
         (OpenAI(keys["OPENAI_API_KEY"]), options.openai),
-        (Twilio(address(twilio_inner), folder, received), twilio),
+        (twilio_front, twilio),
         (Slack(keys["SLACK_WEBHOOK_TOKEN"], address(slack_inner), received), slack),
     ]
 

@@ -12,21 +12,25 @@ _LIMIT: Final = ClientTimeout(total=30)
 _HOP: Final = ("connection", "content-length", "host", "keep-alive", "transfer-encoding", "te")
 
 
-async def passed_on(request: web.Request, target: str, unavailable: web.Response) -> web.Response:
+async def passed_on(
+    request: web.Request, target: str, unavailable: web.Response, body: bytes = b"", path: str = ""
+) -> web.Response:
     """Send a request on, and return the answer.
 
     Args:
         request: as it came.
         target: the base URL behind.
         unavailable: the answer when nobody is there.
+        body: what is sent of the request's body.
+        path: what is read in its place, by its headers.
     """
     headers = _kept(request.headers.items())
     async with ClientSession(timeout=_LIMIT, auto_decompress=False) as session:
         try:
             async with session.request(
-                request.method,
-                f"{target}{request.rel_url}",
-                data=await request.read(),
+                "GET" if path else request.method,
+                f"{target}{path or request.rel_url}",
+                data=body,
                 headers=headers,
                 allow_redirects=False,
             ) as answer:

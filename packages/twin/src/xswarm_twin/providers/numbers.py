@@ -8,7 +8,8 @@ from typing import Any, Final
 from xswarm_twin.credentials import TWILIO_ACCOUNT
 from xswarm_twin.providers.records import Records
 
-_KEY: Final = "SK" + "0" * 32  # emulate always has this API key
+KEY: Final = "SK" + "0" * 32
+"""The API key that emulate always has."""
 _SEEDED: Final = (
     "sid",
     "phone_number",
@@ -36,7 +37,7 @@ def seed(folder: Path, token: str) -> dict[str, Any]:
     kept = records(folder).table("numbers").values()
     return {
         "account": {"sid": TWILIO_ACCOUNT, "auth_token": token, "friendly_name": "xSwarm Boss"},
-        "api_keys": [{"sid": _KEY, "secret": token}],
+        "api_keys": [{"sid": KEY, "secret": token}],
         "phone_numbers": [
             {name: number[name] for name in _SEEDED if number.get(name) is not None}
             for number in kept

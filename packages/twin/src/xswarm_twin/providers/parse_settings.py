@@ -75,16 +75,19 @@ class ParseSettings:
         return web.Response(status=204)
 
     def _problem(self, wanted: dict[str, Any], required: tuple[str, ...]) -> web.Response | None:
-        policy = wanted.get("security_policy")
-        if policy and policy not in self._policies:
+        problem, policy = _parse_problem(wanted, required), wanted.get("security_policy")
+        if not problem and policy and policy not in self._policies:
             return answers.error(400, "security policy not found", "security_policy")
-        return _parse_problem(wanted, required)
+        return problem
 
 
 def _parse_problem(wanted: dict[str, Any], required: tuple[str, ...]) -> web.Response | None:
     for name in required:
         if not wanted.get(name):
             return answers.error(400, f"{name} is required", name)
+    for name in ("url", "hostname", "security_policy"):
+        if not isinstance(wanted.get(name, ""), str):
+            return answers.error(400, f"{name} must be a string", name)
     if "url" in wanted and not answers.is_url(wanted["url"]):
         return answers.error(400, f"'{wanted['url']}' is not a valid url", "url")
     for name in ("spam_check", "send_raw"):

@@ -56,8 +56,12 @@ class Senders:
             for sender in self._senders.values()
         )
 
-    async def _list(self, _request: web.Request) -> web.Response:
-        return web.json_response({"results": list(self._senders.values())})
+    async def _list(self, request: web.Request) -> web.Response:
+        """List a page: ``limit`` senders, those behind the one that was seen last."""
+        ids, seen = list(self._senders), request.query.get("lastSeenID", "")
+        begin = ids.index(seen) + 1 if seen in ids else 0
+        page = list(self._senders.values())[begin:][: answers.limit(request)]
+        return web.json_response({"results": page})
 
     async def _create(self, request: web.Request) -> web.Response:
         """Take a sender; it is not verified, because nobody opens its mail here."""
@@ -80,9 +84,11 @@ class Senders:
         return web.Response(status=204)
 
 
-async def _domains(_request: web.Request) -> web.Response:
+async def _domains(request: web.Request) -> web.Response:
+    offset = request.query.get("offset", "0")
     domain = {"id": 1, "domain": _DOMAIN, "subdomain": "em1", "valid": True, "default": True}
-    return web.json_response([domain])
+    begin = int(offset) if offset.isdecimal() else 0
+    return web.json_response([domain][begin:][: answers.limit(request)])
 
 
 def _sender_error(message: str, field: str) -> web.Response:

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from xswarm_twin.providers import answers, keys, mail
+from xswarm_twin.providers.allowance import Allowance
 from xswarm_twin.providers.event_webhooks import EventWebhooks
 from xswarm_twin.providers.parse_settings import ParseSettings
 from xswarm_twin.providers.received import Received
@@ -34,6 +35,7 @@ SCOPES: Final = (
     "user.webhooks.parse.settings.update",
     "whitelabel.read",
 )
+_SEND: Final = "/v3/mail/send"
 _LARGEST: Final = 30 * 2**20  # bytes of one message, attachments included
 
 
@@ -49,7 +51,7 @@ class SendGrid:
     name = "sendgrid"
 
     def __init__(self, key: str, records: Records, received: Received) -> None:
-        self._key, self._received = key, received
+        self._key, self._received, self._allowance = key, received, Allowance()
         self._senders = Senders(records)
         self._webhooks = EventWebhooks(records, received)
         self._parse = ParseSettings(records)
@@ -63,15 +65,15 @@ class SendGrid:
         for part in (self._webhooks, self._parse, self._policies, self._senders):
             application.add_routes(part.routes())
         application.router.add_get("/v3/scopes", _scopes)
-        application.router.add_post("/v3/mail/send", self._send)
+        application.router.add_post(_SEND, self._send)
         return application
 
     def failure(self, status: int) -> web.Response:
         """Return the documented error of a status."""
         if status == 429:
             response = answers.error(429, "too many requests")
-            response.headers["X-RateLimit-Remaining"] = "0"
-            response.headers["X-RateLimit-Reset"] = str(int(time.time()) + 1)
+            ends = str(int(time.time()) + 1)
+            response.headers.update({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": ends})
             return response
         return answers.error(
             status, "internal server error" if status >= 500 else "access forbidden"
@@ -91,6 +93,15 @@ class SendGrid:
                 return answers.error(401, "authorization required")
             if not keys.same(given, self._key):
                 return self.revoked()
+            if request.path == _SEND:
+                return await answered(request, handler)
+            taken, headers = self._allowance.take(f"{request.method} {request.path}")
+            limited = answers.error(429, "too many requests")
+            response = await answered(request, handler) if taken else limited
+            response.headers.update(headers)
+            return response
+
+        async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
             try:
                 return await handler(request)
             except web.HTTPNotFound:

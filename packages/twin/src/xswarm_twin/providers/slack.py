@@ -56,7 +56,8 @@ class Slack:
             return self.revoked()
         if not keys.same(wanted["token"], self._token):
             return web.Response(text="invalid_token", status=403)
-        response = await front.passed_on(request, self._target, self.failure(503))
+        body = await request.read()
+        response = await front.passed_on(request, self._target, self.failure(503), body)
         if response.status == 200:
             self._received.add(self.name, _message(await request.text()))
         return response

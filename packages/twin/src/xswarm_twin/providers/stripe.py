@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import pickle
 import secrets
+import time
 from base64 import b64decode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
@@ -26,12 +27,18 @@ from aiohttp.typedefs import Handler, Middleware
 from xswarm_twin.providers import keys
 from xswarm_twin.providers.idempotency import Idempotency
 from xswarm_twin.providers.records import Records
-from xswarm_twin.providers.webhook_endpoints import Endpoints, Invalid
+from xswarm_twin.providers.stripe_parameters import Invalid, checked, nothing_to_expand
+from xswarm_twin.providers.webhook_endpoints import Endpoints, is_version
 
 _VERSION: Final = "2025-09-30.clover"
 _LIVE: Final = "X-Twin-Live-Mode"  # said by the middleware to the routes behind it
 _RESTRICTED: Final = (("GET", "/v1/balance"), ("GET", "/v1/account"))  # all an rk_ key may
 _PUBLIC: Final = ("/js.stripe.com/",)
+_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+_NO_FORM: Final = (
+    "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If"
+    " you have any questions, we can help at https://support.stripe.com/."
+)
 _NO_KEY: Final = (
     "You did not provide an API key. You need to provide your API key in the Authorization "
     "header, using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See "
@@ -91,7 +98,8 @@ class Stripe:
         application.router.add_get("/v1/webhook_endpoints/{id}", self._get)
         application.router.add_post("/v1/webhook_endpoints/{id}", self._update)
         application.router.add_delete("/v1/webhook_endpoints/{id}", self._delete)
-        before = [_errors, self._authenticated(), self._idempotency.middleware(), faulty]
+        before = [_errors, self._authenticated(), _well_formed]
+        before += [self._idempotency.middleware(), faulty]
         application.middlewares[:0] = before
         return application
 
@@ -101,6 +109,7 @@ class Stripe:
             message = "Request rate limit exceeded. Learn more: https://stripe.com/docs/rate-limits"
             response = _error(429, message, code="rate_limit")
             response.headers["Retry-After"] = "1"
+            response.headers["Stripe-Rate-Limited-Reason"] = "global-rate"
             return response
         return _error(status, "An unknown error occurred", kind="api_error")
 
@@ -148,7 +157,8 @@ class Stripe:
             headers[_LIVE] = "true"
         return request.clone(headers=headers)
 
-    async def _get_account(self, _request: web.Request) -> web.Response:
+    async def _get_account(self, request: web.Request) -> web.Response:
+        checked(_asked(request), {"expand": nothing_to_expand})
         return _answer(
             {
                 "id": self._account,
@@ -166,13 +176,14 @@ class Stripe:
         )
 
     async def _list(self, request: web.Request) -> web.Response:
-        return _answer(self._endpoints.page(dict(request.query)))
+        return _answer(self._endpoints.page(_asked(request)))
 
     async def _create(self, request: web.Request) -> web.Response:
         form, live = await _form(request), _LIVE in request.headers
         return _answer(self._endpoints.create(form, live=live))
 
     async def _get(self, request: web.Request) -> web.Response:
+        checked(_asked(request), {"expand": nothing_to_expand})
         return _answer(self._endpoints.get(request.match_info["id"]))
 
     async def _update(self, request: web.Request) -> web.Response:
@@ -186,6 +197,7 @@ class Stripe:
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn what is wrong with a request into the service's errors; name the request."""
+    identity = f"req_{secrets.token_hex(7)}"
     try:
         response = await handler(request)
     except Invalid as error:
@@ -193,9 +205,49 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
         message = f"Unrecognized request URL ({request.method}: {request.path})."
         response = _error(404, message)
-    response.headers["Request-Id"] = f"req_{secrets.token_hex(7)}"
+    if response.status >= 400 and isinstance(response, web.Response):
+        _explain(response, identity)
+    response.headers["Request-Id"] = identity
     response.headers["Stripe-Version"] = request.headers.get("Stripe-Version", _VERSION)
     return response
+
+
+def _explain(response: web.Response, identity: str) -> None:
+    """Write into an error where more of it is to be read."""
+    try:
+        body = json.loads(response.text or "")
+    except ValueError:  # a fault: an answer that is cut off
+        return
+    error, code = body["error"], str(body["error"].get("code") or "")
+    if code:
+        error["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
+    if response.status != 401:  # the log is the account's, and nobody knows whose
+        log = f"https://dashboard.stripe.com/test/logs/{identity}"
+        error["request_log_url"] = f"{log}?t={int(time.time())}"
+    response.text = json.dumps(body, indent=2)
+
+
+@web.middleware
+async def _well_formed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse another form of body than a form, and another version than there is."""
+    version = request.headers.get("Stripe-Version", "")
+    if version and not is_version(version):
+        raise Invalid(f"Invalid Stripe API version: {version}")
+    if request.body_exists and request.content_type not in _FORMS and not _is_own(request.path):
+        raise Invalid(_NO_FORM)
+    return await handler(request)
+
+
+def _is_own(path: str) -> bool:
+    """Return whether a path is localstripe's own, which Stripe does not have."""
+    return not path.startswith("/v1/")
+
+
+def _asked(request: web.Request) -> dict[str, Any]:
+    """Return the parameters of a query."""
+    from localstripe.server import unflatten_data
+
+    return dict(unflatten_data(request.query) or {})
 
 
 async def _form(request: web.Request) -> dict[str, Any]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from xswarm_twin.providers import stripe_parameters as parameters
 from xswarm_twin.providers.records import Records
+from xswarm_twin.providers.stripe_parameters import Check, Invalid
 
 
 def _names(file: str) -> list[str]:
@@ -23,31 +27,13 @@ _MOST: Final = 16
 EVENTS: Final = frozenset(_names("stripe_events.txt"))
 VERSIONS: Final = frozenset(_names("stripe_versions.txt"))
 """What the official SDK knows of; its version is the one of the tests' requirements."""
-_CREATE: Final = (
-    "url",
-    "enabled_events",
-    "api_version",
-    "connect",
-    "description",
-    "metadata",
-)
-_UPDATE: Final = ("url", "enabled_events", "disabled", "description", "metadata")
 _PATH: Final = "/v1/webhook_endpoints"
-
-
-class Invalid(Exception):
-    """A request the service refuses.
-
-    Args:
-        message: what a developer reads.
-        status: the HTTP status.
-        code: the short code that programs read.
-        param: the parameter at fault.
-    """
-
-    def __init__(self, message: str, *, status: int = 400, code: str = "", param: str = "") -> None:
-        super().__init__(message)
-        self.message, self.status, self.code, self.param = message, status, code, param
+_LIST: Final[Mapping[str, Check]] = {
+    "limit": parameters.limit,
+    "starting_after": parameters.text,
+    "ending_before": parameters.text,
+    "expand": parameters.nothing_to_expand,
+}
 
 
 class Endpoints:
@@ -68,13 +54,8 @@ class Endpoints:
 
     def create(self, wanted: dict[str, Any], *, live: bool = False) -> dict[str, Any]:
         """Make an endpoint, by a key of live mode or not; only this answer holds its secret."""
-        _refuse_unknown(wanted, _CREATE)
-        for name in ("enabled_events", "url"):
-            if not wanted.get(name):
-                raise Invalid(
-                    f"Missing required param: {name}.", code="parameter_missing", param=name
-                )
-        _check(wanted, live=live)
+        known = _known(live=live) | {"api_version": _version, "connect": parameters.flag}
+        wanted = parameters.checked(wanted, known, required=("enabled_events", "url"))
         if len(self._table) >= _MOST:
             raise Invalid(f"You have reached the maximum of {_MOST} test webhook endpoints.")
         endpoint = _made(wanted)
@@ -88,11 +69,11 @@ class Endpoints:
 
     def page(self, query: dict[str, str]) -> dict[str, Any]:
         """Return a page of endpoints, newest first."""
-        known = list(reversed(self._table.values()))
-        limit = _limit(query.get("limit", "10"))
-        begin, end = self._window(known, query)
+        asked = parameters.checked(query, _LIST)
+        known, limit = list(reversed(self._table.values())), asked.get("limit", 10)
+        begin, end = self._window(known, asked)
         window = known[begin:end]
-        page = window[-limit:] if "ending_before" in query else window[:limit]
+        page = window[-limit:] if "ending_before" in asked else window[:limit]
         return {
             "object": "list",
             "data": [_shown(endpoint) for endpoint in page],
@@ -105,13 +86,12 @@ class Endpoints:
     ) -> dict[str, Any]:
         """Change an endpoint, by a key of live mode or not."""
         endpoint = self._find(identity)
-        _refuse_unknown(wanted, _UPDATE)
-        _check(wanted, live=live)
+        wanted = parameters.checked(wanted, _known(live=live) | {"disabled": parameters.flag})
         if "metadata" in wanted:
             wanted["metadata"] = _merged(endpoint["metadata"], wanted["metadata"])
         if "disabled" in wanted:
-            disabled = str(wanted.pop("disabled")).lower() == "true"
-            endpoint["status"] = "disabled" if disabled else "enabled"
+            endpoint["status"] = "disabled" if wanted.pop("disabled") else "enabled"
+        wanted.pop("expand", None)
         endpoint.update(wanted)
         self._changed(endpoint)
         return _shown(endpoint)
@@ -128,26 +108,25 @@ class Endpoints:
         self._records.save()
         _deliver(endpoint)
 
-    def _find(self, identity: str) -> dict[str, Any]:
+    def _find(self, identity: str, *, status: int = 404, param: str = "id") -> dict[str, Any]:
         found: dict[str, Any] | None = self._table.get(identity)
         if found is None:
-            raise Invalid(
-                f"No such webhook endpoint: '{identity}'",
-                status=404,
-                code="resource_missing",
-                param="id",
-            )
+            message = f"No such webhook endpoint: '{identity}'"
+            raise Invalid(message, status=status, code="resource_missing", param=param)
         return found
 
-    def _window(self, known: list[dict[str, Any]], query: dict[str, str]) -> tuple[int, int]:
+    def _window(self, known: list[dict[str, Any]], asked: dict[str, Any]) -> tuple[int, int]:
         """Find where a page begins and ends in the list."""
+        if {"starting_after", "ending_before"} <= asked.keys():
+            message = "Received both starting_after and ending_before parameters."
+            raise Invalid(f"{message} Please pass in only one.")
         ids = [endpoint["id"] for endpoint in known]
-        begin, end = 0, len(known)
-        if "starting_after" in query:
-            begin = ids.index(self._find(query["starting_after"])["id"]) + 1
-        if "ending_before" in query:
-            end = ids.index(self._find(query["ending_before"])["id"])
-        return begin, end
+        places = {
+            name: ids.index(self._find(asked[name], status=400, param=name)["id"])
+            for name in ("starting_after", "ending_before")
+            if name in asked
+        }
+        return places.get("starting_after", -1) + 1, places.get("ending_before", len(known))
 
 
 def _made(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -183,37 +162,45 @@ def _deliver(endpoint: dict[str, Any]) -> None:
     webhooks.register_webhook(endpoint["id"], endpoint["url"], endpoint["secret"], events)
 
 
-def _refuse_unknown(wanted: dict[str, Any], known: tuple[str, ...]) -> None:
-    for name in wanted:
-        if name not in known:
-            raise Invalid(
-                f"Received unknown parameter: {name}", code="parameter_unknown", param=name
-            )
+def _known(*, live: bool) -> dict[str, Check]:
+    """Return what is taken when an endpoint is made or changed."""
+    return {
+        "url": partial(_url, live=live),
+        "enabled_events": _events,
+        "description": parameters.clearable,
+        "metadata": parameters.metadata,
+        "expand": parameters.nothing_to_expand,
+    }
 
 
-def _check(wanted: dict[str, Any], *, live: bool) -> None:
-    """Refuse values the service refuses."""
-    if "url" in wanted:
-        _check_url(str(wanted["url"]), live=live)
-    if "api_version" in wanted and wanted["api_version"] not in VERSIONS:
-        message = f"Invalid Stripe API version: {wanted['api_version']}"
-        raise Invalid(message, param="api_version")
-    if "enabled_events" in wanted:
-        _check_events(wanted["enabled_events"])
-    if not isinstance(wanted.get("metadata", {}), dict | str):
-        raise Invalid("Invalid object", param="metadata")
+def _version(name: str, value: Any) -> str:
+    if not is_version(str(value)):
+        raise Invalid(f"Invalid Stripe API version: {value}", param=name)
+    return str(value)
 
 
-def _check_url(url: str, *, live: bool) -> None:
-    """Refuse what is no URL, and in live mode one without TLS: but for this machine's own."""
-    parts = urlsplit(url)
-    message = ""
+def is_version(text: str) -> bool:
+    """Return whether the API has such a version; previews and their features count."""
+    version = text.partition(";")[0].strip()
+    return version in VERSIONS or version.endswith(".preview")
+
+
+def _url(name: str, value: Any, *, live: bool) -> str:
+    """Refuse what is no URL, what the internet cannot reach, and in live mode one without TLS.
+
+    This machine's own addresses are what a twin delivers to: they are taken.
+    """
+    url = parameters.text(name, value)
+    parts, message = urlsplit(url), ""
     if parts.scheme not in ("http", "https") or not parts.hostname:
         message = "Invalid URL: An explicit scheme (such as https) must be provided."
-    elif live and parts.scheme == "http" and not _is_loopback(parts.hostname):
+    elif not (own := _is_loopback(parts.hostname)) and _is_private(parts.hostname):
+        message = "Invalid URL: URL must be publicly accessible."
+    elif live and parts.scheme == "http" and not own:
         message = "Invalid URL: The URL must begin with https in live mode."
     if message:
-        raise Invalid(message, code="url_invalid", param="url")
+        raise Invalid(message, code="url_invalid", param=name)
+    return url
 
 
 def _is_loopback(host: str) -> bool:
@@ -223,24 +210,24 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _check_events(events: Any) -> None:
-    if not isinstance(events, list) or not events:
-        raise Invalid("Invalid array", param="enabled_events")
-    for index, event in enumerate(events):
+def _is_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".internal"))
+
+
+def _events(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or not value:
+        raise Invalid("Invalid array", param=name)
+    for index, event in enumerate(value):
         if event != "*" and event not in EVENTS:
-            where = f"enabled_events[{index}]"
+            where = f"{name}[{index}]"
             raise Invalid(f"Invalid {where}: must be one of the event types", param=where)
+    return value
 
 
-def _merged(before: dict[str, str], wanted: Any) -> dict[str, str]:
-    """Merge metadata; an empty value unsets its key, an empty string unsets all."""
-    if not isinstance(wanted, dict):
-        return {}
-    merged = {**before, **{name: str(value) for name, value in wanted.items()}}
+def _merged(before: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
+    """Merge metadata; an empty value unsets its key, none at all unsets all."""
+    merged = {**before, **wanted} if wanted else {}
     return {name: value for name, value in merged.items() if value}
-
-
-def _limit(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 100:
-        raise Invalid(f"Invalid limit: {text}; it must be from 1 to 100", param="limit")
-    return int(text)

@@ -24,54 +24,32 @@ class Request:
         method = other_options.get("method") or (given.method if given else HTTPMethod.GET)
         headers = other_options.get("headers")
         body = other_options.get("body")
-        self._url = given.url if given else str(input)
-        self._method = HTTPMethod[str(getattr(method, "value", method)).upper()]
+        self.url: str = given.url if given else str(input)
+        self.method: HTTPMethod = HTTPMethod[str(getattr(method, "value", method)).upper()]
         self._pairs: list[tuple[str, str]] = (
             given._pairs if given and headers is None else pairs(headers)
         )
         self._body: builtins.bytes = (
             _bytes(body) if body is not None else (given._body if given else b"")
         )
-        self._redirect = other_options.get("redirect") or (given.redirect if given else "follow")
-        self._used = False
+        self.redirect: str = other_options.get("redirect") or (
+            given.redirect if given else "follow"
+        )
+        self.body_used = False
+        self.cf = None  # what the edge knows of the caller: nothing here
 
     def __repr__(self) -> str:
-        return f"Request(method={self._method.value!r}, url={self._url!r})"
-
-    @property
-    def url(self) -> str:
-        """Return the whole URL."""
-        return self._url
-
-    @property
-    def method(self) -> HTTPMethod:
-        """Return the method."""
-        return self._method
+        return f"Request(method={self.method.value!r}, url={self.url!r})"
 
     @property
     def headers(self) -> HTTPMessageMapping:
         """Return the headers."""
         return message(self._pairs)
 
-    @property
-    def redirect(self) -> str:
-        """Return what is done about redirects: follow, error or manual."""
-        return self._redirect
-
-    @property
-    def body_used(self) -> bool:
-        """Return whether the body was read."""
-        return self._used
-
-    @property
-    def cf(self) -> None:
-        """Report what the edge knows of the caller: nothing here."""
-        return
-
     async def bytes(self) -> bytes:
         """Read the body, once."""
         self._raise_if_failed()
-        self._used = True
+        self.body_used = True
         return self._body
 
     async def text(self) -> str:
@@ -88,7 +66,7 @@ class Request:
         return Request(self)
 
     def _raise_if_failed(self) -> None:
-        if self._used:
+        if self.body_used:
             raise OSError("Body already used")
 
 

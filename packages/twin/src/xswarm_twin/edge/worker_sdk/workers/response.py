@@ -15,7 +15,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class FetchResponse:
-    """What every response has."""
+    """What every response has; ``body_used`` says whether its body was read."""
 
     def __init__(
         self,
@@ -27,41 +27,16 @@ class FetchResponse:
         redirected: bool = False,
     ) -> None:
         self._content = body
-        self._status, self._status_text = status, status_text
+        self.status, self.status_text = status, status_text
+        self.url, self.redirected = url, redirected
+        self.body_used = False
         self._pairs = headers
-        self._url, self._redirected = url, redirected
-        self._used = False
         self._encode_body = "automatic"
-
-    @property
-    def status(self) -> int:
-        """Return the status."""
-        return self._status
-
-    @property
-    def status_text(self) -> str:
-        """Return the text of the status."""
-        return self._status_text
 
     @property
     def ok(self) -> bool:
         """Return whether the status is one of success."""
-        return 200 <= self._status <= 299
-
-    @property
-    def url(self) -> str:
-        """Return the URL that was answered."""
-        return self._url
-
-    @property
-    def redirected(self) -> bool:
-        """Return whether a redirect was followed."""
-        return self._redirected
-
-    @property
-    def body_used(self) -> bool:
-        """Return whether the body was read."""
-        return self._used
+        return 200 <= self.status <= 299
 
     @property
     def headers(self) -> HTTPMessageMapping:
@@ -70,9 +45,9 @@ class FetchResponse:
 
     async def bytes(self) -> bytes:
         """Read the body, once."""
-        if self._used:
+        if self.body_used:
             raise OSError("Body already used")
-        self._used = True
+        self.body_used = True
         if isinstance(self._content, bytes):
             return self._content
         return b"".join([chunk async for chunk in self._content])
@@ -90,7 +65,7 @@ class FetchResponse:
 
     def replace_body(self, body: Body) -> Response:
         """Return a response that differs in its body."""
-        made = Response(body, self._status, self._status_text)
+        made = Response(body, self.status, self.status_text)
         made._pairs = list(self._pairs)
         return made
 

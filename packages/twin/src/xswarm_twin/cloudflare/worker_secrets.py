@@ -74,7 +74,7 @@ async def _edit(request: web.Request, changes: dict[str, Binding | None], refuse
     async with twin.lock(worker.name):
         latest = versions.latest_of(twin, worker.name)
         if not deployments.deployed_alone(twin, worker.name, latest):
-            raise refusals.latest_not_deployed(refused)
+            raise refusals.latest_not_deployed(code=refused)
         _require_secrets(latest, changes)
         source = source_of(request)
         version = versions.derive(twin, latest, changes, source, "secret")
