@@ -10,6 +10,7 @@ from typing import NamedTuple
 from xswarm_deploy import fence
 from xswarm_deploy.database import (
     guards,
+    limits,
     migration_history,
     other_ledgers,
     pending,
@@ -157,8 +158,12 @@ def foresee(database: Database, waiting: Sequence[Migration]) -> None:
     """Refuse pending migrations that cannot run on a database as it is, before anything runs.
 
     Raises:
-        Refused: a foreign key would name a table that is not there, or a text stands for a column.
+        Refused: a foreign key would name a table that is not there, a text stands for a column, or
+            the database takes no such statement.
     """
+    faults = [fault for file in waiting for fault in limits.faults(file, database.limits)]
+    if faults:
+        raise Refused("Migrations cannot run as they are", "; ".join(faults), "correct the files")
     parts = script.up_parts(waiting)
     if guards.may_refuse(parts):
         foreseen_on(database, database.query(schema.SELECT.sql), parts)
