@@ -11,7 +11,14 @@ import pytest
 from tests.support import d1
 from tests.support.monitoring import Hands
 from tests.twin.cloudflare.stand_in import Api
-from xswarm_deploy.database import d1_snapshot, manifest, migrate, restore, snapshot
+from xswarm_deploy.database import (
+    d1_snapshot,
+    manifest,
+    migrate,
+    migration_history,
+    restore,
+    snapshot,
+)
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, connect
 from xswarm_deploy.database.migrate import Group
 from xswarm_deploy.database.migrations import parse
@@ -148,6 +155,36 @@ def test_each_refusal_is_told_with_what_to_do(cloud: Database, d1_api: Api) -> N
         assert caught.value.kind == kind
         assert caught.value.remedy.startswith(remedy.strip())
         assert "w" * 40 not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("PRAGMA user_version = 3", r"a\.sql:3: D1 keeps no user_version"),
+        (f"INSERT INTO t VALUES ('{'é' * 50_000}')", "has 100,0.* bytes, and D1 takes 100,000"),
+    ],
+)
+def test_what_d1_never_takes_is_told_before_anything_runs(
+    cloud: Database, local: Database, sql: str, why: str
+) -> None:
+    file = parse("a.sql", f"-- irreversible: a test\nCREATE TABLE t (v);\n{sql};")
+    with pytest.raises(Refused, match=why):
+        migrate.foresee(cloud, [file])
+    migrate.foresee(local, [file])
+
+
+def test_hundreds_of_migrations_are_one_transaction(cloud: Database) -> None:
+    """Whatever the number: D1 takes a hundred parameters a statement."""
+    files = [
+        parse(f"m{i:03}.sql", f"CREATE TABLE t{i} (v);\n-- migrate:down\nDROP TABLE t{i};")
+        for i in range(250)
+    ]
+    migrate.apply(cloud, Group(files), "worker")
+    entries = migration_history.read(cloud)
+    assert len(entries) == 250
+    migrate.take_back(cloud, entries[::-1])
+    migrate.stamp(cloud, files, "worker")
+    assert len(migration_history.read(cloud)) == 250
 
 
 def test_without_an_account_or_a_token_nothing_leads_there() -> None:

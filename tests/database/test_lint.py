@@ -64,6 +64,10 @@ KNOWN = {
     COUNTED.replace("DROP", f"{SEQUENCE}; DROP"): ["rebuilds-table"],
     "CREATE TABLE t (v); INSERT INTO t VALUES (1); DROP TABLE t": [],
     "INSERT INTO users (name) VALUES ('DROP TABLE users')": [],
+    'DELETE FROM users WHERE "gone" <> 0': ["text-in-double-quotes"],
+    'DELETE FROM users WHERE "name" = "ann" OR "email" IS NULL': ["text-in-double-quotes"],
+    'DELETE FROM users WHERE "name" = \'"\'': [],
+    'INSERT INTO users ("name") VALUES ("ann")': [],
 }
 
 

@@ -80,6 +80,9 @@ def test_dbmates_way_to_say_no_transaction() -> None:
         ("+goose Up", "+goose Down"),
         ("+goose up", "+goose down"),
         ("+migrate Up", "+migrate Down"),
+        ("+micrate Up", "+micrate Down"),
+        ("Up Migration", "Down Migration"),
+        ("Up", "Down"),
     ],
 )
 def test_the_marks_of_other_tools_tell_the_parts(up: str, down: str) -> None:
@@ -95,6 +98,70 @@ def test_the_marks_of_other_tools_tell_the_parts(up: str, down: str) -> None:
 def test_goose_and_sql_migrate_say_no_transaction_in_their_way() -> None:
     assert not parse("a.sql", "-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 1;").transactional
     assert not parse("a.sql", "-- +migrate Up notransaction\nSELECT 1;").transactional
+    assert not parse("a.sql", "-- no-transaction\nSELECT 1;").transactional  # sqlx
+    assert not parse("a.sql", "-- atlas:txmode none\n\nSELECT 1;").transactional
+
+
+def test_a_word_alone_is_no_mark() -> None:
+    assert len(parse("a.sql", "SELECT 1;\n-- down\nSELECT 2;").up) == 2
+    with pytest.raises(Refused, match="has a part -- //@UNDO"):
+        parse("a.sql", "SELECT 1;\n-- //@UNDO\nSELECT 2;")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1_a.sql", "2_b.sql", "10_c.sql"],
+        ["V1__a.sql", "V2__b.sql", "V11__c.sql"],
+        ["9_a/migration.sql", "10_b/migration.sql", "c.sql"],
+        ["0009_a.sql", "0010_b.sql", "20250101000000_c.sql"],
+    ],
+)
+def test_numbers_in_front_of_names_order_them(tmp_path: Path, names: list[str]) -> None:
+    for name in reversed(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("SELECT 1;")
+    expected = [name.replace("/migration.sql", ".sql") for name in names]
+    assert [file.filename for file in migrations.read(tmp_path)] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "kind"),
+    [
+        ("20251201_init.js", [], "knex"),
+        ("2025-12-01T10.ts", [], "kysely"),
+        ("20251201_init.mjs", ["0001_a.sql"], "JavaScript"),
+        ("20251201_create_users.rb", [], "Rails"),
+        ("0001_initial.py", ["__init__.py"], "Django"),
+        ("a1b2c3_init.py", [], "Alembic"),
+        ("Migration20251201.ts", ["Migration20251201.d.ts"], "MikroORM"),
+    ],
+)
+def test_migrations_that_are_programs_are_refused_by_name(
+    tmp_path: Path, name: str, others: list[str], kind: str
+) -> None:
+    for each in (name, *others):
+        (tmp_path / each).write_text("-- a text\nSELECT 1;")
+    with pytest.raises(
+        Refused, match=f"1 of the migrations .* are programs, e.g. {name}"
+    ) as caught:
+        migrations.read(tmp_path)
+    assert kind in caught.value.why
+    assert "inv migrate.baseline" in caught.value.remedy
+
+
+def test_programs_that_are_no_migrations_are_left_alone(tmp_path: Path) -> None:
+    for name in ("index.ts", "schema.ts", "0001_a.sql", "meta.js"):
+        (tmp_path / name).write_text("SELECT 1;")
+    assert [file.filename for file in migrations.read(tmp_path)] == ["0001_a.sql"]
+
+
+def test_a_folder_whose_files_are_further_below_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sqlite").mkdir()
+    (tmp_path / "sqlite/0001_a.sql").write_text("SELECT 1;")
+    with pytest.raises(Refused, match="is below it") as caught:
+        migrations.read(tmp_path)
+    assert caught.value.remedy == f"set deploy.migrations.directory to {tmp_path}/sqlite"
 
 
 def test_two_files_may_be_the_parts_of_one_migration(tmp_path: Path) -> None:

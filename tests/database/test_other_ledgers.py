@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from xswarm_deploy.database import migrate, migration_history, other_ledgers, schema
@@ -36,9 +38,10 @@ LEDGERS = {
         "INSERT INTO gorp_migrations VALUES ('0001_a.sql', 1), ('0002_b.sql', 2)",
     ),
     "prisma": (
-        "CREATE TABLE _prisma_migrations (migration_name TEXT, started_at, finished_at)",
-        "INSERT INTO _prisma_migrations VALUES ('0001_a', 1, 2), ('0002_b', 2, 3),"
-        " ('0003_c', 3, NULL)",
+        "CREATE TABLE _prisma_migrations"
+        " (migration_name TEXT, started_at, finished_at, rolled_back_at)",
+        "INSERT INTO _prisma_migrations VALUES ('0001_a', 1, 2, NULL), ('0002_b', 2, 3, NULL),"
+        " ('0003_c', 3, NULL, NULL)",
     ),
 }
 
@@ -96,3 +99,64 @@ def test_a_ledger_of_another_tool_is_known_by_its_columns(database: Database) ->
     database.execute("DROP TABLE d1_migrations")
     database.execute("CREATE TABLE d1_migrations (other)")
     assert ("table", "d1_migrations") not in other_ledgers.ledgers(schema.read(database))
+
+
+NUMBERS = {
+    "sqlx": "_sqlx_migrations (version, description, success) VALUES (1, 'a', 1), (2, 'b', 1)",
+    "Atlas": "atlas_schema_revisions (version, applied, total)"
+    " VALUES ('0001', 1, 1), ('0002', 3, 3), ('0003', 1, 2)",
+    "Flyway": "flyway_schema_history (installed_rank, script, success)"
+    " VALUES (1, '0001_a.sql', 1), (2, '0002_b.sql', 1), (3, '0003_c.sql', 0)",
+    "refinery": "refinery_schema_history (version, name) VALUES (1, 'a'), (2, 'b')",
+    "diesel": "__diesel_schema_migrations (version, run_on) VALUES ('0001', 1), ('0002', 2)",
+    "golang-migrate": "schema_migrations (version, dirty) VALUES (2, 0)",
+}
+
+
+@pytest.mark.parametrize("tool", NUMBERS)
+def test_ledgers_of_numbers_are_read(local: Database, tool: str) -> None:
+    table, _, rows = NUMBERS[tool].partition(" VALUES ")
+    local.execute(f"CREATE TABLE {table}")
+    local.execute(f"INSERT INTO {table} VALUES {rows}")
+    found = other_ledgers.applied(local, FILES)
+    assert (found.tool, list(found.files)) == (tool, FILES[:2])
+    assert (list(found.missing), found.unknown) == ([], 0)
+
+
+def test_what_golang_migrate_left_unfinished_is_refused(local: Database) -> None:
+    local.execute("CREATE TABLE schema_migrations (version uint64, dirty bool)")
+    local.execute("INSERT INTO schema_migrations VALUES (2, 1)")
+    with pytest.raises(Refused, match=r"0002_b\.sql was left unfinished by golang-migrate"):
+        migrate.require_adopted(local, State(FILES, []))
+
+
+def test_a_file_that_was_left_out_is_not_entered_unseen(local: Database) -> None:
+    local.execute(LEDGERS["dbmate"][0])
+    local.execute("INSERT INTO schema_migrations VALUES ('0001'), ('0003')")
+    with pytest.raises(Refused, match="but not 0002_b") as caught:
+        migrate.require_adopted(local, State(FILES, []))
+    assert caught.value.remedy.startswith("apply 0002_b by dbmate first")
+
+
+def test_a_file_that_was_edited_since_is_told(local: Database) -> None:
+    for sql in LEDGERS["drizzle"]:
+        local.execute(sql)
+    edited = [FILES[0], parse("0001_b.sql", "CREATE TABLE edited (v)"), FILES[2]]
+    with pytest.raises(Refused, match="1 more of it have no file here") as caught:
+        migrate.require_adopted(local, State(edited, []))
+    assert caught.value.remedy.startswith("bring those files back")
+
+
+def test_drizzles_hash_of_other_line_ends_is_known(local: Database) -> None:
+    text = "CREATE TABLE t (\r\n  v\r\n);\r\n"
+    local.execute(LEDGERS["drizzle"][0])
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    local.execute("INSERT INTO __drizzle_migrations (hash) VALUES (?)", [digest])
+    assert other_ledgers.applied(local, [parse("0000_t.sql", text)]).tool == "drizzle"
+
+
+def test_dates_in_names_are_numbers(local: Database) -> None:
+    local.execute("CREATE TABLE __diesel_schema_migrations (version, run_on)")
+    local.execute("INSERT INTO __diesel_schema_migrations VALUES ('20231201000000', 1)")
+    file = parse("2023-12-01-000000_users.sql", "CREATE TABLE users (v)")
+    assert other_ledgers.applied(local, [file]).files == [file]

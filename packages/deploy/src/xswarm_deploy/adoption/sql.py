@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.adoption import tree
+from xswarm_deploy.database import migration_folder
 
 _MARK: Final = re.compile(r"^[ \t]*+--[ \t]*+migrate:up", re.MULTILINE)
 _READ: Final = 20_000  # characters of a file that tell of what kind it is
@@ -48,8 +49,9 @@ def folders(start: Path, d1: Collection[Path]) -> list[Folder]:
     """
     found: dict[Path, list[Path]] = {}
     for file in tree.files(start):
-        if file.suffix == ".sql" and (file.parent in d1 or _is_migrations(file.parent, start)):
-            found.setdefault(file.parent, []).append(file)
+        home = migration_folder.home(file)
+        if file.suffix == ".sql" and (home in d1 or _is_migrations(home, start)):
+            found.setdefault(home, []).append(file)
     return [
         Folder(folder, "d1" if folder in d1 else _kind(folder, each), len(each))
         for folder, each in found.items()

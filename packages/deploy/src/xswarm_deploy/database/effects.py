@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Self
 
-from xswarm_deploy.database import shapes
+from xswarm_deploy.database import double_quotes, shapes
 from xswarm_deploy.database.client import Row, Value
 from xswarm_deploy.database.schema import SELECT, Objects, difference, objects, quoted, tokens
 from xswarm_deploy.database.shapes import Shape
@@ -256,6 +256,19 @@ class SchemaCopy:
         if any(action.code not in _ROWS for action in own):
             return self._of_schema(sql)
         return self._of_rows(sql, own)
+
+    def taken_as_text(self, sql: str) -> list[str]:
+        """Return the names in double quotes that are no columns here, so that they are text."""
+        if not double_quotes.may_have(sql) or not self._run(f"EXPLAIN {sql}"):
+            return []
+        return double_quotes.taken_as_text(sql, self._refusal)
+
+    def _refusal(self, sql: str) -> str:
+        try:
+            self._connection.execute(f"EXPLAIN {sql}")
+        except sqlite3.Error as error:
+            return str(error)
+        return ""
 
     def shape(self, table: str) -> Shape:
         """Return the columns and keys of a table."""

@@ -7,11 +7,12 @@ transaction then notes numbers before, compares them after, and fails where one 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, NamedTuple
 
+from xswarm_deploy.database import double_quotes
 from xswarm_deploy.database.client import Row
 from xswarm_deploy.database.counting import Compared, Guard, Held, Matched, Noted, Released
 from xswarm_deploy.database.effects import Effect, Measure, SchemaCopy, values_of
@@ -132,6 +133,7 @@ class _Watch:
         self._dangling = copy.dangling()
         self._moved: dict[str, tuple[str, str]] = {}  # a table's last name → file, first name
         self._numbers = count(1)
+        self._texts: list[str] = []
         self.referenced = self.changes = self.off = False
         self.rebuilt: list[str] = []
         self.anew: list[str] = []
@@ -143,8 +145,10 @@ class _Watch:
         self._follower.begin()
         for place, fragment in enumerate(part.fragments):
             acting = self._copy.acting_keys() if "drop" in fragment.sql.lower() else {}
+            texts = self._copy.taken_as_text(fragment.sql)
             effect, dropped = self._follower.run(place, fragment)
             effects.append(effect)
+            self._texts += self._for_columns(f"{part.filename}:{fragment.line}", texts, effect)
             self.changes = self.changes or effect.changes
             self.off = self.off or effect.keys == "OFF"
             for name, children in effect.dropped.items():
@@ -236,9 +240,21 @@ class _Watch:
         where[0].append(Noted(number, noted))
         where[1].append(Compared(number, compared, line))
 
+    def _for_columns(self, place: str, texts: Sequence[str], effect: Effect) -> Iterator[str]:
+        """Return which texts were meant to be columns: the table that is written to has them."""
+        written = [*effect.inserts, *(table for table, _ in effect.updates), *effect.made]
+        for name in texts if effect.reads else ():
+            for table in written:
+                if name in self._copy.shape(table).fields:
+                    yield (
+                        f"{place} writes the text '{name}' into {table}: \"{name}\" is no column of"
+                        " what it reads, and SQLite takes it as text; leave it out of both lists,"
+                        " or write NULL in its place"
+                    )
+
     def refusals(self) -> list[str]:
-        """Return which foreign keys would name a table that is not there."""
-        return [
+        """Return what texts stand for columns, and which foreign keys would name no table."""
+        return self._texts + [
             self._refusal(parent, child)
             for parent, child in sorted(self._copy.dangling().items())
             if parent not in self._dangling
@@ -259,13 +275,13 @@ class _Watch:
         )
 
 
-def may_drop(parts: Sequence[Part]) -> bool:
-    """Return whether parts have a word without which no table is dropped or renamed."""
+def may_refuse(parts: Sequence[Part]) -> bool:
+    """Return whether parts may be refused by what they say: no table, or a text for a column."""
     return any(
-        word in fragment.sql.lower()
+        any(word in fragment.sql.lower() for word in ("drop", "alter"))
+        or _may_copy_texts(fragment.sql)
         for part in parts
         for fragment in part.fragments
-        for word in ("drop", "alter")
     )
 
 
@@ -274,7 +290,12 @@ def _is_harmless(schema: Sequence[Row], parts: Sequence[Part]) -> bool:
     texts = [fragment.sql for part in parts for fragment in part.fragments]
     texts += [str(row["sql"]) for row in schema if _fires(str(row["sql"]))]
     text = "\n".join(texts).lower()
-    return not any(word in text for word in _WORDS)
+    return not any(word in text for word in _WORDS) and not any(map(_may_copy_texts, texts))
+
+
+def _may_copy_texts(sql: str) -> bool:
+    """Return whether a statement may copy rows, with names in double quotes."""
+    return '"' in sql and "select" in sql.lower() and double_quotes.may_have(sql)
 
 
 def _fires(sql: str) -> bool:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from xswarm_deploy.database.statements import first_words
+
+if TYPE_CHECKING:
+    from xswarm_deploy.database.migrations import Migration
 
 
 @dataclass(frozen=True)
@@ -48,3 +54,17 @@ D1: Final = Limits(
     integrity="quick_check",
 )
 """Source: https://developers.cloudflare.com/d1/platform/limits/ (a batch counts as one query)."""
+
+
+def faults(file: Migration, limits: Limits) -> Iterator[str]:
+    """Return what a home takes from no file, each with its line."""
+    for fragment in (*file.up, *file.down):
+        where = f"{file.filename}:{fragment.line}"
+        size = len(fragment.sql.encode()) if limits.statement else 0
+        if limits.statement and size > limits.statement:
+            yield (
+                f"{where}: the statement has {size:,} bytes, and {limits.home} takes"
+                f" {limits.statement:,}: write it as several"
+            )
+        if not limits.user_version and first_words(fragment.sql, 2) == ("PRAGMA", "USER_VERSION"):
+            yield f"{where}: {limits.home} keeps no user_version; leave it out"

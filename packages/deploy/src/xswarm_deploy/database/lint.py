@@ -101,7 +101,10 @@ class _File:
             had = self._copy.columns() if verb == "ALTER" else {}
             indexes = self._copy.unique_indexes() if verb == "CREATE" else {}
             objects = self._copy.objects() if verb == "DROP" else {}
+            texts = self._copy.taken_as_text(fragment.sql)
             effect = self._copy.effect(fragment.sql)
+            if effect.reads or not effect.inserts:
+                found += [self._text(fragment, name) for name in texts]
             self._writes |= effect.writes
             if verb == "DROP" and not effect.dropped:
                 self._dropped |= objects.keys() - self._copy.objects().keys()
@@ -117,6 +120,11 @@ class _File:
 
     def _finding(self, line: int, rule: str, what: str, safe: str) -> Finding:
         return Finding(self._file.filename, line, rule, what, safe)
+
+    def _text(self, fragment: Fragment, name: str) -> Finding:
+        what = f'takes "{name}" as a text: no column here has this name'
+        safe = f"'{name}' where the text is meant; else the name of a column"
+        return self._finding(fragment.line, "text-in-double-quotes", what, safe)
 
     def _renamed(self, fragment: Fragment, effect: Effect) -> Iterator[Finding]:
         for old, new in effect.renamed.items():

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from xswarm_deploy import fence
 from xswarm_deploy.database import (
     guards,
+    limits,
     migration_history,
     other_ledgers,
     pending,
@@ -137,23 +138,34 @@ def require_adopted(database: Database, state: State) -> None:
     """
     if state.applied or not state.files:
         return
-    tool, found = other_ledgers.applied(database, state.files)
-    if found:
-        raise Refused(
-            f"{len(found)} of these files were applied by {tool}",
-            f"its ledger has {found[0].name} to {found[-1].name}",
-            f"enter them without running them: inv migrate.baseline --to {found[-1].name}",
-        )
+    taken = other_ledgers.applied(database, state.files)
+    if not taken.files:
+        return
+    last = taken.files[-1].name
+    has = f"its ledger has {taken.files[0].name} to {last}"
+    remedy = f"enter them without running them: inv migrate.baseline --to {last}"
+    if taken.unknown:
+        has += f"; {taken.unknown} more of it have no file here, or were edited since"
+        remedy = f"bring those files back as they were; or, where the schema fits, {remedy}"
+    if taken.missing:
+        names = ", ".join(file.name for file in taken.missing)
+        has += f", but not {names}"
+        remedy = f"apply {names} by {taken.tool} first; then {remedy}"
+    raise Refused(f"{len(taken.files)} of these files were applied by {taken.tool}", has, remedy)
 
 
 def foresee(database: Database, waiting: Sequence[Migration]) -> None:
     """Refuse pending migrations that cannot run on a database as it is, before anything runs.
 
     Raises:
-        Refused: a foreign key would name a table that is not there.
+        Refused: a foreign key would name a table that is not there, a text stands for a column, or
+            the database takes no such statement.
     """
+    faults = [fault for file in waiting for fault in limits.faults(file, database.limits)]
+    if faults:
+        raise Refused("Migrations cannot run as they are", "; ".join(faults), "correct the files")
     parts = script.up_parts(waiting)
-    if guards.may_drop(parts):
+    if guards.may_refuse(parts):
         foreseen_on(database, database.query(schema.SELECT.sql), parts)
 
 

@@ -1,7 +1,8 @@
 """Migration files: what they say, in which order they run, and what they must not say.
 
 A file holds ``-- migrate:up`` and ``-- migrate:down`` parts, as dbmate's do, or as goose
-(``-- +goose Up``) and sql-migrate (``-- +migrate Up``) write it; a file without these marks is one
+(``-- +goose Up``), sql-migrate (``-- +migrate Up``), micrate, node-pg-migrate
+(``-- Up Migration``) and node's sqlite (``-- Up``) write it; a file without these marks is one
 up part, and ``NAME.up.sql`` and ``NAME.down.sql`` are the parts of one migration, as are ``up.sql``
 and ``down.sql`` in a folder. Comments before the first part may say::
 
@@ -27,16 +28,23 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
-from xswarm_deploy.database import statements
+from xswarm_deploy.database import migration_folder, statements
 from xswarm_deploy.database.statements import Fragment, folded
 from xswarm_deploy.errors import Refused
 
 Part = Literal["up", "down"]
 
 _MARK = re.compile(
-    r"--\s*(?:migrate:(?P<own>up|down)|\+(?:goose|migrate)\s+(?P<other>(?i:up|down)))\b(?P<rest>.*)"
+    r"--\s*(?:migrate:(?P<own>up|down)"
+    r"|\+(?:goose|migrate|micrate)\s+(?P<other>(?i:up|down)))\b(?P<rest>.*)"
 )
-_NO_TRANSACTION = re.compile(r"--\s*\+goose\s+NO\s+TRANSACTION\s*", re.IGNORECASE)
+_BARE_MARK = re.compile(r"--\s*(?P<part>up|down)(?:\s+migration)?\s*", re.IGNORECASE)
+"""As node's sqlite and node-pg-migrate write it; it counts where a file has both."""
+_UNDO = re.compile(r"--\s*//\s*@UNDO\s*")  # MyBatis
+_NO_TRANSACTION = re.compile(
+    r"--\s*(?:\+goose\s+NO\s+TRANSACTION|no-transaction|atlas:txmode\s+none)\s*", re.IGNORECASE
+)
+"""As goose, sqlx and Atlas write it."""
 _OPENS, _CLOSES = frozenset({"BEGIN"}), frozenset({"COMMIT", "END"})
 _OPTION = re.compile(r"--\s*+(?P<key>[a-z]++)\s*+:\s*+(?P<value>\S*+(?:[^\S\n]++\S++)*)\s*")
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -160,15 +168,10 @@ def read(folder: Path) -> list[Migration]:
         folder: where the ``.sql`` files are, or folders with a ``migration.sql`` each.
 
     Raises:
-        Refused: the folder or a file cannot be read; an unknown option; a dependency
-            that is not there, or a circle of them.
+        Refused: the folder or a file cannot be read, or is a program; an unknown option; a
+            dependency that is not there, or a circle of them.
     """
-    if not folder.is_dir():
-        raise Refused(f"There is no folder {folder}", "", "inv migrate.new NAME")
-    files = {path.name: path for path in folder.glob("*.sql")}
-    files |= {f"{path.parent.name}.sql": path for path in folder.glob("*/migration.sql")}
-    files |= {f"{path.parent.name}.up.sql": path for path in folder.glob("*/up.sql")}
-    files |= {f"{path.parent.name}.down.sql": path for path in folder.glob("*/down.sql")}
+    files = migration_folder.paths(folder)
     return order([_read_parts(name, path, files) for name, path in _ups(files)])
 
 
@@ -193,7 +196,7 @@ def parse(filename: str, text: str) -> Migration:
 
 
 def order(migrations: Sequence[Migration]) -> list[Migration]:
-    """Order by dependency; what is free to go first goes by name.
+    """Order by dependency; what is free to go first goes by its number, or by name.
 
     Raises:
         Refused: a dependency that is not there, or a circle of them.
@@ -205,16 +208,16 @@ def order(migrations: Sequence[Migration]) -> list[Migration]:
         _require_known(by_name[name], {other for other in needed if other not in by_name})
         for other in needed:
             followers.setdefault(other, []).append(name)
-    ready = [name for name, needed in waiting.items() if not needed]
+    ready = [migration_folder.place(name) for name, needed in waiting.items() if not needed]
     heapq.heapify(ready)
     ordered: list[Migration] = []
     while ready:
-        name = heapq.heappop(ready)
+        *_, name = heapq.heappop(ready)
         ordered.append(by_name[name])
         for follower in followers.get(name, ()):
             waiting[follower].remove(name)
             if not waiting[follower]:
-                heapq.heappush(ready, follower)
+                heapq.heappush(ready, migration_folder.place(follower))
     _require_no_circle([name for name, needed in waiting.items() if needed])
     return ordered
 
@@ -280,7 +283,7 @@ def _without_transactions(found: Sequence[Fragment]) -> list[Fragment]:
 
 
 def _ups(files: Mapping[str, Path]) -> list[tuple[str, Path]]:
-    """Return the files that begin a migration, in order.
+    """Return the files that begin a migration.
 
     Raises:
         Refused: a down part has no up part.
@@ -292,7 +295,7 @@ def _ups(files: Mapping[str, Path]) -> list[tuple[str, Path]]:
     ]
     if alone:
         raise Refused(f"{alone[0]} has no up part", "", "add it, or remove the file")
-    return sorted((name, path) for name, path in files.items() if not name.endswith(".down.sql"))
+    return [(name, path) for name, path in files.items() if not name.endswith(".down.sql")]
 
 
 def _read_parts(name: str, path: Path, files: Mapping[str, Path]) -> Migration:
@@ -320,6 +323,7 @@ def _text(path: Path) -> str:
 def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dict[str, str]]:
     """Return the marks of parts (part, where it starts, where its text begins) and options."""
     marks: list[tuple[str, int, int]] = []
+    bare: list[tuple[str, int, int]] = []
     options: dict[str, str] = {}
     blank, seen = True, 0  # whether nothing but comments came so far, and how far that was read
     for start, end in statements.line_comments(text):
@@ -329,11 +333,16 @@ def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dic
             marks.append(((mark["own"] or mark["other"]).lower(), start, end))
             if any(said in mark["rest"] for said in ("transaction:false", "notransaction")):
                 options["transaction"] = "none"  # as dbmate and sql-migrate write it
+        elif mark := _BARE_MARK.fullmatch(text, start, end):
+            bare.append((mark["part"].lower(), start, end))
+        elif _UNDO.fullmatch(text, start, end):
+            raise Refused(f"{filename} has a part -- //@UNDO", "", "write: -- migrate:down")
         elif _NO_TRANSACTION.fullmatch(text, start, end):
             options["transaction"] = "none"
         elif not marks and blank:
             options.update(_option(filename, text[start:end]))
-    return marks, options
+    both = {part for part, *_ in bare} == {"up", "down"}
+    return bare if both and not marks else marks, options
 
 
 def _option(filename: str, comment: str) -> dict[str, str]:

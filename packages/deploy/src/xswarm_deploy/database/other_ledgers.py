@@ -3,33 +3,45 @@
 Where ``wrangler d1 migrations`` has a ledger, what is applied here is entered there, too, in the
 same transaction: else wrangler would apply it once more.
 
-Sources: wrangler (``d1_migrations``: names), dbmate (``schema_migrations``: the numbers that names
-begin with), drizzle (``__drizzle_migrations``: SHA-256 of each file), prisma
-(``_prisma_migrations``: names of folders), goose (``goose_db_version``: the numbers that names
-begin with, without zeros before them), sql-migrate (``gorp_migrations``: names).
+Sources: wrangler (``d1_migrations``: names), dbmate and Rails (``schema_migrations``: the numbers
+that names begin with), golang-migrate (a table of that name, too: the last number, and whether it
+is ``dirty``), drizzle (``__drizzle_migrations``: SHA-256 of each file), prisma
+(``_prisma_migrations``: names of folders), goose (``goose_db_version``), sqlx
+(``_sqlx_migrations``), Atlas (``atlas_schema_revisions``), refinery
+(``refinery_schema_history``) and diesel (``__diesel_schema_migrations``): numbers, sql-migrate
+(``gorp_migrations``) and Flyway (``flyway_schema_history``): names.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from xswarm_deploy.database.client import Database, DatabaseError, Statement
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.schema import Objects
+from xswarm_deploy.errors import Refused
 
+_GOLANG: Final = "golang-migrate"
 _LEDGERS: Final = (
     ("wrangler d1", "SELECT name FROM d1_migrations ORDER BY id"),
     ("drizzle", "SELECT hash FROM __drizzle_migrations ORDER BY id"),
-    ("goose", "SELECT version_id FROM goose_db_version WHERE is_applied ORDER BY id"),
+    ("goose", "SELECT version_id FROM goose_db_version WHERE is_applied AND version_id <> 0"),
     ("sql-migrate", "SELECT id FROM gorp_migrations ORDER BY applied_at"),
+    (_GOLANG, "SELECT version FROM schema_migrations WHERE dirty IS NOT NULL"),
     ("dbmate", "SELECT version FROM schema_migrations ORDER BY version"),
     (
         "prisma",
         "SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL"
-        " ORDER BY started_at",
+        " AND rolled_back_at IS NULL",
     ),
+    ("sqlx", "SELECT version FROM _sqlx_migrations WHERE success"),
+    ("Atlas", "SELECT version FROM atlas_schema_revisions WHERE applied = total"),
+    ("Flyway", "SELECT script FROM flyway_schema_history WHERE success"),
+    ("refinery", "SELECT version FROM refinery_schema_history"),
+    ("diesel", "SELECT version FROM __diesel_schema_migrations"),
 )
 _READ: Final = re.compile(r"SELECT (?P<column>\w+) FROM (?P<table>\w+)")
 _LEDGER_OF: Final = {
@@ -37,19 +49,39 @@ _LEDGER_OF: Final = {
 }
 """Table → the column that tells what was applied."""
 _WRANGLERS: Final = "d1_migrations"
+_NUMBER: Final = re.compile(r"V?(?P<number>[\d-]*\d)(?=_|\.|$)", re.ASCII)
 
 
-def applied(database: Database, files: Sequence[Migration]) -> tuple[str, list[Migration]]:
-    """Return which tool has applied which of these files; nothing where there is no such ledger.
+class Taken(NamedTuple):
+    """What another tool has applied.
+
+    Args:
+        tool: its name; empty: none has a ledger that names one of the files.
+        files: those of ours, in the order they run.
+        missing: files before the last of them that it has not applied.
+        unknown: how many entries of its ledger are of no file.
+    """
+
+    tool: str = ""
+    files: Sequence[Migration] = ()
+    missing: Sequence[Migration] = ()
+    unknown: int = 0
+
+
+def applied(database: Database, files: Sequence[Migration]) -> Taken:
+    """Return which tool has applied which of these files.
 
     Args:
         database: without a ledger of ours.
         files: in the order they run.
+
+    Raises:
+        Refused: golang-migrate left one unfinished.
     """
     rows = database.query("SELECT name FROM sqlite_schema WHERE type = 'table'")
     there = {row.text("name") for row in rows}
     for tool, sql in _LEDGERS:
-        if not any(f" {table} " in sql for table in there):
+        if not any(f" {table} " in f"{sql} " for table in there):
             continue
         try:
             told = {str(row[0]) for row in database.query(sql)}
@@ -57,17 +89,45 @@ def applied(database: Database, files: Sequence[Migration]) -> tuple[str, list[M
             if error.kind != "syntax":  # a table of that name, and of another's making
                 raise
             continue
-        found = [file for file in files if _is_told(file, told)]
-        if found:
-            return tool, found
-    return "", []
+        taken = _taken(tool, files, told)
+        if tool == _GOLANG and taken.files:
+            _require_clean(database, taken.files[-1])
+        if taken.files:
+            return taken
+    return Taken()
 
 
-def _is_told(file: Migration, told: set[str]) -> bool:
-    """Return whether a ledger names a file: by its name, its folder, its number or its hash."""
-    number, folder = file.name.partition("_")[0], f"{file.name}/migration.sql"
-    names = {file.filename, file.name, folder, number, number.lstrip("0"), file.checksum}
-    return not told.isdisjoint(names - {""})
+def _taken(tool: str, files: Sequence[Migration], told: set[str]) -> Taken:
+    """Compare a ledger with the files."""
+    names = [_names(file) for file in files]
+    places = [place for place, each in enumerate(names) if not told.isdisjoint(each)]
+    if not places:
+        return Taken()
+    last = places[-1]
+    if tool == _GOLANG:  # it keeps the last one alone
+        return Taken(tool, files[: last + 1])
+    missing = [file for place, file in enumerate(files[:last]) if place not in places]
+    return Taken(
+        tool, [files[place] for place in places], missing, len(told - set[str]().union(*names))
+    )
+
+
+def _require_clean(database: Database, file: Migration) -> None:
+    if any(row["dirty"] for row in database.query("SELECT dirty FROM schema_migrations")):
+        raise Refused(
+            f"{file.filename} was left unfinished by {_GOLANG} (dirty)",
+            "nobody knows how much of it was applied",
+            f"bring the schema to what the file says; then: inv migrate.baseline --to {file.name}",
+        )
+
+
+def _names(file: Migration) -> set[str]:
+    """Return how ledgers name a file: by its name, its folder, its number or its hash."""
+    found = _NUMBER.match(file.name)
+    number = found["number"].replace("-", "") if found else ""
+    ends = hashlib.sha256(file.text.replace("\n", "\r\n").encode()).hexdigest()
+    names = {file.filename, file.name, f"{file.name}/migration.sql", number, number.lstrip("0")}
+    return {*names, file.checksum, ends} - {""}
 
 
 def ledgers(found: Objects) -> set[tuple[str, str]]:

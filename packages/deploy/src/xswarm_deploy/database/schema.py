@@ -159,6 +159,13 @@ def lexed(sql: str) -> Iterator[tuple[str, str]]:
         yield kind, token[kind].replace(quote * 2, quote) if quote else token[kind]
 
 
+def double_quoted(sql: str) -> Iterator[tuple[int, int, str]]:
+    """Return where each name in double quotes begins and ends, and the name."""
+    for token in _token().finditer(sql):
+        if token.lastgroup == "double":
+            yield token.start(), token.end(), token["double"].replace('""', '"')
+
+
 def rows_by_table(database: Database) -> dict[str, int]:
     """Count the rows of every table, the house's own left out."""
     tables = [name for kind, name in read(database) if kind == "table"]

@@ -1,0 +1,91 @@
+"""The files of a folder of migrations: which they are, and in which order they run.
+
+Sources: wrangler (``d1 migrations``), goose, golang-migrate and sqlx order by the number that a
+name begins with, Flyway by the one after ``V``; dbmate, prisma and drizzle by the name, where the
+numbers have one width.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from xswarm_deploy.errors import Refused
+
+_NUMBERED: Final = re.compile(r"V?(?P<number>\d+)", re.ASCII)
+_PROGRAMS: Final = {
+    ".js": "JavaScript (knex, kysely, node-pg-migrate, umzug)",
+    ".ts": "TypeScript (kysely, knex, MikroORM, TypeORM)",
+    ".py": "Python (Alembic, Django, yoyo)",
+    ".rb": "Ruby (Rails)",
+    ".go": "Go (goose)",
+    ".php": "PHP (Laravel, Phinx)",
+}
+_SUFFIXES: Final = {".mjs": ".js", ".cjs": ".js", ".mts": ".ts", ".cts": ".ts"}
+_IN_FOLDERS: Final = ("migration.sql", "up.sql", "down.sql")
+
+
+def paths(folder: Path) -> dict[str, Path]:
+    """Return the files by the name of their migration, with ``.sql``, ``.up.sql`` or ``.down.sql``.
+
+    Raises:
+        Refused: there is no such folder; a migration is a program; or all SQL is further below.
+    """
+    if not folder.is_dir():
+        raise Refused(f"There is no folder {folder}", "", "inv migrate.new NAME")
+    found = {path.name: path for path in folder.glob("*.sql")}
+    found |= {f"{path.parent.name}.sql": path for path in folder.glob("*/migration.sql")}
+    found |= {f"{path.parent.name}.up.sql": path for path in folder.glob("*/up.sql")}
+    found |= {f"{path.parent.name}.down.sql": path for path in folder.glob("*/down.sql")}
+    _require_sql(folder, found)
+    return found
+
+
+def place(name: str) -> tuple[int, int, str]:
+    """Return a key that orders names: those with a number in front by it, then the others."""
+    numbered = _NUMBERED.match(name)
+    return (0, int(numbered["number"]), name) if numbered else (1, 0, name)
+
+
+def home(file: Path) -> Path:
+    """Return the folder of migrations that an SQL file belongs to."""
+    return file.parent.parent if file.name in _IN_FOLDERS else file.parent
+
+
+def _require_sql(folder: Path, found: dict[str, Path]) -> None:
+    programs = sorted(_programs(folder, beside=bool(found)))
+    if programs:
+        name, kind = programs[0]
+        raise Refused(
+            f"{len(programs)} of the migrations in {folder} are programs, e.g. {name}",
+            f"{kind}; what a program does to rows cannot be looked at before it runs",
+            "write the schema as it is to a file once (sqlite3 FILE .schema; wrangler d1 export"
+            " NAME --remote --no-data --output FILE; turso db shell NAME .schema), into a folder"
+            " for SQL that deploy.migrations.directory names; enter it where it is there already"
+            " (inv migrate.baseline), and go on with inv migrate.new",
+        )
+    if found:
+        return
+    below = next((path for path in sorted(folder.glob("*/*.sql")) if path.name), None)
+    if below is not None:
+        raise Refused(
+            f"{folder} has no migrations, but {below.relative_to(folder)} is below it",
+            "only the folder itself, and NAME/migration.sql, NAME/up.sql in it, are read",
+            f"set deploy.migrations.directory to {below.parent}",
+        )
+
+
+def _programs(folder: Path, *, beside: bool) -> Iterator[tuple[str, str]]:
+    """Return the migrations that are programs, by the number in their name."""
+    for path in folder.iterdir():
+        kind = _PROGRAMS.get(_SUFFIXES.get(path.suffix, path.suffix))
+        if kind and not path.name.endswith(".d.ts") and _is_one(path.name, beside=beside):
+            yield path.name, kind
+
+
+def _is_one(name: str, *, beside: bool) -> bool:
+    """Return whether a program is a migration; beside SQL files its name begins with a number."""
+    found = _NUMBERED.match(name) if beside else re.search(r"\d", name)
+    return found is not None
