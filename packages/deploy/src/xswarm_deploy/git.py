@@ -13,7 +13,12 @@ def output(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     try:
         ended = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=child.environment()
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            env=child.environment(),
         )
     except FileNotFoundError:
         return ""

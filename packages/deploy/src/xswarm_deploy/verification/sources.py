@@ -79,7 +79,7 @@ def in_code(root: Path, folder: Path) -> Iterator[Found]:
     }
     yield from in_texts(texts)
     for one in file_routes.found(folder):
-        yield Found(one.method, one.path.rstrip("/") or "/", str(one.file.relative_to(root)))
+        yield Found(one.method, one.path.rstrip("/") or "/", one.file.relative_to(root).as_posix())
 
 
 def in_texts(texts: Mapping[str, str]) -> Iterator[Found]:
