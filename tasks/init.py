@@ -69,9 +69,10 @@ def init(
     confirm(f"Write these {len(wanted)} files?", yes=yes)
     _save(wanted)
     console.line(f"✓ written: {len(wanted)} files", "green")
-    if deploy and not found.missing:
+    released = deploy and trial.POSSIBLE and not found.missing
+    if released:
         _release(console, answered)
-    _tell_next(console, answered, released=deploy and not found.missing)
+    _tell_next(console, answered, released=released)
 
 
 def _built(folder: Path, *, yes: bool, dry: bool) -> Configuration | None:
@@ -174,7 +175,8 @@ def _tell_next(console: Console, answered: Answers, *, released: bool) -> None:
     elif found.folder != Path.cwd():
         console.line(f"next: cd {changes.relative(found.folder, Path.cwd())}", "bold")
     if not released:
-        console.line(typed("next: inv deploy.local"), "bold")
+        where = "" if trial.POSSIBLE else "  (on Linux, macOS or WSL: the twin does not run here)"
+        console.line(typed(f"next: inv deploy.local{where}"), "bold")
     console.line(
         typed("then: fill in deployment/config/production.env, and inv production check"), "bold"
     )

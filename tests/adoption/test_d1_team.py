@@ -18,6 +18,7 @@ from tests import words
 from tests.adoption.repositories import committed, file, git, wrangler
 from tests.adoption.test_own_repository import Repository, bare_wrangler, opened
 from tests.adoption.test_writing import answered, save
+from tests.test_windows import run as on_windows
 
 pytestmark = pytest.mark.slow
 
@@ -133,6 +134,24 @@ def test_a_d1_team_is_adopted_released_and_taken_back(team: Repository) -> None:
     (_, by_wrangler) = before
     run(team, *back, version=by_wrangler)
     assert (team.get().text, team.get("/key").text) == ("first", "set")
+
+
+def test_the_same_by_what_windows_has(team: Repository) -> None:
+    """The account is the same; the tool finds what it would on Windows (tests/test_windows.py)."""
+    source = team.root / "src/index.ts"
+    source.write_text(source.read_text().replace('"second"', '"from windows"'))
+    file(team.root, "migrations/0004_city.sql", "ALTER TABLE users ADD COLUMN city TEXT;")
+    commit(team, "windows")
+    listed = team.json("production", "deploy.list")
+    earlier = next(one["version"] for one in listed if one["message"] == "locale")
+    on_windows("production", "check", folder=team.root)
+    on_windows("deploy.prod", "--yes", folder=team.root)
+    assert team.get().text == "from windows"
+    assert "city" in users(team)[0]
+    back = ("rollback", "--version", earlier, "--migrations", "--yes")
+    on_windows("production", *back, folder=team.root)
+    assert team.get().text == "second"
+    assert "city" not in users(team)[0]
 
 
 def versions(team: Repository) -> list[str]:

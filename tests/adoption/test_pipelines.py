@@ -184,4 +184,4 @@ def test_what_is_written_says_what_this_repository_needs(
         lines = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
         lines += content.get("default", {}).get("before_script", [])
         assert all(isinstance(line, str) for line in lines), lines
-        assert any("install --frozen-lockfile" in line for line in lines) == bool(installs)
+        assert any("pnpm@9 && pnpm install" in line for line in lines) == bool(installs)

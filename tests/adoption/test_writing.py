@@ -209,7 +209,7 @@ def test_names_of_the_ignored_files_are_what_git_takes(tmp_path: Path) -> None:
     ("more", "address"),
     [
         ({"workers_dev": False}, "https://none.invalid"),
-        ({"workers_dev": False, "routes": ["shop.example.com/*"]}, "your_subdomain"),
+        ({"workers_dev": False, "routes": ["shop.example.com/*"]}, "https://shop.example.com"),
         ({"workers_dev": True}, "your_subdomain"),
     ],
 )

@@ -179,8 +179,41 @@ FILES = [
     ("@remix-run/react", "app/routes/concerts.$city.tsx", "", ["GET /concerts/:city"]),
     ("@react-router/fs-routes", "app/routes/_auth.login/route.tsx", "", ["GET /login"]),
     ("@react-router/fs-routes", "app/routes/files.$.tsx", "", ["GET /files/*"]),
+    ("@react-router/fs-routes", "app/routes/sitemap[.]xml.ts", "", ["GET /sitemap.xml"]),
+    ("@solidjs/start", "src/routes/(app)/users/[id].tsx", "", ["GET /users/:id"]),
+    ("@tanstack/react-start", "src/routes/__root.tsx", "", []),
+    ("@tanstack/react-start", "src/routes/_auth.tsx", "", []),
+    ("@tanstack/react-start", "src/routes/_auth/posts.$id.edit.tsx", "", ["GET /posts/:id/edit"]),
+    ("@tanstack/react-start", "src/routes/posts_/index.tsx", "", ["GET /posts"]),
+    ("@tanstack/react-start", "src/routes/-draft.tsx", "", []),
     ("vite", "src/routes/+page.svelte", "", []),
 ]
+ROUTES_TS = """
+import { type RouteConfig, index, layout, prefix, route } from "@react-router/dev/routes";
+// route("commented", "out.tsx")
+export default [
+  index("routes/home.tsx"),
+  route("about", "routes/about.tsx"),
+  layout("layouts/dash.tsx", [
+    route("dash", "dash.tsx", { id: "dash" }, [
+      index("dash/home.tsx"), route("settings", "dash/settings.tsx"), route(":id", "one.tsx"),
+    ]),
+  ]),
+  ...prefix("/projects", [index("projects.tsx"), route('archive/:year?', 'archive.tsx')]),
+  route("*?", "catchall.tsx"),
+] satisfies RouteConfig;
+"""
+
+
+def test_react_routers_own_list_of_routes(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text('{"devDependencies": {"@react-router/dev": "7"}}')
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/routes.ts").write_text(ROUTES_TS)
+    found = sources.in_code(tmp_path, tmp_path)
+    assert [one.path for one in found] == [
+        *("/", "/about", "/dash", "/dash/settings", "/dash/:id"),
+        *("/projects", "/projects/archive", "/*"),
+    ]
 
 
 @pytest.mark.parametrize(("package", "name", "text", "routes"), FILES)

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Final
 
 _NEEDED: Final = (
-    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "SYSTEMROOT"),
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME"),
     "NODE_COMPILE_CACHE",  # where Node keeps compiled code: wrangler starts in less time
     "LD_LIBRARY_PATH",  # of a Python that was built with shared libraries
+    # What no program of Windows starts without, and where it keeps its files.
+    *("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP", "USERNAME", "USERPROFILE"),
+    *("HOMEDRIVE", "HOMEPATH", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES"),
 )
 _NETWORK: Final = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
@@ -32,6 +36,19 @@ def tool(*words: str) -> list[str]:
         words: its tasks and flags.
     """
     return [sys.executable, "-c", _START.format(name=sys.argv[0]), *words]
+
+
+def program(name: str) -> str | None:
+    """Return where a program is: beside this Python, else on PATH; None: nowhere.
+
+    Of Windows it finds what ends with one of PATHEXT, too: npm and wrangler are ``.cmd`` there.
+
+    Args:
+        name: without an ending.
+    """
+    import shutil  # with bz2 and lzma: 5 ms, and few commands start a program
+
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
 
 
 def environment() -> dict[str, str]:

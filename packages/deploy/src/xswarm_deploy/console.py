@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TextIO
 
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.output import discard_output
+from xswarm_deploy.output import discard_output, escaped, unicode
 from xswarm_deploy.secret import one_line, redact
 
 _PATIENCE: Final = 1.0  # seconds until a progress bar is worth its line
@@ -93,7 +93,8 @@ class Console:
 
     def json(self, data: Any) -> None:
         """Print data as JSON, also when quiet: it is what was asked for."""
-        self._put(redact(json.dumps(data, indent=2, ensure_ascii=False)) + "\n")
+        text = redact(json.dumps(data, indent=2, ensure_ascii=False))
+        self._put((text if unicode(self.stream) else escaped(text)) + "\n")
 
     def warn(self, text: str) -> None:
         """Print a warning."""
@@ -167,9 +168,8 @@ class Console:
         """Colour a text, where the stream takes colour."""
         if not colour or not coloured(self.stream):
             return text
-        from colorama import Fore, Style, just_fix_windows_console
+        from colorama import Fore, Style
 
-        just_fix_windows_console()
         colours = {
             "green": Fore.GREEN,
             "red": Fore.RED,

@@ -29,5 +29,10 @@ def refusal(root: Path, *arguments: str) -> str:
 def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, env=child.environment()
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        env=child.environment(),
     )

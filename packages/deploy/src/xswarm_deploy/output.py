@@ -1,10 +1,58 @@
-"""Output that nobody can have any more: its reader has gone (``| head``), or its disk is full."""
+"""What a terminal or a pipe takes, and output that nobody can have any more."""
 
 from __future__ import annotations
 
+import codecs
+import io
+import json
 import os
+import re
+import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import Final, TextIO
+
+_UNICODE: Final = "utf"
+_BEYOND: Final = re.compile(r"[^\x00-\x7f]+")
+_PLAIN: Final = str.maketrans(
+    {
+        **{"✓": "+", "✅": "+", "✗": "x", "❌": "x", "⚠": "!", "🚨": "!!", "\ufe0f": ""},
+        **{"→": "->", "·": "-", "•": "-", "…": "...", "–": "-", "—": "-", "█": "#", "░": "."},
+    }
+)
+"""What stands for the signs of this tool where an encoding lacks them, such as Windows' cp1252."""
+
+
+def unicode(stream: TextIO) -> bool:
+    """Return whether a stream takes every character."""
+    return (stream.encoding or _UNICODE).lower().startswith(_UNICODE)
+
+
+def prepare(*streams: TextIO) -> None:
+    """Let streams take all that is printed: colours of old consoles, and signs that they lack.
+
+    A pipe or file on Windows has the encoding of the system's language, and Python ends a program
+    that prints another character. Who reads it expects that encoding, so it stays.
+    """
+    if sys.platform == "win32":
+        from colorama import just_fix_windows_console
+
+        just_fix_windows_console()
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper) and not unicode(stream):
+            codecs.register_error("plain", _plain)
+            stream.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end].translate(_PLAIN)
+    return lacking.encode("ascii", "replace").decode("ascii"), error.end
+
+
+def escaped(json_text: str) -> str:
+    """Return JSON in ASCII, each other character as JSON escapes it."""
+    return _BEYOND.sub(lambda found: json.dumps(found[0])[1:-1], json_text)
 
 
 def discard_output(stream: TextIO) -> None:

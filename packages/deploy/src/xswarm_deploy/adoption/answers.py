@@ -12,12 +12,18 @@ from xswarm_deploy.adoption import databases, javascript, places, questions, sql
 from xswarm_deploy.adoption import found as finding
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.found import Found
+from xswarm_deploy.bundling import node_packages
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings.project import PARTS
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 
 NONE: Final = "none"
 CI: Final = (finding.GITHUB, finding.GITLAB, NONE)
+_ENDINGS: Final = (".toml", ".json", ".jsonc")
+_WAY_FROM_PAGES: Final = (
+    "a release needs a Worker. Make one of it, by a wrangler.jsonc with"
+    ' "assets": {{"directory": "{0}"}}; or leave it a site beside a Worker: deploy.pages'
+)
 _CONFIGURED: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     PRODUCTION: (PRODUCTION, "prod", "live"),
@@ -128,13 +134,34 @@ def chosen(start: Path, flags: Flags) -> places.Configuration | None:
         raise Refused(
             f"{relative(all_found[0].file, start)} is a Pages project, and no Worker",
             "it has pages_build_output_dir",
-            "a release needs a Worker; its site beside it is deploy.pages in invoke.yaml",
+            _WAY_FROM_PAGES.format(all_found[0].content.get("pages_build_output_dir")),
         )
+    if not workers and not flags.main:
+        _require_no_other(start)
     if len(workers) < 2:
         return workers[0] if workers else None
     by_name = {relative(each.file, start): each for each in workers}
     titles = {name: f"{name}  ({each.content.get('name', '')})" for name, each in by_name.items()}
     return by_name[questions.choice("Which Worker?", titles, "", "--config")]
+
+
+def _require_no_other(folder: Path) -> None:
+    """Refuse what is set up in another way than by a wrangler configuration of its own."""
+    example = places.example(folder)
+    if example:
+        name = f"wrangler{example.suffix if example.suffix in _ENDINGS else example.suffixes[0]}"
+        raise Refused(
+            f"{example.name} is an example of a wrangler configuration, and no other is here",
+            "",
+            f"cp {example.name} {name}, fill it in, then: inv init",
+        )
+    site = javascript.site(node_packages.read(folder))
+    if site or (folder / "functions").is_dir():
+        raise Refused(
+            f"{folder.name} is a Pages project, and no Worker",
+            f"its scripts have {site}" if site else "it has a folder functions",
+            _WAY_FROM_PAGES.format(site.rpartition(" ")[2] if site else "dist"),
+        )
 
 
 def answered(found: Found, flags: Flags) -> Answers:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.console import Console
+from xswarm_deploy.private import open_file
 
 _SHORT: Final = 30  # lines of a new file that are shown unasked
 
@@ -39,16 +40,19 @@ class FileChange:
         return self.before != self.text
 
     def write(self) -> None:
-        """Write it beside, then move it to its place; a link's target is what changes."""
+        """Write it beside, then move it to its place; a link's target is what changes.
+
+        A file with the line ends of Windows keeps them.
+        """
         target = self.path.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = 0o600 if self.private else (target.stat().st_mode if target.exists() else 0o644)
+        crlf = target.is_file() and b"\r\n" in target.read_bytes()
+        text = self.text.replace("\n", "\r\n") if crlf else self.text
         scratch = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            with os.fdopen(
-                os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-            ) as f:
-                f.write(self.text.encode())
+            with os.fdopen(open_file(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as f:
+                f.write(text.encode())
             scratch.chmod(mode & 0o777)
             scratch.replace(target)
         finally:

@@ -20,6 +20,7 @@ from xswarm_deploy.adoption import tree
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.report import Finding, Probe, Report, Status, run_probes
+from xswarm_deploy.private import open_to_others
 from xswarm_deploy.settings import project, settings
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 
@@ -31,7 +32,6 @@ _SECONDS: Final = 5.0  # for what asks somebody
 _API: Final = ("api.cloudflare.com", 443)
 _REMEDIES: Final[Mapping[str, str]] = {
     "twin": "pip install 'xswarm-deploy[twin]'",
-    "wrangler": "inv tools.install",
     "git": "install git: releases note the commit they were made from",
 }
 
@@ -121,7 +121,11 @@ def _cloudflare(_root: Path) -> tuple[Status, str, str]:
         socket.create_connection(_API, _SECONDS).close()
     except OSError as error:
         why = error.strerror or str(error)
-        return "warn", f"{_API[0]} cannot be reached: {why}", "deploy.local works all the same"
+        return (
+            "warn",
+            f"{_API[0]} cannot be reached: {why}",
+            "look at your connection; the twin needs none",
+        )
     return "pass", f"{_API[0]} is reachable", ""
 
 
@@ -152,7 +156,7 @@ def _environment_files(root: Path) -> tuple[Status, str, str]:
     if kept:
         name = kept[0].relative_to(root)
         return "fail", f"git has {name}", f"git rm --cached {name}, and change every key in it"
-    open_ = [file for file in there if file.stat().st_mode & 0o077 and os.name == "posix"]
+    open_ = [file for file in there if open_to_others(file)]
     if open_:
         name = open_[0].relative_to(root)
         return "warn", f"others of this machine can read {name}", f"chmod 600 {name}"
@@ -179,7 +183,8 @@ def _told(command: Sequence[str]) -> str:
         ended = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=_SECONDS,
             env=child.environment(),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy import git
-from xswarm_deploy.adoption import code, databases, javascript, places, sql, tree
+from xswarm_deploy.adoption import code, databases, javascript, places, sql, tree, workspace
 from xswarm_deploy.bundling import node_packages, python_packages
-from xswarm_deploy.settings import dev_vars, dotenv
+from xswarm_deploy.errors import Refused
+from xswarm_deploy.settings import dev_vars
 from xswarm_deploy.settings.variables import BY_NAME, Sent
+from xswarm_deploy.verification import sources
 
 GITHUB: Final = "github"
 GITLAB: Final = "gitlab"
@@ -114,7 +117,9 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
         hosting=_hosting(top),
         manager=manager,
         package=package,
-        build=javascript.build(config.parent, content, manager),
+        build=workspace.build(
+            config.parent, top, javascript.build(config.parent, content, manager), manager
+        ),
         d1=d1,
         migrations=tuple(sql.folders(folder, {one.folder for one in d1})),
         secrets=_secrets(config.parent, content),
@@ -142,14 +147,28 @@ def _hosting(top: Path) -> str:
 
 
 def _secrets(folder: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of secrets, but those that the file has as plain variables, or are ours."""
-    example = folder / f"{dev_vars.NAME}.example"
-    named = [*((content.get("secrets") or {}).get("required") or ()), *dev_vars.read(folder)]
-    if example.is_file():
-        named += dotenv.parsed(example.read_text(encoding="utf-8-sig"), example.name)
+    """Return the names of secrets, but those that the file has as plain variables, or are ours.
+
+    A ``.env`` has names for other programs, too: of those only what the Worker's code reads.
+    """
+    named = [str(name) for name in (content.get("secrets") or {}).get("required") or ()]
+    files = [*folder.glob(dev_vars.NAME), *sorted(folder.glob(f"{dev_vars.NAME}.*"))]
+    for file in files:
+        named += dev_vars.parsed(file)
+    if not files:
+        examples = [folder / f"{name}.example" for name in dev_vars.DOTENV]
+        known = [*dev_vars.read(folder), *_names(examples)]
+        named += sources.bindings_read(folder, known)
     plain = content.get("vars") or {}
     kept = dict.fromkeys(str(name) for name in named if name not in plain)
     return tuple(name for name in kept if not _is_ours(name))
+
+
+def _names(files: Iterable[Path]) -> Iterator[str]:
+    for file in files:
+        if file.is_file():
+            with suppress(Refused):  # another program's
+                yield from dev_vars.parsed(file)
 
 
 def _is_ours(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xswarm_deploy.adoption import address, databases
+from xswarm_deploy.adoption import address, databases, workspace
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
@@ -22,6 +22,7 @@ def hints(answers: Answers) -> list[str]:
         *_of_the_address(answers),
         *_of_the_database(answers),
         *_of_the_others(answers),
+        *_of_the_build(answers),
     ]
 
 
@@ -62,6 +63,17 @@ def _of_the_others(answers: Answers) -> Iterator[str]:
             name = relative(one.folder, answers.found.folder)
             apply = f"; {name} is applied as until now: wrangler d1 migrations apply {one.binding}"
             yield left + (apply if one.folder in folders else "")
+
+
+def _of_the_build(answers: Answers) -> Iterator[str]:
+    """Return what would let one environment get what was built for another."""
+    found = answers.found
+    turbo = workspace.caches_builds(found.config.parent, found.top)
+    if turbo and found.environments and found.build:
+        yield (
+            f'{turbo.name} must have "env": ["CLOUDFLARE_ENV"] in its task build: its cache would'
+            " give one environment what was built for another"
+        )
 
 
 def _told(one: D1) -> str:

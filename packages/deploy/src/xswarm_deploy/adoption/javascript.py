@@ -34,6 +34,7 @@ _FRAMEWORKS: Final[Mapping[str, str]] = {
 _WRANGLER: Final = re.compile(
     r"(?:npx |pnpm exec |yarn |bunx )?wrangler (?:deploy|versions upload)\b"
 )
+_PAGES: Final = re.compile(r"wrangler pages (?:deploy|publish)(?: +(?!-)[\w./-]+)?")
 _SCRIPT: Final = re.compile(r"(?:npm|pnpm|yarn|bun) run ([\w:.-]+)")
 _OTHERWISE: Final = re.compile(r"migrat|\bwrangler (?!types)|deploy|\btest|lint|check|tsc\b")
 _PARTS: Final[Mapping[str, str]] = {
@@ -92,6 +93,13 @@ def _after_build(scripts: Mapping[str, Any]) -> list[str]:
         for name in named
         if name in scripts and name != "build" and not _OTHERWISE.search(f"{name} {scripts[name]}")
     ]
+
+
+def site(package: Mapping[str, Any]) -> str:
+    """Return the script by which a folder is deployed to Pages, up to it; empty: there is none."""
+    texts = map(str, (package.get("scripts") or {}).values())
+    found = next((match for text in texts if (match := _PAGES.search(text))), None)
+    return found[0].strip() if found else ""
 
 
 def parts(package: Mapping[str, Any]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -10,6 +12,7 @@ from xswarm_deploy.adoption import address, invoke_file
 from xswarm_deploy.adoption import found as finding
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange, relative
+from xswarm_deploy.bundling import node_packages, python_packages
 from xswarm_deploy.settings import project, settings
 from xswarm_deploy.settings.variables import PRODUCTION
 
@@ -17,12 +20,8 @@ WORKFLOW: Final = Path(".github/workflows/deploy.yml")
 GITLAB_FILE: Final = Path(".gitlab-ci.yml")
 _FOLDER: Final = Path(__file__).with_name("templates")
 _FILL: Final = "# Fill in WORKER_URL in deployment/config/production.env.example, and commit it.\n"
-_INSTALLS: Final = {
-    "npm": "npm ci",
-    "pnpm": "npm install --global pnpm && pnpm install --frozen-lockfile",
-    "yarn": "npm install --global yarn && yarn install --immutable",
-    "bun": "npm install --global bun && bun install --frozen-lockfile",
-}
+_OLD_PNPM: Final = {"5": "7", "6": "8"}
+"""Version of a pnpm-lock.yaml → the last pnpm that reads it."""
 
 
 def files(answers: Answers) -> list[FileChange]:
@@ -73,8 +72,33 @@ def _name(answers: Answers) -> str:
 def _install(answers: Answers) -> str:
     """Return what installs the Worker's packages; empty: it needs none."""
     found = answers.found
-    needed = found.build or found.package.get("dependencies")
-    return _INSTALLS.get(found.manager, "npm ci") if needed else ""
+    commands = []
+    if found.build or found.package.get("dependencies"):
+        commands.append(_of_javascript(found))
+    if python_packages.named(found.config.parent, found.content):
+        commands.append(f"pip install --quiet uv && {python_packages.INSTALL}")
+    inside = Path(relative(found.config.parent, found.folder)).as_posix()
+    told = " && ".join(commands)
+    return f"(cd {shlex.quote(inside)} && {told})" if told and inside != "." else told
+
+
+def _of_javascript(found: finding.Found) -> str:
+    """Return the command that installs what a lock file names, by the program that wrote it."""
+    folder, manager = found.config.parent, found.manager
+    lock = node_packages.lock(folder, found.top)
+    version = node_packages.pinned(folder, found.top)
+    text = lock.read_text(encoding="utf-8", errors="replace") if lock else ""
+    if manager == "yarn" and ("__metadata:" in text or version[:1] not in ("", "1")):
+        install = "yarn install --immutable" if lock else "yarn install"
+        return f"npm install --global corepack && corepack enable && {install}"
+    if manager == "npm" or manager not in ("pnpm", "yarn", "bun"):
+        return "npm ci" if lock else "npm install"
+    if manager == "pnpm" and not version:
+        written = re.search(r"^lockfileVersion: '?(\d+)", text, re.MULTILINE)
+        version = _OLD_PNPM.get(written[1], "") if written else ""
+    program = f"{manager}@{version}" if version else manager
+    frozen = " --frozen-lockfile" if lock else ""
+    return f"npm install --global {program} && {manager} install{frozen}"
 
 
 def _secrets(answers: Answers) -> list[str]:

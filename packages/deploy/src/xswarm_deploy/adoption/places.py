@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,10 @@ from xswarm_deploy.adoption.tree import CONFIGURATIONS, files, top
 from xswarm_deploy.bundling import node_packages, wrangler
 from xswarm_deploy.errors import Refused
 
+_NAMED: Final = re.compile(
+    r"wrangler[.-](?!(?:example|sample|template|dist)\.)[\w.-]+\.(?:toml|jsonc?)"
+)
+_EXAMPLES: Final = ("{0}.{1}", "wrangler.{1}.toml", "wrangler.{1}.json", "wrangler.{1}.jsonc")
 _WORKSPACES: Final = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json")
 
 
@@ -41,10 +47,17 @@ def configurations(start: Path) -> list[Configuration]:
     for folder in (start, *start.parents):
         here = _in(folder)
         if here:
-            return [configuration(here)]
+            return [configuration(file) for file in here]
         if folder == highest:
             break
     return [configuration(file) for file in _below(start)]
+
+
+def example(folder: Path) -> Path | None:
+    """Return a wrangler configuration that is there as an example alone; None: there is none."""
+    endings = ("example", "sample", "template", "dist")
+    names = (form.format(*pair) for pair in product(CONFIGURATIONS, endings) for form in _EXAMPLES)
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def everywhere(start: Path) -> Iterator[Configuration]:
@@ -80,13 +93,22 @@ def project_folder(start: Path, config: Path) -> Path:
     return start
 
 
-def _in(folder: Path) -> Path | None:
-    return next((folder / name for name in CONFIGURATIONS if (folder / name).is_file()), None)
+def _in(folder: Path) -> list[Path]:
+    """Return the configuration that wrangler finds in a folder; else those that it must be told."""
+    own = next((folder / name for name in CONFIGURATIONS if (folder / name).is_file()), None)
+    return [own] if own else sorted(file for file in folder.glob("wrangler*") if _is_named(file))
+
+
+def _is_named(file: Path) -> bool:
+    """Return whether a file is a configuration for ``wrangler deploy --config``, and no example."""
+    return _NAMED.fullmatch(file.name) is not None and file.is_file()
 
 
 def _below(start: Path) -> Iterator[Path]:
-    folders = dict.fromkeys(file.parent for file in files(start) if file.name in CONFIGURATIONS)
-    yield from (file for file in map(_in, folders) if file)
+    folders = dict.fromkeys(
+        file.parent for file in files(start) if file.name in CONFIGURATIONS or _is_named(file)
+    )
+    yield from (file for folder in folders for file in _in(folder))
 
 
 def _is_workspace(folder: Path) -> bool:

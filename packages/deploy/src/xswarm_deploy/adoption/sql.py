@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,8 @@ from xswarm_deploy.adoption import tree
 from xswarm_deploy.database import migration_folder
 
 _MARK: Final = re.compile(r"^[ \t]*+--[ \t]*+migrate:up", re.MULTILINE)
+_OUT: Final = re.compile(r"""\bout\s*:\s*["'`]([^"'`]+)["'`]""")
+_DIALECT: Final = re.compile(r'\b(?:dialect|provider)"?\s*[:=]\s*"([\w-]+)"')
 _READ: Final = 20_000  # characters of a file that tell of what kind it is
 
 
@@ -21,7 +23,7 @@ class Folder:
 
     Args:
         path: absolute.
-        kind: ``dbmate``, ``drizzle``, ``d1`` or ``sql``.
+        kind: ``dbmate``, ``drizzle``, ``prisma``, ``d1`` or ``sql``.
         files: how many SQL files it has.
     """
 
@@ -47,15 +49,38 @@ def folders(start: Path, d1: Collection[Path]) -> list[Folder]:
         start: the project's folder.
         d1: those that belong to a D1 database.
     """
+    drizzle = list(_of_drizzle(start))
+    named = {*d1, *map(migration_folder.home, drizzle)}
     found: dict[Path, list[Path]] = {}
-    for file in tree.files(start):
+    for file in dict.fromkeys((*tree.files(start), *drizzle)):
         home = migration_folder.home(file)
-        if file.suffix == ".sql" and (home in d1 or _is_migrations(home, start)):
+        if file.suffix == ".sql" and (home in named or _is_migrations(home, start)):
             found.setdefault(home, []).append(file)
     return [
         Folder(folder, "d1" if folder in d1 else _kind(folder, each), len(each))
         for folder, each in found.items()
+        if _is_sqlite(folder)
     ]
+
+
+def _of_drizzle(start: Path) -> Iterator[Path]:
+    """Yield the files of the folder that drizzle-kit's configuration names, wherever it is."""
+    for config in sorted(start.glob("drizzle.config.*")):
+        named = _OUT.search(config.read_text("utf-8", "replace"))
+        folder = (start / named[1]).resolve() if named else start
+        if folder != start and folder.is_relative_to(start):
+            yield from sorted([*folder.glob("*.sql"), *folder.glob("*/migration.sql")])
+
+
+def _is_sqlite(folder: Path) -> bool:
+    """Return whether migrations are not said to be another database's, by drizzle or prisma."""
+    texts = (
+        file.read_text("utf-8", "replace")
+        for name in ("meta/_journal.json", "migration_lock.toml")
+        if (file := folder / name).is_file()
+    )
+    said = [found[1] for text in texts for found in _DIALECT.finditer(text)]
+    return all(dialect in ("sqlite", "turso") for dialect in said)
 
 
 def _is_migrations(folder: Path, start: Path) -> bool:
@@ -70,5 +95,7 @@ def _has_journal(folder: Path) -> bool:
 def _kind(folder: Path, files: list[Path]) -> str:
     if _has_journal(folder):
         return "drizzle"
+    if (folder / "migration_lock.toml").is_file():
+        return "prisma"
     marked = any(_MARK.search(file.read_text("utf-8", "replace")[:_READ]) for file in files)
     return "dbmate" if marked else "sql"

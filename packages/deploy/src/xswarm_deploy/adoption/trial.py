@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,9 @@ _SECONDS: Final = 10.0  # for one answer
 _LEFT_OUT: Final = (404, 429)
 """Answers that say nothing of a route: there is none at this path, or too much was asked."""
 _BROKEN: Final = 500
+
+POSSIBLE: Final = sys.platform != "win32"
+"""Whether the twin runs on this system."""
 
 
 def run(root: Path, *words: str) -> int:

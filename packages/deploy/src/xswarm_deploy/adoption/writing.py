@@ -62,10 +62,16 @@ def environment_file(answers: Answers, environment: str) -> str:
     known = {
         settings.DATABASE: answers.url(environment),
         "WORKER_URL": address.of(answers, environment),
-        "CLOUDFLARE_ACCOUNT_ID": str(answers.found.content.get("account_id") or ""),
+        "CLOUDFLARE_ACCOUNT_ID": _account(answers, environment),
     }
     given = {name: value for name, value in known.items() if value}
     return environment_files.text(named, environment, given)
+
+
+def _account(answers: Answers, environment: str) -> str:
+    """Return the account that wrangler's file names; empty: a person looks it up."""
+    content = answers.content(environment)
+    return str(content.get("account_id") or answers.found.content.get("account_id") or "")
 
 
 def _local(answers: Answers) -> str:

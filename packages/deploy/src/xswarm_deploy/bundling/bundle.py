@@ -140,7 +140,7 @@ def _cached(config: Path, settings: Settings, folder: Path) -> bytes:
     body = _dry_run(config, settings, folder)
     fresh = folder / "bundle"
     fresh.write_bytes(body)
-    fresh.rename(kept)
+    fresh.replace(kept)  # another may have been quicker: the same
     _forget_old(kept.parent)
     return body
 
@@ -153,7 +153,7 @@ def _key(folder: Path, settings: Settings) -> str:
     found = programs.wrangler(settings.path(worker.config).parent)
     for path in [*files, found.parents[1] / "package.json"]:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
-        name = path.relative_to(folder) if path.is_relative_to(folder) else path.name
+        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
         key.update(f"{name} {content}\n".encode())
     return key.hexdigest()[:32]
 
@@ -250,7 +250,8 @@ def _run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[
         return subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             stdin=subprocess.DEVNULL,
             timeout=SECONDS,

@@ -37,7 +37,8 @@ def wrangler(environment: Environment, folder: Path, *words: str, failed: str) -
                 env=bundle.environment(Path(scratch)) | _credentials(environment),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 timeout=SECONDS,
                 check=False,
             )

@@ -90,7 +90,9 @@ def _files(folder: Path, root: Path, pattern: str | None) -> tuple[str, ...]:
             str(error),
             "write it as a relative path",
         ) from None
-    return tuple(sorted(str(file.relative_to(root)) for file in found if file.is_relative_to(root)))
+    return tuple(
+        sorted(file.relative_to(root).as_posix() for file in found if file.is_relative_to(root))
+    )
 
 
 def database_of(settings: Settings, named: str) -> str:

@@ -46,7 +46,7 @@ def require_served(environment: Environment, folder: Path) -> None:
     if found(folder) and is_loopback(environment.settings.text("CLOUDFLARE_API_BASE_URL")):
         raise Refused(
             "the local twin serves no Pages Functions",
-            ", ".join(str(place.relative_to(folder.parent)) for place in found(folder)),
+            ", ".join(place.relative_to(folder.parent).as_posix() for place in found(folder)),
             "leave the site out here: INVOKE_DEPLOY_PAGES_DIRECTORY= inv deploy.local",
         )
 

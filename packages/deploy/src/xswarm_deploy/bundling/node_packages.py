@@ -11,6 +11,7 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.services import shape
 
 FILE: Final = "package.json"
+_PLUG_AND_PLAY: Final = ".pnp.cjs"
 _LOCKS: Final[Mapping[str, str]] = {
     "pnpm-lock.yaml": "pnpm",
     "yarn.lock": "yarn",
@@ -67,9 +68,32 @@ def manager(folder: Path, top: Path) -> str:
     return "npm"
 
 
+def lock(folder: Path, top: Path) -> Path | None:
+    """Return the nearest lock file, from a folder up to the top of its repository."""
+    for each in (folder, *folder.parents):
+        found = next((each / name for name in _LOCKS if (each / name).is_file()), None)
+        if found or each == top:
+            return found
+    return None
+
+
+def pinned(folder: Path, top: Path) -> str:
+    """Return the version of the package manager that package.json names; empty: it names none."""
+    for each in (folder, *folder.parents):
+        named = str(read(each).get("packageManager") or "").partition("@")[2]
+        if named or each == top:
+            return named.partition("+")[0]
+    return ""
+
+
 def missing(folder: Path, named: Iterable[str]) -> list[str]:
-    """Return the packages that are not installed, here or in a folder above, as Node looks."""
+    """Return the packages that are not installed, here or in a folder above, as Node looks.
+
+    Yarn's Plug'n'Play keeps them elsewhere, where esbuild finds them.
+    """
     above = (folder, *folder.parents)
+    if any((each / _PLUG_AND_PLAY).is_file() for each in above):
+        return []
     return sorted(
         name
         for name in set(named)

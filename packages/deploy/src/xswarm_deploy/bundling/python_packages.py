@@ -28,21 +28,26 @@ _NOT_VENDORED: Final = frozenset(
 
 
 def missing(folder: Path, content: Mapping[str, Any]) -> list[str]:
-    """Return the packages that pyproject.toml names while none is installed beside the Worker.
+    """Return the packages that pyproject.toml names while none is installed beside the Worker."""
+    return [] if (folder / FOLDER).is_dir() else named(folder, content)
+
+
+def named(folder: Path, content: Mapping[str, Any]) -> list[str]:
+    """Return the packages that pywrangler installs for a Worker, from its pyproject.toml.
 
     Args:
         folder: of the wrangler configuration.
         content: what it says.
     """
-    there = (folder / FOLDER).is_dir() or (folder / "requirements.txt").is_file()
-    if there or not str(content.get("main") or "").endswith(".py"):
+    ours = (folder / "requirements.txt").is_file()
+    if ours or not str(content.get("main") or "").endswith(".py"):
         return []
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8-sig"))
-        named = project.get("project", {}).get("dependencies") or []
+        wanted = project.get("project", {}).get("dependencies") or []
     except (OSError, ValueError, AttributeError):
         return []
-    found = (_NAME.match(str(one).strip()) for one in named)
+    found = (_NAME.match(str(one).strip()) for one in wanted)
     names = (match[0].lower().replace("_", "-") for match in found if match)
     return sorted(name for name in names if name not in _NOT_VENDORED)
 

@@ -39,6 +39,12 @@ class Listed(Task[Any]):
         try:
             here = vars(import_module(self._module)).values()
         except ModuleNotFoundError as error:
+            if sys.platform == "win32" and error.name == "fcntl":
+                raise Unavailable(
+                    "the local twin does not run on Windows",
+                    "",
+                    "use WSL for it (wsl --install); all that acts on an account runs here, too",
+                ) from None
             if not str(error.name).startswith("xswarm_twin"):
                 raise
             raise Unavailable(

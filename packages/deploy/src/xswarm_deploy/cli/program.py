@@ -35,7 +35,7 @@ from xswarm_deploy.errors import (
     disk_refusal,
     typed_program,
 )
-from xswarm_deploy.output import discard_output
+from xswarm_deploy.output import discard_output, prepare
 from xswarm_deploy.secret import redact
 from xswarm_deploy.settings import repository
 
@@ -170,6 +170,7 @@ class Program(program.Program):
 def main() -> None:
     """Run what the command line says, and end with an exit code that means something."""
     sys.excepthook = _raised
+    prepare(sys.stdout, sys.stderr)
     os.umask(os.umask(0o022) | 0o022)  # what is written here, nobody else changes
     gc.enable()
     gc.set_threshold(200_000)  # a command makes little garbage; a look for it took a rollback 19 ms

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.private import open_file
 from xswarm_deploy.secret import Secret
 
 if TYPE_CHECKING:
@@ -296,4 +297,4 @@ def _damaged(source: Path, why: str) -> Refused:
 
 
 def _created(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+    return os.fdopen(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")

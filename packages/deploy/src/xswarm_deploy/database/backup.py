@@ -21,6 +21,7 @@ from xswarm_deploy.database.manifest import Content, Manifest
 from xswarm_deploy.database.statements import first_words
 from xswarm_deploy.database.workspace import workspace
 from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.private import sync_folder
 from xswarm_deploy.secret import Secret
 
 if TYPE_CHECKING:
@@ -302,16 +303,8 @@ def keep(prepared: Prepared, folder: Path) -> Backup:
         os.fsync(file.fileno())
     written.rename(manifest_path(final))
     packed.rename(final)
-    _sync_folder(folder)
+    sync_folder(folder)
     return Backup(final, found)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _opened(backup: Backup, work: Path, identities: Sequence[Identity], progress: Progress) -> Path:

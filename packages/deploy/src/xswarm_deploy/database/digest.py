@@ -106,6 +106,7 @@ def _apart(path: Path, selects: Mapping[str, str], told: Callable[[int], None]) 
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same, of Windows
         env={name: os.environ[name] for name in _NEEDED if name in os.environ},
     ) as child:
         asked, answered = _pipes(child)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from xswarm_deploy import file_lock
 
 _PREFIX = ".work-"
 _LOCK = "lock"
@@ -28,12 +29,12 @@ def workspace(folder: Path) -> Iterator[Path]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     sweep(folder)
     own = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
-    with (own / _LOCK).open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
+    try:
+        with (own / _LOCK).open("wb") as lock:
+            file_lock.try_lock(lock)
             yield own
-        finally:
-            shutil.rmtree(own)
+    finally:
+        _remove(own)  # Windows removes no file that is open
 
 
 def sweep(folder: Path) -> None:
@@ -41,7 +42,13 @@ def sweep(folder: Path) -> None:
     for left in folder.glob(f"{_PREFIX}*"):
         with suppress(FileNotFoundError):  # another run removes it at the same time
             if _is_dead(left):
-                shutil.rmtree(left)
+                _remove(left)
+
+
+def _remove(folder: Path) -> None:
+    while folder.exists():
+        with suppress(FileNotFoundError):  # another run removes it at the same time
+            shutil.rmtree(folder)
 
 
 def _is_dead(own: Path) -> bool:
@@ -49,8 +56,4 @@ def _is_dead(own: Path) -> bool:
     if not lock.exists():  # killed between two calls, or made this very moment
         return time.time() - own.stat().st_mtime > _A_MOMENT
     with lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+        return file_lock.try_lock(file)

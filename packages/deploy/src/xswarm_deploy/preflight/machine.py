@@ -141,7 +141,8 @@ def _told(command: list[str]) -> str:
         ended = subprocess.run(
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=20,
             env=child.environment(),

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import Unavailable
-from xswarm_deploy.private import make_folder
+from xswarm_deploy.private import make_folder, open_file
 from xswarm_deploy.release import lock, seal
 from xswarm_deploy.release.paging import Paged
 from xswarm_deploy.secret import Secret, redact
@@ -186,7 +186,7 @@ class Trail:
 
     def _keep(self, line: bytes) -> None:
         make_folder(self.folder)
-        handle = os.open(self.folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = open_file(self.folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             os.write(handle, line)
         finally:

@@ -111,7 +111,10 @@ def _secrets(settings: Settings) -> str:
 def _folder(name: str, folder: Path) -> list[list[str]]:
     """Return each file's path and hash; what no Worker is made from is left out."""
     return [
-        [f"{name}/{path.relative_to(folder)}", hashlib.sha256(path.read_bytes()).hexdigest()]
+        [
+            f"{name}/{path.relative_to(folder).as_posix()}",
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+        ]
         for path in sorted(_counting(folder))
     ]
 

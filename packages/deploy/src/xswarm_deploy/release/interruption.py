@@ -1,6 +1,7 @@
 """Signals during a release: they end it as Ctrl-C does, and its undoing is not interrupted.
 
 SIGHUP, which says that the terminal has gone, is one of them; under nohup it is ignored already.
+Windows has SIGBREAK (Ctrl-Break) instead.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.release import outage
 
 Handler = Callable[[int, FrameType | None], None]
-_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+_ENDING: Final = tuple(
+    each for each in signal.Signals if each.name in ("SIGTERM", "SIGHUP", "SIGBREAK")
+)
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a release as Ctrl-C does: undone, not left half made."""
+    """Let SIGTERM and the like end a release as Ctrl-C does: undone, not left half made."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.private import make_folder
+from xswarm_deploy.private import make_folder, open_file
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services import shape
 
@@ -60,7 +60,7 @@ class Journal:
         """
         lines = [json.dumps(event, ensure_ascii=False, sort_keys=True) + "\n" for event in events]
         make_folder(self.path.parent)
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = open_file(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             _write_whole(handle, redact("".join(lines)).encode())
         finally:
@@ -112,9 +112,14 @@ def _write_whole(handle: int, data: bytes) -> None:
 
 def _end_of_lines(handle: int, end: int) -> int:
     """Return where the last whole line ends."""
-    while end and os.pread(handle, 1, end - 1) != b"\n":
+    while end and _byte(handle, end - 1) != b"\n":
         end -= 1
     return end
+
+
+def _byte(handle: int, place: int) -> bytes:
+    os.lseek(handle, place, os.SEEK_SET)
+    return os.read(handle, 1)
 
 
 def _event(line: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -114,13 +115,14 @@ class Holder(NamedTuple):
         )
 
 
-_SLEEPS: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
-"""A clock that goes on while the machine sleeps: Linux has one of its own for that (time(7))."""
-
-
 def awake_or_not() -> float:
-    """Return seconds that passed, those of a machine's sleep among them."""
-    return time.monotonic() if _SLEEPS is None else time.clock_gettime(_SLEEPS)
+    """Return seconds that passed, those of a machine's sleep among them.
+
+    Linux has a clock of its own for that (time(7)); elsewhere the monotonic one goes on.
+    """
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 @dataclass
@@ -380,8 +382,10 @@ def _locked(by: Holder | None) -> Locked:
 
 
 def person() -> str:
-    """Return the login name."""
+    """Return the login name; of a user without one, what the system has in its place."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):
+    except (ImportError, KeyError, OSError):
+        if sys.platform == "win32":
+            return "unknown"
         return str(os.getuid())

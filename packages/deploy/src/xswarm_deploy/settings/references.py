@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,10 +82,19 @@ def _sops(rest: str) -> list[str]:
 
 
 def _command(rest: str) -> list[str]:
-    words = shlex.split(rest)
+    words = _words(rest)
     if not words:
         raise ValueError("command:program arguments")
     return words
+
+
+def _words(line: str) -> list[str]:
+    """Divide a command line at its spaces; on Windows a backslash is a part of a path."""
+    parts = shlex.shlex(line, posix=True)
+    parts.whitespace_split, parts.commenters = True, ""
+    if sys.platform == "win32":
+        parts.escape = ""
+    return list(parts)
 
 
 def _divided(rest: str, form: str) -> tuple[str, str]:
@@ -109,7 +120,7 @@ def _run(name: str, words: list[str], root: Path, seconds: float) -> str:
     what = f"{name}: {words[0]} did not give its value"
     try:
         ended = subprocess.run(
-            words,
+            [shutil.which(words[0]) or words[0], *words[1:]],  # of Windows its .cmd, too
             cwd=root,
             env=handed_on.environment(),
             stdin=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.private import open_to_others
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings import dev_vars, dotenv
 from xswarm_deploy.settings import project as projects
@@ -417,7 +418,7 @@ def load(
         environment=environment,
         root=root,
         project=project,
-        source=str(file.relative_to(root)) if file.is_relative_to(root) else str(file),
+        source=(file.relative_to(root) if file.is_relative_to(root) else file).as_posix(),
         overlay=str(ENDPOINTS) if environment == LOCAL and (root / ENDPOINTS).exists() else "",
         _values=plain,
         _secrets=secrets,
@@ -513,9 +514,9 @@ def _keep_private(file: Path) -> None:
 
     Where the mode cannot be changed (another's file, a mount), that is said.
     """
-    mode = file.stat().st_mode
-    if not mode & 0o077:
+    if not open_to_others(file):
         return
+    mode = file.stat().st_mode
     could = f"{file.name} could be read by others of this machine (mode {mode & 0o777:04o})"
     try:
         file.chmod(0o600)

@@ -1,4 +1,6 @@
-"""Routes that are files: SvelteKit, Astro, Next.js, Nuxt, Remix and React Router's flat routes.
+"""Routes that are files: SvelteKit, Astro, Next.js, Nuxt, SolidStart, TanStack, React Router.
+
+React Router names its routes in a file of its own (:mod:`xswarm_deploy.verification.route_config`).
 
 Sources: each framework's page on routing. A part that varies is written ``:name``, a rest ``*``;
 groups, layouts, private and intercepted folders are no part of a path.
@@ -12,10 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from xswarm_deploy.verification import route_config
+
 _MOST: Final = 5_000  # files
 _PAGES: Final = frozenset({".astro", ".md", ".mdx", ".html", ".tsx", ".jsx", ".ts", ".js", ".vue"})
 _REST: Final = re.compile(r"\[{1,2}\.\.\.([\w-]*)\]{1,2}")
 _PARAMETER: Final = re.compile(r"\[{1,2}([\w=-]+)\]{1,2}")
+_ESCAPED: Final = re.compile(r"\[([^\]]*)\]")
+_DOT: Final = re.compile(r"\.(?![^\[]*\])")  # but one that is escaped: sitemap[.]xml
 _VERB: Final = re.compile(
     r"\bexport\s+(?:async\s+)?(?:const|function)\s+(GET|POST|PUT|PATCH|DELETE|ALL)\b"
 )
@@ -41,6 +47,18 @@ def found(folder: Path) -> Iterator[FileRoute]:
         if package in named:
             for place, read in places.items():
                 yield from _below(folder / place, read)
+    if "@react-router/dev" in named:
+        yield from _of_react_router(folder / "app")
+
+
+def _of_react_router(app: Path) -> Iterator[FileRoute]:
+    """Yield what ``routes.ts`` names."""
+    file = next((f for n in ("ts", "tsx", "js") if (f := app / f"routes.{n}").is_file()), None)
+    if file is None:
+        return
+    text = file.read_text(encoding="utf-8", errors="replace")
+    for path in dict.fromkeys(route_config.paths(text)):
+        yield FileRoute("GET", path, file)
 
 
 def _dependencies(folder: Path) -> set[str]:
@@ -113,9 +131,24 @@ def _flat(parts: Parts, file: Path) -> Parts | None:
     name = parts[0] if len(parts) > 1 else file.stem
     if len(parts) > 2 or file.suffix not in _PAGES or (len(parts) == 2 and file.stem != "route"):
         return None
-    kept = [p for p in name.split(".") if not p.startswith("_") and p not in ("route",)]
+    kept = [p for p in _DOT.split(name) if not p.startswith("_") and p not in ("route",)]
     optional = [re.sub(r"^\((.*)\)$", r"\1", part).removesuffix("_") for part in kept]
-    return ["*" if p == "$" else f":{p[1:]}" if p.startswith("$") else p for p in optional]
+    return [
+        "*" if p == "$" else f":{p[1:]}" if p.startswith("$") else _ESCAPED.sub(r"\1", p)
+        for p in optional
+    ]
+
+
+def _tanstack(parts: Parts, file: Path) -> Parts | None:
+    """Return the path of TanStack's: dots and folders are slashes, ``_`` hides, ``-`` is none."""
+    if file.suffix not in (".tsx", ".jsx", ".ts", ".js") or any(p.startswith("-") for p in parts):
+        return None
+    flat = ".".join([*parts[:-1], file.stem.removesuffix(".lazy")]).split(".")
+    if flat[0] == "__root" or flat[-1].startswith("_") or flat[-1] == "route":
+        return None
+    kept = [part.removesuffix("_") for part in flat if not part.startswith("_")]
+    kept = _without_groups(kept[:-1] if kept[-1:] == ["index"] else kept)
+    return ["*" if p == "$" else f":{p[1:]}" if p.startswith("$") else p for p in kept]
 
 
 def _without_groups(parts: Parts) -> Parts:
@@ -141,5 +174,8 @@ _FRAMEWORKS: Final[Mapping[str, Mapping[str, Callable[[Parts, Path], Parts | Non
     },
     "@remix-run/react": _FLAT,
     "@react-router/fs-routes": _FLAT,
+    "@solidjs/start": {"src/routes": _pages},
+    "@tanstack/react-start": {"src/routes": _tanstack},
+    "@tanstack/solid-start": {"src/routes": _tanstack},
 }
 """Package → the folders of its routes, and what reads the path of a file there."""

@@ -36,6 +36,12 @@ _ROUTE: Final = re.compile(
     rf"""\bRoute\(\s*(?:['"](?P<verb>[A-Z]+)['"]\s*,\s*)?{_QUOTED}(?=(?P<rest>[^\n]{{0,200}}))"""
 )
 _COMPARED: Final = re.compile(rf"""\b(?:path(?:name)?\s*===?|case)\s*{_QUOTED}""")
+_BINDING: Final = re.compile(
+    r"""(?<!\bimport\.meta\.)\benv\s*(?:\?\.|\.|\[\s*['"])\s*(\w+)|\{([^{}]*)\}\s*=\s*(?:\w+\.)*env\b"""
+)
+_WORD: Final = re.compile(r"\w+")
+_PUBLIC: Final = ("PUBLIC_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "VITE_", "NODE_ENV")
+"""Names that a build writes into code; no Worker is given them."""
 _MOUNT: Final = re.compile(rf"""\bMount\(\s*(?:path\s*=\s*)?{_QUOTED}""")
 _CLIENTS: Final = frozenset(
     {
@@ -79,7 +85,24 @@ def in_code(root: Path, folder: Path) -> Iterator[Found]:
     }
     yield from in_texts(texts)
     for one in file_routes.found(folder):
-        yield Found(one.method, one.path.rstrip("/") or "/", str(one.file.relative_to(root)))
+        yield Found(one.method, one.path.rstrip("/") or "/", one.file.relative_to(root).as_posix())
+
+
+def bindings_read(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return those of some names that a Worker's code reads of its environment (``env.NAME``).
+
+    Args:
+        folder: of the Worker's code.
+        names: of variables.
+    """
+    texts = [
+        file.read_text(encoding="utf-8", errors="replace")
+        for file in islice(sorted(_sources(folder)), _MOST_FILES)
+        if file.stat().st_size <= _LARGEST
+    ]
+    found = (match[1] or match[2] for text in texts for match in _BINDING.finditer(text))
+    read = {name for each in found for name in _WORD.findall(each)}
+    return [n for n in dict.fromkeys(names) if n in read and not n.startswith(_PUBLIC)]
 
 
 def in_texts(texts: Mapping[str, str]) -> Iterator[Found]:

@@ -1,0 +1,175 @@
+"""A package of a monorepo: which packages beside it must be built before its Worker is.
+
+Sources: npm, Workspaces; pnpm, Filtering; Yarn, Workspaces; Turborepo, run; Nx, run-many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from xswarm_deploy import git
+from xswarm_deploy.adoption.changes import relative
+from xswarm_deploy.bundling import jsonc, node_packages
+from xswarm_deploy.errors import Refused
+
+_PNPM: Final = "pnpm-workspace.yaml"
+_TURBO: Final = "turbo.json"
+_NX: Final = "nx.json"
+_RUNNERS: Final[Mapping[str, str]] = {"pnpm": "pnpm exec", "yarn": "yarn", "bun": "bunx"}
+Packages = dict[str, Path]
+"""Name → folder of each package of a workspace."""
+
+
+def build(folder: Path, top: Path, own: str, manager: str) -> str:
+    """Return what builds a package, after those of its workspace that it is made from.
+
+    Args:
+        folder: of the package.
+        top: of the repository.
+        own: what builds the package by itself; empty: nothing.
+        manager: npm, pnpm, yarn or bun.
+
+    Raises:
+        Refused: a file of the workspace cannot be read.
+    """
+    root = _root(folder, top)
+    before = list(_unbuilt(folder, packages(root), {folder})) if root else []
+    if root is None or not before:
+        return own
+    script = f"{manager} run build"
+    with_own = own == script or own.startswith(f"{script} && ")
+    commands = _together(root, folder, before, manager, with_own=with_own)
+    rest = own.removeprefix(script).removeprefix(" && ") if with_own else own
+    return " && ".join(part for part in (*commands, rest) if part)
+
+
+def packages(root: Path) -> Packages:
+    """Return the packages of a workspace.
+
+    Raises:
+        Refused: a file of it cannot be read.
+    """
+    patterns = _patterns(root)
+    left_out = {f for p in patterns if p[0] == "!" for f in _folders(root, p.removeprefix("!"))}
+    found: Packages = {}
+    for folder in (f for p in patterns if p[0] != "!" for f in _folders(root, p)):
+        name = str(node_packages.read(folder).get("name") or "")
+        if name and folder not in left_out:
+            found.setdefault(name, folder)
+    return found
+
+
+def caches_builds(folder: Path, top: Path) -> Path | None:
+    """Return the turbo.json by which builds are kept for all environments alike; None: none is."""
+    root = _root(folder, top)
+    file = root / _TURBO if root else None
+    if file is None or not file.is_file():
+        return None
+    return None if "CLOUDFLARE_ENV" in file.read_text(encoding="utf-8", errors="replace") else file
+
+
+def _root(folder: Path, top: Path) -> Path | None:
+    for each in folder.parents:
+        if (each / _PNPM).is_file() or "workspaces" in node_packages.read(each):
+            return each
+        if each == top:
+            break
+    return None
+
+
+def _patterns(root: Path) -> list[str]:
+    file = root / _PNPM
+    if file.is_file():
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise Refused(f"{file} cannot be read", str(error), "correct it") from None
+        named = content.get("packages") if isinstance(content, Mapping) else None
+    else:
+        named = node_packages.read(root).get("workspaces")
+        named = named.get("packages") if isinstance(named, Mapping) else named
+    plain = (one.removeprefix("./").rstrip("/") for one in named or () if isinstance(one, str))
+    return [one for one in plain if one]
+
+
+def _folders(root: Path, pattern: str) -> Iterator[Path]:
+    for file in sorted(root.glob(f"{pattern}/{node_packages.FILE}")):
+        if "node_modules" not in file.relative_to(root).parts:
+            yield file.parent
+
+
+def _unbuilt(folder: Path, known: Packages, seen: set[Path]) -> Iterator[Path]:
+    """Yield the packages that one is made from and that must be built, in their order."""
+    package = node_packages.read(folder)
+    named = {**(package.get("devDependencies") or {}), **(package.get("dependencies") or {})}
+    for name in named:
+        other = known.get(name)
+        if other and other not in seen:
+            seen.add(other)
+            yield from _unbuilt(other, known, seen)
+            if _is_made(other):
+                yield other
+
+
+def _is_made(folder: Path) -> bool:
+    """Return whether a package's code is there only after its script ``build``."""
+    package = node_packages.read(folder)
+    if "build" not in (package.get("scripts") or {}):
+        return False
+    entry = folder / (_entry(package) or "index.js")
+    return not entry.exists() or bool(git.output(folder, "check-ignore", str(entry)))
+
+
+def _entry(package: Mapping[str, Any]) -> str:
+    """Return the file that a package is imported by."""
+    exports = package.get("exports")
+    while isinstance(exports, Mapping) and exports:
+        kinds = (".", "workerd", "import", "module", "default", next(reversed(exports)))
+        exports = next(exports[kind] for kind in kinds if kind in exports)
+    found = exports or package.get("module") or package.get("main")
+    return found if isinstance(found, str) else ""
+
+
+def _together(
+    root: Path, folder: Path, before: list[Path], manager: str, *, with_own: bool
+) -> list[str]:
+    """Return the commands that build packages, and then the one that needs them, if it is built."""
+    own = str(node_packages.read(folder).get("name") or "")
+    every = [*before, *([folder] if with_own else [])]
+    runner = _RUNNERS.get(manager, "npx")
+    selected = f"{own}..." if with_own else f"{own}^..."
+    if own and _has_task(root / _TURBO):
+        return [f'{runner} turbo run build "--filter={selected}"']
+    if (root / _NX).is_file():
+        names = ",".join(str(node_packages.read(each).get("name")) for each in every)
+        return [f"{runner} nx run-many --targets=build --projects={names}"]
+    if own and manager == "pnpm":
+        return [f'pnpm --filter "{selected}" run build']
+    return [_alone(each, folder, manager) for each in every]
+
+
+def _alone(package: Path, folder: Path, manager: str) -> str:
+    """Return the command that builds one package, typed in the folder of another."""
+    if package == folder:
+        return f"{manager} run build"
+    if manager == "yarn":
+        return f"yarn workspace {node_packages.read(package).get('name')} run build"
+    place = Path(relative(package, folder)).as_posix()
+    option = "--cwd" if manager == "bun" else "--prefix"
+    return f"{manager} run {option} {place} build"
+
+
+def _has_task(turbo: Path) -> bool:
+    """Return whether a turbo.json knows the task ``build``."""
+    try:
+        content = jsonc.loads(turbo.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        raise Refused(f"{turbo} cannot be read", str(error), "correct it") from None
+    tasks = content.get("tasks") or content.get("pipeline") or {}
+    return "build" in tasks
