@@ -128,7 +128,7 @@ class Monitor:
             log_raised=self.log_raised,
         )
         self._paths = {**self.endpoints.paths, **self.endpoints.posts}
-        self._flushes = execute is not None
+        self._flushes = self.metrics.awaited = execute is not None
         self._push = push
         self.pusher: Pusher | None = None
         self.defer = defer or _Tasks()
