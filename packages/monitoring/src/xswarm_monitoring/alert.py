@@ -76,7 +76,9 @@ class Alert:
         labels = {name: one_line(value) for name, value in self.labels.items()}
         masked = {key: printable(mask_text(str(value))) for key, value in self.details.items()}
         links = {name: one_line(address) for name, address in self.links.items() if address}
+        amounts = {one_line(unit): float(amount) for unit, amount in self.amounts.items()}
         object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "amounts", amounts)
         object.__setattr__(self, "links", links)
         object.__setattr__(self, "details", masked)
 

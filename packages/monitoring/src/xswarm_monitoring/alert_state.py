@@ -23,6 +23,9 @@ HISTORY = 100
 SILENCED = "silenced"
 """How it went with a notice that a silence kept from people."""
 
+LEASE = 50.0
+"""Seconds for which a round that tells keeps others from telling the same."""
+
 _UNDELIVERED_KEPT = 50
 
 
@@ -71,7 +74,7 @@ class Silence:
 
     Args:
         pattern: of the names or keys silenced, with ``*`` and ``?``, e.g. ``slow-*``; a name
-            silences the alert whatever it is about.
+            silences the alert whatever it is about. All else stands for itself, brackets too.
         until: seconds since 1970.
         why: the reason, for those who wonder.
     """
@@ -82,7 +85,8 @@ class Silence:
 
     def matches(self, alert: Alert) -> bool:
         """Return whether it keeps an alert quiet, as long as it lasts."""
-        return any(fnmatchcase(text, self.pattern) for text in (alert.name, alert.key))
+        pattern = self.pattern.replace("[", "[[]")
+        return any(fnmatchcase(text, pattern) for text in (alert.name, alert.key))
 
 
 @dataclass(frozen=True)
@@ -239,6 +243,20 @@ class AlertState:
             event.add(alert)
             return []
         return self._audible([Notice(What.HAPPENED, alert, now, now)], now)
+
+    def set_clock(self, now: float) -> None:
+        """Let nothing be later than now.
+
+        Somebody's clock was ahead, or was put back: what waits until a time that far off would
+        wait for as long, and nobody would be told.
+        """
+        for entry in self.entries.values():
+            entry.since, entry.last_due = min(entry.since, now), min(entry.last_due, now)
+            entry.told = None if entry.told is None else min(entry.told, now)
+            entry.fires = [min(fired, now) for fired in entry.fires]
+        for event in self.events.values():
+            event.told = min(event.told, now)
+        self.telling_until = min(self.telling_until, now + LEASE)
 
     def on(self) -> list[Entry]:
         """Return the alerts that are on, those that come and go among them."""

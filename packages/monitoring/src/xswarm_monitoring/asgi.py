@@ -128,7 +128,7 @@ class Monitor:
             log_raised=self.log_raised,
         )
         self._paths = {**self.endpoints.paths, **self.endpoints.posts}
-        self._flushes = execute is not None
+        self._flushes = self.metrics.awaited = execute is not None
         self._push = push
         self.pusher: Pusher | None = None
         self.defer = defer or _Tasks()
@@ -145,7 +145,10 @@ class Monitor:
         if scope["type"] != "http":
             await self._serve_other(scope, receive, send)
             return
-        endpoint = self._paths.get(scope["path"])
+        root, path = scope.get("root_path", ""), scope["path"]
+        if root:
+            path = below(path, root)
+        endpoint = self._paths.get(path)
         if endpoint is not None:
             await self._answer(endpoint, scope, receive, send)
             return
@@ -157,7 +160,7 @@ class Monitor:
             correlation.probe = self._recognised(scope, correlation.claim)
         if self.metrics.tracer is not None:
             self.metrics.tracer.begin(correlation)
-        root, status = scope.get("root_path", ""), 500
+        status = 500
 
         def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal status
@@ -212,7 +215,7 @@ class Monitor:
         observe = self._observe_probe if correlation.probe else self._observe
         template = route(scope, root)
         if template is UNMATCHED and (status < 400 or status >= 500):
-            template = shape(scope["path"])
+            template = shape(below(scope["path"], root))
         observe(template, scope["method"], status, ended - started)
         if correlation.sampled and metrics.tracer is not None:
             metrics.tracer.request(
@@ -279,8 +282,9 @@ class Monitor:
         )
 
     async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
-        answer, verb = _not_allowed(self._verbs(scope["path"])), scope["method"]
-        if verb in self._verbs(scope["path"]):
+        verbs, verb = self._verbs(scope), scope["method"]
+        answer = _not_allowed(verbs)
+        if verb in verbs:
             headers, query = dict(scope["headers"]), scope.get("query_string", b"")
             body = _Body(receive).read
             request = Request(scope.get("env"), headers, query, body)
@@ -289,7 +293,8 @@ class Monitor:
             answer = await endpoint(request)
         await _send(send, answer, head=verb == "HEAD")
 
-    def _verbs(self, path: str) -> tuple[str, ...]:
+    def _verbs(self, scope: Scope) -> tuple[str, ...]:
+        path = below(scope["path"], scope.get("root_path", ""))
         return ("POST",) if path in self.endpoints.posts else ("GET", "HEAD")
 
 
@@ -318,6 +323,17 @@ class _Body:
         return bytes(body) if len(body) <= limit else None
 
 
+def below(path: str, root: str) -> str:
+    """Return a path without the prefix under which a proxy, or another app, serves this one.
+
+    Args:
+        path: the request's, with the prefix (ASGI 3) or without it, as some servers have it.
+        root: ``root_path`` of the scope.
+    """
+    root = root.rstrip("/")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
 def _not_allowed(verbs: tuple[str, ...]) -> Answer:
     allow = (b"allow", ", ".join(verbs).encode())
     return Answer(405, "application/json", b'{"error":"method not allowed"}', (allow,))
@@ -327,12 +343,13 @@ def route(scope: Scope, root: str) -> str:
     """Return the template of the route that answered, as its router left it in the scope.
 
     Args:
-        scope: the request's; ``route`` is a text or has a ``path``, as Starlette's have.
+        scope: the request's; ``route`` is a text or has a ``path``, as Starlette's have;
+            Litestar's is ``path_template``.
         root: the ``root_path`` before the request was routed.
     """
     found = scope.get("route")
     if found is None:
-        return UNMATCHED
+        return scope.get("path_template") or UNMATCHED
     template: str = found if isinstance(found, str) else getattr(found, "path", UNMATCHED)
     mounted: str = scope.get("root_path", "")
     if mounted == root:

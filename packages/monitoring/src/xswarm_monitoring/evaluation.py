@@ -13,7 +13,7 @@ from typing import Protocol
 from xswarm_monitoring import alert as alerts
 from xswarm_monitoring import alert_state as books
 from xswarm_monitoring.alert import Alert
-from xswarm_monitoring.alert_state import AlertState, Entry, Notice, Policy
+from xswarm_monitoring.alert_state import LEASE, AlertState, Entry, Notice, Policy
 from xswarm_monitoring.notifier import Notifier
 from xswarm_monitoring.storage import Execute
 
@@ -23,8 +23,6 @@ _LOAD = "SELECT revision, data FROM monitoring_book"
 _FIRST = "INSERT OR IGNORE INTO monitoring_book VALUES (1, 1, ?) RETURNING revision"
 _NEXT = """UPDATE monitoring_book SET revision = revision + 1, data = ?
     WHERE revision = ? RETURNING revision"""
-
-_LEASE = 50.0  # seconds for which a round that tells keeps others from telling the same
 
 
 class AlertStore(Protocol):
@@ -148,8 +146,9 @@ async def patrol(
     """
     revision, text = await shelf.load()
     book = books.load(text, policy) if text else AlertState(policy)
-    if book.telling_until > now:
+    if now < book.telling_until <= now + LEASE:  # else another's clock was ahead
         return Evaluation((), delivered=False, ours=False)
+    book.set_clock(now)
     prepare(book)
     notices = book.take_undelivered()
     notices += [] if due is None else book.advance(due, now, by)
@@ -161,7 +160,7 @@ async def patrol(
         # Nothing new: a database bills what is written.
         return Evaluation((), delivered=True, collecting=collecting, on=on)
     book.keep_undelivered(notices)
-    book.telling_until = now + _LEASE if notices else 0.0
+    book.telling_until = now + LEASE if notices else 0.0
     if not await shelf.save(revision, book.dump()):
         return Evaluation((), delivered=False, ours=False)
     if not notices:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import Generic, TypeVar
 
+from xswarm_monitoring.printable import label
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.window import Labels, Window
 
@@ -76,6 +78,12 @@ FLUSH_FAILURES = Family(
     "metrics_flush_failures",
     Kind.COUNTER,
     "Flushes that failed, and were repeated by a later one",
+    born=((),),
+)
+LOST_FRAMES = Family(
+    "metrics_lost_frames",
+    Kind.COUNTER,
+    "Stretches whose measures waited too long for the database, and are lost",
     born=((),),
 )
 ROWS = Family("database_rows", Kind.COUNTER, "Rows that queries gave or changed", ("operation",))
@@ -155,6 +163,7 @@ FAMILIES = (
     PROBE_QUERIES,
     MONITOR_QUERIES,
     FLUSH_FAILURES,
+    LOST_FRAMES,
     OUTBOUND,
     PUSH_FAILURES,
     PUSH_DROPPED,
@@ -178,14 +187,16 @@ class Instrument(Generic[Value]):
         return live
 
     def _admit(self, labels: Labels) -> Labels:
-        """Return the label set to count under: this one, or the overflow set.
+        """Return the label set to count under: this one, as texts, or the overflow set.
 
         Raises:
             ValueError: there are more or fewer labels than the family declares.
         """
         if labels in self._known:
             return labels
-        family = self.family
+        family, labels = self.family, tuple(map(label, labels))
+        if labels in self._known:
+            return labels
         if len(labels) != len(family.labels):
             raise ValueError(f"{family.name} has the labels {family.labels}, not {labels!r}")
         if len(self._known) >= family.limit:
@@ -202,8 +213,8 @@ class Distribution(Instrument[Sketch]):
     """Sketch the values observed under each label set."""
 
     def observe(self, value: float, *labels: str) -> None:
-        """Count a value under its labels; all are text, in the family's order."""
-        self.at(labels).observe(value)
+        """Count a value under its labels, in the family's order."""
+        self.at(labels).observe(float(value))  # a Decimal, say, cannot be added to others
 
     def at(self, labels: Labels) -> Sketch:
         """Return the sketch of what is observed under a label set, until it is taken."""
@@ -220,10 +231,11 @@ class Counter(Instrument[float]):
         """Add an amount of zero or more under its labels.
 
         Raises:
-            ValueError: the amount is negative or not a number.
+            ValueError: the amount is negative, infinite or not a number.
         """
-        if not amount >= 0:
+        if not 0 <= amount < inf:
             raise ValueError(f"{self.family.name} only grows: {amount}")
+        amount = amount if isinstance(amount, int) else float(amount)
         live = self._live
         if labels not in live:
             labels = self._admit(labels)

@@ -13,6 +13,7 @@ from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import current, is_monitor, is_probe
 from xswarm_monitoring.instruments import Counter, Distribution, Family, Instrument, Kind, Value
 from xswarm_monitoring.outbound import Outbound
+from xswarm_monitoring.printable import label, storable
 from xswarm_monitoring.redaction import mask_sql, pseudonym
 from xswarm_monitoring.tracing import Tracer
 from xswarm_monitoring.window import Labels, SlowQuery, Window
@@ -29,6 +30,8 @@ _WRITING = frozenset(("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER"
 _OPERATIONS = _READING | _WRITING | {"BEGIN", "COMMIT", "ROLLBACK"}
 _SLOW_QUERIES_A_FRAME = 20
 _LONGEST_ROW = 60.0  # seconds
+_LONGEST_WAIT = 12 * 3600.0  # seconds for which a frame waits for its storage
+_MOST_WAITING = 16 << 20  # characters of such frames: an eighth of an isolate's memory
 
 Given = TypeVar("Given")
 
@@ -82,7 +85,8 @@ class Metrics:
         self._closed: deque[Closed] = deque()
         self._unflushed: deque[Closed] = deque()
         self._number = self._offered = 0
-        self.lost = 0
+        self.awaited = False
+        """Whether a storage takes the frames: they wait for it, for hours if they must."""
         self._begin(self.born)
         self.requests = Requests(self, instruments.REQUESTS)
         self.probes = Requests(self, instruments.PROBES)
@@ -173,9 +177,16 @@ class Metrics:
         horizon = self.clock.wall() - self.retention
         while self._closed and self._closed[0].end < horizon:
             self._closed.popleft()
-        while self._unflushed and self._unflushed[0].end < horizon:
-            self._unflushed.popleft()
-            self.lost += 1
+        self._give_up(self.clock.wall() - _LONGEST_WAIT if self.awaited else horizon)
+
+    def _give_up(self, horizon: float) -> None:
+        """Let go of what waits for a storage for too long, or is too much, and count it."""
+        waiting = sum(map(_size, self._unflushed))
+        while self._unflushed and (self._unflushed[0].end < horizon or waiting > _MOST_WAITING):
+            gone = self._unflushed.popleft()
+            waiting -= _size(gone)
+            if self.awaited:
+                self.counter(instruments.LOST_FRAMES).add(1 + _lost_before(gone))
 
     def total(self) -> Window:
         """Return all that was measured since this process began; not to be changed."""
@@ -264,7 +275,7 @@ class Database:
         Args:
             sql: the statement; kept, with its values masked, only where it was slow.
             seconds: how long it took.
-            rows: how many rows it gave or changed.
+            rows: how many rows it gave or changed; a driver's -1, which does not know, is 0.
             failed: whether the database refused it or did not answer.
         """
         self._metrics.tick(self._metrics.clock.timer())
@@ -276,7 +287,7 @@ class Database:
             self._probed.observe(seconds, operation, outcome)
             return
         self._durations.observe(seconds, operation, outcome)
-        self._rows.add(rows, operation)
+        self._rows.add(max(rows, 0), operation)
         if self._metrics.tracer is not None:
             self._metrics.tracer.query(sql, operation, seconds, failed=failed)
         if seconds > self.slow_query:
@@ -287,7 +298,7 @@ class Database:
         request = current()
         self._metrics.keep_slow(
             SlowQuery(
-                sql=mask_sql(sql),
+                sql=storable(mask_sql(sql)),
                 seconds=seconds,
                 rows=rows,
                 time=self._metrics.clock.wall(),
@@ -340,7 +351,7 @@ class Business:
             return
         self._metrics.tick(self._metrics.clock.timer())
         outcome = "succeeded" if succeeded else "failed"
-        self._payments.observe(amount, currency.upper(), outcome)
+        self._payments.observe(amount, label(currency).upper(), outcome)
 
     def feature(self, feature: str) -> None:
         """Count a use of a feature."""
@@ -351,7 +362,7 @@ class Business:
 
         An id that has an address in it, or could be a token, is counted under a hash of it.
         """
-        self._count(instruments.API_CALLS, pseudonym(customer))
+        self._count(instruments.API_CALLS, pseudonym(label(customer)))
 
     def _count(self, family: Family, *labels: str) -> None:
         if is_probe():
@@ -365,6 +376,15 @@ def _operation(sql: str) -> str:
     words = sql.split(None, 1)
     operation = words[0].upper().rstrip(";") if words else ""
     return operation if operation in _OPERATIONS else instruments.OVERFLOW
+
+
+def _lost_before(frame: Closed) -> float:
+    """Return how many lost frames a frame counts that is lost now itself."""
+    return window.load(frame.text).counts.get(instruments.LOST_FRAMES.name, {}).get((), 0)
+
+
+def _size(frame: Closed) -> int:
+    return len(frame.text)
 
 
 def _groups(frames: Iterable[Closed]) -> list[list[Closed]]:

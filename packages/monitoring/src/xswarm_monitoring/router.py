@@ -8,6 +8,7 @@ from typing import Any
 Listed = tuple[str, str]
 """A method and the template of a path."""
 
+_LAYERS = 50  # of middleware; an app that is its own ends there
 _UNLISTED = {"HEAD", "OPTIONS"}
 
 
@@ -15,9 +16,13 @@ def listed(app: Any) -> list[Listed]:
     """Return the routes of an application as Starlette's and FastAPI's routers keep them.
 
     Args:
-        app: has ``routes``, each with ``path`` and ``methods`` or ``routes`` of its own; one
-            without them has none that are known.
+        app: has ``routes``, each with ``path`` and ``methods`` or ``routes`` of its own, or is
+            middleware whose ``app`` has them; one without them has none that are known.
     """
+    for _ in range(_LAYERS):
+        if hasattr(app, "routes"):
+            break
+        app = getattr(app, "app", None)
     return sorted(set(_below(getattr(app, "routes", ()), "")))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from math import inf
 from typing import Any
 
 from xswarm_monitoring import abuse, alert, instruments, push
@@ -19,6 +20,10 @@ from xswarm_monitoring.status_page import StatusPage
 from xswarm_monitoring.window import Labels, Window
 
 _BUSY = (429, 529)  # what providers answer to who asks too much
+_PARTS = frozenset(("error_rate", "query_errors", "payment_failures", "memory"))
+_WHOLE = frozenset(("flaps", "flap_rounds", "flap_of", "least", "memory_limit"))
+_SHORTEST_WINDOW = 60.0  # seconds; what is shorter is not flushed yet when it is judged
+_LONGEST_WINDOW = 90 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,10 @@ class Rules:
         _require_known("monitor.thresholds", limits, {each.name for each in fields(Thresholds)})
         _require_known("monitor.repeat", repeat, {each.name.lower() for each in Severity})
         told = {Severity[name.upper()]: _number(name, value) for name, value in repeat.items()}
-        policy = {name: _number(name, values[name]) for name in numbers if name in values}
+        policy = {name: _limit(name, values[name]) for name in numbers if name in values}
         return cls(
             _window(values.get("window", "5m")),
-            Thresholds(**{name: _number(name, limit) for name, limit in limits.items()}),
+            Thresholds(**{name: _limit(name, limit) for name, limit in limits.items()}),
             Policy(**policy, repeat={**Policy().repeat, **told}),
             runbook=_address("runbook", values.get("runbook", "")),
             dashboard=_address("dashboard", values.get("dashboard", "")),
@@ -131,9 +136,19 @@ def _require_known(where: str, values: Mapping[str, Any], known: set[str]) -> No
 
 
 def _number(name: str, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
         raise ValueError(f"monitor: {name} must be a number from 0 on, not {value!r}")
     return value
+
+
+def _limit(name: str, value: Any) -> Any:
+    """Read a number that has bounds by its nature."""
+    if name in _PARTS and (isinstance(value, str) or value > 1):
+        raise ValueError(f"monitor: {name} is a part of 1, such as 0.05 for 5 %, not {value!r}")
+    number = _number(name, value)
+    if name in _WHOLE and (number != int(number) or number < 1):
+        raise ValueError(f"monitor: {name} must be a whole number from 1 on, not {value!r}")
+    return int(number) if name in _WHOLE else number
 
 
 def _window(value: Any) -> float:
@@ -141,8 +156,8 @@ def _window(value: Any) -> float:
         read = seconds(str(value))
     except ValueError as error:
         raise ValueError(f"monitor.window must be a length of time such as 5m: {error}") from None
-    if not read:
-        raise ValueError("monitor.window must be a length of time such as 5m, and not 0")
+    if not _SHORTEST_WINDOW <= read <= _LONGEST_WINDOW:
+        raise ValueError(f"monitor.window lies between 1m and 90d, not {str(value)[:20]!r}")
     return read
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from xswarm_monitoring.health import FAIL, PASS, WARN
@@ -20,7 +20,9 @@ LONGEST_HOLD = 330.0
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS monitoring_uptime (
     day INTEGER PRIMARY KEY, revision INTEGER NOT NULL, data TEXT NOT NULL)"""
-_LATEST = "SELECT day, revision, data FROM monitoring_uptime ORDER BY day DESC LIMIT 1"
+# A row of a day that is not near yet was written by a clock that was far ahead.
+_LATEST = """SELECT day, revision, data FROM monitoring_uptime WHERE day <= ?
+    ORDER BY day DESC LIMIT 1"""
 _FIRST = """INSERT INTO monitoring_uptime VALUES (?, 1, ?) ON CONFLICT DO NOTHING
     RETURNING revision"""
 _NEXT = """UPDATE monitoring_uptime SET revision = revision + 1, data = ?
@@ -101,8 +103,12 @@ class Observed:
 
     def status(self, now: float) -> str:
         """Return the worst that a watcher saw lately; empty where nobody looked."""
-        recent = [each.status for each in self.seen.values() if now - each.time <= LONGEST_HOLD]
+        recent = [each.status for each in self.around(now).values()]
         return max(recent, key=_WORST.index, default="")
+
+    def around(self, now: float) -> dict[str, Sight]:
+        """Return what was seen lately, and by no clock that was far ahead."""
+        return {k: each for k, each in self.seen.items() if abs(now - each.time) <= LONGEST_HOLD}
 
     def advanced(self, look: Look, status: str, midnight: float) -> Observed:
         """Return it after one more look.
@@ -112,17 +118,19 @@ class Observed:
             status: what was seen now.
             midnight: when the day began; what was before it is another day's.
         """
-        now, last = look.time, max(self.last, midnight)
-        held = self.status(self.last) if 0 < now - self.last <= LONGEST_HOLD else ""
-        outage = look.outage.within(last, now) if self.seen else 0.0
+        now = look.time
+        sights = {k: each for k, each in self.seen.items() if each.time <= now + LONGEST_HOLD}
+        known = replace(self, seen=sights)  # the others are of a clock that was far ahead
+        last = max(known.last, midnight)
+        held = known.status(known.last) if 0 < now - known.last <= LONGEST_HOLD else ""
+        outage = look.outage.within(last, now) if sights else 0.0
         rest = max(now - last - outage, 0.0)
         today = self.last >= midnight
-        kept = {name: each for name, each in self.seen.items() if now - each.time <= LONGEST_HOLD}
         return Observed(
             (self.up if today else 0.0) + (rest if held == PASS else 0.0),
             (self.degraded if today else 0.0) + (rest if held == WARN else 0.0),
             (self.down if today else 0.0) + (rest if held == FAIL else 0.0) + outage,
-            {**kept, look.by: Sight(max(now, self.last), status)},
+            {**known.around(now), look.by: Sight(max(now, known.last), status)},
         )
 
     def as_json(self) -> list[Any]:
@@ -166,7 +174,10 @@ class Uptime:
     async def _recorded(
         self, statuses: Mapping[str, str], looks: Mapping[str, Look], now: float
     ) -> bool:
-        today, rows = int(now // DAY), await self._execute(_LATEST, ())
+        today, rows = (
+            int(now // DAY),
+            await self._execute(_LATEST, (int((now + LONGEST_HOLD) // DAY),)),
+        )
         day, revision, text = rows[0] if rows else (today - 1, 0, "{}")
         if day > today:
             return True  # a clock that goes back is none to go by
