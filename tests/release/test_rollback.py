@@ -9,12 +9,12 @@ import pytest
 
 from tests.support.releases import FakeStep
 from xswarm_deploy import console
+from xswarm_deploy.background import started
 from xswarm_deploy.errors import CheckFailed, DeployError, Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import records, rollback
-from xswarm_deploy.release.ahead import started
 from xswarm_deploy.release.rollback import RollbackRequest
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.services.cloudflare.versions import Version

@@ -31,6 +31,10 @@ class Fence(Protocol):
         """Raise where the lock is another's, or where nothing proves that it is not."""
         ...
 
+    def require_own(self) -> None:
+        """Raise where the lock is another's; what is intended need not be durable."""
+        ...
+
     def lost(self) -> DeployError:
         """Return the error of a lock that was lost."""
         ...
@@ -69,3 +73,13 @@ def require_held() -> None:
     by = current()
     if by is not None:
         by.require_held()
+
+
+def require_own() -> None:
+    """Raise where a release is under way whose lock is lost; for what stays on this machine.
+
+    Its intent is in the journal here, which is all that whoever settles it needs.
+    """
+    by = current()
+    if by is not None:
+        by.require_own()

@@ -9,6 +9,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from xswarm_deploy.background import started
 from xswarm_deploy.model.step import Change, Step
 from xswarm_deploy.release import audit, steps
 from xswarm_deploy.release.audit import Event
@@ -76,16 +77,7 @@ def _outcome(begun: _Begun, anew: Callable[[], Sequence[Change]]) -> Sequence[Ch
 def trail_end(site: Site) -> Future[Event | None]:
     """Begin to read the audit trail's last event."""
     _ = site.connections  # imports requests, of which two threads at once get half
-    return started(lambda: audit.last(site.database))
-
-
-def started(act: Callable[[], T]) -> Future[T]:
-    """Begin something in a thread of its own."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
-    try:
-        return pool.submit(copy_context().run, act)
-    finally:
-        pool.shutdown(wait=False)
+    return started(lambda: audit.last(site.database), "ahead")
 
 
 @dataclass(frozen=True)
@@ -117,7 +109,7 @@ class Unlocked(Generic[T]):
             last.exception()
             return plan()
 
-        return cls(started(planned), last, time.monotonic())
+        return cls(started(planned, "ahead"), last, time.monotonic())
 
     def holding(self, followed: Event | None, anew: Callable[[], T]) -> T:
         """Return the plan where it holds, else a new one.

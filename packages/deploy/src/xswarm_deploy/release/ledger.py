@@ -42,6 +42,10 @@ _INTEND: Final = (
     f"UPDATE _release_changes SET state = '{INTENDED}', began = ?"  # noqa: S608 - constants only
     f" WHERE release = ? AND number = ? AND {lock.HELD}"
 )
+_UNBEGUN: Final = (
+    f"UPDATE _release_changes SET state = '{PLANNED}', began = NULL"  # noqa: S608
+    f" WHERE release = ? AND number = ? AND {lock.HELD}"
+)
 _MARK: Final = (
     "UPDATE _release_changes SET state = ?, outcome = ?, ended = ?"  # noqa: S608
     f" WHERE release = ? AND number = ? AND {lock.HELD}"
@@ -67,12 +71,14 @@ class _Entry(NamedTuple):
         time: when it was so.
         event: of the audit trail; empty: there is nothing to tell.
         details: of that event.
+        awaited: whether nothing may be changed before it is written: it intends something.
     """
 
     statements: Sequence[Statement]
     time: str
     event: str
     details: Mapping[str, Any]
+    awaited: bool
 
 
 @dataclass
@@ -85,7 +91,8 @@ class Ledger:
 
     What came of a change, and the intent of the next, may be held until the next write, or be
     written while what follows still reads: the lease lets nothing that changes anything leave
-    before that is durable (:meth:`settle`).
+    before what is intended is durable (:meth:`settle_intents`). What came of a change is not waited
+    for: the journal on this machine has it, and without either the provider is asked.
 
     Args:
         database: where it is.
@@ -103,7 +110,7 @@ class Ledger:
     _writer: int = field(default=0, repr=False)  # the thread that writes now
 
     def __post_init__(self) -> None:
-        self.lease.before = self.settle
+        self.lease.before = self.settle_intents
 
     def begin(self, record: Record) -> None:
         """Hold that the release begins."""
@@ -122,7 +129,7 @@ class Ledger:
         said = {"kind": record.kind, "message": record.message, "phases": list(record.phases)}
         self._write([self._fenced(_BEGIN, *values)], "begin", said, hold=True)
 
-    def plan(self, phase: str, first: int, changes: Sequence[Change]) -> None:
+    def plan(self, phase: str, first: int, changes: Sequence[Change], intended: int = 1) -> None:
         """Hold what a phase will change, numbered from ``first``, which is intended at once.
 
         One write for both: each costs the database a sync, and a release its time.
@@ -131,15 +138,20 @@ class Ledger:
             phase: its name.
             first: the number of the first change.
             changes: all of the phase.
+            intended: how many of them are intended by this.
         """
         rows = [
             self._fenced(_PLAN, self.release, number, phase, _json(change.as_json()))
             for number, change in enumerate(changes, start=first)
         ]
-        intent = self._intent(first, changes[0]) if changes else []
+        intents = [
+            statement
+            for number, change in reversed([*enumerate(changes[:intended], start=first)])
+            for statement in self._intent(number, change)  # what the first is doing is said last
+        ]
         said = {"phase": phase, "changes": [change.as_json() for change in changes]}
         entered = self._fenced(_ENTER, phase, self.release)
-        self._write([entered, *rows, *intent], "plan", said, hold=True)
+        self._write([entered, *rows, *intents], "plan", said, hold=True)
 
     def intend(self, number: int, change: Change) -> None:
         """Write down what is about to be changed, for whoever is kept waiting, too."""
@@ -162,6 +174,7 @@ class Ledger:
         *,
         reached: str = "",
         hold: bool = False,
+        joined: bool = False,
     ) -> None:
         """Write down what came of a change, and which one is made next, or that none is.
 
@@ -173,6 +186,7 @@ class Ledger:
             following: the change that is made next, at once.
             reached: the last phase, where nothing more is changed; empty: something may be.
             hold: write it with what comes next, or when :meth:`later` or :meth:`settle` is called.
+            joined: whether the following one was intended before, together with this one.
         """
         said = {
             "number": number,
@@ -184,16 +198,24 @@ class Ledger:
         row = (state, _json(outcome), now(), self.release, number)
         intent = self._intent(number + 1, following) if following else []
         entered = [self._fenced(_ENTER, reached, self.release)] if reached else []
-        self._write([self._fenced(_MARK, *row), *intent, *entered], state, said, hold=hold)
+        awaited = following is not None and not joined
+        statements = [self._fenced(_MARK, *row), *intent, *entered]
+        self._write(statements, state, said, hold=hold, awaited=awaited)
 
-    def undoing(self) -> None:
+    def undoing(self, unbegun: Sequence[int] = ()) -> None:
         """Write down that the release failed and is being undone.
 
         From here on what could not be written holds nothing back: undoing goes on without the
         database, and what is held is written when that answers again.
+
+        Args:
+            unbegun: numbers of changes that are intended, and of which it is known that they were
+                not begun.
         """
         self.lease.before = _wait_for_nothing
-        self._write([self._fenced(_STATUS, UNDOING, self.release)], UNDOING, {})
+        status = self._fenced(_STATUS, UNDOING, self.release)
+        only_planned = [self._fenced(_UNBEGUN, self.release, number) for number in unbegun]
+        self._write([status, *only_planned], UNDOING, {})
 
     def finish(self, status: str, facts: Facts, finished: str, *, free: bool = False) -> None:
         """Write down how the release ended; a lost reply is settled by reading.
@@ -252,6 +274,16 @@ class Ledger:
             if self._held:
                 self._send()
 
+    def settle_intents(self) -> None:
+        """Return once nothing that is intended is held any more.
+
+        Raises:
+            Locked: the lock is another's now.
+            DatabaseError: it could not be written, and stays held.
+        """
+        if any(entry.awaited for entry in list(self._held)):
+            self.settle()
+
     def _fenced(self, sql: str, *parameters: Any) -> Statement:
         return Statement(sql, (*parameters, self.lease.owner, self.lease.fence))
 
@@ -262,9 +294,10 @@ class Ledger:
         details: Mapping[str, Any] | None = None,
         *,
         hold: bool = False,
+        awaited: bool = True,
     ) -> None:
         """Write all or nothing; with it an event of the audit trail, if there is one to tell."""
-        entry = _Entry(statements, now(), event, details or {})
+        entry = _Entry(statements, now(), event, details or {}, awaited)
         if hold:  # even while others are being written
             self._held.append(entry)
             return

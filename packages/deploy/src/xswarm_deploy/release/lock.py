@@ -195,6 +195,15 @@ class Lease:
                 it does not take an intent.
         """
         self.before()
+        self.require_own()
+
+    def require_own(self) -> None:
+        """Raise unless the lock is surely held at this moment, whatever is durable.
+
+        Raises:
+            Locked: it is another's now.
+            DatabaseError: the lease is over, and the database does not tell whose the lock is.
+        """
         if self.clock() >= self.until and not self._lost:
             with self._renewing:
                 if self.clock() >= self.until:

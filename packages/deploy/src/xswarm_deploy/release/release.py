@@ -8,15 +8,16 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy import git
+from xswarm_deploy.background import started
 from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import DeployError, Locked, disk_refusal
@@ -64,6 +65,7 @@ class Release:
         ahead: plans that are made before their turn.
         followed: the audit trail's last event before it; None: there was none.
         remembering: what notes what going back will need, begun when nothing is to be changed.
+        joined: numbers of changes that are intended with the one before, and not begun.
     """
 
     record: Record
@@ -83,6 +85,7 @@ class Release:
     ahead: Ahead = field(default_factory=Ahead)
     remembering: Future[None] | None = None
     followed: Event | None = None
+    joined: set[int] = field(default_factory=set)
 
     @cached_property
     def waiting(self) -> Waiting:
@@ -166,7 +169,9 @@ class Release:
         first = len(self.entries) + 1
         listed = [change.as_json() for change in changes]
         self.note("plan", phase=named, first=first, changes=listed)
-        self.ledger.plan(named, first, changes)
+        joined = _joined(changes)
+        self.joined.update(range(first + 1, first + 1 + joined))
+        self.ledger.plan(named, first, changes, 1 + joined)
         if changes:
             self.ledger.later(_SHORTLY)  # while the first reads; the lease waits where it does not
         self.record = self.record._replace(phase=named)
@@ -192,6 +197,7 @@ class Release:
     def _apply(self, number: int, following: Change | None = None, *, final: bool = False) -> None:
         change = self.entries[number - 1].change
         self._set(number, records.INTENDED, {})
+        self.joined.discard(number)
         if final and change.step not in facts.UPON:
             self._remember_ahead()
         outcome = steps.step_named(change.step).apply(self.site, change)
@@ -238,9 +244,7 @@ class Release:
     def _remember_ahead(self) -> None:
         """Begin to note it, now that nothing more is changed."""
         if self.site.facts.get("version") and not self.settling and not self.remembering:
-            pool = ThreadPoolExecutor(1, thread_name_prefix="facts")
-            self.remembering = pool.submit(copy_context().run, facts.remember, self.site)
-            pool.shutdown(wait=False)
+            self.remembering = started(lambda: facts.remember(self.site), "facts")
 
     def succeed(self) -> None:
         """End it: everything is new.
@@ -295,7 +299,16 @@ class Release:
         said += [_intent(number + 1, following)] if following else []
         self._log(*said)
         change = self.entries[number - 1].change
-        self.ledger.mark(number, state, change, outcome, following, reached=reached, hold=hold)
+        self.ledger.mark(
+            number,
+            state,
+            change,
+            outcome,
+            following,
+            reached=reached,
+            hold=hold,
+            joined=number + 1 in self.joined,
+        )
 
     def _set(self, number: int, state: str, outcome: Facts) -> None:
         entry = self.entries[number - 1]
@@ -391,6 +404,13 @@ def _state_of(record: Record, site: Site, console: Console) -> ReleaseState:
         history=cache(site.history),
         uploads=record.kind == DEPLOY,
     )
+
+
+def _joined(changes: Sequence[Change]) -> int:
+    """Return how many of the changes behind the first are intended together with it."""
+    following = changes[1:]
+    joins = (one.effect == "none" and steps.action_named(one).joins for one in following)
+    return sum(takewhile(bool, joins))
 
 
 def _is_of_the_disk(cause: BaseException) -> bool:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xswarm_deploy import console
+from xswarm_deploy.background import started
 from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import DeployError, Refused
@@ -17,7 +18,7 @@ from xswarm_deploy.model.record import OF_VERSION, Record, noted
 from xswarm_deploy.model.split import Split, met
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import history, preview, records
-from xswarm_deploy.release.ahead import FRESH, Unlocked, started, trail_end
+from xswarm_deploy.release.ahead import FRESH, Unlocked, trail_end
 from xswarm_deploy.release.audit import Event
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.settings.variables import PRODUCTION

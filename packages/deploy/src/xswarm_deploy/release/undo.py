@@ -84,7 +84,7 @@ def _begin(release: Release) -> None:
     """
     release.note("undoing")
     try:
-        release.ledger.undoing()
+        release.ledger.undoing(sorted(release.joined))
     except Locked:
         raise
     except DeployError as error:

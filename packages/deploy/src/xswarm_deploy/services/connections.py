@@ -14,7 +14,7 @@ from xswarm_deploy import transport
 from xswarm_deploy.requesting import requests
 from xswarm_deploy.services.http import new_session
 
-AT_ONCE: Final = 32  # connections to one host that are kept
+AT_ONCE: Final = 40  # connections to one host that are kept
 IDLE: Final = 20.0  # seconds; what was silent for longer may have been cut off on the way
 
 

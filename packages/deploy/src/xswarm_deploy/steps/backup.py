@@ -65,7 +65,7 @@ def always(environment: Environment, format: str = "db") -> list[Change]:
 def apply(site: Site, change: Change) -> Facts:
     """Make a backup and prove it; a failure stops the release."""
     wanted = _request(site, cast(Format, CREATE.after_of(change).format))
-    fence.require_held()  # a file is no provider, whose calls are held back by themselves
+    fence.require_own()  # a file is no provider, whose calls are held back by themselves
     made = _begun_ahead(site, wanted) or backup.make(
         site.database, folder(site), wanted, site.progress
     )

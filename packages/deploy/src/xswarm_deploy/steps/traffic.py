@@ -67,6 +67,10 @@ class Move:
     soak: float | None = None
 
 
+def _nothing() -> None:
+    """Begin nothing."""
+
+
 def newest_split(environment: Environment) -> dict[str, float]:
     """Return today's deployment, with the versions that have 0 %; empty: no Worker."""
     newest = _newest(environment)
@@ -274,6 +278,7 @@ def shift(
     force: bool = False,
     before: Split | None = None,
     read_back: bool = True,
+    moved: Callable[[], None] = _nothing,
 ) -> None:
     """Move the traffic and read back that it moved.
 
@@ -288,6 +293,7 @@ def shift(
         force: whether a version that brings earlier secrets back is taken.
         before: the only split that it may come from; None: any.
         read_back: whether to.
+        moved: called once the API took the deployment, before that is read back.
 
     Raises:
         ServiceError: the API did not take the deployment.
@@ -307,6 +313,7 @@ def shift(
         if met(now) == met(wanted) and set(wanted) <= set(now):
             return
         raise
+    moved()
     if not read_back:
         return
     seen = _seen(environment, wanted, now)
@@ -411,7 +418,20 @@ def _shift(site: Site, change: Change) -> Facts:
     # An older version brings its secrets back, which is meant (error 10220).
     # What has no traffic yet is proven, in place of reading it back, by verifying it right after.
     met_by_users = met(split) != met(before)
-    shift(site, split, message(site), force=move.quick, before=before, read_back=met_by_users)
+
+    def moved() -> None:
+        if split[version] == 100.0 and site.uploads:
+            verify.look_ahead(site, version)
+
+    shift(
+        site,
+        split,
+        message(site),
+        force=move.quick,
+        before=before,
+        read_back=met_by_users,
+        moved=moved,
+    )
     if move.soak is None:
         return {"version": version}
 
@@ -525,6 +545,7 @@ SHIFT: Final = Action(
     describe=_described,
     waits=_watched,
     routine=True,
+    joins=True,
 )
 LEAP: Final = Action(
     STEP, "leap", Traffic, Move, Traffic, effect=_effect, describe=_described, routine=True

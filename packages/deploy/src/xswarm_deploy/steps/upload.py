@@ -16,6 +16,7 @@ from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.split import Split
 from xswarm_deploy.model.step import Action, AnyAction, Change, Facts
 from xswarm_deploy.services.errors import Invalid
+from xswarm_deploy.services.progress import Progress
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import durable_objects, traffic, version
 from xswarm_deploy.steps.durable_objects import Lifecycle, Migrations
@@ -141,9 +142,24 @@ def _upload(site: Site, change: Change) -> Facts:
     form = version.prepared(site, split).with_annotations(version.message(site), tag)
     with _startable(site):
         uploaded = site.cloudflare.upload_version(
-            site.worker, form.body(), form.content_type, tag, in_bytes(site.progress, "upload")
+            site.worker, form.body(), form.content_type, tag, _looking_ahead(site)
         )
     return version.facts(site, uploaded.id, digest, objects)
+
+
+def _looking_ahead(site: Site) -> Progress:
+    """Return what an upload tells its bytes to; when all have left, the traffic is looked at.
+
+    Right after it the version joins the deployment, at 0 %.
+    """
+    told = in_bytes(site.progress, "upload")
+
+    def sent(done: int, total: int) -> None:
+        told(done, total)
+        if done == total:
+            site.cloudflare.look_ahead(site.worker)
+
+    return sent
 
 
 def _create(site: Site, change: Change) -> Facts:

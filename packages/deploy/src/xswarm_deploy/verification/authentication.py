@@ -9,14 +9,17 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.background import started
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.model.report import Finding, Limited, Probe
+from xswarm_deploy.model.report import Finding, Limited, Probe, Report, run_probes
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings.project import Authentication
 from xswarm_deploy.verification.asker import Answer, Ask, Asker, unlike, wrong_status
@@ -47,23 +50,60 @@ class Visitor:
         return cls(settings.email.replace("{random}", random), password)
 
 
-def probes(asker: Asker) -> list[Probe]:
-    """Return the probe, where invoke.yaml says how accounts are made."""
-    settings = asker.site.settings.project.verify.authentication
-    if not settings.signup_path:
-        return []
-    return [Probe(GROUP, GROUP, lambda: _looked(asker, settings))]
+@contextmanager
+def visiting(asker: Asker) -> Iterator[Stay]:
+    """Return a visit to be paid in the block; at its end the account is gone, whatever happened."""
+    stay = Stay(asker)
+    try:
+        yield stay
+    finally:
+        stay.leave()
+        stay.left(())
 
 
-def _looked(asker: Asker, settings: Authentication) -> list[Finding]:
-    """Pay one visit to a version in a release: hashing passwords takes it most of a second."""
-    facts, expected = asker.site.facts, asker.target.version
-    if expected and facts.get(_VISITED) == expected:
-        return [Finding(GROUP, GROUP, "skip", evidence="passed before the traffic moved")]
-    found = Visit(asker, settings, Visitor.new(settings)).pay()
-    if all(finding.status == "pass" for finding in found):
-        facts[_VISITED] = expected
-    return found
+@dataclass
+class Stay:
+    """One visit to a version, whose account is removed while something else goes on.
+
+    Args:
+        asker: asks the target.
+    """
+
+    asker: Asker
+    _leaving: Callable[[], Finding] | None = None  # removes the account; None: there is none
+    _left: Future[Report] | None = None
+
+    def probes(self) -> list[Probe]:
+        """Return the probe, where invoke.yaml says how accounts are made."""
+        settings = self.asker.site.settings.project.verify.authentication
+        if not settings.signup_path:
+            return []
+        return [Probe(GROUP, GROUP, lambda: self._looked(settings))]
+
+    def leave(self) -> None:
+        """Begin to remove the account, once the probe was looked at."""
+        if self._leaving and not self._left:
+            removal = Probe("account deleted", GROUP, self._leaving)
+            self._left = started(lambda: run_probes(GROUP, [removal], 1), GROUP)
+
+    def left(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Return all findings, with that of the removal, which is waited for.
+
+        A version that passed is not visited again in its release: hashing passwords takes it most
+        of a second.
+        """
+        found = [*findings, *(self._left.result().findings if self._left else ())]
+        visited = {one.status for one in found if one.group == GROUP}
+        if visited == {"pass"}:
+            self.asker.site.facts[_VISITED] = self.asker.target.version
+        return found
+
+    def _looked(self, settings: Authentication) -> list[Finding]:
+        expected = self.asker.target.version
+        if expected and self.asker.site.facts.get(_VISITED) == expected:
+            return [Finding(GROUP, GROUP, "skip", evidence="passed before the traffic moved")]
+        found, self._leaving = Visit(self.asker, settings, Visitor.new(settings)).pay()
+        return found
 
 
 @dataclass(frozen=True)
@@ -80,20 +120,25 @@ class Visit:
     settings: Authentication
     visitor: Visitor
 
-    def pay(self) -> list[Finding]:
-        """Go through the whole flow, and leave nothing behind."""
+    def pay(self) -> tuple[list[Finding], Callable[[], Finding] | None]:
+        """Look at everything; return what was found, and what removes the account.
+
+        That is None where there is none. Where looking fails, it is removed at once.
+        """
         signed_up, said = self._sign_up()
         token = self._token(signed_up)
+        leaving = partial(self._leave, token)
         if said or not token:
             said = said or f"{signed_up.status}, but without {self.settings.token_field}"
             # A refusal in so many words made no account; anything else may have.
             refused = 400 <= signed_up.status < 500
-            return [_judged("sign up", said), *([] if refused else [self._leave(token)])]
+            return [_judged("sign up", said)], None if refused else leaving
         try:
             found = [_judged("sign up", ""), *self._cookie(signed_up), *self._looks(token)]
-        finally:
-            left = self._leave(token)
-        return [*found, left]
+        except BaseException:
+            leaving()
+            raise
+        return found, leaving
 
     def _looks(self, token: Secret) -> list[Finding]:
         """Ask everything that needs the account, at once."""

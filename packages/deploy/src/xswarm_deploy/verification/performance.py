@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.record import Record
@@ -58,7 +58,19 @@ class Speed:
         return f"p50 {self.p50:.0f} ms, p95 {self.p95:.0f} ms, p99 {self.p99:.0f} ms"
 
 
-def measured(asker: Asker, beside: Target | None) -> list[Finding]:
+class Measured(NamedTuple):
+    """What came of measuring.
+
+    Args:
+        findings: the verdict; none where nothing is measured.
+        told: whether each answer named the version that is measured, and no other one.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    told: bool = False
+
+
+def measured(asker: Asker, beside: Target | None) -> Measured:
     """Measure, compare, and keep the figures with the release under way.
 
     Args:
@@ -68,20 +80,21 @@ def measured(asker: Asker, beside: Target | None) -> list[Finding]:
     settings = asker.site.settings.project.verify
     route = route_of(settings)
     if route is None or settings.performance_requests < 1:
-        return []
+        return Measured()
     try:
         ours, theirs = _asked(asker, beside, route)
     except Limited as limited:
-        return [not_told(NAME, NAME, limited)]
+        return Measured((not_told(NAME, NAME, limited),))
     failed = [answer for answer in ours if unlike(route.status)(answer)]
     others = _other_versions(asker, ours)
     if failed or others:
         wrong = f"{len(failed)} of {len(ours)} requests failed" if failed else ""
-        return [Finding(NAME, NAME, "fail", True, wrong or f"{others[0]} answers, too")]
+        return Measured((Finding(NAME, NAME, "fail", True, wrong or f"{others[0]} answers, too"),))
     speed = Speed.of([answer.milliseconds for answer in ours])
     before, source = _before(asker, theirs, route)
     asker.site.facts[FACT] = {**speed.as_json(), "worker": asker.site.worker}
-    return [verdict(speed, before, source, settings)]
+    told = {version.seen(answer) for answer in ours} == {asker.target.version}
+    return Measured((verdict(speed, before, source, settings),), told)
 
 
 def route_of(settings: Verify) -> Route | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
+from xswarm_deploy.background import started
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.verification.asker import PAUSE, Answer, Ask, Asker
 
 SETTLE_SECONDS: Final = 60.0  # a deployment reaches all of Cloudflare within seconds
 SETTLE_SECONDS_HERE: Final = 12.0  # and a loopback edge at once, unless a fault delays it
+FRESH: Final = 3.0  # seconds for which what was asked ahead tells who answers now
+_AHEAD: Final = "version"  # what was begun, in the state of the release
 TIMES: Final = 3
 """So many answers, all of them, must come from the version before it is said to have spread."""
 
@@ -26,7 +29,35 @@ def seen(answer: Answer) -> str:
     return str(answer.fields.get("version", ""))
 
 
+class _Ahead(NamedTuple):
+    """A round that was begun before it is asked for, of which version, and when (monotonic)."""
+
+    found: Future[str]
+    version: str
+    at: float
+
+
+def ask_ahead(asker: Asker, path: str) -> None:
+    """Begin to ask, for :func:`told`, which version answers users at this moment."""
+    version = asker.target.version
+    found = started(lambda: _told(asker, path, (version,)), _AHEAD)
+    asker.site.state.begun[_AHEAD] = _Ahead(found, version, time.monotonic())
+
+
 def told(asker: Asker, path: str, expected: tuple[str, ...]) -> str:
+    """Return which version answers; what :func:`ask_ahead` found counts where it is good.
+
+    Arguments and result are those of :func:`_told`.
+    """
+    ahead = asker.site.state.begun.pop(_AHEAD, None)
+    if isinstance(ahead, _Ahead) and not asker.target.unseen and expected == (ahead.version,):
+        fresh = time.monotonic() - ahead.at <= FRESH
+        if fresh and not ahead.found.exception() and ahead.found.result() == ahead.version:
+            return ahead.version
+    return _told(asker, path, expected)
+
+
+def _told(asker: Asker, path: str, expected: tuple[str, ...]) -> str:
     """Ask until one of the expected versions gives all answers of a round.
 
     A deployment takes moments to get everywhere. The requests of a round go side by side, over

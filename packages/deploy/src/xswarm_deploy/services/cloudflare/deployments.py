@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from concurrent.futures import Future
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from xswarm_deploy.background import started
 from xswarm_deploy.services.cloudflare.client import (
     NO_VERSIONS,
     WORKER_MISSING,
@@ -68,10 +68,7 @@ class Deployments(Client):
 
     def look_ahead(self, name: str) -> None:
         """Begin to look at the newest deployment, right before the traffic moves."""
-        pool = ThreadPoolExecutor(1, thread_name_prefix="look")
-        found = pool.submit(copy_context().run, self._newest, name)
-        pool.shutdown(wait=False)
-        self._ahead = _Ahead(found, time.monotonic())
+        self._ahead = _Ahead(started(lambda: self._newest(name), "look"), time.monotonic())
 
     def newest(self, name: str) -> Deployment | None:
         """Return the newest deployment; None: there is none.
