@@ -136,6 +136,7 @@ def test_monitor_takes_what_the_rules_take() -> None:
     values: dict[str, Any] = {name: 1 for name in below if name not in blocks}
     values |= {name: dict.fromkeys(below[name]["properties"], 1) for name in blocks}
     values |= dict.fromkeys(("runbook", "dashboard"), "https://wiki.example/{name}")
+    values["window"] = 60
     latency = {"target": 0.95, "threshold": 0.5}
     values["slo"] = {"availability": 0.999, "latency": latency, "window": "30d", "release": "allow"}
     otlp = {"kind": "otlp", "endpoint": "https://x.test", "secret": "KEY", "user": 7, "every": "1m"}

@@ -201,8 +201,10 @@ exclude-operators = {json.dumps(excluded)}
 
 
 def _run(copy: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    given = {"cwd": copy, "env": _environment(copy)}
-    return subprocess.run(command, **given, capture_output=True, text=True, check=False)
+    environment = _environment(copy)
+    return subprocess.run(
+        command, cwd=copy, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def _environment(copy: Path) -> dict[str, str]:
