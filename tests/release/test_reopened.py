@@ -24,7 +24,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let nothing more be written to the ledger."""
 
     def refuse(*_given: Any, **_named: Any) -> None:
-        raise DatabaseError("the database is away", "nobody answers")
+        raise DatabaseError("unavailable", "nobody answers")
 
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "_write", refuse)
