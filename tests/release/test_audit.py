@@ -9,7 +9,7 @@ import pytest
 from tests.support.releases import FakeStep, failing
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import DeployError
-from xswarm_deploy.release import audit, history, records, undo
+from xswarm_deploy.release import audit, history, records, transaction, undo
 from xswarm_deploy.release.release import FOLDER, Release, trail_of
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.site import Site
@@ -130,6 +130,16 @@ def test_no_secret_gets_into_it(begin: Begin, site: Site, tmp_path: Path) -> Non
     events = audit.read(site.database)
     assert "canary-in-the-trail" not in repr(events)
     assert audit.examine(events).faults == []
+
+
+def test_as_many_are_read_as_are_asked_for(site: Site) -> None:
+    with transaction.transaction(site, "test"):
+        pass
+    whole = audit.read(site.database)
+    assert len(whole) > 1
+    assert audit.read(site.database, limit=0) == []
+    assert audit.read(site.database, limit=1) == whole[-1:]
+    assert audit.read(site.database, limit=len(whole) + 1) == whole
 
 
 def test_an_empty_trail_is_in_order(site: Site) -> None:

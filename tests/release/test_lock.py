@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -201,3 +202,30 @@ def test_it_is_renewed_twice_before_it_ends(open_: Open) -> None:
     pauses = Patient()
     replace(lease, _ended=pauses, _thread=None)._beat()
     assert pauses.pauses == [lease.seconds / 3] * 3
+
+
+def test_one_that_ran_out_is_renewed_once_for_a_whole_lease(open_: Open) -> None:
+    """Who slept past the end asks the database; for as long as it granted, nobody asks again."""
+    now = [0.0]
+    lease = lock.acquire(open_(), open_, "deploy")
+    lease.freeing()
+    asked = Counting(open_())
+    awake = replace(
+        lease, database=cast(Database, asked), clock=lambda: now[0], until=0.0, _thread=None
+    )
+    for moment, times in ((100.0, 1), (100.0 + lease.seconds - 1, 1), (100.0 + lease.seconds, 2)):
+        now[0] = moment
+        awake.require_own()
+        assert asked.executed == times, moment
+
+
+class Counting:
+    """A database that counts what is executed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.executed = 0
+
+    def __getattr__(self, name: str) -> object:
+        self.executed += name == "execute"
+        return getattr(self._database, name)
