@@ -18,7 +18,7 @@ from xswarm_deploy.services.errors import (
     ServiceUnavailable,
     Unauthorised,
 )
-from xswarm_deploy.services.http import Http
+from xswarm_deploy.services.http import Http, basic
 from xswarm_deploy.services.sendgrid import ParseSetting
 from xswarm_deploy.services.signatures import stripe_signature
 from xswarm_deploy.site import Site
@@ -203,7 +203,9 @@ def test_a_twilio_number_in_a_messaging_service(site: Site) -> None:
     assert number is not None
     assert number.overridden_by == {}
     base = site.settings.text("TWILIO_API_BASE")
-    services = Http("Stand-in", base)
+    account, token = site.settings.text("TWILIO_ACCOUNT_SID"), "TWILIO_AUTH_TOKEN"
+    credentials = basic(account, site.settings.secret(token))
+    services = Http("Stand-in", base, {"Authorization": credentials})
     made = json.loads(services.post("/v1/Services", form={"FriendlyName": "all"}).body)["sid"]
     services.post(f"/v1/Services/{made}/PhoneNumbers", form={"PhoneNumberSid": number.sid})
     found = site.twilio.number(phone)

@@ -53,6 +53,15 @@ CASES: dict[str, tuple[str, str, Any, tuple[int, int]]] = {
         *("POST", f"{SHOP}/deployments", {"strategy": "percentage", "versions": [], "banana": 1}),
         PARSE,
     ),
+    "a share with a field too many": (
+        "POST",
+        f"{SHOP}/deployments",
+        {
+            "strategy": "percentage",
+            "versions": [{"version_id": "v", "percentage": 100, "weight": 1}],
+        },
+        PARSE,
+    ),
     "a deployment of no versions": (
         *("POST", f"{SHOP}/deployments", {"strategy": "percentage", "versions": []}),
         PARSE,

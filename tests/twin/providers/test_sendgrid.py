@@ -180,13 +180,15 @@ def test_answers_say_how_many_requests_are_left(twin: Twin) -> None:
 
 def test_one_request_too_many_is_refused_until_the_minute_ends() -> None:
     now = [100.0]
-    allowance = Allowance(lambda: now[0])
+    allowance = Allowance(clock=lambda: now[0])
     told = [allowance.take("GET /v3/scopes") for _ in range(601)]
     assert [taken for taken, _ in told].index(False) == 600
     assert told[-1][1]["X-RateLimit-Remaining"] == "0"
     assert allowance.take("GET /v3/other")[0]
     now[0] = float(told[0][1]["X-RateLimit-Reset"])
     assert allowance.take("GET /v3/scopes")[1]["X-RateLimit-Remaining"] == "599"
+    lifted = Allowance(0, lambda: now[0])
+    assert all(lifted.take("GET /v3/scopes")[0] for _ in range(601))
 
 
 def test_lists_are_paged(twin: Twin) -> None:

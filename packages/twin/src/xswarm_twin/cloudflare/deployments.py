@@ -160,6 +160,7 @@ def _shares(body: Mapping[str, Any]) -> dict[str, float]:
     shares = {}
     for entry in given:
         share = bodies.checked(entry, dict, "an entry of versions")
+        strictness.require_known(share, ("version_id", "percentage"))
         shares[bodies.required(share, "version_id", str)] = _percentage(share.get("percentage"))
     if len(shares) < len(given):
         raise refusals.deployment_invalid("a version is named twice")

@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import uuid
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from xswarm_twin.cloudflare import bodies, r2, refusals
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import BucketEvents, Queue
 from xswarm_twin.cloudflare.twin import Twin, twin_of
 from xswarm_twin.edge.simulators import Question
+from xswarm_twin.errors import TwinError
+from xswarm_twin.model import ScriptInvalid
 from xswarm_twin.objects.records import Change
 
 _ALL: Final = "/accounts/{account}/event_notifications/r2/{bucket}/configuration"
@@ -26,6 +29,8 @@ _ONE: Final = _ALL + "/queues/{queue}"
 _ACTIONS: Final = frozenset(
     ("PutObject", "CopyObject", "DeleteObject", "CompleteMultipartUpload", "LifecycleDeletion")
 )
+
+_log = logging.getLogger(__name__)
 
 routes = web.RouteTableDef()
 
@@ -108,13 +113,22 @@ def _queues(twin: Twin, change: Change) -> list[Queue]:
 
 
 async def _send(twin: Twin, queue: Queue, change: Change) -> None:
+    """Send one message; whoever made the change has had an answer, so a failure is logged."""
+    try:
+        told = _of(twin, change)
+        await twin.edge.ask(Question("queues", {"queue": queue.name}, "POST", "/batch", told))
+    except (TwinError, ScriptInvalid, ClientError) as error:
+        _log.error("queue %s was not told of %s: %s", queue.name, change.key, error)
+
+
+def _of(twin: Twin, change: Change) -> bytes:
+    """Return the message of a change, as the queues' simulator takes it."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     told = {"account": twin.account.id, "action": change.action, "bucket": change.bucket}
     held = {"size": change.size, "eTag": change.etag} if change.etag else {}
     text = json.dumps({**told, "object": {"key": change.key, **held}, "eventTime": now})
     message = {"body": base64.b64encode(text.encode()).decode(), "contentType": "json"}
-    body = json.dumps({"messages": [message]}).encode()
-    await twin.edge.ask(Question("queues", {"queue": queue.name}, "POST", "/batch", body))
+    return json.dumps({"messages": [message]}).encode()
 
 
 def _rule(given: Any, now: str) -> dict[str, Any]:

@@ -225,11 +225,13 @@ def _consumer(consumer: Consumer) -> Mapping[str, object]:
 
 def _empty(file: Path, queue: str) -> None:
     """Delete the messages of a queue where it is the one that a shard's file is of."""
+    written = b'"' + bytes([len(queue)]) + queue.encode()  # a short text, as V8 serialises it
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_schema")}
+        if not {"_cf_KV", "messages"} <= tables:
+            return  # of a shard that was never sent to
         told = database.execute("SELECT value FROM _cf_KV WHERE key = 'queue'").fetchone()
-        if told is not None and bytes(told[0]).endswith(
-            b'"' + bytes([len(queue)]) + queue.encode()
-        ):
+        if told is not None and bytes(told[0]).endswith(written):
             database.execute("DELETE FROM messages")
 
 

@@ -13,8 +13,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from xswarm_twin.providers import answers, keys, mail
-from xswarm_twin.providers.allowance import Allowance
+from xswarm_twin.providers import allowance, answers, keys, mail
 from xswarm_twin.providers.event_webhooks import EventWebhooks
 from xswarm_twin.providers.parse_settings import ParseSettings
 from xswarm_twin.providers.received import Received
@@ -51,7 +50,8 @@ class SendGrid:
     name = "sendgrid"
 
     def __init__(self, key: str, records: Records, received: Received) -> None:
-        self._key, self._received, self._allowance = key, received, Allowance()
+        self._key, self._received = key, received
+        self._allowance = allowance.from_environment()
         self._senders = Senders(records)
         self._webhooks = EventWebhooks(records, received)
         self._parse = ParseSettings(records)

@@ -218,8 +218,10 @@ def _explain(response: web.Response, identity: str) -> None:
         body = json.loads(response.text or "")
     except ValueError:  # a fault: an answer that is cut off
         return
-    error, code = body["error"], str(body["error"].get("code") or "")
-    if code:
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return
+    if code := str(error.get("code") or ""):
         error["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
     if response.status != 401:  # the log is the account's, and nobody knows whose
         log = f"https://dashboard.stripe.com/test/logs/{identity}"
