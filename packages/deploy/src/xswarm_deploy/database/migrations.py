@@ -344,9 +344,9 @@ def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dic
         elif mark := _rarer().fullmatch(text, start, end):
             if mark["undo"]:
                 raise Refused(f"{filename} has a part -- //@UNDO", "", "write: -- migrate:down")
-            if mark["alone"]:
+            if mark["alone"] and (blank or "goose" in mark["alone"].lower()):
                 options["transaction"] = "none"
-            else:
+            elif mark["part"]:
                 bare.append((mark["part"].lower(), start, end))
         elif not marks and blank:
             options.update(_option(filename, text[start:end]))
