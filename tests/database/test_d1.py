@@ -173,6 +173,17 @@ def test_what_d1_never_takes_is_told_before_anything_runs(
     migrate.foresee(local, [file])
 
 
+def test_it_is_busy_while_somebody_exports_it(cloud: Database, d1_api: Api) -> None:
+    at = f"A/d1/database/{cloud.url.removeprefix('d1:')}/export"
+    begun = d1_api.result("POST", at, json={"output_format": "polling"})
+    with pytest.raises(DatabaseError, match="long-running export") as caught:
+        cloud.execute("CREATE TABLE t (v)")
+    assert caught.value.kind == "busy"
+    ended = {"output_format": "polling", "current_bookmark": begun["at_bookmark"]}
+    assert d1_api.result("POST", at, json=ended)["status"] == "complete"
+    cloud.execute("CREATE TABLE t (v)")
+
+
 def test_hundreds_of_migrations_are_one_transaction(cloud: Database) -> None:
     """Whatever the number: D1 takes a hundred parameters a statement."""
     files = [

@@ -100,6 +100,7 @@ def test_goose_and_sql_migrate_say_no_transaction_in_their_way() -> None:
     assert not parse("a.sql", "-- +migrate Up notransaction\nSELECT 1;").transactional
     assert not parse("a.sql", "-- no-transaction\nSELECT 1;").transactional  # sqlx
     assert not parse("a.sql", "-- atlas:txmode none\n\nSELECT 1;").transactional
+    assert parse("a.sql", "SELECT 1;\n-- no-transaction\nSELECT 2;").transactional
 
 
 def test_a_word_alone_is_no_mark() -> None:

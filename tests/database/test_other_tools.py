@@ -8,23 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.database.folders import Rows, apply, objects, read, rows, run
 from xswarm_deploy.database import (
     downs,
     guards,
     migrate,
     migration_history,
     migrations,
-    other_ledgers,
-    pending,
     restore,
     schema,
     script,
     snapshot,
 )
-from xswarm_deploy.database.client import Database, connect
-from xswarm_deploy.database.migrations import Migration, parse
+from xswarm_deploy.database.client import Database
+from xswarm_deploy.database.migrations import parse
 from xswarm_deploy.database.pending import State
-from xswarm_deploy.database.schema import Objects
 from xswarm_deploy.errors import Refused
 
 MADE = Path(__file__).parents[1] / "fixtures/migrations"
@@ -39,7 +37,7 @@ def test_a_database_of_another_tool_is_taken_over(
 ) -> None:
     """Nothing is applied twice, no row is lost, and what comes of it is what the tool makes."""
     restore.whole(database, made(tool, "begun", tmp_path), tmp_path)
-    files = read(tool)
+    files = read(MADE / tool / "migrations")
     with pytest.raises(Refused, match=f"1 of these files were applied by {TOOLS[tool]}") as caught:
         migrate.require_adopted(database, State(files, []))
     assert caught.value.remedy.endswith(f"inv migrate.baseline --to {files[0].name}")
@@ -59,18 +57,15 @@ def test_a_database_of_another_tool_is_taken_over(
     assert schema.difference(objects(expected), objects(found)) == []
 
 
-def apply(database: Database, files: list[Migration]) -> None:
-    state = State(files, migration_history.read(database))
-    migrate.require_adopted(database, state)
-    pending.check(state)
-    for group in migrate.groups(state.pending):
-        migrate.apply(database, group)
-
-
-def read(tool: str) -> list[Migration]:
-    """Read a folder of up parts, as ``down: generated`` under ``deploy.migrations`` has it."""
-    files = migrations.read(MADE / tool / "migrations")
-    return downs.complete(files, {file.name for file in files})
+@pytest.mark.needs("sqlite3")
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_folder_of_another_tool_gives_what_sqlite3_makes_of_it(
+    local: Database, tool: str, tmp_path: Path
+) -> None:
+    """As ``python -m tests.database.folders FOLDER`` compares any folder."""
+    ended = run(local, MADE / tool / "migrations", tmp_path)
+    assert (ended.files, ended.refused, ended.differences) == (3, "", [])
+    assert ended.filled >= 3
 
 
 def made(tool: str, name: str, folder: Path) -> Path:
@@ -81,26 +76,9 @@ def made(tool: str, name: str, folder: Path) -> Path:
     return path
 
 
-def held(database: Database, path: Path) -> dict[str, list[tuple[object, ...]]]:
+def held(database: Database, path: Path) -> Rows:
     snapshot.take(database, path)
     return rows(path)
-
-
-def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Return the rows of every table that is no ledger."""
-    with closing(sqlite3.connect(path)) as connection:
-        return {
-            name: sorted(connection.execute(f"SELECT * FROM {schema.quoted(name)}"), key=repr)
-            for kind, name in objects(path)
-            if kind == "table"
-        }
-
-
-def objects(path: Path) -> Objects:
-    with connect(f"file:{path}") as database:
-        found = schema.read(database)
-    ledgers = other_ledgers.ledgers(found)
-    return {key: sql for key, sql in found.items() if key not in ledgers}
 
 
 def test_a_text_that_stands_for_a_column_is_refused(database: Database, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.support.d1 import access
 from tests.twin.cloudflare import d1_engine
 from tests.twin.cloudflare.stand_in import Api
 from xswarm_twin import programs
+from xswarm_twin.cloudflare import d1_exports
+from xswarm_twin.cloudflare.envelope import Refusal
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -144,3 +147,37 @@ def test_the_official_limits_hold(api: Api) -> None:
         "SELECT zeroblob(2000001)": "string or blob too big",
     }.items():
         assert why in answers(api, [sql])
+
+
+def test_an_export_is_polled_and_blocks_the_database(api: Api) -> None:
+    made = api.result("POST", "A/d1/database", json={"name": "exported"})
+    at = f"A/d1/database/{made['uuid']}"
+    for sql in ("CREATE TABLE t (v)", "INSERT INTO t VALUES ('a''b'), (x'00ff')"):
+        api.result("POST", f"{at}/query", json={"sql": sql})
+    refused = api.call("POST", f"{at}/export", json={"dump_options": {}})
+    assert refused.status_code == 400  # the format has to be said
+    polling: dict[str, Any] = {"output_format": "polling", "dump_options": {}}
+    begun = api.result("POST", f"{at}/export", json=polling)
+    assert (begun["status"], "result" in begun) == ("active", False)
+    for path, body in (("query", {"sql": "SELECT 1"}), ("export", polling)):
+        told = api.call("POST", f"{at}/{path}", json=body).json()
+        assert "Currently processing a long-running export" in told["errors"][0]["message"]
+    polled = polling | {"current_bookmark": begun["at_bookmark"]}
+    ended = api.result("POST", f"{at}/export", json=polled)
+    assert (ended["status"], ended["at_bookmark"]) == ("complete", begun["at_bookmark"])
+    assert api.session.get(ended["result"]["signed_url"]).ok  # wrangler reads it, in its own test
+    assert api.result("POST", f"{at}/query", json={"sql": "SELECT 1 AS one"})
+    again = api.call("POST", f"{at}/export", json=polled).json()
+    assert again["errors"][0]["message"] == "Not currently exporting anything."
+
+
+def test_an_export_that_nobody_polls_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    exports = d1_exports.Exports()
+    exports.begin("a", d1_exports.Export("mark", "a.sql"))
+    with pytest.raises(Refusal):
+        exports.require_none("a")
+    exports.require_none("b")
+    monkeypatch.setattr(time, "monotonic", lambda: float("inf"))
+    exports.require_none("a")
+    with pytest.raises(Refusal, match="Not currently exporting"):
+        exports.finish("a", "mark")

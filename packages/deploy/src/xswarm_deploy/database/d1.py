@@ -369,7 +369,7 @@ def _error(status: int, code: int, message: str, database: str) -> DatabaseError
         return DatabaseError("unavailable", why, remedy=remedy)
     if "exceeded timeout" in message:
         return DatabaseError("busy", f"timed out: {why}")
-    if "overloaded" in message:
+    if "overloaded" in message or "long-running export" in message:
         return DatabaseError("busy", why)
     kind = _STATUS.get(status, "failed" if code == _SQL_FAILED else "unavailable")
     remedy = _GRANT if kind == "unauthorised" else ""

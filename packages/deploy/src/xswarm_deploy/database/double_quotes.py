@@ -16,7 +16,8 @@ from xswarm_deploy.database import schema
 from xswarm_deploy.database.statements import first_words, folded
 
 _UNKNOWN = re.compile(r"no such column: (?P<name>.*)", re.DOTALL)
-_READING = frozenset({"INSERT", "REPLACE", "UPDATE", "DELETE", "SELECT", "WITH", "CREATE"})
+_READING = frozenset({"UPDATE", "DELETE", "SELECT", "WITH"})
+_MAY_READ = frozenset({"INSERT", "REPLACE", "CREATE"})
 _OF_CREATE = frozenset({"TRIGGER", "VIEW", "INDEX", "VIRTUAL"})
 
 
@@ -25,7 +26,13 @@ def may_have(sql: str) -> bool:
     if '"' not in sql:
         return False
     verb, *others = first_words(sql, 3) or ("",)
-    return verb in _READING and not (verb == "CREATE" and _OF_CREATE.intersection(others))
+    if verb in _READING:
+        return True
+    return (
+        verb in _MAY_READ
+        and "select" in sql.lower()
+        and not (verb == "CREATE" and _OF_CREATE.intersection(others))
+    )
 
 
 def taken_as_text(sql: str, refusal: Callable[[str], str]) -> list[str]:

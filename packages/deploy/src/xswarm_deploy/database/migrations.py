@@ -38,14 +38,13 @@ _MARK = re.compile(
     r"--\s*(?:migrate:(?P<own>up|down)"
     r"|\+(?:goose|migrate|micrate)\s+(?P<other>(?i:up|down)))\b(?P<rest>.*)"
 )
-_BARE_MARK = re.compile(r"--\s*(?P<part>up|down)(?:\s+migration)?\s*", re.IGNORECASE)
-"""As node's sqlite and node-pg-migrate write it; it counts where a file has both."""
-_UNDO = re.compile(r"--\s*//\s*@UNDO\s*")  # MyBatis
-_NO_TRANSACTION = re.compile(
-    r"--\s*(?:\+goose\s+NO\s+TRANSACTION|no-transaction|atlas:txmode\s+none)\s*", re.IGNORECASE
-)
-"""As goose, sqlx and Atlas write it."""
 _OPENS, _CLOSES = frozenset({"BEGIN"}), frozenset({"COMMIT", "END"})
+_RARER = (
+    r"--\s*(?:(?P<part>up|down)(?:\s+migration)?"  # node's sqlite, node-pg-migrate
+    r"|(?P<undo>//\s*@UNDO)"  # MyBatis
+    r"|(?P<alone>\+goose\s+NO\s+TRANSACTION|no-transaction|atlas:txmode\s+none))\s*"
+)
+"""Marks and words of other tools: goose, sqlx and Atlas say so that there is no transaction."""
 _OPTION = re.compile(r"--\s*+(?P<key>[a-z]++)\s*+:\s*+(?P<value>\S*+(?:[^\S\n]++\S++)*)\s*")
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "name": (),
@@ -320,8 +319,17 @@ def _text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+@cache
+def _rarer() -> re.Pattern[str]:
+    """Return the pattern of what few files have, compiled when a comment is no mark."""
+    return re.compile(_RARER, re.IGNORECASE)
+
+
 def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dict[str, str]]:
-    """Return the marks of parts (part, where it starts, where its text begins) and options."""
+    """Return the marks of parts (part, where it starts, where its text begins) and options.
+
+    A part's name alone (``-- Up``) is a mark where a file has both.
+    """
     marks: list[tuple[str, int, int]] = []
     bare: list[tuple[str, int, int]] = []
     options: dict[str, str] = {}
@@ -333,12 +341,13 @@ def _comments(filename: str, text: str) -> tuple[list[tuple[str, int, int]], dic
             marks.append(((mark["own"] or mark["other"]).lower(), start, end))
             if any(said in mark["rest"] for said in ("transaction:false", "notransaction")):
                 options["transaction"] = "none"  # as dbmate and sql-migrate write it
-        elif mark := _BARE_MARK.fullmatch(text, start, end):
-            bare.append((mark["part"].lower(), start, end))
-        elif _UNDO.fullmatch(text, start, end):
-            raise Refused(f"{filename} has a part -- //@UNDO", "", "write: -- migrate:down")
-        elif _NO_TRANSACTION.fullmatch(text, start, end):
-            options["transaction"] = "none"
+        elif mark := _rarer().fullmatch(text, start, end):
+            if mark["undo"]:
+                raise Refused(f"{filename} has a part -- //@UNDO", "", "write: -- migrate:down")
+            if mark["alone"] and (blank or "goose" in mark["alone"].lower()):
+                options["transaction"] = "none"
+            elif mark["part"]:
+                bare.append((mark["part"].lower(), start, end))
         elif not marks and blank:
             options.update(_option(filename, text[start:end]))
     both = {part for part, *_ in bare} == {"up", "down"}

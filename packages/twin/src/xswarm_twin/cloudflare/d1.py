@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals
+from xswarm_twin.cloudflare.d1_exports import Export
 from xswarm_twin.cloudflare.envelope import Refusal, paged, success
 from xswarm_twin.cloudflare.records import Database
 from xswarm_twin.cloudflare.twin import twin_of
@@ -101,26 +102,24 @@ async def raw(request: web.Request) -> web.Response:
 
 @routes.post(_ONE + "/export")
 async def export(request: web.Request) -> web.Response:
-    """Write a database as SQL, to be downloaded."""
+    """Write a database as SQL, to be downloaded: begun first, then polled."""
     found, body = _find(request), await bodies.json_object(request)
+    if bodies.required(body, "output_format", str) != "polling":
+        raise Refusal(400, 7400, "Invalid output_format: it is 'polling'")
+    exports, bookmark = twin_of(request).exports, body.get("current_bookmark")
+    if bookmark is not None:
+        name = exports.finish(found.id, bodies.checked(bookmark, str, "a bookmark")).filename
+        where = {"filename": name, "signed_url": _url(request, name)}
+        return success(_exported("complete", bookmark) | {"result": where})
+    exports.require_none(found.id, for_export=True)
     wanted = bodies.optional(body, "dump_options", dict[str, Any]())
     given = [int(bool(wanted.get(name))) for name in ("no_schema", "no_data")]
     tables = [bodies.checked(one, str, "a table") for one in wanted.get("tables") or []]
     told = await _run(request, [{"sql": _EXPORT, "params": [*given, *tables]}])
-    lines = told[0]["results"][0]
-    name = f"{found.name}-{uuid.uuid4().hex}.sql"
-    _keep(request, name, "\n".join(lines).encode())
-    where = {"filename": name, "signed_url": _url(request, name)}
-    return success(
-        {
-            "success": True,
-            "type": "export",
-            "status": "complete",
-            "at_bookmark": _bookmark(),
-            "messages": [],
-            "result": where,
-        }
-    )
+    begun = Export(_bookmark(), f"{found.name}-{uuid.uuid4().hex}.sql")
+    _keep(request, begun.filename, "\n".join(told[0]["results"][0]).encode())
+    exports.begin(found.id, begun)
+    return success(_exported("active", begun.bookmark))
 
 
 @routes.post(_ONE + "/import")
@@ -196,6 +195,16 @@ def _url(request: web.Request, name: str) -> str:
     return f"{request.scheme}://{request.host}{FILES.format(file=name)}"
 
 
+def _exported(status: str, bookmark: str) -> dict[str, Any]:
+    return {
+        "success": True,
+        "type": "export",
+        "status": status,
+        "at_bookmark": bookmark,
+        "messages": ["Uploaded part 1"] if status == "active" else [],
+    }
+
+
 def _bookmark() -> str:
     return f"00000001-{uuid.uuid4().hex[:8]}-00000000-{uuid.uuid4().hex}"
 
@@ -213,7 +222,12 @@ def _statements(body: dict[str, Any]) -> list[dict[str, Any]]:
 async def _run(
     request: web.Request, statements: list[dict[str, Any]], *, raw: bool = False
 ) -> list[dict[str, Any]]:
-    """Run statements; a text of several is run as several, as D1's API does."""
+    """Run statements; a text of several is run as several, as D1's API does.
+
+    Raises:
+        Refusal: a statement fails; or the database is exported meanwhile.
+    """
+    twin_of(request).exports.require_none(_find(request).id)
     split = [
         {"sql": sql, "params": one.get("params", [])}
         for one in statements
