@@ -59,6 +59,11 @@ class Request:
         return self._redirect
 
     @property
+    def js_object(self) -> Request:
+        """Return what ``asgi.fetch`` takes: JavaScript's request in a Worker, this one here."""
+        return self
+
+    @property
     def body_used(self) -> bool:
         """Return whether the body was read."""
         return self._used
