@@ -42,9 +42,9 @@ DATABASE = {
 }
 
 
-def steps() -> list[tuple[str, ...]]:
-    """Return the commands of the page, in their order."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+def steps(page: Path = PAGE) -> list[tuple[str, ...]]:
+    """Return the commands of a page, in their order."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return [tuple(shlex.split(line)[1:]) for line in "".join(blocks).splitlines()]
 
 

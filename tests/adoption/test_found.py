@@ -186,6 +186,11 @@ def test_what_is_not_there_yet_is_built_first(tmp_path: Path, more: dict[str, An
     file(tmp_path, "wrangler.jsonc", wrangler(**more))
     file(tmp_path, "package.json", {"scripts": {"build": "node build.js"}})
     assert found_in(tmp_path).build == "npm run build"
+    file(tmp_path, "dist/worker.js", "")
+    assert found_in(tmp_path).build == ""
+    file(tmp_path, ".gitignore", "dist/\n")
+    committed(tmp_path)
+    assert found_in(tmp_path).build == "npm run build"  # a fresh clone has none of it
 
 
 def test_branch_and_hosting_are_those_of_the_remote(tmp_path: Path) -> None:

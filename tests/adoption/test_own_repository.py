@@ -105,10 +105,14 @@ def test_a_python_worker(tmp_path: Path) -> None:
 
 
 def test_a_framework_build_in_a_package_of_a_monorepo(tmp_path: Path) -> None:
-    """The build is run before each release, and does not see this tool's keys."""
+    """The build is run before each release, after what it needs, and does not see our keys."""
     root = tmp_path / "mono repo – größe"
-    file(root, "package.json", {"workspaces": ["apps/*"]})
-    package = {"name": "web", "scripts": {"build": "node build.js"}}
+    file(root, "package.json", {"workspaces": ["apps/*", "packages/*"]})
+    make = "node -e \"require('fs').writeFileSync('index.js', 'made')\""
+    shared = {"name": "@acme/shared", "scripts": {"build": make}}
+    file(root, "packages/shared/package.json", shared)
+    needs = {"dependencies": {"@acme/shared": "*"}}
+    package = {"name": "web", "scripts": {"build": "node build.js"}, **needs}
     file(
         root, "apps/web/package.json", {**package, "devDependencies": {"@astrojs/cloudflare": "12"}}
     )
@@ -116,9 +120,12 @@ def test_a_framework_build_in_a_package_of_a_monorepo(tmp_path: Path) -> None:
     file(root, "apps/web/wrangler.jsonc", wrangler(main="dist/server/index.js"))
     file(root, "apps/api/wrangler.jsonc", wrangler("api"))
     (root / "node_modules/@astrojs/cloudflare").mkdir(parents=True)
+    (root / "node_modules/@acme").mkdir()
+    (root / "node_modules/@acme/shared").symlink_to(root / "packages/shared")
     committed(root)
     with opened(root / "apps/web") as repository:
         repository.xswarm("init", "--yes", "--config", "apps/web/wrangler.jsonc", folder=root)
+        assert (root / "packages/shared/index.js").read_text() == "made"
         assert repository.get().text == "built "
         built = root / "apps/web/build.js"
         built.write_text(built.read_text().replace("built", "built again"))

@@ -324,7 +324,7 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
     "Pages, by its functions": (
         {"functions/api/x.ts": "", "public/index.html": ""},
         "it has a folder functions",
-        '"assets": {"directory": "dist"}',
+        '"main": "functions-worker/index.js", "assets": {"directory": "dist", "binding": "ASSETS"}',
     ),
     "an example alone": (
         {"wrangler.toml.example": 'name = "x"\n', **CODE},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -318,3 +319,32 @@ def test_a_build_command_finds_the_workers_packages_and_its_failure_is_told(
     with pytest.raises(Refused) as caught:
         bundle.bundle(settings)
     assert "no-such-program: not found" in caught.value.why
+
+
+@pytest.mark.slow
+def test_of_a_packages_wheels_the_one_without_compiled_code_is_vendored(
+    python: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of pydantic 1: pip would take the one that is compiled for this machine."""
+    compiled = f"cp{sys.version_info.major}{sys.version_info.minor}-abi3-linux_x86_64"
+    for tag in (compiled, "py3-none-any"):
+        with zipfile.ZipFile(tmp_path / f"shopkit-1-{tag}.whl", "w") as wheel:
+            wheel.writestr("shopkit/__init__.py", "")
+            if tag == compiled:
+                wheel.writestr("shopkit/fast.so", "")
+            about = "Metadata-Version: 2.1\nName: shopkit\nVersion: 1\n"
+            wheel.writestr("shopkit-1.dist-info/METADATA", about)
+            wheel.writestr("shopkit-1.dist-info/WHEEL", f"Wheel-Version: 1.0\nTag: {tag}\n")
+            wheel.writestr("shopkit-1.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    named = python.root / "worker/requirements.txt"
+    named.write_text("shopkit\n")
+    (python.root / bundle.CACHE).mkdir(parents=True)
+    assert [path.name for path in bundle._vendored(named, python.root).glob("shopkit/*")] == [
+        "__init__.py"
+    ]
+    (tmp_path / "shopkit-1-py3-none-any.whl").unlink()
+    named.write_text("shopkit==1\n")
+    with pytest.raises(Refused, match="shopkit cannot run in a Worker"):
+        bundle._vendored(named, python.root)

@@ -29,6 +29,8 @@ def test_what_is_compiled_for_a_machine_is_refused_by_name(tmp_path: Path, compi
         python_packages.require_pure(tmp_path / "modules", Path("requirements.txt"))
     assert compiled.partition("/")[0].partition(".")[0] in str(refused.value)
     assert python_packages.INSTALL in refused.value.remedy
+    of_pydantic = compiled.startswith("pydantic_core")
+    assert ("name fastapi<0.116, pydantic<2" in refused.value.remedy) == of_pydantic
 
 
 def test_pure_python_and_what_is_built_for_the_runtime_stay(tmp_path: Path) -> None:

@@ -177,13 +177,13 @@ def test_production_wants_its_name_typed(keyboard: PipeInput, typed: str, agreed
 
 def test_a_choice_gives_the_key(keyboard: PipeInput) -> None:
     keyboard.send_text("\x1b[B\r")
-    assert console.select("Which?", {"a": "first", "b": "second"}) == "b"
+    assert console.select("Which?", {"a": "first", "b": "second"}, "inv x --this a") == "b"
 
 
 def test_no_choice_changes_nothing(keyboard: PipeInput) -> None:
     keyboard.send_text("\x03")
     with pytest.raises(Refused):
-        console.select("Which?", {"a": "first"})
+        console.select("Which?", {"a": "first"}, "inv x --this a")
 
 
 def test_a_reader_that_has_gone_stops_nobody() -> None:

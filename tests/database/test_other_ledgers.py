@@ -65,8 +65,17 @@ def test_a_table_that_only_has_the_name_is_none(database: Database, sql: str) ->
     migrate.require_adopted(database, State(FILES, []))
 
 
-def test_wrangler_is_told_what_is_applied_and_taken_back(database: Database) -> None:
-    for sql in LEDGERS["wrangler d1"]:
+@pytest.mark.parametrize(
+    ("tool", "column", "table", "names"),
+    [
+        ("wrangler d1", "name", "d1_migrations", [f.filename for f in FILES] + ["0004_d.sql"]),
+        ("dbmate", "version", "schema_migrations", ["0001", "0002", "0003", "0004"]),
+    ],
+)
+def test_the_tool_is_told_what_is_applied_and_taken_back(
+    database: Database, tool: str, column: str, table: str, names: list[str]
+) -> None:
+    for sql in LEDGERS[tool]:
         database.execute(sql)
     migrate.stamp(database, FILES[:2])
     later = [
@@ -75,12 +84,18 @@ def test_wrangler_is_told_what_is_applied_and_taken_back(database: Database) -> 
     ]
     for group in migrate.groups(later):
         migrate.apply(database, group)
-    names = "SELECT group_concat(name) FROM (SELECT name FROM d1_migrations ORDER BY name)"
-    told = "0001_a.sql,0002_b.sql,0003_c.sql,0004_d.sql"
-    assert str(database.query(names)[0][0]) == told
+    listing = f"SELECT {column} FROM {table} ORDER BY 1"
+    assert [row[0] for row in database.query(listing)] == names
     rows = [row for row in migration_history.read(database) if row.name == "0003_c"]
     migrate.take_back(database, rows)
-    assert str(database.query(names)[0][0]) == "0001_a.sql,0002_b.sql,0004_d.sql"
+    assert [row[0] for row in database.query(listing)] == [*names[:2], names[3]]
+
+
+@pytest.mark.parametrize("columns", ["version, dirty", "version TEXT", "version bigint not null"])
+def test_a_ledger_that_is_not_dbmates_is_left_alone(database: Database, columns: str) -> None:
+    database.execute(f"CREATE TABLE schema_migrations ({columns})")
+    migrate.apply(database, migrate.groups(FILES)[0])
+    assert database.query("SELECT * FROM schema_migrations") == []
 
 
 def test_a_ledger_of_another_tool_is_known_by_its_columns(database: Database) -> None:

@@ -95,7 +95,7 @@ def test_what_can_be_chosen_is_not_hidden_by_what_failed_since(
     monkeypatch.setattr(traffic, "newest_split", lambda _site: {newer.version: 100.0})
     shown: list[str] = []
 
-    def select(_question: str, choices: dict[str, str]) -> str:
+    def select(_question: str, choices: dict[str, str], _command: str) -> str:
         shown.extend(choices)
         return next(iter(choices))
 

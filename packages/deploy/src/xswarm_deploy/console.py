@@ -304,12 +304,13 @@ def confirm(question: str, *, yes: bool = False, type_name: str | None = None) -
         raise Refused(f"not confirmed: {question}", "nothing was changed")
 
 
-def select(question: str, choices: Mapping[str, str]) -> str:
+def select(question: str, choices: Mapping[str, str], command: str) -> str:
     """Let a person choose, and return the key of the choice.
 
     Args:
         question: what is chosen.
         choices: key to what is shown for it.
+        command: what says it where nobody is there to be asked.
 
     Raises:
         Refused: Ctrl-C, or nobody to ask.
@@ -318,7 +319,7 @@ def select(question: str, choices: Mapping[str, str]) -> str:
         raise Refused(
             f"not chosen: {question}",
             "there is no terminal to choose on",
-            "name it on the command line (see --help)",
+            command,
         )
     import questionary
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from xswarm_deploy.adoption import databases, javascript, places, questions, sql
 from xswarm_deploy.adoption import found as finding
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.found import Found
-from xswarm_deploy.bundling import node_packages
+from xswarm_deploy.bundling import node_packages, programs
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings.project import PARTS
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
@@ -20,10 +21,7 @@ from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 NONE: Final = "none"
 CI: Final = (finding.GITHUB, finding.GITLAB, NONE)
 _ENDINGS: Final = (".toml", ".json", ".jsonc")
-_WAY_FROM_PAGES: Final = (
-    "a release needs a Worker. Make one of it, by a wrangler.jsonc with"
-    ' "assets": {{"directory": "{0}"}}; or leave it a site beside a Worker: deploy.pages'
-)
+_FUNCTIONS: Final = "functions-worker"
 _CONFIGURED: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     PRODUCTION: (PRODUCTION, "prod", "live"),
@@ -134,7 +132,9 @@ def chosen(start: Path, flags: Flags) -> places.Configuration | None:
         raise Refused(
             f"{relative(all_found[0].file, start)} is a Pages project, and no Worker",
             "it has pages_build_output_dir",
-            _WAY_FROM_PAGES.format(all_found[0].content.get("pages_build_output_dir")),
+            _way_from_pages(
+                all_found[0].file.parent, str(all_found[0].content["pages_build_output_dir"])
+            ),
         )
     if not workers and not flags.main:
         _require_no_other(start)
@@ -160,8 +160,24 @@ def _require_no_other(folder: Path) -> None:
         raise Refused(
             f"{folder.name} is a Pages project, and no Worker",
             f"its scripts have {site}" if site else "it has a folder functions",
-            _WAY_FROM_PAGES.format(site.rpartition(" ")[2] if site else "dist"),
+            _way_from_pages(folder, site.partition("deploy ")[2] or "dist"),
         )
+
+
+def _way_from_pages(folder: Path, directory: str) -> str:
+    """Return how a Pages project becomes a Worker: its files as assets, its functions as code.
+
+    Source: Cloudflare, Workers, Migrate from Pages.
+    """
+    name = places.slug(folder.name)
+    made: dict[str, Any] = {"name": name, "compatibility_date": programs.newest_date()}
+    assets, build = {"directory": directory}, ""
+    if (folder / "functions").is_dir():
+        build = f"npx wrangler pages functions build --outdir {_FUNCTIONS}, "
+        made["main"] = f"{_FUNCTIONS}/index.js"
+        assets["binding"] = "ASSETS"  # a function that hands on asks for it
+    made["assets"] = assets
+    return f"make a Worker of it: {build}and write wrangler.jsonc: {json.dumps(made)}"
 
 
 def answered(found: Found, flags: Flags) -> Answers:

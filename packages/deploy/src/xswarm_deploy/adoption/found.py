@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from xswarm_deploy.verification import sources
 
 GITHUB: Final = "github"
 GITLAB: Final = "gitlab"
-_SLUG: Final = re.compile(r"[^a-z0-9]+")
 _MAINS: Final = ("src/index.ts", "src/index.js", "src/worker.ts", "src/entry.py", "index.js")
 
 
@@ -76,7 +74,7 @@ class Found:
     def suggested(self) -> str:
         """Return a name for a Worker that has none: its package's, or its folder's."""
         own = str(self.package.get("name") or self.config.parent.name).rpartition("/")[2]
-        return _SLUG.sub("-", own.lower()).strip("-")[:63] or "worker"
+        return places.slug(own)
 
     @property
     def main(self) -> str:

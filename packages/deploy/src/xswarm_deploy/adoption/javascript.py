@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from xswarm_deploy.adoption import tree
 from xswarm_deploy.bundling import node_packages
 
 _OPENNEXT: Final = "@opennextjs/cloudflare"
@@ -72,7 +73,7 @@ def build(folder: Path, content: Mapping[str, Any], program: str) -> str:
     if _OPENNEXT in _dependencies(package) and _OPENNEXT_BUILD not in str(scripts["build"]):
         return f"npx {_OPENNEXT_BUILD} build"  # it runs the script, which makes no Worker by itself
     named = (content.get("main"), (content.get("assets") or {}).get("directory"))
-    made = [name for name in named if name and not (folder / str(name)).exists()]
+    made = [name for name in named if name and tree.is_made(folder / str(name))]
     if not (framework(package) or made):
         return ""
     return " && ".join(f"{program} run {name}" for name in ("build", *_after_build(scripts)))

@@ -17,6 +17,7 @@ from xswarm_deploy.errors import Refused
 _NAMED: Final = re.compile(
     r"wrangler[.-](?!(?:example|sample|template|dist)\.)[\w.-]+\.(?:toml|jsonc?)"
 )
+_SLUG: Final = re.compile(r"[^a-z0-9]+")
 _EXAMPLES: Final = ("{0}.{1}", "wrangler.{1}.toml", "wrangler.{1}.json", "wrangler.{1}.jsonc")
 _WORKSPACES: Final = ("pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json")
 
@@ -32,6 +33,11 @@ class Configuration:
     def is_site(self) -> bool:
         """Return whether it describes a Pages project, and no Worker."""
         return "pages_build_output_dir" in self.content
+
+
+def slug(text: str) -> str:
+    """Return a Worker's name that is made of another one."""
+    return _SLUG.sub("-", text.lower()).strip("-")[:63] or "worker"
 
 
 def configurations(start: Path) -> list[Configuration]:

@@ -24,6 +24,11 @@ def top(start: Path) -> Path:
     return Path(found) if found else start
 
 
+def is_made(file: Path) -> bool:
+    """Return whether a fresh clone would lack a file: it is not there, or git ignores it."""
+    return not file.exists() or bool(git.output(file.parent, "check-ignore", str(file)))
+
+
 def files(folder: Path, *, deepest: int = _DEEPEST) -> Iterator[Path]:
     """Return the files below a folder, sorted; not what was installed or built there."""
     for place, folders, names in os.walk(folder):

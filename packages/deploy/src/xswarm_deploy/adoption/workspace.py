@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from xswarm_deploy import git
+from xswarm_deploy.adoption import tree
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.bundling import jsonc, node_packages
 from xswarm_deploy.errors import Refused
@@ -120,8 +120,7 @@ def _is_made(folder: Path) -> bool:
     package = node_packages.read(folder)
     if "build" not in (package.get("scripts") or {}):
         return False
-    entry = folder / (_entry(package) or "index.js")
-    return not entry.exists() or bool(git.output(folder, "check-ignore", str(entry)))
+    return tree.is_made(folder / (_entry(package) or "index.js"))
 
 
 def _entry(package: Mapping[str, Any]) -> str:

@@ -191,22 +191,14 @@ def _meant(lines: Iterable[str]) -> Iterable[str]:
 
 
 def _install(named: Path, target: Path) -> None:
+    """Install what a file names: wheels without compiled code; else pip's choice, for a verdict."""
     command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-compile",
-        "--only-binary",
-        ":all:",
-        "--target",
-        str(target),
-        "-r",
-        str(named),
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *("--no-compile", "--only-binary", ":all:", "--target", str(target), "-r", str(named)),
     ]
-    ended = _run(command, env=child.installer())
+    ended = _run([*command, "--platform", "any"], env=child.installer())
+    if ended.returncode:
+        ended = _run(command, env=child.installer())
     if ended.returncode:
         raise Unavailable(
             "the Worker's Python packages could not be installed",

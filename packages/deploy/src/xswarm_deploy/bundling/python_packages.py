@@ -17,6 +17,8 @@ from xswarm_deploy.errors import Refused
 
 FOLDER: Final = "python_modules"
 INSTALL: Final = "uv run pywrangler sync"
+_PURE: Final = {"pydantic_core": "fastapi<0.116, pydantic<2"}
+"""What is compiled in all its versions → what does without it, and has no compiled code."""
 _COMPILED: Final = (".so", ".pyd", ".dylib")
 _OF_THE_RUNTIME: Final = ("emscripten", "wasm32")
 """What the name of an extension for Pyodide, on which Workers run, has."""
@@ -72,6 +74,12 @@ def require_pure(folder: Path, named: Path) -> None:
         raise Refused(
             f"{', '.join(names)} cannot run in a Worker",
             f"{named.name} brings it compiled for this machine; Workers run Python on WebAssembly",
-            f"name the packages in pyproject.toml, remove {named.name}, and beside wrangler's file:"
-            f" {INSTALL}",
+            f"{_pinned(names)}name the packages in pyproject.toml, remove {named.name}, and beside"
+            f" wrangler's file: {INSTALL}",
         )
+
+
+def _pinned(names: list[str]) -> str:
+    """Return the way on that needs no other tool, where there is one."""
+    known = [_PURE[name] for name in names if name in _PURE]
+    return f"name {', '.join(known)}, which are pure Python; or " if known else ""

@@ -1,7 +1,7 @@
 """The ledgers of other tools: what they applied is not applied again, and they are told in turn.
 
-Where ``wrangler d1 migrations`` has a ledger, what is applied here is entered there, too, in the
-same transaction: else wrangler would apply it once more.
+Where ``wrangler d1 migrations`` or dbmate has a ledger, what is applied here is entered there, too,
+in the same transaction: else they would apply it once more.
 
 Sources: wrangler (``d1_migrations``: names), dbmate and Rails (``schema_migrations``: the numbers
 that names begin with), golang-migrate (a table of that name, too: the last number, and whether it
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from xswarm_deploy.database.client import Database, DatabaseError, Statement
@@ -49,7 +49,13 @@ _LEDGER_OF: Final = {
 }
 """Table → the column that tells what was applied."""
 _WRANGLERS: Final = "d1_migrations"
+_DBMATES: Final = "schema_migrations"
+_DBMATES_OWN: Final = re.compile(
+    r"\(\s*\"?version\"?\s+varchar\(\d+\)\s+primary\s+key\s*\)", re.IGNORECASE
+)
+"""How dbmate makes its ledger; others have tables of that name, with other columns."""
 _NUMBER: Final = re.compile(r"V?(?P<number>[\d-]*\d)(?=_|\.|$)", re.ASCII)
+_LEADING: Final = re.compile(r"\d+", re.ASCII)
 
 
 class Taken(NamedTuple):
@@ -140,20 +146,28 @@ def ledgers(found: Objects) -> set[tuple[str, str]]:
 
 
 def entering(found: Objects, filenames: Sequence[str]) -> list[Statement]:
-    """Return the statements by which wrangler knows that files were applied."""
-    sql = f"INSERT OR IGNORE INTO {_WRANGLERS} (name) VALUES (?)"  # noqa: S608
-    return _to_wrangler(found, sql, filenames)
+    """Return the statements by which wrangler and dbmate know that files were applied."""
+    return [
+        Statement(f"INSERT OR IGNORE INTO {table} ({column}) VALUES (?)", (name,))  # noqa: S608
+        for table, column, name in _entries(found, filenames)
+    ]
 
 
 def leaving(found: Objects, filenames: Sequence[str]) -> list[Statement]:
-    """Return the statements by which wrangler knows that files were taken back."""
-    sql = f"DELETE FROM {_WRANGLERS} WHERE name = ?"  # noqa: S608
-    return _to_wrangler(found, sql, filenames)
+    """Return the statements by which wrangler and dbmate know that files were taken back."""
+    return [
+        Statement(f"DELETE FROM {table} WHERE {column} = ?", (name,))  # noqa: S608
+        for table, column, name in _entries(found, filenames)
+    ]
 
 
-def _to_wrangler(found: Objects, sql: str, filenames: Sequence[str]) -> list[Statement]:
-    there = ("table", _WRANGLERS) in ledgers(found)
-    return [Statement(sql, (name,)) for name in filenames] if there else []
+def _entries(found: Objects, filenames: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield ledger, column, and how a file is called there; dbmate calls it by its number."""
+    if ("table", _WRANGLERS) in ledgers(found):
+        yield from ((_WRANGLERS, "name", name) for name in filenames)
+    if _DBMATES_OWN.search(found.get(("table", _DBMATES), "")):
+        numbers = filter(None, map(_LEADING.match, filenames))
+        yield from ((_DBMATES, "version", number[0]) for number in numbers)
 
 
 def _has(sql: str, column: str) -> bool:

@@ -198,7 +198,7 @@ def up(group: Sequence[Migration], owner: str, found: Before, foreseen: Foresigh
         script.add("the ledger", migration_history.recording(migration))
         script.add_steps(migration.filename, steps)
     script.add("the ledger", migration_history.timing(group))
-    script.add("wrangler's ledger", *other_ledgers.entering(found.objects, filenames))
+    script.add("another tool's ledger", *other_ledgers.entering(found.objects, filenames))
     _close(script, found, foreseen)
     return script
 
@@ -220,7 +220,7 @@ def down(chosen: Sequence[Applied], found: Before, foreseen: Foresight) -> Scrip
         script.add_steps(row.filename, steps)
         script.add("the ledger", migration_history.removing(row.filename))
     filenames = [row.filename for row in chosen]
-    script.add("wrangler's ledger", *other_ledgers.leaving(found.objects, filenames))
+    script.add("another tool's ledger", *other_ledgers.leaving(found.objects, filenames))
     _close(script, found, foreseen)
     return script
 

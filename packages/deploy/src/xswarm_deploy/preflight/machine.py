@@ -70,10 +70,10 @@ def _git(site: Site) -> Seen | str:
     if site.settings.environment == LOCAL:
         return evidence
     wanted = site.settings.project.check.branch
-    wrong = [f"not on {wanted}"] if branch != wanted else []
-    wrong += [f"{changed} file(s) not committed"] if changed else []
+    wrong = {f"{changed} file(s) not committed": "commit them"} if changed else {}
+    wrong |= {f"not on {wanted}": f"git switch {wanted}"} if branch != wanted else {}
     if wrong:
-        return Seen("warn", f"{evidence}: {', '.join(wrong)}", f"commit, and switch to {wanted}")
+        return Seen("warn", f"{evidence}: {', '.join(wrong)}", ", then: ".join(wrong.values()))
     return evidence
 
 

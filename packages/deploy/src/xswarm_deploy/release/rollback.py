@@ -106,6 +106,7 @@ def choose(site: Site) -> str:
     return console.select(
         "Which release should be live again?",
         {r.release: described(site, r, listed) for r in earlier},
+        f"inv rollback --version {earlier[0].version}; all of them: inv deploy.list",
     )
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -117,6 +116,8 @@ def _asked(name: str, reference: str, root: Path, seconds: float) -> str:
 
 def _run(name: str, words: list[str], root: Path, seconds: float) -> str:
     """Run it; what it prints stays here, also when it fails: it may hold the value."""
+    import shutil  # with bz2 and lzma: 5 ms, and few values are references
+
     what = f"{name}: {words[0]} did not give its value"
     try:
         ended = subprocess.run(

@@ -46,6 +46,11 @@ class Request:
         """Return the headers."""
         return message(self._pairs)
 
+    @property
+    def js_object(self) -> Request:
+        """Return what ``asgi.fetch`` takes: JavaScript's request in a Worker, this one here."""
+        return self
+
     async def bytes(self) -> bytes:
         """Read the body, once."""
         self._raise_if_failed()
