@@ -242,6 +242,11 @@ def unended(
     return [_record(row) for row in found.rows], audit.latest(last.rows)
 
 
+def none_unended(read: Sequence[Result]) -> bool:
+    """Return whether what :func:`asking_unended` has read shows that every release had ended."""
+    return bool(read) and not read[1].rows
+
+
 def recorded(database: Database, release: str) -> list[dict[str, Any]]:
     """Return a release's changes in their order, as JSON; of any version of this tool."""
     rows = database.query(

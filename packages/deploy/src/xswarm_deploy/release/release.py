@@ -40,7 +40,7 @@ FOLDER: Final = ".deployments"
 DEPLOY: Final = "deploy"
 """The kind of release that uploads a version of the Worker with all that it needs."""
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that all is done
-_LINGER: Final = 0.05  # seconds in which the next step's plan may take along what came of this one
+_LINGER: Final = 0.15  # seconds in which the next step's plan may take along what came of this one
 _SHORTLY: Final = 0.01  # seconds in which a step that need not read has made its change
 
 
@@ -171,9 +171,10 @@ class Release:
         self.note("plan", phase=named, first=first, changes=listed)
         joined = _joined(changes)
         self.joined.update(range(first + 1, first + 1 + joined))
-        self.ledger.plan(named, first, changes, 1 + joined)
-        if changes:
-            self.ledger.later(_SHORTLY)  # while the first reads; the lease waits where it does not
+        awaited = bool(changes) and not steps.action_named(changes[0]).here
+        self.ledger.plan(named, first, changes, 1 + joined, awaited=awaited)
+        if changes:  # while the first reads; the lease waits where it does not
+            self.ledger.later(_SHORTLY if awaited else _LINGER)
         self.record = self.record._replace(phase=named)
         self.entries += [
             Entry(number, named, records.PLANNED, change, {})
