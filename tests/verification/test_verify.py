@@ -406,6 +406,12 @@ def test_what_the_measuring_was_told_is_the_last_word(
     worker.asked.clear()
     assert statuses(at(version_path="/health", performance_requests=0))["version"] == "pass"
     assert asked_health(worker) == version.TIMES + 1, "without measuring it is asked once more"
+    worker.asked.clear()
+    worker.answers["/plain"] = [(200, {"status": "ok"})]
+    site = at(version_path="/health", performance_path="/plain", performance_requests=2)
+    for expected in ("v1", ""):
+        assert statuses(site, version=expected)["version"] == "pass"
+    assert asked_health(worker) == 2 * (version.TIMES + 1), "a route that names none proves nothing"
 
 
 def test_what_is_read_right_before_the_move_is_read_while_the_speed_is_measured(
