@@ -166,6 +166,20 @@ def test_the_boundaries_are_all_of_them(
     assert BOUNDARIES.stop > len(seen) >= 30
 
 
+def test_what_is_read_with_the_lock_tells_whether_one_must_be_settled(
+    begin: Begin, site: Site
+) -> None:
+    def none_unended() -> bool:
+        return records.none_unended(site.database.snapshot(records.asking_unended("local")))
+
+    release = begin()
+    release.ledger.settle()
+    assert not none_unended(), "what was checked before may not be so once it is undone"
+    release.succeed()
+    assert none_unended()
+    assert not records.none_unended(()), "nothing was read: the tables were not there"
+
+
 def test_one_that_was_all_made_and_is_good_stays(begin: Begin, step: FakeStep, site: Site) -> None:
     dead = begin()
     dead.perform(step)
