@@ -147,6 +147,8 @@ class Release:
         made = (entry.change for entry in self.entries)
         changes = list(self.ahead.plan(step, self.site, made))
         self.make(changes, step.NAME)
+        if changes:
+            self.ahead.renew(self.site, [entry.change for entry in self.entries])
         self.ledger.later(_LINGER)
         self.seconds[step.NAME] = round(time.monotonic() - began, 3)
         return changes
