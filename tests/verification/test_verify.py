@@ -490,6 +490,16 @@ def test_a_version_is_visited_once_in_a_release(
     assert statuses(site, version="")["sign up"] == "pass"
 
 
+def test_a_version_that_failed_its_visit_is_visited_again(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    site = at(authentication=ACCOUNTS)
+    worker.bad = {"takes any token"}
+    assert statuses(site)["tampered token refused"] == "fail"
+    worker.bad = set()
+    assert statuses(site)["tampered token refused"] == "pass"
+
+
 # The throw-away account
 
 

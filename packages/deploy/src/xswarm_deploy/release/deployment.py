@@ -37,7 +37,7 @@ def deployment(
     before = calls.made()
     _ = site.bundling  # wrangler bundles while the lock is taken, and all is checked
     if check.NAME not in skipped:
-        check.begin_ahead(site)  # it only reads, and needs no lock
+        check.begin_ahead(site)  # it changes nothing that a release does, and needs no lock
     with transaction(site, "deploy", message, phases) as running:
         running.skipped, running.calls_before = skipped, before
         running.site.facts["message"] = message
