@@ -430,7 +430,7 @@ def test_what_was_seen_before_its_turn_is_used_once_and_while_it_is_fresh(
     report = Report("check", ())
     monkeypatch.setattr(webhooks, "open_ahead", lambda _site: None)
 
-    def looked(*_: object) -> Report:
+    def looked(*_: object, **__: object) -> Report:
         looks.append("look")
         return report
 
@@ -455,7 +455,7 @@ def test_what_was_seen_before_its_turn_is_used_once_and_while_it_is_fresh(
 def test_what_fails_before_its_turn_is_raised_at_its_turn(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> Report:
+    def refused(*_: object, **__: object) -> Report:
         raise Refused("the local twin is not up", "", "inv sandbox.up")
 
     monkeypatch.setattr(webhooks, "open_ahead", lambda _site: None)

@@ -104,7 +104,7 @@ def run_or_begun(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ())
     fresh = isinstance(ahead, _Ahead) and time.monotonic() - ahead.at <= FRESH
     if isinstance(ahead, _Ahead) and fresh and not (only or skip):
         return ahead.report.result()
-    return run(site, only, skip)
+    return run(site, only=only, skip=skip)
 
 
 def _require_twin(site: Site) -> None:
