@@ -23,7 +23,7 @@ from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import DeployError, Locked, disk_refusal
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.state import ReleaseState
-from xswarm_deploy.model.step import Change, Facts, Step
+from xswarm_deploy.model.step import AnyAction, Change, Facts, Step
 from xswarm_deploy.release import lock, records, seal, steps
 from xswarm_deploy.release import rollback_facts as facts
 from xswarm_deploy.release.ahead import Ahead
@@ -173,7 +173,7 @@ class Release:
         self.note("plan", phase=named, first=first, changes=listed)
         joined = _joined(changes)
         self.joined.update(range(first + 1, first + 1 + joined))
-        awaited = bool(changes) and not steps.action_named(changes[0]).here
+        awaited = bool(changes) and not any(one.here for one in _actions(changes[0]))
         self.ledger.plan(named, first, changes, 1 + joined, awaited=awaited)
         if changes:  # while the first reads; the lease waits where it does not
             self.ledger.later(_SHORTLY if awaited else _LINGER)
@@ -412,8 +412,13 @@ def _state_of(record: Record, site: Site, console: Console) -> ReleaseState:
 def _joined(changes: Sequence[Change]) -> int:
     """Return how many of the changes behind the first are intended together with it."""
     following = changes[1:]
-    joins = (one.effect == "none" and steps.action_named(one).joins for one in following)
+    joins = (one.effect == "none" and any(a.joins for a in _actions(one)) for one in following)
     return sum(takewhile(bool, joins))
+
+
+def _actions(change: Change) -> list[AnyAction]:
+    """Return the action whose change it is; empty: none of its step's."""
+    return [one for one in steps.step_named(change.step).ACTIONS if one.owns(change)]
 
 
 def _is_of_the_disk(cause: BaseException) -> bool:
