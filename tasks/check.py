@@ -34,7 +34,7 @@ def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit:
     site = context.open_site(c, quiet=json)
     console = Console(quiet=json)
     with console.step("check") as line:
-        report = step.run(site, only=_names(only), skip=_names(skip))
+        report = step.run_or_begun(site, only=_names(only), skip=_names(skip))
         line.detail = report.summary
         line.mark, line.colour = ("✓", "green") if report.ok else ("✗", "red")
     if junit:

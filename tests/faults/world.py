@@ -298,7 +298,7 @@ def patch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(verify, "gate", judged)
     monkeypatch.setattr(verify, "run", lambda *_, **__: Report("verify", ()))
-    for name in ("live", "dark", "preview"):
+    for name in ("live", "dark", "preview", "look_ahead"):
         monkeypatch.setattr(verify, name, lambda *_, **__: None)
     monkeypatch.setattr(prospect, "required", lambda *_, **__: None)
     monkeypatch.setattr(address, "wait", lambda *_: None)

@@ -23,6 +23,7 @@ from xswarm_deploy.model.report import Finding, Report
 from xswarm_deploy.preflight import check, domains
 from xswarm_deploy.services.errors import RateLimited
 from xswarm_deploy.settings.settings import Settings
+from xswarm_deploy.steps import webhooks
 
 
 @pytest.fixture
@@ -420,3 +421,46 @@ def test_what_the_twin_offers_is_what_it_takes() -> None:
     assert set(types) == bindings.TWIN
     unlisted = {*twins._VARIABLES, "worker_loader"}
     assert set(types.values()) == set(twins._FIELDS) - unlisted
+
+
+def test_what_was_seen_before_its_turn_is_used_once_and_while_it_is_fresh(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    report = Report("check", ())
+    monkeypatch.setattr(webhooks, "open_ahead", lambda _site: None)
+
+    def looked(*_: object, **__: object) -> Report:
+        looks.append("look")
+        return report
+
+    monkeypatch.setattr(check, "run", looked)
+    before, release = place.site(), place.site()
+    check.begin_ahead(before)
+    check.begin_ahead(before)  # a second try to take the lock looks no second time
+    check.hand_over(before, release)
+    assert check.run_or_begun(release) is report
+    assert looks == ["look"]
+    check.run_or_begun(release)
+    assert looks == ["look"] * 2, "at its turn it is looked at, where nothing was begun"
+    check.begin_ahead(release)
+    check.run_or_begun(release, only=["providers"])
+    assert looks == ["look"] * 4, "a part of it is looked at by itself"
+    monkeypatch.setattr(check, "FRESH", 0.0)
+    check.begin_ahead(release)
+    check.run_or_begun(release)
+    assert looks == ["look"] * 6, "what is old is looked at again"
+
+
+def test_what_fails_before_its_turn_is_raised_at_its_turn(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> Report:
+        raise Refused("the local twin is not up", "", "inv sandbox.up")
+
+    monkeypatch.setattr(webhooks, "open_ahead", lambda _site: None)
+    monkeypatch.setattr(check, "run", refused)
+    site = place.site()
+    check.begin_ahead(site)
+    with pytest.raises(Refused, match="not up"):
+        check.run_or_begun(site)

@@ -54,6 +54,24 @@ def test_a_plan_made_before_its_turn_is_used(site: Site, monkeypatch: pytest.Mon
     assert step.plans == 1
 
 
+def test_a_plan_is_begun_anew_once_what_it_builds_upon_was_changed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Planning()
+    monkeypatch.setattr(steps, "step_named", lambda _name: step)
+    plans, planning = Ahead(), cast("Step[Site]", cast("Any", step))
+    plans.begin(site, (step.NAME,))
+    plans.renew(site, [BACKUP])
+    plans.renew(site, [BACKUP, SECRETS])
+    plans._begun[step.NAME].changes.result()
+    assert step.plans == 2, "a backup changes nothing that it reads"
+    plans.plan(planning, site, [BACKUP, SECRETS, MADE])
+    assert step.plans == 2, "what was begun after the secrets holds"
+    plans.begin(site, (step.NAME,), after=1)
+    plans.plan(planning, site, [BACKUP, SECRETS])
+    assert step.plans == 4, "the secrets came since"
+
+
 def test_where_none_was_begun_it_is_made_at_its_turn(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

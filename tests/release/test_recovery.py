@@ -166,6 +166,37 @@ def test_the_boundaries_are_all_of_them(
     assert BOUNDARIES.stop > len(seen) >= 30
 
 
+def test_what_is_read_with_the_lock_tells_whether_one_must_be_settled(
+    begin: Begin, site: Site
+) -> None:
+    def none_unended() -> bool:
+        return records.none_unended(site.database.snapshot(records.asking_unended("local")))
+
+    release = begin()
+    release.ledger.settle()
+    assert not none_unended(), "what was checked before may not be so once it is undone"
+    release.succeed()
+    assert none_unended()
+    assert not records.none_unended(()), "nothing was read: the tables were not there"
+
+
+def test_releases_are_read_although_their_table_is_made_at_that_very_moment(
+    begin: Begin, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin().succeed()
+    query, early = site.database.query, [True]
+
+    def first(sql: str, parameters: Any = ()) -> Any:
+        if early:
+            early.clear()
+            raise DatabaseError("syntax", "no such table: _releases")
+        return query(sql, parameters)
+
+    monkeypatch.setattr(site.database, "query", first)
+    (found,) = records.read(site.database, "local")
+    assert found.status == "succeeded"
+
+
 def test_one_that_was_all_made_and_is_good_stays(begin: Begin, step: FakeStep, site: Site) -> None:
     dead = begin()
     dead.perform(step)

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.releases import FakeStep, change
+from tests.support.releases import HERE, JOIN, FakeStep, change, told
 from xswarm_deploy import fence
 from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.errors import DeployError, Locked
 from xswarm_deploy.model.step import Change, Facts
 from xswarm_deploy.release import audit, ledger, lock, records, undo
+from xswarm_deploy.release.journal import Journal
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.site import Site
 
@@ -33,6 +34,19 @@ class Reading(FakeStep):
     def apply(self, site: Site, made: Change) -> Facts:
         self.looked(made.resource)
         return super().apply(site, made)
+
+
+class Keeping(FakeStep):
+    """Changes only this machine, and notes what its journal has by then."""
+
+    journal: Journal
+    journaled: list[str]
+
+    def apply(self, site: Site, made: Change) -> Facts:
+        fence.require_own()
+        self.journaled = [str(event["event"]) for event in self.journal.read()]
+        self.world[made.resource] = told(made.after)
+        return {}
 
 
 @pytest.fixture
@@ -109,6 +123,56 @@ def test_what_is_changed_is_intended_in_the_database_before(
         [done, intended, planned],
         [done, done, intended],
     ]
+
+
+def test_what_joins_is_intended_with_the_change_before_and_its_outcome_is_not_waited_for(
+    far: Release, step: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step.plans = [change("a"), change("b", action=JOIN), change("c")]
+    known: list[list[str]] = []
+    real = fence.require_held
+
+    def noted() -> None:
+        real()
+        known.append(states(far))
+
+    monkeypatch.setattr(fence, "require_held", noted)
+    monkeypatch.setattr(ledger.Ledger, "later", lambda *_: None)  # the fence alone sees to it
+    far.perform(step)
+    done, intended, planned = records.DONE, records.INTENDED, records.PLANNED
+    assert known == [
+        [intended, intended, planned],
+        [intended, intended, planned],
+        [done, done, intended],
+    ]
+
+
+def test_what_was_intended_with_another_and_never_begun_is_not_undone(
+    far: Release, step: FakeStep
+) -> None:
+    step.plans = [change("a"), change("b", action=JOIN)]
+    step.fail_apply = {"a": DeployError("it failed", "because")}
+    with pytest.raises(DeployError) as caught:
+        far.perform(step)
+    far.ledger.settle()
+    assert states(far) == [records.INTENDED] * 2
+    undo.roll_back(far, caught.value)
+    assert step.calls == ["apply a", "undo a"]
+    assert states(far) == [records.UNDONE, records.PLANNED]
+
+
+def test_what_stays_on_this_machine_waits_for_its_journal_alone(
+    far: Release, step: FakeStep, slow: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Keeping(step.world, [change("a", action=HERE)])
+    made.journal = far.journal
+    monkeypatch.setattr("xswarm_deploy.release.steps.step_named", lambda _name: made)
+    far.perform(made)
+    assert (made.journaled, states(far)) == (["begin", "plan"], []), "the database has nothing yet"
+    assert step.world["a"] == "new"
+    slow.set()
+    far.ledger.settle()
+    assert states(far) == [records.DONE]
 
 
 def test_an_intent_that_is_not_written_stops_the_change_and_is_undone(

@@ -208,6 +208,9 @@ class SoundSlack:
 class SoundObjects:
     bucket = "xswarm-boss"
 
+    def open_ahead(self, count: int) -> None:
+        """Open nothing: there is no server."""
+
     def probe(self) -> None:
         return
 

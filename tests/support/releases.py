@@ -18,6 +18,8 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.steps import migrate, traffic, upload
 
 UPDATE: Final = Action("fake", "update", str, str, str)
+JOIN: Final = Action("fake", "join", str, str, str, joins=True)
+HERE: Final = Action("fake", "keep", str, str, str, here=True)
 
 
 @dataclass
@@ -25,7 +27,10 @@ class FakeStep:
     """Sets names in a mapping, as a provider would; can be told to fail."""
 
     NAME = "fake"
-    ACTIONS = (UPDATE, traffic.SHIFT, traffic.LEAP, upload.OPEN, migrate.DOWN)  # it stands for all
+    ACTIONS = (
+        *(UPDATE, JOIN, HERE),
+        *(traffic.SHIFT, traffic.LEAP, upload.OPEN, migrate.DOWN),  # it stands for all
+    )
     INPUTS = ("settings",)
     world: dict[str, str] = field(default_factory=dict)
     plans: list[Change] = field(default_factory=list)
@@ -71,8 +76,8 @@ def told(payload: object) -> str:
     return next(iter(split)) if split else str(encode(payload))
 
 
-def change(resource: str, after: Any = "new") -> Change:
-    return UPDATE.change(resource, before="old", after=after, undo="old")
+def change(resource: str, after: Any = "new", action: Action[str, str, str] = UPDATE) -> Change:
+    return action.change(resource, before="old", after=after, undo="old")
 
 
 def failing(what: str = "it failed") -> DeployError:

@@ -393,6 +393,59 @@ def test_the_version(
     assert case.says in found.evidence
 
 
+def asked_health(worker: SoundWorker) -> int:
+    return worker.asked.count("GET /health")
+
+
+def test_what_the_measuring_was_told_is_the_last_word(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    site = at(version_path="/health", performance_path="/health", performance_requests=2)
+    assert statuses(site)["version"] == "pass"
+    assert asked_health(worker) == version.TIMES + 1 + 2, "a round, one that warms, the measuring"
+    worker.asked.clear()
+    assert statuses(at(version_path="/health", performance_requests=0))["version"] == "pass"
+    assert asked_health(worker) == version.TIMES + 1, "without measuring it is asked once more"
+    worker.asked.clear()
+    worker.answers["/plain"] = [(200, {"status": "ok"})]
+    site = at(version_path="/health", performance_path="/plain", performance_requests=2)
+    for expected in ("v1", ""):
+        assert statuses(site, version=expected)["version"] == "pass"
+    assert asked_health(worker) == 2 * (version.TIMES + 1), "a route that names none proves nothing"
+
+
+def test_what_is_read_right_before_the_move_is_read_while_the_speed_is_measured(
+    at: Callable[..., Site], worker: SoundWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    site = at(version_path="/health", performance_path="/health", performance_requests=2)
+    looked(site, closing=lambda: begun.append(asked_health(worker)))
+    assert begun == [version.TIMES + 1]
+
+
+def test_who_answers_users_is_asked_beside_the_read_after_the_move(
+    at: Callable[..., Site], worker: SoundWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = at(version_path="/health", performance_requests=0)
+
+    def rounds(expected: str = "v1") -> int:
+        worker.asked.clear()
+        verify.look_ahead(site, "v1")
+        statuses(site, version=expected)
+        return asked_health(worker) // version.TIMES
+
+    monkeypatch.setattr(version, "SETTLE_SECONDS_HERE", 0.1)
+    assert rounds() == 1, "what was good a moment ago is not asked again"
+    assert rounds("v2") > 1, "it tells nothing of another version"
+    worker.answers["/health"] = [(200, {"version": "v0"})] * version.TIMES * 2
+    worker.answers["/health"] += [(200, {"version": "v1"})]
+    monkeypatch.setattr(version, "SETTLE_SECONDS_HERE", 0.0)
+    assert rounds() > 1, "what was not good is asked again"
+    worker.answers.clear()
+    monkeypatch.setattr(version, "FRESH", 0.0)
+    assert rounds() > 1, "what is old is asked again"
+
+
 # Deliveries
 
 
@@ -437,6 +490,16 @@ def test_a_version_is_visited_once_in_a_release(
     assert statuses(site, version="")["sign up"] == "pass"
 
 
+def test_a_version_that_failed_its_visit_is_visited_again(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    site = at(authentication=ACCOUNTS)
+    worker.bad = {"takes any token"}
+    assert statuses(site)["tampered token refused"] == "fail"
+    worker.bad = set()
+    assert statuses(site)["tampered token refused"] == "pass"
+
+
 # The throw-away account
 
 
@@ -463,6 +526,19 @@ def test_what_the_worker_does_not_delete_is_removed_from_the_database(
     with sqlite3.connect(tmp_path / "app.db") as database:
         assert database.execute("SELECT count(*) FROM users").fetchone() == (1,)
     database.close()
+
+
+def test_an_account_is_removed_though_measuring_ends_by_ctrl_c(
+    at: Callable[..., Site], worker: SoundWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(performance, "measured", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        looked(at(authentication=ACCOUNTS))
+    assert "POST /signup" in worker.asked
+    assert worker.accounts == {}
 
 
 def test_what_cannot_be_removed_is_named(at: Callable[..., Site], worker: SoundWorker) -> None:

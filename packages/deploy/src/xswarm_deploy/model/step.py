@@ -77,6 +77,7 @@ class Action(Generic[Before, After, Undo]):
             version carries it: who takes the release over makes the change once more.
         replan: whether a lost reply is replaced by planning again; else ``apply`` asks first.
         upload: whether it makes a version of the Worker.
+        here: whether it changes this machine only: its intent is durable in the journal here.
         joins: whether a change that nobody notices may be intended together with the one before:
             it follows at once, and undoing it finds out by itself whether it was ever made.
     """
@@ -93,6 +94,7 @@ class Action(Generic[Before, After, Undo]):
     secret: bool = False
     replan: bool = False
     upload: bool = False
+    here: bool = False
     joins: bool = False
 
     def change(

@@ -6,10 +6,14 @@ no failure when it is missing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from typing import Final
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Final, NamedTuple
 
-from xswarm_deploy.errors import Refused
+from xswarm_deploy.background import started
+from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.report import Probe, Report, run_probes
 from xswarm_deploy.preflight import (
     beside,
@@ -29,8 +33,10 @@ from xswarm_deploy.preflight import (
 from xswarm_deploy.preflight.looking import only_sound
 from xswarm_deploy.settings.variables import LOCAL
 from xswarm_deploy.site import Site
+from xswarm_deploy.steps import webhooks as webhooks_step
 
 NAME: Final = "check"
+FRESH: Final = 60.0  # seconds for which what was seen before its turn is what is there
 GROUPS: Final = (
     variables,
     configuration,
@@ -63,6 +69,42 @@ def run(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Repor
     probes = [probe for group in GROUPS for probe in group.probes(site)]
     chosen = only_sound(site.settings, _chosen(probes, _known(probes, only), _known(probes, skip)))
     return run_probes(NAME, chosen, threads=max(1, len(chosen)))
+
+
+class _Ahead(NamedTuple):
+    """A look at everything that was begun before its turn, and when, on the monotonic clock."""
+
+    report: Future[Report]
+    at: float
+
+
+def begin_ahead(site: Site) -> None:
+    """Begin to look at everything before it is time to, unless that was begun already."""
+    if NAME in site.state.begun:
+        return
+    with suppress(DeployError):  # what cannot be opened is told by the look itself
+        _ = site.connections, site.cloudflare, site.database  # the release has the same ones
+        webhooks_step.open_ahead(site)
+    site.state.begun[NAME] = _Ahead(started(lambda: run(site), NAME), time.monotonic())
+
+
+def hand_over(begun: Site, site: Site) -> None:
+    """Let a release have what was begun before it."""
+    ahead = begun.state.begun.pop(NAME, None)
+    if ahead is not None:
+        site.state.begun[NAME] = ahead
+
+
+def run_or_begun(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Report:
+    """Return what was seen by :func:`begin_ahead`, where it holds, else look at it now.
+
+    Arguments and errors are those of :func:`run`.
+    """
+    ahead = site.state.begun.pop(NAME, None)
+    fresh = isinstance(ahead, _Ahead) and time.monotonic() - ahead.at <= FRESH
+    if isinstance(ahead, _Ahead) and fresh and not (only or skip):
+        return ahead.report.result()
+    return run(site, only=only, skip=skip)
 
 
 def _require_twin(site: Site) -> None:

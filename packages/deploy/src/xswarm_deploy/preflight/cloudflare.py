@@ -95,6 +95,7 @@ def _bucket(site: Site) -> str:
 def _objects(site: Site) -> Seen | str:
     """Write, read and delete an object under our own prefix."""
     name = site.settings.project.r2.bucket
+    site.objects.open_ahead(1)  # while Cloudflare's own API is asked for the bucket
     if site.cloudflare.bucket(name) is None:
         return Seen("skip", f"bucket {name} is made by the release")
     site.objects.probe()

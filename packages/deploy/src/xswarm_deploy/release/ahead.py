@@ -20,10 +20,14 @@ FRESH: Final = 60.0  # seconds that a plan holds: another tool may change what i
 
 
 class _Begun(NamedTuple):
-    """A plan that is being made, and when it began, on the monotonic clock."""
+    """A plan that is being made: when it began, on the monotonic clock, and after how many changes.
+
+    Those were made before it reads anything.
+    """
 
     changes: Future[Sequence[Change]]
     at: float
+    after: int
 
 
 class Ahead:
@@ -36,8 +40,14 @@ class Ahead:
     def __init__(self) -> None:
         self._begun: dict[str, _Begun] = {}
 
-    def begin(self, site: Site, phases: Iterable[str]) -> None:
-        """Begin to plan those of these steps that may be planned ahead; reads only."""
+    def begin(self, site: Site, phases: Iterable[str], after: int = 0) -> None:
+        """Begin to plan those of these steps that may be planned ahead; reads only.
+
+        Args:
+            site: what they act upon.
+            phases: names of steps.
+            after: how many changes the release has made.
+        """
         names = [name for name in phases if name in steps.AHEAD]
         if not names:
             return
@@ -46,8 +56,19 @@ class Ahead:
         pool = ThreadPoolExecutor(len(names), thread_name_prefix="ahead")
         for name, plan in zip(names, plans, strict=True):
             begun = pool.submit(copy_context().run, plan, site)
-            self._begun[name] = _Begun(begun, time.monotonic())
+            self._begun[name] = _Begun(begun, time.monotonic(), after)
         pool.shutdown(wait=False)
+
+    def renew(self, site: Site, made: Sequence[Change]) -> None:
+        """Begin anew the plans that build upon a step whose changes were just made.
+
+        Args:
+            site: what they act upon.
+            made: all changes of the release so far; the last is of that step.
+        """
+        changed = made[-1].step
+        stale = [name for name in self._begun if changed in steps.AHEAD[name]]
+        self.begin(site, stale, len(made))
 
     def plan(self, step: Step[Site], site: Site, made: Iterable[Change]) -> Sequence[Change]:
         """Return what a step would change.
@@ -59,7 +80,7 @@ class Ahead:
         """
         begun = self._begun.pop(step.NAME, None)
         upon = steps.AHEAD.get(step.NAME, ())
-        if begun is None or any(change.step in upon for change in made):
+        if begun is None or any(change.step in upon for change in [*made][begun.after :]):
             return step.plan(site)
         return _outcome(begun, lambda: step.plan(site))
 

@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 
 from xswarm_deploy.database.backup import Backup
 from xswarm_deploy.errors import DeployError
+from xswarm_deploy.preflight import check
+from xswarm_deploy.release import records
 from xswarm_deploy.release.noted import note
 from xswarm_deploy.release.release import Release
 from xswarm_deploy.release.transaction import report_success, transaction
+from xswarm_deploy.services import calls
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import backup
 
@@ -30,10 +33,16 @@ def deployment(
     Raises:
         DeployError: why it failed, after everything was undone.
     """
+    site.settings.require_sound()
+    before = calls.made()
+    _ = site.bundling  # wrangler bundles while the lock is taken, and all is checked
+    if check.NAME not in skipped:
+        check.begin_ahead(site)  # it changes nothing that a release does, and needs no lock
     with transaction(site, "deploy", message, phases) as running:
-        running.skipped = skipped
+        running.skipped, running.calls_before = skipped, before
         running.site.facts["message"] = message
-        _ = running.site.bundling  # wrangler bundles while check, backup and migrations run
+        if records.none_unended(running.ledger.lease.found):  # so none was undone since
+            check.hand_over(site, running.site)
         running.ahead.begin(running.site, phases)
         with _backup_ahead(running, phases):
             yield running

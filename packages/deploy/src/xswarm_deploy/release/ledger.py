@@ -129,7 +129,15 @@ class Ledger:
         said = {"kind": record.kind, "message": record.message, "phases": list(record.phases)}
         self._write([self._fenced(_BEGIN, *values)], "begin", said, hold=True)
 
-    def plan(self, phase: str, first: int, changes: Sequence[Change], intended: int = 1) -> None:
+    def plan(
+        self,
+        phase: str,
+        first: int,
+        changes: Sequence[Change],
+        intended: int = 1,
+        *,
+        awaited: bool = True,
+    ) -> None:
         """Hold what a phase will change, numbered from ``first``, which is intended at once.
 
         One write for both: each costs the database a sync, and a release its time.
@@ -139,6 +147,7 @@ class Ledger:
             first: the number of the first change.
             changes: all of the phase.
             intended: how many of them are intended by this.
+            awaited: whether the first is made only once this is written.
         """
         rows = [
             self._fenced(_PLAN, self.release, number, phase, _json(change.as_json()))
@@ -151,7 +160,8 @@ class Ledger:
         ]
         said = {"phase": phase, "changes": [change.as_json() for change in changes]}
         entered = self._fenced(_ENTER, phase, self.release)
-        self._write([entered, *rows, *intents], "plan", said, hold=True)
+        statements = [entered, *rows, *intents]
+        self._write(statements, "plan", said, hold=True, awaited=awaited)
 
     def intend(self, number: int, change: Change) -> None:
         """Write down what is about to be changed, for whoever is kept waiting, too."""

@@ -23,7 +23,7 @@ from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import DeployError, Locked, disk_refusal
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.state import ReleaseState
-from xswarm_deploy.model.step import Change, Facts, Step
+from xswarm_deploy.model.step import AnyAction, Change, Facts, Step
 from xswarm_deploy.release import lock, records, seal, steps
 from xswarm_deploy.release import rollback_facts as facts
 from xswarm_deploy.release.ahead import Ahead
@@ -40,7 +40,7 @@ FOLDER: Final = ".deployments"
 DEPLOY: Final = "deploy"
 """The kind of release that uploads a version of the Worker with all that it needs."""
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that all is done
-_LINGER: Final = 0.05  # seconds in which the next step's plan may take along what came of this one
+_LINGER: Final = 0.15  # seconds in which the next step's plan may take along what came of this one
 _SHORTLY: Final = 0.01  # seconds in which a step that need not read has made its change
 
 
@@ -147,6 +147,8 @@ class Release:
         made = (entry.change for entry in self.entries)
         changes = list(self.ahead.plan(step, self.site, made))
         self.make(changes, step.NAME)
+        if changes:
+            self.ahead.renew(self.site, [entry.change for entry in self.entries])
         self.ledger.later(_LINGER)
         self.seconds[step.NAME] = round(time.monotonic() - began, 3)
         return changes
@@ -171,9 +173,10 @@ class Release:
         self.note("plan", phase=named, first=first, changes=listed)
         joined = _joined(changes)
         self.joined.update(range(first + 1, first + 1 + joined))
-        self.ledger.plan(named, first, changes, 1 + joined)
-        if changes:
-            self.ledger.later(_SHORTLY)  # while the first reads; the lease waits where it does not
+        awaited = bool(changes) and not any(one.here for one in _actions(changes[0]))
+        self.ledger.plan(named, first, changes, 1 + joined, awaited=awaited)
+        if changes:  # while the first reads; the lease waits where it does not
+            self.ledger.later(_SHORTLY if awaited else _LINGER)
         self.record = self.record._replace(phase=named)
         self.entries += [
             Entry(number, named, records.PLANNED, change, {})
@@ -409,8 +412,13 @@ def _state_of(record: Record, site: Site, console: Console) -> ReleaseState:
 def _joined(changes: Sequence[Change]) -> int:
     """Return how many of the changes behind the first are intended together with it."""
     following = changes[1:]
-    joins = (one.effect == "none" and steps.action_named(one).joins for one in following)
+    joins = (one.effect == "none" and any(a.joins for a in _actions(one)) for one in following)
     return sum(takewhile(bool, joins))
+
+
+def _actions(change: Change) -> list[AnyAction]:
+    """Return the action whose change it is; empty: none of its step's."""
+    return [one for one in steps.step_named(change.step).ACTIONS if one.owns(change)]
 
 
 def _is_of_the_disk(cause: BaseException) -> bool:

@@ -57,6 +57,10 @@ class R2:
         self.bucket = bucket
         self._signer = signer
 
+    def open_ahead(self, count: int) -> None:
+        """Begin to open connections, where calls are about to be made."""
+        self.http.open_ahead(count)
+
     def put(self, key: str, content: bytes) -> None:
         """Write an object."""
         self._call("PUT", key, body=content)

@@ -277,5 +277,5 @@ def _without_manifest(environment: Environment) -> str:
     return f"what has no manifest must be named: {names}" if names else "none was made here"
 
 
-CREATE: Final = Action(NAME, "create", NoneType, Kind, NoneType, routine=True)
+CREATE: Final = Action(NAME, "create", NoneType, Kind, NoneType, routine=True, here=True)
 ACTIONS: Final = (CREATE,)

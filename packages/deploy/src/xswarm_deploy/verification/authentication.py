@@ -58,7 +58,7 @@ def visiting(asker: Asker) -> Iterator[Stay]:
         yield stay
     finally:
         stay.leave()
-        stay.left(())
+        stay.removed()
 
 
 @dataclass
@@ -86,13 +86,17 @@ class Stay:
             removal = Probe("account deleted", GROUP, self._leaving)
             self._left = started(lambda: run_probes(GROUP, [removal], 1), GROUP)
 
+    def removed(self) -> tuple[Finding, ...]:
+        """Return what came of the removal, which is waited for; empty: there was none."""
+        return self._left.result().findings if self._left else ()
+
     def left(self, findings: Sequence[Finding]) -> list[Finding]:
-        """Return all findings, with that of the removal, which is waited for.
+        """Return all findings, with that of the removal.
 
         A version that passed is not visited again in its release: hashing passwords takes it most
         of a second.
         """
-        found = [*findings, *(self._left.result().findings if self._left else ())]
+        found = [*findings, *self.removed()]
         visited = {one.status for one in found if one.group == GROUP}
         if visited == {"pass"}:
             self.asker.site.facts[_VISITED] = self.asker.target.version

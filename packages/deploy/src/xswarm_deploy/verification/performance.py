@@ -93,7 +93,8 @@ def measured(asker: Asker, beside: Target | None) -> Measured:
     speed = Speed.of([answer.milliseconds for answer in ours])
     before, source = _before(asker, theirs, route)
     asker.site.facts[FACT] = {**speed.as_json(), "worker": asker.site.worker}
-    told = {version.seen(answer) for answer in ours} == {asker.target.version}
+    expected = asker.target.version
+    told = bool(expected) and {version.seen(answer) for answer in ours} == {expected}
     return Measured((verdict(speed, before, source, settings),), told)
 
 

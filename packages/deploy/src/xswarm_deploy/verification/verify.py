@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xswarm_deploy.background import started
-from xswarm_deploy.errors import CheckFailed
+from xswarm_deploy.errors import CheckFailed, DeployError
 from xswarm_deploy.model.report import (
     UNPROVEN,
     Finding,
@@ -146,9 +146,24 @@ def run(
 
 
 def open_ahead(site: Site) -> None:
-    """Let connections be opened while something else is waited for, say an upload."""
+    """Open connections, and import what asks, while something else is waited for, say an upload."""
+    started(_import_ahead, "import")
     if not has_none(site):
         site.connections.open_ahead(site.settings.text("WORKER_URL"), AT_ONCE)
+
+
+def _import_ahead() -> None:
+    """Import what a verification needs."""
+    from xswarm_deploy.verification import (  # noqa: F401 - that is all
+        assets,
+        authentication,
+        browsers,
+        limits,
+        performance,
+        proof,
+        routes,
+    )
+    from xswarm_deploy.webhooks import probes  # noqa: F401
 
 
 def look_ahead(site: Site, version: str) -> None:
@@ -159,10 +174,12 @@ def look_ahead(site: Site, version: str) -> None:
     from xswarm_deploy.verification import version as word
     from xswarm_deploy.verification.asker import Asker
 
-    path, target = site.settings.project.verify.version_path, live(site, version)
-    if path and not has_none(site):
-        _open_ahead(target, site, quick=False)
-        word.ask_ahead(Asker(site, target, site.connections.session()), path)
+    path = site.settings.project.verify.version_path
+    with suppress(DeployError):  # whatever it is, the verification says it
+        if path and not has_none(site):
+            target = live(site, version)
+            _open_ahead(target, site, quick=False)
+            word.ask_ahead(Asker(site, target, site.connections.session()), path)
 
 
 def _open_ahead(target: Target, site: Site, *, quick: bool) -> None:
