@@ -60,6 +60,11 @@ class Monitored(Protocol):
     """What the status page needs of the monitor; see the fields of ``Endpoints``."""
 
     @property
+    def service(self) -> str:
+        """The service's name."""
+        ...
+
+    @property
     def clock(self) -> Clock:
         """The clock to read."""
         ...
