@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
+from tests.support.monitoring import needs_processes
 from xswarm_monitoring.correlation import correlate
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -56,3 +59,27 @@ def test_an_invalid_traceparent_begins_a_new_trace(bad: str) -> None:
 
 def test_a_later_version_of_traceparent_is_read_as_far_as_known() -> None:
     assert correlate([(b"traceparent", f"01-{TRACE}-{SPAN}-01-more".encode())]).trace_id == TRACE
+
+
+def test_ids_that_are_drawn_in_advance_are_each_given_once() -> None:
+    ids = [correlate([]).trace_id for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
+
+
+FORKED = """
+import os
+from xswarm_monitoring.correlation import correlate
+correlate([])
+os.fork()
+os.write(1, correlate([]).trace_id.encode() + b"\\n")
+"""
+
+
+@needs_processes
+def test_two_processes_of_one_share_no_id() -> None:
+    """A server that forks its workers after the first request, say."""
+    run = subprocess.run(
+        [sys.executable, "-c", FORKED], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert len(set(run.stdout.split())) == 2

@@ -17,11 +17,13 @@ from xswarm_monitoring import alert, evaluation
 from xswarm_monitoring.alert_state import AlertState, Notice, Policy, Silence
 from xswarm_monitoring.asgi import Monitor
 from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.correlation import Correlation, reset_current, set_current
 from xswarm_monitoring.evaluation import MemoryShelf
 from xswarm_monitoring.instruments import Family, Kind
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.notifier import Notifier
 from xswarm_monitoring.rules import Rules
+from xswarm_monitoring.tracing import Tracer
 from xswarm_monitoring.uptime import DAY, Uptime
 
 TOKEN = "t" * 32
@@ -74,6 +76,18 @@ def signups(monitor: Monitor, *customers: Any) -> None:
         monitor.metrics.business.signup(customer)
 
 
+def called(monitor: Monitor, url: str) -> None:
+    monitor.metrics.tracer = Tracer(monitor.metrics.clock)
+    correlation = Correlation("r")
+    correlation.sampled = True
+    served = set_current(correlation)
+    try:
+        with monitor.metrics.outbound.call("GET", url):
+            pass
+    finally:
+        reset_current(served)
+
+
 STRANGE: dict[str, Callable[[Monitor], Any]] = {
     "half a surrogate pair": lambda m: m.metrics.business.activity(HALF),
     "half of one in a path": lambda m: ask(m, f"/{HALF}"),
@@ -89,6 +103,8 @@ STRANGE: dict[str, Callable[[Monitor], Any]] = {
     "no number": lambda m: m.metrics.business.payment(math.nan, "eur", succeeded=True),
     "infinite": lambda m: m.metrics.business.payment(math.inf, "eur", succeeded=True),
     "a driver that does not know": lambda m: m.metrics.database.observe("SELECT 1", 0.1, -1),
+    "an address that is none": lambda m: called(m, "http://[::1"),
+    "a port that is none": lambda m: called(m, "http://shop.test:1e9/"),
     "a slow statement": lambda m: m.metrics.database.observe(f'SELECT "{HALF}"', 3.0),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import xswarm_monitoring
@@ -35,6 +36,24 @@ def test_it_imports_nothing_but_itself_and_the_standard_library() -> None:
         and name.split(".")[0] not in sys.stdlib_module_names
     }
     assert strangers == set()
+
+
+def modules_of(module: Path) -> set[str]:
+    """Return the modules of the room that one imports, for types alone, too."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "xswarm_monitoring":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).removeprefix("xswarm_monitoring."))
+    return found & {each.stem for each in ROOM.glob("*.py")}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {module.stem: modules_of(module) for module in ROOM.glob("*.py")}
+    assert len(graph["metrics"]) > 5
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names it
+    assert order.index("metrics") < order.index("asgi")
 
 
 @needs_processes

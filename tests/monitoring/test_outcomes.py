@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.monitoring import Hands
 from xswarm_monitoring import instruments
+from xswarm_monitoring.answer import Request
 from xswarm_monitoring.asgi import Monitor
-from xswarm_monitoring.endpoints import Request
 from xswarm_monitoring.health import Probe, Prober
 from xswarm_monitoring.metrics import Metrics
 

@@ -10,8 +10,8 @@ import pytest
 from tests.support.monitoring import Hands, SQLite
 from xswarm_monitoring.alert import Severity, service_outage
 from xswarm_monitoring.alert_state import AlertState, Policy
+from xswarm_monitoring.answer import Answer, Request
 from xswarm_monitoring.asgi import Monitor
-from xswarm_monitoring.endpoints import Answer, Request
 from xswarm_monitoring.evaluation import DatabaseShelf
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.rules import Rules

@@ -138,6 +138,7 @@ def test_monitor_takes_what_the_rules_take() -> None:
     values |= dict.fromkeys(("runbook", "dashboard"), "https://wiki.example/{name}")
     values["window"] = 60
     latency = {"target": 0.95, "threshold": 0.5}
+    values["window"] = "5m"
     values["slo"] = {"availability": 0.999, "latency": latency, "window": "30d", "release": "allow"}
     otlp = {"kind": "otlp", "endpoint": "https://x.test", "secret": "KEY", "user": 7, "every": "1m"}
     otlp |= {"signals": ["logs"], "temporality": "delta", "sample": 0.5, "headers": {"X-Id": "a"}}

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from tests.monitoring.measured.figure import Figure
 from tests.support import promql
 from tests.support.monitoring import Hands, SQLite
+from xswarm_monitoring.answer import Request
 from xswarm_monitoring.asgi import Monitor
-from xswarm_monitoring.endpoints import Request
 from xswarm_monitoring.health import Probe, Prober
 from xswarm_monitoring.metrics import Metrics
 

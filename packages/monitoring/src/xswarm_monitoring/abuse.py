@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from xswarm_monitoring import instruments
 from xswarm_monitoring.alert import Alert, Severity
 from xswarm_monitoring.correlation import is_probe
+from xswarm_monitoring.measures import Measures
 
 if TYPE_CHECKING:
-    from xswarm_monitoring.metrics import Metrics
     from xswarm_monitoring.window import Window
 
 NO_ROUTE = "(unmatched)"
@@ -94,7 +94,7 @@ SIGNS = (
 class Abuse:
     """Count what only the application knows to be abuse."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Measures) -> None:
         self._metrics = metrics
 
     def failed_login(self) -> None:

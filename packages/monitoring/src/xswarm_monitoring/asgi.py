@@ -11,9 +11,10 @@ from xswarm_monitoring import lifespan
 from xswarm_monitoring.abuse import NO_ROUTE
 from xswarm_monitoring.aggregator import Aggregator
 from xswarm_monitoring.alert import Alert
+from xswarm_monitoring.answer import Answer, Endpoint, Request
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import Correlation, correlate, reset_current, set_current
-from xswarm_monitoring.endpoints import Answer, Endpoint, Endpoints, Request
+from xswarm_monitoring.endpoints import Endpoints
 from xswarm_monitoring.health import Probe, Prober
 from xswarm_monitoring.logs import Level, Log
 from xswarm_monitoring.metrics import Metrics
@@ -129,7 +130,7 @@ class Monitor:
         )
         self._paths = {**self.endpoints.paths, **self.endpoints.posts}
         self._flushes = self.metrics.awaited = execute is not None
-        self._push = push
+        self._push, self._pushes = push, push is not None
         self.pusher: Pusher | None = None
         self.defer = defer or _Tasks()
         self.untold = Untold()
@@ -152,14 +153,12 @@ class Monitor:
         if endpoint is not None:
             await self._answer(endpoint, scope, receive, send)
             return
-        if self._push is not None:
-            self._open_push(scope.get("env"))
         started = self._timer()
         correlation = correlate(scope["headers"])
         if correlation.claim is not None:
             correlation.probe = self._recognised(scope, correlation.claim)
-        if self.metrics.tracer is not None:
-            self.metrics.tracer.begin(correlation)
+        if self._pushes:
+            self._begin_trace(scope, correlation)
         status = 500
 
         def send_with_id(message: Message) -> Awaitable[None]:
@@ -206,6 +205,11 @@ class Monitor:
         version = "" if version == "unknown" else version
         return recognise(claim.decode("latin-1"), token, request, endpoints.clock.wall(), version)
 
+    def _begin_trace(self, scope: Scope, correlation: Correlation) -> None:
+        self._open_push(scope.get("env"))
+        if self.metrics.tracer is not None:
+            self.metrics.tracer.begin(correlation)
+
     def _measure(
         self, scope: Scope, root: str, status: int, started: float, correlation: Correlation
     ) -> None:
@@ -228,8 +232,7 @@ class Monitor:
 
     async def maintain(self, env: Any = None) -> None:
         """Flush, merge old rows, and push: call it from a cron trigger, every minute or so."""
-        if self._push is not None:
-            self._open_push(env)
+        self._open_push(env)
         await self.keeper.maintain(env, self.endpoints.version_of(env))
         if self.pusher is not None:
             self.defer(self._pushed(env))

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from random import getrandbits
+from random import getrandbits, randbytes
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _VERSION_0 = b"00"
+_NOT_SAMPLED = "00"
+_DRAWN = 64  # ids at once
+_ids: list[str] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ids.clear)  # two processes shall not share any
+
 _NAMES = frozenset((b"traceparent", b"x-request-id", b"x-deployment-probe"))
 
 
@@ -20,7 +27,7 @@ class Correlation:
     Args:
         request_id: what came in ``X-Request-ID``; else the trace's id.
         trace: the trace's id, the caller's span and flags, as :attr:`trace_id`,
-            :attr:`parent_id` and :attr:`flags` give them; None: begun when asked for.
+            :attr:`parent_id` and :attr:`flags` give them; None: the request's id is the trace's.
     """
 
     # They are the class' own, and few requests set them: each costs what it sets.
@@ -32,9 +39,12 @@ class Correlation:
     sampled: bool = False
     """Whether it is traced, see :mod:`xswarm_monitoring.tracing`."""
     _span: str = ""
+    _trace: tuple[str, str, str] | None = None
 
-    def __init__(self, request_id: str, trace: tuple[str, str, str] | None) -> None:
-        self.request_id, self._trace = request_id, trace
+    def __init__(self, request_id: str, trace: tuple[str, str, str] | None = None) -> None:
+        self.request_id = request_id
+        if trace is not None:
+            self._trace = trace
 
     @property
     def span_id(self) -> str:
@@ -71,9 +81,7 @@ class Correlation:
         }
 
     def _read(self) -> tuple[str, str, str]:
-        if self._trace is None:
-            self._trace = _new_trace()
-        return self._trace
+        return self._trace or (self.request_id, "", _NOT_SAMPLED)
 
 
 _monitoring: ContextVar[bool] = ContextVar("monitoring", default=False)
@@ -119,18 +127,16 @@ def correlate(headers: Collection[tuple[bytes, bytes]]) -> Correlation:
     for name, _ in headers:
         if name in _NAMES:
             return _told(dict(headers))
-    trace = _new_trace()  # as most requests have it
-    return Correlation(trace[0], trace)
+    return Correlation(_new_id())  # as most requests have it
 
 
 def _told(sent: Mapping[bytes, bytes]) -> Correlation:
     """Return the correlation that a request's headers tell."""
     traceparent, request_id = sent.get(b"traceparent"), sent.get(b"x-request-id")
-    trace = _read(traceparent) if traceparent else None
+    trace = (_read(traceparent) if traceparent else None) or (_new_id(), "", _NOT_SAMPLED)
     if request_id is not None and _REQUEST_ID.fullmatch(request_id):
         made = Correlation(request_id.decode("ascii"), trace)
     else:
-        trace = trace or _new_trace()
         made = Correlation(trace[0], trace)
     made.claim = sent.get(b"x-deployment-probe")
     return made
@@ -141,9 +147,12 @@ def new_span() -> str:
     return "%016x" % (getrandbits(64) or 1)
 
 
-def _new_trace() -> tuple[str, str, str]:
-    # The ids are no secrets, so the quick generator does; and half an f-string's cost.
-    return "%032x" % (getrandbits(128) or 1), "", "00"
+def _new_id() -> str:
+    """Return the id of a trace, 32 hexadecimal digits; drawn in advance, a few at a time."""
+    if not _ids:
+        drawn = randbytes(_DRAWN * 16).hex()  # noqa: S311 - ids are no secrets
+        _ids.extend([drawn[start : start + 32] for start in range(0, len(drawn), 32)])
+    return _ids.pop()
 
 
 def _read(traceparent: bytes) -> tuple[str, str, str] | None:

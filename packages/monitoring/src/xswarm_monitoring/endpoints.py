@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
 from xswarm_monitoring import exposition, health, lengths, outcomes, report, system, tail
 from xswarm_monitoring.aggregator import Aggregator, Gathered
+from xswarm_monitoring.answer import Answer, Endpoint, Request
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.exposition import Gauge, Values
@@ -34,43 +35,6 @@ _LONGEST_WINDOW = 90 * 86400
 _MOST_POINTS = 500
 _MOST_ROUTES = 1000
 _SCRAPE_PATIENCE = 3.0  # seconds that a scrape waits for a probe; it has 10 s itself
-
-
-@dataclass(frozen=True)
-class Request:
-    """Hold what an endpoint needs to know of a request.
-
-    Args:
-        env: the Worker's; None outside of one.
-        headers: by their names in small letters.
-        query: without the question mark.
-        body: gives the body, up to a number of bytes; None where it is larger.
-    """
-
-    env: Any = None
-    headers: Mapping[bytes, bytes] = field(default_factory=dict)
-    query: bytes = b""
-    body: Callable[[int], Awaitable[bytes | None]] | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Answer a request.
-
-    Args:
-        status: the HTTP status.
-        media_type: of the body.
-        body: as it is sent.
-        headers: beside those that every answer has.
-    """
-
-    status: int
-    media_type: str
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-Endpoint = Callable[[Request], Awaitable[Answer]]
 
 
 class BadRequest(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from xswarm_monitoring.printable import label
 from xswarm_monitoring.sketch import Sketch
@@ -212,9 +212,23 @@ class Instrument(Generic[Value]):
 class Distribution(Instrument[Sketch]):
     """Sketch the values observed under each label set."""
 
+    def __init__(self, family: Family) -> None:
+        super().__init__(family)
+        self.quick: dict[Any, Sketch] = {}
+        """Sketches by what their user calls them: it is empty again once they are taken."""
+
+    def take(self) -> dict[Labels, Sketch]:
+        """Return the values since the last take, and begin anew."""
+        self.quick.clear()
+        return super().take()
+
     def observe(self, value: float, *labels: str) -> None:
         """Count a value under its labels, in the family's order."""
         self.at(labels).observe(float(value))  # a Decimal, say, cannot be added to others
+
+    def is_counted_apart(self, labels: Labels) -> bool:
+        """Return whether a label set has a sketch of its own at the moment."""
+        return labels in self._live
 
     def at(self, labels: Labels) -> Sketch:
         """Return the sketch of what is observed under a label set, until it is taken."""

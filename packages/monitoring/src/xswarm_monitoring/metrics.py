@@ -15,6 +15,7 @@ from xswarm_monitoring.instruments import Counter, Distribution, Family, Instrum
 from xswarm_monitoring.outbound import Outbound
 from xswarm_monitoring.printable import label, storable
 from xswarm_monitoring.redaction import mask_sql, pseudonym
+from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.tracing import Tracer
 from xswarm_monitoring.window import Labels, SlowQuery, Window
 
@@ -238,6 +239,7 @@ class Requests:
 
     def __init__(self, metrics: Metrics, family: Family) -> None:
         self._durations = metrics.distribution(family)
+        self._quick = self._durations.quick
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request.
@@ -248,10 +250,19 @@ class Requests:
             status: its HTTP status; 500 where the app raised, 499 where the client left.
             seconds: how long it took.
         """
-        if method not in _METHODS:
-            method = instruments.OVERFLOW
-        labels = (route, method, _STATUSES.get(status, instruments.OVERFLOW))
-        self._durations.at(labels).observe(seconds)
+        sketch = self._quick.get((route, method, status))
+        if sketch is None:
+            sketch = self._find(route, method, status)
+        sketch.observe(seconds)
+
+    def _find(self, route: str, method: str, status: int) -> Sketch:
+        """Return the sketch of such requests, and keep it at hand where it is theirs alone."""
+        known = method if method in _METHODS else instruments.OVERFLOW
+        labels = (route, known, _STATUSES.get(status, instruments.OVERFLOW))
+        sketch = self._durations.at(labels)
+        if known == method and self._durations.is_counted_apart(labels):
+            self._quick[route, method, status] = sketch
+        return sketch
 
 
 class Database:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from xswarm_monitoring.correlation import current, is_monitor, is_probe, new_span
 from xswarm_monitoring.http_request import Outgoing, Response, Send
 from xswarm_monitoring.instruments import OUTBOUND
+from xswarm_monitoring.measures import Measures
 from xswarm_monitoring.tracing import host_of
-
-if TYPE_CHECKING:
-    from xswarm_monitoring.metrics import Metrics
 
 
 @dataclass
@@ -37,7 +34,7 @@ class Outbound:
         metrics: keeps the measures.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Measures) -> None:
         self._metrics = metrics
         self._durations = metrics.distribution(OUTBOUND)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain, repeat
 from math import ceil, floor, isfinite, log2
@@ -208,11 +208,18 @@ class Sketch:
 
         Other boundaries are rounded up to their bucket's, by at most 1.1 %.
         """
+        indexes, counts = self._settled()._ascending()
+        below, zeros = [0, *accumulate(counts)], self._zeros
+        return [zeros + below[bisect_right(indexes, limit)] for limit in _limits(boundaries)]
+
+    def _ascending(self) -> tuple[Sequence[int], Iterable[int]]:
+        """Return the indexes of all buckets in ascending order, and their counts."""
+        if len(self._waiting) == 1 and not self._buckets:
+            (runs,) = self._waiting  # as it was read: in order, and in need of no sorting
+            return list(accumulate(runs[::2])), runs[1::2]
         buckets = self._sorted()
         indexes = sorted(buckets)
-        below = [0, *accumulate(map(buckets.__getitem__, indexes))]
-        zeros = self._zeros
-        return [zeros + below[bisect_right(indexes, limit)] for limit in _limits(boundaries)]
+        return indexes, map(buckets.__getitem__, indexes)
 
     def merge(self, other: Sketch, part: float = 1) -> None:
         """Add another sketch's observations to this one; counts stay exact.

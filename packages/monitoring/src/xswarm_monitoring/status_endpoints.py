@@ -10,13 +10,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from xswarm_monitoring.health import PASS
+from xswarm_monitoring.aggregator import Aggregator
+from xswarm_monitoring.answer import Answer, Endpoint, Request
+from xswarm_monitoring.clock import Clock
+from xswarm_monitoring.health import PASS, Check
 from xswarm_monitoring.status_page import WORKER, StatusPage
 
 if TYPE_CHECKING:
-    from xswarm_monitoring.endpoints import Answer, Endpoint, Endpoints, Request
     from xswarm_monitoring.status_report import History, StatusReport
 
 PATH = "/status/public"
@@ -54,6 +56,38 @@ class _Kept:
     report: StatusReport | None = None
 
 
+class Monitored(Protocol):
+    """What the status page needs of the monitor; see the fields of ``Endpoints``."""
+
+    @property
+    def service(self) -> str:
+        """The service's name."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The clock to read."""
+        ...
+
+    @property
+    def keeper(self) -> Aggregator:
+        """Reach the database."""
+        ...
+
+    @property
+    def log_raised(self) -> Callable[[Exception, str], None]:
+        """Write what was raised."""
+        ...
+
+    def version_of(self, env: Any) -> str:
+        """Return the version running."""
+        ...
+
+    async def checks(self, env: Any, *, longest: float | None = None) -> list[Check]:
+        """Ask the probes, each for so many seconds at most."""
+        ...
+
+
 @dataclass(frozen=True)
 class StatusEndpoints:
     """Answer what anybody may ask of a service's state.
@@ -64,7 +98,7 @@ class StatusEndpoints:
     """
 
     published: Published
-    monitor: Endpoints
+    monitor: Monitored
     _kept: _Kept = field(default_factory=_Kept)
 
     @cached_property
@@ -107,8 +141,6 @@ class StatusEndpoints:
         written: Callable[[StatusReport], tuple[str, str]],
         headers: tuple[tuple[bytes, bytes], ...],
     ) -> Answer:
-        from xswarm_monitoring.endpoints import Answer
-
         page = self.published.page(request.env)
         if page is None:
             return Answer(404, "application/json", b'{"error":"there is no public status page"}')

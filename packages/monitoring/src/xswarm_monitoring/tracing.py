@@ -91,6 +91,9 @@ class Span:
         return made | ({"parentSpanId": self.parent} if self.parent else {})
 
 
+_INVALID = "(invalid)"
+
+
 class Tracer:
     """Trace a part of requests.
 
@@ -152,10 +155,9 @@ class Tracer:
         served = current()
         if served is None or not served.sampled:
             return
-        parts = urlsplit(url)
-        given = conventions.outbound(method, host_of(url), status)
-        full = f"{parts.scheme}://{host_of(url)}{mask_path(parts.path)}"
-        named = {**given, "url.full": full}
+        host = host_of(url)
+        given = conventions.outbound(method, host, status)
+        named = {**given, "url.full": _shown(url, host)}
         ids = (served.trace_id, span, served.span_id)
         self._keep(ids, method, CLIENT, seconds, named, failed="error.type" in given)
 
@@ -174,8 +176,22 @@ class Tracer:
         self.spans.add(Span(*ids, name, kind, now - seconds, now, failed, named))
 
 
-def host_of(url: str) -> str:
-    """Return whom an address asks, with the port where it is not that of https."""
+def _shown(url: str, host: str) -> str:
+    """Return an address without what could be a secret."""
+    if host == _INVALID:
+        return host
     parts = urlsplit(url)
-    port = parts.port or {"http": 80}.get(parts.scheme, 443)
+    return f"{parts.scheme}://{host}{mask_path(parts.path)}"
+
+
+def host_of(url: str) -> str:
+    """Return whom an address asks, with the port where it is not that of https.
+
+    An address that is none asks ``(invalid)``: whoever is given it says so better.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80}.get(parts.scheme, 443)
+    except ValueError:
+        return _INVALID
     return (parts.hostname or "") + ("" if port == 443 else f":{port}")
