@@ -13,7 +13,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +102,8 @@ class Interception:
     dead: bool = False
     active: bool = True
     held: list[Callable[[], object]] = field(default_factory=list)
+    _stopped: Collection[int] = ()
+    _woken: threading.Event = field(default_factory=threading.Event)
     _of_thread: threading.local = field(default_factory=threading.local)
     _changed: bool = True
 
@@ -116,6 +118,8 @@ class Interception:
 
     def kind(self, sort: str, name: str) -> str:
         """Note an operation; return in which way it is to fail, or nothing."""
+        if threading.get_ident() in self._stopped:
+            self._woken.wait()
         if self.dead:
             raise Killed
         if self._busy or not self.active:
@@ -143,12 +147,19 @@ class Interception:
         elif kind == "interrupt":  # as Ctrl-C does it: whoever undoes heeds it as it wants
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         elif kind == "stop":
-            self._busy = True
-            try:
-                self.sleep(120.0)
-                self.overtake()
-            finally:
-                self._busy = False
+            self._stop()
+
+    def _stop(self) -> None:
+        """Let this process, with all of its threads, be stopped, while another takes over."""
+        here = threading.get_ident()
+        self._stopped = {one.ident or 0 for one in threading.enumerate()} - {here}
+        self._busy = True
+        try:
+            self.sleep(120.0)
+            self.overtake()
+        finally:
+            self._busy, self._stopped = False, ()
+            self._woken.set()
 
     def kill(self) -> None:
         """Let the process die."""
