@@ -26,6 +26,7 @@ NOT_RUN = {
     ("test", "--quick"): "likewise",
     ("test", "--only", "tests/release", "--expression", "lock"): "likewise",
     ("test.mutants", "packages/deploy/src/xswarm_deploy/release/lock.py"): "minutes",
+    ("test.mutants", "packages/deploy/src/xswarm_deploy/release", "--sample", "30"): "likewise",
     ("docs",): "tests/test_site.py builds the site",
     ("test.faults",): "tests/faults/test_matrix.py runs the same cases",
     ("test.faults", "--full"): "hours",
