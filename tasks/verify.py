@@ -15,10 +15,12 @@ from xswarm_deploy.console import Console, show
 from xswarm_deploy.errors import CheckFailed, Refused, Unavailable
 from xswarm_deploy.model import junit as suite
 from xswarm_deploy.model.report import UNPROVEN, Report
+from xswarm_deploy.monitor import logs as tail
 from xswarm_deploy.release.current import current
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import ns
 from xswarm_deploy.verification import verify as step
+from xswarm_deploy.verification.suggest import suggestions
 
 _AGAIN = "wait, then: inv verify"
 
@@ -77,8 +79,6 @@ def verify(
 )
 def suggest(c: Context, listen: float = 0.0, json: bool = False) -> None:
     """Suggest the routes that nobody asks yet, as lines for invoke.yaml."""
-    from xswarm_deploy.verification.suggest import suggestions
-
     site = context.open_site(c, quiet=json)
     found = suggestions(site, _heard(site, listen) if listen else ())
 
@@ -96,8 +96,6 @@ def suggest(c: Context, listen: float = 0.0, json: bool = False) -> None:
 
 def _heard(site: Site, seconds: float) -> Iterator[str]:
     """Yield method and URL of what users ask just now."""
-    from xswarm_deploy.monitor import logs as tail
-
     beside = Console(sys.stderr)
     beside.line(f"listening to {site.worker} for {seconds:.0f} s", "dim")
     told = tail.messages(lambda: site.cloudflare.listen(site.worker, []), seconds, beside.warn)

@@ -10,19 +10,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import sync_playwright
 
+from tests.support.browser import chromium
 from tests.support.house import House, build
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = Path("/usr/bin/chromium")
 AT_ONCE = "\nmonitor: {hold: 0, clear: 0}\n"
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/")
 
@@ -230,6 +228,7 @@ def ended(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
+@pytest.mark.needs("chromium")
 def test_the_dashboard_shows_figures_and_releases_in_a_browser(house: House) -> None:
     requests.get(f"{house.url}/api/health", timeout=60).raise_for_status()
     version = house.releases()[0]["version"]
@@ -237,8 +236,7 @@ def test_the_dashboard_shows_figures_and_releases_in_a_browser(house: House) -> 
     assert process.stdout
     try:
         url = address(process)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        with chromium() as browser:
             page = browser.new_page()
             page.goto(f"{url}/")
             page.get_by_text("Releases: ").wait_for()
@@ -246,7 +244,6 @@ def test_the_dashboard_shows_figures_and_releases_in_a_browser(house: House) -> 
             assert page.locator("#service").inner_text() == "boss-ai"
             assert not page.locator("#login").is_visible()
             assert page.get_by_role("heading", name="database").count() == 1
-            browser.close()
     finally:
         ended(process)
 

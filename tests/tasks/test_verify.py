@@ -13,7 +13,6 @@ from xswarm_deploy.errors import CheckFailed, Refused
 from xswarm_deploy.model.report import Finding, Report
 from xswarm_deploy.site import Site
 from xswarm_deploy.tasks import environment, verify
-from xswarm_deploy.verification import suggest
 from xswarm_deploy.verification import verify as step
 from xswarm_deploy.verification.suggest import Suggestion
 
@@ -52,7 +51,7 @@ def test_what_nobody_asks_is_suggested_as_lines(
     c: Context, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = [Suggestion("GET", "/new", ("src/index.ts:3",), 200)]
-    monkeypatch.setattr(suggest, "suggestions", lambda *_: found)
+    monkeypatch.setattr(verify, "suggestions", lambda *_: found)
     verify.suggest(c)
     assert "      - {path: /new, status: [200]}  # src/index.ts:3" in capsys.readouterr().out
     verify.suggest(c, json=True)

@@ -27,12 +27,13 @@ def make(folder: Folder) -> None:
         Refused: something else is in its place.
     """
     _refuse_foreign(folder)
-    for path in (folder.path, folder.logs, folder.providers, folder.database):
+    folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mark = folder.path / _MARK
+    if not mark.exists():  # first of all: another command may look at the folder now
+        mark.write_text(_MARK_TEXT)
+    for path in (folder.logs, folder.providers, folder.database):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder.path / ".gitignore").write_text("*\n")  # keys and data of the twin: never committed
-    mark = folder.path / _MARK
-    if not mark.exists():
-        mark.write_text(_MARK_TEXT)
 
 
 def delete(folder: Folder) -> bool:

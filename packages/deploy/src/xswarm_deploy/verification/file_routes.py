@@ -20,8 +20,8 @@ _MOST: Final = 5_000  # files
 _PAGES: Final = frozenset({".astro", ".md", ".mdx", ".html", ".tsx", ".jsx", ".ts", ".js", ".vue"})
 _REST: Final = re.compile(r"\[{1,2}\.\.\.([\w-]*)\]{1,2}")
 _PARAMETER: Final = re.compile(r"\[{1,2}([\w=-]+)\]{1,2}")
-_ESCAPED: Final = re.compile(r"\[([^\]]*)\]")
-_DOT: Final = re.compile(r"\.(?![^\[]*\])")  # but one that is escaped: sitemap[.]xml
+_ESCAPED: Final = re.compile(r"\[([^\[\]]*)\]")
+_NO_DOT: Final = "\0"  # stands for a dot that is escaped: sitemap[.]xml
 _VERB: Final = re.compile(
     r"\bexport\s+(?:async\s+)?(?:const|function)\s+(GET|POST|PUT|PATCH|DELETE|ALL)\b"
 )
@@ -131,12 +131,18 @@ def _flat(parts: Parts, file: Path) -> Parts | None:
     name = parts[0] if len(parts) > 1 else file.stem
     if len(parts) > 2 or file.suffix not in _PAGES or (len(parts) == 2 and file.stem != "route"):
         return None
-    kept = [p for p in _DOT.split(name) if not p.startswith("_") and p not in ("route",)]
+    kept = [p for p in _at_dots(name) if not p.startswith("_") and p not in ("route",)]
     optional = [re.sub(r"^\((.*)\)$", r"\1", part).removesuffix("_") for part in kept]
     return [
         "*" if p == "$" else f":{p[1:]}" if p.startswith("$") else _ESCAPED.sub(r"\1", p)
         for p in optional
     ]
+
+
+def _at_dots(name: str) -> list[str]:
+    """Divide a name at its dots, but those that are escaped."""
+    held = _ESCAPED.sub(lambda found: found[0].replace(".", _NO_DOT), name)
+    return [part.replace(_NO_DOT, ".") for part in held.split(".")]
 
 
 def _tanstack(parts: Parts, file: Path) -> Parts | None:

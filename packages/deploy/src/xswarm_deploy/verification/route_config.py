@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 _COMMENT: Final = re.compile(
-    r"""(?P<text>"[^"\n]*"|'[^'\n]*'|`[^`]*`)|//[^\n]*|/\*.*?\*/""", re.DOTALL
+    r"""(?P<text>"[^"\n]*"|'[^'\n]*'|`[^`]*`)|//[^\n]*|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)"""
 )
 _TOKEN: Final = re.compile(
     r"""\b(?P<call>route|index|layout|prefix)\s*\(|(?P<open>[(\[{])|(?P<close>[)\]}])"""
