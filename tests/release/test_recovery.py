@@ -405,3 +405,35 @@ def test_only_what_its_step_planned_is_planned_again(
     planned = pages.DEPLOY.change("pages site", after=pages.Content("one"))
     entry = Entry(1, phase, records.INTENDED, planned, {})
     assert recovery._is_still_planned(site, entry) is not made
+
+
+def test_what_only_the_journal_knew_is_written_to_the_ledger(
+    begin: Begin, step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step.fail_apply["c"] = failing()
+    release = begin()
+    with pytest.raises(DeployError) as caught:
+        release.perform(step)
+    name = release.record.release
+    with unreachable(monkeypatch):
+        undo.roll_back(release, caught.value)
+    kill(release, site)
+    before = {entry.state for entry in records.entries(site.database, name)}
+    assert records.DONE in before
+    reopened = reopen(site)
+    after = [entry.state for entry in records.entries(site.database, name)]
+    assert after == [entry.state for entry in reopened.entries]
+    assert records.DONE not in after
+    reopened.ledger.lease.release()
+
+
+@pytest.mark.parametrize("phases", [("rotation",), ("backup", "rotation")])
+def test_what_no_step_plans_is_not_planned_from_elsewhere(
+    begin: Begin, phases: tuple[str, ...]
+) -> None:
+    release = begin("rotate", phases)
+    with pytest.raises(Refused, match="had not yet planned what to do"):
+        recovery._unplanned(release)
+    release.record = release.record._replace(phases=("backup", "migrate"), phase="backup")
+    assert recovery._unplanned(release) == ["migrate"]
+    release.ledger.lease.release()

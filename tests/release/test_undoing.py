@@ -8,7 +8,7 @@ import pytest
 
 from tests.steps.fakes import FakeCloudflare, bundling
 from tests.support.releases import FakeStep, change, failing
-from xswarm_deploy.errors import DeployError, NotRolledBack, Refused
+from xswarm_deploy.errors import DeployError, NotRolledBack, Refused, StepFailed
 from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
@@ -310,3 +310,13 @@ def test_a_version_whose_schema_nobody_noted_is_not_called_safe(
         "the cron triggers at that release are not recorded: today's stay",
         "its settings and addresses are not recorded: today's stay",
     ]
+
+
+def test_a_full_disk_is_told_as_such_and_any_other_failure_as_itself(begin: Begin) -> None:
+    release = begin()
+    full = undo._verdict(release, OSError(28, "No space left on device", "journal"), [])
+    assert full.what == "journal cannot be used"
+    other = undo._verdict(release, ValueError("of nobody's making"), [])
+    assert isinstance(other, StepFailed)
+    assert "nothing was changed" in other.what
+    release.ledger.lease.release()
