@@ -102,7 +102,8 @@ class Interception:
     dead: bool = False
     active: bool = True
     held: list[Callable[[], object]] = field(default_factory=list)
-    _stopped: Collection[int] = ()
+    _others: Collection[threading.Thread] = field(default_factory=threading.enumerate)
+    _stopped: Collection[threading.Thread] = ()
     _woken: threading.Event = field(default_factory=threading.Event)
     _of_thread: threading.local = field(default_factory=threading.local)
     _changed: bool = True
@@ -118,8 +119,8 @@ class Interception:
 
     def kind(self, sort: str, name: str) -> str:
         """Note an operation; return in which way it is to fail, or nothing."""
-        if threading.get_ident() in self._stopped:
-            self._woken.wait()
+        if threading.current_thread() in self._stopped:
+            self._woken.wait(_LONGEST_STOP)
         if self.dead:
             raise Killed
         if self._busy or not self.active:
@@ -151,8 +152,8 @@ class Interception:
 
     def _stop(self) -> None:
         """Let this process, with all of its threads, be stopped, while another takes over."""
-        here = threading.get_ident()
-        self._stopped = {one.ident or 0 for one in threading.enumerate()} - {here}
+        others = {*self._others, threading.current_thread()}
+        self._stopped = {*threading.enumerate()} - others
         self._busy = True
         try:
             self.sleep(120.0)
@@ -187,6 +188,7 @@ def _changes(sort: str, name: str) -> bool:
     return sort == "database" and not name.startswith(("execute SELECT", "snapshot"))
 
 
+_LONGEST_STOP: Final = 60.0  # seconds of this machine's; another's release takes a second or two
 _current: list[Interception] = []
 _WRITE, _FSYNC, _SEND = os.write, os.fsync, HTTPAdapter.send
 _IDS: Final = re.compile(

@@ -177,6 +177,7 @@ def main() -> None:
     try:
         _run()
     finally:
+        _flush()
         gc.freeze()  # nor is any looked for at the end, among all that was imported
 
 
@@ -206,6 +207,14 @@ def _run() -> None:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))
+
+
+def _flush() -> None:
+    """Write what is left of the output; a reader that has gone (``| head``) is no failure."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output(sys.stdout)
 
 
 def _shipped() -> Collection:
