@@ -27,7 +27,6 @@ ALLOWED = {
     "packages/monitoring/src/xswarm_monitoring/asgi.py": RARE,
     "packages/monitoring/src/xswarm_monitoring/status_endpoints.py": RARE,
     "verification/verify.py": CLIENTS,
-    "tasks/verify.py": RARE,
     "preflight/error_budget.py": RARE,
     "release/transaction.py": RARE,
     "release/opening.py": RARE,
