@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import psutil
 import pytest
 
 from xswarm_twin.edge import runtime, versions
@@ -44,16 +45,15 @@ def python(workshop: Any, text: str) -> Any:
 
 def running() -> list[int]:
     """List the processes that this one started, and theirs, that still run."""
-    listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
-    )
-    found = []
-    for line in listed.stdout.splitlines():
-        pid, parent, state, arguments = line.split(None, 3)
-        ours = "workerd" in arguments or "python_serve" in arguments or "kill -KILL 0" in arguments
-        if ours and int(parent) == os.getpid() and not state.startswith("Z"):
-            found.append(int(pid))
-    return found
+    return [child.pid for child in psutil.Process().children() if _is_ours(child)]
+
+
+def _is_ours(child: psutil.Process) -> bool:
+    try:
+        arguments = " ".join(child.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    return any(name in arguments for name in ("workerd", "python_serve", "kill -KILL 0"))
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -333,16 +333,14 @@ def test_children_end_with_a_killed_parent(workshop: Any, tmp_path: Path) -> Non
 
 
 def _children(parent: int) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
-    )
-    pairs = (line.split() for line in listed.stdout.splitlines())
-    return [int(pid) for pid, ppid in pairs if int(ppid) == parent]
+    return [child.pid for child in psutil.Process(parent).children()]
 
 
 def _runs(pid: int) -> bool:
-    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return bool(listed.stdout.strip()) and not listed.stdout.strip().startswith("Z")
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_bodies_are_not_unpacked_on_the_way(play: Any, workshop: Any) -> None:
