@@ -43,6 +43,8 @@ TOO_MANY = 429
 LARGEST_REPLY = 256 * 1024 * 1024  # bytes
 CONNECTIONS = 16
 
+_JITTER = random.SystemRandom().random  # no seed makes two deployers wait alike
+
 
 class _Lost(NamedTuple):
     """An attempt without a usable reply; ``sent`` says whether the service may have got it."""
@@ -98,7 +100,7 @@ class Http:
         budget: float = 60.0,
         clock: Clock = SYSTEM_CLOCK,
         session: requests.Session | None = None,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = _JITTER,
         fenced: bool = True,
     ) -> None:
         self.service = service
