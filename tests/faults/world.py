@@ -63,6 +63,7 @@ _CODE: Final = "export default { fetch() {} }"
 _OTHER_CODE: Final = b"export default { fetch() {}, new: true }"
 
 
+_TRIES: Final = 50  # of making the world's folder anew
 _ON_ITS_WAY: Final = 4.0  # seconds; no retry waits so long
 
 
@@ -119,8 +120,14 @@ class World:
             prepared: what stands beyond the old release: a scenario's preparation.
         """
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.copytree(self.templates[prepared], self.folder)
+        for left in reversed(range(_TRIES)):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            try:
+                shutil.copytree(self.templates[prepared], self.folder)
+                break
+            except FileExistsError:  # a thread of the deployer before wrote a last line
+                if not left:
+                    raise
         self.providers.restore(self.kept[prepared])
         self.start()
 
