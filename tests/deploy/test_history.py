@@ -199,7 +199,7 @@ def test_what_fails_after_that_leaves_the_new_code_what_it_runs_on(deployed: Hou
         ended = deployed.inv("deploy.local", "--skip-backup", check=False)
         assert ended.returncode == 4, ended.stdout + ended.stderr
         assert "left as it is, since it goes with that: database, later" in ended.stderr
-        assert "next: mend what failed, then: ./inv deploy.local" in ended.stderr
+        assert "next: fix what failed, then: ./inv deploy.local" in ended.stderr
         assert "the previous version is live again" not in ended.stdout
         assert deployed.version() != old
         with site_of(deployed.root).database as database:

@@ -63,6 +63,15 @@ def reopen(site: Site) -> Release:
     return recovery.reopened(site, record, lease, Console(io.StringIO()))
 
 
+def failed(begin: Begin, step: FakeStep) -> tuple[Release, DeployError]:
+    """Let the third change of a release fail; nothing is undone yet."""
+    step.fail_apply["c"] = failing()
+    release = begin()
+    with pytest.raises(DeployError) as caught:
+        release.perform(step)
+    return release, caught.value
+
+
 def deploy(begin: Begin, step: FakeStep) -> None:
     release = begin()
     release.perform(step)
@@ -243,12 +252,9 @@ def test_a_lost_mark_of_success_is_written_later(
 def test_undoing_goes_on_without_the_database_and_is_settled_later(
     begin: Begin, step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step.fail_apply["c"] = failing()
-    release = begin()
-    with pytest.raises(DeployError) as caught:
-        release.perform(step)
+    release, cause = failed(begin, step)
     with unreachable(monkeypatch):
-        ended = undo.roll_back(release, caught.value)
+        ended = undo.roll_back(release, cause)
     assert "everything was brought back" in ended.what
     assert step.world == OLD
     undone = list(step.calls)
@@ -264,12 +270,9 @@ def test_undoing_goes_on_without_the_database_and_is_settled_later(
 def test_elsewhere_it_is_undone_once_more(
     begin: Begin, step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step.fail_apply["c"] = failing()
-    release = begin()
-    with pytest.raises(DeployError) as caught:
-        release.perform(step)
+    release, cause = failed(begin, step)
     with unreachable(monkeypatch):
-        undo.roll_back(release, caught.value)
+        undo.roll_back(release, cause)
     kill(release, site)
     _forget_journal(site)
     step.plans = []
@@ -279,11 +282,8 @@ def test_elsewhere_it_is_undone_once_more(
 
 def test_what_is_half_undone_is_not_resumed(begin: Begin, step: FakeStep, site: Site) -> None:
     step.fail_undo["a"] = failing("no way back")
-    step.fail_apply["c"] = failing()
-    release = begin()
-    with pytest.raises(DeployError) as caught:
-        release.perform(step)
-    ended = undo.roll_back(release, caught.value)
+    release, cause = failed(begin, step)
+    ended = undo.roll_back(release, cause)
     assert isinstance(ended, NotRolledBack)
     record = recovery.find(site)
     assert record is not None
@@ -410,13 +410,10 @@ def test_only_what_its_step_planned_is_planned_again(
 def test_what_only_the_journal_knew_is_written_to_the_ledger(
     begin: Begin, step: FakeStep, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step.fail_apply["c"] = failing()
-    release = begin()
-    with pytest.raises(DeployError) as caught:
-        release.perform(step)
+    release, cause = failed(begin, step)
     name = release.record.release
     with unreachable(monkeypatch):
-        undo.roll_back(release, caught.value)
+        undo.roll_back(release, cause)
     kill(release, site)
     before = {entry.state for entry in records.entries(site.database, name)}
     assert records.DONE in before

@@ -22,7 +22,7 @@ from xswarm_deploy.steps import migrate, secrets, traffic, upload, version, webh
 from xswarm_deploy.verification import verify
 
 Begin = Callable[..., Release]
-REPEAT = "mend what failed, then repeat it, with its flags: inv local rollback --version target"
+REPEAT = "fix what failed, then repeat it, with its flags: inv local rollback --version target"
 _SPLIT = traffic.live_split
 
 

@@ -105,9 +105,8 @@ def test_a_step_reads_while_its_intent_is_written_and_changes_nothing_before(
     assert states(far) == [records.DONE] * 3
 
 
-def test_what_is_changed_is_intended_in_the_database_before(
-    far: Release, step: FakeStep, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def seen_by_the_fence(far: Release, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return what the ledger knows each time that the fence lets something leave."""
     known: list[list[str]] = []
     real = fence.require_held
 
@@ -116,6 +115,13 @@ def test_what_is_changed_is_intended_in_the_database_before(
         known.append(states(far))
 
     monkeypatch.setattr(fence, "require_held", noted)
+    return known
+
+
+def test_what_is_changed_is_intended_in_the_database_before(
+    far: Release, step: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = seen_by_the_fence(far, monkeypatch)
     far.perform(step)
     done, intended, planned = records.DONE, records.INTENDED, records.PLANNED
     assert known == [
@@ -129,14 +135,7 @@ def test_what_joins_is_intended_with_the_change_before_and_its_outcome_is_not_wa
     far: Release, step: FakeStep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step.plans = [change("a"), change("b", action=JOIN), change("c")]
-    known: list[list[str]] = []
-    real = fence.require_held
-
-    def noted() -> None:
-        real()
-        known.append(states(far))
-
-    monkeypatch.setattr(fence, "require_held", noted)
+    known = seen_by_the_fence(far, monkeypatch)
     monkeypatch.setattr(ledger.Ledger, "later", lambda *_: None)  # the fence alone sees to it
     far.perform(step)
     done, intended, planned = records.DONE, records.INTENDED, records.PLANNED

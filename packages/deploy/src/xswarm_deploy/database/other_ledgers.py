@@ -122,7 +122,7 @@ def _require_clean(database: Database, file: Migration) -> None:
     if any(row["dirty"] for row in database.query("SELECT dirty FROM schema_migrations")):
         raise Refused(
             f"{file.filename} was left unfinished by {_GOLANG} (dirty)",
-            "nobody knows how much of it was applied",
+            "how much of it was applied is unknown",
             f"bring the schema to what the file says; then: inv migrate.baseline --to {file.name}",
         )
 

@@ -369,9 +369,9 @@ def bring_back(environment: Site, change: Change) -> str:
         raise MovedForGood(
             f"the traffic of {environment.worker} stays where it is",
             change.irreversible or _no_longer(before),
-            f"mend what failed, then: {environment.deploy_command}"
+            f"fix what failed, then: {environment.deploy_command}"
             if not moved.quick
-            else f"mend what failed, then repeat it, with its flags: {again}",
+            else f"fix what failed, then repeat it, with its flags: {again}",
         ) from None
     return ""
 

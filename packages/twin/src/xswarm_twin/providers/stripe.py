@@ -223,7 +223,7 @@ def _explain(response: web.Response, identity: str) -> None:
         return
     if code := str(error.get("code") or ""):
         error["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
-    if response.status != 401:  # the log is the account's, and nobody knows whose
+    if response.status != 401:  # the log is the account's, and whose is unknown
         log = f"https://dashboard.stripe.com/test/logs/{identity}"
         error["request_log_url"] = f"{log}?t={int(time.time())}"
     response.text = json.dumps(body, indent=2)
