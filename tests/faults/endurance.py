@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import statistics
 import sys
 import tempfile
@@ -42,6 +43,7 @@ class Measured(NamedTuple):
     Args:
         kind: what it was.
         seconds: the command's.
+        cpu: seconds of a processor that the command used; other work beside it does not count here.
         processes: of the twin.
         open_files: of these processes, sockets too.
         memory: their resident size, in MB.
@@ -51,6 +53,7 @@ class Measured(NamedTuple):
 
     kind: str
     seconds: float
+    cpu: float
     processes: int
     open_files: int
     memory: float
@@ -91,9 +94,9 @@ def endured(house: House, releases: int) -> Iterator[Measured]:
         kind = chance.choices(
             ("release", "failing", "canary", "rollback", "migration"), (65, 10, 10, 10, 5)
         )[0]
-        began = time.monotonic()
+        began, used = time.monotonic(), _cpu()
         _act(house, kind, number)
-        yield _measured(house, kind, time.monotonic() - began)
+        yield _measured(house, kind, time.monotonic() - began, _cpu() - used)
 
 
 def _act(house: House, kind: str, number: int) -> None:
@@ -115,12 +118,19 @@ def _act(house: House, kind: str, number: int) -> None:
         assert house.version() == before
 
 
-def _measured(house: House, kind: str, seconds: float) -> Measured:
+def _cpu() -> float:
+    """Return the processor's seconds of all commands that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
+
+
+def _measured(house: House, kind: str, seconds: float, cpu: float) -> Measured:
     running = processes.marked(folder.of(house.root))
     kept = (".deployments", ".backups", ".build")
     return Measured(
         kind,
         round(seconds, 2),
+        round(cpu, 2),
         len(running),
         sum(one.num_fds() for one in running),
         round(sum(one.memory_info().rss for one in running) / _MEGABYTE, 1),
@@ -132,14 +142,24 @@ def _measured(house: House, kind: str, seconds: float) -> Measured:
 def table(measured: Sequence[Measured]) -> str:
     """Return the medians of each tenth of the way, as a table."""
     tenth = max(1, len(measured) // 10)
-    heads = ("after", "seconds", "processes", "open files", "memory, MB", "twin, MB", "tool, MB")
+    heads = (
+        "after",
+        "seconds",
+        "CPU seconds",
+        "processes",
+        "open files",
+        "memory, MB",
+        "twin, MB",
+        "tool, MB",
+    )
     lines = [f"{len(measured)} releases: {_kinds(measured)}. {where()}.", ""]
     lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for end in range(tenth, len(measured) + 1, tenth):
         part = measured[end - tenth : end]
-        plain = [one.seconds for one in part if one.kind == "release"] or [0.0]
-        last = part[-1]
-        cells = (end, f"{statistics.median(plain):.2f}", *last[2:])
+        plain = [one for one in part if one.kind == "release"]
+        seconds = statistics.median([one.seconds for one in plain] or [0.0])
+        cpu = statistics.median([one.cpu for one in plain] or [0.0])
+        cells = (end, f"{seconds:.2f}", f"{cpu:.2f}", *part[-1][3:])
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
@@ -158,7 +178,7 @@ def _size(path: Path) -> int:
 
 @contextmanager
 def _house(root: Path) -> Iterator[House]:
-    house = build(root, forking=True)
+    house = build(root)
     ask_canaries_one_route(house.root)
     try:
         house.inv("deploy.local", "--message", "first")
