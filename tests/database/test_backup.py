@@ -606,6 +606,7 @@ def test_large_rows_come_back(database: Database, folder: Path, tmp_path: Path) 
     assert again.manifest.content == made.manifest.content
 
 
+@pytest.mark.slow
 @WITHOUT_D1
 def test_a_table_of_very_many_columns_comes_back(
     database: Database, folder: Path, tmp_path: Path
@@ -656,6 +657,7 @@ def test_every_real_number_comes_back_to_its_last_bit(
     assert made.manifest.content.tables == manifest.of_file(tmp_path / "numbers.db").tables
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_a_bomb_stops_at_the_size_that_the_manifest_says(
     local: Database, tmp_path: Path, encrypted: bool

@@ -432,6 +432,7 @@ def test_a_token_with_a_newline_is_refused_without_being_quoted(remote: Database
     assert "canary" not in caught.value.render()
 
 
+@pytest.mark.slow
 def test_the_root_logger_stays_as_it_was() -> None:
     program = (
         "import logging; from xswarm_deploy.database.client import connect\n"
@@ -444,6 +445,7 @@ def test_the_root_logger_stays_as_it_was() -> None:
     assert logging.getLogger().level == logging.WARNING
 
 
+@pytest.mark.slow
 def test_a_file_needs_nothing_of_the_network(tmp_path: Path) -> None:
     program = (
         "import sys; from xswarm_deploy.database.client import connect, Statement\n"
@@ -455,6 +457,7 @@ def test_a_file_needs_nothing_of_the_network(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.slow
 def test_a_file_is_closed_once_no_thread_is_at_it(tmp_path: Path) -> None:
     """SQLite crashes where a connection is closed while another thread asks it."""
     database, began = FileDatabase(tmp_path / "app.db"), threading.Event()

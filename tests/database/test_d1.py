@@ -184,6 +184,7 @@ def test_it_is_busy_while_somebody_exports_it(cloud: Database, d1_api: Api) -> N
     cloud.execute("CREATE TABLE t (v)")
 
 
+@pytest.mark.slow
 def test_hundreds_of_migrations_are_one_transaction(cloud: Database) -> None:
     """Whatever the number: D1 takes a hundred parameters a statement."""
     files = [

@@ -78,6 +78,7 @@ def test_digests_of_earlier_backups_stay_valid(rows: int, size: int) -> None:
     assert found == {"t": (rows, earlier.hexdigest())}
 
 
+@pytest.mark.slow
 def test_large_rows_are_held_by_megabytes_and_not_by_thousands() -> None:
     with closing(_large_rows(300, 500_000)) as connection:  # 150 MB
         tracemalloc.start()

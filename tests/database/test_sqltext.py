@@ -168,6 +168,7 @@ def test_a_text_reaches_no_other_file(tmp_path: Path) -> None:
     assert not other.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [

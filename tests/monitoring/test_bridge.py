@@ -70,6 +70,7 @@ def test_a_long_message_is_cut() -> None:
     assert len(twilio.bodies[0]) <= SMS_BODY
 
 
+@pytest.mark.slow
 def test_twilio_is_asked_again_and_alertmanager_when_that_did_not_help() -> None:
     again = Twilio(503, 429, 201)
     assert take(again, {"alerts": [alert()]}) == (200, "delivered")

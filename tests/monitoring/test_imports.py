@@ -8,6 +8,8 @@ import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 import xswarm_monitoring
 from tests.support.monitoring import needs_processes
 
@@ -25,6 +27,7 @@ def imported(module: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_it_imports_nothing_but_itself_and_the_standard_library() -> None:
     modules = sorted(ROOM.glob("*.py"))
     assert len(modules) > 20

@@ -106,6 +106,7 @@ def test_what_is_refused_for_good_is_dropped_and_counted(outside: Outside, hands
     assert isolate.dropped()["traces"] == 5
 
 
+@pytest.mark.slow
 def test_what_waits_is_bounded(outside: Outside, hands: Hands) -> None:
     isolate = Isolate(outside, {**OTLP, "signals": ["traces"]}, hands=hands)
     outside.raised = ConnectionError("canary")

@@ -62,6 +62,7 @@ def test_a_chart_of_summaries_is_that_of_all(
     assert chart() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("route", "method"), [("/r1", "GET"), (STRANGE, "POST"), ("/none", "GET")])
 def test_a_route_alone_is_what_it_is_among_all(
     storage: Storage, hands: Hands, route: str, method: str

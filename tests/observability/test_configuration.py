@@ -42,6 +42,7 @@ def written(stack: Stack, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.needs("promtool", "amtool")
 def test_the_tools_find_no_fault(written: Path) -> None:
     secrets = written / "secrets"

@@ -114,6 +114,7 @@ def test_tasks_inside_a_release_join_it(told: Site, step: FakeStep, slack: FakeS
     assert len(records.read(told.database, "local")) == 1
 
 
+@pytest.mark.slow
 def test_who_tells_of_the_beginning_in_a_thread_finds_requests_imported() -> None:
     """Two threads that import it at the same time get half of it: its modules import each other."""
     script = (

@@ -40,6 +40,7 @@ def judged(method: str, url: str, body: bytes) -> str:
     return str(request.headers["Authorization"])
 
 
+@pytest.mark.slow
 @given(
     method=some.sampled_from(["GET", "PUT", "DELETE"]),
     key=TEXT,

@@ -43,6 +43,7 @@ def asked(version: str, path: str, status: int) -> Invocation:
     return Invocation(found, "GET", f"http://x{path}", {}, "10.0.0.1", status, "ok")
 
 
+@pytest.mark.slow
 def test_what_the_worker_logs_is_shown_until_the_time_is_up(
     c: Context, api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:

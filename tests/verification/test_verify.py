@@ -288,6 +288,7 @@ def test_a_refusal_that_is_wanted_passes(at: Callable[..., Site], worker: SoundW
     assert statuses(site)["POST /stripe/webhook"] == "pass"
 
 
+@pytest.mark.slow
 def test_a_budget_is_measured_again_alone_and_then_warned_of(
     at: Callable[..., Site], worker: SoundWorker
 ) -> None:

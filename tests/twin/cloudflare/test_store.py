@@ -68,6 +68,7 @@ def test_a_failed_save_leaves_nothing(store: Store) -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing_that_was_confirmed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     root = Path(__file__).parents[3]

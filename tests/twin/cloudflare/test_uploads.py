@@ -255,6 +255,7 @@ def test_the_secrets_on_disk_are_closed_to_others(api: Api) -> None:
     assert records.parent.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_what_does_not_compress_is_too_large(api: Api) -> None:
     api.worker()
     parts = [*form(b"export default { fetch() {} }")]

@@ -4,6 +4,8 @@ import compileall
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from xswarm_twin.edge.bytecode import Bytecode
 
 
@@ -15,6 +17,7 @@ def compiled(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_versions_that_start_at_once_keep_the_same_modules(tmp_path: Path) -> None:
     folders = [compiled(tmp_path / name) for name in ("one", "two", "three", "four")]
     store = tmp_path / "kept"
