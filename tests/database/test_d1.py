@@ -247,6 +247,55 @@ def test_a_row_longer_than_a_statement_is_restored(cloud: Database, tmp_path: Pa
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("value", "kind", "small"),
+    [
+        (bytes(range(256)) * 7_800, "BLOB", 8_000_000),
+        (b'"\n\x01' * 600_000, "TEXT", 1_000_000),
+        (b"\xff\0e" * 600_000, "TEXT", 8_000_000),
+    ],
+    ids=["bytes", "text that grows as JSON, by pages", "no UTF-8"],
+)
+def test_a_row_near_d1s_limit_goes_there_and_back(
+    cloud: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    value: bytes,
+    kind: str,
+    small: int,
+) -> None:
+    """As hexadecimal digits, or as JSON, it is longer than any text of D1's."""
+    monkeypatch.setattr(d1_snapshot, "_SMALL", small)
+    with connect(f"file:{tmp_path / 'a.db'}") as source:
+        source.execute("CREATE TABLE t (k TEXT PRIMARY KEY, v, w) WITHOUT ROWID")
+        source.execute(f"INSERT INTO t VALUES ('a', CAST(? AS {kind}), ?)", [value, 2**62])
+        source.execute("INSERT INTO t VALUES ('b', '', x''), ('c', -0.0, NULL), ('é', 9e999, 'é')")
+    held = manifest.of_file(tmp_path / "a.db")
+    restore.whole(cloud, tmp_path / "a.db", tmp_path)
+    assert manifest.of_file(tmp_path / "read-back.db").tables == held.tables
+
+
+@pytest.mark.parametrize("size", [1_999_900, 1_999_999])
+def test_rows_that_d1_does_not_take_are_told_before_one_is_sent(
+    cloud: Database, tmp_path: Path, size: int
+) -> None:
+    cloud.execute("CREATE TABLE mine (v)")
+    with connect(f"file:{tmp_path / 'a.db'}") as source:
+        source.execute("CREATE TABLE pictures (id INTEGER PRIMARY KEY, name, data)")
+        values = ["é", b"\xff" * size]
+        source.execute("INSERT INTO pictures (name, data) VALUES (?, ?)", values)
+    if size < 1_999_997:
+        restore.whole(cloud, tmp_path / "a.db", tmp_path)
+        return
+    sent = cloud.round_trips
+    with pytest.raises(Refused, match="at most 2,000,000 bytes") as caught:
+        restore.whole(cloud, tmp_path / "a.db", tmp_path)
+    assert "pictures has 1, the longest of 2,000,002 bytes" in str(caught.value.why)
+    assert cloud.round_trips == sent
+    assert cloud.query("SELECT count(*) FROM mine")[0].integer(0) == 0
+
+
 def test_a_backup_is_not_put_back_unseen(cloud: Database) -> None:
     with pytest.raises(Refused, match="cannot be put back unseen") as caught:
         cloud.replace([], cloud.position())

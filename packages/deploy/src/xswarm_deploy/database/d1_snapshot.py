@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy.console import Progress
-from xswarm_deploy.database import json_rows, survey
+from xswarm_deploy.database import json_rows, limits, survey
 from xswarm_deploy.database.client import DatabaseError, Row, Statement
 from xswarm_deploy.database.d1 import D1Database
-from xswarm_deploy.database.loading import Loading, as_bytes
+from xswarm_deploy.database.loading import Loading, Text, as_bytes, typed
 from xswarm_deploy.database.survey import Measured, Survey
 from xswarm_deploy.errors import Refused
 
 _SMALL: Final = 8_000_000  # bytes that come in one answer; D1 gives at most 50 MB
-_GROWS: Final = 2  # times that a row grows as JSON, about
+_GROWS: Final = 2  # times that a row grows as JSON, about; as hexadecimal digits exactly
+_GROWS_WIDE: Final = 4  # times that bytes grow as a list of numbers
+_AROUND: Final = 64  # bytes around a value in JSON, at most
 _MOST_ROWS: Final = 5_000
+_REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
 _TRIES: Final = 4
 _ALL: Final = -1  # of LIMIT: no limit
 
@@ -79,7 +82,9 @@ def _at_once(
     filled = _filled(found)
     asked = [survey.SCHEMA]
     asked += [json_rows.measuring(each.table, total=True) for each in filled]
-    asked += [json_rows.page(each.table, _ALL, "", plain=plain) for each in filled]
+    asked += [
+        json_rows.page(each.table, _ALL, "", plain=plain, wide=_is_wide(each)) for each in filled
+    ]
     schema, *answers = database.snapshot([Statement(sql) for sql in asked])
     if [row.values_in_order for row in schema.rows] != [r.values_in_order for r in found.schema]:
         raise _Other
@@ -87,7 +92,7 @@ def _at_once(
         filled, answers[: len(filled)], answers[len(filled) :], strict=True
     ):
         loading.empty(each.table)
-        _insert(loading, each, page.rows)
+        _insert(loading, each, page.rows, plain=plain)
         _require_same(copy, each, size.rows[0])
 
 
@@ -97,15 +102,17 @@ def _by_pages(
     for each in _filled(found):
         loading.empty(each.table)
         for rows in _pages(database, each, plain=plain):
-            _insert(loading, each, rows)
+            _insert(loading, each, rows, plain=plain)
         _require_same(copy, each, database.query(json_rows.measuring(each.table, total=True))[0])
 
 
 def _pages(database: D1Database, each: Measured, *, plain: bool) -> Iterator[Sequence[Row]]:
-    count = max(1, min(_MOST_ROWS, _SMALL // max(1, each.largest * _GROWS)))
+    wide = _is_wide(each)
+    grown = each.largest * (_GROWS_WIDE if wide else _GROWS)
+    count = max(1, min(_MOST_ROWS, _SMALL // max(1, grown)))
     after = ""
     while True:
-        rows = database.query(json_rows.page(each.table, count, after, plain=plain))
+        rows = database.query(json_rows.page(each.table, count, after, plain=plain, wide=wide))
         yield rows
         if len(rows) < count:
             return
@@ -116,10 +123,27 @@ def _filled(found: Survey) -> list[Measured]:
     return [each for each in found.present if each.table.kind != "virtual"]
 
 
-def _insert(loading: Loading, each: Measured, rows: Sequence[Row]) -> None:
-    texts = [row.text(1) for row in rows]
-    odd = any('{"t":' in text for text in texts)
-    values = [json.loads(text, object_hook=as_bytes) for text in texts]
+def _is_replaced(rows: Sequence[Row]) -> bool:
+    cells = (cell for row in rows for cell in row.values_in_order)
+    return any(isinstance(cell, str) and _REPLACED in cell for cell in cells)
+
+
+def _is_wide(each: Measured) -> bool:
+    """Return whether a row may be too long for one text of D1's."""
+    written = each.largest * _GROWS + len(each.table.copied) * _AROUND
+    return written > (limits.D1.row or 0)
+
+
+def _insert(loading: Loading, each: Measured, rows: Sequence[Row], *, plain: bool) -> None:
+    if plain and _is_replaced(rows):
+        raise _Other  # it may stand there, or for bytes that are no UTF-8, even for as many
+    if _is_wide(each):
+        values = [typed(row.text(1), row.values_in_order[2:]) for row in rows]
+        odd = any(isinstance(value, Text) for row in values for value in row)
+    else:
+        texts = [row.text(1) for row in rows]
+        values = [json.loads(text, object_hook=as_bytes) for text in texts]
+        odd = any('{"t":' in text for text in texts)
     loading.insert(each.table, values, odd=odd)
 
 

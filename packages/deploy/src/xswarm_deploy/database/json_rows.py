@@ -1,7 +1,7 @@
 """SQL by which a server writes rows as JSON texts, in which every value survives.
 
-A server makes no text of more than 5 MB; where rows are too large for that, each comes by itself,
-value by value.
+A server makes no text of more than 5 MB, D1 none of more than 2 MB; where rows are too large for
+that, each comes by itself, value by value.
 """
 
 from __future__ import annotations
@@ -82,11 +82,13 @@ def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
         yield values[start : start + _VALUES_A_CALL]
 
 
-def _cells(table: Table) -> str:
+def _cells(table: Table, *, plain: bool = False) -> str:
     """Return the columns that carry a row by itself: first its types, then each value."""
     columns = [quoted(column) for column in table.copied]
+    text = "{}" if plain else "CAST({} AS BLOB)"
     cells = [
-        f"CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB)"
+        f"CASE typeof({column}) WHEN 'text' THEN {text.format(column)}"
+        f" WHEN 'integer' THEN CAST({column} AS TEXT)"  # D1 would give it as a double
         f" WHEN 'real' THEN {_real(column)} ELSE {column} END"
         for column in columns
     ]
@@ -115,7 +117,7 @@ def _real(column: str) -> str:
     )
 
 
-def page(table: Table, rows: int, after: str, *, plain: bool) -> str:
+def page(table: Table, rows: int, after: str, *, plain: bool, wide: bool = False) -> str:
     """Return the SQL that reads some rows, each as one JSON text; before it, where it stands.
 
     Args:
@@ -123,8 +125,10 @@ def page(table: Table, rows: int, after: str, *, plain: bool) -> str:
         rows: how many at most.
         after: where the last page ended; empty: this is the first one.
         plain: texts are written as they are.
+        wide: not as one text, which would be too long, but its types and then each value.
     """
-    held, written = f"main.{quoted(table.name)} AS held", row(table, plain=plain)
+    held = f"main.{quoted(table.name)} AS held"
+    written = _cells(table, plain=plain) if wide else row(table, plain=plain)
     if not table.number:
         ordered = ", ".join(f"held.{quoted(key)}" for key in table.keys)
         start = int(after or 0)

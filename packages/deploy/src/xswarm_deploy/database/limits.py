@@ -21,6 +21,7 @@ class Limits:
         transaction: seconds that a transaction may take; None: as long as it likes.
         always: the transaction is ended even where nobody else waits to write.
         statement: bytes of one statement; None: as many as the server takes.
+        row: bytes of one row; None: as many as SQLite takes.
         lifts_keys: foreign keys can be lifted for a transaction, their actions with them.
         user_version: it keeps ``PRAGMA user_version``.
         integrity: the pragma that checks it.
@@ -30,6 +31,7 @@ class Limits:
     transaction: float | None = None
     always: bool = False
     statement: int | None = None
+    row: int | None = None
     lifts_keys: bool = True
     user_version: bool = True
     integrity: str = "integrity_check"
@@ -49,6 +51,7 @@ D1: Final = Limits(
     30.0,
     always=True,
     statement=100_000,
+    row=2_000_000,
     lifts_keys=False,
     user_version=False,
     integrity="quick_check",

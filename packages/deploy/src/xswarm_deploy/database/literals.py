@@ -41,10 +41,17 @@ def _blob(value: bytes) -> str:
     return f"CASE WHEN length(zeroblob({len(value)})) THEN {text} END"
 
 
-def _text(text: str) -> str:
+def is_utf8(text: str) -> bool:
+    """Return whether a text is UTF-8; what is not is kept by surrogate escapes."""
     try:
         text.encode()
-    except UnicodeEncodeError:  # text that is no UTF-8, kept by surrogate escapes
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _text(text: str) -> str:
+    if not is_utf8(text):
         return f"CAST({_blob(text.encode('utf-8', 'surrogateescape'))} AS TEXT)"
     quoted_text = "'" + text.replace("'", "''") + "'"
     if "\0" not in text and "\r" not in text:

@@ -161,15 +161,25 @@ class Loading:
 
 def read_cells(cells: Sequence[hrana.Json], columns: Sequence[str]) -> list[Any]:
     """Return the values of a row that came by itself."""
-    kinds = str(cells[0]["value"]).split(",")
-    values = map(hrana.decode, cells[1:], columns)
-    return [_read_cell(kind, value) for kind, value in zip(kinds, values, strict=True)]
+    return typed(str(cells[0]["value"]), list(map(hrana.decode, cells[1:], columns)))
 
 
-def _read_cell(kind: str, value: Any) -> Any:
+def typed(types: str, values: Sequence[Any]) -> list[Any]:
+    """Return values as what they were: a server gives texts as bytes, and numbers as texts.
+
+    Args:
+        types: as SQLite's typeof() names them, by comma.
+        values: one for each.
+    """
+    return [_typed(*each) for each in zip(types.split(","), values, strict=True)]
+
+
+def _typed(kind: str, value: Any) -> Any:
+    if kind == "integer":
+        return int(value)
     if kind == "real":
         return json.loads(value)
-    if kind != "text":
+    if kind != "text" or isinstance(value, str):
         return value
     try:
         return value.decode()

@@ -104,6 +104,7 @@ def one_table(
             raise Refused(f"The backup has no table {name}", "", "inv backup.verify")
         _require_same_columns(database, table)
         _require_no_actions(database, name)
+        staging.require_rows_fit(connection, [table], database.limits)
         count = _count(connection, table)
         with staging.stage(database, count, progress) as stage:
             stage.fill(connection, table)
@@ -150,6 +151,7 @@ def _into_server(
         left = {_SEQUENCES, *_kept(connection, (KEPT,))}
         present = tables.read(connection)
         filled = [t for t in present if t.name not in left and t.kind != "virtual"]
+        staging.require_rows_fit(connection, filled, database.limits)
         total = sum(_count(connection, table) for table in filled)
         with staging.stage(database, total, progress) as stage:
             for table in filled:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
 from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database import digest, dump
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, Value
-from xswarm_deploy.database.literals import literal
+from xswarm_deploy.database.limits import Limits
+from xswarm_deploy.database.literals import is_utf8, literal
 from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.tables import Table
 from xswarm_deploy.errors import Refused
@@ -27,6 +28,8 @@ PREFIX: Final = "_release_staged_"
 
 _LARGEST: Final = 2_000_000  # characters of one request, unless a single row is longer
 _HEAD: Final = 200  # bytes of a statement beside its rows
+_PIECE: Final = 900_000
+"""Bytes that are sent at once: D1 takes them as hexadecimal digits, and a text of 2 MB at most."""
 
 
 class Stage:
@@ -77,7 +80,6 @@ class Stage:
             for sql, count in dump.batches(source, table, head):
                 yield Statement(sql), count
             return
-        places = ", ".join("?" for _ in table.copied)
         waiting: list[str] = []
         length = 0
         for chunk in digest.chunks(source, table.in_order):
@@ -88,7 +90,8 @@ class Stage:
                     yield Statement(head + ",\n".join(waiting)), len(waiting)
                     waiting, length = [], 0
                 if size > most - _HEAD:
-                    yield Statement(f"{head}({places})", row), 1
+                    for number, statement in enumerate(_row(name, row)):
+                        yield statement, int(not number)
                 else:
                     waiting.append(text)
                     length += size
@@ -144,5 +147,71 @@ def _size(value: Value) -> int:
     return len(value) if isinstance(value, bytes) else 8
 
 
+def _row(name: str, row: Sequence[Value]) -> Iterator[Statement]:
+    """Return what adds one row by parameters: the beginnings of long bytes, then their pieces."""
+    values = [_sent(value) for value in row]
+    places = ", ".join(f"CAST(? AS {kind})" if kind else "?" for kind, _ in values)
+    first = [pieces[0] for _, pieces in values]
+    yield Statement(f"INSERT INTO {name} VALUES\n({places})", first)
+    for column, (kind, pieces) in enumerate(values):
+        for piece in pieces[1:]:
+            yield Statement(
+                f"UPDATE {name} SET c{column} = CAST(c{column} || ? AS {kind})"  # noqa: S608
+                f" WHERE rowid = (SELECT max(rowid) FROM {name})",
+                [piece],
+            )
+
+
+def _sent(value: Value) -> tuple[str, Sequence[Value]]:
+    """Return a value in the pieces that are sent, and what bytes are made again of them."""
+    if isinstance(value, str) and not is_utf8(value):
+        return "TEXT", _pieces(value.encode("utf-8", "surrogateescape"))
+    if isinstance(value, bytes):
+        return "BLOB", _pieces(value)
+    return "", [value]
+
+
+def _pieces(value: bytes) -> Sequence[bytes]:
+    return [value[at : at + _PIECE] for at in range(0, len(value), _PIECE)] or [value]
+
+
 def _columns(table: Table) -> str:
     return ", ".join(f"c{place}" for place in range(len(table.copied)))
+
+
+def require_rows_fit(source: sqlite3.Connection, tables: Sequence[Table], limits: Limits) -> None:
+    """Look at rows before the first of them is sent.
+
+    Args:
+        source: the file that holds them.
+        tables: those that are sent.
+        limits: of the home they go to.
+
+    Raises:
+        Refused: a table has rows that are longer than the home takes.
+    """
+    if limits.row is None:
+        return
+    found = {table.name: _longer_rows(source, table, limits.row) for table in tables}
+    told = [
+        f"{name} has {count:,}, the longest of {longest:,} bytes"
+        for name, (count, longest) in found.items()
+        if count
+    ]
+    if told:
+        raise Refused(
+            f"{limits.home} takes rows of at most {limits.row:,} bytes",
+            "; ".join(told),
+            "keep what is larger in R2 and its key in the row, or choose another home",
+        )
+
+
+def _longer_rows(source: sqlite3.Connection, table: Table, most: int) -> tuple[int, int]:
+    """Return how many rows of a table are longer, and the length of the longest in bytes."""
+    sizes = " + ".join(f"ifnull(length(CAST({quoted(name)} AS BLOB)), 0)" for name in table.copied)
+    count, longest = source.execute(
+        f"SELECT count(*), ifnull(max(size), 0) FROM (SELECT {sizes} AS size"  # noqa: S608
+        f" FROM {quoted(table.name)}) WHERE size > ?",
+        [most],
+    ).fetchone()
+    return int(count), int(longest)
