@@ -283,8 +283,7 @@ def test_rows_that_d1_does_not_take_are_told_before_one_is_sent(
     cloud.execute("CREATE TABLE mine (v)")
     with connect(f"file:{tmp_path / 'a.db'}") as source:
         source.execute("CREATE TABLE pictures (id INTEGER PRIMARY KEY, name, data)")
-        values = ["é", b"\xff" * size]
-        source.execute("INSERT INTO pictures (name, data) VALUES (?, ?)", values)
+        source.execute("INSERT INTO pictures (name, data) VALUES (?, ?)", ["é", b"\xff" * size])
     if size < 1_999_997:
         restore.whole(cloud, tmp_path / "a.db", tmp_path)
         return
