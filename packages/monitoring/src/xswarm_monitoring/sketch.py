@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain, repeat
 from math import ceil, floor, isfinite, log2
-from typing import Any
+from typing import Any, final
 
 PER_OCTAVE = 64
 """Buckets between a value and its double: 2 to the power of the scale."""
@@ -54,6 +54,7 @@ def _limits(boundaries: tuple[float, ...]) -> list[int]:
     return [ceil(log2(boundary) * PER_OCTAVE) for boundary in boundaries]
 
 
+@final
 class Sketch:
     """Count observations by their size; quantiles, sums and extremes on demand.
 

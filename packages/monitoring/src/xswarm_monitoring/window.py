@@ -45,6 +45,7 @@ class Window:
         counts: for each family of counters, a number for each set of labels.
         slow: the latest slow queries, the oldest first.
         version: what ran then, where a row says so; it is not part of the text.
+        seen: of a total, when each label set was counted last, by families; seconds since 1970.
     """
 
     start: float
@@ -53,6 +54,7 @@ class Window:
     counts: dict[str, dict[Labels, float]] = field(default_factory=dict)
     slow: list[SlowQuery] = field(default_factory=list)
     version: str = ""
+    seen: dict[str, dict[Labels, float]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return any(self.sketches.values()) or any(self.counts.values()) or bool(self.slow)
@@ -76,12 +78,15 @@ class Window:
             self.slow = slow[-_SLOW_QUERIES_KEPT:]
 
     def less(self, earlier: Window) -> Window:
-        """Return what was measured since an earlier state of this total."""
+        """Return what was measured since an earlier state of this total.
+
+        A label set that has less than it had was retired meanwhile, and began at zero again.
+        """
         made = Window(earlier.end, self.end)
         for name, sketches in self.sketches.items():
             known = earlier.sketches.get(name, {})
             left = {
-                labels: sketch.less(known.get(labels, Sketch()))
+                labels: _grown(sketch, known.get(labels, Sketch()))
                 for labels, sketch in sketches.items()
             }
             made.sketches[name] = {
@@ -89,7 +94,9 @@ class Window:
             }
         for name, counts in self.counts.items():
             before = earlier.counts.get(name, {})
-            grown = {labels: count - before.get(labels, 0) for labels, count in counts.items()}
+            grown = {
+                labels: _more(count, before.get(labels, 0)) for labels, count in counts.items()
+            }
             made.counts[name] = {labels: count for labels, count in grown.items() if count > 0}
         return made
 
@@ -102,7 +109,15 @@ class Window:
         body = self._as_json()
         if summary is not None:
             body["summary"] = summary._as_json()
+        if self.seen:
+            body["seen"] = {
+                name: [round(times.get(labels, 0)) for labels in self._series(name)]
+                for name, times in self.seen.items()
+            }
         return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+    def _series(self, name: str) -> Iterable[Labels]:
+        return self.sketches.get(name) or self.counts.get(name) or ()
 
     def _as_json(self) -> dict[str, Any]:
         return {
@@ -133,8 +148,16 @@ def load(text: str) -> Window:
         raise ValueError(f"not a frame: {text[:80]}") from error
 
 
+def _more(count: float, earlier: float) -> float:
+    return count - earlier if earlier <= count else count
+
+
+def _grown(sketch: Sketch, earlier: Sketch) -> Sketch:
+    return sketch.less(earlier if earlier.count <= sketch.count else Sketch())
+
+
 def _from_json(body: dict[str, Any]) -> Window:
-    return Window(
+    made = Window(
         start=float(body["start"]),
         end=float(body["end"]),
         sketches={
@@ -147,6 +170,10 @@ def _from_json(body: dict[str, Any]) -> Window:
         },
         slow=[SlowQuery(*query) for query in body["slow"]],
     )
+    for name, times in body.get("seen", {}).items():
+        known = zip(made._series(name), times, strict=False)
+        made.seen[name] = {labels: float(seen) for labels, seen in known if seen}
+    return made
 
 
 def merge(frames: Iterable[Window], start: float, end: float) -> Window:
