@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,7 @@ class Window:
         counts: for each family of counters, a number for each set of labels.
         slow: the latest slow queries, the oldest first.
         version: what ran then, where a row says so; it is not part of the text.
+        summary: what stands in its text for those who need no more; none where it was merged.
         seen: of a total, when each label set was counted last, by families; seconds since 1970.
     """
 
@@ -55,6 +57,7 @@ class Window:
     slow: list[SlowQuery] = field(default_factory=list)
     version: str = ""
     seen: dict[str, dict[Labels, float]] = field(default_factory=dict)
+    summary: Window | None = None
 
     def __bool__(self) -> bool:
         return any(self.sketches.values()) or any(self.counts.values()) or bool(self.slow)
@@ -104,11 +107,16 @@ class Window:
         """Return the frame as JSON text.
 
         Args:
-            summary: stands in it for those who need no more; :func:`load` passes it over.
+            summary: stands in it for those who need no more, and with it the sketches' counts, so
+                that a reader leaves the buckets alone of those at which nobody looks.
         """
         body = self._as_json()
         if summary is not None:
             body["summary"] = summary._as_json()
+            body["counted"] = {
+                name: [sketch.count for sketch in sketches.values()]
+                for name, sketches in self.sketches.items()
+            }
         if self.seen:
             body["seen"] = {
                 name: [round(times.get(labels, 0)) for labels in self._series(name)]
@@ -139,13 +147,44 @@ def load(text: str) -> Window:
     Raises:
         ValueError: it is nothing that ``dump`` gives, or of another format.
     """
-    body = json.loads(text)
+    body = _parsed(text)
     try:
         if body["format"] != _FORMAT:
             raise ValueError(f"a frame of format {body['format']!r}, not {_FORMAT}")
         return _from_json(body)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a frame: {text[:80]}") from error
+
+
+# A sketch is a list of numbers after one of labels.
+_SKETCH = re.compile(r"\],(\[[-+.,\de]++\])\]")
+
+
+def _quoted(text: str) -> str:
+    parts = _SKETCH.split(text)  # as fast again as a substitution
+    parts[1::2] = [f'],"{sketch}"]' for sketch in parts[1::2]]
+    return "".join(parts)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Return the body; sketches whose counts stand beside them as text, in a third of the time."""
+    body: dict[str, Any]
+    try:
+        body = json.loads(_quoted(text) if '"counted":' in text else text)
+    except ValueError:  # a label looks like a sketch, which makes that no JSON
+        body = json.loads(text)
+    return body
+
+
+def _sketches(listed: list[Any], counts: list[int] | None) -> dict[Labels, Sketch]:
+    if listed and isinstance(listed[0][1], str):
+        if counts is None or len(counts) != len(listed):
+            return {tuple(labels): Sketch.from_json(json.loads(data)) for labels, data in listed}
+        return {
+            tuple(labels): Sketch.from_text(data, count)
+            for (labels, data), count in zip(listed, counts, strict=True)
+        }
+    return {tuple(labels): Sketch.from_json(data) for labels, data in listed}
 
 
 def _more(count: float, earlier: float) -> float:
@@ -157,18 +196,19 @@ def _grown(sketch: Sketch, earlier: Sketch) -> Sketch:
 
 
 def _from_json(body: dict[str, Any]) -> Window:
+    summary, counted = body.get("summary"), body.get("counted", {})
     made = Window(
         start=float(body["start"]),
         end=float(body["end"]),
         sketches={
-            name: {tuple(labels): Sketch.from_json(data) for labels, data in sketches}
-            for name, sketches in body["sketches"].items()
+            name: _sketches(listed, counted.get(name)) for name, listed in body["sketches"].items()
         },
         counts={
             name: {tuple(labels): count for labels, count in counts}
             for name, counts in body["counts"].items()
         },
         slow=[SlowQuery(*query) for query in body["slow"]],
+        summary=_from_json(summary) if summary else None,
     )
     for name, times in body.get("seen", {}).items():
         known = zip(made._series(name), times, strict=False)
