@@ -272,9 +272,12 @@ class Pusher:
         resource: Resource,
     ) -> None:
         headers = target.authorisation(self.push.secret)
-        request = otlp.request(signal, items, resource, url=target.endpoint, headers=headers)
+        encoding = target.encoding
+        request = otlp.request(
+            signal, items, resource, url=target.endpoint, headers=headers, encoding=encoding
+        )
         answer = await ask(self.push.send, request)
-        self._dropped(signal, otlp.rejected(answer.body))
+        self._dropped(signal, otlp.rejected(answer.body, encoding))
 
     # What all isolates measured
 
