@@ -175,6 +175,26 @@ def test_a_window_keeps_what_was_counted_most_and_groups_the_rest() -> None:
     assert len(found) == 501
 
 
+def test_the_first_errors_of_a_known_route_are_that_route_s(hands: Hands, sqlite: SQLite) -> None:
+    """All label sets are taken by routes that answered well when one of them begins to fail."""
+    storage, metrics = Storage(sqlite.execute, instance="a"), Metrics(clock=hands.clock)
+    asyncio.run(storage.prepare())
+    for status in (200, 503):
+        for number in range(500 if status == 200 else 90):
+            metrics.requests.observe(f"/api/{number}", "GET", status, 0.1)
+        metrics.seal()
+        asyncio.run(storage.flush(metrics, "v"))
+        asyncio.run(storage.compact(hands.now))
+        hands.turn(60)
+    (whole, *more) = asyncio.run(storage.read(0, hands.now + 1))
+    for each in more:
+        whole.merge(each)
+    for found in (metrics.total(), asyncio.run(storage.total()), whole):
+        failed = [labels[0] for labels in found.sketches[REQUESTS] if labels[2] == "503"]
+        assert sorted(failed) == sorted(f"/api/{number}" for number in range(90))
+        assert sum(sketch.count for sketch in found.sketches[REQUESTS].values()) == 590
+
+
 def test_a_series_makes_way_after_an_hour_and_nothing_is_counted_twice(hands: Hands) -> None:
     """Ten days of slugs that come and go: what Prometheus sees never goes back."""
     family = Family("reads", Kind.COUNTER, "Reads", ("path", "status"), closed=1, limit=20)
@@ -257,7 +277,7 @@ def test_a_total_of_an_earlier_version_is_read_and_retires_nothing_at_once() -> 
 
 
 def test_labels_that_are_no_paths_have_no_group() -> None:
-    groups = Groups(["ada", "bob", "eve", "/a/1", "/a/2", "/a/3"])
+    groups = Groups((each,) for each in ("ada", "bob", "eve", "/a/1", "/a/2", "/a/3"))
     assert [groups.of(each) for each in ("zoe", "/a/4", "/b/c", "x/y")] == [
         None,
         "/a/*",

@@ -46,8 +46,10 @@ def _keep_most(series: dict[Labels, Value], family: Family) -> None:
     listed = list(filter(_is_listed, series))
     if len(listed) <= family.limit:
         return
-    groups = Groups(labels[0] for labels in listed if labels)
-    for labels in _most_first(series, listed)[family.limit :]:
+    listed = _most_first(series, listed)
+    kept, others = listed[: family.limit], listed[family.limit :]
+    groups = Groups(kept, others)
+    for labels in others:
         value = series.pop(labels)
         _put(series, family.beyond(labels, groups, len(series)), value)
 
@@ -98,7 +100,7 @@ class _Adding(Generic[Value]):
             else:
                 fresh.append(labels)
         room, groups = self._room(fresh, measured) if fresh else (0, None)
-        for number, labels in enumerate(_most_first(measured, fresh)):
+        for number, labels in enumerate(fresh):  # in the order in which its process admitted them
             if groups is None or number < room:
                 self._put(labels, measured[labels])
             else:
@@ -115,7 +117,7 @@ class _Adding(Generic[Value]):
             room += self._retire(listed, measured, len(fresh) - room)
         if room >= len(fresh):
             return room, None
-        return room, Groups(labels[0] for labels in (*listed, *fresh) if labels)
+        return room, Groups(listed, fresh)
 
     def _put(self, labels: Labels, value: Value) -> None:
         _put(self._series, labels, value)

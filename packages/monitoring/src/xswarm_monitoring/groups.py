@@ -15,11 +15,23 @@ class Groups:
     """Find the group of a label that there is no room for.
 
     Args:
-        labels: those that there are.
+        known: the label sets that have a place; groups are of their first labels.
+        others: those that have none.
     """
 
-    def __init__(self, labels: Iterable[str]) -> None:
-        self._below = Counter(place for label in set(labels) for place in _places(label))
+    def __init__(
+        self, known: Iterable[tuple[str, ...]], others: Iterable[tuple[str, ...]] = ()
+    ) -> None:
+        self._known = list(known)
+        labels = {each[0] for each in (*self._known, *others) if each}
+        self._below = Counter(place for label in labels for place in _places(label))
+        self._opened: dict[int, set[tuple[str, ...]]] = {}
+
+    def has(self, labels: tuple[str, ...], closed: int) -> bool:
+        """Return whether there is a label set that differs in the last labels at most."""
+        if closed not in self._opened:
+            self._opened[closed] = {each[:-closed] for each in self._known}
+        return labels[:-closed] in self._opened[closed]
 
     def of(self, label: str) -> str | None:
         """Return the narrowest group, e.g. ``/blog/*``; None where a label has none."""

@@ -66,11 +66,15 @@ class Family:
     def beyond(self, labels: Labels, groups: Groups, taken: int) -> Labels:
         """Return under which label set it is counted what there is no room for.
 
+        A quarter more are for those that differ from one there is in closed labels alone.
+
         Args:
             labels: its own.
             groups: those of the label sets that there are.
             taken: how many of those there are.
         """
+        if self.closed and taken < self.limit + self.limit // 4 and groups.has(labels, self.closed):
+            return labels  # a first error of a route that is known is this route's
         # Closed labels are kept, yet bounded too: an app may send any status it likes.
         kept = self.closed if taken < 2 * self.limit else 0
         opened = len(labels) - kept
@@ -232,7 +236,7 @@ class Instrument(Generic[Value]):
         if len(self._known) >= family.limit:
             self.overflowed += 1
             if self._groups is None:
-                self._groups = Groups(known[0] for known in self._known if known)
+                self._groups = Groups(self._known)
             labels = family.beyond(labels, self._groups, len(self._known))
         self._known[labels] = self._taken_at
         return labels

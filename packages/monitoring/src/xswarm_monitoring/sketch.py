@@ -45,9 +45,11 @@ def _checked(runs: Sequence[int]) -> Sequence[int]:
     return runs
 
 
-def _read(runs: Sequence[int] | str) -> Sequence[int]:
-    """Return gaps and counts that may be text yet."""
-    return _checked(json.loads(f"[{runs}]")) if isinstance(runs, str) else runs
+def _read(waiting: Sequence[Sequence[int] | str]) -> list[Sequence[int]]:
+    """Return lists of gaps and counts, some of which may be text yet."""
+    texts = [runs for runs in waiting if isinstance(runs, str)]
+    read = map(_checked, json.loads(f"[[{'],['.join(texts)}]]") if texts else ())
+    return [*read, *(runs for runs in waiting if not isinstance(runs, str))]
 
 
 def _indexes(runs: Sequence[int]) -> Iterator[int]:
@@ -161,7 +163,7 @@ class Sketch:
     def _sorted(self) -> Counter[int]:
         """Return all buckets, once what waits is sorted into them."""
         buckets = self._settled()._buckets
-        waiting, self._waiting = [_read(each) for each in self._waiting], []
+        waiting, self._waiting = _read(self._waiting), []
         thin = [runs for runs in waiting if 2 * sum(runs[1::2]) < _THIN * len(runs)]
         buckets.update(chain.from_iterable(map(_indexes, thin)))  # all in C
         known = buckets.get
@@ -222,7 +224,7 @@ class Sketch:
     def _ascending(self) -> tuple[Sequence[int], Iterable[int]]:
         """Return the indexes of all buckets in ascending order, and their counts."""
         if len(self._waiting) == 1 and not self._buckets:
-            runs = _read(self._waiting[0])  # in order, and in need of no sorting
+            (runs,) = _read(self._waiting)  # in order, and in need of no sorting
             return list(accumulate(runs[::2])), runs[1::2]
         buckets = self._sorted()
         indexes = sorted(buckets)
