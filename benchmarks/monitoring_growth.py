@@ -30,6 +30,11 @@ TOKEN = "t" * 32
 ASKED = {
     "a scrape": ("/api/metrics", b"format=prometheus", 100),
     "the dashboard: an hour's figures and charts": ("/api/metrics", b"window=1h&points=60", 200),
+    "the same with all routes, as the page asks": (
+        "/api/metrics",
+        b"window=1h&points=60&routes=1000",
+        None,
+    ),
     "one route's figures and charts": (
         "/api/metrics/route",
         b"route=/r1/{id}&method=GET&window=1h&points=60",

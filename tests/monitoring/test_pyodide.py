@@ -18,7 +18,9 @@ JUDGED_ELSEWHERE = {
     "test_exporters.py": "asks judges that are compiled for this machine",
     "test_incidents.py": "takes a minute there, and has nothing that is Pyodide's",
     "test_measured.py": "asks promtool",
+    "test_otlp_protobuf.py": "asks judges that are compiled for this machine",
     "test_pyodide.py": "is this one",
+    "test_receivers.py": "starts programs",
 }
 LONG = tuple(
     f"tests/monitoring/test_windows.py::{name}"

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from tests.support.monitoring import Hands
-from xswarm_monitoring import report
+from xswarm_monitoring import instruments, report, window
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.route_report import Named, route_report
+from xswarm_monitoring.selection import summary
 
 
 def test_rates_routes_and_statuses_add_up(hands: Hands) -> None:
@@ -28,6 +31,47 @@ def test_rates_routes_and_statuses_add_up(hands: Hands) -> None:
     assert told["statuses"] == {"200": 90, "404": 4, "503": 6}
     assert told["duration_ms"]["max"] == 1000
     assert told["duration_ms"]["p50"] == pytest.approx(44, rel=0.06)
+
+
+@given(
+    some.lists(
+        some.tuples(
+            some.one_of(some.sampled_from(["/a", "/b"]), some.text(max_size=12)),
+            some.sampled_from([200, 404, 500]),
+            some.floats(0, 1e4),
+        ),
+        max_size=60,
+    ),
+    some.text(alphabet='],[0123456789".e-', max_size=24),
+)
+def test_a_row_with_its_summary_is_told_as_one_without(
+    observed: list[tuple[str, int, float]], hostile: str
+) -> None:
+    """Of a row with a summary only those buckets are read that are told, as they are otherwise."""
+    hands = Hands()
+    measured = Metrics(clock=hands.clock)
+    for route, status, seconds in observed:
+        measured.requests.observe(route, "GET", status, seconds)
+    measured.requests.observe(hostile, "GET", 200, 0.1)
+    measured.business.api_call("a],[0,1.5,1,1,3,1]]")  # a label that looks like a sketch
+    measured.database.observe("SELECT 1", 0.5)
+    (whole,) = measured.frames(60)
+    kept = window.load(whole.dump(summary(whole)))
+    assert report.report([kept], 60, hands.now) == report.report([whole], 60, hands.now)
+    assert window.load(kept.dump()).dump() == whole.dump()
+
+
+def test_buckets_that_nobody_looks_at_are_not_read(hands: Hands) -> None:
+    measured = Metrics(clock=hands.clock)
+    for number in range(400):
+        measured.requests.observe(f"/{number % 20}", "GET", 200, number / 100)
+    whole = measured.total()
+    text = whole.dump(summary(whole))
+    kept = window.load(text)
+    report.report([kept], 60, hands.now, 5)
+    waiting = [each._waiting for each in kept.sketches[instruments.REQUESTS.name].values()]
+    assert all(isinstance(runs, str) for (runs,) in waiting)
+    assert report.report([window.load(text.replace('"counted":', '"x":'))], 60, hands.now, 5)
 
 
 def test_the_database_and_its_slow_queries_are_told(hands: Hands) -> None:

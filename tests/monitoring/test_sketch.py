@@ -137,3 +137,9 @@ def test_a_quantile_outside_of_zero_to_one_is_refused(q: float) -> None:
 def test_what_is_no_sketch_is_refused(data: list[object]) -> None:
     with pytest.raises(ValueError, match="not a sketch"):
         Sketch.from_json(data)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[1,2]", "[x,0,0,0]", "[0,1,1]"])
+def test_what_is_no_sketch_s_text_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a sketch"):
+        Sketch.from_text(text, 1)

@@ -141,7 +141,8 @@ def test_monitor_takes_what_the_rules_take() -> None:
     values["window"] = "5m"
     values["slo"] = {"availability": 0.999, "latency": latency, "window": "30d", "release": "allow"}
     otlp = {"kind": "otlp", "endpoint": "https://x.test", "secret": "KEY", "user": 7, "every": "1m"}
-    otlp |= {"signals": ["logs"], "temporality": "delta", "sample": 0.5, "headers": {"X-Id": "a"}}
+    otlp |= {"signals": ["logs"], "temporality": "delta", "encoding": "protobuf", "sample": 0.5}
+    otlp |= {"headers": {"X-Id": "a"}}
     write = {"kind": "remote_write", "endpoint": "https://y.test/w", "secret": "K", "header": "X-K"}
     values["push"] = [otlp, write]
     values["status_page"] = {"title": "Shop", "components": {"worker": "Shop"}, "version": True}

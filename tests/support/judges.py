@@ -48,6 +48,7 @@ JUDGES = {
         Judge("openssl", "openssl", "openssl"),
         Judge("promtool", "prometheus", "prometheus"),
         Judge("prometheus", "prometheus", "prometheus", slow=True),
+        Judge("victoria-metrics", "victoria-metrics", "victoriametrics", slow=True),
         Judge("amtool", "prometheus-alertmanager", "alertmanager"),
         Judge("prometheus-alertmanager", "prometheus-alertmanager", "", slow=True),
         Judge("sshd", "openssh-server", ""),

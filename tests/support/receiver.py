@@ -51,17 +51,17 @@ class Receiver:
     def spans(self) -> list[Any]:
         """Return the spans that came."""
         bodies = self.bodies("/v1/traces")
-        made = [json_format.Parse(_ids(b), ExportTraceServiceRequest()) for b in bodies]
+        made = [json_format.Parse(with_ids(b), ExportTraceServiceRequest()) for b in bodies]
         return [s for each in made for r in each.resource_spans for s in r.scope_spans[0].spans]
 
     def logs(self) -> list[Any]:
         """Return the log records that came."""
         bodies = self.bodies("/v1/logs")
-        made = [json_format.Parse(_ids(b), ExportLogsServiceRequest()) for b in bodies]
+        made = [json_format.Parse(with_ids(b), ExportLogsServiceRequest()) for b in bodies]
         return [s for each in made for r in each.resource_logs for s in r.scope_logs[0].log_records]
 
 
-def _ids(body: bytes) -> str:
+def with_ids(body: bytes) -> str:
     """Return OTLP's JSON as protobuf's: ids are hexadecimal there, and base64 here."""
 
     def coded(found: re.Match[str]) -> str:

@@ -20,7 +20,7 @@ from xswarm_monitoring.logs import Level, Log
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import ProbedRequest, recognise
 from xswarm_monitoring.push import Push
-from xswarm_monitoring.redaction import mask_path, shape
+from xswarm_monitoring.redaction import mask_path
 from xswarm_monitoring.router import Listed, listed
 from xswarm_monitoring.slo import Slo
 from xswarm_monitoring.status_endpoints import Published
@@ -41,8 +41,9 @@ Defer = Callable[[Coroutine[Any, Any, None]], None]
 UNMATCHED = NO_ROUTE
 """The label of requests that no route took.
 
-Where an app has no routes that it tells of, and answered all the same, the label is the shape
-of the path. What it did not find, or refused, is a scanner's as often as not: it has no label.
+Where an app has no routes that it tells of, and answered all the same, the label is made of the
+path (:mod:`xswarm_monitoring.paths`). What it did not find, or refused, is a scanner's as often as
+not: it has no label of its own.
 """
 CLIENT_LEFT = 499
 _REQUEST_ID = b"x-request-id"
@@ -218,8 +219,10 @@ class Monitor:
             metrics.seal()
         observe = self._observe_probe if correlation.probe else self._observe
         template = route(scope, root)
-        if template is UNMATCHED and (status < 400 or status >= 500):
-            template = shape(below(scope["path"], root))
+        if template is UNMATCHED:
+            answered = status < 400 or status >= 500
+            path = below(scope["path"], root)
+            template = metrics.paths.label(path, answered=answered) or UNMATCHED
         observe(template, scope["method"], status, ended - started)
         if correlation.sampled and metrics.tracer is not None:
             metrics.tracer.request(

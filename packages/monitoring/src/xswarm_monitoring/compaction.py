@@ -9,7 +9,7 @@ from itertools import groupby
 
 from xswarm_monitoring.instruments import Family
 from xswarm_monitoring.selection import summary
-from xswarm_monitoring.tables import EVER, Execute, Row, Tier, merged
+from xswarm_monitoring.tables import EVER, Execute, Row, Tier, merged, totalled
 
 _SNAPSHOT = """SELECT id, '', -1, began, ended, data FROM monitoring_totals
     UNION ALL SELECT * FROM (SELECT id, version, width, began, ended, data
@@ -67,7 +67,7 @@ async def count(execute: Execute, found: Snapshot, families: Mapping[str, Family
     rows = [_as_row(group, _slot(group[0])[1], families) for group in _groups(dated, _slot)]
     parts = json.dumps([row.id for row in found.uncounted])
     newest = found.totals[0].id if found.totals else 0
-    data = merged(everything, families).dump()
+    data = totalled(found.totals, found.uncounted, families).dump()
     expected = (newest, len(found.uncounted), parts)
     await execute(_COUNT, (began, ended, data, json.dumps(rows), parts, *expected))
 

@@ -143,14 +143,20 @@ function showObjectives(objectives) {
 
 function showAlerts({ on = [], history = [] }) {
   const when = (time) => new Date(time).toLocaleString();
-  const rows = on.map((each) => [each.severity, each.summary, each.state, when(each.since)]);
+  const rows = on.map((each) =>
+    [severity(each.severity), each.summary, each.state, when(each.since)]);
   const told = history.slice(-10).reverse().map((each) =>
-    [each.alert.severity, each.alert.summary, each.what, when(each.time)]);
+    [severity(each.alert.severity), each.alert.summary, each.what, when(each.time)]);
   const heads = ["Severity", "What", "State", "Since"];
   const past = make("details", {}, make("summary", {}, `What people were told (${told.length})`),
     told.length ? table("What people were told", heads.with(3, "When"), told, 9) : nothing());
   $("alerts").replaceChildren(rows.length ? table("Alerts that are on", heads, rows, 9)
     : make("p", { class: "soft" }, "No alert is on."), past);
+}
+
+function severity(name) {
+  const state = { CRITICAL: "fail", ERROR: "fail", WARNING: "warn" }[name];
+  return state ? make("span", { class: "state " + state }, `${SIGNS[state]} ${name}`) : name;
 }
 
 function showFigures({ requests, database }) {
@@ -189,7 +195,8 @@ function table(caption, heads, rows, numbersFrom) {
 const nothing = () => make("p", { class: "soft" }, "Nothing in this window.");
 
 const link = (_, { route, method }) => make("a", { href: address({ route, method }),
-  "data-route": `${method} ${route}` }, route);
+  "data-route": `${method} ${route}` },
+  ...route.split(/(?<=\/)/).flatMap((part) => [part, make("wbr")]));
 const COLUMNS = [["Route", (r) => r.route, link], ["Method", (r) => r.method],
   ["Requests", (r) => r.total, (v) => number(v, 0)], ["Errors", (r) => r.error_rate, percent],
   ...["p50", "p95", "p99"].map((p) => [p, (r) => r.duration_ms[p], ms])];

@@ -71,6 +71,7 @@ summary { cursor: pointer; color: var(--soft); font-size: .85rem; }
 .scroll { overflow-x: auto; }
 section > .scroll { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
   padding: .25rem .5rem; box-shadow: var(--shadow); }
+.scroll > p { padding: 0 .6rem; } .scroll > details { padding: .3rem .6rem .45rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .45rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; }
@@ -91,7 +92,11 @@ meter { width: 100%; height: 1rem; display: block; }
   .scroll, #routes, #slow { overflow: visible; max-height: none; } }
 @media (max-width: 52rem) { .figures { grid-template-columns: repeat(2, 1fr); } }
 @media (max-width: 34rem) { .controls { margin-left: 0; width: 100%; }
-  .controls select { flex: 1; } .value { font-size: 1.35rem; } }
+  .controls select { flex: 1; } .value { font-size: 1.35rem; }
+  th, td { padding: .45rem .4rem; font-size: .9rem; }
+  #routes td:first-child { min-width: 8.5rem; overflow-wrap: anywhere; }
+  #routes td:nth-child(n+5), #routes th:nth-child(n+5) { padding-left: .7rem; }
+  #slow td:first-child { min-width: 11rem; } }
 [hidden] { display: none !important; }
 """
 )

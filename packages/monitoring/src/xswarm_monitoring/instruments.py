@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
 from typing import Any, Generic, TypeVar
 
+from xswarm_monitoring.groups import Groups
 from xswarm_monitoring.printable import label
 from xswarm_monitoring.sketch import Sketch
-from xswarm_monitoring.window import Labels, Window
+from xswarm_monitoring.window import Labels
 
 OVERFLOW = "(other)"
-"""The label of all that came after a family's label sets were full."""
+"""The label of what there is no room for, and that has no group either."""
 
+STALE_AFTER = 3600.0
+"""Seconds after which a label set that was not seen makes way for another one."""
 
 SECONDS = (
     *(2.0**power for power in range(-10, -7)),
@@ -46,7 +49,7 @@ class Family:
         labels: the names of its labels; those that may grow without end first.
         closed: how many of the last labels have few values by nature, and keep them in
             the overflow set.
-        limit: how many label sets there may be before further ones overflow.
+        limit: how many label sets there may be; further ones are counted together.
         boundaries: of its histogram, ascending; powers of two are counted exactly.
         born: label sets that are exposed before anything was counted under them.
     """
@@ -59,6 +62,24 @@ class Family:
     limit: int = 500
     boundaries: tuple[float, ...] = SECONDS
     born: tuple[Labels, ...] = ()
+
+    def beyond(self, labels: Labels, groups: Groups, taken: int) -> Labels:
+        """Return under which label set it is counted what there is no room for.
+
+        A quarter more are for those that differ from one there is in closed labels alone.
+
+        Args:
+            labels: its own.
+            groups: those of the label sets that there are.
+            taken: how many of those there are.
+        """
+        if self.closed and taken < self.limit + self.limit // 4 and groups.has(labels, self.closed):
+            return labels  # a first error of a route that is known is this route's
+        # Closed labels are kept, yet bounded too: an app may send any status it likes.
+        kept = self.closed if taken < 2 * self.limit else 0
+        opened = len(labels) - kept
+        group = groups.of(labels[0]) if opened == 1 else None
+        return (group or OVERFLOW,) * opened + labels[opened:]
 
 
 REQUESTS = Family(
@@ -179,15 +200,28 @@ class Instrument(Generic[Value]):
         self.family = family
         self.overflowed = 0
         self._live: dict[Labels, Value] = {}
-        self._known: set[Labels] = set()
+        self._known: dict[Labels, float] = {}
+        self._taken_at = 0.0
+        self._groups: Groups | None = None
 
-    def take(self) -> dict[Labels, Value]:
-        """Return the values since the last take, and begin anew."""
+    def take(self, now: float) -> dict[Labels, Value]:
+        """Return the values since the last take, and begin anew.
+
+        Label sets that were not seen for long make way for others, where those are many.
+
+        Args:
+            now: the clock's timer.
+        """
         live, self._live = self._live, {}
+        self._taken_at, self._groups = now, None
+        self._known.update(dict.fromkeys(live, now))
+        if len(self._known) >= self.family.limit:
+            since = now - STALE_AFTER
+            self._known = {each: seen for each, seen in self._known.items() if seen >= since}
         return live
 
     def _admit(self, labels: Labels) -> Labels:
-        """Return the label set to count under: this one, as texts, or the overflow set.
+        """Return the label set to count under: this one, as texts, or one of many.
 
         Raises:
             ValueError: there are more or fewer labels than the family declares.
@@ -201,11 +235,10 @@ class Instrument(Generic[Value]):
             raise ValueError(f"{family.name} has the labels {family.labels}, not {labels!r}")
         if len(self._known) >= family.limit:
             self.overflowed += 1
-            # Closed labels are kept, yet bounded too: an app may send any status it likes.
-            kept = family.closed if len(self._known) < 2 * family.limit else 0
-            open_labels = len(labels) - kept
-            labels = (OVERFLOW,) * open_labels + labels[open_labels:]
-        self._known.add(labels)
+            if self._groups is None:
+                self._groups = Groups(self._known)
+            labels = family.beyond(labels, self._groups, len(self._known))
+        self._known[labels] = self._taken_at
         return labels
 
 
@@ -217,10 +250,10 @@ class Distribution(Instrument[Sketch]):
         self.quick: dict[Any, Sketch] = {}
         """Sketches by what their user calls them: it is empty again once they are taken."""
 
-    def take(self) -> dict[Labels, Sketch]:
+    def take(self, now: float) -> dict[Labels, Sketch]:
         """Return the values since the last take, and begin anew."""
         self.quick.clear()
-        return super().take()
+        return super().take(now)
 
     def observe(self, value: float, *labels: str) -> None:
         """Count a value under its labels, in the family's order."""
@@ -267,33 +300,3 @@ def by_name(families: tuple[Family, ...]) -> Mapping[str, Family]:
     if len(named) != len(families):
         raise ValueError("two families of metrics have the same name")
     return named
-
-
-def bound(measured: Window, families: Mapping[str, Family]) -> None:
-    """Count what is beyond a family's label sets under :data:`OVERFLOW`, first come first kept.
-
-    Every process bounds its own label sets; this bounds those of all of them together.
-
-    Args:
-        measured: changed in place.
-        families: by their names; a family that is not among them has the usual bounds.
-    """
-    for name, series in measured.sketches.items():
-        for labels, sketch in _beyond(series, families.get(name)):
-            series.setdefault(labels, Sketch()).merge(sketch)
-    for name, counts in measured.counts.items():
-        for labels, count in _beyond(counts, families.get(name)):
-            counts[labels] = counts.get(labels, 0) + count
-
-
-def _beyond(series: dict[Labels, Value], family: Family | None) -> Iterator[tuple[Labels, Value]]:
-    """Take the label sets beyond the bounds out of a series; yield where each is counted."""
-    limit = family.limit if family else Family.limit
-    closed = family.closed if family else 0
-    listed = [labels for labels in series if OVERFLOW not in labels]
-    overflow = {labels for labels in series if OVERFLOW in labels}
-    for labels in listed[limit:]:
-        open_labels = len(labels) - (closed if len(overflow) < limit else 0)
-        target = (OVERFLOW,) * open_labels + labels[open_labels:]
-        overflow.add(target)
-        yield target, series.pop(labels)

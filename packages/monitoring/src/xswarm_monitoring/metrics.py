@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from xswarm_monitoring import instruments, window
+from xswarm_monitoring import bounds, instruments, window
 from xswarm_monitoring.abuse import Abuse
 from xswarm_monitoring.clock import Clock
 from xswarm_monitoring.correlation import current, is_monitor, is_probe
 from xswarm_monitoring.instruments import Counter, Distribution, Family, Instrument, Kind, Value
 from xswarm_monitoring.outbound import Outbound
+from xswarm_monitoring.paths import Paths
 from xswarm_monitoring.printable import label, storable
 from xswarm_monitoring.redaction import mask_sql, pseudonym
 from xswarm_monitoring.sketch import Sketch
@@ -89,6 +90,7 @@ class Metrics:
         self.awaited = False
         """Whether a storage takes the frames: they wait for it, for hours if they must."""
         self._begin(self.born)
+        self.paths = Paths(self.clock.timer)
         self.requests = Requests(self, instruments.REQUESTS)
         self.probes = Requests(self, instruments.PROBES)
         self.database = Database(self, slow_query)
@@ -160,17 +162,18 @@ class Metrics:
             closed = Closed(self._number, taken.start, taken.end, taken.dump())
             self._closed.append(closed)
             self._unflushed.append(closed)
-            self._total.merge(taken)
+            bounds.add(self._total, taken, self.families)
         self._expire()
         self._begin(taken.end)
 
     def _take(self) -> Window:
         slow, self._slow = self._slow, []
+        now = self.clock.timer()
         return Window(
             start=self._start,
             end=max(min(self.clock.wall(), self._end), self._start),
-            sketches=_taken(self._distributions),
-            counts=_taken(self._counters),
+            sketches=_taken(self._distributions, now),
+            counts=_taken(self._counters, now),
             slow=slow,
         )
 
@@ -190,7 +193,10 @@ class Metrics:
                 self.counter(instruments.LOST_FRAMES).add(1 + _lost_before(gone))
 
     def total(self) -> Window:
-        """Return all that was measured since this process began; not to be changed."""
+        """Return all that was measured since this process began; not to be changed.
+
+        Some of it may be retired; :func:`xswarm_monitoring.bounds.visible` leaves that out.
+        """
         self.seal()
         self._total.end = max(self._total.end, self.clock.wall())
         return self._total
@@ -225,7 +231,7 @@ class Metrics:
             self._unflushed.popleft()
 
     def overflowed(self) -> dict[str, int]:
-        """Return how many observations each family counted under ``(other)``, where any."""
+        """Return how many observations each family had no label set for, where any."""
         return _overflowed(self._counters) | _overflowed(self._distributions)
 
 
@@ -427,8 +433,10 @@ def _instruments(
     return {name: instrument(family) for name, family in named.items() if family.kind is kind}
 
 
-def _taken(instruments: Mapping[str, Instrument[Value]]) -> dict[str, dict[Labels, Value]]:
-    taken = {name: instrument.take() for name, instrument in instruments.items()}
+def _taken(
+    instruments: Mapping[str, Instrument[Value]], now: float
+) -> dict[str, dict[Labels, Value]]:
+    taken = {name: instrument.take(now) for name, instrument in instruments.items()}
     return {name: values for name, values in taken.items() if values}
 
 

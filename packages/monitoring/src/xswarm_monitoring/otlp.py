@@ -1,4 +1,4 @@
-"""Export to OpenTelemetry: OTLP over HTTP with JSON: what all three signals have in common.
+"""Export to OpenTelemetry: OTLP over HTTP: what all three signals have in common.
 
 See the OTLP specification 1.x, "JSON Protobuf Encoding" and "OTLP/HTTP", and the semantic
 conventions for resources.
@@ -10,12 +10,15 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from xswarm_monitoring.conventions import Value
 from xswarm_monitoring.http_request import Outgoing, json_request
 
 METRICS, LOGS, TRACES = "metrics", "logs", "traces"
+JSON, PROTOBUF = "json", "protobuf"
+"""How a request is encoded."""
 _ENVELOPES = {
     METRICS: ("resourceMetrics", "scopeMetrics", "metrics"),
     LOGS: ("resourceLogs", "scopeLogs", "logRecords"),
@@ -65,6 +68,7 @@ def request(
     *,
     url: str,
     headers: Mapping[str, str],
+    encoding: str = JSON,
 ) -> Outgoing:
     """Make the request that brings metrics, log records or spans to a receiver.
 
@@ -74,17 +78,26 @@ def request(
         resource: whose they are.
         url: the receiver's, to which ``/v1/`` and the signal are added.
         headers: those the receiver asks for; they may hold a secret.
+        encoding: ``json`` or ``protobuf``.
     """
     outer, inner, listed = _ENVELOPES[signal]
     scope = {"scope": {"name": "xswarm_monitoring"}, listed: list(items)}
     whole = {"resource": {"attributes": resource.attributes()}, inner: [scope]}
-    return json_request(
-        f"{url.rstrip('/')}/v1/{signal}", {outer: [whole] if items else []}, headers
-    )
+    address, body = f"{url.rstrip('/')}/v1/{signal}", {outer: [whole] if items else []}
+    if encoding == PROTOBUF:
+        from xswarm_monitoring import otlp_protobuf  # asked for by few
+
+        given = {"Content-Type": "application/x-protobuf", **headers}
+        return Outgoing("POST", address, given, otlp_protobuf.encode(body))
+    return json_request(address, body, headers)
 
 
-def rejected(body: str) -> int:
+def rejected(body: str, encoding: str = JSON) -> int:
     """Return how many items a receiver that took the request did not take."""
+    if encoding == PROTOBUF:
+        from xswarm_monitoring import otlp_protobuf
+
+        return otlp_protobuf.rejected(body)
     try:
         partial = json.loads(body)["partialSuccess"]
         return sum(int(partial.get(name, 0)) for name in _REJECTED)
@@ -102,7 +115,7 @@ def _value(value: Value | Any) -> dict[str, Any]:
         return {"boolValue": value}
     if isinstance(value, int):
         return {"intValue": str(value)}
-    if isinstance(value, float):
+    if isinstance(value, float) and isfinite(value):  # JSON has no other numbers
         return {"doubleValue": value}
     return {"stringValue": value if isinstance(value, str) else json.dumps(value)}
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from xswarm_monitoring import instruments
+from xswarm_monitoring.bounds import visible
 from xswarm_monitoring.instruments import Family, Kind
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.window import Labels, Window
@@ -67,13 +68,15 @@ def complete(
 ) -> Window:
     """Return a total with its outcomes, and with zeros where nothing was counted yet.
 
+    What was retired is among the outcomes alone.
+
     Args:
         total: all that was ever measured; it is not changed.
         families: whose label sets are born.
         declared: further label sets that are born, by the names of their families.
     """
-    counts = {name: dict(series) for name, series in total.counts.items()}
-    sketches = {name: dict(series) for name, series in total.sketches.items()}
+    shown = visible(total)
+    counts, sketches = shown.counts, shown.sketches
     for each in _SUMS:
         counts[each.family.name] = _summed(each, total)
     for family in (*families, *FAMILIES):

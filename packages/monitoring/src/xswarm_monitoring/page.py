@@ -9,11 +9,11 @@ PALETTE = """
 :root { color-scheme: light dark; --ink: #15191e; --soft: #57606a; --paper: #f5f7fa;
   --card: #ffffff; --line: #dfe4ea; --accent: #0860ca; --good: #116329; --warn: #7d4e00;
   --bad: #cf222e; --second: #7a3fe0; --third: #b6440a; --shadow: 0 1px 2px #1b1f2414; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --soft: #9da7b1; --paper: #0b0f14;
-  --card: #151b23; --line: #2b333d; --accent: #5aa9ff; --good: #3fb950; --warn: #d9a029;
-  --bad: #ff7b72; --second: #c09bff; --third: #f0924f; --shadow: none; } }
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --soft: #9da7b1;
+  --paper: #0b0f14; --card: #151b23; --line: #2b333d; --accent: #5aa9ff; --good: #3fb950;
+  --warn: #d9a029; --bad: #ff7b72; --second: #c09bff; --third: #f0924f; --shadow: none; } }
 """
-"""Light and dark; text in each colour has a contrast of 4.5 and more on card and paper."""
+"""Light and dark, printed light; text in each colour has a contrast of 4.5 and more."""
 
 
 def source(text: str) -> str:

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 from xswarm_monitoring.http_request import Send
 from xswarm_monitoring.lengths import seconds
-from xswarm_monitoring.otlp import LOGS, METRICS, TRACES
+from xswarm_monitoring.otlp import JSON, LOGS, METRICS, PROTOBUF, TRACES
 
 OTLP, REMOTE_WRITE, REMOTE_WRITE_2, DATADOG = "otlp", "remote_write", "remote_write_2", "datadog"
 KINDS = (OTLP, REMOTE_WRITE, REMOTE_WRITE_2, DATADOG)
 SIGNALS = (METRICS, LOGS, TRACES)
 DELTA, CUMULATIVE = "delta", "cumulative"
 TEMPORALITIES = (DELTA, CUMULATIVE)
+ENCODINGS = (JSON, PROTOBUF)
 
 _HERE = ("localhost", "127.0.0.1", "::1")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -40,6 +41,8 @@ class Target:
         headers: further headers, none of them a secret.
         signals: what an ``otlp`` target gets: metrics, logs, traces.
         temporality: of an ``otlp`` target's counts: ``delta``, or ``cumulative``.
+        encoding: of what an ``otlp`` target gets: ``json``, or ``protobuf`` for those who take no
+            JSON.
         sample: the part of requests traced that no caller decided on, from 0 to 1.
         every: seconds between two pushes, a number with s, m, h or d.
     """
@@ -52,6 +55,7 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict)
     signals: tuple[str, ...] = SIGNALS
     temporality: str = DELTA
+    encoding: str = JSON
     sample: float = 1.0
     every: float = 60.0
 
@@ -98,13 +102,16 @@ class Target:
             headers=_headers(values.get("headers") or {}),
             signals=tuple(_choice("signals", each, SIGNALS) for each in listed),
             temporality=_choice("temporality", values.get("temporality", DELTA), TEMPORALITIES),
+            encoding=_choice("encoding", values.get("encoding", JSON), ENCODINGS),
             sample=_part(values.get("sample", 1.0)),
             every=_every(values.get("every", "60s")),
         )._sound(set(values))
 
     def _sound(self, given: set[str]) -> Target:
         """Return it; a key that its kind would not heed is refused."""
-        needless = given & {"signals", "temporality", "sample"} if self.kind != OTLP else set()
+        needless = (
+            given & {"signals", "temporality", "encoding", "sample"} if self.kind != OTLP else set()
+        )
         if self.kind == DATADOG:
             needless |= given & {"header", "user", "headers"}
             if not self.secret:

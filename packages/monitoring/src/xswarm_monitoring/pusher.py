@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from xswarm_monitoring import datadog, otlp, otlp_metrics, remote_write, window
+from xswarm_monitoring.bounds import visible
 from xswarm_monitoring.correlation import as_monitor
 from xswarm_monitoring.delivery import PATIENCE, Refused, ask
 from xswarm_monitoring.exposition import Gauge
@@ -219,7 +220,7 @@ class Pusher:
             parts = (window.load(frame.text) for frame in frames)
             measured = window.merge(parts, own.end, frames[-1].end)
         else:
-            measured = self._metrics.total()
+            measured = visible(self._metrics.total())
         try:
             await self._metric_requests(target, measured, resource)
         except Refused as error:
@@ -271,9 +272,12 @@ class Pusher:
         resource: Resource,
     ) -> None:
         headers = target.authorisation(self.push.secret)
-        request = otlp.request(signal, items, resource, url=target.endpoint, headers=headers)
+        encoding = target.encoding
+        request = otlp.request(
+            signal, items, resource, url=target.endpoint, headers=headers, encoding=encoding
+        )
         answer = await ask(self.push.send, request)
-        self._dropped(signal, otlp.rejected(answer.body))
+        self._dropped(signal, otlp.rejected(answer.body, encoding))
 
     # What all isolates measured
 
@@ -332,9 +336,10 @@ class Pusher:
         """
         total.end = max(total.end, now)
         instance = (self.push.instance if source.execute else "") or self._instance
-        grown = total.less(window.load(sent) if sent else total)
+        shown = visible(total)
+        grown = shown.less(window.load(sent) if sent else total)
         if target.kind == OTLP:
-            measured = grown if target.temporality == DELTA else total
+            measured = grown if target.temporality == DELTA else shown
             resource = self._resource(source.version, instance)
             await self._metric_requests(target, measured, resource, gauges)
         elif target.kind == DATADOG:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 # Every expression here is linear in the text, since anybody may write it (a path, a summary).
 # Where a search would begin again inside what it has read, a last branch takes that whole run
@@ -86,8 +87,8 @@ _LONGEST_PATH = 2_000  # characters; what follows is shown nowhere
 def mask_path(path: str) -> str:
     """Replace what varies in a path: numbers become ``:num``, e-mails ``:email``, ids ``:id``.
 
-    The query is kept, with the values of telling parameters masked. A path of more than 2,000
-    characters is cut.
+    Of matrix parameters (``;jsessionid=…``) nothing is kept. The query is kept, with the values of
+    telling parameters masked. A path of more than 2,000 characters is cut.
     """
     if len(path) > _LONGEST_PATH:
         path = path[:_LONGEST_PATH].rpartition("/")[0] + "/…"
@@ -96,15 +97,41 @@ def mask_path(path: str) -> str:
     return masked + (mask_query(mark + query) if query else "")
 
 
+PLACEHOLDERS = frozenset((":num", ":email", ":id", ":slug"))
+"""What :func:`shape` has in place of what varies; files keep their kind (``:id.js``)."""
+FILES = frozenset(
+    (
+        *("avif", "css", "csv", "gif", "htm", "html", "ico", "jpeg", "jpg", "js", "json", "map"),
+        *("md", "mjs", "mp3", "mp4", "pdf", "php", "png", "svg", "ttf", "txt", "wasm", "webm"),
+        *("webp", "woff", "woff2", "xml", "zip"),
+    )
+)
+"""Endings of files' names."""
+
+
 def shape(path: str) -> str:
     """Return a path as a label, where no router names its route: what varies is replaced.
 
-    Titles (three words or more) become ``:slug``, all else is as :func:`mask_path` has it.
+    Titles (three words or more) become ``:slug``, and all else is as :func:`mask_path` has it.
+    Queries, matrix parameters (``;v=1``), doubled slashes and one at the end are left out.
     """
-    titled = "/".join(":slug" if _is_title(part) else part for part in path.split("/"))
-    return "/".join(
-        ":slug" if _words(part) >= _SLUG_WORDS else part for part in mask_path(titled).split("/")
-    )
+    path = path.partition("?")[0]
+    if len(path) > _LONGEST_PATH:
+        path = path[:_LONGEST_PATH].rpartition("/")[0] or ":id"
+    parts = (part.partition(";")[0] for part in path.split("/"))
+    return "/" + "/".join(":num" if p.isdecimal() else _shaped(p) for p in parts if p)
+
+
+@lru_cache(maxsize=1_000)
+def _shaped(segment: str) -> str:
+    name, _, kind = segment.rpartition(".")
+    if name and kind.lower() in FILES:
+        shaped = _shaped(name)
+        return f"{shaped}.{kind.lower()}" if shaped in PLACEHOLDERS else segment
+    if _is_title(segment):
+        return ":slug"
+    masked = _mask_segment(segment) if segment.isprintable() else ":id"
+    return ":slug" if masked not in PLACEHOLDERS and _words(masked) >= _SLUG_WORDS else masked
 
 
 def _words(segment: str) -> int:
@@ -138,6 +165,9 @@ def mask_query(query: str) -> str:
 
 
 def _mask_segment(segment: str) -> str:
+    segment, parameters, _ = segment.partition(";")
+    if parameters:
+        return f"{_mask_segment(segment)};:masked"
     if not segment:
         return segment
     if _NUMBER.fullmatch(segment):

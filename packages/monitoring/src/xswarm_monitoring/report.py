@@ -9,6 +9,7 @@ from typing import Any
 from xswarm_monitoring import abuse, instruments
 from xswarm_monitoring.clock import iso
 from xswarm_monitoring.instruments import Family
+from xswarm_monitoring.selection import summary
 from xswarm_monitoring.sketch import Sketch
 from xswarm_monitoring.storage import Release
 from xswarm_monitoring.window import Labels, SlowQuery, Window, merge
@@ -32,24 +33,34 @@ def report(
         listed: how many routes are listed, the busiest first.
     """
     whole = merge(frames, now - window, now)
+    brief = merge((each.summary or summary(each) for each in frames), now - window, now)
     return {
         "timestamp": iso(now),
         "from": iso(now - window),
         "to": iso(now),
         "window_seconds": round(window, 3),
-        "requests": requests(whole, window, listed),
-        "database": database(whole),
+        "requests": requests(whole, window, listed, brief),
+        "database": database(whole, brief),
         "business": business(whole),
         "abuse": abuse.counted(whole),
         "probes": traffic(whole.sketches.get(instruments.PROBES.name, {})),
     }
 
 
-def requests(measured: Window, window: float, listed: int = LISTED) -> dict[str, Any]:
-    """Report on requests; an error is a status of 500 or above."""
+def requests(
+    measured: Window, window: float, listed: int = LISTED, brief: Window | None = None
+) -> dict[str, Any]:
+    """Report on requests; an error is a status of 500 or above.
+
+    Args:
+        measured: all of it.
+        window: seconds it really spans.
+        listed: how many routes are listed.
+        brief: its summary, where there is one: then only the buckets of listed routes are read.
+    """
     series = measured.sketches.get(instruments.REQUESTS.name, {})
     return {
-        **traffic(series),
+        **traffic((brief or measured).sketches.get(instruments.REQUESTS.name, {})),
         "per_second": round(_count(series) / window, 6) if window else 0.0,
         "routes": [
             {"route": route, "method": method, **traffic(each)}
@@ -61,14 +72,15 @@ def requests(measured: Window, window: float, listed: int = LISTED) -> dict[str,
     }
 
 
-def database(measured: Window) -> dict[str, Any]:
+def database(measured: Window, brief: Window) -> dict[str, Any]:
     """Report on queries, and the slow ones, the slowest first."""
+    durations_of_all = combined(brief.sketches.get(instruments.QUERIES.name, {}).values())
     series = measured.sketches.get(instruments.QUERIES.name, {})
     rows = measured.counts.get(instruments.ROWS.name, {})
     return {
         "queries": _count(series),
         "errors": _count(_where(series, 1, lambda outcome: outcome == "error")),
-        "duration_ms": durations(combined(series.values())),
+        "duration_ms": durations(durations_of_all),
         "rows": sum(rows.values()),
         "operations": [
             {

@@ -9,13 +9,14 @@ See Masson, Rim and Lee, "DDSketch", VLDB 2019, for the error bound.
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain, repeat
 from math import ceil, floor, isfinite, log2
-from typing import Any
+from typing import Any, final
 
 PER_OCTAVE = 64
 """Buckets between a value and its double: 2 to the power of the scale."""
@@ -44,6 +45,13 @@ def _checked(runs: Sequence[int]) -> Sequence[int]:
     return runs
 
 
+def _read(waiting: Sequence[Sequence[int] | str]) -> list[Sequence[int]]:
+    """Return lists of gaps and counts, some of which may be text yet."""
+    texts = [runs for runs in waiting if isinstance(runs, str)]
+    read = map(_checked, json.loads(f"[[{'],['.join(texts)}]]") if texts else ())
+    return [*read, *(runs for runs in waiting if not isinstance(runs, str))]
+
+
 def _indexes(runs: Sequence[int]) -> Iterator[int]:
     """Return the bucket of each observation, of gaps and counts by turns."""
     return chain.from_iterable(map(repeat, accumulate(runs[::2]), runs[1::2]))
@@ -54,6 +62,7 @@ def _limits(boundaries: tuple[float, ...]) -> list[int]:
     return [ceil(log2(boundary) * PER_OCTAVE) for boundary in boundaries]
 
 
+@final
 class Sketch:
     """Count observations by their size; quantiles, sums and extremes on demand.
 
@@ -71,7 +80,7 @@ class Sketch:
     def __init__(self) -> None:
         self._pending: list[float] = []
         self._buckets: Counter[int] = Counter()
-        self._waiting: list[Sequence[int]] = []
+        self._waiting: list[Sequence[int] | str] = []
         self._zeros = 0
         self._count = 0
         self._total = 0.0
@@ -154,7 +163,7 @@ class Sketch:
     def _sorted(self) -> Counter[int]:
         """Return all buckets, once what waits is sorted into them."""
         buckets = self._settled()._buckets
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = _read(self._waiting), []
         thin = [runs for runs in waiting if 2 * sum(runs[1::2]) < _THIN * len(runs)]
         buckets.update(chain.from_iterable(map(_indexes, thin)))  # all in C
         known = buckets.get
@@ -215,7 +224,7 @@ class Sketch:
     def _ascending(self) -> tuple[Sequence[int], Iterable[int]]:
         """Return the indexes of all buckets in ascending order, and their counts."""
         if len(self._waiting) == 1 and not self._buckets:
-            (runs,) = self._waiting  # as it was read: in order, and in need of no sorting
+            (runs,) = _read(self._waiting)  # in order, and in need of no sorting
             return list(accumulate(runs[::2])), runs[1::2]
         buckets = self._sorted()
         indexes = sorted(buckets)
@@ -234,9 +243,10 @@ class Sketch:
             self._waiting += other._waiting
         else:
             theirs = other._sorted()
-        mine, known = self._buckets, self._buckets.get
-        for index, count in theirs.items():
-            mine[index] = known(index, 0) + count * part  # type: ignore[assignment]
+        if theirs:
+            mine, known = self._buckets, self._buckets.get
+            for index, count in theirs.items():
+                mine[index] = known(index, 0) + count * part  # type: ignore[assignment]
         self._zeros += other._zeros * part  # type: ignore[assignment]
         self._count += other._count * part  # type: ignore[assignment]
         self._total += other._total * part
@@ -283,14 +293,44 @@ class Sketch:
         Raises:
             ValueError: it is nothing that ``as_json`` gives.
         """
-        sketch = cls()
         try:
             zeros, total, minimum, maximum, *runs = data
-            sketch._waiting = [_checked(runs)] if runs else []
-            sketch._zeros, sketch._total = int(zeros), float(total)
-            sketch._count = sketch._zeros + sum(runs[1::2])
-            sketch._maximum = float(maximum)
-            sketch._minimum = float(minimum) if sketch._count else float("inf")
+            count = int(zeros) + sum(runs[1::2])
+            return cls._read_back(count, zeros, total, minimum, maximum, _checked(runs))
         except (TypeError, ValueError) as error:
             raise ValueError(f"not a sketch: {str(data)[:80]}") from error
+
+    @classmethod
+    def from_text(cls, text: str, count: int) -> Sketch:
+        """Read the text of what :meth:`as_json` gave; its buckets wait as text.
+
+        Args:
+            text: with its brackets.
+            count: how many values it holds, as it says itself once its buckets are read.
+
+        Raises:
+            ValueError: it is nothing that ``as_json`` gives.
+        """
+        try:
+            zeros, total, minimum, maximum, *runs = text[1:-1].split(",", 4)
+            return cls._read_back(count, zeros, total, minimum, maximum, runs[0] if runs else "")
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"not a sketch: {text[:80]}") from error
+
+    @classmethod
+    def _read_back(
+        cls,
+        count: int,
+        zeros: Any,
+        total: Any,
+        minimum: Any,
+        maximum: Any,
+        runs: Sequence[int] | str,
+    ) -> Sketch:
+        sketch = cls.__new__(cls)  # thousands are read, and __init__ takes half of the time
+        sketch._pending, sketch._buckets = [], Counter.__new__(Counter)
+        sketch._waiting = [runs] if runs else []
+        sketch._count, sketch._zeros, sketch._total = count, int(zeros), float(total)
+        sketch._maximum = float(maximum)
+        sketch._minimum = float(minimum) if count else float("inf")
         return sketch

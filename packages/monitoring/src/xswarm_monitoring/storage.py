@@ -19,12 +19,20 @@ from itertools import pairwise
 from math import ceil
 from random import getrandbits
 
-from xswarm_monitoring import compaction, window
+from xswarm_monitoring import compaction
 from xswarm_monitoring.compaction import Snapshot
-from xswarm_monitoring.instruments import Family, bound
+from xswarm_monitoring.instruments import Family
 from xswarm_monitoring.metrics import Closed, Metrics
 from xswarm_monitoring.selection import WHOLE, Selection
-from xswarm_monitoring.tables import KNOWN_FAMILIES, SCHEMA, TIERS, Execute, Row, Tier
+from xswarm_monitoring.tables import (
+    KNOWN_FAMILIES,
+    SCHEMA,
+    TIERS,
+    Execute,
+    Row,
+    Tier,
+    totalled,
+)
 from xswarm_monitoring.window import Window
 
 __all__ = ["SCHEMA", "TIERS", "Execute", "Release", "Storage", "Stretch", "Tier", "new_instance"]
@@ -196,14 +204,11 @@ class Storage:
     async def total(self) -> Window:
         """Return all that was ever flushed, merged; it only grows.
 
+        What was retired in it is exposed nowhere; see :mod:`xswarm_monitoring.bounds`.
         It reads the running total and what that does not count yet.
         """
         snapshot = await self._counted(_FEW_UNCOUNTED)
-        parts = [window.load(row.data) for row in (*snapshot.totals, *snapshot.uncounted)]
-        start = min((each.start for each in parts), default=0.0)
-        whole = window.merge(parts, start, start)
-        bound(whole, self._families)
-        return whole
+        return totalled(snapshot.totals, snapshot.uncounted, self._families)
 
     async def releases(self, since: float) -> list[Release]:
         """Return the versions first seen after a moment, the oldest first."""

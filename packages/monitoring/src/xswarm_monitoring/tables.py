@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xswarm_monitoring import window
-from xswarm_monitoring.instruments import FAMILIES, Family, bound, by_name
+from xswarm_monitoring.bounds import add, bound
+from xswarm_monitoring.instruments import FAMILIES, Family, by_name
 from xswarm_monitoring.window import Window
 
 Execute = Callable[[str, Sequence[Any]], Awaitable[Sequence[Sequence[Any]]]]
@@ -137,5 +138,18 @@ def merged(rows: Sequence[Row], families: Mapping[str, Family]) -> Window:
     bound(whole, families)
     return whole
 
+
+def totalled(
+    totals: Sequence[Row], uncounted: Sequence[Row], families: Mapping[str, Family]
+) -> Window:
+    """Return the running total with rows that it does not count yet, in their order."""
+    whole = window.load(totals[0].data) if totals else Window(_NEVER, 0.0)
+    for row in sorted(uncounted, key=lambda each: each.id):
+        add(whole, window.load(row.data), families)
+    whole.start = 0.0 if whole.start == _NEVER else whole.start
+    return whole
+
+
+_NEVER = float("inf")
 
 KNOWN_FAMILIES = by_name(FAMILIES)

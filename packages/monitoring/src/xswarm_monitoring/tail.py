@@ -1,7 +1,7 @@
 """Measure a Worker that cannot mount the monitor, from the events of its tail.
 
 The events are those of a Tail Worker, or of ``wrangler tail --format json``: see
-Cloudflare's TraceItem. They hold addresses, not routes, so paths are masked into labels.
+Cloudflare's TraceItem. They hold addresses, not routes, so labels are made of their paths.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from xswarm_monitoring.abuse import NO_ROUTE
 from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.probe_header import HEADER, ProbedRequest, recognise
-from xswarm_monitoring.redaction import shape
 
 LARGEST = 1 << 20
 """Bytes of events taken at once."""
@@ -35,9 +35,9 @@ _STATUS_OF_OUTCOME = {"ok": 200, "canceled": _CANCELED, "responseStreamDisconnec
 def measure(body: bytes, metrics: Metrics, token: str = "") -> tuple[int, int]:
     """Measure tail events; return how many were counted, and how many were none of a Worker's.
 
-    Every event counts: requests by the shape of their path; cron triggers, queues, mail and
-    alarms under a label of their own. One that does not say how long it took counts as 0 s. A
-    deployment's own requests are counted apart, by their signature.
+    Every event counts: requests by their path, see :mod:`xswarm_monitoring.paths`; cron triggers,
+    queues, mail and alarms under a label of their own. One that does not say how long it took
+    counts as 0 s. A deployment's own requests are counted apart, by their signature.
 
     Args:
         body: a JSON array of events, or a single one.
@@ -66,11 +66,12 @@ def _count(event: Mapping[str, Any], metrics: Metrics, token: str) -> bool:
         if request is None:
             metrics.requests.observe(_kind(about), "(event)", _status(about, outcome), _took(event))
             return True
-        route = shape(urlsplit(request["url"]).path or "/")
+        path = unquote(urlsplit(request["url"]).path) or "/"
         method, status = str(request["method"]), _status(about, outcome)
         kept = metrics.probes if _is_probe(event, metrics, token) else metrics.requests
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         return False
+    route = metrics.paths.label(path, answered=status < 400 or status >= 500) or NO_ROUTE
     kept.observe(route, method, status, _took(event))
     return True
 

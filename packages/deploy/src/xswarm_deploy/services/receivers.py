@@ -47,7 +47,14 @@ def _empty(settings: Settings, target: Target) -> Outgoing:
     if target.kind == OTLP:
         resource = Resource(settings.project.worker.name, "", settings.environment, "")
         signal = target.signals[0]
-        return otlp.request(signal, [], resource, url=target.endpoint, headers=headers)
+        return otlp.request(
+            signal,
+            [],
+            resource,
+            url=target.endpoint,
+            headers=headers,
+            encoding=target.encoding,
+        )
     version = 1 if target.kind == REMOTE_WRITE else 2
     nothing = Window(0, 0)
     return remote_write.export(

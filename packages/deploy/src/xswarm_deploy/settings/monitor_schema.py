@@ -130,6 +130,7 @@ def _push() -> dict[str, Any]:
         "headers": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
         "signals": {"anyOf": [{"type": "array", "items": signal}, signal]},
         "temporality": {"enum": list(push.TEMPORALITIES), "default": push.DELTA},
+        "encoding": {"enum": list(push.ENCODINGS), "default": push.ENCODINGS[0]},
         "sample": {"type": "number", "minimum": 0, "maximum": 1, "default": 1},
         "every": {"type": ["string", "integer"], "pattern": _LENGTH, "default": "60s"},
     }
