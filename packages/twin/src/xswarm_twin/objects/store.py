@@ -133,6 +133,11 @@ class Objects:
             raise BucketExists(f"there is a bucket {name} already") from None
         return made
 
+    def reclassify(self, name: str, storage_class: str) -> Bucket:
+        """Give a bucket another storage class; raises BucketMissing."""
+        self._query("UPDATE buckets SET class = ? WHERE name = ?", storage_class, name)
+        return self.bucket(name)
+
     def delete_bucket(self, name: str) -> None:
         """Remove an empty bucket; raises BucketMissing or BucketNotEmpty."""
         with self._lock:
