@@ -4,7 +4,7 @@ The codes are those of Cloudflare's documents and of wrangler's source; referenc
 "Errors and exceptions", R2 "Error codes", Pages API. Reports of users confirm 9106
 (https://github.com/cloudflare/cloudflare-python/issues/2678), 6003 with 6111
 (https://github.com/kissgyorgy/cloudflare-dyndns/issues/40) and 10040
-(https://github.com/cloudflare/workers-sdk/issues/8486); notes in public repositories 1000 and 10059.
+(https://github.com/cloudflare/workers-sdk/issues/8486); notes in public repositories 1000, 10059.
 What nothing confirms is listed in ``deployment/docs/guide/twin.md``.
 """
 
@@ -60,7 +60,7 @@ token_invalid = Kind(401, 1000, "Invalid API Token")
 unauthenticated = Kind(401, 10000, "Authentication error")  # 403: another account's data
 no_route = Kind(404, 7003, "Could not route to {}, perhaps your object identifier is invalid?")
 not_offered = Kind(403, 10403, "The local twin has no {}: use an account at Cloudflare for it.")
-method_not_allowed = Kind(405, 10405, "Method {} not allowed for this path")
+method_not_allowed = Kind(405, 10405, "The local twin has no {} of this path.")
 body_invalid = Kind(400, 10026, "Could not parse the request body: {}")
 body_too_large = Kind(413, 10027, "{} is larger than {} bytes")
 media_type_unsupported = Kind(415, 10415, "Content-Type must be {}")
