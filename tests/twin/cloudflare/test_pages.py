@@ -178,6 +178,6 @@ def test_variables_of_a_project_are_kept_and_secrets_are_not_told(api: Api) -> N
     removed = {"deployment_configs": {"production": {"env_vars": {"KEY": None}}}}
     told = api.result("PATCH", SITE, json=removed)["deployment_configs"]
     assert list(told["production"]["env_vars"]) == ["PLAIN"]
-    wrong = {"deployment_configs": {"production": {"env_vars": {"KEY": {}}}}}
+    wrong: dict[str, Any] = {"deployment_configs": {"production": {"env_vars": {"KEY": {}}}}}
     assert api.refused("PATCH", SITE, json=wrong) == (400, 10026)
     assert api.refused("PATCH", SITE, json={"banana": 1}) == (400, 10026)

@@ -47,7 +47,8 @@ class Transfer:
 
     async def told(self) -> dict[str, Any]:
         """Return how far an import is: ``active``, ``complete`` with its result, or ``error``."""
-        told = {"success": True, "type": self.kind, "at_bookmark": self.bookmark, "messages": []}
+        told: dict[str, Any] = {"success": True, "type": self.kind, "messages": []}
+        told["at_bookmark"] = self.bookmark
         if self.work is None or not (await asyncio.wait([self.work], timeout=_DELAY))[0]:
             return told | {"status": "active"}
         failed = self.work.exception()
