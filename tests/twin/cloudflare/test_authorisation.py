@@ -42,6 +42,11 @@ def test_the_token_is_verified_for_the_user_and_for_the_account(api: Api) -> Non
         result = api.result("GET", path)
         assert result["status"] == "active"
         assert ACCOUNT.token not in json.dumps(result)
+        (message,) = api.call("GET", path).json()["messages"]
+        assert (message["code"], message["message"]) == (
+            10000,
+            "This API Token is valid and active",
+        )
 
 
 def test_the_account_is_told_with_paging(api: Api) -> None:
@@ -55,6 +60,26 @@ def test_the_account_is_told_with_paging(api: Api) -> None:
 def test_an_unknown_path_and_a_wrong_method_come_in_the_envelope(api: Api) -> None:
     assert api.refused("GET", "A/nothing/here") == (404, 7003)
     assert api.refused("PATCH", "/user") == (405, 10405)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "what"),
+    [
+        ("GET", "vectorize/v2/indexes", "Vectorize"),
+        ("POST", "d1/database/some/time_travel/restore", "time travel"),
+        ("GET", "r2/buckets/files/domains/custom", "public addresses"),
+        ("PUT", "workers/dispatch/namespaces/all/scripts/shop", "dispatch namespaces"),
+        ("POST", "mtls_certificates", "certificates"),
+    ],
+)
+def test_what_the_twin_does_not_have_is_refused_by_name(
+    api: Api, method: str, path: str, what: str
+) -> None:
+    answer = api.call(method, f"A/{path}")
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["code"]) == (403, 10403)
+    assert error["message"].startswith("The local twin has no ")
+    assert what in error["message"]
 
 
 def test_every_call_is_logged_without_its_body(api: Api) -> None:

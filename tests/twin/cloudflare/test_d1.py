@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import subprocess
 import time
@@ -14,7 +16,8 @@ from tests.support.d1 import access
 from tests.twin.cloudflare import d1_engine
 from tests.twin.cloudflare.stand_in import Api
 from xswarm_twin import programs
-from xswarm_twin.cloudflare import d1_exports
+from xswarm_twin.cloudflare import d1_transfers
+from xswarm_twin.cloudflare.d1_transfers import Transfer, Transfers
 from xswarm_twin.cloudflare.envelope import Refusal
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -172,12 +175,77 @@ def test_an_export_is_polled_and_blocks_the_database(api: Api) -> None:
 
 
 def test_an_export_that_nobody_polls_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    exports = d1_exports.Exports()
-    exports.begin("a", d1_exports.Export("mark", "a.sql"))
+    transfers = Transfers()
+    transfers.begin("a", Transfer("export", "mark", "a.sql"))
     with pytest.raises(Refusal):
-        exports.require_none("a")
-    exports.require_none("b")
+        transfers.require_none("a")
+    transfers.require_none("b")
     monkeypatch.setattr(time, "monotonic", lambda: float("inf"))
-    exports.require_none("a")
+    transfers.require_none("a")
     with pytest.raises(Refusal, match="Not currently exporting"):
-        exports.finish("a", "mark")
+        transfers.find("a", "export", "mark")
+
+
+def uploaded(api: Api, at: str, sql: str) -> dict[str, str]:
+    """Upload a file for an import, and return what begins it."""
+    etag = hashlib.md5(sql.encode(), usedforsecurity=False).hexdigest()
+    begun = api.result("POST", f"{at}/import", json={"action": "init", "etag": etag})
+    told = api.session.put(begun["upload_url"], data=sql.encode())
+    assert told.headers["ETag"] == f'"{etag}"'
+    return {"action": "ingest", "etag": etag, "filename": begun["filename"]}
+
+
+def polled(api: Api, at: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Poll an import until it is no longer under way, as wrangler does."""
+    while told["status"] == "active":
+        asked = {"action": "poll", "current_bookmark": told["at_bookmark"]}
+        told = api.result("POST", f"{at}/import", json=asked)
+    return told
+
+
+def test_an_import_is_uploaded_ingested_and_polled(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(d1_transfers, "_DELAY", 0.0)
+    at = f"A/d1/database/{api.result('POST', 'A/d1/database', json={'name': 'imported'})['uuid']}"
+    sql = "CREATE TABLE t (v); INSERT INTO t VALUES (1); INSERT INTO t VALUES ('a;b');"
+    asked = uploaded(api, at, sql)
+    begun = api.result("POST", f"{at}/import", json=asked)
+    assert (begun["status"], begun["type"], begun["success"]) == ("active", "import", True)
+    ended = polled(api, at, begun)
+    assert (ended["status"], ended["at_bookmark"]) == ("complete", begun["at_bookmark"])
+    assert (ended["result"]["num_queries"], ended["result"]["meta"]["rows_written"]) == (3, 2)
+    assert polled(api, at, begun) == ended, "what has ended lately can be asked for again"
+    (rows,) = api.result("POST", f"{at}/query", json={"sql": "SELECT count(*) AS n FROM t"})
+    assert rows["results"] == [{"n": 2}]
+
+
+def test_an_import_that_fails_says_so_and_leaves_nothing(api: Api) -> None:
+    at = f"A/d1/database/{api.result('POST', 'A/d1/database', json={'name': 'failed'})['uuid']}"
+    asked = uploaded(api, at, "CREATE TABLE t (v); INSERT INTO nowhere VALUES (1);")
+    told = polled(api, at, api.result("POST", f"{at}/import", json=asked))
+    assert (told["success"], told["status"]) == (False, "error")
+    assert "no such table: nowhere" in told["error"]
+    assert api.refused("POST", f"{at}/query", json={"sql": "SELECT * FROM t"}) == (400, 7500)
+    for wrong in (asked, {"action": "poll", "current_bookmark": "x"}, {"action": "y", "etag": "z"}):
+        assert api.refused("POST", f"{at}/import", json=wrong) == (400, 7400)
+
+
+def test_an_import_blocks_its_database() -> None:
+    async def scene() -> None:
+        ended = asyncio.Event()
+
+        async def work() -> dict[str, Any]:
+            await ended.wait()
+            return {"num_queries": 1}
+
+        transfers = Transfers()
+        begun = Transfer("import", "mark", "a.sql", asyncio.create_task(work()))
+        transfers.begin("a", begun)
+        with pytest.raises(Refusal, match="processing a long-running import"):
+            transfers.require_none("a", "export")
+        ended.set()
+        assert (await begun.told())["result"] == {"num_queries": 1}
+        transfers.require_none("a")
+
+    asyncio.run(scene())

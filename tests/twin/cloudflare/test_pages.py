@@ -159,3 +159,25 @@ def test_wrong_files_are_refused(settled: Api, body: Any) -> None:
     headers = token(settled)
     call = settled.refused("POST", "/pages/assets/upload", json=body, headers=headers)
     assert call == (400, 10026)
+
+
+def test_variables_of_a_project_are_kept_and_secrets_are_not_told(api: Api) -> None:
+    make(api)
+    given = {
+        "KEY": {"type": "secret_text", "value": "the-hidden-text"},
+        "PLAIN": {"type": "plain_text", "value": "seen"},
+    }
+    changed = api.call(
+        "PATCH", SITE, json={"deployment_configs": {"production": {"env_vars": given}}}
+    )
+    assert "the-hidden-text" not in changed.text
+    told = api.result("GET", SITE)["deployment_configs"]
+    assert told["production"]["env_vars"]["PLAIN"] == given["PLAIN"]
+    assert told["production"]["env_vars"]["KEY"]["type"] == "secret_text"
+    assert "env_vars" not in told["preview"]
+    removed = {"deployment_configs": {"production": {"env_vars": {"KEY": None}}}}
+    told = api.result("PATCH", SITE, json=removed)["deployment_configs"]
+    assert list(told["production"]["env_vars"]) == ["PLAIN"]
+    wrong: dict[str, Any] = {"deployment_configs": {"production": {"env_vars": {"KEY": {}}}}}
+    assert api.refused("PATCH", SITE, json=wrong) == (400, 10026)
+    assert api.refused("PATCH", SITE, json={"banana": 1}) == (400, 10026)

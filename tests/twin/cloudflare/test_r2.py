@@ -29,6 +29,25 @@ def test_buckets_are_made_listed_and_deleted(api: Api) -> None:
     assert api.refused("DELETE", FILES) == (404, 10006)
 
 
+def test_a_bucket_changes_its_class_and_tells_how_much_it_holds(api: Api) -> None:
+    api.result("POST", BUCKETS, json={"name": "files"})
+    rare = {"cf-r2-storage-class": "InfrequentAccess"}
+    assert api.result("PATCH", FILES, headers=rare)["storage_class"] == "InfrequentAccess"
+    assert api.result("GET", FILES)["storage_class"] == "InfrequentAccess"
+    wrong = {"cf-r2-storage-class": "banana"}
+    assert api.refused("PATCH", FILES, headers=wrong) == (400, 10026)
+    assert api.refused("PATCH", f"{BUCKETS}/other", headers=rare) == (404, 10006)
+    api.result("PUT", f"{FILES}/objects/a", data=b"123")
+    api.result("PUT", f"{FILES}/objects/b", data=b"4567")
+    asked = {
+        "query": "{ viewer { accounts { r2StorageAdaptiveGroups { max { objectCount } } } } }",
+        "variables": {"filter": {"bucketName": "files"}},
+    }
+    (account,) = api.call("POST", "/graphql", json=asked).json()["data"]["viewer"]["accounts"]
+    (group,) = account["r2StorageAdaptiveGroups"]
+    assert group["max"] == {"objectCount": 2, "payloadSize": 7, "metadataSize": 0}
+
+
 def test_objects_go_in_and_out_as_raw_bytes(api: Api) -> None:
     api.result("POST", BUCKETS, json={"name": "files"})
     content = os.urandom(3_000_000)

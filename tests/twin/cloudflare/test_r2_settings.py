@@ -64,28 +64,22 @@ def test_a_lifecycle_is_set_and_told(files: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "changes", "code"),
+    ("kind", "changes"),
     [
-        ("cors", {"allowed": {"origins": ["*"], "methods": ["PATCH"]}}, 10040),
-        ("cors", {"allowed": {"origins": [], "methods": ["GET"]}}, 10040),
-        ("cors", {"maxAgeSeconds": 86_401}, 10026),
-        ("cors", {"maxAge": 1}, 10026),
-        ("lifecycle", {"deleteObjectsTransition": {"condition": {"type": "Age"}}}, 10026),
-        (
-            "lifecycle",
-            {"deleteObjectsTransition": {"condition": {"type": "Age", "maxAge": 1}}},
-            10040,
-        ),
-        ("lifecycle", {"storageClassTransitions": [{"storageClass": "Glacier"}]}, 10040),
-        ("lifecycle", {"enabled": "yes"}, 10026),
-        ("lifecycle", {"banana": 1}, 10026),
+        ("cors", {"allowed": {"origins": ["*"], "methods": ["PATCH"]}}),
+        ("cors", {"allowed": {"origins": [], "methods": ["GET"]}}),
+        ("cors", {"maxAgeSeconds": 86_401}),
+        ("cors", {"maxAge": 1}),
+        ("lifecycle", {"deleteObjectsTransition": {"condition": {"type": "Age"}}}),
+        ("lifecycle", {"deleteObjectsTransition": {"condition": {"type": "Age", "maxAge": 1}}}),
+        ("lifecycle", {"storageClassTransitions": [{"storageClass": "Glacier"}]}),
+        ("lifecycle", {"enabled": "yes"}),
+        ("lifecycle", {"banana": 1}),
     ],
 )
-def test_rules_that_cannot_be_are_refused(
-    files: Api, kind: str, changes: dict[str, Any], code: int
-) -> None:
+def test_rules_that_cannot_be_are_refused(files: Api, kind: str, changes: dict[str, Any]) -> None:
     rule = {**(CORS if kind == "cors" else LIFECYCLE)[0], **changes}
-    assert files.refused("PUT", f"{FILES}/{kind}", json={"rules": [rule]}) == (400, code)
+    assert files.refused("PUT", f"{FILES}/{kind}", json={"rules": [rule]}) == (400, 10040)
 
 
 def test_another_jurisdiction_sees_no_settings(files: Api) -> None:

@@ -112,3 +112,13 @@ def test_migrations_go_from_tag_to_tag_by_direct_uploads_alone(api: Api) -> None
     api.worker(migrations={**two, "old_tag": "v1"})
     script = api.result("GET", "A/workers/services/shop")["default_environment"]["script"]
     assert script["migration_tag"] == "v2"
+
+
+def test_a_dispatch_namespace_is_renamed(api: Api) -> None:
+    path = "A/workers/dispatch/namespaces"
+    made = api.result("POST", path, json={"name": "customers"})
+    api.result("POST", path, json={"name": "others"})
+    renamed = api.result("PUT", f"{path}/customers", json={"name": "guests"})
+    assert (renamed["namespace_id"], renamed["namespace_name"]) == (made["namespace_id"], "guests")
+    assert api.refused("GET", f"{path}/customers") == (404, 100119)
+    assert api.refused("PUT", f"{path}/guests", json={"name": "others"}) == (409, 100120)

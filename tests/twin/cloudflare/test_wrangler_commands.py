@@ -117,9 +117,14 @@ def _database(said: Said) -> str:
     assert rows == [{"w": 'tea; "x"'}, {"w": "milk"}]
     refused = said.twin.attempt("d1", "execute", "shop", "--remote", "--command", "SELECT absent")
     assert "no such column: absent" in refused.stdout + refused.stderr
+    file.write_text("INSERT INTO orders (w) VALUES ('lost');\nINSERT INTO nowhere VALUES (1);\n")
+    failed = ("--remote", "--file", str(file), "-y")
+    refused = said.twin.attempt("d1", "execute", "shop", *failed)
+    assert "no such table: nowhere" in refused.stdout + refused.stderr
     dump = said.twin.project / "dump.sql"
     said.do("d1 export", "shop", "--remote", "--output", str(dump))
     assert "CREATE TABLE orders" in dump.read_text()
+    assert "lost" not in dump.read_text(), "an import that fails leaves nothing"
     assert "shop" in said.do("d1 info", "shop")
     return database
 
@@ -152,6 +157,10 @@ def _databases_of_others(said: Said) -> str:
 
 def _buckets(said: Said) -> None:
     said.do("r2 bucket create", "files")
+    said.do("r2 bucket update storage-class", "files", "-s", "InfrequentAccess")
+    assert "InfrequentAccess" in said.do("r2 bucket info", "files")
+    refused = said.twin.attempt("r2", "bucket", "domain", "list", "files")
+    assert "The local twin has no public addresses of R2" in refused.stdout + refused.stderr
     rules = said.twin.project / "rules.json"
     allowed = {"origins": ["https://shop.test"], "methods": ["GET"]}
     rules.write_text(json.dumps({"rules": [{"allowed": allowed, "maxAgeSeconds": 60}]}))

@@ -23,7 +23,6 @@ from xswarm_twin.programs import find_workerd
 _ROOT = Path(__file__).parents[3]
 TOKEN = "token-of-the-twin"
 _TYPES = {
-    ".so": "application/octet-stream",
     ".js": "application/javascript+module",
     ".py": "text/x-python",
     ".txt": "text/plain",
@@ -94,7 +93,7 @@ class Workshop:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return Module(name, _TYPES[Path(name).suffix], path)
+        return Module(name, _TYPES.get(Path(name).suffix, "application/octet-stream"), path)
 
 
 @dataclass

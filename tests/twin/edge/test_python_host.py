@@ -1,4 +1,4 @@
-"""Python Workers on the ASGI host: what they may see, and what they are given."""
+"""Python Workers on the quick host: what they may see, and what they are given."""
 
 from __future__ import annotations
 
@@ -137,29 +137,6 @@ def test_what_is_not_imported_is_invalid(play: Any, workshop: Any, source: str, 
         assert said in str(refusal.value)
         assert str(stage.state) not in str(refusal.value)
         assert "python_serve" not in str(refusal.value)
-
-    play(scene)
-
-
-def test_packages_for_pyodide_are_named_with_the_way_on(play: Any, workshop: Any) -> None:
-    extension = "python_modules/pydantic_core/_pydantic_core.cpython-313-wasm32-emscripten.so"
-    files = {"entry.py": "import pydantic_core._pydantic_core\n", extension: "\0asm"}
-
-    async def scene(stage: Any) -> None:
-        with pytest.raises(ScriptInvalid, match="pydantic_core is compiled for Pyodide") as refusal:
-            await stage.edge.validate(workshop.version(files))
-        assert "release this Worker to staging" in str(refusal.value)
-        assert "ModuleNotFoundError" in str(refusal.value)
-
-    play(scene)
-
-
-def test_python_needs_its_flag(play: Any, workshop: Any) -> None:
-    version = workshop.version({"entry.py": ECHO}, compatibility_flags=())
-
-    async def scene(stage: Any) -> None:
-        with pytest.raises(ScriptInvalid, match="python_workers"):
-            await stage.edge.validate(version)
 
     play(scene)
 

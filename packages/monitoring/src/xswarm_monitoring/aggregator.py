@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from xswarm_monitoring.correlation import as_monitor
@@ -52,10 +53,14 @@ class Aggregator:
     ) -> None:
         self.metrics, self.every = metrics, every
         self._connect = execute
-        self.instance = new_instance()
         self._prepared = False
         self._allowed_at = metrics.clock.timer() - _AT_ONCE * every
         self._busy_until = 0.0
+
+    @cached_property
+    def instance(self) -> str:
+        """Return this process' name; a Worker has no randomness before its first request."""
+        return new_instance()
 
     def execute(self, env: Any) -> Execute | None:
         """Return what runs a statement as the monitor's own; None where there is no database."""

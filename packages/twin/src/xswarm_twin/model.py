@@ -99,7 +99,7 @@ class WorkerVersion:
 
     @property
     def is_python(self) -> bool:
-        """Return whether the version is served by the ASGI host instead of workerd."""
+        """Return whether the version is a Python Worker."""
         return any(
             module.name == self.main_module and module.media_type == "text/x-python"
             for module in self.modules

@@ -25,6 +25,7 @@ VARIABLE: Final = "DEPLOYMENT_SANDBOX"
 _PASSED: Final = (
     *("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV"),
     "XSWARM_TWIN_CALLS",  # how many calls the API takes: xswarm_twin.cloudflare.quota
+    "XSWARM_TWIN_PYTHON",  # which host Python Workers have: xswarm_twin.edge.python_host
 )
 _INSISTENCE: Final = 5.0  # seconds until a killed process must be gone
 _PAUSE: Final = 0.01  # seconds between two looks

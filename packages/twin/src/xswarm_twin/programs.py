@@ -18,7 +18,7 @@ MODULES: Final = Path(__file__).resolve().parent / "node_modules"
 SHARE: Final = Path(sys.prefix) / "share" / "deployment-sandbox"
 _CHECKOUT: Final = Path(__file__).resolve().parents[4]
 """The workshop's folder; of an installed wheel some other one."""
-_INSTALL: Final = "npm install wrangler@4.164.0"
+INSTALL: Final = "npm install wrangler@4.164.0"
 
 
 def packages(root: Path) -> tuple[Path, ...]:
@@ -51,14 +51,14 @@ def find_workerd(root: Path) -> Path:
         raise Unavailable(
             "workerd, the runtime of JavaScript Workers, is not installed",
             f"{package} is missing",
-            _INSTALL,
+            INSTALL,
         )
     recent = next((place for place in found if _is_recent(_version(place))), None)
     if recent is None:
         raise Unavailable(
             f"workerd {_version(found[0])} is too old for the twin",
             f"it needs workerd 1.{OLDEST_WORKERD}.0, which wrangler 4.164.0 brings",
-            _INSTALL,
+            INSTALL,
         )
     return recent
 
@@ -85,6 +85,22 @@ def node() -> Path:
 def emulate() -> Path:
     """Return the stand-in for Twilio and Slack, a program for Node."""
     return MODULES / "emulate" / "dist" / "index.js"
+
+
+def pyodide() -> Path:
+    """Return the npm package of Pyodide.
+
+    Raises:
+        Unavailable: it is not installed.
+    """
+    found = MODULES / "pyodide"
+    if not (found / "pyodide.asm.wasm").is_file():
+        raise Unavailable(
+            "Pyodide, the Python of Workers, is not installed",
+            f"{found} is missing",
+            "xswarm-twin up",
+        )
+    return found
 
 
 def sqld() -> Path:

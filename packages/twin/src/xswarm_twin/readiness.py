@@ -8,7 +8,7 @@ from typing import Final
 from xswarm_twin.address import HOST
 from xswarm_twin.components import Part, Probe
 
-_PAUSE: Final = 0.02  # seconds between two attempts
+_PAUSE: Final = 0.05  # seconds between two attempts
 _PATIENCE: Final = 5.0  # seconds for one answer
 
 

@@ -42,7 +42,7 @@ Progress = Callable[[str, int, "int | None", str], None]
 """Called as (label, done, total or None, unit)."""
 
 _LOG_PAUSE: Final = 0.1  # seconds between two looks at the logs
-_PAUSE: Final = 0.02  # seconds between two looks at the state
+_PAUSE: Final = 0.05  # seconds between two looks at the state
 _PATIENCE: Final = 15.0  # seconds the supervisor has to end everything by itself
 _ROUNDS: Final = 3  # what was about to start when it was looked for is found by the next
 _TAIL: Final = 6  # lines of a log shown when its process failed
@@ -293,8 +293,8 @@ def _spawn(home: Folder, instance: str) -> None:
 def _wait(home: Folder, plan: State, progress: Progress) -> State:
     """Wait until every part is ready, telling of each; end when one failed."""
     told: set[str] = set()
-    limit = time.monotonic() + supervision.START_LIMIT + 10
-    while time.monotonic() < limit:
+    begun = time.monotonic()
+    while time.monotonic() < begun + supervision.START_LIMIT + 10:
         now = state.read(home)
         for process in now.processes:
             if process.status == "ready" and process.name not in told:
@@ -304,10 +304,18 @@ def _wait(home: Folder, plan: State, progress: Progress) -> State:
                 raise _failed(home, process)
         if now.up:
             return now
-        if not system.marked(home, plan.instance):
+        if not _is_supervised(home, now, plan):
             raise _supervisor_died(home)
         time.sleep(_PAUSE)
     raise Unavailable("the sandbox did not start in time", "", "xswarm-twin logs --name supervisor")
+
+
+def _is_supervised(home: Folder, now: State, plan: State) -> bool:
+    """Return whether the supervisor lives; to look through all processes takes long."""
+    known = now.pid and now.instance == plan.instance
+    if known and system.identify(home, now.pid, now.started):
+        return True
+    return bool(system.marked(home, plan.instance))
 
 
 def _failed(home: Folder, process: Process) -> Unavailable:
@@ -341,9 +349,13 @@ def _end(home: Folder, recorded: State) -> int:
     """
     with _undisturbed():
         found = _all(home, recorded)
-        system.end(system.marked(home, recorded.instance, "supervisor"), _PATIENCE)
+        if found:
+            system.end(system.marked(home, recorded.instance, "supervisor"), _PATIENCE)
         for _ in range(_ROUNDS):
-            system.end([*found, *_all(home, recorded)], _PATIENCE)
+            again = _all(home, recorded)
+            if not found and not again:
+                return 0
+            system.end([*found, *again], _PATIENCE)
         left = _all(home, recorded)
         if left:
             raise Unavailable(

@@ -12,6 +12,7 @@ from xswarm_twin.cloudflare.twin import Account, twin_of
 _EMAIL = "sandbox@localhost"
 _NAME = "Sandbox"
 
+_GOOD = {"code": 10000, "message": "This API Token is valid and active", "type": None}
 routes = web.RouteTableDef()
 
 
@@ -21,7 +22,7 @@ async def verify(request: web.Request) -> web.Response:
     """Report that the token is good; a bad one did not come this far."""
     account = twin_of(request).account
     token_id = hashlib.sha256(account.token.encode()).hexdigest()[:32]
-    return success({"id": token_id, "status": "active"})
+    return success({"id": token_id, "status": "active"}, messages=[_GOOD])
 
 
 @routes.get("/user")

@@ -1,4 +1,4 @@
-"""The GraphQL Analytics API, as far as a Worker's invocations: ``workersInvocationsAdaptive``.
+"""The GraphQL Analytics API: ``workersInvocationsAdaptive``, and what an R2 bucket holds.
 
 Of GraphQL it understands one such data set a query, its filter, and what is selected of it; a name
 that the real schema does not have is refused. What happened shows :data:`DELAY` seconds later;
@@ -12,7 +12,7 @@ import re
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
@@ -82,17 +82,31 @@ async def query(request: web.Request) -> web.Response:
     text = bodies.required(body, "query", str)
     variables = bodies.optional(body, "variables", dict[str, Any]())
     try:
-        rows = _rows(request, text, variables)
+        if "r2StorageAdaptiveGroups" in text:
+            account = {"r2StorageAdaptiveGroups": _stored(request, variables)}
+        else:
+            account = {"workersInvocationsAdaptive": _rows(request, text, variables)}
     except (_Unknown, ValueError) as error:
         return web.json_response({"data": None, "errors": [{"message": str(error), "path": None}]})
-    account = {"workersInvocationsAdaptive": rows}
     return web.json_response({"data": {"viewer": {"accounts": [account]}}, "errors": None})
+
+
+def _stored(request: web.Request, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return how much a bucket holds now, as ``wrangler r2 bucket info`` asks for it."""
+    wanted = bodies.optional(dict(variables), "filter", dict[str, Any]())
+    name = bodies.required(wanted, "bucketName", str).rpartition("_")[2]  # of a jurisdiction
+    count, size = twin_of(request).objects.held(name)
+    held = {"objectCount": count, "payloadSize": size, "metadataSize": 0}
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return [{"max": held, "dimensions": {"datetime": now}}]
 
 
 def _rows(request: web.Request, text: str, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = _DATASET.search(text)
     if found is None:
-        raise _Unknown("unknown field: the twin has workersInvocationsAdaptive alone")
+        raise _Unknown(
+            "unknown field: the twin has workersInvocationsAdaptive and r2StorageAdaptiveGroups"
+        )
     wanted = dict(_filters(found["arguments"], variables))
     chosen = {name: names.split() for name, names in _GROUP.findall(text[found.end() :])}
     for group, names in chosen.items():

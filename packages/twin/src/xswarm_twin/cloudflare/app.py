@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 
 from xswarm_twin import control
 from xswarm_twin.cloudflare import (
+    absent,
     accounts,
     analytics,
     assets,
@@ -256,8 +257,12 @@ def _has_own_permission(request: web.Request) -> bool:
 
 
 def _refusal_of(error: web.HTTPException, request: web.Request) -> Refusal:
+    path = request.path.removeprefix(BASE)
+    unrouted = isinstance(error, web.HTTPNotFound | web.HTTPMethodNotAllowed)
+    if unrouted and (what := absent.named(path)):
+        return refusals.not_offered(what)
     if isinstance(error, web.HTTPNotFound):
-        return refusals.no_route(request.path.removeprefix(BASE))
+        return refusals.no_route(path)
     if isinstance(error, web.HTTPMethodNotAllowed):
         return refusals.method_not_allowed(request.method)
     if isinstance(error, web.HTTPRequestEntityTooLarge):

@@ -5,6 +5,7 @@ Reference: Cloudflare API, "D1"; the tables themselves are with the simulators.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -16,7 +17,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals
-from xswarm_twin.cloudflare.d1_exports import Export
+from xswarm_twin.cloudflare.d1_transfers import Transfer
 from xswarm_twin.cloudflare.envelope import Refusal, paged, success
 from xswarm_twin.cloudflare.records import Database
 from xswarm_twin.cloudflare.twin import twin_of
@@ -106,50 +107,56 @@ async def export(request: web.Request) -> web.Response:
     found, body = _find(request), await bodies.json_object(request)
     if bodies.required(body, "output_format", str) != "polling":
         raise Refusal(400, 7400, "Invalid output_format: it is 'polling'")
-    exports, bookmark = twin_of(request).exports, body.get("current_bookmark")
+    transfers, bookmark = twin_of(request).transfers, body.get("current_bookmark")
     if bookmark is not None:
-        name = exports.finish(found.id, bodies.checked(bookmark, str, "a bookmark")).filename
+        checked = bodies.checked(bookmark, str, "a bookmark")
+        name = transfers.find(found.id, "export", checked).filename
         where = {"filename": name, "signed_url": _url(request, name)}
         return success(_exported("complete", bookmark) | {"result": where})
-    exports.require_none(found.id, for_export=True)
+    transfers.require_none(found.id, "export")
     wanted = bodies.optional(body, "dump_options", dict[str, Any]())
     given = [int(bool(wanted.get(name))) for name in ("no_schema", "no_data")]
     tables = [bodies.checked(one, str, "a table") for one in wanted.get("tables") or []]
     told = await _run(request, [{"sql": _EXPORT, "params": [*given, *tables]}])
-    begun = Export(_bookmark(), f"{found.name}-{uuid.uuid4().hex}.sql")
+    begun = Transfer("export", _bookmark(), f"{found.name}-{uuid.uuid4().hex}.sql")
     _keep(request, begun.filename, "\n".join(told[0]["results"][0]).encode())
-    exports.begin(found.id, begun)
+    transfers.begin(found.id, begun)
     return success(_exported("active", begun.bookmark))
 
 
 @routes.post(_ONE + "/import")
 async def import_(request: web.Request) -> web.Response:
-    """Take a file of SQL: tell where to, then run it in one transaction."""
+    """Take a file of SQL: tell where to, run it in one transaction, and be polled meanwhile."""
     found, body = _find(request), await bodies.json_object(request)
-    action, etag = bodies.required(body, "action", str), bodies.optional(body, "etag", "")
+    action, transfers = bodies.required(body, "action", str), twin_of(request).transfers
+    if action == "poll":
+        bookmark = bodies.required(body, "current_bookmark", str)
+        return success(await transfers.find(found.id, "import", bookmark).told())
+    etag, held = bodies.required(body, "etag", str), twin_of(request).sql_files
     name = f"{found.id}.{etag}.sql"
-    if action == "init":
+    if action not in ("init", "ingest"):
+        raise Refusal(400, 7400, f"Invalid action: {action!r} is none of init, ingest, poll")
+    if action == "init" and name not in held:
         return success({"upload_url": _url(request, name), "filename": name})
-    if action != "ingest" or name not in twin_of(request).sql_files:
+    if name not in held or body.get("filename", name) != name:
         raise Refusal(400, 7400, "Not currently importing anything.")
-    told = await _run(request, [{"sql": twin_of(request).sql_files.pop(name).decode()}])
+    if _etag(held[name]) != etag:
+        raise Refusal(400, 7400, "The file that was uploaded is not the one of the etag.")
+    transfers.require_none(found.id, "import")
+    work = asyncio.create_task(_ingest(request, held.pop(name).decode()))
+    begun = Transfer("import", _bookmark(), name, work)
+    transfers.begin(found.id, begun)
+    return success(await begun.told())
+
+
+async def _ingest(request: web.Request, sql: str) -> dict[str, Any]:
+    """Run a file, and return what it did."""
+    told = await _run(request, [{"sql": sql}], blocked=False)
     metas = [one["meta"] for one in told]
     summed = {key: sum(meta.get(key, 0) for meta in metas) for key in ("rows_read", "rows_written")}
     size = metas[-1].get("size_after", 0) if metas else 0
-    return success(
-        {
-            "success": True,
-            "type": "import",
-            "status": "complete",
-            "at_bookmark": _bookmark(),
-            "messages": [],
-            "result": {
-                "num_queries": len(told),
-                "final_bookmark": _bookmark(),
-                "meta": {"duration": 0.1, "size_after": size, **summed},
-            },
-        }
-    )
+    meta = {"duration": sum(one.get("duration", 0) for one in metas), "size_after": size, **summed}
+    return {"num_queries": len(told), "final_bookmark": _bookmark(), "meta": meta}
 
 
 @routes.get(_ONE + "/time_travel/bookmark")
@@ -164,9 +171,8 @@ async def bookmark(request: web.Request) -> web.Response:
 async def upload(request: web.Request) -> web.Response:
     """Take a file that an import was promised."""
     name, content = request.match_info["file"], await request.read()
-    etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
     _keep(request, name, content)
-    return web.Response(headers={"ETag": f'"{etag}"'})
+    return web.Response(headers={"ETag": f'"{_etag(content)}"'})
 
 
 @files.get(FILES)
@@ -189,6 +195,10 @@ def _keep(request: web.Request, name: str, content: bytes) -> None:
     while len(held) >= _KEPT:
         held.pop(next(iter(held)))
     held[name] = content
+
+
+def _etag(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _url(request: web.Request, name: str) -> str:
@@ -220,14 +230,19 @@ def _statements(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 async def _run(
-    request: web.Request, statements: list[dict[str, Any]], *, raw: bool = False
+    request: web.Request,
+    statements: list[dict[str, Any]],
+    *,
+    raw: bool = False,
+    blocked: bool = True,
 ) -> list[dict[str, Any]]:
     """Run statements; a text of several is run as several, as D1's API does.
 
     Raises:
-        Refusal: a statement fails; or the database is exported meanwhile.
+        Refusal: a statement fails; or the database is exported or imported into meanwhile.
     """
-    twin_of(request).exports.require_none(_find(request).id)
+    if blocked:
+        twin_of(request).transfers.require_none(_find(request).id)
     split = [
         {"sql": sql, "params": one.get("params", [])}
         for one in statements

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -40,6 +41,19 @@ async def create(request: web.Request) -> web.Response:
 async def show(request: web.Request) -> web.Response:
     """Return a namespace."""
     return success(_told(_find(request)))
+
+
+@routes.put(_ONE)
+async def rename(request: web.Request) -> web.Response:
+    """Rename a namespace."""
+    twin, found = twin_of(request), _find(request)
+    name = bodies.required(await bodies.json_object(request), "name", str)
+    if name != found.name and twin.store.find(DispatchNamespace, name) is not None:
+        raise refusals.namespace_exists(name)
+    twin.store.remove(found)
+    renamed = replace(found, name=name)
+    twin.store.save(renamed)
+    return success(_told(renamed))
 
 
 @routes.delete(_ONE)

@@ -29,10 +29,14 @@ class Refusal(Exception):
 
 
 def success(
-    result: Any = None, information: Mapping[str, Any] | None = None, status: int = 200
+    result: Any = None,
+    information: Mapping[str, Any] | None = None,
+    status: int = 200,
+    messages: Sequence[Mapping[str, Any]] = (),
 ) -> web.Response:
     """Return a result, with ``result_info`` when it is a page of a list."""
-    body: dict[str, Any] = {"success": True, "errors": [], "messages": [], "result": result}
+    told = list(messages)
+    body: dict[str, Any] = {"success": True, "errors": [], "messages": told, "result": result}
     if information is not None:
         body["result_info"] = dict(information)
     return web.json_response(body, status=status)

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import assets, bodies, refusals, uploads
+from xswarm_twin.cloudflare import assets, bodies, refusals, strictness, uploads
 from xswarm_twin.cloudflare.assets import MAXIMUM_FILE_BYTES
 from xswarm_twin.cloudflare.blobs import Incoming
 from xswarm_twin.cloudflare.envelope import paged, success
@@ -72,6 +72,24 @@ async def create(request: web.Request) -> web.Response:
 async def show(request: web.Request) -> web.Response:
     """Return a project."""
     return success(_told(twin_of(request), find_project(request)))
+
+
+@routes.patch(_ONE)
+async def change(request: web.Request) -> web.Response:
+    """Change the production branch, or variables and secrets, of which null removes one.
+
+    They are kept, and reach nothing: the twin serves no Functions.
+    """
+    twin, body = twin_of(request), await bodies.json_object(request)
+    strictness.require_known(body, ("name", "production_branch", "deployment_configs"))
+    project = find_project(request)
+    branch = bodies.optional(body, "production_branch", project.production_branch)
+    given = bodies.optional(body, "deployment_configs", dict[str, Any]())
+    strictness.require_known(given, (_PRODUCTION, _PREVIEW))
+    variables = {name: _changed(project, name, given) for name in (_PRODUCTION, _PREVIEW)}
+    project = replace(project, production_branch=branch, variables=variables)
+    twin.store.save(project)
+    return success(_told(twin, project))
 
 
 @routes.delete(_ONE)
@@ -291,6 +309,26 @@ def _manifest(twin: Twin, form: Mapping[str, str]) -> dict[str, str]:
     return manifest
 
 
+def _changed(project: Project, environment: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of an environment after a change."""
+    config = bodies.optional(dict(given), environment, dict[str, Any]())
+    wanted = bodies.optional(config, "env_vars", dict[str, Any]())
+    for name, variable in wanted.items():
+        if variable is not None:
+            bodies.required(bodies.checked(variable, dict, f"env_vars.{name}"), "value", str)
+    changed = project.variables.get(environment, {}) | wanted
+    return {name: variable for name, variable in changed.items() if variable is not None}
+
+
+def _configured(project: Project, environment: str) -> dict[str, Any]:
+    """Return how deployments of an environment run, without the texts of secrets."""
+    variables = {
+        name: {**one, "value": ""} if one.get("type") == "secret_text" else one
+        for name, one in project.variables.get(environment, {}).items()
+    }
+    return _CONFIGURED | ({"env_vars": variables} if variables else {})
+
+
 def _told(twin: Twin, project: Project) -> dict[str, Any]:
     latest = twin.store.last(Publication, project.name)
     canonical = twin.store.find(Publication, project.canonical or "", project.name)
@@ -305,7 +343,9 @@ def _told(twin: Twin, project: Project) -> dict[str, Any]:
         "framework_version": "",
         "production_script_name": f"pages-worker--{project.id}-production",
         "preview_script_name": f"pages-worker--{project.id}-preview",
-        "deployment_configs": {_PRODUCTION: _CONFIGURED, _PREVIEW: _CONFIGURED},
+        "deployment_configs": {
+            name: _configured(project, name) for name in (_PRODUCTION, _PREVIEW)
+        },
         "canonical_deployment": None if canonical is None else _deployment(twin, canonical),
         "latest_deployment": None if latest is None else _deployment(twin, latest),
     }

@@ -89,6 +89,17 @@ async def show(request: web.Request) -> web.Response:
     return success(_told(bucket, _jurisdiction(request)))
 
 
+@routes.patch(_ONE)
+async def change(request: web.Request) -> web.Response:
+    """Give a bucket another storage class, which a header names."""
+    storage = request.headers.get("cf-r2-storage-class", "")
+    if storage not in _STORAGE:
+        raise refusals.body_invalid(f"cf-r2-storage-class is one of {', '.join(_STORAGE)}")
+    async with _refusing():
+        bucket = twin_of(request).objects.reclassify(bucket_of(request), storage)
+    return success(_told(bucket, _jurisdiction(request)))
+
+
 @routes.delete(_ONE)
 async def delete(request: web.Request) -> web.Response:
     """Delete an empty bucket."""

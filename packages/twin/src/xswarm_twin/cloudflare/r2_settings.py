@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, r2, refusals, strictness
-from xswarm_twin.cloudflare.envelope import success
+from xswarm_twin.cloudflare.envelope import Refusal, success
 from xswarm_twin.cloudflare.twin import twin_of
 from xswarm_twin.objects import settings
 from xswarm_twin.objects.xml import Element, render
@@ -75,13 +75,19 @@ async def set_lifecycle(request: web.Request) -> web.Response:
 
 async def _set(request: web.Request, kind: str, name: str, rule_of: Any) -> web.Response:
     bucket, body = r2.bucket_of(request), await bodies.json_object(request)
-    strictness.require_known(body, ("rules",))
-    given = [bodies.checked(one, dict, "a rule") for one in bodies.required(body, "rules", list)]
     objects = twin_of(request).objects
-    if not given:
+    try:
+        strictness.require_known(body, ("rules",))
+        given = [
+            bodies.checked(one, dict, "a rule") for one in bodies.required(body, "rules", list)
+        ]
+        rules = [(name, rule_of(rule)) for rule in given]
+    except Refusal as refusal:  # https://github.com/cloudflare/workers-sdk/issues/8486
+        raise refusals.policy_invalid(refusal.message) from None
+    if not rules:
         objects.set(bucket, kind, None)
         return success({})
-    document = render(settings.ROOTS[kind], [(name, rule_of(rule)) for rule in given])
+    document = render(settings.ROOTS[kind], rules)
     if why := settings.problem(kind, ElementTree.fromstring(document)):  # noqa: S314 - our own
         raise refusals.policy_invalid(why)
     objects.set(bucket, kind, document)

@@ -143,13 +143,14 @@ class AssetSession(Record, kind="asset_session"):
 
 @dataclass(frozen=True)
 class Project(Record, kind="project", key="name"):
-    """A Pages project, and which deployment it serves."""
+    """A Pages project, which deployment it serves, and its variables by environment."""
 
     id: str
     name: str
     created_on: str
     production_branch: str
     canonical: str | None = None
+    variables: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

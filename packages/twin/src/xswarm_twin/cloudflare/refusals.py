@@ -1,8 +1,11 @@
 """Why the API refuses: Cloudflare's statuses, error codes and messages under their names.
 
 The codes are those of Cloudflare's documents and of wrangler's source; reference: Workers
-"Errors and exceptions", R2 "Error codes", Pages API. What no document confirms is listed in
-``deployment/docs/guide/twin.md``.
+"Errors and exceptions", R2 "Error codes", Pages API. Reports of users confirm 9106
+(https://github.com/cloudflare/cloudflare-python/issues/2678), 6003 with 6111
+(https://github.com/kissgyorgy/cloudflare-dyndns/issues/40) and 10040
+(https://github.com/cloudflare/workers-sdk/issues/8486); notes in public repositories 1000, 10059.
+What nothing confirms is listed in ``deployment/docs/guide/twin.md``.
 """
 
 from __future__ import annotations
@@ -56,7 +59,8 @@ authorisation_malformed = Kind(400, 6003, "Invalid request headers")
 token_invalid = Kind(401, 1000, "Invalid API Token")
 unauthenticated = Kind(401, 10000, "Authentication error")  # 403: another account's data
 no_route = Kind(404, 7003, "Could not route to {}, perhaps your object identifier is invalid?")
-method_not_allowed = Kind(405, 10405, "Method {} not allowed for this path")
+not_offered = Kind(403, 10403, "The local twin has no {}: use an account at Cloudflare for it.")
+method_not_allowed = Kind(405, 10405, "The local twin has no {} of this path.")
 body_invalid = Kind(400, 10026, "Could not parse the request body: {}")
 body_too_large = Kind(413, 10027, "{} is larger than {} bytes")
 media_type_unsupported = Kind(415, 10415, "Content-Type must be {}")
@@ -171,7 +175,7 @@ bucket_name_invalid = Kind(400, 10005, "The specified bucket name is not valid."
 bucket_not_empty = Kind(409, 10008, "The bucket you tried to delete is not empty.")
 object_not_found = Kind(404, 10007, "The specified key does not exist.")
 cors_not_found = Kind(404, 10059, "The CORS configuration does not exist.")
-policy_invalid = Kind(400, 10040, "The rules are not valid: {}")
+policy_invalid = Kind(400, 10040, "The JSON you provided was not well formed: {}")
 notifications_not_found = Kind(404, 11015, "No event notification configuration was found.")
 object_key_invalid = Kind(400, 10020, "{}")
 

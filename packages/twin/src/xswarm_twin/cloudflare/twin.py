@@ -15,7 +15,7 @@ from aiohttp import web
 
 from xswarm_twin.cloudflare.blobs import Blobs
 from xswarm_twin.cloudflare.clock import Clock
-from xswarm_twin.cloudflare.d1_exports import Exports
+from xswarm_twin.cloudflare.d1_transfers import Transfers
 from xswarm_twin.cloudflare.records import Version
 from xswarm_twin.cloudflare.store import Store
 from xswarm_twin.cloudflare.tokens import Tokens
@@ -139,7 +139,7 @@ class Twin:
     open_assets: dict[str, OpenAssets] = field(default_factory=dict)
     tails: Tails = field(default_factory=Tails)
     sql_files: dict[str, bytes] = field(default_factory=dict)
-    exports: Exports = field(default_factory=Exports)
+    transfers: Transfers = field(default_factory=Transfers)
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     def lock(self, name: str) -> asyncio.Lock:

@@ -1,14 +1,14 @@
-"""The bindings of a Python Worker, read once into what its host needs to offer them."""
+"""The bindings of a Python Worker, read once into what its quick host needs to offer them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xswarm_twin.edge.bound import refusal, version_metadata
-from xswarm_twin.model import ScriptInvalid, WorkerVersion
+from xswarm_twin.edge.bound import version_metadata
+from xswarm_twin.model import WorkerVersion
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,16 @@ class Bindings:
     assets: tuple[str, ...] = ()
 
 
+def offers(bindings: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether the host has all that a version is bound to."""
+    return all(binding["type"] in _OFFERED for binding in bindings)
+
+
 def read_bindings(version: WorkerVersion) -> Bindings:
-    """Read a version's bindings; raises ScriptInvalid for a type that is not offered here."""
+    """Read the bindings of a version that the host offers."""
     by_type: dict[str, dict[str, Mapping[str, Any]]] = {}
     for binding in version.bindings:
         by_type.setdefault(binding["type"], {})[binding["name"]] = binding
-    unknown = [binding for binding in version.bindings if binding["type"] not in _OFFERED]
-    if unknown:
-        raise ScriptInvalid(refusal(unknown))
     texts = {**by_type.get("plain_text", {}), **by_type.get("secret_text", {})}
     values = by_type.get("json", {})
     metadata = json.dumps(version_metadata(version))

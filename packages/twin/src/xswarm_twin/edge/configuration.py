@@ -22,6 +22,8 @@ CF_HEADER = "X-Twin-Cf"
 DATE: Final = "2026-01-01"
 """The compatibility date of the twin's own Workers."""
 JAVASCRIPT: Final = Path(__file__).parent / "javascript"
+PYTHON: Final = ("python_workers_development", "disable_python_dedicated_snapshot")
+"""The flags by which workerd takes bundle and snapshot of :mod:`xswarm_twin.edge.pyodide`."""
 CONTROL: Final = "control"
 """The socket by which the edge calls what no request of a client reaches."""
 
@@ -33,6 +35,8 @@ _KINDS = {
     "application/octet-stream": "data",
     "application/wasm": "wasm",
     "application/json": "json",
+    "text/x-python": "pythonModule",
+    "text/x-python-requirement": "pythonRequirement",
 }
 _NOT_LOADED = {"application/source-map"}
 _PORT: Final = {"name": "PORT", "workerdDebugPort": None}
@@ -85,6 +89,12 @@ def config(process: Process) -> dict[str, object]:
         "sockets": [*sockets, socket(CONTROL, CONTROL)],
         "extensions": [{"modules": [_email()]}],
     }
+
+
+def python_flags(given: Iterable[str]) -> list[str]:
+    """Return the flags of a Python Worker as workerd is told them here: Pyodide is our own."""
+    kept = [flag for flag in given if flag != "python_dedicated_snapshot"]
+    return [*kept, *PYTHON] if "python_workers" in kept else kept
 
 
 def service_of(version: WorkerVersion) -> str:
@@ -175,7 +185,7 @@ def _workers(process: Process) -> list[dict[str, object]]:
         worker = {
             "modules": _modules(number, version),
             "compatibilityDate": version.compatibility_date,
-            "compatibilityFlags": version.compatibility_flags,
+            "compatibilityFlags": _flags(version),
             "bindings": bound(place),
             "cacheApiOutbound": {"name": "cache"},
             "tails": [
@@ -186,6 +196,11 @@ def _workers(process: Process) -> list[dict[str, object]]:
         }
         made.append({"name": place.service, "worker": worker})
     return made
+
+
+def _flags(version: WorkerVersion) -> Iterable[str]:
+    given = version.compatibility_flags
+    return python_flags(given) if version.is_python else given
 
 
 def _stateful(process: Process) -> dict[str, object]:

@@ -15,7 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from xswarm_twin import control
-from xswarm_twin.edge import spread
+from xswarm_twin.edge import python_host, spread
 from xswarm_twin.edge.assets import for_routing, goes_to_worker
 from xswarm_twin.edge.children import Children
 from xswarm_twin.edge.configuration import CONTROL
@@ -211,12 +211,12 @@ class Edge:
         return outcome
 
     async def locate(self, worker: str) -> Location | None:
-        """Return where a Worker answers now; None where it does not, or is of Python."""
+        """Return where a Worker answers now; None where it does not, or is hosted elsewhere."""
         await self._versions.settled(worker)
         route = self._routes.get(worker)
         chance = random.random()  # noqa: S311
         version = choose_version(route, worker, {}, chance) if route else None
-        if version is None or version.main_module is None or version.is_python:
+        if version is None or version.main_module is None or python_host.serves(version):
             return None
         serving = self._versions.serving(version)
         async with serving.runtime.borrowed():

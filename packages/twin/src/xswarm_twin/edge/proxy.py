@@ -264,7 +264,8 @@ async def _pump(
     source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
     target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
 ) -> None:
-    async for message in source:
+    while True:
+        message = await source.receive()
         if message.type is aiohttp.WSMsgType.TEXT:
             await target.send_str(message.data)
         elif message.type is aiohttp.WSMsgType.BINARY:
@@ -273,6 +274,10 @@ async def _pump(
             await target.ping(message.data)
         elif message.type is aiohttp.WSMsgType.PONG:
             await target.pong(message.data)
+        else:
+            if message.type is aiohttp.WSMsgType.CLOSE:
+                await target.close(code=message.data or 1000, message=str(message.extra).encode())
+            return
 
 
 def _url(scheme: str, port: int, request: web.Request) -> URL:

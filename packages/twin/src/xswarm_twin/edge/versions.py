@@ -17,7 +17,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xswarm_twin.edge import python_host, workerd
+from xswarm_twin.edge import pyodide, python_host, workerd
 from xswarm_twin.edge.assets import Site, worker_site
 from xswarm_twin.edge.bytecode import Bytecode
 from xswarm_twin.edge.children import SOCKETS, Child, Children
@@ -295,7 +295,7 @@ class Versions:
     def _new_serving(self, version: WorkerVersion) -> Serving:
         debug = self._sockets / secrets.token_hex(8)
         access = self._grant((version,))
-        if version.is_python:
+        if python_host.serves(version):
             return Serving(self._python(version, access), SOCKETS[0], access.token)
         runtime = self._workerd((version,), version, access, debug, None)
         service = service_of(version)
@@ -330,9 +330,12 @@ class Versions:
             runner = self.runner()
             if any(binding["type"] in _SIMULATED for binding in process.bindings):
                 await self.simulators.ready(runner)
-            judged = home.id in self._judged
-            log = self._log(home)
-            return await workerd.serve(runner, process, folder, debug, log, judged=judged)
+            python = any(version.is_python for version in versions)
+            options = await pyodide.options(runner) if python else ()
+            judged, log = home.id in self._judged, self._log(home)
+            return await workerd.serve(
+                runner, process, folder, debug, log, judged=judged, options=options
+            )
 
         return Runtime(start, lambda: self._clean(access, folder, debug))
 

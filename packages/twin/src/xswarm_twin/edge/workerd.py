@@ -43,7 +43,14 @@ class Runner:
 
 
 async def serve(
-    runner: Runner, process: Process, folder: Path, debug: Path, log: Log, *, judged: bool
+    runner: Runner,
+    process: Process,
+    folder: Path,
+    debug: Path,
+    log: Log,
+    *,
+    judged: bool,
+    options: Sequence[str] = (),
 ) -> Child:
     """Start the process of a Worker's versions and wait until it listens.
 
@@ -54,6 +61,7 @@ async def serve(
         debug: the socket by which other processes reach it.
         log: takes its output.
         judged: refuse what Cloudflare refuses of an upload, and workerd only warns of.
+        options: further arguments, of Python.
 
     Raises:
         ScriptInvalid: workerd refused a script; the text is what it said.
@@ -64,7 +72,9 @@ async def serve(
     if process.storage is not None:
         process.storage.mkdir(parents=True, exist_ok=True, mode=0o700)
     names = (*(version.id for version in process.versions), CONTROL)
-    child = await start(runner, told, folder, debug, names, log, STARTUP if judged else math.inf)
+    limited = judged and not process.home.is_python  # Cloudflare starts Python once, at an upload
+    cpu, patience = (STARTUP, 30.0) if limited else (math.inf, 120.0)
+    child = await start(runner, told, folder, debug, names, log, cpu, options, patience)
     if judged and (missing := await _missing_class(child)):
         await child.stop()
         raise ClassMissing(missing)
@@ -79,10 +89,23 @@ async def start(
     sockets: Sequence[str],
     log: Log,
     cpu: float = math.inf,
+    options: Sequence[str] = (),
+    patience: float = 30.0,
 ) -> Child:
     """Start a process of workerd and wait until it listens.
 
     The configuration may have secrets: it is its owner's alone, and removed once workerd runs.
+
+    Args:
+        runner: starts it.
+        told: its configuration.
+        folder: where that is written.
+        debug: the socket by which other processes reach it.
+        sockets: the names of its sockets.
+        log: takes its output.
+        cpu: the most seconds of computing until it listens.
+        options: further arguments.
+        patience: seconds until a silent start counts as failed.
 
     Raises:
         ScriptInvalid: workerd refused the configuration; the text is what it said.
@@ -94,14 +117,14 @@ async def start(
     command = Command(
         lambda control: (
             *(str(runner.binary), "serve", "--experimental", f"--debug-port=unix:{debug}"),
-            *(f"--control-fd={control}", str(path)),
+            *(f"--control-fd={control}", *options, str(path)),
         ),
         folder,
         sockets=(*sockets, _DEBUG),
         cpu=cpu,
     )
     try:
-        return await runner.children.start(command, log.line)
+        return await runner.children.start(command, log.line, patience)
     except StartFailed as failure:
         raise ScriptInvalid(_reason(str(failure), folder)) from None
     finally:

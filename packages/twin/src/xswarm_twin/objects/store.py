@@ -133,6 +133,17 @@ class Objects:
             raise BucketExists(f"there is a bucket {name} already") from None
         return made
 
+    def reclassify(self, name: str, storage_class: str) -> Bucket:
+        """Give a bucket another storage class; raises BucketMissing."""
+        self._query("UPDATE buckets SET class = ? WHERE name = ?", storage_class, name)
+        return self.bucket(name)
+
+    def held(self, name: str) -> tuple[int, int]:
+        """Return how many objects a bucket has, and their bytes together."""
+        sums = "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE bucket = ?"
+        count, size = self._query(sums, name)[0]
+        return int(count), int(size)
+
     def delete_bucket(self, name: str) -> None:
         """Remove an empty bucket; raises BucketMissing or BucketNotEmpty."""
         with self._lock:
