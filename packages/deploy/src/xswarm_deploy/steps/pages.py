@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -18,7 +17,7 @@ from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.step import Action, Change, Facts
-from xswarm_deploy.services.files import StaticFile, manifest, pages_files
+from xswarm_deploy.services.files import StaticFile, manifest, pages_files, rule_texts
 from xswarm_deploy.services.pages import Commit, PagesDeployment, Rules
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import publishing
@@ -257,11 +256,7 @@ def _seen(deployment: PagesDeployment) -> Deployed:
 
 
 def _rules(folder: Path) -> Rules:
-    texts: Mapping[str, str] = {
-        name: (folder / name).read_text(encoding="utf-8")
-        for name in ("_headers", "_redirects")
-        if (folder / name).is_file()
-    }
+    texts = rule_texts(folder)
     return Rules(texts.get("_headers", ""), texts.get("_redirects", ""))
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from xswarm_deploy import secret
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.services.files import StaticFile, asset_files, pages_files
+from xswarm_deploy.services.files import StaticFile, asset_files, pages_files, rule_texts
 from xswarm_deploy.settings.settings import Settings
 
 PRIVATE: Final = (
@@ -77,13 +77,8 @@ def published(settings: Settings) -> tuple[list[StaticFile], list[str]]:
         *(pages_files(site) if site and site.is_dir() else ()),
         *(asset_files(own) if own and own.is_dir() else ()),
     ]
-    rules = [
-        (folder / name).read_text(encoding="utf-8", errors="replace")
-        for folder in (site, own)
-        for name in ("_headers", "_redirects")
-        if folder and (folder / name).is_file()
-    ]
-    return files, rules
+    told = [text for folder in (site, own) if folder for text in rule_texts(folder).values()]
+    return files, told
 
 
 @cache
