@@ -268,6 +268,11 @@ def _published(place: Place, name: str, content: str) -> None:
     place.write(f"worker/public/{name}", content)
 
 
+def _functions(place: Place) -> None:
+    """Make the site's code a part of it."""
+    place.write("site/_worker.js", "export default {}")
+
+
 def _configuration_cases() -> list[Case]:
     kv = [{"binding": "KV", "id": "0123"}]
     return [
@@ -422,6 +427,17 @@ def _configuration_cases() -> list[Case]:
             "fail",
             "it holds the value of JWT_SECRET",
             lambda place: _published(place, "app.js", LOCAL_VALUES["JWT_SECRET"]),
+        ),
+        Case(
+            "Pages Functions",
+            "on the twin",
+            "fail",
+            "the local twin serves no Pages Functions",
+            both(
+                project(pages={"directory": "site"}),
+                variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
+                _functions,
+            ),
         ),
         Case("packages", "none named", "pass", "none named"),
         Case(

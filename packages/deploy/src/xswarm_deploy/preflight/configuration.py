@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.bundling import configuration, wrangler
+from xswarm_deploy.bundling import configuration, functions, wrangler
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.preflight import bindings, limits, packages
@@ -44,6 +45,8 @@ def probes(site: Site) -> list[Probe]:
     made = [probe(name, GROUP, of_file(site, look)) for name, look in looks.items()]
     made.append(probe("environments", GROUP, of_file(site, _environments), critical=False))
     made.append(probe("wrangler's verdict", GROUP, of_file(site, _accepted)))
+    if site.settings.project.pages.directory and functions.found(_site(site), site.settings.root):
+        made.append(probe("Pages Functions", GROUP, of_file(site, _functions)))
     bound = of_file(site, bindings.bound)
     return [*made, probe("bindings", GROUP, bound, needs=ACCOUNT, needed=True)]
 
@@ -193,6 +196,19 @@ def _published(site: Site, _content: Mapping[str, Any]) -> Seen | str:
         return f"{len(files)} files, none private"
     remedy = "take it out of the folder, or correct the folder's name"
     return Seen("fail", "; ".join(found[:5]), remedy)
+
+
+def _functions(site: Site, _content: Mapping[str, Any]) -> str:
+    """Let wrangler bundle the site's Functions, and see that the environment serves them."""
+    folder, root = _site(site), site.settings.root
+    functions.require_served(site, folder)
+    functions.digest(folder, root)
+    places = functions.found(folder, root)
+    return f"accepted: {', '.join(place.relative_to(root).as_posix() for place in places)}"
+
+
+def _site(site: Site) -> Path:
+    return site.settings.path(site.settings.project.pages.directory or ".")
 
 
 def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:

@@ -190,7 +190,7 @@ def digest(settings: Settings) -> str:
         Refused: no such folder, a file above 25 MiB, more than 20,000 files.
     """
     folder = _folder(settings)
-    code = functions.digest(functions.found(folder))
+    code = functions.digest(folder, settings.root)
     return content(pages_files(folder), _rules(folder), code)
 
 
@@ -205,7 +205,7 @@ def _deploy(site: Site, wanted: str) -> Facts:
     folder = _folder(site.settings)
     files, rules = pages_files(folder), _rules(folder)
     publishing.require_public(files, (rules.headers, rules.redirects))
-    if functions.found(folder):
+    if functions.found(folder, site.settings.root):
         made, sent = _deploy_by_wrangler(site, commit), len(files)
     else:
         sent = pages.upload(project.project, files, in_bytes(site.progress, "pages"))
