@@ -203,7 +203,7 @@ def _require_no_server_code(directory: Path) -> None:
 
     Source: wrangler refuses it too, unless there is a ``.assetsignore``.
     """
-    name = next((one.name for one in directory.iterdir() if one.name.startswith("_worker.js")), "")
+    name = next((one.name for one in directory.glob("_worker.js*")), "")
     if name:
         raise Refused(
             f"{name} would be published: it is the server code of a Pages project",
