@@ -1,8 +1,8 @@
 """The secrets that ``wrangler dev`` gives a Worker on this machine: ``.dev.vars``, else ``.env``.
 
 They are read by the rules of wrangler's own reader, so that a Worker on the twin gets what it gets
-from ``wrangler dev``: ``#`` begins a comment in what is not quoted, there are three kinds of quotes,
-and ``$NAME`` is replaced in ``.env`` files alone.
+from ``wrangler dev``: ``#`` begins a comment in what is not quoted, back quotes are quotes, and
+``$NAME`` is replaced in ``.env`` files alone.
 
 Source: dotenv 16 and dotenv-expand 12, which wrangler brings; wrangler's ``getVarsForDev``.
 """
