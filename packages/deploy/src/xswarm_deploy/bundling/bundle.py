@@ -88,7 +88,9 @@ def bundle(settings: Settings) -> Bundle:
             "set deploy.worker.config in invoke.yaml",
         )
     require_built(settings)
-    configuration.require_deployable(read(settings))
+    content = read(settings)
+    configuration.require_deployable(content)
+    python_packages.require_for_workers(config.parent, content)
     work = settings.path(CACHE)
     make_folder(work)
     with tempfile.TemporaryDirectory(dir=work, prefix="bundling-") as folder:
