@@ -353,7 +353,19 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
     "Pages, by its functions": (
         {"functions/api/x.ts": "", "public/index.html": ""},
         "it has a folder functions",
-        '"main": "functions-worker/index.js", "assets": {"directory": "dist", "binding": "ASSETS"}',
+        '"main": "functions-worker/index.js", "assets": {"directory": "public",'
+        ' "binding": "ASSETS", "run_worker_first": true}',
+    ),
+    "Pages, by its configuration, whose variables and bindings stay": (
+        {
+            "wrangler.toml": 'name = "x"\npages_build_output_dir = "out"\n[vars]\nA = "1"\n',
+            "functions/api/x.ts": "",
+            "out/_routes.json": {"version": 1, "include": ["/api/*"], "exclude": ["/api/docs/*"]},
+        },
+        "is a Pages project, and no Worker",
+        "in wrangler.toml write in place of pages_build_output_dir:"
+        ' main = "functions-worker/index.js", and the line assets = { directory = "out",'
+        ' binding = "ASSETS", run_worker_first = ["/api/*", "!/api/docs/*"] }',
     ),
     "an example alone": (
         {"wrangler.toml.example": 'name = "x"\n', **CODE},

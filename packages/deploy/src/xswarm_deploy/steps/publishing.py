@@ -29,6 +29,7 @@ FOLDERS: Final = frozenset(
     {".git", ".svn", ".hg", ".ssh", ".aws", ".gnupg", ".wrangler", ".sandbox", ".deployments"}
 )
 """Names of folders whose content is nobody else's."""
+_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 EXAMPLES: Final = (".example", ".sample", ".template")
 _KEY: Final = re.compile(
     rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|AGE-SECRET-KEY-1"
@@ -95,6 +96,8 @@ def _why(path: str, file: Path, _hash: str, _secrets: int) -> str:
 
 
 def _holds(content: bytes) -> str:
+    if content.startswith(_POINTER):
+        return "it is a pointer of Git LFS, and not the file: git lfs pull"
     name = secret.contained(content)
     if name:
         return f"it holds the value of {name}"
