@@ -68,7 +68,7 @@ BY_US: dict[str, Callable[[Path], object]] = {
     "doctor": lambda _: doctor._told(["git", "--version"]),
     "git archive": lambda folder: rehearsal._of_commit(folder, "HEAD", folder / "at"),
     "npm": programs._run_npm,
-    "pip": lambda _: bundle._run(["pip"], env=child.installer()),
+    "pip": lambda _: bundle.run(["pip"], env=child.installer()),
     "hashing rows": lambda folder: digest._apart(folder / "a.db", {}, lambda _: None),
     "the twin's pip": lambda folder: install._install_python(_check(folder)),
     "the twin's npm": lambda folder: install._install_node(_check(folder)),

@@ -127,8 +127,10 @@ def _meant(site: Site, file: Path) -> Mapping[str, Any]:
     """Return the file as it is written, with no other environment than the one deployed."""
     chosen = site.settings.project.worker.environment
     whole = dict(wrangler.parsed(file))
-    parts = whole.pop("env", None) or {}
-    return {**whole, "env": {chosen: parts[chosen]}} if chosen in parts else whole
+    parts = whole.pop("env", None)
+    if not isinstance(parts, Mapping) or chosen not in parts:
+        return whole
+    return {**whole, "env": {chosen: parts[chosen]}}
 
 
 def _accepted(site: Site, _content: Mapping[str, Any]) -> str:
