@@ -14,7 +14,7 @@ import pytest
 
 from xswarm_deploy import child, git
 from xswarm_deploy.adoption import doctor
-from xswarm_deploy.bundling import bundle, programs
+from xswarm_deploy.bundling import bundle, functions, programs
 from xswarm_deploy.cli import building
 from xswarm_deploy.database import digest
 from xswarm_deploy.preflight import machine
@@ -68,7 +68,7 @@ BY_US: dict[str, Callable[[Path], object]] = {
     "doctor": lambda _: doctor._told(["git", "--version"]),
     "git archive": lambda folder: rehearsal._of_commit(folder, "HEAD", folder / "at"),
     "npm": programs._run_npm,
-    "pip": lambda _: bundle._run(["pip"], env=child.installer()),
+    "pip": lambda _: bundle.run(["pip"], env=child.installer()),
     "hashing rows": lambda folder: digest._apart(folder / "a.db", {}, lambda _: None),
     "the twin's pip": lambda folder: install._install_python(_check(folder)),
     "the twin's npm": lambda folder: install._install_node(_check(folder)),
@@ -135,7 +135,13 @@ def test_every_program_is_started_with_an_environment_of_its_own() -> None:
 
 
 def test_every_call_of_the_bundlers_runner_names_an_environment() -> None:
-    tree = ast.parse(Path(bundle.__file__).read_text(encoding="utf-8"))
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == "_run"]
-    assert calls
+    trees = [
+        ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        for module in (bundle, functions)
+    ]
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    calls = [
+        n for n in nodes if isinstance(n, ast.Call) and ast.unparse(n.func) in ("run", "bundle.run")
+    ]
+    assert len(calls) == 4
     assert all("env" in {keyword.arg for keyword in call.keywords} for call in calls)

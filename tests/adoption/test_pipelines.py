@@ -185,3 +185,22 @@ def test_what_is_written_says_what_this_repository_needs(
         lines += content.get("default", {}).get("before_script", [])
         assert all(isinstance(line, str) for line in lines), lines
         assert any("pnpm@9 && pnpm install" in line for line in lines) == bool(installs)
+
+
+def test_submodules_and_large_files_are_checked_out_where_there_are_any(tmp_path: Path) -> None:
+    """Else a checkout has empty folders, and pointers in place of files, which are deployed."""
+    file(tmp_path, "wrangler.jsonc", wrangler())
+    committed(tmp_path)
+    plain = answered(tmp_path, ci="github")
+    for template in ("github.yml", "gitlab.yml"):
+        assert "submodule" not in pipelines.text(plain, template).lower()
+        assert "lfs" not in pipelines.text(plain, template)
+        yaml.safe_load(pipelines.text(plain, template))
+    file(tmp_path, ".gitmodules", '[submodule "shared"]\n')
+    file(tmp_path, ".gitattributes", "*.png filter=lfs diff=lfs merge=lfs -text\n")
+    jobs = yaml.safe_load(pipelines.text(plain, "github.yml"))["jobs"]
+    wanted = {"submodules": "recursive", "lfs": True}
+    assert jobs["plan"]["steps"][0]["with"] == wanted
+    assert jobs["release"]["steps"][0]["with"] == {"fetch-depth": 0, **wanted}
+    gitlab = yaml.safe_load(pipelines.text(plain, "gitlab.yml"))
+    assert gitlab["variables"] == {"GIT_SUBMODULE_STRATEGY": "recursive"}

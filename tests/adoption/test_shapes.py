@@ -51,6 +51,17 @@ def monorepo(own: Mapping[str, Any], **more: Any) -> Files:
     }
 
 
+def sited(own: Mapping[str, Any], **more: Any) -> Files:
+    """Return the same with a package beside it whose build makes the Worker's static files."""
+    site = {"name": "@acme/site", "scripts": {"build": "vite build"}, "dependencies": {}}
+    assets = {"directory": "../site/dist/client"}
+    return {
+        **monorepo(own, **more),
+        "apps/site/package.json": site,
+        "apps/api/wrangler.jsonc": {"name": "api", "main": "src/index.ts", "assets": assets},
+    }
+
+
 PNPM = {"pnpm-workspace.yaml": "packages: ['apps/*', 'packages/*']\n", "pnpm-lock.yaml": ""}
 WORKSPACES = {"package.json": {"workspaces": ["apps/*", "packages/*"]}}
 HALF = {"package.json": {"workspaces": {"packages": ["./apps/*", "packages/*/"]}}}
@@ -254,6 +265,24 @@ SHAPES: dict[str, tuple[Files, dict[str, Any]]] = {
         monorepo(API, shared=SHARED | {"main": "src/index.ts"}, **PNPM),
         {"build": ""},
     ),
+    "turbo, and static files that another package makes": (
+        sited({**API, "scripts": {"build": "tsc"}}, turbo__json=TURBO, **PNPM),
+        {
+            "build": 'pnpm exec turbo run build "--filter=@acme/api..." "--filter=@acme/site..."',
+        },
+    ),
+    "pnpm, and static files that another package makes": (
+        sited({"name": "@acme/api"}, **PNPM),
+        {"build": 'pnpm --filter "@acme/site..." run build'},
+    ),
+    "npm's workspaces, and static files that another package makes": (
+        sited(API, **WORKSPACES),
+        {"build": "npm run --prefix ../../packages/shared build && npm run --prefix ../site build"},
+    ),
+    "nx, and static files that another package makes": (
+        sited(API, nx__json={}, **WORKSPACES),
+        {"build": "npx nx run-many --targets=build --projects=@acme/shared,@acme/site"},
+    ),
     "npm's workspaces": (
         monorepo(WEB, **WORKSPACES),
         {"build": "npm run --prefix ../../packages/shared build && npm run build"},
@@ -324,7 +353,19 @@ REFUSED: dict[str, tuple[Files, str, str]] = {
     "Pages, by its functions": (
         {"functions/api/x.ts": "", "public/index.html": ""},
         "it has a folder functions",
-        '"main": "functions-worker/index.js", "assets": {"directory": "dist", "binding": "ASSETS"}',
+        '"main": "functions-worker/index.js", "assets": {"directory": "public",'
+        ' "binding": "ASSETS", "run_worker_first": true}',
+    ),
+    "Pages, by its configuration, whose variables and bindings stay": (
+        {
+            "wrangler.toml": 'name = "x"\npages_build_output_dir = "out"\n[vars]\nA = "1"\n',
+            "functions/api/x.ts": "",
+            "out/_routes.json": {"version": 1, "include": ["/api/*"], "exclude": ["/api/docs/*"]},
+        },
+        "is a Pages project, and no Worker",
+        "in wrangler.toml write in place of pages_build_output_dir:"
+        ' main = "functions-worker/index.js", and the line assets = { directory = "out",'
+        ' binding = "ASSETS", run_worker_first = ["/api/*", "!/api/docs/*"] }',
     ),
     "an example alone": (
         {"wrangler.toml.example": 'name = "x"\n', **CODE},

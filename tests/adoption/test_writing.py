@@ -238,3 +238,15 @@ def test_new_files_are_shown_before_they_are_written(tmp_path: Path) -> None:
     assert re.search(r"production\.env  \(mode 0600, git ignores it, \d+ lines\)\n", said[True])
     assert "+CLOUDFLARE_API_TOKEN=" not in said[False]
     assert said[True].count("+CLOUDFLARE_API_TOKEN=") == 2  # the two examples
+
+
+def test_a_pages_project_beside_the_worker_is_said_to_be_no_part_of_releases(
+    tmp_path: Path,
+) -> None:
+    file(tmp_path, "site/wrangler.jsonc", {"name": "my-site", "pages_build_output_dir": "dist"})
+    file(tmp_path, "api/wrangler.jsonc", wrangler("api"))
+    (told,) = [hint for hint in hints.hints(answered(tmp_path)) if "Pages" in hint]
+    assert told == (
+        "site/wrangler.jsonc is a Pages project, and no part of releases; one that is:"
+        " deploy.pages in invoke.yaml, with project my-site and directory site/dist"
+    )

@@ -33,6 +33,17 @@ def test_what_is_compiled_for_a_machine_is_refused_by_name(tmp_path: Path, compi
     assert ("name fastapi<0.116, pydantic<2" in refused.value.remedy) == of_pydantic
 
 
+@pytest.mark.parametrize("compiled", OF_A_MACHINE)
+def test_what_was_installed_beside_a_worker_is_looked_at_too(tmp_path: Path, compiled: str) -> None:
+    """``pip install --target python_modules``: the twin would run it, and no Worker."""
+    for name in (*PURE, compiled):
+        file(tmp_path, f"python_modules/{name}", "")
+    python_packages.require_for_workers(tmp_path, {"main": "src/index.ts"})
+    with pytest.raises(Refused, match="cannot run in a Worker") as refused:
+        python_packages.require_for_workers(tmp_path, {"main": "src/entry.py"})
+    assert "rm -r python_modules && uv run pywrangler sync" in refused.value.remedy
+
+
 def test_pure_python_and_what_is_built_for_the_runtime_stay(tmp_path: Path) -> None:
     for name in (*PURE, OF_PYODIDE):
         file(tmp_path, name, "")

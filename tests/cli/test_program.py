@@ -288,3 +288,33 @@ def test_invoke_yaml_above_counts_before_a_tasks_py_beside(tmp_path: Path) -> No
     below.mkdir()
     (below / "tasks.py").write_text("raise SystemExit('celery')\n")
     assert f"{tmp_path / 'invoke.yaml'} is missing" in run(INSTALLED, "check", folder=below).stderr
+
+
+def test_an_invoke_yaml_that_is_no_utf8_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "invoke.yaml").write_bytes(b"deploy:\n  # caf\xe9\n  uses: none\n")
+    ended = run(INSTALLED, "config.show", folder=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "invoke.yaml cannot be read\n  why:  line 2 is no UTF-8 text" in ended.stderr
+
+
+CLOSED = """
+import os, sys
+from xswarm_deploy.cli.program import main
+sys.argv[1:] = ["--list"]
+code = 0
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+null = os.stat(os.devnull)
+sys.exit(code or not all(os.path.samestat(os.fstat(number), null) for number in (0, 1, 2)))
+"""
+
+
+def test_streams_that_are_closed_are_no_traceback_and_no_file_takes_their_place(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "closed.py").write_text(CLOSED)
+    command = 'exec "$0" "$1" <&- >&- 2>&-'
+    words = ["sh", "-c", command, sys.executable, str(tmp_path / "closed.py")]
+    assert subprocess.run(words, cwd=PROJECT, check=False).returncode == 0

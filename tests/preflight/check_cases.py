@@ -268,6 +268,11 @@ def _published(place: Place, name: str, content: str) -> None:
     place.write(f"worker/public/{name}", content)
 
 
+def _functions(place: Place) -> None:
+    """Make the site's code a part of it."""
+    place.write("site/_worker.js", "export default {}")
+
+
 def _configuration_cases() -> list[Case]:
     kv = [{"binding": "KV", "id": "0123"}]
     return [
@@ -422,6 +427,17 @@ def _configuration_cases() -> list[Case]:
             "fail",
             "it holds the value of JWT_SECRET",
             lambda place: _published(place, "app.js", LOCAL_VALUES["JWT_SECRET"]),
+        ),
+        Case(
+            "Pages Functions",
+            "on the twin",
+            "fail",
+            "the local twin serves no Pages Functions",
+            both(
+                project(pages={"directory": "site"}),
+                variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
+                _functions,
+            ),
         ),
         Case("packages", "none named", "pass", "none named"),
         Case(
@@ -1180,6 +1196,20 @@ def _silent(place: Place) -> None:
     place.patch.setattr(Http, "get", get)
 
 
+def _unasked(place: Place) -> None:
+    """Ask nothing but the root, as a project whose invoke.yaml names no route."""
+    paths = ("stripe_path", "voice_path", "sms_path", "status_path", "email_path")
+    accounts = dict.fromkeys(("signup_path", "login_path", "account_path"), "")
+    place.project["webhooks"] = dict.fromkeys(paths, "")
+    asked = ("version_path", "cors_path", "limit_path", "performance_path")
+    place.project["verify"] = {**dict.fromkeys(asked, ""), "routes": [], "authentication": accounts}
+
+
+def _routed(place: Place) -> None:
+    """Give the code a route."""
+    place.write("worker/routes.js", 'app.get("/api/orders", list)\n')
+
+
 def _route_cases() -> list[Case]:
     name, asked = "all routes", {"verify": {"routes": [{"path": "/a"}]}}
     return [
@@ -1191,7 +1221,27 @@ def _route_cases() -> list[Case]:
             "1 of 2 are asked by nobody: GET /b",
             both(project(**asked), _listed("/a", "/b")),
         ),
-        Case(name, "the Worker tells none", "skip", "no list", _listed(status=404)),
+        Case(
+            name,
+            "the Worker tells none",
+            "skip",
+            "no list",
+            both(project(**asked), _listed(status=404)),
+        ),
+        Case(
+            name,
+            "the Worker tells none, its code has some, and none is asked",
+            "warn",
+            "the root alone is asked; the code has GET /api/orders",
+            both(_unasked, _listed(status=404), _routed),
+        ),
+        Case(
+            name,
+            "the Worker tells none, and its code has the root alone",
+            "skip",
+            "shows none but the root",
+            both(_unasked, _listed(status=404)),
+        ),
         Case(name, "the Worker does not answer", "skip", "does not tell", _silent),
     ]
 

@@ -15,13 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests.steps.place import Place, backed_up, failed
+from tests.steps.place import Failing, Place, backed_up, failed
 from xswarm_deploy.bundling import jsonc
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model import junit
 from xswarm_deploy.model.report import Finding, Report
 from xswarm_deploy.preflight import check, domains
-from xswarm_deploy.services.errors import RateLimited
+from xswarm_deploy.services.errors import (
+    RateLimited,
+    ServiceError,
+    ServiceUnavailable,
+    Unauthorised,
+)
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.steps import webhooks
 
@@ -183,6 +188,31 @@ def test_one_that_does_not_answer_is_one_failure(place: Place) -> None:
     assert [finding.name for finding in report.failures] == ["database"]
     rest = {(f.status, f.evidence) for f in report.findings if f.name != "database"}
     assert rest == {("skip", "skipped (the database does not answer)")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "remedy"),
+    [
+        (Unauthorised, 401, "valid Cloudflare credential"),
+        (ServiceUnavailable, 0, "see the Cloudflare status page"),
+    ],
+)
+def test_a_cause_that_all_of_cloudflare_shares_is_one_failure(
+    place: Place, kind: type[ServiceError], status: int, remedy: str
+) -> None:
+    place.values["CLOUDFLARE_API_BASE_URL"] = "https://api.cloudflare.test/client/v4"
+    place.parts["cloudflare"] = Failing(kind("Cloudflare", "GET /x", status=status))
+    place.parts["cloudflare"].pages = place.parts["cloudflare"]
+    looked = ("cloudflare", "configuration")
+    report = check.run(place.site(), only=looked)
+    assert [f.name for f in report.failures] == ["API token"]
+    (failure,) = report.failures
+    assert remedy in failure.remedy
+    skipped = [f.name for f in report.findings if f.evidence == "not looked at: see API token"]
+    assert {"Workers permission", "proof of the version"} <= set(skipped)
+    place.values["CLOUDFLARE_API_BASE_URL"] = "http://127.0.0.1:1/client/v4"
+    (failure,) = check.run(place.site(), only=looked).failures
+    assert (failure.remedy == "inv sandbox.up") == (kind is ServiceUnavailable)
 
 
 def test_failures_that_do_not_block_are_told_from_those_that_do() -> None:

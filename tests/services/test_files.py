@@ -48,7 +48,6 @@ def test_pages_leaves_out_what_wrangler_leaves_out(tmp_path: Path) -> None:
         "sub/_headers",
     ):
         write(tmp_path, path)
-    (tmp_path / "link.html").symlink_to(tmp_path / "index.html")
     found = [file.path for file in pages_files(tmp_path)]
     assert found == ["/.well-known/security.txt", "/a/b.css", "/index.html", "/sub/_headers"]
 
@@ -58,6 +57,63 @@ def test_assets_heed_assetsignore(tmp_path: Path) -> None:
         write(tmp_path, path)
     write(tmp_path, ".assetsignore", "draft/\n*.md\n!keep.md\n")
     assert [file.path for file in asset_files(tmp_path)] == ["/index.html", "/keep.md"]
+
+
+def test_links_are_followed_as_wrangler_follows_them(tmp_path: Path) -> None:
+    # wrangler 4.164 asks `stat`, and not `lstat`: what a monorepo links to is published.
+    write(tmp_path, "shared/logo.svg")
+    write(tmp_path, "site/index.html")
+    (tmp_path / "site/home.html").symlink_to("index.html")
+    (tmp_path / "site/img").symlink_to("../shared")
+    for listed in (pages_files, asset_files):
+        found = [file.path for file in listed(tmp_path / "site")]
+        assert found == ["/home.html", "/img/logo.svg", "/index.html"]
+
+
+@pytest.mark.parametrize(
+    ("target", "why"), [("nowhere", "link to nothing"), (".", "it is in"), ("..", "it is in")]
+)
+def test_links_that_lead_nowhere_are_refused_unless_they_are_ignored(
+    tmp_path: Path, target: str, why: str
+) -> None:
+    write(tmp_path, "site/a/index.html")
+    (tmp_path / "site/a/link").symlink_to(target)
+    for listed in (pages_files, asset_files):
+        with pytest.raises(Refused, match=f"a/link .*{why}"):
+            listed(tmp_path / "site")
+    write(tmp_path, "site/.assetsignore", "link\n")
+    assert [file.path for file in asset_files(tmp_path / "site")] == ["/a/index.html"]
+
+
+def test_two_folders_that_link_to_each_other_are_refused(tmp_path: Path) -> None:
+    for one, other in (("a", "b"), ("b", "a")):
+        (tmp_path / "site" / one).mkdir(parents=True)
+        (tmp_path / "site" / one / "link").symlink_to(f"../{other}")
+    with pytest.raises(Refused, match="it is in"):
+        asset_files(tmp_path / "site")
+
+
+def test_server_code_of_pages_is_no_static_file(tmp_path: Path) -> None:
+    write(tmp_path, "_worker.js/index.js")
+    with pytest.raises(Refused, match=r"server code") as told:
+        asset_files(tmp_path)
+    assert ".assetsignore" in told.value.remedy
+    write(tmp_path, ".assetsignore", "")  # wrangler's own way to say that it is meant
+    assert [file.path for file in asset_files(tmp_path)] == ["/_worker.js/index.js"]
+
+
+@pytest.mark.parametrize("content", [b"caf\xe9\n", "*.map\n".encode("utf-16")])
+def test_an_assetsignore_that_wrangler_cannot_read_is_refused(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / ".assetsignore").write_bytes(content)
+    with pytest.raises(Refused, match="cannot be read"):
+        asset_files(tmp_path)
+
+
+def test_rules_are_read_as_wrangler_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "_headers").write_bytes(b"/a\n  X-Y: caf\xe9\n")
+    assert files.rule_texts(tmp_path) == {"_headers": "/a\n  X-Y: caf\ufffd\n"}
 
 
 def test_a_file_above_the_limit_is_refused_by_name(

@@ -254,6 +254,35 @@ def test_dev_vars_gives_the_local_worker_its_secrets_and_no_others(
     assert load("staging", {"worker": worker}, tmp_path, {}).worker_secrets() == {}
 
 
+def test_the_workers_own_secret_keeps_what_is_quoted_to_its_last_line_end(
+    tmp_path: Path, environment_file: Write
+) -> None:
+    file = environment_file("staging", ENVIRONMENT="staging")
+    pem = "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n"
+    file.write_text(
+        f'ENVIRONMENT=staging\nPEM="{pem}"\nSPACE=" "\nCLOUDFLARE_API_TOKEN=" canary "\n'
+    )
+    worker = {"name": "shop", "config": "w.jsonc", "secrets": ["PEM", "SPACE", "PIPED"]}
+    found = load("staging", {"worker": worker}, tmp_path, {"PIPED": "canary-piped\n"})
+    sent = {name: secret.reveal() for name, secret in found.worker_secrets().items()}
+    assert sent == {"PEM": pem, "PIPED": "canary-piped"}
+    assert found.secret("CLOUDFLARE_API_TOKEN").reveal() == "canary"
+
+
+def test_a_name_with_two_values_is_told(
+    tmp_path: Path, environment_file: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = environment_file("staging", ENVIRONMENT="staging")
+    file.write_text("ENVIRONMENT=staging\nMAPS=canary-1\nSAME=1\nSAME=1\n\nMAPS=canary-2\n")
+    worker = {"name": "shop", "config": "w.jsonc", "secrets": ["MAPS"]}
+    found = load("staging", {"worker": worker}, tmp_path, {})
+    assert found.worker_secrets()["MAPS"].reveal() == "canary-2"
+    told = capsys.readouterr().err
+    assert "MAPS in lines 2 and 6: the last one counts" in told
+    assert "SAME" not in told
+    assert "canary" not in told
+
+
 def test_the_local_environment_needs_no_file_and_the_others_do(tmp_path: Path) -> None:
     project = {"worker": {"name": "shop", "config": "w.jsonc"}}
     assert load("local", project, tmp_path, {}).text("ENVIRONMENT") == "local"

@@ -84,6 +84,12 @@ def test_what_may_be_published_is_not_held_up(
     assert put(name, content) == []
 
 
+def test_a_pointer_of_git_lfs_is_no_file(put: Callable[[str, bytes], list[str]]) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    (told,) = put("logo.png", pointer)
+    assert "git lfs pull" in told
+
+
 def test_a_secret_that_becomes_known_later_is_found(
     put: Callable[[str, bytes], list[str]], tmp_path: Path
 ) -> None:

@@ -136,6 +136,17 @@ def test_another_version_in_between_is_found_out(site: Site, edge: Edge) -> None
     assert made.checked().wrong == "old gave 1 answers"
 
 
+def test_a_version_whose_code_gave_no_answer_is_worth_a_look(site: Site, edge: Edge) -> None:
+    """All that was asked were static files: the code may be broken, and nobody looked."""
+    made = found(site).renewed()
+    warned = made.finding()
+    assert (warned.status, warned.critical) == ("warn", False)
+    assert "no answer of its code was looked at" in warned.evidence
+    assert warned.remedy.startswith("inv verify.suggest")
+    made.asker.once(Ask("/api/orders"))
+    assert (made.finding().status, made.finding().remedy) == ("pass", "")
+
+
 def test_what_was_asked_meanwhile_is_asked_again_and_then_fails(site: Site, edge: Edge) -> None:
     edge.answering = [*[NEW] * version.TIMES, "old", NEW]
     assert verify.run(site, verify.dark(site, NEW)).ok

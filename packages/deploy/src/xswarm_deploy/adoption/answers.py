@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from xswarm_deploy.adoption import databases, javascript, places, questions, sql
+from xswarm_deploy.adoption import databases, from_pages, javascript, places, questions, sql
 from xswarm_deploy.adoption import found as finding
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.found import Found
-from xswarm_deploy.bundling import node_packages, programs
+from xswarm_deploy.bundling import node_packages
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings.project import PARTS
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
@@ -21,7 +20,6 @@ from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 NONE: Final = "none"
 CI: Final = (finding.GITHUB, finding.GITLAB, NONE)
 _ENDINGS: Final = (".toml", ".json", ".jsonc")
-_FUNCTIONS: Final = "functions-worker"
 _CONFIGURED: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     PRODUCTION: (PRODUCTION, "prod", "live"),
@@ -132,8 +130,10 @@ def chosen(start: Path, flags: Flags) -> places.Configuration | None:
         raise Refused(
             f"{relative(all_found[0].file, start)} is a Pages project, and no Worker",
             "it has pages_build_output_dir",
-            _way_from_pages(
-                all_found[0].file.parent, str(all_found[0].content["pages_build_output_dir"])
+            from_pages.way(
+                all_found[0].file.parent,
+                str(all_found[0].content["pages_build_output_dir"]),
+                all_found[0].file,
             ),
         )
     if not workers and not flags.main:
@@ -160,24 +160,8 @@ def _require_no_other(folder: Path) -> None:
         raise Refused(
             f"{folder.name} is a Pages project, and no Worker",
             f"its scripts have {site}" if site else "it has a folder functions",
-            _way_from_pages(folder, site.partition("deploy ")[2] or "dist"),
+            from_pages.way(folder, site.partition("deploy ")[2]),
         )
-
-
-def _way_from_pages(folder: Path, directory: str) -> str:
-    """Return how a Pages project becomes a Worker: its files as assets, its functions as code.
-
-    Source: Cloudflare, Workers, Migrate from Pages.
-    """
-    name = places.slug(folder.name)
-    made: dict[str, Any] = {"name": name, "compatibility_date": programs.newest_date()}
-    assets, build = {"directory": directory}, ""
-    if (folder / "functions").is_dir():
-        build = f"npx wrangler pages functions build --outdir {_FUNCTIONS}, "
-        made["main"] = f"{_FUNCTIONS}/index.js"
-        assets["binding"] = "ASSETS"  # a function that hands on asks for it
-    made["assets"] = assets
-    return f"make a Worker of it: {build}and write wrangler.jsonc: {json.dumps(made)}"
 
 
 def answered(found: Found, flags: Flags) -> Answers:

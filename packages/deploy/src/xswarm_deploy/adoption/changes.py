@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from xswarm_deploy import texts
 from xswarm_deploy.console import Console
 from xswarm_deploy.private import open_file
 
@@ -32,7 +33,7 @@ class FileChange:
     @property
     def before(self) -> str | None:
         """Return what the file holds now; None: there is none."""
-        return self.path.read_text(encoding="utf-8") if self.path.is_file() else None
+        return texts.read(self.path) if self.path.is_file() else None
 
     @property
     def needed(self) -> bool:

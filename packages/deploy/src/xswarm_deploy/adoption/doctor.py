@@ -172,7 +172,7 @@ def _configured(root: Path) -> Path:
 def _deploy(root: Path) -> Mapping[str, Any] | None:
     try:
         content = yaml.safe_load((root / "invoke.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     below = content.get("deploy") if isinstance(content, Mapping) else None
     return below if isinstance(below, Mapping) and below else None

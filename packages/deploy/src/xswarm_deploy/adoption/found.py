@@ -116,7 +116,11 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
         manager=manager,
         package=package,
         build=workspace.build(
-            config.parent, top, javascript.build(config.parent, content, manager), manager
+            config.parent,
+            top,
+            javascript.build(config.parent, content, manager),
+            manager,
+            str((content.get("assets") or {}).get("directory") or ""),
         ),
         d1=d1,
         migrations=tuple(sql.folders(folder, {one.folder for one in d1})),

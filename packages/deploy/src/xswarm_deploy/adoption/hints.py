@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xswarm_deploy.adoption import address, databases, workspace
+from xswarm_deploy.adoption import address, databases, places, workspace
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
@@ -23,6 +23,7 @@ def hints(answers: Answers) -> list[str]:
         *_of_the_database(answers),
         *_of_the_others(answers),
         *_of_the_build(answers),
+        *_of_pages(answers),
     ]
 
 
@@ -74,6 +75,20 @@ def _of_the_build(answers: Answers) -> Iterator[str]:
             f'{turbo.name} must have "env": ["CLOUDFLARE_ENV"] in its task build: its cache would'
             " give one environment what was built for another"
         )
+
+
+def _of_pages(answers: Answers) -> Iterator[str]:
+    """Return what releases leave alone of Pages: a project beside the Worker."""
+    found = answers.found
+    for each in places.everywhere(found.folder):
+        if each.is_site and each.file.is_relative_to(found.folder):
+            directory = each.file.parent / str(each.content["pages_build_output_dir"])
+            yield (
+                f"{relative(each.file, found.folder)} is a Pages project, and no part of releases;"
+                f" one that is: deploy.pages in invoke.yaml, with project"
+                f" {each.content.get('name', 'NAME')} and directory"
+                f" {relative(directory, found.folder)}"
+            )
 
 
 def _told(one: D1) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 
+from xswarm_deploy import texts
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.settings import project, settings
@@ -21,7 +22,7 @@ _OK: Final = 200
 def text(answers: Answers) -> str:
     """Return invoke.yaml: what is there already, and below it the key ``deploy``."""
     file = answers.found.folder / NAME
-    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    before = texts.read(file) if file.is_file() else ""
     if "deploy" in (yaml.safe_load(before) or {}):  # ours, of a moment ago
         before = ""
     head = "" if before else f"# yaml-language-server: $schema={SCHEMA.as_posix()}\n"

@@ -45,16 +45,35 @@ def text(answers: Answers, template: str) -> str:
         template: the file's name.
     """
     found, install = answers.found, _install(answers)
+    checkout = _checkout(found.top)
     lines = (_FOLDER / template).read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if install or "%%install" not in line]
+    filled = {"%%install": install, "%%checkout": checkout, "%%submodules": _submodules(found.top)}
+    left_out = [mark for mark, value in filled.items() if not value]
+    kept = [line for line in lines if not any(mark in line for mark in left_out)]
     return _Template("".join(kept)).substitute(
         branch=found.branch or "main",
         folder=Path(relative(found.folder, found.top)).as_posix(),
         install=install,
+        checkout=checkout,
+        more=f", {checkout}" if checkout else "",
+        submodules=_submodules(found.top),
         fill=_FILL if address.is_unknown(answers, PRODUCTION) else "",
         secrets="\n".join(f"  {name}: ${{{{ secrets.{name} }}}}" for name in _secrets(answers)),
         names=", ".join(_secrets(answers)),
     )
+
+
+def _checkout(top: Path) -> str:
+    """Return what GitHub's checkout leaves out by itself: submodules, and files of Git LFS."""
+    attributes = top / ".gitattributes"
+    stored = attributes.is_file() and b"filter=lfs" in attributes.read_bytes()
+    parts = ["submodules: recursive"] if _submodules(top) else []
+    return ", ".join([*parts, "lfs: true"] if stored else parts)
+
+
+def _submodules(top: Path) -> str:
+    """Return how GitLab is to get submodules; empty: there are none."""
+    return "recursive" if (top / ".gitmodules").is_file() else ""
 
 
 class _Template(Template):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from xswarm_deploy import texts
 from xswarm_deploy.adoption import environment_files, invoke_file, writing
 from xswarm_deploy.adoption.changes import FileChange
 from xswarm_deploy.settings import dotenv, project, schema, settings
@@ -64,7 +65,7 @@ def _hints(root: Path, values: Mapping[str, Any], environment: str) -> Iterator[
 def _renewed(file: Path, values: Mapping[str, Any], environment: str) -> str:
     """Return an example as this version writes it; what it has a line for, it keeps."""
     named = project.read({**values, "env": environment}, environment)
-    lines = _LINE.findall(file.read_text(encoding="utf-8"))
+    lines = _LINE.findall(texts.read(file))
     return environment_files.text(named, environment, _read(file), lines)
 
 
@@ -73,4 +74,4 @@ def _example(root: Path, environment: str) -> Path:
 
 
 def _read(file: Path) -> dict[str, str]:
-    return dotenv.parsed(file.read_text(encoding="utf-8"), file.name)
+    return dotenv.parsed(texts.read(file), file.name)

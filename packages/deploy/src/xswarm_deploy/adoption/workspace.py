@@ -24,7 +24,7 @@ Packages = dict[str, Path]
 """Name → folder of each package of a workspace."""
 
 
-def build(folder: Path, top: Path, own: str, manager: str) -> str:
+def build(folder: Path, top: Path, own: str, manager: str, files: str = "") -> str:
     """Return what builds a package, after those of its workspace that it is made from.
 
     Args:
@@ -32,17 +32,25 @@ def build(folder: Path, top: Path, own: str, manager: str) -> str:
         top: of the repository.
         own: what builds the package by itself; empty: nothing.
         manager: npm, pnpm, yarn or bun.
+        files: the folder of its static files, from there; another package may make them.
 
     Raises:
         Refused: a file of the workspace cannot be read.
     """
     root = _root(folder, top)
-    before = list(_unbuilt(folder, packages(root), {folder})) if root else []
-    if root is None or not before:
+    known = packages(root) if root else {}
+    before = list(_unbuilt(folder, known, {folder}))
+    site = _maker(folder / files, folder, known) if files else None
+    of_site = [*_unbuilt(site, known, {folder, *before}), site] if site else []
+    if root is None or not (before or of_site):
         return own
     script = f"{manager} run build"
     with_own = own == script or own.startswith(f"{script} && ")
-    commands = _together(root, folder, before, manager, with_own=with_own)
+    itself = [folder] if with_own else []
+    every = list(dict.fromkeys([*before, *of_site, *itself]))
+    selected = [_selected(folder, with_own=with_own)] if before or with_own else []
+    selected += [_selected(site, with_own=True)] if site else []
+    commands = _together(root, folder, every, selected, manager)
     rest = own.removeprefix(script).removeprefix(" && ") if with_own else own
     return " && ".join(part for part in (*commands, rest) if part)
 
@@ -133,21 +141,44 @@ def _entry(package: Mapping[str, Any]) -> str:
     return found if isinstance(found, str) else ""
 
 
+def _maker(files: Path, folder: Path, known: Packages) -> Path | None:
+    """Return the other package whose build makes a folder of files; None: there is none."""
+    place = files.resolve()
+    found = next((one for one in known.values() if place.is_relative_to(one.resolve())), None)
+    if found is None or found == folder or not tree.is_made(files):
+        return None
+    return found if "build" in (node_packages.read(found).get("scripts") or {}) else None
+
+
+def _selected(folder: Path, *, with_own: bool) -> str:
+    """Return the filter of pnpm and turbo for what a package is made from, or for it, too."""
+    name = str(node_packages.read(folder).get("name") or "")
+    return f"{name}..." if with_own else f"{name}^..."
+
+
 def _together(
-    root: Path, folder: Path, before: list[Path], manager: str, *, with_own: bool
+    root: Path, folder: Path, every: list[Path], selected: list[str], manager: str
 ) -> list[str]:
-    """Return the commands that build packages, and then the one that needs them, if it is built."""
-    own = str(node_packages.read(folder).get("name") or "")
-    every = [*before, *([folder] if with_own else [])]
+    """Return the commands that build packages, in their order.
+
+    Args:
+        root: of the workspace.
+        folder: where the commands are typed.
+        every: package's folder.
+        selected: the same, as filters.
+        manager: npm, pnpm, yarn or bun.
+    """
+    named = all(one[0] not in ".^" for one in selected)  # a package may have no name
     runner = _RUNNERS.get(manager, "npx")
-    selected = f"{own}..." if with_own else f"{own}^..."
-    if own and _has_task(root / _TURBO):
-        return [f'{runner} turbo run build "--filter={selected}"']
+    if named and _has_task(root / _TURBO):
+        filters = " ".join(f'"--filter={one}"' for one in selected)
+        return [f"{runner} turbo run build {filters}"]
     if (root / _NX).is_file():
         names = ",".join(str(node_packages.read(each).get("name")) for each in every)
         return [f"{runner} nx run-many --targets=build --projects={names}"]
-    if own and manager == "pnpm":
-        return [f'pnpm --filter "{selected}" run build']
+    if named and manager == "pnpm":
+        filters = " ".join(f'--filter "{one}"' for one in selected)
+        return [f"pnpm {filters} run build"]
     return [_alone(each, folder, manager) for each in every]
 
 

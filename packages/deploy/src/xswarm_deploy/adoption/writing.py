@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from xswarm_deploy import texts
 from xswarm_deploy.adoption import address, databases, environment_files, invoke_file, pipelines
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange
@@ -84,7 +85,7 @@ def _local(answers: Answers) -> str:
 def gitignore(root: Path) -> str:
     """Return .gitignore with the lines that keep secrets, and what is made, out of git."""
     file = root / ".gitignore"
-    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    before = texts.read(file) if file.is_file() else ""
     there = {line.strip().lstrip("/") for line in before.splitlines()}
     missing = [line for line in IGNORED if line not in there]
     if not missing:

@@ -88,7 +88,9 @@ def bundle(settings: Settings) -> Bundle:
             "set deploy.worker.config in invoke.yaml",
         )
     require_built(settings)
-    configuration.require_deployable(read(settings))
+    content = read(settings)
+    configuration.require_deployable(content)
+    python_packages.require_for_workers(config.parent, content)
     work = settings.path(CACHE)
     make_folder(work)
     with tempfile.TemporaryDirectory(dir=work, prefix="bundling-") as folder:
@@ -196,9 +198,9 @@ def _install(named: Path, target: Path) -> None:
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
         *("--no-compile", "--only-binary", ":all:", "--target", str(target), "-r", str(named)),
     ]
-    ended = _run([*command, "--platform", "any"], env=child.installer())
+    ended = run([*command, "--platform", "any"], env=child.installer())
     if ended.returncode:
-        ended = _run(command, env=child.installer())
+        ended = run(command, env=child.installer())
     if ended.returncode:
         raise Unavailable(
             "the Worker's Python packages could not be installed",
@@ -222,7 +224,7 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
     ]
     where = written.parent if built else config.parent
     path = {"PATH": programs.search_path(where)}  # build.command is a script of the Worker's own
-    ended = _run(command, cwd=where, env=environment(folder) | path)
+    ended = run(command, cwd=where, env=environment(folder) | path)
     if ended.returncode or not outfile.is_file():
         raise Refused(
             "wrangler does not accept the Worker",
@@ -232,7 +234,7 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
     return outfile.read_bytes()
 
 
-def _run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a program that asks nothing and ends in time.
 
     Raises:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import xswarm_monitoring
+from xswarm_deploy import texts
 
 NAME: Final = "xswarm-monitoring"
 FOLDER: Final = Path(xswarm_monitoring.__file__).parent
@@ -17,12 +18,12 @@ _NAMED: Final = re.compile(rf"\s*{NAME}\s*(?:$|[=<>!~;#@\[])", re.IGNORECASE)
 
 def is_named(requirements: Path) -> bool:
     """Return whether a requirements file names the library."""
-    return any(map(_NAMED.match, requirements.read_text(encoding="utf-8").splitlines()))
+    return any(map(_NAMED.match, texts.read(requirements, "utf-8-sig").splitlines()))
 
 
 def others(requirements: Path) -> list[str]:
     """Return the lines of a requirements file that pip installs: all but the library's."""
-    lines: Iterable[str] = requirements.read_text(encoding="utf-8").splitlines()
+    lines: Iterable[str] = texts.read(requirements, "utf-8-sig").splitlines()
     return [line for line in lines if not _NAMED.match(line)]
 
 

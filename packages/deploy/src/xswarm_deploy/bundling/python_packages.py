@@ -64,12 +64,7 @@ def require_pure(folder: Path, named: Path) -> None:
     Raises:
         Refused: it names them, with the way on.
     """
-    found = (
-        file.relative_to(folder).parts[0]
-        for file in folder.rglob("*")
-        if file.suffix in _COMPILED and not any(mark in file.name for mark in _OF_THE_RUNTIME)
-    )
-    names = sorted({name.partition(".")[0] for name in found})
+    names = _compiled(folder)
     if names:
         raise Refused(
             f"{', '.join(names)} cannot run in a Worker",
@@ -77,6 +72,38 @@ def require_pure(folder: Path, named: Path) -> None:
             f"{_pinned(names)}name the packages in pyproject.toml, remove {named.name}, and beside"
             f" wrangler's file: {INSTALL}",
         )
+
+
+def require_for_workers(folder: Path, content: Mapping[str, Any]) -> None:
+    """Refuse packages beside a Python Worker that are compiled for this machine.
+
+    ``pip install --target python_modules`` brings them; the twin, which is CPython, would run them.
+
+    Args:
+        folder: of the wrangler configuration.
+        content: what it says.
+
+    Raises:
+        Refused: it names them, with the way on.
+    """
+    modules = folder / FOLDER
+    of_python = str(content.get("main") or "").endswith(".py") and modules.is_dir()
+    names = _compiled(modules) if of_python else []
+    if names:
+        raise Refused(
+            f"{', '.join(names)} cannot run in a Worker",
+            f"{FOLDER} has it compiled for this machine; Workers run Python on WebAssembly",
+            f"beside wrangler's file: rm -r {FOLDER} && {INSTALL}",
+        )
+
+
+def _compiled(folder: Path) -> list[str]:
+    found = (
+        file.relative_to(folder).parts[0]
+        for file in folder.rglob("*")
+        if file.suffix in _COMPILED and not any(mark in file.name for mark in _OF_THE_RUNTIME)
+    )
+    return sorted({name.partition(".")[0] for name in found})
 
 
 def _pinned(names: list[str]) -> str:

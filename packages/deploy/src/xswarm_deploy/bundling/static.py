@@ -10,11 +10,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy.bundling import wrangler
-from xswarm_deploy.services.files import RULES, StaticFile, asset_files, manifest
+from xswarm_deploy.services.files import StaticFile, asset_files, manifest, rule_texts
 from xswarm_deploy.settings.settings import Settings
 
 KEYS: Final = ("html_handling", "not_found_handling", "base_path", "run_worker_first")
@@ -55,11 +54,4 @@ def described(settings: Settings) -> Static | None:
     folder = file.parent / str(assets["directory"])
     config = {key: assets[key] for key in KEYS if key in assets}
     alone = content.get("main") is None
-    return Static(asset_files(folder), {**config, **_rules(folder)}, alone)
-
-
-def _rules(folder: Path) -> dict[str, str]:
-    files = {name: folder / name for name in RULES}
-    return {
-        name: file.read_text(encoding="utf-8") for name, file in files.items() if file.is_file()
-    }
+    return Static(asset_files(folder), {**config, **rule_texts(folder)}, alone)

@@ -26,6 +26,7 @@ from invoke.loader import FilesystemLoader
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
+from xswarm_deploy import texts
 from xswarm_deploy.errors import (
     OWN_NAME,
     VERSION,
@@ -169,6 +170,7 @@ class Program(program.Program):
 
 def main() -> None:
     """Run what the command line says, and end with an exit code that means something."""
+    _open_closed_streams()
     sys.excepthook = _raised
     prepare(sys.stdout, sys.stderr)
     os.umask(os.umask(0o022) | 0o022)  # what is written here, nobody else changes
@@ -203,10 +205,34 @@ def _run() -> None:
         if not (refusal := disk_refusal(error)):
             raise
         _end(refusal)
+    except UnicodeDecodeError as error:
+        _end(_not_utf8(error))
     except (yaml.YAMLError, UncastableEnvVar) as error:
         why = " ".join(str(error).split())
         remedy = "correct invoke.yaml, or the INVOKE_ variable"
         _end(Refused("the configuration cannot be read", why, remedy))
+
+
+def _not_utf8(error: UnicodeDecodeError) -> Refused:
+    """Return which file of a person's cannot be read: invoke.yaml, where it is that one."""
+    file = repository.find(Path.cwd()) / "invoke.yaml"
+    content = bytes(error.object)
+    if file.is_file() and content and content in file.read_bytes():
+        return texts.not_utf8(file, error)
+    return Refused("a file cannot be read", "it is no UTF-8 text", "save it as UTF-8")
+
+
+def _open_closed_streams() -> None:
+    """Open the null device in place of a standard stream that is closed (``>&-``).
+
+    Else the next file that is opened, such as a journal, is what programs take for their output.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
+            mode = "w" if number else "r"
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - for ever
+            setattr(sys, name, stream)
 
 
 def _flush() -> None:

@@ -17,6 +17,7 @@ from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.report import Probe, Report, run_probes
 from xswarm_deploy.preflight import (
     beside,
+    causes,
     cloudflare,
     configuration,
     custody,
@@ -68,7 +69,8 @@ def run(site: Site, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Repor
     _require_twin(site)
     probes = [probe for group in GROUPS for probe in group.probes(site)]
     chosen = only_sound(site.settings, _chosen(probes, _known(probes, only), _known(probes, skip)))
-    return run_probes(NAME, chosen, threads=max(1, len(chosen)))
+    found = run_probes(NAME, chosen, threads=max(1, len(chosen)))
+    return causes.merged(found, site.settings)
 
 
 class _Ahead(NamedTuple):

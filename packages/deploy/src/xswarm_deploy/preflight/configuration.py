@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from xswarm_deploy.bundling import configuration, wrangler
-from xswarm_deploy.errors import Refused
+from xswarm_deploy.bundling import configuration, functions, programs, schema_keys, wrangler
+from xswarm_deploy.bundling.configuration_keys import KEYS
+from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.preflight import bindings, limits, packages
 from xswarm_deploy.preflight.looking import Seen, probe
@@ -44,6 +47,8 @@ def probes(site: Site) -> list[Probe]:
     made = [probe(name, GROUP, of_file(site, look)) for name, look in looks.items()]
     made.append(probe("environments", GROUP, of_file(site, _environments), critical=False))
     made.append(probe("wrangler's verdict", GROUP, of_file(site, _accepted)))
+    if site.settings.project.pages.directory and functions.found(_site(site), site.settings.root):
+        made.append(probe("Pages Functions", GROUP, of_file(site, _functions)))
     bound = of_file(site, bindings.bound)
     return [*made, probe("bindings", GROUP, bound, needs=ACCOUNT, needed=True)]
 
@@ -82,17 +87,50 @@ def _keys(site: Site, content: Mapping[str, Any]) -> Seen | str:
     if refused:
         named, way_on = ", ".join(refused), next(iter(refused.values()))
         return Seen("fail", f"a release does not deploy {named}", way_on)
-    written = wrangler.file(site.settings) == site.settings.path(
-        site.settings.project.worker.config
+    left_out = _left_out(site, content)
+    if left_out:
+        return left_out
+    counts = configuration.counted(content)
+    return ", ".join(f"{count} {fate.value}" for fate, count in counts.items()) or "no keys"
+
+
+def _left_out(site: Site, content: Mapping[str, Any]) -> Seen | None:
+    """Find what nobody deploys: keys that wrangler does not know, or that only a newer one does."""
+    written = site.settings.path(site.settings.project.worker.config)
+    if wrangler.file(site.settings) != written:
+        return None  # a build adds keys of its own
+    schema = _schema(written.parent)
+    unknown = (
+        schema_keys.unknown(_meant(site, written), schema)
+        if schema
+        else configuration.unknown(content)
     )
-    unknown = configuration.unknown(content) if written else {}  # a build adds keys of its own
     if unknown:
         told = (
             f"{name} (did you mean {near}?)" if near else name for name, near in unknown.items()
         )
         return Seen("warn", f"wrangler ignores {', '.join(told)}", "correct the name, or remove it")
-    counts = configuration.counted(content)
-    return ", ".join(f"{count} {fate.value}" for fate, count in counts.items()) or "no keys"
+    newer = sorted(name for name in content if schema and name in schema_keys.top(schema) - {*KEYS})
+    if newer:
+        evidence = f"your wrangler knows {', '.join(newer)}, and this tool does not yet"
+        return Seen("warn", f"{evidence}: a release may leave it out", "update this tool")
+    return None
+
+
+def _schema(folder: Path) -> schema_keys.Schema | None:
+    with suppress(Unavailable):  # wrangler's verdict says that there is none
+        return schema_keys.of(programs.wrangler(folder))
+    return None
+
+
+def _meant(site: Site, file: Path) -> Mapping[str, Any]:
+    """Return the file as it is written, with no other environment than the one deployed."""
+    chosen = site.settings.project.worker.environment
+    whole = dict(wrangler.parsed(file))
+    parts = whole.pop("env", None)
+    if not isinstance(parts, Mapping) or chosen not in parts:
+        return whole
+    return {**whole, "env": {chosen: parts[chosen]}}
 
 
 def _accepted(site: Site, _content: Mapping[str, Any]) -> str:
@@ -193,6 +231,19 @@ def _published(site: Site, _content: Mapping[str, Any]) -> Seen | str:
         return f"{len(files)} files, none private"
     remedy = "take it out of the folder, or correct the folder's name"
     return Seen("fail", "; ".join(found[:5]), remedy)
+
+
+def _functions(site: Site, _content: Mapping[str, Any]) -> str:
+    """Let wrangler bundle the site's Functions, and see that the environment serves them."""
+    folder, root = _site(site), site.settings.root
+    functions.require_served(site, folder)
+    functions.digest(folder, root)
+    places = functions.found(folder, root)
+    return f"accepted: {', '.join(place.relative_to(root).as_posix() for place in places)}"
+
+
+def _site(site: Site) -> Path:
+    return site.settings.path(site.settings.project.pages.directory or ".")
 
 
 def _environments(site: Site, _content: Mapping[str, Any]) -> Seen | str:

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 
 def installed(site: Site, content: Mapping[str, Any]) -> Seen | str:
-    """Look for each package that the Worker's own package.json or pyproject.toml names."""
+    """Look for each package that the Worker's package.json or pyproject.toml names.
+
+    Raises:
+        Refused: one is compiled for this machine.
+    """
     root = site.settings.root
     folder = site.settings.path(site.settings.project.worker.config).parent
     named = node_packages.read(folder).get("dependencies") or {}
+    python_packages.require_for_workers(folder, content)
     missing = dict.fromkeys(node_packages.missing(folder, named), "")
     if missing:
         missing = dict.fromkeys(missing, f"{node_packages.manager(folder, _top(root))} install")

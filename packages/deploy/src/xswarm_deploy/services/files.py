@@ -65,6 +65,19 @@ def asset_files(directory: Path) -> tuple[StaticFile, ...]:
     return _listed(directory, _assets_ignored(directory), MOST_ASSETS)
 
 
+def rule_texts(directory: Path) -> dict[str, str]:
+    """Return the texts of a folder's ``_headers`` and ``_redirects``, read as wrangler reads them.
+
+    What is no UTF-8 in them is replaced (U+FFFD), and nothing of it is refused.
+    """
+    places = {name: directory / name for name in RULES}
+    return {
+        name: file.read_bytes().decode("utf-8", errors="replace")
+        for name, file in places.items()
+        if file.is_file()
+    }
+
+
 def manifest(files: Iterable[StaticFile]) -> dict[str, str]:
     """Return path → hash, as a Pages deployment takes it."""
     return {file.path: file.hash for file in files}
@@ -112,19 +125,35 @@ Stamp = tuple[int, int, int]
 
 
 def _walk(
-    directory: str, prefix: str, ignored: Callable[[str], bool]
+    directory: str, prefix: str, ignored: Callable[[str], bool], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, Stamp]]:
-    """Return the files' relative paths and stamps; links are left out, as wrangler does."""
+    """Return the files' relative paths and stamps; links are followed, as wrangler does."""
+    above = above or (os.path.realpath(directory),)
     with os.scandir(directory) as entries:
         for entry in entries:
             path = prefix + entry.name
-            if entry.is_symlink() or ignored(path):
+            if ignored(path):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path, f"{path}/", ignored)
+            if entry.is_symlink():
+                _require_leads_on(entry, path, above)
+            if entry.is_dir():
+                inside = (*above, os.path.realpath(entry.path)) if entry.is_symlink() else above
+                yield from _walk(entry.path, f"{path}/", ignored, inside)
                 continue
-            seen = entry.stat(follow_symlinks=False)
+            seen = entry.stat()
             yield path, (seen.st_ino, seen.st_size, seen.st_mtime_ns)
+
+
+def _require_leads_on(link: os.DirEntry[str], path: str, above: tuple[str, ...]) -> None:
+    """Refuse a link to nothing, or to a folder that it is in: wrangler ends there, or in a loop."""
+    file = Path(link.path)
+    if not file.exists():
+        told = str(file.readlink())
+        raise Refused(f"{path} is a link to nothing", told, "remove it, or make what it links to")
+    target = os.path.realpath(file)
+    here = (*above, os.path.realpath(file.parent))
+    if any(folder == target or folder.startswith(f"{target}{os.sep}") for folder in here):
+        raise Refused(f"{path} links to a folder that it is in", target, "remove it")
 
 
 @cache
@@ -150,8 +179,34 @@ def _assets_ignored(directory: Path) -> Callable[[str], bool]:
     always: Mapping[str, bool] = dict.fromkeys((".assetsignore", *RULES), True)
     ignore_file = directory / ".assetsignore"
     if not ignore_file.is_file():
+        _require_no_server_code(directory)
         return always.__contains__
     from pathspec import GitIgnoreSpec
 
-    spec = GitIgnoreSpec.from_lines(ignore_file.read_text(encoding="utf-8").splitlines())
+    spec = GitIgnoreSpec.from_lines(_patterns(ignore_file))
     return lambda path: path in always or spec.match_file(path)
+
+
+def _patterns(ignore_file: Path) -> list[str]:
+    """Return the lines of a ``.assetsignore``; one that wrangler would not read is refused."""
+    try:
+        text = ignore_file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise Refused(".assetsignore cannot be read", "it is not UTF-8 text", "save it as UTF-8")
+    return text.splitlines()
+
+
+def _require_no_server_code(directory: Path) -> None:
+    """Refuse a Pages project's ``_worker.js``: as a static file, anybody could read it.
+
+    Source: wrangler refuses it too, unless there is a ``.assetsignore``.
+    """
+    name = next((one.name for one in directory.glob("_worker.js*")), "")
+    if name:
+        raise Refused(
+            f"{name} would be published: it is the server code of a Pages project",
+            "as a static file anybody could read it",
+            f"write {name} into {directory.name}/.assetsignore, or remove it",
+        )

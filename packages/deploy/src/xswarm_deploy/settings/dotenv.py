@@ -27,3 +27,24 @@ def parsed(text: str, name: str) -> dict[str, str]:
             "write NAME=value, with quotes around what has spaces",
         )
     return {str(binding.key): binding.value or "" for binding in bindings if binding.key}
+
+
+def twice(text: str) -> dict[str, tuple[int, int]]:
+    """Return the names that have two different values, each with the lines of the last two.
+
+    Args:
+        text: what the file holds.
+    """
+    seen: dict[str, tuple[str, int]] = {}
+    found: dict[str, tuple[int, int]] = {}
+    for binding in imports.alone("dotenv.parser").parse_stream(io.StringIO(text)):
+        if binding.key is None:
+            continue
+        name, value = str(binding.key), binding.value or ""
+        text_before = binding.original.string.partition(name)[0]
+        line = binding.original.line + text_before.count("\n")
+        before = seen.get(name)
+        if before and before[0] != value:
+            found[name] = (before[1], line)
+        seen[name] = (value, line)
+    return found

@@ -498,7 +498,16 @@ def _read_file(file: Path, environment: str) -> dict[str, str]:
         raise Refused(
             f"{file.name} cannot be read", why, "save it as UTF-8 text, and let it be yours to read"
         ) from None
+    _tell_twice(text, file.name)
     return dotenv.parsed(text, file.name)
+
+
+def _tell_twice(text: str, name: str) -> None:
+    """Warn of names that a file has with two values, since the last one counts."""
+    twice = dotenv.twice(text)
+    if twice:
+        told = "; ".join(f"{one} in lines {a} and {b}" for one, (a, b) in twice.items())
+        Console(sys.stderr).warn(f"{name} has two values of a name: {told}: the last one counts")
 
 
 def _of_wrangler(project: Project, root: Path, mine: Iterable[Variable]) -> dict[str, str]:
@@ -535,7 +544,8 @@ def _overlay(
     if environment == LOCAL:
         return _read_file(root / ENDPOINTS, LOCAL) if (root / ENDPOINTS).exists() else {}
     known = {name for variable in mine for name in _names(variable)}
-    return {name: process_environment[name] for name in known if process_environment.get(name)}
+    given = {name: process_environment.get(name, "").rstrip() for name in known}
+    return {name: value for name, value in given.items() if value}
 
 
 def of_the_twin(named: Mapping[str, str], endpoints: Mapping[str, str]) -> dict[str, str]:
@@ -555,7 +565,9 @@ def _sort(
     plain: dict[str, str] = {}
     secrets: dict[str, Secret] = {}
     for variable in mine:
-        value = merged.get(variable.file_name(environment), "").strip()
+        value = merged.get(variable.file_name(environment), "")
+        if variable.name in BY_NAME or not value.strip():  # the Worker's own: as they are quoted
+            value = value.strip()
         if variable.secret:
             secrets[variable.name] = Secret(value, variable.name)
         elif value:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -18,7 +17,7 @@ from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.step import Action, Change, Facts
-from xswarm_deploy.services.files import StaticFile, manifest, pages_files
+from xswarm_deploy.services.files import StaticFile, manifest, pages_files, rule_texts
 from xswarm_deploy.services.pages import Commit, PagesDeployment, Rules
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import publishing
@@ -191,7 +190,7 @@ def digest(settings: Settings) -> str:
         Refused: no such folder, a file above 25 MiB, more than 20,000 files.
     """
     folder = _folder(settings)
-    code = functions.digest(functions.found(folder))
+    code = functions.digest(folder, settings.root)
     return content(pages_files(folder), _rules(folder), code)
 
 
@@ -206,7 +205,7 @@ def _deploy(site: Site, wanted: str) -> Facts:
     folder = _folder(site.settings)
     files, rules = pages_files(folder), _rules(folder)
     publishing.require_public(files, (rules.headers, rules.redirects))
-    if functions.found(folder):
+    if functions.found(folder, site.settings.root):
         made, sent = _deploy_by_wrangler(site, commit), len(files)
     else:
         sent = pages.upload(project.project, files, in_bytes(site.progress, "pages"))
@@ -257,11 +256,7 @@ def _seen(deployment: PagesDeployment) -> Deployed:
 
 
 def _rules(folder: Path) -> Rules:
-    texts: Mapping[str, str] = {
-        name: (folder / name).read_text(encoding="utf-8")
-        for name in ("_headers", "_redirects")
-        if (folder / name).is_file()
-    }
+    texts = rule_texts(folder)
     return Rules(texts.get("_headers", ""), texts.get("_redirects", ""))
 
 

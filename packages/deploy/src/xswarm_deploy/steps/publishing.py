@@ -16,7 +16,7 @@ from typing import Final
 from xswarm_deploy import secret
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.services.files import StaticFile, asset_files, pages_files
+from xswarm_deploy.services.files import StaticFile, asset_files, pages_files, rule_texts
 from xswarm_deploy.settings.settings import Settings
 
 PRIVATE: Final = (
@@ -29,6 +29,7 @@ FOLDERS: Final = frozenset(
     {".git", ".svn", ".hg", ".ssh", ".aws", ".gnupg", ".wrangler", ".sandbox", ".deployments"}
 )
 """Names of folders whose content is nobody else's."""
+_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 EXAMPLES: Final = (".example", ".sample", ".template")
 _KEY: Final = re.compile(
     rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|AGE-SECRET-KEY-1"
@@ -77,13 +78,8 @@ def published(settings: Settings) -> tuple[list[StaticFile], list[str]]:
         *(pages_files(site) if site and site.is_dir() else ()),
         *(asset_files(own) if own and own.is_dir() else ()),
     ]
-    rules = [
-        (folder / name).read_text(encoding="utf-8", errors="replace")
-        for folder in (site, own)
-        for name in ("_headers", "_redirects")
-        if folder and (folder / name).is_file()
-    ]
-    return files, rules
+    told = [text for folder in (site, own) if folder for text in rule_texts(folder).values()]
+    return files, told
 
 
 @cache
@@ -100,6 +96,8 @@ def _why(path: str, file: Path, _hash: str, _secrets: int) -> str:
 
 
 def _holds(content: bytes) -> str:
+    if content.startswith(_POINTER):
+        return "it is a pointer of Git LFS, and not the file: git lfs pull"
     name = secret.contained(content)
     if name:
         return f"it holds the value of {name}"

@@ -42,6 +42,7 @@ _NOWHERE: Final = f"/.well-known/{_LAST}"
 """A path that hardly any static file has, so that the Worker is invoked by it."""
 _PATHS: Final = 3  # routes of invoke.yaml that are asked who answers
 _FILES: Final = 20  # files that are compared
+_ASK_CODE: Final = "inv verify.suggest names routes of the code, for deploy.verify.routes"
 _CHANGING: Final = re.compile(r"[0-9a-f]{8,}|\d+", re.IGNORECASE)
 
 
@@ -69,6 +70,12 @@ class Proof:
     def known(self) -> bool:
         """Return whether answers may be believed."""
         return not self.wrong
+
+    @property
+    def met_no_code(self) -> bool:
+        """Return whether all that was asked, but for the proof itself, was static files."""
+        heard = self.tail.versions(self.asker.target.tag).total() if self.tail else 1
+        return self.means == "tail" and not heard
 
     @property
     def allowed(self) -> bool:
@@ -106,6 +113,8 @@ class Proof:
 
     def finding(self) -> Finding:
         """Return what is known as a line of a report."""
+        if self.known and self.met_no_code:
+            return Finding(NAME, NAME, "warn", False, self._how(), _ASK_CODE)
         if self.known:
             return Finding(NAME, NAME, "pass", True, self._how())
         if self.failed:
@@ -118,7 +127,7 @@ class Proof:
         named = ", ".join(self.expected)
         if self.means == "tail" and self.tail is not None:
             count = self.tail.versions(self.asker.target.tag).total()
-            files = "; what else was asked is static files, which invoke no Worker"
+            files = "; all else that was asked is static files: no answer of its code was looked at"
             return f"{named}, as a tail shows" + (f" of {count} answers" if count else files)
         hows = {
             "word": "by its own word",

@@ -1,0 +1,74 @@
+"""How a Pages project becomes a Worker: its files as assets, its functions as code.
+
+Source: Cloudflare, Workers, Migrate from Pages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from xswarm_deploy.adoption import places
+from xswarm_deploy.bundling import programs
+
+_FUNCTIONS: Final = "functions-worker"
+_OUTPUT: Final = "pages_build_output_dir"
+_USUAL: Final = ("dist", "public", "build", "out")
+
+
+def way(folder: Path, directory: str, written: Path | None = None) -> str:
+    """Return what to do: commands, and what is written into the configuration.
+
+    Args:
+        folder: of the Pages project.
+        directory: that it publishes; empty: the usual one that is there.
+        written: its own configuration, whose variables and bindings stay; None: it has none.
+    """
+    directory = directory or _there(folder)
+    main, assets = _parts(folder, directory)
+    command = f"npx wrangler pages functions build --outdir {_FUNCTIONS}, " if main else ""
+    if written is None:
+        name, date = places.slug(folder.name), programs.newest_date()
+        made = {"name": name, "compatibility_date": date, **main, "assets": assets}
+        return f"make a Worker of it: {command}and write wrangler.jsonc: {json.dumps(made)}"
+    lines = _toml(main, assets) if written.suffix == ".toml" else _json(main, assets)
+    return (
+        f"make a Worker of it: {command}and in {written.name} write in place of {_OUTPUT}: {lines}"
+    )
+
+
+def _there(folder: Path) -> str:
+    return next((name for name in _USUAL if (folder / name / "index.html").is_file()), _USUAL[0])
+
+
+def _parts(folder: Path, directory: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return ``main``, if it has functions, and ``assets``, which they are asked before."""
+    if not (folder / "functions").is_dir():
+        return {}, {"directory": directory}
+    assets = {"directory": directory, "binding": "ASSETS"}  # a function that hands on asks for it
+    return {"main": f"{_FUNCTIONS}/index.js"}, {
+        **assets,
+        "run_worker_first": _first(folder / directory),
+    }
+
+
+def _first(site: Path) -> list[str] | bool:
+    """Return which paths functions are asked for: as ``_routes.json`` says, else all of them."""
+    try:
+        routes = json.loads((site / "_routes.json").read_text(encoding="utf-8-sig"))
+        included, excluded = routes["include"], routes.get("exclude", [])
+        return [*map(str, included), *(f"!{path}" for path in excluded)]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return True
+
+
+def _json(main: Mapping[str, str], assets: Mapping[str, Any]) -> str:
+    return json.dumps({**main, "assets": assets})[1:-1]
+
+
+def _toml(main: Mapping[str, str], assets: Mapping[str, Any]) -> str:
+    inner = ", ".join(f"{name} = {json.dumps(value)}" for name, value in assets.items())
+    outer = [f"{name} = {json.dumps(value)}" for name, value in main.items()]
+    return ", and the line ".join([*outer, f"assets = {{ {inner} }}"])

@@ -1,0 +1,30 @@
+"""Read a text file that a person wrote: one that is no UTF-8 is told by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xswarm_deploy.errors import Refused
+
+
+def read(file: Path, encoding: str = "utf-8") -> str:
+    """Return what a file holds.
+
+    Args:
+        file: it must be there.
+        encoding: ``utf-8``, or ``utf-8-sig`` to leave out a byte order mark.
+
+    Raises:
+        Refused: it is no UTF-8 text.
+    """
+    try:
+        return file.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise not_utf8(file, error) from None
+
+
+def not_utf8(file: Path, error: UnicodeDecodeError) -> Refused:
+    """Return the refusal of a file, with the line of the first byte that is none."""
+    line = error.object[: error.start].count(b"\n") + 1
+    why = f"line {line} is no UTF-8 text"
+    return Refused(f"{file.name} cannot be read", why, f"save {file} as UTF-8")
