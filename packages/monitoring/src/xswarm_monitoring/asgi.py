@@ -160,10 +160,10 @@ class Monitor:
             correlation.probe = self._recognised(scope, correlation.claim)
         if self._pushes:
             self._begin_trace(scope, correlation)
-        status = 500
+        status, answered, left = 500, 0.0, False
 
-        def send_with_id(message: Message) -> Awaitable[None]:
-            nonlocal status
+        async def send_with_id(message: Message) -> None:
+            nonlocal status, answered, left
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = list(message.get("headers", ()))
@@ -173,20 +173,27 @@ class Monitor:
                 else:
                     headers.append((_REQUEST_ID, correlation.request_id.encode()))
                 message["headers"] = headers
-            return send(message)
+            try:
+                await send(message)
+            except OSError:  # as a server says that its connection is closed
+                left = True
+                raise
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                answered = self._timer()  # what the app still does is no part of its answer
 
         token = set_current(correlation)
         try:
             await self.app(scope, receive, send_with_id)
         except Exception as error:
-            status = 500
-            self.log_raised(error)
+            status = CLIENT_LEFT if left else 500
+            if not left:
+                self.log_raised(error)
             raise
         except BaseException:  # cancelled: the client left
             status = CLIENT_LEFT
             raise
         finally:
-            self._measure(scope, root, status, started, correlation)
+            self._measure(scope, root, status, started, answered or self._timer(), correlation)
             reset_current(token)
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -212,9 +219,15 @@ class Monitor:
             self.metrics.tracer.begin(correlation)
 
     def _measure(
-        self, scope: Scope, root: str, status: int, started: float, correlation: Correlation
+        self,
+        scope: Scope,
+        root: str,
+        status: int,
+        started: float,
+        ended: float,
+        correlation: Correlation,
     ) -> None:
-        ended, metrics = self._timer(), self.metrics
+        metrics = self.metrics
         if ended >= metrics.over:
             metrics.seal()
         observe = self._observe_probe if correlation.probe else self._observe
