@@ -198,11 +198,16 @@ def reference(workshop: Any) -> WorkerVersion:
 def test_what_the_quick_host_lacks_is_served_by_pyodide(
     workshop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = {"entry.py": "x = 1", "python_modules/workers/asgi.py": "# websocket"}
+    said = '"""It has no websockets."""'
+    plain = {"entry.py": said, "python_modules/workers/asgi.py": "WebSocketPair"}
     extension = "python_modules/p/_p.cpython-314-wasm32-emscripten.so"
     assert python_host.serves(workshop.version(plain))
+    assert python_host.serves(reference(workshop))
     for modules, given in (
         ({"entry.py": "from js import WebSocketPair"}, {}),
+        ({"entry.py": "if scope['type'] == 'websocket': pass"}, {}),
+        ({"entry.py": "@app.websocket('/chat')"}, {}),
+        ({"entry.py": "Response(None, status=101, web_socket=ours)"}, {}),
         ({**plain, extension: b"\0asm"}, {}),
         (plain, {"bindings": BINDINGS[:1]}),
         (plain, {"compatibility_flags": ()}),
