@@ -34,7 +34,7 @@ _PYODIDE = "wasm32-emscripten.so"
 """The end of the name of an extension that only Pyodide loads."""
 
 _SOCKETS = re.compile(rb"\bWebSocket\w*|\bweb_socket\s*=|\.websocket\(|[\"']websocket[\"'.]")
-"""How code of Python names WebSockets: the runtime's, the SDK's, and those of ASGI and frameworks."""
+"""How Python names WebSockets: the runtime's, the SDK's, those of ASGI and of frameworks."""
 _HERE = Path(__file__).parent
 _SERVER_PACKAGES = ("uvicorn", "h11", "click")
 
