@@ -30,8 +30,6 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 # One twin takes the calls of many releases in a minute, which no account would be allowed.
 os.environ.setdefault("XSWARM_TWIN_CALLS", "0")
-# The quick host of Python Workers; tests/twin/edge/test_pyodide.py has what Cloudflare runs.
-os.environ.setdefault("XSWARM_TWIN_PYTHON", "cpython")
 
 # What an example takes says how busy the machine is, and nothing of what is judged.
 hypothesis_settings.register_profile(

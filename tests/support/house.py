@@ -94,8 +94,7 @@ class House:
     def environment(self, **more: str) -> dict[str, str]:
         foreign = ("INVOKE_", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        # No account makes so many releases a minute; each starts Python as quickly as can be.
-        kept = {"XSWARM_TWIN_CALLS": "0", "XSWARM_TWIN_PYTHON": "cpython", **kept}
+        kept = {"XSWARM_TWIN_CALLS": "0", **kept}  # no account makes so many releases a minute
         return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}", **more}
 
     def json(self, *words: str) -> Any:

@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from xswarm_deploy.bundling.bundle import bundle
 from xswarm_deploy.settings.project import Project
 from xswarm_deploy.settings.settings import Settings
+from xswarm_twin.edge import python_host
 from xswarm_twin.edge.configuration import python_flags
 from xswarm_twin.model import ObjectClass, ScriptInvalid, WorkerVersion
 
@@ -87,9 +88,10 @@ BINDINGS = (
 OTHER = "export default { fetch(request) { return new Response('hi ' + request.url) } }"
 
 
-@pytest.fixture(autouse=True)
-def _as_at_cloudflare(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XSWARM_TWIN_PYTHON")
+@pytest.fixture
+def wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Want Pyodide for Workers that the quick host could serve, too."""
+    monkeypatch.setenv("XSWARM_TWIN_PYTHON", "pyodide")
 
 
 def sdk() -> dict[str, str]:
@@ -145,6 +147,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.usefixtures("wanted")
 def test_what_cloudflare_refuses_of_python_is_refused(play: Any, workshop: Any) -> None:
     async def scene(stage: Any) -> None:
         for source, said in REFUSED.items():
@@ -159,6 +162,7 @@ def test_what_cloudflare_refuses_of_python_is_refused(play: Any, workshop: Any) 
     play(scene)
 
 
+@pytest.mark.usefixtures("wanted")
 def test_the_reference_worker_starts_as_at_cloudflare(play: Any, workshop: Any) -> None:
     async def scene(stage: Any) -> None:
         url = await stage.serve(reference(workshop))
@@ -189,6 +193,29 @@ def reference(workshop: Any) -> WorkerVersion:
         compatibility_flags=tuple(told["compatibility_flags"]),
     )
     return made
+
+
+def test_what_the_quick_host_lacks_is_served_by_pyodide(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = '"""It has no websockets."""'
+    plain = {"entry.py": said, "python_modules/workers/asgi.py": "WebSocketPair"}
+    extension = "python_modules/p/_p.cpython-314-wasm32-emscripten.so"
+    assert python_host.serves(workshop.version(plain))
+    assert python_host.serves(reference(workshop))
+    for modules, given in (
+        ({"entry.py": "from js import WebSocketPair"}, {}),
+        ({"entry.py": "if scope['type'] == 'websocket': pass"}, {}),
+        ({"entry.py": "@app.websocket('/chat')"}, {}),
+        ({"entry.py": "Response(None, status=101, web_socket=ours)"}, {}),
+        ({**plain, extension: b"\0asm"}, {}),
+        (plain, {"bindings": BINDINGS[:1]}),
+        (plain, {"compatibility_flags": ()}),
+        ({"index.js": "export default {}"}, {}),
+    ):
+        assert not python_host.serves(workshop.version(modules, **given))
+    monkeypatch.setenv("XSWARM_TWIN_PYTHON", "pyodide")
+    assert not python_host.serves(workshop.version(plain))
 
 
 def test_the_flags_of_a_python_worker() -> None:

@@ -1,8 +1,8 @@
 """A quick host of Python Workers: CPython and an ASGI server, which sees only what was uploaded.
 
 It starts in a fifth of the time that Pyodide takes, and answers ten times as fast, but it is not
-what Cloudflare runs: who asks for it by ``XSWARM_TWIN_PYTHON=cpython`` has it, as this project's
-own tests do, and only for Workers that need nothing that it lacks.
+what Cloudflare runs: a Worker that needs what is not here is run by Pyodide in workerd instead, and
+so is each where ``XSWARM_TWIN_PYTHON`` is ``pyodide``.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import asyncio
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,15 +33,25 @@ VENDORED = "python_modules"
 _PYODIDE = "wasm32-emscripten.so"
 """The end of the name of an extension that only Pyodide loads."""
 
+_SOCKETS = re.compile(rb"\bWebSocket\w*|\bweb_socket\s*=|\.websocket\(|[\"']websocket[\"'.]")
+"""How Python names WebSockets: the runtime's, the SDK's, those of ASGI and of frameworks."""
 _HERE = Path(__file__).parent
 _SERVER_PACKAGES = ("uvicorn", "h11", "click")
 
 
 def serves(version: WorkerVersion) -> bool:
-    """Return whether a version is served here: it is asked for, and needs nothing else."""
-    names = " ".join(module.name for module in version.modules)
-    wanted = os.environ.get(VARIABLE) == "cpython" and PYTHON_FLAG in version.compatibility_flags
-    return version.is_python and wanted and offers(version.bindings) and _PYODIDE not in names
+    """Return whether a version is served here: it needs nothing else, and nobody wants Pyodide."""
+    wanted = version.is_python and PYTHON_FLAG in version.compatibility_flags
+    return wanted and os.environ.get(VARIABLE) != "pyodide" and _suffices(version)
+
+
+@cache
+def _suffices(version: WorkerVersion) -> bool:
+    """Return whether a version needs no other bindings, compiled packages or WebSockets."""
+    compiled = any(_PYODIDE in module.name for module in version.modules)
+    own = (module.path for module in version.modules if not module.name.startswith(VENDORED))
+    sources = (path.read_bytes() for path in own if path.suffix == ".py")
+    return offers(version.bindings) and not compiled and not any(map(_SOCKETS.search, sources))
 
 
 async def start(
