@@ -136,7 +136,7 @@ def test_every_program_is_started_with_an_environment_of_its_own() -> None:
 
 def test_every_call_of_the_bundlers_runner_names_an_environment() -> None:
     trees = [
-        ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
         for module in (bundle, functions)
     ]
     nodes = (node for tree in trees for node in ast.walk(tree))
