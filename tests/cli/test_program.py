@@ -48,6 +48,10 @@ def test_its_own_name_has_a_version_of_its_own() -> None:
     assert ended.stdout == f"xswarm {VERSION}, Invoke {__version__}\n"
 
 
+def test_its_help_says_where_to_begin() -> None:
+    assert "Begin in your repository:  xswarm init\n" in run(INSTALLED, "--help").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

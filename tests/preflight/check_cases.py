@@ -559,6 +559,16 @@ def _configuration_cases() -> list[Case]:
             "without a value: MAPS_KEY",
             configured(secrets={"required": ["MAPS_KEY"]}),
         ),
+        Case(
+            "required secrets",
+            "one is empty in .dev.vars, on the twin",
+            "warn",
+            "empty in .dev.vars: MAPS_KEY",
+            both(
+                configured(secrets={"required": ["MAPS_KEY"]}),
+                lambda place: place.write("worker/.dev.vars", "MAPS_KEY=\n"),
+            ),
+        ),
         Case("D1 migrations", "none", "pass", "none of wrangler's"),
         Case("D1 migrations", "all applied", "pass", "applied: DB", lambda place: _d1(place, [])),
         Case(

@@ -69,6 +69,13 @@ class Config(config.Config):
     _load_yml = _load_yaml
 
 
+_BEGIN: Final = """\
+Begin in your repository:  xswarm init
+All tasks, one of them:    xswarm --list, xswarm --help TASK
+
+"""
+
+
 class Program(program.Program):
     """Invoke's program; it does for the tasks that are named what Invoke does for all."""
 
@@ -134,6 +141,12 @@ class Program(program.Program):
             super().parse_cleanup()
         except ParseError as error:
             raise self._explained(error) from error
+
+    def print_help(self) -> None:
+        """Print the options, and where somebody begins who does not know the tool yet."""
+        super().print_help()
+        if typed_program() == OWN_NAME:
+            sys.stdout.write(_BEGIN)
 
     def print_version(self) -> None:
         """Print this tool's version under its own name, and Invoke's under Invoke's."""

@@ -9,6 +9,7 @@ from xswarm_deploy.bundling import d1
 from xswarm_deploy.database import d1_pending
 from xswarm_deploy.preflight.configuration import ACCOUNT, GROUP, of_file
 from xswarm_deploy.preflight.looking import Seen, probe
+from xswarm_deploy.settings import dev_vars
 from xswarm_deploy.settings.variables import LOCAL
 from xswarm_deploy.steps import durable_objects, traffic, worker
 from xswarm_deploy.steps.unversioned import subdomain
@@ -77,9 +78,21 @@ def _secrets(site: Site, content: Mapping[str, Any]) -> Seen | str:
     missing = [name for name in absent if name not in there]
     if missing:
         names = ", ".join(missing)
+        if set(missing) <= _empty_here(site):
+            told = f"empty in .dev.vars: {names}; the Worker on the twin has none of that name"
+            return Seen("warn", told, "fill it in there, as far as the Worker needs it here")
         remedy = f"put {names} into {_places(site)}, its name under deploy.worker.secrets"
         return Seen("fail", f"required, without a value: {names}", remedy)
     return f"{len(required)} required, all there" if required else "none"
+
+
+def _empty_here(site: Site) -> set[str]:
+    """Return the names that a person has left empty for this machine: their code does without."""
+    if site.settings.environment != LOCAL:
+        return set()
+    worker = site.settings.project.worker
+    there = dev_vars.read(site.settings.path(worker.config).parent, worker.environment)
+    return {name for name, value in there.items() if not value.strip()}
 
 
 def _places(site: Site) -> str:
