@@ -68,6 +68,7 @@ KNOWN = {
     'DELETE FROM users WHERE "name" = "ann" OR "email" IS NULL': ["text-in-double-quotes"],
     'DELETE FROM users WHERE "name" = \'"\'': [],
     'INSERT INTO users ("name") VALUES ("ann")': [],
+    'INSERT INTO users (name) SELECT "gone" FROM posts': ["text-in-double-quotes"],
 }
 
 

@@ -60,16 +60,18 @@ class Shape:
 def read(ask: Ask, table: str) -> Shape:
     """Read the shape of a table; of a virtual one, there is none."""
     kinds = ask(
-        "SELECT type, wr FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE",
+        "SELECT type, wr, strict FROM pragma_table_list"
+        " WHERE schema = 'main' AND name = ? COLLATE NOCASE",
         table,
     )
     if not kinds or kinds[0][0] != "table":
         return Shape()
+    strict = bool(kinds[0][2])
     columns = ask(
         'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid', table
     )
     fields = {
-        folded(str(name)): Field(str(name), affinity(str(kind)), not hidden)
+        folded(str(name)): Field(str(name), affinity(str(kind), strict=strict), not hidden)
         for name, kind, _, _, hidden in columns
     }
     needed = {folded(str(name)) for name, _, filled, _, _ in columns if filled}
@@ -92,12 +94,13 @@ def read(ask: Ask, table: str) -> Shape:
     return Shape(fields, tuple(keys))
 
 
-def affinity(kind: str) -> Affinity:
+def affinity(kind: str, *, strict: bool = False) -> Affinity:
     """Return what a declared type makes of values.
 
-    Source: https://www.sqlite.org/datatype3.html#determination_of_column_affinity
+    Source: https://www.sqlite.org/datatype3.html#determination_of_column_affinity and, for ANY in a
+    STRICT table, https://www.sqlite.org/stricttables.html
     """
-    if not kind:
+    if not kind or (strict and kind.upper() == "ANY"):
         return "BLOB"
     for found, words in _AFFINITIES:
         if any(word in kind.upper() for word in words):
