@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.settings.variables import PRODUCTION
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _CLOUDFLARE: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
 
 
-@dataclass(frozen=True)
+@frozen
 class Environment:
     """One environment with its clients; nothing of it changes while it is used.
 

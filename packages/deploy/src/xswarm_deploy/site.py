@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from xswarm_deploy.console import Progress
 from xswarm_deploy.environment import Environment
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.secret import Secret
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.bundling.bundle import Bundle
 
 
-@dataclass(frozen=True)
+@frozen
 class Site(Environment):
     """An environment as one release sees it.
 

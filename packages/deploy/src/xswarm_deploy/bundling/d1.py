@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
 
-@dataclass(frozen=True)
+@frozen
 class Migrated:
     """A database that ``wrangler d1 migrations`` changes.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import d1, wrangler
+from xswarm_deploy.frozen import frozen
 
 if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
@@ -21,7 +21,7 @@ _KEYS: Final = (
 """In wrangler's file: a kind, the key of its id, the key of its name."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Resource:
     """What a binding needs, by its name in the account.
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.services.files import RULES, StaticFile, asset_files, manifest
 from xswarm_deploy.settings.settings import Settings
 
 KEYS: Final = ("html_handling", "not_found_handling", "base_path", "run_worker_first")
 
 
-@dataclass(frozen=True)
+@frozen
 class Static:
     """What a Worker serves as files, and how.
 

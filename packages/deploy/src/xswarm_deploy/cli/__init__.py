@@ -10,9 +10,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-import yaml
-
+from xswarm_deploy import patterns
 from xswarm_deploy.imports import standing_in
+
+with patterns.later():
+    import yaml
 
 
 def _mock(*given: Any, **named: Any) -> Any:
@@ -22,5 +24,9 @@ def _mock(*given: Any, **named: Any) -> Any:
     return Mock(*given, **named)
 
 
-with standing_in("unittest.mock", Mock=_mock), standing_in("invoke.vendor.yaml", **vars(yaml)):
+with (
+    patterns.later(),
+    standing_in("unittest.mock", Mock=_mock),
+    standing_in("invoke.vendor.yaml", **vars(yaml)),
+):
     import_module("invoke.context")

@@ -9,7 +9,6 @@ a second backup by itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from invoke.context import Context
@@ -17,6 +16,7 @@ from invoke.tasks import Task, task
 
 from xswarm_deploy.cli.catalogue import loaded
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.site import Site
 
 
@@ -33,7 +33,7 @@ class Release(Task[Any]):
     """
 
 
-@dataclass(frozen=True)
+@frozen
 class Agreed:
     """What a person agreed to release.
 

@@ -26,6 +26,7 @@ from invoke.loader import FilesystemLoader
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
+from xswarm_deploy import patterns
 from xswarm_deploy.errors import (
     OWN_NAME,
     VERSION,
@@ -66,6 +67,13 @@ class Config(config.Config):
             return yaml.load(file, Loader=_SAFE)  # noqa: S506 - it is safe
 
     _load_yml = _load_yaml
+
+    def load_shell_env(self) -> None:
+        """Read the process environment, where it has a variable of Invoke's at all."""
+        if any(name.startswith(self._env_prefix) for name in os.environ):
+            super().load_shell_env()
+        else:
+            self.merge()
 
 
 class Program(program.Program):
@@ -175,7 +183,8 @@ def main() -> None:
     gc.enable()
     gc.set_threshold(200_000)  # a command makes little garbage; a look for it took a rollback 19 ms
     try:
-        _run()
+        with patterns.later():
+            _run()
     finally:
         _flush()
         gc.freeze()  # nor is any looked for at the end, among all that was imported

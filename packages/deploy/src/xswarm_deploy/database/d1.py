@@ -16,7 +16,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from xswarm_deploy.database.literals import with_literals
 from xswarm_deploy.database.rows import Result, Row, Statement, Value, check
 from xswarm_deploy.database.statements import first_words, split
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.secret import Secret, redact
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ _STATUS: Final[Mapping[int, Kind]] = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class D1Access:
     """The way to a D1 database.
 

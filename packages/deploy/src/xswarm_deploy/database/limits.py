@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.database.statements import first_words
+from xswarm_deploy.frozen import frozen
 
 if TYPE_CHECKING:
     from xswarm_deploy.database.migrations import Migration
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """What one home allows.
 

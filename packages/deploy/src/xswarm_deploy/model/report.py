@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, Literal, NamedTuple
 
 from xswarm_deploy.errors import typed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.secret import redact
 
 Status = Literal["pass", "warn", "fail", "unknown", "skip"]
@@ -55,7 +55,7 @@ UNPROVEN: Final = "unproven"
 LIMITED_REMEDY: Final = "wait, then: inv verify; or let the Worker recognise signed probes"
 
 
-@dataclass(frozen=True)
+@frozen
 class Probe:
     """One thing to look at: its name, its group, and what looks."""
 

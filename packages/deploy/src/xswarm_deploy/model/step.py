@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, cast, get_origin
 
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.payload import UnknownPayload, decode, encode
 
 Facts = Mapping[str, Any]
@@ -59,7 +59,7 @@ class Change(NamedTuple):
         return {**{name: getattr(self, name) for name in _KEPT}, **payloads}
 
 
-@dataclass(frozen=True)
+@frozen
 class Action(Generic[Before, After, Undo]):
     """One thing that a step does: its name, its payloads, and how a release treats it.
 

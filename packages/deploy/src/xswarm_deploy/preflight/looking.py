@@ -8,10 +8,10 @@ without an answer (Cloudflare, the database), silence is a failure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.errors import DeployError
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.report import Finding, Probe, Status
 from xswarm_deploy.services.errors import RateLimited, ServiceUnavailable
 from xswarm_deploy.settings.variables import BY_NAME, VARIABLES, Variable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.settings.settings import Settings
 
 
-@dataclass(frozen=True)
+@frozen
 class Seen:
     """What a look saw: the verdict, the evidence, the remedy where there is one."""
 
@@ -33,7 +33,7 @@ Look = Callable[[], "Seen | str"]
 """Returns what was seen; a text alone is the evidence of a pass. It may raise."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Asking(Probe):
     """A probe that makes sense only while the variables it needs are in order."""
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from xswarm_deploy.background import started
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Change, Step
 from xswarm_deploy.release import audit, steps
 from xswarm_deploy.release.audit import Event
@@ -101,7 +101,7 @@ def trail_end(site: Site) -> Future[Event | None]:
     return started(lambda: audit.last(site.database), "ahead")
 
 
-@dataclass(frozen=True)
+@frozen
 class Unlocked(Generic[T]):
     """What is planned before the lock is taken.
 

@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy.errors import DeployError
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.private import make_folder, open_file
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services import shape
@@ -38,7 +38,7 @@ class Damaged(DeployError):
     """A journal is not what was written into it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Journal:
     """Append events to ``.deployments/<release>/journal.jsonl``, each durable when written."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.services.errors import ServiceUnavailable
 from xswarm_deploy.services.http import Headers, Http, bearer
 from xswarm_deploy.services.reply import json_or_none
@@ -23,7 +24,7 @@ METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
 """Of a path in OpenAPI, beside ``parameters`` and the like; HEAD and OPTIONS are nobody's own."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Health:
     """Hold what a health endpoint answered.
 

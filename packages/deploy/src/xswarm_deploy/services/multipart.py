@@ -11,12 +11,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.message import Message
 from email.parser import HeaderParser
 from typing import Any, NamedTuple
 
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.secret import Secret
 
 SECRET_TYPES = ("secret_text", "secret_key")
@@ -31,7 +32,7 @@ class Module(NamedTuple):
     content: bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class Upload:
     """What POST versions and PUT script take; each ``with_…`` gives a changed copy.
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from json import dumps
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from xswarm_deploy.errors import StepFailed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.envelope import require_success, unwrap
 from xswarm_deploy.services.errors import ServiceError
@@ -112,12 +113,15 @@ class Commit(NamedTuple):
     dirty: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Rules:
     """The texts of ``_headers`` and ``_redirects``; empty: none."""
 
     headers: str = ""
     redirects: str = ""
+
+
+_NO_RULES: Final = Rules()
 
 
 @dataclass
@@ -221,7 +225,7 @@ class Pages:
         name: str,
         manifest: Mapping[str, str],
         commit: Commit,
-        rules: Rules = Rules(),
+        rules: Rules = _NO_RULES,
     ) -> PagesDeployment:
         """Deploy uploaded files; a lost reply is settled by looking for a new deployment.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.services.clock import Clock
 
 LONGEST_WAIT: Final = 20.0  # seconds; outside of a release who asks for more gets an error
@@ -22,7 +22,7 @@ Told = Callable[[str, float], None]
 """Called with what is waited for and the seconds left, about once a second."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Patience:
     """How long a call may be put off by limits of the rate.
 

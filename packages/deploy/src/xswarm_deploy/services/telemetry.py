@@ -8,9 +8,10 @@ Source: the API's document, as the official SDK has it (workers/observability).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.services.envelope import unwrap
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.shape import Wire
@@ -31,7 +32,7 @@ class _Found(Wire):
     events: _Events | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Query:
     """Which events are sought.
 

@@ -6,12 +6,13 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.private import open_to_others
 from xswarm_deploy.secret import Secret
@@ -54,7 +55,7 @@ class Problem(NamedTuple):
     critical: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """One environment's variables and the project's plain settings.
 

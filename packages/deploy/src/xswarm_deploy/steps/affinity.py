@@ -9,12 +9,12 @@ names: without affinity a Worker with static files gets no split.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.services.rulesets import HeaderRules, Setting
@@ -35,7 +35,7 @@ HERE: Final = "localhost"
 """The zone that stands for every one on the twin."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Key:
     """Where the key of a user comes from.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import NoneType
 from typing import Final
 
 from xswarm_deploy.environment import Environment
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import version
@@ -15,7 +15,7 @@ STEP: Final = "worker"
 """Whose changes they are."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Bucket:
     """An R2 bucket.
 

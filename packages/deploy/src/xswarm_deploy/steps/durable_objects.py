@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.record import noted
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CLASS: Final = "durable-object"
 
 
-@dataclass(frozen=True)
+@frozen
 class Migrations:
     """What an upload does to the classes, as PUT script takes it.
 
@@ -38,7 +38,7 @@ class Migrations:
     old_tag: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Lifecycle:
     """What an upload has to apply.
 

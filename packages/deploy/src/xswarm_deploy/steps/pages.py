@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from xswarm_deploy.bundling import functions
 from xswarm_deploy.console import in_bytes
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import StepFailed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.step import Action, Change, Facts
@@ -31,7 +31,7 @@ INPUTS: Final = ("settings", "site")
 _CONTENT: Final = "content "  # marks the digest in a deployment's commit message
 
 
-@dataclass(frozen=True)
+@frozen
 class Deployed:
     """A deployment, and a digest of what it holds; both empty: there is none."""
 
@@ -39,14 +39,14 @@ class Deployed:
     content: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Content:
     """A digest of what a deployment is to hold."""
 
     content: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Earlier:
     """An earlier deployment, by its id."""
 

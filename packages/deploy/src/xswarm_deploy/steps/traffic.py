@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.split import Pair, Split, met
 from xswarm_deploy.model.step import Action, AnyAction, Change, Effect, Facts
@@ -41,14 +41,14 @@ DEPLOYABLE: Final = 100
 """So many versions, the newest, Cloudflare deploys; an older one that is live just stays it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Traffic:
     """How the traffic is split."""
 
     split: Split
 
 
-@dataclass(frozen=True)
+@frozen
 class Move:
     """Where the traffic goes.
 

@@ -8,11 +8,11 @@ brings them back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Action, Change
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ STEP: Final = "worker"
 """Whose changes they are."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Crons:
     """The Worker's cron triggers, all of them."""
 

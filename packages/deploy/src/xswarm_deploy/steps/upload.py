@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import NoneType
 from typing import Final
 
 from xswarm_deploy.console import in_bytes
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.payload import Nothing
 from xswarm_deploy.model.split import Split
 from xswarm_deploy.model.step import Action, AnyAction, Change, Facts
@@ -28,7 +28,7 @@ STEP: Final = "worker"
 """Whose changes they are."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Code:
     """What a version is made of, by the digest of its bundle.
 
@@ -45,7 +45,7 @@ def _told(after: Code) -> str:
     return after.told
 
 
-@dataclass(frozen=True)
+@frozen
 class Replacement:
     """A version that takes all of the traffic with its upload.
 
@@ -60,14 +60,14 @@ class Replacement:
     migrations: Migrations | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Closed:
     """Whether a first Worker answers at its own address."""
 
     open: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Address:
     """How a first Worker's address is switched.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from xswarm_deploy import transport
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import Limited
 from xswarm_deploy.requesting import requests, urllib3
@@ -49,7 +50,7 @@ class Ask(NamedTuple):
     limited: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """What was answered; status 0: nothing, and ``text`` says why.
 
@@ -86,7 +87,7 @@ class Answer:
         return " ".join(self.text.split())[:120]
 
 
-@dataclass(frozen=True)
+@frozen
 class Asker:
     """Ask one target.
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from xswarm_deploy.background import started
 from xswarm_deploy.database.client import Statement
 from xswarm_deploy.errors import DeployError
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.report import Finding, Limited, Probe, Report, run_probes
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings.project import Authentication
@@ -35,7 +36,7 @@ UNKNOWN: Final = (401, 403, 404)
 _VISITED: Final = "_visited"  # a fact of this run: the version that passed; not kept with it
 
 
-@dataclass(frozen=True)
+@frozen
 class Visitor:
     """A throw-away account."""
 
@@ -110,7 +111,7 @@ class Stay:
         return found
 
 
-@dataclass(frozen=True)
+@frozen
 class Visit:
     """One pass through the flow.
 

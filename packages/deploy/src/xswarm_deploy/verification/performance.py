@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from xswarm_deploy.errors import DeployError
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Finding, Limited, not_told
 from xswarm_deploy.services.errors import ServiceError
@@ -29,7 +29,7 @@ _NOISE_P95: Final = 50.0  # milliseconds; smaller differences say nothing
 _NOISE_P50: Final = 100.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Speed:
     """Percentiles of response times, in milliseconds, of so many requests."""
 

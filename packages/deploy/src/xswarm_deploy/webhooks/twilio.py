@@ -7,10 +7,10 @@ are left as they are, and said.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.webhooks.hook import STEP, Hook, address, compared
@@ -28,7 +28,7 @@ NAMES: Final = {
 """Twilio's names for the URL of each kind, and for its method."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Urls:
     """Where a number sends what it gets: Twilio's names → URLs and methods."""
 

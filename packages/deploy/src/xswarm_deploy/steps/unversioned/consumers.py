@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import resources
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Action
 from xswarm_deploy.services.queues import Queue
 from xswarm_deploy.steps.unversioned.resource import STEP, Transition, Value, covers
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 
-@dataclass(frozen=True)
+@frozen
 class Consumers:
     """Queues, each with how the Worker consumes it; None: it does not."""
 

@@ -6,10 +6,10 @@ One that leads to another Worker, or has a DNS record already, is never taken ov
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Action
 from xswarm_deploy.steps.unversioned import reachable, zones
 from xswarm_deploy.steps.unversioned.resource import STEP, Transition, Value
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 
-@dataclass(frozen=True)
+@frozen
 class Domains:
     """Custom domains, each with the id of its zone."""
 

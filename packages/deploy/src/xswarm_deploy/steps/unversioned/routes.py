@@ -8,10 +8,10 @@ Worker is never taken over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Action
 from xswarm_deploy.steps.unversioned import zones
 from xswarm_deploy.steps.unversioned.resource import STEP, Transition, Value
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 
-@dataclass(frozen=True)
+@frozen
 class Routes:
     """Patterns, each with the id of its zone."""
 

@@ -8,9 +8,9 @@ Worker in Cloudflare's dashboard; tags of another kind stay.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Action
 from xswarm_deploy.steps.unversioned.resource import STEP, Transition, Value, covers
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 
-@dataclass(frozen=True)
+@frozen
 class ScriptSettings:
     """What is set, by the API's names; what is not named stays as it is."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Action
 from xswarm_deploy.steps.unversioned.resource import STEP, Transition, Value
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 
-@dataclass(frozen=True)
+@frozen
 class Switches:
     """What is on."""
 

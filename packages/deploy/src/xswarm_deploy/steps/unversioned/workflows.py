@@ -7,10 +7,10 @@ would be lost.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Action
 from xswarm_deploy.steps.unversioned.resource import STEP, Transition, Value, covers
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 
-@dataclass(frozen=True)
+@frozen
 class Workflows:
     """Workflows, each with its definition; None: there is none of that name."""
 
