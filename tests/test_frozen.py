@@ -48,8 +48,9 @@ def test_it_is_made_compared_and_shown_as_a_dataclass(kind: Any) -> None:
     assert kind("a") != Own("a")
     assert kind("a", many=[1]).many == [1]
     assert repr(kind("a", 2)) == f"{kind.__name__}(name='a', count=2, beside=0, many=[])"
-    for other in (copy.copy, copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))):
-        assert other(kind("a", 2)) == kind("a", 2)
+    made = kind("a", 2)
+    for other in (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert other == made
     assert [each.name for each in fields(kind)] == ["name", "count", "hidden", "beside", "many"]
     with pytest.raises(TypeError):
         kind()
