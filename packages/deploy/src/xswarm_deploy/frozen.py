@@ -2,8 +2,8 @@
 
 ``dataclass(frozen=True)`` writes six methods for each class and compiles them. All that a rollback
 imports spent a seventh of its CPU time on that. Here it writes ``__init__`` alone, and the others
-are the same for all classes. A type checker takes it for a frozen dataclass, but for ``replace``,
-``asdict`` and ``fields``: whoever calls these uses ``dataclass(frozen=True)``.
+are the same for all classes. A type checker takes it for a frozen dataclass, and ``replace``,
+``asdict`` and ``fields`` of ``dataclasses`` do, too; what inherits from it is made by it as well.
 """
 
 from __future__ import annotations

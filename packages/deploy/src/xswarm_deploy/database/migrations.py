@@ -23,7 +23,7 @@ import hashlib
 import heapq
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
@@ -31,6 +31,7 @@ from typing import Literal
 from xswarm_deploy.database import migration_folder, statements
 from xswarm_deploy.database.statements import Fragment, folded
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 
 Part = Literal["up", "down"]
 
@@ -59,7 +60,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Migration:
     """One file.
 

@@ -7,7 +7,7 @@ that came later; those need a default. Anything else that does not fit is one er
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import (
@@ -25,6 +25,7 @@ from typing import (
 from typing import get_type_hints as hints_of
 
 from xswarm_deploy.errors import DeployError
+from xswarm_deploy.frozen import frozen
 
 T = TypeVar("T")
 _NAME: Final = "json"  # the key of a field's metadata that names it in JSON
@@ -34,7 +35,7 @@ class UnknownPayload(DeployError):
     """A journal or ledger says something of a change that this version cannot read."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Nothing:
     """There is nothing to say, but the change has this part, such as an undo; JSON ``{}``."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from itertools import islice
 from typing import Any, Final
 
 from xswarm_deploy.console import Console
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import steps
@@ -18,7 +19,7 @@ from xswarm_deploy.site import Site
 _EARLIER: Final = 5  # releases whose times an estimate is made of
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """A whole release before it starts.
 

@@ -15,12 +15,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import cycle
 from typing import Final
 
 from xswarm_deploy.bundling import static
 from xswarm_deploy.errors import Refused
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.model.report import UNPROVEN, Finding, Limited, not_told
 from xswarm_deploy.model.split import met
@@ -45,7 +46,7 @@ _FILES: Final = 20  # files that are compared
 _CHANGING: Final = re.compile(r"[0-9a-f]{8,}|\d+", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Proof:
     """What is known of who answers.
 

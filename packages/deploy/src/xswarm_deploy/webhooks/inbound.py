@@ -7,10 +7,11 @@ policy is minted before the Worker's version, and attached when that version is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Action, AnyAction, Change, Facts
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.sendgrid import ParseSetting
@@ -26,14 +27,14 @@ NAME: Final = "inbound parse"
 KEY: Final = "SENDGRID_PARSE_PUBLIC_KEY"
 
 
-@dataclass(frozen=True)
+@frozen
 class PolicyId:
     """A security policy that is there, by SendGrid's id."""
 
     id: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Policy:
     """A security policy by its name."""
 
@@ -41,7 +42,7 @@ class Policy:
     provider: Literal["sendgrid"] = PROVIDER
 
 
-@dataclass(frozen=True)
+@frozen
 class MadePolicy:
     """A security policy by its name, and whether the release made it."""
 
@@ -50,7 +51,7 @@ class MadePolicy:
     provider: Literal["sendgrid"] = PROVIDER
 
 
-@dataclass(frozen=True)
+@frozen
 class Parse:
     """The parse setting of a host; without a URL: there is none.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model.step import Action, AnyAction, Change, Facts, action_of
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.webhooks import inbound
@@ -27,7 +28,7 @@ PROVIDER: Final[Literal["sendgrid"]] = "sendgrid"
 KEY: Final = "SENDGRID_WEBHOOK_PUBLIC_KEY"
 
 
-@dataclass(frozen=True)
+@frozen
 class Creation:
     """An event webhook to be made, by a name of its own, so that it is made once."""
 
@@ -38,7 +39,7 @@ class Creation:
     provider: Literal["sendgrid"] = PROVIDER
 
 
-@dataclass(frozen=True)
+@frozen
 class Named:
     """An event webhook by its name."""
 
@@ -46,7 +47,7 @@ class Named:
     provider: Literal["sendgrid"] = PROVIDER
 
 
-@dataclass(frozen=True)
+@frozen
 class State:
     """An event webhook as it is, or as it is to be."""
 
@@ -57,7 +58,7 @@ class State:
     provider: Literal["sendgrid"] = PROVIDER
 
 
-@dataclass(frozen=True)
+@frozen
 class Signing:
     """Whether an event webhook is signed."""
 

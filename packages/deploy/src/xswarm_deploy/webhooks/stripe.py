@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.frozen import frozen
 from xswarm_deploy.model import disturbance
 from xswarm_deploy.model.step import Action, Change, Facts
 from xswarm_deploy.webhooks.hook import STEP, Hook, address, compared
@@ -27,7 +28,7 @@ PROVIDER: Final[Literal["stripe"]] = "stripe"
 SECRET: Final = "STRIPE_WEBHOOK_SECRET"  # noqa: S105 - its name
 
 
-@dataclass(frozen=True)
+@frozen
 class State:
     """An endpoint as it is, or as it is to be."""
 
@@ -38,7 +39,7 @@ class State:
     provider: Literal["stripe"] = PROVIDER
 
 
-@dataclass(frozen=True)
+@frozen
 class Creation:
     """An endpoint to be made; the attempt names it, so that it is made once."""
 
@@ -49,7 +50,7 @@ class Creation:
     api_version: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Attempt:
     """What was made by an attempt."""
 
