@@ -13,7 +13,9 @@ from xswarm_deploy.cli import context, schema_lines
 from xswarm_deploy.cli import steps as cli_steps
 from xswarm_deploy.cli.graph import Step
 from xswarm_deploy.console import Console
+from xswarm_deploy.release import opening
 from xswarm_deploy.release.current import current
+from xswarm_deploy.site import Site
 from xswarm_deploy.steps import pending
 from xswarm_deploy.tasks import ns
 
@@ -24,16 +26,17 @@ def migrate(c: Context) -> None:
     if context.dry(c) or current() is not None:
         cli_steps.perform(c, "migrate")
         return
-    if _nothing_is_pending(c):
+    site = context.open_site(c)
+    if _nothing_is_pending(site):
         return
-    with cli_steps.release(c, "migrate") as running:
+    with opening.release(site, "migrate") as running:
         cli_steps.perform(c, "migrate")
         schema_lines.print_made(running)
 
 
-def _nothing_is_pending(c: Context) -> bool:
+def _nothing_is_pending(site: Site) -> bool:
     """Print it where there is nothing to do: that takes no lease and no release."""
-    if pending.checked(context.open_site(c)).pending:
+    if pending.checked(site).pending:
         return False
     Console().line("✓ migrate: nothing to do")
     return True

@@ -56,7 +56,7 @@ def test_what_a_script_imports_of_the_house_is_there(place: str) -> None:
 
 
 def test_each_can_be_run_by_its_name() -> None:
-    apart = {"__main__", "installed", "picture"}  # the last draws, and measures nothing
+    apart = {"__main__", "commands", "installed", "picture"}  # the last draws, and measures nothing
     assert {file.stem for file in BENCHMARKS.glob("*.py")} - apart == set(benchmarks.NAMES)
 
 

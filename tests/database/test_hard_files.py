@@ -195,7 +195,7 @@ def test_a_hard_file_does_what_the_sqlite3_program_makes_of_it(
     (tmp_path / "1.sql").write_bytes(FILES[name].encode())
     database.transaction([Statement(each.sql) for each in split(BEFORE)])
     (one,) = migrations.read(tmp_path)
-    assert [each for each in migrations.faults(one) if "down" not in each] == []
+    assert [each for each in one.faults if "down" not in each] == []
     (group,) = migrate.groups(State([one], migration_history.read(database)).pending)
     if (name, database.url.partition(":")[0]) in LOST:
         with pytest.raises(Refused, match="rows would go along: pets"):
@@ -229,7 +229,5 @@ def _rows(judge: sqlite3.Connection, table: str) -> str:
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_no_transaction_can_hold_is_refused_by_name(name: str) -> None:
     sql, word = REFUSED[name]
-    found = migrations.faults(
-        migrations.parse("1.sql", f"-- irreversible: a test\nCREATE TABLE a (b);\n{sql};\n")
-    )
-    assert any(word in each for each in found), found
+    found = migrations.parse("1.sql", f"-- irreversible: a test\nCREATE TABLE a (b);\n{sql};\n")
+    assert any(word in each for each in found.faults), found.faults

@@ -36,7 +36,7 @@ def make(name: str, depends: str = "", up: str = "SELECT 1", down: str = "SELECT
 def test_the_services_files_run_in_the_order_it_always_had() -> None:
     found = migrations.read(Path("migrations"))
     assert [item.name for item in found] == ORIGINAL_ORDER
-    assert [fault for item in found for fault in migrations.faults(item)] == []
+    assert [fault for item in found for fault in item.faults] == []
     assert [item.name for item in found if item.critical] == [
         "schema",
         "auth",
@@ -202,13 +202,13 @@ def test_two_files_may_be_the_parts_of_one_migration(tmp_path: Path) -> None:
 )
 def test_a_transaction_of_its_own_is_part_of_the_migrations(sql: str) -> None:
     found = make("a", up=sql)
-    assert migrations.faults(found) == []
+    assert found.faults == ()
     verbs = [item.sql.split()[0].upper() for item in found.up]
     assert not {"BEGIN", "COMMIT", "END"} & set(verbs)
     assert "CREATE" in verbs
     alone = make("a", up=sql)
     outside = parse("a.sql", f"-- transaction: none\n{alone.text}")
-    assert any("break the transaction" in fault for fault in migrations.faults(outside))
+    assert any("break the transaction" in fault for fault in outside.faults)
 
 
 def test_line_ends_and_byte_order_mark_do_not_change_the_checksum() -> None:
@@ -280,7 +280,7 @@ def test_files_that_contradict_themselves_are_refused(text: str) -> None:
     ],
 )
 def test_statements_that_must_not_stand_in_a_file(sql: str, why: str) -> None:
-    (fault,) = migrations.faults(make("a", up=f"SELECT 1;\n{sql}"))
+    (fault,) = make("a", up=f"SELECT 1;\n{sql}").faults
     assert fault.startswith("a.sql:3: ")
     assert why in fault
 
@@ -297,16 +297,16 @@ def test_statements_that_must_not_stand_in_a_file(sql: str, why: str) -> None:
     ],
 )
 def test_statements_that_may(sql: str) -> None:
-    assert migrations.faults(make("a", up=sql)) == []
+    assert make("a", up=sql).faults == ()
 
 
 def test_a_missing_or_empty_part_is_a_fault() -> None:
-    assert "down part is missing" in migrations.faults(parse("a.sql", "SELECT 1;"))[0]
+    assert "down part is missing" in parse("a.sql", "SELECT 1;").faults[0]
     empty = parse("a.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n-- later\n")
-    assert "down part is missing" in migrations.faults(empty)[0]
-    assert "up part is empty" in migrations.faults(make("a", up="-- nothing"))[0]
+    assert "down part is missing" in empty.faults[0]
+    assert "up part is empty" in make("a", up="-- nothing").faults[0]
     reasoned = parse("a.sql", "-- irreversible: rows are merged\n-- migrate:up\nSELECT 1;\n")
-    assert migrations.faults(reasoned) == []
+    assert reasoned.faults == ()
     assert reasoned.irreversible == "rows are merged"
 
 

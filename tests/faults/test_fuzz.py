@@ -181,7 +181,7 @@ def test_wrangler_bytes(root: Path, content: bytes, suffix: str) -> None:
 @given(text=st.text(max_size=120))
 @example(text="-- depends: a\n-- depends: b\n-- migrate:up\n'")
 def test_migrations(text: str) -> None:
-    read(lambda: migrations.faults(migrations.parse("one.sql", text)))
+    read(lambda: migrations.parse("one.sql", text).faults)
 
 
 # Files of the tool

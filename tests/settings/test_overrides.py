@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.settings import overrides
+from xswarm_deploy.settings import deploy_schema, overrides
 from xswarm_deploy.settings.overrides import laid_over
 from xswarm_deploy.settings.project import read
 
@@ -70,9 +70,20 @@ def test_the_monitors_settings_are_set_likewise() -> None:
     assert found == {"slo": {"availability": 0.99}}
 
 
+def test_settings_are_those_of_the_schema() -> None:
+    listed = {path: kind() for path, kind in deploy_schema.settings()}
+    below = overrides._below(deploy_schema.block(), ("deploy",))
+    described = {path: kind() for path, kind in below}
+    shown = {"description", "default", "enum"}
+    assert listed == {
+        path: {name: said for name, said in kind.items() if name not in shown}
+        for path, kind in described.items()
+    }
+
+
 def _names(kind: str) -> list[str]:
     every = overrides._settings("deploy")
-    found = [path for path, said in every if said.get("type") == kind]
+    found = [path for path, said in every if said().get("type") == kind]
     return [overrides._name(path) for path in found if path[1] != "environments"]
 
 

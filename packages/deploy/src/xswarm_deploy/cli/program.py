@@ -68,6 +68,13 @@ class Config(config.Config):
 
     _load_yml = _load_yaml
 
+    def load_shell_env(self) -> None:
+        """Read the process environment, where it has a variable of Invoke's at all."""
+        if any(name.startswith(self._env_prefix) for name in os.environ):
+            super().load_shell_env()
+        else:
+            self.merge()
+
 
 _BEGIN: Final = """\
 Begin in your repository:  xswarm init

@@ -8,7 +8,7 @@ numbers have one width.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ _PROGRAMS: Final = {
     ".php": "PHP (Laravel, Phinx)",
 }
 _SUFFIXES: Final = {".mjs": ".js", ".cjs": ".js", ".mts": ".ts", ".cts": ".ts"}
-_IN_FOLDERS: Final = ("migration.sql", "up.sql", "down.sql")
+_IN_FOLDERS: Final = {"migration.sql": ".sql", "up.sql": ".up.sql", "down.sql": ".down.sql"}
 
 
 def paths(folder: Path) -> dict[str, Path]:
@@ -35,12 +35,19 @@ def paths(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise Refused(f"There is no folder {folder}", "", "inv migrate.new NAME")
-    found = {path.name: path for path in folder.glob("*.sql")}
-    found |= {f"{path.parent.name}.sql": path for path in folder.glob("*/migration.sql")}
-    found |= {f"{path.parent.name}.up.sql": path for path in folder.glob("*/up.sql")}
-    found |= {f"{path.parent.name}.down.sql": path for path in folder.glob("*/down.sql")}
-    _require_sql(folder, found)
+    here = list(folder.iterdir())
+    found = {path.name: path for path in here if path.name.endswith(".sql")}
+    for path in here:
+        if path.name not in found and path.is_dir():
+            found |= _below(path)
+    _require_sql(folder, here, found)
     return found
+
+
+def _below(folder: Path) -> dict[str, Path]:
+    """Return the files of a migration that has a folder of its own."""
+    there = [(suffix, folder / name) for name, suffix in _IN_FOLDERS.items()]
+    return {f"{folder.name}{suffix}": path for suffix, path in there if path.exists()}
 
 
 def place(name: str) -> tuple[int, int, str]:
@@ -54,8 +61,8 @@ def home(file: Path) -> Path:
     return file.parent.parent if file.name in _IN_FOLDERS else file.parent
 
 
-def _require_sql(folder: Path, found: dict[str, Path]) -> None:
-    programs = sorted(_programs(folder, beside=bool(found)))
+def _require_sql(folder: Path, here: Sequence[Path], found: dict[str, Path]) -> None:
+    programs = sorted(_programs(here, beside=bool(found)))
     if programs:
         name, kind = programs[0]
         raise Refused(
@@ -77,9 +84,9 @@ def _require_sql(folder: Path, found: dict[str, Path]) -> None:
         )
 
 
-def _programs(folder: Path, *, beside: bool) -> Iterator[tuple[str, str]]:
+def _programs(here: Sequence[Path], *, beside: bool) -> Iterator[tuple[str, str]]:
     """Return the migrations that are programs, by the number in their name."""
-    for path in folder.iterdir():
+    for path in here:
         kind = _PROGRAMS.get(_SUFFIXES.get(path.suffix, path.suffix))
         if kind and not path.name.endswith(".d.ts") and _is_one(path.name, beside=beside):
             yield path.name, kind

@@ -148,6 +148,15 @@ class Migration:
         """Return the statements that take it back."""
         return self._fragments("down") or tuple(statements.split(self.made_down))
 
+    @cached_property
+    def faults(self) -> tuple[str, ...]:
+        """Return what the file must not say, each with its line; empty: nothing.
+
+        Both homes take the same files, so what libSQL's server refuses is refused
+        for both, before anything runs.
+        """
+        return tuple(_faults(self))
+
     def _named(self, option: str) -> frozenset[str]:
         named = self.options.get(option, "").split(",")
         return frozenset(folded(name.strip()) for name in named if name.strip())
@@ -221,12 +230,7 @@ def order(migrations: Sequence[Migration]) -> list[Migration]:
     return ordered
 
 
-def faults(migration: Migration) -> list[str]:
-    """Return what a file must not say, each with its line; empty: nothing.
-
-    Both homes take the same files, so what libSQL's server refuses is refused
-    for both, before anything runs.
-    """
+def _faults(migration: Migration) -> list[str]:
     idle = not migration.up and not migration.made_down  # a plain folder may hold comments alone
     found = [f"{migration.filename}: the up part is empty"] if idle else []
     if not migration.down and not migration.irreversible:
@@ -247,14 +251,13 @@ def statement_fault(sql: str, *, transactional: bool = True) -> str:
 
     ``PRAGMA foreign_keys`` may stand where a transaction is: it is done before BEGIN.
     """
-    verb = "".join(statements.first_words(sql, 1))
+    verb, second = (*statements.first_words(sql, 2), "", "")[:2]
     if verb in ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"):
         return f"{verb} would break the transaction that the migration runs in; leave it out"
     if verb in ("ATTACH", "DETACH", "VACUUM", "ANALYZE"):
         return f"{verb} is refused by libSQL's server"
     if verb not in ("CREATE", "PRAGMA"):
         return ""
-    second = "".join(statements.first_words(sql, 2)[1:])
     if verb == "CREATE":
         temporary = second in ("TEMP", "TEMPORARY")
         why = "temporary objects are refused by libSQL's server; make an ordinary one, and drop it"

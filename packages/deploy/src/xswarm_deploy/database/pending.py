@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from xswarm_deploy.database import migration_history, migrations
+from xswarm_deploy.database import migration_history
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.errors import Refused
@@ -60,7 +60,7 @@ def check(state: State) -> None:
         _require_finished(row)
     _require_unedited(state)
     _require_own_names(state)
-    found = [fault for migration in state.pending for fault in migrations.faults(migration)]
+    found = [fault for migration in state.pending for fault in migration.faults]
     if found:
         raise Refused("Migrations cannot run as they are", "; ".join(found), "correct the files")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from json import dumps
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from xswarm_deploy.errors import StepFailed
@@ -120,6 +120,9 @@ class Rules:
     redirects: str = ""
 
 
+_NO_RULES: Final = Rules()
+
+
 @dataclass
 class _UploadToken:
     """The token that uploads carry; it expires and is fetched anew."""
@@ -221,7 +224,7 @@ class Pages:
         name: str,
         manifest: Mapping[str, str],
         commit: Commit,
-        rules: Rules = Rules(),
+        rules: Rules = _NO_RULES,
     ) -> PagesDeployment:
         """Deploy uploaded files; a lost reply is settled by looking for a new deployment.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, get_args, get_origin
 
 from xswarm_deploy.settings import project
@@ -38,6 +39,25 @@ def block() -> dict[str, Any]:
         "properties": {name: {**own, "required": []} for name in ENVIRONMENTS},
     }
     return below
+
+
+def settings() -> Iterator[tuple[tuple[str, ...], Callable[[], dict[str, Any]]]]:
+    """Return each setting's path and what returns its schema, which takes far longer for all."""
+    yield from _settings(Project, ("deploy",))
+    for name in ENVIRONMENTS:
+        own = ("deploy", "environments", name)
+        yield from (each for each in _settings(Project, own) if each[0] != (*own, "env"))
+
+
+def _settings(
+    kind: Any, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Callable[[], dict[str, Any]]]]:
+    for name, inner in kind.__annotations__.items():
+        below = (*path, name)
+        if hasattr(inner, "_fields"):
+            yield from _settings(inner, below)
+        else:
+            yield below, partial(_kind, inner, ".".join(below))
 
 
 def described(kind: Any) -> dict[str, str]:

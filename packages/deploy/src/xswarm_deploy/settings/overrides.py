@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from xswarm_deploy.errors import Refused
@@ -12,6 +12,7 @@ from xswarm_deploy.settings import deploy_schema
 _TRUTHS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 Path = tuple[str, ...]
+Kind = Callable[[], Mapping[str, Any]]
 
 
 def laid_over(values: Mapping[str, Any], given: Mapping[str, str], block: str) -> dict[str, Any]:
@@ -28,36 +29,32 @@ def laid_over(values: Mapping[str, Any], given: Mapping[str, str], block: str) -
     Raises:
         Refused: no setting has such a name, or the text is none of its kind.
     """
-    made = copy.deepcopy(dict(values))
+    made = dict(values)
     known = {_name(path): (path, kind) for path, kind in _settings(block)}
     theirs = {_name(path) for path in _paths(values, (block,))}
     for name, text in sorted(given.items()):
         if name in known:
             path, kind = known[name]
-            _put(made, path[1:], _read(name, text, kind))
+            made = _with(made, path[1:], _read(name, text, kind()))
         elif name not in theirs:
             raise _unknown(name, [*known, *theirs], block)
     return made
 
 
-def _settings(block: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Return each setting's path and what the schema says of it."""
-    yield from _below(_schema(block), (block,))
-
-
-def _schema(block: str) -> Mapping[str, Any]:
+def _settings(block: str) -> Iterable[tuple[Path, Kind]]:
+    """Return each setting's path, and what returns its schema."""
     if block == "deploy":
-        return deploy_schema.block()
+        return deploy_schema.settings()
     from xswarm_deploy.settings import monitor_schema  # with most of the monitoring library
 
-    return monitor_schema.block()
+    return _below(monitor_schema.block(), (block,))
 
 
-def _below(kind: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _below(kind: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Kind]]:
     for name, inner in (kind.get("properties") or {}).items():
         yield from _below(inner, (*path, name))
     if "properties" not in kind:
-        yield path, kind
+        yield path, partial(dict, kind)
 
 
 def _paths(values: Mapping[str, Any], path: Path) -> Iterator[Path]:
@@ -73,12 +70,11 @@ def _name(path: Path) -> str:
     return "_".join(("INVOKE", *path)).upper()
 
 
-def _put(values: dict[str, Any], path: Path, value: object) -> None:
-    for name in path[:-1]:
-        if not isinstance(values.get(name), dict):
-            values[name] = {}
-        values = values[name]
-    values[path[-1]] = value
+def _with(values: object, path: Path, value: object) -> dict[str, Any]:
+    """Return values with one set below them; what was given stays as it is."""
+    name, *below = path
+    found = dict(values) if isinstance(values, Mapping) else {}
+    return {**found, name: _with(found.get(name), tuple(below), value) if below else value}
 
 
 def _read(name: str, text: str, kind: Mapping[str, Any]) -> object:

@@ -197,16 +197,17 @@ def apply(site: Site, change: Change) -> Facts:
     """Make one change; where it was made already, only say so."""
     if APPLY.owns(change):
         names = _applied_by(change)
-        with _live_held(site, names):
-            return _facts("applied", _apply(site, names))
+        found = state(site)
+        with _live_held(site, found, names):
+            return _facts("applied", _apply(site, found, names))
     if DOWN.owns(change):
         return _facts("taken back", _take_back(site, DOWN.undo_of(change).names))
     return _enter(site, _stamping(change).undo_of(change).names)
 
 
-def _live_held(site: Site, names: Sequence[str]) -> AbstractContextManager[None]:
+def _live_held(site: Site, found: State, names: Sequence[str]) -> AbstractContextManager[None]:
     """Hold the live version to working on the new schema, unless a file says that it does not."""
-    declared = any(item.name in names and not item.compatible for item in files(site))
+    declared = any(item.name in names and not item.compatible for item in found.files)
     return nullcontext() if declared else compatibility.held(site)
 
 
@@ -247,8 +248,7 @@ def _applied(environment: Environment) -> State:
     return State([] if known else files(environment), rows, environment.worker)
 
 
-def _apply(site: Site, names: Sequence[str]) -> Outcome:
-    found = state(site)
+def _apply(site: Site, found: State, names: Sequence[str]) -> Outcome:
     pending = [item for item in found.pending if item.name in names]
     if not pending:
         return Outcome(names, by_other=True)
