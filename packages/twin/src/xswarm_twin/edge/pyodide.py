@@ -47,6 +47,7 @@ _IMPORTED: Final = (
     "addEventListener,getRandomValues,location,monotonicDateNow,newWasmModule,patchedLoadLibData,"
     "wasmInstantiate"
 )
+_FAILED: Final = "Python Workers cannot be served"
 _SOURCE, _WASM, _DATA = range(3)
 """What the content of a module is."""
 _PATIENCE: Final = 300.0  # seconds; a start from nothing computes for six to eight of them
@@ -70,7 +71,10 @@ async def options(runner: Runner) -> tuple[str, ...]:
     key = hashlib.sha256(f"{package}\0{runner.binary.resolve()}".encode()).hexdigest()[:16]
     folder = programs.SHARE / "pyodide" / key
     if not (folder / _SNAPSHOT).exists() or _is_older(folder, package, runner.binary):
-        await _prepare(runner, package, folder)
+        try:
+            await _prepare(runner, package, folder)
+        except OSError as error:
+            raise Unavailable(_FAILED, str(error), f"make {folder.parent} writable") from error
     return (*_from(folder), "--python-load-snapshot", _SNAPSHOT)
 
 
@@ -143,7 +147,7 @@ async def _start_once(runner: Runner, folder: Path) -> None:
         )
     except ScriptInvalid as failure:
         raise Unavailable(
-            "Python Workers cannot be served",
+            _FAILED,
             f"{runner.binary} does not run the Pyodide of the twin: {str(failure)[-300:]}",
             programs.INSTALL,
         ) from None
