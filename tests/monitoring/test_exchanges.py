@@ -53,7 +53,8 @@ class Exchange:
         async def receive() -> Any:
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        scope = {"type": "http", "method": method, "path": path, "headers": [], "asgi": SPEC}
+        scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "asgi": SPEC}
+        scope["headers"] = []
         scope |= {"query_string": b"", "root_path": "", "scheme": "http", "server": ("a", 80)}
         try:
             asyncio.run(self.monitor(scope, receive, self._send))

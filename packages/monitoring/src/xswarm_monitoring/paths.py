@@ -22,7 +22,7 @@ DEPTH = 8
 _MOST = 400  # places in all
 _OFTEN = 8  # requests from which on a value may take another one's place
 _PERIOD = 600.0  # seconds, after which what was asked for counts half
-_WAITING = 4 * WIDTH  # values at a place whose requests are counted, though they have no label
+_WAITING = 2 * WIDTH  # values at a place whose requests are counted, though they have no label
 _QUICK = 2_000  # paths whose label is at hand
 _LONGEST = 200  # characters of those
 
