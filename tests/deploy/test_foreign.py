@@ -31,6 +31,10 @@ WORKERS = {
     "openapi-ts": ("openapi/ts", "/api/tasks", "Clean my room"),
 }
 """Worker → its template, a path, and what is answered there."""
+ROUTES_UNASKED = {"assets-ts", "openapi-ts"}
+"""The code of these has routes, and invoke.yaml names none: the check warns."""
+FILES_AT_ITS_ROOT = {"assets-ts"}
+"""Nothing that is asked of it runs its code: the verification warns, too."""
 
 
 def npm(*words: str, folder: Path) -> None:
@@ -73,7 +77,8 @@ def test_a_foreign_worker_is_checked_deployed_and_verified(house: House, name: s
     (house.root / "invoke.yaml").write_text(MINIMAL.format(name=name))
     house.inv("sandbox.up")
     checked = json.loads(house.inv("check", "--json").stdout)
-    assert [f["name"] for f in checked["findings"] if f["status"] in ("fail", "warn")] == ["git"]
+    told = {f["name"] for f in checked["findings"] if f["status"] in ("fail", "warn")}
+    assert told == {"git"} | ({"all routes"} if name in ROUTES_UNASKED else set())
     house.inv("deploy.local")
     _, path, text = WORKERS[name]
     reply = requests.get(f"{house.status['worker_url']}{path}", timeout=60)
@@ -81,7 +86,8 @@ def test_a_foreign_worker_is_checked_deployed_and_verified(house: House, name: s
     verified = json.loads(house.inv("verify", "--json").stdout)
     found = {finding["name"]: finding["status"] for finding in verified["findings"]}
     assert found.pop("performance") in ("pass", "warn"), "the machine may be busy"
-    assert found == {"GET /": "pass", "version": "pass"}
+    version = "warn" if name in FILES_AT_ITS_ROOT else "pass"
+    assert found == {"GET /": "pass", "version": version}
 
 
 def test_a_foreign_worker_gets_its_own_secret_and_is_rolled_back(house: House) -> None:
