@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from xswarm_monitoring import otlp_protobuf
 from xswarm_monitoring.conventions import Value
 from xswarm_monitoring.http_request import Outgoing, json_request
 
@@ -85,8 +86,6 @@ def request(
     whole = {"resource": {"attributes": resource.attributes()}, inner: [scope]}
     address, body = f"{url.rstrip('/')}/v1/{signal}", {outer: [whole] if items else []}
     if encoding == PROTOBUF:
-        from xswarm_monitoring import otlp_protobuf  # asked for by few
-
         given = {"Content-Type": "application/x-protobuf", **headers}
         return Outgoing("POST", address, given, otlp_protobuf.encode(body))
     return json_request(address, body, headers)
@@ -95,8 +94,6 @@ def request(
 def rejected(body: str, encoding: str = JSON) -> int:
     """Return how many items a receiver that took the request did not take."""
     if encoding == PROTOBUF:
-        from xswarm_monitoring import otlp_protobuf
-
         return otlp_protobuf.rejected(body)
     try:
         partial = json.loads(body)["partialSuccess"]
