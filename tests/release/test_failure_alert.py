@@ -52,7 +52,8 @@ def test_a_failure_is_told_by_its_severity(
     responses.post(MAIL, status=202)
     responses.post(SMS, status=201, json={})
     assert failure_alert.tell(failed(everyone), ended) == dict.fromkeys(channels, "delivered")
-    sent = {str(call.request.url): call.request.body for call in responses.calls}
+    calls = {str(call.request.url): call.request.body for call in responses.calls}
+    sent = {url: body for url, body in calls.items() if url in (MAIL, SMS)}  # no other test's
     assert len(sent) == len(channels)
     if "email" in channels:
         mail: dict[str, Any] = json.loads(cast(bytes, sent[MAIL]))
