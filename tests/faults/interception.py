@@ -103,6 +103,7 @@ class Interception:
     active: bool = True
     held: list[Callable[[], object]] = field(default_factory=list)
     _others: Collection[threading.Thread] = field(default_factory=threading.enumerate)
+    _own: threading.Thread = field(default_factory=threading.current_thread)
     _stopped: Collection[threading.Thread] = ()
     _woken: threading.Event = field(default_factory=threading.Event)
     _of_thread: threading.local = field(default_factory=threading.local)
@@ -152,8 +153,8 @@ class Interception:
 
     def _stop(self) -> None:
         """Let this process, with all of its threads, be stopped, while another takes over."""
-        others = {*self._others, threading.current_thread()}
-        self._stopped = {*threading.enumerate()} - others
+        others = {*self._others} - {self._own}
+        self._stopped = {*threading.enumerate()} - others - {threading.current_thread()}
         self._busy = True
         try:
             self.sleep(120.0)

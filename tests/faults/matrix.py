@@ -157,9 +157,13 @@ class _Run:
     observer: Observer
     result: Result = field(default_factory=Result)
     overtaken: Seen | None = None
+    ended: int = 0
+    """The releases that had ended before it."""
+    ended_before: bool = False
+    """Whether it had ended, but for what is written on this machine, when another overtook it."""
 
     def go(self) -> None:
-        rows = self.observer.rows()
+        rows, self.ended = self.observer.rows(), self.observer.ended()
         fault = Fault(self.case.operation, self.case.kind, self.case.lasting)
         scenario = SCENARIOS[self.case.scenario]
         error = self._act(fault, lambda: scenario(self.world, self.world.site()))
@@ -186,6 +190,7 @@ class _Run:
 
     def _overtake(self) -> None:
         """Let another deployer, elsewhere, take over and release."""
+        self.ended_before = self.observer.ended() > self.ended
         expire(self.world)
         elsewhere = self.case.scenario not in HERE
         self.world.as_another(lambda: deploy(self.world, self.world.site(elsewhere=elsewhere)))
@@ -222,6 +227,8 @@ class _Run:
         before, after = self.wanted.before, self.wanted.after
         if self.overtaken is None:
             return after
+        if self.ended_before:
+            return self.overtaken
         left = [name for name in Seen._fields if getattr(before, name) == getattr(after, name)]
         return after._replace(**{name: getattr(self.overtaken, name) for name in left})
 

@@ -99,6 +99,10 @@ class Observer:
         """Return the releases that have neither ended nor were given up."""
         return self._query("SELECT release FROM _releases WHERE status IN ('running', 'undoing')")
 
+    def ended(self) -> int:
+        """Return how many releases have ended, well or not."""
+        return len(self._query("SELECT release FROM _releases")) - len(self.interrupted())
+
     def _secret(self) -> str:
         """Return the value in the file, by how it begins, and by what users' sessions rest on."""
         lines = dict(
