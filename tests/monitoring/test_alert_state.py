@@ -82,6 +82,12 @@ def test_a_service_that_flaps_at_random_never_storms(seed: int) -> None:
     assert len(watch(AlertState(), due)) <= 6
 
 
+def test_what_is_due_without_a_break_does_not_flap_but_fires_when_it_held() -> None:
+    kept = AlertState(Policy(hold=1200.0))
+    seen = watch(kept, minutes((0, 30), until=30))
+    assert seen == [(1201.0, "firing", "service-outage")]
+
+
 def test_each_flapping_ends_with_good_news() -> None:
     kept = AlertState(Policy(hold=0, clear=60, flap_window=600))
     spans = [(start, start + 1) for start in range(0, 20, 3)]

@@ -112,6 +112,20 @@ def test_a_negative_value_counts_as_zero() -> None:
     assert (made.count, made.zeros, made.minimum, made.total) == (2, 1, 0.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("later", "least", "most"),
+    [([3.0, 5.0], 3.0, 5.0), ([0.0, 5.0], 0.0, 5.0), ([0.0], 0.0, 0.0)],
+)
+def test_what_came_since_has_the_extremes_of_its_buckets(
+    later: list[float], least: float, most: float
+) -> None:
+    earlier = sketch_of([1.0, 9.0])
+    since = sketch_of([1.0, 9.0, *later]).less(earlier)
+    assert since.count == len(later)
+    assert since.minimum == pytest.approx(least, rel=0.02)
+    assert since.maximum == pytest.approx(most, rel=0.02)
+
+
 def test_an_empty_sketch_gives_zeros() -> None:
     empty = Sketch()
     assert empty.quantiles((0, 0.5, 1)) == [0.0, 0.0, 0.0]

@@ -73,6 +73,16 @@ def rounds(sqlite: SQLite, hands: Hands, seen: Iterable[tuple[str, list[Entry]]]
         hands.turn(60)
 
 
+def test_of_two_alerts_of_a_component_the_graver_is_its_incident(
+    sqlite: SQLite, hands: Hands
+) -> None:
+    worse = alert.Alert(RATE.name, Severity.CRITICAL, INTERNAL, labels={"route": "/pay"})
+    on = [entry(RATE, hands.now), entry(worse, hands.now)]
+    rounds(sqlite, hands, [("pass", on)])
+    (shown,) = told(served(sqlite, hands))["incidents"]
+    assert shown["severity"] == "critical"
+
+
 def served(sqlite: SQLite, hands: Hands, page: StatusPage | None = PAGE, **more: Any) -> Monitor:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise AssertionError(INTERNAL)
