@@ -36,7 +36,7 @@ def test(c: Context, quick: bool = False, only: str = "", expression: str = "") 
     install(c)
     python(c, "-m", "tests.support.judges", *(["--quick"] if quick else []))
     words = [*filter(None, only.split(","))]
-    words += ["-n", _side_by_side(quick)]
+    words += ["-n", _side_by_side()]
     words += ["--dist", "loadfile"]  # a file's tests share what they start
     words += ["--no-loadscope-reorder"]  # tests/conftest.py begins with the long ones
     words += ["-m", "not slow"] if quick else []
@@ -92,10 +92,9 @@ def faults(
     python(c, "-m", "tests.faults", *words)
 
 
-def _side_by_side(quick: bool) -> str:
-    """Return how many files are tested at once; slow tests wait half their time."""
-    cores = os.cpu_count() or 1
-    return str(min(cores if quick else cores + 1, _AT_MOST))
+def _side_by_side() -> str:
+    """Return how many files are tested at once; tests wait for a third of their time."""
+    return str(min((os.cpu_count() or 1) + 1, _AT_MOST))
 
 
 def python(c: Context, *words: str, **environment: str) -> None:
