@@ -70,7 +70,7 @@ class _Place:
 
 
 class Paths:
-    """Give paths their labels, some hundreds of them at most.
+    """Label paths, with some hundreds of labels at most.
 
     Args:
         timer: seconds of a clock.

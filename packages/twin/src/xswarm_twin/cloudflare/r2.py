@@ -91,7 +91,7 @@ async def show(request: web.Request) -> web.Response:
 
 @routes.patch(_ONE)
 async def change(request: web.Request) -> web.Response:
-    """Give a bucket another storage class, which a header names."""
+    """Change the storage class of a bucket to the one that a header names."""
     storage = request.headers.get("cf-r2-storage-class", "")
     if storage not in _STORAGE:
         raise refusals.body_invalid(f"cf-r2-storage-class is one of {', '.join(_STORAGE)}")

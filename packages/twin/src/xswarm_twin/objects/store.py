@@ -134,7 +134,7 @@ class Objects:
         return made
 
     def reclassify(self, name: str, storage_class: str) -> Bucket:
-        """Give a bucket another storage class; raises BucketMissing."""
+        """Change the storage class of a bucket; raise BucketMissing."""
         self._query("UPDATE buckets SET class = ? WHERE name = ?", storage_class, name)
         return self.bucket(name)
 
