@@ -1216,7 +1216,7 @@ def _unasked(place: Place) -> None:
 
 
 def _routed(place: Place) -> None:
-    """Give the code a route."""
+    """Write a route into the code."""
     place.write("worker/routes.js", 'app.get("/api/orders", list)\n')
 
 

@@ -111,7 +111,7 @@ class Response(FetchResponse):
         status: the status; 200 by default.
         status_text: its text.
         headers: a mapping, or pairs.
-        web_socket: not offered by the local host.
+        web_socket: not offered by the quick host.
     """
 
     def __init__(
@@ -123,7 +123,10 @@ class Response(FetchResponse):
         web_socket: Any = None,
     ) -> None:
         if web_socket is not None:
-            raise NotImplementedError("the local host of Python Workers offers no WebSockets")
+            raise NotImplementedError(
+                "the quick host of Python Workers offers no WebSockets; Pyodide does:"
+                " XSWARM_TWIN_PYTHON=pyodide in the environment of the twin's start"
+            )
         if isinstance(body, FetchResponse):
             self._take_over(body, status, status_text, headers)
             return
