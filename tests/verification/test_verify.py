@@ -588,6 +588,24 @@ def test_a_slower_version_is_caught_beside_the_one_that_serves(
     assert site.facts["performance"]["p50"] >= 1000
 
 
+def test_what_was_too_slow_for_a_moment_is_measured_once_more(
+    at: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [[took] * 2 for took in (130e3, 20.0, 130e3, 125e3)]  # milliseconds
+
+    def taking(_asker: Any, _beside: Any, _route: Any) -> tuple[list[Answer], list[Answer]]:
+        return [Answer(200, "", taken) for taken in said.pop(0)], []
+
+    monkeypatch.setattr(performance, "_asked", taking)
+    site = at()
+    (good,) = (f for f in looked(site).findings if f.group == performance.NAME)
+    assert good.status == "pass"
+    assert len(said) == 2
+    (slow,) = looked(site).failures
+    assert "p95 125000 ms" in slow.evidence, "the last look is told and kept"
+    assert site.facts["performance"]["p95"] == 125e3
+
+
 def test_the_previous_version_is_measured_once(
     at: Callable[..., Site], worker: SoundWorker
 ) -> None:

@@ -64,14 +64,18 @@ class Measured(NamedTuple):
     Args:
         findings: the verdict; none where nothing is measured.
         told: whether each answer named the version that is measured, and no other one.
+        slow: whether it was too slow.
     """
 
     findings: tuple[Finding, ...] = ()
     told: bool = False
+    slow: bool = False
 
 
 def measured(asker: Asker, beside: Target | None) -> Measured:
     """Measure, compare, and keep the figures with the release under way.
+
+    What was too slow is measured once more: a network that was busy for a moment stops no release.
 
     Args:
         asker: asks the version that is measured.
@@ -82,9 +86,14 @@ def measured(asker: Asker, beside: Target | None) -> Measured:
     if route is None or settings.performance_requests < 1:
         return Measured()
     try:
-        ours, theirs = _asked(asker, beside, route)
+        first = _measured_once(asker, beside, route)
+        return _measured_once(asker, beside, route) if first.slow else first
     except Limited as limited:
         return Measured((not_told(NAME, NAME, limited),))
+
+
+def _measured_once(asker: Asker, beside: Target | None, route: Route) -> Measured:
+    ours, theirs = _asked(asker, beside, route)
     failed = [answer for answer in ours if unlike(route.status)(answer)]
     others = _other_versions(asker, ours)
     if failed or others:
@@ -95,7 +104,8 @@ def measured(asker: Asker, beside: Target | None) -> Measured:
     asker.site.facts[FACT] = {**speed.as_json(), "worker": asker.site.worker}
     expected = asker.target.version
     told = bool(expected) and {version.seen(answer) for answer in ours} == {expected}
-    return Measured((verdict(speed, before, source, settings),), told)
+    found = verdict(speed, before, source, asker.site.settings.project.verify)
+    return Measured((found,), told, slow=found.status == "fail")
 
 
 def route_of(settings: Verify) -> Route | None:
