@@ -14,6 +14,7 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from tests.support.providers import Receiver, Twin
+from xswarm_twin.address import address
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,17 @@ def number(twin: Twin) -> Any:
         phone_number=twin.endpoints["TWILIO_PHONE_NUMBER"]
     )
     return found
+
+
+def test_it_answers_more_than_emulate_allows_an_hour(twin: Twin) -> None:
+    account = f"/2010-04-01/Accounts/{twin.endpoints['TWILIO_ACCOUNT_SID']}.json"
+    opens = (twin.endpoints["TWILIO_ACCOUNT_SID"], twin.keys["TWILIO_AUTH_TOKEN_TEST"])
+    with requests.Session() as behind:
+        inner = address(twin.ports["twilio-inner"])
+        answers = {behind.get(inner + account, auth=opens).status_code for _ in range(5001)}
+    assert answers == {200}
+    said = requests.get(twin.url("twilio") + account, auth=opens, timeout=60)
+    assert not [name for name in said.headers if name.lower().startswith("x-ratelimit")]
 
 
 def test_the_account_is_active(twin: Twin) -> None:

@@ -18,6 +18,7 @@ from xswarm_twin.folder import Folder
 from xswarm_twin.providers import numbers
 
 CODE: Final = Path(__file__).resolve().parents[1]  # from where `-m xswarm_twin` is found
+_UNLIMITED: Final = (Path(__file__).parent / "providers" / "unlimited.mjs").as_uri()
 NAMES: Final = ("cloudflare", "sqld", "emulate", "providers")
 FRONTED: Final = ("twilio", "slack")
 OWN: Final = ("stripe", "sendgrid", "anthropic", "openai")
@@ -138,7 +139,10 @@ def _sqld(plan: Plan) -> Part:
 
 
 def _emulate(plan: Plan) -> Part:
-    """Describe Twilio's and Slack's stand-in; what they knew last is given to them again."""
+    """Describe Twilio's and Slack's stand-in; what they knew last is given to them again.
+
+    Node reads ``unlimited.mjs`` before it.
+    """
     twilio_port, slack_port = plan.ports["twilio-inner"], plan.ports["slack-inner"]
     token = plan.credentials["TWILIO_AUTH_TOKEN_TEST"]
     configuration = plan.folder.providers / "emulate.json"
@@ -157,7 +161,8 @@ def _emulate(plan: Plan) -> Part:
     return Part(
         name="emulate",
         argv=(
-            *(str(programs.node()), str(programs.emulate()), "start"),
+            *(str(programs.node()), "--import", _UNLIMITED),
+            *(str(programs.emulate()), "start"),
             *("--config", str(configuration)),
         ),
         environment={},

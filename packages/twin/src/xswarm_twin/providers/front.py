@@ -44,5 +44,9 @@ async def passed_on(
 
 
 def _kept(headers: Iterable[tuple[str, str]]) -> CIMultiDict[str]:
-    """Leave out the headers that concern one connection only."""
-    return CIMultiDict((name, value) for name, value in headers if name.lower() not in _HOP)
+    """Leave out the headers that concern one connection only, and those of emulate's own limit."""
+    return CIMultiDict(
+        (name, value)
+        for name, value in headers
+        if name.lower() not in _HOP and not name.lower().startswith("x-ratelimit-")
+    )
