@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -121,6 +122,18 @@ def test_a_call_that_lands_after_all_was_undone_is_undone_too(
 
     late(deliver)
     ended = failed(begin(), [change("a"), *back(site), change("c")])
+    assert traffic.live_split(site) == {"old": 100.0}
+    assert step.world["a"] == "old"
+    assert isinstance(ended, StepFailed)
+
+
+def test_a_call_of_an_earlier_step_that_lands_late_is_the_releases_own(
+    cloudflare: Failing, step: FakeStep, site: Site, begin: Begin
+) -> None:
+    splits = [{"old": 100.0}, *({"old": 100.0 - p, "target": p} for p in (0.0, 10.0, 50.0, 100.0))]
+    steps = [traffic.moving(site, *both, "target", splits[0]) for both in pairwise(splits)]
+    then(step, "c", lambda: cloudflare.splits.append(splits[2]))
+    ended = failed(begin(), [change("a"), *steps, change("c")])
     assert traffic.live_split(site) == {"old": 100.0}
     assert step.world["a"] == "old"
     assert isinstance(ended, StepFailed)

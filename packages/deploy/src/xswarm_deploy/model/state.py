@@ -8,6 +8,7 @@ from typing import Any
 
 from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.step import Change
 from xswarm_deploy.secret import Secret
 
 
@@ -27,6 +28,7 @@ class ReleaseState:
         uploads: whether this release uploads a Worker version, which then carries the secrets.
         begun: what steps have begun to make before their turn, by the step's name.
         verified: returns whether a version was verified at 0 % of the traffic moments before.
+        made: the changes that it made or began to make, which is known while they are undone.
     """
 
     facts: dict[str, Any] = field(default_factory=dict)
@@ -36,3 +38,4 @@ class ReleaseState:
     uploads: bool = False
     begun: dict[str, object] = field(default_factory=dict)
     verified: Callable[[str], bool] = _not_verified
+    made: Sequence[Change] = ()

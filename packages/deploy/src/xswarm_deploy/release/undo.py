@@ -111,6 +111,8 @@ def _undo_all(release: Release) -> list[Left]:
 
 
 def _undo_each(release: Release) -> list[Left]:
+    begun = (entry for entry in release.entries if entry.state != records.PLANNED)
+    release.site.state.made = [entry.change for entry in begun]
     left = _undo_backwards(release)
     if not left and doubt.any_since(release.began) and _await_late_calls(release):
         left = _undo_backwards(release, again=True)

@@ -379,24 +379,34 @@ def bring_back(environment: Site, change: Change) -> str:
 def _moved_by_others(site: Site, change: Change) -> str:
     """Return how the traffic goes where this release never moved it; empty: as it moved it.
 
+    A call of an earlier step may be delivered late, so each split of this release is its own.
+
     Raises:
         StepFailed: this release's version has a share there, so that nothing of it can go.
     """
     action = LEAP if LEAP.owns(change) else SHIFT
-    sides = (action.before_of(change).split, action.after_of(change).split)
-    known = [action.undo_of(change).split, *sides]
+    before = action.undo_of(change).split
     ours = str(site.facts.get("version") or "") or action.after_of(change).version
+    known = [before, *(split for each in (change, *site.state.made) for split in _sides(each))]
     live = live_split(site)
     resolved = [{ours if v == NEW else v: p for v, p in split.items()} for split in known]
     if not live or live in [met(split) for split in resolved]:
         return ""
-    if ours in live and ours not in known[0]:
+    if ours in live and ours not in before:
         raise StepFailed(
             f"the traffic of {site.worker} stays where somebody else has moved it",
             _shares(live),
             "inv worker.abort, or inv worker.promote",
         )
     return disturbance.left(_shares(live))
+
+
+def _sides(change: Change) -> tuple[Split, ...]:
+    """Return the splits that a change moves traffic from and to; none: it moves none."""
+    for action in (LEAP, SHIFT):
+        if action.owns(change):
+            return (action.before_of(change).split, action.after_of(change).split)
+    return ()
 
 
 def _shares(split: Split) -> str:
