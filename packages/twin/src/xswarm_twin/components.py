@@ -22,6 +22,7 @@ _UNLIMITED: Final = (Path(__file__).parent / "providers" / "unlimited.mjs").as_u
 NAMES: Final = ("cloudflare", "sqld", "emulate", "providers")
 FRONTED: Final = ("twilio", "slack")
 OWN: Final = ("stripe", "sendgrid", "anthropic", "openai")
+_REPLICATION_LOG: Final = "16"  # MB, and then it is compacted; 200 without it, and nobody replicates
 _SELECT_ONE: Final = {"requests": [{"type": "execute", "stmt": {"sql": "SELECT 1"}}]}
 
 
@@ -131,6 +132,7 @@ def _sqld(plan: Plan) -> Part:
             *("--db-path", str(plan.folder.database)),
             *("--http-listen-addr", f"{HOST}:{port}"),
             *("--auth-jwt-key-file", str(key)),
+            *("--max-log-size", _REPLICATION_LOG),
         ),
         environment={},
         port=port,
