@@ -22,7 +22,7 @@ _UNLIMITED: Final = (Path(__file__).parent / "providers" / "unlimited.mjs").as_u
 NAMES: Final = ("cloudflare", "sqld", "emulate", "providers")
 FRONTED: Final = ("twilio", "slack")
 OWN: Final = ("stripe", "sendgrid", "anthropic", "openai")
-_REPLICATION_LOG: Final = "16"  # MB, and then it is compacted; 200 without it, and nobody replicates
+_REPLICATION_LOG: Final = "16"  # MB until it is compacted; nobody replicates the twin
 _SELECT_ONE: Final = {"requests": [{"type": "execute", "stmt": {"sql": "SELECT 1"}}]}
 
 
