@@ -284,6 +284,18 @@ def test_the_manifest_says_what_is_in_it(database: Database, folder: Path) -> No
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
+def test_the_newest_of_an_environment_is_found_without_reading_the_others(
+    local: Database, folder: Path
+) -> None:
+    made = [backup.make(local, folder, BackupRequest("prod")) for _ in range(3)]
+    (folder / made[0].path.name.replace("prod-", "prod-eu-")).touch()
+    (folder / made[0].path.name.replace("prod-", "prod-9-")).touch()
+    backup.manifest_path(made[1].path).write_text("{")
+    assert backup.newest(folder, "prod") == made[2].manifest
+    assert backup.newest(folder, "staging") is None
+    assert backup.newest(folder / "none", "prod") is None
+
+
 @pytest.mark.parametrize("where", ["start", "middle", "end", "cut"])
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_a_damaged_backup_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
 import threading
@@ -160,6 +161,21 @@ def read_folder(folder: Path) -> list[Backup]:
         return []
     names = [path for path in folder.iterdir() if path.name.endswith((*_ENDINGS, _OF_OTHERS))]
     return sorted(map(of_path, names), key=lambda found: found.created, reverse=True)
+
+
+def newest(folder: Path, environment: str) -> Manifest | None:
+    """Return the manifest of an environment's newest backup; those before it are not read.
+
+    Args:
+        folder: where backups are kept; their names begin with the environment and the time.
+        environment: whose; another's name may begin so, too.
+    """
+    found = folder.glob(f"{glob.escape(environment)}-[0-9]*") if folder.is_dir() else ()
+    for path in sorted(found, reverse=True):
+        known = of_path(path).manifest if path.name.endswith(_ENDINGS) else None
+        if known and known.environment == environment:
+            return known
+    return None
 
 
 def of_path(path: Path) -> Backup:

@@ -91,7 +91,7 @@ def begin_ahead(site: Site) -> None:
 
     How large it is, the newest backup of it tells; without one it is made at its turn.
     """
-    newest = next((one.manifest for one in listed(site) if one.manifest), None)
+    newest = backup.newest(folder(site), site.settings.environment)
     if not plan(site) or newest is None or newest.database_size > _SMALL:
         return
     making = backup.prepared(site.connect(), folder(site), _request(site, "db"))
