@@ -60,3 +60,18 @@ def test_the_ones_asked_longest_ago_are_ended(
     running = asyncio.run(upload())
     assert running[:2] == [deployed, answering]
     assert running[2:] == uploaded[-edge_versions._UNDEPLOYED :]
+
+
+def test_versions_that_are_too_old_to_be_deployed_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_versions, "_DEPLOYABLE", 5)
+    workshop = Workshop(tmp_path)
+    uploaded = [workshop.version({"main.js": "x"}) for _ in range(12)]
+    known = Versions(tmp_path, Any, Any, None, drain=0.0, idle=60.0)  # type: ignore[arg-type]
+    known.hold(uploaded[:1])
+    for version in uploaded:
+        known.know(version)
+    left = [version for version in uploaded if known.find(version.worker, version.id)]
+    assert left == [uploaded[0], *uploaded[-5:]]
+    assert len(known._sites) == 6

@@ -33,6 +33,8 @@ from xswarm_twin.programs import find_workerd
 _SHORT = 8
 _UNDEPLOYED = 8
 """The most processes of versions that are not deployed; the one asked longest ago goes first."""
+_DEPLOYABLE = 100
+"""The newest versions of a Worker that can be deployed, as at Cloudflare."""
 _SIMULATED = frozenset({"kv_namespace", "d1", "queue", "ratelimit"})
 
 
@@ -103,6 +105,16 @@ class Versions:
             self._sites[version.id] = worker_site(version)
             self._workers.add(version.worker)
         self._known[version.id] = version
+        self._forget_old(version.worker)
+
+    def _forget_old(self, worker: str) -> None:
+        """Forget the versions that Cloudflare deploys no more, but for those that are in use."""
+        known = [version for version in self._known.values() if version.worker == worker]
+        group = self._groups.get(worker)
+        used = {*self._own, *self._held, *(one.id for one in (group.versions if group else ()))}
+        for version in sorted(known, key=lambda version: version.number)[:-_DEPLOYABLE]:
+            if version.id not in used:
+                del self._known[version.id], self._sites[version.id]
 
     def find(self, worker: str, beginning: str) -> WorkerVersion | None:
         """Return the Worker's version whose preview host begins so.
@@ -203,7 +215,7 @@ class Versions:
         gone = [version for version in self._known.values() if version.worker == worker]
         self._workers.discard(worker)
         for version in gone:
-            self._known.pop(version.id)
+            del self._known[version.id], self._sites[version.id]
             self._held.discard(version.id)
             if version.id in self._own:
                 await self._own[version.id].runtime.drained(within=self._drain)
