@@ -11,7 +11,8 @@ import pytest
 
 from tests.steps.fakes import FakeCloudflare
 from tests.steps.provider_fakes import FakeStripe
-from xswarm_deploy.errors import Refused
+from xswarm_deploy import fence
+from xswarm_deploy.errors import Locked, Refused
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import Change
@@ -288,6 +289,30 @@ def test_a_rotation_is_undone_also_twice_and_with_its_reply_lost(at: Callable[..
     assert environment(site).read_text().replace('"', "") == before
     assert site.staged == {}
     assert traffic.live_split(site) == {"old": 100.0}
+
+
+@pytest.mark.parametrize("meanwhile", ["", "rotated-by-whoever-has-the-lock-now"])
+def test_a_rotation_written_after_the_lock_was_lost_is_taken_back(
+    at: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    site = at()
+    old = environment_file.read(environment(site), "JWT_SECRET")
+    (change, *_) = secrets.plan_rotation(site, "JWT_SECRET")
+    asked = []
+
+    def require_held() -> None:
+        asked.append(environment_file.read(environment(site), "JWT_SECRET"))
+        if len(asked) == 2:
+            if meanwhile:
+                environment_file.write(environment(site), {"JWT_SECRET": Secret(meanwhile)})
+            raise Locked("the lock is another's")
+
+    monkeypatch.setattr(fence, "require_held", require_held)
+    with pytest.raises(Locked):
+        secrets.apply(site, change)
+    assert asked[0] == old != asked[1]
+    left = environment_file.read(environment(site), "JWT_SECRET").reveal()
+    assert left == (meanwhile or old.reveal())
 
 
 def test_a_repeated_rotation_makes_no_third_value(at: Callable[..., Site]) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 
 from xswarm_deploy import fence
 from xswarm_deploy.environment import Environment
-from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.errors import DeployError, Refused, StepFailed
 from xswarm_deploy.model.step import Action, AnyAction, Change, Facts
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.settings import environment_file
@@ -95,8 +95,7 @@ def rotate(site: Site, change: Change) -> Facts:
     kept = environment_file.read(file, name + PREVIOUS)
     if not kept:  # else the file was written before: the value stands there already
         fresh = Secret(secrets.token_urlsafe(48), name)
-        fence.require_held()  # the file is no provider, whose calls are held back by themselves
-        environment_file.write(file, {name: fresh, name + PREVIOUS: old})
+        _write(file, {name: fresh, name + PREVIOUS: old})
         kept, old = old, fresh
     site.staged[name] = old
     if name + PREVIOUS in BY_NAME:
@@ -124,9 +123,24 @@ def unrotate(site: Site, change: Change) -> None:
 def forget(environment: Environment, change: Change) -> Facts:
     """Take the old value out of the environment file."""
     name = FORGET.after_of(change).name
-    fence.require_held()
-    environment_file.write(_file(environment, name), {name + PREVIOUS: Secret("")})
+    _write(_file(environment, name), {name + PREVIOUS: Secret("")})
     return {}
+
+
+def _write(file: Path, values: Mapping[str, Secret]) -> None:
+    """Write while the lock is held; what was written after it was lost is taken back.
+
+    The file is no provider, whose calls are held back by themselves.
+    """
+    before = {name: environment_file.read(file, name) for name in values}
+    fence.require_held()
+    environment_file.write(file, values)
+    try:
+        fence.require_held()
+    except DeployError:
+        if all(environment_file.read(file, name) == value for name, value in values.items()):
+            environment_file.write(file, before)
+        raise
 
 
 def plan_stripe(site: Site) -> tuple[list[Change], list[Change]]:
