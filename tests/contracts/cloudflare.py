@@ -123,7 +123,10 @@ CALLS: Final = (
         "GET",
         _SCRIPT + "/versions/{version_id}",
         API + "workers/subresources/scripts/subresources/versions/methods/get",
-        reads=("id", "number", "metadata.created_on", "resources.bindings"),
+        reads=(
+            *("id", "number", "metadata.created_on", "resources.bindings"),
+            "resources.script_runtime.migration_tag",
+        ),
     ),
     Call(
         "POST",

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from tests.steps.fakes import BODY, FakeCloudflare
 from tests.support.traffic import run, splits, with_canary
+from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.errors import CheckFailed, Refused, StepFailed
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
@@ -226,6 +228,20 @@ def test_secrets_only_the_worker_has_are_those_of_the_live_version(
     wanted = {"name": "STRIPE_WEBHOOK_SECRET", "type": "inherit", "version_id": "old"}
     assert inherited == [wanted]
     assert "secret_text" not in metadata["keep_bindings"]
+
+
+def test_variables_that_are_kept_are_those_of_the_live_version(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    cloudflare.bound = [{"name": "GREETING", "type": "plain_text", "text": "of the dashboard"}]
+    cloudflare.made.append("never deployed")
+    body = site.bundling.result().body.replace(b'["secret_text"]', b'["plain_text"]')
+    site.__dict__["bundling"] = Future()
+    site.bundling.set_result(Bundle(body, "digest"))
+    metadata = version.prepared(site).metadata
+    wanted = {"name": "GREETING", "type": "inherit", "version_id": "old"}
+    assert wanted in metadata["bindings"]
+    assert metadata["keep_bindings"] == []
 
 
 def test_another_environments_worker_is_not_replaced(

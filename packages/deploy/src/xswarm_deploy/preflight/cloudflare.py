@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.model.split import met
 from xswarm_deploy.preflight.looking import Seen, probe
-from xswarm_deploy.services.errors import Forbidden
 from xswarm_deploy.steps import traffic
 from xswarm_deploy.verification import prospect
 
@@ -21,11 +20,6 @@ KEYS: Final = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", *ACCOUNT)
 SOON: Final = 14 * 86400.0  # seconds before a token's end that are worth a warning
 REMEDY: Final = (
     "give the token Workers Scripts, Pages and R2: Edit (Cloudflare: My Profile, API Tokens)"
-)
-
-_ACCOUNT_OR_PERMISSION: Final = (
-    "is CLOUDFLARE_ACCOUNT_ID the account that the token was made in? Cloudflare answers so in"
-    " another; else give the token Workers Scripts: Edit (Cloudflare: My Profile, API Tokens)"
 )
 
 
@@ -63,12 +57,10 @@ def _token(site: Site) -> Seen | str:
 
 
 def _workers(site: Site) -> Seen | str:
-    """Read deployments, versions and secrets: what every release begins with."""
-    try:
-        deployments = site.cloudflare.deployments(site.worker)
-        site.cloudflare.secrets(site.worker)
-    except Forbidden as error:
-        return Seen("fail", str(error), _ACCOUNT_OR_PERMISSION)
+    """Read deployments, versions and secrets, and ask to change: what every release begins with."""
+    deployments = site.cloudflare.deployments(site.worker)
+    site.cloudflare.secrets(site.worker)
+    site.cloudflare.assets.require_permission(site.worker)
     if not deployments:
         return f"worker {site.worker} is made by the release"
     evidence = f"worker {site.worker}, deployed {deployments[0].created_on}"
