@@ -298,8 +298,22 @@ def _configuration_cases() -> list[Case]:
             "has no environment 'staging'",
             _in_staging,
         ),
+        Case(
+            "MAPS_KEY",
+            "in the environment file, and named nowhere",
+            "warn",
+            "nothing reads it",
+            lambda place: place.unread.append("MAPS_KEY"),
+        ),
         Case("worker name", "invoke.yaml's", "pass", "boss-ai"),
         Case("worker name", "another", "warn", "'other' in the file", configured(name="other")),
+        Case(
+            "worker name",
+            "longer than 63 letters",
+            "fail",
+            "is no name of a Worker",
+            project(worker={"name": "x" * 64}),
+        ),
         Case("worker account", "not in the file", "pass", "of the environment file"),
         Case(
             "worker account",
@@ -767,6 +781,13 @@ def _cloudflare_cases() -> list[Case]:
             "ends in 3 days",
             _token(status="active", expires_on=soon),
         ),
+        Case(
+            "Workers permission",
+            "in another account than CLOUDFLARE_ACCOUNT_ID",
+            "fail",
+            "the token reaches Acme (0123)",
+            part("cloudflare", reached=["0123"]),
+        ),
         Case("live version", "none", "pass", "none yet", part("cloudflare", splits=[])),
         Case("live version", "by wrangler, as the file says", "pass", "bindings stay", _live()),
         Case(
@@ -808,6 +829,13 @@ def _cloudflare_cases() -> list[Case]:
             "pass",
             "preview host",
             part("cloudflare", splits=[]),
+        ),
+        Case(
+            "proof of the version",
+            "a first one, of a Worker without an address or preview URLs",
+            "warn",
+            "from the next release on nothing proves it",
+            both(part("cloudflare", splits=[]), configured(workers_dev=False)),
         ),
         Case(
             "proof of the version",

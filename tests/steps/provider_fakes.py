@@ -8,9 +8,10 @@ from email.utils import formatdate
 from typing import NamedTuple
 
 from tests.steps.fakes import FakeCloudflare
+from xswarm_deploy import permissions
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
-from xswarm_deploy.services.cloudflare import Token
+from xswarm_deploy.services.cloudflare import Account, Deployment, Token
 from xswarm_deploy.services.errors import Forbidden
 from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.sendgrid import EventWebhook, ParseSetting, SecurityPolicy
@@ -247,5 +248,17 @@ class SoundCloudflare(FakeCloudflare):
     def assets(self) -> FakeAssets:
         return FakeAssets(self.readable_alone)
 
+    reached: list[str] | None = None
+    """The accounts that the token reaches, where ours is none of them."""
+
     def verify_token(self) -> Token:
         return self.token
+
+    def deployments(self, name: str) -> list[Deployment]:
+        if self.reached is not None:
+            told = permissions.remedy("GET /accounts/0/workers/x", 403, ["10000"], "")
+            raise Forbidden("Cloudflare", "GET /x", status=403, codes=("10000",), remedy=told)
+        return super().deployments(name)
+
+    def accounts(self) -> list[Account]:
+        return [{"id": one, "name": "Acme"} for one in self.reached or ()]

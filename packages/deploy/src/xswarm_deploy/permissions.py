@@ -23,6 +23,7 @@ _ADDRESS: Final = (
     "let the token be used from here (its Client IP Address Filtering), or deploy from an address"
     " that it names; then: inv check"
 )
+OTHER_ACCOUNT: Final = "put the id of the account that has the Worker into CLOUDFLARE_ACCOUNT_ID"
 _SCRIPTS: Final = "Account, Workers Scripts: Edit"
 _NEEDED: Final = (
     (r"/workers/scripts/[^/]+/tails", "Account, Workers Tail: Read"),
@@ -82,4 +83,14 @@ def needed(call: str) -> str:
 
 def is_of_token(told: str) -> bool:
     """Return whether a remedy is one of these: one cause, however many calls were refused."""
-    return told in (_TOKEN, _ADDRESS) or (told.startswith("give the token ") and _FORM in told)
+    return told in (_TOKEN, _ADDRESS) or is_of_permission(told)
+
+
+def is_of_permission(told: str, scope: str = "") -> bool:
+    """Return whether a remedy is to give a permission; of an account or a zone, where one is asked.
+
+    Args:
+        told: the remedy.
+        scope: ``Account``, ``Zone``; empty: either.
+    """
+    return told.startswith(f"give the token {scope}") and _FORM in told

@@ -24,6 +24,8 @@ def merged(report: Report, settings: Settings) -> Report:
         report: of all looks.
         settings: tell whether it is the twin that is silent.
     """
+    if any(one.remedy == permissions.OTHER_ACCOUNT for one in report.failures):
+        report = _merged(report, [one for one in report.failures if _is_of_account(one.remedy)])
     for remedy in {one.remedy for one in report.failures if permissions.is_of_token(one.remedy)}:
         report = _merged(report, [one for one in report.failures if one.remedy == remedy])
     for kind in (Unauthorised, ServiceUnavailable):
@@ -42,6 +44,11 @@ def _merged(report: Report, failed: Sequence[Finding], remedy: str = "") -> Repo
     kept = told._replace(remedy=remedy) if remedy else told
     looked = {id(one): _not_looked(one, told) for one in failed} | {id(told): kept}
     return report._replace(findings=tuple(looked.get(id(one), one) for one in report.findings))
+
+
+def _is_of_account(remedy: str) -> bool:
+    ours = remedy == permissions.OTHER_ACCOUNT
+    return ours or permissions.is_of_permission(remedy, "Account")
 
 
 def _not_looked(one: Finding, told: Finding) -> Finding:

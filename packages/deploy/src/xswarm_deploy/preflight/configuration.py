@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
     from xswarm_deploy.site import Site
 
+NAMED: Final = "choose 1 to 63 small letters, digits, dashes and underscores, no dash at either end"
+_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 GROUP: Final = "configuration"
 ACCOUNT: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
 
@@ -142,6 +145,8 @@ def _accepted(site: Site, _content: Mapping[str, Any]) -> str:
 
 def _name(site: Site, content: Mapping[str, Any]) -> Seen | str:
     name = content.get("name")
+    if not _NAME.fullmatch(site.worker):
+        return Seen("fail", f"{site.worker!r} is no name of a Worker", NAMED)
     if name == site.worker:
         return site.worker
     evidence = f"{name!r} in the file, {site.worker!r} in invoke.yaml"
