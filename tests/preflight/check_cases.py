@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,6 +42,7 @@ from xswarm_deploy.services.errors import (
     Unauthorised,
 )
 from xswarm_deploy.services.http import Http
+from xswarm_deploy.services.multipart import Module
 from xswarm_deploy.services.sendgrid import EventWebhook
 from xswarm_deploy.steps import fingerprints
 from xswarm_monitoring.clock import Clock
@@ -244,6 +246,21 @@ def _refused_bundling() -> Future[Bundle]:
     return future
 
 
+def _coded(size: int) -> Arrange:
+    """Let a Worker have so many MiB of code that no compression makes smaller."""
+
+    def arrange(place: Place) -> None:
+        bundle = place.site().bundling.result()
+        blob = Module(
+            "blob.bin", "application/octet-stream", random.Random(1).randbytes(size << 20)
+        )
+        place.parts["bundling"] = Future()
+        made = replace(bundle.upload, modules=(*bundle.upload.modules, blob))
+        place.parts["bundling"].set_result(replace(bundle, body=made.body()))
+
+    return arrange
+
+
 def _packages(place: Place, *installed: str) -> None:
     place.write("worker/package.json", '{"dependencies": {"hono": "^4"}}')
     for name in installed:
@@ -374,6 +391,16 @@ def _configuration_cases() -> list[Case]:
             "fail",
             "vars names what is a secret: JWT_SECRET",
             configured(vars={"JWT_SECRET": "x"}),
+        ),
+        Case("code size", "within the limits", "pass", "KiB"),
+        Case("code size", "over the free plan's", "warn", "the free plan takes 3", _coded(4)),
+        Case("code size", "over any plan's", "fail", "Cloudflare takes 10", _coded(11)),
+        Case(
+            "code size",
+            "wrangler accepts none",
+            "skip",
+            "see wrangler's verdict",
+            lambda place: place.parts.update(bundling=_refused_bundling()),
         ),
         Case("limits", "within them", "pass", "variables and secrets, of 128"),
         Case(

@@ -15,6 +15,7 @@ from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.split import Pair
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.cloudflare import Version
+from xswarm_deploy.services.errors import Invalid
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import traffic, triggers, upload, version, worker
 from xswarm_deploy.verification import canary, verify
@@ -228,6 +229,18 @@ def test_secrets_only_the_worker_has_are_those_of_the_live_version(
     wanted = {"name": "STRIPE_WEBHOOK_SECRET", "type": "inherit", "version_id": "old"}
     assert inherited == [wanted]
     assert "secret_text" not in metadata["keep_bindings"]
+
+
+def test_a_worker_that_is_too_large_is_said_to_be(
+    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise Invalid("Cloudflare", "POST /x", status=400, codes=("10027",), message="10 MiB")
+
+    monkeypatch.setattr(cloudflare, "upload_version", refuse)
+    with pytest.raises(StepFailed, match="the Worker is too large: 10 MiB") as caught:
+        worker.apply(site, worker.plan(site)[0])
+    assert "deploy" in caught.value.remedy
 
 
 def test_variables_that_are_kept_are_those_of_the_live_version(

@@ -58,10 +58,8 @@ class ServiceError(DeployError):
             parts.append(f"code {', '.join(self.codes)}")
         if self.said:
             parts.append(self.said)
-        parts.append(f"({self.call})")
-        if self.in_doubt:
-            parts.append("it may have been applied all the same")
-        return ", ".join(parts[:-1]) + f" {parts[-1]}" if len(parts) > 1 else parts[0]
+        doubt = "; it may have been applied all the same" if self.in_doubt else ""
+        return f"{', '.join(parts)} ({self.call}){doubt}"
 
 
 class Unauthorised(ServiceError):
