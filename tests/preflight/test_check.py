@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -191,6 +193,16 @@ def test_one_that_does_not_answer_is_one_failure(place: Place) -> None:
     assert [finding.name for finding in report.failures] == ["database"]
     rest = {(f.status, f.evidence) for f in report.findings if f.name != "database"}
     assert rest == {("skip", "skipped (the database does not answer)")}
+
+
+def test_a_checkout_that_cannot_be_written_is_told_with_what_to_do(place: Place) -> None:
+    made: Future[Any] = Future()
+    made.set_exception(OSError(errno.EROFS, "Read-only file system", str(place.root)))
+    place.parts["bundling"] = made
+    report = check.run(place.site(), only=["wrangler's verdict", "code size"])
+    assert [f.name for f in report.failures] == ["wrangler's verdict"]
+    assert "the probe failed" not in report.failures[0].evidence
+    assert "then repeat the command" in report.failures[0].remedy
 
 
 def test_a_permission_that_a_token_lacks_is_one_failure(place: Place) -> None:

@@ -67,7 +67,7 @@ def _if_accepted(site: Site) -> Callable[[], Seen | str]:
     def looked() -> Seen | str:
         try:
             return measured()
-        except DeployError:
+        except (DeployError, OSError):
             return Seen("skip", "not looked at: see wrangler's verdict")
 
     return looked
