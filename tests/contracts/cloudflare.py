@@ -567,6 +567,10 @@ CODES: Final = {
         "the script does not start",
         "https://developers.cloudflare.com/workers/observability/errors/",
     ),
+    "10027": (
+        "the script is too large",
+        "https://developers.cloudflare.com/workers/observability/errors/",
+    ),
     "10026": ("the deployment is never taken", WRANGLER),
     "10090": ("there is no such service", WRANGLER),
     "10200": ("there is no such workflow", WRANGLER),
