@@ -7,7 +7,7 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from xswarm_deploy.cli import context, github, steps
+from xswarm_deploy.cli import building, context, github, steps
 from xswarm_deploy.cli.graph import Step, require_executor
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import CheckFailed
@@ -32,6 +32,8 @@ def check(c: Context, only: str = "", skip: str = "", json: bool = False, junit:
     if steps.skipped("check"):
         return
     site = context.open_site(c, quiet=json)
+    if site.settings.project.worker.build and not only:
+        building.prepare(site.settings)  # what is looked at is what a release would upload
     console = Console(quiet=json)
     with console.step("check") as line:
         report = step.run_or_begun(site, only=_names(only), skip=_names(skip))

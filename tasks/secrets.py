@@ -23,6 +23,8 @@ from xswarm_deploy.tasks import ns
 @task(klass=Step, pre=[ns["migrate"]])
 def secrets(c: Context) -> None:
     """Send new and changed secrets, as one verified version of the Worker."""
+    for name in context.open_site(c, quiet=True).settings.unread:
+        Console().warn(f"{name} is not sent: it is not named under deploy.worker.secrets")
     steps.perform(c, "secrets")
 
 

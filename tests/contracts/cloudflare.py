@@ -123,7 +123,10 @@ CALLS: Final = (
         "GET",
         _SCRIPT + "/versions/{version_id}",
         API + "workers/subresources/scripts/subresources/versions/methods/get",
-        reads=("id", "number", "metadata.created_on", "resources.bindings"),
+        reads=(
+            *("id", "number", "metadata.created_on", "resources.bindings"),
+            "resources.script_runtime.migration_tag",
+        ),
     ),
     Call(
         "POST",
@@ -562,6 +565,10 @@ CODES: Final = {
     ),
     "10021": (
         "the script does not start",
+        "https://developers.cloudflare.com/workers/observability/errors/",
+    ),
+    "10027": (
+        "the script is too large",
         "https://developers.cloudflare.com/workers/observability/errors/",
     ),
     "10026": ("the deployment is never taken", WRANGLER),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,6 +42,7 @@ from xswarm_deploy.services.errors import (
     Unauthorised,
 )
 from xswarm_deploy.services.http import Http
+from xswarm_deploy.services.multipart import Module
 from xswarm_deploy.services.sendgrid import EventWebhook
 from xswarm_deploy.steps import fingerprints
 from xswarm_monitoring.clock import Clock
@@ -244,6 +246,21 @@ def _refused_bundling() -> Future[Bundle]:
     return future
 
 
+def _coded(size: int) -> Arrange:
+    """Let a Worker have so many MiB of code that no compression makes smaller."""
+
+    def arrange(place: Place) -> None:
+        bundle = place.site().bundling.result()
+        blob = Module(
+            "blob.bin", "application/octet-stream", random.Random(1).randbytes(size << 20)
+        )
+        place.parts["bundling"] = Future()
+        made = replace(bundle.upload, modules=(*bundle.upload.modules, blob))
+        place.parts["bundling"].set_result(replace(bundle, body=made.body()))
+
+    return arrange
+
+
 def _packages(place: Place, *installed: str) -> None:
     place.write("worker/package.json", '{"dependencies": {"hono": "^4"}}')
     for name in installed:
@@ -298,8 +315,22 @@ def _configuration_cases() -> list[Case]:
             "has no environment 'staging'",
             _in_staging,
         ),
+        Case(
+            "MAPS_KEY",
+            "in the environment file, and named nowhere",
+            "warn",
+            "nothing reads it",
+            lambda place: place.unread.append("MAPS_KEY"),
+        ),
         Case("worker name", "invoke.yaml's", "pass", "boss-ai"),
         Case("worker name", "another", "warn", "'other' in the file", configured(name="other")),
+        Case(
+            "worker name",
+            "longer than 63 letters",
+            "fail",
+            "is no name of a Worker",
+            project(worker={"name": "x" * 64}),
+        ),
         Case("worker account", "not in the file", "pass", "of the environment file"),
         Case(
             "worker account",
@@ -360,6 +391,16 @@ def _configuration_cases() -> list[Case]:
             "fail",
             "vars names what is a secret: JWT_SECRET",
             configured(vars={"JWT_SECRET": "x"}),
+        ),
+        Case("code size", "within the limits", "pass", "KiB"),
+        Case("code size", "over the free plan's", "warn", "the free plan takes 3", _coded(4)),
+        Case("code size", "over any plan's", "fail", "Cloudflare takes 10", _coded(11)),
+        Case(
+            "code size",
+            "wrangler accepts none",
+            "skip",
+            "see wrangler's verdict",
+            lambda place: place.parts.update(bundling=_refused_bundling()),
         ),
         Case("limits", "within them", "pass", "variables and secrets, of 128"),
         Case(
@@ -767,7 +808,37 @@ def _cloudflare_cases() -> list[Case]:
             "ends in 3 days",
             _token(status="active", expires_on=soon),
         ),
+        Case(
+            "Workers permission",
+            "in another account than CLOUDFLARE_ACCOUNT_ID",
+            "fail",
+            "the token reaches Acme (0123)",
+            part("cloudflare", reached=["0123"]),
+        ),
+        Case("live version", "none", "pass", "none yet", part("cloudflare", splits=[])),
+        Case("live version", "by wrangler, as the file says", "pass", "bindings stay", _live()),
+        Case(
+            "live version",
+            "with a variable of the dashboard's",
+            "warn",
+            "of its bindings GREETING goes",
+            _live(bound=[{"name": "GREETING", "type": "plain_text", "text": "hello"}]),
+        ),
+        Case(
+            "live version",
+            "two share the traffic",
+            "fail",
+            "a gradual deployment of boss-ai is under way",
+            part("cloudflare", splits=[{"v1": 90.0, "v2": 10.0}], made=["v1", "v2"]),
+        ),
         Case("Workers permission", "given", "pass", "boss-ai"),
+        Case(
+            "Workers permission",
+            "to read alone",
+            "fail",
+            "403",
+            part("cloudflare", readable_alone=True),
+        ),
         Case(
             "Workers permission",
             "given; the live version is not of the newest 100",
@@ -785,6 +856,13 @@ def _cloudflare_cases() -> list[Case]:
             "pass",
             "preview host",
             part("cloudflare", splits=[]),
+        ),
+        Case(
+            "proof of the version",
+            "a first one, of a Worker without an address or preview URLs",
+            "warn",
+            "from the next release on nothing proves it",
+            both(part("cloudflare", splits=[]), configured(workers_dev=False)),
         ),
         Case(
             "proof of the version",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 import pytest
@@ -16,12 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.steps.place import Failing, Place, backed_up, failed
+from tests.steps.provider_fakes import SoundCloudflare
+from xswarm_deploy import permissions
 from xswarm_deploy.bundling import jsonc
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model import junit
 from xswarm_deploy.model.report import Finding, Report
 from xswarm_deploy.preflight import check, domains
 from xswarm_deploy.services.errors import (
+    Forbidden,
     RateLimited,
     ServiceError,
     ServiceUnavailable,
@@ -188,6 +193,40 @@ def test_one_that_does_not_answer_is_one_failure(place: Place) -> None:
     assert [finding.name for finding in report.failures] == ["database"]
     rest = {(f.status, f.evidence) for f in report.findings if f.name != "database"}
     assert rest == {("skip", "skipped (the database does not answer)")}
+
+
+def test_a_checkout_that_cannot_be_written_is_told_with_what_to_do(place: Place) -> None:
+    made: Future[Any] = Future()
+    made.set_exception(OSError(errno.EROFS, "Read-only file system", str(place.root)))
+    place.parts["bundling"] = made
+    report = check.run(place.site(), only=["wrangler's verdict", "code size"])
+    assert [f.name for f in report.failures] == ["wrangler's verdict"]
+    assert "the probe failed" not in report.failures[0].evidence
+    assert "then repeat the command" in report.failures[0].remedy
+
+
+def test_a_permission_that_a_token_lacks_is_one_failure(place: Place) -> None:
+    told = permissions.remedy("GET /accounts/0/workers/scripts/boss-ai", 403, ["10000"], "")
+    refused = Forbidden("Cloudflare", "GET /x", status=403, codes=("10000",), remedy=told)
+    place.parts["cloudflare"] = Failing(refused)
+    place.parts["cloudflare"].pages = place.parts["cloudflare"]
+    report = check.run(place.site(), only=("cloudflare", "configuration"))
+    assert [f.name for f in report.failures] == ["API token"]
+    assert "Account, Workers Scripts: Edit" in report.failures[0].remedy
+
+
+def test_another_account_is_one_failure_whatever_it_refuses(place: Place) -> None:
+    told = permissions.remedy("GET /accounts/0/storage/kv/x", 403, ["10000"], "")
+    refused = Forbidden("Cloudflare", "GET /kv", status=403, codes=("10000",), remedy=told)
+    place.parts["cloudflare"].reached = ["0123"]
+    place.patch.setattr(SoundCloudflare, "bucket", lambda *_: _raise(refused), raising=False)
+    report = check.run(place.site(), only=("cloudflare",))
+    assert [f.name for f in report.failures] == ["Workers permission"]
+    assert report.failures[0].remedy == permissions.OTHER_ACCOUNT
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,9 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     """Return an environment with two migrations applied, whose code is where it shall be."""
     made = Site(settings())
     made.__dict__["cloudflare"] = SimpleNamespace(
-        schedules=lambda _worker: [], deployments=lambda _worker: []
+        schedules=lambda _worker: [],
+        deployments=lambda _worker: [],
+        version=lambda _worker, version: Version(version),
     )
     folder = made.settings.path("migrations")
     folder.mkdir()
@@ -262,7 +264,7 @@ def test_what_made_no_version_notes_the_versions_own_facts(site: Site, step: Fak
 
 def test_cron_triggers_come_back_with_the_version(site: Site) -> None:
     """Whatever was noted of the live version: one that moved traffic for good left others."""
-    site.__dict__["cloudflare"] = SimpleNamespace(schedules=lambda _worker: ["0 2 * * *"])
+    site.cloudflare.__dict__["schedules"] = lambda _worker: ["0 2 * * *"]
     (change,) = rollback.plan(site, target(crons=["* * * * *"]), RollbackRequest(VERSION))
     assert (change.action, change.before, change.after) == (
         "schedule",

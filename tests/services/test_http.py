@@ -70,7 +70,16 @@ def test_each_refusal_has_its_type_and_is_not_repeated(
 
 
 @responses.activate
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 529])
+def test_a_page_of_an_edge_is_told_by_its_title(fake_time: Any) -> None:
+    page = "<!DOCTYPE html>\n<html><head><title>521:\n Web server is down</title></head>"
+    responses.get(BASE, status=404, body=page)
+    with pytest.raises(ServiceError, match="a page in HTML: 521: Web server is down") as caught:
+        http(fake_time).get("")
+    assert "<" not in caught.value.said
+
+
+@responses.activate
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 521, 523, 529, 530])
 def test_a_transient_answer_to_a_read_is_repeated(fake_time: Any, status: int) -> None:
     responses.get(BASE, status=status)
     responses.get(BASE, json=[])

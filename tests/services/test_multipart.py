@@ -87,7 +87,7 @@ def test_secrets_are_in_the_body_and_nowhere_else() -> None:
     assert "canary-0badc0de" not in repr(upload)
 
 
-@pytest.mark.parametrize(("keep", "kept"), [(True, ["secret_text", "secret_key"]), (False, [])])
+@pytest.mark.parametrize(("keep", "kept"), [(True, ["secret_key", "secret_text"]), (False, [])])
 def test_earlier_secrets_are_kept_or_dropped(keep: bool, kept: list[str]) -> None:
     upload = read(body()).with_secrets({"KEY": Secret("value", "KEY")}, keep=keep)
     assert upload.metadata["keep_bindings"] == kept

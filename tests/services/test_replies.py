@@ -144,6 +144,6 @@ def test_the_error_says_what_is_wrong_and_where(fake_time: Any) -> None:
             Stripe(Http("Stripe", BASE, {}, clock=fake_time.clock)).update_endpoint("we_1", "u", [])
     assert caught.value.render().splitlines()[:2] == [
         "✗ Stripe sent a reply that cannot be used",
-        "  why:  HTTP 200, Expected `str`, got `int` - at `$.id`, "
-        "(POST /v1/webhook_endpoints/we_1) it may have been applied all the same",
+        "  why:  HTTP 200, Expected `str`, got `int` - at `$.id` "
+        "(POST /v1/webhook_endpoints/we_1); it may have been applied all the same",
     ]

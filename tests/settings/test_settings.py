@@ -54,6 +54,12 @@ def test_a_line_that_cannot_be_read_is_an_error(tmp_path: Path, environment_file
         load("local", using_everything(), tmp_path, {})
 
 
+def test_a_line_that_nothing_reads_is_named(tmp_path: Path, environment_file: Write) -> None:
+    environment_file("local", MAPS_KEY="k", OTHER_KEY="k", EMPTY="", STRIPE_SECRET_KEY_LIVE="sk")
+    project = {"worker": {"name": "shop", "secrets": ["OTHER_KEY"]}}
+    assert load("local", project, tmp_path, {"MAPS_KEY": "k"}).unread == ("MAPS_KEY",)
+
+
 def test_values_are_taken_literally(tmp_path: Path, environment_file: Write) -> None:
     environment_file(SENDGRID_FROM_NAME="${HOME} and $PATH")
     assert (

@@ -106,6 +106,8 @@ class FakeCloudflare:
     made: list[str] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
+    bound: list[dict[str, str]] = field(default_factory=list)
+    """What each version is bound to beside its secrets."""
     bodies: list[bytes] = field(default_factory=list)
     patched: list[dict[str, Secret | None]] = field(default_factory=list)
     enabled: bool = True
@@ -194,7 +196,8 @@ class FakeCloudflare:
     def version(self, name: str, version_id: str) -> Version:
         annotations = {"workers/tag": self.tags.get(version_id, "")}
         place = self.made.index(version_id)
-        bindings = tuple({"name": one, "type": "secret_text"} for one in self.names)
+        secrets = tuple({"name": one, "type": "secret_text"} for one in self.names)
+        bindings = (*secrets, *self.bound)
         return Version(
             version_id, created_on=f"{place:04}", annotations=annotations, bindings=bindings
         )

@@ -72,6 +72,7 @@ class Place:
         self.project: dict[str, Any] = {}
         self.monitor: dict[str, Any] = {}
         self.values: dict[str, str] = {}
+        self.unread: list[str] = []
         self._settings = settings
         self.parts: dict[str, Any] = {
             "cloudflare": SoundCloudflare(),
@@ -105,7 +106,14 @@ class Place:
     def site(self, project: dict[str, Any] | None = None, **values: str) -> Site:
         asked = using_everything({**PROJECT, **self.project, **(project or {})})
         settings = self._settings(asked, **{**self.values, **values})
-        site = Site(replace(settings, environment=self.environment, monitor=self.monitor))
+        site = Site(
+            replace(
+                settings,
+                environment=self.environment,
+                monitor=self.monitor,
+                unread=tuple(self.unread),
+            )
+        )
         site.facts["release"] = "r1"
         site.__dict__.update(self.parts)
         return site

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from typing import NamedTuple
 
 from tests.steps.fakes import FakeCloudflare
+from xswarm_deploy import permissions
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.clock import SYSTEM_CLOCK, Clock
-from xswarm_deploy.services.cloudflare import Token
+from xswarm_deploy.services.cloudflare import Account, Deployment, Token
+from xswarm_deploy.services.errors import Forbidden
 from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.sendgrid import EventWebhook, ParseSetting, SecurityPolicy
 from xswarm_deploy.services.stripe import ATTEMPT, Endpoint
@@ -227,10 +230,35 @@ class FakeClockedHttp:
         return Reply("Cloudflare", f"GET {path}", 200, {"Date": dated}, b"{}")
 
 
+class FakeAssets(NamedTuple):
+    readable_alone: bool
+
+    def require_permission(self, _worker: str) -> None:
+        if self.readable_alone:
+            raise Forbidden("Cloudflare", "POST /x", status=403, codes=("10000",))
+
+
 @dataclass
 class SoundCloudflare(FakeCloudflare):
     token: Token = field(default_factory=lambda: Token("t", "active"))
     http: FakeClockedHttp = field(default_factory=FakeClockedHttp)
+    readable_alone: bool = False
+
+    @property
+    def assets(self) -> FakeAssets:
+        return FakeAssets(self.readable_alone)
+
+    reached: list[str] | None = None
+    """The accounts that the token reaches, where ours is none of them."""
 
     def verify_token(self) -> Token:
         return self.token
+
+    def deployments(self, name: str) -> list[Deployment]:
+        if self.reached is not None:
+            told = permissions.remedy("GET /accounts/0/workers/x", 403, ["10000"], "")
+            raise Forbidden("Cloudflare", "GET /x", status=403, codes=("10000",), remedy=told)
+        return super().deployments(name)
+
+    def accounts(self) -> list[Account]:
+        return [{"id": one, "name": "Acme"} for one in self.reached or ()]

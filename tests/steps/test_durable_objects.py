@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import steps
 from xswarm_deploy.services import multipart
+from xswarm_deploy.services.cloudflare import Version
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import durable_objects, traffic, worker
 from xswarm_deploy.verification import verify
@@ -139,7 +141,17 @@ def test_going_back_across_it_is_refused(site: Site, cloudflare: FakeCloudflare)
     cloudflare.tag = "v1"
     then = durable_objects.recorded(site)
     durable_objects.require_reachable(site, then, traffic.NEW)
-    durable_objects.require_reachable(site, None, traffic.NEW)
     cloudflare.tag = "v2"
     with pytest.raises(Refused, match="'v2' was applied since 'v1'"):
         durable_objects.require_reachable(site, then, traffic.NEW)
+
+
+def test_going_back_across_it_to_a_version_of_wranglers_is_refused(
+    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloudflare.tag = "v2"
+    for tag in ("v1", "v2"):
+        found = Version("theirs", migration_tag=tag)
+        monkeypatch.setattr(cloudflare, "version", lambda *_, found=found: found)
+        with pytest.raises(Refused, match="since 'v1'") if tag == "v1" else nullcontext():
+            durable_objects.require_reachable(site, None, "theirs")

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from tests.steps.fakes import BODY, FakeCloudflare
 from tests.support.traffic import run, splits, with_canary
+from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.errors import CheckFailed, Refused, StepFailed
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.split import Pair
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.cloudflare import Version
+from xswarm_deploy.services.errors import Invalid
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import traffic, triggers, upload, version, worker
 from xswarm_deploy.verification import canary, verify
@@ -226,6 +229,32 @@ def test_secrets_only_the_worker_has_are_those_of_the_live_version(
     wanted = {"name": "STRIPE_WEBHOOK_SECRET", "type": "inherit", "version_id": "old"}
     assert inherited == [wanted]
     assert "secret_text" not in metadata["keep_bindings"]
+
+
+def test_a_worker_that_is_too_large_is_said_to_be(
+    site: Site, cloudflare: FakeCloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise Invalid("Cloudflare", "POST /x", status=400, codes=("10027",), message="10 MiB")
+
+    monkeypatch.setattr(cloudflare, "upload_version", refuse)
+    with pytest.raises(StepFailed, match="the Worker is too large: 10 MiB") as caught:
+        worker.apply(site, worker.plan(site)[0])
+    assert "deploy" in caught.value.remedy
+
+
+def test_variables_that_are_kept_are_those_of_the_live_version(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    cloudflare.bound = [{"name": "GREETING", "type": "plain_text", "text": "of the dashboard"}]
+    cloudflare.made.append("never deployed")
+    body = site.bundling.result().body.replace(b'["secret_text"]', b'["plain_text"]')
+    site.__dict__["bundling"] = Future()
+    site.bundling.set_result(Bundle(body, "digest"))
+    metadata = version.prepared(site).metadata
+    wanted = {"name": "GREETING", "type": "inherit", "version_id": "old"}
+    assert wanted in metadata["bindings"]
+    assert metadata["keep_bindings"] == []
 
 
 def test_another_environments_worker_is_not_replaced(

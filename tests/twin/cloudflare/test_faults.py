@@ -30,6 +30,27 @@ def test_a_status_is_answered_and_nothing_applied(api: Api, status: int) -> None
     assert ("Retry-After" in replies[0].headers) is (status == 429)
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [("status:401", 401, 10000), ("status:403", 403, 10000), ("elsewhere", 403, 9109)],
+)
+def test_a_token_is_refused(api: Api, kind: str, status: int, code: int) -> None:
+    first = api.worker()
+    order(api, kind)
+    reply = api.deploy("shop", (first, 100))
+    assert (reply.status_code, reply.json()["errors"][0]["code"]) == (status, code)
+    assert count(api) == 1
+
+
+def test_the_edge_answers_in_place_of_the_api(api: Api) -> None:
+    first = api.worker()
+    order(api, "page:521")
+    reply = api.deploy("shop", (first, 100))
+    assert reply.status_code == 521
+    assert reply.headers["Content-Type"].startswith("text/html")
+    assert count(api) == 1
+
+
 def test_a_reset_before_applies_nothing(api: Api) -> None:
     first = api.worker()
     order(api, "reset_before")

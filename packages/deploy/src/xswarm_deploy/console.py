@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TextIO
 
-from xswarm_deploy.errors import Refused
+from xswarm_deploy.errors import Refused, typed
 from xswarm_deploy.output import discard_output, escaped, unicode
 from xswarm_deploy.secret import one_line, redact
 
@@ -97,8 +97,8 @@ class Console:
         self._put((text if unicode(self.stream) else escaped(text)) + "\n")
 
     def warn(self, text: str) -> None:
-        """Print a warning."""
-        self.line(f"⚠ {text}", "yellow")
+        """Print a warning; its commands are shown as they are typed."""
+        self.line(f"⚠ {typed(text)}", "yellow")
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print rows in columns as wide as need be; on a terminal the last one is folded."""

@@ -1,14 +1,15 @@
-"""Read a text file that a person wrote: one that is no UTF-8 is told by its name."""
+"""Read text: a file that a person wrote, a page that somebody else answered."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from xswarm_deploy.errors import Refused
 
 
 def read(file: Path, encoding: str = "utf-8") -> str:
-    """Return what a file holds.
+    """Return what a file holds; one that is no UTF-8 is told by its name.
 
     Args:
         file: it must be there.
@@ -28,3 +29,11 @@ def not_utf8(file: Path, error: UnicodeDecodeError) -> Refused:
     line = error.object[: error.start].count(b"\n") + 1
     why = f"line {line} is no UTF-8 text"
     return Refused(f"{file.name} cannot be read", why, f"save {file} as UTF-8")
+
+
+def page_title(text: str) -> str:
+    """Return that a text is a page in HTML, by its title; empty: it is none."""
+    if not text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
+        return ""
+    found = re.search(r"<title>([^<]*)</title>", text)
+    return f"a page in HTML: {' '.join(found[1].split()) if found else 'without a title'}"

@@ -31,6 +31,8 @@ _ADDRESSES: Final = {
     "openai": "OPENAI_BASE_URL",
 }
 """The providers that can be asked at another address, and the variable that holds it."""
+_CLOUDFLARES: Final = {"reset": "reset_before", "revoked": "status:401"}
+"""Kinds that Cloudflare's stand-in knows by another name."""
 _LIMIT: Final = 10.0  # seconds
 
 
@@ -75,7 +77,7 @@ def put(root: Path, provider: str, wanted: Fault) -> None:
         return
     kind = f"status:{wanted.kind}" if wanted.kind.isdigit() else wanted.kind
     if provider == CLOUDFLARE:
-        kind = "reset_before" if kind == "reset" else kind
+        kind = _CLOUDFLARES.get(kind, kind)
         body = {**asdict(wanted), "kind": kind}
     else:
         body = {"kind": kind, "times": wanted.times}

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
+from xswarm_deploy import permissions, texts
 from xswarm_deploy.database import fencing, limits
 from xswarm_deploy.database.errors import DatabaseError, Kind, kind_of
 from xswarm_deploy.database.literals import with_literals
@@ -252,7 +253,6 @@ class D1Database:
 
 
 _REACH: Final = "check the network and CLOUDFLARE_API_BASE_URL (the local twin: inv sandbox.up)"
-_GRANT: Final = "give CLOUDFLARE_API_TOKEN the permission D1: Edit, then: inv check"
 
 
 def _open(access: D1Access) -> Session:
@@ -345,9 +345,10 @@ def _unwrapped(reply: Response, database: str) -> Any:
         failed = not answer["success"]
         errors = answer.get("errors") or [{}]
     except (ValueError, KeyError, TypeError):
+        said = redact(texts.page_title(reply.text) or reply.text)[:_LONGEST]
         raise DatabaseError(
             _STATUS.get(reply.status_code, "unavailable"),
-            f"HTTP {reply.status_code}: {redact(reply.text)[:_LONGEST]}",
+            f"HTTP {reply.status_code}: {said}",
             in_doubt=reply.status_code >= 500 or reply.ok,
             remedy=_REACH,
         ) from None
@@ -372,5 +373,5 @@ def _error(status: int, code: int, message: str, database: str) -> DatabaseError
     if "overloaded" in message or "long-running export" in message:
         return DatabaseError("busy", why)
     kind = _STATUS.get(status, "failed" if code == _SQL_FAILED else "unavailable")
-    remedy = _GRANT if kind == "unauthorised" else ""
+    remedy = permissions.remedy("/d1/", status, [str(code)], message)
     return DatabaseError(kind, why, in_doubt=status >= 500, remedy=remedy)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import d1
 from xswarm_deploy.database import d1_pending
+from xswarm_deploy.model.record import noted
 from xswarm_deploy.preflight.configuration import ACCOUNT, GROUP, of_file
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings import dev_vars
 from xswarm_deploy.settings.variables import LOCAL
-from xswarm_deploy.steps import durable_objects, traffic, worker
+from xswarm_deploy.steps import compared, durable_objects, traffic, worker
 from xswarm_deploy.steps.unversioned import subdomain
 from xswarm_deploy.verification import target
 
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
     from xswarm_deploy.site import Site
 
+KEEP: Final = (
+    'what is to stay: write it into wrangler\'s file, or "keep_vars": true for all variables'
+)
 REGISTER: Final = "choose one: Cloudflare, Workers & Pages, Account details, Subdomain"
 
 
 def probes(site: Site) -> list[Probe]:
     """Ask the account for each, as the release will."""
     looks = {
+        "live version": _live,
         "settings and addresses": _settings,
         "workers.dev": _workers_dev,
         "version override": _override,
@@ -37,6 +42,24 @@ def probes(site: Site) -> list[Probe]:
     ]
     pending = of_file(site, _d1_migrations)
     return [*made, probe("D1 migrations", GROUP, pending, needs=ACCOUNT, critical=False)]
+
+
+def _live(site: Site, _content: Mapping[str, Any]) -> Seen | str:
+    """Look at what is to be left: one version, and nothing of it that no file has.
+
+    What a release made is compared by the plan alone: its files were its own.
+    """
+    live = traffic.live_split(site)
+    if not live:
+        return "none yet"
+    leaving = traffic.to_leave(site, live, traffic.deployable(site))
+    if noted(site.history(), leaving):
+        return f"{leaving[:8]}, made by a release"
+    changed = compared.told(site, leaving)
+    told = f"{leaving[:8]}, made by no release"
+    if not changed:
+        return f"{told}; its bindings stay"
+    return Seen("warn", f"{told}; of its bindings {changed}", KEEP)
 
 
 def _settings(site: Site, _content: Mapping[str, Any]) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy import permissions
+from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.model.split import met
 from xswarm_deploy.preflight.looking import Seen, probe
-from xswarm_deploy.services.errors import Forbidden
+from xswarm_deploy.services.errors import Forbidden, ServiceError
 from xswarm_deploy.steps import traffic
-from xswarm_deploy.verification import prospect
+from xswarm_deploy.steps.unversioned import subdomain
+from xswarm_deploy.verification import prospect, target
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
@@ -21,11 +24,6 @@ KEYS: Final = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", *ACCOUNT)
 SOON: Final = 14 * 86400.0  # seconds before a token's end that are worth a warning
 REMEDY: Final = (
     "give the token Workers Scripts, Pages and R2: Edit (Cloudflare: My Profile, API Tokens)"
-)
-
-_ACCOUNT_OR_PERMISSION: Final = (
-    "is CLOUDFLARE_ACCOUNT_ID the account that the token was made in? Cloudflare answers so in"
-    " another; else give the token Workers Scripts: Edit (Cloudflare: My Profile, API Tokens)"
 )
 
 
@@ -63,12 +61,16 @@ def _token(site: Site) -> Seen | str:
 
 
 def _workers(site: Site) -> Seen | str:
-    """Read deployments, versions and secrets: what every release begins with."""
+    """Read deployments, versions and secrets, and ask to change: what every release begins with."""
     try:
         deployments = site.cloudflare.deployments(site.worker)
-        site.cloudflare.secrets(site.worker)
     except Forbidden as error:
-        return Seen("fail", str(error), _ACCOUNT_OR_PERMISSION)
+        reached = _others(site)
+        if not reached:
+            raise
+        return Seen("fail", f"{error}; the token reaches {reached}", permissions.OTHER_ACCOUNT)
+    site.cloudflare.secrets(site.worker)
+    site.cloudflare.assets.require_permission(site.worker)
     if not deployments:
         return f"worker {site.worker} is made by the release"
     evidence = f"worker {site.worker}, deployed {deployments[0].created_on}"
@@ -79,14 +81,35 @@ def _workers(site: Site) -> Seen | str:
     return Seen("warn", old, "release what is live once more, from its commit")
 
 
+def _others(site: Site) -> str:
+    """Return the accounts that the token reaches; empty: ours is one, or it tells none."""
+    try:
+        found = site.cloudflare.accounts()
+    except ServiceError:
+        return ""
+    if site.settings.text("CLOUDFLARE_ACCOUNT_ID") in {one["id"] for one in found}:
+        return ""
+    return ", ".join(f"{one.get('name', '')} ({one['id']})" for one in found)
+
+
 def _proof(site: Site) -> Seen | str:
     """Look how a release will know which version answers."""
     live = bool(site.cloudflare.deployments(site.worker))
     found = prospect.foreseen(site, live=live)
+    if found.means == "preview" and not live and _is_hidden(site):
+        later = "; from the next release on nothing proves it: no address, and preview URLs are off"
+        return Seen("warn", found.evidence + later, prospect.ways(site))
     if found.means != "none":
         return found.evidence
     allowed = site.settings.project.verify.unproven == prospect.ALLOW
     return Seen("warn" if allowed else "fail", found.evidence, prospect.ways(site))
+
+
+def _is_hidden(site: Site) -> bool:
+    """Return whether nobody can ask the Worker once its first version is verified."""
+    if not (target.has_none(site) and wrangler.file(site.settings).is_file()):
+        return False
+    return not subdomain.described(wrangler.read(site.settings), site.worker)["previews"]
 
 
 def _pages(site: Site) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import configuration, functions, programs, schema_keys, wrangler
 from xswarm_deploy.bundling.configuration_keys import KEYS
-from xswarm_deploy.errors import Refused, Unavailable
+from xswarm_deploy.errors import DeployError, Refused, Unavailable
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.preflight import bindings, limits, packages
 from xswarm_deploy.preflight.looking import Seen, probe
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from xswarm_deploy.model.report import Probe
     from xswarm_deploy.site import Site
 
+NAMED: Final = "choose 1 to 63 small letters, digits, dashes and underscores, no dash at either end"
+_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 GROUP: Final = "configuration"
 ACCOUNT: Final = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
 
@@ -47,6 +50,7 @@ def probes(site: Site) -> list[Probe]:
     made = [probe(name, GROUP, of_file(site, look)) for name, look in looks.items()]
     made.append(probe("environments", GROUP, of_file(site, _environments), critical=False))
     made.append(probe("wrangler's verdict", GROUP, of_file(site, _accepted)))
+    made.append(probe("code size", GROUP, _if_accepted(site)))
     if site.settings.project.pages.directory and functions.found(_site(site), site.settings.root):
         made.append(probe("Pages Functions", GROUP, of_file(site, _functions)))
     bound = of_file(site, bindings.bound)
@@ -54,6 +58,19 @@ def probes(site: Site) -> list[Probe]:
 
 
 Looked = Callable[["Site", Mapping[str, Any]], "Seen | str"]
+
+
+def _if_accepted(site: Site) -> Callable[[], Seen | str]:
+    """Measure what wrangler bundled; what it did not is told by its verdict."""
+    measured = of_file(site, limits.code)
+
+    def looked() -> Seen | str:
+        try:
+            return measured()
+        except (DeployError, OSError):
+            return Seen("skip", "not looked at: see wrangler's verdict")
+
+    return looked
 
 
 def of_file(site: Site, look: Looked) -> Callable[[], Seen | str]:
@@ -142,6 +159,8 @@ def _accepted(site: Site, _content: Mapping[str, Any]) -> str:
 
 def _name(site: Site, content: Mapping[str, Any]) -> Seen | str:
     name = content.get("name")
+    if not _NAME.fullmatch(site.worker):
+        return Seen("fail", f"{site.worker!r} is no name of a Worker", NAMED)
     if name == site.worker:
         return site.worker
     evidence = f"{name!r} in the file, {site.worker!r} in invoke.yaml"

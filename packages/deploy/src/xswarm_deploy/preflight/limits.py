@@ -1,13 +1,14 @@
-"""Cloudflare's limits of a Worker's variables: refused there only after backup and migrations.
+"""Cloudflare's limits of a Worker: what is over them is refused only after backup and migrations.
 
 Source: Workers, Platform, Limits: 128 variables and secrets a Worker (64 on the free plan), of
-5 KB each.
+5 KB each; 10 MB of code when it is compressed (3 MB on the free plan).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.preflight.looking import Seen
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 MOST: Final = 128
 MOST_FREE: Final = 64
 LARGEST: Final = 5 * 1024  # bytes
+CODE: Final = 10 * 1024**2  # bytes, compressed; likewise:
+CODE_FREE: Final = 3 * 1024**2
+SOURCE_MAP: Final = "application/source-map"
+SMALLER: Final = "leave packages out, or move data to static files, KV or R2; or see the plan"
 
 
 def variables(site: Site, content: Mapping[str, Any]) -> Seen | str:
@@ -34,6 +39,28 @@ def variables(site: Site, content: Mapping[str, Any]) -> Seen | str:
     if len(sizes) > MOST_FREE:
         return Seen("warn", f"{count}; the free plan takes {MOST_FREE}", "see the account's plan")
     return f"{count}, of {MOST}"
+
+
+def code(site: Site, _content: Mapping[str, Any]) -> Seen | str:
+    """Measure the code as it counts: compressed, without source maps."""
+    modules = [
+        one.content for one in site.bundling.result().upload.modules if one.media_type != SOURCE_MAP
+    ]
+    whole = sum(map(len, modules))
+    if whole <= CODE_FREE:
+        return f"{whole / 1024:,.0f} KiB"
+    size = _compressed(modules)
+    told = f"{size / 1024**2:.1f} MiB compressed"
+    if size > CODE:
+        return Seen("fail", f"{told}; Cloudflare takes {CODE // 1024**2}", SMALLER)
+    if size > CODE_FREE:
+        return Seen("warn", f"{told}; the free plan takes {CODE_FREE // 1024**2}", SMALLER)
+    return told
+
+
+def _compressed(modules: Iterable[bytes]) -> int:
+    packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+    return sum(len(packer.compress(one)) for one in modules) + len(packer.flush())
 
 
 def _sizes(site: Site, content: Mapping[str, Any]) -> dict[str, int]:

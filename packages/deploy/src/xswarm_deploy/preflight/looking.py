@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xswarm_deploy.errors import DeployError
+from xswarm_deploy.errors import DeployError, disk_refusal
 from xswarm_deploy.model.report import Finding, Probe, Status
 from xswarm_deploy.services.errors import RateLimited, ServiceUnavailable
 from xswarm_deploy.settings.variables import BY_NAME, VARIABLES, Variable
@@ -99,9 +99,21 @@ def _absent(settings: Settings, variable: Variable) -> bool:
     return not settings.text(variable.name)
 
 
+def _looked(look: Look) -> Seen | str:
+    """Look; a file that the system does not let us use is told with what to do.
+
+    Raises:
+        Refused: it is one, such as in a checkout that cannot be written.
+    """
+    try:
+        return look()
+    except OSError as error:
+        raise disk_refusal(error) or error from None
+
+
 def _judged(look: Look, needed: bool, name: str) -> Seen:
     try:
-        seen = look()
+        seen = _looked(look)
     except (RateLimited, ServiceUnavailable) as error:
         if needed:
             return Seen("fail", str(error), error.remedy)

@@ -38,7 +38,7 @@ def probes(site: Site) -> list[Probe]:
         probe("git", GROUP, lambda: _git(site), critical=False),
         probe("backup", GROUP, lambda: _backup(site), critical=False),
     ]
-    needs = ("CLOUDFLARE_API_BASE_URL", "CLOUDFLARE_API_TOKEN")
+    needs = ("CLOUDFLARE_API_BASE_URL", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
     return [*made, probe("clock", GROUP, lambda: _clock(site), needs=needs)]
 
 

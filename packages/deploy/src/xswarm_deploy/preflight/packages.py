@@ -30,8 +30,9 @@ def installed(site: Site, content: Mapping[str, Any]) -> Seen | str:
     missing |= dict.fromkeys(python_packages.missing(folder, content), python_packages.INSTALL)
     if missing:
         shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
-        commands = " && ".join(dict.fromkeys(missing.values()))
-        return Seen("fail", f"not installed: {', '.join(missing)}", f"cd {shown} && {commands}")
+        there = [] if str(shown) == "." else [f"cd {shown}"]
+        commands = " && ".join([*there, *dict.fromkeys(missing.values())])
+        return Seen("fail", f"not installed: {', '.join(missing)}", commands)
     return f"{len(named)} installed" if named else "none named"
 
 

@@ -13,19 +13,27 @@ if TYPE_CHECKING:
     from xswarm_deploy.site import Site
 
 GROUP: Final = "variables"
+UNREAD: Final = "to send it to the Worker, name {} under deploy.worker.secrets; else delete it"
 
 
 def probes(site: Site) -> list[Probe]:
     """Look at every variable that is set, required, or wrong."""
     settings = site.settings
     problems = {problem.name: problem for problem in settings.problems()}
-    return [
+    looked = [
         _probe(settings, variable, problems.get(variable.file_name(settings.environment)))
         for variable in settings.asked
         if variable.required
         or variable.file_name(settings.environment) in problems
         or settings.has(variable)
     ]
+    return [*looked, *(_unread(name) for name in settings.unread)]
+
+
+def _unread(name: str) -> Probe:
+    """Report a line of the environment file that does nothing: a misspelt name, or a secret's."""
+    finding = Finding(name, GROUP, "warn", False, "nothing reads it", UNREAD.format(name))
+    return Probe(name, GROUP, lambda: finding)
 
 
 def _probe(settings: Settings, variable: Variable, problem: Problem | None) -> Probe:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple, cast
 from urllib.parse import quote
 
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services.envelope import unwrap
-from xswarm_deploy.services.errors import ServiceUnavailable
+from xswarm_deploy.services.errors import Invalid, NotFound, ServiceUnavailable
 from xswarm_deploy.services.files import StaticFile
 from xswarm_deploy.services.http import Files, Http, bearer
 from xswarm_deploy.services.progress import Progress, Uploads, silent
@@ -76,6 +77,18 @@ class Assets:
             call = f"POST {self._account}/workers/assets/upload"
             raise ServiceUnavailable("Cloudflare", call, message="no token ended the upload")
         return ended_by[-1]
+
+    def require_permission(self, worker: str) -> None:
+        """Raise where the token may not change Workers: ask for a session of no file.
+
+        It changes nothing. Who may do it is looked at before what is asked for, so that any
+        other refusal tells that the token may.
+
+        Raises:
+            Forbidden: the token may read alone.
+        """
+        with suppress(Invalid, NotFound):
+            self._session(worker, ())
 
     def _session(self, worker: str, files: Sequence[StaticFile]) -> _Session:
         manifest = {file.path: {"hash": file.hash, "size": file.size} for file in files}

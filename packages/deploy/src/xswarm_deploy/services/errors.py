@@ -8,6 +8,7 @@ from typing import Any
 
 from xswarm_deploy.errors import DeployError, ExitCode
 from xswarm_deploy.secret import redact
+from xswarm_deploy.texts import page_title
 
 _LONGEST_CODE, _MOST_CODES = 80, 5  # characters and codes: a provider's are short and few
 _LONGEST_MESSAGE = 300  # characters of a provider's own words that are worth reading
@@ -24,6 +25,7 @@ class ServiceError(DeployError):
         message: the provider's own words; kept redacted and shortened as ``said``.
         in_doubt: the request may have been applied although this was raised.
         retry_after: seconds the service asked to wait, where it said so.
+        remedy: what to do; empty: what the kind of error says.
     """
 
     what_failed = "{service} refused the call"
@@ -39,6 +41,7 @@ class ServiceError(DeployError):
         message: str = "",
         in_doubt: bool = False,
         retry_after: float | None = None,
+        remedy: str = "",
     ) -> None:
         self.service, self.call = service, redact(call)
         self.status, self.in_doubt = status, in_doubt
@@ -46,7 +49,8 @@ class ServiceError(DeployError):
         self.said = _readable(message)
         self.retry_after = retry_after
         what = self.what_failed.format(service=service)
-        super().__init__(what, self._evidence(), self.remedy_text.format(service=service))
+        told = remedy or self.remedy_text.format(service=service)
+        super().__init__(what, self._evidence(), told)
 
     def _evidence(self) -> str:
         parts = [f"HTTP {self.status}" if self.status else "no reply"]
@@ -54,10 +58,8 @@ class ServiceError(DeployError):
             parts.append(f"code {', '.join(self.codes)}")
         if self.said:
             parts.append(self.said)
-        parts.append(f"({self.call})")
-        if self.in_doubt:
-            parts.append("it may have been applied all the same")
-        return ", ".join(parts[:-1]) + f" {parts[-1]}" if len(parts) > 1 else parts[0]
+        doubt = "; it may have been applied all the same" if self.in_doubt else ""
+        return f"{', '.join(parts)} ({self.call}){doubt}"
 
 
 class Unauthorised(ServiceError):
@@ -130,12 +132,12 @@ def read_error(content: Any, text: str) -> tuple[tuple[str, ...], str]:
 
     Known shapes: ``{"errors": [{code, message, field}]}`` (Cloudflare, SendGrid),
     ``{"error": {type, code, message}}`` (Stripe, OpenAI, Anthropic),
-    ``{"code", "message"}`` (Twilio), ``<Code>`` and ``<Message>`` (S3); else the text
-    itself (Slack).
+    ``{"code", "message"}`` (Twilio), ``<Code>`` and ``<Message>`` (S3); of a page in HTML its
+    title (what an edge or a proxy answers in place of the service); else the text itself (Slack).
     """
     if not isinstance(content, Mapping):
         code, message = (_element(name, text) for name in ("Code", "Message"))
-        return ((code,), message) if code else ((), text)
+        return ((code,), message) if code else ((), page_title(text) or text)
     found = content.get("errors") or content.get("error") or content
     entries = [entry for entry in _listed(found) if isinstance(entry, Mapping)]
     if not entries:

@@ -36,9 +36,12 @@ from xswarm_deploy.services.reply import READING, Reply, json_or_none
 
 Headers = Mapping[str, "str | Secret | None"]
 Files = Sequence[tuple[str, tuple[str | None, bytes | str, str | None]]]
+Judge = Callable[[str, int, Sequence[str], str], "tuple[type[ServiceError], str]"]
+"""Returns the kind of a refusal by call, status, codes and message, and what to do about it."""
 
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-TRANSIENT = frozenset({429, 500, 502, 503, 504, 520, 522, 524, 529})
+TRANSIENT = frozenset({429, 500, 502, 503, 504, *range(520, 528), 529, 530})
+"""520 to 527 and 530: Cloudflare's edge has no answer of what is behind it."""
 TOO_MANY = 429
 LARGEST_REPLY = 256 * 1024 * 1024  # bytes
 CONNECTIONS = 16
@@ -84,6 +87,7 @@ class Http:
         clock: time and sleep.
         session: a `requests` session to share; a new one otherwise.
         fenced: whether calls that change something need the lock of the release under way.
+        judge: what a refusal means; by default its status says so.
 
     Raises:
         Refused: the base URL or a header cannot be used.
@@ -102,6 +106,7 @@ class Http:
         session: requests.Session | None = None,
         jitter: Callable[[], float] = _JITTER,
         fenced: bool = True,
+        judge: Judge | None = None,
     ) -> None:
         self.service = service
         self.base_url = _checked_base_url(service, base_url)
@@ -111,6 +116,7 @@ class Http:
         self._session = session or new_session()
         self._jitter = jitter
         self._fenced = fenced
+        self._judge = judge or _by_status
         self._quota: tuple[quota.Quota, float] | None = None  # and the clock when it was read
 
     def open_ahead(self, count: int) -> None:
@@ -326,7 +332,8 @@ class Http:
 
     def _error(self, call: _Call, reply: Reply, in_doubt: bool) -> ServiceError:
         codes, message = read_error(json_or_none(reply.body), reply.text)
-        return error_kind(reply.status)(
+        kind, remedy = self._judge(call.name, reply.status, codes, message)
+        return kind(
             self.service,
             call.name,
             status=reply.status,
@@ -334,6 +341,7 @@ class Http:
             message=message,
             in_doubt=in_doubt,
             retry_after=retry_after(reply.headers, self.clock),
+            remedy=remedy,
         )
 
     def _sent_headers(self, more: Headers) -> dict[str, str]:
@@ -378,6 +386,12 @@ def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - clock.now())
     except ValueError:
         return None
+
+
+def _by_status(
+    _call: str, status: int, _codes: Sequence[str], _message: str
+) -> tuple[type[ServiceError], str]:
+    return error_kind(status), ""
 
 
 class _RedactedLog(logging.Filter):

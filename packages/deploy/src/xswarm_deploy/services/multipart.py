@@ -53,6 +53,11 @@ class Upload:
         return tuple(self.metadata.get("bindings", ()))
 
     @property
+    def kept(self) -> frozenset[str]:
+        """Return the kinds that go from version to version: secrets, variables by `keep_vars`."""
+        return frozenset((*SECRET_TYPES, *map(str, self.metadata.get("keep_bindings", ()))))
+
+    @property
     def content_type(self) -> str:
         """Return the media type that goes with :meth:`body`."""
         return f"multipart/form-data; boundary={self.boundary}"
@@ -62,7 +67,8 @@ class Upload:
 
         Args:
             secrets: by the Worker's names.
-            keep: whether the previous version's other secrets are carried over.
+            keep: whether Cloudflare carries over what the latest version has: other secrets, and
+                variables by `keep_vars`.
 
         Raises:
             Refused: a secret is blank, or a plain binding has its name.
@@ -70,8 +76,7 @@ class Upload:
         _refuse_blank(secrets)
         plain = [one for one in self.bindings if not _is_asked_for(one, secrets)]
         _refuse_collisions(secrets, plain)
-        kept = [kind for kind in self.metadata.get("keep_bindings", ()) if kind not in SECRET_TYPES]
-        keep_bindings = kept + list(SECRET_TYPES if keep else ())
+        keep_bindings = sorted(self.kept) if keep else []
         metadata = {**self.metadata, "bindings": plain, "keep_bindings": keep_bindings}
         return dataclasses.replace(self, metadata=metadata, secrets={**self.secrets, **secrets})
 

@@ -68,6 +68,7 @@ class Settings:
         source: the environment's file.
         overlay: the file whose values stand over that one's; empty: there is none.
         monitor: the key ``monitor`` of invoke.yaml, as it stands there.
+        unread: names that have a value in the environment's file, and that nothing reads.
     """
 
     environment: str
@@ -76,6 +77,7 @@ class Settings:
     source: str
     overlay: str = ""
     monitor: Mapping[str, Any] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
     _values: Mapping[str, str] = field(repr=False, default_factory=dict)
     _secrets: Mapping[str, Secret] = field(repr=False, default_factory=dict)
 
@@ -406,6 +408,7 @@ def load(
     merged = {"ENVIRONMENT": LOCAL} if alone else _read_file(file, environment)
     project = projects.read({**values, "env": environment}, environment)
     mine = (*used(project), *_keys(project, monitor or {}))
+    unread = _unread(merged, mine)
     if environment == LOCAL:
         merged = _of_wrangler(project, root, mine) | merged
     overlay = _overlay(environment, root, process_environment, mine)
@@ -415,6 +418,7 @@ def load(
     plain, secrets = _sort(resolved(known, root), environment, mine)
     return Settings(
         monitor=monitor or {},
+        unread=unread,
         environment=environment,
         root=root,
         project=project,
@@ -423,6 +427,13 @@ def load(
         _values=plain,
         _secrets=secrets,
     )
+
+
+def _unread(file: Mapping[str, str], mine: Iterable[Variable]) -> tuple[str, ...]:
+    """Return the names that have a value in the environment file, and that nothing reads."""
+    ours = (*VARIABLES, *mine)
+    known = {name for variable in ours for name in (variable.name, *_names(variable))}
+    return tuple(name for name, value in file.items() if value and name not in known)
 
 
 def _keys(project: Project, monitor: Mapping[str, Any]) -> list[Variable]:

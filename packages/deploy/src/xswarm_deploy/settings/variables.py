@@ -360,7 +360,7 @@ def _cloudflare() -> Iterator[Variable]:
     yield Variable(
         "CLOUDFLARE_API_TOKEN",
         group,
-        "API token: edit Workers, and what you have of D1, Pages and R2; read Zone.",
+        "API token, no Global API Key: edit Workers, what you have of D1, Pages, R2; read Zone.",
         secret=True,
         required=True,
         pattern=r"[\w-]{20,}",

@@ -113,18 +113,23 @@ def require_reachable(
 
     Args:
         environment: the environment.
-        then: what the version's release recorded; None: nothing.
+        then: what the version's release recorded; None: nothing, as of one that wrangler
+            made; Cloudflare tells its tag.
         version: the one to go back to.
 
     Raises:
         Refused: a migration was applied since.
     """
-    now = environment.cloudflare.migration_tag(environment.worker) if then is not None else ""
-    if then is None or now == then.get("tag", ""):
+    if then is None:
+        tag = environment.cloudflare.version(environment.worker, version).migration_tag
+    else:
+        tag = then.get("tag", "")
+    now = tag if tag is None else environment.cloudflare.migration_tag(environment.worker)
+    if now == tag:
         return
     raise Refused(
         f"version {version[:8]} cannot be live again",
-        f"Durable Object migration {now!r} was applied since {then.get('tag') or 'none'!r}, and"
+        f"Durable Object migration {now!r} was applied since {tag or 'none'!r}, and"
         " Cloudflare deploys no version from before it",
         f"correct the code and go on: {environment.deploy_command}",
     )

@@ -24,6 +24,8 @@ from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.steps.unversioned import subdomain
 from xswarm_deploy.verification import address, verify
 
+_REFUSED: Final = {"10021": "the Worker does not start", "10027": "the Worker is too large"}
+"""Cloudflare's code → what is wrong; of the others its own words are told."""
 STEP: Final = "worker"
 """Whose changes they are."""
 
@@ -117,14 +119,17 @@ def beside(environment: Environment, digest: str, told: str = "") -> Change:
 
 @contextmanager
 def _startable(environment: Environment) -> Iterator[None]:
-    """Report of a refused upload that the Worker does not start, where that is why (10021)."""
+    """Report what of the Worker makes Cloudflare refuse its upload.
+
+    Raises:
+        StepFailed: it does not start (10021), or is too large (10027), or another code says why.
+    """
     try:
         yield
     except Invalid as error:
-        if "10021" not in error.codes:
-            raise
-        remedy = f"fix it, then: {environment.deploy_command}"
-        raise StepFailed("the Worker does not start", error.said, remedy) from None
+        what = next((_REFUSED[code] for code in error.codes if code in _REFUSED), error.what)
+        why = error.said if what != error.what else error.why
+        raise StepFailed(what, why, f"fix it, then: {environment.deploy_command}") from None
 
 
 def _upload(site: Site, change: Change) -> Facts:

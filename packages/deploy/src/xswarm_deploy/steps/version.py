@@ -42,8 +42,8 @@ def tagged(environment: Environment, release: str) -> str:
 def prepared(site: Site, split: Split | None = None) -> Upload:
     """Return the bundle with the environment's variables and secrets, as one version.
 
-    Secrets that only the Worker has are taken over from the live version: the latest may be
-    one that was undone, and what its webhooks' secrets belonged to is gone.
+    Secrets that only the Worker has, and variables by `keep_vars`, are taken over from the live
+    version: the latest may be one that was undone, or that nobody deployed.
 
     Args:
         site: the environment.
@@ -56,11 +56,12 @@ def prepared(site: Site, split: Split | None = None) -> Upload:
     upload = resources.bound(site, bound(site, upload))
     upload = upload.with_variables(site.settings.worker_variables())
     upload = upload.with_secrets(secrets(site), keep=False)
+    kept, open_ = site.bundling.result().upload.kept, set(upload.unresolved)
     missing = site.settings.own_secrets() - set(site.settings.worker_secrets())
     for live in traffic.live_split(site) if split is None else split:
         version = site.cloudflare.version(site.worker, live)
-        there = {str(binding["name"]) for binding in version.bindings}
-        taken = [*version.secret_names, *(name for name in upload.unresolved if name in there)]
+        there = {str(binding["name"]): str(binding["type"]) for binding in version.bindings}
+        taken = [name for name, kind in there.items() if kind in kept or name in open_]
         upload = upload.with_inherited(taken, live)
         missing -= set(version.secret_names)
     _require_resolved(site, upload, missing)

@@ -23,6 +23,7 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.steps import (
     affinity,
     buckets,
+    compared,
     durable_objects,
     resources,
     traffic,
@@ -67,11 +68,13 @@ def plan(site: Site) -> list[Change]:
 def _made(site: Site, live: Split, listing: Callable[[], list[str]]) -> list[Change]:
     """Return how the new version is made, and how the traffic gets to it."""
     told = [prospect.required(site, live=bool(live)), affinity.told(site.settings)]
-    said = "; ".join(filter(None, told))
     if not live:
-        return upload.first(site, site.bundling.result().digest, said)
+        return upload.first(site, site.bundling.result().digest, "; ".join(filter(None, told)))
     listed = listing()
-    version.require_own(site, traffic.to_leave(site, live, listed))
+    leaving = traffic.to_leave(site, live, listed)
+    version.require_own(site, leaving)
+    changed = compared.told(site, leaving)
+    said = "; ".join(filter(None, [*told, changed and f"of its bindings {changed}"]))
     lifecycle, digest = durable_objects.of_live(site, live), site.bundling.result().digest
     if lifecycle:
         return [upload.replace(site, digest, live, lifecycle)]

@@ -19,8 +19,11 @@ from xswarm_twin.cloudflare.envelope import Refusal, success
 from xswarm_twin.edge import spread
 
 _KIND = re.compile(
-    r"status:(429|5\d\d)|reset_before|reset_after|bad_json|(slow|spread|block):(\d{1,3}(\.\d{1,3})?)"
+    r"status:(401|403|429|5\d\d)|page:(403|5\d\d)|elsewhere|reset_before|reset_after|bad_json"
+    r"|(slow|spread|block):(\d{1,3}(\.\d{1,3})?)"
 )
+_HTML = "text/html"
+_PAGE = "<!DOCTYPE html><html><head><title>{}: Web server is down</title></head></html>"
 
 routes = web.RouteTableDef()
 PATH = "/__sandbox/faults"
@@ -33,10 +36,13 @@ class Fault:
     Args:
         method: the HTTP method of the calls, or ``ANY``.
         path: a regular expression that is searched for in their paths (behind the base).
-        kind: ``status:CODE`` (429 or 5xx; not applied), ``reset_before`` (connection reset, not
-            applied), ``reset_after`` (applied, then reset), ``bad_json`` (applied, the reply cut
-            short), ``slow:SECONDS`` (applied after that time), ``spread:SECONDS`` (answered at
-            once; a deployment is served after that time, as it takes to reach all of the edge),
+        kind: ``status:CODE`` (401: the token has ended; 403: it lacks the permission; 429 or
+            5xx; not applied), ``page:CODE`` (the edge answers with a page in HTML; not applied),
+            ``elsewhere`` (the token may not be used from this address), ``reset_before``
+            (connection reset, not applied), ``reset_after`` (applied, then reset), ``bad_json``
+            (applied, the reply cut short), ``slow:SECONDS`` (applied after that time),
+            ``spread:SECONDS`` (answered at once; a deployment is served after that time, as it
+            takes to reach all of the edge),
             ``block:SECONDS`` (from then on **every** call is refused with 429 for that time, as
             Cloudflare does to who made too many).
         times: how many calls are still to fail.
@@ -129,6 +135,10 @@ async def suffer(kind: str, request: web.Request, handler: Handler) -> web.Strea
     name, _, argument = kind.partition(":")
     if name == "status":
         raise _refused(int(argument))
+    if name == "elsewhere":
+        raise refusals.token_elsewhere(request.remote)
+    if name == "page":
+        return web.Response(text=_PAGE.format(argument), status=int(argument), content_type=_HTML)
     if name == "block":
         raise refusals.rate_limited(float(argument))
     if name == "reset_before":
@@ -164,6 +174,8 @@ def _require_valid(fault: Fault) -> None:
 def _refused(status: int) -> Refusal:
     if status == 429:
         return refusals.rate_limited(1)
+    if status in (401, 403):
+        return refusals.unauthenticated(status=status)
     return Refusal(status, 10013, "An unknown error has occurred.")
 
 

@@ -82,6 +82,7 @@ class Version(Record, kind="version", owner="worker"):
     annotations: dict[str, str] = field(default_factory=dict)
     assets: dict[str, Any] | None = None
     startup_time_ms: int = 0
+    migration_tag: str = ""
     handlers: list[str] = field(default_factory=lambda: ["fetch"])
 
     @property

@@ -3,7 +3,8 @@
 The codes are those of Cloudflare's documents and of wrangler's source; reference: Workers
 "Errors and exceptions", R2 "Error codes", Pages API. Reports of users confirm 9106
 (https://github.com/cloudflare/cloudflare-python/issues/2678), 6003 with 6111
-(https://github.com/kissgyorgy/cloudflare-dyndns/issues/40) and 10040
+(https://github.com/kissgyorgy/cloudflare-dyndns/issues/40), 9109
+(https://github.com/jeessy2/ddns-go/issues/1341) and 10040
 (https://github.com/cloudflare/workers-sdk/issues/8486); notes in public repositories 1000, 10059.
 What nothing confirms is listed in ``deployment/docs/guide/twin.md``.
 """
@@ -58,6 +59,7 @@ unauthorised = Kind(400, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorizatio
 authorisation_malformed = Kind(400, 6003, "Invalid request headers")
 token_invalid = Kind(401, 1000, "Invalid API Token")
 unauthenticated = Kind(401, 10000, "Authentication error")  # 403: another account's data
+token_elsewhere = Kind(403, 9109, "Cannot use the access token from location: {}")
 no_route = Kind(404, 7003, "Could not route to {}, perhaps your object identifier is invalid?")
 not_offered = Kind(403, 10403, "The local twin has no {}: use an account at Cloudflare for it.")
 method_not_allowed = Kind(405, 10405, "The local twin has no {} of this path.")

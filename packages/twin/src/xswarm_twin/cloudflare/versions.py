@@ -246,6 +246,7 @@ def detail(version: Version, worker: Worker) -> dict[str, Any]:
                 "compatibility_date": version.compatibility_date,
                 "compatibility_flags": version.compatibility_flags,
                 "usage_model": "standard",
+                **({"migration_tag": version.migration_tag} if version.migration_tag else {}),
             },
         },
         "startup_time_ms": version.startup_time_ms,
@@ -305,6 +306,7 @@ def _of_upload(
         annotations={"workers/triggered_by": cause}
         | strictness.cut(bodies.annotations_of(metadata)),
         assets=assets.of_upload(twin, worker, metadata, previous),
+        migration_tag=objects.tag,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xswarm_deploy.services.assets import Assets
+from xswarm_deploy.services.cloudflare import refusals
 from xswarm_deploy.services.cloudflare.accounts import Account, Token
 from xswarm_deploy.services.cloudflare.buckets import Bucket, Buckets
 from xswarm_deploy.services.cloudflare.deployments import Deployment, Deployments
@@ -56,6 +57,7 @@ class Cloudflare(Stores, Workers, Versions, Deployments, Observed, Buckets, Zone
             "Cloudflare",
             settings.text("CLOUDFLARE_API_BASE_URL"),
             {"Authorization": bearer(token)},
+            judge=refusals.judged,
         )
         return cls(http, settings.text("CLOUDFLARE_ACCOUNT_ID"))
 

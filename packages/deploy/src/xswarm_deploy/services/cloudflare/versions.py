@@ -30,8 +30,13 @@ class _Script(Wire):
     handlers: tuple[str, ...] | None = None
 
 
+class _Runtime(Wire):
+    migration_tag: str | None = None
+
+
 class _Resources(Wire):
     bindings: tuple[dict[str, Any], ...] | None = None
+    script_runtime: _Runtime | None = None
     script: _Script | None = None
 
 
@@ -58,6 +63,7 @@ class Version(NamedTuple):
     bindings: tuple[Mapping[str, Any], ...] = ()
     startup_ms: int | None = None
     handlers: tuple[str, ...] = ()
+    migration_tag: str | None = None
 
     @property
     def secret_names(self) -> tuple[str, ...]:
@@ -167,6 +173,7 @@ class Versions(Client):
 
 def _version(item: _Version) -> Version:
     script = item.resources and item.resources.script
+    runtime = item.resources and item.resources.script_runtime
     return Version(
         id=item.id,
         number=item.number or 0,
@@ -175,4 +182,5 @@ def _version(item: _Version) -> Version:
         bindings=(item.resources and item.resources.bindings) or (),
         startup_ms=item.startup_time_ms,
         handlers=(script and script.handlers) or (),
+        migration_tag=runtime.migration_tag if runtime else None,
     )
