@@ -138,7 +138,7 @@ def test_each_refusal_is_told_with_what_to_do(cloud: Database, d1_api: Api) -> N
         "unavailable: make it: npx wrangler d1 create nowhere": lambda: connect(
             "d1:nowhere", None, access
         ).query("SELECT 1"),
-        "unauthorised: give CLOUDFLARE_API_TOKEN": lambda: connect(
+        "unauthorised: put an API token into CLOUDFLARE_API_TOKEN": lambda: connect(
             cloud.url, None, d1.access(d1_api, "w" * 40)
         ).query("SELECT 1"),
         "too large: write it as several statements": lambda: cloud.query(
