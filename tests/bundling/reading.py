@@ -54,8 +54,7 @@ def of(content: Mapping[str, Any], environment: str = "") -> Case:
 
 def by_wrangler(files: Sequence[tuple[Path, str]], work: Path) -> list[dict[str, Any] | None]:
     """Return each configuration as wrangler reads it; None: it refuses that one."""
-    script, asked, told = work / "read.cjs", work / "asked.json", work / "told.json"
-    script.write_text(_READ)
+    asked, told = work / "asked.json", work / "told.json"
     asked.write_text(json.dumps([str(told), *([str(file), part] for file, part in files)]))
     subprocess.run(
         [str(programs.node()), "-e", _READ, str(PROGRAM), str(asked)],

@@ -30,6 +30,7 @@ class _Objects(shape.Wire):
 
 class _Workflow(shape.Wire):
     name: str
+    class_name: str
     script_name: str | None = None
 
 
