@@ -126,6 +126,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return what fills in wrangler's defaults: those of a file that says nothing."""
     work = tmp_path_factory.mktemp("defaults")
     [defaults] = by_wrangler([(of({}).written(work / "w"), "")], work)
+    assert defaults is not None
     return partial(_filled, defaults)
 
 
