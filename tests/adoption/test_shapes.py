@@ -101,6 +101,13 @@ SHAPES: dict[str, tuple[Files, dict[str, Any]]] = {
         {"wrangler.jsonc": wrangler(env={"production": {"route": "api.example.com/*"}}), **CODE},
         {"production": ("shop-production", "production"), "url": "https://api.example.com"},
     ),
+    "an environment that inherits its route": (
+        {
+            "wrangler.jsonc": wrangler(routes=["api.example.com/*"], env={"production": {}}),
+            **CODE,
+        },
+        {"production": ("shop-production", "production"), "url": "https://api.example.com"},
+    ),
     "a route of some paths": (
         {"wrangler.jsonc": wrangler(routes=["example.com/api/*", "*.example.com/*"]), **CODE},
         {"url": "https://shop.your_subdomain.workers.dev"},

@@ -31,7 +31,10 @@ compares with the schema of the wrangler that is installed.
 - **compared by the check**: it must agree with `invoke.yaml` and the environment file.
 - **refused by the check**: a release does not deploy it; the way on is told.
 
-A key that wrangler does not know is named by the check, with the nearest name that it knows. The
+A key that wrangler does not know is named by the check, with the nearest name that it knows; so is
+one that only a newer wrangler than this tool's knows. A `null` says nothing, as with wrangler: an
+environment inherits what it could. `route` of an environment beside inherited `routes` is refused,
+because wrangler deploys the `routes` alone, and says nothing. TOML is read by its version 1.0. The
 check also asks wrangler itself whether it accepts the file, by the dry run that the upload is
 made of.
 
@@ -44,7 +47,8 @@ is there is never overwritten (`wrangler deploy` overwrites it where nobody can 
 Where a framework's build has written `.wrangler/deploy/config.json` (React Router, Astro,
 Cloudflare's Vite plugin), the configuration that it names is deployed, as by wrangler. Build
 first; the build chooses the environment (`CLOUDFLARE_ENV`), and the check compares it with
-`deploy.worker.environment`. `build.command` is run by wrangler at each bundling.
+`deploy.worker.environment`. `build.command` is run by wrangler at each bundling, with this
+process's variables, but for those that are this tool's own (keys, above all).
 
 ## Durable Objects
 
@@ -67,6 +71,19 @@ Workers, and what has rows, keys or objects stays, and that is said.
 
 A D1 database with migrations is not made: its code would run on no tables. The check names the
 command (`npx wrangler d1 create …`), whose id goes into wrangler's file.
+
+## Workflows
+
+A Workflow that the Worker defines, under `workflows` or as `"type": "workflow"` under `exports`, is
+registered beside the version. Options of a Workflow that another Worker defines (`script_name`) are
+refused before anything changes, as is another `jurisdiction` of one that exists; `wrangler deploy`
+says the first once the code is live.
+
+## What `wrangler deploy` leaves as it was
+
+The first deployment of static files alone by wrangler sets no `observability`, `logpush` or
+`tail_consumers`; a release sets them at once. A queue's consumer and a route that the file no
+longer names stay with wrangler; a release takes away those that it had set.
 
 ## Where the Worker answers
 

@@ -77,6 +77,18 @@ def test_wrangler_is_asked_offline_and_told_nothing_secret(
     assert "canary" not in json.dumps(made)
 
 
+def test_build_command_gets_the_variables_that_it_is_written_for(
+    scratch: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VITE_API", "https://api.example.com")
+    monkeypatch.setenv("NODE_ENV", "staging")
+    monkeypatch.setenv("WRANGLER_OUTPUT_FILE_PATH", str(tmp_path / "read-by-the-pipeline"))
+    given = called(bundle.bundle(scratch))["env"]
+    assert isinstance(given, dict)
+    assert (given["VITE_API"], given["NODE_ENV"]) == ("https://api.example.com", "staging")
+    assert given["WRANGLER_OUTPUT_FILE_PATH"] != str(tmp_path / "read-by-the-pipeline")
+
+
 def test_the_digest_does_not_depend_on_the_boundary() -> None:
     assert bundle.digest(b"--one\r\nx\r\n--one--") == bundle.digest(b"--two\r\nx\r\n--two--")
     assert bundle.digest(b"--one\r\nx\r\n--one--") != bundle.digest(b"--one\r\ny\r\n--one--")

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from xswarm_deploy.bundling import schema_keys
-from xswarm_deploy.bundling.configuration_keys import KEYS
 
 PROGRAM = Path(__file__).resolve().parents[2] / "node_modules/wrangler/wrangler-dist/cli.js"
 
@@ -51,10 +50,6 @@ def test_what_wrangler_drops_is_named_at_any_depth(
     schema: schema_keys.Schema, content: dict[str, Any], expected: dict[str, str]
 ) -> None:
     assert schema_keys.unknown(content, schema) == expected
-
-
-def test_every_key_of_the_table_is_in_the_schema(schema: schema_keys.Schema) -> None:
-    assert schema_keys.top(schema) == set(KEYS)
 
 
 def test_a_wrangler_without_a_schema_tells_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from xswarm_deploy.bundling import wrangler
+from xswarm_deploy.bundling import configuration, wrangler
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings.settings import Settings
 
@@ -53,10 +53,35 @@ def test_an_environment_inherits_as_with_wrangler(chosen: Callable[[str], Settin
         "keep_vars": True,
         "rules": WRITTEN["rules"],
     }
-    assert (found.get("route"), "routes" in found) == ("staging.example/*", False)
+    assert (found.get("route"), found.get("routes")) == ("staging.example/*", ["top.example/*"])
     assert "vars" not in found
     assert "observabilty" in found  # so that the check names what wrangler does not know
     assert "tail_consumers" not in found
+
+
+def test_route_beside_inherited_routes_is_refused_for_wrangler_leaves_it_out(
+    chosen: Callable[[str], Settings],
+) -> None:
+    with pytest.raises(Refused, match="does not deploy: route") as refused:
+        configuration.require_deployable(wrangler.read(chosen("staging")))
+    assert "Write it as `routes`" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("above", "own", "expected"),
+    [
+        ({"route": "a.com/*"}, {"routes": []}, {"routes": []}),
+        ({"route": "a.com/*"}, {"route": ""}, {"route": "a.com/*"}),
+        ({"migrations": [{"tag": "v1"}]}, {"migrations": None}, {"migrations": [{"tag": "v1"}]}),
+        ({"tail_consumers": [{"service": "a"}]}, {"tail_consumers": None}, {}),
+        ({"keep_vars": True}, {"keep_vars": False, "alias": {"a": "b"}}, {"keep_vars": True}),
+    ],
+)
+def test_what_an_environment_does_not_say(
+    above: dict[str, Any], own: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    found = wrangler.environment({"name": "shop", **above, "env": {"e": own}}, "e")
+    assert found == {"name": "shop-e", **expected}
 
 
 def test_an_environment_has_its_own(chosen: Callable[[str], Settings]) -> None:
@@ -108,6 +133,17 @@ def test_a_configuration_that_only_the_build_makes(settings: Callable[..., Setti
     with pytest.raises(Refused, match="did not run here") as refused:
         wrangler.read(made)
     assert refused.value.remedy == "nuxt build"
+
+
+@pytest.mark.parametrize("text", ["vars = { A = 1, }", "vars = {\n A = 1\n}", '[vars]\nA = "\\e"'])
+def test_what_toml_has_since_its_version_1_1_is_refused_with_the_way_on(
+    tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "wrangler.toml"
+    file.write_text(text)
+    with pytest.raises(Refused, match="line") as refused:
+        wrangler.parsed(file)
+    assert "by TOML 1.0" in refused.value.remedy
 
 
 def test_toml_begins_with_a_byte_order_mark_or_not(tmp_path: Path) -> None:

@@ -26,11 +26,12 @@ from unittest import mock
 from aiohttp import web
 
 from tests.twin.cloudflare.stand_in import ACCOUNT, Api
-from xswarm_deploy.bundling.wrangler import READERS
+from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.state import ReleaseState
+from xswarm_deploy.services.multipart import SECRET_TYPES
 from xswarm_deploy.settings.settings import Settings, load
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import worker
@@ -52,7 +53,7 @@ TURSO_DATABASE_URL="file:{folder}/app.db"
 """
 BESIDE = ("observability", "logpush", "tail_consumers", "streaming_tail_consumers")
 """Metadata that a first upload by wrangler carries, and that a release sets afterwards."""
-OURS = ("annotations", "keep_bindings")
+OURS = ("annotations",)
 """Metadata that tells who uploaded, not what the Worker is."""
 MADE = ("kv_namespace", "d1", "r2_bucket", "queue", "dispatch_namespace")
 """Bindings whose resources a deployment makes where they are missing."""
@@ -63,6 +64,28 @@ EXPLAINED = {
 """Metadata that differs, with the reason."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is deployed.
+
+    Args:
+        times: how often.
+        environment: a part under ``env`` of the configuration; empty: the top level.
+        later: what the configuration says from the second time on; None: the same.
+    """
+
+    times: int = 2
+    environment: str = ""
+    later: Mapping[str, Any] | None = None
+
+    def prepare(self, folder: Path, number: int) -> Mapping[str, Any]:
+        """Write the configuration of one deployment, and return what it says."""
+        if number and self.later is not None:
+            configuration(folder)[0].write_text(json.dumps(self.later))
+        content = configuration(folder)[1]
+        return wrangler.environment(content, self.environment) if self.environment else content
+
+
 @dataclass
 class Deployed:
     """What one of the two left behind: each upload's metadata, and the account's state after it."""
@@ -71,16 +94,16 @@ class Deployed:
     states: list[dict[str, Any]] = field(default_factory=list)
 
 
-def compare(folder: Path, times: int = 2) -> list[str]:
-    """Deploy a folder's Worker so many times by each, and return what differs.
+def compare(folder: Path, asked: Asked) -> list[str]:
+    """Deploy a folder's Worker by each, and return what differs.
 
     Raises:
         DeployError: the release refuses it.
         AssertionError: wrangler refuses it.
     """
     with tempfile.TemporaryDirectory(prefix="differential-") as scratch:
-        ours = _by_release(_copied(folder, Path(scratch) / "ours"), times)
-        theirs = _by_wrangler(_copied(folder, Path(scratch) / "theirs"), times)
+        ours = _by_release(_copied(folder, Path(scratch) / "ours"), asked)
+        theirs = _by_wrangler(_copied(folder, Path(scratch) / "theirs"), asked)
     return [
         *_differences("upload", theirs.uploads, ours.uploads),
         *_differences("deployment", theirs.states, ours.states),
@@ -90,25 +113,29 @@ def compare(folder: Path, times: int = 2) -> list[str]:
 def configuration(folder: Path) -> tuple[Path, dict[str, Any]]:
     """Return a folder's wrangler configuration: its file, and what stands there."""
     file = next(folder / name for name in FILES if (folder / name).is_file())
-    return file, dict(READERS[file.suffix](file.read_text(encoding="utf-8-sig")))
+    return file, dict(wrangler.parsed(file))
 
 
-def _by_wrangler(folder: Path, times: int) -> Deployed:
+def _by_wrangler(folder: Path, asked: Asked) -> Deployed:
     deployed = Deployed()
     with _account(folder, deployed) as api:
-        for _ in range(times):
-            ended = _wrangler(folder, api)
+        for number in range(asked.times):
+            content = asked.prepare(folder, number)
+            _provide(api, content)
+            ended = _wrangler(folder, api, asked.environment)
             assert ended.returncode == 0, ended.stderr[-1500:] or ended.stdout[-1500:]
-            deployed.states.append(_state(api, configuration(folder)[1]["name"]))
+            deployed.states.append(_state(api, content["name"]))
     return deployed
 
 
-def _by_release(folder: Path, times: int) -> Deployed:
+def _by_release(folder: Path, asked: Asked) -> Deployed:
     deployed = Deployed()
     with _account(folder, deployed) as api, _nothing_answers():
-        settings = _settings(folder, api)
         records: list[Record] = []
-        for number in range(times):
+        for number in range(asked.times):
+            content = asked.prepare(folder, number)
+            _provide(api, content)
+            settings = _settings(folder, api, content["name"], asked.environment)
             state = ReleaseState({"release": f"r{number}"}, history=lambda: list(records))
             site = Site(settings, state)
             for change in worker.plan(site):
@@ -131,17 +158,17 @@ def _nothing_answers() -> Iterator[None]:
 
 @contextmanager
 def _account(folder: Path, deployed: Deployed) -> Iterator[Api]:
-    """Run a stand-in that takes any binding, and has all that the configuration names."""
+    """Run a stand-in that takes any binding, and keeps what it is sent."""
     api = Api(folder.parent / f"{folder.name}-account")
     reading = uploads.read
 
     async def read(request: web.Request, blobs: Blobs) -> uploads.Upload:
         form = await reading(request, blobs)
-        deployed.uploads.append(_plain(form.metadata or {}))
+        date = request.headers.get("Cloudflare-Workers-Script-Api-Date")
+        deployed.uploads.append({**_plain(form.metadata or {}), "date of the API": date})
         return form
 
     try:
-        _provide(api, configuration(folder)[1])
         with (
             mock.patch.object(uploads, "read", read),
             mock.patch.object(bindings, "valid", lambda binding: binding),
@@ -154,9 +181,12 @@ def _account(folder: Path, deployed: Deployed) -> Iterator[Api]:
 
 
 def _provide(api: Api, content: Mapping[str, Any]) -> None:
+    """Make all that the configuration names and no deployment makes."""
     for bucket in content.get("r2_buckets") or ():
         if bucket.get("bucket_name"):
-            api.call("POST", "A/r2/buckets", json={"name": bucket["bucket_name"]})
+            there = {"cf-r2-jurisdiction": str(bucket.get("jurisdiction") or "default")}
+            named = {"name": bucket["bucket_name"]}
+            api.call("POST", "A/r2/buckets", json=named, headers=there)
     queues = content.get("queues") or {}
     produced = {one.get("queue") for one in queues.get("producers") or ()}
     for one in queues.get("consumers") or ():
@@ -169,7 +199,7 @@ def _provide(api: Api, content: Mapping[str, Any]) -> None:
         api.call("POST", "/zones", json={"name": name})
 
 
-def _wrangler(folder: Path, api: Api) -> subprocess.CompletedProcess[str]:
+def _wrangler(folder: Path, api: Api, chosen: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(folder.parent),
@@ -183,7 +213,7 @@ def _wrangler(folder: Path, api: Api) -> subprocess.CompletedProcess[str]:
         "WRANGLER_HIDE_BANNER": "true",
     }
     return subprocess.run(
-        [str(ROOT / "node_modules/.bin/wrangler"), "deploy"],
+        [str(ROOT / "node_modules/.bin/wrangler"), "deploy", "--env", chosen],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -194,16 +224,16 @@ def _wrangler(folder: Path, api: Api) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _settings(folder: Path, api: Api) -> Settings:
-    file, content = configuration(folder)
+def _settings(folder: Path, api: Api, name: str, environment: str) -> Settings:
+    file, _ = configuration(folder)
     written = folder / "deployment/config/local.env"
     written.parent.mkdir(parents=True, exist_ok=True)
     text = ENVIRONMENT.format(
         token=ACCOUNT.token, account=ACCOUNT.id, base=api.base, folder=folder.parent
     )
     written.write_text(text)
-    project = {"worker": {"name": content["name"], "config": file.name}}
-    return load("local", project, folder, {})
+    worker = {"name": name, "config": file.name, "environment": environment}
+    return load("local", {"worker": worker}, folder, {})
 
 
 def _copied(folder: Path, target: Path) -> Path:
@@ -256,6 +286,8 @@ def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "assets" in kept:
         kept["assets"] = {key: value for key, value in kept["assets"].items() if key != "jwt"}
+    told = kept.get("keep_bindings") or ()
+    kept["keep_bindings"] = [kind for kind in told if kind not in SECRET_TYPES]  # by their names
     stated = (*MADE, "inherit")  # compared as they are resolved
     bound = [one for one in kept.get("bindings") or () if one["type"] not in stated]
     kept["bindings"] = sorted(bound, key=lambda one: str(one["name"]))
@@ -359,7 +391,7 @@ def main(folders: list[Path]) -> int:
     unequal = 0
     for folder in folders:
         try:
-            told = compare(folder, times=1)
+            told = compare(folder, Asked(times=1))
         except DeployError as refused:
             told = [f"a release refuses it: {refused}"]
         except AssertionError as failed:

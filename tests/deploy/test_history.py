@@ -162,7 +162,7 @@ def age(house: House) -> None:
     site = site_of(house.root)
     form = Upload({"main_module": "i.js"}, (Module("i.js", _JAVASCRIPT, _PREVIEW),), "----preview")
     for _ in range(DEPLOYABLE):
-        site.cloudflare.upload_version(site.worker, form.body(), form.content_type)
+        site.cloudflare.upload_version(site.worker, form.body(), form.headers)
 
 
 def test_a_live_version_that_cloudflare_deploys_no_more_is_left_at_once(deployed: House) -> None:

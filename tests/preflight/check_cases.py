@@ -51,6 +51,7 @@ from xswarm_monitoring.metrics import Metrics
 from xswarm_monitoring.storage import Storage
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "deployment/docs/CHECKS.md"
+SCHEMA: Final = Path(__file__).resolve().parents[2] / "node_modules/wrangler/config-schema.json"
 HEAD: Final = """\
 # What the check answers
 
@@ -259,6 +260,18 @@ def _coded(size: int) -> Arrange:
         place.parts["bundling"].set_result(replace(bundle, body=made.body()))
 
     return arrange
+
+
+def _newer_wrangler(place: Place) -> None:
+    """Give the Worker a wrangler that knows a key more, at the top and below another."""
+    schema = json.loads(SCHEMA.read_text())
+    known = schema["definitions"]["RawConfig"]["properties"]
+    known["teleporters"] = {"type": "array", "items": {"type": "string"}}
+    consumers = known["queues"]["properties"]["consumers"]["items"]
+    consumers["properties"]["patience"] = {"type": "number"}
+    place.write("node_modules/wrangler/config-schema.json", json.dumps(schema))
+    consumed = {"consumers": [{"queue": "orders", "patience": 5}]}
+    place.configure(teleporters=["home"], queues=consumed)
 
 
 def _packages(place: Place, *installed: str) -> None:
@@ -525,6 +538,13 @@ def _configuration_cases() -> list[Case]:
             "warn",
             "observabilty (did you mean observability?)",
             configured(observabilty={"enabled": True}),
+        ),
+        Case(
+            "configuration keys",
+            "ones that only a newer wrangler knows",
+            "warn",
+            "your wrangler knows queues.consumers.patience, teleporters, and this tool does not",
+            _newer_wrangler,
         ),
         Case("wrangler's verdict", "accepted", "pass", "accepted: 1 module(s)"),
         Case(

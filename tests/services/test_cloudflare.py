@@ -30,7 +30,7 @@ from xswarm_deploy.services.http import Http, bearer
 BASE = "https://api.cloudflare.test/client/v4"
 A = f"{BASE}/accounts/acc"
 W = f"{A}/workers/scripts/boss-ai"
-FORM = "multipart/form-data; boundary=b"
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 ONE, TWO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
 
@@ -214,13 +214,12 @@ def test_a_version_is_read_with_its_bindings(cloudflare: Cloudflare, api: Any) -
 
 
 def test_upload_sends_the_form_as_it_is(cloudflare: Cloudflare, api: Any) -> None:
-    kind = "multipart/form-data; boundary=b"
     match = [
         matchers.query_param_matcher({"bindings_inherit": "strict"}),
-        matchers.header_matcher({"Content-Type": kind}),
+        matchers.header_matcher(FORM),
     ]
     api.post(f"{W}/versions", match=match, json=ok({"id": ONE, "startup_time_ms": 12}))
-    version = cloudflare.upload_version("boss-ai", b"--b\r\n\xff--b--", kind)
+    version = cloudflare.upload_version("boss-ai", b"--b\r\n\xff--b--", FORM)
     assert (version.id, version.startup_ms) == (ONE, 12)
     assert api.calls[0].request.body == b"--b\r\n\xff--b--"
 

@@ -46,11 +46,11 @@ def cloudflare(twin: Twin) -> Iterator[Cloudflare]:
 @pytest.fixture
 def first(cloudflare: Cloudflare) -> str:
     made = form().with_secrets({"KEY": Secret("canary-one", "KEY")})
-    return cloudflare.create_worker(NAME, made.body(), made.content_type)
+    return cloudflare.create_worker(NAME, made.body(), made.headers)
 
 
 def upload(cloudflare: Cloudflare, made: Upload, tag: str = "") -> str:
-    return cloudflare.upload_version(NAME, made.body(), made.content_type, tag).id
+    return cloudflare.upload_version(NAME, made.body(), made.headers, tag).id
 
 
 def test_cron_triggers_replace_each_other(cloudflare: Cloudflare, first: str) -> None:

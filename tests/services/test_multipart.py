@@ -48,9 +48,17 @@ def body(metadata: str | None = None, boundary: str = "----formdata-undici-01") 
     return b"".join(line + part + b"\r\n" for part in raw) + f"--{boundary}--".encode()
 
 
+def test_workflows_as_exports_need_the_date_since_when_the_api_takes_them() -> None:
+    """The date is wrangler's own (``WORKFLOW_EXPORTS_SCRIPT_API_DATE``)."""
+    form = Upload({"exports": {"Room": {"type": "durable-object"}}}, (), "b")
+    assert set(form.headers) == {"Content-Type"}
+    form = Upload({"exports": {"Bills": {"type": "workflow", "name": "bills"}}}, (), "b")
+    assert form.headers["Cloudflare-Workers-Script-Api-Date"] == "2026-11-09"
+
+
 def parsed(upload: Upload) -> tuple[dict[str, Any], set[str]]:
     """Read a form back with the standard library's own parser, as a judge."""
-    head = f"Content-Type: {upload.content_type}\r\n\r\n".encode()
+    head = f"Content-Type: {upload.headers['Content-Type']}\r\n\r\n".encode()
     form = BytesParser().parsebytes(head + upload.body())
     parts = {name_of(part): part for part in form.walk() if name_of(part)}
     return json.loads(str(parts.pop("metadata").get_payload())), set(parts)

@@ -203,17 +203,24 @@ class FakeCloudflare:
         )
 
     def upload_version(
-        self, name: str, body: bytes, content_type: str, tag: str = "", progress: Any = None
+        self,
+        name: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        tag: str = "",
+        progress: Any = None,
     ) -> Version:
         self.bodies.append(body)
         self.made.append(f"version-{len(self.made) + 1}")
         self.tags[self.made[-1]] = tag
         return Version(self.made[-1])
 
-    def create_worker(self, name: str, body: bytes, content_type: str, progress: Any = None) -> str:
+    def create_worker(
+        self, name: str, body: bytes, headers: Mapping[str, str], progress: Any = None
+    ) -> str:
         annotations = multipart.read(body).metadata.get("annotations", {})
         tag = annotations.get("workers/tag", "")
-        version = self.upload_version(name, body, content_type, tag).id
+        version = self.upload_version(name, body, headers, tag).id
         self.splits.append({version: 100.0})
         return version
 

@@ -238,6 +238,16 @@ TOLD: dict[str, str] = {
 }
 
 
+def test_a_workflow_stays_in_its_jurisdiction(world: World) -> None:
+    """wrangler refuses that, too, and before it uploads anything."""
+    workflow = {"binding": "W", "name": "billing", "class_name": "Billing"}
+    world.set(workflows=[workflow | {"jurisdiction": "eu"}])
+    world.write(workflows=[workflow | {"jurisdiction": "fedramp"}])
+    with pytest.raises(Refused, match="cannot be moved to the jurisdiction fedramp") as refused:
+        world.plan()
+    assert "created in eu" in str(refused.value)
+
+
 @pytest.mark.parametrize("case", TOLD)
 def test_the_plan_says_what_is_set(world: World, case: str) -> None:
     world.write(**CASES[case][0])
@@ -285,6 +295,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "another workflow": (
         {"workflows": [{"binding": "W", "name": "billing", "class_name": "B"}]},
         "one of worker other",
+    ),
+    "another workflow, as an export": (
+        {"exports": {"B": {"type": "workflow", "name": "billing"}}},
+        "one of worker other",
+    ),
+    "options of another workflow": (
+        {
+            "workflows": [
+                {"binding": "W", "name": "w", "class_name": "B", "script_name": "far"}
+                | {"limits": {"steps": 5}, "schedules": "0 1 * * *"}
+            ]
+        },
+        "limits, schedules of the workflow w cannot be set",
     ),
 }
 

@@ -12,7 +12,7 @@ from xswarm_deploy.adoption import databases, from_pages, javascript, places, qu
 from xswarm_deploy.adoption import found as finding
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.found import Found
-from xswarm_deploy.bundling import node_packages
+from xswarm_deploy.bundling import node_packages, wrangler
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings.project import PARTS
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
@@ -97,10 +97,13 @@ class Answers:
         return next((one for one in self.found.d1 if one.url == self.database), None)
 
     def content(self, name: str) -> Mapping[str, Any]:
-        """Return what the configuration says of production or staging."""
+        """Return what the configuration says of production or staging, and what it inherits.
+
+        Raises:
+            Refused: its part is no table.
+        """
         _, part = self.environment(name)
-        content: Mapping[str, Any] = self.found.environments[part] if part else self.found.content
-        return content
+        return wrangler.environment(self.found.content, part) if part else self.found.content
 
     def shares(self, name: str) -> bool:
         """Return whether an environment has no part of its own: it is bound as production is."""

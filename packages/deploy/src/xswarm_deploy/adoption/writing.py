@@ -72,7 +72,7 @@ def environment_file(answers: Answers, environment: str) -> str:
 def _account(answers: Answers, environment: str) -> str:
     """Return the account that wrangler's file names; empty: a person looks it up."""
     content = answers.content(environment)
-    return str(content.get("account_id") or answers.found.content.get("account_id") or "")
+    return str(content.get("account_id") or "")
 
 
 def _local(answers: Answers) -> str:

@@ -24,6 +24,7 @@ from xswarm_deploy.private import make_folder
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.multipart import Upload
+from xswarm_deploy.settings import handed_on
 from xswarm_deploy.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -223,8 +224,10 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
         *("--name", worker.name),
     ]
     where = written.parent if built else config.parent
-    path = {"PATH": programs.search_path(where)}  # build.command is a script of the Worker's own
-    ended = run(command, cwd=where, env=environment(folder) | path)
+    # build.command is a script of the Worker's own: it gets the variables that it is written for
+    path = {"PATH": programs.search_path(where)}
+    given = handed_on.environment() | environment(folder) | path
+    ended = run(command, cwd=where, env=given)
     if ended.returncode or not outfile.is_file():
         raise Refused(
             "wrangler does not accept the Worker",
@@ -270,6 +273,7 @@ def environment(folder: Path) -> dict[str, str]:
         "WRANGLER_LOG_SANITIZE": "true",
         "WRANGLER_LOG_PATH": str(folder / "logs"),
         "WRANGLER_HIDE_BANNER": "true",
+        "WRANGLER_OUTPUT_FILE_PATH": str(folder / "told"),  # a pipeline reads that of a deployment
     }
 
 

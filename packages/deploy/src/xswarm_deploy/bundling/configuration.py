@@ -13,6 +13,11 @@ from xswarm_deploy.errors import Refused
 _EMPTY: Final[tuple[object, ...]] = (None, [], {}, "")
 """Values that ask for nothing; a refused key may stand in the file with one of them."""
 
+_BOTH: Final = (
+    "Write it as `routes`, where it stands: beside an inherited `routes` wrangler leaves `route`"
+    " out in silence."
+)
+
 
 def require_deployable(content: Mapping[str, Any]) -> None:
     """Refuse a configuration with a key that a release neither applies nor may leave out.
@@ -35,11 +40,13 @@ def require_deployable(content: Mapping[str, Any]) -> None:
 
 def refused(content: Mapping[str, Any]) -> dict[str, str]:
     """Return the keys that a release refuses, each with the way on."""
-    return {
+    found = {
         path: key.told
         for path, key, value in _walk(content)
         if key is not None and key.fate is Fate.REFUSED and _asks(key, value)
     }
+    both = content.get("route") and content.get("routes") is not None
+    return {**found, **({"route": _BOTH} if both else {})}
 
 
 def unknown(content: Mapping[str, Any]) -> dict[str, str]:

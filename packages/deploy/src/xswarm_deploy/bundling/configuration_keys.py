@@ -132,7 +132,8 @@ KEYS: Final[Mapping[str, Key]] = {
     ),
     "exports": Key(
         Fate.UPLOADED,
-        "A Durable Object that is changed there makes the upload take all traffic at once.",
+        "A Durable Object that is changed there makes the upload take all traffic at once; a"
+        " Workflow is also registered beside the version.",
     ),
     # Set beside the version
     "observability": Key(

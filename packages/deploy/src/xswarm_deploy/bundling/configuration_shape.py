@@ -30,7 +30,13 @@ class _Objects(shape.Wire):
 
 class _Workflow(shape.Wire):
     name: str
+    class_name: str
     script_name: str | None = None
+
+
+class _Export(shape.Wire):
+    type: str
+    name: str | None = None
 
 
 class _Migration(shape.Wire):
@@ -69,7 +75,7 @@ class _File(shape.Wire):
     migrations: list[_Migration] | None = None
     durable_objects: _Objects | None = None
     secrets: _Secrets | None = None
-    exports: _Table | None = None
+    exports: dict[str, _Export] | None = None
     vars: _Table | None = None
     assets: _Table | None = None
     build: _Table | None = None
@@ -109,6 +115,7 @@ def require(content: Mapping[str, Any], name: str) -> None:
         _require_texts(content)
         read = shape.read(dict(content), _File, name)
         _require_paths(read)
+        _require_named(read)
         for route in [*(content.get("routes") or ()), content.get("route") or ""]:
             _require_route(route, name)
     except shape.Mismatch as error:
@@ -131,6 +138,12 @@ def _require_paths(read: _File) -> None:
     for path in map(str, filter(None, asked)):
         if len(path.encode()) > 4096 or any(len(name.encode()) > 255 for name in path.split("/")):
             raise shape.Mismatch(f"{path[:40]}… is too long for a path")
+
+
+def _require_named(read: _File) -> None:
+    for export, one in (read.exports or {}).items():
+        if one.type == "workflow" and not one.name:
+            raise shape.Mismatch(f"exports.{export} is a workflow without a name")
 
 
 def _require_route(route: object, name: str) -> None:

@@ -31,11 +31,6 @@ def of(program: Path) -> Schema | None:
     return found if _ROOT in found.get("definitions", {}) else None
 
 
-def top(schema: Schema) -> frozenset[str]:
-    """Return the keys of the top level."""
-    return frozenset(schema["definitions"][_ROOT]["properties"])
-
-
 def unknown(content: Mapping[str, Any], schema: Schema) -> dict[str, str]:
     """Return the keys that the schema does not know, each with the nearest that it knows, or "".
 

@@ -27,6 +27,10 @@ READERS: Final[Mapping[str, Callable[[str], Any]]] = {
 }
 REDIRECT: Final = ".wrangler/deploy/config.json"
 """Where a framework's build names the configuration that it made, beside the written one."""
+_BY_TOML: Final = (
+    ", by TOML 1.0: wrangler also takes an inline table of several lines or with a comma at its"
+    " end, and the escapes \\e and \\x"
+)
 _BUILD: Final = "deploy.worker.build in invoke.yaml"
 
 
@@ -142,16 +146,27 @@ def parsed(file: Path) -> Mapping[str, Any]:
     if reader is None or not file.is_file():
         why = "no such file" if reader else f"{file.suffix} is none of {', '.join(READERS)}"
         raise Refused(f"{file.name} is no wrangler configuration", why, "set deploy.worker.config")
-    return _parsed(file)
+    return _said(_parsed(file))
+
+
+def _said(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out what wrangler takes as not written: a null, and a route or account of no letters.
+
+    Source: wrangler's ``inheritable`` and ``notInheritable``, ``mutateEmptyStringRouteValue``.
+    """
+    return {
+        key: value
+        for key, value in content.items()
+        if value is not None and not (value == "" and key in ("route", "account_id"))
+    }
 
 
 def _parsed(file: Path) -> Mapping[str, Any]:
     try:
         content = READERS[file.suffix](file.read_text(encoding="utf-8-sig"))  # with a BOM or not
     except (ValueError, RecursionError) as error:
-        raise Refused(
-            f"{file.name} cannot be read", str(error), f"correct {file.name} there"
-        ) from None
+        way_on = f"correct {file.name} there{_BY_TOML if file.suffix == '.toml' else ''}"
+        raise Refused(f"{file.name} cannot be read", str(error), way_on) from None
     if not isinstance(content, Mapping):
         raise Refused(f"{file.name} is no wrangler configuration", "it is no table")
     return content
@@ -174,18 +189,23 @@ def environment(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
             f"under env it has {', '.join(sorted(known)) or 'nothing'}",
             "correct deploy.worker.environment in invoke.yaml",
         )
-    taken = {
-        key: value
-        for key, value in content.items()
-        if key not in ("name", "env") and not (key in KEYS and KEYS[key].scope is Scope.OWN)
-    }
     own = known[name]
     if not isinstance(own, Mapping):
         what = f"env.{name} of the wrangler configuration is no table"
         raise Refused(what, f"it is {own!r}", "correct it there")
-    if "route" in own or "routes" in own:  # either of them takes the place of both
-        taken = {key: value for key, value in taken.items() if key not in ("route", "routes")}
-    return {"name": f"{content.get('name')}-{name}", **taken, **own}
+    own = {key: value for key, value in _said(own).items() if _scope(key) is not Scope.TOP}
+    left = {"name", "env", *(["route"] if "routes" in own else ())}  # routes are read first
+    taken = {
+        key: value
+        for key, value in content.items()
+        if key not in left and _scope(key) is not Scope.OWN
+    }
+    named = {"name": f"{content['name']}-{name}"} if content.get("name") else {}
+    return {**named, **taken, **own}
+
+
+def _scope(key: str) -> Scope:
+    return KEYS[key].scope if key in KEYS else Scope.INHERITED
 
 
 def _environments(content: Mapping[str, Any]) -> Mapping[str, Any]:

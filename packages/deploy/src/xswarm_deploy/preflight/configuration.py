@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy.bundling import configuration, functions, programs, schema_keys, wrangler
-from xswarm_deploy.bundling.configuration_keys import KEYS
 from xswarm_deploy.errors import DeployError, Refused, Unavailable
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.preflight import bindings, limits, packages
@@ -127,7 +126,7 @@ def _left_out(site: Site, content: Mapping[str, Any]) -> Seen | None:
             f"{name} (did you mean {near}?)" if near else name for name, near in unknown.items()
         )
         return Seen("warn", f"wrangler ignores {', '.join(told)}", "correct the name, or remove it")
-    newer = sorted(name for name in content if schema and name in schema_keys.top(schema) - {*KEYS})
+    newer = sorted(configuration.unknown(content))
     if newer:
         evidence = f"your wrangler knows {', '.join(newer)}, and this tool does not yet"
         return Seen("warn", f"{evidence}: a release may leave it out", "update this tool")

@@ -20,6 +20,8 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.secret import Secret
 
 SECRET_TYPES = ("secret_text", "secret_key")
+_API_DATE = "Cloudflare-Workers-Script-Api-Date"
+_WORKFLOW_EXPORTS = "2026-11-09"  # since then the API takes Workflows as exports
 MESSAGE_BYTES = 1000  # of an annotation's message; Cloudflare refuses a longer one
 
 
@@ -58,9 +60,15 @@ class Upload:
         return frozenset((*SECRET_TYPES, *map(str, self.metadata.get("keep_bindings", ()))))
 
     @property
-    def content_type(self) -> str:
-        """Return the media type that goes with :meth:`body`."""
-        return f"multipart/form-data; boundary={self.boundary}"
+    def headers(self) -> dict[str, str]:
+        """Return what goes with :meth:`body`: its media type; of Workflows as exports a date.
+
+        Source: wrangler's ``resolveExportsUploadPayload``.
+        """
+        kind = {"Content-Type": f"multipart/form-data; boundary={self.boundary}"}
+        exports = (self.metadata.get("exports") or {}).values()
+        declared = any(one.get("type") == "workflow" for one in exports)
+        return kind | ({_API_DATE: _WORKFLOW_EXPORTS} if declared else {})
 
     def with_secrets(self, secrets: Mapping[str, Secret], *, keep: bool = True) -> Upload:
         """Add secrets to the version.

@@ -147,7 +147,7 @@ def _upload(site: Site, change: Change) -> Facts:
     form = version.prepared(site, split).with_annotations(version.message(site), tag)
     with _startable(site):
         uploaded = site.cloudflare.upload_version(
-            site.worker, form.body(), form.content_type, tag, _looking_ahead(site)
+            site.worker, form.body(), form.headers, tag, _looking_ahead(site)
         )
     return version.facts(site, uploaded.id, digest, objects)
 
@@ -202,7 +202,7 @@ def _put(site: Site, tag: str, migrations: Migrations | None) -> str:
     form = form.with_migrations(durable_objects.as_sent(migrations)) if migrations else form
     with _startable(site):
         return site.cloudflare.create_worker(
-            site.worker, form.body(), form.content_type, in_bytes(site.progress, "upload")
+            site.worker, form.body(), form.headers, in_bytes(site.progress, "upload")
         )
 
 

@@ -187,8 +187,13 @@ def _summary(workflow: Workflow, id_: str, told: dict[str, Any]) -> dict[str, An
 
 
 def _told(workflow: Workflow) -> dict[str, Any]:
-    """Return what the API tells: limits and schedules are not among it."""
+    """Return what the API tells: limits and schedules are not among it, the jurisdiction is.
+
+    Source of the latter: wrangler's ``checkWorkflowConflicts``.
+    """
+    place = workflow.options.get("jurisdiction")
     return {
+        **({"jurisdiction": place} if place else {}),
         "id": workflow.id,
         "name": workflow.name,
         "class_name": workflow.class_name,

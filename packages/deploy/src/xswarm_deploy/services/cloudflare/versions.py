@@ -108,7 +108,7 @@ class Versions(Client):
         self,
         name: str,
         body: bytes,
-        content_type: str,
+        headers: Mapping[str, str],
         tag: str = "",
         progress: Progress = silent,
     ) -> Version:
@@ -117,7 +117,7 @@ class Versions(Client):
         Args:
             name: the Worker.
             body: the multipart form of :mod:`xswarm_deploy.services.multipart`.
-            content_type: the form's media type with its boundary.
+            headers: that go with the form.
             tag: the tag annotation in the form; finds the version when the reply was lost.
             progress: told how many bytes of the form have left.
 
@@ -129,7 +129,7 @@ class Versions(Client):
             tagged = [version for version in self.versions(name) if tag and version.tag == tag]
             return self.version(name, tagged[0].id) if tagged else None
 
-        return settled(lambda: self._post_version(name, body, content_type, progress), look)
+        return settled(lambda: self._post_version(name, body, headers, progress), look)
 
     def patch_latest_secrets(
         self, name: str, secrets: Mapping[str, Secret | None], message: str = "", tag: str = ""
@@ -158,13 +158,13 @@ class Versions(Client):
         return unwrap(reply, Identified).id
 
     def _post_version(
-        self, name: str, body: bytes, content_type: str, progress: Progress
+        self, name: str, body: bytes, headers: Mapping[str, str], progress: Progress
     ) -> Version:
         reply = self.http.post(
             f"{self._script(name)}/versions",
             query={"bindings_inherit": "strict"},
             body=body,
-            headers={"Content-Type": content_type},
+            headers=headers,
             budget=180,
             sent=upload(len(body), progress),
         )

@@ -88,14 +88,14 @@ class Workers(Client):
         self.http.patch(f"{self._script(name)}/script-settings", json=dict(changed), safe=True)
 
     def create_worker(
-        self, name: str, body: bytes, content_type: str, progress: Progress = silent
+        self, name: str, body: bytes, headers: Mapping[str, str], progress: Progress = silent
     ) -> str:
         """Create a Worker with its first version, at 100 % at once; return the version's id."""
         reply = self.http.put(
             self._script(name),
             query={"excludeScript": "true", "bindings_inherit": "strict"},
             body=body,
-            headers={"Content-Type": content_type},
+            headers=headers,
             budget=180,
             sent=upload(len(body), progress),
         )

@@ -1,4 +1,4 @@
-"""The Workflows that the Worker defines: ``workflows`` of its configuration.
+"""The Workflows that the Worker defines: ``workflows`` and ``exports`` of its configuration.
 
 A workflow that the file no longer names stays, as with wrangler: with it all of its instances
 would be lost.
@@ -31,6 +31,8 @@ def _told(after: Workflows) -> str:
 
 ACTION: Final = Action(STEP, "workflows", Workflows, Workflows, Workflows, describe=_told)
 _OPTIONS: Final = ("limits", "concurrency", "default_retention", "jurisdiction")
+_EXPORT: Final = "workflow"
+"""The type of a Workflow under ``exports``, where it has the name of its class."""
 
 
 def resource(worker: str) -> str:
@@ -39,10 +41,18 @@ def resource(worker: str) -> str:
 
 
 def described(content: Mapping[str, Any], worker: str) -> Value | None:
-    """Return name → definition of the Worker's own; None where the file names none."""
-    own = [
-        one for one in content.get("workflows") or () if one.get("script_name") in (None, worker)
-    ]
+    """Return name → definition of the Worker's own; None where the file names none.
+
+    Raises:
+        Refused: another Worker's is to be changed by a binding to it.
+    """
+    bound = content.get("workflows") or ()
+    own = [one for one in bound if one.get("script_name") in (None, worker)]
+    for one in bound:
+        if one not in own:
+            _require_bound_alone(one)
+    exports = (content.get("exports") or {}).items()
+    own += [{**one, "class_name": name} for name, one in exports if one.get("type") == _EXPORT]
     return {str(one["name"]): _definition(one) for one in own} or None
 
 
@@ -53,10 +63,12 @@ def transition(site: Site, wanted: Value | None, formerly: Value | None) -> Tran
     what the live version's release recorded.
 
     Raises:
-        Refused: a workflow of that name is another Worker's.
+        Refused: a workflow of that name is another Worker's, or in another jurisdiction.
     """
     earlier = formerly or {}
     there = {name: _there(site, name) for name in wanted or ()}
+    for name, definition in (wanted or {}).items():
+        _require_same_place(name, there[name], definition)
     changed = {
         name: definition
         for name, definition in (wanted or {}).items()
@@ -92,6 +104,29 @@ def _definition(one: Mapping[str, Any]) -> Value:
     crons = [schedules] if isinstance(schedules, str) else list(schedules)
     timed = {"schedules": [{"cron": cron} for cron in crons]} if crons else {}
     return {"class_name": str(one["class_name"]), **options, **timed}
+
+
+def _require_bound_alone(one: Mapping[str, Any]) -> None:
+    """Refuse options of another Worker's workflow: wrangler says so once the code is live."""
+    told = ", ".join(key for key in (*_OPTIONS, "schedules") if one.get(key))
+    if told:
+        owner = one["script_name"]
+        raise Refused(
+            f"{told} of the workflow {one['name']} cannot be set by a Worker that is bound to it",
+            f"worker {owner} defines it (script_name)",
+            f"write them into the configuration of {owner}, or remove them here",
+        )
+
+
+def _require_same_place(name: str, there: Value | None, wanted: Value) -> None:
+    """Refuse another jurisdiction: it is chosen when a workflow is created, once for all."""
+    place = wanted.get("jurisdiction")
+    if place and there is not None and there.get("jurisdiction") != place:
+        raise Refused(
+            f"workflow {name} cannot be moved to the jurisdiction {place}",
+            f"it was created in {there.get('jurisdiction') or 'none'}, and stays there",
+            "give the workflow another name in the wrangler configuration",
+        )
 
 
 def _there(site: Site, name: str) -> Value | None:
