@@ -15,9 +15,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.twin.objects.whole import Objects
 from xswarm_twin.edge.edge import Edge
 from xswarm_twin.model import AssetFile, Assets, Module, PagesDeployment, WorkerVersion
-from xswarm_twin.objects.store import Objects
 from xswarm_twin.programs import find_workerd
 
 _ROOT = Path(__file__).parents[3]
