@@ -44,7 +44,7 @@ def test_the_ones_asked_longest_ago_are_ended(
     deployed, answering = uploaded[0], uploaded[1]
 
     async def upload() -> list[WorkerVersion]:
-        known = Versions(tmp_path, Any, Any, None, drain=0.0, idle=60.0)  # type: ignore[arg-type]
+        known = Versions(tmp_path, Any, Any, drain=0.0, idle=60.0)  # type: ignore[arg-type]
         known.hold([deployed])
         for place, version in enumerate(uploaded):
             known.know(version)

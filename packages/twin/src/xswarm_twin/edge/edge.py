@@ -64,7 +64,6 @@ class Edge:
     Args:
         state: the twin's folder (``.sandbox``); logs go to ``logs/``, prepared code to ``edge/``.
         objects: the store behind R2 bindings.
-        workerd: the workerd binary; by default the one of the ``node_modules`` beside ``state``.
         drain: seconds that requests in flight are given when their version is replaced.
         idle: seconds after which the process of a version that is not deployed, and that nobody
             asks, is stopped.
@@ -77,14 +76,13 @@ class Edge:
         state: Path,
         objects: Objects,
         *,
-        workerd: Path | None = None,
         drain: float = 5.0,
         idle: float = 60.0,
         tails: Tails | None = None,
         token: str = "",
     ) -> None:
         self._services = Services(objects, self)
-        self._versions = Versions(state, Children(), self._services, workerd, drain, idle)
+        self._versions = Versions(state, Children(), self._services, drain, idle)
         self._proxy = Proxy()
         self._routes: dict[str, Route] = {}
         self._tails = tails or Tails()
