@@ -14,7 +14,7 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.release import audit
 from xswarm_deploy.tasks import sandbox
 from xswarm_twin import fault_injection, supervisor
-from xswarm_twin.fault_injection import Fault
+from xswarm_twin.faults import Fault
 from xswarm_twin.state import State
 
 UP = State(pid=1, endpoints={"WORKER_URL": "http://127.0.0.1:1"})

@@ -32,7 +32,7 @@ def test_a_status_is_answered_and_nothing_applied(api: Api, status: int) -> None
 
 def test_a_reset_before_applies_nothing(api: Api) -> None:
     first = api.worker()
-    order(api, "reset_before")
+    order(api, "reset")
     with pytest.raises(requests.ConnectionError):
         api.deploy("shop", (first, 100))
     assert count(api) == 1

@@ -237,10 +237,10 @@ async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     if seconds := request.app[FAULTS].blocked:
         raise refusals.rate_limited(seconds)
-    kind = request.app[FAULTS].take(request.method, request.path.removeprefix(BASE))
-    if kind is None:
+    fault = request.app[FAULTS].take(request.method, request.path.removeprefix(BASE))
+    if fault is None:
         return await handler(request)
-    return await faults.suffer(kind, request, handler)
+    return await faults.suffer(fault, request, handler)
 
 
 def _carries_session(request: web.Request) -> bool:

@@ -20,7 +20,6 @@ from xswarm_twin.credentials import Credentials
 from xswarm_twin.folder import Folder
 from xswarm_twin.providers import host
 from xswarm_twin.providers.anthropic import Anthropic
-from xswarm_twin.providers.faults import Faults
 from xswarm_twin.providers.host import Provider, Shared
 from xswarm_twin.providers.openai import OpenAI
 from xswarm_twin.providers.received import Received
@@ -43,7 +42,7 @@ async def _serve(folder: Folder) -> None:
     received = Received(folder.providers / "received.jsonl")
     served = _providers(folder.providers, ports, keys, received)
     names = tuple(provider.name for provider in served)
-    shared = Shared(Faults(), received, names, keys["CLOUDFLARE_API_TOKEN"])
+    shared = Shared(received, names, keys["CLOUDFLARE_API_TOKEN"])
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
