@@ -15,10 +15,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from xswarm_twin.providers import allowance, answers, keys, mail
 from xswarm_twin.providers.event_webhooks import EventWebhooks
-from xswarm_twin.providers.parse_settings import ParseSettings
+from xswarm_twin.providers.inbound_parse import InboundParse
 from xswarm_twin.providers.received import Received
 from xswarm_twin.providers.records import Records
-from xswarm_twin.providers.security_policies import SecurityPolicies
 from xswarm_twin.providers.senders import Senders
 
 SCOPES: Final = (
@@ -54,15 +53,14 @@ class SendGrid:
         self._allowance = allowance.from_environment()
         self._senders = Senders(records)
         self._webhooks = EventWebhooks(records, received)
-        self._parse = ParseSettings(records)
-        self._policies = SecurityPolicies(records)
+        self._parse = InboundParse(records)
 
     def application(self, faulty: Middleware) -> web.Application:
         """Make the application; faults come before all else."""
         application = web.Application(
             middlewares=[faulty, self._guarded()], client_max_size=_LARGEST
         )
-        for part in (self._webhooks, self._parse, self._policies, self._senders):
+        for part in (self._webhooks, self._parse, self._senders):
             application.add_routes(part.routes())
         application.router.add_get("/v3/scopes", _scopes)
         application.router.add_post(_SEND, self._send)
