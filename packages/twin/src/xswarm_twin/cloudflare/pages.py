@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -50,7 +50,7 @@ _DEPLOYMENTS = _ONE + "/deployments"
 async def index(request: web.Request) -> web.Response:
     """List the projects by pages."""
     twin = twin_of(request)
-    return _page(request, twin.store.all(Project), lambda project: _told(twin, project))
+    return paged(request, [_told(twin, project) for project in twin.store.all(Project)], 25)
 
 
 @routes.post(_ALL)
@@ -152,7 +152,7 @@ async def deployments(request: web.Request) -> web.Response:
     environment = request.query.get("env")
     if environment is not None:
         listed = [publication for publication in listed if publication.environment == environment]
-    return _page(request, listed, lambda publication: _deployment(twin, publication))
+    return paged(request, [_deployment(twin, publication) for publication in listed], 25)
 
 
 @routes.post(_DEPLOYMENTS)
@@ -378,9 +378,3 @@ def _deployment(twin: Twin, publication: Publication) -> dict[str, Any]:
         "deployment_trigger": {"type": "ad_hoc", "metadata": metadata},
         "aliases": None,
     }
-
-
-def _page(
-    request: web.Request, listed: list[Any], told: Callable[[Any], dict[str, Any]]
-) -> web.Response:
-    return paged(request, [told(one) for one in listed], 25)
