@@ -48,7 +48,6 @@ from xswarm_twin.cloudflare import (
     workflows,
     zones,
 )
-from xswarm_twin.cloudflare.assets import bearer
 from xswarm_twin.cloudflare.calls import CALLS, Calls
 from xswarm_twin.cloudflare.degraded import PROFILES, Profiles
 from xswarm_twin.cloudflare.envelope import Refusal, failure
@@ -226,7 +225,7 @@ def _require_token(request: web.Request, token: str) -> None:
         why = "Invalid format for Authorization header"
         refused.causes.append({"code": 6111, "message": why})
         raise refused
-    if not hmac.compare_digest(bearer(request).encode(), token.encode()):
+    if not hmac.compare_digest(control.token_of(request.headers).encode(), token.encode()):
         verified = request.path.endswith("/tokens/verify")
         raise refusals.token_invalid() if verified else refusals.unauthenticated()
 

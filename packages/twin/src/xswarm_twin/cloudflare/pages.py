@@ -17,6 +17,7 @@ from xswarm_twin.cloudflare.envelope import paged, success
 from xswarm_twin.cloudflare.records import Asset, Project, Publication
 from xswarm_twin.cloudflare.tokens import TokenInvalid
 from xswarm_twin.cloudflare.twin import Twin, new_id, twin_of
+from xswarm_twin.control import token_of
 from xswarm_twin.model import PagesDeployment
 
 MAXIMUM_FILES = 100_000
@@ -244,7 +245,7 @@ def _lock_of(project: Project) -> str:
 
 def _require_token(request: web.Request) -> None:
     try:
-        twin_of(request).tokens.subject(assets.bearer(request), _UPLOAD)
+        twin_of(request).tokens.subject(token_of(request.headers), _UPLOAD)
     except TokenInvalid:
         raise refusals.pages_token_expired() from None
 

@@ -26,7 +26,7 @@ from xswarm_twin.edge.pages import Pages
 from xswarm_twin.edge.proxy import RAY, TAILED, CallFailed, Proxy, new_ray, sign
 from xswarm_twin.edge.routing import KEY_HEADER, Kind, Route, Target, choose_version, target_of
 from xswarm_twin.edge.schedules import Schedules
-from xswarm_twin.edge.services import Location, Services
+from xswarm_twin.edge.services import Services
 from xswarm_twin.edge.simulators import Answer, Consumer, Question
 from xswarm_twin.edge.tails import Invocation, Tails
 from xswarm_twin.edge.versions import Versions
@@ -208,8 +208,11 @@ class Edge:
             log.line(f"cron trigger {cron}: {outcome}")
         return outcome
 
-    async def locate(self, worker: str) -> Location | None:
-        """Return where a Worker answers now; None where it does not, or is hosted elsewhere."""
+    async def locate(self, worker: str) -> Mapping[str, str] | None:
+        """Return where a Worker answers now: a debug port, a service of it, its objects' service.
+
+        None where it does not answer, or is hosted elsewhere.
+        """
         await self._versions.settled(worker)
         route = self._routes.get(worker)
         chance = random.random()  # noqa: S311
@@ -219,7 +222,8 @@ class Edge:
         serving = self._versions.serving(version)
         async with serving.runtime.borrowed():
             await serving.runtime.ready(CONTROL)
-        return Location(f"unix:{serving.debug}", serving.service, serving.home)
+        address = f"unix:{serving.debug}"
+        return {"address": address, "service": serving.service, "home": serving.home}
 
     def take_mail(self, message: str) -> None:
         """Keep an e-mail that a Worker sends, as a line of ``logs/mail.jsonl``."""

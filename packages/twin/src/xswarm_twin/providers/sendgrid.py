@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from xswarm_twin.control import token_of
 from xswarm_twin.providers import allowance, answers, keys, mail
 from xswarm_twin.providers.event_webhooks import EventWebhooks
 from xswarm_twin.providers.inbound_parse import InboundParse
@@ -86,7 +87,7 @@ class SendGrid:
     def _guarded(self) -> Middleware:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            given = keys.bearer(request)
+            given = token_of(request.headers)
             if not given:
                 return answers.error(401, "authorization required")
             if not keys.same(given, self._key):
