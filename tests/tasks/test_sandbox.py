@@ -84,4 +84,4 @@ def test_a_fault_is_put_and_cleared(c: Context, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(fault_injection, "clear", lambda _root, provider: done.append(provider))
     sandbox.fault(c, "stripe", "429", times=2)
     sandbox.fault(c, "stripe", "off")
-    assert done == [("stripe", Fault("429", 2)), "stripe"]
+    assert done == [("stripe", Fault("429", 2, "GET")), "stripe"]
