@@ -25,6 +25,7 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.steps.unversioned import twin
 from xswarm_twin import fault_injection, supervisor
 from xswarm_twin.errors import Unavailable
+from xswarm_twin.faults import Fault
 from xswarm_twin.programs import find_workerd
 from xswarm_twin.state import State
 
@@ -146,7 +147,7 @@ def fault(
         fault_injection.clear(context.ROOT, provider)
         console.line(f"✓ {provider}: no fault", "green")
         return
-    wanted = fault_injection.Fault(kind, times, method, path, after)
+    wanted = Fault(kind, times, method, path, after)
     fault_injection.put(context.ROOT, provider, wanted)
     console.line(f"✓ {provider}: {kind}, {times} time(s)", "green")
 

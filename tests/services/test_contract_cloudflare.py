@@ -132,7 +132,7 @@ def test_an_upload_whose_reply_is_lost_is_found(
     assert tagged == [made]
 
 
-@pytest.mark.parametrize("fault", ["reset_before", "reset_after", "bad_json", "status:500"])
+@pytest.mark.parametrize("fault", ["reset", "reset_after", "bad_json", "status:500"])
 def test_a_deployment_in_doubt_ends_as_wanted(
     twin: Twin, cloudflare: Cloudflare, first: str, fault: str
 ) -> None:

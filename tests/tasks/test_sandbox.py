@@ -14,7 +14,7 @@ from xswarm_deploy.errors import Refused
 from xswarm_deploy.release import audit
 from xswarm_deploy.tasks import sandbox
 from xswarm_twin import fault_injection, supervisor
-from xswarm_twin.fault_injection import Fault
+from xswarm_twin.faults import Fault
 from xswarm_twin.state import State
 
 UP = State(pid=1, endpoints={"WORKER_URL": "http://127.0.0.1:1"})
@@ -84,4 +84,4 @@ def test_a_fault_is_put_and_cleared(c: Context, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(fault_injection, "clear", lambda _root, provider: done.append(provider))
     sandbox.fault(c, "stripe", "429", times=2)
     sandbox.fault(c, "stripe", "off")
-    assert done == [("stripe", Fault("429", 2)), "stripe"]
+    assert done == [("stripe", Fault("429", 2, "GET")), "stripe"]

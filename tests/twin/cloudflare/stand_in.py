@@ -18,6 +18,7 @@ from xswarm_twin.cloudflare.telemetry import Kept
 from xswarm_twin.cloudflare.twin import TWIN, Account, Addresses, Twin, open_twin
 from xswarm_twin.edge.cron import parse
 from xswarm_twin.edge.degraded import Degraded
+from xswarm_twin.edge.edge import Edge
 from xswarm_twin.edge.proxy import CallFailed
 from xswarm_twin.edge.simulators import Answer, Consumer, Question
 from xswarm_twin.model import PagesDeployment, ScriptInvalid, WorkerVersion
@@ -27,7 +28,7 @@ ACCOUNT = Account("f" * 32, "sandbox-token-for-tests")
 BROKEN = b"this does not start"
 
 
-class RememberedEdge:
+class RememberedEdge(Edge):
     """Serve nothing, but remember what was asked for, and refuse what is marked as broken."""
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ def test_a_status_is_answered_and_nothing_applied(api: Api, status: int) -> None
 
 @pytest.mark.parametrize(
     ("kind", "status", "code"),
-    [("status:401", 401, 10000), ("status:403", 403, 10000), ("elsewhere", 403, 9109)],
+    [("revoked", 401, 10000), ("status:403", 403, 10000), ("elsewhere", 403, 9109)],
 )
 def test_a_token_is_refused(api: Api, kind: str, status: int, code: int) -> None:
     first = api.worker()
@@ -53,7 +53,7 @@ def test_the_edge_answers_in_place_of_the_api(api: Api) -> None:
 
 def test_a_reset_before_applies_nothing(api: Api) -> None:
     first = api.worker()
-    order(api, "reset_before")
+    order(api, "reset")
     with pytest.raises(requests.ConnectionError):
         api.deploy("shop", (first, 100))
     assert count(api) == 1

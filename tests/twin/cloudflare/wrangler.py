@@ -18,7 +18,9 @@ import boto3
 import requests
 
 from tests.twin.cloudflare.stand_in import ACCOUNT
-from xswarm_twin import programs
+from xswarm_twin import files, programs, state
+from xswarm_twin.folder import Folder
+from xswarm_twin.state import State
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
@@ -159,23 +161,20 @@ class Twin:
 
 
 def spawn(folder: Path, ports: Mapping[str, int]) -> subprocess.Popen[bytes]:
-    command = [
-        *(sys.executable, "-m", "xswarm_twin.cloudflare"),
-        *("--state", str(folder / "sandbox")),
-        *("--workerd", str(programs.find_workerd(ROOT))),
-        *("--api-port", str(ports["api"])),
-        *("--objects-port", str(ports["objects"])),
-        *("--worker", f"shop:{ports['worker']}"),
-        *("--pages", f"site:{ports['pages']}"),
-    ]
-    environment = os.environ | {
+    home = Folder(folder / "sandbox")
+    home.path.mkdir(exist_ok=True)
+    named = {**ports, "worker:shop": ports["worker"], "pages:site": ports["pages"]}
+    state.write(home, State(workers=("shop",), pages=("site",), ports=named))
+    keys = {
         "CLOUDFLARE_API_TOKEN": ACCOUNT.token,
         "CLOUDFLARE_ACCOUNT_ID": ACCOUNT.id,
         "S3_ACCESS_KEY_ID": "key-of-tests",
         "S3_SECRET_ACCESS_KEY": "hidden-text-of-tests",
     }
+    files.write(home.credentials, json.dumps(keys))
+    command = (sys.executable, "-m", "xswarm_twin.cloudflare", str(home.path))
     with (folder / "twin.log").open("a") as log:
-        return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=log)
+        return subprocess.Popen(command, cwd=ROOT, stderr=log)
 
 
 def free_port() -> int:

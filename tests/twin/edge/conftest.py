@@ -15,12 +15,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.twin.objects.whole import Objects
 from xswarm_twin.edge.edge import Edge
 from xswarm_twin.model import AssetFile, Assets, Module, PagesDeployment, WorkerVersion
-from xswarm_twin.objects.store import Objects
-from xswarm_twin.programs import find_workerd
 
-_ROOT = Path(__file__).parents[3]
 TOKEN = "token-of-the-twin"
 _TYPES = {
     ".js": "application/javascript+module",
@@ -143,7 +141,7 @@ def play(tmp_path: Path) -> Play:
 @asynccontextmanager
 async def stage(state: Path) -> AsyncIterator[Stage]:
     objects = Objects(state / "objects")
-    edge = Edge(state, objects, workerd=find_workerd(_ROOT), drain=60.0, token=TOKEN)
+    edge = Edge(state, objects, drain=60.0, token=TOKEN)
     try:
         async with aiohttp.ClientSession() as client:
             yield Stage(edge, state, objects, client)

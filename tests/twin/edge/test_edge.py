@@ -255,7 +255,6 @@ def test_an_idle_undeployed_version_is_stopped(
 ) -> None:
     from xswarm_twin.edge.edge import Edge
     from xswarm_twin.objects.store import Objects
-    from xswarm_twin.programs import find_workerd
 
     now = 0.0
     for module in (runtime, versions):
@@ -267,7 +266,7 @@ def test_an_idle_undeployed_version_is_stopped(
     async def scene() -> None:
         nonlocal now
         objects = Objects(tmp_path / "objects")
-        edge = Edge(tmp_path, objects, workerd=find_workerd(ROOT), idle=0.3, drain=60.0)
+        edge = Edge(tmp_path, objects, idle=0.3, drain=60.0)
         deployed, tried = javascript(workshop, "deployed"), javascript(workshop, "tried")
         try:
             await edge.validate(deployed)
@@ -292,12 +291,11 @@ def test_children_end_with_a_killed_parent(workshop: Any, tmp_path: Path) -> Non
         import asyncio, json, pickle, sys
         from pathlib import Path
         from xswarm_twin.edge.edge import Edge
-        from xswarm_twin.programs import find_workerd
         from xswarm_twin.objects.store import Objects
 
         async def main():
             state = Path(sys.argv[1])
-            edge = Edge(state, Objects(state / "objects"), workerd=find_workerd(Path.cwd()))
+            edge = Edge(state, Objects(state / "objects"))
             for version in pickle.load(open(sys.argv[2], "rb")):
                 await edge.validate(version)
             print("ready", flush=True)

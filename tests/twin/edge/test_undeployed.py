@@ -44,7 +44,7 @@ def test_the_ones_asked_longest_ago_are_ended(
     deployed, answering = uploaded[0], uploaded[1]
 
     async def upload() -> list[WorkerVersion]:
-        known = Versions(tmp_path, Any, Any, None, drain=0.0, idle=60.0)  # type: ignore[arg-type]
+        known = Versions(tmp_path, Any, Any, drain=0.0, idle=60.0)  # type: ignore[arg-type]
         known.hold([deployed])
         for place, version in enumerate(uploaded):
             known.know(version)
@@ -68,7 +68,7 @@ def test_versions_that_are_too_old_to_be_deployed_are_forgotten(
     monkeypatch.setattr(edge_versions, "_DEPLOYABLE", 5)
     workshop = Workshop(tmp_path)
     uploaded = [workshop.version({"main.js": "x"}) for _ in range(12)]
-    known = Versions(tmp_path, Any, Any, None, drain=0.0, idle=60.0)  # type: ignore[arg-type]
+    known = Versions(tmp_path, Any, Any, drain=0.0, idle=60.0)  # type: ignore[arg-type]
     known.hold(uploaded[:1])
     for version in uploaded:
         known.know(version)

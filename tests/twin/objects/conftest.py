@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.twin.objects.whole import Objects
 from xswarm_twin.objects.s3 import S3
 from xswarm_twin.objects.signature import Keys
-from xswarm_twin.objects.store import Objects
 
 KEYS = Keys("AKLOCAL", "a/secret+key")
 

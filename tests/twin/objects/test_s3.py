@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.twin.objects.whole import Objects
 from xswarm_twin.objects.signature import Keys
-from xswarm_twin.objects.store import Objects
 
 UGLY = ["a/../b", "/begin", "end/", "ü/日本/🎉", "sp ace+plus%25&=?#", "x" * 1024, "a//b", "*'()!~"]
 

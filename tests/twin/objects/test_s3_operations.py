@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 import pytest
 
 from tests.twin.objects.test_s3 import refused
-from xswarm_twin.objects.store import Objects
+from tests.twin.objects.whole import Objects
 
 GUIDE = Path(__file__).parents[3] / "deployment/docs/guide/twin.md"
 ORIGIN = "https://shop.example"

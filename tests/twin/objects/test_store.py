@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.twin.objects.whole import Objects
 from xswarm_twin.objects.errors import (
     BucketExists,
     BucketMissing,
@@ -27,7 +28,6 @@ from xswarm_twin.objects.errors import (
 )
 from xswarm_twin.objects.ranges import ByteRange, RangeInvalid, parse_range, resolve_range
 from xswarm_twin.objects.records import Conditions
-from xswarm_twin.objects.store import Objects
 
 ROOT = Path(__file__).parents[3]
 
@@ -244,7 +244,7 @@ def test_a_killed_writer_leaves_whole_objects_only(tmp_path: Path) -> None:
         """
         import sys
         from pathlib import Path
-        from xswarm_twin.objects.store import Objects
+        from tests.twin.objects.whole import Objects
         objects = Objects(Path(sys.argv[1]))
         objects.create_bucket("files")
         for number in range(100_000):

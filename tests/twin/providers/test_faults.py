@@ -8,46 +8,58 @@ import pytest
 import requests
 
 from tests.support.providers import Twin
-from xswarm_twin.providers import faults
-from xswarm_twin.providers.faults import Fault, Faults
+from xswarm_twin.faults import Fault, Faults
+from xswarm_twin.providers.host import KINDS
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
+    ("text", "name", "amount"),
     [
-        ("status:429", Fault("status", 429, 2)),
-        ("slow:2.5", Fault("slow", 2.5, 2)),
-        ("reset", Fault("reset", 0, 2)),
-        ("reset_after", Fault("reset_after", 0, 2)),
-        ("revoked", Fault("revoked", 0, 2)),
-        ("bad_json", Fault("bad_json", 0, 2)),
+        ("status:429", "status", 429),
+        ("slow:2.5", "slow", 2.5),
+        ("reset", "reset", 0),
+        ("reset_after", "reset_after", 0),
+        ("revoked", "revoked", 0),
+        ("bad_json", "bad_json", 0),
     ],
 )
-def test_parse(text: str, fault: Fault) -> None:
-    assert faults.parse(text, 2) == fault
-    assert fault.describe() == {"kind": text, "times": 2}
+def test_what_people_may_ask_for(text: str, name: str, amount: float) -> None:
+    fault = Fault(text, 2)
+    fault.require_sound(KINDS)
+    assert (fault.name, fault.amount) == (name, amount)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "status", "status:200", "status:x", "slow", "slow:0", "slow:x", "reset:1", "fire"]
+    "text",
+    [
+        "",
+        "status",
+        "status:200",
+        "status:x",
+        "slow",
+        "slow:0",
+        "slow:x",
+        "reset:1",
+        "fire",
+        "block:1",
+    ],
 )
 def test_what_nobody_knows_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="unknown fault"):
-        faults.parse(text, 1)
+        Fault(text).require_sound(KINDS)
 
 
 def test_at_least_one_request_is_meant() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        faults.parse("reset", 0)
+        Fault("reset", 0).require_sound(KINDS)
 
 
 def test_a_fault_is_gone_after_its_times() -> None:
-    kept = Faults()
-    kept.put("stripe", faults.parse("reset", 2))
-    taken = [kept.take("stripe"), kept.take("twilio"), kept.take("stripe"), kept.take("stripe")]
-    assert [bool(fault) for fault in taken] == [True, False, True, False]
+    kept = Faults([Fault("reset", 2)])
+    taken = [kept.take("GET", "/") for _ in range(3)]
+    assert [bool(fault) for fault in taken] == [True, True, False]
 
 
 def test_a_slow_answer_is_right(twin: Twin) -> None:

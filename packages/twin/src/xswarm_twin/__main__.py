@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from xswarm_twin import components, credentials, state
+from xswarm_twin import components, state
 from xswarm_twin.folder import Folder
 from xswarm_twin.supervision import Watch
 
@@ -22,9 +22,7 @@ def main(path: str) -> None:
 
 async def _watch(folder: Folder) -> None:
     planned = state.read(folder)
-    keys = credentials.load(folder)
-    plan = components.Plan(folder, planned.workers, planned.pages, planned.ports, keys)
-    await Watch(folder, planned, components.build(plan, planned.parts)).run()
+    await Watch(folder, planned, components.build(folder, planned)).run()
 
 
 if __name__ == "__main__":

@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from xswarm_twin import files, programs
+from xswarm_twin import credentials, files, programs
 from xswarm_twin.address import HOST, address
 from xswarm_twin.control import bearer
 from xswarm_twin.credentials import TWILIO_ACCOUNT, Credentials
 from xswarm_twin.folder import Folder
 from xswarm_twin.providers import numbers
+from xswarm_twin.state import State
 
 CODE: Final = Path(__file__).resolve().parents[1]  # from where `-m xswarm_twin` is found
 _UNLIMITED: Final = (Path(__file__).parent / "providers" / "unlimited.mjs").as_uri()
@@ -52,108 +53,79 @@ class Part:
     Args:
         name: also of its log.
         argv: what is run; never with a secret.
-        environment: added to what every part inherits; the secrets are here.
         port: its first port.
         probes: all must answer before the part counts as ready.
     """
 
     name: str
     argv: tuple[str, ...]
-    environment: Mapping[str, str]
     port: int
     probes: tuple[Probe, ...]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What one twin serves, and where."""
-
-    folder: Folder
-    workers: Sequence[str]
-    pages: Sequence[str]
-    ports: Mapping[str, int]
-    credentials: Credentials
-
-
-def build(plan: Plan, names: Sequence[str]) -> list[Part]:
-    """Describe the parts of these names; files that they are told to read are written."""
+def build(folder: Folder, planned: State) -> list[Part]:
+    """Describe the parts that are planned; files that they are told to read are written."""
+    keys = credentials.load(folder)
     makers = {
         "cloudflare": _cloudflare,
         "sqld": _sqld,
         "emulate": _emulate,
         "providers": _providers,
     }
-    return [makers[name](plan) for name in names]
+    return [makers[name](folder, planned, keys) for name in planned.parts]
 
 
-def _cloudflare(plan: Plan) -> Part:
+def _cloudflare(folder: Folder, planned: State, keys: Credentials) -> Part:
     """Describe the Cloudflare API stand-in, the edge and the objects, one process."""
-    ports, keys = plan.ports, plan.credentials
-    workers = {name: ports[f"worker:{name}"] for name in plan.workers}
-    pages = {name: ports[f"pages:{name}"] for name in plan.pages}
-    served = [item for name, port in workers.items() for item in ("--worker", f"{name}:{port}")]
-    served += [item for name, port in pages.items() for item in ("--pages", f"{name}:{port}")]
-    names = (
-        "CLOUDFLARE_API_TOKEN",
-        "CLOUDFLARE_ACCOUNT_ID",
-        "S3_ACCESS_KEY_ID",
-        "S3_SECRET_ACCESS_KEY",
-    )
-    token = bearer(keys["CLOUDFLARE_API_TOKEN"])
+    ports, token = planned.ports, bearer(keys["CLOUDFLARE_API_TOKEN"])
+    hosts = [f"worker:{name}" for name in planned.workers]
+    hosts += [f"pages:{name}" for name in planned.pages]
     return Part(
         name="cloudflare",
-        argv=(
-            *_python("xswarm_twin.cloudflare"),
-            *("--state", str(plan.folder.path)),
-            *("--api-port", str(ports["api"])),
-            *("--objects-port", str(ports["objects"])),
-            *served,
-        ),
-        environment={name: keys[name] for name in names},
+        argv=_python("xswarm_twin.cloudflare", folder),
         port=ports["api"],
         probes=(
             Probe(ports["api"], "/client/v4/user/tokens/verify", token),
             Probe(ports["objects"], statuses=()),
-            *(Probe(port, statuses=()) for port in (*workers.values(), *pages.values())),
+            *(Probe(ports[name], statuses=()) for name in hosts),
         ),
     )
 
 
-def _sqld(plan: Plan) -> Part:
+def _sqld(folder: Folder, planned: State, keys: Credentials) -> Part:
     """Describe libSQL's server; it takes only tokens that this twin's key signed."""
-    port, keys = plan.ports["database"], plan.credentials
-    key = plan.folder.path / "sqld.pem"
+    port, key = planned.ports["database"], folder.path / "sqld.pem"
     files.write(key, keys["DATABASE_PUBLIC_KEY"])
     token = bearer(keys["TURSO_AUTH_TOKEN"])
     return Part(
         name="sqld",
         argv=(
             *(str(programs.sqld()), "--no-welcome"),
-            *("--db-path", str(plan.folder.database)),
+            *("--db-path", str(folder.database)),
             *("--http-listen-addr", f"{HOST}:{port}"),
             *("--auth-jwt-key-file", str(key)),
             *("--max-log-size", _REPLICATION_LOG),
         ),
-        environment={},
         port=port,
         probes=(Probe(port, "/v2/pipeline", token, body=json.dumps(_SELECT_ONE)),),
     )
 
 
-def _emulate(plan: Plan) -> Part:
+def _emulate(folder: Folder, planned: State, keys: Credentials) -> Part:
     """Describe Twilio's and Slack's stand-in; what they knew last is given to them again.
 
     Node reads ``unlimited.mjs`` before it.
     """
-    twilio_port, slack_port = plan.ports["twilio-inner"], plan.ports["slack-inner"]
-    token = plan.credentials["TWILIO_AUTH_TOKEN_TEST"]
-    configuration = plan.folder.providers / "emulate.json"
+    ports = planned.ports
+    twilio_port, slack_port = ports["twilio-inner"], ports["slack-inner"]
+    token = keys["TWILIO_AUTH_TOKEN_TEST"]
+    configuration = folder.providers / "emulate.json"
     services = {
         "twilio": {
             "emulator": "twilio",
             "port": twilio_port,
-            "baseUrl": address(plan.ports["twilio"]),
-            "seed": numbers.seed(plan.folder.providers, token),
+            "baseUrl": address(ports["twilio"]),
+            "seed": numbers.seed(folder.providers, token),
         },
         "slack": {"emulator": "slack", "port": slack_port},
     }
@@ -167,7 +139,6 @@ def _emulate(plan: Plan) -> Part:
             *(str(programs.emulate()), "start"),
             *("--config", str(configuration)),
         ),
-        environment={},
         port=twilio_port,
         probes=(
             Probe(twilio_port, account, {"Authorization": f"Basic {basic}"}),
@@ -176,43 +147,17 @@ def _emulate(plan: Plan) -> Part:
     )
 
 
-def _providers(plan: Plan) -> Part:
+def _providers(folder: Folder, planned: State, keys: Credentials) -> Part:
     """Describe the process of our own stand-ins, and of the front before emulate."""
-    ports, keys = plan.ports, plan.credentials
-    own = [item for name in OWN for item in (f"--{name}", str(ports[name]))]
-    fronts = [
-        item
-        for name in FRONTED
-        for item in (f"--{name}", f"{ports[name]}:{ports[f'{name}-inner']}")
-    ]
-    names = (
-        "CLOUDFLARE_API_TOKEN",  # the twin's own routes are opened by it
-        "STRIPE_ACCOUNT_ID",
-        "STRIPE_SECRET_KEY_TEST",
-        "STRIPE_SECRET_KEY_LIVE",
-        "STRIPE_RESTRICTED_KEY_TEST",
-        "SENDGRID_API_KEY_TEST",
-        "ANTHROPIC_API_KEY",
-        "OPENAI_API_KEY",
-        "SLACK_WEBHOOK_TOKEN",
-        "TWILIO_AUTH_TOKEN_TEST",
-    )
+    ports, token = planned.ports, bearer(keys["CLOUDFLARE_API_TOKEN"])
     return Part(
         name="providers",
-        argv=(
-            *_python("xswarm_twin.providers"),
-            *("--state", str(plan.folder.providers)),
-            *own,
-            *fronts,
-        ),
-        environment={name: keys[name] for name in names},
+        argv=_python("xswarm_twin.providers", folder),
         port=ports["stripe"],
-        probes=tuple(
-            Probe(ports[name], "/__sandbox/faults", bearer(keys["CLOUDFLARE_API_TOKEN"]))
-            for name in (*OWN, *FRONTED)
-        ),
+        probes=tuple(Probe(ports[name], "/__sandbox/faults", token) for name in (*OWN, *FRONTED)),
     )
 
 
-def _python(module: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", module)
+def _python(module: str, folder: Folder) -> tuple[str, ...]:
+    """Return the command of a part of ours, which reads ports and keys in the twin's folder."""
+    return (sys.executable, "-m", module, str(folder.path))

@@ -20,6 +20,12 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+def token_of(headers: Mapping[str, str]) -> str:
+    """Return the bearer token of a request; empty when there is none."""
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def allows(headers: Mapping[str, str], token: str) -> bool:
     """Return whether a request may use the twin's own routes.
 
@@ -27,12 +33,8 @@ def allows(headers: Mapping[str, str], token: str) -> bool:
         headers: the request's, by any case of their names.
         token: the twin's; an empty one opens nothing.
     """
-    given = headers.get("Authorization", "").removeprefix("Bearer ")
-    return (
-        bool(token)
-        and is_local(headers.get("Host", ""))
-        and hmac.compare_digest(given.encode(), token.encode())
-    )
+    same = hmac.compare_digest(token_of(headers).encode(), token.encode())
+    return bool(token) and same and is_local(headers.get("Host", ""))
 
 
 def is_local(host: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from xswarm_twin import components, files, folder, supervisor
 from xswarm_twin.address import HOST, address
 from xswarm_twin.control import bearer
 from xswarm_twin.errors import Refused, Unavailable
+from xswarm_twin.faults import Fault
 
 CLOUDFLARE: Final = "cloudflare"
 CERTIFICATE: Final = "certificate"
@@ -31,30 +32,7 @@ _ADDRESSES: Final = {
     "openai": "OPENAI_BASE_URL",
 }
 """The providers that can be asked at another address, and the variable that holds it."""
-_CLOUDFLARES: Final = {"reset": "reset_before", "revoked": "status:401"}
-"""Kinds that Cloudflare's stand-in knows by another name."""
 _LIMIT: Final = 10.0  # seconds
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault as people ask for it.
-
-    Args:
-        kind: as ``429``, a status, or ``slow:2.5``; the stand-in says what it knows. Or
-            ``certificate``: the provider is asked where the certificate has expired. Or
-            ``degraded``: Cloudflare's stand-in has a bad day.
-        times: how many requests meet it.
-        method: of the requests, at Cloudflare's stand-in.
-        path: a regular expression for their paths, at Cloudflare's stand-in.
-        after: how many such requests are let pass before, at Cloudflare's stand-in.
-    """
-
-    kind: str
-    times: int = 1
-    method: str = "GET"
-    path: str = ""
-    after: int = 0
 
 
 def put(root: Path, provider: str, wanted: Fault) -> None:
@@ -63,7 +41,9 @@ def put(root: Path, provider: str, wanted: Fault) -> None:
     Args:
         root: the project's folder.
         provider: whose stand-in.
-        wanted: how, and how often.
+        wanted: how, and how often; which of them, at Cloudflare's stand-in. The kind may also be a
+            status alone, as ``429``; ``certificate``: the provider is asked where the certificate
+            has expired; ``degraded``: Cloudflare's stand-in has a bad day.
 
     Raises:
         Refused: the provider or the fault is unknown.
@@ -76,12 +56,7 @@ def put(root: Path, provider: str, wanted: Fault) -> None:
         _ask(root, provider, "PUT", {"name": DEGRADED}, _PROFILE)
         return
     kind = f"status:{wanted.kind}" if wanted.kind.isdigit() else wanted.kind
-    if provider == CLOUDFLARE:
-        kind = _CLOUDFLARES.get(kind, kind)
-        body = {**asdict(wanted), "kind": kind}
-    else:
-        body = {"kind": kind, "times": wanted.times}
-    _ask(root, provider, "PUT", body)
+    _ask(root, provider, "PUT", {**asdict(wanted), "kind": kind})
 
 
 def clear(root: Path, provider: str) -> None:

@@ -122,10 +122,7 @@ class Watch:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={
-                    **processes.environment(self._folder, self._state.instance, part.name),
-                    **part.environment,
-                },
+                env=processes.environment(self._folder, self._state.instance, part.name),
                 cwd=CODE,
                 start_new_session=True,
             )

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
@@ -100,9 +100,7 @@ def up(
         TwinRequest(tuple(workers), tuple(pages), pinned or {}, tuple(only)),
     )
     state_directory.make(home)
-    with state_directory.locked(
-        home, lambda: progress("waiting for another sandbox command", 0, None, "")
-    ):
+    with _alone(home, progress):
         now = status(root)
         if _serves(now, wish):
             return now
@@ -136,9 +134,7 @@ def down(root: Path, *, progress: Progress = silent) -> int:
     home = folder.of(root)
     if not home.path.is_dir():
         return 0
-    with state_directory.locked(
-        home, lambda: progress("waiting for another sandbox command", 0, None, "")
-    ):
+    with _alone(home, progress):
         return _end(home, state.read(home))
 
 
@@ -152,9 +148,7 @@ def reset(root: Path, *, progress: Progress = silent) -> bool:
     if not home.path.is_symlink() and not home.path.exists():
         return False
     state_directory.make(home)  # refuses what is not ours, before anything is touched
-    with state_directory.locked(
-        home, lambda: progress("waiting for another sandbox command", 0, None, "")
-    ):
+    with _alone(home, progress):
         _end(home, state.read(home))
         return state_directory.delete(home)
 
@@ -231,6 +225,12 @@ def summary(root: Path) -> dict[str, object]:
             for process in now.processes
         ],
     }
+
+
+def _alone(home: Folder, progress: Progress) -> AbstractContextManager[None]:
+    return state_directory.locked(
+        home, lambda: progress("waiting for another sandbox command", 0, None, "")
+    )
 
 
 def _serves(now: State, wish: TwinRequest) -> bool:

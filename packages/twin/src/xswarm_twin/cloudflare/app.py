@@ -48,7 +48,6 @@ from xswarm_twin.cloudflare import (
     workflows,
     zones,
 )
-from xswarm_twin.cloudflare.assets import bearer
 from xswarm_twin.cloudflare.calls import CALLS, Calls
 from xswarm_twin.cloudflare.degraded import PROFILES, Profiles
 from xswarm_twin.cloudflare.envelope import Refusal, failure
@@ -226,7 +225,7 @@ def _require_token(request: web.Request, token: str) -> None:
         why = "Invalid format for Authorization header"
         refused.causes.append({"code": 6111, "message": why})
         raise refused
-    if not hmac.compare_digest(bearer(request).encode(), token.encode()):
+    if not hmac.compare_digest(control.token_of(request.headers).encode(), token.encode()):
         verified = request.path.endswith("/tokens/verify")
         raise refusals.token_invalid() if verified else refusals.unauthenticated()
 
@@ -237,10 +236,10 @@ async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     if seconds := request.app[FAULTS].blocked:
         raise refusals.rate_limited(seconds)
-    kind = request.app[FAULTS].take(request.method, request.path.removeprefix(BASE))
-    if kind is None:
+    fault = request.app[FAULTS].take(request.method, request.path.removeprefix(BASE))
+    if fault is None:
         return await handler(request)
-    return await faults.suffer(kind, request, handler)
+    return await faults.suffer(fault, request, handler)
 
 
 def _carries_session(request: web.Request) -> bool:

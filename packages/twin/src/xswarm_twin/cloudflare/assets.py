@@ -20,6 +20,7 @@ from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import Asset, AssetSession, Version
 from xswarm_twin.cloudflare.tokens import TokenInvalid
 from xswarm_twin.cloudflare.twin import OpenAssets, Twin, twin_of
+from xswarm_twin.control import token_of
 from xswarm_twin.model import AssetFile
 
 MAXIMUM_FILE_BYTES = 25 * 1024 * 1024
@@ -122,12 +123,6 @@ def decoded(text: bytes | str) -> bytes:
         raise refusals.body_invalid("a file is not in base64") from None
 
 
-def bearer(request: web.Request) -> str:
-    """Return the token of a request; empty when there is none."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
 def _manifest(given: Mapping[str, Any]) -> dict[str, str]:
     if len(given) > MAXIMUM_FILES:
         raise refusals.body_invalid(f"there are more than {MAXIMUM_FILES} static files")
@@ -156,7 +151,7 @@ def _session(request: web.Request) -> OpenAssets:
     """Return the session of an upload; after a restart it is opened again."""
     twin = twin_of(request)
     try:
-        session_id = twin.tokens.subject(bearer(request), _UPLOAD)
+        session_id = twin.tokens.subject(token_of(request.headers), _UPLOAD)
     except TokenInvalid:
         raise refusals.unauthenticated() from None
     if session_id in twin.open_assets:

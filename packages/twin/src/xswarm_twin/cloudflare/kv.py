@@ -18,7 +18,8 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals, uploads
-from xswarm_twin.cloudflare.envelope import paged, success
+from xswarm_twin.cloudflare.collection import Collection
+from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import KvNamespace
 from xswarm_twin.cloudflare.twin import twin_of
 from xswarm_twin.edge.simulators import Answer, Question
@@ -38,10 +39,14 @@ _ONE = _ALL + "/{namespace}"
 _VALUE = _ONE + "/values/{key:.+}"
 
 
-@routes.get(_ALL)
-async def index(request: web.Request) -> web.Response:
-    """List the namespaces."""
-    return paged(request, [_told(one) for one in twin_of(request).store.all(KvNamespace)])
+def _told(namespace: KvNamespace) -> dict[str, Any]:
+    return {"id": namespace.id, "title": namespace.title, "supports_url_encoding": True}
+
+
+_namespaces = Collection(
+    *(KvNamespace, _ALL, "namespace", refusals.kv_namespace_not_found, _told),
+)
+_namespaces.offer(routes)
 
 
 @routes.post(_ALL)
@@ -53,26 +58,13 @@ async def create(request: web.Request) -> web.Response:
     return success(_told(made))
 
 
-@routes.get(_ONE)
-async def show(request: web.Request) -> web.Response:
-    """Return a namespace."""
-    return success(_told(_find(request)))
-
-
 @routes.put(_ONE)
 async def rename(request: web.Request) -> web.Response:
     """Rename a namespace."""
-    found = _find(request)
+    found = _namespaces.find(request)
     changed = replace(found, title=_title(request, await bodies.json_object(request)))
     twin_of(request).store.save(changed)
     return success(_told(changed))
-
-
-@routes.delete(_ONE)
-async def delete(request: web.Request) -> web.Response:
-    """Remove a namespace."""
-    twin_of(request).store.remove(_find(request))
-    return success(None)
 
 
 @routes.get(_ONE + "/keys")
@@ -127,7 +119,7 @@ async def remove(request: web.Request) -> web.Response:
 @routes.put(_ONE + "/bulk")
 async def write_all(request: web.Request) -> web.Response:
     """Write many values."""
-    _find(request)
+    _namespaces.find(request)
     listed = [bodies.checked(one, dict, "a pair") for one in await bodies.json_list(request)]
     _require_few(listed, MAXIMUM_BULK)
     await _each([_put_pair(request, pair) for pair in listed])
@@ -138,7 +130,7 @@ async def write_all(request: web.Request) -> web.Response:
 @routes.post(_ONE + "/bulk/delete")
 async def remove_all(request: web.Request) -> web.Response:
     """Delete many keys."""
-    _find(request)
+    _namespaces.find(request)
     listed = await bodies.json_list(request)
     _require_few(listed, MAXIMUM_BULK)
     names = [one["name"] if isinstance(one, dict) else one for one in listed]
@@ -209,7 +201,7 @@ async def _ask(
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Ask the simulator; what it refuses is refused."""
-    namespace = {"namespace": _find(request).id}
+    namespace = {"namespace": _namespaces.find(request).id}
     question = Question("kv", namespace, method, path, body, headers or {})
     answer = await twin_of(request).edge.ask(question)
     if answer.status == 404:
@@ -242,12 +234,3 @@ def _title(request: web.Request, body: dict[str, Any]) -> str:
     if any(one.title == title for one in twin_of(request).store.all(KvNamespace)):
         raise refusals.kv_title_taken()
     return title
-
-
-def _find(request: web.Request) -> KvNamespace:
-    name, missing = request.match_info["namespace"], refusals.kv_namespace_not_found
-    return twin_of(request).store.require(KvNamespace, name, missing)
-
-
-def _told(namespace: KvNamespace) -> dict[str, Any]:
-    return {"id": namespace.id, "title": namespace.title, "supports_url_encoding": True}

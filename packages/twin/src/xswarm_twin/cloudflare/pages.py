@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from xswarm_twin.cloudflare.envelope import paged, success
 from xswarm_twin.cloudflare.records import Asset, Project, Publication
 from xswarm_twin.cloudflare.tokens import TokenInvalid
 from xswarm_twin.cloudflare.twin import Twin, new_id, twin_of
+from xswarm_twin.control import token_of
 from xswarm_twin.model import PagesDeployment
 
 MAXIMUM_FILES = 100_000
@@ -50,7 +51,7 @@ _DEPLOYMENTS = _ONE + "/deployments"
 async def index(request: web.Request) -> web.Response:
     """List the projects by pages."""
     twin = twin_of(request)
-    return _page(request, twin.store.all(Project), lambda project: _told(twin, project))
+    return paged(request, [_told(twin, project) for project in twin.store.all(Project)], 25)
 
 
 @routes.post(_ALL)
@@ -152,7 +153,7 @@ async def deployments(request: web.Request) -> web.Response:
     environment = request.query.get("env")
     if environment is not None:
         listed = [publication for publication in listed if publication.environment == environment]
-    return _page(request, listed, lambda publication: _deployment(twin, publication))
+    return paged(request, [_deployment(twin, publication) for publication in listed], 25)
 
 
 @routes.post(_DEPLOYMENTS)
@@ -244,7 +245,7 @@ def _lock_of(project: Project) -> str:
 
 def _require_token(request: web.Request) -> None:
     try:
-        twin_of(request).tokens.subject(assets.bearer(request), _UPLOAD)
+        twin_of(request).tokens.subject(token_of(request.headers), _UPLOAD)
     except TokenInvalid:
         raise refusals.pages_token_expired() from None
 
@@ -378,9 +379,3 @@ def _deployment(twin: Twin, publication: Publication) -> dict[str, Any]:
         "deployment_trigger": {"type": "ad_hoc", "metadata": metadata},
         "aliases": None,
     }
-
-
-def _page(
-    request: web.Request, listed: list[Any], told: Callable[[Any], dict[str, Any]]
-) -> web.Response:
-    return paged(request, [told(one) for one in listed], 25)

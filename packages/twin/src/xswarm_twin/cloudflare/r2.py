@@ -17,6 +17,7 @@ from xswarm_twin.cloudflare import bodies, refusals
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.records import BucketEvents, BucketPlace
 from xswarm_twin.cloudflare.twin import Twin, twin_of
+from xswarm_twin.objects import metadata
 from xswarm_twin.objects.errors import BucketExists, BucketMissing, BucketNotEmpty, KeyInvalid
 from xswarm_twin.objects.incoming import Incoming
 from xswarm_twin.objects.records import Bucket, StoredObject
@@ -31,14 +32,6 @@ _STORAGE = ("Standard", "InfrequentAccess")
 _LOCATIONS = ("enam", "wnam", "weur", "eeur", "apac", "oc")
 _ANYWHERE = "default"
 _JURISDICTIONS = (_ANYWHERE, "eu", "us", "fedramp", "fedramp-high")
-_HEADERS = {
-    "contentType": "Content-Type",
-    "contentLanguage": "Content-Language",
-    "contentDisposition": "Content-Disposition",
-    "contentEncoding": "Content-Encoding",
-    "cacheControl": "Cache-Control",
-    "cacheExpiry": "Expires",
-}
 
 routes = web.RouteTableDef()
 _ALL = "/accounts/{account}/r2/buckets"
@@ -141,9 +134,9 @@ async def put(request: web.Request) -> web.Response:
         objects.bucket(bucket)
         with objects.incoming() as incoming:
             await _receive(request, incoming)
-            metadata = _metadata(request)
+            told = metadata.http_fields({k.lower(): v for k, v in request.headers.items()})
             stored = await asyncio.to_thread(
-                objects.put, bucket, request.match_info["key"], incoming, http_metadata=metadata
+                objects.put, bucket, request.match_info["key"], incoming, http_metadata=told
             )
     return success(_object(stored))
 
@@ -158,7 +151,8 @@ async def get(request: web.Request) -> web.StreamResponse:
         raise refusals.object_not_found()
     stored, body = opened
     with body:
-        response = web.StreamResponse(headers=_headers(stored))
+        headers = metadata.http_headers(stored) | {"ETag": f'"{stored.etag}"'}
+        response = web.StreamResponse(headers=headers)
         response.content_length = stored.size
         await response.prepare(request)
         while request.method != "HEAD" and (chunk := await asyncio.to_thread(body.read, _CHUNK)):
@@ -217,24 +211,6 @@ async def _receive(request: web.Request, incoming: Incoming) -> None:
         if incoming.size + len(chunk) > MAXIMUM_OBJECT_BYTES:
             raise refusals.body_too_large("an object", MAXIMUM_OBJECT_BYTES)
         incoming.write(chunk)
-
-
-def _metadata(request: web.Request) -> dict[str, str]:
-    return {
-        name: request.headers[header]
-        for name, header in _HEADERS.items()
-        if header in request.headers
-    }
-
-
-def _headers(stored: StoredObject) -> dict[str, str]:
-    headers = {
-        header: stored.http_metadata[name]
-        for name, header in _HEADERS.items()
-        if name in stored.http_metadata
-    }
-    headers.setdefault("Content-Type", "application/octet-stream")
-    return headers | {"ETag": f'"{stored.etag}"'}
 
 
 def _told(bucket: Bucket, jurisdiction: str) -> dict[str, str]:

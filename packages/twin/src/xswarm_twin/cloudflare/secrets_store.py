@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals
+from xswarm_twin.cloudflare.collection import Collection
 from xswarm_twin.cloudflare.envelope import paged, success
 from xswarm_twin.cloudflare.records import SecretStore, StoredSecret
 from xswarm_twin.cloudflare.twin import Twin, twin_of
@@ -20,10 +21,38 @@ _SECRETS = _STORE + "/secrets"
 _SECRET = _SECRETS + "/{secret}"
 
 
-@routes.get(_STORES)
-async def stores(request: web.Request) -> web.Response:
-    """List the stores."""
-    return paged(request, [_told_store(one) for one in twin_of(request).store.all(SecretStore)])
+def _told_store(store: SecretStore) -> dict[str, Any]:
+    return {
+        "id": store.id,
+        "name": store.name,
+        "created": store.created_on,
+        "modified": store.created_on,
+    }
+
+
+def _told(secret: StoredSecret) -> dict[str, Any]:
+    """Return what the API tells: not the text."""
+    return {
+        "id": secret.id,
+        "name": secret.name,
+        "comment": secret.comment,
+        "scopes": secret.scopes,
+        "store_id": secret.store,
+        "status": "active",
+        "created": secret.created_on,
+        "modified": secret.created_on,
+    }
+
+
+_stores = Collection(
+    *(SecretStore, _STORES, "store", refusals.store_not_found, _told_store),
+)
+_stores.offer(routes, show=False)
+_secrets = Collection(
+    *(StoredSecret, _SECRETS, "secret", refusals.stored_secret_not_found, _told),
+    owner=lambda request: _stores.find(request).id,
+)
+_secrets.offer(routes)
 
 
 @routes.post(_STORES)
@@ -38,26 +67,10 @@ async def create_store(request: web.Request) -> web.Response:
     return success(_told_store(made))
 
 
-@routes.delete(_STORE)
-async def delete_store(request: web.Request) -> web.Response:
-    """Remove a store with its secrets."""
-    twin_of(request).store.remove(_store(request))
-    return success(None)
-
-
-@routes.get(_SECRETS)
-async def index(request: web.Request) -> web.Response:
-    """List the secrets of a store, without their texts."""
-    store = _store(request)
-    return paged(
-        request, [_told(one) for one in twin_of(request).store.all(StoredSecret, store.id)]
-    )
-
-
 @routes.post(_SECRETS)
 async def create(request: web.Request) -> web.Response:
     """Put secrets into a store."""
-    twin, store = twin_of(request), _store(request)
+    twin, store = twin_of(request), _stores.find(request)
     made = []
     for one in await bodies.json_list(request):
         given = bodies.checked(one, dict, "a secret")
@@ -72,16 +85,10 @@ async def create(request: web.Request) -> web.Response:
     return paged(request, [_told(one) for one in made])
 
 
-@routes.get(_SECRET)
-async def show(request: web.Request) -> web.Response:
-    """Return a secret without its text."""
-    return success(_told(_find(request)))
-
-
 @routes.patch(_SECRET)
 async def change(request: web.Request) -> web.Response:
     """Change a secret."""
-    found, body = _find(request), await bodies.json_object(request)
+    found, body = _secrets.find(request), await bodies.json_object(request)
     changed = replace(
         found,
         text=bodies.optional(body, "value", found.text),
@@ -92,46 +99,6 @@ async def change(request: web.Request) -> web.Response:
     return success(_told(changed))
 
 
-@routes.delete(_SECRET)
-async def delete(request: web.Request) -> web.Response:
-    """Remove a secret."""
-    twin_of(request).store.remove(_find(request))
-    return success(None)
-
-
 def find(twin: Twin, store: str, name: str) -> StoredSecret | None:
     """Return a store's secret of a name."""
     return next((one for one in twin.store.all(StoredSecret, store) if one.name == name), None)
-
-
-def _store(request: web.Request) -> SecretStore:
-    name, missing = request.match_info["store"], refusals.store_not_found
-    return twin_of(request).store.require(SecretStore, name, missing)
-
-
-def _find(request: web.Request) -> StoredSecret:
-    store, wanted = _store(request), request.match_info["secret"]
-    missing = refusals.stored_secret_not_found
-    return twin_of(request).store.require(StoredSecret, wanted, missing, store.id)
-
-
-def _told_store(store: SecretStore) -> dict[str, Any]:
-    return {
-        "id": store.id,
-        "name": store.name,
-        "created": store.created_on,
-        "modified": store.created_on,
-    }
-
-
-def _told(secret: StoredSecret) -> dict[str, Any]:
-    return {
-        "id": secret.id,
-        "name": secret.name,
-        "comment": secret.comment,
-        "scopes": secret.scopes,
-        "store_id": secret.store,
-        "status": "active",
-        "created": secret.created_on,
-        "modified": secret.created_on,
-    }

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from xswarm_twin.cloudflare import bodies, refusals
+from xswarm_twin.cloudflare import bodies, refusals, strictness
 from xswarm_twin.cloudflare.analytics import Counted
 from xswarm_twin.cloudflare.envelope import success
 from xswarm_twin.cloudflare.twin import twin_of
@@ -147,7 +147,7 @@ def _new_id() -> str:
 async def query(request: web.Request) -> web.Response:
     """Find events."""
     body = await bodies.json_object(request)
-    _known("the query", body, _NAMES)
+    strictness.require_known(body, _NAMES)
     bodies.required(body, "queryId", str)
     timeframe = bodies.required(body, "timeframe", dict)
     since, until = (bodies.required(timeframe, name, int) for name in ("from", "to"))
@@ -156,7 +156,7 @@ async def query(request: web.Request) -> web.Response:
     if body.get("view") != "events":
         raise refusals.body_invalid("the twin has the view events alone")
     parameters = bodies.optional(body, "parameters", dict[str, Any]())
-    _known("parameters", parameters, _PARAMETERS)
+    strictness.require_known(parameters, _PARAMETERS)
     tails = twin_of(request).tails
     kept = tails.events(since, until) if isinstance(tails, Kept) else []
     found = [each for each in kept if _wanted(each, parameters)]
@@ -192,12 +192,6 @@ def _run(account: str, body: Mapping[str, Any], parameters: Mapping[str, Any]) -
         "timeframe": body["timeframe"],
         "query": asked | by,
     }
-
-
-def _known(what: str, given: Mapping[str, Any], names: frozenset[str]) -> None:
-    for name in given:
-        if name not in names:
-            raise refusals.body_invalid(f"{what} has no field {name}")
 
 
 def _wanted(event: Event, parameters: Mapping[str, Any]) -> bool:

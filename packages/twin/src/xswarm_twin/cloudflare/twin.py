@@ -6,10 +6,9 @@ import asyncio
 import shutil
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -19,67 +18,9 @@ from xswarm_twin.cloudflare.d1_transfers import Transfers
 from xswarm_twin.cloudflare.records import Version
 from xswarm_twin.cloudflare.store import Store
 from xswarm_twin.cloudflare.tokens import Tokens
-from xswarm_twin.edge.degraded import Degraded
-from xswarm_twin.edge.simulators import Answer, Consumer, Question
+from xswarm_twin.edge.edge import Edge
 from xswarm_twin.edge.tails import Tails
-from xswarm_twin.model import PagesDeployment, WorkerVersion
 from xswarm_twin.objects.store import Objects
-
-
-class Serving(Protocol):
-    """What the API needs of the edge (xswarm_twin.edge.edge.Edge has it)."""
-
-    key_of: Callable[[web.Request], str]
-    """Returns the version key that a rule of a zone gives a request; empty: none does."""
-
-    async def validate(self, version: WorkerVersion) -> int:
-        """Start a version and give its start-up milliseconds; raises ScriptInvalid."""
-
-    async def deploy(
-        self,
-        worker: str,
-        split: Mapping[WorkerVersion, float],
-        *,
-        enabled: bool,
-        previews: bool,
-    ) -> None:
-        """Serve a Worker by these versions, by their percentages; raises ScriptInvalid."""
-
-    async def remove(self, worker: str) -> None:
-        """Serve a Worker no longer."""
-
-    async def schedule(self, worker: str, crons: Sequence[str]) -> None:
-        """Schedule a Worker by these cron triggers; raises ValueError."""
-
-    pulled: Callable[[str, Sequence[Mapping[str, Any]]], None]
-    """Takes the messages of a queue, by its name, that is pulled over HTTP."""
-
-    async def purge(self, queue: str) -> None:
-        """Delete all messages of a queue."""
-
-    async def consume(self, consumers: Mapping[str, Consumer]) -> None:
-        """Let queues be consumed so, and by nobody else."""
-
-    async def ask(self, question: Question) -> Answer:
-        """Ask a simulator: of KV, D1 or a queue."""
-
-    async def call(self, worker: str, target: Mapping[str, Any], given: Sequence[Any]) -> Any:
-        """Call a method of a service in a Worker's process; raises CallFailed."""
-
-    def degrade(self, degraded: Degraded | None) -> None:
-        """Let the edge have a bad day, or let it end."""
-
-    def instances(self, worker: str, workflow: str) -> Sequence[str]:
-        """Return the ids of a Workflow's instances."""
-
-    async def preview(self, version: WorkerVersion) -> None:
-        """Make a version known to its preview host."""
-
-    async def publish(self, deployment: PagesDeployment, *, production: bool) -> None:
-        """Serve a Pages deployment."""
-
-    async def unpublish(self, project: str) -> None:
-        """Serve a Pages project no longer."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +72,7 @@ class Twin:
     state: Path
     store: Store
     blobs: Blobs
-    edge: Serving
+    edge: Edge
     objects: Objects
     addresses: Addresses
     tokens: Tokens
@@ -153,7 +94,7 @@ TWIN: web.AppKey[Twin] = web.AppKey("twin", Twin)
 def open_twin(
     account: Account,
     state: Path,
-    edge: Serving,
+    edge: Edge,
     objects: Objects,
     addresses: Addresses,
     tails: Tails | None = None,

@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from xswarm_twin.cloudflare import bodies, refusals, workflow_history
+from xswarm_twin.cloudflare.collection import Collection
 from xswarm_twin.cloudflare.envelope import Refusal, paged, success
 from xswarm_twin.cloudflare.records import Version, Worker, Workflow
 from xswarm_twin.cloudflare.twin import twin_of
@@ -25,16 +26,29 @@ _OPTIONS = ("limits", "concurrency", "schedules", "default_retention", "jurisdic
 _CHANGES = {"pause", "resume", "terminate", "restart"}
 
 
-@routes.get(_ALL)
-async def index(request: web.Request) -> web.Response:
-    """List the workflows."""
-    return paged(request, [_told(one) for one in twin_of(request).store.all(Workflow)])
+def _told(workflow: Workflow) -> dict[str, Any]:
+    """Return what the API tells: limits and schedules are not among it, the jurisdiction is.
+
+    Source of the latter: wrangler's ``checkWorkflowConflicts``.
+    """
+    place = workflow.options.get("jurisdiction")
+    return {
+        **({"jurisdiction": place} if place else {}),
+        "id": workflow.id,
+        "name": workflow.name,
+        "class_name": workflow.class_name,
+        "script_name": workflow.script_name,
+        "created_on": workflow.created_on,
+        "modified_on": workflow.modified_on,
+        "triggered_on": None,
+        "instances": {},
+    }
 
 
-@routes.get(_ONE)
-async def show(request: web.Request) -> web.Response:
-    """Return a workflow."""
-    return success(_told(_find(request)))
+_workflows = Collection(
+    *(Workflow, _ALL, "workflow", refusals.workflow_not_found, _told),
+)
+_workflows.offer(routes, delete=False)
 
 
 @routes.put(_ONE)
@@ -61,7 +75,7 @@ async def put(request: web.Request) -> web.Response:
 @routes.delete(_ONE)
 async def delete(request: web.Request) -> web.Response:
     """Remove a workflow."""
-    workflow = _find(request)
+    workflow = _workflows.find(request)
     twin_of(request).store.remove(workflow)
     return success({"status": "ok", "success": True})
 
@@ -69,7 +83,7 @@ async def delete(request: web.Request) -> web.Response:
 @routes.get(_ONE + "/versions")
 async def versions(request: web.Request) -> web.Response:
     """List the versions: one for each of the Worker's, the newest first."""
-    workflow, store = _find(request), twin_of(request).store
+    workflow, store = _workflows.find(request), twin_of(request).store
     listed = store.newest(Version, workflow.script_name, 100)
     return paged(
         request,
@@ -91,7 +105,7 @@ async def versions(request: web.Request) -> web.Response:
 @routes.get(_INSTANCES + "/")
 async def instances(request: web.Request) -> web.Response:
     """List the instances, the newest first; all or those of a status."""
-    workflow, status = _find(request), request.query.get("status")
+    workflow, status = _workflows.find(request), request.query.get("status")
     ids = twin_of(request).edge.instances(workflow.script_name, workflow.name)
     listed = [_summary(workflow, id_, await _instance(request, workflow, id_)) for id_ in ids]
     found = [one for one in listed if status in (None, one["status"])]
@@ -101,7 +115,7 @@ async def instances(request: web.Request) -> web.Response:
 @routes.post(_INSTANCES)
 async def trigger(request: web.Request) -> web.Response:
     """Begin an instance."""
-    workflow, body = _find(request), await bodies.json_object(request)
+    workflow, body = _workflows.find(request), await bodies.json_object(request)
     params, wanted = body.get("params"), body.get("instance_id")
     options = {"params": params if params is not None else {}, **({"id": wanted} if wanted else {})}
     made = await _call(request, workflow, "create", options)
@@ -119,7 +133,7 @@ async def trigger(request: web.Request) -> web.Response:
 @routes.get(_INSTANCE)
 async def instance(request: web.Request) -> web.Response:
     """Return an instance with its steps."""
-    workflow = _find(request)
+    workflow = _workflows.find(request)
     told = await _instance(request, workflow, request.match_info["instance"])
     latest = twin_of(request).store.last(Version, workflow.script_name)
     return success(told | {"versionId": latest.id if latest else None})
@@ -128,7 +142,7 @@ async def instance(request: web.Request) -> web.Response:
 @routes.patch(_INSTANCE + "/status")
 async def change(request: web.Request) -> web.Response:
     """Pause, resume, terminate or restart an instance."""
-    workflow, body = _find(request), await bodies.json_object(request)
+    workflow, body = _workflows.find(request), await bodies.json_object(request)
     status, id_ = bodies.required(body, "status", str), request.match_info["instance"]
     if status not in _CHANGES:
         raise refusals.body_invalid(f"status is one of {', '.join(sorted(_CHANGES))}")
@@ -140,7 +154,7 @@ async def change(request: web.Request) -> web.Response:
 @routes.post(_INSTANCE + "/events/{type}")
 async def send_event(request: web.Request) -> web.Response:
     """Send an event that an instance waits for."""
-    workflow, raw = _find(request), await request.read()
+    workflow, raw = _workflows.find(request), await request.read()
     payload = bodies.parsed(raw) if raw else None
     event = {"type": request.match_info["type"], "payload": payload}
     await _call(request, workflow, "sendEvent", request.match_info["instance"], event)
@@ -168,11 +182,6 @@ async def _call(request: web.Request, workflow: Workflow, method: str, *given: A
         raise Refusal(status, code, f"workflows.api.error: {failure}") from None
 
 
-def _find(request: web.Request) -> Workflow:
-    name, missing = request.match_info["workflow"], refusals.workflow_not_found
-    return twin_of(request).store.require(Workflow, name, missing)
-
-
 def _summary(workflow: Workflow, id_: str, told: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": id_,
@@ -183,23 +192,4 @@ def _summary(workflow: Workflow, id_: str, told: dict[str, Any]) -> dict[str, An
         "ended_on": told["end"],
         "workflow_id": workflow.id,
         "version_id": None,
-    }
-
-
-def _told(workflow: Workflow) -> dict[str, Any]:
-    """Return what the API tells: limits and schedules are not among it, the jurisdiction is.
-
-    Source of the latter: wrangler's ``checkWorkflowConflicts``.
-    """
-    place = workflow.options.get("jurisdiction")
-    return {
-        **({"jurisdiction": place} if place else {}),
-        "id": workflow.id,
-        "name": workflow.name,
-        "class_name": workflow.class_name,
-        "script_name": workflow.script_name,
-        "created_on": workflow.created_on,
-        "modified_on": workflow.modified_on,
-        "triggered_on": None,
-        "instances": {},
     }

@@ -26,7 +26,7 @@ from xswarm_twin.edge.pages import Pages
 from xswarm_twin.edge.proxy import RAY, TAILED, CallFailed, Proxy, new_ray, sign
 from xswarm_twin.edge.routing import KEY_HEADER, Kind, Route, Target, choose_version, target_of
 from xswarm_twin.edge.schedules import Schedules
-from xswarm_twin.edge.services import Location, Services
+from xswarm_twin.edge.services import Services
 from xswarm_twin.edge.simulators import Answer, Consumer, Question
 from xswarm_twin.edge.tails import Invocation, Tails
 from xswarm_twin.edge.versions import Versions
@@ -64,7 +64,6 @@ class Edge:
     Args:
         state: the twin's folder (``.sandbox``); logs go to ``logs/``, prepared code to ``edge/``.
         objects: the store behind R2 bindings.
-        workerd: the workerd binary; by default the one of the ``node_modules`` beside ``state``.
         drain: seconds that requests in flight are given when their version is replaced.
         idle: seconds after which the process of a version that is not deployed, and that nobody
             asks, is stopped.
@@ -77,14 +76,13 @@ class Edge:
         state: Path,
         objects: Objects,
         *,
-        workerd: Path | None = None,
         drain: float = 5.0,
         idle: float = 60.0,
         tails: Tails | None = None,
         token: str = "",
     ) -> None:
         self._services = Services(objects, self)
-        self._versions = Versions(state, Children(), self._services, workerd, drain, idle)
+        self._versions = Versions(state, Children(), self._services, drain, idle)
         self._proxy = Proxy()
         self._routes: dict[str, Route] = {}
         self._tails = tails or Tails()
@@ -210,8 +208,11 @@ class Edge:
             log.line(f"cron trigger {cron}: {outcome}")
         return outcome
 
-    async def locate(self, worker: str) -> Location | None:
-        """Return where a Worker answers now; None where it does not, or is hosted elsewhere."""
+    async def locate(self, worker: str) -> Mapping[str, str] | None:
+        """Return where a Worker answers now: a debug port, a service of it, its objects' service.
+
+        None where it does not answer, or is hosted elsewhere.
+        """
         await self._versions.settled(worker)
         route = self._routes.get(worker)
         chance = random.random()  # noqa: S311
@@ -221,7 +222,8 @@ class Edge:
         serving = self._versions.serving(version)
         async with serving.runtime.borrowed():
             await serving.runtime.ready(CONTROL)
-        return Location(f"unix:{serving.debug}", serving.service, serving.home)
+        address = f"unix:{serving.debug}"
+        return {"address": address, "service": serving.service, "home": serving.home}
 
     def take_mail(self, message: str) -> None:
         """Keep an e-mail that a Worker sends, as a line of ``logs/mail.jsonl``."""

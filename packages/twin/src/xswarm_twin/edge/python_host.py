@@ -14,12 +14,12 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from xswarm_twin.edge.bindings import Bindings, offers, read_bindings
+from xswarm_twin.edge.bound import version_metadata
 from xswarm_twin.edge.bytecode import Bytecode
 from xswarm_twin.edge.children import Child, Children, Command, StartFailed
 from xswarm_twin.edge.log import Log
@@ -37,6 +37,8 @@ _SOCKETS = re.compile(rb"\bWebSocket\w*|\bweb_socket\s*=|\.websocket\(|[\"']webs
 """How Python names WebSockets: the runtime's, the SDK's, those of ASGI and of frameworks."""
 _HERE = Path(__file__).parent
 _SERVER_PACKAGES = ("uvicorn", "h11", "click")
+_TEXTS = ("plain_text", "secret_text")
+_OFFERED = frozenset((*_TEXTS, "json", "version_metadata", "r2_bucket", "assets"))
 
 
 def serves(version: WorkerVersion) -> bool:
@@ -51,7 +53,8 @@ def _suffices(version: WorkerVersion) -> bool:
     compiled = any(_PYODIDE in module.name for module in version.modules)
     own = (module.path for module in version.modules if not module.name.startswith(VENDORED))
     sources = (path.read_bytes() for path in own if path.suffix == ".py")
-    return offers(version.bindings) and not compiled and not any(map(_SOCKETS.search, sources))
+    offered = all(binding["type"] in _OFFERED for binding in version.bindings)
+    return offered and not compiled and not any(map(_SOCKETS.search, sources))
 
 
 async def start(
@@ -77,7 +80,7 @@ async def start(
         ScriptInvalid: the main module is not imported; the text is the traceback.
     """
     await asyncio.to_thread(write_modules, version.modules, folder, bytecode)
-    told = json.dumps(_told(version, read_bindings(version), access, folder))
+    told = json.dumps(_told(version, access, folder))
     command = Command(_line, folder, told.encode())
     try:
         child = await children.start(command, log.line)
@@ -120,9 +123,7 @@ def _line(control: int) -> tuple[str, ...]:
     return (sys.executable, *options, str(_HERE / "python_serve.py"), str(control))
 
 
-def _told(
-    version: WorkerVersion, bindings: Bindings, access: Access, folder: Path
-) -> dict[str, Any]:
+def _told(version: WorkerVersion, access: Access, folder: Path) -> dict[str, Any]:
     """Return what the process reads of itself."""
     if version.main_module is None:
         raise ScriptInvalid("a Python Worker needs a main module")
@@ -134,10 +135,19 @@ def _told(
         "address": access.address,
         "token": access.token,
         "tail": access.headers(TAIL),
-        "texts": bindings.texts,
-        "values": {name: json.loads(value) for name, value in bindings.json.items()},
+        "texts": {one["name"]: str(one["text"]) for one in _bound(version, *_TEXTS)},
+        "values": {one["name"]: one["json"] for one in _bound(version, "json")}
+        | {one["name"]: version_metadata(version) for one in _bound(version, "version_metadata")},
         "buckets": {
-            name: access.headers(f"/r2/{bucket}") for name, bucket in bindings.buckets.items()
+            one["name"]: access.headers(f"/r2/{one['bucket_name']}")
+            for one in _bound(version, "r2_bucket")
         },
-        "assets": {name: access.headers(f"/assets/{version.id}") for name in bindings.assets},
+        "assets": {
+            one["name"]: access.headers(f"/assets/{version.id}")
+            for one in _bound(version, "assets")
+        },
     }
+
+
+def _bound(version: WorkerVersion, *kinds: str) -> list[Mapping[str, Any]]:
+    return [binding for binding in version.bindings if binding["type"] in kinds]

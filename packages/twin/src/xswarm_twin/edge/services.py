@@ -58,20 +58,11 @@ class Access:
         return resource in _COMMON or resource.removeprefix("/r2/") in self.buckets
 
 
-@dataclass(frozen=True)
-class Location:
-    """Where a Worker answers: a process's debug port, a version's service, its objects' service."""
-
-    address: str
-    service: str
-    home: str
-
-
 class Neighbours(Protocol):
     """What the edge knows of Workers, and does for them."""
 
-    async def locate(self, worker: str) -> Location | None:
-        """Return where a Worker answers now."""
+    async def locate(self, worker: str) -> Mapping[str, str] | None:
+        """Return where a Worker answers now, as remote.js reads it."""
 
     def take_mail(self, message: str) -> None:
         """Keep an e-mail that a Worker sends, JSON."""
@@ -151,8 +142,7 @@ class Services:
         found = await self._neighbours.locate(worker)
         if found is None:
             return web.Response(status=404, text=f"Worker {worker!r} is not deployed")
-        told = {"address": found.address, "service": found.service, "home": found.home}
-        return web.json_response(told)
+        return web.json_response(found)
 
     async def _mail(self, request: web.Request) -> web.Response:
         self._neighbours.take_mail(await _text(request))

@@ -56,24 +56,16 @@ class Versions:
         state: the twin's folder.
         children: starts processes.
         services: what processes may reach.
-        binary: the workerd program; by default of the ``node_modules`` beside ``state``.
         drain: seconds that requests in flight are given.
         idle: seconds without a request after which an undeployed version's process is stopped.
     """
 
     def __init__(
-        self,
-        state: Path,
-        children: Children,
-        services: Services,
-        binary: Path | None,
-        drain: float,
-        idle: float,
+        self, state: Path, children: Children, services: Services, drain: float, idle: float
     ) -> None:
         self._state = state
         self._children = children
         self._services = services
-        self._binary = binary
         self._drain, self._idle = drain, idle
         self._known: dict[str, WorkerVersion] = {}
         self._sites: dict[str, Site | None] = {}
@@ -93,7 +85,7 @@ class Versions:
 
     def runner(self) -> Runner:
         """Return what processes of workerd are started by; raises Unavailable."""
-        return Runner(self._binary or find_workerd(self._state.absolute().parent), self._children)
+        return Runner(find_workerd(self._state.absolute().parent), self._children)
 
     def workers(self) -> Set[str]:
         """Return the names of the Workers that have a known version."""

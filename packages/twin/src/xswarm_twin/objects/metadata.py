@@ -22,14 +22,19 @@ _CUSTOM = "x-amz-meta-"
 _CHECKSUM = "x-amz-checksum-"
 
 
-def of_object(found: StoredObject, query: Mapping[str, str]) -> dict[str, str]:
-    """Return an object's headers; a signed query may set some otherwise."""
+def http_headers(found: StoredObject) -> dict[str, str]:
+    """Return the headers of an object's HTTP metadata."""
     headers = {
         name: found.http_metadata[field]
         for name, field in _HTTP_FIELDS.items()
         if field in found.http_metadata
     }
-    headers.setdefault("content-type", "application/octet-stream")
+    return {"content-type": "application/octet-stream"} | headers
+
+
+def of_object(found: StoredObject, query: Mapping[str, str]) -> dict[str, str]:
+    """Return an object's headers; a signed query may set some otherwise."""
+    headers = http_headers(found)
     for name in _HTTP_FIELDS:
         if f"response-{name}" in query:
             headers[name] = query[f"response-{name}"]

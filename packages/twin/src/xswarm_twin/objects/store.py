@@ -13,7 +13,6 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -79,7 +78,7 @@ class Objects:
     """A bucket and object store in a folder.
 
     Each call is short and complete; it may be made from any thread. Bytes come in by
-    ``incoming()`` for streams or as plain ``bytes``, and go out by ``open``.
+    ``incoming()``, and go out by ``open``.
 
     Args:
         folder: where everything is kept; made when missing.
@@ -189,14 +188,6 @@ class Objects:
                 return None
             return found, blob_path(self._blobs, found.blob).open("rb")
 
-    def read(self, bucket: str, key: str) -> bytes | None:
-        """Return an object's bytes, or None."""
-        opened = self.open(bucket, key)
-        if opened is None:
-            return None
-        with closing(opened[1]) as body:
-            return body.read()
-
     def incoming(self) -> Incoming:
         """Start to take bytes in."""
         return Incoming(self._blobs)
@@ -205,7 +196,7 @@ class Objects:
         self,
         bucket: str,
         key: str,
-        body: bytes | Incoming,
+        body: Incoming,
         *,
         http_metadata: Mapping[str, str] | None = None,
         custom_metadata: Mapping[str, str] | None = None,
@@ -218,7 +209,7 @@ class Objects:
         Args:
             bucket: the bucket's name.
             key: 1 to 1024 bytes of UTF-8.
-            body: the bytes, or what ``incoming()`` gathered.
+            body: what ``incoming()`` gathered.
             http_metadata: R2's names, see StoredObject.
             custom_metadata: the caller's own.
             checksums: further digests to keep (R2's names, hexadecimal), already verified.
@@ -228,19 +219,6 @@ class Objects:
         Raises:
             BucketMissing, KeyInvalid, PreconditionFailed: and nothing was changed.
         """
-        if isinstance(body, bytes):
-            with self.incoming() as gathered:
-                gathered.write(body)
-                return self.put(
-                    bucket,
-                    key,
-                    gathered,
-                    http_metadata=http_metadata,
-                    custom_metadata=custom_metadata,
-                    checksums=checksums,
-                    conditions=conditions,
-                    action=action,
-                )
         _check_key(key)
         stored = StoredObject(
             bucket=bucket,
@@ -334,14 +312,8 @@ class Objects:
             if row["key"].startswith(prefix)
         )
 
-    def put_part(
-        self, bucket: str, key: str, upload: str, number: int, body: bytes | Incoming
-    ) -> Part:
+    def put_part(self, bucket: str, key: str, upload: str, number: int, body: Incoming) -> Part:
         """Store one part (number 1 to 10000); raises UploadMissing or PartInvalid."""
-        if isinstance(body, bytes):
-            with self.incoming() as gathered:
-                gathered.write(body)
-                return self.put_part(bucket, key, upload, number, gathered)
         if not 1 <= number <= 10_000:
             raise PartInvalid(f"a part's number is 1 to 10000, not {number}")
         part = Part(number, body.size, body.md5, _now())

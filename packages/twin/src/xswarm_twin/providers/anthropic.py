@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from xswarm_twin.control import token_of
 from xswarm_twin.providers import keys
 
 _VERSIONS: Final = ("2023-01-01", "2023-06-01", "2026-10-21")
@@ -84,7 +85,7 @@ class Anthropic:
         return guard
 
     def _refuse(self, request: web.Request) -> web.Response | None:
-        given = request.headers.get("x-api-key", "") or keys.bearer(request)
+        given = request.headers.get("x-api-key", "") or token_of(request.headers)
         if not given:
             return _error(401, "x-api-key header is required")
         if not keys.same(given, self._key):

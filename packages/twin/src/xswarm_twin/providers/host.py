@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -12,19 +13,26 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from xswarm_twin import control as twin_control
-from xswarm_twin.providers import faults
+from xswarm_twin import failing
+from xswarm_twin.faults import COMMON, Fault, Faults
 from xswarm_twin.providers.expired import Expired
-from xswarm_twin.providers.faults import Fault, Faults
 from xswarm_twin.providers.received import Received
 
 _CONTROL: Final = "/__sandbox/"
+KINDS: Final = (*COMMON, "status:4NN", "status:5NN", "revoked")
 _SEGMENTS: Final = 3  # of a path in the log: what follows may be a key, as in Slack's
 
 
-class Provider(faults.Failing, Protocol):
-    """One stand-in: its name and its application, besides the errors it documents."""
+class Provider(Protocol):
+    """One stand-in: its name, its application, and the errors that its service documents."""
 
     name: str
+
+    def failure(self, status: int) -> web.Response:
+        """Return the documented answer of a status."""
+
+    def revoked(self) -> web.Response:
+        """Return the documented answer to a key that was revoked."""
 
     def application(self, faulty: Middleware) -> web.Application:
         """Make the application; faults are met where it puts that middleware."""
@@ -32,12 +40,12 @@ class Provider(faults.Failing, Protocol):
 
 @dataclass(frozen=True)
 class Shared:
-    """What all stand-ins of a process share."""
+    """What all stand-ins of a process share; the faults are by their names."""
 
-    faults: Faults
     received: Received
     names: tuple[str, ...]
     token: str = field(repr=False)
+    faults: dict[str, Faults] = field(default_factory=lambda: defaultdict(Faults))
     expired: Expired = field(default_factory=Expired)
 
 
@@ -53,10 +61,17 @@ def _faulty(provider: Provider, shared: Shared) -> Middleware:
     @web.middleware
     async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request meet the fault that is on."""
-        fault = shared.faults.take(provider.name)
+        fault = shared.faults[provider.name].take(request.method, request.path)
         if fault is None:
             return await handler(request)
-        return await faults.meet(fault, provider, request, handler)
+        match fault.name:
+            case "status":
+                return provider.failure(int(fault.amount))
+            case "revoked":
+                return provider.revoked()
+            case "bad_json":
+                return web.Response(text='{"data": [{"id": "', content_type="application/json")
+        return await failing.meet(fault, request, handler)
 
     return faulty
 
@@ -99,7 +114,7 @@ def _control(name: str, shared: Shared) -> Middleware:
             case "POST", "expired":
                 return web.json_response({"url": await shared.expired.url()})
             case "DELETE", "faults":
-                shared.faults.clear(request.query.get("provider", name))
+                shared.faults.pop(request.query.get("provider", name), None)
                 return _described(shared)
         return web.json_response({"error": "there are received, faults and expired"}, status=404)
 
@@ -111,7 +126,7 @@ def _put(name: str, shared: Shared, text: str) -> web.Response:
         provider, fault = _wanted(name, shared, text)
     except (ValueError, TypeError, AttributeError) as error:
         return web.json_response({"error": str(error)}, status=400)
-    shared.faults.put(provider, fault)
+    shared.faults[provider] = Faults([fault])  # in place of the one before
     return _described(shared)
 
 
@@ -121,8 +136,16 @@ def _wanted(name: str, shared: Shared, text: str) -> tuple[str, Fault]:
     provider = str(wanted.get("provider", name))
     if provider not in shared.names:
         raise ValueError(f"unknown: {provider!r}; there are {', '.join(shared.names)}")
-    return provider, faults.parse(str(wanted.get("kind", "")), int(wanted.get("times", 1)))
+    fault = Fault(str(wanted.get("kind", "")), int(wanted.get("times", 1)))
+    fault.require_sound(KINDS)
+    return provider, fault
 
 
 def _described(shared: Shared) -> web.Response:
-    return web.json_response({"faults": shared.faults.describe()})
+    on = {
+        name: {"kind": fault.kind, "times": fault.times}
+        for name, kept in shared.faults.items()
+        for fault in kept.table
+        if fault.times
+    }
+    return web.json_response({"faults": on})

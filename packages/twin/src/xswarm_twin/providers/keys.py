@@ -5,15 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
-from aiohttp import web
-
 _SHOWN: Final = 4  # characters at each end
-
-
-def bearer(request: web.Request) -> str:
-    """Return the bearer token of a request, or the empty string."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def same(given: str, wanted: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from xswarm_twin.control import token_of
 from xswarm_twin.providers import keys
 
 _MODELS: Final = (("gpt-4o", 1715367049), ("gpt-4o-mini", 1721172741), ("whisper-1", 1677532384))
@@ -57,7 +58,7 @@ class OpenAI:
     def _guarded(self) -> Middleware:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            given = keys.bearer(request)
+            given = token_of(request.headers)
             if not given:
                 return _error(401, _NO_KEY, "invalid_request_error")
             if not keys.same(given, self._key):

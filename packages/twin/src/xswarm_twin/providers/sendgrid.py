@@ -13,12 +13,12 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from xswarm_twin.control import token_of
 from xswarm_twin.providers import allowance, answers, keys, mail
 from xswarm_twin.providers.event_webhooks import EventWebhooks
-from xswarm_twin.providers.parse_settings import ParseSettings
+from xswarm_twin.providers.inbound_parse import InboundParse
 from xswarm_twin.providers.received import Received
 from xswarm_twin.providers.records import Records
-from xswarm_twin.providers.security_policies import SecurityPolicies
 from xswarm_twin.providers.senders import Senders
 
 SCOPES: Final = (
@@ -54,15 +54,14 @@ class SendGrid:
         self._allowance = allowance.from_environment()
         self._senders = Senders(records)
         self._webhooks = EventWebhooks(records, received)
-        self._parse = ParseSettings(records)
-        self._policies = SecurityPolicies(records)
+        self._parse = InboundParse(records)
 
     def application(self, faulty: Middleware) -> web.Application:
         """Make the application; faults come before all else."""
         application = web.Application(
             middlewares=[faulty, self._guarded()], client_max_size=_LARGEST
         )
-        for part in (self._webhooks, self._parse, self._policies, self._senders):
+        for part in (self._webhooks, self._parse, self._senders):
             application.add_routes(part.routes())
         application.router.add_get("/v3/scopes", _scopes)
         application.router.add_post(_SEND, self._send)
@@ -88,7 +87,7 @@ class SendGrid:
     def _guarded(self) -> Middleware:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            given = keys.bearer(request)
+            given = token_of(request.headers)
             if not given:
                 return answers.error(401, "authorization required")
             if not keys.same(given, self._key):

@@ -24,6 +24,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from xswarm_twin.control import token_of
 from xswarm_twin.providers import keys
 from xswarm_twin.providers.idempotency import Idempotency
 from xswarm_twin.providers.records import Records
@@ -260,7 +261,7 @@ async def _form(request: web.Request) -> dict[str, Any]:
 
 def _key_of(request: web.Request) -> str:
     """Return the key: as a bearer token, or as the user name of basic authentication."""
-    token = keys.bearer(request)
+    token = token_of(request.headers)
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if token or scheme.lower() != "basic":
         return token
