@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -126,18 +127,39 @@ def test_stripe_gives_the_signing_secret_once(http: Http, api: Any) -> None:
     assert sent(post.calls[1].request)["api_version"] == ["2026-10-28.endive"]
 
 
-def test_stripe_a_lost_creation_is_deleted_and_made_again(http: Http, api: Any) -> None:
+def test_stripe_a_lost_creation_is_asked_for_again_by_its_key(http: Http, api: Any) -> None:
+    api.get(STRIPE, json={"data": [], "has_more": False})
+    lost = api.post(STRIPE, body=requests.ConnectionError())
+    api.post(STRIPE, json=endpoint("we_1", secret="whsec_first001"))
+    made = Stripe(http).create_endpoint("u", ["a"], "attempt-1")
+    assert made.secret is not None
+    assert made.secret.reveal() == "whsec_first001"
+    asked = [call.request for call in api.calls if call.request.method == "POST"]
+    assert lost.call_count == 1
+    assert len({request.headers["Idempotency-Key"] for request in asked}) == 1
+
+
+def test_stripe_a_creation_whose_failure_is_kept_is_made_by_another_key(
+    http: Http, api: Any, fake_time: Any
+) -> None:
     ours = endpoint("we_1", metadata={"deployment_attempt": "attempt-1"})
     theirs = endpoint("we_0", metadata={"deployment_attempt": "another"})
     api.get(STRIPE, json={"data": [theirs], "has_more": False})
-    lost = api.post(STRIPE, body=requests.ConnectionError())
     api.get(STRIPE, json={"data": [theirs, ours], "has_more": False})
     gone = api.delete(f"{STRIPE}/we_1", json={"deleted": True})
-    api.post(STRIPE, json=endpoint("we_2", secret="whsec_second01"))
+    keys: list[str] = []
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        keys.append(request.headers["Idempotency-Key"])
+        if keys[-1] == keys[0]:
+            return 500, {}, "{}"
+        return 200, {}, json.dumps(endpoint("we_2", secret="whsec_second01"))
+
+    api.add_callback("POST", STRIPE, answer)
     made = Stripe(http).create_endpoint("u", ["a"], "attempt-1")
     assert made.secret is not None
     assert made.secret.reveal() == "whsec_second01"
-    assert (lost.call_count, gone.call_count) == (1, 1)
+    assert (len(set(keys)), gone.call_count) == (2, 1)
 
 
 def test_stripe_updates_and_deletes(http: Http, api: Any) -> None:

@@ -20,7 +20,7 @@ from xswarm_deploy.model.step import Change, action_of
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import webhooks
-from xswarm_deploy.webhooks import twilio
+from xswarm_deploy.webhooks import inbound, twilio
 
 WORKER = "http://127.0.0.1:1"
 HOOK = f"{WORKER}/stripe/webhook"
@@ -310,6 +310,23 @@ def test_the_policys_key_is_minted_once_and_staged_again(world: Callable[..., Wo
     assert len(here.sendgrid.policies) == 1
     here.cloudflare.names = ["SENDGRID_PARSE_PUBLIC_KEY"]
     assert not [one for one in webhooks.plan_minting(here.site) if one.action == "policy"]
+
+
+def test_a_policy_that_was_made_once_more_is_deleted(world: Callable[..., World]) -> None:
+    here = world({"webhooks": INBOUND})
+    minted = [one for one in webhooks.plan_minting(here.site) if one.action == "policy"]
+    inbound.settle(here.site, minted)  # nothing is made yet
+    here.make([*minted, *webhooks.plan(here.site)])
+    late = here.sendgrid.create_security_policy("boss-ai local")
+    theirs = here.sendgrid.create_security_policy("another Worker's")
+    inbound.settle(here.site, [])
+    assert late.id in here.sendgrid.policies, "a release that made none leaves it"
+    inbound.settle(here.site, minted)
+    assert set(here.sendgrid.policies) == {"p1", theirs.id}
+    assert here.sendgrid.parses["in.test"].policy == "p1"
+    here.sendgrid.create_security_policy("boss-ai local")
+    here.unmake(minted)
+    assert set(here.sendgrid.policies) == {theirs.id}
 
 
 def test_a_named_key_must_be_the_policys(world: Callable[..., World]) -> None:

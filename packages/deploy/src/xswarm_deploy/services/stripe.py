@@ -9,6 +9,7 @@ nowhere else, so a lost reply is a lost secret.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Required, TypedDict
@@ -118,8 +119,11 @@ class Stripe:
     ) -> Endpoint:
         """Create an endpoint and give it with its signing secret.
 
-        What an earlier call of the same attempt has made is deleted first, and so is what
-        this one makes when its reply gets lost: a secret that nobody got is gone for good.
+        What an earlier call of the same attempt has made is deleted first: a secret that nobody
+        got is gone for good. A call that is repeated, or delivered late, is answered as before,
+        by its key; where Stripe keeps a failure under that, another one is tried.
+
+        Source: Stripe API reference, "Idempotent requests".
 
         Args:
             url: where Stripe delivers.
@@ -132,12 +136,16 @@ class Stripe:
         form |= {"api_version": api_version} if api_version else {}
         self.delete_attempt(attempt)
         try:
-            return _endpoint(self.http.post(ENDPOINTS, form=form).read(_Endpoint))
+            return self._created(form)
         except ServiceError as error:
             if not error.in_doubt:
                 raise
         self.delete_attempt(attempt)
-        return _endpoint(self.http.post(ENDPOINTS, form=form).read(_Endpoint))
+        return self._created(form)
+
+    def _created(self, form: Mapping[str, Any]) -> Endpoint:
+        key = secrets.token_hex(16)
+        return _endpoint(self.http.post(ENDPOINTS, form=form, idempotency_key=key).read(_Endpoint))
 
     def delete_attempt(self, attempt: str) -> None:
         """Delete every endpoint that calls with this attempt have made."""

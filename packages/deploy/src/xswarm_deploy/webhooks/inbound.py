@@ -6,7 +6,7 @@ policy is minted before the Worker's version, and attached when that version is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -143,12 +143,27 @@ def _mint(site: Site, change: Change) -> Facts:
 
 def _unmint(environment: Environment, change: Change) -> None:
     before = POLICY.undo_of(change)
-    made = _policy(environment) if before.made else None
-    if made is None:
-        return
-    environment.sendgrid.delete_security_policy(made.id)
-    if _policy(environment):
+    made = _policies(environment) if before.made else []
+    for policy in made:
+        environment.sendgrid.delete_security_policy(policy.id)
+    if made and _policy(environment):
         raise StepFailed(f"sendgrid security policy {before.name} is still there")
+
+
+def settle(environment: Environment, made: Iterable[Change]) -> None:
+    """Delete the policies that a call made once more, delivered late: they sign nothing.
+
+    Args:
+        environment: the environment.
+        made: what a release has changed.
+    """
+    if not any(POLICY.owns(change) for change in made):
+        return
+    there, policies = _setting(environment), _policies(environment)
+    if there and there.policy in [policy.id for policy in policies]:
+        for policy in policies:
+            if policy.id != there.policy:
+                environment.sendgrid.delete_security_policy(policy.id)
 
 
 def _attach(environment: Environment, change: Change) -> Facts:
@@ -199,9 +214,14 @@ def _state(environment: Environment, there: ParseSetting | None) -> Parse:
 
 
 def _policy(environment: Environment) -> SecurityPolicy | None:
-    """Find the policy of this Worker and environment, by its name."""
+    """Find the policy of this Worker and environment."""
+    return next(iter(_policies(environment)), None)
+
+
+def _policies(environment: Environment) -> list[SecurityPolicy]:
+    """Find the policies of this Worker and environment, by their name."""
     name = _policy_name(environment)
-    return next((one for one in environment.sendgrid.security_policies() if one.name == name), None)
+    return [one for one in environment.sendgrid.security_policies() if one.name == name]
 
 
 def _policy_name(environment: Environment) -> str:
