@@ -324,9 +324,15 @@ def test_a_policy_that_was_made_once_more_is_deleted(world: Callable[..., World]
     inbound.settle(here.site, minted)
     assert set(here.sendgrid.policies) == {"p1", theirs.id}
     assert here.sendgrid.parses["in.test"].policy == "p1"
+
+
+def test_a_policy_that_was_made_twice_is_undone_with_both(world: Callable[..., World]) -> None:
+    here = world({"webhooks": INBOUND})
+    minted = [one for one in webhooks.plan_minting(here.site) if one.action == "policy"]
+    here.make(minted)
     here.sendgrid.create_security_policy("boss-ai local")
     here.unmake(minted)
-    assert set(here.sendgrid.policies) == {theirs.id}
+    assert not here.sendgrid.policies
 
 
 def test_a_named_key_must_be_the_policys(world: Callable[..., World]) -> None:
