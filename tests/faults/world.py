@@ -267,6 +267,7 @@ def standing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Yield a world whose old release stands, and whose checkout holds the new one."""
     from tests.faults.scenarios import PREPARED, SETTINGS, deploy
 
+    monkeypatch.setenv("XSWARM_TWIN_CALLS", "0")  # no account asks as often as these cases
     world = World(folder / "world", Time(), Providers(folder / "providers"))
     try:
         write_project(world.project)
