@@ -31,7 +31,6 @@ from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.state import ReleaseState
-from xswarm_deploy.services.multipart import SECRET_TYPES
 from xswarm_deploy.settings.settings import Settings, load
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import worker
@@ -286,8 +285,7 @@ def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "assets" in kept:
         kept["assets"] = {key: value for key, value in kept["assets"].items() if key != "jwt"}
-    told = kept.get("keep_bindings") or ()
-    kept["keep_bindings"] = [kind for kind in told if kind not in SECRET_TYPES]  # by their names
+    kept.pop("keep_bindings", None)  # a release takes each by its name, from what is live
     stated = (*MADE, "inherit")  # compared as they are resolved
     bound = [one for one in kept.get("bindings") or () if one["type"] not in stated]
     kept["bindings"] = sorted(bound, key=lambda one: str(one["name"]))
