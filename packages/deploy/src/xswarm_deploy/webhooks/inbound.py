@@ -104,8 +104,8 @@ def plan(environment: Environment) -> list[Change]:
     """Return how the parse setting differs from what is wanted."""
     if not used(environment):
         return []
-    there, policy = _setting(environment), _policy(environment)
-    url = _url(environment)
+    there = _setting(environment)
+    url, policy = _url(environment), _policy(environment, there)
     if there and policy and (there.url, there.policy) == (url, policy.id):
         return []
     before = _state(environment, there)
@@ -118,7 +118,8 @@ def listed(environment: Environment) -> list[Hook]:
     """Compare the parse setting with what is wanted."""
     if not used(environment):
         return []
-    there, policy = _setting(environment), _policy(environment)
+    there = _setting(environment)
+    policy = _policy(environment, there)
     wanted = {
         "hostname": _hostname(environment),
         "url": _url(environment),
@@ -168,7 +169,7 @@ def settle(environment: Environment, made: Iterable[Change]) -> None:
 
 def _attach(environment: Environment, change: Change) -> Facts:
     """Set URL and policy; the policy was made since the plan, so its id is asked for now."""
-    after, policy = PARSE.after_of(change), _policy(environment)
+    after, policy = PARSE.after_of(change), _policy(environment, _setting(environment))
     if policy is None:
         raise StepFailed(f"sendgrid security policy {after.policy} is not there", "", _REMEDY)
     _set(environment, replace(after, policy=policy.id))
@@ -213,9 +214,11 @@ def _state(environment: Environment, there: ParseSetting | None) -> Parse:
     return Parse(there.hostname, there.url, there.spam_check, there.send_raw, there.policy)
 
 
-def _policy(environment: Environment) -> SecurityPolicy | None:
-    """Find the policy of this Worker and environment."""
-    return next(iter(_policies(environment)), None)
+def _policy(environment: Environment, there: ParseSetting | None = None) -> SecurityPolicy | None:
+    """Find the policy of this Worker and environment; of several the one that signs already."""
+    found = _policies(environment)
+    signing = (one for one in found if there and one.id == there.policy)
+    return next(signing, next(iter(found), None))
 
 
 def _policies(environment: Environment) -> list[SecurityPolicy]:
