@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.house import House, build
+from tests.support.house import SKIPPED, House, build
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
     How much slower than before a version may be is not judged: the machine may be busy.
     """
-    made = build(tmp_path_factory.mktemp("house") / "project", forking=True)
+    made = build(tmp_path_factory.mktemp("house") / "project", forking=True, skips=SKIPPED)
     project = made.root / "invoke.yaml"
     text = project.read_text()
     assert "slower_fail: 3.0" in text

@@ -19,7 +19,7 @@ import pytest
 
 from tests.deploy.world import World, differences, observe, site_of
 from tests.support import prefork
-from tests.support.house import House, build
+from tests.support.house import SKIPPED, House, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -104,7 +104,7 @@ def sharing(house: House, root: Path) -> House:
     )
     (root / ".sandbox").mkdir(mode=0o700)
     shutil.copy(house.root / ".sandbox/endpoints.env", root / ".sandbox")
-    return House(root, house.forking)
+    return House(root, house.forking, house.skips)
 
 
 def renew(house: House) -> None:
@@ -124,7 +124,7 @@ def renew(house: House) -> None:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("crash")
-    home = build(folder / "home", forking=True)
+    home = build(folder / "home", forking=True, skips=SKIPPED)
     try:
         home.inv("deploy.local", "--message", "old")
         with site_of(home.root).database as database:

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from tests.support.browser import chromium
-from tests.support.house import House, build
+from tests.support.house import SKIPPED, House, build
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/")
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Return a house that was deployed, and that tells people at once, when it is asked to."""
-    made = build(tmp_path_factory.mktemp("house") / "project", forking=True)
+    made = build(tmp_path_factory.mktemp("house") / "project", forking=True, skips=SKIPPED)
     worker = made.root / "worker/wrangler.jsonc"
     worker.write_text(worker.read_text().replace('"* * * * *"', ""))  # no rounds of its own
     invoke = made.root / "invoke.yaml"

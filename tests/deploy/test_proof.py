@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.house import House, build
+from tests.support.house import SKIPPED, House, build
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ NAMES = ("viewer", "3d-viewer")
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    made = build(tmp_path_factory.mktemp("house") / "project", forking=True)
+    made = build(tmp_path_factory.mktemp("house") / "project", forking=True, skips=SKIPPED)
     for name in NAMES:
         place(made.root / name)
     yield made

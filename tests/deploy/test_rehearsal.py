@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.world import observe, site_of
-from tests.support.house import House, ask_canaries_one_route, build
+from tests.support.house import SKIPPED, House, ask_canaries_one_route, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.needs("git")]
 
@@ -25,7 +25,7 @@ DROP TABLE mottos;
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Return a house under version control, whose live release noted its commit."""
-    made = build(tmp_path_factory.mktemp("rehearsal") / "project", forking=True)
+    made = build(tmp_path_factory.mktemp("rehearsal") / "project", forking=True, skips=SKIPPED)
     ask_canaries_one_route(made.root)
     identity = ["-c", "user.name=Ann", "-c", "user.email=ann@b.test"]
     for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "what is live"]):

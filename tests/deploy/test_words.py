@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests import words
-from tests.support.house import House, ask_canaries_one_route, build
+from tests.support.house import SKIPPED, House, ask_canaries_one_route, build
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
     It releases to everybody at once, until :func:`with_canaries`.
     """
-    made = build(tmp_path_factory.mktemp("words") / "project", forking=True)
+    made = build(tmp_path_factory.mktemp("words") / "project", forking=True, skips=SKIPPED)
     ask_canaries_one_route(made.root)
     project = made.root / "invoke.yaml"
     text = re.sub(r"soak: \d+", "soak: 1", project.read_text())
