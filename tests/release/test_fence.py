@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -220,3 +222,16 @@ def fail(release: Release) -> None:
     with transaction.guarded(release):
         release.make([change("a"), change("b")])
         raise ValueError
+
+
+def test_who_leaves_takes_away_nothing_but_his_own() -> None:
+    first, second = SimpleNamespace(), SimpleNamespace()
+    with ExitStack() as before, ExitStack() as after:
+        before.enter_context(fence.lifted())
+        after.enter_context(fence.fenced(first))
+        before.close()
+        assert fence.current() is first
+        with fence.fenced(second):
+            assert fence.current() is second
+        assert fence.current() is first
+    assert fence.current() is None

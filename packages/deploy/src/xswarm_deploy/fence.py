@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from xswarm_deploy.errors import DeployError
@@ -40,32 +41,45 @@ class Fence(Protocol):
         ...
 
 
-_current: list[Fence | None] = []
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    """A fence in its turn, or None for none; found again by its identity.
+
+    Threads come and go in any order: the last entry need not be that of who leaves.
+    """
+
+    by: Fence | None
+
+
+_current: list[_Entry] = []
 
 
 @contextmanager
 def fenced(by: Fence) -> Iterator[None]:
     """Let nothing of this process, in any thread, change anything once the lock is lost."""
-    _current.append(by)
-    try:
+    with _entered(_Entry(by)):
         yield
-    finally:
-        _current.remove(by)
 
 
 @contextmanager
 def lifted() -> Iterator[None]:
     """Let through what who lost the lock still says of it, such as an event of the audit trail."""
-    _current.append(None)
+    with _entered(_Entry(None)):
+        yield
+
+
+@contextmanager
+def _entered(entry: _Entry) -> Iterator[None]:
+    _current.append(entry)
     try:
         yield
     finally:
-        _current.pop()
+        _current.remove(entry)
 
 
 def current() -> Fence | None:
     """Return the fence of the release under way in this process; None: there is none."""
-    return _current[-1] if _current else None
+    return _current[-1].by if _current else None
 
 
 def require_held() -> None:
