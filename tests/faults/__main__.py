@@ -74,8 +74,11 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, results: dict[str, Any]) -> None:
+    """Write all or nothing: a run that is ended here loses hours."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(results, indent=1, ensure_ascii=False, sort_keys=True))
+    fresh = file.with_name(f"{file.name}.new")
+    fresh.write_text(json.dumps(results, indent=1, ensure_ascii=False, sort_keys=True))
+    fresh.replace(file)
 
 
 if __name__ == "__main__":
