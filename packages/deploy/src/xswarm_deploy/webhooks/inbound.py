@@ -169,14 +169,15 @@ def settle(environment: Environment, made: Iterable[Change]) -> None:
 
 def _attach(environment: Environment, change: Change) -> Facts:
     """Set URL and policy; the policy was made since the plan, so its id is asked for now."""
-    after, policy = PARSE.after_of(change), _policy(environment, _setting(environment))
+    after, there = PARSE.after_of(change), _setting(environment)
+    policy = _policy(environment, there)
     if policy is None:
         raise StepFailed(f"sendgrid security policy {after.policy} is not there", "", _REMEDY)
-    _set(environment, replace(after, policy=policy.id))
+    _set(environment, replace(after, policy=policy.id), there)
     return {}
 
 
-def _set(environment: Environment, parse: Parse) -> None:
+def _set(environment: Environment, parse: Parse, there: ParseSetting | None) -> None:
     wanted = ParseSetting(
         parse.hostname,
         url=parse.url,
@@ -184,7 +185,6 @@ def _set(environment: Environment, parse: Parse) -> None:
         spam_check=parse.spam_check,
         send_raw=parse.send_raw,
     )
-    there = _setting(environment)
     if there is None:
         environment.sendgrid.create_parse_setting(wanted)
     elif there != wanted:
@@ -196,7 +196,7 @@ def _set(environment: Environment, parse: Parse) -> None:
 def _unset(environment: Environment, change: Change) -> None:
     before = PARSE.undo_of(change)
     if before.url:
-        _set(environment, before)
+        _set(environment, before, _setting(environment))
         return
     environment.sendgrid.delete_parse_setting(before.hostname)
     if _setting(environment):
