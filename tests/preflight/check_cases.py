@@ -263,7 +263,7 @@ def _coded(size: int) -> Arrange:
 
 
 def _newer_wrangler(place: Place) -> None:
-    """Give the Worker a wrangler that knows a key more, at the top and below another."""
+    """Install beside the Worker a wrangler that knows a key more, at the top and below another."""
     schema = json.loads(SCHEMA.read_text())
     known = schema["definitions"]["RawConfig"]["properties"]
     known["teleporters"] = {"type": "array", "items": {"type": "string"}}

@@ -4,7 +4,7 @@ The official SDK is the judge in the tests and not the client here: it takes 0.5
 import, and brings retries, time limits and connections of its own beside those of
 :mod:`xswarm_deploy.services.http`, for the five calls needed. A 403 is a good key that
 lacks a permission. The signing secret of an endpoint is in the reply to its creation and
-nowhere else, so a lost reply is a lost secret.
+nowhere else: only the same call, by its idempotency key, is answered with it again.
 """
 
 from __future__ import annotations
