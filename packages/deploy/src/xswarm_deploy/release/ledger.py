@@ -129,6 +129,15 @@ class Ledger:
         said = {"kind": record.kind, "message": record.message, "phases": list(record.phases)}
         self._write([self._fenced(_BEGIN, *values)], "begin", said, hold=True)
 
+    def prepare(self, names: Sequence[str]) -> None:
+        """Hold that what of these steps no user meets is made before their turn.
+
+        Args:
+            names: of the steps.
+        """
+        held = Statement(_DOING, ("", self.lease.owner, self.lease.fence))
+        self._write([held], "prepare", {"steps": list(names)}, hold=True)
+
     def plan(
         self,
         phase: str,

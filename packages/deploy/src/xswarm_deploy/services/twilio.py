@@ -108,6 +108,11 @@ class Twilio:
         self._messaging = messaging or http
         self._account = f"/2010-04-01/Accounts/{quote(account_sid, safe='')}"
 
+    def open_ahead(self) -> None:
+        """Begin to open a connection to each of its hosts."""
+        self.http.open_ahead(1)
+        self._messaging.open_ahead(1)
+
     def account_status(self) -> str:
         """Return the account's state: ``active``, ``suspended`` or ``closed``."""
         return self.http.get(f"{self._account}.json").read(_Account).status

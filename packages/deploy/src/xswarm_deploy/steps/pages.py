@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -120,6 +121,27 @@ def apply(site: Site, change: Change) -> Facts:
     return _deploy(site, DEPLOY.after_of(change).content)
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """Files that Cloudflare has, though no deployment names them yet.
+
+    Args:
+        manifest: URL path → hash of every file.
+        count: how many of them it had not.
+    """
+
+    manifest: Mapping[str, str]
+    count: int
+
+
+def prepare(site: Site, changes: Sequence[Change]) -> _Sent | None:
+    """Upload what is missing beside earlier steps, into a project that is there."""
+    folder = _folder(site.settings)
+    if not DEPLOY.owns(changes[0]) or functions.found(folder, site.settings.root):
+        return None
+    return _upload(site, _public(folder, _rules(folder)))
+
+
 def undo(site: Site, change: Change, outcome: Facts) -> str:
     """Make the previous deployment the live one; what there was none of is deleted."""
     pages, name = site.cloudflare.pages, site.settings.project.pages.project
@@ -203,17 +225,50 @@ def _deploy(site: Site, wanted: str) -> Facts:
         f"release {site.facts['release']} {_CONTENT}{wanted}",
     )
     folder = _folder(site.settings)
-    files, rules = pages_files(folder), _rules(folder)
-    publishing.require_public(files, (rules.headers, rules.redirects))
+    rules = _rules(folder)
+    files = _public(folder, rules)
     if functions.found(folder, site.settings.root):
         made, sent = _deploy_by_wrangler(site, commit), len(files)
     else:
-        sent = pages.upload(project.project, files, in_bytes(site.progress, "pages"))
+        sent = _sent(site, files)
         made = pages.create_deployment(project.project, manifest(files), commit, rules)
-    live = pages.wait_for_deployment(project.project, made.id)
-    if not _shows(current(site), live.id, wanted):
+    live = pages.finished(project.project, made)
+    if not _is_served(site, live.id, wanted):
         raise StepFailed(f"pages {project.project} does not serve its deployment", live.id)
     return {"pages": live.id, "pages_url": live.url, "pages_files": sent}
+
+
+def _public(folder: Path, rules: Rules) -> tuple[StaticFile, ...]:
+    """Return the files of the site.
+
+    Raises:
+        Refused: one of them is private.
+    """
+    files = pages_files(folder)
+    publishing.require_public(files, (rules.headers, rules.redirects))
+    return files
+
+
+def _sent(site: Site, files: tuple[StaticFile, ...]) -> int:
+    """Upload what is missing, unless that was done before; return how many files it was."""
+    before = site.state.taken(NAME, _Sent)
+    if before and before.manifest == manifest(files):
+        return before.count
+    return _upload(site, files).count
+
+
+def _upload(site: Site, files: tuple[StaticFile, ...]) -> _Sent:
+    name, progress = site.settings.project.pages.project, in_bytes(site.progress, "pages")
+    return _Sent(manifest(files), site.cloudflare.pages.upload(name, files, progress))
+
+
+def _is_served(site: Site, deployment: str, wanted: str) -> bool:
+    """Return whether users get a deployment, or another one of the same content."""
+    name = site.settings.project.pages.project
+    project = site.cloudflare.pages.project(name)
+    if project and project.canonical_deployment == deployment:
+        return True
+    return _shows(current(site), deployment, wanted)
 
 
 def _deploy_by_wrangler(environment: Environment, commit: Commit) -> PagesDeployment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,15 +132,44 @@ def _startable(environment: Environment) -> Iterator[None]:
         raise StepFailed(what, why, f"fix it, then: {environment.deploy_command}") from None
 
 
+@dataclass(frozen=True)
+class _Uploaded:
+    """The version that this release uploaded before its turn, as :func:`version.facts` has it."""
+
+    facts: Facts
+
+
+def prepare(site: Site, changes: Sequence[Change]) -> _Uploaded | None:
+    """Upload the version beside earlier steps, where nothing comes before it; it has no traffic.
+
+    Args:
+        site: the environment.
+        changes: of the step.
+    """
+    return _Uploaded(_uploaded(site, changes[0])) if UPLOAD.owns(changes[0]) else None
+
+
 def _upload(site: Site, change: Change) -> Facts:
-    """Upload the version, unless this release did already and only the reply was lost."""
+    """Upload the version, unless this release did already."""
+    made = site.state.taken(STEP, _Uploaded)
+    digest = UPLOAD.after_of(change).digest
+    if made and made.facts["digest"] == digest and not site.staged:
+        return made.facts
+    return _uploaded(site, change)
+
+
+def _uploaded(site: Site, change: Change) -> Facts:
+    """Upload the version, unless this release did and only the reply was lost.
+
+    One that was uploaded before this process minted secrets for it lacks them.
+    """
     tag, digest = str(site.facts["release"]), UPLOAD.after_of(change).digest
     with ThreadPoolExecutor(2, thread_name_prefix="upload") as pool:
         live = pool.submit(traffic.live_split, site)
         lifecycle = pool.submit(durable_objects.recorded, site)  # no upload beside another moves it
         made = version.tagged(site, tag)
         split, objects = live.result(), lifecycle.result()
-    if made:
+    if made and not site.staged:
         return version.facts(site, made, digest, objects)
     _require_planned(site, digest)
     verify.open_ahead(site)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.model.split import met
@@ -17,19 +18,36 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.verification import verify
 
 
+@dataclass(frozen=True)
+class Looked:
+    """How a version answered.
+
+    Args:
+        version: which; empty: several share the traffic.
+        failing: what it answered wrongly: a finding's name → its evidence.
+    """
+
+    version: str
+    failing: Mapping[str, str]
+
+
 @contextmanager
-def held(site: Site) -> Iterator[None]:
+def held(site: Site, before: Looked | None = None) -> Iterator[None]:
     """Ask the live version before and after what is done inside; nothing where none is live.
 
     Args:
         site: the environment.
+        before: from :func:`looked`, where it was asked moments ago.
 
     Raises:
         StepFailed: something that it answered well before, it does not any more.
     """
-    before = failing(site)
+    before = before or looked(site)
     yield
-    broken = {name: why for name, why in failing(site).items() if name not in before}
+    if before is None:
+        return
+    after = _asked(site, before.version).failing
+    broken = {name: why for name, why in after.items() if name not in before.failing}
     if broken:
         raise StepFailed(
             "the live version does not work on the new schema",
@@ -39,8 +57,8 @@ def held(site: Site) -> Iterator[None]:
         )
 
 
-def failing(site: Site) -> Mapping[str, str]:
-    """Return what the live version answers wrongly: a finding's name → its evidence.
+def looked(site: Site) -> Looked | None:
+    """Return how the live version answers; None: none is live.
 
     Args:
         site: the environment.
@@ -48,7 +66,10 @@ def failing(site: Site) -> Mapping[str, str]:
     deployments = site.cloudflare.deployments(site.worker)
     split = met(deployments[0].split) if deployments else {}
     if not split:
-        return {}
-    version = next(iter(split)) if len(split) == 1 else ""
+        return None
+    return _asked(site, next(iter(split)) if len(split) == 1 else "")
+
+
+def _asked(site: Site, version: str) -> Looked:
     report = verify.run(site, verify.live(site, version), quick=True, reading=True)
-    return {finding.name: finding.evidence for finding in report.failures}
+    return Looked(version, {finding.name: finding.evidence for finding in report.failures})

@@ -54,6 +54,8 @@ __all__ = [
 NAME: Final = "verify"
 AT_ONCE: Final = 32
 """So many requests at once, so that all is asked in few round trips; each over one connection."""
+OPENED: Final = 36
+"""Connections for that, and for what is asked beside it: who answers, and how fast."""
 _RUNS: Final = 2
 QUICK: Final = 6  # connections, for a look at the quick routes
 
@@ -149,7 +151,7 @@ def open_ahead(site: Site) -> None:
     """Open connections, and import what asks, while something else is waited for, say an upload."""
     started(_import_ahead, "import")
     if not has_none(site):
-        site.connections.open_ahead(site.settings.text("WORKER_URL"), AT_ONCE)
+        site.connections.open_ahead(site.settings.text("WORKER_URL"), OPENED)
 
 
 def _import_ahead() -> None:
@@ -186,7 +188,7 @@ def _open_ahead(target: Target, site: Site, *, quick: bool) -> None:
     """Let connections be opened while it is found out who answers, so that no timing has it."""
     from xswarm_deploy.verification import assets
 
-    site.connections.open_ahead(target.url, QUICK if quick else AT_ONCE)
+    site.connections.open_ahead(target.url, QUICK if quick else OPENED)
     if target.site_url and not quick:
         site.connections.open_ahead(target.site_url, assets.AT_ONCE)
 
