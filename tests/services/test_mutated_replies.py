@@ -69,8 +69,8 @@ CLASSES: Final = (
 )
 BY_SOCKET: Final = ("tail", "listen", "overhear")
 """What goes on over a WebSocket; tests/services/test_tails.py has it."""
-WITHOUT_REPLY: Final = ("open_ahead",)
-"""What opens connections, and asks nothing."""
+WITHOUT_REPLY: Final = ("open_ahead", "read_ahead")
+"""What opens connections, and what is told by the call that takes it."""
 SHORT: Final[Mapping[str, Mapping[str, Any]]] = {"finished": {"seconds": 2.0}}
 """What a method is told beyond what it needs, so that it does not wait for long."""
 INSTEAD: Final = (None, -1, "x", [None])

@@ -139,6 +139,9 @@ class FakeCloudflare:
     def open_ahead(self, count: int) -> None:
         """Open nothing: there is nothing to connect to."""
 
+    def read_ahead(self, name: str) -> None:
+        """Read nothing."""
+
     def account_subdomain(self) -> str:
         return self.subdomain
 

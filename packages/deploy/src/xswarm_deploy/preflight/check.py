@@ -38,7 +38,6 @@ from xswarm_deploy.steps import webhooks as webhooks_step
 
 NAME: Final = "check"
 FRESH: Final = 60.0  # seconds for which what was seen before its turn is what is there
-_OF_DATABASE: Final = 8  # questions that check and plans ask the database at the same time
 GROUPS: Final = (
     variables,
     configuration,
@@ -86,8 +85,7 @@ def begin_ahead(site: Site) -> None:
     if NAME in site.state.begun:
         return
     with suppress(DeployError):  # what cannot be opened is told by the look itself
-        _ = site.connections, site.cloudflare  # the release has the same ones
-        site.database.open_ahead(_OF_DATABASE)
+        _ = site.connections, site.cloudflare, site.database  # the release has the same ones
         webhooks_step.open_ahead(site)
     site.state.begun[NAME] = _Ahead(started(lambda: run(site), NAME), time.monotonic())
 

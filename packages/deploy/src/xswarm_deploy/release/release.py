@@ -115,7 +115,7 @@ class Release:
         release.followed = last
         release.note("begin", kind=record.kind, message=record.message)
         release.ledger.begin(record)
-        release.ledger.later()
+        release.ledger.later(_LINGER)
         return release
 
     @classmethod

@@ -55,8 +55,18 @@ class Earlier:
 
 def observe(environment: Environment) -> Facts:
     """Return the deployment that is live; empty: none is."""
+    if canonical := _canonical(environment):
+        return {"pages": canonical}
     now = current(environment)
     return {"pages": now.id if now else ""}
+
+
+def _canonical(environment: Environment) -> str:
+    """Return the deployment that the project says is live; empty: it does not, or there is none."""
+    if not used(environment):
+        return ""
+    found = environment.cloudflare.pages.project(environment.settings.project.pages.project)
+    return found.canonical_deployment if found else ""
 
 
 def plan(site: Site) -> list[Change]:
@@ -102,6 +112,8 @@ def _deployment(
 
 def go_back(environment: Environment, deployment: str) -> list[Change]:
     """Return what would change to make an earlier deployment the live one again."""
+    if _canonical(environment) == deployment:
+        return []
     now = current(environment)
     if now is None or now.id == deployment:
         return []
@@ -264,11 +276,7 @@ def _upload(site: Site, files: tuple[StaticFile, ...]) -> _Sent:
 
 def _is_served(site: Site, deployment: str, wanted: str) -> bool:
     """Return whether users get a deployment, or another one of the same content."""
-    name = site.settings.project.pages.project
-    project = site.cloudflare.pages.project(name)
-    if project and project.canonical_deployment == deployment:
-        return True
-    return _shows(current(site), deployment, wanted)
+    return _canonical(site) == deployment or _shows(current(site), deployment, wanted)
 
 
 def _deploy_by_wrangler(environment: Environment, commit: Commit) -> PagesDeployment:

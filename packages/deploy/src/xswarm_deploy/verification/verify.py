@@ -57,7 +57,7 @@ AT_ONCE: Final = 32
 OPENED: Final = 36
 """Connections for that, and for what is asked beside it: who answers, and how fast."""
 _RUNS: Final = 2
-QUICK: Final = 6  # connections, for a look at the quick routes
+QUICK: Final = 10  # connections, for a look at the quick routes
 
 
 def _nothing() -> None:
@@ -168,10 +168,15 @@ def _import_ahead() -> None:
     from xswarm_deploy.webhooks import probes  # noqa: F401
 
 
-def look_ahead(site: Site, version: str) -> None:
-    """Begin to ask which version answers users, now that the traffic has moved to it.
+def look_ahead(site: Site, target: Target, *, quick: bool = False) -> None:
+    """Begin to ask which version answers at a target.
 
     It is asked for by :func:`run`, within seconds; only a good answer counts there.
+
+    Args:
+        site: the environment.
+        target: where users are answered, or a version that may be deployed at 0 %.
+        quick: whether the quick routes alone are asked then.
     """
     from xswarm_deploy.verification import version as word
     from xswarm_deploy.verification.asker import Asker
@@ -179,8 +184,7 @@ def look_ahead(site: Site, version: str) -> None:
     path = site.settings.project.verify.version_path
     with suppress(DeployError):  # whatever it is, the verification says it
         if path and not has_none(site):
-            target = live(site, version)
-            _open_ahead(target, site, quick=False)
+            _open_ahead(target, site, quick=quick)
             word.ask_ahead(Asker(site, target, site.connections.session()), path)
 
 
