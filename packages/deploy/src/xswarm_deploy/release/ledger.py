@@ -273,7 +273,7 @@ class Ledger:
             self.settle()  # or nothing holds back what is to leave only after it
             return
         begun = threading.Timer(linger, self._try_to_settle)
-        begun.name = "ledger"
+        begun.name, begun.daemon = "ledger", True  # the end of a release is written by itself
         begun.start()
 
     def _try_to_settle(self) -> None:
