@@ -19,6 +19,7 @@ ALLOWED = {
     "environment.py": CLIENTS,
     "database/client.py": CLIENTS,
     "database/d1.py": CLIENTS,
+    "database/snapshot.py": CLIENTS,
     "database/turso.py": CLIENTS,
     "bundling/functions.py": RARE,
     "release/inputs.py": RARE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ import pyrage
 import pytest
 
 from tests.support.d1 import WITHOUT_D1
-from xswarm_deploy.database import backup, limits, manifest, restore, staging
+from xswarm_deploy.database import archive, backup, limits, manifest, restore, staging
 from xswarm_deploy.database.backup import Backup, BackupRequest
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, connect
 from xswarm_deploy.errors import DeployError, Refused
@@ -266,6 +267,24 @@ def test_an_encrypted_backup_needs_its_own_key(
         with pytest.raises(Refused, match="cannot be read"):
             backup.unpack(made, tmp_path / str(number), identities)
         assert not list((tmp_path / str(number)).iterdir())
+
+
+@pytest.mark.parametrize("now", [b"a" * 3_000_000, b"b" * 2_999_999, b"b" * 3_000_001, b""])
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_what_was_packed_is_compared_byte_by_byte(
+    now: bytes, encrypted: bool, tmp_path: Path
+) -> None:
+    key = pyrage.x25519.Identity.generate()
+    plain, packed = tmp_path / "plain", tmp_path / f"packed.zst{'.age' * encrypted}"
+    plain.write_bytes(b"b" * 3_000_000)
+    archive.pack(plain, packed, [key.to_public()] * encrypted)
+    target, source = archive.prove(packed, plain, [key])
+    assert source == archive.Digest(3_000_000, hashlib.sha256(plain.read_bytes()).hexdigest())
+    written = packed.read_bytes()
+    assert target == archive.Digest(len(written), hashlib.sha256(written).hexdigest())
+    plain.write_bytes(now)
+    with pytest.raises(DeployError, match="did not restore: it holds other bytes"):
+        archive.prove(packed, plain, [key])
 
 
 def test_the_manifest_says_what_is_in_it(database: Database, folder: Path) -> None:

@@ -21,7 +21,7 @@ from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.manifest import Content, Manifest
 from xswarm_deploy.database.statements import first_words
 from xswarm_deploy.database.workspace import workspace
-from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.private import sync_folder
 from xswarm_deploy.secret import Secret
 
@@ -119,23 +119,25 @@ def prepared(
         DeployError: see :func:`make`.
     """
     with workspace(folder) as work:
-        scratch, packed = work / "database.db", work / "packed"
+        scratch = work / "database.db"
         created = datetime.now(UTC)
         taken = snapshot.take(database, scratch, progress)
         with FileDatabase(scratch) as copy:
             applied = [row.name for row in ledger.read(copy)]
         recipients, identities = _with_own_key(wanted.recipients)
         content = _Running(lambda: manifest.of_file(scratch))
-        soundness = _Running(lambda: _require_sound(scratch, "the backup"))
         plain = scratch
         if wanted.format == "sql":
             plain = work / "database.sql"
             sqltext.write(scratch, plain)
-        source, target = archive.pack(plain, packed, recipients, progress)
         ending = f"{wanted.format}.zst{'.age' if recipients else ''}"
-        proven = packed.rename(work / f"packed.{ending}")
-        _prove(proven, work, identities, (target, source), content.result, progress)
-        soundness.result()
+        packed = work / f"packed.{ending}"
+        archive.pack(plain, packed, recipients, progress)
+        target, source = archive.prove(packed, plain, identities, progress)
+        _require_sound(scratch, "the backup")
+        if wanted.format == "sql":  # its bytes are those that were read back
+            sqltext.load(plain, work / "restored.db")
+            _require_equal(content.result(), manifest.of_file(work / "restored.db"), packed.name)
         found = Manifest(
             file=f"{wanted.environment}-{created:%Y%m%dT%H%M%S}{created:%f}"[:-3] + f"Z.{ending}",
             environment=wanted.environment,
@@ -152,7 +154,7 @@ def prepared(
             worker_version=wanted.worker_version,
             journal_mode=taken.journal_mode,
         )
-        yield Prepared(proven, signature.sign(found, wanted.signing))
+        yield Prepared(packed, signature.sign(found, wanted.signing))
 
 
 def read_folder(folder: Path) -> list[Backup]:
@@ -288,23 +290,6 @@ def _with_own_key(
 
     own = pyrage.x25519.Identity.generate()
     return [*recipients, own.to_public()], [own]
-
-
-def _prove(
-    packed: Path,
-    work: Path,
-    identities: Sequence[Identity],
-    written: tuple[archive.Digest, archive.Digest],
-    content: Callable[[], Content],
-    progress: Progress,
-) -> None:
-    """Restore what was packed, and compare: byte by byte, and SQL text row by row, too."""
-    restored = work / "restored"
-    if archive.unpack(packed, restored, identities, progress) != written:
-        raise DeployError("The backup did not restore", "it holds other bytes than were packed")
-    if ".sql" in packed.suffixes:
-        sqltext.load(restored, work / "restored.db")
-        _require_equal(content(), manifest.of_file(work / "restored.db"), packed.name)
 
 
 def keep(prepared: Prepared, folder: Path) -> Backup:

@@ -1,9 +1,6 @@
 """A database as of one moment, as a SQLite file.
 
-From a file it is SQLite's own copy of pages. From libSQL's server it is one cursor
-in one read transaction: the server joins up to 500 rows at a time into a JSON text,
-in which, unlike in its own ``/dump``, every value survives. From D1 it is one request, or
-several between which nobody wrote (``d1_snapshot``).
+From a file it is SQLite's own copy of pages; from a server, see ``server_snapshot``.
 """
 
 from __future__ import annotations
@@ -15,15 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import d1_snapshot, json_rows, survey
-from xswarm_deploy.database.client import Database, DatabaseError
-from xswarm_deploy.database.d1 import D1Database
+from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.file import FileDatabase, translated
-from xswarm_deploy.database.loading import Changed, Loading
-from xswarm_deploy.database.turso import TursoDatabase
-from xswarm_deploy.errors import Refused
 
-_TRIES = 3
 _PAGES = 2000  # copied at a time, between which progress is told
 _PATIENCE = 60.0  # seconds to wait for writers, who come first while no one reads
 
@@ -56,11 +47,9 @@ def take(database: Database, target: Path, progress: Progress = no_progress) -> 
     target.touch(0o600)
     if isinstance(database, FileDatabase):
         return _of_file(database.path, target, progress)
-    if isinstance(database, TursoDatabase):
-        return _of_server(database, target, progress)
-    if isinstance(database, D1Database):
-        return Taken(beside=d1_snapshot.take(database, target, progress))
-    raise TypeError(f"no snapshot of a {type(database).__name__}")
+    from xswarm_deploy.database import server_snapshot
+
+    return Taken(beside=server_snapshot.take(database, target, progress))
 
 
 def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
@@ -96,36 +85,3 @@ def copy_pages(
         progress(label, (total - left) * page, total * page, "bytes")
 
     source.backup(target, pages=_PAGES, progress=told)
-
-
-def _of_server(database: TursoDatabase, target: Path, progress: Progress) -> Taken:
-    plain = True
-    for _ in range(_TRIES):
-        target.write_bytes(b"")
-        try:
-            return _copy(database, target, progress, plain=plain)
-        except Changed:
-            continue
-        except DatabaseError as error:
-            if error.kind not in ("value", "unavailable", "too large") or not plain:
-                raise
-            # A text that is no UTF-8 breaks the server's answer off: read texts as hexadecimal.
-            # A row larger than any that was measured may have come meanwhile: measure again.
-            plain = False
-    raise Refused("The schema changes while the backup is taken", "", "run it again later")
-
-
-def _copy(database: TursoDatabase, target: Path, progress: Progress, *, plain: bool) -> Taken:
-    found = survey.of(database)
-    statements = ["BEGIN", survey.SCHEMA, "PRAGMA user_version"]
-    statements += [
-        json_rows.reading(each.table, each.largest, plain=plain) for each in found.present
-    ]
-    with (
-        closing(sqlite3.connect(target, isolation_level=None)) as copy,
-        database.cursor([*statements, "COMMIT"]) as entries,
-    ):
-        loading = Loading(copy, found, progress)
-        loading.prepare()
-        loading.read(entries, len(statements))
-        return Taken(beside=loading.finish())
