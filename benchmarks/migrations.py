@@ -266,6 +266,7 @@ def without_worker() -> str:
 
     class Account(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or a kept connection waits 40 ms for an acknowledgement
 
         def do_GET(self) -> None:
             missing = {"code": 10007, "message": "This Worker does not exist on your account."}

@@ -49,6 +49,17 @@ def tables(site: Site) -> set[str]:
     return set(schema_check.rows_by_table(site))
 
 
+def test_where_nothing_was_live_it_is_not_asked_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes live meanwhile was never seen to work on the schema of before."""
+    asked = []
+    monkeypatch.setattr(FakeCloudflare, "deployments", lambda _, name: asked.append(name) or [])
+    do(site)
+    assert asked == [site.worker]
+    assert tables(site) == {"users", "posts"}
+
+
 def test_plan_names_what_would_be_applied_and_changes_nothing(site: Site) -> None:
     (change,) = migrate.plan(site)
     assert (change.step, change.action, change.resource) == (
