@@ -42,6 +42,7 @@ ALLOWED = {
     "release/rollback.py": RARE,
     "release/rollback_facts.py": RARE,
     "release/preview.py": RARE,
+    "release/steps.py": RARE,
     "steps/traffic.py": RARE,
     "site.py": RARE,
     "settings/settings.py": RARE,

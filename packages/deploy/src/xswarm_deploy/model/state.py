@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.model.record import Record
-from xswarm_deploy.model.step import Change
-from xswarm_deploy.secret import Secret
+
+if TYPE_CHECKING:
+    from xswarm_deploy.model.record import Record
+    from xswarm_deploy.model.step import Change
+    from xswarm_deploy.secret import Secret
 
 
 def _not_verified(_version: str) -> bool:
