@@ -53,8 +53,13 @@ def test_where_nothing_was_live_it_is_not_asked_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What goes live meanwhile was never seen to work on the schema of before."""
-    asked = []
-    monkeypatch.setattr(FakeCloudflare, "deployments", lambda _, name: asked.append(name) or [])
+    asked: list[str] = []
+
+    def none(_: FakeCloudflare, name: str) -> list[object]:
+        asked.append(name)
+        return []
+
+    monkeypatch.setattr(FakeCloudflare, "deployments", none)
     do(site)
     assert asked == [site.worker]
     assert tables(site) == {"users", "posts"}

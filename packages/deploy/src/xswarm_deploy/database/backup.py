@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import sqlite3
 import threading
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
@@ -32,26 +32,74 @@ T = TypeVar("T")
 Format = Literal["db", "sql"]
 _ENDINGS = (".db.zst", ".db.zst.age", ".sql.zst", ".sql.zst.age")
 _OF_OTHERS = ".sql"
+_STAMP = len("20251231T235959000Z")
+
+
+class _Named(NamedTuple):
+    """What the name of a backup says that this tool gave it."""
+
+    environment: str
+    created: datetime
 
 
 @dataclass(frozen=True)
 class Backup:
-    """One backup in the folder.
+    """One backup in the folder; a folder holds hundreds, so what its name says is not read.
 
     Args:
         path: its file.
-        manifest: what stands beside it; None for one that another tool made.
     """
 
     path: Path
-    manifest: Manifest | None
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """Return what stands beside it; None for one that another tool made.
+
+        Raises:
+            Refused: it is no manifest.
+        """
+        beside = manifest_path(self.path)
+        if not beside.exists():
+            return None
+        return manifest.parse(beside.read_bytes().decode("utf-8", "replace"), beside.name)
+
+    @property
+    def environment(self) -> str:
+        """Return whose database it holds; empty where another tool made it."""
+        if named := self._named:
+            return named.environment
+        return self.manifest.environment if self.manifest else ""
 
     @property
     def created(self) -> datetime:
         """Return when it was made."""
+        if named := self._named:
+            return named.created
         if self.manifest:
             return datetime.fromisoformat(self.manifest.created)
         return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+
+    @property
+    def as_named(self) -> bool:
+        """Return whether its manifest says what its name says; nobody gave it another."""
+        held = self.manifest
+        return held is None or (held.environment, datetime.fromisoformat(held.created)) == (
+            self.environment,
+            self.created,
+        )
+
+    @cached_property
+    def _named(self) -> _Named | None:
+        ending = next(filter(self.path.name.endswith, _ENDINGS), "")
+        environment, _, stamp = self.path.name.removesuffix(ending).rpartition("-")
+        if not ending or len(stamp) != _STAMP:
+            return None
+        try:
+            created = datetime.fromisoformat(f"{stamp[:15]}.{stamp[15:]}")
+        except ValueError:
+            return None
+        return _Named(environment, created)
 
 
 @dataclass(frozen=True)
@@ -161,23 +209,8 @@ def read_folder(folder: Path) -> list[Backup]:
     """Return the backups in a folder, the newest first."""
     if not folder.is_dir():
         return []
-    names = [path for path in folder.iterdir() if path.name.endswith((*_ENDINGS, _OF_OTHERS))]
-    return sorted(map(of_path, names), key=lambda found: found.created, reverse=True)
-
-
-def newest(folder: Path, environment: str) -> Manifest | None:
-    """Return the manifest of an environment's newest backup; those before it are not read.
-
-    Args:
-        folder: where backups are kept; their names begin with the environment and the time.
-        environment: whose; another's name may begin so, too.
-    """
-    found = folder.glob(f"{glob.escape(environment)}-[0-9]*") if folder.is_dir() else ()
-    for path in sorted(found, reverse=True):
-        known = of_path(path).manifest if path.name.endswith(_ENDINGS) else None
-        if known and known.environment == environment:
-            return known
-    return None
+    paths = [path for path in folder.iterdir() if path.name.endswith((*_ENDINGS, _OF_OTHERS))]
+    return sorted(map(Backup, paths), key=lambda found: found.created, reverse=True)
 
 
 def of_path(path: Path) -> Backup:
@@ -188,11 +221,9 @@ def of_path(path: Path) -> Backup:
     """
     if not path.is_file():
         raise Refused(f"There is no backup {path}", "no such file", "inv backup.list")
-    beside = manifest_path(path)
-    if not beside.exists():
-        return Backup(path, None)
-    text = beside.read_bytes().decode("utf-8", "replace")
-    return Backup(path, manifest.parse(text, beside.name))
+    found = Backup(path)
+    _ = found.manifest  # what is none is told now
+    return found
 
 
 def manifest_path(path: Path) -> Path:
@@ -305,7 +336,7 @@ def keep(prepared: Prepared, folder: Path) -> Backup:
     written.rename(manifest_path(final))
     packed.rename(final)
     sync_folder(folder)
-    return Backup(final, found)
+    return Backup(final)
 
 
 def _opened(backup: Backup, work: Path, identities: Sequence[Identity], progress: Progress) -> Path:
