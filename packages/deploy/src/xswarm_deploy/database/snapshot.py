@@ -5,17 +5,22 @@ From a file it is SQLite's own copy of pages; from a server, see ``server_snapsh
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from xswarm_deploy import child
 from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.file import FileDatabase, translated
 
 _PAGES = 2000  # copied at a time, between which progress is told
+_LARGE = 8_000_000  # bytes of a file that are worth a program
+_TOLD = 1.0  # seconds between two looks at how far it is
 _PATIENCE = 60.0  # seconds to wait for writers, who come first while no one reads
 
 
@@ -58,14 +63,37 @@ def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
         closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as source,
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
     ):
-        copy.execute("PRAGMA journal_mode = OFF")  # what is cut off is thrown away
-        copy.execute("PRAGMA synchronous = OFF")
-        (mode,) = source.execute("PRAGMA journal_mode").fetchone()
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_schema").fetchone()  # from here on: one moment
-        copy_pages(source, copy, "copy", progress)
-        copy.execute("PRAGMA journal_mode = DELETE")
+        (mode,) = source.execute("PRAGMA journal_mode").fetchone()
+        if mode == "wal" or not _copied(path, target, progress):
+            copy.execute("PRAGMA journal_mode = OFF")  # what is cut off is thrown away
+            copy.execute("PRAGMA synchronous = OFF")
+            copy_pages(source, copy, "copy", progress)
+            copy.execute("PRAGMA journal_mode = DELETE")
     return Taken(journal_mode=mode)
+
+
+def _copied(path: Path, target: Path, progress: Progress) -> bool:
+    """Copy a large file that nobody can write to now, in a third of the time; return whether.
+
+    Who holds a read transaction may do so where there is no write-ahead log, by another program:
+    a file that this process closes would let go of its locks (sqlite.org/backup.html).
+    """
+    size = path.stat().st_size
+    program = child.program("cp") if size >= _LARGE else None
+    if program is None:
+        return False
+    command = [program, "--", str(path), str(target)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=child.environment()) as copying:
+        while copying.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                copying.communicate(timeout=_TOLD)
+            progress("copy", target.stat().st_size, size, "bytes")
+    if copying.returncode or target.stat().st_size != size:
+        os.truncate(target, 0)
+        return False
+    return True
 
 
 def copy_pages(
