@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,3 +90,19 @@ def test_requests_guesses_an_encoding_where_nobody_says_it() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert ended.stdout == "True True\n"
+
+
+@pytest.mark.slow
+def test_a_backup_of_a_file_imports_no_way_to_a_server() -> None:
+    script = (
+        "import sys; from pathlib import Path; from xswarm_deploy.database import backup, client\n"
+        "with client.connect('file:a.db') as database:\n"
+        "    backup.make(database, Path('kept'), backup.BackupRequest('test'))\n"
+        "heavy = ('asyncio', 'requests', 'unittest', 'xswarm_deploy.database.turso')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        ended = subprocess.run(
+            [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True
+        )
+    assert ended.stdout == "[]\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ import pyrage
 import pytest
 
 from tests.support.d1 import WITHOUT_D1
-from xswarm_deploy.database import backup, limits, manifest, restore, staging
+from xswarm_deploy.database import archive, backup, limits, manifest, restore, staging
 from xswarm_deploy.database.backup import Backup, BackupRequest
 from xswarm_deploy.database.client import Database, DatabaseError, Statement, connect
 from xswarm_deploy.errors import DeployError, Refused
@@ -268,6 +269,24 @@ def test_an_encrypted_backup_needs_its_own_key(
         assert not list((tmp_path / str(number)).iterdir())
 
 
+@pytest.mark.parametrize("now", [b"a" * 3_000_000, b"b" * 2_999_999, b"b" * 3_000_001, b""])
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_what_was_packed_is_compared_byte_by_byte(
+    now: bytes, encrypted: bool, tmp_path: Path
+) -> None:
+    key = pyrage.x25519.Identity.generate()
+    plain, packed = tmp_path / "plain", tmp_path / f"packed.zst{'.age' * encrypted}"
+    plain.write_bytes(b"b" * 3_000_000)
+    archive.pack(plain, packed, [key.to_public()] * encrypted)
+    target, source = archive.prove(packed, plain, [key])
+    assert source == archive.Digest(3_000_000, hashlib.sha256(plain.read_bytes()).hexdigest())
+    written = packed.read_bytes()
+    assert target == archive.Digest(len(written), hashlib.sha256(written).hexdigest())
+    plain.write_bytes(now)
+    with pytest.raises(DeployError, match="did not restore: it holds other bytes"):
+        archive.prove(packed, plain, [key])
+
+
 def test_the_manifest_says_what_is_in_it(database: Database, folder: Path) -> None:
     fill(database)
     made = backup.make(database, folder, BackupRequest("test", worker_version="v1"))
@@ -284,16 +303,37 @@ def test_the_manifest_says_what_is_in_it(database: Database, folder: Path) -> No
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_the_newest_of_an_environment_is_found_without_reading_the_others(
-    local: Database, folder: Path
-) -> None:
+def test_what_names_say_is_not_read(local: Database, folder: Path) -> None:
     made = [backup.make(local, folder, BackupRequest("prod")) for _ in range(3)]
-    (folder / made[0].path.name.replace("prod-", "prod-eu-")).touch()
-    (folder / made[0].path.name.replace("prod-", "prod-9-")).touch()
-    backup.manifest_path(made[1].path).write_text("{")
-    assert backup.newest(folder, "prod") == made[2].manifest
-    assert backup.newest(folder, "staging") is None
-    assert backup.newest(folder / "none", "prod") is None
+    manifests = [found.manifest for found in made]
+    for each in made:
+        backup.manifest_path(each.path).write_text("{")
+    found = backup.read_folder(folder)
+    assert [each.path for each in found] == [each.path for each in reversed(made)]
+    for each, held in zip(reversed(found), manifests, strict=True):
+        assert held is not None
+        assert each.environment == "prod"
+        assert each.created.isoformat(timespec="milliseconds") == held.created
+    with pytest.raises(Refused, match="is no manifest"):
+        _ = found[0].manifest
+    assert backup.read_folder(folder / "none") == []
+
+
+def test_one_with_a_name_of_its_own_is_known_by_its_manifest(local: Database, folder: Path) -> None:
+    made = backup.make(local, folder, BackupRequest("prod"))
+    assert made.as_named
+    own = folder / "before-the-fair-20251332T000000000Z.db.zst"
+    backup.manifest_path(made.path).rename(backup.manifest_path(own))
+    made.path.rename(own)
+    (found,) = backup.read_folder(folder)
+    assert (found.path, found.environment, found.created) == (own, "prod", made.created)
+    assert found.as_named
+    other = folder / "prod-20010101T000000000Z.db.zst"
+    backup.manifest_path(own).rename(backup.manifest_path(other))
+    own.rename(other)
+    (found,) = backup.read_folder(folder)
+    assert found.created.year == 2001
+    assert not found.as_named
 
 
 @pytest.mark.parametrize("where", ["start", "middle", "end", "cut"])
@@ -312,7 +352,9 @@ def test_a_damaged_backup_is_refused(
     else:
         raw[places[where]] ^= 0x55
     made.path.write_bytes(raw)
-    for found in (made, Backup(made.path, None)):
+    alone = tmp_path / made.path.name
+    alone.write_bytes(made.path.read_bytes())
+    for found in (made, Backup(alone)):
         work = tmp_path / f"work-{found.manifest is None}"
         work.mkdir()
         with pytest.raises(DeployError):
@@ -721,6 +763,7 @@ def test_a_trigger_that_the_backup_does_not_hold_is_not_made(
     assert made.manifest is not None
     (tmp_path / "work").mkdir()
     trigger = "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM t; END"
-    changed = replace(made, manifest=replace(made.manifest, beside=[trigger]))
+    changed = replace(made.manifest, beside=[trigger])
+    backup.manifest_path(made.path).write_text(changed.as_json())
     with pytest.raises(Refused, match="a trigger that the backup does not hold"):
-        backup.unpack(changed, tmp_path / "work")
+        backup.unpack(backup.of_path(made.path), tmp_path / "work")

@@ -20,9 +20,11 @@ def made(days: float) -> Backup:
     created = NOW - timedelta(days=days)
     name = f"test-{created:%Y%m%dT%H%M%S}.db.zst"
     content = Content({}, "", 0, 0)
-    return Backup(
-        Path(name), Manifest(name, "test", "", created.isoformat(), 1, "", 1, "", content)
+    found = Backup(Path(name))
+    found.__dict__["manifest"] = Manifest(
+        name, "test", "", created.isoformat(), 1, "", 1, "", content
     )
+    return found
 
 
 def ages(found: list[Backup]) -> list[float]:

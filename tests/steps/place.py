@@ -174,14 +174,17 @@ class Zones(SoundCloudflare):
 
 
 def backed_up(site: Site, hours: float, environment: str = "local") -> None:
-    """Make a backup, and let its manifest say that it is so old."""
+    """Make a backup, and let its name and its manifest say that it is so old."""
     wanted = backups.BackupRequest(environment)
     with connect(f"file:{site.settings.root / 'small.db'}") as database:
-        found = backups.make(database, backup.folder(site), wanted).manifest
-    assert found is not None
-    then = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
-    beside = backups.manifest_path(backup.folder(site) / found.file)
-    beside.write_text(replace(found, created=then).as_json())
+        made = backups.make(database, backup.folder(site), wanted)
+    assert made.manifest is not None
+    then = datetime.now(UTC) - timedelta(hours=hours)
+    name = f"{environment}-{then:%Y%m%dT%H%M%S%f}"[:-3] + "Z.db.zst"
+    aged = replace(made.manifest, created=then.isoformat(timespec="milliseconds"), file=name)
+    backups.manifest_path(made.path).unlink()
+    named = made.path.rename(made.path.with_name(name))
+    backups.manifest_path(named).write_text(aged.as_json())
 
 
 def git(root: Path, *arguments: str) -> None:

@@ -378,6 +378,34 @@ def test_old_ones_are_pruned_with_their_manifests(site: Site) -> None:
     assert len(list(backup.folder(site).iterdir())) == 2
 
 
+def test_of_those_that_stay_one_manifest_is_read_and_of_those_that_go_each(site: Site) -> None:
+    for _ in range(4):
+        do(site, backup.plan(site))
+    newest, second, third, oldest = backup.listed(site)
+    manifest_path(second.path).write_text("{")
+    manifest_path(third.path).write_text("{")
+    proven = backup.proven(site)
+    assert proven is not None
+    assert proven.path == newest.path
+    now = oldest.created + timedelta(days=30, microseconds=1)
+    assert [found.path for found in backup.expired(site, now)] == [oldest.path]
+    with pytest.raises(Refused, match="is no manifest"):
+        backup.expired(site, datetime.now(UTC) + timedelta(days=31))
+    manifest_path(newest.path).write_text("{")
+    with pytest.raises(Refused, match="is no manifest"):  # the last good one must be known
+        backup.expired(site, now)
+
+
+def test_one_with_the_name_of_another_is_never_removed_by_itself(site: Site) -> None:
+    for _ in range(2):
+        do(site, backup.plan(site))
+    _, older = backup.listed(site)
+    other = older.path.with_name("local-20010101T000000000Z.db.zst")
+    manifest_path(older.path).rename(manifest_path(other))
+    older.path.rename(other)
+    assert backup.expired(site, datetime.now(UTC)) == []
+
+
 def test_a_good_release_prunes_as_the_retention_says(make_site: Callable[..., Site]) -> None:
     site = make_site(BACKUP_RETENTION_DAYS="3")
     for _ in range(3):

@@ -44,7 +44,7 @@ def made(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     def make(hours: float, schedule: str) -> Site:
         created = datetime.now(UTC) - timedelta(hours=hours)
         found = type("Found", (), {"created": created})
-        monkeypatch.setattr(backup, "proven", lambda _site: [found])
+        monkeypatch.setattr(backup, "proven", lambda _site: found)
         return Site(replace(settings(BACKUP_SCHEDULE=schedule), environment="staging"))
 
     return make

@@ -49,6 +49,22 @@ def tables(site: Site) -> set[str]:
     return set(schema_check.rows_by_table(site))
 
 
+def test_where_nothing_was_live_it_is_not_asked_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes live meanwhile was never seen to work on the schema of before."""
+    asked: list[str] = []
+
+    def none(_: FakeCloudflare, name: str) -> list[object]:
+        asked.append(name)
+        return []
+
+    monkeypatch.setattr(FakeCloudflare, "deployments", none)
+    do(site)
+    assert asked == [site.worker]
+    assert tables(site) == {"users", "posts"}
+
+
 def test_plan_names_what_would_be_applied_and_changes_nothing(site: Site) -> None:
     (change,) = migrate.plan(site)
     assert (change.step, change.action, change.resource) == (

@@ -9,8 +9,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from invoke.exceptions import Exit
-
+from xswarm_deploy.invoking import Exit
 from xswarm_deploy.secret import redact
 
 

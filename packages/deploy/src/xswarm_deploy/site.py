@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from xswarm_deploy.console import Progress
 from xswarm_deploy.environment import Environment
-from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.state import ReleaseState
-from xswarm_deploy.secret import Secret
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from xswarm_deploy.bundling.bundle import Bundle
+    from xswarm_deploy.console import Progress
+    from xswarm_deploy.model.record import Record
+    from xswarm_deploy.secret import Secret
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,7 @@ class Site(Environment):
     @cached_property
     def bundling(self) -> Future[Bundle]:
         """Bundle the Worker in the background, once; started by whoever asks first."""
+        from xswarm_deploy.background import started
         from xswarm_deploy.bundling.bundle import bundle
 
-        pool = ThreadPoolExecutor(1, thread_name_prefix="bundle")
-        try:
-            return pool.submit(bundle, self.settings)
-        finally:
-            pool.shutdown(wait=False)
+        return started(lambda: bundle(self.settings), "bundle")

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.tasks import Task, task
 
 from xswarm_deploy.cli.catalogue import loaded
 from xswarm_deploy.errors import Refused
-from xswarm_deploy.site import Site
+
+if TYPE_CHECKING:
+    from xswarm_deploy.site import Site
 
 
 class Step(Task[Any]):

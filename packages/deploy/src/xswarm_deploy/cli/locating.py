@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 INVOKE_YAML: Final = "invoke.yaml"
 _CONFIG: Final = "deployment/config"
-_FILE: Final = re.compile(r"(?P<file>[\w./-]++)(?:(?::|,? line )(?P<line>\d{1,9}))?")
+_FILE: Final = r"(?P<file>[\w./-]++)(?:(?::|,? line )(?P<line>\d{1,9}))?"
 _SUFFIXES: Final = frozenset(
     {".sql", ".json", ".jsonc", ".toml", ".yaml", ".yml", ".env", ".py"}
     | {f".{kind}{language}{x}" for kind in ("", "c", "m") for language in "jt" for x in ("s", "sx")}
 )
 _LINE: Final = re.compile(r"\bline (?P<line>\d{1,9})")
-_SETTING: Final = re.compile(r"\bdeploy(?:\.[a-z0-9_]+)+")
-_ROUTE: Final = re.compile(r"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (?P<path>/[^\s:]*)")
-_WORD: Final = re.compile(r"[A-Za-z_][\w-]{2,}")
+_SETTING: Final = r"\bdeploy(?:\.[a-z0-9_]+)+"
+_ROUTE: Final = r"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (?P<path>/[^\s:]*)"
+_WORD: Final = r"[A-Za-z_][\w-]{2,}"
 
 
 class Place(NamedTuple):
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 def of_error(error: DeployError, root: Path) -> Place | None:
     """Return where the cause of an error stands; None: nowhere in the repository."""
     text = f"{error.what}\n{error.why}"
-    routed = _ROUTE.search(text)
+    routed = re.search(_ROUTE, text)
     return _in_text(text, root) or (_route(routed["path"], root) if routed else None)
 
 
@@ -46,7 +46,7 @@ def of_finding(finding: Finding, root: Path, environment: str) -> Place | None:
     if finding.group == "variables":
         example = root / _CONFIG / f"{environment}.env.example"
         return _line_with(example, re.compile(rf"^#?\s*{re.escape(finding.name)}="), root)
-    routed = _ROUTE.fullmatch(finding.name)
+    routed = re.fullmatch(_ROUTE, finding.name)
     if routed:
         return _route(routed["path"], root)
     found = _in_text(f"{finding.evidence}\n{finding.remedy}", root)
@@ -57,17 +57,17 @@ def of_finding(finding: Finding, root: Path, environment: str) -> Place | None:
 
 def _in_text(text: str, root: Path) -> Place | None:
     """Return the first file of the repository that a text names, with the line it names."""
-    for named in _FILE.finditer(text):
+    for named in re.finditer(_FILE, text):
         name = named["file"].rstrip(".")
         file = _find(name, root) if Path(name).suffix in _SUFFIXES else None
         if file:
             after = _LINE.search(text, named.end())
             line = named["line"] or (after["line"] if after else "1")
-            setting = _SETTING.search(text)
+            setting = re.search(_SETTING, text)
             if file.name == INVOKE_YAML and setting and not named["line"]:
                 return _setting(setting[0], root)
             return Place(_relative(file, root), int(line))
-    setting = _SETTING.search(text)
+    setting = re.search(_SETTING, text)
     return _setting(setting[0], root) if setting else None
 
 
@@ -88,7 +88,7 @@ def _in_configuration(finding: Finding, root: Path) -> Place | None:
     if file is None:
         return None
     lines = _lines(file)
-    for word in _WORD.findall(f"{finding.evidence} {finding.name}"):
+    for word in re.findall(_WORD, f"{finding.evidence} {finding.name}"):
         key = re.compile(rf"[\"']?{re.escape(word)}[\"']?\s*[:=]")
         at = next((n for n, line in enumerate(lines, 1) if key.search(line)), None)
         if at:

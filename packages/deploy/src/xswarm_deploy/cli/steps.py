@@ -10,7 +10,7 @@ from invoke.context import Context
 
 from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
-from xswarm_deploy.release import opening, preview, steps
+from xswarm_deploy.release import opening, steps
 from xswarm_deploy.release.current import current
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def perform(c: Context, name: str) -> None:
         name: the step, e.g. ``migrate``.
     """
     if context.dry(c):
-        preview.show(Console(), preview.planned(context.open_site(c), (name,)))
+        opening.show_planned(Console(), context.open_site(c), (name,))
         return
     with release(c, name, phases=(name,)) as running:
         if not skipped(name):
@@ -61,7 +61,7 @@ def show_only(c: Context, changes: Sequence[Change]) -> bool:
     """Print a plan where that is all to do: nothing to change, or ``--dry``; return whether."""
     if changes and not context.dry(c):
         return False
-    preview.show(Console(), changes)
+    opening.show(Console(), changes)
     return True
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.errors import Refused
+from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.private import open_file
 from xswarm_deploy.secret import Secret
 
@@ -37,8 +38,8 @@ class Digest:
     sha256: str
 
 
-class Measured:
-    """A binary stream that counts and hashes what passes through it.
+class _Counted:
+    """A binary stream that counts what passes through it.
 
     Args:
         stream: where bytes come from or go to.
@@ -50,28 +51,45 @@ class Measured:
     def __init__(
         self,
         stream: BinaryIO,
-        label: str = "",
-        total: int | None = None,
-        progress: Progress = no_progress,
+        label: str,
+        total: int | None,
+        progress: Progress,
     ) -> None:
         self._stream, self._label, self._total, self._progress = stream, label, total, progress
-        self._hash = _Hash()
         self._size = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Read, counting and hashing."""
+        """Read, and count it."""
         piece = self._stream.read(size)
         self._pass(piece)
         return piece
 
     def write(self, piece: bytes) -> int:
-        """Write, counting and hashing."""
+        """Write, and count it."""
         self._pass(piece)
         return self._stream.write(piece)
 
     def flush(self) -> None:
         """Flush."""
         self._stream.flush()
+
+    def _pass(self, piece: bytes) -> None:
+        self._size += len(piece)
+        self._progress(self._label, self._size, self._total, "bytes")
+
+
+class _Measured(_Counted):
+    """One that hashes, too."""
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        label: str = "",
+        total: int | None = None,
+        progress: Progress = no_progress,
+    ) -> None:
+        super().__init__(stream, label, total, progress)
+        self._hash = _Hash()
 
     @property
     def digest(self) -> Digest:
@@ -80,8 +98,7 @@ class Measured:
 
     def _pass(self, piece: bytes) -> None:
         self._hash.update(piece)
-        self._size += len(piece)
-        self._progress(self._label, self._size, self._total, "bytes")
+        super()._pass(piece)
 
 
 def pack(
@@ -89,7 +106,7 @@ def pack(
     target: Path,
     recipients: Sequence[Recipient] = (),
     progress: Progress = no_progress,
-) -> tuple[Digest, Digest]:
+) -> None:
     """Compress a file, and encrypt it where there are recipients.
 
     Args:
@@ -97,29 +114,52 @@ def pack(
         target: a new file, mode 0600, on disk when this returns.
         recipients: age public keys.
         progress: told how many bytes of the source were read.
-
-    Returns:
-        The digests of the source and of the target.
     """
     import zstandard
 
     size = source.stat().st_size
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     with source.open("rb") as plain, _created(target) as file:
-        reading = Measured(plain, "compress", size, progress)
-        writing = Measured(file)
+        reading = _Counted(plain, "compress", size, progress)
         # The size in the frame's header tells a file that was cut off.
-        compressed = compressor.stream_reader(cast("BinaryIO", reading), size=size)
+        compressed = compressor.stream_reader(cast("BinaryIO", reading), size, _PIECE)
         if recipients:
             import pyrage
 
-            pyrage.encrypt_io(compressed, writing, list(recipients))
+            pyrage.encrypt_io(compressed, file, list(recipients))
         else:
             while piece := compressed.read(_PIECE):
-                writing.write(piece)
+                file.write(piece)
         file.flush()
         os.fsync(file.fileno())
-    return reading.digest, writing.digest
+
+
+def prove(
+    packed: Path,
+    source: Path,
+    identities: Sequence[Identity] = (),
+    progress: Progress = no_progress,
+) -> tuple[Digest, Digest]:
+    """Read back what :func:`pack` wrote, and compare it byte by byte with what it was made of.
+
+    Args:
+        packed: the packed file.
+        source: the file that was packed.
+        identities: age secret keys; needed where the file's name ends in ``.age``.
+        progress: told how many bytes of the packed file were read.
+
+    Returns:
+        The digests of the packed file and of what is in it, as they were read.
+
+    Raises:
+        DeployError: it holds other bytes.
+        Refused: it cannot be unpacked.
+    """
+    with source.open("rb") as plain:
+        same = _Same(plain)
+        found = _unpack(packed, cast("BinaryIO", same), identities, progress, sys.maxsize)
+        same.require_end()
+    return found
 
 
 def unpack(
@@ -145,17 +185,30 @@ def unpack(
         Refused: it is damaged, cut off, of another key, or larger than it may be; what was
             unpacked is gone.
     """
+    limit = shutil.disk_usage(target.parent).free if most is None else most
+    try:
+        with _created(target) as plain:
+            return _unpack(source, plain, identities, progress, limit)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _unpack(
+    source: Path, target: BinaryIO, identities: Sequence[Identity], progress: Progress, most: int
+) -> tuple[Digest, Digest]:
+    """Decrypt and decompress a file into a stream."""
     import zstandard
 
     try:
-        with source.open("rb") as file, _created(target) as plain:
-            reading = Measured(file, "unpack", source.stat().st_size, progress)
-            writing = Measured(plain)
-            limit = shutil.disk_usage(target.parent).free if most is None else most
-            limited = _Limited(writing, limit)
-            expected = _Header(
-                zstandard.ZstdDecompressor().stream_writer(cast("BinaryIO", limited), closefd=False)
+        with source.open("rb") as file:
+            reading = _Measured(file, "unpack", source.stat().st_size, progress)
+            writing = _Measured(target)
+            limited = _Limited(writing, most)
+            unpacking = zstandard.ZstdDecompressor().stream_writer(
+                cast("BinaryIO", limited), _PIECE, closefd=False
             )
+            expected = _Header(unpacking)
             if source.suffix == ".age":
                 _decrypt(reading, expected, identities)
             else:
@@ -163,14 +216,9 @@ def unpack(
                     expected.write(piece)
             expected.require(writing.digest.size)
     except zstandard.ZstdError as error:
-        target.unlink(missing_ok=True)
         raise _damaged(source, str(error)) from None
     except Refused as error:
-        target.unlink(missing_ok=True)
         raise _damaged(source, error.what) from None
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
     return reading.digest, writing.digest
 
 
@@ -261,10 +309,33 @@ class _Header:
             raise Refused(f"it holds {size} of {expected} bytes")
 
 
+class _Same:
+    """Take bytes that must be those of another stream, from its beginning to its end."""
+
+    def __init__(self, expected: BinaryIO) -> None:
+        self._expected = expected
+
+    def write(self, piece: bytes) -> int:
+        if self._expected.read(len(piece)) != piece:
+            raise _other_bytes()
+        return len(piece)
+
+    def flush(self) -> None:
+        """Do nothing: nothing is kept."""
+
+    def require_end(self) -> None:
+        if self._expected.read(1):
+            raise _other_bytes()
+
+
+def _other_bytes() -> DeployError:
+    return DeployError("The backup did not restore", "it holds other bytes than were packed")
+
+
 class _Limited:
     """Pass bytes on, but no more than there may be: a small file can unpack to any size."""
 
-    def __init__(self, stream: Measured, most: int) -> None:
+    def __init__(self, stream: _Measured, most: int) -> None:
         self._stream, self._left, self._most = stream, most, most
 
     def write(self, piece: bytes) -> int:
@@ -277,7 +348,7 @@ class _Limited:
         self._stream.flush()
 
 
-def _decrypt(reading: Measured, writing: _Header, identities: Sequence[Identity]) -> None:
+def _decrypt(reading: _Measured, writing: _Header, identities: Sequence[Identity]) -> None:
     import pyrage
 
     if not identities:

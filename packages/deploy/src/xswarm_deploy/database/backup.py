@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import sqlite3
 import threading
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
@@ -21,7 +21,7 @@ from xswarm_deploy.database.file import FileDatabase
 from xswarm_deploy.database.manifest import Content, Manifest
 from xswarm_deploy.database.statements import first_words
 from xswarm_deploy.database.workspace import workspace
-from xswarm_deploy.errors import DeployError, Refused
+from xswarm_deploy.errors import Refused
 from xswarm_deploy.private import sync_folder
 from xswarm_deploy.secret import Secret
 
@@ -32,26 +32,74 @@ T = TypeVar("T")
 Format = Literal["db", "sql"]
 _ENDINGS = (".db.zst", ".db.zst.age", ".sql.zst", ".sql.zst.age")
 _OF_OTHERS = ".sql"
+_STAMP = len("20251231T235959000Z")
+
+
+class _Named(NamedTuple):
+    """What the name of a backup says that this tool gave it."""
+
+    environment: str
+    created: datetime
 
 
 @dataclass(frozen=True)
 class Backup:
-    """One backup in the folder.
+    """One backup in the folder; a folder holds hundreds, so what its name says is not read.
 
     Args:
         path: its file.
-        manifest: what stands beside it; None for one that another tool made.
     """
 
     path: Path
-    manifest: Manifest | None
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """Return what stands beside it; None for one that another tool made.
+
+        Raises:
+            Refused: it is no manifest.
+        """
+        beside = manifest_path(self.path)
+        if not beside.exists():
+            return None
+        return manifest.parse(beside.read_bytes().decode("utf-8", "replace"), beside.name)
+
+    @property
+    def environment(self) -> str:
+        """Return whose database it holds; empty where another tool made it."""
+        if named := self._named:
+            return named.environment
+        return self.manifest.environment if self.manifest else ""
 
     @property
     def created(self) -> datetime:
         """Return when it was made."""
+        if named := self._named:
+            return named.created
         if self.manifest:
             return datetime.fromisoformat(self.manifest.created)
         return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+
+    @property
+    def as_named(self) -> bool:
+        """Return whether its manifest says what its name says; nobody gave it another."""
+        held = self.manifest
+        return held is None or (held.environment, datetime.fromisoformat(held.created)) == (
+            self.environment,
+            self.created,
+        )
+
+    @cached_property
+    def _named(self) -> _Named | None:
+        ending = next(filter(self.path.name.endswith, _ENDINGS), "")
+        environment, _, stamp = self.path.name.removesuffix(ending).rpartition("-")
+        if not ending or len(stamp) != _STAMP:
+            return None
+        try:
+            created = datetime.fromisoformat(f"{stamp[:15]}.{stamp[15:]}")
+        except ValueError:
+            return None
+        return _Named(environment, created)
 
 
 @dataclass(frozen=True)
@@ -119,23 +167,25 @@ def prepared(
         DeployError: see :func:`make`.
     """
     with workspace(folder) as work:
-        scratch, packed = work / "database.db", work / "packed"
+        scratch = work / "database.db"
         created = datetime.now(UTC)
         taken = snapshot.take(database, scratch, progress)
         with FileDatabase(scratch) as copy:
             applied = [row.name for row in ledger.read(copy)]
         recipients, identities = _with_own_key(wanted.recipients)
         content = _Running(lambda: manifest.of_file(scratch))
-        soundness = _Running(lambda: _require_sound(scratch, "the backup"))
         plain = scratch
         if wanted.format == "sql":
             plain = work / "database.sql"
             sqltext.write(scratch, plain)
-        source, target = archive.pack(plain, packed, recipients, progress)
         ending = f"{wanted.format}.zst{'.age' if recipients else ''}"
-        proven = packed.rename(work / f"packed.{ending}")
-        _prove(proven, work, identities, (target, source), content.result, progress)
-        soundness.result()
+        packed = work / f"packed.{ending}"
+        archive.pack(plain, packed, recipients, progress)
+        target, source = archive.prove(packed, plain, identities, progress)
+        _require_sound(scratch, "the backup")
+        if wanted.format == "sql":  # its bytes are those that were read back
+            sqltext.load(plain, work / "restored.db")
+            _require_equal(content.result(), manifest.of_file(work / "restored.db"), packed.name)
         found = Manifest(
             file=f"{wanted.environment}-{created:%Y%m%dT%H%M%S}{created:%f}"[:-3] + f"Z.{ending}",
             environment=wanted.environment,
@@ -152,30 +202,15 @@ def prepared(
             worker_version=wanted.worker_version,
             journal_mode=taken.journal_mode,
         )
-        yield Prepared(proven, signature.sign(found, wanted.signing))
+        yield Prepared(packed, signature.sign(found, wanted.signing))
 
 
 def read_folder(folder: Path) -> list[Backup]:
     """Return the backups in a folder, the newest first."""
     if not folder.is_dir():
         return []
-    names = [path for path in folder.iterdir() if path.name.endswith((*_ENDINGS, _OF_OTHERS))]
-    return sorted(map(of_path, names), key=lambda found: found.created, reverse=True)
-
-
-def newest(folder: Path, environment: str) -> Manifest | None:
-    """Return the manifest of an environment's newest backup; those before it are not read.
-
-    Args:
-        folder: where backups are kept; their names begin with the environment and the time.
-        environment: whose; another's name may begin so, too.
-    """
-    found = folder.glob(f"{glob.escape(environment)}-[0-9]*") if folder.is_dir() else ()
-    for path in sorted(found, reverse=True):
-        known = of_path(path).manifest if path.name.endswith(_ENDINGS) else None
-        if known and known.environment == environment:
-            return known
-    return None
+    paths = [path for path in folder.iterdir() if path.name.endswith((*_ENDINGS, _OF_OTHERS))]
+    return sorted(map(Backup, paths), key=lambda found: found.created, reverse=True)
 
 
 def of_path(path: Path) -> Backup:
@@ -186,11 +221,9 @@ def of_path(path: Path) -> Backup:
     """
     if not path.is_file():
         raise Refused(f"There is no backup {path}", "no such file", "inv backup.list")
-    beside = manifest_path(path)
-    if not beside.exists():
-        return Backup(path, None)
-    text = beside.read_bytes().decode("utf-8", "replace")
-    return Backup(path, manifest.parse(text, beside.name))
+    found = Backup(path)
+    _ = found.manifest  # what is none is told now
+    return found
 
 
 def manifest_path(path: Path) -> Path:
@@ -290,23 +323,6 @@ def _with_own_key(
     return [*recipients, own.to_public()], [own]
 
 
-def _prove(
-    packed: Path,
-    work: Path,
-    identities: Sequence[Identity],
-    written: tuple[archive.Digest, archive.Digest],
-    content: Callable[[], Content],
-    progress: Progress,
-) -> None:
-    """Restore what was packed, and compare: byte by byte, and SQL text row by row, too."""
-    restored = work / "restored"
-    if archive.unpack(packed, restored, identities, progress) != written:
-        raise DeployError("The backup did not restore", "it holds other bytes than were packed")
-    if ".sql" in packed.suffixes:
-        sqltext.load(restored, work / "restored.db")
-        _require_equal(content(), manifest.of_file(work / "restored.db"), packed.name)
-
-
 def keep(prepared: Prepared, folder: Path) -> Backup:
     """Move a proven backup to its name, the manifest first; return it."""
     packed, found = prepared
@@ -320,7 +336,7 @@ def keep(prepared: Prepared, folder: Path) -> Backup:
     written.rename(manifest_path(final))
     packed.rename(final)
     sync_folder(folder)
-    return Backup(final, found)
+    return Backup(final)
 
 
 def _opened(backup: Backup, work: Path, identities: Sequence[Identity], progress: Progress) -> Path:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from xswarm_deploy.database import contents
 from xswarm_deploy.database.client import Statement
-from xswarm_deploy.database.contents import Table
-from xswarm_deploy.database.effects import Measure
 from xswarm_deploy.database.schema import quoted
 from xswarm_deploy.database.statements import folded
+
+if TYPE_CHECKING:
+    from xswarm_deploy.database.contents import Table
+    from xswarm_deploy.database.effects import Measure
 
 _NUMBERS: Final = "_migration_numbers"
 CREATE: Final = Statement(f"CREATE TABLE {_NUMBERS} (place INTEGER PRIMARY KEY, number INTEGER)")
@@ -138,6 +139,8 @@ class Matched(NamedTuple):
     @property
     def statement(self) -> Statement:
         """Return the SQL that does it."""
+        from xswarm_deploy.database import contents
+
         counted = contents.counts(self.old, self.new, self.columns, self.free)
         fixed = [
             place

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby, islice
 from pathlib import Path
 
 from xswarm_deploy.database.backup import Backup
@@ -49,8 +50,12 @@ def expired(backups: Sequence[Backup], keep: RetentionPolicy, now: datetime) -> 
 
 
 def _last_good(newest_first: Sequence[Backup]) -> set[Path]:
-    good = [backup.path for backup in newest_first if backup.manifest]
-    return set(good[:1])
+    return {backup.path for backup in islice(_good(newest_first), 1)}
+
+
+def _good(newest_first: Sequence[Backup]) -> Iterator[Backup]:
+    """Yield those with a manifest, each read when it is its turn."""
+    return (backup for backup in newest_first if backup.manifest)
 
 
 def _by(period: str) -> Callable[[Backup], str]:
@@ -60,8 +65,9 @@ def _by(period: str) -> Callable[[Backup], str]:
 def _last_of_each(
     newest_first: Sequence[Backup], count: int, period: Callable[[Backup], str]
 ) -> set[Path]:
-    seen: dict[str, Path] = {}
-    for backup in newest_first:
-        if backup.manifest:
-            seen.setdefault(period(backup), backup.path)
-    return set(list(seen.values())[:count])
+    kept: dict[str, Path] = {}
+    for _, of_one in groupby(newest_first, period):
+        if len(kept) == count:
+            break
+        kept |= {period(backup): backup.path for backup in islice(_good([*of_one]), 1)}
+    return set(kept.values())

@@ -1,30 +1,26 @@
 """A database as of one moment, as a SQLite file.
 
-From a file it is SQLite's own copy of pages. From libSQL's server it is one cursor
-in one read transaction: the server joins up to 500 rows at a time into a JSON text,
-in which, unlike in its own ``/dump``, every value survives. From D1 it is one request, or
-several between which nobody wrote (``d1_snapshot``).
+From a file it is SQLite's own copy of pages; from a server, see ``server_snapshot``.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from xswarm_deploy import child
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.database import d1_snapshot, json_rows, survey
-from xswarm_deploy.database.client import Database, DatabaseError
-from xswarm_deploy.database.d1 import D1Database
+from xswarm_deploy.database.client import Database
 from xswarm_deploy.database.file import FileDatabase, translated
-from xswarm_deploy.database.loading import Changed, Loading
-from xswarm_deploy.database.turso import TursoDatabase
-from xswarm_deploy.errors import Refused
 
-_TRIES = 3
 _PAGES = 2000  # copied at a time, between which progress is told
+_LARGE = 8_000_000  # bytes of a file that are worth a program
+_TOLD = 1.0  # seconds between two looks at how far it is
 _PATIENCE = 60.0  # seconds to wait for writers, who come first while no one reads
 
 
@@ -56,11 +52,9 @@ def take(database: Database, target: Path, progress: Progress = no_progress) -> 
     target.touch(0o600)
     if isinstance(database, FileDatabase):
         return _of_file(database.path, target, progress)
-    if isinstance(database, TursoDatabase):
-        return _of_server(database, target, progress)
-    if isinstance(database, D1Database):
-        return Taken(beside=d1_snapshot.take(database, target, progress))
-    raise TypeError(f"no snapshot of a {type(database).__name__}")
+    from xswarm_deploy.database import server_snapshot
+
+    return Taken(beside=server_snapshot.take(database, target, progress))
 
 
 def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
@@ -69,14 +63,37 @@ def _of_file(path: Path, target: Path, progress: Progress) -> Taken:
         closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as source,
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
     ):
-        copy.execute("PRAGMA journal_mode = OFF")  # what is cut off is thrown away
-        copy.execute("PRAGMA synchronous = OFF")
-        (mode,) = source.execute("PRAGMA journal_mode").fetchone()
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_schema").fetchone()  # from here on: one moment
-        copy_pages(source, copy, "copy", progress)
-        copy.execute("PRAGMA journal_mode = DELETE")
+        (mode,) = source.execute("PRAGMA journal_mode").fetchone()
+        if mode == "wal" or not _copied(path, target, progress):
+            copy.execute("PRAGMA journal_mode = OFF")  # what is cut off is thrown away
+            copy.execute("PRAGMA synchronous = OFF")
+            copy_pages(source, copy, "copy", progress)
+            copy.execute("PRAGMA journal_mode = DELETE")
     return Taken(journal_mode=mode)
+
+
+def _copied(path: Path, target: Path, progress: Progress) -> bool:
+    """Copy a large file that nobody can write to now, in a third of the time; return whether.
+
+    Who holds a read transaction may do so where there is no write-ahead log, by another program:
+    a file that this process closes would let go of its locks (sqlite.org/backup.html).
+    """
+    size = path.stat().st_size
+    program = child.program("cp") if size >= _LARGE else None
+    if program is None:
+        return False
+    command = [program, "--", str(path), str(target)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=child.environment()) as copying:
+        while copying.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                copying.communicate(timeout=_TOLD)
+            progress("copy", target.stat().st_size, size, "bytes")
+    if copying.returncode or target.stat().st_size != size:
+        os.truncate(target, 0)
+        return False
+    return True
 
 
 def copy_pages(
@@ -96,36 +113,3 @@ def copy_pages(
         progress(label, (total - left) * page, total * page, "bytes")
 
     source.backup(target, pages=_PAGES, progress=told)
-
-
-def _of_server(database: TursoDatabase, target: Path, progress: Progress) -> Taken:
-    plain = True
-    for _ in range(_TRIES):
-        target.write_bytes(b"")
-        try:
-            return _copy(database, target, progress, plain=plain)
-        except Changed:
-            continue
-        except DatabaseError as error:
-            if error.kind not in ("value", "unavailable", "too large") or not plain:
-                raise
-            # A text that is no UTF-8 breaks the server's answer off: read texts as hexadecimal.
-            # A row larger than any that was measured may have come meanwhile: measure again.
-            plain = False
-    raise Refused("The schema changes while the backup is taken", "", "run it again later")
-
-
-def _copy(database: TursoDatabase, target: Path, progress: Progress, *, plain: bool) -> Taken:
-    found = survey.of(database)
-    statements = ["BEGIN", survey.SCHEMA, "PRAGMA user_version"]
-    statements += [
-        json_rows.reading(each.table, each.largest, plain=plain) for each in found.present
-    ]
-    with (
-        closing(sqlite3.connect(target, isolation_level=None)) as copy,
-        database.cursor([*statements, "COMMIT"]) as entries,
-    ):
-        loading = Loading(copy, found, progress)
-        loading.prepare()
-        loading.read(entries, len(statements))
-        return Taken(beside=loading.finish())

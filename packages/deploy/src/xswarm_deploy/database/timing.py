@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.database.client import Row
-from xswarm_deploy.database.effects import SchemaCopy
 from xswarm_deploy.database.limits import Limits
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.statements import first_words, folded
 from xswarm_deploy.errors import Refused
+
+if TYPE_CHECKING:
+    from xswarm_deploy.database.effects import SchemaCopy
 
 ROWS_A_SECOND: Final = 250_000
 """Rows that are copied, changed or indexed; measured with sqld 0.24, 400,000 rows of four columns:
@@ -67,6 +69,8 @@ def durations(
         files: in the order they run.
         rows: how many each table has.
     """
+    from xswarm_deploy.database.effects import SchemaCopy
+
     held = {folded(table): count for table, count in rows.items()}
     with SchemaCopy(schema) as copy:
         return [_duration(copy, file, held) for file in files]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xswarm_deploy.console import Progress, no_progress
-from xswarm_deploy.model.preparation import Preparation
-from xswarm_deploy.model.record import Record
-from xswarm_deploy.model.step import Change
-from xswarm_deploy.secret import Secret
+
+if TYPE_CHECKING:
+    from xswarm_deploy.model.preparation import Preparation
+    from xswarm_deploy.model.record import Record
+    from xswarm_deploy.model.step import Change
+    from xswarm_deploy.secret import Secret
 
 T = TypeVar("T")
 

@@ -80,9 +80,9 @@ def _git(site: Site) -> Seen | str:
 def _backup(site: Site) -> Seen | str:
     """Report how old the newest proven backup is; before the first release there is none."""
     found = backup.proven(site)
-    if not found:
+    if found is None:
         return Seen("skip", "no backup yet: the release makes one first")
-    newest = found[0].created
+    newest = found.created
     hours = (time.time() - newest.timestamp()) / 3600
     evidence = f"the newest is {hours:.0f} hours old"
     schedule = site.settings.text("BACKUP_SCHEDULE")

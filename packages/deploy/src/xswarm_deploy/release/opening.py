@@ -1,6 +1,6 @@
-"""How a release is begun.
+"""How a release is begun, or its plan shown.
 
-Most commands begin none: what a release is made of is imported by the one that does.
+Most commands do neither: what a release is made of is imported by the one that does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.site import Site
 
 if TYPE_CHECKING:
+    from xswarm_deploy.console import Console
     from xswarm_deploy.model.record import Record
+    from xswarm_deploy.model.step import Change
     from xswarm_deploy.release.release import Release
     from xswarm_deploy.settings.settings import Settings
 
@@ -55,6 +57,20 @@ def deployment(
     from xswarm_deploy.release import deployment as whole
 
     return whole.deployment(site, message, skipped, phases)
+
+
+def show_planned(console: Console, site: Site, names: Sequence[str]) -> None:
+    """Print what steps would change, as :func:`preview.show` does."""
+    from xswarm_deploy.release import preview
+
+    preview.show(console, preview.planned(site, names))
+
+
+def show(console: Console, changes: Sequence[Change]) -> None:
+    """Print changes that were planned, as :func:`preview.show` does."""
+    from xswarm_deploy.release import preview
+
+    preview.show(console, changes)
 
 
 def _history(site: Site) -> Sequence[Record]:

@@ -6,9 +6,8 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from xswarm_deploy.model.step import AnyAction, Change, PreparingStep, Step, action_of, read
-
 if TYPE_CHECKING:
+    from xswarm_deploy.model.step import AnyAction, Change, PreparingStep, Step
     from xswarm_deploy.site import Site
     from xswarm_deploy.steps import backup, migrate, pages, restore, secrets, webhooks, worker
 
@@ -69,6 +68,8 @@ def preparing(name: str) -> PreparingStep[Site]:
 
 def action_named(change: Change) -> AnyAction:
     """Return the action of a step whose change it is."""
+    from xswarm_deploy.model.step import action_of
+
     return action_of(change, step_named(change.step).ACTIONS)
 
 
@@ -78,4 +79,6 @@ def change_of(record: Mapping[str, Any]) -> Change:
     Raises:
         UnknownPayload: no step of this version reads it.
     """
+    from xswarm_deploy.model.step import read
+
     return read(record, step_named(str(record["step"])).ACTIONS)

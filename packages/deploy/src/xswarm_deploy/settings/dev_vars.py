@@ -19,14 +19,14 @@ from xswarm_deploy.errors import Refused
 
 NAME: Final = ".dev.vars"
 DOTENV: Final = (".env", ".env.local")
-_LINE: Final = re.compile(
-    r"""^\s*(?:export\s+)?([A-Za-z0-9_.-]+)(?:\s*=\s*?|:\s+?)"""
-    r"""(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:\#.*)?$""",
-    re.MULTILINE,
+_LINE: Final = (
+    r"""(?m)^\s*(?:export\s+)?([A-Za-z0-9_.-]+)(?:\s*=\s*?|:\s+?)"""
+    r"""(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:\#.*)?$"""
 )
-_QUOTED: Final = re.compile(r"""\A(['"`])([\s\S]*)\1\Z""")
-_NAMED: Final = re.compile(r"(?<!\\)\$\{([^{}]+)\}|(?<!\\)\$([A-Za-z_][A-Za-z0-9_]*)")
-_OPERATOR: Final = re.compile(r":\+|\+|:-|-")
+"""This and the others are compiled at their first use: few commands meet such a file."""
+_QUOTED: Final = r"""\A(['"`])([\s\S]*)\1\Z"""
+_NAMED: Final = r"(?<!\\)\$\{([^{}]+)\}|(?<!\\)\$([A-Za-z_][A-Za-z0-9_]*)"
+_OPERATOR: Final = r":\+|\+|:-|-"
 _OPEN: Final = "a quote that never ends"
 _MOST: Final = 100  # replacements in one value: one that names itself has an end
 
@@ -70,7 +70,7 @@ def parsed(found: Path) -> dict[str, str]:
         raise Refused(f"{found.name} cannot be read", why, "save it as UTF-8 text") from None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     _require_whole(text, found.name)
-    return {match[1]: _value(match[2] or "") for match in _LINE.finditer(text)}
+    return {match[1]: _value(match[2] or "") for match in re.finditer(_LINE, text)}
 
 
 def _of_dotenv(folder: Path, environment: str) -> dict[str, str]:
@@ -85,7 +85,7 @@ def _of_dotenv(folder: Path, environment: str) -> dict[str, str]:
 
 def _value(text: str) -> str:
     text = text.strip()
-    quoted = _QUOTED.fullmatch(text)
+    quoted = re.fullmatch(_QUOTED, text)
     value = quoted[2] if quoted else text
     if text.startswith('"'):
         value = value.replace("\\n", "\n").replace("\\r", "\r")
@@ -94,7 +94,9 @@ def _value(text: str) -> str:
 
 def _require_whole(text: str, name: str) -> None:
     """Refuse a line that wrangler would leave out in silence, and a quote that never ends."""
-    left = _LINE.sub(lambda match: _OPEN if _is_open(match) else "\n" * match[0].count("\n"), text)
+    left = re.sub(
+        _LINE, lambda match: _OPEN if _is_open(match) else "\n" * match[0].count("\n"), text
+    )
     for number, line in enumerate(left.split("\n"), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             raise Refused(
@@ -106,7 +108,7 @@ def _require_whole(text: str, name: str) -> None:
 
 def _is_open(match: re.Match[str]) -> bool:
     value = (match[2] or "").strip()
-    return value[:1] in ("'", '"', "`") and _QUOTED.fullmatch(value) is None
+    return value[:1] in ("'", '"', "`") and re.fullmatch(_QUOTED, value) is None
 
 
 def _expanded(values: Mapping[str, str]) -> dict[str, str]:
@@ -120,7 +122,7 @@ def _expanded(values: Mapping[str, str]) -> dict[str, str]:
 def _replaced(value: str, known: Mapping[str, str]) -> str:
     seen = set()
     for _ in range(_MOST):
-        match = _NAMED.search(value)
+        match = re.search(_NAMED, value)
         if match is None:
             break
         seen.add(value)
@@ -130,7 +132,7 @@ def _replaced(value: str, known: Mapping[str, str]) -> str:
 
 
 def _looked_up(expression: str, known: Mapping[str, str], seen: set[str]) -> str:
-    operator = _OPERATOR.search(expression)
+    operator = re.search(_OPERATOR, expression)
     if operator is None:
         name, other = expression, ""
     else:

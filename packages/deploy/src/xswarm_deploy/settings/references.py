@@ -17,7 +17,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +48,7 @@ def resolved(values: Mapping[str, str], root: Path, seconds: float = SECONDS) ->
     named = {name: value for name, value in values.items() if is_reference(value)}
     if not named:
         return dict(values)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reference") as pool:
+    with futures.ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reference") as pool:
         found = pool.map(lambda name: _asked(name, named[name], root, seconds), named)
         return {**values, **dict(zip(named, found, strict=True))}
 

@@ -91,7 +91,7 @@ def begin_ahead(site: Site) -> None:
 
     How large it is, the newest backup of it tells; without one it is made at its turn.
     """
-    newest = backup.newest(folder(site), site.settings.environment)
+    newest = next((found.manifest for found in listed(site) if found.manifest), None)
     if not plan(site) or newest is None or newest.database_size > _SMALL:
         return
     making = backup.prepared(site.database, folder(site), _request(site, "db"))
@@ -135,22 +135,20 @@ def folder(environment: Environment) -> Path:
 
 def listed(site: Environment) -> list[Backup]:
     """Return the environment's backups, the newest first, and those another tool made."""
-    environment = site.settings.environment
-    found = backup.read_folder(folder(site))
-    return [
-        item for item in found if item.manifest is None or item.manifest.environment == environment
-    ]
+    own = ("", site.settings.environment)
+    return [item for item in backup.read_folder(folder(site)) if item.environment in own]
 
 
-def proven(environment: Environment) -> list[Backup]:
-    """Return those of the environment's backups that a manifest vouches for, the newest first.
+def proven(environment: Environment) -> Backup | None:
+    """Return the environment's newest backup that a manifest vouches for; None: there is none.
 
     Where some are signed by a key that is set here, the others do not count: since there is a key,
     every backup that this tool makes is signed.
     """
-    found = [item for item in listed(environment) if item.manifest]
-    signed = [item for item in found if signature_state(environment, item) == "good"]
-    return signed or found
+    found = listed(environment)
+    keyed = found if environment.settings.secret(signature.NAME) else ()
+    signed = (item for item in keyed if signature_state(environment, item) == "good")
+    return next(signed, None) or next((item for item in found if item.manifest), None)
 
 
 def signature_state(environment: Environment, found: Backup) -> signature.State:
@@ -177,9 +175,9 @@ def chosen(environment: Environment, name: str) -> Backup:
 def _chosen(environment: Environment, name: str) -> Backup:
     if name == "latest":
         good = proven(environment)
-        if not good:
+        if good is None:
             raise Refused("There is no backup yet", _without_manifest(environment), "inv backup")
-        return good[0]
+        return good
     inside = folder(environment) / name
     return backup.of_path(inside if inside.is_file() else Path(name))
 
@@ -237,7 +235,13 @@ def verify(site: Site, found: Backup) -> Content:
 
 
 def expired(environment: Environment, now: datetime) -> list[Backup]:
-    """Return the backups that may go by what is to be kept; never the last good one."""
+    """Return the backups that may go by what is to be kept; never the last good one.
+
+    Of those that stay by their name no manifest is read; one with another's name stays.
+
+    Raises:
+        Refused: the manifest of one that may go, or for which others may, is none.
+    """
     kept = environment.settings.project.backup
     keep = RetentionPolicy(
         int(environment.settings.text("BACKUP_RETENTION_DAYS")),
@@ -245,7 +249,8 @@ def expired(environment: Environment, now: datetime) -> list[Backup]:
         kept.keep_weekly,
         kept.keep_monthly,
     )
-    return retention.expired(listed(environment), keep, now)
+    gone = retention.expired(listed(environment), keep, now)
+    return [item for item in gone if item.as_named]
 
 
 def prune(

@@ -7,9 +7,9 @@ make a new thing are settled by looking when their reply was lost.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from xswarm_deploy.services.assets import Assets
 from xswarm_deploy.services.cloudflare import refusals
 from xswarm_deploy.services.cloudflare.accounts import Account, Token
 from xswarm_deploy.services.cloudflare.buckets import Bucket, Buckets
@@ -20,12 +20,13 @@ from xswarm_deploy.services.cloudflare.versions import Version, Versions
 from xswarm_deploy.services.cloudflare.workers import Subdomain, Workers
 from xswarm_deploy.services.cloudflare.zones import DnsRecord, Zone, Zones
 from xswarm_deploy.services.http import Http, bearer
-from xswarm_deploy.services.pages import Pages
-from xswarm_deploy.services.queues import Queues
-from xswarm_deploy.services.routes import Domains, Routes
-from xswarm_deploy.services.workflows import Workflows
 
 if TYPE_CHECKING:
+    from xswarm_deploy.services.assets import Assets
+    from xswarm_deploy.services.pages import Pages
+    from xswarm_deploy.services.queues import Queues
+    from xswarm_deploy.services.routes import Domains, Routes
+    from xswarm_deploy.services.workflows import Workflows
     from xswarm_deploy.settings.settings import Settings
 
 __all__ = [
@@ -61,11 +62,44 @@ class Cloudflare(Stores, Workers, Versions, Deployments, Observed, Buckets, Zone
         )
         return cls(http, settings.text("CLOUDFLARE_ACCOUNT_ID"))
 
-    def __init__(self, http: Http, account_id: str) -> None:
-        super().__init__(http, account_id)
-        self.pages = Pages(http, self._account)
-        self.assets = Assets(http, self._account)
-        self.queues = Queues(http, self._account)
-        self.workflows = Workflows(http, self._account)
-        self.routes = Routes(http)
-        self.domains = Domains(http, self._account)
+    @cached_property
+    def pages(self) -> Pages:
+        """Return Pages."""
+        from xswarm_deploy.services.pages import Pages
+
+        return Pages(self.http, self._account)
+
+    @cached_property
+    def assets(self) -> Assets:
+        """Return the static assets of Workers."""
+        from xswarm_deploy.services.assets import Assets
+
+        return Assets(self.http, self._account)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """Return the queues."""
+        from xswarm_deploy.services.queues import Queues
+
+        return Queues(self.http, self._account)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """Return the Workflows."""
+        from xswarm_deploy.services.workflows import Workflows
+
+        return Workflows(self.http, self._account)
+
+    @cached_property
+    def routes(self) -> Routes:
+        """Return the routes of zones."""
+        from xswarm_deploy.services.routes import Routes
+
+        return Routes(self.http)
+
+    @cached_property
+    def domains(self) -> Domains:
+        """Return the custom domains of Workers."""
+        from xswarm_deploy.services.routes import Domains
+
+        return Domains(self.http, self._account)
