@@ -1507,6 +1507,25 @@ def _committed(place: Place, branch: str = "main") -> None:
     git(place.root, "commit", "-m", "one")
 
 
+def _begun(place: Place) -> None:
+    git(place.root, "init", "-b", "main")
+
+
+def _detached(place: Place) -> None:
+    _committed(place)
+    git(place.root, "checkout", "--detach")
+    git(place.root, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(place.root, "branch", "-D", "main")
+
+
+def _detached_from(branch: str) -> Arrange:
+    def arrange(place: Place) -> None:
+        _committed(place, branch)
+        git(place.root, "checkout", "--detach")
+
+    return arrange
+
+
 def _uncommitted(place: Place) -> None:
     _committed(place)
     place.write("new.txt", "")
@@ -1562,6 +1581,9 @@ def _machine_cases() -> list[Case]:
         Case("wrangler", "not installed", "fail", "wrangler is not installed", _no_wrangler),
         Case("git", "clean, on main", "pass", "main at", _committed),
         Case("git", "no checkout", "warn", "not a git checkout"),
+        Case("git", "nothing committed", "warn", "no commit yet", _begun),
+        Case("git", "a pipeline's, detached", "pass", ", of main", _detached),
+        Case("git", "detached, of no branch", "warn", "not on main", _detached_from("feature")),
         Case("git", "not committed", "warn", "1 file(s) not committed", _uncommitted),
         Case(
             "git",

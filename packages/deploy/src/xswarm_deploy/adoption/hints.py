@@ -69,7 +69,7 @@ def _of_the_others(answers: Answers) -> Iterator[str]:
 def _of_the_build(answers: Answers) -> Iterator[str]:
     """Return what would let one environment get what was built for another."""
     found = answers.found
-    turbo = workspace.caches_builds(found.config.parent, found.top)
+    turbo = workspace.caches_builds(found.home, found.top)
     if turbo and found.environments and found.build:
         yield (
             f'{turbo.name} must have "env": ["CLOUDFLARE_ENV"] in its task build: its cache would'

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from string import Template
 from typing import Final
 
-from xswarm_deploy.adoption import address, invoke_file
+from xswarm_deploy.adoption import address, invoke_file, workspace
 from xswarm_deploy.adoption import found as finding
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange, relative
@@ -93,17 +92,16 @@ def _install(answers: Answers) -> str:
     found = answers.found
     commands = []
     if found.build or found.package.get("dependencies"):
-        commands.append(_of_javascript(found))
+        commands.append((_of_javascript(found), workspace.place(found.home, found.top)))
     if python_packages.named(found.config.parent, found.content):
-        commands.append(f"pip install --quiet uv && {python_packages.INSTALL}")
-    inside = Path(relative(found.config.parent, found.folder)).as_posix()
-    told = " && ".join(commands)
-    return f"(cd {shlex.quote(inside)} && {told})" if told and inside != "." else told
+        of_python = f"pip install --quiet uv && {python_packages.INSTALL}"
+        commands.append((of_python, found.config.parent))
+    return " && ".join(node_packages.typed(told, place, found.folder) for told, place in commands)
 
 
 def _of_javascript(found: finding.Found) -> str:
     """Return the command that installs what a lock file names, by the program that wrote it."""
-    folder, manager = found.config.parent, found.manager
+    folder, manager = found.home, found.manager
     lock = node_packages.lock(folder, found.top)
     version = node_packages.pinned(folder, found.top)
     text = lock.read_text(encoding="utf-8", errors="replace") if lock else ""

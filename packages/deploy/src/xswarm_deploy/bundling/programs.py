@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy import child
+from xswarm_deploy.bundling import node_packages
 from xswarm_deploy.errors import Unavailable
 
 OLDEST: Final = (4, 24)
@@ -46,9 +47,8 @@ def wrangler(folder: Path) -> Path:
     Raises:
         Unavailable: neither is installed.
     """
-    above = (folder, *folder.parents)
-    found = next((each / _PROGRAM for each in above if (each / _PROGRAM).is_file()), None)
-    if found and _numbers(version(found)) >= OLDEST:
+    found = _installed(folder)
+    if found and _is_recent(found):
         return found
     own = next((each for each in _own() if each.is_file()), None)
     if own is None:
@@ -56,6 +56,36 @@ def wrangler(folder: Path) -> Path:
         looked = old or f"looked for {folder / _PROGRAM}, and in each folder above"
         raise Unavailable("wrangler is not installed", looked, _INSTALL)
     return own
+
+
+def described(folder: Path) -> str:
+    """Return which wrangler bundles, whose it is, and why the Worker's own does not.
+
+    Args:
+        folder: of the wrangler configuration.
+
+    Raises:
+        Unavailable: neither is installed.
+    """
+    found, own = wrangler(folder), _installed(folder)
+    if found == own:
+        return f"{version(found)}, the Worker's own"
+    ours = f"{version(found)}, of this tool"
+    if own:
+        return f"{ours}: the Worker's own is {version(own)}, older than {_written(OLDEST)}"
+    if node_packages.is_plug_and_play(folder):
+        return f"{ours}: the Worker's own is in an archive (Yarn's Plug'n'Play)"
+    return ours
+
+
+def _installed(folder: Path) -> Path | None:
+    """Return the wrangler that Node would find from a folder."""
+    above = (folder, *folder.parents)
+    return next((each / _PROGRAM for each in above if (each / _PROGRAM).is_file()), None)
+
+
+def _is_recent(program: Path) -> bool:
+    return _numbers(version(program)) >= OLDEST
 
 
 def node() -> Path:
