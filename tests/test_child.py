@@ -64,7 +64,7 @@ def _check(folder: Path) -> install.Places:
 
 BY_US: dict[str, Callable[[Path], object]] = {
     "git": lambda folder: git.output(folder, "status"),
-    "the check's git": lambda folder: machine._git_told(folder, "status"),
+    "the check's Node": lambda _: machine._told(["node", "--version"]),
     "doctor": lambda _: doctor._told(["git", "--version"]),
     "git archive": lambda folder: rehearsal._of_commit(folder, "HEAD", folder / "at"),
     "npm": programs._run_npm,

@@ -216,11 +216,11 @@ def test_npm_installs_what_the_root_of_a_workspace_builds_with(tmp_path: Path) -
     needs = {"dependencies": {"other": "file:../../other"}}
     folder = file(tmp_path, "apps/api/package.json", {"name": "api", "version": "1.0.0", **needs})
     file(tmp_path, "apps/api/wrangler.jsonc", wrangler("api"))
-    run_here = {"cwd": folder.parent, "check": True, "env": child.installer()}
-    subprocess.run(["npm", "install", "--package-lock-only"], **run_here | {"cwd": tmp_path})
+    given, lock = child.installer(), ["npm", "install", "--package-lock-only"]
+    subprocess.run(lock, cwd=tmp_path, check=True, env=given)
     committed(tmp_path)
     install = pipelines._install(answered(folder.parent))
-    subprocess.run(["bash", "-ec", install], **run_here)
+    subprocess.run(["bash", "-ec", install], cwd=folder.parent, check=True, env=given)
     assert install == "(cd ../.. && npm ci)"
     assert (tmp_path / "node_modules/tool").is_dir()
     assert (tmp_path / "node_modules/other").is_dir()

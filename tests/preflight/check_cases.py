@@ -1368,6 +1368,44 @@ def _as_custom_domain(place: Place) -> None:
     place.parts["cloudflare"].domains = SimpleNamespace(find=find)
 
 
+def _staged(url: str, **more: Any) -> Arrange:
+    """Let staging be released, beside a top level and a production with addresses of their own."""
+    mine = {"name": "boss-ai", "routes": [{"pattern": "staging.test", "custom_domain": True}]}
+    live = {"routes": ["*live.test/*"]}
+    return both(
+        hosted,
+        configured(name="shop", routes=["shop.test/*"], env={"stage": mine, "production": live}),
+        project(worker={"config": "worker/wrangler.jsonc", "environment": "stage"}),
+        variables(WORKER_URL=url),
+    )
+
+
+def _address_cases() -> list[Case]:
+    whose, other = "whose address", "is the address of"
+    return [
+        Case(whose, "of this machine", "skip", "of this machine, or none"),
+        Case(whose, "a custom domain of it", "pass", "this", _staged("https://staging.test")),
+        Case(whose, "another's route", "fail", f"{other} env.prod", _staged("https://a.live.test")),
+        Case(whose, "the top level's", "fail", f"{other} the top", _staged("https://shop.test")),
+        Case(
+            whose,
+            "production's at workers.dev",
+            "fail",
+            f"{other} env.production",
+            _staged("https://shop-production.acme.workers.dev"),
+        ),
+        Case(
+            whose,
+            "another Worker's at workers.dev",
+            "warn",
+            f"{other} another Worker",
+            _staged("https://gateway.acme.workers.dev"),
+        ),
+        Case(whose, "its own", "pass", "this", _staged("https://boss-ai.acme.workers.dev")),
+        Case(whose, "of no file", "pass", "does not name", _staged("https://proxy.test")),
+    ]
+
+
 def _domain_cases() -> list[Case]:
     dns, tls, zone = f"{HOST} DNS", f"{HOST} certificate", f"{HOST} zone"
     refused = ConnectionRefusedError()
@@ -1671,6 +1709,7 @@ CASES: Final = (
     *_refusals(),
     *_webhook_cases(),
     *_route_cases(),
+    *_address_cases(),
     *_domain_cases(),
     *_custody_cases(),
     *_budget_cases(),
