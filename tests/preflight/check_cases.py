@@ -735,6 +735,23 @@ def _configuration_cases() -> list[Case]:
         ),
         Case(
             "bindings",
+            "a Worker that is to get the tail, and is not there",
+            "fail",
+            "the account has no tail (tail_consumers logs)",
+            lambda place: _bound(place, tail_consumers=[{"service": "logs"}]),
+        ),
+        Case(
+            "bindings",
+            "the same on the twin",
+            "warn",
+            "the twin has no logs (tail_consumers): nobody gets the tail",
+            both(
+                lambda place: _bound(place, tail_consumers=[{"service": "logs"}]),
+                variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
+            ),
+        ),
+        Case(
+            "bindings",
             "a dispatch namespace that is missing",
             "pass",
             "dispatch namespace customers is made by the release",
