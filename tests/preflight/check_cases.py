@@ -203,6 +203,13 @@ def _variable_cases() -> list[Case]:
             "not looked at: ANTHROPIC_API_KEY is not in order",
             variables(ANTHROPIC_API_KEY=""),
         ),
+        Case(
+            "Slack",
+            "its variable is empty, as it may be",
+            "skip",
+            "not looked at: SLACK_WEBHOOK_URL is empty",
+            variables(SLACK_WEBHOOK_URL=""),
+        ),
     ]
 
 
