@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -185,6 +186,45 @@ def test_what_is_written_says_what_this_repository_needs(
         lines += content.get("default", {}).get("before_script", [])
         assert all(isinstance(line, str) for line in lines), lines
         assert any("pnpm@9 && pnpm install" in line for line in lines) == bool(installs)
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({}, ""),
+        ({".nvmrc": "22"}, ".nvmrc"),
+        ({"apps/api/.node-version": "22", ".nvmrc": "20"}, "apps/api/.node-version"),
+        ({"apps/api/package.json": {"engines": {"node": "22.x"}}}, "apps/api/package.json"),
+        ({"package.json": {"volta": {"node": "22.12.0"}}}, "package.json"),
+        ({"package.json": {"engines": ["node >= 4"]}}, ""),
+    ],
+)
+def test_the_repositorys_own_node_is_set_up_before_its_packages_are_installed(
+    tmp_path: Path, files: dict[str, Any], named: str
+) -> None:
+    """What npm compiles for one version of Node, another could not load."""
+    file(tmp_path, "apps/api/package.json", {"dependencies": {"hono": "4"}})
+    for name, content in files.items():
+        file(tmp_path, name, content)
+    file(tmp_path, "apps/api/package-lock.json", {})
+    file(tmp_path, "apps/api/wrangler.jsonc", wrangler("api"))
+    committed(tmp_path)
+    (tmp_path / "apps/api/package.json").write_text(
+        json.dumps({"dependencies": {"hono": "4"}} | files.get("apps/api/package.json", {}))
+    )
+    jobs = yaml.safe_load(pipelines.text(answered(tmp_path / "apps/api"), "github.yml"))["jobs"]
+    for job in jobs.values():
+        told = [
+            step["with"]["node-version-file"]
+            for step in job["steps"]
+            if "node" in str(step.get("uses"))
+        ]
+        assert told == ([named] if named else [])
+        ran = [step["run"] for step in job["steps"] if "run" in step]
+        assert ran[:2] == [
+            "pip install --quiet 'xswarm-deploy[twin]' && xswarm tools.install",
+            "npm ci",
+        ]
 
 
 def test_submodules_and_large_files_are_checked_out_where_there_are_any(tmp_path: Path) -> None:

@@ -123,7 +123,10 @@ def test_the_newest_date_is_the_runtimes() -> None:
 def test_scripts_find_the_programs_of_packages_as_npm_lets_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of the Worker's folder come first, then those of the folders above, then PATH."""
+    """Those of the Worker's folder come first, then those of the folders above, then PATH.
+
+    The tool's Node is for who has none: a person's npm compiled for the one on PATH.
+    """
     folder = tmp_path / "repository/apps/api"
     for place_ in (folder, tmp_path / "repository"):
         (place_ / "node_modules/.bin").mkdir(parents=True)
@@ -133,4 +136,4 @@ def test_scripts_find_the_programs_of_packages_as_npm_lets_them(
         str(folder / "node_modules/.bin"),
         str(tmp_path / "repository/node_modules/.bin"),
     ]
-    assert found[-2:] == [str(programs.node().parent), "/somewhere"]
+    assert found[2:] == ["/somewhere", str(programs.node().parent)]

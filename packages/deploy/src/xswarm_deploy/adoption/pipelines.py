@@ -19,6 +19,7 @@ WORKFLOW: Final = Path(".github/workflows/deploy.yml")
 GITLAB_FILE: Final = Path(".gitlab-ci.yml")
 _FOLDER: Final = Path(__file__).with_name("templates")
 _FILL: Final = "# Fill in WORKER_URL in deployment/config/production.env.example, and commit it.\n"
+_NODE_FILES: Final = (".nvmrc", ".node-version")
 _OLD_PNPM: Final = {"5": "7", "6": "8"}
 """Version of a pnpm-lock.yaml → the last pnpm that reads it."""
 
@@ -46,7 +47,13 @@ def text(answers: Answers, template: str) -> str:
     found, install = answers.found, _install(answers)
     checkout = _checkout(found.top)
     lines = (_FOLDER / template).read_text(encoding="utf-8").splitlines(keepends=True)
-    filled = {"%%install": install, "%%checkout": checkout, "%%submodules": _submodules(found.top)}
+    node = _node_file(found)
+    filled = {
+        "%%install": install,
+        "%%checkout": checkout,
+        "%%submodules": _submodules(found.top),
+        "%%node": node,
+    }
     left_out = [mark for mark, value in filled.items() if not value]
     kept = [line for line in lines if not any(mark in line for mark in left_out)]
     return _Template("".join(kept)).substitute(
@@ -54,12 +61,29 @@ def text(answers: Answers, template: str) -> str:
         folder=Path(relative(found.folder, found.top)).as_posix(),
         install=install,
         checkout=checkout,
+        node=node,
         more=f", {checkout}" if checkout else "",
         submodules=_submodules(found.top),
         fill=_FILL if address.is_unknown(answers, PRODUCTION) else "",
         secrets="\n".join(f"  {name}: ${{{{ secrets.{name} }}}}" for name in _secrets(answers)),
         names=", ".join(_secrets(answers)),
     )
+
+
+def _node_file(found: finding.Found) -> str:
+    """Return the file that says which Node a repository is for, from its top; empty: none does.
+
+    Source: actions/setup-node, node-version-file.
+    """
+    for folder in (found.home, *found.home.parents):
+        package = node_packages.read(folder)
+        parts = [part for key in ("volta", "engines") if isinstance(part := package.get(key), dict)]
+        told = any(part.get("node") for part in parts)
+        named = (*_NODE_FILES, *([node_packages.FILE] if told else []))
+        file = next((folder / name for name in named if (folder / name).is_file()), None)
+        if file or folder == found.top:
+            return Path(relative(file, found.top)).as_posix() if file else ""
+    return ""
 
 
 def _checkout(top: Path) -> str:

@@ -101,14 +101,17 @@ def node() -> Path:
 
 
 def search_path(folder: Path) -> str:
-    """Return PATH as scripts of npm have it: the programs of packages, then Node, then all others.
+    """Return PATH as scripts of npm have it: the programs of packages, then all that a person has.
+
+    This tool's Node comes last, for who has none: what a person's own npm compiled for another
+    version of Node could not be loaded.
 
     Args:
         folder: where the program runs; packages are found there and in each folder above.
     """
     binaries = [each / "node_modules/.bin" for each in (folder, *folder.parents)]
-    found = [str(each) for each in (*binaries, node().parent) if each.is_dir()]
-    return os.pathsep.join([*found, os.environ.get("PATH", os.defpath)])
+    found = [str(each) for each in binaries if each.is_dir()]
+    return os.pathsep.join([*found, os.environ.get("PATH", os.defpath), str(node().parent)])
 
 
 def version(program: Path) -> str:
