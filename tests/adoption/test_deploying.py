@@ -71,3 +71,11 @@ def test_what_deployed_until_now_is_told(tmp_path: Path) -> None:
         ".github/workflows/release.yml deploys by wrangler: take that out, or it puts a version of"
         " its own live past every release",
     ]
+
+
+def test_a_configuration_that_wrangler_does_not_take_is_told(tmp_path: Path) -> None:
+    files = {"wrangler.jsonc": wrangler(), "wrangler.toml": 'name = "old"\n', **CODE}
+    given = answered(repository(tmp_path / "shop", files))
+    assert given.name == "shop"
+    said = "wrangler.toml is not read: wrangler takes wrangler.jsonc before it"
+    assert said in hints.hints(given)

@@ -281,6 +281,15 @@ def _newer_wrangler(place: Place) -> None:
     place.configure(teleporters=["home"], queues=consumed)
 
 
+def _older_wrangler(place: Place) -> None:
+    """Install beside the Worker a wrangler that knows a key which is gone."""
+    schema = json.loads(SCHEMA.read_text())
+    schema["definitions"]["RawConfig"]["properties"]["legacy_env"] = {"type": "boolean"}
+    place.write("node_modules/wrangler/config-schema.json", json.dumps(schema))
+    place.write("node_modules/wrangler/package.json", '{"version": "4.100.0"}')
+    place.configure(legacy_env=True)
+
+
 def _packages(place: Place, *installed: str) -> None:
     place.write("worker/package.json", '{"dependencies": {"hono": "^4"}}')
     for name in installed:
@@ -552,6 +561,13 @@ def _configuration_cases() -> list[Case]:
             "warn",
             "your wrangler knows queues.consumers.patience, teleporters, and this tool does not",
             _newer_wrangler,
+        ),
+        Case(
+            "configuration keys",
+            "one that only an older wrangler knows",
+            "warn",
+            "your wrangler knows legacy_env, and newer ones do not any more",
+            _older_wrangler,
         ),
         Case("wrangler's verdict", "accepted", "pass", "accepted: 1 module(s)"),
         Case(

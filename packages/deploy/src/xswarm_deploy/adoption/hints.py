@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xswarm_deploy.adoption import address, databases, deploying, places, workspace
+from xswarm_deploy.adoption import address, databases, deploying, places, tree, workspace
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
@@ -89,6 +89,8 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
             f"package.json's scripts give wrangler deploy {named}: a release reads"
             f" {found.config.name} alone, so write it there ({keys})"
         )
+    for unread in tree.beside(found.config):
+        yield f"{unread.name} is not read: wrangler takes {found.config.name} before it"
     for file in deploying.others(found.top):
         yield (
             f"{relative(file, found.folder)} deploys by wrangler: take that out, or it puts a"

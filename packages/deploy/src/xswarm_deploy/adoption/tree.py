@@ -32,6 +32,13 @@ def top(start: Path) -> Path:
     return Path(found) if found else start
 
 
+def beside(config: Path) -> list[Path]:
+    """Return the configurations beside one that wrangler finds by itself; it takes the first."""
+    named = config.name in CONFIGURATIONS
+    others = (config.with_name(name) for name in CONFIGURATIONS if name != config.name)
+    return [file for file in others if named and file.is_file()]
+
+
 def is_made(file: Path) -> bool:
     """Return whether a fresh clone would lack a file: it is not there, or git ignores it."""
     return not file.exists() or bool(git.output(file.parent, "check-ignore", str(file)))

@@ -123,14 +123,24 @@ def version(program: Path) -> str:
         return "0"
 
 
+def is_older(program: Path) -> bool:
+    """Return whether a wrangler is older than the one that this tool is made for."""
+    return _numbers(version(program)) < _numbers(_locked("wrangler"))
+
+
 def newest_date() -> str:
     """Return the newest compatibility date that the runtime of this tool's wrangler knows.
 
     Its version is 1.YYYYMMDD.N (workerd, releases).
     """
-    lock = json.loads((_LOCK / "package-lock.json").read_text(encoding="utf-8"))
-    day = str(lock["packages"]["node_modules/workerd"]["version"]).split(".")[1]
+    day = _locked("workerd").split(".")[1]
     return f"{day[:4]}-{day[4:6]}-{day[6:]}"
+
+
+def _locked(name: str) -> str:
+    """Return the version of a package that this tool is made for."""
+    lock = json.loads((_LOCK / "package-lock.json").read_text(encoding="utf-8"))
+    return str(lock["packages"][f"node_modules/{name}"]["version"])
 
 
 def install(root: Path) -> Path:
