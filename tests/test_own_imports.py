@@ -16,7 +16,6 @@ CLIENTS = "a client is made when it is first used: requests alone takes longer t
 RARE = "few releases come this way, and it brings as many modules as all of the rest"
 HARMLESS = "most migrations touch no rows: what looks at those that do is needed by them alone"
 APART = "each part measures one thing, and imports nothing that the others measure"
-MEANWHILE = "connections are opened while it is imported"
 ALLOWED = {
     "environment.py": CLIENTS,
     "services/cloudflare/__init__.py": CLIENTS,
@@ -53,7 +52,6 @@ ALLOWED = {
     "settings/overrides.py": RARE,
     "steps/migrate.py": RARE,
     "steps/pending.py": RARE,
-    "tasks/rollback.py": MEANWHILE,
 }
 """Files of the tool that import modules of ours inside a function, with the reason."""
 
