@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import Future
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from xswarm_deploy.background import started
+from xswarm_deploy.database.errors import DatabaseError
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.split import Split
 from xswarm_deploy.release import anchors, audit, audit_tags, lock, records, seal
 from xswarm_deploy.release.release import FOLDER
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import traffic
 
+_READS: Final = 3  # questions that a status asks the database at the same time
 NEWEST: Final = 50  # releases that are listed unless all are asked for
 
 
@@ -24,9 +29,10 @@ def listed(site: Site, most: int | None = None) -> list[dict[str, Any]]:
         site: the environment.
         most: how many; None: all.
     """
+    split = _beside(site)
     put_live = (r for r in site.history() if r.version or r.kind in ("deploy", "rollback"))
     releases = list(islice(put_live, most))
-    live = live_record(site, releases)
+    live = _record_of(split.result(), releases)
     return [
         {
             "release": record.release,
@@ -42,7 +48,16 @@ def listed(site: Site, most: int | None = None) -> list[dict[str, Any]]:
 
 def live_record(environment: Environment, releases: Iterable[Record]) -> Record | None:
     """Return the release whose version has most of the traffic now."""
-    split = traffic.live_split(environment)
+    return _record_of(traffic.live_split(environment), releases)
+
+
+def _beside(site: Site) -> Future[dict[str, float]]:
+    """Begin to read how the traffic goes."""
+    _ = site.connections  # imports requests, of which two threads at once get half
+    return started(lambda: traffic.live_split(site), "traffic")
+
+
+def _record_of(split: Split, releases: Iterable[Record]) -> Record | None:
     version = max(split, key=lambda name: split[name], default="")
     good = (r for r in releases if r.version == version and r.status == records.SUCCEEDED)
     return next(good, None) if version else None
@@ -50,17 +65,18 @@ def live_record(environment: Environment, releases: Iterable[Record]) -> Record 
 
 def status(site: Site) -> dict[str, Any]:
     """Return what is live, and who holds the lock."""
-    releases = site.history()
-    live = live_record(site, releases)
-    environment = site.settings.environment
-    unended = records.read(site.database, environment, site.worker, status=records.UNENDED)
-    held = lock.holder(site.database) if records.exists(site.database) else None
+    split, environment = _beside(site), site.settings.environment
+    site.database.open_ahead(_READS)
+    reading = started(lambda: list(_unended(site)), "unended")
+    holding = started(lambda: _holder(site), "holder")
+    releases, unended, held = site.history(), reading.result(), holding.result()
+    live = _record_of(split.result(), releases)
     return {
         "environment": environment,
         "worker": site.worker,
         "url": site.settings.text("WORKER_URL"),
         "live_release": live.release if live else "",
-        "traffic": traffic.live_split(site),
+        "traffic": split.result(),
         "last_release": releases[0].release if releases else "",
         "last_status": releases[0].status if releases else "",
         "lock": str(held) if held else "free",
@@ -71,6 +87,21 @@ def status(site: Site) -> dict[str, Any]:
         "lock_is_stale": held.dead if held else False,
         "interrupted": [r.release for r in unended if _is_interrupted(r, held)],
     }
+
+
+def _unended(site: Site) -> Iterable[Record]:
+    environment = site.settings.environment
+    return records.read(site.database, environment, site.worker, status=records.UNENDED)
+
+
+def _holder(site: Site) -> lock.Holder | None:
+    """Return who holds the lock; None: nobody does, or there never was a release."""
+    try:
+        return lock.holder(site.database)
+    except DatabaseError as error:
+        if error.kind != "syntax":
+            raise
+        return None
 
 
 def _is_interrupted(unended: Record, held: lock.Holder | None) -> bool:
