@@ -190,10 +190,10 @@ def look_ahead(site: Site, target: Target, *, quick: bool = False) -> None:
 
 def _open_ahead(target: Target, site: Site, *, quick: bool) -> None:
     """Let connections be opened while it is found out who answers, so that no timing has it."""
-    from xswarm_deploy.verification import assets
-
     site.connections.open_ahead(target.url, QUICK if quick else OPENED)
     if target.site_url and not quick:
+        from xswarm_deploy.verification import assets
+
         site.connections.open_ahead(target.site_url, assets.AT_ONCE)
 
 
@@ -228,12 +228,12 @@ def _asked(asker: Asker, closing: Callable[[], None], *, quick: bool, reading: b
     Beside the measuring goes what hardly burdens the Worker: the removal of the throw-away account,
     one request after the other, and the rest of a walk through the static site.
     """
-    from xswarm_deploy.verification import authentication, performance
-
     if quick:
         findings = _found(asker, _quick_probes(asker, reading=reading))
         closing()
         return _Asked(findings)
+    from xswarm_deploy.verification import authentication, performance
+
     measured = performance.NAME not in _left_out(asker.site)
     with _walking(asker) as walk, authentication.visiting(asker) as stay:
         beside = started(lambda: performance.warmed(asker) if measured else None, performance.NAME)
