@@ -1,9 +1,9 @@
 """Whether the live version works on a schema that just became another one.
 
 Between the migrations and the move of the traffic the code of before serves the schema of after.
-So the live version is asked right before and right after: what worked and works no more ends the
-release, and the schema goes back before anything else happens. What did not work before says
-nothing of the schema.
+So the live version is asked before, once all was checked, and right after: what worked and works
+no more ends the release, and the schema goes back before anything else happens. What did not work
+before says nothing of the schema.
 """
 
 from __future__ import annotations
