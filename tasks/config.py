@@ -16,7 +16,7 @@ from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.settings.variables import Sent, Variable
 from xswarm_deploy.tasks import ns
 
-_COLUMNS = ("variable", "value", "goes to", "problem")
+_COLUMNS = ("variable", "value", "goes to", "from", "problem")
 
 
 @task(auto_shortflags=False, help={"json": "print as JSON"})
@@ -31,10 +31,19 @@ def show(c: Context, json: bool = False) -> None:
         given = variable.name in sent
         if given or variable.sent is Sent.HERE or name in problems or found.has(variable):
             goes_to = (variable.sent if given else Sent.HERE).value
-            rows.append((name, _shown(found, variable), goes_to, problems.get(name, "")))
-    names = ("name", "value", "goes_to", "problem")
+            rows.append(
+                (name, _shown(found, variable), goes_to, _from(found, name), problems.get(name, ""))
+            )
+    names = ("name", "value", "goes_to", "from", "problem")
     data = [dict(zip(names, row, strict=True)) for row in rows]
     console.show(data, console.Table(_COLUMNS, rows), json=json)
+
+
+def _from(found: Settings, name: str) -> str:
+    """Return where a value comes from, where it is not the environment's file alone."""
+    if name not in found.given:
+        return ""
+    return f"{settings.PROCESS}, over the file" if name in found.replaced else settings.PROCESS
 
 
 def _shown(found: Settings, variable: Variable) -> str:

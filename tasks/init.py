@@ -171,7 +171,8 @@ def _tell_next(console: Console, answered: Answers, *, released: bool) -> None:
     for line in hints.hints(answered):
         console.line(f"· {line}")
     if found.missing:
-        console.line(f"next: {found.installs}  ({found.missing[0]} is not there)", "bold")
+        installs = found.installs(Path.cwd())
+        console.line(f"next: {installs}  ({found.missing[0]} is not there)", "bold")
     elif found.folder != Path.cwd():
         console.line(f"next: cd {changes.relative(found.folder, Path.cwd())}", "bold")
     if not released:

@@ -7,6 +7,7 @@ from invoke.tasks import task
 
 from xswarm_deploy.cli import context
 from xswarm_deploy.console import Console
+from xswarm_deploy.release import opening
 from xswarm_deploy.release import rollback as going_back
 from xswarm_deploy.release.transaction import report_success, transaction
 
@@ -35,7 +36,8 @@ def rollback(
     if env:
         context.select_environment(c, env)
     site, console = context.open_site(c), Console()
-    begun = going_back.begin(site)
+    opening.connect(site)
+    begun = going_back.begin(site, version)
     wish = going_back.RollbackRequest(version or going_back.choose(site), restore_db, migrations)
     target = going_back.find(site, wish)
     wish = going_back.proven(console, site, wish)

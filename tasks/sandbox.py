@@ -23,7 +23,7 @@ from xswarm_deploy.settings import project
 from xswarm_deploy.settings.settings import load
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps.unversioned import twin
-from xswarm_twin import fault_injection, supervisor
+from xswarm_twin import code, fault_injection, supervisor
 from xswarm_twin.errors import Unavailable
 from xswarm_twin.faults import Fault
 from xswarm_twin.programs import find_workerd
@@ -177,6 +177,8 @@ def _show(console: Console, state: State) -> None:
         ("process", "status", "pid", "url"),
         [(item.name, item.status, item.pid or "", item.url) for item in state.processes],
     )
+    if state.code != code.stamp():
+        console.warn(typed("it runs other code than is installed; inv sandbox.up starts it anew"))
     console.line()
     addresses = [(name, url) for name, url in state.endpoints.items() if url.startswith("http")]
     console.table(("address", ""), sorted(addresses))

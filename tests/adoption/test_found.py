@@ -236,7 +236,7 @@ def test_packages_of_a_python_worker_that_are_not_vendored_are_missing(tmp_path:
     file(tmp_path, "wrangler.jsonc", content)
     file(tmp_path, "pyproject.toml", '[project]\nname = "x"\ndependencies = ["fastapi>=0.1"]\n')
     found = found_in(tmp_path)
-    assert (found.missing, found.installs) == (("fastapi",), "uv run pywrangler sync")
+    assert (found.missing, found.installs(tmp_path)) == (("fastapi",), "uv run pywrangler sync")
     (tmp_path / "python_modules").mkdir()
     assert found_in(tmp_path).missing == ()
 

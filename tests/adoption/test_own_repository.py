@@ -292,12 +292,12 @@ def test_the_steps_of_the_action_release_it(released: Repository, tmp_path: Path
     summary = (tmp_path / "summary").read_text()
     assert "### check of local: " in summary
     assert "✅ shop is live in local" in summary
-    assert "<testsuite" in (released.root / "check.xml").read_text()
-    (released.root / "check.xml").unlink()
+    assert "<testsuite" in (released.root / ".deployments/check.xml").read_text()
+    (released.root / ".deployments/check.xml").unlink()
     source = released.root / "src/index.ts"
     with edited(source, 'return new Response("Hello', 'throw new Error("Hello'):
         said = test_pipelines.run(released.root, environment, environment="local")
-    (released.root / "check.xml").unlink()
+    (released.root / ".deployments/check.xml").unlink()
     assert "ended with 3" in said
     assert re.search(r"^::error title=.*::.*GET /: 500 instead of", said, re.MULTILINE)
 

@@ -148,7 +148,7 @@ def test_the_pipelines_of_gitlab_check_and_release(
     git(checkout, "commit", "--quiet", "--all", "--message", "changed")
     code, said = steps.gitlab(template, f"{prefix}check", checkout, given)
     assert code == 0, said
-    assert "<testsuite" in (checkout / "check.xml").read_text()
+    assert "<testsuite" in (checkout / ".deployments/check.xml").read_text()
     code, said = steps.gitlab(template, f"{prefix}release", checkout, given)
     assert code == 0, said
     assert team.get().text == f"Hello from {template.name}"

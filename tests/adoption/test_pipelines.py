@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from invoke.program import Program
 
 from tests.adoption.repositories import committed, file, wrangler
 from tests.adoption.test_writing import answered
-from xswarm_deploy import tasks
+from xswarm_deploy import child, tasks
 from xswarm_deploy.adoption import pipelines
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,7 @@ def test_every_command_exists_with_its_flags(offered: Path) -> None:
     text = offered.read_text().replace('"deploy.$task"', "deploy.prod").replace("%%", "x")
     lines = [each for each in text.splitlines() if not each.rstrip().endswith(":")]
     found = re.findall(r"(?:run: |- |; then |\) |&& |^ {8,})xswarm (.+)", "\n".join(lines), re.M)
-    commands = [re.findall(r'[\w.$"-]+', each.split(";")[0]) for each in found]
+    commands = [re.findall(r'[\w.$"/-]+', each.split(";")[0]) for each in found]
     assert len(commands) >= 2
     contexts = list(tasks.ns.to_contexts())
     for words in commands:
@@ -96,17 +97,17 @@ def checkout(tmp_path: Path) -> tuple[Path, dict[str, str]]:
         (
             {},
             [
-                "xswarm production check --junit check.xml",
+                "xswarm production check --junit .deployments/check.xml",
                 "xswarm deploy.prod --yes --wait 15m --message abc",
             ],
         ),
         ({"command": "plan"}, ["xswarm production deploy.plan --comment"]),
-        ({"command": "check"}, ["xswarm production check --junit check.xml"]),
+        ({"command": "check"}, ["xswarm production check --junit .deployments/check.xml"]),
         (
             {"build": "echo xswarm-build; touch built"},
             [
                 "xswarm-build",
-                "xswarm production check --junit check.xml",
+                "xswarm production check --junit .deployments/check.xml",
                 "xswarm deploy.prod --yes --wait 15m --message abc",
             ],
         ),
@@ -153,7 +154,7 @@ def test_the_steps_of_the_template_for_gitlab(checkout: tuple[Path, dict[str, st
         )
         said += ended.stdout.splitlines()
     assert said == [
-        "xswarm production check --junit check.xml",
+        "xswarm production check --junit .deployments/check.xml",
         "xswarm production deploy.plan",
         "xswarm deploy.prod --yes --wait 15m --message abc",
     ]
@@ -187,6 +188,45 @@ def test_what_is_written_says_what_this_repository_needs(
         assert any("pnpm@9 && pnpm install" in line for line in lines) == bool(installs)
 
 
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({}, ""),
+        ({".nvmrc": "22"}, ".nvmrc"),
+        ({"apps/api/.node-version": "22", ".nvmrc": "20"}, "apps/api/.node-version"),
+        ({"apps/api/package.json": {"engines": {"node": "22.x"}}}, "apps/api/package.json"),
+        ({"package.json": {"volta": {"node": "22.12.0"}}}, "package.json"),
+        ({"package.json": {"engines": ["node >= 4"]}}, ""),
+    ],
+)
+def test_the_repositorys_own_node_is_set_up_before_its_packages_are_installed(
+    tmp_path: Path, files: dict[str, Any], named: str
+) -> None:
+    """What npm compiles for one version of Node, another could not load."""
+    file(tmp_path, "apps/api/package.json", {"dependencies": {"hono": "4"}})
+    for name, content in files.items():
+        file(tmp_path, name, content)
+    file(tmp_path, "apps/api/package-lock.json", {})
+    file(tmp_path, "apps/api/wrangler.jsonc", wrangler("api"))
+    committed(tmp_path)
+    (tmp_path / "apps/api/package.json").write_text(
+        json.dumps({"dependencies": {"hono": "4"}} | files.get("apps/api/package.json", {}))
+    )
+    jobs = yaml.safe_load(pipelines.text(answered(tmp_path / "apps/api"), "github.yml"))["jobs"]
+    for job in jobs.values():
+        told = [
+            step["with"]["node-version-file"]
+            for step in job["steps"]
+            if "node" in str(step.get("uses"))
+        ]
+        assert told == ([named] if named else [])
+        ran = [step["run"] for step in job["steps"] if "run" in step]
+        assert ran[:2] == [
+            "pip install --quiet 'xswarm-deploy[twin]' && xswarm tools.install",
+            "npm ci",
+        ]
+
+
 def test_submodules_and_large_files_are_checked_out_where_there_are_any(tmp_path: Path) -> None:
     """Else a checkout has empty folders, and pointers in place of files, which are deployed."""
     file(tmp_path, "wrangler.jsonc", wrangler())
@@ -204,3 +244,23 @@ def test_submodules_and_large_files_are_checked_out_where_there_are_any(tmp_path
     assert jobs["release"]["steps"][0]["with"] == {"fetch-depth": 0, **wanted}
     gitlab = yaml.safe_load(pipelines.text(plain, "gitlab.yml"))
     assert gitlab["variables"] == {"GIT_SUBMODULE_STRATEGY": "recursive"}
+
+
+@pytest.mark.slow
+def test_npm_installs_what_the_root_of_a_workspace_builds_with(tmp_path: Path) -> None:
+    """Typed in the package itself, npm ci would leave out the root's own tools."""
+    file(tmp_path, "tool/package.json", {"name": "tool", "version": "1.0.0"})
+    dependencies = {"devDependencies": {"tool": "file:./tool"}, "workspaces": ["apps/*"]}
+    file(tmp_path, "package.json", {"name": "root", "private": True, **dependencies})
+    file(tmp_path, "other/package.json", {"name": "other", "version": "1.0.0"})
+    needs = {"dependencies": {"other": "file:../../other"}}
+    folder = file(tmp_path, "apps/api/package.json", {"name": "api", "version": "1.0.0", **needs})
+    file(tmp_path, "apps/api/wrangler.jsonc", wrangler("api"))
+    given, lock = child.installer(), ["npm", "install", "--package-lock-only"]
+    subprocess.run(lock, cwd=tmp_path, check=True, env=given)
+    committed(tmp_path)
+    install = pipelines._install(answered(folder.parent))
+    subprocess.run(["bash", "-ec", install], cwd=folder.parent, check=True, env=given)
+    assert install == "(cd ../.. && npm ci)"
+    assert (tmp_path / "node_modules/tool").is_dir()
+    assert (tmp_path / "node_modules/other").is_dir()

@@ -47,8 +47,12 @@ def monorepo(own: Mapping[str, Any], **more: Any) -> Files:
         "packages/shared/package.json": shared,
         "packages/shared/src/index.ts": "",
         ".gitignore": "dist/\nnode_modules/\n",
-        **{name.replace("__", "."): content for name, content in more.items()},
+        **{_file(name): content for name, content in more.items()},
     }
+
+
+def _file(name: str) -> str:
+    return name.replace("__", ".").replace("package_lock", "package-lock")
 
 
 def sited(own: Mapping[str, Any], **more: Any) -> Files:
@@ -301,6 +305,43 @@ SHAPES: dict[str, tuple[Files, dict[str, Any]]] = {
     "bun's workspaces": (
         monorepo(API, bun__lock="", **WORKSPACES),
         {"build": "bun run --cwd ../../packages/shared build"},
+    ),
+    "npm's workspaces, with the tools in the root": (
+        monorepo(API, **WORKSPACES, package_lock__json={}, turbo__json=TURBO),
+        {
+            "build": 'npx turbo run build "--filter=@acme/api^..."',
+            "install": "(cd ../.. && npm ci)",
+        },
+    ),
+    "npm's workspaces, no lock file": (
+        monorepo(API, **WORKSPACES),
+        {"install": "(cd ../.. && npm install)"},
+    ),
+    "a configuration below its package": (
+        {
+            "config/wrangler.prod.jsonc": wrangler(
+                main="../dist/index.js", migrations_dir="../migrations"
+            ),
+            "package.json": package("hono", "stripe", build="tsup"),
+            "package-lock.json": "{}",
+            "src/index.ts": 'app.get("/api/health", (c) => c.json({}));',
+            ".gitignore": "dist/\n",
+        },
+        {
+            "config": "config/wrangler.prod.jsonc",
+            "build": "(cd .. && npm run build)",
+            "install": "npm ci",
+            "routes": ["/api/health"],
+            "missing": ["hono", "stripe"],
+        },
+    ),
+    "a Worker without a package, below another application's": (
+        {
+            "worker/wrangler.jsonc": wrangler(),
+            "worker/src/index.ts": "",
+            "package.json": package("vite", build="vite build"),
+        },
+        {"config": "worker/wrangler.jsonc", "build": "", "install": "npm install"},
     ),
     "nx": (
         monorepo(API, nx__json={}, **WORKSPACES),

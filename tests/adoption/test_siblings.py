@@ -76,6 +76,16 @@ def test_each_comes_after_those_that_it_is_bound_to_and_once(
     assert deployed == [("prices", "eu"), ("billing", "")]
 
 
+def test_one_that_is_to_get_the_tail_comes_too(
+    site: Site, deployed: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    tailed = wrangler("api", tail_consumers=[{"service": "logs"}])
+    file(tmp_path, "apps/api/wrangler.jsonc", tailed)
+    file(tmp_path, "apps/logs/wrangler.jsonc", wrangler("logs"))
+    siblings.deploy(site, Console(io.StringIO()))
+    assert deployed == [("logs", "")]
+
+
 def test_a_worker_of_another_checkout_is_left_to_the_check(
     site: Site, deployed: list[tuple[str, ...]]
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import sys
 import zipfile
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from xswarm_deploy.bundling import bundle, jsonc, library, programs, static
+from xswarm_deploy.bundling import bundle, digests, jsonc, library, programs, static
 from xswarm_deploy.errors import Refused, Unavailable
 from xswarm_deploy.services import files, multipart
 from xswarm_deploy.settings.settings import Settings
@@ -168,13 +170,18 @@ def test_a_javascript_worker_vendors_nothing_whatever_lies_beside_it(python: Set
     assert bundle.requirements(python) is None
 
 
+def _gathered(python: Settings, folder: Path) -> Path:
+    named = python.root / "worker/requirements.txt"
+    return bundle._gathered(named, bundle._vendored(named, python.root), python, folder)
+
+
 def test_a_python_worker_is_bundled_from_a_copy_with_its_parts(
     python: Settings, tmp_path: Path
 ) -> None:
     folder = tmp_path / "scratch"
     folder.mkdir()
     (python.root / bundle.CACHE).mkdir(parents=True)
-    prepared = bundle._prepared(python, folder)
+    prepared = _gathered(python, folder)
     found = {path.relative_to(prepared.parent).as_posix() for path in prepared.parent.rglob("*.*")}
     assert found == {
         "index.py",
@@ -191,7 +198,7 @@ def test_a_worker_that_does_not_name_the_library_does_not_get_it(
     (python.root / bundle.CACHE).mkdir(parents=True)
     folder = tmp_path / "scratch"
     folder.mkdir()
-    prepared = bundle._prepared(python, folder)
+    prepared = _gathered(python, folder)
     assert list((prepared.parent / "python_modules").iterdir()) == []
 
 
@@ -216,7 +223,21 @@ def test_an_unchanged_python_worker_is_bundled_once(python: Settings) -> None:
     first = bundle.bundle(python)
     assert bundle.bundle(python).body == first.body
     (python.root / "xswarm_monitoring/health.py").write_text("# changed\n")
-    assert bundle.bundle(python).body != first.body
+    second = bundle.bundle(python).body
+    assert second != first.body
+    (python.root / "worker/index.py").write_text("# changed, too\n")
+    assert bundle.bundle(python).body != second
+
+
+def test_only_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "one.py"
+    file.write_text("1")
+    first = digests.of_file(file)
+    assert digests.of_file(file) == first
+    file.write_text("2")  # as long, and written later
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+    assert digests.of_file(file) != first
+    assert first == hashlib.sha256(b"1").hexdigest()
 
 
 def test_packages_are_installed_once_for_each_content_of_the_file(python: Settings) -> None:

@@ -49,6 +49,22 @@ def test_one_that_is_too_old_is_not_taken(tmp_path: Path, alone: Path) -> None:
     assert programs.wrangler(tmp_path / "repository") == ours
 
 
+def test_it_is_told_whose_wrangler_bundles_and_why(tmp_path: Path, alone: Path) -> None:
+    package = tmp_path / "repository/apps/api"
+    package.mkdir(parents=True)
+    place(alone, "4.164.0")
+    assert programs.described(package) == "4.164.0, of this tool"
+    hoisted = place(tmp_path / "repository", "3.114.9")
+    old = "the Worker's own is 3.114.9, older than 4.24"
+    assert programs.described(package) == f"4.164.0, of this tool: {old}"
+    (hoisted.parents[1] / "package.json").write_text('{"version": "4.100.0"}')
+    assert programs.described(package) == "4.100.0, the Worker's own"
+    hoisted.unlink()
+    (tmp_path / "repository/.pnp.cjs").touch()
+    archived = "the Worker's own is in an archive (Yarn's Plug'n'Play)"
+    assert programs.described(package) == f"4.164.0, of this tool: {archived}"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": "next"}'])
 def test_one_that_does_not_say_its_version_is_not_taken(
     tmp_path: Path, alone: Path, text: str
@@ -107,7 +123,10 @@ def test_the_newest_date_is_the_runtimes() -> None:
 def test_scripts_find_the_programs_of_packages_as_npm_lets_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of the Worker's folder come first, then those of the folders above, then PATH."""
+    """Those of the Worker's folder come first, then those of the folders above, then PATH.
+
+    The tool's Node is for who has none: a person's npm compiled for the one on PATH.
+    """
     folder = tmp_path / "repository/apps/api"
     for place_ in (folder, tmp_path / "repository"):
         (place_ / "node_modules/.bin").mkdir(parents=True)
@@ -117,4 +136,4 @@ def test_scripts_find_the_programs_of_packages_as_npm_lets_them(
         str(folder / "node_modules/.bin"),
         str(tmp_path / "repository/node_modules/.bin"),
     ]
-    assert found[-2:] == [str(programs.node().parent), "/somewhere"]
+    assert found[2:] == ["/somewhere", str(programs.node().parent)]

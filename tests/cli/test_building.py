@@ -55,3 +55,9 @@ def test_of_a_long_story_the_end_is_told(tmp_path: Path) -> None:
     with pytest.raises(StepFailed) as told:
         building.build("cat said && false", tmp_path, "", tmp_path)
     assert told.value.why.splitlines()[-2] == "the last words"
+
+
+def test_a_program_that_is_missing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed) as told:
+        building.build("tscx || { yes error | head -n 40; false; }", tmp_path, "", tmp_path)
+    assert "tscx: not found" in told.value.why.splitlines()[0].replace("command not", "not")

@@ -70,6 +70,11 @@ def test_its_help_says_where_to_begin() -> None:
             '✗ Unknown flag "--no-such-flag" of check.\n  next: ./inv --help check',
         ),
         (
+            "deploy.abort --yes",
+            '✗ Unknown flag "--yes" of deploy.abort.\n  why:  it does not ask\n'
+            "  next: ./inv deploy.abort, without --yes",
+        ),
+        (
             "rollback --versoin 1",
             '✗ Unknown flag "--versoin" of rollback. Did you mean "--version"?\n'
             "  next: ./inv --help rollback",

@@ -126,3 +126,22 @@ def test_a_schema_that_the_live_version_does_not_work_on_goes_back_at_once(house
     (migrations / "second.sql").write_text(f"-- compatible: no\n{RENAMING}")
     house.inv("deploy.local")
     assert requests.get(house.status["worker_url"], timeout=60).text == "sound: 2"
+
+
+def test_a_worker_that_does_not_start_is_found_before_the_schema_changes(house: House) -> None:
+    code, migrations = house.root / "viewer/index.js", house.root / "viewer/migrations"
+    (house.root / "invoke.yaml").write_text(ROUTED)
+    migrations.mkdir(exist_ok=True)
+    code.write_text("export default { fetch: () => new Response('sound') }\n")
+    house.inv("deploy.local")
+    (migrations / "rooms.sql").write_text(
+        "-- migrate:up\nCREATE TABLE rooms (n);\n-- migrate:down\nDROP TABLE rooms;\n"
+    )
+    code.write_text(f"throw new Error('no such setting')\n{code.read_text()}")
+    ended = house.inv("deploy.local", check=False)
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "the Worker does not start" in ended.stderr
+    assert "no such setting" in ended.stderr
+    release = str(house.releases()[0]["release"])
+    made = [change["phase"] for change in house.json("deploy.show", release)["changes"]]
+    assert made == ["backup"], "the schema was never touched"

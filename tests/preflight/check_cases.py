@@ -203,6 +203,13 @@ def _variable_cases() -> list[Case]:
             "not looked at: ANTHROPIC_API_KEY is not in order",
             variables(ANTHROPIC_API_KEY=""),
         ),
+        Case(
+            "Slack",
+            "its variable is empty, as it may be",
+            "skip",
+            "not looked at: SLACK_WEBHOOK_URL is empty",
+            variables(SLACK_WEBHOOK_URL=""),
+        ),
     ]
 
 
@@ -272,6 +279,15 @@ def _newer_wrangler(place: Place) -> None:
     place.write("node_modules/wrangler/config-schema.json", json.dumps(schema))
     consumed = {"consumers": [{"queue": "orders", "patience": 5}]}
     place.configure(teleporters=["home"], queues=consumed)
+
+
+def _older_wrangler(place: Place) -> None:
+    """Install beside the Worker a wrangler that knows a key which is gone."""
+    schema = json.loads(SCHEMA.read_text())
+    schema["definitions"]["RawConfig"]["properties"]["legacy_env"] = {"type": "boolean"}
+    place.write("node_modules/wrangler/config-schema.json", json.dumps(schema))
+    place.write("node_modules/wrangler/package.json", '{"version": "4.100.0"}')
+    place.configure(legacy_env=True)
 
 
 def _packages(place: Place, *installed: str) -> None:
@@ -546,6 +562,13 @@ def _configuration_cases() -> list[Case]:
             "your wrangler knows queues.consumers.patience, teleporters, and this tool does not",
             _newer_wrangler,
         ),
+        Case(
+            "configuration keys",
+            "one that only an older wrangler knows",
+            "warn",
+            "your wrangler knows legacy_env, and newer ones do not any more",
+            _older_wrangler,
+        ),
         Case("wrangler's verdict", "accepted", "pass", "accepted: 1 module(s)"),
         Case(
             "wrangler's verdict",
@@ -731,6 +754,23 @@ def _configuration_cases() -> list[Case]:
             "the account has no DB (d1_databases 4567)",
             lambda place: _bound(
                 place, has=False, d1_databases=[{"binding": "DB", "database_id": "4567"}]
+            ),
+        ),
+        Case(
+            "bindings",
+            "a Worker that is to get the tail, and is not there",
+            "fail",
+            "the account has no tail (tail_consumers logs)",
+            lambda place: _bound(place, tail_consumers=[{"service": "logs"}]),
+        ),
+        Case(
+            "bindings",
+            "the same on the twin",
+            "warn",
+            "the twin has no logs (tail_consumers): nobody gets the tail",
+            both(
+                lambda place: _bound(place, tail_consumers=[{"service": "logs"}]),
+                variables(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
             ),
         ),
         Case(
@@ -1368,6 +1408,44 @@ def _as_custom_domain(place: Place) -> None:
     place.parts["cloudflare"].domains = SimpleNamespace(find=find)
 
 
+def _staged(url: str, **more: Any) -> Arrange:
+    """Let staging be released, beside a top level and a production with addresses of their own."""
+    mine = {"name": "boss-ai", "routes": [{"pattern": "staging.test", "custom_domain": True}]}
+    live = {"routes": ["*live.test/*"]}
+    return both(
+        hosted,
+        configured(name="shop", routes=["shop.test/*"], env={"stage": mine, "production": live}),
+        project(worker={"config": "worker/wrangler.jsonc", "environment": "stage"}),
+        variables(WORKER_URL=url),
+    )
+
+
+def _address_cases() -> list[Case]:
+    whose, other = "whose address", "is the address of"
+    return [
+        Case(whose, "of this machine", "skip", "of this machine, or none"),
+        Case(whose, "a custom domain of it", "pass", "this", _staged("https://staging.test")),
+        Case(whose, "another's route", "fail", f"{other} env.prod", _staged("https://a.live.test")),
+        Case(whose, "the top level's", "fail", f"{other} the top", _staged("https://shop.test")),
+        Case(
+            whose,
+            "production's at workers.dev",
+            "fail",
+            f"{other} env.production",
+            _staged("https://shop-production.acme.workers.dev"),
+        ),
+        Case(
+            whose,
+            "another Worker's at workers.dev",
+            "warn",
+            f"{other} another Worker",
+            _staged("https://gateway.acme.workers.dev"),
+        ),
+        Case(whose, "its own", "pass", "this", _staged("https://boss-ai.acme.workers.dev")),
+        Case(whose, "of no file", "pass", "does not name", _staged("https://proxy.test")),
+    ]
+
+
 def _domain_cases() -> list[Case]:
     dns, tls, zone = f"{HOST} DNS", f"{HOST} certificate", f"{HOST} zone"
     refused = ConnectionRefusedError()
@@ -1507,6 +1585,25 @@ def _committed(place: Place, branch: str = "main") -> None:
     git(place.root, "commit", "-m", "one")
 
 
+def _begun(place: Place) -> None:
+    git(place.root, "init", "-b", "main")
+
+
+def _detached(place: Place) -> None:
+    _committed(place)
+    git(place.root, "checkout", "--detach")
+    git(place.root, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(place.root, "branch", "-D", "main")
+
+
+def _detached_from(branch: str) -> Arrange:
+    def arrange(place: Place) -> None:
+        _committed(place, branch)
+        git(place.root, "checkout", "--detach")
+
+    return arrange
+
+
 def _uncommitted(place: Place) -> None:
     _committed(place)
     place.write("new.txt", "")
@@ -1562,6 +1659,9 @@ def _machine_cases() -> list[Case]:
         Case("wrangler", "not installed", "fail", "wrangler is not installed", _no_wrangler),
         Case("git", "clean, on main", "pass", "main at", _committed),
         Case("git", "no checkout", "warn", "not a git checkout"),
+        Case("git", "nothing committed", "warn", "no commit yet", _begun),
+        Case("git", "a pipeline's, detached", "pass", ", of main", _detached),
+        Case("git", "detached, of no branch", "warn", "not on main", _detached_from("feature")),
         Case("git", "not committed", "warn", "1 file(s) not committed", _uncommitted),
         Case(
             "git",
@@ -1649,6 +1749,7 @@ CASES: Final = (
     *_refusals(),
     *_webhook_cases(),
     *_route_cases(),
+    *_address_cases(),
     *_domain_cases(),
     *_custody_cases(),
     *_budget_cases(),

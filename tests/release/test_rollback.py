@@ -42,6 +42,7 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     """Return an environment with two migrations applied, whose code is where it shall be."""
     made = Site(settings())
     made.__dict__["cloudflare"] = SimpleNamespace(
+        read_ahead=lambda _worker: None,
         schedules=lambda _worker: [],
         deployments=lambda _worker: [],
         version=lambda _worker, version: Version(version),
@@ -54,6 +55,7 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(traffic, "deployable", lambda _site: [])
     monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [])
     monkeypatch.setattr(pages, "current", lambda _site: SimpleNamespace(id="today"))
+    monkeypatch.setattr(pages, "_canonical", lambda _site: "today")
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: None)
     for change in migrate.plan(made):
         migrate.apply(made, change)
@@ -243,7 +245,7 @@ def test_what_cannot_be_noted_harms_nothing_but_that(
     def silent(_site: Site) -> None:
         raise DeployError("Cloudflare did not answer")
 
-    monkeypatch.setattr(pages, "current", silent)
+    monkeypatch.setattr(pages, "_canonical", silent)
     put_live(site, step)
     assert step.world == {"a": "new", "b": "new", "c": "new"}
     (record,) = records.read(site.database, "local")

@@ -10,12 +10,12 @@ import requests
 from responses import matchers
 
 from xswarm_deploy.secret import Secret
+from xswarm_deploy.services import read_ahead
 from xswarm_deploy.services.cloudflare import (
     Cloudflare,
     Deployment,
     Subdomain,
     Version,
-    deployments,
 )
 from xswarm_deploy.services.errors import (
     Conflict,
@@ -118,6 +118,30 @@ def test_the_newest_deployment_is_looked_at_ahead_once_and_not_past_a_new_one(
     assert asked.call_count == 4, "nothing that was seen before a deployment counts after it"
 
 
+def test_settings_read_ahead_count_once_and_never_past_a_change(
+    cloudflare: Cloudflare, api: Any
+) -> None:
+    switches = {"subdomain": {"enabled": True, "previews_enabled": False}}
+    asked = [
+        api.get(f"{W}/script-settings", json=ok({"logpush": True})),
+        api.get(f"{A}/workers/workers/boss-ai", json=ok(switches)),
+    ]
+    api.patch(f"{W}/script-settings", json=ok({}))
+    api.post(f"{W}/subdomain", json=ok({"enabled": True, "previews_enabled": True}))
+
+    def read() -> list[int]:
+        cloudflare.script_settings("boss-ai"), cloudflare.worker_subdomain("boss-ai")
+        return [each.call_count for each in asked]
+
+    cloudflare.read_ahead("boss-ai")
+    assert read() == [1, 1]
+    assert read() == [2, 2]
+    cloudflare.read_ahead("boss-ai")
+    cloudflare.set_script_settings("boss-ai", {"logpush": False})
+    cloudflare.set_subdomain("boss-ai", True, True)
+    assert read() == [4, 4]
+
+
 def test_a_look_ahead_that_is_old_or_failed_is_repeated(
     cloudflare: Cloudflare, api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +150,7 @@ def test_a_look_ahead_that_is_old_or_failed_is_repeated(
     with pytest.raises(Forbidden):
         cloudflare.newest("boss-ai")
     assert asked.call_count == 2
-    monkeypatch.setattr(deployments, "FRESH", -1.0)
+    monkeypatch.setattr(read_ahead, "FRESH", -1.0)
     cloudflare.look_ahead("boss-ai")
     with pytest.raises(Forbidden):
         cloudflare.newest("boss-ai")

@@ -164,11 +164,11 @@ def test_a_pages_projects_life(twin: Twin, cloudflare: Cloudflare, folder: Path)
     first = pages.create_deployment(
         name, manifest(pages_files(folder)), Commit("main", "abc", "one"), Rules("/*\n  X-A: b\n")
     )
-    assert pages.wait_for_deployment(name, first.id).live
+    assert pages.finished(name, first).live
     (folder / "index.html").write_text("two")
     assert pages.upload(name, pages_files(folder)) == 1
     second = pages.create_deployment(name, manifest(pages_files(folder)), Commit("main"))
-    pages.wait_for_deployment(name, second.id)
+    pages.finished(name, second)
     assert {one.id for one in pages.deployments(name)} == {first.id, second.id}
     assert served(twin) == ("two", None)
     pages.rollback_deployment(name, first.id)

@@ -29,7 +29,7 @@ from xswarm_deploy.services.files import pages_files
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.monitor import Monitor
 from xswarm_deploy.services.openai import OpenAI
-from xswarm_deploy.services.pages import Commit, Pages
+from xswarm_deploy.services.pages import Commit, Pages, PagesDeployment
 from xswarm_deploy.services.queues import Consumer, Queue, Queues
 from xswarm_deploy.services.r2 import R2
 from xswarm_deploy.services.reply import Reply
@@ -69,9 +69,9 @@ CLASSES: Final = (
 )
 BY_SOCKET: Final = ("tail", "listen", "overhear")
 """What goes on over a WebSocket; tests/services/test_tails.py has it."""
-WITHOUT_REPLY: Final = ("open_ahead",)
-"""What opens connections, and asks nothing."""
-SHORT: Final[Mapping[str, Mapping[str, Any]]] = {"wait_for_deployment": {"seconds": 2.0}}
+WITHOUT_REPLY: Final = ("open_ahead", "read_ahead")
+"""What opens connections, and what is told by the call that takes it."""
+SHORT: Final[Mapping[str, Mapping[str, Any]]] = {"finished": {"seconds": 2.0}}
 """What a method is told beyond what it needs, so that it does not wait for long."""
 INSTEAD: Final = (None, -1, "x", [None])
 WHOLE: Final = ("", "null", "<html>welcome</html>", "{")
@@ -95,6 +95,7 @@ def _arguments(method: Callable[..., object], folder: Path) -> dict[str, Any]:
         "int": 7,
         "bool": True,
         "Commit": Commit("main"),
+        "PagesDeployment": PagesDeployment("d", "production", "https://a.test"),
         "Query": Query("shop", 1.0, 2.0),
         "Queue": Queue("q", "queue", (Consumer("c", "a.test", {}),)),
         "ParseSetting": ParseSetting("a.test", "https://a.test"),

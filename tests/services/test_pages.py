@@ -47,7 +47,11 @@ def no(code: int) -> dict[str, Any]:
 
 
 def item(
-    identifier: str, status: str = "success", created: str = "1", stage: str = "deploy"
+    identifier: str,
+    status: str = "success",
+    created: str = "1",
+    stage: str = "deploy",
+    message: str = "",
 ) -> Any:
     return {
         "id": identifier,
@@ -55,7 +59,9 @@ def item(
         "url": f"https://{identifier}.site.test",
         "created_on": created,
         "latest_stage": {"name": stage, "status": status},
-        "deployment_trigger": {"metadata": {"branch": "main", "commit_hash": "abc"}},
+        "deployment_trigger": {
+            "metadata": {"branch": "main", "commit_hash": "abc", "commit_message": message}
+        },
     }
 
 
@@ -143,41 +149,52 @@ def test_a_deployment_carries_manifest_commit_and_rules(
     }
 
 
+RELEASE = Commit("main", message="release r2")
+
+
 def test_a_lost_deployment_that_was_made_is_not_made_twice(
     cloudflare: Cloudflare, api: Any
 ) -> None:
-    api.get(f"{P}/deployments", json=ok([item("d1")]))
     post = api.post(f"{P}/deployments", body=requests.ConnectionError())
-    api.get(f"{P}/deployments", json=ok([item("d2", created="2"), item("d1")]))
-    assert cloudflare.pages.create_deployment("site", {}, Commit("main")).id == "d2"
+    others = [item("d3", created="3"), item("d1")]  # of the same branch, made by somebody else
+    api.get(f"{P}/deployments", json=ok([*others, item("d2", created="2", message="release r2")]))
+    assert cloudflare.pages.create_deployment("site", {}, RELEASE).id == "d2"
     assert post.call_count == 1
 
 
 def test_a_lost_deployment_that_was_not_made_is_made(cloudflare: Cloudflare, api: Any) -> None:
-    api.get(f"{P}/deployments", json=ok([item("d1")]))
     api.post(f"{P}/deployments", status=502)
+    api.get(f"{P}/deployments", json=ok([item("d1")]))
     api.post(f"{P}/deployments", json=ok({"id": "d2"}))
-    assert cloudflare.pages.create_deployment("site", {}, Commit("main")).id == "d2"
+    assert cloudflare.pages.create_deployment("site", {}, RELEASE).id == "d2"
+
+
+MADE = PagesDeployment("d1", "production", "https://d1.site.test", stage="deploy", status="active")
+
+
+def test_what_is_live_when_it_is_made_is_not_asked_for(cloudflare: Cloudflare, api: Any) -> None:
+    live = MADE._replace(status="success")
+    assert cloudflare.pages.finished("site", live) == live
 
 
 def test_waiting_ends_when_it_is_live(cloudflare: Cloudflare, api: Any, fake_time: Any) -> None:
     api.get(f"{P}/deployments/d1", json=ok(item("d1", "active")))
     api.get(f"{P}/deployments/d1", json=ok(item("d1")))
-    assert cloudflare.pages.wait_for_deployment("site", "d1").live
-    assert fake_time.slept == [0.1]
+    assert cloudflare.pages.finished("site", MADE).live
+    assert fake_time.slept == [0.1, pytest.approx(0.15)]
 
 
 @pytest.mark.parametrize("stage", ["build", "deploy"])
 def test_waiting_ends_when_it_failed(cloudflare: Cloudflare, api: Any, stage: str) -> None:
     api.get(f"{P}/deployments/d1", json=ok(item("d1", "failure", stage=stage)))
     with pytest.raises(StepFailed, match=f"stage {stage}: failure"):
-        cloudflare.pages.wait_for_deployment("site", "d1")
+        cloudflare.pages.finished("site", MADE)
 
 
 def test_waiting_has_an_end(cloudflare: Cloudflare, api: Any, fake_time: Any) -> None:
     api.get(f"{P}/deployments/d1", json=ok(item("d1", "active")))
     with pytest.raises(StepFailed, match="did not end"):
-        cloudflare.pages.wait_for_deployment("site", "d1", seconds=10)
+        cloudflare.pages.finished("site", MADE, seconds=10)
     assert sum(fake_time.slept) <= 10
 
 

@@ -94,7 +94,7 @@ def _calls(http: Http, folder: Path) -> dict[str, Callable[[], object]]:
         "assets": lambda: cloudflare.assets.upload("w", files),
         "project": lambda: pages.project("p"),
         "pages deployments": lambda: pages.deployments("p"),
-        "pages deployment": lambda: pages.wait_for_deployment("p", "d", 1.0),
+        "pages deployment": lambda: pages.deployment("p", "d"),
         "pages upload": lambda: pages.upload("p", files),
         "pages deploy": lambda: pages.create_deployment("p", {}, Commit("main")),
         "livemode": stripe.livemode,

@@ -78,6 +78,32 @@ def test_the_process_environment_wins_over_the_file(
     assert found.text("WORKER_URL") == "https://from.process.test"
 
 
+def test_what_the_process_environment_puts_in_the_place_of_another_value_is_named(
+    tmp_path: Path, environment_file: Write
+) -> None:
+    env = environment_file("staging", ENVIRONMENT="staging", WORKER_URL="https://a.test")
+    env.write_text(env.read_text() + "JWT_SECRET=xxxxx\nLOG_LEVEL=debug\n")
+    shell = {"WORKER_URL": "https://b.test", "LOG_LEVEL": "debug", "JWT_SECRET": "s" * 40}
+    found = load("staging", using_everything(), tmp_path, {**shell, "HOME": "/root"})
+    assert found.given == {"WORKER_URL", "LOG_LEVEL", "JWT_SECRET"}
+    assert found.replaced == ("WORKER_URL",)
+    name = "deployment/config/staging.env"
+    assert found.read_from == f"{name}, over it WORKER_URL of the process environment"
+    assert load("staging", using_everything(), tmp_path, {}).read_from == name
+
+
+def test_what_is_not_in_order_is_corrected_where_it_comes_from(
+    tmp_path: Path, environment_file: Write
+) -> None:
+    environment_file("staging", ENVIRONMENT="staging", JWT_SECRET="short")
+    found = load("staging", using_everything(), tmp_path, {"CLOUDFLARE_ACCOUNT_ID": "zzz"})
+    with pytest.raises(Refused) as caught:
+        found.require_sound()
+    assert "CLOUDFLARE_ACCOUNT_ID (of the process environment): not in the" in caught.value.why
+    corrected, way_on = "correct deployment/config/staging.env", "unset CLOUDFLARE_ACCOUNT_ID"
+    assert caught.value.remedy == f"{corrected}, and {way_on}, then: inv staging check"
+
+
 def test_the_local_environment_takes_nothing_from_the_process(
     tmp_path: Path, environment_file: Write
 ) -> None:
@@ -87,6 +113,8 @@ def test_the_local_environment_takes_nothing_from_the_process(
     found = load("local", using_everything(), tmp_path, {"WORKER_URL": "https://production.test"})
     assert found.text("WORKER_URL") == "http://127.0.0.1:4711"
     assert found.overlay == str(ENDPOINTS)
+    assert found.read_from == f"deployment/config/local.env, over it {ENDPOINTS}"
+    assert (found.given, found.replaced) == (frozenset(), ())
 
 
 def test_only_the_local_environment_has_an_overlay(

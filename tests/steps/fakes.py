@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from xswarm_deploy.bundling.bundle import Bundle
+from xswarm_deploy.console import no_progress
+from xswarm_deploy.model.preparation import Preparation
 from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.analytics import Invocations
@@ -17,6 +19,7 @@ from xswarm_deploy.services.cloudflare import Deployment, Subdomain, Version
 from xswarm_deploy.services.errors import Forbidden, Invalid, NotFound
 from xswarm_deploy.services.pages import Commit, PagesDeployment, Project, Rules
 from xswarm_deploy.services.tails import Overheard
+from xswarm_deploy.site import Site
 from xswarm_deploy.steps import traffic
 
 BODY = (
@@ -25,6 +28,13 @@ BODY = (
     b'------b\r\nContent-Disposition: form-data; name="i.js"; filename="i.js"\r\n'
     b"Content-Type: application/javascript+module\r\n\r\nexport default {}\r\n------b--\r\n"
 )
+
+
+def ahead(site: Site, make: Callable[[], object], step: str) -> None:
+    """Let something be made before its turn, as a release does."""
+    preparation = Preparation(no_progress)
+    preparation.begin(make, "test")
+    site.state.prepared[step] = preparation
 
 
 def bundling() -> Future[Bundle]:
@@ -77,8 +87,8 @@ class FakePages:
         self.canonical[name] = made.id
         return made
 
-    def wait_for_deployment(self, name: str, deployment_id: str) -> PagesDeployment:
-        return self.deployment(name, deployment_id)
+    def finished(self, name: str, made: PagesDeployment) -> PagesDeployment:
+        return self.deployment(name, made.id)
 
     def rollback_deployment(self, name: str, deployment_id: str) -> None:
         old = self.deployment(name, deployment_id)
@@ -128,6 +138,9 @@ class FakeCloudflare:
 
     def open_ahead(self, count: int) -> None:
         """Open nothing: there is nothing to connect to."""
+
+    def read_ahead(self, name: str) -> None:
+        """Read nothing."""
 
     def account_subdomain(self) -> str:
         return self.subdomain

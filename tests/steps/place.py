@@ -133,7 +133,8 @@ class Place:
 def _fake_wrangler(root: Path) -> Path:
     package = root / "node_modules/wrangler/package.json"
     package.parent.mkdir(parents=True, exist_ok=True)
-    package.write_text('{"version": "4.164.0"}')
+    if not package.exists():
+        package.write_text('{"version": "4.164.0"}')
     return package.parent / "wrangler-dist/cli.js"
 
 

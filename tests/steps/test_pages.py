@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.steps.fakes import FakeCloudflare
+from tests.steps.fakes import FakeCloudflare, ahead
 from xswarm_deploy.errors import Refused, StepFailed
 from xswarm_deploy.services import files
 from xswarm_deploy.services.pages import Commit, Rules
@@ -48,6 +48,36 @@ def test_changed_content_is_deployed(site: Site, folder: Path, file: str) -> Non
     deploy(site)
     (folder / file).write_text("changed")
     assert [change.action for change in pages.plan(site)] == ["deploy"]
+
+
+def test_files_sent_before_their_turn_are_not_sent_again(
+    site: Site, folder: Path, cloudflare: FakeCloudflare
+) -> None:
+    deploy(site)
+    (folder / "index.html").write_text("changed")
+    planned = pages.plan(site)
+    ahead(site, lambda: pages.prepare(site, planned), "pages")
+    assert pages.apply(site, planned[0])["pages_files"] == 1
+    assert cloudflare.pages.uploaded == ["/index.html"] * 2
+
+
+def test_other_files_than_those_are_sent(
+    site: Site, folder: Path, cloudflare: FakeCloudflare
+) -> None:
+    deploy(site)
+    (folder / "index.html").write_text("changed")
+    planned = pages.plan(site)
+    ahead(site, lambda: pages.prepare(site, planned), "pages")
+    site.state.prepared["pages"].require_possible()
+    (folder / "more.html").write_text("one more")
+    assert pages.apply(site, planned[0])["pages_files"] == 2
+
+
+def test_nothing_is_sent_before_there_is_a_project(
+    site: Site, folder: Path, cloudflare: FakeCloudflare
+) -> None:
+    assert pages.prepare(site, pages.plan(site)) is None
+    assert cloudflare.pages.uploaded == []
 
 
 def test_undo_brings_the_previous_one_back_once(
@@ -117,8 +147,8 @@ def test_a_deployment_that_is_not_served_is_a_failure(
     deploy(site)
     (folder / "index.html").write_text("two")
     (change,) = pages.plan(site)
-    old = pages.current(site)
-    monkeypatch.setattr(pages, "current", lambda site: old)
+    old = site.cloudflare.pages.project("xswarm-boss")
+    monkeypatch.setattr(site.cloudflare.pages, "project", lambda name: old)
     with pytest.raises(StepFailed, match="does not serve its deployment"):
         pages.apply(site, change)
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.steps.fakes import BODY, FakeCloudflare
+from tests.steps.fakes import BODY, FakeCloudflare, ahead
 from tests.support.traffic import run, splits, with_canary
 from xswarm_deploy.bundling.bundle import Bundle
 from xswarm_deploy.errors import CheckFailed, Refused, StepFailed
 from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.split import Pair
+from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import multipart
 from xswarm_deploy.services.cloudflare import Version
 from xswarm_deploy.services.errors import Invalid
@@ -210,6 +211,34 @@ def test_an_upload_whose_reply_was_lost_is_found_by_its_tag(
     first = worker.apply(site, planned)
     assert worker.apply(site, planned) == first
     assert len(cloudflare.bodies) == 1
+
+
+def test_a_version_uploaded_before_its_turn_is_not_uploaded_again(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    planned = worker.plan(site)
+    ahead(site, lambda: worker.prepare(site, planned), "worker")
+    made = worker.apply(site, planned[0])
+    assert len(cloudflare.bodies) == 1
+    assert made["version"] == cloudflare.made[-1]
+
+
+def test_one_that_lacks_what_was_minted_since_is(site: Site, cloudflare: FakeCloudflare) -> None:
+    planned = worker.plan(site)
+    ahead(site, lambda: worker.prepare(site, planned), "worker")
+    site.state.prepared["worker"].require_possible()
+    site.staged["STRIPE_WEBHOOK_SECRET"] = Secret("whsec_minted")
+    made = worker.apply(site, planned[0])
+    assert [b"whsec_minted" in body for body in cloudflare.bodies] == [False, True]
+    assert made["version"] == cloudflare.made[-1]
+
+
+def test_nothing_is_uploaded_before_what_comes_first(
+    site: Site, cloudflare: FakeCloudflare
+) -> None:
+    planned = worker.plan(site)
+    assert worker.prepare(site, planned[1:]) is None
+    assert cloudflare.bodies == []
 
 
 def test_other_code_than_planned_is_not_uploaded(site: Site, cloudflare: FakeCloudflare) -> None:

@@ -20,7 +20,7 @@ import yaml
 from tests.support import prefork
 from tests.support.project import PROJECT
 from xswarm_deploy.bundling.bundle import bundle
-from xswarm_deploy.release.rehearsal import copied
+from xswarm_deploy.release.copies import of_project
 from xswarm_deploy.settings.settings import load
 from xswarm_twin import supervisor
 
@@ -146,7 +146,7 @@ def ask_canaries_one_route(root: Path, route: str = "/health/live") -> None:
 def build(target: Path, *, forking: bool = False, skips: str = "") -> House:
     """Copy the project; what was installed is linked, and what was bundled is copied."""
     _bundle_once()
-    return House(copied(PROJECT, target), forking, skips)
+    return House(of_project(PROJECT, target), forking, skips)
 
 
 @cache

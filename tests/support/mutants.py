@@ -22,7 +22,7 @@ from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkResult
 
 from tests.support.project import PROJECT
-from xswarm_deploy.release.rehearsal import copied
+from xswarm_deploy.release.copies import of_project
 
 PYTEST = (sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", "-m", "not slow")
 LIMIT = 300.0  # seconds for the tests of one mutant; one that hangs was noticed
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
             "./inv test.mutants packages/deploy/src/xswarm_deploy/release/lock.py",
         )
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
-        copy = copied(PROJECT, Path(scratch) / "project")
+        copy = of_project(PROJECT, Path(scratch) / "project")
         results = _all_judged(copy, files, given.tests, given.sample)
     if len(files) > 1:
         sys.stdout.write(f"{score(given.module, results)}\n")

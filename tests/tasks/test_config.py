@@ -61,10 +61,16 @@ def test_what_the_worker_never_gets_is_not_listed_as_its_own(
     )
     env.chmod(0o600)
     worker = {"worker": {"name": "shop", "secrets": ["MAPS"]}}
-    found = load("production", worker, tmp_path, {"DEPLOY_ENV_FILE": str(env)})
+    shell = {"DEPLOY_ENV_FILE": str(env), "MAPS": "y", "TURSO_DATABASE_URL": "d1:a"}
+    found = load("production", worker, tmp_path, shell)
     monkeypatch.setattr(context, "settings", lambda _c: found)
     config.show(c, json=True)
-    rows = {row["name"]: row["goes_to"] for row in json.loads(capsys.readouterr().out)}
+    shown = json.loads(capsys.readouterr().out)
+    assert {row["name"]: row["from"] for row in shown if row["from"]} == {
+        "MAPS": "the process environment, over the file",
+        "TURSO_DATABASE_URL": "the process environment",
+    }
+    rows = {row["name"]: row["goes_to"] for row in shown}
     sent = {*found.worker_secrets(), *found.worker_variables()}
     assert {name for name, goes_to in rows.items() if goes_to != "read here only"} == sent
     assert rows["LOG_LEVEL"] == "read here only"  # it is set, and the Worker does not ask for it

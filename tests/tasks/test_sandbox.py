@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,9 +14,9 @@ from invoke.context import Context, MockContext
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.release import audit
 from xswarm_deploy.tasks import sandbox
-from xswarm_twin import fault_injection, supervisor
+from xswarm_twin import code, fault_injection, supervisor
 from xswarm_twin.faults import Fault
-from xswarm_twin.state import State
+from xswarm_twin.state import Process, State
 
 UP = State(pid=1, endpoints={"WORKER_URL": "http://127.0.0.1:1"})
 
@@ -85,3 +86,15 @@ def test_a_fault_is_put_and_cleared(c: Context, monkeypatch: pytest.MonkeyPatch)
     sandbox.fault(c, "stripe", "429", times=2)
     sandbox.fault(c, "stripe", "off")
     assert done == [("stripe", Fault("429", 2, "GET")), "stripe"]
+
+
+def test_status_tells_of_a_twin_that_runs_other_code(
+    c: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = Process("cloudflare", 1, 0.0, 1, "http://127.0.0.1:1", "log", "ready")
+    for stamp, told in ((code.stamp(), False), ("earlier", True)):
+        now = replace(UP, code=stamp, processes=(process,))
+        monkeypatch.setattr(supervisor, "status", lambda _root, now=now: now)
+        sandbox.status(c)
+        printed = capsys.readouterr()
+        assert ("other code than is installed" in printed.out + printed.err) is told

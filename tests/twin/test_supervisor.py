@@ -18,7 +18,7 @@ import pytest
 import requests
 from dotenv import dotenv_values
 
-from xswarm_twin import folder, processes, state_directory, supervisor
+from xswarm_twin import code, folder, processes, state_directory, supervisor
 from xswarm_twin.components import CODE
 from xswarm_twin.errors import Refused, Unavailable
 from xswarm_twin.state import State
@@ -98,6 +98,19 @@ def test_a_second_up_finds_it_running(root: Path) -> None:
     assert up(root, progress=lambda label, *_: told.append(label)) == first
     assert told == []  # there was nothing to wait for
     supervisor.down(root)
+
+
+def test_one_that_runs_other_code_starts_anew_and_keeps_its_data(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, told = up(root), list[str]()
+    keys = variables(root)
+    monkeypatch.setattr(code, "stamp", lambda: "of a newer version")
+    second = up(root, progress=lambda label, *_: told.append(label))
+    assert (second.instance != first.instance, second.ports) == (True, first.ports)
+    assert "the twin runs other code than is installed: it starts anew" in told
+    assert variables(root) == keys
+    assert up(root) == second
 
 
 def test_addresses_keys_and_data_survive_down_and_up(root: Path) -> None:

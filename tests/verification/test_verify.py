@@ -431,7 +431,7 @@ def test_who_answers_users_is_asked_beside_the_read_after_the_move(
 
     def rounds(expected: str = "v1") -> int:
         worker.asked.clear()
-        verify.look_ahead(site, "v1")
+        verify.look_ahead(site, verify.live(site, "v1"))
         statuses(site, version=expected)
         return asked_health(worker) // version.TIMES
 

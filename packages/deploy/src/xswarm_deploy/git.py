@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
+from typing import Final
 
 from xswarm_deploy import child
+
+_MISSING: Final = "git is not installed"
 
 
 def output(root: Path, *arguments: str) -> str:
@@ -22,8 +26,23 @@ def refusal(root: Path, *arguments: str) -> str:
     try:
         ended = _run(root, *arguments)
     except FileNotFoundError:
-        return "git is not installed"
+        return _MISSING
     return ended.stderr.strip() or f"exit code {ended.returncode}" if ended.returncode else ""
+
+
+def unread(root: Path) -> tuple[str, str]:
+    """Return why git reads nothing of a checkout that is there, and the way on; empty: it does.
+
+    In a job's container, and on a machine of several people, the folder is often another user's.
+    """
+    if not any((each / ".git").exists() for each in (root.absolute(), *root.absolute().parents)):
+        return "", ""
+    said = refusal(root, "rev-parse", "--git-dir")
+    if said == _MISSING:
+        return "", ""
+    way_on = re.search(r"git config --global --add safe\.directory .+", said)
+    first = said.partition("\n")[0].removeprefix("fatal: ")
+    return first, way_on[0] if way_on else f"git -C {root} status" if first else ""
 
 
 def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -184,14 +184,16 @@ class _Ahead:
 
         One that cannot be opened is told by the request that opens it anew.
         """
-        for taken in [self._get_conn() for _ in range(count)]:
+        all_ = [self._get_conn() for _ in range(count)]
+        for taken in [one for one in all_ if one.sock is not None]:
+            self._put_conn(taken)  # at once: others may be waiting for it
+        for taken in [one for one in all_ if one.sock is None]:
             threading.Thread(target=self._opened, args=(taken,), daemon=True).start()
 
     def _opened(self, taken: Any) -> None:
         try:
-            if taken.sock is None:
-                taken.timeout = _OPENING
-                taken.connect()
+            taken.timeout = _OPENING
+            taken.connect()
         except (urllib3.exceptions.HTTPError, OSError):
             taken.close()
         with suppress(urllib3.exceptions.HTTPError):  # the pool was closed meanwhile

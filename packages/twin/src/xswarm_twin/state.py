@@ -42,11 +42,15 @@ class Process:
 
 @dataclass(frozen=True)
 class State:
-    """One twin: its supervisor, what it serves, its processes; pid 0: it is down."""
+    """One twin: its supervisor, what it serves, its processes; pid 0: it is down.
+
+    ``code`` is which code of the twin's own it runs.
+    """
 
     pid: int = 0
     started: float = 0.0
     instance: str = ""
+    code: str = ""
     workers: tuple[str, ...] = ()
     pages: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from xswarm_twin import (
-    components as parts,
-)
-from xswarm_twin import (
+    code,
     credentials,
     endpoints,
     files,
@@ -28,6 +26,9 @@ from xswarm_twin import (
     state,
     state_directory,
     supervision,
+)
+from xswarm_twin import (
+    components as parts,
 )
 from xswarm_twin import processes as system
 from xswarm_twin.errors import Refused, Unavailable
@@ -102,12 +103,15 @@ def up(
     state_directory.make(home)
     with _alone(home, progress):
         now = status(root)
-        if _serves(now, wish):
+        installed = code.stamp()
+        if _serves(now, wish) and now.code == installed:
             return now
+        if now.up and now.code != installed:
+            progress("the twin runs other code than is installed: it starts anew", 0, None, "")
         before = state.read(home)
         _end(home, before)
         try:
-            return _start(home, before, wish, progress)
+            return _start(home, before, wish, progress, installed)
         except BaseException:
             _end(home, state.read(home))
             raise
@@ -244,9 +248,11 @@ def _serves(now: State, wish: TwinRequest) -> bool:
     return served and all(now.ports.get(name) == port for name, port in pinned.items())
 
 
-def _start(home: Folder, before: State, wish: TwinRequest, progress: Progress) -> State:
+def _start(
+    home: Folder, before: State, wish: TwinRequest, progress: Progress, installed: str
+) -> State:
     """Plan, write down, start the supervisor, wait for every part."""
-    plan = _plan(home, before, wish, progress)
+    plan = replace(_plan(home, before, wish, progress), code=installed)
     files.write(home.endpoints, _variables(home, plan))
     state.write(home, plan)
     _spawn(home, plan.instance)

@@ -39,7 +39,7 @@ def needed(folder: Path) -> Build | None:
     package = node_packages.read(folder)
     framework = javascript.framework(package)
     manager = node_packages.manager(folder, tree.top(folder))
-    command = javascript.build(folder, {}, manager)
+    command = javascript.build(folder, folder, {}, manager)
     if not framework or not command:
         return None
     missing = javascript.not_installed(folder, package)

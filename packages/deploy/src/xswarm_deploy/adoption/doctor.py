@@ -76,9 +76,7 @@ def _node(_root: Path) -> tuple[Status, str, str]:
 
 
 def _wrangler(root: Path) -> tuple[Status, str, str]:
-    found = programs.wrangler(_configured(root).parent)
-    whose = "the Worker's own" if found.is_relative_to(tree.top(root)) else "of this tool"
-    return "pass", f"{programs.version(found)}, {whose}", ""
+    return "pass", programs.described(_configured(root).parent), ""
 
 
 def _git(root: Path) -> tuple[Status, str, str]:
@@ -86,6 +84,9 @@ def _git(root: Path) -> tuple[Status, str, str]:
     if not said:
         return "warn", "git is not installed", _REMEDIES["git"]
     head = git.output(root, "rev-parse", "--short", "HEAD")
+    why, way_on = git.unread(root)
+    if why:
+        return "warn", f"{said}; it does not read the checkout: {why}", way_on
     if not head:
         return "warn", f"{said}; {root} has no commit", "git init, and commit what you release"
     return "pass", f"{said}; {tree.top(root)} at {head}", ""

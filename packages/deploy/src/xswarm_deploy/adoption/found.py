@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from xswarm_deploy import git
 from xswarm_deploy.adoption import code, databases, javascript, places, sql, tree, workspace
+from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.bundling import node_packages, python_packages
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.settings import dev_vars
@@ -33,6 +34,7 @@ class Found:
         branch: releases come from it.
         hosting: ``github``, ``gitlab``, or empty.
         manager: of packages: npm, pnpm, yarn or bun.
+        home: the folder of the Worker's package.json, which may be above its configuration.
         package: the Worker's package.json.
         build: what must run before wrangler bundles; empty: nothing.
         d1: the D1 databases that the Worker is bound to.
@@ -50,6 +52,7 @@ class Found:
     branch: str = ""
     hosting: str = ""
     manager: str = "npm"
+    home: Path = Path()
     package: Mapping[str, Any] = field(default_factory=dict)
     build: str = ""
     d1: tuple[databases.D1, ...] = ()
@@ -64,11 +67,13 @@ class Found:
         """Return the Worker's name: the configuration's; empty where it has none."""
         return str(self.content.get("name") or "")
 
-    @property
-    def installs(self) -> str:
-        """Return the command that installs what is missing."""
+    def installs(self, typed_in: Path) -> str:
+        """Return the command that installs what is missing, as it is typed in a folder."""
         of_python = str(self.content.get("main") or "").endswith(".py")
-        return python_packages.INSTALL if of_python else f"{self.manager} install"
+        if of_python:
+            return python_packages.INSTALL
+        place = workspace.place(self.home, self.top)
+        return node_packages.typed(f"{self.manager} install", place, typed_in)
 
     @property
     def suggested(self) -> str:
@@ -103,8 +108,9 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
     content = chosen.content if chosen else {}
     folder = places.project_folder(start, config) if chosen else start
     top = tree.top(folder)
-    package = node_packages.read(config.parent)
-    manager = node_packages.manager(config.parent, top)
+    home = node_packages.home(config.parent, top)
+    package = node_packages.read(home)
+    manager = node_packages.manager(home, top)
     d1 = databases.bound(config, content)
     return Found(
         top=top,
@@ -115,23 +121,27 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
         hosting=_hosting(top),
         manager=manager,
         package=package,
-        build=workspace.build(
-            config.parent,
-            top,
-            javascript.build(config.parent, content, manager),
-            manager,
-            str((content.get("assets") or {}).get("directory") or ""),
-        ),
+        home=home,
+        build=_build(config, content, home, top, manager),
         d1=d1,
         migrations=tuple(sql.folders(folder, {one.folder for one in d1})),
-        secrets=_secrets(config.parent, content),
+        secrets=_secrets(config.parent, home, content),
         parts=javascript.parts(package),
-        routes=tuple(code.routes(config.parent)[: code.MOST]),
+        routes=tuple(code.routes(home)[: code.MOST]),
         missing=(
-            *javascript.not_installed(config.parent, package),
+            *javascript.not_installed(home, package),
             *python_packages.missing(config.parent, content),
         ),
     )
+
+
+def _build(config: Path, content: Mapping[str, Any], home: Path, top: Path, manager: str) -> str:
+    """Return what builds the Worker, typed in the folder of its configuration."""
+    files = str((content.get("assets") or {}).get("directory") or "")
+    own = javascript.build(config.parent, home, content, manager)
+    placed = relative(config.parent / files, home) if files else ""
+    command = workspace.build(home, top, own, manager, placed)
+    return node_packages.typed(command, home, config.parent)
 
 
 def _branch(top: Path) -> str:
@@ -148,7 +158,7 @@ def _hosting(top: Path) -> str:
     return GITHUB if GITHUB in address or (top / ".github").is_dir() else ""
 
 
-def _secrets(folder: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
+def _secrets(folder: Path, home: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of secrets, but those that the file has as plain variables, or are ours.
 
     A ``.env`` has names for other programs, too: of those only what the Worker's code reads.
@@ -160,7 +170,7 @@ def _secrets(folder: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
     if not files:
         examples = [folder / f"{name}.example" for name in dev_vars.DOTENV]
         known = [*dev_vars.read(folder), *_names(examples)]
-        named += sources.bindings_read(folder, known)
+        named += sources.bindings_read(home, known)
     plain = content.get("vars") or {}
     kept = dict.fromkeys(str(name) for name in named if name not in plain)
     return tuple(name for name in kept if not _is_ours(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xswarm_deploy.adoption import address, databases, places, workspace
+from xswarm_deploy.adoption import address, databases, deploying, places, tree, workspace
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
@@ -23,6 +23,7 @@ def hints(answers: Answers) -> list[str]:
         *_of_the_database(answers),
         *_of_the_others(answers),
         *_of_the_build(answers),
+        *_of_deployments(answers),
         *_of_pages(answers),
     ]
 
@@ -69,11 +70,31 @@ def _of_the_others(answers: Answers) -> Iterator[str]:
 def _of_the_build(answers: Answers) -> Iterator[str]:
     """Return what would let one environment get what was built for another."""
     found = answers.found
-    turbo = workspace.caches_builds(found.config.parent, found.top)
+    turbo = workspace.caches_builds(found.home, found.top)
     if turbo and found.environments and found.build:
         yield (
             f'{turbo.name} must have "env": ["CLOUDFLARE_ENV"] in its task build: its cache would'
             " give one environment what was built for another"
+        )
+
+
+def _of_deployments(answers: Answers) -> Iterator[str]:
+    """Return what deployed until now, and would go on, or is said on its command line alone."""
+    found = answers.found
+    told = deploying.flags(found.package, answers.content(PRODUCTION))
+    if told:
+        named = ", ".join(f"--{flag}" for flag in told)
+        keys = ", ".join(dict.fromkeys(told.values()))
+        yield (
+            f"package.json's scripts give wrangler deploy {named}: a release reads"
+            f" {found.config.name} alone, so write it there ({keys})"
+        )
+    for unread in tree.beside(found.config):
+        yield f"{unread.name} is not read: wrangler takes {found.config.name} before it"
+    for file in deploying.others(found.top):
+        yield (
+            f"{relative(file, found.folder)} deploys by wrangler: take that out, or it puts a"
+            " version of its own live past every release"
         )
 
 

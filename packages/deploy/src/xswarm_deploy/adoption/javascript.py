@@ -58,15 +58,18 @@ def framework(package: Mapping[str, Any]) -> str:
     return next((title for name, title in _FRAMEWORKS.items() if name in named), "")
 
 
-def build(folder: Path, content: Mapping[str, Any], program: str) -> str:
+def build(folder: Path, home: Path, content: Mapping[str, Any], program: str) -> str:
     """Return the command that must run before wrangler bundles; empty: none.
 
+    A framework in a package above the configuration may be another application's.
+
     Args:
-        folder: of the wrangler configuration, and of the Worker's package.json.
+        folder: of the wrangler configuration.
+        home: of the Worker's package.json, where the command is typed.
         content: the configuration; wrangler runs a ``build.command`` itself.
         program: the package manager.
     """
-    package = node_packages.read(folder)
+    package = node_packages.read(home)
     scripts = package.get("scripts") or {}
     if "build" not in scripts or (content.get("build") or {}).get("command"):
         return ""
@@ -74,7 +77,7 @@ def build(folder: Path, content: Mapping[str, Any], program: str) -> str:
         return f"npx {_OPENNEXT_BUILD} build"  # it runs the script, which makes no Worker by itself
     named = (content.get("main"), (content.get("assets") or {}).get("directory"))
     made = [name for name in named if name and tree.is_made(folder / str(name))]
-    if not (framework(package) or made):
+    if not (made or (framework(package) and folder == home)):
         return ""
     return " && ".join(f"{program} run {name}" for name in ("build", *_after_build(scripts)))
 

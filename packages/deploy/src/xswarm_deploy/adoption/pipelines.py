@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from string import Template
 from typing import Final
 
-from xswarm_deploy.adoption import address, invoke_file
+from xswarm_deploy.adoption import address, invoke_file, workspace
 from xswarm_deploy.adoption import found as finding
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import FileChange, relative
@@ -20,6 +19,7 @@ WORKFLOW: Final = Path(".github/workflows/deploy.yml")
 GITLAB_FILE: Final = Path(".gitlab-ci.yml")
 _FOLDER: Final = Path(__file__).with_name("templates")
 _FILL: Final = "# Fill in WORKER_URL in deployment/config/production.env.example, and commit it.\n"
+_NODE_FILES: Final = (".nvmrc", ".node-version")
 _OLD_PNPM: Final = {"5": "7", "6": "8"}
 """Version of a pnpm-lock.yaml → the last pnpm that reads it."""
 
@@ -47,7 +47,13 @@ def text(answers: Answers, template: str) -> str:
     found, install = answers.found, _install(answers)
     checkout = _checkout(found.top)
     lines = (_FOLDER / template).read_text(encoding="utf-8").splitlines(keepends=True)
-    filled = {"%%install": install, "%%checkout": checkout, "%%submodules": _submodules(found.top)}
+    node = _node_file(found)
+    filled = {
+        "%%install": install,
+        "%%checkout": checkout,
+        "%%submodules": _submodules(found.top),
+        "%%node": node,
+    }
     left_out = [mark for mark, value in filled.items() if not value]
     kept = [line for line in lines if not any(mark in line for mark in left_out)]
     return _Template("".join(kept)).substitute(
@@ -55,12 +61,29 @@ def text(answers: Answers, template: str) -> str:
         folder=Path(relative(found.folder, found.top)).as_posix(),
         install=install,
         checkout=checkout,
+        node=node,
         more=f", {checkout}" if checkout else "",
         submodules=_submodules(found.top),
         fill=_FILL if address.is_unknown(answers, PRODUCTION) else "",
         secrets="\n".join(f"  {name}: ${{{{ secrets.{name} }}}}" for name in _secrets(answers)),
         names=", ".join(_secrets(answers)),
     )
+
+
+def _node_file(found: finding.Found) -> str:
+    """Return the file that says which Node a repository is for, from its top; empty: none does.
+
+    Source: actions/setup-node, node-version-file.
+    """
+    for folder in (found.home, *found.home.parents):
+        package = node_packages.read(folder)
+        parts = [part for key in ("volta", "engines") if isinstance(part := package.get(key), dict)]
+        told = any(part.get("node") for part in parts)
+        named = (*_NODE_FILES, *([node_packages.FILE] if told else []))
+        file = next((folder / name for name in named if (folder / name).is_file()), None)
+        if file or folder == found.top:
+            return Path(relative(file, found.top)).as_posix() if file else ""
+    return ""
 
 
 def _checkout(top: Path) -> str:
@@ -93,17 +116,16 @@ def _install(answers: Answers) -> str:
     found = answers.found
     commands = []
     if found.build or found.package.get("dependencies"):
-        commands.append(_of_javascript(found))
+        commands.append((_of_javascript(found), workspace.place(found.home, found.top)))
     if python_packages.named(found.config.parent, found.content):
-        commands.append(f"pip install --quiet uv && {python_packages.INSTALL}")
-    inside = Path(relative(found.config.parent, found.folder)).as_posix()
-    told = " && ".join(commands)
-    return f"(cd {shlex.quote(inside)} && {told})" if told and inside != "." else told
+        of_python = f"pip install --quiet uv && {python_packages.INSTALL}"
+        commands.append((of_python, found.config.parent))
+    return " && ".join(node_packages.typed(told, place, found.folder) for told, place in commands)
 
 
 def _of_javascript(found: finding.Found) -> str:
     """Return the command that installs what a lock file names, by the program that wrote it."""
-    folder, manager = found.config.parent, found.manager
+    folder, manager = found.home, found.manager
     lock = node_packages.lock(folder, found.top)
     version = node_packages.pinned(folder, found.top)
     text = lock.read_text(encoding="utf-8", errors="replace") if lock else ""

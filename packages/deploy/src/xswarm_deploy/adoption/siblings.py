@@ -62,10 +62,11 @@ def _bring(site: Site, name: str, known: dict[str, Sibling], console: Console) -
 
 
 def _bound(content: Mapping[str, Any]) -> Iterator[str]:
-    """Return the Workers that service bindings lead to."""
-    for one in content.get("services") or ():
-        if isinstance(one, Mapping) and one.get("service"):
-            yield str(one["service"])
+    """Return the Workers that service bindings and tails lead to."""
+    for kind in ("services", "tail_consumers"):
+        for one in content.get(kind) or ():
+            if isinstance(one, Mapping) and one.get("service"):
+                yield str(one["service"])
 
 
 def _named(site: Site) -> dict[str, Sibling]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy import git
+from xswarm_deploy.errors import Refused
 
 CONFIGURATIONS: Final = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")
 """In the order in which wrangler itself looks for them."""
@@ -19,9 +20,23 @@ _DEEPEST: Final = 5  # folders below the start
 
 
 def top(start: Path) -> Path:
-    """Return the top of the git checkout that a folder is in; without git the folder itself."""
+    """Return the top of the git checkout that a folder is in; without git the folder itself.
+
+    Raises:
+        Refused: git does not read the checkout, such as one of another user.
+    """
     found = git.output(start, "rev-parse", "--show-toplevel")
+    why, way_on = ("", "") if found else git.unread(start)
+    if why:
+        raise Refused("git does not read the checkout", why, way_on)
     return Path(found) if found else start
+
+
+def beside(config: Path) -> list[Path]:
+    """Return the configurations beside one that wrangler finds by itself; it takes the first."""
+    named = config.name in CONFIGURATIONS
+    others = (config.with_name(name) for name in CONFIGURATIONS if name != config.name)
+    return [file for file in others if named and file.is_file()]
 
 
 def is_made(file: Path) -> bool:

@@ -55,6 +55,16 @@ def build(folder: Path, top: Path, own: str, manager: str, files: str = "") -> s
     return " && ".join(part for part in (*commands, rest) if part)
 
 
+def place(folder: Path, top: Path) -> Path:
+    """Return where the packages of one are installed from: beside the lock file, else the root.
+
+    ``npm ci`` in a package of a workspace leaves out what the root depends on, such as turbo and
+    typescript (npm, Workspaces: commands run in the context of that package).
+    """
+    lock = node_packages.lock(folder, top)
+    return lock.parent if lock else _root(folder, top) or folder
+
+
 def packages(root: Path) -> Packages:
     """Return the packages of a workspace.
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from xswarm_deploy import child
-from xswarm_deploy.bundling import configuration, library, programs, python_packages, static
+from xswarm_deploy.bundling import (
+    configuration,
+    digests,
+    library,
+    programs,
+    python_packages,
+    static,
+)
 from xswarm_deploy.bundling.ignored import IGNORED
 from xswarm_deploy.bundling.wrangler import file as configuration_file
 from xswarm_deploy.bundling.wrangler import read, require_built
@@ -95,11 +102,11 @@ def bundle(settings: Settings) -> Bundle:
     work = settings.path(CACHE)
     make_folder(work)
     with tempfile.TemporaryDirectory(dir=work, prefix="bundling-") as folder:
-        prepared = _prepared(settings, Path(folder))
-        if prepared == config:  # it may import from anywhere: nothing tells that it is unchanged
-            body = _dry_run(prepared, settings, Path(folder))
+        named = requirements(settings)
+        if named is None:  # it may import from anywhere: nothing tells that it is unchanged
+            body = _dry_run(config, settings, Path(folder))
         else:
-            body = _cached(prepared, settings, Path(folder))
+            body = _cached(named, settings, Path(folder))
 
     files = static.described(settings)
     return Bundle(body, digest(body) + (files.digest[:16] if files else ""), files)
@@ -119,28 +126,20 @@ def requirements(settings: Settings) -> Path | None:
     return file if main.endswith(".py") else None
 
 
-def _prepared(settings: Settings, folder: Path) -> Path:
-    """Return configuration to bundle from: a Python Worker's stands in a copy with its parts."""
-    config, root = configuration_file(settings), settings.root
-    named = requirements(settings)
-    if named is None:
-        return config
-    copy = folder / "worker"
-    shutil.copytree(config.parent, copy, ignore=_MEANINGLESS)
-    modules = copy / "python_modules"
-    shutil.copytree(_vendored(named, root), modules)
-    if library.is_named(named):
-        library.vendor(modules)
-    return copy / config.name
+def _cached(named: Path, settings: Settings, folder: Path) -> bytes:
+    """Bundle a Python Worker, which is wholly in one folder; the same content is bundled once.
 
-
-def _cached(config: Path, settings: Settings, folder: Path) -> bytes:
-    """Bundle a Worker that is wholly in one folder; the same content is bundled once."""
-    kept = settings.path(CACHE) / f"bundle-{_key(config.parent, settings)}"
+    Args:
+        named: what it vendors.
+        settings: the environment's.
+        folder: an empty one.
+    """
+    modules = _vendored(named, settings.root)
+    kept = settings.path(CACHE) / f"bundle-{_key(named, modules, settings)}"
     if kept.is_file():
         kept.touch()
         return kept.read_bytes()
-    body = _dry_run(config, settings, folder)
+    body = _dry_run(_gathered(named, modules, settings, folder), settings, folder)
     fresh = folder / "bundle"
     fresh.write_bytes(body)
     fresh.replace(kept)  # another may have been quicker: the same
@@ -148,17 +147,28 @@ def _cached(config: Path, settings: Settings, folder: Path) -> bytes:
     return body
 
 
-def _key(folder: Path, settings: Settings) -> str:
+def _gathered(named: Path, modules: Path, settings: Settings, folder: Path) -> Path:
+    """Copy a Python Worker with what it vendors into a folder; return its configuration there."""
+    config = configuration_file(settings)
+    copy = folder / "worker"
+    shutil.copytree(config.parent, copy, ignore=_MEANINGLESS)
+    shutil.copytree(modules, copy / "python_modules")
+    if library.is_named(named):
+        library.vendor(copy / "python_modules")
+    return copy / config.name
+
+
+def _key(named: Path, modules: Path, settings: Settings) -> str:
     """Return a hash of what wrangler's answer depends on: each file, its own version, a name."""
-    worker = settings.project.worker
-    key = hashlib.sha256(f"{worker.name} {worker.environment}".encode())
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    found = programs.wrangler(settings.path(worker.config).parent)
-    for path in [*files, found.parents[1] / "package.json"]:
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
-        key.update(f"{name} {content}\n".encode())
-    return key.hexdigest()[:32]
+    worker, config = settings.project.worker, configuration_file(settings)
+    wrangler = programs.wrangler(settings.path(worker.config).parent).parents[1]
+    parts = {"": config.parent, **({"library/": library.FOLDER} if library.is_named(named) else {})}
+    held = [worker.name, worker.environment, modules.name]  # which is named by its content
+    held.append(digests.of_file(wrangler / "package.json"))
+    for part, folder in parts.items():
+        for path in digests.files(folder):
+            held.append(f"{part}{path.relative_to(folder).as_posix()} {digests.of_file(path)}")
+    return hashlib.sha256("\n".join(held).encode()).hexdigest()[:32]
 
 
 def _forget_old(folder: Path) -> None:

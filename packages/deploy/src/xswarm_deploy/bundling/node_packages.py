@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +48,30 @@ def read(folder: Path) -> Mapping[str, Any]:
     return found
 
 
+def typed(command: str, place: Path, folder: Path) -> str:
+    """Return a command as it is typed in one folder to run in another.
+
+    Args:
+        command: empty: none.
+        place: where it is to run.
+        folder: where it is typed.
+    """
+    shown = Path(os.path.relpath(place, folder)).as_posix()
+    return f"(cd {shlex.quote(shown)} && {command})" if command and shown != "." else command
+
+
+def home(folder: Path, top: Path) -> Path:
+    """Return the folder of the package that another is of: the nearest package.json upwards.
+
+    Args:
+        folder: of the wrangler configuration, which may stand below its package.
+        top: of the repository; without a package.json up to there, the folder itself.
+    """
+    above = (folder, *folder.parents)
+    within = above[: above.index(top) + 1] if top in above else above[:1]
+    return next((each for each in within if (each / FILE).is_file()), folder)
+
+
 def manager(folder: Path, top: Path) -> str:
     """Return the package manager: what package.json says, else the nearest lock file; else npm.
 
@@ -86,14 +112,19 @@ def pinned(folder: Path, top: Path) -> str:
     return ""
 
 
+def is_plug_and_play(folder: Path) -> bool:
+    """Return whether Yarn keeps the packages of a folder in archives, and no node_modules."""
+    return any((each / _PLUG_AND_PLAY).is_file() for each in (folder, *folder.parents))
+
+
 def missing(folder: Path, named: Iterable[str]) -> list[str]:
     """Return the packages that are not installed, here or in a folder above, as Node looks.
 
     Yarn's Plug'n'Play keeps them elsewhere, where esbuild finds them.
     """
-    above = (folder, *folder.parents)
-    if any((each / _PLUG_AND_PLAY).is_file() for each in above):
+    if is_plug_and_play(folder):
         return []
+    above = (folder, *folder.parents)
     return sorted(
         name
         for name in set(named)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from xswarm_deploy import child
+from xswarm_deploy.bundling import node_packages
 from xswarm_deploy.errors import Unavailable
 
 OLDEST: Final = (4, 24)
@@ -46,9 +47,8 @@ def wrangler(folder: Path) -> Path:
     Raises:
         Unavailable: neither is installed.
     """
-    above = (folder, *folder.parents)
-    found = next((each / _PROGRAM for each in above if (each / _PROGRAM).is_file()), None)
-    if found and _numbers(version(found)) >= OLDEST:
+    found = _installed(folder)
+    if found and _is_recent(found):
         return found
     own = next((each for each in _own() if each.is_file()), None)
     if own is None:
@@ -56,6 +56,36 @@ def wrangler(folder: Path) -> Path:
         looked = old or f"looked for {folder / _PROGRAM}, and in each folder above"
         raise Unavailable("wrangler is not installed", looked, _INSTALL)
     return own
+
+
+def described(folder: Path) -> str:
+    """Return which wrangler bundles, whose it is, and why the Worker's own does not.
+
+    Args:
+        folder: of the wrangler configuration.
+
+    Raises:
+        Unavailable: neither is installed.
+    """
+    found, own = wrangler(folder), _installed(folder)
+    if found == own:
+        return f"{version(found)}, the Worker's own"
+    ours = f"{version(found)}, of this tool"
+    if own:
+        return f"{ours}: the Worker's own is {version(own)}, older than {_written(OLDEST)}"
+    if node_packages.is_plug_and_play(folder):
+        return f"{ours}: the Worker's own is in an archive (Yarn's Plug'n'Play)"
+    return ours
+
+
+def _installed(folder: Path) -> Path | None:
+    """Return the wrangler that Node would find from a folder."""
+    above = (folder, *folder.parents)
+    return next((each / _PROGRAM for each in above if (each / _PROGRAM).is_file()), None)
+
+
+def _is_recent(program: Path) -> bool:
+    return _numbers(version(program)) >= OLDEST
 
 
 def node() -> Path:
@@ -71,14 +101,17 @@ def node() -> Path:
 
 
 def search_path(folder: Path) -> str:
-    """Return PATH as scripts of npm have it: the programs of packages, then Node, then all others.
+    """Return PATH as scripts of npm have it: the programs of packages, then all that a person has.
+
+    This tool's Node comes last, for who has none: what a person's own npm compiled for another
+    version of Node could not be loaded.
 
     Args:
         folder: where the program runs; packages are found there and in each folder above.
     """
     binaries = [each / "node_modules/.bin" for each in (folder, *folder.parents)]
-    found = [str(each) for each in (*binaries, node().parent) if each.is_dir()]
-    return os.pathsep.join([*found, os.environ.get("PATH", os.defpath)])
+    found = [str(each) for each in binaries if each.is_dir()]
+    return os.pathsep.join([*found, os.environ.get("PATH", os.defpath), str(node().parent)])
 
 
 def version(program: Path) -> str:
@@ -90,14 +123,24 @@ def version(program: Path) -> str:
         return "0"
 
 
+def is_older(program: Path) -> bool:
+    """Return whether a wrangler is older than the one that this tool is made for."""
+    return _numbers(version(program)) < _numbers(_locked("wrangler"))
+
+
 def newest_date() -> str:
     """Return the newest compatibility date that the runtime of this tool's wrangler knows.
 
     Its version is 1.YYYYMMDD.N (workerd, releases).
     """
-    lock = json.loads((_LOCK / "package-lock.json").read_text(encoding="utf-8"))
-    day = str(lock["packages"]["node_modules/workerd"]["version"]).split(".")[1]
+    day = _locked("workerd").split(".")[1]
     return f"{day[:4]}-{day[4:6]}-{day[6:]}"
+
+
+def _locked(name: str) -> str:
+    """Return the version of a package that this tool is made for."""
+    lock = json.loads((_LOCK / "package-lock.json").read_text(encoding="utf-8"))
+    return str(lock["packages"][f"node_modules/{name}"]["version"])
 
 
 def install(root: Path) -> Path:

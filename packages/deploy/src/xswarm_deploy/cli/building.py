@@ -20,7 +20,9 @@ LOG: Final = ".deployments/build.log"
 _FIRST: Final = 8  # lines of a build that failed, from the first that names an error
 _LAST: Final = 12
 _FRAME: Final = re.compile(r"^\s+at .*[\d>)]$|^\s*$")
-_WRONG: Final = re.compile(r"(?<!\b0 )\b(?:errors?|failed)\b", re.IGNORECASE)
+_WRONG: Final = re.compile(
+    r"(?<!\b0 )\b(?:errors?|failed)\b|: (?:command )?not found$|\bCannot find\b", re.IGNORECASE
+)
 _built: set[tuple[Path, str]] = set()
 
 

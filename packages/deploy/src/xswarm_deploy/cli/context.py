@@ -110,8 +110,7 @@ def announce(found: Settings) -> None:
     if found.environment not in _announced:
         _announced.add(found.environment)
         target = f"worker {found.project.worker.name} at {found.text('WORKER_URL')}"
-        read = f"{found.source}, over it {found.overlay}" if found.overlay else found.source
-        Console(sys.stderr).line(f"{found.environment} ({read}): {target}", "dim")
+        Console(sys.stderr).line(f"{found.environment} ({found.read_from}): {target}", "dim")
 
 
 def _nothing_named() -> Refused:

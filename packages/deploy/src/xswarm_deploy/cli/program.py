@@ -171,6 +171,8 @@ class Program(program.Program):
         word = unknown["word"]
         if word.startswith("-") and context and context.name:
             what = f'Unknown flag "{word}" of {context.name}.{_near(word, context.flag_names())}'
+            if word == "--yes":
+                return Refused(what, "it does not ask", f"{typed} {context.name}, without --yes")
             return Refused(what, "", f"{typed} --help {context.name}")
         names = [
             name for task in self.collection.task_names.items() for name in (task[0], *task[1])

@@ -7,16 +7,18 @@ from xml.etree import ElementTree
 
 from xswarm_deploy.errors import Refused
 from xswarm_deploy.model.report import Finding, Report
+from xswarm_deploy.private import make_folder
 from xswarm_deploy.secret import redact
 
 
 def write(file: Path, report: Report) -> None:
-    """Write a report to a file.
+    """Write a report to a file, and make its folder where there is none.
 
     Raises:
         Refused: the file cannot be written.
     """
     try:
+        make_folder(file.absolute().parent)
         file.write_text(render(report), encoding="utf-8")
     except OSError as error:
         why = error.strerror or ""

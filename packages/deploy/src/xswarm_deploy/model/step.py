@@ -213,6 +213,17 @@ class Step(Protocol[Environment_contra]):
         ...
 
 
+class PreparingStep(Step[Environment_contra], Protocol):
+    """A step of whose changes a part may be made before their turn, since no user meets it."""
+
+    def prepare(self, environment: Environment_contra, changes: Sequence[Change]) -> object:
+        """Make what the first of these changes will take; what cannot be made, it does itself.
+
+        It runs beside other steps, and shows how far it is by the environment's progress.
+        """
+        ...
+
+
 def action_of(change: Change, actions: Iterable[AnyAction]) -> AnyAction:
     """Return the action whose change it is.
 

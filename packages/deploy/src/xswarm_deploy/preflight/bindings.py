@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,16 +87,25 @@ def bound(site: Site, content: Mapping[str, Any]) -> Seen | str:
             remedy = "deploy this Worker to staging; locally: npx wrangler dev"
             return Seen("fail", f"the local twin offers no {', '.join(foreign)}", remedy)
     there, missing, made = _compared(site, found)
+    deaf = list(_absent_consumers(site, content))
+    missing += [] if local else deaf
     if missing:
         named = ", ".join(map(_labelled, missing))
         return Seen("fail", f"the account has no {named}", _remedy(site, missing[0], local=local))
-    said = "; ".join([*made, *there]) or "none"
-    absent = [f"{one.name} ({one.kind})" for one in found if local and one.kind in ABSENT]
+    lacking = list(_lacking_here(found, deaf)) if local else []
+    if lacking:
+        return Seen("warn", "; ".join(lacking), "what needs them can be tried on staging only")
+    return "; ".join([*made, *there]) or "none"
+
+
+def _lacking_here(found: Iterable[Binding], deaf: Iterable[Binding]) -> Iterator[str]:
+    """Return what the local twin takes, and has not."""
+    absent = ", ".join(f"{one.name} ({one.kind})" for one in found if one.kind in ABSENT)
     if absent:
-        remedy = "what needs them can be tried on staging only"
-        told = f"on the local twin these only answer that they are not there: {', '.join(absent)}"
-        return Seen("warn", told, remedy)
-    return said
+        yield f"on the local twin these only answer that they are not there: {absent}"
+    unheard = ", ".join(one.target for one in deaf)
+    if unheard:
+        yield f"the twin has no {unheard} (tail_consumers): nobody gets the tail"
 
 
 def bindings(content: Mapping[str, Any]) -> Iterator[Binding]:
@@ -110,6 +119,17 @@ def bindings(content: Mapping[str, Any]) -> Iterator[Binding]:
     for kind in SINGLE:
         if (content.get(kind) or {}).get("binding"):
             yield Binding(kind, str(content[kind]["binding"]))
+
+
+def _absent_consumers(site: Site, content: Mapping[str, Any]) -> Iterator[Binding]:
+    """Return the Workers that are to get the tail, and are not there: Cloudflare refuses them.
+
+    The release would be undone by it, at its end. Source: workers-sdk, issue 3367 (10007).
+    """
+    for one in content.get("tail_consumers") or ():
+        name = str(one.get("service") or "")
+        if name != site.worker and not site.cloudflare.worker_exists(name):
+            yield Binding("tail_consumers", "tail", name)
 
 
 def _ours(site: Site, one: Binding) -> Binding:
@@ -130,7 +150,7 @@ def _labelled(one: Binding) -> str:
 
 def _remedy(site: Site, one: Binding, *, local: bool) -> str:
     """Return how what is missing is made, or named."""
-    if one.kind == "services":
+    if one.kind in ("services", "tail_consumers"):
         # Each project has a twin of its own, which knows only the Workers deployed to that.
         ours = shlex.quote(str(site.settings.root / ".sandbox/endpoints.env"))
         here = f", to this twin: set -a; . {ours}; npx wrangler deploy" if local else ""

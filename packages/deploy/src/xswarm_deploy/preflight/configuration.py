@@ -126,9 +126,12 @@ def _left_out(site: Site, content: Mapping[str, Any]) -> Seen | None:
             f"{name} (did you mean {near}?)" if near else name for name, near in unknown.items()
         )
         return Seen("warn", f"wrangler ignores {', '.join(told)}", "correct the name, or remove it")
-    newer = sorted(configuration.unknown(content))
-    if newer:
-        evidence = f"your wrangler knows {', '.join(newer)}, and this tool does not yet"
+    own = ", ".join(sorted(configuration.unknown(content)))
+    if own and programs.is_older(programs.wrangler(written.parent)):
+        evidence = f"your wrangler knows {own}, and newer ones do not any more"
+        return Seen("warn", f"{evidence}: a release leaves it out", "remove it")
+    if own:
+        evidence = f"your wrangler knows {own}, and this tool does not yet"
         return Seen("warn", f"{evidence}: a release may leave it out", "update this tool")
     return None
 

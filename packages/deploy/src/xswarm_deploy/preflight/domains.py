@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from xswarm_deploy.bundling import wrangler
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.loopback import is_loopback
+from xswarm_deploy.preflight import address
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.services.errors import Forbidden, ServiceError, Unauthorised
 from xswarm_deploy.services.http import Http
@@ -42,7 +43,8 @@ def probes(site: Site) -> list[Probe]:
     """Look at every host once, under the variable that names it first."""
     hosts = _hosts(site)
     why = {name: told for name, url in hosts.items() if (told := _nothing_to_look_at(url))}
-    made: list[Probe] = [_not_applicable(name, told) for name, told in why.items()]
+    of = probe("whose address", GROUP, lambda: address.whose(site), needs=("WORKER_URL",))
+    made: list[Probe] = [of, *(_not_applicable(name, told) for name, told in why.items())]
     for name, url in hosts.items():
         if name not in why:
             made += _of_host(site, name, urlsplit(url))

@@ -7,7 +7,7 @@ without an answer (Cloudflare, the database), silence is a failure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,18 +78,18 @@ def only_sound(settings: Settings, probes: Iterable[Probe]) -> list[Probe]:
     wrong = {problem.name for problem in settings.problems()}
     unsound = {v.name for v in VARIABLES if v.file_name(settings.environment) in wrong}
     unasked = {v.name for v in settings.variables} - {v.name for v in settings.asked}
-    unsound |= {v.name for v in VARIABLES if _absent(settings, v)} - unasked
-    return [_left_out(one, unsound, settings) for one in probes]
+    empty = {v.name for v in VARIABLES if _absent(settings, v)} - unasked - unsound
+    why = dict.fromkeys(unsound, "is not in order") | dict.fromkeys(empty, "is empty")
+    return [_left_out(one, why, settings) for one in probes]
 
 
-def _left_out(one: Probe, unsound: set[str], settings: Settings) -> Probe:
-    missing = [name for name in getattr(one, "needs", ()) if name in unsound]
+def _left_out(one: Probe, why: Mapping[str, str], settings: Settings) -> Probe:
+    missing = [name for name in getattr(one, "needs", ()) if name in why]
     if not missing:
         return one
-    named = ", ".join(BY_NAME[name].file_name(settings.environment) for name in missing)
-    finding = Finding(
-        one.name, one.group, "skip", evidence=f"not looked at: {named} is not in order"
-    )
+    told = (f"{BY_NAME[name].file_name(settings.environment)} {why[name]}" for name in missing)
+    evidence = f"not looked at: {', '.join(told)}"
+    finding = Finding(one.name, one.group, "skip", evidence=evidence)
     return Probe(one.name, one.group, lambda: finding)
 
 

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xswarm_deploy import child
+from xswarm_deploy import child, git
 from xswarm_deploy.bundling import programs
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.settings.variables import LOCAL
@@ -54,27 +54,45 @@ def _node() -> Seen | str:
 def _wrangler(site: Site) -> str:
     """Report which wrangler bundles: the Worker's own, or the one that came with this tool."""
     settings = site.settings
-    found = programs.wrangler(settings.path(settings.project.worker.config).parent)
-    version = programs.version(found)
-    return version if found.is_relative_to(settings.root) else f"{version}, of this tool"
+    return programs.described(settings.path(settings.project.worker.config).parent)
 
 
 def _git(site: Site) -> Seen | str:
     """Report what is deployed from: branch, commit, and what is not committed."""
     root = site.settings.root
-    branch = _git_told(root, "rev-parse", "--abbrev-ref", "HEAD")
+    branch = git.output(root, "rev-parse", "--abbrev-ref", "HEAD")
     if not branch:
-        return Seen("warn", "not a git checkout", "deploy from a commit, to find it again")
-    changed = len(_git_told(root, "status", "--porcelain").splitlines())
-    evidence = f"{branch} at {_git_told(root, 'rev-parse', '--short', 'HEAD')}"
+        why, way_on = git.unread(root)
+        if why:
+            return Seen("warn", f"git does not read the checkout: {why}", way_on)
+        told = (
+            "no commit yet" if git.output(root, "rev-parse", "--git-dir") else "not a git checkout"
+        )
+        return Seen("warn", told, "deploy from a commit, to find it again")
+    wanted, detached = site.settings.project.check.branch, branch == "HEAD"
+    here = "a commit" if detached else branch
+    evidence = f"{here} at {git.output(root, 'rev-parse', '--short', 'HEAD')}"
+    if detached and _is_of(root, wanted):
+        branch, evidence = wanted, f"{evidence}, of {wanted}"
     if site.settings.environment == LOCAL:
         return evidence
-    wanted = site.settings.project.check.branch
+    changed = len(git.output(root, "status", "--porcelain").splitlines())
     wrong = {f"{changed} file(s) not committed": "commit them"} if changed else {}
     wrong |= {f"not on {wanted}": f"git switch {wanted}"} if branch != wanted else {}
     if wrong:
         return Seen("warn", f"{evidence}: {', '.join(wrong)}", ", then: ".join(wrong.values()))
     return evidence
+
+
+def _is_of(root: Path, branch: str) -> bool:
+    """Return whether the commit that is checked out is one of a branch; pipelines check out none.
+
+    Source: GitLab's runner and actions/checkout of a tag leave HEAD detached, and fetch the branch.
+    """
+    return any(
+        not git.refusal(root, "merge-base", "--is-ancestor", "HEAD", f"refs/{place}/{branch}")
+        for place in ("remotes/origin", "heads")
+    )
 
 
 def _backup(site: Site) -> Seen | str:
@@ -129,10 +147,6 @@ def _clock(site: Site) -> Seen | str:
     if skew > SKEW_WARNED:
         return Seen("warn", evidence, "set this machine's clock (timedatectl set-ntp true)")
     return evidence
-
-
-def _git_told(root: Path, *arguments: str) -> str:
-    return _told(["git", "-C", str(root), *arguments])
 
 
 def _told(command: list[str]) -> str:

@@ -22,20 +22,22 @@ def installed(site: Site, content: Mapping[str, Any]) -> Seen | str:
     """
     root = site.settings.root
     folder = site.settings.path(site.settings.project.worker.config).parent
-    named = node_packages.read(folder).get("dependencies") or {}
+    top = Path(git.output(root, "rev-parse", "--show-toplevel") or root)
+    home = node_packages.home(folder, top)
+    named = node_packages.read(home).get("dependencies") or {}
     python_packages.require_for_workers(folder, content)
-    missing = dict.fromkeys(node_packages.missing(folder, named), "")
-    if missing:
-        missing = dict.fromkeys(missing, f"{node_packages.manager(folder, _top(root))} install")
-    missing |= dict.fromkeys(python_packages.missing(folder, content), python_packages.INSTALL)
-    if missing:
-        shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
-        there = [] if str(shown) == "." else [f"cd {shown}"]
-        commands = " && ".join([*there, *dict.fromkeys(missing.values())])
-        return Seen("fail", f"not installed: {', '.join(missing)}", commands)
+    missing = node_packages.missing(home, named)
+    of_python = python_packages.missing(folder, content)
+    if missing or of_python:
+        commands = [_install(home, top, root)] if missing else []
+        commands += [node_packages.typed(python_packages.INSTALL, folder, root)] * bool(of_python)
+        evidence = f"not installed: {', '.join([*missing, *of_python])}"
+        return Seen("fail", evidence, " && ".join(commands))
     return f"{len(named)} installed" if named else "none named"
 
 
-def _top(root: Path) -> Path:
-    """Return the top of the repository, where a monorepo has its lock file."""
-    return Path(git.output(root, "rev-parse", "--show-toplevel") or root)
+def _install(home: Path, top: Path, root: Path) -> str:
+    """Return what installs packages: of a workspace all of them, where its lock file is."""
+    lock = node_packages.lock(home, top)
+    place = lock.parent if lock else home
+    return node_packages.typed(f"{node_packages.manager(home, top)} install", place, root)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from xswarm_deploy.model.report import Finding, Probe, Status
-from xswarm_deploy.settings.settings import sent
+from xswarm_deploy.settings.settings import PROCESS, sent
 from xswarm_deploy.settings.variables import Variable
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def _finding(settings: Settings, variable: Variable, problem: Problem | None) ->
     name = variable.file_name(settings.environment)
     if problem is None:
         where = "sent to the Worker" if variable in sent(settings.project) else "used here"
+        where += f", by {PROCESS}" if name in settings.given else ""
+        where += f", in place of what {settings.source} has" if name in settings.replaced else ""
         return Finding(name, GROUP, "pass", variable.required, where)
     status: Status = "fail" if problem.critical else "warn"
     return Finding(name, GROUP, status, problem.critical, problem.why, problem.remedy)

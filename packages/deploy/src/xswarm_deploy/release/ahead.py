@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from xswarm_deploy.background import started
+from xswarm_deploy.model.preparation import Preparation
 from xswarm_deploy.model.step import Change, Step
 from xswarm_deploy.release import audit, steps
 from xswarm_deploy.release.audit import Event
@@ -39,6 +41,7 @@ class Ahead:
 
     def __init__(self) -> None:
         self._begun: dict[str, _Begun] = {}
+        self._prepared = False
 
     def begin(self, site: Site, phases: Iterable[str], after: int = 0) -> None:
         """Begin to plan those of these steps that may be planned ahead; reads only.
@@ -70,6 +73,29 @@ class Ahead:
         stale = [name for name in self._begun if changed in steps.AHEAD[name]]
         self.begin(site, stale, len(made))
 
+    def preparable(self) -> list[str]:
+        """Return the steps of whose plans something can be made now, each once."""
+        names = [name for name in steps.PREPARED if name in self._begun]
+        found, self._prepared = [] if self._prepared else names, True
+        return found
+
+    def prepare(self, site: Site, names: Iterable[str]) -> None:
+        """Begin to make what of the plans no user meets.
+
+        Args:
+            site: what they act upon; it holds what is made until its change takes it.
+            names: of :meth:`preparable`.
+        """
+        for name in names:
+            begun, minting = self._begun[name], self._of(steps.PREPARED[name])
+            preparation = Preparation(site.progress)
+            beside = site.holding(replace(site.state, progress=preparation.told))
+            site.state.prepared[name] = preparation
+            preparation.begin(partial(_prepared, name, beside, begun, minting), "prepare")
+
+    def _of(self, names: Iterable[str]) -> list[_Begun]:
+        return [self._begun[name] for name in names if name in self._begun]
+
     def plan(self, step: Step[Site], site: Site, made: Iterable[Change]) -> Sequence[Change]:
         """Return what a step would change.
 
@@ -83,6 +109,17 @@ class Ahead:
         if begun is None or any(change.step in upon for change in [*made][begun.after :]):
             return step.plan(site)
         return _outcome(begun, lambda: step.plan(site))
+
+
+def _prepared(name: str, site: Site, begun: _Begun, minting: Sequence[_Begun]) -> object:
+    """Make what of a step's plan no user meets; nothing before a secret that it will carry."""
+    if any(each.changes.exception() for each in (begun, *minting)):
+        return None  # at their turn they are planned anew
+    changes = begun.changes.result()
+    before = [change for each in minting for change in each.changes.result()]
+    if not changes or any(steps.action_named(change).secret for change in before):
+        return None
+    return steps.preparing(name).prepare(site, changes)
 
 
 def _outcome(begun: _Begun, anew: Callable[[], Sequence[Change]]) -> Sequence[Change]:

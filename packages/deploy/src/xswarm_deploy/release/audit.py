@@ -431,6 +431,8 @@ def summary(event: Event) -> str:
     details = json.loads(event.details)
     if event.event == "plan":
         return f"{details['phase']}: {len(details['changes'])} changes"
+    if event.event == "prepare":
+        return ", ".join(map(str, details["steps"]))
     names = ("kind", "step", "action", "resource", "status", "version", "message", "holder")
     if event.event == "begin":
         return " ".join((str(details["kind"]), event.release, str(details["message"]))).strip()

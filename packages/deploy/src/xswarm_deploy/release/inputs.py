@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from xswarm_deploy import git
-from xswarm_deploy.bundling.ignored import IGNORED
+from xswarm_deploy.bundling import digests as of_files
 from xswarm_deploy.release import steps
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.steps import fingerprints
@@ -111,19 +110,9 @@ def _secrets(settings: Settings) -> str:
 def _folder(name: str, folder: Path) -> list[list[str]]:
     """Return each file's path and hash; what no Worker is made from is left out."""
     return [
-        [
-            f"{name}/{path.relative_to(folder).as_posix()}",
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-        ]
-        for path in sorted(_counting(folder))
+        [f"{name}/{path.relative_to(folder).as_posix()}", of_files.of_file(path)]
+        for path in of_files.files(folder)
     ]
-
-
-def _counting(folder: Path) -> Iterable[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in IGNORED]
-        paths = (Path(place, name) for name in names if not name.endswith(".pyc"))
-        yield from (path for path in paths if path.is_file())
 
 
 def _hash(content: object) -> str:

@@ -129,6 +129,15 @@ class Ledger:
         said = {"kind": record.kind, "message": record.message, "phases": list(record.phases)}
         self._write([self._fenced(_BEGIN, *values)], "begin", said, hold=True)
 
+    def prepare(self, names: Sequence[str]) -> None:
+        """Hold that what of these steps no user meets is made before their turn.
+
+        Args:
+            names: of the steps.
+        """
+        held = Statement(_DOING, ("", self.lease.owner, self.lease.fence))
+        self._write([held], "prepare", {"steps": list(names)}, hold=True)
+
     def plan(
         self,
         phase: str,
@@ -264,7 +273,7 @@ class Ledger:
             self.settle()  # or nothing holds back what is to leave only after it
             return
         begun = threading.Timer(linger, self._try_to_settle)
-        begun.name = "ledger"
+        begun.name, begun.daemon = "ledger", True  # the end of a release is written by itself
         begun.start()
 
     def _try_to_settle(self) -> None:

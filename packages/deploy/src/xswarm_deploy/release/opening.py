@@ -6,9 +6,10 @@ Most commands do neither: what a release is made of is imported by the one that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.errors import DeployError
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.site import Site
 
@@ -19,11 +20,24 @@ if TYPE_CHECKING:
     from xswarm_deploy.release.release import Release
     from xswarm_deploy.settings.settings import Settings
 
+_OF_CLOUDFLARE: Final = 10  # questions that plans ask it at the same time
+_OF_DATABASE: Final = 8  # and the database
+
 
 def opened(settings: Settings) -> Site:
     """Return an environment; its earlier releases are read when they are first asked for."""
     site = Site(settings, ReleaseState(history=lambda: _history(site)))
     return site
+
+
+def connect(site: Site) -> None:
+    """Begin to open connections to Cloudflare and the database: what asks is imported meanwhile.
+
+    What cannot be reached is told by who asks.
+    """
+    with suppress(DeployError):
+        site.cloudflare.open_ahead(_OF_CLOUDFLARE)
+        site.database.open_ahead(_OF_DATABASE)
 
 
 def release(
@@ -39,6 +53,7 @@ def deployment(
     site: Site, message: str, skipped: frozenset[str], phases: Sequence[str]
 ) -> AbstractContextManager[Release]:
     """Make one release of all steps in the block, as :func:`deployment.deployment` does."""
+    connect(site)
     from xswarm_deploy.release import deployment as whole
 
     return whole.deployment(site, message, skipped, phases)

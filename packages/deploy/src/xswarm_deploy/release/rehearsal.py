@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -20,26 +19,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from xswarm_deploy import child
-from xswarm_deploy.bundling import cache
-from xswarm_deploy.errors import Refused, StepFailed, typed_program
+from xswarm_deploy.errors import StepFailed, typed_program
+from xswarm_deploy.release import copies
 from xswarm_deploy.settings.settings import of_the_twin
 
 Say = Callable[[str], None]
 
-_LINKED: Final = ("node_modules",)
-_LEFT_OUT: Final = shutil.ignore_patterns(
-    "production.env",
-    "staging.env",
-    ".git",
-    ".venv",
-    "node_modules",
-    ".sandbox",
-    ".backups",
-    ".deployments",
-    "__pycache__",
-    ".*_cache",
-    ".hypothesis",
-)
 _NOT_COMPARED: Final = ("_migration", "_release", "monitoring_", "sqlite_")
 _TASKS: Final = {"production": ("deploy.prod", "LIVE"), "staging": ("deploy.staging", "TEST")}
 _TAKEN_OVER: Final = ("TWILIO_AUTH_TOKEN", "SENDGRID_API_KEY")
@@ -147,14 +132,14 @@ def rehearse(root: Path, wanted: RehearsalRequest, say: Say) -> Rehearsed:
         say: told each line.
 
     Raises:
-        Refused: the commit is not here.
+        Refused: the commit is not here, or has no such project.
         StepFailed: a command failed; what it said was told.
     """
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
-        new = _House(copied(root, Path(folder) / "new"), say)
+        new = _House(copies.of_project(root, Path(folder) / "new"), say)
         old = new
         if wanted.commit:
-            old = _House(_of_commit(root, wanted.commit, Path(folder) / "old"), say)
+            old = _House(copies.of_commit(root, wanted.commit, Path(folder) / "old"), say)
         try:
             new.inv("sandbox.up")
             values = _values(new.root, wanted)
@@ -217,52 +202,6 @@ def _read(file: Path) -> dict[str, str]:
         return {}
     lines = [line for line in file.read_text().splitlines() if "=" in line and line[0] != "#"]
     return {name: value.strip('"') for name, value in (line.split("=", 1) for line in lines)}
-
-
-def copied(root: Path, target: Path) -> Path:
-    """Copy a project without its secrets and its history; return the copy.
-
-    Args:
-        root: the project; what was installed in it serves the copy, too.
-        target: a folder that is not there yet.
-    """
-    shutil.copytree(root, target, ignore=_LEFT_OUT)
-    return _linked(root, target)
-
-
-def _linked(root: Path, target: Path) -> Path:
-    """Let a copy use what was installed for the project, or for the workspace that it is in.
-
-    What was bundled, too: it is kept by its content.
-    """
-    for name in _LINKED:
-        found = next((f / name for f in (root, *root.parents) if (f / name).is_dir()), None)
-        if found and not (target / name).exists():
-            (target / name).symlink_to(found)
-    cache.copy(root, target)
-    return target
-
-
-def _of_commit(root: Path, commit: str, target: Path) -> Path:
-    """Check a commit out."""
-    target.mkdir()
-    packed = subprocess.run(
-        ["git", "archive", commit],
-        cwd=root,
-        env=child.environment(),
-        capture_output=True,
-        check=False,
-    )
-    if packed.returncode:
-        raise Refused(
-            f"commit {commit} is not here",
-            packed.stderr.decode("utf-8", "replace").strip(),
-            "git fetch, or name another: inv deploy.rehearse --base COMMIT",
-        )
-    subprocess.run(
-        ["tar", "x"], cwd=target, env=child.environment(), input=packed.stdout, check=True
-    )
-    return _linked(root, target)
 
 
 def _environment() -> dict[str, str]:

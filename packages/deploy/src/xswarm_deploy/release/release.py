@@ -115,7 +115,7 @@ class Release:
         release.followed = last
         release.note("begin", kind=record.kind, message=record.message)
         release.ledger.begin(record)
-        release.ledger.later()
+        release.ledger.later(_LINGER)
         return release
 
     @classmethod
@@ -144,6 +144,7 @@ class Release:
     def perform(self, step: Step[Site]) -> list[Change]:
         """Plan a step and make its changes; return what was changed."""
         began = time.monotonic()
+        self._prepare()
         made = (entry.change for entry in self.entries)
         changes = list(self.ahead.plan(step, self.site, made))
         self.make(changes, step.NAME)
@@ -152,6 +153,15 @@ class Release:
         self.ledger.later(_LINGER)
         self.seconds[step.NAME] = round(time.monotonic() - began, 3)
         return changes
+
+    def _prepare(self) -> None:
+        """Begin what of the steps to come no user meets; that it does is durable before it does."""
+        names = self.ahead.preparable()
+        if names:
+            self.note("prepare", steps=names)
+            self.ledger.prepare(names)
+            self.ledger.later(_SHORTLY)
+            self.ahead.prepare(self.site, names)
 
     def make(self, changes: Sequence[Change], phase: str = "", *, final: bool = False) -> None:
         """Make changes in their order.
@@ -168,6 +178,8 @@ class Release:
             return  # only that the last phase was reached is worth a write, and that once
         if not changes:
             self._remember_ahead()
+        if any(change.effect == "schema" for change in changes):
+            self.site.state.require_prepared()
         first = len(self.entries) + 1
         listed = [change.as_json() for change in changes]
         self.note("plan", phase=named, first=first, changes=listed)

@@ -26,13 +26,12 @@ from xswarm_deploy.site import Site
 from xswarm_deploy.steps import applied, durable_objects, fingerprints, pages, traffic, triggers
 from xswarm_deploy.steps.unversioned import changes as unversioned
 from xswarm_deploy.verification import verify
+from xswarm_deploy.verification.target import overridable
 
 if TYPE_CHECKING:
     from xswarm_deploy.release.release import Release
 
 PHASES: Final = ("rollback", "webhooks")
-_READS: Final = 6  # calls of Cloudflare that planning begins with
-_READS_OF_DATABASE: Final = 4  # the release that is meant, the trail's end, what a person is told
 _WHOLE: Final = 36  # characters of a version's id
 _SHORTEST: Final = 6  # characters of an id that are taken for one
 _LISTED: Final = 100  # releases to choose from; an older one is named
@@ -224,11 +223,17 @@ def show(out: Console, site: Site, target: Record, wish: RollbackRequest) -> Non
     preview.show(out, [*found.code, *found.hooks])
 
 
-def begin(site: Site) -> Begun:
-    """Open the connections that planning needs, and begin to read."""
-    site.cloudflare.open_ahead(_READS)
-    site.database.open_ahead(_READS_OF_DATABASE)
-    site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
+def begin(site: Site, version: str) -> Begun:
+    """Begin to read, over connections that :func:`opening.connect` opens.
+
+    Args:
+        site: the environment.
+        version: what a person named; a whole id may be one that answers at 0 % of the traffic.
+    """
+    if len(version) == _WHOLE and overridable(site.worker):
+        verify.look_ahead(site, verify.dark(site, version), quick=True)
+    else:
+        site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
     last, deployed = trail_end(site), started(partial(traffic.newest_split, site))
     return Begun(last, started(partial(_hooks, site, last)), deployed)
 
@@ -273,6 +278,7 @@ def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
         Refused: the older code does not run on today's schema, and the schema is to stay; or a
             Durable Object migration was applied since.
     """
+    site.cloudflare.read_ahead(site.worker)
     with ThreadPoolExecutor(6, thread_name_prefix="rollback") as pool:
         then = target.facts.get("objects")
         reachable = pool.submit(durable_objects.require_reachable, site, then, target.version)

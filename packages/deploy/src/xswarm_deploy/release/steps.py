@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from xswarm_deploy.model.step import AnyAction, Change, Step
+    from xswarm_deploy.model.step import AnyAction, Change, PreparingStep, Step
     from xswarm_deploy.site import Site
     from xswarm_deploy.steps import backup, migrate, pages, restore, secrets, webhooks, worker
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         webhooks,
         restore,
     )
+    _PREPARING: tuple[PreparingStep[Site], ...] = (migrate, worker, pages)
 
 STEPS: Final[dict[str, str]] = {
     "backup": "xswarm_deploy.steps.backup",
@@ -41,6 +42,13 @@ AHEAD: Final[dict[str, tuple[str, ...]]] = {
 }
 """What may be planned while earlier steps run → the steps upon whose changes its plan builds."""
 
+PREPARED: Final[dict[str, tuple[str, ...]]] = {
+    "migrate": (),
+    "worker": ("secrets",),
+    "pages": (),
+}
+"""What may be prepared while earlier steps run → the steps that must mint no secret for it."""
+
 
 def step_named(name: str) -> Step[Site]:
     """Return the step of that name.
@@ -51,6 +59,11 @@ def step_named(name: str) -> Step[Site]:
     if name not in STEPS:
         raise ValueError(f"there is no step {name}")
     return cast("Step[Site]", importlib.import_module(STEPS[name]))
+
+
+def preparing(name: str) -> PreparingStep[Site]:
+    """Return the step of that name, one of :data:`PREPARED`."""
+    return cast("PreparingStep[Site]", step_named(name))
 
 
 def action_named(change: Change) -> AnyAction:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Final
 
+from xswarm_deploy.background import started
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, disk_refusal
 from xswarm_deploy.fence import fenced
@@ -66,8 +67,8 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
         Refused: the journal cannot be written.
         NotRolledBack: an interrupted release was found and could not be undone.
     """
-    facts = {} if kind == "rollback" else _inputs(site, phases)
-    record = new_record(site, kind, message, phases, facts)
+    noting = started(lambda: _inputs(site, kind, phases), "inputs")
+    record = new_record(site, kind, message, phases, {})
     reason = f"{kind} {record.release}"
     asked = records.asking_unended(site.settings.environment)
     lease = records.with_tables(
@@ -76,6 +77,7 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
     try:
         with fenced(lease):
             last = recovery.settle(site, lease, console)
+            record = record._replace(facts=noting.result())
             return Release.begin(site, record, lease, console, last)
     except OSError as error:
         lease.release()
@@ -85,7 +87,9 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
         raise
 
 
-def _inputs(site: Site, phases: Sequence[str]) -> Facts:
+def _inputs(site: Site, kind: str, phases: Sequence[str]) -> Facts:
+    if kind == "rollback":
+        return {}
     from xswarm_deploy.release import inputs  # with the bundling; a rollback needs neither
 
     return inputs.facts(site.settings, phases)

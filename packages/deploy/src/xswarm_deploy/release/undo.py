@@ -44,6 +44,7 @@ def roll_back(release: Release, cause: BaseException) -> DeployError:
         cause: what made it fail.
     """
     release.settling = True
+    release.site.state.abandon()
     release.note("failed", cause=_describe(cause))
     release.keep_traceback(cause)
     try:

@@ -226,44 +226,45 @@ class Pages:
         commit: Commit,
         rules: Rules = _NO_RULES,
     ) -> PagesDeployment:
-        """Deploy uploaded files; a lost reply is settled by looking for a new deployment.
+        """Deploy uploaded files; a lost reply is settled by looking for what it was made with.
 
         Args:
             name: the project.
             manifest: URL path → hash of every file.
-            commit: the branch (production's makes it live), and what it was made from.
+            commit: the branch (production's makes it live), and a message unlike any other.
             rules: what ``_headers`` and ``_redirects`` say.
         """
-        known = {deployment.id for deployment in self.deployments(name)}
 
         def look() -> PagesDeployment | None:
-            new = [one for one in self.deployments(name) if one.id not in known]
-            return next((one for one in new if one.branch == commit.branch), None)
+            listed = self.deployments(name)
+            return next((one for one in listed if _is_of(one, commit)), None)
 
         return settled(lambda: self._post_deployment(name, manifest, commit, rules), look)
 
-    def wait_for_deployment(
-        self, name: str, deployment_id: str, seconds: float = 300.0
-    ) -> PagesDeployment:
-        """Wait until a deployment is live.
+    def finished(self, name: str, made: PagesDeployment, seconds: float = 300.0) -> PagesDeployment:
+        """Wait until a deployment that was just made is live, and return it.
+
+        Args:
+            name: the project.
+            made: as it was when it was made.
+            seconds: how long to wait.
 
         Raises:
             StepFailed: it ended otherwise, or did not end in so many seconds.
         """
         clock = self._http.clock
         deadline = clock.monotonic() + seconds
-        pause = 0.1
-        while True:
-            found = self.deployment(name, deployment_id)
-            if found.live:
-                return found
+        pause, found = 0.1, made
+        while not found.live:
             if found.failed:
-                raise StepFailed(f"Pages deployment {deployment_id} failed", _progress(found))
+                raise StepFailed(f"Pages deployment {found.id} failed", _progress(found))
             if clock.monotonic() + pause > deadline:
                 why = f"after {seconds:.0f} s: {_progress(found)}"
-                raise StepFailed(f"Pages deployment {deployment_id} did not end", why)
+                raise StepFailed(f"Pages deployment {found.id} did not end", why)
             clock.sleep(pause)
             pause = min(2.0, pause * 1.5)
+            found = self.deployment(name, found.id)
+        return found
 
     def rollback_deployment(self, name: str, deployment_id: str) -> None:
         """Make an earlier production deployment the live one again."""
@@ -375,6 +376,10 @@ def _deployment(item: _Deployment) -> PagesDeployment:
         status=stage.status or "",
         aliases=item.aliases or (),
     )
+
+
+def _is_of(deployment: PagesDeployment, commit: Commit) -> bool:
+    return (deployment.branch, deployment.message) == (commit.branch, commit.message)
 
 
 def _progress(deployment: PagesDeployment) -> str:

@@ -156,6 +156,10 @@ class SendGrid:
     def __init__(self, http: Http) -> None:
         self.http = http
 
+    def open_ahead(self) -> None:
+        """Begin to open a connection."""
+        self.http.open_ahead(1)
+
     def scopes(self) -> frozenset[str]:
         """Return what the key may do."""
         return self.http.get("/v3/scopes").read(_Scopes).scopes

@@ -89,6 +89,10 @@ class Stripe:
     def __init__(self, http: Http) -> None:
         self.http = http
 
+    def open_ahead(self) -> None:
+        """Begin to open a connection."""
+        self.http.open_ahead(1)
+
     def livemode(self) -> bool:
         """Return whether the key moves real money."""
         return self.http.get("/v1/balance").read(_Balance).livemode

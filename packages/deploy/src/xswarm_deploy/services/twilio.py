@@ -7,11 +7,12 @@ means not processed, so it is repeated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from xswarm_deploy.background import started
 from xswarm_deploy.services.http import Http, basic
 from xswarm_deploy.services.paging import every
 from xswarm_deploy.services.settle import unless_missing
@@ -108,6 +109,11 @@ class Twilio:
         self._messaging = messaging or http
         self._account = f"/2010-04-01/Accounts/{quote(account_sid, safe='')}"
 
+    def open_ahead(self) -> None:
+        """Begin to open a connection to each of its hosts."""
+        self.http.open_ahead(1)
+        self._messaging.open_ahead(1)
+
     def account_status(self) -> str:
         """Return the account's state: ``active``, ``suspended`` or ``closed``."""
         return self.http.get(f"{self._account}.json").read(_Account).status
@@ -115,18 +121,25 @@ class Twilio:
     def number(self, phone_number: str) -> Number | None:
         """Find a number of the account; None where it owns no such number."""
         query = {"PhoneNumber": phone_number}
-        self._messaging.open_ahead(1)  # of another host, and mostly asked next
+        services = started(self._services, "twilio")  # of another host, and mostly asked for
         reply = self.http.get(f"{self._account}/IncomingPhoneNumbers.json", query=query)
         found = [_number(item) for item in reply.read(_Numbers).incoming_phone_numbers]
         number = next((number for number in found if number.number == phone_number), None)
         if number is None or "sms" in number.overridden_by:
             return number
-        service = self._service_of(number.sid)
+        service = self._service_of(number.sid, services.result())
         overridden = {**number.overridden_by, **({"sms": service} if service else {})}
         return number._replace(overridden_by=overridden)
 
-    def _service_of(self, number: str) -> str:
+    def _service_of(self, number: str, services: Iterable[_Service]) -> str:
         """Return the Messaging Service that takes a number's messages; empty: the number does."""
+        for service in services:
+            if not service.use_inbound_webhook_on_number and self._has(service.sid, number):
+                return service.sid
+        return ""
+
+    def _services(self) -> list[_Service]:
+        """Return all Messaging Services of the account."""
 
         def fetch(query: str) -> tuple[Sequence[_Service], str | None]:
             asked = dict(parse_qsl(query)) or {"PageSize": "100"}
@@ -135,10 +148,7 @@ class Twilio:
             return page.services, urlsplit(more).query if more else None
 
         monotonic = self.http.clock.monotonic
-        for service in every(self.http.service, f"GET {SERVICES}", "", fetch, monotonic):
-            if not service.use_inbound_webhook_on_number and self._has(service.sid, number):
-                return service.sid
-        return ""
+        return list(every(self.http.service, f"GET {SERVICES}", "", fetch, monotonic))
 
     def _has(self, service: str, number: str) -> bool:
         path = f"{SERVICES}/{quote(service, safe='')}/PhoneNumbers/{quote(number, safe='')}"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from xswarm_monitoring.push import Target
     from xswarm_monitoring.rules import Rules
 
+PROCESS: Final = "the process environment"
 PLACEHOLDERS: Final = ("xxxxx", "your_")
 CONFIG: Final = Path("deployment/config")
 DATABASE: Final = "TURSO_DATABASE_URL"
@@ -69,6 +70,8 @@ class Settings:
         overlay: the file whose values stand over that one's; empty: there is none.
         monitor: the key ``monitor`` of invoke.yaml, as it stands there.
         unread: names that have a value in the environment's file, and that nothing reads.
+        given: names whose value the process environment gave.
+        replaced: those of them that have another value in the environment's file.
     """
 
     environment: str
@@ -78,8 +81,17 @@ class Settings:
     overlay: str = ""
     monitor: Mapping[str, Any] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
+    replaced: tuple[str, ...] = ()
     _values: Mapping[str, str] = field(repr=False, default_factory=dict)
     _secrets: Mapping[str, Secret] = field(repr=False, default_factory=dict)
+
+    @property
+    def read_from(self) -> str:
+        """Return what is read, and what stands over it: a shell's key may be another account's."""
+        named = ", ".join(self.replaced)
+        over = self.overlay or (f"{named} of {PROCESS}" if named else "")
+        return f"{self.source}, over it {over}" if over else self.source
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -201,10 +213,13 @@ class Settings:
         if self.environment == LOCAL and not self.overlay:
             missing = ", ".join(problem.name for problem in problems)
             raise Refused("the local twin is not up", f"it gives {missing}", "inv sandbox.up")
+        told = {p.name: f" (of {PROCESS})" if p.name in self.given else "" for p in problems}
+        given, written = " ".join(n for n, of in told.items() if of), not all(told.values())
+        ways = [f"correct {self.source}"] * written + [f"unset {given}"] * bool(given)
         raise Refused(
             f"{self.environment}: {len(problems)} variable(s) are not in order",
-            "; ".join(f"{problem.name}: {problem.why}" for problem in problems),
-            f"correct {self.source}, then: inv {self.environment} check",
+            "; ".join(f"{p.name}{told[p.name]}: {p.why}" for p in problems),
+            f"{', and '.join(ways)}, then: inv {self.environment} check",
         )
 
     def path(self, relative: str) -> Path:
@@ -412,13 +427,17 @@ def load(
     if environment == LOCAL:
         merged = _of_wrangler(project, root, mine) | merged
     overlay = _overlay(environment, root, process_environment, mine)
-    merged = of_the_twin(merged, overlay) if environment == LOCAL else merged | overlay
     here = [variable.file_name(environment) for variable in mine]
+    given = [name for name in here if environment != LOCAL and name in overlay]
+    replaced = tuple(name for name in given if _is_another(merged.get(name, ""), overlay[name]))
+    merged = of_the_twin(merged, overlay) if environment == LOCAL else merged | overlay
     known = {name: merged[name] for name in here if name in merged}
     plain, secrets = _sort(resolved(known, root), environment, mine)
     return Settings(
         monitor=monitor or {},
         unread=unread,
+        given=frozenset(given),
+        replaced=replaced,
         environment=environment,
         root=root,
         project=project,
@@ -427,6 +446,12 @@ def load(
         _values=plain,
         _secrets=secrets,
     )
+
+
+def _is_another(written: str, given: str) -> bool:
+    """Return whether a value takes another's place, which is more than an example's placeholder."""
+    is_filled = bool(written) and not any(mark in written for mark in PLACEHOLDERS)
+    return is_filled and written != given
 
 
 def _unread(file: Mapping[str, str], mine: Iterable[Variable]) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ def begin_ahead(site: Site) -> None:
     newest = next((found.manifest for found in listed(site) if found.manifest), None)
     if not plan(site) or newest is None or newest.database_size > _SMALL:
         return
-    making = backup.prepared(site.connect(), folder(site), _request(site, "db"))
+    making = backup.prepared(site.database, folder(site), _request(site, "db"))
     site.state.begun[NAME] = BackupAhead(making, folder(site))
 
 

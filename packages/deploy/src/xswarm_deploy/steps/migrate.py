@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -207,8 +207,21 @@ def apply(site: Site, change: Change) -> Facts:
 
 def _live_held(site: Site, found: State, names: Sequence[str]) -> AbstractContextManager[None]:
     """Hold the live version to working on the new schema, unless a file says that it does not."""
-    declared = any(item.name in names and not item.compatible for item in found.files)
-    return nullcontext() if declared else compatibility.held(site)
+    before = site.state.taken(NAME, compatibility.Looked)
+    declared = _is_incompatible(found.files, names)
+    return nullcontext() if declared else compatibility.held(site, before)
+
+
+def _is_incompatible(found: Iterable[Migration], names: Collection[str]) -> bool:
+    """Return whether one of these files says that the live version does not work with it."""
+    return any(item.name in names and not item.compatible for item in found)
+
+
+def prepare(site: Site, changes: Sequence[Change]) -> compatibility.Looked | None:
+    """Ask the live version how it answers before the first change; that changes nothing."""
+    if not APPLY.owns(changes[0]) or _is_incompatible(files(site), _applied_by(changes[0])):
+        return None
+    return compatibility.looked(site)
 
 
 def undo(site: Site, change: Change, outcome: Facts) -> str:

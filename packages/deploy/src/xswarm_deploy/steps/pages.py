@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -54,8 +55,18 @@ class Earlier:
 
 def observe(environment: Environment) -> Facts:
     """Return the deployment that is live; empty: none is."""
+    if canonical := _canonical(environment):
+        return {"pages": canonical}
     now = current(environment)
     return {"pages": now.id if now else ""}
+
+
+def _canonical(environment: Environment) -> str:
+    """Return the deployment that the project says is live; empty: it does not, or there is none."""
+    if not used(environment):
+        return ""
+    found = environment.cloudflare.pages.project(environment.settings.project.pages.project)
+    return found.canonical_deployment if found else ""
 
 
 def plan(site: Site) -> list[Change]:
@@ -101,6 +112,8 @@ def _deployment(
 
 def go_back(environment: Environment, deployment: str) -> list[Change]:
     """Return what would change to make an earlier deployment the live one again."""
+    if _canonical(environment) == deployment:
+        return []
     now = current(environment)
     if now is None or now.id == deployment:
         return []
@@ -118,6 +131,27 @@ def apply(site: Site, change: Change) -> Facts:
     if ROLLBACK.owns(change):
         return _make_live(site, ROLLBACK.after_of(change).deployment)
     return _deploy(site, DEPLOY.after_of(change).content)
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """Files that Cloudflare has, though no deployment names them yet.
+
+    Args:
+        manifest: URL path → hash of every file.
+        count: how many of them it had not.
+    """
+
+    manifest: Mapping[str, str]
+    count: int
+
+
+def prepare(site: Site, changes: Sequence[Change]) -> _Sent | None:
+    """Upload what is missing beside earlier steps, into a project that is there."""
+    folder = _folder(site.settings)
+    if not DEPLOY.owns(changes[0]) or functions.found(folder, site.settings.root):
+        return None
+    return _upload(site, _public(folder, _rules(folder)))
 
 
 def undo(site: Site, change: Change, outcome: Facts) -> str:
@@ -203,17 +237,46 @@ def _deploy(site: Site, wanted: str) -> Facts:
         f"release {site.facts['release']} {_CONTENT}{wanted}",
     )
     folder = _folder(site.settings)
-    files, rules = pages_files(folder), _rules(folder)
-    publishing.require_public(files, (rules.headers, rules.redirects))
+    rules = _rules(folder)
+    files = _public(folder, rules)
     if functions.found(folder, site.settings.root):
         made, sent = _deploy_by_wrangler(site, commit), len(files)
     else:
-        sent = pages.upload(project.project, files, in_bytes(site.progress, "pages"))
+        sent = _sent(site, files)
         made = pages.create_deployment(project.project, manifest(files), commit, rules)
-    live = pages.wait_for_deployment(project.project, made.id)
-    if not _shows(current(site), live.id, wanted):
+    live = pages.finished(project.project, made)
+    if not _is_served(site, live.id, wanted):
         raise StepFailed(f"pages {project.project} does not serve its deployment", live.id)
     return {"pages": live.id, "pages_url": live.url, "pages_files": sent}
+
+
+def _public(folder: Path, rules: Rules) -> tuple[StaticFile, ...]:
+    """Return the files of the site.
+
+    Raises:
+        Refused: one of them is private.
+    """
+    files = pages_files(folder)
+    publishing.require_public(files, (rules.headers, rules.redirects))
+    return files
+
+
+def _sent(site: Site, files: tuple[StaticFile, ...]) -> int:
+    """Upload what is missing, unless that was done before; return how many files it was."""
+    before = site.state.taken(NAME, _Sent)
+    if before and before.manifest == manifest(files):
+        return before.count
+    return _upload(site, files).count
+
+
+def _upload(site: Site, files: tuple[StaticFile, ...]) -> _Sent:
+    name, progress = site.settings.project.pages.project, in_bytes(site.progress, "pages")
+    return _Sent(manifest(files), site.cloudflare.pages.upload(name, files, progress))
+
+
+def _is_served(site: Site, deployment: str, wanted: str) -> bool:
+    """Return whether users get a deployment, or another one of the same content."""
+    return _canonical(site) == deployment or _shows(current(site), deployment, wanted)
 
 
 def _deploy_by_wrangler(environment: Environment, commit: Commit) -> PagesDeployment:

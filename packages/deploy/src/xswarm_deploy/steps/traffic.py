@@ -431,7 +431,7 @@ def _shift(site: Site, change: Change) -> Facts:
 
     def moved() -> None:
         if split[version] == 100.0 and site.uploads:
-            verify.look_ahead(site, version)
+            verify.look_ahead(site, verify.live(site, version))
 
     shift(
         site,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import NoneType
 from typing import Final
 
+from xswarm_deploy.background import started
 from xswarm_deploy.console import in_bytes
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import MovedForGood, Refused, StepFailed
@@ -132,16 +134,60 @@ def _startable(environment: Environment) -> Iterator[None]:
         raise StepFailed(what, why, f"fix it, then: {environment.deploy_command}") from None
 
 
+@dataclass(frozen=True)
+class _Uploaded:
+    """The version that this release uploaded before its turn, as :func:`version.facts` has it."""
+
+    facts: Facts
+
+
+def prepare(site: Site, changes: Sequence[Change]) -> _Uploaded | None:
+    """Upload the version beside earlier steps, where nothing comes before it; it has no traffic.
+
+    The plan, made moments ago under the same lock, tells how the traffic goes.
+
+    Args:
+        site: the environment.
+        changes: of the step.
+    """
+    if not UPLOAD.owns(changes[0]):
+        return None
+    before = changes[1].before
+    split = before.split if isinstance(before, traffic.Traffic) else traffic.live_split(site)
+    lifecycle = started(partial(durable_objects.recorded, site), STEP)
+    return _Uploaded(_sent(site, changes[0], split, lifecycle.result))
+
+
 def _upload(site: Site, change: Change) -> Facts:
-    """Upload the version, unless this release did already and only the reply was lost."""
+    """Upload the version, unless this release did already, and maybe only the reply was lost.
+
+    One that was uploaded before this process minted secrets for it lacks them.
+    """
+    done = site.state.taken(STEP, _Uploaded)
     tag, digest = str(site.facts["release"]), UPLOAD.after_of(change).digest
+    if done and done.facts["digest"] == digest and not site.staged:
+        return done.facts
     with ThreadPoolExecutor(2, thread_name_prefix="upload") as pool:
         live = pool.submit(traffic.live_split, site)
-        lifecycle = pool.submit(durable_objects.recorded, site)  # no upload beside another moves it
+        lifecycle = pool.submit(durable_objects.recorded, site)
         made = version.tagged(site, tag)
-        split, objects = live.result(), lifecycle.result()
-    if made:
-        return version.facts(site, made, digest, objects)
+    if made and not site.staged:
+        return version.facts(site, made, digest, lifecycle.result())
+    return _sent(site, change, live.result(), lifecycle.result)
+
+
+def _sent(
+    site: Site, change: Change, split: Split, lifecycle: Callable[[], Mapping[str, str]]
+) -> Facts:
+    """Upload the version.
+
+    Args:
+        site: the environment.
+        change: what is uploaded.
+        split: how the traffic goes now.
+        lifecycle: returns that of the Durable Objects; no upload beside another moves it.
+    """
+    tag, digest = str(site.facts["release"]), UPLOAD.after_of(change).digest
     _require_planned(site, digest)
     verify.open_ahead(site)
     form = version.prepared(site, split).with_annotations(version.message(site), tag)
@@ -149,7 +195,7 @@ def _upload(site: Site, change: Change) -> Facts:
         uploaded = site.cloudflare.upload_version(
             site.worker, form.body(), form.headers, tag, _looking_ahead(site)
         )
-    return version.facts(site, uploaded.id, digest, objects)
+    return version.facts(site, uploaded.id, digest, lifecycle())
 
 
 def _looking_ahead(site: Site) -> Progress:

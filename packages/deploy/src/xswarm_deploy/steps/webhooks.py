@@ -65,10 +65,10 @@ def require_minted(site: Site) -> None:
 
 
 def open_ahead(site: Site) -> None:
-    """Begin to open a connection to each provider that planning will ask."""
+    """Begin to open a connection to each server that planning will ask."""
     for provider, client in _clients(site):
         if provider.used(site):
-            client().http.open_ahead(1)
+            client().open_ahead()
 
 
 def plan(site: Site) -> list[Change]:

@@ -9,7 +9,7 @@ deploys no more, being older than the newest hundred: it takes the traffic at on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
@@ -63,6 +63,11 @@ def plan(site: Site) -> list[Change]:
             *made,
             *others.result(),
         ]
+
+
+def prepare(site: Site, changes: Sequence[Change]) -> object:
+    """Upload the version beside earlier steps, where nothing comes before it."""
+    return upload.prepare(site, changes)
 
 
 def _made(site: Site, live: Split, listing: Callable[[], list[str]]) -> list[Change]:

@@ -10,28 +10,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.model.split import met
 from xswarm_deploy.site import Site
 
 
+@dataclass(frozen=True)
+class Looked:
+    """How a version answered.
+
+    Args:
+        version: which; empty: several share the traffic.
+        failing: what it answered wrongly: a finding's name → its evidence.
+    """
+
+    version: str
+    failing: Mapping[str, str]
+
+
 @contextmanager
-def held(site: Site) -> Iterator[None]:
+def held(site: Site, before: Looked | None = None) -> Iterator[None]:
     """Ask the live version before and after what is done inside; nothing where none is live.
 
     Args:
         site: the environment.
+        before: from :func:`looked`, where it was asked moments ago.
 
     Raises:
         StepFailed: something that it answered well before, it does not any more.
     """
-    before = failing(site)
+    before = before or looked(site)
     yield
     if before is None:
         return
-    after = failing(site) or {}
-    broken = {name: why for name, why in after.items() if name not in before}
+    after = _asked(site, before.version).failing
+    broken = {name: why for name, why in after.items() if name not in before.failing}
     if broken:
         raise StepFailed(
             "the live version does not work on the new schema",
@@ -41,10 +56,8 @@ def held(site: Site) -> Iterator[None]:
         )
 
 
-def failing(site: Site) -> Mapping[str, str] | None:
-    """Return what the live version answers wrongly: a finding's name → its evidence.
-
-    None where none is live.
+def looked(site: Site) -> Looked | None:
+    """Return how the live version answers; None: none is live.
 
     Args:
         site: the environment.
@@ -53,8 +66,11 @@ def failing(site: Site) -> Mapping[str, str] | None:
     split = met(deployments[0].split) if deployments else {}
     if not split:
         return None
-    version = next(iter(split)) if len(split) == 1 else ""
+    return _asked(site, next(iter(split)) if len(split) == 1 else "")
+
+
+def _asked(site: Site, version: str) -> Looked:
     from xswarm_deploy.verification import verify  # where nothing is live, nothing is verified
 
     report = verify.run(site, verify.live(site, version), quick=True, reading=True)
-    return {finding.name: finding.evidence for finding in report.failures}
+    return Looked(version, {finding.name: finding.evidence for finding in report.failures})

@@ -54,8 +54,10 @@ __all__ = [
 NAME: Final = "verify"
 AT_ONCE: Final = 32
 """So many requests at once, so that all is asked in few round trips; each over one connection."""
+OPENED: Final = 36
+"""Connections for that, and for what is asked beside it: who answers, and how fast."""
 _RUNS: Final = 2
-QUICK: Final = 6  # connections, for a look at the quick routes
+QUICK: Final = 10  # connections, for a look at the quick routes
 
 
 def _nothing() -> None:
@@ -149,7 +151,7 @@ def open_ahead(site: Site) -> None:
     """Open connections, and import what asks, while something else is waited for, say an upload."""
     started(_import_ahead, "import")
     if not has_none(site):
-        site.connections.open_ahead(site.settings.text("WORKER_URL"), AT_ONCE)
+        site.connections.open_ahead(site.settings.text("WORKER_URL"), OPENED)
 
 
 def _import_ahead() -> None:
@@ -166,10 +168,15 @@ def _import_ahead() -> None:
     from xswarm_deploy.webhooks import probes  # noqa: F401
 
 
-def look_ahead(site: Site, version: str) -> None:
-    """Begin to ask which version answers users, now that the traffic has moved to it.
+def look_ahead(site: Site, target: Target, *, quick: bool = False) -> None:
+    """Begin to ask which version answers at a target.
 
     It is asked for by :func:`run`, within seconds; only a good answer counts there.
+
+    Args:
+        site: the environment.
+        target: where users are answered, or a version that may be deployed at 0 %.
+        quick: whether the quick routes alone are asked then.
     """
     from xswarm_deploy.verification import version as word
     from xswarm_deploy.verification.asker import Asker
@@ -177,8 +184,7 @@ def look_ahead(site: Site, version: str) -> None:
     path = site.settings.project.verify.version_path
     with suppress(DeployError):  # whatever it is, the verification says it
         if path and not has_none(site):
-            target = live(site, version)
-            _open_ahead(target, site, quick=False)
+            _open_ahead(target, site, quick=quick)
             word.ask_ahead(Asker(site, target, site.connections.session()), path)
 
 
@@ -186,7 +192,7 @@ def _open_ahead(target: Target, site: Site, *, quick: bool) -> None:
     """Let connections be opened while it is found out who answers, so that no timing has it."""
     from xswarm_deploy.verification import assets
 
-    site.connections.open_ahead(target.url, QUICK if quick else AT_ONCE)
+    site.connections.open_ahead(target.url, QUICK if quick else OPENED)
     if target.site_url and not quick:
         site.connections.open_ahead(target.site_url, assets.AT_ONCE)
 

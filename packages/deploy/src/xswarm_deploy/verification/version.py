@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from xswarm_deploy.background import started
 from xswarm_deploy.loopback import is_loopback
 from xswarm_deploy.verification.asker import PAUSE, Answer, Ask, Asker
+from xswarm_deploy.verification.target import Target
 
 SETTLE_SECONDS: Final = 60.0  # a deployment reaches all of Cloudflare within seconds
 SETTLE_SECONDS_HERE: Final = 12.0  # and a loopback edge at once, unless a fault delays it
@@ -30,18 +31,23 @@ def seen(answer: Answer) -> str:
 
 
 class _Ahead(NamedTuple):
-    """A round that was begun before it is asked for, of which version, and when (monotonic)."""
+    """A round that was begun before it is asked for, where, and when (monotonic)."""
 
     found: Future[str]
-    version: str
+    target: Target
     at: float
 
 
 def ask_ahead(asker: Asker, path: str) -> None:
-    """Begin to ask, for :func:`told`, which version answers users at this moment."""
-    version = asker.target.version
-    found = started(lambda: _told(asker, path, (version,)), _AHEAD)
-    asker.site.state.begun[_AHEAD] = _Ahead(found, version, time.monotonic())
+    """Begin to ask, for :func:`told`, which version answers at this moment.
+
+    Where users are answered the version surely comes; elsewhere it may be none that is deployed,
+    and is asked for once.
+    """
+    target = asker.target
+    seconds = 0.0 if target.unseen else patience(asker)
+    found = started(lambda: _told(asker, path, (target.version,), seconds), _AHEAD)
+    asker.site.state.begun[_AHEAD] = _Ahead(found, target, time.monotonic())
 
 
 def told(asker: Asker, path: str, expected: tuple[str, ...]) -> str:
@@ -50,14 +56,15 @@ def told(asker: Asker, path: str, expected: tuple[str, ...]) -> str:
     Arguments and result are those of :func:`_told`.
     """
     ahead = asker.site.state.begun.pop(_AHEAD, None)
-    if isinstance(ahead, _Ahead) and not asker.target.unseen and expected == (ahead.version,):
+    target = asker.target
+    if isinstance(ahead, _Ahead) and target == ahead.target and expected == (target.version,):
         fresh = time.monotonic() - ahead.at <= FRESH
-        if fresh and not ahead.found.exception() and ahead.found.result() == ahead.version:
-            return ahead.version
-    return _told(asker, path, expected)
+        if fresh and not ahead.found.exception() and ahead.found.result() == target.version:
+            return target.version
+    return _told(asker, path, expected, patience(asker))
 
 
-def _told(asker: Asker, path: str, expected: tuple[str, ...]) -> str:
+def _told(asker: Asker, path: str, expected: tuple[str, ...], seconds: float) -> str:
     """Ask until one of the expected versions gives all answers of a round.
 
     A deployment takes moments to get everywhere. The requests of a round go side by side, over
@@ -68,12 +75,13 @@ def _told(asker: Asker, path: str, expected: tuple[str, ...]) -> str:
         asker: asks the target.
         path: the route that tells the version.
         expected: the versions that may answer; empty: any.
+        seconds: how long to ask again while another one answers.
 
     Returns:
         The version that answered; another one than expected where one still did at the end;
         empty: the answers name none.
     """
-    deadline = time.monotonic() + patience(asker)
+    deadline = time.monotonic() + seconds
     with ThreadPoolExecutor(TIMES, thread_name_prefix="version") as pool:
         while True:
             found = [seen(one) for one in pool.map(partial(_asked, asker), [path] * TIMES)]

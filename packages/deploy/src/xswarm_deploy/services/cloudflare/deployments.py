@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from concurrent.futures import Future
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from xswarm_deploy.background import started
 from xswarm_deploy.services.cloudflare.client import (
     NO_VERSIONS,
     WORKER_MISSING,
@@ -16,12 +13,11 @@ from xswarm_deploy.services.cloudflare.client import (
     Identified,
 )
 from xswarm_deploy.services.envelope import unwrap
-from xswarm_deploy.services.errors import ServiceError
+from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.multipart import annotated
+from xswarm_deploy.services.read_ahead import ReadAhead
 from xswarm_deploy.services.settle import settled, unless_missing
 from xswarm_deploy.services.shape import Wire
-
-FRESH: Final = 3.0  # seconds for which what was looked at ahead is what is there now
 
 
 class _Share(Wire):
@@ -54,21 +50,16 @@ class Deployment(NamedTuple):
         return self.annotations.get("workers/message", "")
 
 
-class _Ahead(NamedTuple):
-    """A look at the newest deployment, and when it was begun, on the monotonic clock."""
-
-    newest: Future[Deployment | None]
-    at: float
-
-
 class Deployments(Client):
     """Read and move the traffic."""
 
-    _ahead: _Ahead | None = None
+    def __init__(self, http: Http, account_id: str) -> None:
+        super().__init__(http, account_id)
+        self._ahead: ReadAhead[Deployment | None] = ReadAhead()
 
     def look_ahead(self, name: str) -> None:
         """Begin to look at the newest deployment, right before the traffic moves."""
-        self._ahead = _Ahead(started(lambda: self._newest(name), "look"), time.monotonic())
+        self._ahead.begin(lambda: self._newest(name))
 
     def newest(self, name: str) -> Deployment | None:
         """Return the newest deployment; None: there is none.
@@ -76,13 +67,7 @@ class Deployments(Client):
         One that :meth:`look_ahead` has looked for within seconds is returned once; it is looked
         for again where that failed.
         """
-        ahead, self._ahead = self._ahead, None
-        if ahead is None or time.monotonic() - ahead.at > FRESH:
-            return self._newest(name)
-        try:
-            return ahead.newest.result()
-        except ServiceError:
-            return self._newest(name)
+        return self._ahead.taken(lambda: self._newest(name))
 
     def _newest(self, name: str) -> Deployment | None:
         return next(iter(self.deployments(name)), None)
@@ -125,7 +110,7 @@ class Deployments(Client):
                 return None
             return newest.id
 
-        self._ahead = None
+        self._ahead.forget()
         return settled(lambda: self._post_deployment(name, split, message, force), look)
 
     def _post_deployment(

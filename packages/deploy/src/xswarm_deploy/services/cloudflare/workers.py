@@ -12,7 +12,9 @@ from xswarm_deploy.services.cloudflare.client import (
     quoted,
 )
 from xswarm_deploy.services.envelope import unwrap
+from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.progress import Progress, silent, upload
+from xswarm_deploy.services.read_ahead import ReadAhead
 from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.settle import unless_missing
 from xswarm_deploy.services.shape import Wire
@@ -61,6 +63,16 @@ class Subdomain(NamedTuple):
 class Workers(Client):
     """Read and set Workers."""
 
+    def __init__(self, http: Http, account_id: str) -> None:
+        super().__init__(http, account_id)
+        self._settings_ahead: ReadAhead[dict[str, object]] = ReadAhead()
+        self._subdomain_ahead: ReadAhead[Subdomain] = ReadAhead()
+
+    def read_ahead(self, name: str) -> None:
+        """Begin to read what :meth:`script_settings` and :meth:`worker_subdomain` return next."""
+        self._settings_ahead.begin(lambda: self._script_settings(name))
+        self._subdomain_ahead.begin(lambda: self._subdomain(name))
+
     def worker_exists(self, name: str) -> bool:
         """Return whether there is such a Worker."""
         path = f"{self._account}/workers/services/{quoted(name)}"
@@ -76,6 +88,9 @@ class Workers(Client):
 
     def script_settings(self, name: str) -> dict[str, object]:
         """Read what belongs to a Worker and to no version; empty where there is no Worker."""
+        return self._settings_ahead.taken(lambda: self._script_settings(name))
+
+    def _script_settings(self, name: str) -> dict[str, object]:
         path = f"{self._script(name)}/script-settings"
         return unless_missing(lambda: self._get(path, dict[str, object]), WORKER_MISSING) or {}
 
@@ -85,6 +100,7 @@ class Workers(Client):
         Raises:
             Invalid: a value is not taken.
         """
+        self._settings_ahead.forget()
         self.http.patch(f"{self._script(name)}/script-settings", json=dict(changed), safe=True)
 
     def create_worker(
@@ -108,6 +124,9 @@ class Workers(Client):
 
     def worker_subdomain(self, name: str) -> Subdomain:
         """Read whether a Worker answers on workers.dev, and its versions on preview hosts."""
+        return self._subdomain_ahead.taken(lambda: self._subdomain(name))
+
+    def _subdomain(self, name: str) -> Subdomain:
         path = f"{self._account}/workers/workers/{quoted(name)}"
         found = self._get(path, _Worker).subdomain
         return Subdomain(found.enabled, found.previews_enabled)
@@ -115,6 +134,7 @@ class Workers(Client):
     def set_subdomain(self, name: str, enabled: bool, previews_enabled: bool) -> Subdomain:
         """Switch a Worker's workers.dev address and preview hosts on or off."""
         wanted = {"enabled": enabled, "previews_enabled": previews_enabled}
+        self._subdomain_ahead.forget()
         reply = self.http.post(f"{self._script(name)}/subdomain", json=wanted, safe=True)
         found = unwrap(reply, _Switches)
         return Subdomain(found.enabled, found.previews_enabled)

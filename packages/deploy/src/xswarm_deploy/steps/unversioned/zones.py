@@ -45,8 +45,12 @@ def resolved(site: Site, wanted: Mapping[str, Mapping[str, str]]) -> dict[str, s
 
 def host(pattern: str) -> str:
     """Return the host of a route's pattern, without its wildcard."""
-    bare = pattern.split("://", 1)[-1].split("/", 1)[0]
-    return bare.removeprefix("*").removeprefix(".").rsplit(":", 1)[0]
+    return hosts(pattern).removeprefix("*").removeprefix(".")
+
+
+def hosts(pattern: str) -> str:
+    """Return the hosts of a route's pattern, with its wildcard."""
+    return pattern.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0]
 
 
 def _zone_name(pattern: str, given: Mapping[str, str]) -> str:

@@ -1,0 +1,117 @@
+"""How a repository deployed until now: what its scripts tell wrangler, and who else deploys.
+
+A release reads wrangler's file alone, so that a flag of ``wrangler deploy`` is to be written there.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+FLAGS: Final[Mapping[str, str]] = {
+    "assets": "assets",
+    "alias": "alias",
+    "compatibility-date": "compatibility_date",
+    "compatibility-flag": "compatibility_flags",
+    "compatibility-flags": "compatibility_flags",
+    "define": "define",
+    "domain": "routes",
+    "domains": "routes",
+    "jsx-factory": "jsx_factory",
+    "jsx-fragment": "jsx_fragment",
+    "keep-vars": "keep_vars",
+    "latest": "compatibility_date",
+    "logpush": "logpush",
+    "minify": "minify",
+    "no-bundle": "no_bundle",
+    "route": "routes",
+    "routes": "routes",
+    "schedule": "triggers",
+    "schedules": "triggers",
+    "triggers": "triggers",
+    "tsconfig": "tsconfig",
+    "upload-source-maps": "upload_source_maps",
+    "var": "vars",
+    "zone": "routes",
+    "zones": "routes",
+    "zone-id": "routes",
+    "zone-ids": "routes",
+}
+"""Flag of ``wrangler deploy`` → the key of its file that says the same."""
+OTHERWISE: Final = frozenset(
+    {
+        *("config", "env", "name", "cwd"),  # init has read them, or been told
+        *("tag", "message", "dry-run", "outdir", "outfile", "metafile", "strict", "old-asset-ttl"),
+        *("help", "version", "profile", "env-file", "install-skills", "autoconfig"),
+        *("experimental-route-zones", "x-route-zones", "secrets-file"),
+        # what a release refuses by the check, or does in its own way
+        *("dispatch-namespace", "containers-rollout", "durable-objects-code-update-mode"),
+    }
+)
+"""Its other flags: they say nothing that the file could."""
+_SEVERAL: Final = frozenset(
+    {"alias", "compatibility_flags", "define", "routes", "triggers", "vars"}
+)
+"""Keys to which a flag adds."""
+_VERBS: Final = ("deploy", "publish")
+_ENDS: Final = frozenset({"&&", "||", ";", "|", "&"})
+_DEPLOYS: Final = re.compile(
+    r"^(?!\s*#).*(?:cloudflare/wrangler-action|\bwrangler(?:@\S+)? (?:deploy|publish)\b)",
+    re.MULTILINE,
+)
+
+
+def flags(package: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, str]:
+    """Return flag → key of wrangler's file, of what the scripts say and the file does not.
+
+    Args:
+        package: the package.json.
+        content: the configuration.
+    """
+    scripts = map(str, (package.get("scripts") or {}).values())
+    named = dict.fromkeys(flag for text in scripts for flag in _of_script(text))
+    told = {flag: FLAGS[flag] for flag in named if flag in FLAGS}
+    return {f: key for f, key in told.items() if key in _SEVERAL or key not in content}
+
+
+def others(top: Path) -> Iterator[Path]:
+    """Return the workflows that deploy by wrangler: they would put a version past a release."""
+    for file in sorted((top / ".github/workflows").glob("*.y*ml")):
+        if _DEPLOYS.search(file.read_text(encoding="utf-8", errors="replace")):
+            yield file
+
+
+def _of_script(text: str) -> Iterator[str]:
+    """Return the names of the flags that a script gives ``wrangler deploy``."""
+    try:
+        words = shlex.split(text)
+    except ValueError:  # a quote that does not end: a shell would not take it either
+        return
+    for command in _commands(words):
+        if _is_deployment(command):
+            yield from (_name(word) for word in command if word.startswith("--"))
+
+
+def _commands(words: Iterable[str]) -> Iterator[list[str]]:
+    command: list[str] = []
+    for word in words:
+        if word in _ENDS:
+            yield command
+            command = []
+        else:
+            command.append(word)
+    yield command
+
+
+def _is_deployment(command: list[str]) -> bool:
+    return any(a.partition("@")[0] == "wrangler" and b in _VERBS for a, b in pairwise(command))
+
+
+def _name(word: str) -> str:
+    """Return a flag's name as wrangler's help has it; it takes ``--keepVars``, too."""
+    name = word.removeprefix("--").partition("=")[0]
+    return re.sub("(?<=[a-z])(?=[A-Z])", "-", name).lower()

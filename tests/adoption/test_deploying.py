@@ -1,0 +1,81 @@
+"""How a repository deployed until now; wrangler itself says which flags it has."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adoption.repositories import file, wrangler
+from tests.adoption.test_shapes import CODE, answered, repository
+from xswarm_deploy.adoption import deploying, hints
+from xswarm_deploy.bundling import programs
+from xswarm_deploy.bundling.configuration_keys import KEYS
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_each_flag_of_wrangler_deploy_is_known_and_names_a_key_of_its_file() -> None:
+    program = [str(programs.node()), str(programs.wrangler(PROJECT)), "deploy", "--help"]
+    ended = subprocess.run(program, check=True, capture_output=True, text=True)
+    told = re.findall(r"^ +(?:-\w, |   +)?(--[\w-]+(?:, --[\w-]+)*) ", ended.stdout, re.MULTILINE)
+    named = {flag.removeprefix("--") for line in told for flag in line.split(", ")}
+    assert {"assets", "var", "keep-vars", "route", "domains", "env"} <= named
+    assert named == {*deploying.FLAGS, *deploying.OTHERWISE}
+    assert set(deploying.FLAGS.values()) <= {*KEYS}
+
+
+SCRIPTS: dict[str, tuple[dict[str, str], dict[str, Any], dict[str, str]]] = {
+    "none": ({"deploy": "wrangler deploy --env production"}, {}, {}),
+    "switches": (
+        {"deploy": "wrangler deploy --minify --keepVars"},
+        {},
+        {"minify": "minify", "keep-vars": "keep_vars"},
+    ),
+    "the file says it, too": ({"deploy": "wrangler deploy --minify"}, {"minify": True}, {}),
+    "one more of what the file has some of": (
+        {"deploy": "npx wrangler@4 deploy --var SHA:$SHA --assets=./dist"},
+        {"vars": {"A": "1"}},
+        {"var": "vars", "assets": "assets"},
+    ),
+    "beside other commands": (
+        {"deploy": "vite build --minify && pnpm exec wrangler deploy --define 'A:\"1\"' | tee log"},
+        {},
+        {"define": "define"},
+    ),
+    "of wrangler's other commands": ({"dev": "wrangler dev --minify"}, {}, {}),
+    "a quote that does not end": ({"deploy": "wrangler deploy --minify '"}, {}, {}),
+}
+
+
+@pytest.mark.parametrize("shape", SCRIPTS)
+def test_flags_of_the_scripts_are_found(shape: str) -> None:
+    scripts, content, wanted = SCRIPTS[shape]
+    assert deploying.flags({"scripts": scripts}, content) == wanted
+
+
+def test_what_deployed_until_now_is_told(tmp_path: Path) -> None:
+    scripts = {"deploy": "wrangler deploy --minify --env production"}
+    files = {"wrangler.jsonc": wrangler(), "package.json": {"scripts": scripts}, **CODE}
+    action = "jobs: {a: {steps: [{uses: cloudflare/wrangler-action@v3}]}}\n"
+    file(tmp_path / "shop", ".github/workflows/ci.yml", "# wrangler deploy\nrun: wrangler types\n")
+    file(tmp_path / "shop", ".github/workflows/release.yml", action)
+    said = hints.hints(answered(repository(tmp_path / "shop", files)))
+    assert [line for line in said if "wrangler" in line and "D1" not in line] == [
+        "package.json's scripts give wrangler deploy --minify: a release reads wrangler.jsonc"
+        " alone, so write it there (minify)",
+        ".github/workflows/release.yml deploys by wrangler: take that out, or it puts a version of"
+        " its own live past every release",
+    ]
+
+
+def test_a_configuration_that_wrangler_does_not_take_is_told(tmp_path: Path) -> None:
+    files = {"wrangler.jsonc": wrangler(), "wrangler.toml": 'name = "old"\n', **CODE}
+    given = answered(repository(tmp_path / "shop", files))
+    assert given.name == "shop"
+    said = "wrangler.toml is not read: wrangler takes wrangler.jsonc before it"
+    assert said in hints.hints(given)
