@@ -6,6 +6,7 @@ import hashlib
 import marshal
 import sqlite3
 import sys
+import threading
 import tracemalloc
 from contextlib import closing
 from pathlib import Path
@@ -94,3 +95,28 @@ def _large_rows(rows: int, size: int) -> sqlite3.Connection:
     values = (("x" * (size - number % 7) if number % 3 else 0.5,) for number in range(rows))
     connection.executemany("INSERT INTO t (b) VALUES (?)", values)
     return connection
+
+
+def test_a_reader_that_is_not_asked_or_is_left_ends(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(digest, "_LARGE", 0)
+    with digest.reader(0):
+        pass
+    select = "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT i FROM c"
+    ended: list[BaseException] = []
+
+    def read(rows: digest.Reading) -> None:
+        try:
+            rows(path, {"t": select}, lambda _: begun.set())
+        except sqlite3.OperationalError as error:
+            ended.append(error)
+
+    begun = threading.Event()
+    with digest.reader(0) as rows:
+        reading = threading.Thread(target=read, args=(rows,))
+        reading.start()
+        assert begun.wait(60)
+    reading.join(60)
+    assert "ended with code -9" in str(ended[0])
+    assert capfd.readouterr().err == ""

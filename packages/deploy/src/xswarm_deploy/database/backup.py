@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -166,14 +166,14 @@ def prepared(
     Raises:
         DeployError: see :func:`make`.
     """
-    with workspace(folder) as work:
+    with workspace(folder) as work, _reader(database) as read:
         scratch = work / "database.db"
         created = datetime.now(UTC)
         taken = snapshot.take(database, scratch, progress)
         with FileDatabase(scratch) as copy:
             applied = [row.name for row in ledger.read(copy)]
         recipients, identities = _with_own_key(wanted.recipients)
-        content = _Running(lambda: manifest.of_file(scratch))
+        content = _Running(lambda: manifest.of_file(scratch, read=read))
         plain = scratch
         if wanted.format == "sql":
             plain = work / "database.sql"
@@ -309,6 +309,13 @@ class _Running(Generic[T]):
             self._ended.append(self._do())
         except BaseException as error:  # raised again where it is waited for
             self._error = error
+
+
+def _reader(database: Database) -> AbstractContextManager[digest.Reading]:
+    """Return what will read the rows: of a file it is known now whether a process is worth it."""
+    if isinstance(database, FileDatabase) and database.path.exists():
+        return digest.reader(database.path.stat().st_size)
+    return nullcontext(digest.of_file)
 
 
 def _with_own_key(

@@ -17,7 +17,8 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +34,9 @@ _NEEDED = ("LD_LIBRARY_PATH", "SYSTEMROOT")
 Digests = dict[str, tuple[int, str]]
 """Name of a table → how many rows it has, and their hash."""
 
+Reading = Callable[[Path, Mapping[str, str], Callable[[int], None]], Digests]
+"""Counts and hashes the rows of one file, as :func:`of_file` does."""
+
 _LARGE = 8_000_000  # bytes of a file whose rows are worth a process
 
 
@@ -47,10 +51,33 @@ def of_file(path: Path, selects: Mapping[str, str], told: Callable[[int], None])
     Raises:
         sqlite3.Error: the file cannot be read.
     """
-    if path.stat().st_size < _LARGE:
-        with closing(open_readonly(path)) as connection:
-            return _of_connection(connection, selects, told)
-    return _apart(path, selects, told)
+    with reader(path.stat().st_size) as read:
+        return read(path, selects, told)
+
+
+@contextmanager
+def reader(size: int) -> Iterator[Reading]:
+    """Yield what reads one file as :func:`of_file` does: for a large one, a process that starts.
+
+    Args:
+        size: of the file, bytes; it need not be there yet.
+    """
+    if size < _LARGE:
+        yield _here
+        return
+    command = [sys.executable, "-I", "-S", __file__]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same, of Windows
+        env={name: os.environ[name] for name in _NEEDED if name in os.environ},
+    ) as child:
+        try:
+            yield partial(_apart, child)
+        finally:
+            child.kill()  # where it is still at it, nobody waits for it any more
 
 
 def open_readonly(path: Path) -> sqlite3.Connection:
@@ -98,29 +125,30 @@ def main() -> None:
         _say(found)
 
 
-def _apart(path: Path, selects: Mapping[str, str], told: Callable[[int], None]) -> Digests:
+def _here(path: Path, selects: Mapping[str, str], told: Callable[[int], None]) -> Digests:
+    with closing(open_readonly(path)) as connection:
+        return _of_connection(connection, selects, told)
+
+
+def _apart(
+    child: subprocess.Popen[bytes],
+    path: Path,
+    selects: Mapping[str, str],
+    told: Callable[[int], None],
+) -> Digests:
     """Let a process of its own do it; it ends by itself where nobody listens any more."""
-    command = [sys.executable, "-I", "-S", __file__]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same, of Windows
-        env={name: os.environ[name] for name in _NEEDED if name in os.environ},
-    ) as child:
-        asked, answered = _pipes(child)
-        request = json.dumps({"path": str(path.absolute()), "selects": dict(selects)})
-        with suppress(BrokenPipeError), asked:  # one that died says nothing, which is told below
-            asked.write(request.encode())
-        for line in answered:
-            said = json.loads(line)
-            if isinstance(said, dict):
-                return {name: (int(rows), str(digest)) for name, (rows, digest) in said.items()}
-            if isinstance(said, list):
-                raise _error(*said)
-            told(said)
-    raise sqlite3.OperationalError(f"reading rows ended with code {child.returncode}")
+    asked, answered = _pipes(child)
+    request = json.dumps({"path": str(path.absolute()), "selects": dict(selects)})
+    with suppress(BrokenPipeError), asked:  # one that died says nothing, which is told below
+        asked.write(request.encode())
+    for line in answered:
+        said = json.loads(line)
+        if isinstance(said, dict):
+            return {name: (int(rows), str(digest)) for name, (rows, digest) in said.items()}
+        if isinstance(said, list):
+            raise _error(*said)
+        told(said)
+    raise sqlite3.OperationalError(f"reading rows ended with code {child.wait()}")
 
 
 def _pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

@@ -170,13 +170,19 @@ def _require_definitions(name: str, beside: Sequence[str]) -> None:
             raise Refused(f"{name} is no manifest of a backup", f"it would run: {sql}", _ANOTHER)
 
 
-def of_file(path: Path, progress: Progress = no_progress, total: int | None = None) -> Content:
+def of_file(
+    path: Path,
+    progress: Progress = no_progress,
+    total: int | None = None,
+    read: digest.Reading = digest.of_file,
+) -> Content:
     """Read what a database file holds.
 
     Args:
         path: the file, which nobody writes to meanwhile.
         progress: told how many rows were read.
         total: how many there should be.
+        read: counts and hashes the rows of its tables.
 
     Raises:
         DatabaseError: the file cannot be read.
@@ -184,7 +190,7 @@ def of_file(path: Path, progress: Progress = no_progress, total: int | None = No
     with translated(), closing(digest.open_readonly(path)) as connection:
         # What a virtual table holds is in its shadow tables.
         present = [table for table in tables.read(connection) if table.kind != "virtual"]
-        held = digest.of_file(
+        held = read(
             path,
             {table.name: table.in_order for table in present},
             lambda done: progress("compare", done, total, "rows"),
