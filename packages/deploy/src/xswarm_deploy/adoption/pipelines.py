@@ -32,7 +32,7 @@ def files(answers: Answers) -> list[FileChange]:
     top = answers.found.top
     if answers.ci == finding.GITHUB:
         named = [top / WORKFLOW.with_name(f"{_name(answers, w)}.yml") for w in ("deploy", "xswarm")]
-        if any(_is_ours(file) for file in named):
+        if any(is_ours(file) for file in named):
             return []
         free = next((file for file in named if not file.exists()), None)
         return [FileChange(free, text(answers, "github.yml"))] if free else []
@@ -110,7 +110,8 @@ class _Template(Template):
     delimiter = "%%"
 
 
-def _is_ours(workflow: Path) -> bool:
+def is_ours(workflow: Path) -> bool:
+    """Return whether a pipeline runs this tool."""
     return workflow.is_file() and "xswarm" in workflow.read_text(encoding="utf-8", errors="replace")
 
 
