@@ -96,7 +96,14 @@ def _built(folder: Path, *, yes: bool, dry: bool) -> Configuration | None:
 
 
 def _require_new(found: Found) -> None:
-    file = found.folder / invoke_file.NAME
+    """Refuse where the Worker is set up, in its own folder or in one above it, up to the start."""
+    here = found.config.parent
+    for folder in dict.fromkeys((found.folder, here, *here.parents)):
+        if folder.is_relative_to(found.folder):
+            _require_none(folder / invoke_file.NAME)
+
+
+def _require_none(file: Path) -> None:
     content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
     below = content.get("deploy") if isinstance(content, dict) else None
     worker = below.get("worker") if isinstance(below, dict) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,13 @@ def test_a_configuration_that_wrangler_does_not_take_is_told(tmp_path: Path) -> 
     assert given.name == "shop"
     said = "wrangler.toml is not read: wrangler takes wrangler.jsonc before it"
     assert said in hints.hints(given)
+
+
+def test_a_pipeline_of_gitlabs_that_stays_is_told(tmp_path: Path) -> None:
+    own = file(tmp_path / "shop", ".gitlab-ci.yml", "deploy: {script: [npx wrangler deploy]}\n")
+    given = answered(repository(tmp_path / "shop", {"wrangler.jsonc": wrangler(), **CODE}))
+    given = replace(given, ci="gitlab")
+    stays = ".gitlab-ci.yml is yours, and stays: include the pipeline there (how-to, pipelines)"
+    assert stays in hints.hints(given)
+    own.write_text("script: [xswarm deploy.prod]\n")
+    assert stays not in hints.hints(given)

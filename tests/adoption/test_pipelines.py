@@ -188,6 +188,22 @@ def test_what_is_written_says_what_this_repository_needs(
         assert any("pnpm@9 && pnpm install" in line for line in lines) == bool(installs)
 
 
+@pytest.mark.parametrize("folder", ["", "apps/api"])
+def test_a_workflow_of_the_teams_own_stays_beside_ours(tmp_path: Path, folder: str) -> None:
+    below = f"-{Path(folder).name}" if folder else ""
+    file(tmp_path, f"{folder}/wrangler.jsonc".lstrip("/"), wrangler())
+    own = file(tmp_path, f".github/workflows/deploy{below}.yml", "run: npx wrangler deploy\n")
+    committed(tmp_path)
+    given = answered(tmp_path / folder, ci="github")
+    (change,) = pipelines.files(given)
+    assert change.path == own.with_name(f"xswarm{below}.yml")
+    change.write()
+    assert pipelines.files(given) == []
+    change.path.unlink()
+    own.write_text("run: xswarm deploy.prod\n")
+    assert pipelines.files(given) == []
+
+
 @pytest.mark.parametrize(
     ("files", "named"),
     [

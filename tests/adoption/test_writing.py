@@ -191,7 +191,7 @@ def test_a_pipeline_is_written_once_and_can_be_read(tmp_path: Path, ci: str) -> 
     assert '"trunk"' in text
     assert "MAPS_KEY" in text
     assert "%%" not in text
-    (given.found.folder / written).write_text("mine")
+    (given.found.folder / written).write_text("mine: xswarm")
     assert not [name for name in save(given) if name.endswith(".yml")]
 
 

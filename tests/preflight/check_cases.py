@@ -1358,6 +1358,12 @@ def _routed(place: Place) -> None:
     place.write("worker/routes.js", 'app.get("/api/orders", list)\n')
 
 
+def _routed_above(place: Place) -> None:
+    """Write a route into the code of the package, in a folder of which the configuration is."""
+    place.write("package.json", "{}")
+    place.write("src/routes.js", 'app.get("/api/orders", list)\n')
+
+
 def _route_cases() -> list[Case]:
     name, asked = "all routes", {"verify": {"routes": [{"path": "/a"}]}}
     return [
@@ -1382,6 +1388,13 @@ def _route_cases() -> list[Case]:
             "warn",
             "the root alone is asked; the code has GET /api/orders",
             both(_unasked, _listed(status=404), _routed),
+        ),
+        Case(
+            name,
+            "the same, and its configuration is in a folder of its package",
+            "warn",
+            "the root alone is asked; the code has GET /api/orders",
+            both(_unasked, _listed(status=404), _routed_above),
         ),
         Case(
             name,

@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -533,3 +534,16 @@ def test_what_fails_before_its_turn_is_raised_at_its_turn(
     check.begin_ahead(site)
     with pytest.raises(Refused, match="not up"):
         check.run_or_begun(site)
+
+
+def test_what_the_shell_gives_is_told_as_its_own(place: Place) -> None:
+    place.values["LOG_LEVEL"] = "loud"
+    made = place.site()
+    names = frozenset({"LOG_LEVEL", "WORKER_URL"})
+    shelled = replace(made.settings, given=names, replaced=("WORKER_URL",))
+    found = check.run(replace(made, settings=shelled), only=["variables"]).findings
+    said = {finding.name: finding.evidence for finding in found}
+    assert said["LOG_LEVEL"] == "not in the expected form (of the process environment)"
+    instead = f"in place of what {shelled.source} has"
+    assert said["WORKER_URL"].endswith(f", by the process environment, {instead}")
+    assert "process environment" not in said["CLOUDFLARE_API_TOKEN"]

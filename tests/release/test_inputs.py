@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.adoption.repositories import file
 from xswarm_deploy.release import inputs
 from xswarm_deploy.settings.project import Names
 from xswarm_deploy.settings.settings import Settings
@@ -42,3 +43,29 @@ def test_a_release_in_a_hurry_is_resumed_without_its_flag(
     fast = replace(made, project=made.project._replace(fast=True))
     other = replace(made, project=made.project._replace(uses=Names("r2")))
     assert inputs._settings(fast) == inputs._settings(made) != inputs._settings(other)
+
+
+def test_what_a_worker_is_made_from_in_a_monorepo_counts(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    """Its package, where its configuration is in a folder of that, and the packages it links."""
+    file(tmp_path, "package.json", {"dependencies": {"@acme/shared": "*", "hono": "4"}})
+    file(tmp_path, "config/wrangler.jsonc", {"name": "shop", "main": "../src/index.ts"})
+    own = file(tmp_path, "src/index.ts", "1")
+    more = {"dependencies": {"@acme/base": "*"}}
+    shared = file(tmp_path, "packages/shared/package.json", more).with_name("index.ts")
+    base = file(tmp_path, "packages/base/index.ts", "1")
+    (tmp_path / "node_modules/@acme").mkdir(parents=True)
+    for name in ("shared", "base"):
+        (tmp_path / f"node_modules/@acme/{name}").symlink_to(f"../../packages/{name}")
+    hono = file(tmp_path, "node_modules/.pnpm/hono@4/node_modules/hono/index.js", "1")
+    (tmp_path / "node_modules/hono").symlink_to(".pnpm/hono@4/node_modules/hono")
+    worker = {"name": "shop", "config": "config/wrangler.jsonc"}
+    made = replace(settings({"worker": worker}), root=tmp_path)
+    known = {inputs._worker(made)}
+    for count, changed in enumerate((own, shared, base), 2):
+        changed.write_text("2")
+        known.add(inputs._worker(made))
+        assert len(known) == count
+    hono.write_text("2")  # what its lock file names is not looked at
+    assert inputs._worker(made) in known

@@ -100,3 +100,15 @@ def test_what_is_set_up_already_is_refused(c: Context, root: Path, worker: str) 
     with pytest.raises(Refused, match="is set up already") as caught:
         init.init(c, yes=True)
     assert caught.value.remedy == "inv update shows what a newer version of the tool would change"
+
+
+def test_a_worker_that_is_set_up_in_its_own_folder_is_refused_from_above(
+    c: Context, root: Path
+) -> None:
+    """A submodule, say; an invoke.yaml above the start is another Worker's, or plain Invoke's."""
+    (root / "wrangler.jsonc").unlink()
+    file(root, "worker/wrangler.jsonc", wrangler())
+    own = file(root, "worker/invoke.yaml", "deploy: {worker: {name: shop}}\n")
+    with pytest.raises(Refused, match="is set up already") as caught:
+        init.init(c, yes=True)
+    assert str(own) in caught.value.what

@@ -101,9 +101,10 @@ def look(start: Path, chosen: places.Configuration | None) -> Found:
         chosen: the configuration to release from; None: there is none yet.
 
     Raises:
-        Refused: a file of it cannot be read.
+        Refused: a file of it cannot be read, or git does not read the checkout.
     """
     start = start.resolve()
+    tree.require_read(start)
     config = chosen.file if chosen else start / "wrangler.jsonc"
     content = chosen.content if chosen else {}
     folder = places.project_folder(start, config) if chosen else start

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xswarm_deploy.adoption import address, databases, deploying, places, tree, workspace
+from xswarm_deploy.adoption import address, databases, deploying, pipelines, places, tree, workspace
 from xswarm_deploy.adoption.answers import Answers
 from xswarm_deploy.adoption.changes import relative
 from xswarm_deploy.adoption.databases import D1
+from xswarm_deploy.adoption.found import GITLAB
 from xswarm_deploy.errors import typed
 from xswarm_deploy.settings.variables import PRODUCTION, STAGING
 
@@ -91,6 +92,9 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
         )
     for unread in tree.beside(found.config):
         yield f"{unread.name} is not read: wrangler takes {found.config.name} before it"
+    own = found.top / pipelines.GITLAB_FILE
+    if answers.ci == GITLAB and own.is_file() and not pipelines.is_ours(own):
+        yield f"{own.name} is yours, and stays: include the pipeline there (how-to, pipelines)"
     for file in deploying.others(found.top):
         yield (
             f"{relative(file, found.folder)} deploys by wrangler: take that out, or it puts a"

@@ -25,12 +25,17 @@ _OLD_PNPM: Final = {"5": "7", "6": "8"}
 
 
 def files(answers: Answers) -> list[FileChange]:
-    """Return the pipeline that was chosen; one that is there already stays as it is."""
+    """Return the pipeline that was chosen; one that is there already stays as it is.
+
+    A workflow of the team's own may have the name that ours would have: then it is ``xswarm.yml``.
+    """
     top = answers.found.top
     if answers.ci == finding.GITHUB:
-        name = _name(answers)
-        file = top / WORKFLOW.with_name(f"{name}.yml")
-        return [] if file.exists() else [FileChange(file, text(answers, "github.yml"))]
+        named = [top / WORKFLOW.with_name(f"{_name(answers, w)}.yml") for w in ("deploy", "xswarm")]
+        if any(is_ours(file) for file in named):
+            return []
+        free = next((file for file in named if not file.exists()), None)
+        return [FileChange(free, text(answers, "github.yml"))] if free else []
     if answers.ci == finding.GITLAB:
         file = top / GITLAB_FILE
         return [] if file.exists() else [FileChange(file, text(answers, "gitlab.yml"))]
@@ -105,10 +110,15 @@ class _Template(Template):
     delimiter = "%%"
 
 
-def _name(answers: Answers) -> str:
+def is_ours(workflow: Path) -> bool:
+    """Return whether a pipeline runs this tool."""
+    return workflow.is_file() and "xswarm" in workflow.read_text(encoding="utf-8", errors="replace")
+
+
+def _name(answers: Answers, word: str) -> str:
     """Return the workflow's name; of a package its own, for each has one."""
     found = answers.found
-    return "deploy" if found.folder == found.top else f"deploy-{found.folder.name}"
+    return word if found.folder == found.top else f"{word}-{found.folder.name}"
 
 
 def _install(answers: Answers) -> str:

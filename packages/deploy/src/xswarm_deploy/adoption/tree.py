@@ -20,16 +20,20 @@ _DEEPEST: Final = 5  # folders below the start
 
 
 def top(start: Path) -> Path:
-    """Return the top of the git checkout that a folder is in; without git the folder itself.
+    """Return the top of the git checkout that a folder is in; without git the folder itself."""
+    found = git.output(start, "rev-parse", "--show-toplevel")
+    return Path(found) if found else start
+
+
+def require_read(start: Path) -> None:
+    """Refuse to look at a checkout that git does not read: its top and branch would be guessed.
 
     Raises:
-        Refused: git does not read the checkout, such as one of another user.
+        Refused: it does not, such as one of another user.
     """
-    found = git.output(start, "rev-parse", "--show-toplevel")
-    why, way_on = ("", "") if found else git.unread(start)
+    why, way_on = git.unread(start)
     if why:
         raise Refused("git does not read the checkout", why, way_on)
-    return Path(found) if found else start
 
 
 def beside(config: Path) -> list[Path]:

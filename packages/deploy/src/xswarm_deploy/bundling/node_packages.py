@@ -72,6 +72,31 @@ def home(folder: Path, top: Path) -> Path:
     return next((each for each in within if (each / FILE).is_file()), folder)
 
 
+def linked(folder: Path) -> dict[str, Path]:
+    """Return name → folder of the packages of a workspace that one is made from, however far.
+
+    A package manager links those; what comes from elsewhere lies in some node_modules.
+
+    Args:
+        folder: of the package.
+
+    Raises:
+        Refused: a package.json cannot be read.
+    """
+    found: dict[str, Path] = {}
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        for name in read(here).get("dependencies") or {}:
+            above = (each / "node_modules" / name for each in (here, *here.parents))
+            place = next((each for each in above if each.is_symlink()), None)
+            other = place.resolve() if place else None
+            if other and other.is_dir() and "node_modules" not in other.parts and name not in found:
+                found[name] = other
+                waiting.append(other)
+    return found
+
+
 def manager(folder: Path, top: Path) -> str:
     """Return the package manager: what package.json says, else the nearest lock file; else npm.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from xswarm_deploy.bundling import node_packages
 from xswarm_deploy.preflight.looking import Seen, probe
 from xswarm_deploy.services.errors import ServiceUnavailable
 from xswarm_deploy.services.monitor import Monitor
@@ -44,7 +45,8 @@ def _asked(site: Site) -> Seen | str:
 def _in_code(site: Site) -> Seen:
     """Look for routes in the code, where the Worker tells none and none of it is asked."""
     settings = site.settings
-    folder = settings.path(settings.project.worker.config).parent
+    config = settings.path(settings.project.worker.config)
+    folder = node_packages.home(config.parent, settings.root)
     asked = {path for _, path in coverage.asks(settings.project)} - {"/"}
     if asked or not folder.is_dir():
         return Seen("skip", "no list: the live Worker has no such monitor, and no /openapi.json")

@@ -49,4 +49,5 @@ def _finding(settings: Settings, variable: Variable, problem: Problem | None) ->
         where += f", in place of what {settings.source} has" if name in settings.replaced else ""
         return Finding(name, GROUP, "pass", variable.required, where)
     status: Status = "fail" if problem.critical else "warn"
-    return Finding(name, GROUP, status, problem.critical, problem.why, problem.remedy)
+    why = f"{problem.why} (of {PROCESS})" if name in settings.given else problem.why
+    return Finding(name, GROUP, status, problem.critical, why, problem.remedy)

@@ -74,10 +74,12 @@ def different(
 
 
 def _worker(settings: Settings) -> str:
-    from xswarm_deploy.bundling import bundle, library  # a release without a Worker needs neither
+    # A release without a Worker needs none of them.
+    from xswarm_deploy.bundling import bundle, library, node_packages
 
     config = settings.path(settings.project.worker.config)
-    parts = {"worker": config.parent}
+    home = node_packages.home(config.parent, settings.root)
+    parts = {"worker": home, **node_packages.linked(home)}
     named = bundle.requirements(settings)
     if named and library.is_named(named):
         parts["library"] = library.FOLDER

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from xswarm_deploy.bundling import node_packages
 from xswarm_deploy.errors import DeployError
 from xswarm_deploy.services.http import new_session
 from xswarm_deploy.services.monitor import Monitor
@@ -100,7 +101,8 @@ def _by_path(name: coverage.Named) -> tuple[str, str]:
 def _of_worker(site: Site) -> Iterator[Found]:
     """Yield what the code, the live Worker itself and its sitemap tell."""
     root = site.settings.root
-    yield from sources.in_code(root, site.settings.path(site.settings.project.worker.config).parent)
+    config = site.settings.path(site.settings.project.worker.config)
+    yield from sources.in_code(root, node_packages.home(config.parent, root))
     monitor = Monitor.of(site.settings)
     with suppress(DeployError):  # nothing is deployed yet: there is the code
         listed = coverage.told(monitor)
