@@ -8,6 +8,7 @@ import pytest
 
 from tests.steps.fakes import FakeCloudflare, ahead
 from xswarm_deploy.errors import Refused, StepFailed
+from xswarm_deploy.model.step import Change
 from xswarm_deploy.services import files
 from xswarm_deploy.services.pages import Commit, Rules
 from xswarm_deploy.settings.settings import Settings
@@ -50,27 +51,30 @@ def test_changed_content_is_deployed(site: Site, folder: Path, file: str) -> Non
     assert [change.action for change in pages.plan(site)] == ["deploy"]
 
 
-def test_files_sent_before_their_turn_are_not_sent_again(
-    site: Site, folder: Path, cloudflare: FakeCloudflare
-) -> None:
+def prepared(site: Site, folder: Path) -> Change:
+    """Return a planned deployment whose files are sent before its turn."""
     deploy(site)
     (folder / "index.html").write_text("changed")
     planned = pages.plan(site)
     ahead(site, lambda: pages.prepare(site, planned), "pages")
-    assert pages.apply(site, planned[0])["pages_files"] == 1
+    return planned[0]
+
+
+def test_files_sent_before_their_turn_are_not_sent_again(
+    site: Site, folder: Path, cloudflare: FakeCloudflare
+) -> None:
+    planned = prepared(site, folder)
+    assert pages.apply(site, planned)["pages_files"] == 1
     assert cloudflare.pages.uploaded == ["/index.html"] * 2
 
 
 def test_other_files_than_those_are_sent(
     site: Site, folder: Path, cloudflare: FakeCloudflare
 ) -> None:
-    deploy(site)
-    (folder / "index.html").write_text("changed")
-    planned = pages.plan(site)
-    ahead(site, lambda: pages.prepare(site, planned), "pages")
+    planned = prepared(site, folder)
     site.state.prepared["pages"].require_possible()
     (folder / "more.html").write_text("one more")
-    assert pages.apply(site, planned[0])["pages_files"] == 2
+    assert pages.apply(site, planned)["pages_files"] == 2
 
 
 def test_nothing_is_sent_before_there_is_a_project(
