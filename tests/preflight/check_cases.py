@@ -231,6 +231,10 @@ def _bound(place: Place, has: bool = True, **bindings: Any) -> None:
     place.configure(**bindings)
 
 
+def _rooms(**more: str) -> dict[str, Any]:
+    return {"bindings": [{"name": "ROOM", "class_name": "Room", **more}]}
+
+
 def _bound_with_migrations(place: Place) -> None:
     """Bind the Worker to a database that is to be made and migrated before its code runs."""
     _d1(place, [])
@@ -755,6 +759,20 @@ def _configuration_cases() -> list[Case]:
             lambda place: _bound(
                 place, has=False, d1_databases=[{"binding": "DB", "database_id": "4567"}]
             ),
+        ),
+        Case(
+            "bindings",
+            "a class of Durable Objects of its own",
+            "pass",
+            "ROOM (durable_objects Room)",
+            lambda place: _bound(place, durable_objects=_rooms()),
+        ),
+        Case(
+            "bindings",
+            "one of a Worker that is not there",
+            "fail",
+            "the account has no ROOM (durable_objects Room of rooms)",
+            lambda place: _bound(place, durable_objects=_rooms(script_name="rooms")),
         ),
         Case(
             "bindings",
