@@ -92,8 +92,8 @@ def _of_deployments(answers: Answers) -> Iterator[str]:
     for config in deploying.named(found.package, "config"):
         if (found.home / config).resolve() != found.config.resolve():
             yield (
-                f"package.json's scripts deploy from {config}: where that is the live one's, correct"
-                " deploy.worker.config in invoke.yaml"
+                f"package.json's scripts deploy from {config}: where that is the live one's,"
+                " correct deploy.worker.config in invoke.yaml"
             )
     told = deploying.flags(found.package, answers.content(PRODUCTION))
     if told:
