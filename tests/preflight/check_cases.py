@@ -43,6 +43,7 @@ from xswarm_deploy.services.errors import (
 )
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.multipart import Module
+from xswarm_deploy.services.routes import Domain
 from xswarm_deploy.services.sendgrid import EventWebhook
 from xswarm_deploy.steps import fingerprints
 from xswarm_monitoring.clock import Clock
@@ -1451,6 +1452,11 @@ def _staged(url: str, **more: Any) -> Arrange:
     )
 
 
+def _attached_to(worker: str) -> Arrange:
+    found = Domain("d", "proxy.test", "z", worker) if worker else None
+    return part("cloudflare", domains=SimpleNamespace(find=lambda _host: found))
+
+
 def _address_cases() -> list[Case]:
     whose, other = "whose address", "is the address of"
     return [
@@ -1473,7 +1479,20 @@ def _address_cases() -> list[Case]:
             _staged("https://gateway.acme.workers.dev"),
         ),
         Case(whose, "its own", "pass", "this", _staged("https://boss-ai.acme.workers.dev")),
-        Case(whose, "of no file", "pass", "does not name", _staged("https://proxy.test")),
+        Case(
+            whose,
+            "of no file",
+            "pass",
+            "does not name",
+            both(_staged("https://proxy.test"), _attached_to("")),
+        ),
+        Case(
+            whose,
+            "another Worker's custom domain, by Cloudflare",
+            "warn",
+            "is a custom domain of the Worker gateway",
+            both(_staged("https://proxy.test"), _attached_to("gateway")),
+        ),
     ]
 
 
