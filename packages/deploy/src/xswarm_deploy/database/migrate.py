@@ -18,7 +18,7 @@ from xswarm_deploy.database import (
     script,
 )
 from xswarm_deploy.database.client import Database, DatabaseError, Result
-from xswarm_deploy.database.guards import Foresight, Part
+from xswarm_deploy.database.foresight import Foresight, Part
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration
 from xswarm_deploy.database.pending import State

@@ -22,7 +22,7 @@ from xswarm_deploy.database import (
 )
 from xswarm_deploy.database.client import Database, DatabaseError, Result, Row, Statement
 from xswarm_deploy.database.counting import Guard, Matched
-from xswarm_deploy.database.guards import Foresight, Part, Step
+from xswarm_deploy.database.foresight import Foresight, Part, Step
 from xswarm_deploy.database.limits import LONGEST_TRANSACTION
 from xswarm_deploy.database.migration_history import Applied
 from xswarm_deploy.database.migrations import Migration

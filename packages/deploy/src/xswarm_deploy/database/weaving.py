@@ -12,7 +12,7 @@ from typing import NamedTuple
 from xswarm_deploy.database.client import Row
 from xswarm_deploy.database.counting import Compared, Held, Matched, Noted, Released
 from xswarm_deploy.database.effects import Effect, Measure, SchemaCopy, values_of
-from xswarm_deploy.database.guards import Foresight, Part, Step
+from xswarm_deploy.database.foresight import Foresight, Part, Step
 from xswarm_deploy.database.rebuilds import ColumnRebuild, Follower, Rebuild
 from xswarm_deploy.database.statements import folded
 
