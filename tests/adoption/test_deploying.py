@@ -90,3 +90,19 @@ def test_a_pipeline_of_gitlabs_that_stays_is_told(tmp_path: Path) -> None:
     assert stays in hints.hints(given)
     own.write_text("script: [xswarm deploy.prod]\n")
     assert stays not in hints.hints(given)
+
+
+def test_another_worker_or_file_of_the_scripts_is_told(tmp_path: Path) -> None:
+    scripts = {
+        "deploy": "wrangler deploy -c ./wrangler.prod.jsonc --name=shop-live --env=x",
+        "deploy:staging": "wrangler deploy --name shop-staging --config wrangler.jsonc",
+    }
+    assert deploying.named({"scripts": scripts}, "env") == ["x"]
+    files = {"wrangler.jsonc": wrangler(), "package.json": {"scripts": scripts}, **CODE}
+    said = hints.hints(answered(repository(tmp_path / "shop", files)))
+    assert [line for line in said if line.startswith("package.json")] == [
+        "package.json's scripts deploy the Worker shop-live (--name): where that is the live one,"
+        " correct deploy.worker.name in invoke.yaml",
+        "package.json's scripts deploy from ./wrangler.prod.jsonc: where that is the live one's,"
+        " correct deploy.worker.config in invoke.yaml",
+    ]

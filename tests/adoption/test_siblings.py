@@ -76,11 +76,22 @@ def test_each_comes_after_those_that_it_is_bound_to_and_once(
     assert deployed == [("prices", "eu"), ("billing", "")]
 
 
-def test_one_that_is_to_get_the_tail_comes_too(
-    site: Site, deployed: list[tuple[str, ...]], tmp_path: Path
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"tail_consumers": [{"service": "logs"}]},
+        {
+            "durable_objects": {
+                "bindings": [{"name": "A", "class_name": "A", "script_name": "logs"}]
+            }
+        },
+        {"workflows": [{"name": "a", "binding": "A", "class_name": "A", "script_name": "logs"}]},
+    ],
+)
+def test_one_that_gets_the_tail_or_has_a_class_comes_too(
+    site: Site, deployed: list[tuple[str, ...]], tmp_path: Path, named: dict[str, Any]
 ) -> None:
-    tailed = wrangler("api", tail_consumers=[{"service": "logs"}])
-    file(tmp_path, "apps/api/wrangler.jsonc", tailed)
+    file(tmp_path, "apps/api/wrangler.jsonc", wrangler("api", **named))
     file(tmp_path, "apps/logs/wrangler.jsonc", wrangler("logs"))
     siblings.deploy(site, Console(io.StringIO()))
     assert deployed == [("logs", "")]

@@ -20,6 +20,16 @@ def test_the_part_of_wranglers_file_is_known_to_it(tmp_path: Path) -> None:
     assert (tmp_path / "told").read_text() == "staging 1\n"
 
 
+def test_the_shells_own_choice_of_an_environment_chooses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the top level would be released as it is built for staging."""
+    monkeypatch.setenv("CLOUDFLARE_ENV", "staging")
+    for part in ("", "production"):
+        building.build("echo built for ${CLOUDFLARE_ENV-none} > told", tmp_path, part, tmp_path)
+        assert (tmp_path / "told").read_text() == f"built for {part or 'none'}\n"
+
+
 def test_what_fails_ends_with_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="the build failed: echo no such file && false") as told:
         building.build("echo no such file && false", tmp_path, "", tmp_path)

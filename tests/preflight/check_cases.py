@@ -43,6 +43,7 @@ from xswarm_deploy.services.errors import (
 )
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.multipart import Module
+from xswarm_deploy.services.routes import Domain
 from xswarm_deploy.services.sendgrid import EventWebhook
 from xswarm_deploy.steps import fingerprints
 from xswarm_monitoring.clock import Clock
@@ -229,6 +230,10 @@ def _bound(place: Place, has: bool = True, **bindings: Any) -> None:
     place.values["CLOUDFLARE_API_BASE_URL"] = "https://api.cloudflare.test/client/v4"
     place.parts["cloudflare"].has = lambda path: has
     place.configure(**bindings)
+
+
+def _rooms(**more: str) -> dict[str, Any]:
+    return {"bindings": [{"name": "ROOM", "class_name": "Room", **more}]}
 
 
 def _bound_with_migrations(place: Place) -> None:
@@ -755,6 +760,20 @@ def _configuration_cases() -> list[Case]:
             lambda place: _bound(
                 place, has=False, d1_databases=[{"binding": "DB", "database_id": "4567"}]
             ),
+        ),
+        Case(
+            "bindings",
+            "a class of Durable Objects of its own",
+            "pass",
+            "ROOM (durable_objects Room)",
+            lambda place: _bound(place, durable_objects=_rooms()),
+        ),
+        Case(
+            "bindings",
+            "one of a Worker that is not there",
+            "fail",
+            "the account has no ROOM (durable_objects Room of rooms)",
+            lambda place: _bound(place, durable_objects=_rooms(script_name="rooms")),
         ),
         Case(
             "bindings",
@@ -1433,6 +1452,11 @@ def _staged(url: str, **more: Any) -> Arrange:
     )
 
 
+def _attached_to(worker: str) -> Arrange:
+    found = Domain("d", "proxy.test", "z", worker) if worker else None
+    return part("cloudflare", domains=SimpleNamespace(find=lambda _host: found))
+
+
 def _address_cases() -> list[Case]:
     whose, other = "whose address", "is the address of"
     return [
@@ -1455,7 +1479,20 @@ def _address_cases() -> list[Case]:
             _staged("https://gateway.acme.workers.dev"),
         ),
         Case(whose, "its own", "pass", "this", _staged("https://boss-ai.acme.workers.dev")),
-        Case(whose, "of no file", "pass", "does not name", _staged("https://proxy.test")),
+        Case(
+            whose,
+            "of no file",
+            "pass",
+            "does not name",
+            both(_staged("https://proxy.test"), _attached_to("")),
+        ),
+        Case(
+            whose,
+            "another Worker's custom domain, by Cloudflare",
+            "warn",
+            "is a custom domain of the Worker gateway",
+            both(_staged("https://proxy.test"), _attached_to("gateway")),
+        ),
     ]
 
 

@@ -148,3 +148,28 @@ def test_how_far_it_is_is_shown_from_its_turn_on() -> None:
     assert preparation.result(str) == "made"
     preparation.told("upload", 2, 3, "bytes")
     assert shown == [2]
+
+
+def test_the_version_has_the_uplink_before_the_site(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going, order = threading.Event(), list[str]()
+
+    def preparing(name: str) -> Any:
+        def prepare(_site: Site, _changes: Sequence[Change]) -> str:
+            if name == "worker":
+                going.wait(10)
+            order.append(name)
+            return name
+
+        return type("Step", (), {"prepare": staticmethod(prepare)})
+
+    ahead, planning = Ahead(), Preparing(UPLOAD)
+    with monkeypatch.context() as patched:
+        patched.setattr(steps, "step_named", lambda _name: planning)
+        ahead.begin(site, ("pages", "worker"))
+    monkeypatch.setattr(steps, "preparing", preparing)
+    ahead.prepare(site, ahead.preparable())
+    going.set()
+    assert site.state.taken("pages", str) == "pages"
+    assert order == ["worker", "pages"]

@@ -53,6 +53,7 @@ class Distance:
     connections: int = 0
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _servers: list[asyncio.Server] = field(default_factory=list)
+    _carrying: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -74,11 +75,14 @@ class Distance:
         parts = urlsplit(url)
         target = (parts.hostname or "127.0.0.1", parts.port or 80)
 
-        async def serve() -> int:
-            async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                self.connections += 1
-                await _Connection(self, name).carry(reader, writer, target)
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # A task of our own: of one that is cancelled, asyncio.streams would print an error.
+            self.connections += 1
+            carrying = self._loop.create_task(_Connection(self, name).carry(reader, writer, target))
+            self._carrying.add(carrying)
+            carrying.add_done_callback(self._carrying.discard)
 
+        async def serve() -> int:
             server = await asyncio.start_server(accept, "127.0.0.1", 0)
             self._servers.append(server)
             return int(server.sockets[0].getsockname()[1])
@@ -103,10 +107,11 @@ class Distance:
         for server in self._servers:
             server.close()
             await server.wait_closed()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        this = asyncio.current_task()
+        while tasks := [task for task in asyncio.all_tasks() if task is not this]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass

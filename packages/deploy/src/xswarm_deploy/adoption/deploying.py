@@ -44,7 +44,7 @@ FLAGS: Final[Mapping[str, str]] = {
 """Flag of ``wrangler deploy`` → the key of its file that says the same."""
 OTHERWISE: Final = frozenset(
     {
-        *("config", "env", "name", "cwd"),  # init has read them, or been told
+        *("config", "env", "name", "cwd"),  # which Worker, and from where: see named()
         *("tag", "message", "dry-run", "outdir", "outfile", "metafile", "strict", "old-asset-ttl"),
         *("help", "version", "profile", "env-file", "install-skills", "autoconfig"),
         *("experimental-route-zones", "x-route-zones", "secrets-file"),
@@ -57,6 +57,7 @@ _SEVERAL: Final = frozenset(
     {"alias", "compatibility_flags", "define", "routes", "triggers", "vars"}
 )
 """Keys to which a flag adds."""
+_SHORT: Final = {"c": "config", "e": "env"}
 _VERBS: Final = ("deploy", "publish")
 _ENDS: Final = frozenset({"&&", "||", ";", "|", "&"})
 _DEPLOYS: Final = re.compile(
@@ -72,10 +73,13 @@ def flags(package: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, s
         package: the package.json.
         content: the configuration.
     """
-    scripts = map(str, (package.get("scripts") or {}).values())
-    named = dict.fromkeys(flag for text in scripts for flag in _of_script(text))
-    told = {flag: FLAGS[flag] for flag in named if flag in FLAGS}
+    told = {flag: FLAGS[flag] for flag, _ in _given(package) if flag in FLAGS}
     return {f: key for f, key in told.items() if key in _SEVERAL or key not in content}
+
+
+def named(package: Mapping[str, Any], flag: str) -> list[str]:
+    """Return what the scripts give a flag, such as the name of the Worker that is live."""
+    return list(dict.fromkeys(value for name, value in _given(package) if name == flag and value))
 
 
 def others(top: Path) -> Iterator[Path]:
@@ -85,15 +89,23 @@ def others(top: Path) -> Iterator[Path]:
             yield file
 
 
-def _of_script(text: str) -> Iterator[str]:
-    """Return the names of the flags that a script gives ``wrangler deploy``."""
+def _given(package: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for text in (package.get("scripts") or {}).values():
+        yield from _of_script(str(text))
+
+
+def _of_script(text: str) -> Iterator[tuple[str, str]]:
+    """Return the flags that a script gives ``wrangler deploy``, each with its value."""
     try:
         words = shlex.split(text)
     except ValueError:  # a quote that does not end: a shell would not take it either
         return
     for command in _commands(words):
         if _is_deployment(command):
-            yield from (_name(word) for word in command if word.startswith("--"))
+            for word, after in pairwise([*command, "-"]):
+                if word.startswith("-"):
+                    flag, _, value = word.partition("=")
+                    yield _name(flag), value or ("" if after.startswith("-") else after)
 
 
 def _commands(words: Iterable[str]) -> Iterator[list[str]]:
@@ -113,5 +125,5 @@ def _is_deployment(command: list[str]) -> bool:
 
 def _name(word: str) -> str:
     """Return a flag's name as wrangler's help has it; it takes ``--keepVars``, too."""
-    name = word.removeprefix("--").partition("=")[0]
-    return re.sub("(?<=[a-z])(?=[A-Z])", "-", name).lower()
+    name = re.sub("(?<=[a-z])(?=[A-Z])", "-", word.lstrip("-")).lower()
+    return _SHORT.get(name, name)

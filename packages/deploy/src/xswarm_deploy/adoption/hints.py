@@ -82,6 +82,19 @@ def _of_the_build(answers: Answers) -> Iterator[str]:
 def _of_deployments(answers: Answers) -> Iterator[str]:
     """Return what deployed until now, and would go on, or is said on its command line alone."""
     found = answers.found
+    known = {answers.environment(name)[0] for name in (PRODUCTION, STAGING)}
+    for name in deploying.named(found.package, "name"):
+        if name not in known:
+            yield (
+                f"package.json's scripts deploy the Worker {name} (--name): where that is the live"
+                " one, correct deploy.worker.name in invoke.yaml"
+            )
+    for config in deploying.named(found.package, "config"):
+        if (found.home / config).resolve() != found.config.resolve():
+            yield (
+                f"package.json's scripts deploy from {config}: where that is the live one's,"
+                " correct deploy.worker.config in invoke.yaml"
+            )
     told = deploying.flags(found.package, answers.content(PRODUCTION))
     if told:
         named = ", ".join(f"--{flag}" for flag in told)

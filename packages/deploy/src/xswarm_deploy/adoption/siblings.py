@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from xswarm_deploy.adoption import places
@@ -62,11 +63,12 @@ def _bring(site: Site, name: str, known: dict[str, Sibling], console: Console) -
 
 
 def _bound(content: Mapping[str, Any]) -> Iterator[str]:
-    """Return the Workers that service bindings and tails lead to."""
-    for kind in ("services", "tail_consumers"):
-        for one in content.get(kind) or ():
-            if isinstance(one, Mapping) and one.get("service"):
-                yield str(one["service"])
+    """Return the Workers that service bindings, tails and classes of others lead to."""
+    objects = (content.get("durable_objects") or {}).get("bindings") or ()
+    listed = (content.get(kind) or () for kind in ("services", "tail_consumers", "workflows"))
+    for one in (*chain.from_iterable(listed), *objects):
+        if isinstance(one, Mapping) and (name := one.get("service") or one.get("script_name")):
+            yield str(name)
 
 
 def _named(site: Site) -> dict[str, Sibling]:

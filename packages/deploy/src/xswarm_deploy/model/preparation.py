@@ -60,6 +60,10 @@ class Preparation:
         """Let it end at the next that it tells."""
         self._abandoned.set()
 
+    def wait(self) -> None:
+        """Return once it has ended, whatever came of it."""
+        self._made.exception()
+
     def require_possible(self) -> None:
         """Wait for what comes of it.
 

@@ -41,7 +41,20 @@ def whose(site: Site) -> Seen | str:
         return Seen("fail", f"{host} is the address of {other}", _way_on(content, site))
     if host.endswith(_WORKERS_DEV):
         return Seen("warn", f"{host} is the address of another Worker", _way_on(content, site))
+    attached = _attached(site, host)
+    if attached not in ("", site.worker):  # it may hand on what it is asked
+        told = f"{host} is a custom domain of the Worker {attached}"
+        return Seen("warn", told, _way_on(content, site))
     return f"{host}, which wrangler's file does not name"
+
+
+def _attached(site: Site, host: str) -> str:
+    """Return the Worker that a host is a custom domain of; empty: of none, or nobody tells."""
+    try:
+        found = site.cloudflare.domains.find(host)
+    except DeployError:
+        return ""  # other checks say why
+    return found.worker if found else ""
 
 
 def _others(site: Site) -> Iterator[tuple[str, tuple[Mapping[str, Any], str]]]:

@@ -68,7 +68,7 @@ SINGLE: Final = ("ai", "browser", "images", "media", *sorted(NO_RESOURCE))
 class Binding:
     """One binding: its kind (the key in the file), its name in ``env``, what it leads to.
 
-    ``within`` is the jurisdiction of a bucket.
+    ``within`` is the jurisdiction of a bucket, or the Worker that has the class.
     """
 
     kind: str
@@ -128,8 +128,12 @@ def _absent_consumers(site: Site, content: Mapping[str, Any]) -> Iterator[Bindin
     """
     for one in content.get("tail_consumers") or ():
         name = str(one.get("service") or "")
-        if name != site.worker and not site.cloudflare.worker_exists(name):
+        if not _is_deployed(site, name):
             yield Binding("tail_consumers", "tail", name)
+
+
+def _is_deployed(site: Site, worker: str) -> bool:
+    return worker == site.worker or site.cloudflare.worker_exists(worker)
 
 
 def _ours(site: Site, one: Binding) -> Binding:
@@ -141,20 +145,23 @@ def _ours(site: Site, one: Binding) -> Binding:
 
 def _binding(kind: str, one: Mapping[str, Any], target: str) -> Binding:
     name = str(one.get("binding") or one.get("name", ""))
-    return Binding(kind, name, str(one.get(target, "")), str(one.get("jurisdiction") or ""))
+    within = one.get("jurisdiction") or one.get("script_name")
+    return Binding(kind, name, str(one.get(target, "")), str(within or ""))
 
 
 def _labelled(one: Binding) -> str:
-    return f"{one.name} ({one.kind} {one.target or 'without an id or name'})"
+    of = f" of {one.within}" if one.kind == "durable_objects" and one.within else ""
+    return f"{one.name} ({one.kind} {one.target or 'without an id or name'}{of})"
 
 
 def _remedy(site: Site, one: Binding, *, local: bool) -> str:
     """Return how what is missing is made, or named."""
-    if one.kind in ("services", "tail_consumers"):
+    worker = one.within if one.kind == "durable_objects" else one.target
+    if one.kind in ("services", "tail_consumers", "durable_objects"):
         # Each project has a twin of its own, which knows only the Workers deployed to that.
         ours = shlex.quote(str(site.settings.root / ".sandbox/endpoints.env"))
         here = f", to this twin: set -a; . {ours}; npx wrangler deploy" if local else ""
-        return f"deploy {one.target} first, in its own folder{here}; or correct its name"
+        return f"deploy {worker} first, in its own folder{here}; or correct its name"
     command, listed = _MAKING.get(one.kind, ("", ""))
     if not command:
         return "make it, or correct its id or name"
@@ -212,7 +219,6 @@ _ASKED: Final[Mapping[str, Callable[[Site, Binding], bool]]] = {
     "kv_namespaces": lambda site, one: site.cloudflare.has(f"storage/kv/namespaces/{one.target}"),
     "d1_databases": lambda site, one: site.cloudflare.has(f"d1/database/{one.target}"),
     "hyperdrive": lambda site, one: site.cloudflare.has(f"hyperdrive/configs/{one.target}"),
-    "services": lambda site, one: (
-        one.target == site.worker or site.cloudflare.worker_exists(one.target)
-    ),
+    "services": lambda site, one: _is_deployed(site, one.target),
+    "durable_objects": lambda site, one: _is_deployed(site, one.within or site.worker),
 }

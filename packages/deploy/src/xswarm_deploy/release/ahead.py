@@ -86,15 +86,14 @@ class Ahead:
             site: what they act upon; it holds what is made until its change takes it.
             names: of :meth:`preparable`.
         """
+        all_ = site.state.prepared
         for name in names:
-            begun, minting = self._begun[name], self._of(steps.PREPARED[name])
-            preparation = Preparation(site.progress)
+            waits, begun = steps.PREPARED[name], self._begun[name]
+            minting = [self._begun[each] for each in waits.minting if each in self._begun]
+            behind = [all_[each] for each in waits.behind if each in all_]
+            all_[name] = preparation = Preparation(site.progress)
             beside = site.holding(replace(site.state, progress=preparation.told))
-            site.state.prepared[name] = preparation
-            preparation.begin(partial(_prepared, name, beside, begun, minting), "prepare")
-
-    def _of(self, names: Iterable[str]) -> list[_Begun]:
-        return [self._begun[name] for name in names if name in self._begun]
+            preparation.begin(partial(_prepared, name, beside, begun, minting, behind), "prepare")
 
     def plan(self, step: Step[Site], site: Site, made: Iterable[Change]) -> Sequence[Change]:
         """Return what a step would change.
@@ -111,12 +110,20 @@ class Ahead:
         return _outcome(begun, lambda: step.plan(site))
 
 
-def _prepared(name: str, site: Site, begun: _Begun, minting: Sequence[_Begun]) -> object:
+def _prepared(
+    name: str,
+    site: Site,
+    begun: _Begun,
+    minting: Sequence[_Begun],
+    behind: Sequence[Preparation],
+) -> object:
     """Make what of a step's plan no user meets; nothing before a secret that it will carry."""
-    if any(each.changes.exception() for each in (begun, *minting)):
+    for each in behind:
+        each.wait()
+    if any(plan.changes.exception() for plan in (begun, *minting)):
         return None  # at their turn they are planned anew
     changes = begun.changes.result()
-    before = [change for each in minting for change in each.changes.result()]
+    before = [change for plan in minting for change in plan.changes.result()]
     if not changes or any(steps.action_named(change).secret for change in before):
         return None
     return steps.preparing(name).prepare(site, changes)

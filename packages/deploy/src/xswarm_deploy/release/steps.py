@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 if TYPE_CHECKING:
     from xswarm_deploy.model.step import AnyAction, Change, PreparingStep, Step
@@ -42,12 +42,26 @@ AHEAD: Final[dict[str, tuple[str, ...]]] = {
 }
 """What may be planned while earlier steps run → the steps upon whose changes its plan builds."""
 
-PREPARED: Final[dict[str, tuple[str, ...]]] = {
-    "migrate": (),
-    "worker": ("secrets",),
-    "pages": (),
+
+
+class Preparing(NamedTuple):
+    """What a step's preparation waits for.
+
+    Args:
+        minting: steps that must mint no secret for it.
+        behind: steps whose own preparation has the uplink first.
+    """
+
+    minting: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+
+
+PREPARED: Final = {
+    "migrate": Preparing(),
+    "worker": Preparing(minting=("secrets",)),
+    "pages": Preparing(behind=("worker",)),
 }
-"""What may be prepared while earlier steps run → the steps that must mint no secret for it."""
+"""What may be prepared while earlier steps run; each stands behind what it waits for."""
 
 
 def step_named(name: str) -> Step[Site]:

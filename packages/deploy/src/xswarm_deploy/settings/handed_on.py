@@ -7,7 +7,8 @@ from typing import Final
 
 from xswarm_deploy.settings.variables import ENVIRONMENTS, VARIABLES
 
-_OURS: Final = ("INVOKE_", "DEPLOY_", "GITHUB_TOKEN")
+_OURS: Final = ("INVOKE_", "DEPLOY_", "GITHUB_TOKEN", "CLOUDFLARE_ENV")
+"""How the names begin of what this tool reads, or says itself: which environment is built."""
 
 
 def environment() -> dict[str, str]:
