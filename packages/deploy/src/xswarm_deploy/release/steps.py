@@ -43,7 +43,6 @@ AHEAD: Final[dict[str, tuple[str, ...]]] = {
 """What may be planned while earlier steps run → the steps upon whose changes its plan builds."""
 
 
-
 class Preparing(NamedTuple):
     """What a step's preparation waits for.
 
