@@ -16,7 +16,8 @@ from xswarm_deploy import child, git
 from xswarm_deploy.adoption import doctor
 from xswarm_deploy.bundling import bundle, functions, programs
 from xswarm_deploy.cli import building
-from xswarm_deploy.database import digest
+from xswarm_deploy.console import no_progress
+from xswarm_deploy.database import digest, snapshot
 from xswarm_deploy.preflight import machine
 from xswarm_deploy.release import copies
 from xswarm_deploy.settings import references
@@ -62,6 +63,12 @@ def _check(folder: Path) -> install.Places:
     return install.Places(folder / "requirements.txt", folder, folder)
 
 
+def _copied(file: Path) -> bool:
+    with file.open("wb") as large:
+        large.truncate(snapshot._LARGE)
+    return snapshot._copied(file, file.with_suffix(".copy"), no_progress)
+
+
 BY_US: dict[str, Callable[[Path], object]] = {
     "git": lambda folder: git.output(folder, "status"),
     "the check's Node": lambda _: machine._told(["node", "--version"]),
@@ -70,6 +77,7 @@ BY_US: dict[str, Callable[[Path], object]] = {
     "npm": programs._run_npm,
     "pip": lambda _: bundle.run(["pip"], env=child.installer()),
     "hashing rows": lambda _: digest.reader(1 << 30).__enter__(),
+    "copying a database": lambda folder: _copied(folder / "large.db"),
     "the twin's pip": lambda folder: install._install_python(_check(folder)),
     "the twin's npm": lambda folder: install._install_node(_check(folder)),
 }

@@ -503,6 +503,21 @@ def test_one_table_needs_the_same_columns(local: Database, folder: Path, tmp_pat
         restore.one_table(local, source, "nowhere")
 
 
+def test_a_file_with_the_backups_pages_is_not_read_once_more(
+    local: Database, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its schema was before: SQLite's copy counts that on."""
+    fill(local)
+    made = backup.make(local, folder, BackupRequest("test"))
+    before = seen(local)
+    for number in range(5):
+        local.execute(f"CREATE TABLE later_{number} (v)")
+    source = backup.unpack(made, tmp_path)
+    monkeypatch.setattr(restore, "_read_back", None)
+    restore.whole(local, source, tmp_path, proven=made.manifest)
+    assert seen(local) == before
+
+
 def test_a_file_in_wal_mode_comes_back_in_wal_mode(
     local: Database, folder: Path, tmp_path: Path
 ) -> None:

@@ -43,7 +43,7 @@ def go_back(world: World, site: Site) -> None:
     """Go back to the release before the last one."""
     first = [r for r in records.read(site.database, "local") if r.version][-1]
     wish = rollback.RollbackRequest(first.version, migrations=True)
-    begun = rollback.begin(site)
+    begun = rollback.begin(site, wish.version)
     target = rollback.find(site, wish)
     plans = rollback.plan_ahead(site, target, wish, begun)
     verified = rollback.verify_ahead(site, target, begun)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from xswarm_deploy.imports import standing_in
 
 __all__ = ["Exit"]
@@ -23,5 +21,15 @@ def _mock(*given: Any, **named: Any) -> Any:
     return Mock(*given, **named)
 
 
-with standing_in("unittest.mock", Mock=_mock), standing_in("invoke.vendor.yaml", **vars(yaml)):
+def _of_yaml(name: str) -> Any:
+    """Return what the installed YAML has of that name; it is imported now."""
+    import yaml
+
+    return getattr(yaml, name)
+
+
+with (
+    standing_in("unittest.mock", Mock=_mock),
+    standing_in("invoke.vendor.yaml", __getattr__=_of_yaml),
+):
     from invoke.exceptions import Exit

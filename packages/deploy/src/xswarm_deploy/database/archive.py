@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from xswarm_deploy.console import Progress, no_progress
 from xswarm_deploy.errors import DeployError, Refused
@@ -78,23 +78,32 @@ class _Counted:
         self._progress(self._label, self._size, self._total, "bytes")
 
 
+class _Hash(Protocol):
+    """SHA-256 as hashlib has it."""
+
+    def update(self, piece: bytes, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
+
+
 class _Measured(_Counted):
     """One that hashes, too."""
 
     def __init__(
         self,
+        hashed: _Hash,
         stream: BinaryIO,
         label: str = "",
         total: int | None = None,
         progress: Progress = no_progress,
     ) -> None:
         super().__init__(stream, label, total, progress)
-        self._hash = _Hash()
+        self._hash = hashed
 
     @property
     def digest(self) -> Digest:
         """Return what passed so far."""
-        return Digest(self._size, self._hash.result())
+        return Digest(self._size, self._hash.hexdigest())
 
     def _pass(self, piece: bytes) -> None:
         self._hash.update(piece)
@@ -142,6 +151,8 @@ def prove(
 ) -> tuple[Digest, Digest]:
     """Read back what :func:`pack` wrote, and compare it byte by byte with what it was made of.
 
+    It hashes in this thread: the rows are read meanwhile, and that takes longer.
+
     Args:
         packed: the packed file.
         source: the file that was packed.
@@ -157,7 +168,8 @@ def prove(
     """
     with source.open("rb") as plain:
         same = _Same(plain)
-        found = _unpack(packed, cast("BinaryIO", same), identities, progress, sys.maxsize)
+        limited = _Limited(_Measured(hashlib.sha256(), cast("BinaryIO", same)), sys.maxsize)
+        found = _unpack(packed, limited, hashlib.sha256(), identities, progress)
         same.require_end()
     return found
 
@@ -188,25 +200,28 @@ def unpack(
     limit = shutil.disk_usage(target.parent).free if most is None else most
     try:
         with _created(target) as plain:
-            return _unpack(source, plain, identities, progress, limit)
+            limited = _Limited(_Measured(_Apart(), plain), limit)
+            return _unpack(source, limited, _Apart(), identities, progress)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
 
 
 def _unpack(
-    source: Path, target: BinaryIO, identities: Sequence[Identity], progress: Progress, most: int
+    source: Path,
+    target: _Limited,
+    hashed: _Hash,
+    identities: Sequence[Identity],
+    progress: Progress,
 ) -> tuple[Digest, Digest]:
-    """Decrypt and decompress a file into a stream."""
+    """Decrypt and decompress a file into a stream; return the digests of both."""
     import zstandard
 
     try:
         with source.open("rb") as file:
-            reading = _Measured(file, "unpack", source.stat().st_size, progress)
-            writing = _Measured(target)
-            limited = _Limited(writing, most)
+            reading = _Measured(hashed, file, "unpack", source.stat().st_size, progress)
             unpacking = zstandard.ZstdDecompressor().stream_writer(
-                cast("BinaryIO", limited), _PIECE, closefd=False
+                cast("BinaryIO", target), _PIECE, closefd=False
             )
             expected = _Header(unpacking)
             if source.suffix == ".age":
@@ -214,12 +229,12 @@ def _unpack(
             else:
                 while piece := reading.read(_PIECE):
                     expected.write(piece)
-            expected.require(writing.digest.size)
+            expected.require(target.digest.size)
     except zstandard.ZstdError as error:
         raise _damaged(source, str(error)) from None
     except Refused as error:
         raise _damaged(source, error.what) from None
-    return reading.digest, writing.digest
+    return reading.digest, target.digest
 
 
 def identity(secret: Secret) -> list[Identity]:
@@ -256,7 +271,7 @@ def recipient(text: str) -> list[Recipient]:
         ) from None
 
 
-class _Hash:
+class _Apart:
     """SHA-256, computed in a thread of its own where there is much of it."""
 
     def __init__(self) -> None:
@@ -274,7 +289,7 @@ class _Hash:
         self._waiting.append(self._pool.submit(self._hash.update, piece))
         self._drain(_AHEAD)
 
-    def result(self) -> str:
+    def hexdigest(self) -> str:
         self._drain(0)
         if self._pool is not None:
             self._pool.shutdown()
@@ -346,6 +361,10 @@ class _Limited:
 
     def flush(self) -> None:
         self._stream.flush()
+
+    @property
+    def digest(self) -> Digest:
+        return self._stream.digest
 
 
 def _decrypt(reading: _Measured, writing: _Header, identities: Sequence[Identity]) -> None:

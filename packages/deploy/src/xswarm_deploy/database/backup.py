@@ -170,10 +170,10 @@ def prepared(
         scratch = work / "database.db"
         created = datetime.now(UTC)
         taken = snapshot.take(database, scratch, progress)
+        content = _Running(lambda: manifest.of_file(scratch, read=read))
         with FileDatabase(scratch) as copy:
             applied = [row.name for row in ledger.read(copy)]
         recipients, identities = _with_own_key(wanted.recipients)
-        content = _Running(lambda: manifest.of_file(scratch, read=read))
         plain = scratch
         if wanted.format == "sql":
             plain = work / "database.sql"

@@ -261,14 +261,15 @@ def _drops(database: Database, stays: tuple[str, ...]) -> list[str]:
 def _same_pages(one: Path, other: Path) -> bool:
     """Return whether two database files hold the same pages.
 
-    Only the counters in the header, which every write moves, may differ; while the
-    log of a file in WAL mode is not yet in it, the answer is no.
+    Only the counters in the header may differ, which every write moves, and that of the schema,
+    which SQLite's own copy sets to what the other file's was, and one more. While the log of a file
+    in WAL mode is not yet in it, the answer is no.
     """
     if one.stat().st_size != other.stat().st_size:
         return False
     with one.open("rb") as first, other.open("rb") as second:
         headers = [file.read(100) for file in (first, second)]
-        if len({header[:18] + header[28:92] for header in headers}) > 1:
+        if len({header[:18] + header[28:40] + header[44:92] for header in headers}) > 1:
             return False
         return all(
             piece == second.read(len(piece)) for piece in iter(lambda: first.read(1 << 20), b"")
