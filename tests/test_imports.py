@@ -106,3 +106,10 @@ def test_a_backup_of_a_file_imports_no_way_to_a_server() -> None:
             [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True
         )
     assert ended.stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_bundling_imports_nothing_of_requests() -> None:
+    code = "import sys, xswarm_deploy.bundling.bundle; print('requests' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n", "it would begin beside who imports it (opening.start)"

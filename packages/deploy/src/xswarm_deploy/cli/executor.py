@@ -71,6 +71,7 @@ class Executor(executor.Executor):
 
     def _release(self, release: Task[Any], agreed: Agreed) -> None:
         """Run the graph before a release as one transaction."""
+        opening.start(agreed.site)
         steps = order(release)
         phases = [s.name for s in steps if s.name in STEPS and s.name not in agreed.skipped]
         begin = partial(opening.deployment, agreed.site, agreed.message, agreed.skipped, phases)

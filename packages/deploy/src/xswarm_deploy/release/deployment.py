@@ -35,7 +35,6 @@ def deployment(
     """
     site.settings.require_sound()
     before = calls.made()
-    _ = site.bundling  # wrangler bundles while the lock is taken, and all is checked
     if check.NAME not in skipped:
         check.begin_ahead(site)  # it changes nothing that a release does, and needs no lock
     with transaction(site, "deploy", message, phases) as running:

@@ -40,6 +40,15 @@ def connect(site: Site) -> None:
         site.database.open_ahead(_OF_DATABASE)
 
 
+def start(site: Site) -> None:
+    """Begin what a release of all steps needs first, while it is imported: bundle and connections.
+
+    Bundling imports nothing of requests, of which two threads at once get half.
+    """
+    _ = site.bundling
+    connect(site)
+
+
 def release(
     site: Site, kind: str, message: str = "", phases: Sequence[str] = ()
 ) -> AbstractContextManager[Release]:
@@ -53,7 +62,6 @@ def deployment(
     site: Site, message: str, skipped: frozenset[str], phases: Sequence[str]
 ) -> AbstractContextManager[Release]:
     """Make one release of all steps in the block, as :func:`deployment.deployment` does."""
-    connect(site)
     from xswarm_deploy.release import deployment as whole
 
     return whole.deployment(site, message, skipped, phases)
