@@ -74,16 +74,28 @@ def different(
 
 
 def _worker(settings: Settings) -> str:
+    """Digest the folders of the configuration and of the code, and the workspace's own packages."""
     # A release without a Worker needs none of them.
     from xswarm_deploy.bundling import bundle, library, node_packages
 
     config = settings.path(settings.project.worker.config)
     home = node_packages.home(config.parent, settings.root)
-    parts = {"worker": home, **node_packages.linked(home)}
+    parts = {"worker": config.parent, **_code(settings), **node_packages.linked(home)}
     named = bundle.requirements(settings)
     if named and library.is_named(named):
         parts["library"] = library.FOLDER
     return _hash([_folder(name, folder) for name, folder in parts.items()])
+
+
+def _code(settings: Settings) -> dict[str, Path]:
+    """Return the folder of the code, where it is not within that of the configuration."""
+    from xswarm_deploy.bundling import wrangler
+
+    file = wrangler.file(settings)
+    main = str(wrangler.read(settings).get("main") or "") if file.is_file() else ""
+    folder = (file.parent / main).resolve().parent
+    within = not main or folder.is_relative_to(file.parent.resolve())
+    return {} if within else {"code": folder}
 
 
 def _migrations(settings: Settings) -> str:

@@ -41,6 +41,7 @@ DEPLOY: Final = "deploy"
 """The kind of release that uploads a version of the Worker with all that it needs."""
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that all is done
 _LINGER: Final = 0.15  # seconds in which the next step's plan may take along what came of this one
+_MOMENT: Final = 0.04  # seconds in which the first plan may take along that the release begins
 _SHORTLY: Final = 0.01  # seconds in which a step that need not read has made its change
 
 
@@ -115,7 +116,7 @@ class Release:
         release.followed = last
         release.note("begin", kind=record.kind, message=record.message)
         release.ledger.begin(record)
-        release.ledger.later(_LINGER)
+        release.ledger.later(_MOMENT)
         return release
 
     @classmethod
