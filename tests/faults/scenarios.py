@@ -25,6 +25,15 @@ def deploy(world: World, site: Site, phases: Sequence[str] = PHASES) -> None:
             running.perform(steps.step_named(phase))
 
 
+def ahead(world: World, site: Site) -> None:
+    """Release all of the checkout, planned ahead, and what no user meets made ahead."""
+    with transaction(site, "deploy", "a release", PHASES, world.console()) as running:
+        running.site.state.uploads = True
+        running.ahead.begin(running.site, PHASES)
+        for phase in PHASES:
+            running.perform(steps.step_named(phase))
+
+
 def failing(world: World, site: Site) -> None:
     """Release a version that turns out not to be good when it is verified."""
     world.good = lambda: False
@@ -120,6 +129,7 @@ def expire(world: World) -> None:
 
 SCENARIOS: Final[Mapping[str, Callable[[World, Site], None]]] = {
     "release": deploy,
+    "release ahead": ahead,
     "failing release": failing,
     "canary": gradually,
     "rollback": go_back,

@@ -81,3 +81,14 @@ def test_a_commit_from_before_the_tool_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="has no invoke") as caught:
         of_commit(tmp_path / "own", commit, tmp_path / "old")
     assert "--base COMMIT" in caught.value.remedy
+
+
+def test_what_is_committed_of_node_modules_stays_as_it_was(tmp_path: Path) -> None:
+    top = tmp_path / "own"
+    file(top, "invoke.yaml", "deploy: {}")
+    file(top, "package.json", {"name": "shop"})
+    kept = file(top, "node_modules/hono/index.js", "live")
+    commit = committed(top)
+    kept.write_text("next")
+    copy = of_commit(top, commit, tmp_path / "old")
+    assert (copy / "node_modules/hono/index.js").read_text() == "live"

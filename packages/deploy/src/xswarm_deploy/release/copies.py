@@ -6,6 +6,7 @@ imports reach there; what is installed serves the copy, but for packages of the 
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -94,7 +95,8 @@ def _settled(top: Path, root: Path, target: Path) -> Path:
     packages = [top, root, *(file.parent for file in _packages(top))]
     for folder in dict.fromkeys(packages):
         copy = target / folder.relative_to(top)
-        if (folder / _MODULES).is_dir() and copy.is_dir():
+        there = os.path.lexists(copy / _MODULES)  # it is committed, as some do
+        if (folder / _MODULES).is_dir() and copy.is_dir() and not there:
             _link(folder / _MODULES, copy / _MODULES, top, target)
     above = next((f / _MODULES for f in top.parents if (f / _MODULES).is_dir()), None)
     if above and not (target / _MODULES).exists():
