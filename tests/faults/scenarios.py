@@ -25,12 +25,12 @@ def deploy(world: World, site: Site, phases: Sequence[str] = PHASES) -> None:
             running.perform(steps.step_named(phase))
 
 
-def ahead(world: World, site: Site) -> None:
+def ahead(world: World, site: Site, phases: Sequence[str] = PHASES) -> None:
     """Release all of the checkout, planned ahead, and what no user meets made ahead."""
-    with transaction(site, "deploy", "a release", PHASES, world.console()) as running:
+    with transaction(site, "deploy", "a release", phases, world.console()) as running:
         running.site.state.uploads = True
-        running.ahead.begin(running.site, PHASES)
-        for phase in PHASES:
+        running.ahead.begin(running.site, phases)
+        for phase in phases:
             running.perform(steps.step_named(phase))
 
 
@@ -85,7 +85,7 @@ def rotate(world: World, site: Site) -> None:
 
 def minting(world: World, site: Site) -> None:
     """Release with webhooks that there were none of: their secrets are made with the version."""
-    deploy(world, site, (*PHASES, "webhooks"))
+    ahead(world, site, (*PHASES, "webhooks"))
 
 
 def webhooks(world: World, site: Site) -> None:
