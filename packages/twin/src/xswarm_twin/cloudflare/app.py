@@ -195,7 +195,9 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
     except TwinError as error:  # a part of the twin is missing, and its remedy is known
         return failure(refusals.part_missing(error))
     except ConnectionError:
-        raise  # the client is gone: there is no one to answer
+        if request.transport is not None:
+            raise
+        return failure(refusals.body_invalid("it ended early"))  # to nobody: the client is gone
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
         return failure(refusals.failed())
