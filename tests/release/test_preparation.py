@@ -102,6 +102,12 @@ def test_what_fails_is_tried_once_more_at_its_turn() -> None:
     assert begun(failing(DeployError("no answer"))).taken("worker", str) is None
 
 
+@pytest.mark.parametrize("error", [StepFailed("the Worker does not start"), Refused("no value")])
+def test_what_cannot_be_made_is_not_tried_once_more(error: DeployError) -> None:
+    with pytest.raises(type(error), match=error.what):
+        begun(failing(error)).taken("worker", str)
+
+
 def test_what_nobody_foresaw_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         begun(failing(ZeroDivisionError())).taken("worker", str)

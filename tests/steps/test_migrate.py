@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.steps.fakes import FakeCloudflare
+from tests.steps.fakes import FakeCloudflare, ahead
 from xswarm_deploy.cli import schema_lines
 from xswarm_deploy.database import limits, migration_history, timing
 from xswarm_deploy.errors import DeployError, Refused
@@ -22,6 +23,7 @@ from xswarm_deploy.steps import (
     new_migration,
     schema_check,
 )
+from xswarm_deploy.verification import compatibility
 
 FILES = {
     "users": "CREATE TABLE users (id INTEGER PRIMARY KEY);\n-- migrate:down\nDROP TABLE users;",
@@ -47,6 +49,25 @@ def do(site: Site) -> list[dict[str, object]]:
 
 def tables(site: Site) -> set[str]:
     return set(schema_check.rows_by_table(site))
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(0.0, 0), (compatibility.FRESH + 1, 1)])
+def test_how_the_live_version_answered_counts_for_a_minute(
+    site: Site, monkeypatch: pytest.MonkeyPatch, seconds: float, asked: int
+) -> None:
+    told = compatibility.Looked("v1", {}, time.monotonic() - seconds)
+    anew: list[Site] = []
+
+    def looked(at: Site) -> compatibility.Looked:
+        anew.append(at)
+        return told
+
+    monkeypatch.setattr(compatibility, "looked", looked)
+    monkeypatch.setattr(compatibility, "_asked", lambda _site, _version: told)
+    ahead(site, lambda: told, "migrate")
+    do(site)
+    assert len(anew) == asked
+    assert tables(site) == {"users", "posts"}
 
 
 def test_where_nothing_was_live_it_is_not_asked_again(

@@ -40,7 +40,7 @@ class Preparation:
         """Begin to make it.
 
         Args:
-            make: what is done; an error is that of the change, which tries it once more.
+            make: what is done; an error is the change's, which tries once more where that may help.
             name: of the thread.
         """
         self._made = started(make, name)
@@ -84,8 +84,12 @@ class Preparation:
 
         Returns:
             None where nothing of that kind was made: the change has to do it.
+
+        Raises:
+            StepFailed: it cannot be made, and would not be by trying again.
+            Refused: it must not be.
         """
-        self._turn.set()
+        self.require_possible()
         try:
             made = self._made.result()
         except DeployError:

@@ -8,13 +8,17 @@ before says nothing of the schema.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from xswarm_deploy.errors import StepFailed
 from xswarm_deploy.model.split import met
 from xswarm_deploy.site import Site
+
+FRESH: Final = 60.0  # seconds for which an answer tells how the version answers now
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,17 @@ class Looked:
     Args:
         version: which; empty: several share the traffic.
         failing: what it answered wrongly: a finding's name → its evidence.
+        at: when it was asked, on the monotonic clock.
     """
 
     version: str
     failing: Mapping[str, str]
+    at: float
+
+    @property
+    def fresh(self) -> bool:
+        """Return whether that was moments ago."""
+        return time.monotonic() - self.at <= FRESH
 
 
 @contextmanager
@@ -36,12 +47,13 @@ def held(site: Site, before: Looked | None = None) -> Iterator[None]:
 
     Args:
         site: the environment.
-        before: from :func:`looked`, where it was asked moments ago.
+        before: from :func:`looked`; one that is not fresh any more is asked for anew.
 
     Raises:
         StepFailed: something that it answered well before, it does not any more.
     """
-    before = before or looked(site)
+    if before is None or not before.fresh:
+        before = looked(site)
     yield
     if before is None:
         return
@@ -72,5 +84,6 @@ def looked(site: Site) -> Looked | None:
 def _asked(site: Site, version: str) -> Looked:
     from xswarm_deploy.verification import verify  # where nothing is live, nothing is verified
 
+    at = time.monotonic()
     report = verify.run(site, verify.live(site, version), quick=True, reading=True)
-    return Looked(version, {finding.name: finding.evidence for finding in report.failures})
+    return Looked(version, {finding.name: finding.evidence for finding in report.failures}, at)
