@@ -37,19 +37,14 @@ def rollback(
         context.select_environment(c, env)
     site, console = context.open_site(c), Console()
     opening.connect(site)
-    begun = going_back.begin(site, version)
-    wish = going_back.RollbackRequest(version or going_back.choose(site), restore_db, migrations)
-    target = going_back.find(site, wish)
-    wish = going_back.proven(console, site, wish)
+    wish = going_back.RollbackRequest(version, restore_db, migrations)
     if dry or context.dry(c):
-        going_back.show(console, site, target, wish)
-        going_back.warn(console, site, target)
+        going_back.show(console, site, wish)
         return
-    plans = going_back.plan_ahead(site, target, wish, begun)
     agreed = context.agreed(c, yes)
-    going_back.confirm(console, site, target, wish, yes=agreed)
-    verified = going_back.verify_ahead(site, target, begun)
-    message = f"back to {target.release or target.version}"
-    with transaction(site, "rollback", message, going_back.PHASES) as release:
-        going_back.run(release, target, wish, plans, verified, told=not agreed)
+    with going_back.locking(site, wish, agreed=agreed) as taking:
+        chosen = going_back.chosen(console, site, wish, agreed=agreed)
+        message = f"back to {chosen.target.release or chosen.target.version}"
+        with transaction(site, "rollback", message, going_back.PHASES, taking=taking) as release:
+            going_back.run(release, chosen)
     report_success(release)

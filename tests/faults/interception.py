@@ -44,8 +44,8 @@ OFTEN: Final = frozenset({"refused", "timeout", "500", "away", "full", "broken"}
 _SENT: Final = object()
 
 
-class Killed(BaseException):
-    """The process is dead: nothing of it does anything any more."""
+class Killed(SystemExit):
+    """The process is dead: nothing of it does anything any more, in silence also its threads."""
 
 
 @dataclass(frozen=True)

@@ -52,12 +52,11 @@ def go_back(world: World, site: Site) -> None:
     """Go back to the release before the last one."""
     first = [r for r in records.read(site.database, "local") if r.version][-1]
     wish = rollback.RollbackRequest(first.version, migrations=True)
-    begun = rollback.begin(site, wish.version)
-    target = rollback.find(site, wish)
-    plans = rollback.plan_ahead(site, target, wish, begun)
-    verified = rollback.verify_ahead(site, target, begun)
-    with transaction(site, "rollback", "", rollback.PHASES, world.console()) as running:
-        rollback.run(running, target, wish, plans, verified)
+    shown = world.console()
+    with rollback.locking(site, wish, agreed=True) as taking:
+        chosen = rollback.chosen(shown, site, wish, agreed=True)
+        with transaction(site, "rollback", "", rollback.PHASES, shown, taking) as running:
+            rollback.run(running, chosen)
 
 
 def restore(world: World, site: Site) -> None:

@@ -21,6 +21,7 @@ from xswarm_monitoring.probe_header import (
     HEADER,
     LIMITED,
     VALID_SECONDS,
+    VERSION,
     ProbedRequest,
     recognise,
     sign,
@@ -106,6 +107,38 @@ async def _served(scope: Any, receive: Any, send: Any) -> None:
     metrics.database.observe("SELECT 1", 9.0, failed=True)
     await send({"type": "http.response.start", "status": 500, "headers": []})
     await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize(
+    ("genuine", "version", "named"),
+    [
+        pytest.param(True, "this-version", [b"this-version"], id="a probe"),
+        pytest.param(False, "this-version", [], id="anybody else"),
+        pytest.param(True, "unknown", [], id="it is not known"),
+        pytest.param(True, "one\r\nSet-Cookie: x", [], id="it is no header's text"),
+    ],
+)
+def test_an_answer_to_a_probe_names_the_version(
+    genuine: bool, version: str, named: list[bytes]
+) -> None:
+    monitor = Monitor(
+        _served, service="s", admin_token=lambda _env: TOKEN, version=lambda _env: version
+    )
+    now = monitor.endpoints.clock.wall()
+    value = sign([TOKEN if genuine else "forged"], ProbedRequest("h", "POST", "/x"), now)
+    headers = [(b"host", b"h"), (HEADER.lower().encode(), value.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/x", "headers": headers}
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    asyncio.run(monitor({**scope, "metrics": monitor.metrics}, receive, send))
+    found = [text for name, text in sent[0]["headers"] if name == VERSION.lower().encode()]
+    assert found == named
 
 
 @pytest.mark.parametrize("genuine", [True, False])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
 
+from xswarm_deploy.background import started
 from xswarm_deploy.model.step import Change, Step
-from xswarm_deploy.release import ahead, audit, steps
-from xswarm_deploy.release.ahead import Ahead, Unlocked, trail_end
+from xswarm_deploy.release import ahead, steps
+from xswarm_deploy.release.ahead import Ahead, Unlocked
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 
@@ -114,39 +117,28 @@ def test_what_is_planned_ahead_are_steps() -> None:
 # Before the lock is taken
 
 
-EVENT = audit.Event(1, "", "local", "r", "ada", "here", "end", "{}", "", "hash")
-
-
 @pytest.mark.parametrize(
-    ("followed", "fresh", "expected"),
+    ("undisturbed", "fresh", "expected"),
     [
-        pytest.param(EVENT, 60.0, "before", id="nothing was released since"),
-        pytest.param(EVENT._replace(number=2), 60.0, "under the lock", id="something was"),
-        pytest.param(EVENT, -1.0, "under the lock", id="it is old"),
+        pytest.param(-0.1, 60.0, "before", id="the lock was free since"),
+        pytest.param(-math.inf, 60.0, "before", id="there never was a release"),
+        pytest.param(0.1, 60.0, "under the lock", id="somebody held it meanwhile"),
+        pytest.param(math.inf, 60.0, "under the lock", id="it is not known"),
+        pytest.param(-0.1, -1.0, "under the lock", id="the plan is old"),
     ],
 )
-def test_what_was_planned_before_the_lock_holds_while_nothing_was_released(
-    site: Site,
-    monkeypatch: pytest.MonkeyPatch,
-    followed: audit.Event,
-    fresh: float,
-    expected: str,
+def test_what_was_planned_before_the_lock_holds_while_nobody_held_it(
+    monkeypatch: pytest.MonkeyPatch, undisturbed: float, fresh: float, expected: str
 ) -> None:
     monkeypatch.setattr(ahead, "FRESH", fresh)
-    monkeypatch.setattr(audit, "last", lambda _database: EVENT)
-    plans = Unlocked.begin(trail_end(site), lambda: "before")
-    assert plans.holding(followed, lambda: "under the lock") == expected
+    at = time.monotonic()
+    plans = Unlocked(started(lambda: "before"), at)
+    assert plans.holding(at + undisturbed, lambda: "under the lock") == expected
 
 
-def test_one_that_failed_before_the_lock_is_made_under_it(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_failed_before_the_lock_is_made_under_it() -> None:
     def failing() -> str:
         raise OSError
 
-    monkeypatch.setattr(audit, "last", lambda _database: EVENT)
-    failed = Unlocked.begin(trail_end(site), failing)
-    assert failed.holding(EVENT, lambda: "under it") == "under it"
-    monkeypatch.setattr(audit, "last", lambda _database: failing())
-    unknown = Unlocked.begin(trail_end(site), lambda: "before")
-    assert unknown.holding(EVENT, lambda: "under it") == "under it"
+    failed = Unlocked(started(failing), time.monotonic())
+    assert failed.holding(-math.inf, lambda: "under it") == "under it"

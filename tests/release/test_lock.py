@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -44,6 +45,39 @@ def test_it_is_free_after_release_and_the_fence_rises(open_: Open) -> None:
     second = lock.acquire(open_(), open_, "two")
     assert second.fence == first.fence + 1
     second.release()
+
+
+def test_it_is_known_since_when_it_was_free(open_: Open) -> None:
+    """What was read since then, no release has changed meanwhile."""
+    first = lock.acquire(open_(), open_, "one")
+    assert first.free_since == -math.inf, "there was none before"
+    held = time.monotonic()
+    time.sleep(0.05)
+    first.release()
+    freed = time.monotonic()
+    time.sleep(0.05)
+    second = lock.acquire(open_(), open_, "two")
+    assert held < second.free_since
+    assert second.free_since <= freed + 0.05, "by what the answer took"
+    second.release()
+
+
+def test_since_when_one_is_free_that_an_earlier_version_gave_back_is_not_known(open_: Open) -> None:
+    database = open_()
+    lock.acquire(database, open_, "one").freeing()
+    database.execute("UPDATE _release_lock SET expires_at = 0")  # as it wrote
+    began = time.monotonic()
+    assert lock.acquire(database, open_, "two").free_since >= began
+
+
+def test_who_takes_a_lock_off_frees_it_now(open_: Open) -> None:
+    database = open_()
+    lock.acquire(database, open_, "one").freeing()
+    held = lock.holder(database)
+    assert held
+    began = time.monotonic()
+    assert lock.take_off(database, held)
+    assert lock.acquire(database, open_, "two").free_since >= began - 0.01
 
 
 class Hasty(threading.Event):

@@ -36,10 +36,14 @@ def place(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) ->
         version=lambda _worker, _id: found,
         versions=lambda _worker: [],
         schedules=lambda _worker: [],
+        deployments=lambda _worker: [],
         open_ahead=lambda _count: None,
+        read_ahead=lambda _worker: None,
+        list_ahead=lambda _worker: None,
     )
     monkeypatch.setattr(traffic, "live_split", lambda _site: {})
     monkeypatch.setattr(pages, "current", lambda _site: None)
+    monkeypatch.setattr(pages, "read_ahead", lambda _site: None)
     monkeypatch.setattr(contexts, "open_site", lambda _c, **_: made)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: SimpleNamespace())
     made.state.history = lambda: records.read(made.database, "local")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
@@ -15,13 +16,13 @@ from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Report
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import records, rollback
-from xswarm_deploy.release.rollback import RollbackRequest
+from xswarm_deploy.release.rollback import Planned, Reading, RollbackRequest, Verified
 from xswarm_deploy.release.transaction import transaction
 from xswarm_deploy.services.cloudflare.versions import Version
 from xswarm_deploy.services.errors import NotFound
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
-from xswarm_deploy.steps import applied, fingerprints, migrate, pages, traffic, webhooks
+from xswarm_deploy.steps import applied, fingerprints, migrate, pages, traffic
 from xswarm_deploy.steps.triggers import Crons
 from xswarm_deploy.verification import verify
 
@@ -43,6 +44,7 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     made = Site(settings())
     made.__dict__["cloudflare"] = SimpleNamespace(
         read_ahead=lambda _worker: None,
+        list_ahead=lambda _worker: None,
         schedules=lambda _worker: [],
         deployments=lambda _worker: [],
         version=lambda _worker, version: Version(version),
@@ -56,6 +58,7 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [])
     monkeypatch.setattr(pages, "current", lambda _site: SimpleNamespace(id="today"))
     monkeypatch.setattr(pages, "_canonical", lambda _site: "today")
+    monkeypatch.setattr(pages, "read_ahead", lambda _site: None)
     monkeypatch.setattr(Settings, "require_sound", lambda _settings: None)
     for change in migrate.plan(made):
         migrate.apply(made, change)
@@ -65,6 +68,17 @@ def site(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> 
 
 def target(**facts: object) -> Record:
     return Record("", "local", "", "", "2026-01-01T00:00:00", "", "", "", VERSION, facts=facts)
+
+
+def reading(site: Site, split: dict[str, float] | None = None) -> Reading:
+    """Return what every plan builds upon."""
+    return Reading(
+        time.monotonic(),
+        started(lambda: split or {}),
+        started(lambda: applied.names(site)),
+        started(site.history),
+        started(list),
+    )
 
 
 def put_live(site: Site, step: FakeStep, version: str = VERSION) -> None:
@@ -158,7 +172,10 @@ def unknown(_worker: str, version: str) -> None:
 
 def test_only_what_came_since_is_taken_back(site: Site) -> None:
     (change,) = rollback.plan(
-        site, target(migrations=["users"]), RollbackRequest(VERSION, migrations=True)
+        site,
+        target(migrations=["users"]),
+        RollbackRequest(VERSION, migrations=True),
+        reading(site),
     )
     assert (change.action, change.after) == ("take back", ("users",))
 
@@ -183,15 +200,16 @@ def clashing(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def test_code_does_not_go_back_alone_past_what_it_does_not_run_with(clashing: Site) -> None:
+    wish = RollbackRequest(VERSION)
     with pytest.raises(Refused, match="does not run on today's schema") as caught:
-        rollback.plan(clashing, target(migrations=["users"]), RollbackRequest(VERSION))
+        rollback.plan(clashing, target(migrations=["users"]), wish, reading(clashing))
     assert "posts" in caught.value.why
     assert caught.value.remedy.startswith(f"inv rollback --version {VERSION} --migrations")
 
 
 def test_the_schema_goes_first_where_the_older_code_does_not_run_on_todays(clashing: Site) -> None:
     wish = RollbackRequest(VERSION, migrations=True)
-    changes = rollback.plan(clashing, target(migrations=["users"]), wish)
+    changes = rollback.plan(clashing, target(migrations=["users"]), wish, reading(clashing))
     assert [change.effect for change in changes] == ["schema", "traffic"]
 
 
@@ -200,7 +218,7 @@ def test_the_code_goes_first_where_it_runs_on_todays_schema(
 ) -> None:
     monkeypatch.setattr(applied, "incompatible", lambda *_: [])
     wish = RollbackRequest(VERSION, migrations=True)
-    changes = rollback.plan(clashing, target(migrations=["users"]), wish)
+    changes = rollback.plan(clashing, target(migrations=["users"]), wish, reading(clashing))
     assert [change.effect for change in changes] == ["traffic", "schema"]
 
 
@@ -214,16 +232,16 @@ def test_the_keys_that_changed_since_are_named_and_no_others(site: Site) -> None
 
 def test_of_a_version_nobody_noted_anything_of_no_migration_is_taken_back(site: Site) -> None:
     with pytest.raises(Refused, match="it is not recorded which migrations") as caught:
-        rollback.plan(site, target(), RollbackRequest(VERSION, migrations=True))
+        rollback.plan(site, target(), RollbackRequest(VERSION, migrations=True), reading(site))
     assert "inv migrate.down" in caught.value.remedy
-    assert rollback.plan(site, target(), RollbackRequest(VERSION)) == []
+    assert rollback.plan(site, target(), RollbackRequest(VERSION), reading(site)) == []
 
 
 def test_that_todays_static_site_stays_is_said(site: Site) -> None:
-    assert rollback.risks(site, target(unversioned={})) == [
+    assert rollback.risks(site, target(unversioned={}), []) == [
         "the static site at that release is not recorded: today's stays"
     ]
-    assert rollback.risks(site, target(pages="", unversioned={})) == [
+    assert rollback.risks(site, target(pages="", unversioned={}), []) == [
         "there was no static site then: today's stays"
     ]
 
@@ -267,18 +285,19 @@ def test_what_made_no_version_notes_the_versions_own_facts(site: Site, step: Fak
 def test_cron_triggers_come_back_with_the_version(site: Site) -> None:
     """Whatever was noted of the live version: one that moved traffic for good left others."""
     site.cloudflare.__dict__["schedules"] = lambda _worker: ["0 2 * * *"]
-    (change,) = rollback.plan(site, target(crons=["* * * * *"]), RollbackRequest(VERSION))
+    wish = RollbackRequest(VERSION)
+    (change,) = rollback.plan(site, target(crons=["* * * * *"]), wish, reading(site))
     assert (change.action, change.before, change.after) == (
         "schedule",
         Crons(("0 2 * * *",)),
         Crons(("* * * * *",)),
     )
-    assert rollback.plan(site, target(crons=["0 2 * * *"]), RollbackRequest(VERSION)) == []
-    assert rollback.plan(site, target(), RollbackRequest(VERSION)) == []
+    assert rollback.plan(site, target(crons=["0 2 * * *"]), wish, reading(site)) == []
+    assert rollback.plan(site, target(), wish, reading(site)) == []
     for unknown in (target(pages="p"), target(pages="p", crons=None)):
         assert (
             "cron triggers at that release are not recorded: today's stay"
-            in rollback.risks(site, unknown)[0]
+            in rollback.risks(site, unknown, [])[0]
         )
 
 
@@ -286,8 +305,7 @@ def test_a_person_is_shown_what_is_for_good_before_being_asked(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leap = Change("worker", "traffic", "leap", irreversible="too many were made since")
-    monkeypatch.setattr(traffic, "roll_out", lambda *_, **__: [leap])
-    monkeypatch.setattr(webhooks, "plan", lambda _site: [])
+    plan = started(lambda: Planned([leap], [], ["the cron triggers stay"]))
     asked: list[str] = []
 
     def confirm(question: str, **_: object) -> None:
@@ -295,18 +313,31 @@ def test_a_person_is_shown_what_is_for_good_before_being_asked(
 
     monkeypatch.setattr(console, "interactive", lambda: True)
     monkeypatch.setattr(console, "confirm", confirm)
-    rollback.confirm(console.Console(), site, target(), RollbackRequest(VERSION), yes=False)
+    wish = RollbackRequest(VERSION)
+    rollback.confirm(console.Console(), site, target(), wish, plan, yes=False)
     assert "traffic cannot be undone: too many were made since" in asked[0]
+    assert "the cron triggers stay" in asked[0]
 
 
 def test_a_version_that_is_too_old_is_not_called_safe(site: Site) -> None:
-    assert "its version is too old" in rollback.described(site, target(pages="p"), [])
-    assert "too old" not in rollback.described(site, target(pages="p"), [VERSION])
+    assert "its version is too old" in rollback.described(site, target(pages="p"), [], [])
+    assert "too old" not in rollback.described(site, target(pages="p"), [VERSION], [])
 
 
-def deployed(split: dict[str, float]) -> rollback.Begun:
-    """Return what is read while the release that is meant is looked for."""
-    return rollback.Begun(started(lambda: None), started(list), started(lambda: split))
+def named(version: str = "", *, good: bool = False) -> Verified:
+    """Return what came of asking what a person named."""
+    return Verified(version, started(lambda: good), time.monotonic())
+
+
+def test_a_version_whose_every_answer_named_it_is_not_asked_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "gate", lambda *_, **__: pytest.fail("it was asked"))
+    at_0 = reading(site, {"live": 100.0, VERSION: 0.0})
+    one = rollback.verify_ahead(site, target(), named(VERSION, good=True), at_0)
+    assert one.of(VERSION)
+    beside = reading(site, {"live": 90.0, VERSION: 10.0})
+    assert not rollback.verify_ahead(site, target(), named(VERSION, good=True), beside).of(VERSION)
 
 
 def test_a_version_at_0_percent_is_verified_while_the_lock_is_taken(
@@ -319,7 +350,8 @@ def test_a_version_at_0_percent_is_verified_while_the_lock_is_taken(
         return Report("verify", ())
 
     monkeypatch.setattr(verify, "gate", gate)
-    one = rollback.verify_ahead(site, target(), deployed({"live": 100.0, VERSION: 0.0}))
+    at_0 = reading(site, {"live": 100.0, VERSION: 0.0})
+    one = rollback.verify_ahead(site, target(), named(), at_0)
     assert one.of(VERSION)
     assert asked == [f"{VERSION} True"]
     assert not one.of("another")
@@ -331,7 +363,7 @@ def test_one_that_is_not_at_0_percent_is_verified_at_its_turn(
     site: Site, monkeypatch: pytest.MonkeyPatch, split: dict[str, float]
 ) -> None:
     monkeypatch.setattr(verify, "gate", lambda *_, **__: pytest.fail("nothing chooses it"))
-    assert not rollback.verify_ahead(site, target(), deployed(split)).of(VERSION)
+    assert not rollback.verify_ahead(site, target(), named(), reading(site, split)).of(VERSION)
 
 
 def test_one_that_was_not_found_good_ahead_is_verified_at_its_turn(
@@ -341,5 +373,6 @@ def test_one_that_was_not_found_good_ahead_is_verified_at_its_turn(
         raise CheckFailed("it is not good")
 
     monkeypatch.setattr(verify, "gate", gate)
-    one = rollback.verify_ahead(site, target(), deployed({"live": 100.0, VERSION: 0.0}))
+    at_0 = reading(site, {"live": 100.0, VERSION: 0.0})
+    one = rollback.verify_ahead(site, target(), named(), at_0)
     assert not one.of(VERSION)

@@ -9,15 +9,19 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.support.releases import FakeStep, failing
+from xswarm_deploy import fence
 from xswarm_deploy.cli.context import ROOT
-from xswarm_deploy.errors import DeployError, ExitCode
-from xswarm_deploy.release import records
-from xswarm_deploy.release.transaction import report_success, transaction
+from xswarm_deploy.database.client import Database
+from xswarm_deploy.errors import DeployError, ExitCode, Locked, Refused
+from xswarm_deploy.release import audit, lock, records
+from xswarm_deploy.release.lock import Lease
+from xswarm_deploy.release.release import Release
+from xswarm_deploy.release.transaction import report_success, taken_ahead, transaction
 from xswarm_deploy.settings.settings import Settings
 from xswarm_deploy.site import Site
 from xswarm_deploy.steps import pages, traffic
@@ -70,8 +74,70 @@ def test_of_a_deployment_people_hear_at_start_and_end_with_the_trails_head(
     assert "begins" in began
     assert "a message" in began
     assert "succeeded" in ended
-    head = told.database.query("SELECT hash FROM _release_audit ORDER BY number DESC LIMIT 1")
-    assert head[0].text(0) in ended
+    events = audit.read(told.database)
+    assert [event.event for event in events[-2:]] == ["done", "end"]
+    assert events[-2].hash in ended, "the end itself is written at that very moment"
+
+
+@dataclass
+class Watching(FakeSlack):
+    """Tells how the newest release stood as each message came."""
+
+    database: Database | None = None
+    stood: list[str] = field(default_factory=list)
+
+    def send(self, text: str, _more: object = None) -> None:
+        assert self.database
+        self.stood.append(records.read(self.database, "local")[0].status)
+        super().send(text)
+
+
+def test_a_success_is_told_while_it_is_written(
+    told: Site, step: FakeStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.__dict__["slack"] = watching = Watching(database=told.connect())
+    written = Release.succeed
+
+    def succeed(ending: Release) -> None:
+        assert ending.announcing
+        ending.announcing.result()
+        written(ending)
+
+    monkeypatch.setattr(Release, "succeed", succeed)
+    release(told, "rollback", step)
+    assert (watching.stood[-1], "succeeded" in watching.texts[-1]) == ("running", True)
+    assert len(watching.texts) == 2, "once each"
+    assert records.read(told.database, "local")[0].status == "succeeded"
+    assert watching.database
+    watching.database.close()
+
+
+def test_one_whose_lease_could_end_meanwhile_is_told_afterwards(told: Site, step: FakeStep) -> None:
+    told.__dict__["slack"] = watching = Watching(database=told.connect())
+
+    def asleep() -> None:
+        lease = cast("Lease", fence.current())
+        lease.until = lease.clock() + 1.0
+
+    release(told, "deploy", step, asleep)
+    assert watching.stood[-1] == "succeeded"
+    assert watching.database
+    watching.database.close()
+
+
+def test_who_lost_the_lock_at_the_very_end_says_so_last(
+    told: Site, step: FakeStep, slack: FakeSlack
+) -> None:
+    def taken_off() -> None:
+        held = lock.holder(told.database)
+        assert held
+        with fence.lifted():
+            lock.take_off(told.database, held)
+
+    with pytest.raises(DeployError):
+        release(told, "deploy", step, taken_off)
+    assert "failed" in slack.texts[-1]
+    assert "lost its lock" in slack.texts[-1]
 
 
 def test_of_a_failure_they_hear_why(told: Site, step: FakeStep, slack: FakeSlack) -> None:
@@ -93,6 +159,42 @@ def test_a_deaf_channel_is_said_and_stops_nobody(
     said = capsys.readouterr().out
     assert "nobody was notified: Slack did not answer" in said
     assert "⚠ notify" in said
+
+
+def test_a_lock_that_was_taken_ahead_is_the_releases(told: Site, step: FakeStep) -> None:
+    with taken_ahead(told, "rollback", ("fake",)) as taking:
+        taking.lease.result()
+        held = lock.holder(told.database)
+        with transaction(told, "rollback", "a message", ("fake",), taking=taking) as running:
+            running.perform(step)
+    assert held
+    (record,) = records.read(told.database, "local")
+    assert held.reason == f"rollback {record.release}"
+    assert (record.message, record.status) == ("a message", "succeeded")
+    assert lock.holder(told.database) is None
+
+
+def test_a_lock_that_was_taken_ahead_for_nothing_is_given_back(told: Site) -> None:
+    refused = Refused("there is no version v1", "", "inv deploy.list")
+    with pytest.raises(Refused, match="there is no version"), taken_ahead(told, "rollback", ()):
+        raise refused
+    assert lock.holder(told.database) is None
+    assert not records.read(told.database, "local")
+
+
+def test_who_finds_the_lock_taken_ahead_is_told_by_whom(told: Site, step: FakeStep) -> None:
+    records.prepare(told.database)
+    lease = lock.acquire(told.database, told.connect, "deploy one")
+    with taken_ahead(told, "rollback", ("fake",)) as taking:
+        assert taking.lease.exception()
+        with (
+            pytest.raises(Locked) as caught,
+            transaction(told, "rollback", "", ("fake",), taking=taking),
+        ):
+            pytest.fail("somebody else holds the lock")
+    assert "deploy one" in caught.value.why
+    assert step.calls == []
+    lease.release()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -304,8 +304,8 @@ def test_a_version_whose_schema_nobody_noted_is_not_called_safe(
     told = recorded("target", migrations=["first"], pages="", crons=[], unversioned={})
     silent = recorded("target", pages="")
     cloudflare.crons = ["* * * * *"]
-    assert rollback.risks(site, told) == []
-    assert rollback.risks(site, silent) == [
+    assert rollback.risks(site, told, ["first"]) == []
+    assert rollback.risks(site, silent, ["first"]) == [
         "the schema at that release is not recorded, and first is marked `-- compatible: no`",
         "the cron triggers at that release are not recorded: today's stay",
         "its settings and addresses are not recorded: today's stay",

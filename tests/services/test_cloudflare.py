@@ -125,21 +125,36 @@ def test_settings_read_ahead_count_once_and_never_past_a_change(
     asked = [
         api.get(f"{W}/script-settings", json=ok({"logpush": True})),
         api.get(f"{A}/workers/workers/boss-ai", json=ok(switches)),
+        api.get(f"{A}/workers/services/boss-ai", json=ok({})),
+        api.get(f"{W}/schedules", json=ok({"schedules": []})),
+        api.get(f"{W}/versions", json=ok({"items": []})),
     ]
     api.patch(f"{W}/script-settings", json=ok({}))
     api.post(f"{W}/subdomain", json=ok({"enabled": True, "previews_enabled": True}))
+    api.put(f"{W}/schedules", json=ok({}))
+    api.put(W, json=ok({"deployment_id": "1" * 32}))
+    api.post(f"{W}/versions", json=ok({"id": "v1"}))
+
+    def ahead() -> None:
+        cloudflare.read_ahead("boss-ai")
+        cloudflare.list_ahead("boss-ai")
 
     def read() -> list[int]:
         cloudflare.script_settings("boss-ai"), cloudflare.worker_subdomain("boss-ai")
+        cloudflare.migration_tag("boss-ai"), cloudflare.schedules("boss-ai")
+        cloudflare.versions("boss-ai")
         return [each.call_count for each in asked]
 
-    cloudflare.read_ahead("boss-ai")
-    assert read() == [1, 1]
-    assert read() == [2, 2]
-    cloudflare.read_ahead("boss-ai")
+    ahead()
+    assert read() == [1] * 5
+    assert read() == [2] * 5
+    ahead()
     cloudflare.set_script_settings("boss-ai", {"logpush": False})
     cloudflare.set_subdomain("boss-ai", True, True)
-    assert read() == [4, 4]
+    cloudflare.set_schedules("boss-ai", [])
+    cloudflare.create_worker("boss-ai", b"", FORM)
+    cloudflare.upload_version("boss-ai", b"", FORM)
+    assert read() == [4] * 5
 
 
 def test_a_look_ahead_that_is_old_or_failed_is_repeated(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,30 @@ def test_a_project_is_there_or_not(cloudflare: Cloudflare, api: Any) -> None:
     assert project is not None
     assert (project.production_branch, project.canonical_deployment) == ("main", "d1")
     assert cloudflare.pages.project("other") is None
+
+
+def test_a_project_read_ahead_counts_once_and_never_past_a_change(
+    cloudflare: Cloudflare, api: Any
+) -> None:
+    asked = api.get(P, json=ok({"production_branch": "main"}))
+    api.post(f"{P}/deployments", json=ok(item("d2")))
+    api.post(f"{P}/deployments/d1/rollback", json=ok({}))
+    api.delete(f"{P}/deployments/d1", json=ok(None))
+    api.delete(P, json=ok(None))
+    pages = cloudflare.pages
+    pages.read_ahead("site")
+    assert [pages.project("site") and asked.call_count for _ in range(2)] == [1, 2]
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: pages.create_deployment("site", {}, RELEASE),
+        lambda: pages.rollback_deployment("site", "d1"),
+        lambda: pages.delete_deployment("site", "d1"),
+        lambda: pages.delete_project("site"),
+    )
+    for count, change in enumerate(changes, start=2):
+        pages.read_ahead("site")
+        change()
+        pages.project("site")
+        assert asked.call_count == 2 * count
 
 
 def test_creating_a_project_whose_reply_was_lost(cloudflare: Cloudflare, api: Any) -> None:

@@ -50,6 +50,9 @@ class FakePages:
     canonical: dict[str, str] = field(default_factory=dict)
     uploaded: list[str] = field(default_factory=list)
 
+    def read_ahead(self, name: str) -> None:
+        """Read nothing."""
+
     def project(self, name: str) -> Project | None:
         if name not in self.projects:
             return None
@@ -140,6 +143,9 @@ class FakeCloudflare:
         """Open nothing: there is nothing to connect to."""
 
     def read_ahead(self, name: str) -> None:
+        """Read nothing."""
+
+    def list_ahead(self, name: str) -> None:
         """Read nothing."""
 
     def account_subdomain(self) -> str:

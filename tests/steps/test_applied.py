@@ -43,6 +43,7 @@ def test_what_came_since_is_as_it_was_applied(site: Site, tmp_path: Path) -> Non
 
 
 def test_incompatible_names_what_older_code_cannot_live_with(site: Site) -> None:
-    assert applied.incompatible(site, ["users"]) == ["posts"]
-    assert applied.incompatible(site, ["posts"]) == []
-    assert applied.incompatible(site, ["users", "posts"]) == []
+    now = applied.names(site)
+    assert applied.incompatible(site, ["users"], now) == ["posts"]
+    assert applied.incompatible(site, ["posts"], now) == []
+    assert applied.incompatible(site, ["users", "posts"], now) == []

@@ -125,6 +125,40 @@ def test_going_back_takes_no_canary_steps(site: Site) -> None:
     assert all(traffic.SHIFT.after_of(change).quick for change in changes)
 
 
+@pytest.mark.parametrize(
+    ("found", "asked"),
+    [
+        pytest.param({"before": True}, [], id="it was verified moments ago"),
+        pytest.param({"at once": True}, ["at once"], id="each answer named it"),
+        pytest.param({}, ["at once", "gate"], id="it is not known"),
+    ],
+)
+def test_a_version_gone_back_to_is_verified_in_as_few_looks_as_prove_it(
+    site: Site,
+    cloudflare: FakeCloudflare,
+    monkeypatch: pytest.MonkeyPatch,
+    found: dict[str, bool],
+    asked: list[str],
+) -> None:
+    looks: list[str] = []
+
+    def look(name: str) -> bool:
+        looks.append(name)
+        return found.get(name, False)
+
+    site.state.verified = lambda _version: found.get("before", False)
+    monkeypatch.setattr(verify, "at_once", lambda *_: look("at once"))
+    monkeypatch.setattr(verify, "gate", lambda *_, **__: look("gate"))
+    there = {"old": 100.0, "older": 0.0}
+    (moved,) = traffic.roll_out(
+        site, {"old": 100.0}, "older", ["older", "old"], back=True, deployed=there
+    )
+    cloudflare.made.append("older")
+    cloudflare.splits.append(there)
+    run(site, [moved])
+    assert looks == asked
+
+
 def test_the_last_version_that_can_be_deployed_shares_the_traffic(
     site: Site, cloudflare: FakeCloudflare, gates: list[verify.Target]
 ) -> None:

@@ -481,6 +481,43 @@ def test_the_gate_names_what_failed(at: Callable[..., Site]) -> None:
     assert "inv logs --since 10m --errors --version v1" in caught.value.remedy
 
 
+# In one round trip
+
+
+@pytest.mark.parametrize(
+    ("answer", "good"),
+    [
+        pytest.param((200, {"version": "v1"}), True, id="it is named"),
+        pytest.param((200, {"version": "v2"}), False, id="another one answers"),
+        pytest.param((200, {}), False, id="none is named"),
+        pytest.param((500, {"version": "v1"}), False, id="it is not good"),
+    ],
+)
+def test_a_quick_look_counts_where_each_answer_names_the_version(
+    at: Callable[..., Site], worker: SoundWorker, answer: tuple[int, Any], good: bool
+) -> None:
+    site = at({"path": "/health", "quick": True}, {"path": "/api", "quick": True})
+    worker.answers["/api"] = [answer]
+    assert verify.at_once(site, verify.dark(site, "v1")) is good
+    assert set(worker.asked) == {"GET /health", "GET /api"}
+    assert worker.asked.count("GET /health") == 1
+
+
+def test_a_quick_look_at_what_no_answer_comes_from_counts_for_nothing(
+    at: Callable[..., Site], worker: SoundWorker
+) -> None:
+    site = at({"path": "/health", "quick": True})
+    worker.answers["/health"] = [(0, "")]
+    assert not verify.at_once(site, verify.dark(site, "v1"))
+    assert not verify.at_once(site, verify.dark(site, "v1")._replace(alone=True))
+
+
+def test_a_version_is_named_in_a_header_or_in_json() -> None:
+    assert Answer(404, "not found", 1.0, {"X-Deployment-Version": "v1"}).version == "v1"
+    assert Answer(200, '{"version": "v1"}', 1.0).version == "v1"
+    assert Answer(200, "v1", 1.0).version == ""
+
+
 def test_a_version_is_visited_once_in_a_release(
     at: Callable[..., Site], worker: SoundWorker
 ) -> None:

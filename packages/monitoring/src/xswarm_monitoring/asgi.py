@@ -18,7 +18,7 @@ from xswarm_monitoring.endpoints import Endpoints
 from xswarm_monitoring.health import Probe, Prober
 from xswarm_monitoring.logs import Level, Log
 from xswarm_monitoring.metrics import Metrics
-from xswarm_monitoring.probe_header import ProbedRequest, recognise
+from xswarm_monitoring.probe_header import VERSION, ProbedRequest, recognise
 from xswarm_monitoring.push import Push
 from xswarm_monitoring.redaction import mask_path
 from xswarm_monitoring.router import Listed, listed
@@ -47,6 +47,7 @@ not: it has no label of its own.
 """
 CLIENT_LEFT = 499
 _REQUEST_ID = b"x-request-id"
+_VERSION = VERSION.lower().encode()
 _LENGTH = len(_REQUEST_ID)
 
 
@@ -172,6 +173,8 @@ class Monitor:
                         break
                 else:
                     headers.append((_REQUEST_ID, correlation.request_id.encode()))
+                if correlation.probe:
+                    headers += self._version(scope)
                 message["headers"] = headers
             try:
                 await send(message)
@@ -212,6 +215,12 @@ class Monitor:
         version = endpoints.version(environment) or ""
         version = "" if version == "unknown" else version
         return recognise(claim.decode("latin-1"), token, request, endpoints.clock.wall(), version)
+
+    def _version(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        """Return the header by which an answer to a deployment's own request names its version."""
+        named = self.endpoints.version(scope.get("env"))
+        plain = named.isascii() and named.isprintable() and named != "unknown"
+        return [(_VERSION, named.encode())] if named and plain else []
 
     def _begin_trace(self, scope: Scope, correlation: Correlation) -> None:
         self._open_push(scope.get("env"))

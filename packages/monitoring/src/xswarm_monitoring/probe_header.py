@@ -18,6 +18,8 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 HEADER: Final = "X-Deployment-Probe"
+VERSION: Final = "X-Deployment-Version"
+"""The header by which the answer to a genuine probe names the version that gave it."""
 EXEMPT: Final = "exempt"
 """A probe that no rate limit may count."""
 LIMITED: Final = "limited"

@@ -10,11 +10,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from xswarm_deploy.background import started
 from xswarm_deploy.model.preparation import Preparation
 from xswarm_deploy.model.step import Change, Step
-from xswarm_deploy.release import audit, steps
-from xswarm_deploy.release.audit import Event
+from xswarm_deploy.release import steps
 from xswarm_deploy.site import Site
 
 T = TypeVar("T")
@@ -139,53 +137,31 @@ def _outcome(begun: _Begun, anew: Callable[[], Sequence[Change]]) -> Sequence[Ch
         return anew()
 
 
-def trail_end(site: Site) -> Future[Event | None]:
-    """Begin to read the audit trail's last event."""
-    _ = site.connections  # imports requests, of which two threads at once get half
-    return started(lambda: audit.last(site.database), "ahead")
-
-
 @dataclass(frozen=True)
 class Unlocked(Generic[T]):
     """What is planned before the lock is taken.
 
-    It holds where the audit trail ends as it did then: no release was made, or undone, since.
+    It holds where nobody held the lock from its first reading on until it was taken: no release
+    was made, or undone, meanwhile.
 
     Args:
         planned: the plan that is being made.
-        last: the audit trail's last event, read before anything else was.
-        at: when it was begun, on the monotonic clock.
+        at: when the first of what it builds upon was asked, on the monotonic clock.
     """
 
     planned: Future[T]
-    last: Future[Event | None]
     at: float
 
-    @classmethod
-    def begin(cls, last: Future[Event | None], plan: Callable[[], T]) -> Unlocked[T]:
-        """Begin to plan.
-
-        Args:
-            last: from :func:`trail_end`, begun before anything that the plan builds upon is read.
-            plan: reads only; begun once that was read.
-        """
-
-        def planned() -> T:
-            last.exception()
-            return plan()
-
-        return cls(started(planned, "ahead"), last, time.monotonic())
-
-    def holding(self, followed: Event | None, anew: Callable[[], T]) -> T:
+    def holding(self, undisturbed: float, anew: Callable[[], T]) -> T:
         """Return the plan where it holds, else a new one.
 
         Args:
-            followed: the event that the release follows in the audit trail.
+            undisturbed: no other release changed anything from then on; on the monotonic clock.
             anew: plans under the lock.
         """
+        if self.at < undisturbed or time.monotonic() - self.at > FRESH:
+            return anew()
         try:
-            if time.monotonic() - self.at <= FRESH and self.last.result() == followed:
-                return self.planned.result()
+            return self.planned.result()
         except Exception:  # whatever it was: it is said now, or it was of the moment
             return anew()
-        return anew()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import os
 import socket
 import sys
@@ -56,10 +57,14 @@ _BREAK: Final = (
 
 _RENEW: Final = f"""
 UPDATE _release_lock SET expires_at = {NOW} + ? WHERE owner = ? AND fence = ?"""  # noqa: S608
-_FREE: Final = "UPDATE _release_lock SET expires_at = 0 WHERE owner = ? AND fence = ?"
-_TAKE_OFF: Final = (
-    "UPDATE _release_lock SET expires_at = 0, fence = fence + 1 WHERE owner = ? AND fence = ?"
-)
+_FREE: Final = f"UPDATE _release_lock SET expires_at = {NOW} WHERE owner = ? AND fence = ?"  # noqa: S608
+_TAKE_OFF: Final = f"""
+UPDATE _release_lock SET expires_at = {NOW}, fence = fence + 1 WHERE owner = ? AND fence = ?"""  # noqa: S608
+_FREED: Final = f"""
+SELECT CASE WHEN expires_at > 0 THEN {NOW} - expires_at ELSE 0 END AS free
+FROM _release_lock WHERE name = 'release'"""  # noqa: S608
+"""For how many seconds it has been free. Earlier versions of this tool wrote 0 as they freed it:
+it is not known since when."""
 _HELD: Final = f"""
 SELECT owner, host, holder, process, reason, doing, fence, by_hand, acquired_at,
   {NOW} - acquired_at AS held, expires_at - {NOW} AS left, expires_at
@@ -138,6 +143,7 @@ class Lease:
         until: when it ends unless it is renewed, by this machine's clock that counts sleep, too.
         clock: that clock.
         found: what was read in the transaction that took the lock.
+        free_since: nobody held it from then on until it was taken; on the monotonic clock.
         before: called before anything that changes something leaves: it makes intents durable.
     """
 
@@ -149,6 +155,7 @@ class Lease:
     until: float = 0.0
     clock: Callable[[], float] = field(default_factory=lambda: awake_or_not)
     found: Sequence[Result] = ()
+    free_since: float = math.inf
     before: Callable[[], None] = field(default=lambda: None, repr=False)
     _lost: bool = False
     _renewing: threading.Lock = field(default_factory=threading.Lock)
@@ -267,7 +274,7 @@ def acquire(
         if taken is None:
             raise _locked(by)
     lease = Lease(database, connect, owner, taken.fence, seconds, asked + seconds)
-    lease.found = taken.found
+    lease.found, lease.free_since = taken.found, taken.free_since
     return lease.keep()
 
 
@@ -330,10 +337,14 @@ def holder(database: Database) -> Holder | None:
 
 
 class _Taken(NamedTuple):
-    """The fencing number of a lock that was taken, and what was read with it."""
+    """A lock that was taken: its fencing number, what was read with it, since when it was free.
+
+    The time is on the monotonic clock, and may be later than it was, by what the answer took.
+    """
 
     fence: int
     found: Sequence[Result]
+    free_since: float
 
 
 def _take(
@@ -358,8 +369,12 @@ def _take(
         dead,
     )
     with lifted():  # it is the lock that is taken here, not what it guards
-        taken, *found = database.transaction([Statement(_TAKE, parameters), *also])
-    return _Taken(taken.rows[0].integer(0), found) if taken.rows else None
+        statements = [Statement(_FREED), Statement(_TAKE, parameters), *also]
+        freed, taken, *found = database.transaction(statements)
+    if not taken.rows:
+        return None
+    free = float(str(freed.rows[0]["free"])) if freed.rows else math.inf
+    return _Taken(taken.rows[0].integer(0), found, time.monotonic() - free)
 
 
 def _holder(row: Row) -> Holder:

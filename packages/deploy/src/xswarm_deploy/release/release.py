@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import socket
 import time
@@ -22,6 +23,7 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import DeployError, Locked, disk_refusal
 from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.report import Finding
 from xswarm_deploy.model.state import ReleaseState
 from xswarm_deploy.model.step import AnyAction, Change, Facts, Step
 from xswarm_deploy.release import lock, records, seal, steps
@@ -41,7 +43,7 @@ DEPLOY: Final = "deploy"
 """The kind of release that uploads a version of the Worker with all that it needs."""
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0)  # seconds before each try to write that all is done
 _LINGER: Final = 0.15  # seconds in which the next step's plan may take along what came of this one
-_MOMENT: Final = 0.04  # seconds in which the first plan may take along that the release begins
+_MOMENT: Final = 0.15  # seconds in which the first plan may take along that the release begins
 _SHORTLY: Final = 0.01  # seconds in which a step that need not read has made its change
 
 
@@ -64,8 +66,9 @@ class Release:
         began: when, by this machine's monotonic clock.
         warned: what was told already, and need not be told again.
         ahead: plans that are made before their turn.
-        followed: the audit trail's last event before it; None: there was none.
+        undisturbed: no other release changed anything from then on; on the monotonic clock.
         remembering: what notes what going back will need, begun when nothing is to be changed.
+        announcing: the message that it succeeded, sent beside the last write.
         joined: numbers of changes that are intended with the one before, and not begun.
     """
 
@@ -85,7 +88,8 @@ class Release:
     began: float = field(default_factory=time.monotonic)
     ahead: Ahead = field(default_factory=Ahead)
     remembering: Future[None] | None = None
-    followed: Event | None = None
+    announcing: Future[Finding] | None = None
+    undisturbed: float = math.inf
     joined: set[int] = field(default_factory=set)
 
     @cached_property
@@ -113,7 +117,8 @@ class Release:
         """
         release = cls.adopt(record, site, lease, console)
         release.ledger.trail.follow(last)
-        release.followed = last
+        if records.none_unended(lease.found):  # so none was undone under this lock
+            release.undisturbed = lease.free_since
         release.note("begin", kind=record.kind, message=record.message)
         release.ledger.begin(record)
         release.ledger.later(_MOMENT)

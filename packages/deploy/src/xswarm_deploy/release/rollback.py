@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -15,11 +16,11 @@ from xswarm_deploy.console import Console
 from xswarm_deploy.environment import Environment
 from xswarm_deploy.errors import DeployError, Refused
 from xswarm_deploy.model.record import OF_VERSION, Record, noted
-from xswarm_deploy.model.split import Split, met
+from xswarm_deploy.model.split import met
 from xswarm_deploy.model.step import Change
 from xswarm_deploy.release import history, preview, records
-from xswarm_deploy.release.ahead import FRESH, Unlocked, trail_end
-from xswarm_deploy.release.audit import Event
+from xswarm_deploy.release.ahead import FRESH, Unlocked
+from xswarm_deploy.release.transaction import Taking, taken_ahead
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.settings.variables import PRODUCTION
 from xswarm_deploy.site import Site
@@ -53,18 +54,34 @@ class RollbackRequest(NamedTuple):
     restoring: Sequence[Change] = ()
 
 
-class Begun(NamedTuple):
-    """What is read while the release that is meant is looked for: it does not depend on that.
+class Reading(NamedTuple):
+    """What every plan of going back builds upon: it is read while the release is looked for.
 
     Args:
-        last: the audit trail's last event.
-        hooks: the changes of the webhooks.
+        at: when the first of it was asked, on the monotonic clock.
         deployed: the split of the traffic, with the versions that have 0 %.
+        applied: the names of the applied migrations.
+        history: the earlier releases.
+        hooks: the changes of the webhooks.
     """
 
-    last: Future[Event | None]
-    hooks: Future[Sequence[Change]]
+    at: float
     deployed: Future[dict[str, float]]
+    applied: Future[list[str]]
+    history: Future[Sequence[Record]]
+    hooks: Future[Sequence[Change]]
+
+    @classmethod
+    def begin(cls, site: Site) -> Reading:
+        """Begin to read; what is read of Cloudflare's Worker and site counts for moments."""
+        at, _ = time.monotonic(), site.connections  # imports requests: two threads get half of it
+        hooks = started(partial(_hooks, site))  # to three providers more: nobody opened those yet
+        site.cloudflare.read_ahead(site.worker)
+        site.cloudflare.list_ahead(site.worker)
+        pages.read_ahead(site)
+        deployed = started(partial(traffic.newest_split, site))
+        names = started(partial(applied.names, site))
+        return cls(at, deployed, names, started(site.history), hooks)
 
 
 class Verified(NamedTuple):
@@ -94,31 +111,52 @@ class Planned(NamedTuple):
     risks: list[str]
 
 
+class Chosen(NamedTuple):
+    """What is to be live again.
+
+    Args:
+        target: its release.
+        wish: what a person asked for.
+        plans: of what that changes.
+        verified: whether it is good.
+        told: whether a person was told what is unsafe, as they were asked.
+    """
+
+    target: Record
+    wish: RollbackRequest
+    plans: Unlocked[Planned]
+    verified: Verified
+    told: bool
+
+
 def choose(site: Site) -> str:
     """Let a person choose a release from the list, with what going there would bring about."""
     rows = list(islice(_good(site.history()), _LISTED))
-    live = history.live_record(site, rows)
+    live, now = history.live_record(site, rows), applied.names(site)
     earlier = _latest_of_each([r for r in rows if not live or r.version != live.version])
     if not earlier:
         raise Refused("there is no earlier release to go back to", "", "inv deploy.list")
     listed = traffic.deployable(site)
     return console.select(
         "Which release should be live again?",
-        {r.release: described(site, r, listed) for r in earlier},
+        {r.release: described(site, r, listed, now) for r in earlier},
         f"inv rollback --version {earlier[0].version}; all of them: inv deploy.list",
     )
 
 
-def described(environment: Environment, record: Record, listed: Sequence[str]) -> str:
+def described(
+    environment: Environment, record: Record, listed: Sequence[str], now: Sequence[str]
+) -> str:
     """Return a release's line of the list: when, what, who, its migrations, and what is unsafe.
 
     Args:
         environment: the environment.
         record: the release.
         listed: the versions that Cloudflare would deploy.
+        now: the names of the applied migrations.
     """
     count = len(record.facts.get("migrations", ()))
-    found = risks(environment, record)
+    found = risks(environment, record, now)
     if record.version not in listed:
         found.append("its version is too old: Cloudflare deploys it no more")
     safe = "⚠ " + "; ".join(found) if found else "safe"
@@ -128,24 +166,26 @@ def described(environment: Environment, record: Record, listed: Sequence[str]) -
     )
 
 
-def risks(environment: Environment, target: Record) -> list[str]:
+def risks(environment: Environment, target: Record, now: Sequence[str]) -> list[str]:
     """Return what a person should know before going back to a release; empty: nothing.
 
     Args:
         environment: the environment.
         target: the release.
+        now: the names of the applied migrations.
     """
-    found = [f"{name} is marked `-- compatible: no`" for name in _clashing(environment, target)]
+    clashing = _clashing(environment, target, now)
+    found = [f"{name} is marked `-- compatible: no`" for name in clashing]
     rotated = rotated_since(environment, target)
     if rotated:
         found.append(f"brings back the keys at that release: {', '.join(rotated)} changed since")
-    return [*found, *_not_noted(environment, target)]
+    return [*found, *_not_noted(environment, target, now)]
 
 
-def _not_noted(environment: Environment, target: Record) -> list[str]:
+def _not_noted(environment: Environment, target: Record, now: Sequence[str]) -> list[str]:
     """Return what stays as it is today, since it is not recorded how it was then."""
     found = []
-    if "migrations" not in target.facts and (names := applied.incompatible(environment, ())):
+    if "migrations" not in target.facts and (names := applied.incompatible(environment, (), now)):
         then = "the schema at that release is not recorded"
         found.append(f"{then}, and {', '.join(names)} is marked `-- compatible: no`")
     if not target.facts.get("pages") and pages.current(environment):
@@ -174,12 +214,6 @@ def proven(out: Console, site: Site, wish: RollbackRequest) -> RollbackRequest:
     from xswarm_deploy.release import restore_preview as restoring  # heavy, and seldom asked for
 
     return wish._replace(restoring=restoring.planned(out, site, wish.restore_db))
-
-
-def warn(out: Console, environment: Environment, target: Record) -> None:
-    """Print what a person should know before going back to a release."""
-    for risk in risks(environment, target):
-        out.warn(risk)
 
 
 def rotated_since(environment: Environment, target: Record) -> list[str]:
@@ -217,58 +251,99 @@ def find(site: Environment, wish: RollbackRequest) -> Record:
     return meant[0] if meant else _unrecorded(site, name)
 
 
-def show(out: Console, site: Site, target: Record, wish: RollbackRequest) -> None:
-    """Print what going back would change; changes nothing."""
-    found = planned(site, target, wish)
+def show(out: Console, site: Site, wish: RollbackRequest) -> None:
+    """Print what going back would change, and what is unsafe about it; changes nothing."""
+    reading, wish = Reading.begin(site), _named(site, wish)
+    target = find(site, wish)
+    found = planned(site, target, proven(out, site, wish), reading)
     preview.show(out, [*found.code, *found.hooks])
+    for risk in found.risks:
+        out.warn(risk)
 
 
-def begin(site: Site, version: str) -> Begun:
-    """Begin to read, over connections that :func:`opening.connect` opens.
+def _named(site: Site, wish: RollbackRequest) -> RollbackRequest:
+    """Let a person choose where no version is named."""
+    return wish if wish.version else wish._replace(version=choose(site))
+
+
+def locking(
+    site: Site, wish: RollbackRequest, *, agreed: bool
+) -> AbstractContextManager[Taking | None]:
+    """Begin to take the lock, where nobody is asked anything and no backup is unpacked before.
 
     Args:
         site: the environment.
-        version: what a person named; a whole id may be one that answers at 0 % of the traffic.
+        wish: what a person asked for.
+        agreed: whether nobody has to be asked.
     """
-    if len(version) == _WHOLE and overridable(site.worker):
-        verify.look_ahead(site, verify.dark(site, version), quick=True)
-    else:
+    if agreed and wish.version and not wish.restore_db:
+        return taken_ahead(site, "rollback", PHASES)
+    return nullcontext()
+
+
+def chosen(out: Console, site: Site, wish: RollbackRequest, *, agreed: bool) -> Chosen:
+    """Find what is meant, begin to plan and to verify it, and ask a person.
+
+    Args:
+        out: where that is shown.
+        site: the environment.
+        wish: what a person asked for.
+        agreed: whether nobody has to be asked.
+
+    Raises:
+        Refused: nothing, or more than one release, is meant; or nobody agreed.
+    """
+    reading, named = Reading.begin(site), named_ahead(site, wish.version)
+    wish = _named(site, wish)
+    target = find(site, wish)
+    wish = proven(out, site, wish)
+    plans = plan_ahead(site, target, wish, reading)
+    confirm(out, site, target, wish, plans.planned, yes=agreed)
+    verified = verify_ahead(site, target, named, reading)
+    return Chosen(target, wish, plans, verified, told=not agreed)
+
+
+def named_ahead(site: Site, version: str) -> Verified:
+    """Begin to ask what a person named, over connections that are being opened.
+
+    Args:
+        site: the environment.
+        version: a whole id may be one that answers at 0 % of the traffic.
+    """
+    if len(version) != _WHOLE or not overridable(site.worker):
         site.connections.open_ahead(site.settings.text("WORKER_URL"), verify.QUICK)
-    last, deployed = trail_end(site), started(partial(traffic.newest_split, site))
-    return Begun(last, started(partial(_hooks, site, last)), deployed)
+        return Verified("", started(lambda: False), time.monotonic())
+    target, at = verify.dark(site, version), time.monotonic()
+    verify.look_ahead(site, target, quick=True)
+    return Verified(version, started(partial(verify.at_once, site, target)), at)
 
 
-def _hooks(site: Site, last: Future[Event | None] | None = None) -> Sequence[Change]:
-    """Return how the webhooks would change, read once the audit trail's last event was."""
-    from xswarm_deploy.steps import webhooks  # heavy; its import goes beside that reading
+def _hooks(site: Site) -> Sequence[Change]:
+    """Return how the webhooks would change."""
+    from xswarm_deploy.steps import webhooks  # heavy
 
     webhooks.open_ahead(site)
-    if last:
-        last.exception()
     return webhooks.plan(site)
 
 
-def planned(
-    site: Site, target: Record, wish: RollbackRequest, begun: Begun | None = None
-) -> Planned:
+def planned(site: Site, target: Record, wish: RollbackRequest, reading: Reading) -> Planned:
     """Plan both phases at the same time, and find out what is unsafe.
 
     Args:
         site: the environment.
         target: what is to be live.
         wish: what a person asked for.
-        begun: what is read already.
+        reading: what that builds upon.
 
     Raises:
         Refused: see :func:`plan`.
     """
-    with ThreadPoolExecutor(2, thread_name_prefix="beside") as pool:
-        hooks = begun.hooks if begun else pool.submit(_hooks, site)
-        unsafe = pool.submit(risks, site, target)
-        return Planned(plan(site, target, wish), list(hooks.result()), unsafe.result())
+    unsafe = started(lambda: risks(site, target, reading.applied.result()))
+    code = plan(site, target, wish, reading)
+    return Planned(code, list(reading.hooks.result()), unsafe.result())
 
 
-def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
+def plan(site: Site, target: Record, wish: RollbackRequest, reading: Reading) -> list[Change]:
     """Return what going back would change, in the order it is safe to.
 
     Schema and code go back together: code first where it runs on today's schema, and the
@@ -278,18 +353,16 @@ def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
         Refused: the older code does not run on today's schema, and the schema is to stay; or a
             Durable Object migration was applied since.
     """
-    site.cloudflare.read_ahead(site.worker)
-    with ThreadPoolExecutor(6, thread_name_prefix="rollback") as pool:
+    with ThreadPoolExecutor(5, thread_name_prefix="rollback") as pool:
         then = target.facts.get("objects")
         reachable = pool.submit(durable_objects.require_reachable, site, then, target.version)
-        split = pool.submit(traffic.newest_split, site)
         listed = pool.submit(traffic.deployable, site)
         static = pool.submit(_static_site, site, target)
         crons = pool.submit(triggers.changes, site, target.facts.get("crons"))
-        beside = pool.submit(_unversioned, site, target, split.result)
-        clashing = _clashing(site, target)
+        beside = pool.submit(_unversioned, site, target, reading)
+        clashing = _clashing(site, target, reading.applied.result())
     reachable.result()
-    deployed = split.result()
+    deployed = reading.deployed.result()
     code = traffic.roll_out(
         site, met(deployed), target.version, listed.result(), back=True, deployed=deployed
     )
@@ -304,77 +377,76 @@ def plan(site: Site, target: Record, wish: RollbackRequest) -> list[Change]:
     return [*schema, *code] if clashing else [*code, *schema]
 
 
-def confirm(out: Console, site: Site, target: Record, wish: RollbackRequest, *, yes: bool) -> None:
+def confirm(
+    out: Console,
+    site: Site,
+    target: Record,
+    wish: RollbackRequest,
+    plan: Future[Planned],
+    *,
+    yes: bool,
+) -> None:
     """Ask a person; in production the Worker's name must be typed."""
     what = f"{site.worker} in {site.settings.environment} to version {target.version[:8]}"
     lost = f" and restore the database from {wish.restore_db}" if wish.restore_db else ""
     name = site.worker if site.settings.environment == PRODUCTION else None
-    if console.interactive() and not yes:
-        show(out, site, target, wish)
     if not yes:  # who is not asked is told when the plan is there
-        warn(out, site, target)
+        found = plan.result()
+        if console.interactive():
+            preview.show(out, [*found.code, *found.hooks])
+        for risk in found.risks:
+            out.warn(risk)
     console.confirm(f"Roll {what} ({target.created[:19]}) back{lost}?", yes=yes, type_name=name)
 
 
 def plan_ahead(
-    site: Site, target: Record, wish: RollbackRequest, begun: Begun
+    site: Site, target: Record, wish: RollbackRequest, reading: Reading
 ) -> Unlocked[Planned]:
     """Begin to plan while a person is asked and the lock is taken; reads only."""
-    return Unlocked.begin(begun.last, lambda: planned(site, target, wish, begun))
+    return Unlocked(started(lambda: planned(site, target, wish, reading)), reading.at)
 
 
-def verify_ahead(site: Site, target: Record, begun: Begun) -> Verified:
+def verify_ahead(site: Site, target: Record, named: Verified, reading: Reading) -> Verified:
     """Begin to verify a version that is deployed at 0 % already, while the lock is taken.
 
     Args:
         site: the environment.
         target: what is to be live.
-        begun: from :func:`begin`.
+        named: from :func:`named_ahead`.
+        reading: from :meth:`Reading.begin`.
     """
-    asked = started(partial(_verified, site, target.version, begun))
-    return Verified(target.version, asked, time.monotonic())
+    asked = started(partial(_verified, site, target.version, named, reading))
+    return Verified(target.version, asked, min(named.at, time.monotonic()))
 
 
-def _verified(site: Site, version: str, begun: Begun) -> bool:
+def _verified(site: Site, version: str, named: Verified, reading: Reading) -> bool:
     """Return whether a version at 0 % is good; what is not known to be is verified at its turn."""
     try:
-        if begun.deployed.result().get(version) != 0.0:
+        if reading.deployed.result().get(version) != 0.0:
             return False
-        return verify.gate(site, verify.dark(site, version), quick=True).ok
+        return named.of(version) or verify.gate(site, verify.dark(site, version), quick=True).ok
     except DeployError:
         return False
 
 
-def run(
-    release: Release,
-    target: Record,
-    wish: RollbackRequest,
-    plans: Unlocked[Planned],
-    verified: Verified,
-    *,
-    told: bool = False,
-) -> None:
+def run(release: Release, chosen: Chosen) -> None:
     """Make the older release live again, inside a release of its own.
 
     Args:
         release: under way.
-        target: what is to be live.
-        wish: what a person asked for.
-        plans: from :func:`plan_ahead`.
-        verified: from :func:`verify_ahead`.
-        told: whether a person was told what is unsafe, as they were asked.
+        chosen: what is to be live; see :func:`chosen`.
     """
-    site = release.site
+    site, target = release.site, chosen.target
     site.facts["version"] = target.version
     site.facts.update({n: target.facts[n] for n in OF_VERSION if n in target.facts})
     with release.console.step("rollback") as line:
-        changes, hooks, unsafe = plans.holding(
-            release.followed, lambda: planned(site, target, wish)
+        changes, hooks, unsafe = chosen.plans.holding(
+            release.undisturbed, lambda: planned(site, target, chosen.wish, Reading.begin(site))
         )
         if changes and traffic.first_meets_users(changes[0]):
-            site.state.verified = verified.of
+            site.state.verified = chosen.verified.of
             site.cloudflare.look_ahead(site.worker)
-        for risk in () if told else unsafe:
+        for risk in () if chosen.told else unsafe:
             release.console.warn(risk)
         release.make(changes, "rollback", final=not hooks)
         line.detail = f"version {target.version[:8]} is live" if changes else "nothing to do"
@@ -388,18 +460,18 @@ def _static_site(environment: Environment, target: Record) -> list[Change]:
     return pages.go_back(environment, deployment) if deployment else []
 
 
-def _unversioned(site: Site, target: Record, deployed: Callable[[], Split]) -> list[Change]:
+def _unversioned(site: Site, target: Record, reading: Reading) -> list[Change]:
     """Return how settings and addresses go back to those of the target."""
-    listed = site.history()
-    today = noted(listed, next(iter(met(deployed())), "")).get("unversioned")
+    live = next(iter(met(reading.deployed.result())), "")
+    today = noted(reading.history.result(), live).get("unversioned")
     return unversioned.changes(site, target.facts.get("unversioned"), today)
 
 
-def _clashing(environment: Environment, target: Record) -> list[str]:
+def _clashing(environment: Environment, target: Record, now: Sequence[str]) -> list[str]:
     """Return the later migrations that the target's code does not run with."""
     if "migrations" not in target.facts:
         return []
-    return applied.incompatible(environment, target.facts["migrations"])
+    return applied.incompatible(environment, target.facts["migrations"], now)
 
 
 def _schema(environment: Environment, target: Record, wish: RollbackRequest) -> list[Change]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from xswarm_deploy.background import started
 from xswarm_deploy.console import Console
 from xswarm_deploy.errors import DeployError, disk_refusal
 from xswarm_deploy.fence import fenced
+from xswarm_deploy.model.record import Record
+from xswarm_deploy.model.report import Finding
 from xswarm_deploy.model.step import Facts
 from xswarm_deploy.release import anchors, lock, records, recovery, undo
 from xswarm_deploy.release.current import current, under_way
 from xswarm_deploy.release.interruption import stoppable, unstoppable
+from xswarm_deploy.release.lock import Lease
 from xswarm_deploy.release.release import Release, new_record
 from xswarm_deploy.secret import redact
 from xswarm_deploy.services.patience import RELEASE_SECONDS, Patience, patient
@@ -32,6 +36,7 @@ def transaction(
     message: str = "",
     phases: Sequence[str] = (),
     console: Console | None = None,
+    taking: Taking | None = None,
 ) -> Iterator[Release]:
     """Join the release under way, or make one: all of the block's changes, or none.
 
@@ -42,6 +47,7 @@ def transaction(
         phases: its parts that change anything, in their order; a release that died is
             finished only where they are known.
         console: where its steps are shown; by default standard output.
+        taking: from :func:`taken_ahead`; None: the lock is taken now.
 
     Raises:
         DeployError: why it failed, after everything was undone.
@@ -53,13 +59,79 @@ def transaction(
     site.settings.require_sound()
     with (
         stoppable(),
-        guarded(begin(site, kind, message, phases, console or Console())) as begun,
+        guarded(begin(site, kind, message, phases, console or Console(), taking)) as begun,
         _announced_start(begun) if kind in ANNOUNCED else nullcontext(),
     ):
         yield begun
 
 
-def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: Console) -> Release:
+@dataclass
+class Taking:
+    """The lock that is being taken for a release, before it is known what that changes.
+
+    Args:
+        record: of the release, without a person's words; others are told its id.
+        lease: the lock, once it is taken.
+        used: whether a release has it; else it is given back.
+    """
+
+    record: Record
+    lease: Future[Lease]
+    used: bool = False
+
+    def taken(self) -> Lease:
+        """Return the lock for the release, which gives it back.
+
+        Raises:
+            Locked: somebody else holds it.
+        """
+        lease = self.lease.result()
+        self.used = True
+        return lease
+
+
+@contextmanager
+def taken_ahead(site: Site, kind: str, phases: Sequence[str]) -> Iterator[Taking]:
+    """Begin to take the lock for a release that the block makes; give it back where it makes none.
+
+    Args:
+        site: the environment.
+        kind: what the release is.
+        phases: its parts that change anything, in their order.
+
+    Raises:
+        Refused: the settings are not sound.
+    """
+    site.settings.require_sound()
+    _ = site.connections  # imports requests, of which two threads at once get half
+    record = new_record(site, kind, "", phases, {})
+    with stoppable():
+        taking = Taking(record, started(lambda: _locked(site, record), "lock"))
+        try:
+            yield taking
+        finally:
+            if not taking.used and not taking.lease.exception():
+                with suppress(DeployError):  # its time is over within a minute
+                    taking.lease.result().release()
+
+
+def _locked(site: Site, record: Record) -> Lease:
+    """Take the lock for a release, and read with it which releases died."""
+    reason = f"{record.kind} {record.release}"
+    asked = records.asking_unended(site.settings.environment)
+    return records.with_tables(
+        site.database, lambda: lock.acquire(site.database, site.connect, reason, also=asked)
+    )
+
+
+def begin(
+    site: Site,
+    kind: str,
+    message: str,
+    phases: Sequence[str],
+    console: Console,
+    taking: Taking | None = None,
+) -> Release:
     """Take the lease, settle a release that died, and begin a new one.
 
     Raises:
@@ -68,16 +140,12 @@ def begin(site: Site, kind: str, message: str, phases: Sequence[str], console: C
         NotRolledBack: an interrupted release was found and could not be undone.
     """
     noting = started(lambda: _inputs(site, kind, phases), "inputs")
-    record = new_record(site, kind, message, phases, {})
-    reason = f"{kind} {record.release}"
-    asked = records.asking_unended(site.settings.environment)
-    lease = records.with_tables(
-        site.database, lambda: lock.acquire(site.database, site.connect, reason, also=asked)
-    )
+    record = taking.record if taking else new_record(site, kind, "", phases, {})
+    lease = taking.taken() if taking else _locked(site, record)
     try:
         with fenced(lease):
             last = recovery.settle(site, lease, console)
-            record = record._replace(facts=noting.result())
+            record = record._replace(message=message, facts=noting.result())
             return Release.begin(site, record, lease, console, last)
     except OSError as error:
         lease.release()
@@ -106,9 +174,11 @@ def guarded(begun: Release) -> Iterator[Release]:
                 undo.require_settled(begun)
                 begun.remember()
                 with unstoppable(begun.console):
+                    _announce_success(begun)
                     begun.succeed()
         except BaseException as cause:
             with unstoppable(begun.console):
+                _told(begun)  # people hear of the failure last
                 ended = _undone(begun, cause)
             raise ended from None
         else:
@@ -126,14 +196,36 @@ def _undone(failed: Release, cause: BaseException) -> DeployError:
     return ended
 
 
+def _announce_success(begun: Release) -> None:
+    """Begin to notify people that a release succeeded, while that is written.
+
+    All is made and read back by then, and the lock is held: what the write may still meet changes
+    nothing about what is live. A release whose lease could end meanwhile is announced afterwards.
+    """
+    lease = begun.ledger.lease
+    if begun.record.kind in ANNOUNCED and lease.until - lease.clock() > lease.seconds / 2:
+        begun.announcing = started(lambda: _success_announced(begun), "notify")
+
+
+def _success_announced(begun: Release) -> Finding:
+    """Notify people that a release succeeded, with the end of the trail as far as it is written."""
+    record, version = begun.record, str(begun.site.facts.get("version", ""))
+    headline = f"{record.kind} {record.release} succeeded"
+    details = f"version {version} {record.message}".strip()
+    return notify.announce(begun.site, headline, details, begun.known_head)
+
+
+def _told(begun: Release) -> Finding | None:
+    """Return how it went to tell that a release succeeded; None: nobody was told."""
+    return begun.announcing.result() if begun.announcing else None
+
+
 def report_success(running: Release) -> None:
-    """Print how a release ended, and notify people of it."""
+    """Print how a release ended, and notify people of it, where that has not begun."""
     site, record, console = running.site, running.record, running.console
     version = str(site.facts.get("version", ""))
-    details = f"version {version} {record.message}".strip()
     with console.step("notify") as line:
-        headline = f"{record.kind} {record.release} succeeded"
-        found = notify.announce(site, headline, details, running.known_head)
+        found = _told(running) or _success_announced(running)
         line.detail = found.evidence
         if found.status == "warn":
             line.mark, line.colour = "⚠", "yellow"

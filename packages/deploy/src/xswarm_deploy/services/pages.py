@@ -17,6 +17,7 @@ from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.services.files import StaticFile
 from xswarm_deploy.services.http import Files, Http, bearer
 from xswarm_deploy.services.progress import Progress, Uploads, silent
+from xswarm_deploy.services.read_ahead import ReadAhead
 from xswarm_deploy.services.reply import Reply
 from xswarm_deploy.services.settle import settled, unless_missing
 from xswarm_deploy.services.shape import Wire
@@ -147,9 +148,17 @@ class Pages:
     def __init__(self, http: Http, account: str) -> None:
         self._http = http
         self._projects = f"{account}/pages/projects"
+        self._project_ahead: ReadAhead[Project | None] = ReadAhead()
+
+    def read_ahead(self, name: str) -> None:
+        """Begin to read what :meth:`project` returns next."""
+        self._project_ahead.begin(lambda: self._project(name))
 
     def project(self, name: str) -> Project | None:
         """Read one project; None where there is none of that name."""
+        return self._project_ahead.taken(lambda: self._project(name))
+
+    def _project(self, name: str) -> Project | None:
         found = unless_missing(
             lambda: unwrap(self._http.get(self._path(name)), _Project), {PROJECT_MISSING}
         )
@@ -167,6 +176,7 @@ class Pages:
     def create_project(self, name: str, production_branch: str) -> None:
         """Create a project; one that exists already is right as well."""
         wanted = {"name": name, "production_branch": production_branch}
+        self._project_ahead.forget()
         try:
             self._http.post(self._projects, json=wanted)
         except ServiceError:
@@ -175,6 +185,7 @@ class Pages:
 
     def delete_project(self, name: str) -> None:
         """Delete a project with its deployments; one that is not there is deleted already."""
+        self._project_ahead.forget()
         unless_missing(lambda: self._http.delete(self._path(name)), {PROJECT_MISSING})
 
     def deployments(self, name: str) -> list[PagesDeployment]:
@@ -268,10 +279,12 @@ class Pages:
 
     def rollback_deployment(self, name: str, deployment_id: str) -> None:
         """Make an earlier production deployment the live one again."""
+        self._project_ahead.forget()
         self._http.post(f"{self._path(name, deployment_id)}/rollback", safe=True)
 
     def delete_deployment(self, name: str, deployment_id: str) -> None:
         """Delete a deployment that is not live; one that is not there is deleted already."""
+        self._project_ahead.forget()
         path = self._path(name, deployment_id)
         unless_missing(
             lambda: self._http.delete(path, query={"force": "true"}), {DEPLOYMENT_MISSING}
@@ -340,6 +353,7 @@ class Pages:
     def _post_deployment(
         self, name: str, manifest: Mapping[str, str], commit: Commit, rules: Rules
     ) -> PagesDeployment:
+        self._project_ahead.forget()
         fields = {
             "manifest": dumps(dict(manifest)),
             "branch": commit.branch,

@@ -23,14 +23,15 @@ def since(environment: Environment, then: Sequence[str]) -> list[Migration]:
     return [_parsed(row) for row in _own(environment) if row.name not in then]
 
 
-def incompatible(environment: Environment, then: Sequence[str]) -> list[str]:
+def incompatible(environment: Environment, then: Sequence[str], now: Sequence[str]) -> list[str]:
     """Return the applied migrations that code of an earlier schema does not work with.
 
     Args:
         environment: the environment.
         then: the names that were applied when that code was live.
+        now: those that are, see :func:`names`.
     """
-    if set(names(environment)) <= set(then):
+    if set(now) <= set(then):
         return []  # as mostly: no need to read what they say
     rows = [row for row in _own(environment) if row.name not in then]
     return [row.name for row in rows if row.text and not _parsed(row).compatible]

@@ -89,6 +89,13 @@ def plan(site: Site) -> list[Change]:
     return [*made, _deployment(site, now, wanted, new=missing)]
 
 
+def read_ahead(environment: Environment) -> None:
+    """Begin to read the project, where there is one: which deployment is live is asked next."""
+    if used(environment):
+        pages = environment.cloudflare.pages
+        pages.read_ahead(environment.settings.project.pages.project)
+
+
 def used(environment: Environment) -> bool:
     """Return whether the project has a static site."""
     wanted = environment.settings.project.pages

@@ -452,13 +452,18 @@ def _shift(site: Site, change: Change) -> Facts:
 
 def _gate(site: Site, version: str, *, quick: bool) -> None:
     """Verify a version before more users meet it, unless that was done just before the release."""
-    if quick and site.state.verified(version):
-        return
 
     def closing() -> None:
         site.cloudflare.look_ahead(site.worker)
 
-    verify.gate(site, verify.dark(site, version), quick=quick, closing=closing)
+    target = verify.dark(site, version)
+    if quick and not site.state.verified(version):
+        closing()
+        if verify.at_once(site, target):
+            return
+    elif quick:
+        return
+    verify.gate(site, target, quick=quick, closing=closing)
 
 
 def _leap(site: Site, change: Change) -> Facts:

@@ -18,7 +18,7 @@ from xswarm_deploy.secret import Secret
 from xswarm_deploy.services import pace, probe_header
 from xswarm_deploy.site import Site
 from xswarm_deploy.verification.target import Target
-from xswarm_monitoring.probe_header import EXEMPT, LIMITED, ProbedRequest
+from xswarm_monitoring.probe_header import EXEMPT, LIMITED, VERSION, ProbedRequest
 
 TRANSIENT: Final = frozenset({0, 500, 502, 503, 504, 520, 521, 522, 523, 524, 530})
 """Statuses after which asking again may help; 0: there was no answer."""
@@ -81,6 +81,11 @@ class Answer:
         return self.content if isinstance(self.content, dict) else {}
 
     @property
+    def version(self) -> str:
+        """Return the version that it names, in a header or in its JSON; empty: it names none."""
+        return self.headers.get(VERSION) or str(self.fields.get("version", ""))
+
+    @property
     def excerpt(self) -> str:
         """Return the body's beginning, on one line, as evidence."""
         return " ".join(self.text.split())[:120]
@@ -95,16 +100,18 @@ class Asker:
         target: where to ask.
         session: keeps the connections; shared by threads.
         times: milliseconds that each answer so far took, whichever target's.
+        named: the versions that the answers so far name; None: nobody wants to know.
     """
 
     site: Site
     target: Target
     session: requests.Session
     times: list[float] = field(default_factory=list, repr=False)
+    named: set[str] | None = None
 
     def at(self, target: Target) -> Asker:
         """Return one who asks another target over the same connections."""
-        return Asker(self.site, target, self.session, self.times)
+        return Asker(self.site, target, self.session, self.times, self.named)
 
     def once(self, ask: Ask) -> Answer:
         """Ask once; no answer is an answer, too."""
@@ -119,7 +126,10 @@ class Asker:
         cookies = tuple(reply.raw.headers.getlist("Set-Cookie"))
         text, took = _text(reply.headers, body), _since(began)
         self.times.append(took)
-        return Answer(reply.status_code, text, took, reply.headers, cookies)
+        answer = Answer(reply.status_code, text, took, reply.headers, cookies)
+        if self.named is not None:
+            self.named.add(answer.version)
+        return answer
 
     def judged(
         self, ask: Ask, wrong: Callable[[Answer], str], retry: int = 1

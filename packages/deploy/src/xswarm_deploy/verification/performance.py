@@ -17,7 +17,6 @@ from xswarm_deploy.model.record import Record
 from xswarm_deploy.model.report import Finding, Limited, not_told
 from xswarm_deploy.services.errors import ServiceError
 from xswarm_deploy.settings.project import Route, Verify
-from xswarm_deploy.verification import version
 from xswarm_deploy.verification.asker import Answer, Ask, Asker, unlike
 from xswarm_deploy.verification.routes import asked
 from xswarm_deploy.verification.target import OVERRIDE, Target
@@ -103,7 +102,7 @@ def _measured_once(asker: Asker, beside: Target | None, route: Route) -> Measure
     before, source = _before(asker, theirs, route)
     asker.site.facts[FACT] = {**speed.as_json(), "worker": asker.site.worker}
     expected = asker.target.version
-    told = bool(expected) and {version.seen(answer) for answer in ours} == {expected}
+    told = bool(expected) and {answer.version for answer in ours} == {expected}
     found = verdict(speed, before, source, asker.site.settings.project.verify)
     return Measured((found,), told, slow=found.status == "fail")
 
@@ -231,7 +230,7 @@ def _kept(figures: Mapping[str, Any]) -> Speed:
 
 def _other_versions(asker: Asker, answers: Sequence[Answer]) -> list[str]:
     """Return versions that answered although another one was expected."""
-    named = {version.seen(answer) for answer in answers} - {"", asker.target.version}
+    named = {answer.version for answer in answers} - {"", asker.target.version}
     return sorted(named) if asker.target.version else []
 
 

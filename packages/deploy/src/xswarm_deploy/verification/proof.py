@@ -98,7 +98,7 @@ class Proof:
         """Return which other versions answered; empty: none did."""
         if self.means == "word":
             path = self.asker.site.settings.project.verify.version_path
-            found = version.seen(self.asker.once(Ask(path)))
+            found = self.asker.once(Ask(path)).version
             return "" if found in ("", *self.expected) else f"{found} answers, too"
         if self.tail is None:
             return ""

@@ -25,11 +25,6 @@ def patience(asker: Asker) -> float:
     return SETTLE_SECONDS_HERE if is_loopback(asker.target.url) else SETTLE_SECONDS
 
 
-def seen(answer: Answer) -> str:
-    """Return the version that an answer names, or the empty string."""
-    return str(answer.fields.get("version", ""))
-
-
 class _Ahead(NamedTuple):
     """A round that was begun before it is asked for, where, and when (monotonic)."""
 
@@ -84,7 +79,7 @@ def _told(asker: Asker, path: str, expected: tuple[str, ...], seconds: float) ->
     deadline = time.monotonic() + seconds
     with ThreadPoolExecutor(TIMES, thread_name_prefix="version") as pool:
         while True:
-            found = [seen(one) for one in pool.map(partial(_asked, asker), [path] * TIMES)]
+            found = [one.version for one in pool.map(partial(_asked, asker), [path] * TIMES)]
             others = [one for one in found if one and expected and one not in expected]
             alike = not others and found.count("") in (0, TIMES)
             if alike or time.monotonic() >= deadline:

@@ -18,6 +18,7 @@ from xswarm_deploy.services.envelope import unwrap
 from xswarm_deploy.services.http import Http
 from xswarm_deploy.services.multipart import SECRET_TYPES, annotated
 from xswarm_deploy.services.progress import Progress, silent, upload
+from xswarm_deploy.services.read_ahead import ReadAhead
 from xswarm_deploy.services.settle import settled, unless_missing
 from xswarm_deploy.services.shape import Wire
 
@@ -83,9 +84,17 @@ class Versions(Client):
     def __init__(self, http: Http, account_id: str) -> None:
         super().__init__(http, account_id)
         self._versions: dict[str, Version] = {}
+        self._listed_ahead: ReadAhead[list[Version]] = ReadAhead()
+
+    def list_ahead(self, name: str) -> None:
+        """Begin to read what :meth:`versions` returns next."""
+        self._listed_ahead.begin(lambda: self._deployable(name))
 
     def versions(self, name: str) -> list[Version]:
         """List the versions that can be deployed, newest first; empty where there are none."""
+        return self._listed_ahead.taken(lambda: self._deployable(name))
+
+    def _deployable(self, name: str) -> list[Version]:
         found = unless_missing(
             lambda: self._get(f"{self._script(name)}/versions", _Versions, {"deployable": "true"}),
             WORKER_MISSING | {NO_VERSIONS},
@@ -129,6 +138,7 @@ class Versions(Client):
             tagged = [version for version in self.versions(name) if tag and version.tag == tag]
             return self.version(name, tagged[0].id) if tagged else None
 
+        self._listed_ahead.forget()
         return settled(lambda: self._post_version(name, body, headers, progress), look)
 
     def patch_latest_secrets(

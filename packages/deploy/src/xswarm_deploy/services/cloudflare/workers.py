@@ -67,11 +67,15 @@ class Workers(Client):
         super().__init__(http, account_id)
         self._settings_ahead: ReadAhead[dict[str, object]] = ReadAhead()
         self._subdomain_ahead: ReadAhead[Subdomain] = ReadAhead()
+        self._tag_ahead: ReadAhead[str] = ReadAhead()
+        self._schedules_ahead: ReadAhead[list[str]] = ReadAhead()
 
     def read_ahead(self, name: str) -> None:
-        """Begin to read what :meth:`script_settings` and :meth:`worker_subdomain` return next."""
+        """Begin to read what belongs to a Worker and to no version; each is returned once."""
         self._settings_ahead.begin(lambda: self._script_settings(name))
         self._subdomain_ahead.begin(lambda: self._subdomain(name))
+        self._tag_ahead.begin(lambda: self._migration_tag(name))
+        self._schedules_ahead.begin(lambda: self._schedules(name))
 
     def worker_exists(self, name: str) -> bool:
         """Return whether there is such a Worker."""
@@ -80,6 +84,9 @@ class Workers(Client):
 
     def migration_tag(self, name: str) -> str:
         """Return the last Durable Object migration that a Worker has had; empty: none."""
+        return self._tag_ahead.taken(lambda: self._migration_tag(name))
+
+    def _migration_tag(self, name: str) -> str:
         path = f"{self._account}/workers/services/{quoted(name)}"
         found = unless_missing(lambda: self._get(path, _Service), WORKER_MISSING)
         environment = found.default_environment if found else None
@@ -107,6 +114,7 @@ class Workers(Client):
         self, name: str, body: bytes, headers: Mapping[str, str], progress: Progress = silent
     ) -> str:
         """Create a Worker with its first version, at 100 % at once; return the version's id."""
+        self._tag_ahead.forget()
         reply = self.http.put(
             self._script(name),
             query={"excludeScript": "true", "bindings_inherit": "strict"},
@@ -141,6 +149,9 @@ class Workers(Client):
 
     def schedules(self, name: str) -> list[str]:
         """List a Worker's cron triggers; empty where there is no Worker."""
+        return self._schedules_ahead.taken(lambda: self._schedules(name))
+
+    def _schedules(self, name: str) -> list[str]:
         path = f"{self._script(name)}/schedules"
         found = unless_missing(lambda: self._get(path, _Schedules), WORKER_MISSING)
         return [item.cron for item in (found.schedules if found else ())]
@@ -151,6 +162,7 @@ class Workers(Client):
         Raises:
             Invalid: one is no cron expression.
         """
+        self._schedules_ahead.forget()
         self.http.put(f"{self._script(name)}/schedules", json=[{"cron": cron} for cron in crons])
 
     def secrets(self, name: str) -> list[str]:
