@@ -91,6 +91,33 @@ def test_build_command_gets_the_variables_that_it_is_written_for(
     assert given["WRANGLER_OUTPUT_FILE_PATH"] != str(tmp_path / "read-by-the-pipeline")
 
 
+@pytest.mark.parametrize(
+    ("build", "named", "kept"),
+    [
+        pytest.param({}, "", ".deployments/cache/compiled", id="in the project"),
+        pytest.param({}, "/a/persons/own", "/a/persons/own", id="where a person says"),
+        pytest.param({"command": "true"}, "", "", id="nowhere: a build of its own runs, too"),
+    ],
+)
+def test_wranglers_compiled_code_is_kept(
+    scratch: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    build: dict[str, str],
+    named: str,
+    kept: str,
+) -> None:
+    monkeypatch.setenv("NODE_COMPILE_CACHE", named)
+    if not named:
+        monkeypatch.delenv("NODE_COMPILE_CACHE")
+    with_assets(scratch)
+    written = {**CONFIGURATION, **({"build": build} if build else {})}
+    (scratch.root / "worker/wrangler.json").write_text(json.dumps(written))
+    given = called(bundle.bundle(scratch))["env"]
+    assert isinstance(given, dict)
+    found = given.get("NODE_COMPILE_CACHE", "")
+    assert found == (str(scratch.root / kept) if kept and not named else kept)
+
+
 def test_the_digest_does_not_depend_on_the_boundary() -> None:
     assert bundle.digest(b"--one\r\nx\r\n--one--") == bundle.digest(b"--two\r\nx\r\n--two--")
     assert bundle.digest(b"--one\r\nx\r\n--one--") != bundle.digest(b"--one\r\ny\r\n--one--")

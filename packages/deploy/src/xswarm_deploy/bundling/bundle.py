@@ -236,7 +236,7 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
     where = written.parent if built else config.parent
     # build.command is a script of the Worker's own: it gets the variables that it is written for
     path = {"PATH": programs.search_path(where)}
-    given = handed_on.environment() | environment(folder) | path
+    given = handed_on.environment() | _compiled(settings) | environment(folder) | path
     ended = run(command, cwd=where, env=given)
     if ended.returncode or not outfile.is_file():
         raise Refused(
@@ -245,6 +245,16 @@ def _dry_run(config: Path, settings: Settings, folder: Path) -> bytes:
             f"fix it; to see all: npx wrangler versions upload --dry-run --config {config.name}",
         )
     return outfile.read_bytes()
+
+
+def _compiled(settings: Settings) -> dict[str, str]:
+    """Return where Node keeps wrangler's compiled code: it starts in four fifths of the time.
+
+    Not where wrangler runs a build of the Worker's own: what that loads would be kept, too.
+    """
+    if (read(settings).get("build") or {}).get("command"):
+        return {}
+    return {"NODE_COMPILE_CACHE": str(settings.path(CACHE) / "compiled")}
 
 
 def run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
