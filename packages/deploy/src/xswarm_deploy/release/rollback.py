@@ -293,7 +293,8 @@ def chosen(out: Console, site: Site, wish: RollbackRequest, *, agreed: bool) -> 
     Raises:
         Refused: nothing, or more than one release, is meant; or nobody agreed.
     """
-    reading, named = Reading.begin(site), named_ahead(site, wish.version)
+    reading = Reading.begin(site)
+    named = named_ahead(site, wish.version if agreed else "")
     wish = _named(site, wish)
     target = find(site, wish)
     wish = proven(out, site, wish)

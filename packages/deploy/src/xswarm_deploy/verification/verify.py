@@ -105,8 +105,8 @@ def at_once(site: Site, target: Target) -> bool:
     """
     from xswarm_deploy.verification.asker import Asker
 
-    if has_none(site) or target.alone:
-        return False
+    if not site.settings.project.verify.version_path or has_none(site) or target.alone:
+        return False  # it names itself nowhere
     named: set[str] = set()
     asker = Asker(site, target, site.connections.session(), named=named)
     try:
