@@ -253,7 +253,8 @@ def find(site: Environment, wish: RollbackRequest) -> Record:
 
 def show(out: Console, site: Site, wish: RollbackRequest) -> None:
     """Print what going back would change, and what is unsafe about it; changes nothing."""
-    reading, wish = Reading.begin(site), _named(site, wish)
+    wish = _named(site, wish)
+    reading = Reading.begin(site)
     target = find(site, wish)
     found = planned(site, target, proven(out, site, wish), reading)
     preview.show(out, [*found.code, *found.hooks])
@@ -293,9 +294,9 @@ def chosen(out: Console, site: Site, wish: RollbackRequest, *, agreed: bool) -> 
     Raises:
         Refused: nothing, or more than one release, is meant; or nobody agreed.
     """
-    reading = Reading.begin(site)
     named = named_ahead(site, wish.version if agreed else "")
     wish = _named(site, wish)
+    reading = Reading.begin(site)  # once nobody chooses any more: it grows old
     target = find(site, wish)
     wish = proven(out, site, wish)
     plans = plan_ahead(site, target, wish, reading)
