@@ -204,15 +204,16 @@ def _announce_success(begun: Release) -> None:
     """
     lease = begun.ledger.lease
     if begun.record.kind in ANNOUNCED and lease.until - lease.clock() > lease.seconds / 2:
-        begun.announcing = started(lambda: _success_announced(begun), "notify")
+        written = begun.known_head
+        begun.announcing = started(lambda: _success_announced(begun, written), "notify")
 
 
-def _success_announced(begun: Release) -> Finding:
-    """Notify people that a release succeeded, with the end of the trail as far as it is written."""
+def _success_announced(begun: Release, head: str) -> Finding:
+    """Notify people that a release succeeded, and of the hash that the trail ended with."""
     record, version = begun.record, str(begun.site.facts.get("version", ""))
     headline = f"{record.kind} {record.release} succeeded"
     details = f"version {version} {record.message}".strip()
-    return notify.announce(begun.site, headline, details, begun.known_head)
+    return notify.announce(begun.site, headline, details, head)
 
 
 def _told(begun: Release) -> Finding | None:
@@ -225,7 +226,7 @@ def report_success(running: Release) -> None:
     site, record, console = running.site, running.record, running.console
     version = str(site.facts.get("version", ""))
     with console.step("notify") as line:
-        found = _told(running) or _success_announced(running)
+        found = _told(running) or _success_announced(running, running.known_head)
         line.detail = found.evidence
         if found.status == "warn":
             line.mark, line.colour = "⚠", "yellow"
