@@ -30,7 +30,6 @@ from xswarm_deploy.database.schema import Objects
 from xswarm_deploy.database.statements import Fragment
 from xswarm_deploy.errors import DeployError, Refused
 
-_NUMBERS: Final = "the numbers of rows"
 _CHANGED: Final = "the schema, which has changed meanwhile"
 _MESSAGE: Final = re.compile(r"'!(.*)'", re.DOTALL)
 
@@ -199,7 +198,7 @@ def up(group: Sequence[Migration], owner: str, found: Before, foreseen: Foresigh
         script.add_steps(migration.filename, steps)
     script.add("the ledger", migration_history.timing(group))
     script.add("another tool's ledger", *other_ledgers.entering(found.objects, filenames))
-    _close(script, found, foreseen)
+    _close(script, found)
     return script
 
 
@@ -221,7 +220,7 @@ def down(chosen: Sequence[Applied], found: Before, foreseen: Foresight) -> Scrip
         script.add("the ledger", migration_history.removing(row.filename))
     filenames = [row.filename for row in chosen]
     script.add("another tool's ledger", *other_ledgers.leaving(found.objects, filenames))
-    _close(script, found, foreseen)
+    _close(script, found)
     return script
 
 
@@ -239,14 +238,10 @@ def _open(script: Script, found: Before, foreseen: Foresight) -> None:
     if foreseen.examined:
         sql = counting.failing(f"{_SHAPE} <> ?", "'changed'")
         script.add(_CHANGED, Statement(sql, (found.shape,)))
-    if foreseen.counted:
-        script.add(_NUMBERS, counting.CREATE)
 
 
-def _close(script: Script, found: Before, foreseen: Foresight) -> None:
+def _close(script: Script, found: Before) -> None:
     """Let the transaction fail if it made more foreign keys point nowhere."""
-    if foreseen.counted:
-        script.add(_NUMBERS, counting.DROP)
     script.add("the ledger", migration_history.keeping_schema(schema.SELECT))
     known = json.dumps(dict(found.violations))
     total = sum(found.violations.values())
